@@ -1,0 +1,49 @@
+// Everything that a machine can check without running the product. `npm run check` prepares and then runs this.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSchema, findBreakingChanges } from 'graphql';
+
+const bin = (name) => join('node_modules', '.bin', name);
+
+const checks = {
+  'format, lint, floors of the house, cycles': () => run(bin('biome'), ['check', '--error-on-warnings']),
+  'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
+  'unused files, exports and dependencies': () => run(bin('knip'), []),
+  'schema.graphql is what the code says (else: npm run schema)': () => {
+    const { status, output } = run(process.execPath, ['dist/print-schema.js']);
+    const same = output === readFileSync('schema.graphql', 'utf8');
+    return { status: status || Number(!same), output: same ? '' : output.slice(0, 2_000) };
+  },
+  'schema.graphql breaks nothing of the last release': sinceLastRelease,
+  'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
+};
+
+let failed = 0;
+for (const [name, check] of Object.entries(checks)) {
+  const started = Date.now();
+  const { status, output, note } = check();
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${note ?? `${seconds} s`})`);
+  if (status === 0) continue;
+  failed += 1;
+  console.log(output);
+}
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** A release is a tag `v…`; before the first there is nothing to break. */
+function sinceLastRelease() {
+  const tag = run('git', ['describe', '--tags', '--match', 'v*', '--abbrev=0']);
+  if (tag.status !== 0) return { status: 0, output: '', note: 'no release yet' };
+  const name = tag.output.trim();
+  const released = run('git', ['show', `${name}:schema.graphql`]);
+  if (released.status !== 0) return released;
+  const breaks = findBreakingChanges(buildSchema(released.output), buildSchema(readFileSync('schema.graphql', 'utf8')));
+  const output = breaks.map(({ type, description }) => `${type}: ${description}`).join('\n');
+  return { status: breaks.length === 0 ? 0 : 1, output, note: `against ${name}` };
+}
+
+function run(program, list) {
+  const { status, stdout, stderr, error } = spawnSync(program, list, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+  return { status: status ?? 1, output: status === 0 ? stdout : `${stdout ?? ''}${stderr ?? ''}${error ?? ''}` };
+}

@@ -1,0 +1,195 @@
+#!/usr/bin/env node
+// What `npm start`, `npm test` and the other commands do first: install, generate and build what is not up to date.
+// Plain Node and nothing else, for on a fresh clone there is nothing else. Under a lock, so that several commands can
+// be started in one checkout at once.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+const bin = (name) => join('node_modules', '.bin', name);
+
+const steps = {
+  install: {
+    // npm writes that file last; it is as new as what is installed.
+    upToDate: () => modified('node_modules/.package-lock.json') >= modified('package-lock.json'),
+    run: () => call('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
+  },
+  generate: {
+    stamp: 'src/generated/.stamp',
+    inputs: ['prisma/schema.prisma', 'package-lock.json'],
+    // Prisma asks for its schema engine and does not use it: see deploy/schema-engine-absent.
+    run: () =>
+      call(bin('prisma'), ['generate'], {
+        PRISMA_SCHEMA_ENGINE_BINARY: join(root, 'deploy', 'schema-engine-absent'),
+        PRISMA_HIDE_UPDATE_MESSAGE: '1',
+      }),
+  },
+  build: {
+    stamp: 'dist/.stamp',
+    inputs: ['src', 'tsconfig.json', 'package-lock.json'],
+    run: () => call(bin('tsc'), []),
+  },
+  codegen: {
+    stamp: 'test/generated/.stamp',
+    inputs: ['schema.graphql', 'codegen.ts', 'test/clients', 'package-lock.json'],
+    run: () => call(bin('graphql-codegen'), ['--silent']),
+  },
+};
+
+const commands = {
+  /** Serves. In this very process, so that signals reach it. */
+  start: { needs: ['install', 'generate', 'build'], run: () => import('../dist/main.js') },
+  /** Serves, and again after every change of src. */
+  dev: {
+    needs: ['install', 'generate', 'build'],
+    run: () => together([bin('tsc'), ['--watch', '--preserveWatchOutput']], [process.execPath, ['--watch', 'dist/main.js']]),
+  },
+  seed: { needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
+  test: {
+    needs: ['install', 'generate', 'build', 'codegen'],
+    run: (args) => together([bin('vitest'), ['run', ...args]]),
+  },
+  check: { needs: ['install', 'generate', 'build', 'codegen'], run: () => import('./check.mjs') },
+  /** Writes schema.graphql. */
+  schema: {
+    needs: ['install', 'generate', 'build'],
+    run: () => writeFileSync('schema.graphql', output(process.execPath, ['dist/print-schema.js'])),
+  },
+  codegen: { needs: ['install', 'codegen'], run: () => {} },
+  prepare: { needs: ['install', 'generate', 'build', 'codegen'], run: () => {} },
+};
+
+const [name, ...args] = process.argv.slice(2);
+const command = commands[name];
+if (!command) {
+  console.error(`usage: node deploy/run.mjs ${Object.keys(commands).join(' | ')}`);
+  process.exit(2);
+}
+prepare(command.needs);
+await command.run(args);
+
+function prepare(needs) {
+  const pending = () => needs.map((need) => [need, steps[need]]).filter(([, step]) => !isUpToDate(step));
+  if (pending().length === 0) return;
+  const unlock = lock();
+  try {
+    // Once more each time: another process may have done it, and one step makes the next one's inputs.
+    for (const need of needs) {
+      const step = steps[need];
+      if (isUpToDate(step)) continue;
+      const started = Date.now();
+      process.stderr.write(`parley: ${need} …`);
+      step.run();
+      if (step.stamp) {
+        mkdirSync(dirname(step.stamp), { recursive: true });
+        writeFileSync(step.stamp, digest(step.inputs));
+      }
+      process.stderr.write(` ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+    }
+  } finally {
+    unlock();
+  }
+}
+
+function isUpToDate(step) {
+  if (step.upToDate) return step.upToDate();
+  try {
+    return readFileSync(step.stamp, 'utf8') === digest(step.inputs);
+  } catch {
+    return false;
+  }
+}
+
+/** One digest of the files and everything in the folders; what was generated is an input too (of the build). */
+function digest(inputs) {
+  const hash = createHash('sha256').update(process.version);
+  const add = (path) => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) for (const entry of readdirSync(path).sort()) add(join(path, entry));
+    else if (stat && !path.endsWith('.stamp')) hash.update(`\n${relative(root, path)}\n`).update(readFileSync(path));
+  };
+  for (const input of inputs) add(join(root, input));
+  return hash.digest('hex');
+}
+
+/** A folder is made by one process only. The lock of a process that is gone is taken over. */
+function lock() {
+  const path = 'dist/.lock';
+  mkdirSync('dist', { recursive: true });
+  for (let told = false; ; ) {
+    try {
+      mkdirSync(path);
+      writeFileSync(join(path, 'pid'), String(process.pid));
+      const unlock = () => rmSync(path, { recursive: true, force: true });
+      process.once('exit', unlock);
+      return () => {
+        process.off('exit', unlock);
+        unlock();
+      };
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const age = Date.now() - (modified(path) || Date.now());
+    const holder = Number.parseInt(read(join(path, 'pid')), 10);
+    if (Number.isNaN(holder) ? age > 5_000 : !isAlive(holder)) {
+      rmSync(path, { recursive: true, force: true });
+      continue;
+    }
+    if (!told) console.error('parley: another command is preparing this checkout; waiting for it');
+    told = true;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function modified(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** Runs a step; what it says is shown only when it fails, which ends everything. */
+function call(program, list, env = {}) {
+  output(program, list, env);
+}
+
+function output(program, list, env = {}) {
+  const { status, stdout, stderr, error } = spawnSync(program, list, {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+    shell: process.platform === 'win32',
+  });
+  if (status === 0) return stdout;
+  console.error(`\nparley: ${program} ${list.join(' ')} failed\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`);
+  process.exit(1);
+}
+
+/** Runs programs until the first of them ends, and ends with its status; signals reach them all. */
+async function together(...programs) {
+  const children = programs.map(([program, list]) => spawn(program, list, { stdio: 'inherit' }));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => children.forEach((child) => child.kill(signal)));
+  const status = await Promise.race(
+    children.map((child) => new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))),
+  );
+  for (const child of children) child.kill();
+  process.exitCode = status;
+}

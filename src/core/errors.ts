@@ -1,0 +1,54 @@
+/**
+ * What `extensions.code` of an error can be: the contract's `ErrorCode`, in its order.
+ * `INTERNAL_SERVER_ERROR` is never thrown: it is what anything else becomes on its way out.
+ */
+export const errorCodes = [
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'BAD_USER_INPUT',
+  'CONFLICT',
+  'RATE_LIMITED',
+  'CURSOR_EXPIRED',
+  'PAYLOAD_TOO_LARGE',
+  'UNAVAILABLE',
+  'INTERNAL_SERVER_ERROR',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+export interface ErrorDetails {
+  /** The path from the argument to what is wrong: `input.username`, `first`. */
+  field?: string;
+  /** Milliseconds after which the same call may succeed; of RATE_LIMITED and UNAVAILABLE. */
+  retryAfterMs?: number;
+  /** What it stems from: logged, never sent. */
+  cause?: unknown;
+}
+
+/**
+ * An expected failure: its message and code reach the client as they are. Every other error is a bug,
+ * logged with an id and masked.
+ */
+export class ChatError extends Error {
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: Exclude<ErrorCode, 'INTERNAL_SERVER_ERROR'>, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = 'ChatError';
+    this.code = code;
+    this.field = details.field;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** `BAD_USER_INPUT` of the given field. */
+export const badInput = (field: string, message: string) => new ChatError('BAD_USER_INPUT', message, { field });
+
+/** `NOT_FOUND` of the given field: it does not exist, or is not for the viewer, which must look the same. */
+export const notFound = (field: string, what: string) => new ChatError('NOT_FOUND', `${what} not found.`, { field });
+
+/** Nobody is signed in, or with a token that no longer counts. */
+export const unauthenticated = (message = 'Sign in first.') => new ChatError('UNAUTHENTICATED', message);

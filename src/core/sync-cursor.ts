@@ -1,0 +1,27 @@
+import { ChatError } from './errors.js';
+
+/**
+ * A place in the history of all changes: which database's history it is, and the snapshot of PostgreSQL
+ * (`pg_current_snapshot()`, "743:747:743") of all transactions that were visible there. What was missed since is
+ * what that snapshot does not see: exact, whatever the order in which transactions commit.
+ */
+export interface SyncCursor {
+  generation: string;
+  snapshot: string;
+}
+
+const shape = /^([0-9a-f]{12})\/(\d{1,20}:\d{1,20}:(?:\d{1,20}(?:,\d{1,20})*)?)$/;
+
+/** The opaque text that clients keep. */
+export const encodeSyncCursor = ({ generation, snapshot }: SyncCursor): string =>
+  Buffer.from(`${generation}/${snapshot}`).toString('base64url');
+
+/** @throws {ChatError} BAD_USER_INPUT with `field`: not a cursor of a stream; CURSOR_EXPIRED: of another database. */
+export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
+  const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
+  if (!match) throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
+  if (match[1] !== generation) {
+    throw new ChatError('CURSOR_EXPIRED', 'This cursor is of another database: fetch again.', { field });
+  }
+  return { generation, snapshot: match[2] as string };
+}

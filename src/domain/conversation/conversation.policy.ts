@@ -1,0 +1,16 @@
+import type { Membership, Prisma, User } from '../../generated/prisma/client.js';
+
+/** Conversations that exist for this person: their own, and public groups. To anyone else they do not exist. */
+export const visibleTo = (userId: string) =>
+  ({
+    OR: [{ visibility: 'PUBLIC' }, { memberships: { some: { userId } } }],
+  }) satisfies Prisma.ConversationWhereInput;
+
+/** What is said in a conversation is for its members. */
+export const canRead = (membership: Membership | null | undefined): membership is Membership => membership != null;
+
+/** Members may write; to a person who is gone nobody can. */
+export const canSend = (
+  membership: Membership | null | undefined,
+  counterpart: Pick<User, 'deletedAt'> | null | undefined,
+): boolean => canRead(membership) && counterpart?.deletedAt == null;

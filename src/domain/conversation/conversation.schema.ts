@@ -1,0 +1,180 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import { idOf } from '../../core/ids.js';
+import { builder } from '../../graphql/builder.js';
+import { forwardArgs } from '../../graphql/connection.js';
+import { viewerOf } from '../../graphql/context.js';
+import { User, Viewer } from '../user/user.schema.js';
+import { canSend, visibleTo } from './conversation.policy.js';
+import { createGroup, listConversations, listMembers, openDirectConversation } from './conversation.service.js';
+
+const ConversationKind = builder.enumType('ConversationKind', { values: ['DIRECT', 'GROUP'] as const });
+const ConversationVisibility = builder.enumType('ConversationVisibility', {
+  values: {
+    PRIVATE: { description: 'For its members only.' },
+    PUBLIC: { description: 'Anyone may find and join it.' },
+  },
+});
+const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', 'MEMBER'] as const });
+
+const Membership = builder.prismaNode('Membership', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ id, conversation: visibleTo(viewerOf(context).userId) }),
+  description: 'A person in a conversation.',
+  fields: (t) => ({
+    conversationId: t.globalID({
+      nullable: false,
+      resolve: ({ conversationId }) => ({ type: 'Conversation', id: conversationId }),
+    }),
+    user: t.relation('user', { nullable: false }),
+    role: t.expose('role', { type: MemberRole, nullable: false }),
+    joinedAt: t.expose('joinedAt', { type: 'DateTime', nullable: false }),
+  }),
+});
+
+const MembershipConnection = builder.connectionObject(
+  { type: Membership, name: 'MembershipConnection' },
+  { name: 'MembershipEdge' },
+);
+
+/** The other person of a direct conversation, and the viewer's own membership: what the rules ask for. */
+const sidesOf = (userId: string) => ({
+  memberships: { where: { OR: [{ userId }, { conversation: { kind: 'DIRECT' as const } }] }, include: { user: true } },
+});
+
+export const Conversation = builder.prismaNode('Conversation', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
+  description: 'A direct conversation of two people, or a group.',
+  fields: (t) => ({
+    kind: t.expose('kind', { type: ConversationKind, nullable: false }),
+    visibility: t.expose('visibility', { type: ConversationVisibility, nullable: false }),
+    title: t.exposeString('title', {
+      description: 'Of a group; null in a direct conversation, which is named after its counterpart.',
+    }),
+    description: t.exposeString('description'),
+    imageUrl: t.exposeString('imageUrl'),
+    counterpart: t.field({
+      type: User,
+      description: 'The other person of a direct conversation.',
+      select: (_args, context) => sidesOf(viewerOf(context).userId),
+      resolve: ({ kind, memberships }, _args, context) =>
+        kind === 'DIRECT' ? memberships.find(({ userId }) => userId !== viewerOf(context).userId)?.user : null,
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
+    lastActivityAt: t.expose('lastActivityAt', {
+      type: 'DateTime',
+      nullable: false,
+      description: 'When the newest message was sent, or the conversation made.',
+    }),
+    memberCount: t.exposeInt('memberCount', { nullable: false }),
+    members: t.field({
+      type: MembershipConnection,
+      description: 'In the order of joining.',
+      args: forwardArgs,
+      resolve: (conversation, args, context, info) =>
+        listMembers(
+          context.deps,
+          conversation,
+          args,
+          queryFromInfo({ context, info, typeName: 'Membership', paths: [['nodes'], ['edges', 'node']] }),
+        ),
+    }),
+    viewerMembership: t.field({
+      type: Membership,
+      description: "What is the viewer's own here; null when not a member.",
+      select: (_args, context) => sidesOf(viewerOf(context).userId),
+      resolve: ({ memberships }, _args, context) =>
+        memberships.find(({ userId }) => userId === viewerOf(context).userId) ?? null,
+    }),
+    viewerCanSend: t.boolean({
+      nullable: false,
+      description: 'False alike for left, blocked, suspended and deleted counterparts.',
+      select: (_args, context) => sidesOf(viewerOf(context).userId),
+      resolve: ({ kind, memberships }, _args, context) => {
+        const { userId } = viewerOf(context);
+        const own = memberships.find((membership) => membership.userId === userId);
+        const other = memberships.find((membership) => membership.userId !== userId);
+        return canSend(own, kind === 'DIRECT' ? other?.user : null);
+      },
+    }),
+  }),
+});
+
+const ConversationConnection = builder.connectionObject(
+  { type: Conversation, name: 'ConversationConnection' },
+  { name: 'ConversationEdge' },
+);
+
+builder.prismaObjectField(Viewer, 'conversations', (t) =>
+  t.field({
+    type: ConversationConnection,
+    description: 'Latest activity first.',
+    args: forwardArgs,
+    resolve: (_viewer, args, context, info) =>
+      listConversations(
+        context.deps,
+        viewerOf(context),
+        args,
+        queryFromInfo({ context, info, typeName: 'Conversation', paths: [['nodes'], ['edges', 'node']] }),
+      ),
+  }),
+);
+
+builder.queryField('conversation', (t) =>
+  t.prismaField({
+    type: Conversation,
+    description: 'Null when it does not exist or the viewer may not see it: the two cannot be told apart.',
+    args: { id: t.arg.id({ required: true }) },
+    resolve: (query, _root, args, context) =>
+      context.deps.database.db.conversation.findUnique({
+        ...query,
+        where: { ...visibleTo(viewerOf(context).userId), id: idOf('Conversation', args.id, 'id') },
+      }),
+  }),
+);
+
+const OpenDirectConversationInput = builder.inputType('OpenDirectConversationInput', {
+  fields: (t) => ({ userId: t.id({ required: true }) }),
+});
+const OpenDirectConversationPayload = builder.simpleObject('OpenDirectConversationPayload', {
+  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+});
+
+const CreateGroupInput = builder.inputType('CreateGroupInput', {
+  fields: (t) => ({
+    title: t.string({ required: true, description: '1 to 100 characters.' }),
+    description: t.string({ description: 'Up to 1000 characters.' }),
+    visibility: t.field({ type: ConversationVisibility, defaultValue: 'PRIVATE' }),
+    memberIds: t.idList({ description: "People to begin with; the creator's own id counts for nothing." }),
+    clientGroupId: t.string({
+      description: "The creator's own key, up to 128 characters: a retry with it never creates twice.",
+    }),
+  }),
+});
+const CreateGroupPayload = builder.simpleObject('CreateGroupPayload', {
+  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+});
+
+builder.mutationFields((t) => ({
+  openDirectConversation: t.field({
+    type: OpenDirectConversationPayload,
+    description: 'The one direct conversation between the viewer and that person: made on first use.',
+    args: { input: t.arg({ type: OpenDirectConversationInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const userId = idOf('User', input.userId, 'input.userId');
+      return { conversation: await openDirectConversation(context.deps, viewer, userId) };
+    },
+  }),
+  createGroup: t.field({
+    type: CreateGroupPayload,
+    description:
+      'Makes a group whose owner is the viewer. Idempotent by clientGroupId: the same input again returns the first group; another input with it is a CONFLICT.',
+    args: { input: t.arg({ type: CreateGroupInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const memberIds = (input.memberIds ?? []).map((id, index) => idOf('User', id, `input.memberIds.${index}`));
+      return { conversation: await createGroup(context.deps, viewer, { ...input, memberIds }) };
+    },
+  }),
+}));

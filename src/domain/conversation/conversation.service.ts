@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { newId } from '../../core/ids.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Prisma } from '../../generated/prisma/client.js';
+import { isUniqueViolation } from '../../infra/database.js';
+import { recordChange } from '../../realtime/change-log.js';
+import type { Deps, Viewer } from '../deps.js';
+import { checkInput, hashInput } from '../input.js';
+import { name } from '../user/user.input.js';
+import { conversationCreated } from './conversation.events.js';
+import { visibleTo } from './conversation.policy.js';
+import { type Conversation, listOfMember, type Membership } from './conversation.store.js';
+
+/** The conversation, if it exists for the viewer. */
+export function findConversation({ database }: Deps, viewer: Viewer, id: string): Promise<Conversation | null> {
+  return database.db.conversation.findUnique({ where: { ...visibleTo(viewer.userId), id } });
+}
+
+/** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
+export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
+  const field = 'input.userId';
+  if (userId === viewer.userId) throw badInput(field, 'A direct conversation is with somebody else.');
+  const { db } = deps.database;
+  const other = await db.user.findUnique({ where: { id: userId, deletedAt: null }, select: { id: true } });
+  if (!other) throw notFound(field, 'User');
+  const directKey = [viewer.userId, userId].sort().join(':');
+  const found = await db.conversation.findUnique({ where: { directKey } });
+  if (found) return found;
+  try {
+    return await create(deps, viewer, { kind: 'DIRECT', directKey }, [
+      { userId: viewer.userId, role: 'MEMBER' },
+      { userId, role: 'MEMBER' },
+    ]);
+  } catch (error) {
+    // Both opened it at once: the other's is the one.
+    if (isUniqueViolation(error)) return db.conversation.findUniqueOrThrow({ where: { directKey } });
+    throw error;
+  }
+}
+
+const group = z.object({
+  title: name('A title', 100),
+  description: z
+    .string()
+    .trim()
+    .max(1_000, 'A description has at most 1000 characters.')
+    .refine((text) => !text.includes('\0'), 'A description cannot hold the character NUL.')
+    .transform((text) => text || null)
+    .nullish(),
+  visibility: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
+  memberIds: z.array(z.string()).nullish(),
+  clientGroupId: name('A clientGroupId', 128).nullish(),
+});
+
+/**
+ * Makes a group of which the viewer is the owner. The same `clientGroupId` with the same input gives the group that
+ * was made first.
+ * @param input with `memberIds` as ids of rows; the viewer's own among them counts for nothing.
+ * @throws {ChatError} BAD_USER_INPUT, NOT_FOUND of `input.memberIds`, CONFLICT of `input.clientGroupId`.
+ */
+export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typeof group>): Promise<Conversation> {
+  const given = checkInput(group, input);
+  const memberIds = [...new Set(given.memberIds)].filter((id) => id !== viewer.userId).sort();
+  if (memberIds.length + 1 > deps.config.groupMaxMembers) {
+    throw badInput('input.memberIds', `A group has at most ${deps.config.groupMaxMembers} members.`);
+  }
+  const { db } = deps.database;
+  const there = await db.user.count({ where: { id: { in: memberIds }, deletedAt: null } });
+  if (there !== memberIds.length) throw notFound('input.memberIds', 'User');
+  const { title, description = null, visibility, clientGroupId = null } = given;
+  const inputHash = hashInput(title, description, visibility ?? 'PRIVATE', ...memberIds);
+  try {
+    return await create(
+      deps,
+      viewer,
+      {
+        kind: 'GROUP',
+        title,
+        description,
+        visibility: visibility ?? 'PRIVATE',
+        clientGroupId,
+        inputHash: clientGroupId === null ? null : inputHash,
+      },
+      [{ userId: viewer.userId, role: 'OWNER' }, ...memberIds.map((userId) => ({ userId, role: 'MEMBER' as const }))],
+    );
+  } catch (error) {
+    if (clientGroupId === null || !isUniqueViolation(error)) throw error;
+    const first = await db.conversation.findUniqueOrThrow({
+      where: { createdById_clientGroupId: { createdById: viewer.userId, clientGroupId } },
+    });
+    if (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0) {
+      throw new ChatError('CONFLICT', 'This clientGroupId was used with another input.', {
+        field: 'input.clientGroupId',
+      });
+    }
+    return first;
+  }
+}
+
+async function create(
+  deps: Deps,
+  viewer: Viewer,
+  data: Omit<Prisma.ConversationUncheckedCreateInput, 'id' | 'createdById'>,
+  members: Pick<Membership, 'userId' | 'role'>[],
+): Promise<Conversation> {
+  const id = newId();
+  const { conversation, change } = await deps.database.transaction(async (tx) => {
+    const conversation = await tx.conversation.create({
+      data: { ...data, id, createdById: viewer.userId, changeSeq: 1, memberCount: members.length },
+    });
+    await tx.membership.createMany({ data: members.map((member) => ({ ...member, id: newId(), conversationId: id })) });
+    const memberIds = members.map((member) => member.userId);
+    return { conversation, change: await recordChange(tx, conversationCreated(id, viewer.userId, memberIds)) };
+  });
+  deps.feed.announce(change);
+  return conversation;
+}
+
+/** The viewer's conversations, latest activity first. `query` is what of them is to be read. */
+export async function listConversations(
+  { database, config }: Deps,
+  viewer: Viewer,
+  args: PageArgs,
+  query: object,
+): Promise<Page<Conversation>> {
+  const list = `conversations:${viewer.userId}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  const rows = await listOfMember(database.db, viewer.userId, page, query);
+  return toPage(list, page, rows, (row) => [row.lastActivityAt, row.id]);
+}
+
+/** The members of a conversation that the viewer sees, in the order of joining. */
+export async function listMembers(
+  { database, config }: Deps,
+  conversation: Conversation,
+  args: PageArgs,
+  query: object,
+): Promise<Page<Membership>> {
+  const list = `members:${conversation.id}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  const [at, id] = page.from ?? [];
+  const rows = await database.db.membership.findMany({
+    ...query,
+    where: {
+      conversationId: conversation.id,
+      ...(at === undefined || id === undefined
+        ? {}
+        : { OR: [{ joinedAt: { gt: at } }, { joinedAt: at, id: { gt: id } }] }),
+    },
+    orderBy: [{ joinedAt: 'asc' }, { id: 'asc' }],
+    take: page.size + 1,
+  });
+  return toPage(list, page, rows, (row) => [row.joinedAt, row.id]);
+}

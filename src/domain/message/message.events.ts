@@ -1,0 +1,65 @@
+import type { Conversation, Message, User } from '../../generated/prisma/client.js';
+import type { Db } from '../../infra/database.js';
+import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
+
+/** What every change of a message says: the rows as they are after it, so that most selections need no database. */
+export interface MessageChanged {
+  message: Message & { sender: User | null; conversation: Conversation };
+}
+
+export const messageChangeTypes = {
+  sent: 'MESSAGE_SENT',
+  edited: 'MESSAGE_EDITED',
+  deleted: 'MESSAGE_DELETED',
+} as const;
+
+const VERSION = 1;
+
+export const messageChanged = (
+  type: keyof typeof messageChangeTypes,
+  actorId: string,
+  { conversation, ...message }: MessageChanged['message'],
+): Change<MessageChanged> => ({
+  conversationId: conversation.id,
+  changeSeq: conversation.changeSeq,
+  type: messageChangeTypes[type],
+  messageId: message.id,
+  actorId,
+  data: {
+    // Hashes serve only the row that they stand in.
+    message: { ...message, inputHash: null, conversation: { ...conversation, inputHash: null } },
+  },
+});
+
+export const messageChanges: ChangeKind<MessageChanged> = {
+  types: Object.values(messageChangeTypes),
+  encode: (data) => ({ v: VERSION, ...data }),
+  decode(json) {
+    const { v, message } = json as { v: number } & MessageChanged;
+    if (v !== VERSION) return undefined;
+    reviveDates(message, 'createdAt', 'editedAt', 'deletedAt');
+    reviveDates(message.conversation, 'createdAt', 'lastActivityAt');
+    if (message.sender) reviveDates(message.sender, 'createdAt', 'deletedAt');
+    return { message };
+  },
+  async load(db: Db, rows: readonly ChangeRow[]) {
+    const ids = rows.flatMap((row) => (row.messageId === null ? [] : [row.messageId]));
+    const messages = await db.message.findMany({
+      where: { id: { in: ids } },
+      include: { sender: true, conversation: true },
+    });
+    const byId = new Map(messages.map((message) => [message.id, message]));
+    return rows.map(({ messageId }) => {
+      const message = messageId === null ? undefined : byId.get(messageId);
+      return message ? { message: { ...message, inputHash: null } } : null;
+    });
+  },
+};
+
+/** JSON made texts of dates: dates again, in place. */
+function reviveDates<Field extends string>(row: { [key in Field]: Date | null }, ...fields: Field[]): void {
+  for (const field of fields) {
+    const at: Date | string | null = row[field];
+    if (at !== null) row[field] = new Date(at);
+  }
+}

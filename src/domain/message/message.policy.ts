@@ -1,0 +1,20 @@
+import type { Conversation, Membership, Message, Prisma } from '../../generated/prisma/client.js';
+
+/** Messages that a person may read: those of their conversations. To anyone else they do not exist. */
+export const visibleTo = (userId: string) =>
+  ({ conversation: { memberships: { some: { userId } } } }) satisfies Prisma.MessageWhereInput;
+
+const isOwn = (message: Pick<Message, 'senderId'>, userId: string) => message.senderId === userId;
+
+/** One's own, as long as it is there. */
+export const canEdit = (message: Pick<Message, 'senderId' | 'deletedAt'>, userId: string): boolean =>
+  message.deletedAt === null && isOwn(message, userId);
+
+/** One's own; in a group its owners and admins may delete anyone's. */
+export const canDelete = (
+  message: Pick<Message, 'senderId' | 'deletedAt'>,
+  conversation: Pick<Conversation, 'kind'>,
+  membership: Pick<Membership, 'userId' | 'role'>,
+): boolean =>
+  message.deletedAt === null &&
+  (isOwn(message, membership.userId) || (conversation.kind === 'GROUP' && membership.role !== 'MEMBER'));

@@ -1,0 +1,234 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import DataLoader from 'dataloader';
+import { encodeGlobalId, idOf } from '../../core/ids.js';
+import type { Message as MessageRow } from '../../generated/prisma/client.js';
+import { builder } from '../../graphql/builder.js';
+import { bothWaysArgs } from '../../graphql/connection.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
+import { Conversation } from '../conversation/conversation.schema.js';
+import { User } from '../user/user.schema.js';
+import { canDelete, canEdit, visibleTo } from './message.policy.js';
+import {
+  deleteMessage,
+  editMessage,
+  listMessages,
+  type MessageEvent as MessageEventShape,
+  sendMessage,
+  streamMessages,
+} from './message.service.js';
+import { findNewest } from './message.store.js';
+
+const MessageKind = builder.enumType('MessageKind', {
+  values: { USER: { description: 'Written by a person or a bot.' } },
+});
+
+const Message = builder.prismaNode('Message', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
+  description: 'What was said in a conversation.',
+  fields: (t) => ({
+    conversation: t.relation('conversation', { nullable: false }),
+    seq: t.exposeInt('seq', {
+      nullable: false,
+      description: 'Given in order of commit, 1, 2, 3, … and never reused; a viewer may not see all of them.',
+    }),
+    kind: t.expose('kind', { type: MessageKind, nullable: false }),
+    sender: t.relation('sender', { description: 'Null for a system message.' }),
+    text: t.exposeString('text', {
+      description:
+        'Null when deleted, and where the content is of another sort (encrypted, only media): only deletedAt says deleted.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
+    editedAt: t.expose('editedAt', { type: 'DateTime' }),
+    deletedAt: t.expose('deletedAt', { type: 'DateTime' }),
+    clientMessageId: t.exposeString('clientMessageId', {
+      description: "The sender's own key, for matching an optimistic copy; the same for every viewer.",
+    }),
+    viewerCanEdit: t.boolean({
+      nullable: false,
+      resolve: (message, _args, context) => canEdit(message, viewerOf(context).userId),
+    }),
+    viewerCanDelete: t.boolean({
+      nullable: false,
+      select: (_args, context) => ({
+        conversation: { include: { memberships: { where: { userId: viewerOf(context).userId } } } },
+      }),
+      resolve: (message) => {
+        const [membership] = message.conversation.memberships;
+        return membership !== undefined && canDelete(message, message.conversation, membership);
+      },
+    }),
+  }),
+});
+
+const MessageConnection = builder.connectionObject(
+  { type: Message, name: 'MessageConnection' },
+  { name: 'MessageEdge' },
+);
+
+builder.prismaObjectFields(Conversation, (t) => ({
+  messages: t.field({
+    type: MessageConnection,
+    description:
+      'Oldest first within a page; without arguments the newest. aroundSeq is the page around one message, of `first` messages. To who is not a member: FORBIDDEN.',
+    args: { ...bothWaysArgs, aroundSeq: t.arg.int() },
+    resolve: (conversation, args, context, info) =>
+      listMessages(
+        context.deps,
+        viewerOf(context),
+        conversation,
+        args,
+        queryFromInfo({ context, info, typeName: 'Message', paths: [['nodes'], ['edges', 'node']] }),
+      ),
+  }),
+  lastMessage: t.field({
+    type: Message,
+    description: 'The newest message; null when there is none, and to who is not a member.',
+    resolve: ({ id }, _args, context) => newestOf(context).load(id),
+  }),
+  latestSeq: t.exposeInt('latestSeq', {
+    nullable: false,
+    description: 'The seq of the newest message; 0 when there is none.',
+  }),
+}));
+
+/** One statement for all conversations of a list. */
+const newestLoaders = new WeakMap<Context, DataLoader<string, MessageRow | null>>();
+function newestOf(context: Context): DataLoader<string, MessageRow | null> {
+  let loader = newestLoaders.get(context);
+  if (!loader) {
+    loader = new DataLoader((ids) => findNewest(context.deps.database.db, viewerOf(context).userId, ids), {
+      cache: false,
+    });
+    newestLoaders.set(context, loader);
+  }
+  return loader;
+}
+
+const SendMessageInput = builder.inputType('SendMessageInput', {
+  fields: (t) => ({
+    conversationId: t.id({ required: true }),
+    text: t.string({ description: '1 to `serverInfo.limits.messageMaxChars` characters, after trimming.' }),
+    clientMessageId: t.string({
+      description:
+        "The sender's own key for this message, unique among theirs, up to 128 characters: a retry with it never sends twice.",
+    }),
+  }),
+});
+const EditMessageInput = builder.inputType('EditMessageInput', {
+  fields: (t) => ({ messageId: t.id({ required: true }), text: t.string({ required: true }) }),
+});
+const DeleteMessageInput = builder.inputType('DeleteMessageInput', {
+  fields: (t) => ({ messageId: t.id({ required: true }) }),
+});
+
+const messagePayload = (name: string) =>
+  builder.simpleObject(name, { fields: (t) => ({ message: t.field({ type: Message, nullable: false }) }) });
+const SendMessagePayload = messagePayload('SendMessagePayload');
+const EditMessagePayload = messagePayload('EditMessagePayload');
+const DeleteMessagePayload = messagePayload('DeleteMessagePayload');
+
+builder.mutationFields((t) => ({
+  sendMessage: t.field({
+    type: SendMessagePayload,
+    description:
+      'Answers when the message is stored. Idempotent by clientMessageId: the same input again returns the first message; another input with it is a CONFLICT.',
+    args: { input: t.arg({ type: SendMessageInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
+      return { message: await sendMessage(context.deps, viewer, { ...input, conversationId }) };
+    },
+  }),
+  editMessage: t.field({
+    type: EditMessagePayload,
+    description: "Of the viewer's own messages.",
+    args: { input: t.arg({ type: EditMessageInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const messageId = idOf('Message', input.messageId, 'input.messageId');
+      return { message: await editMessage(context.deps, viewer, { ...input, messageId }) };
+    },
+  }),
+  deleteMessage: t.field({
+    type: DeleteMessagePayload,
+    description:
+      "Soft: the message stays as a tombstone without its content. Of the viewer's own messages, and in a group by its owners and admins.",
+    args: { input: t.arg({ type: DeleteMessageInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const messageId = idOf('Message', input.messageId, 'input.messageId');
+      return { message: await deleteMessage(context.deps, viewer, messageId) };
+    },
+  }),
+}));
+
+const MessageEventType = builder.enumType('MessageEventType', {
+  description: 'What happened; a hint for sounds and badges. Treat an unknown one as "something newer".',
+  values: {
+    SENT: {},
+    EDITED: {},
+    DELETED: {},
+    CAUGHT_UP: { description: 'All that was missed has come; from here on it is live.' },
+  },
+});
+
+const changeOf = (event: MessageEventShape) => (event.type === 'CAUGHT_UP' ? undefined : event.change);
+
+const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implement({
+  description: 'A change of a message: an upsert of what it carries.',
+  fields: (t) => ({
+    type: t.expose('type', { type: MessageEventType, nullable: false }),
+    cursor: t.exposeString('cursor', {
+      nullable: false,
+      description: 'Keep the last one: it is what `after` takes.',
+    }),
+    changeSeq: t.int({
+      description:
+        'The number of this change in its conversation, growing; what comes again carries the same. Null for CAUGHT_UP.',
+      resolve: (event) => changeOf(event)?.changeSeq ?? null,
+    }),
+    messageId: t.id({
+      resolve: (event) => {
+        const id = changeOf(event)?.messageId;
+        return id == null ? null : encodeGlobalId('Message', id);
+      },
+    }),
+    message: t.field({
+      type: Message,
+      description: 'As it is after the change. Null for CAUGHT_UP.',
+      resolve: (event) => changeOf(event)?.data.message ?? null,
+    }),
+    actor: t.prismaField({
+      type: User,
+      description: 'Who made the change.',
+      resolve: (query, event, _args, context) => {
+        const change = changeOf(event);
+        if (change?.actorId == null) return null;
+        const { sender } = change.data.message;
+        if (sender?.id === change.actorId) return sender;
+        return context.deps.database.db.user.findUnique({ ...query, where: { id: change.actorId } });
+      },
+    }),
+    replayed: t.exposeBoolean('replayed', {
+      nullable: false,
+      description: 'True while catching up: no sounds.',
+    }),
+  }),
+});
+
+builder.subscriptionField('messages', (t) =>
+  t.field({
+    type: MessageEvent,
+    nullable: false,
+    description:
+      "Every change of messages, in order within each conversation: of one conversation, or of all the viewer's. With `after`, the cursor of an event, first comes what changed since, then CAUGHT_UP, then life; without it begins with CAUGHT_UP.",
+    args: { conversationId: t.arg.id(), after: t.arg.string() },
+    subscribe: (_root, { conversationId, after }, context) =>
+      streamMessages(context.deps, viewerOf(context), {
+        conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),
+        after,
+      }),
+    resolve: (event) => event,
+  }),
+);

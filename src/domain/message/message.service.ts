@@ -1,0 +1,307 @@
+import { z } from 'zod';
+import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { newId } from '../../core/ids.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Conversation, Membership, Message, User } from '../../generated/prisma/client.js';
+import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
+import type { Change } from '../../realtime/change.js';
+import { recordChange } from '../../realtime/change-log.js';
+import { Stream } from '../../realtime/stream.js';
+import { canRead, canSend, visibleTo as conversationVisibleTo } from '../conversation/conversation.policy.js';
+import { advance, findCounterpart, findMembership } from '../conversation/conversation.store.js';
+import type { Deps, Viewer } from '../deps.js';
+import { checkInput, hashInput } from '../input.js';
+import { name } from '../user/user.input.js';
+import { type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
+import { canDelete, canEdit } from './message.policy.js';
+
+type FullMessage = Message & { sender: User | null; conversation: Conversation };
+
+const text = (max: number) =>
+  z
+    .string('A message needs a text.')
+    .trim()
+    .min(1, 'A message needs a text.')
+    .max(max, `A message has at most ${max} characters.`)
+    .refine((value) => !value.includes('\0'), 'A message cannot hold the character NUL.');
+
+/**
+ * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
+ * With a `clientMessageId` that the viewer has used: the first message, as it is now.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`; FORBIDDEN: visible, but not theirs to write
+ *   in; CONFLICT of `input.clientMessageId`: used with another input.
+ */
+export async function sendMessage(
+  deps: Deps,
+  viewer: Viewer,
+  input: { conversationId: string; text?: string | null | undefined; clientMessageId?: string | null | undefined },
+): Promise<Message> {
+  const given = checkInput(
+    z.object({
+      text: text(deps.config.messageMaxChars),
+      clientMessageId: name('A clientMessageId', 128).nullish(),
+    }),
+    input,
+  );
+  const { conversationId } = input;
+  const clientMessageId = given.clientMessageId ?? null;
+  const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
+  let change: Change<MessageChanged>;
+  try {
+    change = await deps.database.transaction(async (tx) => {
+      const { conversation } = await lockForMember(tx, viewer, conversationId, 'input.conversationId', {
+        message: true,
+      });
+      const message = await tx.message.create({
+        data: {
+          id: newId(),
+          conversationId,
+          seq: conversation.latestSeq,
+          senderId: viewer.userId,
+          text: given.text,
+          createdAt: conversation.lastActivityAt,
+          clientMessageId,
+          inputHash,
+        },
+        include: { sender: true },
+      });
+      return recordChange(tx, messageChanged('sent', viewer.userId, { ...message, conversation }));
+    });
+  } catch (error) {
+    if (clientMessageId === null || inputHash === null || !isUniqueViolation(error)) throw error;
+    return sentBefore(deps.database.db, viewer, clientMessageId, inputHash);
+  }
+  deps.feed.announce(change);
+  return change.data.message;
+}
+
+async function sentBefore(db: Db, viewer: Viewer, clientMessageId: string, inputHash: Uint8Array): Promise<Message> {
+  const first = await db.message.findUniqueOrThrow({
+    where: { senderId_clientMessageId: { senderId: viewer.userId, clientMessageId } },
+    include: { sender: true, conversation: true },
+  });
+  if (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0) {
+    throw new ChatError('CONFLICT', 'This clientMessageId was used with another input.', {
+      field: 'input.clientMessageId',
+    });
+  }
+  return first;
+}
+
+/**
+ * Gives a message of the viewer's another text. The text that it has already changes nothing.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted.
+ */
+export async function editMessage(
+  deps: Deps,
+  viewer: Viewer,
+  input: { messageId: string; text: string },
+): Promise<Message> {
+  const given = checkInput(z.object({ text: text(deps.config.messageMaxChars) }), input);
+  return changeMessage(deps, viewer, input.messageId, 'edited', ({ message }) => {
+    if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+    return message.text === given.text ? undefined : { text: given.text, editedAt: new Date() };
+  });
+}
+
+/**
+ * Takes a message's content away; what stays is a tombstone in its place. Of one that is deleted already: nothing.
+ * @throws {ChatError} NOT_FOUND of `input.messageId`; FORBIDDEN: not the viewer's to delete.
+ */
+export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: string): Promise<Message> {
+  return changeMessage(deps, viewer, messageId, 'deleted', ({ message, conversation, membership }) => {
+    if (message.deletedAt !== null) return undefined;
+    if (!canDelete(message, conversation, membership)) {
+      throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
+    }
+    return { text: null, deletedAt: new Date() };
+  });
+}
+
+/** Thrown to roll back a change that turns out to change nothing. */
+class Unchanged extends Error {
+  constructor(readonly unchanged: FullMessage) {
+    super();
+  }
+}
+
+/** Changes a message under its conversation's lock, as `decide` says of its state there; undefined: not at all. */
+async function changeMessage(
+  deps: Deps,
+  viewer: Viewer,
+  messageId: string,
+  type: keyof typeof messageChangeTypes,
+  decide: (state: {
+    message: Message;
+    conversation: Conversation;
+    membership: Membership;
+  }) => Partial<Pick<Message, 'text' | 'editedAt' | 'deletedAt'>> | undefined,
+): Promise<Message> {
+  const field = 'input.messageId';
+  const known = await deps.database.db.message.findUnique({
+    where: { id: messageId },
+    select: { conversationId: true },
+  });
+  if (!known) throw notFound(field, 'Message');
+  try {
+    const change = await deps.database.transaction(async (tx) => {
+      const { conversation, membership } = await lockForMember(tx, viewer, known.conversationId, field, {
+        message: false,
+      });
+      const message = await tx.message.findUniqueOrThrow({ where: { id: messageId }, include: { sender: true } });
+      const data = decide({ message, conversation, membership });
+      if (!data) throw new Unchanged({ ...message, conversation });
+      await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
+      return recordChange(tx, messageChanged(type, viewer.userId, { ...message, ...data, conversation }));
+    });
+    deps.feed.announce(change);
+    return change.data.message;
+  } catch (error) {
+    if (error instanceof Unchanged) return error.unchanged;
+    throw error;
+  }
+}
+
+/**
+ * Locks a conversation for a change by one of its members, and only then asks whether they are one.
+ * @throws {ChatError} NOT_FOUND of `field`; FORBIDDEN of a public group that the viewer is not in.
+ */
+async function lockForMember(
+  tx: Tx,
+  viewer: Viewer,
+  conversationId: string,
+  field: string,
+  { message }: { message: boolean },
+): Promise<{ conversation: Conversation; membership: Membership }> {
+  const what = message ? 'Conversation' : 'Message';
+  const conversation = await advance(tx, conversationId, { message });
+  if (!conversation) throw notFound(field, what);
+  const membership = await findMembership(tx, conversationId, viewer.userId);
+  if (!canRead(membership)) {
+    if (conversation.visibility === 'PUBLIC') throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
+    throw notFound(field, what);
+  }
+  if (message && !canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+    throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  }
+  return { conversation, membership };
+}
+
+export interface HistoryArgs extends PageArgs {
+  aroundSeq?: number | null | undefined;
+}
+
+/**
+ * A page of a conversation's messages, oldest first; without arguments the newest ones. `query` is what of them is
+ * to be read.
+ * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN to who is not a member.
+ */
+export async function listMessages(
+  { database, config }: Deps,
+  viewer: Viewer,
+  conversation: Conversation,
+  { aroundSeq, ...args }: HistoryArgs,
+  query: object,
+): Promise<Page<Message>> {
+  if (!canRead(await findMembership(database.db, conversation.id, viewer.userId))) {
+    throw new ChatError('FORBIDDEN', 'Join this group to read its messages.');
+  }
+  const list = `messages:${conversation.id}`;
+  const page = readPageArgs(list, args, ['int'], config, 'end');
+  const read = (seq: { lt: number } | { gt: number } | undefined, backward: boolean, take: number) =>
+    database.db.message.findMany({
+      ...query,
+      where: { conversationId: conversation.id, ...(seq ? { seq } : {}) },
+      orderBy: { seq: backward ? 'desc' : 'asc' },
+      take,
+    });
+  if (aroundSeq == null) {
+    const from = page.from?.[0];
+    const beyond = from === undefined ? undefined : page.backward ? { lt: from } : { gt: from };
+    return toPage(list, page, await read(beyond, page.backward, page.size + 1), (row) => [row.seq]);
+  }
+  if (args.after != null || args.before != null || args.last != null) {
+    throw badInput('aroundSeq', '`aroundSeq` goes with `first` only.');
+  }
+  // Half the page before the message, it and the other half after; what one side lacks, the other does not fill.
+  const olderSize = Math.floor(page.size / 2);
+  const newerSize = page.size - olderSize;
+  const [older, newer] = await Promise.all([
+    read({ lt: aroundSeq }, true, olderSize + 1),
+    read({ gt: aroundSeq - 1 }, false, newerSize + 1),
+  ]);
+  const rows = [...older.slice(0, olderSize).reverse(), ...newer.slice(0, newerSize)];
+  const { edges, pageInfo } = toPage(list, { ...page, size: rows.length, backward: false }, rows, (row) => [row.seq]);
+  return {
+    edges,
+    pageInfo: { ...pageInfo, hasPreviousPage: older.length > olderSize, hasNextPage: newer.length > newerSize },
+  };
+}
+
+/** One event of the `messages` stream. */
+export type MessageEvent =
+  | { type: 'CAUGHT_UP'; cursor: string; replayed: false }
+  | { type: 'SENT' | 'EDITED' | 'DELETED'; cursor: string; replayed: boolean; change: Change<MessageChanged> };
+
+const eventTypes: Record<string, 'SENT' | 'EDITED' | 'DELETED'> = {
+  [messageChangeTypes.sent]: 'SENT',
+  [messageChangeTypes.edited]: 'EDITED',
+  [messageChangeTypes.deleted]: 'DELETED',
+};
+
+/**
+ * Every change of messages, of one conversation or of all the viewer's: first what `after` has not seen, then
+ * CAUGHT_UP, then life. Ends when the viewer's session or token does.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`; BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
+ */
+export async function streamMessages(
+  deps: Deps,
+  viewer: Viewer,
+  { conversationId, after }: { conversationId: string | null; after: string | null | undefined },
+): Promise<Stream<MessageEvent>> {
+  if (conversationId !== null) await checkReadable(deps, viewer, conversationId);
+  let stopListening: (() => void) | undefined;
+  let closed = false;
+  const stream = new Stream<MessageEvent>({
+    limit: deps.config.streamQueueMax,
+    onClose: () => {
+      closed = true;
+      unwatch();
+      stopListening?.();
+    },
+  });
+  const unwatch = deps.sessionWatch.watch(viewer.sessionId, viewer.expiresAt, () =>
+    stream.fail(new ChatError('UNAUTHENTICATED', 'The session has ended, or its token is expired.')),
+  );
+  try {
+    stopListening = await deps.feed.listen(
+      {
+        userId: viewer.userId,
+        conversationId,
+        types: Object.keys(eventTypes),
+        onChange(change, delivery) {
+          const type = eventTypes[change.type];
+          if (type) stream.push({ type, ...delivery, change: change as Change<MessageChanged> });
+        },
+        onCaughtUp: (cursor) => stream.push({ type: 'CAUGHT_UP', cursor, replayed: false }),
+      },
+      after,
+    );
+  } catch (error) {
+    stream.end();
+    throw error;
+  }
+  // It may have ended while it was being set up.
+  if (closed) stopListening();
+  return stream;
+}
+
+async function checkReadable({ database }: Deps, viewer: Viewer, conversationId: string): Promise<void> {
+  const field = 'conversationId';
+  const conversation = await database.db.conversation.findUnique({
+    where: { ...conversationVisibleTo(viewer.userId), id: conversationId },
+    include: { memberships: { where: { userId: viewer.userId } } },
+  });
+  if (!conversation) throw notFound(field, 'Conversation');
+  if (!canRead(conversation.memberships[0])) throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
+}

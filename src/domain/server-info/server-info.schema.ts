@@ -1,0 +1,66 @@
+import { errorCodes } from '../../core/errors.js';
+import { builder } from '../../graphql/builder.js';
+import type { Config } from '../../infra/config.js';
+import { version } from '../../infra/version.js';
+
+const ErrorCode = builder.enumType('ErrorCode', {
+  description: 'What `extensions.code` of an error can be. Treat an unknown one as "something newer".',
+  values: {
+    UNAUTHENTICATED: {
+      description:
+        'Nobody is signed in, or the token is expired or revoked (never treated as anonymous): refresh or sign in. A wrong password is BAD_USER_INPUT without a field.',
+    },
+    FORBIDDEN: {},
+    NOT_FOUND: { description: 'It does not exist, or not for the viewer: the two cannot be told apart.' },
+    BAD_USER_INPUT: {
+      description: '`extensions.field` is the path from the argument: `input.username`, `first`.',
+    },
+    CONFLICT: { description: 'Taken (with its field), or contradicting what is stored.' },
+    RATE_LIMITED: { description: '`extensions.retryAfterMs` says when to try again.' },
+    CURSOR_EXPIRED: {
+      description: "This cursor can't be resumed from: fetch again, and subscribe anew.",
+    },
+    PAYLOAD_TOO_LARGE: {},
+    UNAVAILABLE: { description: 'A part that this needs is down for the moment: the same call may be repeated.' },
+    INTERNAL_SERVER_ERROR: { description: 'A fault of the server; `extensions.errorId` finds it in the log.' },
+  } satisfies Record<(typeof errorCodes)[number], object>,
+});
+
+const Limits = builder.objectRef<Config>('Limits').implement({
+  fields: (t) => ({
+    messageMaxChars: t.exposeInt('messageMaxChars', {
+      nullable: false,
+      description: 'Longest text of a message, in UTF-16 units, after trimming.',
+    }),
+    groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false }),
+    pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
+  }),
+});
+
+const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
+  description: 'What this server is and can: ask before using what an older one may lack.',
+  fields: (t) => ({
+    version: t.string({ nullable: false, resolve: () => version }),
+    features: t.stringList({
+      nullable: { list: false, items: false },
+      description: 'What is switched on here, by name.',
+      resolve: () => [],
+    }),
+    limits: t.field({ type: Limits, nullable: false, resolve: (config) => config }),
+    errorCodes: t.field({
+      type: [ErrorCode],
+      nullable: { list: false, items: false },
+      description: 'What `extensions.code` of an error can be.',
+      resolve: () => errorCodes,
+    }),
+  }),
+});
+
+builder.queryField('serverInfo', (t) =>
+  t.field({
+    type: ServerInfo,
+    nullable: false,
+    description: 'What this server is and can: ask before using what an older one may lack.',
+    resolve: (_root, _args, { deps }) => deps.config,
+  }),
+);

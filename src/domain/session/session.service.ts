@@ -1,0 +1,194 @@
+import { z } from 'zod';
+import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
+import { newId } from '../../core/ids.js';
+import type { Session, User } from '../../generated/prisma/client.js';
+import { isUniqueViolation, type Tx } from '../../infra/database.js';
+import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
+import type { Deps, Viewer } from '../deps.js';
+import { checkInput } from '../input.js';
+import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { caseKey, searchWordsOf } from '../user/user.store.js';
+
+export interface SignedIn {
+  accessToken: string;
+  accessTokenExpiresAt: Date;
+  refreshToken: string;
+  viewer: Viewer;
+  user: User;
+}
+
+const registration = z.object({
+  username,
+  email,
+  password,
+  displayName: displayName.nullish(),
+  deviceName: deviceName.nullish(),
+});
+
+/**
+ * Makes an account and signs it in.
+ * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken.
+ */
+export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
+  const given = checkInput(registration, input);
+  await refuseTaken(deps, given);
+  const passwordHash = await deps.passwords.hash(given.password);
+  const named = { username: given.username, displayName: given.displayName ?? given.username };
+  try {
+    return await deps.database.transaction(async (tx) => {
+      const user = await tx.user.create({
+        data: {
+          id: newId(),
+          ...named,
+          usernameKey: caseKey(given.username),
+          searchWords: searchWordsOf(named),
+          credential: { create: { email: given.email, emailKey: caseKey(given.email), passwordHash } },
+        },
+      });
+      return startSession(deps, tx, user, given.deviceName);
+    });
+  } catch (error) {
+    // Two at once: the other came first.
+    if (isUniqueViolation(error)) await refuseTaken(deps, given);
+    throw error;
+  }
+}
+
+async function refuseTaken({ database }: Deps, given: { username: string; email: string }): Promise<void> {
+  const [byName, byEmail] = await Promise.all([
+    database.db.user.findUnique({ where: { usernameKey: caseKey(given.username) }, select: { id: true } }),
+    database.db.credential.findUnique({ where: { emailKey: caseKey(given.email) }, select: { userId: true } }),
+  ]);
+  if (byName) throw new ChatError('CONFLICT', 'This username is taken.', { field: 'input.username' });
+  if (byEmail) throw new ChatError('CONFLICT', 'This email address is taken.', { field: 'input.email' });
+}
+
+const credentials = z.object({
+  usernameOrEmail: z.string().trim(),
+  password: z.string(),
+  deviceName: deviceName.nullish(),
+});
+
+/** @throws {ChatError} BAD_USER_INPUT without a field, alike for an unknown account and a wrong password. */
+export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
+  const given = checkInput(credentials, input);
+  const key = caseKey(given.usernameOrEmail);
+  // No username holds an "@" and every email does.
+  const credential = await deps.database.db.credential.findFirst({
+    where: key.includes('@')
+      ? { emailKey: key, user: { deletedAt: null } }
+      : { user: { usernameKey: key, deletedAt: null } },
+    include: { user: true },
+  });
+  // What registration would refuse can be nobody's password; bcrypt would compare only its beginning.
+  const possible = password.safeParse(given.password).success;
+  const right = await deps.passwords.verify(
+    possible ? given.password : '',
+    possible ? credential?.passwordHash : undefined,
+  );
+  if (!credential || !right) throw new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
+  return deps.database.transaction((tx) => startSession(deps, tx, credential.user, given.deviceName));
+}
+
+async function startSession(deps: Deps, tx: Tx, user: User, device: string | null | undefined): Promise<SignedIn> {
+  const id = newId();
+  const refresh = newRefreshToken(id);
+  await tx.session.create({
+    data: {
+      id,
+      userId: user.id,
+      deviceName: device ?? null,
+      refreshFamilyHash: refresh.hashes.family,
+      refreshHash: refresh.hashes.own,
+      expiresAt: new Date(Date.now() + deps.config.refreshTokenTtlMs),
+    },
+  });
+  return signedIn(deps, user, id, refresh.token);
+}
+
+function signedIn(deps: Deps, user: User, sessionId: string, refreshToken: string): SignedIn {
+  const { token, expiresAt } = deps.tokens.signAccess(user.id, sessionId);
+  const viewer = { userId: user.id, sessionId, expiresAt };
+  return { accessToken: token, accessTokenExpiresAt: expiresAt, refreshToken, viewer, user };
+}
+
+/**
+ * A new access token and a new refresh token for the one given, which is used up with that: one that comes a second
+ * time was stolen or is the thief's, so it ends its session.
+ * @throws {ChatError} UNAUTHENTICATED
+ */
+export async function refreshSession(
+  deps: Deps,
+  input: { refreshToken?: string | null | undefined },
+): Promise<SignedIn> {
+  if (input.refreshToken == null) throw badInput('input.refreshToken', 'A refresh token is needed.');
+  const given = readRefreshToken(input.refreshToken);
+  const refused = unauthenticated('This refresh token is not valid: sign in again.');
+  if (!given) throw refused;
+  const now = new Date();
+  const session = await deps.database.db.session.findUnique({
+    where: { id: given.sessionId },
+    include: { user: true },
+  });
+  if (!session || session.endedAt || session.expiresAt <= now || session.user.deletedAt) throw refused;
+  // Invented, not used: whoever only knows a session's id cannot end it.
+  if (!sameHash(session.refreshFamilyHash, given.hashes.family)) throw refused;
+  const next = newRefreshToken(session.id, given.family);
+  // Only one of several that come with the same token at once may rotate it: the condition decides.
+  const { count } = sameHash(session.refreshHash, given.hashes.own)
+    ? await deps.database.db.session.updateMany({
+        where: { id: session.id, refreshHash: session.refreshHash, endedAt: null },
+        data: {
+          refreshHash: next.hashes.own,
+          lastUsedAt: now,
+          expiresAt: new Date(now.getTime() + deps.config.refreshTokenTtlMs),
+        },
+      })
+    : { count: 0 };
+  if (count === 0) {
+    await endSession(deps, session.userId, session.id);
+    throw refused;
+  }
+  return signedIn(deps, session.user, session.id, next.token);
+}
+
+/**
+ * Ends the viewer's session, or another one of theirs; its live streams end everywhere.
+ * @throws {ChatError} NOT_FOUND: no session of the viewer's.
+ */
+export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sessionId): Promise<string> {
+  const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
+  if (!session) throw notFound('input.sessionId', 'Session');
+  await endSession(deps, viewer.userId, sessionId);
+  return sessionId;
+}
+
+async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
+  await database.db.session.updateMany({
+    where: { id: sessionId, userId, endedAt: null },
+    data: { endedAt: new Date() },
+  });
+  sessionWatch.ended(sessionId);
+}
+
+/**
+ * Who an access token speaks for.
+ * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended.
+ */
+export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
+  const claims: AccessClaims = deps.tokens.verifyAccess(accessToken);
+  const session = await deps.database.db.session.findUnique({
+    where: { id: claims.sessionId, userId: claims.userId, endedAt: null, user: { deletedAt: null } },
+    select: { id: true },
+  });
+  if (!session) throw unauthenticated('This session was ended.');
+  return claims;
+}
+
+/** The viewer's sessions that can still be used, latest used first. */
+export function listSessions({ database }: Deps, viewer: Viewer): Promise<Session[]> {
+  return database.db.session.findMany({
+    where: { userId: viewer.userId, endedAt: null, expiresAt: { gt: new Date() } },
+    orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
+  });
+}

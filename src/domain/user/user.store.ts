@@ -1,0 +1,47 @@
+import type { PageRequest } from '../../core/page.js';
+import type { User } from '../../generated/prisma/client.js';
+import type { Db } from '../../infra/database.js';
+
+export type { User };
+
+/** What makes a username or an email unique: two that differ only in case are the same. */
+export const caseKey = (text: string) => text.toLowerCase();
+
+/** A text's words as people search sees them: without case and accents, split where neither letters nor digits stand. */
+export function foldWords(text: string): string[] {
+  return text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter(Boolean);
+}
+
+/** The words that find a person: the whole username, and each word of the display name. */
+export const searchWordsOf = ({ username, displayName }: { username: string; displayName: string }) => [
+  ...new Set([caseKey(username), ...foldWords(displayName)]),
+];
+
+/**
+ * People of whom every word of `search` begins the username or a word of the display name, by username.
+ * An empty search finds nobody.
+ */
+export async function findPeople(db: Db, search: string, page: PageRequest<readonly ['text']>): Promise<User[]> {
+  // A username may hold "_.-", at which words are split: asked for whole, it must still be found.
+  const words = [
+    ...new Set(
+      [foldWords(search), search.trim().toLowerCase().split(/\s+/)].map((list) => list.filter(Boolean).join('\n')),
+    ),
+  ]
+    .filter(Boolean)
+    .map((list) => list.split('\n'));
+  if (words.length === 0) return [];
+  const lexeme = (word: string) => `'${word.replaceAll('\\', '\\\\').replaceAll("'", "''")}':*`;
+  const query = words.map((list) => `(${list.map(lexeme).join(' & ')})`).join(' | ');
+  const ids = await db.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM users
+    WHERE array_to_tsvector(search_words) @@ ${query}::tsquery AND deleted_at IS NULL
+      AND (${page.from?.[0] ?? null}::text IS NULL OR username_key > ${page.from?.[0] ?? null}::text)
+    ORDER BY username_key LIMIT ${page.size + 1}`;
+  return db.user.findMany({ where: { id: { in: ids.map((row) => row.id) } }, orderBy: { usernameKey: 'asc' } });
+}

@@ -1,0 +1,28 @@
+import { type ChatError, unauthenticated } from '../core/errors.js';
+import type { Deps, Viewer } from '../domain/deps.js';
+import type { Logger } from '../infra/log.js';
+
+/** What every resolver gets. */
+export interface Context {
+  deps: Deps;
+  /** The log of this request: every line carries its id. */
+  log: Logger;
+  requestId: string;
+  /**
+   * Who is asking: null when no token came; an error when one came that does not count. That one is no visitor, but
+   * whoever signs in or refreshes may still carry it.
+   */
+  identity: Viewer | ChatError | null;
+}
+
+/** The signed-in viewer. @throws {ChatError} UNAUTHENTICATED */
+export function viewerOf({ identity }: Context): Viewer {
+  if (identity === null) throw unauthenticated();
+  if (identity instanceof Error) throw identity;
+  return identity;
+}
+
+/** The signed-in viewer, or null when no token came. @throws {ChatError} UNAUTHENTICATED when one came that does not count. */
+export function viewerOrNull(context: Context): Viewer | null {
+  return context.identity === null ? null : viewerOf(context);
+}

@@ -1,0 +1,38 @@
+import { type GraphQLResolveInfo, isObjectType } from 'graphql';
+import { badInput } from '../core/errors.js';
+import { decodeGlobalId } from '../core/ids.js';
+import { builder } from './builder.js';
+import { viewerOf } from './context.js';
+
+/** The id, if it is one of a type that can be fetched by it. @throws {ChatError} BAD_USER_INPUT */
+function checkNodeId(id: string, field: string, info: GraphQLResolveInfo): string {
+  const type = info.schema.getType(decodeGlobalId(id, field).typename);
+  if (!isObjectType(type) || !type.getInterfaces().some(({ name }) => name === 'Node')) {
+    throw badInput(field, 'This is not an id.');
+  }
+  return id;
+}
+
+builder.queryField('node', (t) =>
+  t.node({
+    description: 'Anything by its id; null when it does not exist or is not for the viewer.',
+    args: { id: t.arg.id({ required: true }) },
+    id: (_root, { id }, context, info) => {
+      viewerOf(context);
+      return checkNodeId(id, 'id', info);
+    },
+  }),
+);
+
+builder.queryField('nodes', (t) =>
+  t.nodeList({
+    description: 'Several at once, in the order of the ids: at most `serverInfo.limits.pageMax`.',
+    args: { ids: t.arg.idList({ required: true }) },
+    ids: (_root, { ids }, context, info) => {
+      viewerOf(context);
+      const max = context.deps.config.pageMax;
+      if (ids.length > max) throw badInput('ids', `At most ${max} ids at once.`);
+      return ids.map((id) => checkNodeId(id, 'ids', info));
+    },
+  }),
+);

@@ -1,0 +1,161 @@
+import { z } from 'zod';
+
+/** A variable of the environment that is missing or wrong; the message names it. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+const flag = z.enum(['on', 'off']).transform((value) => value === 'on');
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const duration = z
+  .string()
+  .regex(/^\d+(ms|s|m|h|d)$/, 'must be a number and a unit: ms, s, m, h or d (15m, 30d)')
+  .transform((text) => Number.parseInt(text, 10) * units[text.replace(/^\d+/, '') as keyof typeof units])
+  .refine((ms) => ms > 0 && ms <= 3_650 * units.d, 'must be more than nothing and at most 3650d');
+const url = (...protocols: string[]) =>
+  z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`), error: `must be a ${protocols[0]}:// URL` });
+
+/** Every setting with its default. The README's table and .env.example list the same: a test compares them. */
+export const settings = z.object({
+  /** `production` refuses what is only convenient: a generated JWT_SECRET, any origin of localhost, GraphiQL. */
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  /** Port of HTTP and WebSocket; 0 takes a free one. */
+  PORT: integer(0, 65_535).default(4000),
+  /** Address to listen on. */
+  HOST: z.string().min(1).default('127.0.0.1'),
+  /** Folder of what the embedded footing keeps: the database and a generated JWT_SECRET. */
+  DATA_DIR: z.string().min(1).default('.data'),
+  /** PostgreSQL 15 or newer; without it the database is embedded, in DATA_DIR. */
+  DATABASE_URL: url('postgresql', 'postgres').optional(),
+  /** Connections to PostgreSQL that one node holds at the most. */
+  DATABASE_POOL_MAX: integer(2, 500).default(10),
+  /** Redis 6.2 or newer, for events between nodes; without it they stay in the process. */
+  REDIS_URL: url('redis', 'rediss').optional(),
+  /** What the names of all Redis channels and keys begin with. */
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, _ . -')
+    .default('parley'),
+  /** Signs access tokens; at least 32 characters. Without it one is made once and kept in DATA_DIR. */
+  JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  /** How long an access token is good for. */
+  ACCESS_TOKEN_TTL: duration.prefault('15m'),
+  /** How long a session lasts that is not refreshed. */
+  REFRESH_TOKEN_TTL: duration.prefault('30d'),
+  /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
+  ALLOWED_ORIGINS: z
+    .string()
+    .default('')
+    .transform((list) =>
+      list
+        .split(',')
+        .map((origin) => origin.trim())
+        .filter(Boolean),
+    )
+    .refine(
+      (list) => list.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+      'must be origins like https://chat.example.com, separated by commas, without a path',
+    ),
+  /** fatal, error, warn, info, debug, trace or silent. */
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** GraphiQL in the browser at /graphql; by default on outside production. */
+  GRAPHIQL: flag.optional(),
+  /** Work factor of password hashes: each step more doubles the time. */
+  BCRYPT_COST: integer(4, 15).default(10),
+  /** Hashes that may wait for a worker; more are refused with UNAVAILABLE. */
+  PASSWORD_QUEUE_MAX: integer(1, 100_000).default(200),
+  /** Longest text of a message, in characters (UTF-16 units), after trimming. */
+  MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
+  /** Most members of a group. */
+  GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
+  /** Largest `first` and `last`. */
+  PAGE_MAX: integer(1, 1_000).default(100),
+  /** A page's size when a client gives none. */
+  PAGE_DEFAULT: integer(1, 1_000).default(50),
+  /** Largest body of an HTTP request, in bytes. */
+  BODY_MAX_BYTES: integer(1_024, 104_857_600).default(262_144),
+  /** Largest frame that a WebSocket client may send, in bytes. */
+  FRAME_MAX_BYTES: integer(1_024, 104_857_600).default(262_144),
+  /** Events that may wait for one subscriber that does not read; then its stream ends with an error. */
+  STREAM_QUEUE_MAX: integer(1, 1_000_000).default(1_000),
+  /** How often a node looks in the database for changes that no event told it of. */
+  SWEEP_INTERVAL: duration.prefault('1s'),
+  /** How long SIGTERM waits for what is under way. */
+  SHUTDOWN_TIMEOUT: duration.prefault('10s'),
+});
+
+type Settings = z.output<typeof settings>;
+
+export interface Config {
+  production: boolean;
+  port: number;
+  host: string;
+  dataDir: string;
+  databaseUrl: string | undefined;
+  databasePoolMax: number;
+  redisUrl: string | undefined;
+  redisPrefix: string;
+  /** Undefined: use the one kept in dataDir. */
+  jwtSecret: string | undefined;
+  accessTokenTtlMs: number;
+  refreshTokenTtlMs: number;
+  allowedOrigins: readonly string[];
+  logLevel: Settings['LOG_LEVEL'];
+  graphiql: boolean;
+  bcryptCost: number;
+  passwordQueueMax: number;
+  messageMaxChars: number;
+  groupMaxMembers: number;
+  pageMax: number;
+  pageDefault: number;
+  bodyMaxBytes: number;
+  frameMaxBytes: number;
+  streamQueueMax: number;
+  sweepIntervalMs: number;
+  shutdownTimeoutMs: number;
+}
+
+/**
+ * Reads the configuration from an environment; an empty variable counts as absent.
+ * @throws {ConfigError} naming every variable that is wrong, one a line.
+ */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const { data, error } = settings.safeParse(given);
+  if (error) throw new ConfigError(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
+  const production = data.NODE_ENV === 'production';
+  if (production && data.JWT_SECRET === undefined) {
+    throw new ConfigError('JWT_SECRET: must be set when NODE_ENV is production (openssl rand -base64 48)');
+  }
+  if (data.REDIS_URL !== undefined && data.DATABASE_URL === undefined) {
+    throw new ConfigError('REDIS_URL: needs DATABASE_URL: nodes that share events must share a database');
+  }
+  return {
+    production,
+    port: data.PORT,
+    host: data.HOST,
+    dataDir: data.DATA_DIR,
+    databaseUrl: data.DATABASE_URL,
+    databasePoolMax: data.DATABASE_POOL_MAX,
+    redisUrl: data.REDIS_URL,
+    redisPrefix: data.REDIS_PREFIX,
+    jwtSecret: data.JWT_SECRET,
+    accessTokenTtlMs: data.ACCESS_TOKEN_TTL,
+    refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
+    allowedOrigins: data.ALLOWED_ORIGINS,
+    logLevel: data.LOG_LEVEL,
+    graphiql: data.GRAPHIQL ?? !production,
+    bcryptCost: data.BCRYPT_COST,
+    passwordQueueMax: data.PASSWORD_QUEUE_MAX,
+    messageMaxChars: data.MESSAGE_MAX_CHARS,
+    groupMaxMembers: data.GROUP_MAX_MEMBERS,
+    pageMax: data.PAGE_MAX,
+    pageDefault: data.PAGE_DEFAULT,
+    bodyMaxBytes: data.BODY_MAX_BYTES,
+    frameMaxBytes: data.FRAME_MAX_BYTES,
+    streamQueueMax: data.STREAM_QUEUE_MAX,
+    sweepIntervalMs: data.SWEEP_INTERVAL,
+    shutdownTimeoutMs: data.SHUTDOWN_TIMEOUT,
+  };
+}

@@ -1,0 +1,114 @@
+import type { SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
+import { Prisma, PrismaClient } from '../generated/prisma/client.js';
+import type { Config } from './config.js';
+import type { Logger } from './log.js';
+import { applyMigrations } from './migrations.js';
+import { openPglite } from './pglite.js';
+import { openPostgres } from './postgres.js';
+
+/** The client outside a transaction. */
+export type Db = PrismaClient;
+/** The client inside one: on the embedded footing using the outer one there would wait for itself for ever. */
+export type Tx = Prisma.TransactionClient;
+
+export interface Database {
+  readonly footing: 'embedded' | 'postgresql';
+  readonly db: Db;
+  /**
+   * Which history this is: another database, or a table made anew by a restore, has another one. Names Redis
+   * channels and is part of every cursor, so that neither is ever mixed up with another database's.
+   */
+  readonly generation: string;
+  /** Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Resolves when the database answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a footing brings: a way for Prisma to talk, and one session of plain SQL to migrate with. */
+export interface Footing {
+  footing: Database['footing'];
+  adapter: SqlDriverAdapterFactory;
+  withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** One connection, for statements that must stay on it. */
+export interface SqlSession {
+  /** Runs one or several statements without parameters. */
+  run(sql: string): Promise<void>;
+  query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+}
+
+/**
+ * Opens the database of the configured footing and brings it up to the newest migration.
+ * @throws {ConfigError} when another process holds the embedded one.
+ */
+export async function openDatabase(config: Config, log: Logger): Promise<Database> {
+  const opened =
+    config.databaseUrl === undefined
+      ? await openPglite(config.dataDir, log)
+      : openPostgres(config.databaseUrl, config.databasePoolMax, log);
+  try {
+    const generation = await opened.withSession(async (session) => {
+      await applyMigrations(session, log);
+      const [row] = await session.query<{ generation: string }>(
+        `SELECT md5(concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
+                (SELECT oid FROM pg_database WHERE datname = current_database()), 'changes'::regclass::oid)) AS generation`,
+      );
+      return (row as { generation: string }).generation.slice(0, 12);
+    });
+    const db = new PrismaClient({ adapter: opened.adapter });
+    return {
+      footing: opened.footing,
+      db,
+      generation,
+      transaction: (work) => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 }),
+      ping: async () => void (await db.$queryRaw`SELECT 1`),
+      async close() {
+        await db.$disconnect();
+        await opened.close();
+      },
+    };
+  } catch (error) {
+    await opened.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Whether the error says that a row with this unique value is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+}
+
+/** Whether the error says that the database cannot be reached or is overloaded: the same call may be repeated. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof Prisma.PrismaClientInitializationError) return true;
+  if (error instanceof Prisma.PrismaClientKnownRequestError) {
+    return (
+      ['P1000', 'P1001', 'P1002', 'P1008', 'P1011', 'P1017', 'P2024', 'P2028', 'P2034', 'P2037'].includes(error.code) ||
+      isUnavailable(error.meta?.['driverAdapterError'] ?? error.cause)
+    );
+  }
+  if (isDriverAdapterError(error)) {
+    const { cause } = error;
+    return (
+      [
+        'SocketTimeout',
+        'DatabaseNotReachable',
+        'ConnectionClosed',
+        'TooManyConnections',
+        'TlsConnectionError',
+      ].includes(cause.kind) ||
+      unreachable.test(cause.originalCode ?? '') ||
+      unreachable.test(cause.originalMessage ?? error.message)
+    );
+  }
+  return error instanceof Error && unreachable.test(`${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}`);
+}
+
+// Of Node, of pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown).
+const unreachable =
+  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|terminating connection/;

@@ -1,0 +1,60 @@
+import { RedisPubSub } from 'graphql-redis-subscriptions';
+import { PubSub } from 'graphql-subscriptions';
+import { Redis } from 'ioredis';
+import type { Logger } from './log.js';
+
+/** Milliseconds after which a command that Redis does not answer fails: a frozen Redis must not hold calls. */
+const COMMAND_TIMEOUT_MS = 2_000;
+
+/** An engine of graphql-subscriptions that carries texts, and whether others can be heard over it. */
+export interface EventEngine {
+  readonly connected: boolean;
+  publish(channel: string, text: string): Promise<void>;
+  subscribe(channel: string, listener: (text: string) => void): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Events over Redis Pub/Sub. Channels carry `prefix`, for Pub/Sub does not heed database numbers. */
+export function openRedisEvents(url: string, prefix: string, log: Logger): EventEngine {
+  const connect = (role: 'publisher' | 'subscriber') => {
+    const redis = new Redis(url, {
+      connectionName: `parley-${role}`,
+      // The subscriber's one command waits for as long as it takes. A publish that has no connection is lost at
+      // once: a queue would send it late and out of order.
+      ...(role === 'subscriber'
+        ? { maxRetriesPerRequest: null }
+        : { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS }),
+      retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1_000),
+    });
+    redis.on('error', (error) => log.debug({ err: error, role }, 'Redis'));
+    redis.on('close', () => log.warn({ role }, 'Redis is out of reach'));
+    redis.on('ready', () => log.info({ role }, 'Redis is connected'));
+    return redis;
+  };
+  const publisher = connect('publisher');
+  const subscriber = connect('subscriber');
+  const text = (source: string | Buffer) => source.toString();
+  const engine = new RedisPubSub({ publisher, subscriber, serializer: text, deserializer: text });
+  return {
+    get connected() {
+      return publisher.status === 'ready' && subscriber.status === 'ready';
+    },
+    publish: (channel, message) => engine.publish(`${prefix}:${channel}`, message),
+    subscribe: (channel, listener) => engine.subscribe<string>(`${prefix}:${channel}`, listener),
+    async close() {
+      publisher.disconnect();
+      subscriber.disconnect();
+    },
+  };
+}
+
+/** Events within this process. */
+export function openLocalEvents(): EventEngine {
+  const engine = new PubSub();
+  return {
+    connected: true,
+    publish: (channel, message) => engine.publish(channel, message),
+    subscribe: (channel, listener) => engine.subscribe(channel, listener),
+    close: async () => {},
+  };
+}

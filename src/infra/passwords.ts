@@ -1,0 +1,47 @@
+import { availableParallelism } from 'node:os';
+import { Piscina } from 'piscina';
+import { ChatError } from '../core/errors.js';
+
+/** bcrypt reads no further: a longer password would be cut without a word. */
+export const PASSWORD_MAX_BYTES = 72;
+
+export interface Passwords {
+  /** bcrypt hash of a password of at most 72 bytes. */
+  hash(password: string): Promise<string>;
+  /**
+   * Whether the password is the one that was hashed. Without a hash it takes the same time and says no, so that
+   * nobody can tell by the clock whether an account exists.
+   */
+  verify(password: string, hash: string | undefined): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * Hashing in worker threads, because bcryptjs would keep the event loop busy for tens of milliseconds a password.
+ * One core stays free for the event loop. More than `queueMax` waiting calls: UNAVAILABLE.
+ */
+export function createPasswords({ cost, queueMax }: { cost: number; queueMax: number }): Passwords {
+  const pool = new Piscina({
+    filename: new URL('./password-worker.js', import.meta.url).href,
+    minThreads: 0,
+    maxThreads: Math.max(1, availableParallelism() - 1),
+    idleTimeout: 60_000,
+    maxQueue: queueMax,
+  });
+  const run = async <T>(name: string, task: unknown): Promise<T> => {
+    if (pool.queueSize >= queueMax) {
+      throw new ChatError('UNAVAILABLE', 'Too many sign-ins at this moment.', { retryAfterMs: 1_000 });
+    }
+    return pool.run(task, { name });
+  };
+  let absent: Promise<string> | undefined;
+  return {
+    hash: (password) => run('hash', { password, cost }),
+    async verify(password, hash) {
+      absent ??= run<string>('hash', { password: 'nobody has this password', cost });
+      const matches = await run<boolean>('verify', { password, hash: hash ?? (await absent) });
+      return matches && hash !== undefined;
+    },
+    close: () => pool.close({ force: true }),
+  };
+}

@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { lockDataDir } from './data-dir.js';
+import type { Footing } from './database.js';
+import type { Logger } from './log.js';
+
+/** PGlite has no autovacuum: without statistics its planner reads lists four times slower. */
+const ANALYZE_INTERVAL_MS = 10 * 60_000;
+
+/** The embedded database: PostgreSQL in this process, kept in `dataDir`. */
+export async function openPglite(dataDir: string, log: Logger): Promise<Footing> {
+  const unlock = await lockDataDir(dataDir);
+  try {
+    const database = await PGlite.create(join(dataDir, 'pg'));
+    await database.exec(`SET TIME ZONE 'UTC'`);
+    const analyze = setInterval(() => {
+      database.exec('ANALYZE').catch((error) => log.warn({ err: error }, 'ANALYZE failed'));
+    }, ANALYZE_INTERVAL_MS);
+    analyze.unref();
+    return {
+      footing: 'embedded',
+      adapter: new PrismaPGlite(database),
+      withSession: (work) =>
+        work({
+          run: async (sql) => void (await database.exec(sql)),
+          query: async <Row>(sql: string, parameters: unknown[] = []) =>
+            (await database.query<Row>(sql, parameters)).rows,
+        }),
+      async close() {
+        clearInterval(analyze);
+        await database.close();
+        await unlock();
+      },
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}

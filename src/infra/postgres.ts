@@ -1,0 +1,35 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import type { Footing } from './database.js';
+import type { Logger } from './log.js';
+
+/** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** PostgreSQL, over one pool that Prisma shares. */
+export function openPostgres(url: string, poolMax: number, log: Logger): Footing {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolMax,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'parley',
+  });
+  pool.on('error', (error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke'));
+  return {
+    footing: 'postgresql',
+    adapter: new PrismaPg(pool, { onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL pool') }),
+    async withSession(work) {
+      const client = await pool.connect();
+      try {
+        return await work({
+          run: async (sql) => void (await client.query(sql)),
+          query: async <Row>(sql: string, parameters: unknown[] = []) =>
+            (await client.query(sql, parameters)).rows as Row[],
+        });
+      } finally {
+        client.release();
+      }
+    },
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,78 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import { unauthenticated } from '../core/errors.js';
+
+/** What an access token says: who, in which session, until when. */
+export interface AccessClaims {
+  userId: string;
+  sessionId: string;
+  expiresAt: Date;
+}
+
+export interface Tokens {
+  signAccess(userId: string, sessionId: string): { token: string; expiresAt: Date };
+  /** @throws {ChatError} UNAUTHENTICATED: not ours, not an access token, or expired. */
+  verifyAccess(token: string): AccessClaims;
+}
+
+const ISSUER = 'parley';
+const AUDIENCE = 'parley';
+const ACCESS = 'access';
+
+/** Access tokens: JWT signed with HS256; algorithm, issuer, audience and type are pinned when one is read. */
+export function createTokens({ secret, accessTtlMs }: { secret: string; accessTtlMs: number }): Tokens {
+  return {
+    signAccess(userId, sessionId) {
+      const expires = Math.floor((Date.now() + accessTtlMs) / 1_000);
+      const claims = { sub: userId, sid: sessionId, typ: ACCESS, exp: expires };
+      const token = jwt.sign(claims, secret, { algorithm: 'HS256', issuer: ISSUER, audience: AUDIENCE });
+      return { token, expiresAt: new Date(expires * 1_000) };
+    },
+    verifyAccess(token) {
+      let claims: jwt.JwtPayload;
+      try {
+        claims = jwt.verify(token, secret, {
+          algorithms: ['HS256'],
+          issuer: ISSUER,
+          audience: AUDIENCE,
+        }) as jwt.JwtPayload;
+      } catch (error) {
+        throw unauthenticated(
+          error instanceof jwt.TokenExpiredError ? 'The token is expired.' : 'The token is not valid.',
+        );
+      }
+      const { sub, exp, sid, typ } = claims as jwt.JwtPayload & { sid?: unknown; typ?: unknown };
+      if (typ !== ACCESS || typeof sub !== 'string' || typeof sid !== 'string' || exp === undefined) {
+        throw unauthenticated('The token is not valid.');
+      }
+      return { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) };
+    },
+  };
+}
+
+/** The hashes of a refresh token's two secrets: of its family, which all tokens of a session share, and of itself. */
+export interface RefreshHashes {
+  family: Uint8Array<ArrayBuffer>;
+  own: Uint8Array<ArrayBuffer>;
+}
+
+/** A session's first refresh token, or the next one of its family; the database keeps only the hashes. */
+export function newRefreshToken(sessionId: string, family = randomSecret()): { token: string; hashes: RefreshHashes } {
+  const own = randomSecret();
+  return { token: `${sessionId}.${family}.${own}`, hashes: { family: sha256(family), own: sha256(own) } };
+}
+
+/** The parts of a refresh token; undefined when it cannot be one. */
+export function readRefreshToken(
+  token: string,
+): { sessionId: string; family: string; hashes: RefreshHashes } | undefined {
+  const match = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})\.([\w-]{43})$/.exec(token);
+  if (!match) return undefined;
+  const [sessionId, family, own] = match.slice(1) as [string, string, string];
+  return { sessionId, family, hashes: { family: sha256(family), own: sha256(own) } };
+}
+
+export const sameHash = (a: Uint8Array, b: Uint8Array) => a.length === b.length && timingSafeEqual(a, b);
+
+const randomSecret = () => randomBytes(32).toString('base64url');
+const sha256 = (text: string) => new Uint8Array(createHash('sha256').update(text).digest());

@@ -1,0 +1,43 @@
+import type { EventEngine } from '../infra/events.js';
+import type { Logger } from '../infra/log.js';
+
+/**
+ * Carries short texts between nodes. At most once: what is published while a node cannot be reached is lost to it,
+ * so nothing may depend on the bus but how soon something is noticed.
+ */
+export interface Bus {
+  /** True while what other nodes publish arrives here; always, when there are no others. */
+  readonly connected: boolean;
+  /** Sends to the listeners of the channel on all other nodes. Never throws and never waits. */
+  publish(channel: string, text: string): void;
+  /** Hears what other nodes publish, from the moment that the bus is connected and whenever it is again. */
+  subscribe(channel: string, listener: (text: string) => void): void;
+  close(): Promise<void>;
+}
+
+/** A bus over an engine. What this node published itself is not heard again: it acts on that at once. */
+export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus {
+  const own = `${nodeId} `;
+  return {
+    get connected() {
+      return engine.connected;
+    },
+    publish(channel, text) {
+      engine
+        .publish(channel, own + text)
+        .catch((error: unknown) => log.debug({ err: error, channel }, 'not published'));
+    },
+    subscribe(channel, listener) {
+      const hear = (message: string) => {
+        if (message.startsWith(own)) return;
+        try {
+          listener(message.slice(message.indexOf(' ') + 1));
+        } catch (error) {
+          log.error({ err: error, channel }, 'a message of the bus could not be handled');
+        }
+      };
+      engine.subscribe(channel, hear).catch((error: unknown) => log.error({ err: error, channel }, 'not subscribed'));
+    },
+    close: () => engine.close(),
+  };
+}

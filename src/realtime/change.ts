@@ -1,0 +1,34 @@
+import type { Db } from '../infra/database.js';
+
+/**
+ * A change that others see, as the change log has it: numbered without holes in its conversation.
+ * `data` is what it says in full, defined by the feature that owns its type.
+ */
+export interface Change<Data = unknown> {
+  conversationId: string;
+  /** 1, 2, 3, … in the order of commits. */
+  changeSeq: number;
+  type: string;
+  messageId: string | null;
+  /** Who made it. */
+  actorId: string | null;
+  data: Data;
+}
+
+/** A row of the change log: a change of which `data` is still to be read. */
+export type ChangeRow = Omit<Change, 'data'>;
+
+/**
+ * What a feature gives the feed for its types of changes. Between nodes `data` travels as JSON, versioned: a node
+ * that does not understand it reads the state from the database instead.
+ */
+export interface ChangeKind<Data = unknown> {
+  types: readonly string[];
+  encode(data: Data): unknown;
+  /** Undefined when it is of a version that is not understood here. */
+  decode(json: unknown): Data | undefined;
+  /** The present state for changes read from the log; one entry a row, null where nothing is left to tell. */
+  load(db: Db, rows: readonly ChangeRow[]): Promise<(Data | null)[]>;
+  /** Who is in the conversation since this change; absent on types that leave its members alone. */
+  joined?(data: Data): readonly string[];
+}

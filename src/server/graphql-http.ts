@@ -1,0 +1,96 @@
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { ChatError, unauthenticated } from '../core/errors.js';
+import type { Deps } from '../domain/deps.js';
+import { authenticate } from '../domain/session/session.service.js';
+import type { Context } from '../graphql/context.js';
+import { presentError } from '../graphql/errors.js';
+import type { Logger } from '../infra/log.js';
+import { schema } from '../schema.js';
+import { exampleTabs } from './graphiql.js';
+import { isAllowedOrigin } from './origins.js';
+
+/** What a transport hands over with an operation. */
+export interface RequestContext {
+  requestId: string;
+  log: Logger;
+  /** Who asks, where the transport knows (WebSocket); else it is the Authorization header that tells. */
+  identity?: Context['identity'];
+}
+
+export type Yoga = YogaServerInstance<RequestContext, Context>;
+
+export const GRAPHQL_PATH = '/graphql';
+
+/** GraphQL over HTTP, and over SSE for subscriptions; GraphiQL for browsers. */
+export function createGraphqlHttp(deps: Deps): Yoga {
+  const { config, log } = deps;
+  return createYoga<RequestContext, Context>({
+    schema,
+    graphqlEndpoint: GRAPHQL_PATH,
+    logging: {
+      debug: (...args) => log.debug({ yoga: args }),
+      info: (...args) => log.debug({ yoga: args }),
+      warn: (...args) => log.warn({ yoga: args }),
+      error: (...args) => log.error({ err: args[0] }, 'yoga'),
+    },
+    landingPage: false,
+    graphiql: config.graphiql && {
+      title: 'Parley',
+      defaultTabs: exampleTabs,
+      subscriptionsProtocol: 'WS',
+      credentials: 'same-origin',
+    },
+    renderGraphiQL,
+    multipart: false,
+    batching: false,
+    cors: (request) => {
+      const origin = request.headers.get('origin') ?? undefined;
+      return isAllowedOrigin(config, origin, request.headers.get('host') ?? undefined)
+        ? {
+            origin: origin ?? [],
+            methods: ['GET', 'POST', 'OPTIONS'],
+            allowedHeaders: ['content-type', 'authorization', 'x-request-id', 'apollo-require-preflight'],
+            exposedHeaders: ['x-request-id'],
+            maxAge: 600,
+          }
+        : false;
+    },
+    maskedErrors: {
+      maskError: (error) => presentError(error, log),
+    },
+    context: async ({ request, requestId, log: requestLog, identity }) => ({
+      deps,
+      requestId,
+      log: requestLog,
+      identity:
+        identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity,
+    }),
+    plugins: [errorsOfOperations(log)],
+  });
+}
+
+/** Who a bearer token speaks for; null without one. What is wrong with it is told to whoever needs the viewer. */
+export async function identify(deps: Deps, authorization: string | undefined): Promise<Context['identity']> {
+  if (authorization === undefined || authorization === '') return null;
+  const token = /^(?:Bearer\s+)?([\w.-]+)$/i.exec(authorization.trim())?.[1];
+  if (token === undefined) return unauthenticated('The Authorization header is not `Bearer <token>`.');
+  try {
+    return await authenticate(deps, token);
+  } catch (error) {
+    if (error instanceof ChatError) return error;
+    throw error;
+  }
+}
+
+/** Errors of parsing and validation pass by the masking of execution: they get their code here. */
+function errorsOfOperations(log: Logger): Plugin {
+  return {
+    onParse: () => (payload) => {
+      if (payload.result instanceof Error) payload.replaceParseResult(presentError(payload.result, log));
+    },
+    onValidate: () => (payload) => {
+      if (!payload.valid) payload.setResult(payload.result.map((error) => presentError(error, log)));
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Config } from '../infra/config.js';
+import type { Logger } from '../infra/log.js';
+import { GRAPHQL_PATH, type Yoga } from './graphql-http.js';
+
+export interface Health {
+  /** Whether this node should get requests, and what of it works. */
+  ready(): Promise<{ ready: boolean; parts: Record<string, string> }>;
+}
+
+/** The HTTP server: GraphQL, `/health` (the process lives) and `/ready` (send it requests). */
+export function createHttpServer(yoga: Yoga, health: Health, config: Config, log: Logger): Server {
+  const server = createServer((req, res) => {
+    const given = req.headers['x-request-id'];
+    const requestId = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+    const requestLog = log.child({ requestId });
+    res.setHeader('x-request-id', requestId);
+    res.setHeader('x-content-type-options', 'nosniff');
+    const started = performance.now();
+    const { pathname } = new URL(req.url ?? '/', 'http://localhost');
+    res.on('close', () => {
+      const ms = Math.round((performance.now() - started) * 10) / 10;
+      requestLog.debug({ method: req.method, path: pathname, status: res.statusCode, ms }, 'request');
+    });
+    route(pathname, req, res, requestId, requestLog).catch((error: unknown) => {
+      requestLog.error({ err: error }, 'a request failed');
+      if (!res.headersSent) answer(res, 500, { status: 'error' });
+      else res.destroy();
+    });
+  });
+
+  async function route(path: string, req: IncomingMessage, res: ServerResponse, requestId: string, requestLog: Logger) {
+    if (path === GRAPHQL_PATH) {
+      if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return refuseBody(req, res);
+      await yoga(req, res, { requestId, log: requestLog });
+    } else if (path === '/health') {
+      answer(res, 200, { status: 'ok' });
+    } else if (path === '/ready') {
+      const { ready, parts } = await health.ready();
+      answer(res, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', ...parts });
+    } else if (path === '/' && config.graphiql) {
+      res.writeHead(302, { location: GRAPHQL_PATH }).end();
+    } else {
+      answer(res, 404, { status: 'not found' });
+    }
+  }
+
+  function refuseBody(req: IncomingMessage, res: ServerResponse) {
+    req.resume();
+    const message = `The body has more than ${config.bodyMaxBytes} bytes.`;
+    res.setHeader('connection', 'close');
+    answer(res, 413, { errors: [{ message, extensions: { code: 'PAYLOAD_TOO_LARGE' } }] });
+  }
+
+  return server;
+}
+
+function answer(res: ServerResponse, status: number, body: object): void {
+  res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  res.end(JSON.stringify(body));
+}

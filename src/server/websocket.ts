@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { DocumentNode, ExecutionArgs, GraphQLError } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Deps } from '../domain/deps.js';
+import type { Context } from '../graphql/context.js';
+import { presentError } from '../graphql/errors.js';
+import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
+import { isAllowedOrigin } from './origins.js';
+
+/** Close codes of this server: the stock client comes back after each of them. */
+export const closeCodes = {
+  /** The session or its token has ended: come back with a new token. */
+  forbidden: { code: 4403, reason: 'Forbidden' },
+  /** The server goes away: come back, perhaps to another node. */
+  goingAway: { code: 1001, reason: 'Going away' },
+} as const;
+
+/** Milliseconds that a client may take for its `connection_init`. */
+const INIT_TIMEOUT_MS = 10_000;
+/** Milliseconds between pings; a client that has not answered one by the next is gone. */
+const KEEP_ALIVE_MS = 12_000;
+
+/** What a socket keeps from its `connection_init` on. */
+interface SocketExtra extends Record<PropertyKey, unknown> {
+  identity?: Context['identity'];
+  socket: WebSocket;
+}
+
+export interface GraphqlWebSocket {
+  /** Sockets that are open. */
+  readonly size: number;
+  /** Refuses new sockets, closes those that are open, and resolves when they are gone. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** GraphQL over WebSocket (graphql-transport-ws), on the path and with the rules of HTTP. */
+export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlWebSocket {
+  const { config, log } = deps;
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: config.frameMaxBytes,
+    perMessageDeflate: false,
+  });
+
+  useServer<{ authorization?: unknown }, SocketExtra>(
+    {
+      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      async onConnect({ connectionParams, extra }) {
+        const { authorization, Authorization } = (connectionParams ?? {}) as Record<string, unknown>;
+        const given = authorization ?? Authorization;
+        if (given != null && typeof given !== 'string') return false;
+        const identity = await identify(deps, given ?? undefined);
+        // Closed with 4403: the stock client comes back and asks its connectionParams anew.
+        if (identity instanceof Error) return false;
+        extra.identity = identity;
+        if (identity) {
+          const { code, reason } = closeCodes.forbidden;
+          const end = () => extra.socket.close(code, reason);
+          const unwatch = deps.sessionWatch.watch(identity.sessionId, identity.expiresAt, end);
+          extra.socket.once('close', unwatch);
+        }
+        return true;
+      },
+      async onSubscribe({ extra }, _id, { query, variables, operationName }) {
+        const requestId = randomUUID();
+        const requestLog = log.child({ requestId });
+        try {
+          const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
+            identity: extra.identity ?? null,
+            requestId,
+            log: requestLog,
+            params: { query, variables, operationName },
+          });
+          const document: DocumentNode = parse(query);
+          const errors: readonly GraphQLError[] = validate(schema, document);
+          if (errors.length > 0) return errors;
+          const contextValue: unknown = await contextFactory();
+          return {
+            schema,
+            document,
+            variableValues: variables,
+            operationName,
+            contextValue,
+            execute,
+            subscribe,
+          } as EnvelopedArgs;
+        } catch (error) {
+          // Thrown, it would close the socket and with it every other operation.
+          return [presentError(error, requestLog)];
+        }
+      },
+      execute: (args) => (args as EnvelopedArgs).execute(args),
+      subscribe: (args) => (args as EnvelopedArgs).subscribe(args),
+    },
+    sockets,
+    KEEP_ALIVE_MS,
+  );
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (pathname !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
+    if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+  };
+  server.on('upgrade', upgrade);
+
+  return {
+    get size() {
+      return sockets.clients.size;
+    },
+    async close(timeoutMs) {
+      server.off('upgrade', upgrade);
+      server.on('upgrade', (_request, socket) => refuse(socket, '503 Service Unavailable'));
+      const { code, reason } = closeCodes.goingAway;
+      for (const socket of sockets.clients) socket.close(code, reason);
+      const cutOff = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, timeoutMs);
+      await new Promise<void>((resolve) => sockets.close(() => resolve()));
+      clearTimeout(cutOff);
+    },
+  };
+}
+
+interface EnvelopedArgs extends ExecutionArgs {
+  execute: (args: ExecutionArgs) => ReturnType<typeof import('graphql').execute>;
+  subscribe: (args: ExecutionArgs) => ReturnType<typeof import('graphql').subscribe>;
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
