@@ -46,7 +46,8 @@ const commands = {
   /** Serves, and again after every change of src. */
   dev: {
     needs: ['install', 'generate', 'build'],
-    run: () => together([bin('tsc'), ['--watch', '--preserveWatchOutput']], [process.execPath, ['--watch', 'dist/main.js']]),
+    run: () =>
+      together([bin('tsc'), ['--watch', '--preserveWatchOutput']], [process.execPath, ['--watch', 'dist/main.js']]),
   },
   seed: { needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
   test: {

@@ -1,0 +1,164 @@
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+
+/** What a GraphQL answer is, loosely: tests say what they expect of it. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into whatever a server may answer
+export type Json = any;
+
+export interface Answer {
+  status: number;
+  data?: Json;
+  errors?: { message: string; path?: (string | number)[]; extensions: { code: string; field?: string } & Json }[];
+}
+
+/** One GraphQL request over HTTP. */
+export async function request(url: string, query: string, variables: Json = {}, token?: string): Promise<Answer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify({ query, variables }),
+  });
+  return { status: response.status, ...((await response.json()) as object) };
+}
+
+/** The data of a request that must succeed. */
+export async function ask(url: string, query: string, variables: Json = {}, token?: string): Promise<Json> {
+  const { data, errors } = await request(url, query, variables, token);
+  if (errors) throw new Error(`${query.trim().slice(0, 80)} … ${JSON.stringify(errors)}`);
+  return data;
+}
+
+/** Someone with an account, who asks and listens at one node. */
+export interface Person {
+  id: string;
+  username: string;
+  email: string;
+  password: string;
+  token: string;
+  refreshToken: string;
+  ask(query: string, variables?: Json): Promise<Json>;
+  request(query: string, variables?: Json): Promise<Answer>;
+  /** The same person, asking at another node. */
+  at(url: string): Person;
+}
+
+let people = 0;
+
+/** Registers somebody new. */
+export async function register(url: string, name = 'person'): Promise<Person> {
+  people += 1;
+  const username = `${name}_${people}_${process.pid}`;
+  const email = `${username}@example.com`;
+  const password = `password of ${name}`;
+  const data = await ask(
+    url,
+    `mutation ($input: RegisterInput!) {
+      register(input: $input) { tokens { accessToken refreshToken } viewer { user { id } } }
+    }`,
+    { input: { username, email, password } },
+  );
+  const { tokens, viewer } = data.register;
+  const at = (place: string): Person => ({
+    id: viewer.user.id,
+    username,
+    email,
+    password,
+    token: tokens.accessToken,
+    refreshToken: tokens.refreshToken,
+    ask: (query, variables) => ask(place, query, variables, tokens.accessToken),
+    request: (query, variables) => request(place, query, variables, tokens.accessToken),
+    at,
+  });
+  return at(url);
+}
+
+export const socketUrl = (url: string) => url.replace(/^http/, 'ws');
+
+/** graphql-ws's own client; it does not come back by itself unless told to. */
+export function connect(
+  url: string,
+  token?: string,
+  options: Partial<Parameters<typeof createClient>[0]> = {},
+): Client {
+  return createClient({
+    url: socketUrl(url),
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    ...(token === undefined ? {} : { connectionParams: { authorization: token } }),
+    ...options,
+  });
+}
+
+/** A subscription that keeps what came. */
+export interface Listening {
+  /** The events so far. */
+  events: Json[];
+  /** Resolves with the first event, past or to come, that fits. Rejects when the stream ends without it. */
+  until(fits: (event: Json) => boolean): Promise<Json>;
+  /** Resolves when the stream has ended: with undefined, or with what it ended with. */
+  ended: Promise<unknown>;
+  cancel(): void;
+}
+
+/** Subscribes and resolves once its first answer is there. `field` is the subscription's. */
+export function listen(client: Client, query: string, variables: Json = {}, field = 'messages'): Listening {
+  const events: Json[] = [];
+  const waiters = new Set<() => void>();
+  let over = false;
+  let failure: unknown;
+  const wake = () => {
+    for (const waiter of [...waiters]) waiter();
+  };
+  let cancel = () => {};
+  const ended = new Promise<unknown>((resolve) => {
+    const end = (error?: unknown) => {
+      over = true;
+      failure = error;
+      wake();
+      resolve(error);
+    };
+    cancel = client.subscribe(
+      { query, variables },
+      {
+        next({ data, errors }) {
+          if (errors) end(errors);
+          else events.push((data as Json)[field]);
+          wake();
+        },
+        error: end,
+        complete: () => end(failure),
+      },
+    );
+  });
+  return {
+    events,
+    ended,
+    cancel: () => cancel(),
+    until: (fits) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          waiters.delete(look);
+          reject(new Error(`nothing of the kind came in time; what came: ${JSON.stringify(events)}`));
+        }, 10_000);
+        const look = () => {
+          const found = events.find(fits);
+          if (found === undefined && !over) return;
+          clearTimeout(timer);
+          waiters.delete(look);
+          if (found === undefined) reject(new Error(`the stream ended without it: ${JSON.stringify(failure)}`));
+          else resolve(found);
+        };
+        waiters.add(look);
+        look();
+      }),
+  };
+}
+
+/** Resolves when `condition` is true; fails with `what` after ten seconds. */
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`did not happen in time: ${what}`);
+}

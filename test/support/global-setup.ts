@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { readConfig } from '../../src/infra/config.js';
+import { openDatabase } from '../../src/infra/database.js';
+import { createLog } from '../../src/infra/log.js';
+import { findServices, otherDatabase, query, type Services } from './services.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    services: Services | null;
+    /** A folder that holds a migrated embedded database, to be copied. */
+    embeddedTemplate: string;
+    /** A migrated PostgreSQL database to be copied by CREATE DATABASE … TEMPLATE; '' without services. */
+    databaseTemplate: string;
+    /** What all databases and prefixes of this run begin with. */
+    runName: string;
+    scratch: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const runName = `parley_test_${process.pid}_${Date.now().toString(36)}`;
+  const scratch = await mkdtemp(join(tmpdir(), `${runName}_`));
+  const { services, reason } = await findServices();
+  if (!services && process.env['REQUIRE_SERVICES'] === '1') throw new Error(`REQUIRE_SERVICES: ${reason}`);
+  const log = createLog('warn');
+
+  const embeddedTemplate = join(scratch, 'template');
+  await (await openDatabase(readConfig({ DATA_DIR: embeddedTemplate }), log)).close();
+  const databaseTemplate = services ? `${runName}_template` : '';
+  if (services) {
+    await query(services.databaseUrl, `CREATE DATABASE ${databaseTemplate}`);
+    const DATABASE_URL = otherDatabase(services.databaseUrl, databaseTemplate);
+    await (await openDatabase(readConfig({ DATABASE_URL }), log)).close();
+  }
+  project.provide('services', services ?? null);
+  project.provide('embeddedTemplate', embeddedTemplate);
+  project.provide('databaseTemplate', databaseTemplate);
+  project.provide('runName', runName);
+  project.provide('scratch', scratch);
+
+  const ran = services
+    ? 'embedded footing, and PostgreSQL with Redis'
+    : `embedded footing only: ${reason}. Set TEST_DATABASE_URL and TEST_REDIS_URL to run the rest`;
+  console.log(`\nTests run on: ${ran}.\n`);
+  return async () => {
+    console.log(`\nTests ran on: ${ran}.`);
+    if (services) {
+      const rows = await query<{ datname: string }>(
+        services.databaseUrl,
+        `SELECT datname FROM pg_database WHERE datname LIKE '${runName}%'`,
+      );
+      for (const { datname } of rows) await query(services.databaseUrl, `DROP DATABASE "${datname}" WITH (FORCE)`);
+    }
+    await rm(scratch, { recursive: true, force: true });
+  };
+}

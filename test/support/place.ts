@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, inject } from 'vitest';
+import { readConfig } from '../../src/infra/config.js';
+import { createLog } from '../../src/infra/log.js';
+import { type RunningNode, startNode } from '../../src/server/start.js';
+import { otherDatabase, query } from './services.js';
+
+export type Footing = 'embedded' | 'postgresql';
+
+/** The footings to test on: the second only where its servers answer. */
+export const footings: Footing[] = inject('services') ? ['embedded', 'postgresql'] : ['embedded'];
+/** For what only several nodes can show: `describe.skipIf(!servicesFound)`. */
+export const servicesFound = inject('services') !== null;
+
+/** A database of its own, and a Redis prefix or a folder: where one or several nodes live. */
+export interface Place {
+  footing: Footing;
+  env: Record<string, string>;
+  /** Starts a node on a free port; it is stopped after the file's tests if nobody did before. */
+  start(env?: Record<string, string>): Promise<RunningNode>;
+}
+
+/** Makes a place, empty and migrated; it is removed after the file's tests. */
+export async function makePlace(footing: Footing): Promise<Place> {
+  const name = `${inject('runName')}_${randomBytes(4).toString('hex')}`;
+  const nodes = new Set<RunningNode>();
+  const { env, remove } = await (footing === 'embedded' ? makeFolder(name) : makeDatabase(name));
+  afterAll(async () => {
+    await Promise.all([...nodes].map((node) => node.stop()));
+    await remove();
+  });
+  return {
+    footing,
+    env,
+    async start(more = {}) {
+      const config = readConfig({ ...testSettings, ...env, ...more });
+      const node = await startNode(config, createLog(config.logLevel));
+      nodes.add(node);
+      let stopped: Promise<void> | undefined;
+      return { ...node, stop: () => (stopped ??= node.stop()) };
+    },
+  };
+}
+
+/** What tests change of the defaults: a free port, quick password hashes, quiet logs. */
+export const testSettings = {
+  NODE_ENV: 'test',
+  PORT: '0',
+  BCRYPT_COST: '4',
+  LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
+  SHUTDOWN_TIMEOUT: '2s',
+};
+
+async function makeFolder(name: string) {
+  const folder = join(inject('scratch'), name);
+  await cp(inject('embeddedTemplate'), folder, { recursive: true });
+  return { env: { DATA_DIR: folder }, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+async function makeDatabase(name: string) {
+  const services = inject('services');
+  if (!services) throw new Error('no services to make a database on');
+  await query(services.databaseUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('databaseTemplate')}`);
+  return {
+    env: {
+      DATABASE_URL: otherDatabase(services.databaseUrl, name),
+      REDIS_URL: services.redisUrl,
+      REDIS_PREFIX: name,
+      JWT_SECRET: 'a secret of the tests, the same for all nodes of a place',
+    },
+    remove: async () => void (await query(services.databaseUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+  };
+}

@@ -1,0 +1,65 @@
+import type { Answer, Person } from './client.js';
+
+/** The operations that most tests need, as short as they can be. */
+
+export const MESSAGES = `subscription ($conversationId: ID, $after: String) {
+  messages(conversationId: $conversationId, after: $after) {
+    type cursor changeSeq messageId replayed
+    actor { id username }
+    message { id seq text editedAt deletedAt clientMessageId sender { id username } conversation { id latestSeq } }
+  }
+}`;
+
+export async function openDirect(person: Person, other: Person): Promise<string> {
+  const data = await person.ask(
+    `mutation ($input: OpenDirectConversationInput!) { openDirectConversation(input: $input) { conversation { id } } }`,
+    { input: { userId: other.id } },
+  );
+  return data.openDirectConversation.conversation.id;
+}
+
+export async function createGroup(person: Person, members: Person[], more: object = {}): Promise<string> {
+  const data = await person.ask(
+    `mutation ($input: CreateGroupInput!) { createGroup(input: $input) { conversation { id } } }`,
+    { input: { title: 'A group', memberIds: members.map(({ id }) => id), ...more } },
+  );
+  return data.createGroup.conversation.id;
+}
+
+export const SEND = `mutation ($input: SendMessageInput!) {
+  sendMessage(input: $input) { message { id seq text createdAt editedAt deletedAt clientMessageId sender { id } } }
+}`;
+
+export const trySend = (
+  person: Person,
+  conversationId: string,
+  text: string | null,
+  clientMessageId?: string,
+): Promise<Answer> => person.request(SEND, { input: { conversationId, text, clientMessageId } });
+
+export async function send(person: Person, conversationId: string, text: string, clientMessageId?: string) {
+  const data = await person.ask(SEND, { input: { conversationId, text, clientMessageId } });
+  return data.sendMessage.message as {
+    id: string;
+    seq: number;
+    text: string;
+    createdAt: string;
+    editedAt: string | null;
+  };
+}
+
+export async function edit(person: Person, messageId: string, text: string) {
+  const data = await person.ask(
+    `mutation ($input: EditMessageInput!) { editMessage(input: $input) { message { id seq text editedAt } } }`,
+    { input: { messageId, text } },
+  );
+  return data.editMessage.message;
+}
+
+export async function remove(person: Person, messageId: string) {
+  const data = await person.ask(
+    `mutation ($input: DeleteMessageInput!) { deleteMessage(input: $input) { message { id seq text deletedAt } } }`,
+    { input: { messageId } },
+  );
+  return data.deleteMessage.message;
+}
