@@ -187,10 +187,13 @@ function output(program, list, env = {}) {
 /** Runs programs until the first of them ends, and ends with its status; signals reach them all. */
 async function together(...programs) {
   const children = programs.map(([program, list]) => spawn(program, list, { stdio: 'inherit' }));
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => children.forEach((child) => child.kill(signal)));
+  const killAll = (signal) => {
+    for (const child of children) child.kill(signal);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, killAll);
   const status = await Promise.race(
     children.map((child) => new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))),
   );
-  for (const child of children) child.kill();
+  killAll('SIGTERM');
   process.exitCode = status;
 }

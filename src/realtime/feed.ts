@@ -33,6 +33,10 @@ export interface Feed {
    * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED with the field `after`.
    */
   listen(listener: Listener, after?: string | null): Promise<() => void>;
+  /** Who listens here at present. */
+  readonly listeners: number;
+  /** Conversations that are followed here at present: those of the listeners. */
+  readonly conversations: number;
   /** Resolves when all that is committed by now has been delivered here. */
   sweep(): Promise<void>;
   close(): Promise<void>;
@@ -84,6 +88,7 @@ export async function startFeed(options: {
   let cursor = encodeSyncCursor({ generation, snapshot });
   let sweeping: Promise<void> | undefined;
   let closed = false;
+  let listening = 0;
 
   // ── lanes ──
 
@@ -318,6 +323,7 @@ export async function startFeed(options: {
   }
 
   function detach(listener: Listener): void {
+    listening -= 1;
     const { userId, conversationId } = listener;
     if (conversationId === null) {
       people.get(userId)?.listeners.delete(listener);
@@ -350,6 +356,7 @@ export async function startFeed(options: {
           else waiting.push([change, delivery.cursor]);
         },
       };
+      listening += 1;
       try {
         await attach(gate);
         const replayed = new Map<string, number>();
@@ -376,6 +383,14 @@ export async function startFeed(options: {
         throw error;
       }
       return () => detach(gate);
+    },
+
+    get listeners() {
+      return listening;
+    },
+
+    get conversations() {
+      return lanes.size;
     },
 
     sweep,

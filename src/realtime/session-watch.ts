@@ -4,6 +4,8 @@ import type { Bus } from './bus.js';
 export interface SessionWatch {
   /** `onEnd` is called once when the session ends or `expiresAt` comes; the returned function stops watching. */
   watch(sessionId: string, expiresAt: Date, onEnd: () => void): () => void;
+  /** Sessions that are watched here at present. */
+  readonly size: number;
   /** To be called after the session's end is committed. */
   ended(sessionId: string): void;
 }
@@ -39,6 +41,9 @@ export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
       const group = watchers.get(sessionId) ?? new Set();
       watchers.set(sessionId, group.add(end));
       return unwatch;
+    },
+    get size() {
+      return watchers.size;
     },
     ended(sessionId) {
       bus.publish(`${generation}:${CHANNEL}`, sessionId);

@@ -48,18 +48,20 @@ export async function send(person: Person, conversationId: string, text: string,
   };
 }
 
+export const EDIT = `mutation ($input: EditMessageInput!) {
+  editMessage(input: $input) { message { id seq text editedAt } }
+}`;
+
 export async function edit(person: Person, messageId: string, text: string) {
-  const data = await person.ask(
-    `mutation ($input: EditMessageInput!) { editMessage(input: $input) { message { id seq text editedAt } } }`,
-    { input: { messageId, text } },
-  );
+  const data = await person.ask(EDIT, { input: { messageId, text } });
   return data.editMessage.message;
 }
 
+export const REMOVE = `mutation ($input: DeleteMessageInput!) {
+  deleteMessage(input: $input) { message { id seq text deletedAt } }
+}`;
+
 export async function remove(person: Person, messageId: string) {
-  const data = await person.ask(
-    `mutation ($input: DeleteMessageInput!) { deleteMessage(input: $input) { message { id seq text deletedAt } } }`,
-    { input: { messageId } },
-  );
+  const data = await person.ask(REMOVE, { input: { messageId } });
   return data.deleteMessage.message;
 }

@@ -1,0 +1,251 @@
+import jwt from 'jsonwebtoken';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { ask, connect, listen, type Person, register, request } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { MESSAGES } from '../support/talk.js';
+
+const REGISTER = `mutation ($input: RegisterInput!) {
+  register(input: $input) { tokens { accessToken refreshToken accessTokenExpiresAt } viewer { email user { id username displayName } } }
+}`;
+const LOGIN = `mutation ($input: LoginInput!) {
+  login(input: $input) { tokens { accessToken refreshToken } viewer { user { id } sessions { id deviceName current } } }
+}`;
+const REFRESH = `mutation ($input: RefreshSessionInput!) {
+  refreshSession(input: $input) { tokens { accessToken refreshToken } viewer { user { id } } }
+}`;
+const LOGOUT = 'mutation ($input: LogoutInput) { logout(input: $input) { sessionId } }';
+const ME = '{ viewer { user { id } } }';
+
+let count = 0;
+const fresh = () => {
+  count += 1;
+  return { username: `Fresh.${count}`, email: `Fresh.${count}@Example.com`, password: 'long enough' };
+};
+
+describe.each(footings)('sessions on the %s footing', (footing) => {
+  let node: RunningNode;
+  let url: string;
+
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start();
+    url = node.url;
+  });
+
+  const signIn = async (person: Person, deviceName?: string) => {
+    const input = { usernameOrEmail: person.username, password: person.password, deviceName };
+    return (await ask(url, LOGIN, { input })).login;
+  };
+
+  describe('register', () => {
+    it('makes an account and signs it in', async () => {
+      const input = { ...fresh(), displayName: '  Fresh  Person ' };
+      const { register: made } = await ask(url, REGISTER, { input });
+      expect(made.viewer).toMatchObject({
+        email: input.email,
+        user: { username: input.username, displayName: 'Fresh  Person' },
+      });
+      expect(Date.parse(made.tokens.accessTokenExpiresAt)).toBeGreaterThan(Date.now());
+      expect((await ask(url, ME, {}, made.tokens.accessToken)).viewer.user.id).toBe(made.viewer.user.id);
+    });
+
+    it.each([
+      ['username', 'ab'],
+      ['username', 'a'.repeat(33)],
+      ['username', 'with space'],
+      ['username', 'umläut'],
+      ['username', ''],
+      ['email', 'nobody'],
+      ['email', 'a@b'],
+      ['email', `${'x'.repeat(250)}@example.com`],
+      ['password', 'short'],
+      ['password', 'ä'.repeat(37)],
+      ['password', `with\0nul and more`],
+      ['displayName', ' '],
+      ['displayName', 'x'.repeat(81)],
+      ['displayName', 'two\nlines'],
+      ['deviceName', 'x'.repeat(81)],
+    ])('refuses the %s %j', async (field, value) => {
+      const input = { ...fresh(), [field]: value };
+      const before = await node.deps.database.db.user.count();
+      const { errors, data } = await request(url, REGISTER, { input });
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.${field}` });
+      expect(data).toEqual({ register: null });
+      expect(await node.deps.database.db.user.count()).toBe(before);
+    });
+
+    it('takes a password of exactly 8 and 72 bytes', async () => {
+      for (const password of ['12345678', 'ä'.repeat(36)])
+        await ask(url, REGISTER, { input: { ...fresh(), password } });
+    });
+
+    it('names what is taken, without regard to case', async () => {
+      const first = fresh();
+      await ask(url, REGISTER, { input: first });
+      const other = fresh();
+      const sameName = await request(url, REGISTER, { input: { ...other, username: first.username.toUpperCase() } });
+      const sameEmail = await request(url, REGISTER, { input: { ...other, email: first.email.toLowerCase() } });
+      expect(sameName.errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.username' });
+      expect(sameEmail.errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.email' });
+    });
+
+    it('makes one account of ten at once', async () => {
+      const input = fresh();
+      const answers = await Promise.all(Array.from({ length: 10 }, () => request(url, REGISTER, { input })));
+      expect(answers.filter(({ errors }) => !errors)).toHaveLength(1);
+      expect(new Set(answers.flatMap(({ errors }) => errors?.map((error) => error.extensions.code) ?? []))).toEqual(
+        new Set(['CONFLICT']),
+      );
+    });
+  });
+
+  describe('login', () => {
+    it('takes the username or the email, in any case, and keeps the device name', async () => {
+      const person = await register(url);
+      for (const usernameOrEmail of [person.username.toUpperCase(), ` ${person.email.toUpperCase()} `]) {
+        const input = { usernameOrEmail, password: person.password, deviceName: 'A phone' };
+        const { login } = await ask(url, LOGIN, { input });
+        expect(login.viewer.user.id).toBe(person.id);
+        expect(login.viewer.sessions[0]).toMatchObject({ deviceName: 'A phone', current: true });
+      }
+    });
+
+    it('answers alike for a wrong password and an unknown account', async () => {
+      const person = await register(url);
+      const answers = await Promise.all(
+        [
+          { usernameOrEmail: person.username, password: 'wrong password' },
+          { usernameOrEmail: person.username, password: '' },
+          { usernameOrEmail: person.username, password: `${person.password}${'x'.repeat(80)}` },
+          { usernameOrEmail: 'nobody.at.all', password: person.password },
+          { usernameOrEmail: 'nobody@example.com', password: person.password },
+        ].map((input) => request(url, LOGIN, { input })),
+      );
+      for (const { errors } of answers) {
+        expect(errors?.[0]?.extensions).toEqual({ code: 'BAD_USER_INPUT' });
+        expect(errors?.[0]?.message).toBe(answers[0]?.errors?.[0]?.message);
+      }
+    });
+  });
+
+  describe('refreshSession', () => {
+    it('gives new tokens for the same session', async () => {
+      const person = await register(url);
+      const { refreshSession } = await ask(url, REFRESH, { input: { refreshToken: person.refreshToken } });
+      expect(refreshSession.viewer.user.id).toBe(person.id);
+      expect(refreshSession.tokens.refreshToken).not.toBe(person.refreshToken);
+      expect((await ask(url, ME, {}, refreshSession.tokens.accessToken)).viewer.user.id).toBe(person.id);
+      expect((await ask(url, ME, {}, person.token)).viewer.user.id).toBe(person.id);
+    });
+
+    it('works with an Authorization header that does not count any more', async () => {
+      const person = await register(url);
+      const input = { refreshToken: person.refreshToken };
+      const { errors } = await request(url, REFRESH, { input }, 'not.a.token');
+      expect(errors).toBeUndefined();
+    });
+
+    it('ends the session when a used token comes back', async () => {
+      const person = await register(url);
+      const { refreshSession } = await ask(url, REFRESH, { input: { refreshToken: person.refreshToken } });
+      const again = await request(url, REFRESH, { input: { refreshToken: person.refreshToken } });
+      expect(again.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+      const thief = await request(url, ME, {}, refreshSession.tokens.accessToken);
+      expect(thief.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+      const next = await request(url, REFRESH, { input: { refreshToken: refreshSession.tokens.refreshToken } });
+      expect(next.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    });
+
+    it('gives one answer to two who come with the same token at once', async () => {
+      const person = await register(url);
+      const input = { refreshToken: person.refreshToken };
+      const answers = await Promise.all([request(url, REFRESH, { input }), request(url, REFRESH, { input })]);
+      expect(answers.filter(({ errors }) => !errors).length).toBeLessThanOrEqual(1);
+    });
+
+    it('refuses what was never a token, and lets the session live', async () => {
+      const person = await register(url);
+      const [id, , own] = person.refreshToken.split('.');
+      for (const refreshToken of ['', 'nonsense', `${id}.${'A'.repeat(43)}.${own}`, person.token]) {
+        const { errors } = await request(url, REFRESH, { input: { refreshToken } });
+        expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+      }
+      expect((await ask(url, ME, {}, person.token)).viewer.user.id).toBe(person.id);
+      const { errors } = await request(url, REFRESH, { input: {} });
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.refreshToken' });
+    });
+  });
+
+  describe('logout', () => {
+    it('ends this session only, and its sockets', async () => {
+      const person = await register(url);
+      const other = await signIn(person);
+      const closed = new Promise<{ code: number }>((resolve) => {
+        const client = connect(url, person.token, { on: { closed: (event) => resolve(event as { code: number }) } });
+        void listen(client, MESSAGES)
+          .until(({ type }) => type === 'CAUGHT_UP')
+          .then(() => person.ask(LOGOUT));
+      });
+      expect((await closed).code).toBe(4403);
+      const { errors } = await person.request(ME);
+      expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+      expect((await ask(url, ME, {}, other.tokens.accessToken)).viewer.user.id).toBe(person.id);
+      const again = await request(url, REFRESH, { input: { refreshToken: person.refreshToken } });
+      expect(again.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    });
+
+    it("ends a named session of the viewer's, and nobody else's", async () => {
+      const [person, stranger] = [await register(url), await register(url)];
+      const other = await signIn(person, 'lost phone');
+      const { viewer } = await person.ask('{ viewer { sessions { id deviceName current } } }');
+      const lost = viewer.sessions.find(({ deviceName }: { deviceName: string }) => deviceName === 'lost phone');
+      const foreign = await stranger.request(LOGOUT, { input: { sessionId: lost.id } });
+      expect(foreign.errors?.[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'input.sessionId' });
+      expect((await person.ask(LOGOUT, { input: { sessionId: lost.id } })).logout.sessionId).toBe(lost.id);
+      const { errors } = await request(url, ME, {}, other.tokens.accessToken);
+      expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+      expect((await person.ask(ME)).viewer.user.id).toBe(person.id);
+      expect((await person.ask('{ viewer { sessions { id } } }')).viewer.sessions).toHaveLength(1);
+    });
+  });
+
+  describe('an access token', () => {
+    it('that does not count is an error where the viewer is needed, and never a visitor', async () => {
+      const person = await register(url);
+      const claims = jwt.decode(person.token) as jwt.JwtPayload;
+      const [header, body] = person.token.split('.');
+      const tokens = {
+        garbage: 'garbage',
+        'cut off': `${header}.${body}.`,
+        'alg none': jwt.sign({ ...claims }, '', { algorithm: 'none' }),
+        'another secret': jwt.sign({ ...claims }, 'x'.repeat(40)),
+        'a refresh token': person.refreshToken,
+      };
+      for (const [name, token] of Object.entries(tokens)) {
+        const { data, errors } = await request(url, ME, {}, token);
+        expect(errors?.[0]?.extensions.code, name).toBe('UNAUTHENTICATED');
+        expect(data, name).toEqual({ viewer: null });
+      }
+      expect((await request(url, ME)).data).toEqual({ viewer: null });
+      expect((await request(url, ME)).errors).toBeUndefined();
+    });
+  });
+});
+
+describe('an access token that expires', () => {
+  it('counts no more, ends its sockets, and is renewed by a refresh', async () => {
+    const node = await (await makePlace('embedded')).start({ ACCESS_TOKEN_TTL: '1s' });
+    const person = await register(node.url);
+    const code = await new Promise<number>((resolve) => {
+      const client = connect(node.url, person.token, {
+        on: { closed: (event) => resolve((event as { code: number }).code) },
+      });
+      void listen(client, MESSAGES);
+    });
+    expect(code).toBe(4403);
+    const { errors } = await person.request(ME);
+    expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    const { refreshSession } = await ask(node.url, REFRESH, { input: { refreshToken: person.refreshToken } });
+    expect((await ask(node.url, ME, {}, refreshSession.tokens.accessToken)).viewer.user.id).toBe(person.id);
+  });
+});
