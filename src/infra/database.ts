@@ -92,7 +92,7 @@ export function isUnavailable(error: unknown): boolean {
       isUnavailable(error.meta?.['driverAdapterError'] ?? error.cause)
     );
   }
-  if (isDriverAdapterError(error)) {
+  if (error instanceof Error && isDriverAdapterError(error)) {
     const { cause } = error;
     return (
       [

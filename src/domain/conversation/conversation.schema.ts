@@ -18,6 +18,7 @@ const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', '
 
 const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ id, conversation: visibleTo(viewerOf(context).userId) }),
   description: 'A person in a conversation.',
   fields: (t) => ({
@@ -43,6 +44,7 @@ const sidesOf = (userId: string) => ({
 
 export const Conversation = builder.prismaNode('Conversation', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
   description: 'A direct conversation of two people, or a group.',
   fields: (t) => ({

@@ -24,6 +24,7 @@ const MessageKind = builder.enumType('MessageKind', {
 
 const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
   description: 'What was said in a conversation.',
   fields: (t) => ({

@@ -8,6 +8,7 @@ const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as con
 
 export const User = builder.prismaNode('User', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => {
     viewerOf(context);
     return { id };
@@ -33,6 +34,7 @@ export const User = builder.prismaNode('User', {
 export const Viewer = builder.prismaNode('User', {
   variant: 'Viewer',
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ id, AND: { id: viewerOf(context).userId } }),
   description: "The signed-in person's own side. Its id is not their User's.",
   fields: (t) => ({
