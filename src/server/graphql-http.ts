@@ -52,6 +52,7 @@ export function createGraphqlHttp(deps: Deps): Yoga {
             methods: ['GET', 'POST', 'OPTIONS'],
             allowedHeaders: ['content-type', 'authorization', 'x-request-id', 'apollo-require-preflight'],
             exposedHeaders: ['x-request-id'],
+            credentials: false,
             maxAge: 600,
           }
         : false;

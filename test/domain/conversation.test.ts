@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { type Person, register } from '../support/client.js';
+import { type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
@@ -189,7 +189,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       const seen: string[] = [];
       let after: string | null = null;
       for (let more = true; more; ) {
-        const { conversations } = (await dave.ask(LIST, { first: 2, after })).viewer;
+        const { conversations }: Json = (await dave.ask(LIST, { first: 2, after })).viewer;
         seen.push(...conversations.nodes.map(({ id }: { id: string }) => id));
         after = conversations.pageInfo.endCursor;
         more = conversations.pageInfo.hasNextPage;
