@@ -11,9 +11,7 @@ import { exampleTabs } from './graphiql.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** What a transport hands over with an operation. */
-export interface RequestContext {
-  requestId: string;
-  log: Logger;
+interface RequestContext {
   /** Who asks, where the transport knows (WebSocket); else it is the Authorization header that tells. */
   identity?: Context['identity'];
 }
@@ -60,10 +58,8 @@ export function createGraphqlHttp(deps: Deps): Yoga {
     maskedErrors: {
       maskError: (error) => presentError(error, log),
     },
-    context: async ({ request, requestId, log: requestLog, identity }) => ({
+    context: async ({ request, identity }) => ({
       deps,
-      requestId,
-      log: requestLog,
       identity:
         identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity,
     }),

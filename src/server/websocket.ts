@@ -7,11 +7,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Deps } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
+import { withRequestId } from '../infra/log.js';
 import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** Close codes of this server: the stock client comes back after each of them. */
-export const closeCodes = {
+const closeCodes = {
   /** The session or its token has ended: come back with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
   /** The server goes away: come back, perhaps to another node. */
@@ -65,13 +66,9 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       return true;
     },
     async onSubscribe({ extra }, _id, { query, variables, operationName }) {
-      const requestId = randomUUID();
-      const requestLog = log.child({ requestId });
       try {
         const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
           identity: extra.identity ?? null,
-          requestId,
-          log: requestLog,
           params: { query, variables, operationName },
         });
         const document: DocumentNode = parse(query);
@@ -89,7 +86,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
         } as EnvelopedArgs;
       } catch (error) {
         // Thrown, it would close the socket and with it every other operation.
-        return [presentError(error, requestLog)];
+        return [presentError(error, log)];
       }
     },
     execute: (args) => (args as EnvelopedArgs).execute(args),
@@ -111,7 +108,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
           socket.on('message', (data) => {
-            receive(String(data)).catch((error: unknown) => {
+            withRequestId(randomUUID(), () => receive(String(data))).catch((error: unknown) => {
               log.error({ err: error }, 'a message of a socket could not be handled');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });

@@ -9,13 +9,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
 import { conversationCreated } from './conversation.events.js';
-import { visibleTo } from './conversation.policy.js';
 import { type Conversation, listOfMember, type Membership } from './conversation.store.js';
-
-/** The conversation, if it exists for the viewer. */
-export function findConversation({ database }: Deps, viewer: Viewer, id: string): Promise<Conversation | null> {
-  return database.db.conversation.findUnique({ where: { ...visibleTo(viewer.userId), id } });
-}
 
 /** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
