@@ -17,12 +17,12 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
     res.setHeader('x-request-id', requestId);
     res.setHeader('x-content-type-options', 'nosniff');
     const started = performance.now();
-    const { pathname } = new URL(req.url ?? '/', 'http://localhost');
+    const path = pathOf(req);
     res.on('close', () => {
       const ms = Math.round((performance.now() - started) * 10) / 10;
-      log.debug({ requestId, method: req.method, path: pathname, status: res.statusCode, ms }, 'request');
+      log.debug({ requestId, method: req.method, path, status: res.statusCode, ms }, 'request');
     });
-    withRequestId(requestId, () => route(pathname, req, res)).catch((error: unknown) => {
+    withRequestId(requestId, () => route(path, req, res)).catch((error: unknown) => {
       log.error({ err: error, requestId }, 'a request failed');
       if (!res.headersSent) answer(res, 500, { status: 'error' });
       else res.destroy();
@@ -54,6 +54,9 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
 
   return server;
 }
+
+/** The path of a request, without its query; whatever stands there, this does not throw. */
+export const pathOf = (req: IncomingMessage): string => (req.url ?? '/').split('?', 1)[0] ?? '/';
 
 function answer(res: ServerResponse, status: number, body: object): void {
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });

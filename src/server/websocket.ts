@@ -9,12 +9,15 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { withRequestId } from '../infra/log.js';
 import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
+import { pathOf } from './http.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** Close codes of this server: the stock client comes back after each of them. */
 const closeCodes = {
   /** The session or its token has ended: come back with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
+  /** Who comes cannot be looked up at the moment. */
+  tryAgainLater: { code: 1013, reason: 'Try again later' },
   /** The server goes away: come back, perhaps to another node. */
   goingAway: { code: 1001, reason: 'Going away' },
 } as const;
@@ -53,7 +56,14 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       const { authorization, Authorization } = (connectionParams ?? {}) as Record<string, unknown>;
       const given = authorization ?? Authorization;
       if (given != null && typeof given !== 'string') return false;
-      const identity = await identify(deps, given ?? undefined);
+      let identity: Context['identity'];
+      try {
+        identity = await identify(deps, given ?? undefined);
+      } catch (error) {
+        log.warn({ err: error }, 'a socket could not be let in');
+        extra.socket.close(closeCodes.tryAgainLater.code, closeCodes.tryAgainLater.reason);
+        return false;
+      }
       // Closed with 4403: the stock client comes back and asks its connectionParams anew.
       if (identity instanceof Error) return false;
       extra.identity = identity;
@@ -133,8 +143,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    if (pathname !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
+    if (pathOf(request) !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket));
   };

@@ -31,6 +31,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready', database: 'ok', events: 'ok' }]);
     expect([root.status, root.headers.get('location')]).toEqual([302, '/graphql']);
     expect(nothing.status).toBe(404);
+    expect((await get('//')).status).toBe(404);
   });
 
   it('gives every answer a request id, the one that came if it is one', async () => {

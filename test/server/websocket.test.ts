@@ -38,6 +38,7 @@ describe('WebSocket', () => {
     expect(await outcome(open({ origin: new URL(url).origin }))).toBe('open');
     expect(await outcome(open({ origin: 'https://evil.example.com' }))).toBe('403');
     expect(await outcome(open({}, url.replace('/graphql', '/other')))).toBe('404');
+    expect(await outcome(open({}, url.replace('/graphql', '//')))).toBe('404');
   });
 
   it('takes the token with and without Bearer, and closes with 4403 for one that does not count', async () => {
