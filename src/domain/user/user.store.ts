@@ -17,6 +17,13 @@ function foldWords(text: string): string[] {
     .filter(Boolean);
 }
 
+/** The people with these ids, in their order; null for who is not there. */
+export async function findByIds(db: Db, ids: readonly string[]): Promise<(User | null)[]> {
+  const users = await db.user.findMany({ where: { id: { in: [...ids] } } });
+  const byId = new Map(users.map((user) => [user.id, user]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
 /** The words that find a person: the whole username, and each word of the display name. */
 export const searchWordsOf = ({ username, displayName }: { username: string; displayName: string }) => [
   ...new Set([caseKey(username), ...foldWords(displayName)]),
