@@ -4,8 +4,8 @@
 // be started in one checkout at once.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -16,7 +16,8 @@ const steps = {
   install: {
     // npm writes that file last; it is as new as what is installed.
     upToDate: () => modified('node_modules/.package-lock.json') >= modified('package-lock.json'),
-    run: () => call('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']),
+    // With what it takes to build, which NODE_ENV=production would leave out.
+    run: () => call('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']),
   },
   generate: {
     stamp: 'src/generated/.stamp',
@@ -25,6 +26,8 @@ const steps = {
     run: () =>
       call(bin('prisma'), ['generate'], {
         PRISMA_SCHEMA_ENGINE_BINARY: join(root, 'deploy', 'schema-engine-absent'),
+        // It looks for its generators there, where only npm puts them.
+        PATH: [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
         PRISMA_HIDE_UPDATE_MESSAGE: '1',
       }),
   },
@@ -42,14 +45,15 @@ const steps = {
 
 const commands = {
   /** Serves. In this very process, so that signals reach it. */
-  start: { needs: ['install', 'generate', 'build'], run: () => import('../dist/main.js') },
+  start: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/main.js') },
   /** Serves, and again after every change of src. */
   dev: {
+    settings: true,
     needs: ['install', 'generate', 'build'],
     run: () =>
       together([bin('tsc'), ['--watch', '--preserveWatchOutput']], [process.execPath, ['--watch', 'dist/main.js']]),
   },
-  seed: { needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
+  seed: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
   test: {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...args]]),
@@ -61,6 +65,8 @@ const commands = {
     run: () => writeFileSync('schema.graphql', output(process.execPath, ['dist/print-schema.js'])),
   },
   codegen: { needs: ['install', 'codegen'], run: () => {} },
+  /** What a server needs and no more: for the Dockerfile. */
+  build: { needs: ['install', 'generate', 'build'], run: () => {} },
   prepare: { needs: ['install', 'generate', 'build', 'codegen'], run: () => {} },
 };
 
@@ -71,6 +77,8 @@ if (!command) {
   process.exit(2);
 }
 prepare(command.needs);
+// What the environment says already stays as it is.
+if (command.settings && existsSync('.env')) process.loadEnvFile('.env');
 await command.run(args);
 
 function prepare(needs) {

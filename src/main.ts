@@ -6,25 +6,29 @@ import { startNode } from './server/start.js';
 try {
   const config = readConfig(process.env);
   const log = createLog(config.logLevel);
-  const node = await startNode(config, log);
-  log.info(
-    { version, url: node.url, database: node.deps.database.footing, events: config.redisUrl ? 'redis' : 'in-process' },
-    config.graphiql ? `Parley is ready: open ${node.url}` : 'Parley is ready',
-  );
+  const starting = startNode(config, log);
   let stopping: Promise<void> | undefined;
   const stop = (signal: string) => {
     if (stopping) return;
     log.info({ signal }, 'stopping');
-    stopping = node.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, 'did not stop cleanly');
-        process.exit(1);
-      },
-    );
+    stopping = starting
+      .then((node) => node.stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error }, 'did not stop cleanly');
+          process.exit(1);
+        },
+      );
   };
+  // Before it has started: a container's first process gets no signal that it does not handle.
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  const node = await starting;
+  log.info(
+    { version, url: node.url, database: node.deps.database.footing, events: config.redisUrl ? 'redis' : 'in-process' },
+    config.graphiql ? `Parley is ready: open ${node.url}` : 'Parley is ready',
+  );
 } catch (error) {
   if (error instanceof ConfigError) {
     for (const line of error.message.split('\n')) console.error(`parley: ${line}`);

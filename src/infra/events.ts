@@ -19,10 +19,11 @@ export function openRedisEvents(url: string, prefix: string, log: Logger): Event
   const connect = (role: 'publisher' | 'subscriber') => {
     const redis = new Redis(url, {
       connectionName: `parley-${role}`,
-      // The subscriber's one command waits for as long as it takes. A publish that has no connection is lost at
-      // once: a queue would send it late and out of order.
+      // The subscriber's one command waits for as long as it takes. No ready check: its INFO fails when it comes after
+      // the first SUBSCRIBE, and ioredis then connects anew and has forgotten what to subscribe to. A publish that has
+      // no connection is lost at once: a queue would send it late and out of order.
       ...(role === 'subscriber'
-        ? { maxRetriesPerRequest: null }
+        ? { maxRetriesPerRequest: null, enableReadyCheck: false }
         : { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS }),
       retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1_000),
     });
