@@ -5,12 +5,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 const bin = (name) => join('node_modules', '.bin', name);
+// As npm does it: Prisma looks for its generators there.
+process.env.PATH = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
 
 const steps = {
   install: {
@@ -36,7 +38,7 @@ const steps = {
   codegen: {
     stamp: 'test/generated/.stamp',
     inputs: ['schema.graphql', 'codegen.ts', 'test/clients', 'package-lock.json'],
-    run: () => call(bin('graphql-codegen'), ['--silent']),
+    run: () => call(bin('graphql-codegen'), ['--errors-only']),
   },
 };
 
@@ -187,7 +189,11 @@ function output(program, list, env = {}) {
 /** Runs programs until the first of them ends, and ends with its status; signals reach them all. */
 async function together(...programs) {
   const children = programs.map(([program, list]) => spawn(program, list, { stdio: 'inherit' }));
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => children.forEach((child) => child.kill(signal)));
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, () => {
+      for (const child of children) child.kill(signal);
+    });
+  }
   const status = await Promise.race(
     children.map((child) => new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))),
   );
