@@ -13,6 +13,7 @@ import { withMessage } from './history.js';
 import {
   EditMessage,
   History,
+  Identified,
   Me,
   MessageFields,
   Messages,
@@ -198,6 +199,8 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     const { data } = await alice.apollo.query({ query: NodeById, variables: { id: sent.id } });
     expect(data?.node).toEqual({ __typename: 'Message', id: sent.id, text: 'Hello' });
     if (data?.node?.__typename === 'Message') expectTypeOf(data.node.text).toEqualTypeOf<string | null>();
+    const cached = alice.apollo.cache.readFragment({ fragment: Identified, id: `Message:${sent.id}` });
+    expect(cached?.id).toBe(sent.id);
   });
 
   it('sees the code of an error', async () => {

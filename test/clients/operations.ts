@@ -133,6 +133,7 @@ export const Messages = graphql(`
     messages(after: $after) {
       type
       cursor
+      changeSeq
       messageId
       replayed
       message {

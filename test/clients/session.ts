@@ -1,4 +1,4 @@
-import { type Client, createClient } from 'graphql-ws';
+import { type Client, type ClientOptions, createClient } from 'graphql-ws';
 
 export interface Tokens {
   accessToken: string;
@@ -62,7 +62,7 @@ export function isUnauthenticated(errors: readonly { extensions?: Record<string,
 }
 
 /** The WebSocket for subscriptions: it comes back by itself, with a new token where the old one was refused. */
-export function connectSocket(session: Session): Client {
+export function connectSocket(session: Session, options: Partial<ClientOptions> = {}): Client {
   let sent: string | undefined;
   let refused = false;
   const client = createClient({
@@ -82,6 +82,7 @@ export function connectSocket(session: Session): Client {
     retryAttempts: Number.POSITIVE_INFINITY,
     // By default a server that cannot be reached at all is not tried again.
     shouldRetry: () => true,
+    ...options,
   });
   return { ...client, subscribe: resuming(client) };
 }
