@@ -19,7 +19,7 @@ const emailKeyOf = (person: { username: string }) => caseKey(emailOf(person));
  * Whether the demo is in this database already.
  * @throws {ChatError} CONFLICT, when somebody else has a username or an email of the demo.
  */
-export async function isStored({ database: { db } }: Deps): Promise<boolean> {
+async function isStored({ database: { db } }: Deps): Promise<boolean> {
   const taken = await db.user.findMany({
     where: {
       OR: [

@@ -123,32 +123,32 @@ A: This is wonderful. I understood about half of it and smiled at all of it. �
     about: 'company',
     times: 4,
     lines: `
-A: Reminder: the {what} is {when}. {Please plan around it.|No need to do anything, just so you know.}
+A: Reminder: {what} {when}. {Please plan around it.|Please keep it in mind.}
 B: Does that affect {who}?
 A: {answer}
 C: Thanks for the heads-up 👍
 `,
     variants: [
       {
-        what: 'office in Berlin closed',
+        what: 'the office in Berlin is closed',
         when: 'on {date+4} because of the electrical works',
         who: 'the parcel deliveries too',
         answer: 'Yes, parcels go to the bakery next door that day. They know about it.',
       },
       {
-        what: 'all-hands moved',
+        what: 'the all-hands moves',
         when: 'to {day+2} at 15:00 UTC, so that Toronto and Austin need not get up at night',
         who: 'the recording',
         answer: 'Recording and notes will be in the shared folder by the evening as always.',
       },
       {
         what: 'VPN maintenance',
-        when: 'tonight between 22:00 and 23:00 UTC',
+        when: 'is tonight between 22:00 and 23:00 UTC',
         who: 'people in Asia who start early',
         answer: 'It may: Tokyo and Shanghai might be disconnected once for a minute. Save your work.',
       },
       {
-        what: 'deadline for expense reports',
+        what: 'expense reports are due',
         when: 'on {date+5}, earlier than usual because of the audit',
         who: 'travel booked through the agency',
         answer: 'No, agency bookings come in by themselves. Only what you paid yourselves.',
@@ -179,7 +179,7 @@ A: The results of the team survey are in: 34 of 37 answered. Short version: peop
 B: The second one hurts because it is true. Half of our decisions live in somebody's head.
 C: Could we simply end every decision thread with one line that starts with "Decision:"? Then one can search for it.
 D: I like that. No new tool, no new process.
-A: Let's try it until the end of the quarter. And for meetings: no recurring ones on {day+2}, beginning this week. Objections?
+A: Let's try it until the end of the quarter. And for meetings: no recurring ones on {day+2}, beginning next week. Objections?
 B: None from me.
 E: The customer call with Tokyo is fixed on that day, can it stay?
 A: Of course, it is with customers. *Decision:* one line "Decision:" at the end of threads, one day a week without recurring internal meetings, review in six weeks.
@@ -235,15 +235,15 @@ B?: 😂
     lines: `
 A: There is {cake} in the kitchen, left from {occasion}. First come, first served!
 B: {On my way.|Already running.} 🏃
-C: Save one for me please, I am stuck in a call until {time}
+C: Save one for me please, I am stuck in a call until the hour is over.
 A: One piece is hidden behind the oat milk. You didn't hear it from me.
 C: ❤️
 `,
     variants: [
-      { cake: 'half a lemon cake', occasion: "Ines's birthday", time: '11:30' },
-      { cake: 'a tray of baklava', occasion: 'my visit home', time: '14:00' },
-      { cake: 'banana bread', occasion: 'my stress baking last night', time: '10:45' },
-      { cake: 'a box of pastéis de nata', occasion: 'the Lisbon team visit', time: '16:00' },
+      { cake: 'half a lemon cake', occasion: "Ines's birthday" },
+      { cake: 'a tray of baklava', occasion: 'my visit home' },
+      { cake: 'banana bread', occasion: 'my stress baking last night' },
+      { cake: 'a box of pastéis de nata', occasion: 'the Lisbon team visit' },
     ],
   },
   {
