@@ -4,6 +4,9 @@ import type { Db, Tx } from '../../infra/database.js';
 
 export type { Conversation, Membership };
 
+/** What makes the direct conversation of two people unique, whoever of them opens it. */
+export const directKeyOf = (oneId: string, otherId: string) => [oneId, otherId].sort().join(':');
+
 const columns = Prisma.raw(
   Object.entries({
     id: 'id::text',

@@ -9,12 +9,17 @@ export const caseKey = (text: string) => text.toLowerCase();
 
 /** A text's words as people search sees them: without case and accents, split where neither letters nor digits stand. */
 function foldWords(text: string): string[] {
-  return text
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .split(/[^\p{L}\p{N}]+/u)
-    .filter(Boolean);
+  return (
+    text
+      .normalize('NFKD')
+      // The accents of Latin, Greek and Cyrillic; what other scripts write as marks are their vowels and voicings.
+      .replace(/[\u0300-\u036f]/g, '')
+      .normalize('NFC')
+      .toLowerCase()
+      .replaceAll('ı', 'i')
+      .split(/[^\p{L}\p{M}\p{N}]+/u)
+      .filter(Boolean)
+  );
 }
 
 /** The people with these ids, in their order; null for who is not there. */
