@@ -1,6 +1,6 @@
 import { PGlite } from '@electric-sql/pglite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SqlSession } from '../../src/infra/database.js';
+import type { SqlSession } from '../../src/infra/footing.js';
 import { createLog } from '../../src/infra/log.js';
 import { applyMigrations } from '../../src/infra/migrations.js';
 
