@@ -81,10 +81,12 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
   }
 
   /** Listens, and resolves once that is live. */
-  async function listen(apollo: ApolloClient): Promise<Event[]> {
+  async function listen(apollo: ApolloClient, onEvent: (event: Event) => void = () => {}): Promise<Event[]> {
     const events: Event[] = [];
     const subscription = apollo.subscribe({ query: Messages }).subscribe(({ data }) => {
-      if (data) events.push(data.messages);
+      if (!data) return;
+      events.push(data.messages);
+      onEvent(data.messages);
     });
     leaving.push(() => subscription.unsubscribe());
     await eventually('it is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
@@ -120,9 +122,12 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
 
   it('shows a message before it is sent, and afterwards once', async () => {
     const { alice, conversationId } = await meet();
-    const events = await listen(alice.apollo);
-    const shown: { text: string | null; seq: number }[][] = [];
     const history = { query: History, variables: { id: conversationId } };
+    const events = await listen(alice.apollo, ({ type, message }) => {
+      if (type !== 'SENT' || !message) return;
+      alice.apollo.cache.updateQuery(history, (known) => known && withMessage(known, message));
+    });
+    const shown: { text: string | null; seq: number }[][] = [];
     await alice.apollo.query(history);
     const watch = alice.apollo.watchQuery(history).subscribe(({ data, dataState }) => {
       if (dataState !== 'complete') return;
