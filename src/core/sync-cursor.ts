@@ -1,27 +1,33 @@
 import { ChatError } from './errors.js';
 
 /**
- * A place in the history of all changes: which database's history it is, and the snapshot of PostgreSQL
- * (`pg_current_snapshot()`, "743:747:743") of all transactions that were visible there. What was missed since is
- * what that snapshot does not see: exact, whatever the order in which transactions commit.
+ * A place in the history of all changes: which database's history it is, the newest epoch (run of the server) seen in
+ * it, and the snapshot of PostgreSQL (`pg_current_snapshot()`, "743:747:743") of all transactions that were visible
+ * there. What was missed since is what that snapshot does not see: exact, whatever the order in which transactions
+ * commit.
  */
 export interface SyncCursor {
   generation: string;
+  epoch: string;
   snapshot: string;
 }
 
-const shape = /^([0-9a-f]{12})\/(\d{1,20}:\d{1,20}:(?:\d{1,20}(?:,\d{1,20})*)?)$/;
+const shape = /^([0-9a-f]{12})\/([0-9a-f]{8})\/(\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?)$/;
 
 /** The opaque text that clients keep. */
-export const encodeSyncCursor = ({ generation, snapshot }: SyncCursor): string =>
-  Buffer.from(`${generation}/${snapshot}`).toString('base64url');
+export const encodeSyncCursor = ({ generation, epoch, snapshot }: SyncCursor): string =>
+  Buffer.from(`${generation}/${epoch}/${snapshot}`).toString('base64url');
 
 /** @throws {ChatError} BAD_USER_INPUT with `field`: not a cursor of a stream; CURSOR_EXPIRED: of another database. */
 export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
   const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
-  if (!match) throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
-  if (match[1] !== generation) {
-    throw new ChatError('CURSOR_EXPIRED', 'This cursor is of another database: fetch again.', { field });
+  const [xmin, xmax] = (match?.[3] ?? '').split(':').map(Number);
+  if (!match || xmin === undefined || xmax === undefined || xmin > xmax || xmin === 0) {
+    throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
   }
-  return { generation, snapshot: match[2] as string };
+  if (match[1] !== generation) throw cursorExpired(field, 'it is of another database');
+  return { generation, epoch: match[2] as string, snapshot: match[3] as string };
 }
+
+export const cursorExpired = (field: string, why: string) =>
+  new ChatError('CURSOR_EXPIRED', `This cursor can't be resumed from (${why}): fetch again with viewer.syncCursor.`, { field });

@@ -3,7 +3,8 @@ import { Prisma, PrismaClient } from '../generated/prisma/client.js';
 import type { Config } from './config.js';
 import type { Footing } from './footing.js';
 import type { Logger } from './log.js';
-import { applyMigrations } from './migrations.js';
+import { adoptChangeLog, beginEpoch } from './history.js';
+import { applyMigrations, underLock } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
 
@@ -39,12 +40,11 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   try {
     const generation = await opened.withSession(async (session) => {
       await applyMigrations(session, log);
-      const [row] = await session.query<{ generation: string }>(
-        `SELECT md5(concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
-                (SELECT oid FROM pg_database WHERE datname = current_database()), 'changes'::regclass::oid)) AS generation`,
-      );
-      return (row as { generation: string }).generation.slice(0, 12);
+      const own = await underLock(session, () => adoptChangeLog(session));
+      await beginEpoch(session);
+      return own;
     });
+    opened.onConnection(beginEpoch);
     const db = new PrismaClient({ adapter: opened.adapter });
     return {
       footing: opened.footing,

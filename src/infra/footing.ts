@@ -5,6 +5,8 @@ export interface Footing {
   footing: 'embedded' | 'postgresql';
   adapter: SqlDriverAdapterFactory;
   withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
+  /** From now on every new connection is given to `greet` before anything else runs on it. */
+  onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;
   close(): Promise<void>;
 }
 

@@ -35,8 +35,7 @@ interface AppliedRow {
  *   or was left half done by another tool.
  */
 export async function applyMigrations(session: SqlSession, log: Logger): Promise<void> {
-  await session.query('SELECT pg_advisory_lock($1)', [LOCK]);
-  try {
+  await underLock(session, async () => {
     await session.run(table);
     const rows = await session.query<AppliedRow>(
       'SELECT migration_name, checksum, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL',
@@ -52,6 +51,14 @@ export async function applyMigrations(session: SqlSession, log: Logger): Promise
       await applyOne(session, name, sql, checksum);
       log.info({ migration: name }, 'migration applied');
     }
+  });
+}
+
+/** Runs what only one of the nodes that start may do at a time. */
+export async function underLock<T>(session: SqlSession, work: () => Promise<T>): Promise<T> {
+  await session.query('SELECT pg_advisory_lock($1)', [LOCK]);
+  try {
+    return await work();
   } finally {
     await session.query('SELECT pg_advisory_unlock($1)', [LOCK]);
   }

@@ -27,6 +27,8 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
           query: async <Row>(sql: string, parameters: unknown[] = []) =>
             (await database.query<Row>(sql, parameters)).rows,
         }),
+      // There is one connection, and it is there.
+      onConnection() {},
       async close() {
         clearInterval(analyze);
         await database.close();

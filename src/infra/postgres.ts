@@ -1,6 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
-import type { Footing } from './footing.js';
+import type { Footing, SqlSession } from './footing.js';
 import type { Logger } from './log.js';
 
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */
@@ -8,11 +8,18 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 /** PostgreSQL, over one pool that Prisma shares. */
 export function openPostgres(url: string, poolMax: number, log: Logger): Footing {
+  let greet: Parameters<Footing['onConnection']>[0] | undefined;
+  const sessionOn = (client: pg.ClientBase): SqlSession => ({
+    run: async (sql) => void (await client.query(sql)),
+    query: async <Row>(sql: string, parameters: unknown[] = []) =>
+      (await client.query(sql, parameters)).rows as Row[],
+  });
   const pool = new pg.Pool({
     connectionString: url,
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'parley',
+    onConnect: (client) => greet?.(sessionOn(client)),
   });
   pool.on('error', (error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke'));
   return {
@@ -21,14 +28,13 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
     async withSession(work) {
       const client = await pool.connect();
       try {
-        return await work({
-          run: async (sql) => void (await client.query(sql)),
-          query: async <Row>(sql: string, parameters: unknown[] = []) =>
-            (await client.query(sql, parameters)).rows as Row[],
-        });
+        return await work(sessionOn(client));
       } finally {
         client.release();
       }
+    },
+    onConnection(next) {
+      greet = next;
     },
     close: () => pool.end(),
   };

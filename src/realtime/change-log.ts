@@ -1,4 +1,7 @@
+import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
 import type { Db, Tx } from '../infra/database.js';
+import { generationSql } from '../infra/history.js';
+import { Prisma } from '../generated/prisma/client.js';
 import type { Change, ChangeRow } from './change.js';
 
 /**
@@ -6,8 +9,8 @@ import type { Change, ChangeRow } from './change.js';
  * `changeSeq`, whose row lock makes the order of numbers the order of commits.
  */
 export async function recordChange<Data>(tx: Tx, change: Change<Data>): Promise<Change<Data>> {
-  const { conversationId, changeSeq, type, messageId, actorId } = change;
-  await tx.change.create({ data: { conversationId, changeSeq, type, messageId, actorId } });
+  const { data: _data, ...row } = change;
+  await tx.change.create({ data: row });
   return change;
 }
 
@@ -35,55 +38,112 @@ export interface Progress {
 }
 
 /**
- * The conversations that changed since `snapshot`, and the snapshot that this was read in: whatever is in neither
- * is not committed yet. The first call, without a snapshot, only takes one.
+ * The conversations that changed since `snapshot`, and the cursor that this was read at: whatever is in neither is
+ * not committed yet. The first call, without a snapshot, only takes a cursor.
  */
 export async function readProgress(
   db: Db,
   snapshot: string | undefined,
-): Promise<{ snapshot: string; progress: Progress[] }> {
-  const rows = await db.$queryRaw<
-    { snapshot: string; conversationId: string | null; fromSeq: number; toSeq: number; types: string[] }[]
-  >`
-    WITH present AS MATERIALIZED (SELECT pg_current_snapshot()::text AS snapshot),
+): Promise<{ at: SyncCursor; progress: Progress[] }> {
+  const since = snapshot ?? null;
+  const rows = await db.$queryRaw<(SyncCursor & { [Field in keyof Progress]: Progress[Field] | null })[]>`
+    WITH present AS MATERIALIZED (
+      SELECT pg_current_snapshot()::text AS snapshot, left(${Prisma.raw(generationSql)}, 12) AS generation,
+             (SELECT id FROM epochs ORDER BY xid DESC LIMIT 1) AS epoch
+    ),
     moved AS (
-      SELECT conversation_id, min(change_seq) AS from_seq, max(change_seq) AS to_seq,
-             array_agg(DISTINCT type) AS types
+      SELECT conversation_id, min(change_seq) AS from_seq, max(change_seq) AS to_seq, array_agg(DISTINCT type) AS types
       FROM changes
-      WHERE xid >= pg_snapshot_xmin(${snapshot ?? null}::text::pg_snapshot)
-        AND NOT pg_visible_in_snapshot(xid, ${snapshot ?? null}::text::pg_snapshot)
+      WHERE xid >= pg_snapshot_xmin(${since}::text::pg_snapshot)
+        AND NOT pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
       GROUP BY conversation_id
     )
-    SELECT snapshot, conversation_id::text AS "conversationId", from_seq AS "fromSeq", to_seq AS "toSeq", types
+    SELECT snapshot, generation, epoch,
+           conversation_id::text AS "conversationId", from_seq AS "fromSeq", to_seq AS "toSeq", types
     FROM present LEFT JOIN moved ON true`;
-  const first = rows[0] as (typeof rows)[number];
-  const progress = rows.flatMap(({ conversationId, fromSeq, toSeq, types }) =>
-    conversationId === null ? [] : [{ conversationId, fromSeq, toSeq, types }],
-  );
-  return { snapshot: first.snapshot, progress };
+  const { generation, epoch, snapshot: at } = rows[0] as (typeof rows)[number];
+  const progress = rows.filter((row): row is SyncCursor & Progress => row.conversationId !== null);
+  return { at: { generation, epoch, snapshot: at }, progress };
+}
+
+/** What a stream is of, when it asks what it has missed. */
+export interface MissedQuery {
+  /** The conversations whose changes are for it. */
+  conversationIds: readonly string[];
+  types: readonly string[];
+  /** Changes that put this person out of a conversation are for it too, though it is not theirs any more. */
+  leaver: string | null;
+  leaveTypes: readonly string[];
+  /** Above this many it is cheaper for everyone to fetch anew. */
+  limit: number;
 }
 
 /**
- * What a snapshot does not see of some conversations: of each message only the latest change, and of the types
- * asked for only. By conversation, in the order of changes (transaction ids are given before the wait for a row lock,
- * so they do not tell the order).
+ * What a cursor has not seen: of each message, member or conversation only the latest change. By conversation, in the
+ * order of changes (transaction ids are given before the wait for a row lock, so they do not tell the order).
+ * @throws {ChatError} CURSOR_EXPIRED with the field `after`: the log does not reach back so far, the database is not
+ *   the one that the cursor has seen (a restore), or more than `limit` were missed.
  */
-export function readMissed(
-  db: Db,
-  snapshot: string,
-  conversationIds: readonly string[],
-  types: readonly string[],
-): Promise<ChangeRow[]> {
-  return db.$queryRaw<ChangeRow[]>`
+export async function readMissed(db: Db, cursor: SyncCursor, query: MissedQuery): Promise<ChangeRow[]> {
+  const { snapshot } = cursor;
+  const rows = await db.$queryRaw<ChangeRow[]>`
     SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type,
-           message_id::text AS "messageId", actor_id::text AS "actorId"
+           message_id::text AS "messageId", subject_id::text AS "subjectId", actor_id::text AS "actorId"
     FROM (
-      SELECT DISTINCT ON (conversation_id, message_id) *
+      SELECT DISTINCT ON (conversation_id, message_id, subject_id) *
       FROM changes
       WHERE xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
         AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot)
-        AND conversation_id = ANY (${conversationIds}::uuid[]) AND type = ANY (${types}::text[])
-      ORDER BY conversation_id, message_id, change_seq DESC
+        AND (
+          (conversation_id = ANY (${query.conversationIds}::uuid[]) AND type = ANY (${query.types}::text[]))
+          OR (subject_id = ${query.leaver}::uuid AND type = ANY (${query.leaveTypes}::text[]))
+        )
+      ORDER BY conversation_id, message_id, subject_id, change_seq DESC
     ) latest
-    ORDER BY conversation_id, change_seq`;
+    ORDER BY conversation_id, change_seq
+    LIMIT ${query.limit + 1}`;
+  // Asked after reading: what was trimmed before it is known here, and what is trimmed later was read.
+  await checkCursor(db, cursor);
+  if (rows.length > query.limit) throw cursorExpired('after', `more than ${query.limit} changes were missed`);
+  return rows;
+}
+
+async function checkCursor(db: Db, { epoch, snapshot }: SyncCursor): Promise<void> {
+  const [row] = await db.$queryRaw<{ past: boolean; epoch: string | null; kept: boolean }[]>`
+    SELECT pg_snapshot_xmax(s) <= pg_snapshot_xmax(pg_current_snapshot()) AS past,
+           (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, s) ORDER BY xid DESC LIMIT 1) AS epoch,
+           (SELECT trimmed_xid FROM log_state) < pg_snapshot_xmin(s) AS kept
+    FROM (SELECT ${snapshot}::text::pg_snapshot AS s) given`;
+  // What this history never had, it cannot say to be missed: transactions that are still to come, or another epoch.
+  if (!row?.past || row.epoch !== epoch) throw cursorExpired('after', 'the database was restored');
+  if (!row.kept) throw cursorExpired('after', 'it is too old');
+}
+
+/** Rows deleted at a time, so that nobody waits for long. */
+const TRIM_BATCH = 5_000;
+
+/** Removes changes older than `retentionMs` from the log; cursors that have not seen them expire with them. */
+export async function trimChangeLog(db: Db, retentionMs: number): Promise<number> {
+  let trimmed = 0;
+  for (let more = true; more; ) {
+    const [row] = await db.$queryRaw<{ count: number }[]>`
+      WITH old AS (
+        SELECT conversation_id, change_seq FROM changes
+        WHERE created_at < clock_timestamp() - ${retentionMs} * interval '1 millisecond'
+        LIMIT ${TRIM_BATCH} FOR UPDATE SKIP LOCKED
+      ),
+      gone AS (
+        DELETE FROM changes USING old
+        WHERE changes.conversation_id = old.conversation_id AND changes.change_seq = old.change_seq RETURNING changes.xid
+      ),
+      mark AS (
+        UPDATE log_state SET trimmed_xid = greatest(trimmed_xid, (SELECT xid FROM gone ORDER BY xid DESC LIMIT 1))
+        WHERE EXISTS (SELECT FROM gone)
+      )
+      SELECT count(*)::int AS count FROM gone`;
+    const count = row?.count ?? 0;
+    trimmed += count;
+    more = count === TRIM_BATCH;
+  }
+  return trimmed;
 }

@@ -10,6 +10,8 @@ export interface Change<Data = unknown> {
   changeSeq: number;
   type: string;
   messageId: string | null;
+  /** Whom it is about: who joined, changed or left. */
+  subjectId: string | null;
   /** Who made it. */
   actorId: string | null;
   data: Data;
@@ -29,6 +31,8 @@ export interface ChangeKind<Data = unknown> {
   decode(json: unknown): Data | undefined;
   /** The present state for changes read from the log; one entry a row, null where nothing is left to tell. */
   load(db: Db, rows: readonly ChangeRow[]): Promise<(Data | null)[]>;
-  /** Who is in the conversation since this change; absent on types that leave its members alone. */
-  joined?(data: Data): readonly string[];
+  /** Who is in the conversation since this change; absent on types that bring nobody in. */
+  joined?(change: Change<Data>): readonly string[];
+  /** Who is no longer in it; absent on types after which nobody has gone. */
+  left?(change: Change<Data>): readonly string[];
 }
