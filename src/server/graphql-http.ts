@@ -1,4 +1,3 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, unauthenticated } from '../core/errors.js';
 import type { Deps } from '../domain/deps.js';
@@ -7,7 +6,7 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Logger } from '../infra/log.js';
 import { schema } from '../schema.js';
-import { exampleTabs } from './graphiql.js';
+import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** What a transport hands over with an operation. */
@@ -35,13 +34,8 @@ export function createGraphqlHttp(deps: Deps): Yoga {
       error: (...args) => log.error({ err: args[0] }, 'yoga'),
     },
     landingPage: false,
-    graphiql: config.graphiql && {
-      title: 'Parley',
-      defaultTabs: exampleTabs,
-      subscriptionsProtocol: 'WS',
-      credentials: 'same-origin',
-    },
-    renderGraphiQL,
+    graphiql: config.graphiql && graphiqlOptions,
+    renderGraphiQL: graphiqlPage,
     multipart: false,
     batching: false,
     cors: (request) => {
