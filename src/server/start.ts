@@ -76,6 +76,9 @@ export async function startNode(config: Config, log: Logger): Promise<RunningNod
     openSockets: () => sockets.size,
     async stop() {
       draining = true;
+      // What is kept alive ends with its next answer or soon without one: a balancer would go on using it.
+      server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+      server.keepAliveTimeout = 500;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await sockets.close(config.shutdownTimeoutMs);
       server.closeIdleConnections();
