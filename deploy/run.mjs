@@ -4,13 +4,15 @@
 // be started in one checkout at once.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 const bin = (name) => join('node_modules', '.bin', name);
+// As npm does it: Prisma looks for its generators there.
+process.env.PATH = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
 
 const steps = {
   install: {
@@ -39,7 +41,7 @@ const steps = {
   codegen: {
     stamp: 'test/generated/.stamp',
     inputs: ['schema.graphql', 'codegen.ts', 'test/clients', 'package-lock.json'],
-    run: () => call(bin('graphql-codegen'), ['--silent']),
+    run: () => call(bin('graphql-codegen'), ['--errors-only']),
   },
 };
 
@@ -50,8 +52,7 @@ const commands = {
   dev: {
     settings: true,
     needs: ['install', 'generate', 'build'],
-    run: () =>
-      together([bin('tsc'), ['--watch', '--preserveWatchOutput']], [process.execPath, ['--watch', 'dist/main.js']]),
+    run: serveAndWatch,
   },
   seed: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
   test: {
@@ -190,6 +191,35 @@ function output(program, list, env = {}) {
   if (status === 0) return stdout;
   console.error(`\nparley: ${program} ${list.join(' ')} failed\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`);
   process.exit(1);
+}
+
+/** Builds and serves anew whenever something in src or prisma changes; what does not build leaves the old one running. */
+async function serveAndWatch() {
+  let server;
+  let timer;
+  const serve = () => {
+    server = spawn(process.execPath, ['dist/main.js'], { stdio: 'inherit' });
+  };
+  const renew = () => {
+    if (spawnSync(process.execPath, ['deploy/run.mjs', 'build'], { stdio: 'inherit' }).status !== 0) return;
+    const old = server;
+    if (old.exitCode !== null || !old.kill('SIGTERM')) serve();
+    else old.once('exit', serve);
+  };
+  for (const folder of ['src', 'prisma']) {
+    watch(folder, { recursive: true }, (_event, file) => {
+      if (file?.startsWith('generated')) return;
+      clearTimeout(timer);
+      timer = setTimeout(renew, 100);
+    });
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, () => {
+      server.once('exit', (code) => process.exit(code ?? 1));
+      if (server.exitCode !== null || !server.kill(signal)) process.exit(0);
+    });
+  }
+  serve();
 }
 
 /** Runs programs until the first of them ends, and ends with its status; signals reach them all. */

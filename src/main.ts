@@ -1,4 +1,5 @@
-import { ConfigError, readConfig } from './infra/config.js';
+import { readConfig } from './infra/config.js';
+import { exitBecauseOf } from './infra/exit.js';
 import { createLog } from './infra/log.js';
 import { version } from './infra/version.js';
 import { startNode } from './server/start.js';
@@ -30,12 +31,5 @@ try {
     config.graphiql ? `Parley is ready: open ${node.url}` : 'Parley is ready',
   );
 } catch (error) {
-  if (error instanceof ConfigError) {
-    for (const line of error.message.split('\n')) console.error(`parley: ${line}`);
-    process.exit(78); // EX_CONFIG of sysexits.h
-  }
-  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (syscall === 'listen') console.error(`parley: PORT: cannot listen on ${address}:${port} (${code})`);
-  else console.error(error);
-  process.exit(1);
+  exitBecauseOf(error);
 }

@@ -1,13 +1,9 @@
 import { type ChatError, unauthenticated } from '../core/errors.js';
 import type { Deps, Viewer } from '../domain/deps.js';
-import type { Logger } from '../infra/log.js';
 
 /** What every resolver gets. */
 export interface Context {
   deps: Deps;
-  /** The log of this request: every line carries its id. */
-  log: Logger;
-  requestId: string;
   /**
    * Who is asking: null when no token came; an error when one came that does not count. That one is no visitor, but
    * whoever signs in or refreshes may still carry it.

@@ -48,7 +48,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
 export async function keptJwtSecret(dataDir: string): Promise<string> {
   await mkdir(dataDir, { recursive: true });
   const path = join(dataDir, 'jwt-secret');
-  const draft = `${path}.${process.pid}`;
+  const draft = `${path}.${randomBytes(8).toString('hex')}`;
   await writeFile(draft, randomBytes(48).toString('base64'), { mode: 0o600 });
   // A link appears whole or not at all, and never replaces one that another process made first.
   await link(draft, path).catch((error: NodeJS.ErrnoException) => {

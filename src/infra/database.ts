@@ -1,7 +1,7 @@
-import type { SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { Prisma, PrismaClient } from '../generated/prisma/client.js';
 import type { Config } from './config.js';
+import type { Footing } from './footing.js';
 import type { Logger } from './log.js';
 import { applyMigrations } from './migrations.js';
 import { openPglite } from './pglite.js';
@@ -13,7 +13,7 @@ export type Db = PrismaClient;
 export type Tx = Prisma.TransactionClient;
 
 export interface Database {
-  readonly footing: 'embedded' | 'postgresql';
+  readonly footing: Footing['footing'];
   readonly db: Db;
   /**
    * Which history this is: another database, or a table made anew by a restore, has another one. Names Redis
@@ -25,21 +25,6 @@ export interface Database {
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
-}
-
-/** What a footing brings: a way for Prisma to talk, and one session of plain SQL to migrate with. */
-export interface Footing {
-  footing: Database['footing'];
-  adapter: SqlDriverAdapterFactory;
-  withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
-  close(): Promise<void>;
-}
-
-/** One connection, for statements that must stay on it. */
-export interface SqlSession {
-  /** Runs one or several statements without parameters. */
-  run(sql: string): Promise<void>;
-  query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
 }
 
 /**
@@ -92,7 +77,7 @@ export function isUnavailable(error: unknown): boolean {
       isUnavailable(error.meta?.['driverAdapterError'] ?? error.cause)
     );
   }
-  if (isDriverAdapterError(error)) {
+  if (error instanceof Error && isDriverAdapterError(error)) {
     const { cause } = error;
     return (
       [

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import type { SqlSession } from './database.js';
+import type { SqlSession } from './footing.js';
 import type { Logger } from './log.js';
 
 /** The same from src/infra and from dist/infra. */

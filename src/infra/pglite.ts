@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { lockDataDir } from './data-dir.js';
-import type { Footing } from './database.js';
+import type { Footing } from './footing.js';
 import type { Logger } from './log.js';
 
 /** PGlite has no autovacuum: without statistics its planner reads lists four times slower. */

@@ -1,6 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
-import type { Footing } from './database.js';
+import type { Footing } from './footing.js';
 import type { Logger } from './log.js';
 
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */

@@ -23,7 +23,7 @@ const ACCESS = 'access';
 export function createTokens({ secret, accessTtlMs }: { secret: string; accessTtlMs: number }): Tokens {
   return {
     signAccess(userId, sessionId) {
-      const expires = Math.floor((Date.now() + accessTtlMs) / 1_000);
+      const expires = Math.ceil((Date.now() + accessTtlMs) / 1_000);
       const claims = { sub: userId, sid: sessionId, typ: ACCESS, exp: expires };
       const token = jwt.sign(claims, secret, { algorithm: 'HS256', issuer: ISSUER, audience: AUDIENCE });
       return { token, expiresAt: new Date(expires * 1_000) };

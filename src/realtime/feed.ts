@@ -6,7 +6,7 @@ import type { Change, ChangeKind, ChangeRow } from './change.js';
 import { type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
 
 /** Who wants to hear of changes. */
-export interface Listener {
+interface Listener {
   userId: string;
   /** Of this conversation, or (null) of all that the user is in, those joined later too. */
   conversationId: string | null;

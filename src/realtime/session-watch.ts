@@ -2,7 +2,10 @@ import type { Bus } from './bus.js';
 
 /** Tells whoever serves a session here (sockets, streams) that it was ended, on whatever node that happened. */
 export interface SessionWatch {
-  /** `onEnd` is called once when the session ends or `expiresAt` comes; the returned function stops watching. */
+  /**
+   * `onEnd` is called once when the session ends or `expiresAt` comes; the returned function stops watching. Who began
+   * to watch first hears of it first: a socket before its streams, so that it is closed before they can say anything.
+   */
   watch(sessionId: string, expiresAt: Date, onEnd: () => void): () => void;
   /** Sessions that are watched here at present. */
   readonly size: number;
@@ -15,11 +18,12 @@ const CHANNEL = 'sessions';
 const LONGEST_MS = 2 ** 31 - 1;
 
 export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
-  const watchers = new Map<string, Set<() => void>>();
-  const endHere = (sessionId: string) => {
-    for (const onEnd of [...(watchers.get(sessionId) ?? [])]) onEnd();
+  /** By session: what to call, in the order of coming, and when at the latest. */
+  const watchers = new Map<string, Map<() => void, number>>();
+  const endHere = (sessionId: string, expiredAt = Number.POSITIVE_INFINITY) => {
+    for (const [end, expires] of [...(watchers.get(sessionId) ?? [])]) if (expires <= expiredAt) end();
   };
-  bus.subscribe(`${generation}:${CHANNEL}`, endHere);
+  bus.subscribe(`${generation}:${CHANNEL}`, (sessionId) => endHere(sessionId));
   return {
     watch(sessionId, expiresAt, onEnd) {
       let timer: NodeJS.Timeout;
@@ -32,14 +36,17 @@ export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
         unwatch();
         onEnd();
       };
+      const expires = expiresAt.getTime();
+      // Timers of one instant fire in any order, a millisecond apart: the first speaks for all of them.
+      const expire = () => endHere(sessionId, expires);
       const wait = () => {
-        const rest = expiresAt.getTime() - Date.now();
-        timer = setTimeout(rest > LONGEST_MS ? wait : end, Math.max(0, Math.min(rest, LONGEST_MS)));
+        const rest = expires - Date.now();
+        timer = setTimeout(rest > LONGEST_MS ? wait : expire, Math.max(0, Math.min(rest, LONGEST_MS)));
         timer.unref();
       };
       wait();
-      const group = watchers.get(sessionId) ?? new Set();
-      watchers.set(sessionId, group.add(end));
+      const group = watchers.get(sessionId) ?? new Map<() => void, number>();
+      watchers.set(sessionId, group.set(end, expires));
       return unwatch;
     },
     get size() {

@@ -10,9 +10,7 @@ import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** What a transport hands over with an operation. */
-export interface RequestContext {
-  requestId: string;
-  log: Logger;
+interface RequestContext {
   /** Who asks, where the transport knows (WebSocket); else it is the Authorization header that tells. */
   identity?: Context['identity'];
 }
@@ -46,6 +44,7 @@ export function createGraphqlHttp(deps: Deps): Yoga {
             methods: ['GET', 'POST', 'OPTIONS'],
             allowedHeaders: ['content-type', 'authorization', 'x-request-id', 'apollo-require-preflight'],
             exposedHeaders: ['x-request-id'],
+            credentials: false,
             maxAge: 600,
           }
         : false;
@@ -53,10 +52,8 @@ export function createGraphqlHttp(deps: Deps): Yoga {
     maskedErrors: {
       maskError: (error) => presentError(error, log),
     },
-    context: async ({ request, requestId, log: requestLog, identity }) => ({
+    context: async ({ request, identity }) => ({
       deps,
-      requestId,
-      log: requestLog,
       identity:
         identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity,
     }),

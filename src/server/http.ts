@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Config } from '../infra/config.js';
-import type { Logger } from '../infra/log.js';
+import { type Logger, withRequestId } from '../infra/log.js';
 import { GRAPHQL_PATH, type Yoga } from './graphql-http.js';
 
 export interface Health {
@@ -14,26 +14,25 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
   const server = createServer((req, res) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
-    const requestLog = log.child({ requestId });
     res.setHeader('x-request-id', requestId);
     res.setHeader('x-content-type-options', 'nosniff');
     const started = performance.now();
-    const { pathname } = new URL(req.url ?? '/', 'http://localhost');
+    const path = pathOf(req);
     res.on('close', () => {
       const ms = Math.round((performance.now() - started) * 10) / 10;
-      requestLog.debug({ method: req.method, path: pathname, status: res.statusCode, ms }, 'request');
+      log.debug({ requestId, method: req.method, path, status: res.statusCode, ms }, 'request');
     });
-    route(pathname, req, res, requestId, requestLog).catch((error: unknown) => {
-      requestLog.error({ err: error }, 'a request failed');
+    withRequestId(requestId, () => route(path, req, res)).catch((error: unknown) => {
+      log.error({ err: error, requestId }, 'a request failed');
       if (!res.headersSent) answer(res, 500, { status: 'error' });
       else res.destroy();
     });
   });
 
-  async function route(path: string, req: IncomingMessage, res: ServerResponse, requestId: string, requestLog: Logger) {
+  async function route(path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (path === GRAPHQL_PATH) {
       if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return refuseBody(req, res);
-      await yoga(req, res, { requestId, log: requestLog });
+      await yoga(req, res);
     } else if (path === '/health') {
       answer(res, 200, { status: 'ok' });
     } else if (path === '/ready') {
@@ -55,6 +54,9 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
 
   return server;
 }
+
+/** The path of a request, without its query; whatever stands there, this does not throw. */
+export const pathOf = (req: IncomingMessage): string => (req.url ?? '/').split('?', 1)[0] ?? '/';
 
 function answer(res: ServerResponse, status: number, body: object): void {
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });

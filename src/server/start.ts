@@ -25,7 +25,7 @@ export interface RunningNode {
   /** Where it is served, for instance http://127.0.0.1:4000/graphql. */
   url: string;
   deps: Deps;
-  /** Streams and sockets that are open, for tests that look for leaks. */
+  /** WebSockets that are open. */
   openSockets(): number;
   /** Stops taking requests, lets go of clients so that they come back elsewhere, finishes what is under way. */
   stop(): Promise<void>;

@@ -2,18 +2,22 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DocumentNode, ExecutionArgs, GraphQLError } from 'graphql';
-import { useServer } from 'graphql-ws/use/ws';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Deps } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
+import { withRequestId } from '../infra/log.js';
 import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
+import { pathOf } from './http.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** Close codes of this server: the stock client comes back after each of them. */
-export const closeCodes = {
+const closeCodes = {
   /** The session or its token has ended: come back with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
+  /** Who comes cannot be looked up at the moment. */
+  tryAgainLater: { code: 1013, reason: 'Try again later' },
   /** The server goes away: come back, perhaps to another node. */
   goingAway: { code: 1001, reason: 'Going away' },
 } as const;
@@ -43,68 +47,105 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
     noServer: true,
     maxPayload: config.frameMaxBytes,
     perMessageDeflate: false,
+    handleProtocols,
   });
 
-  useServer<{ authorization?: unknown }, SocketExtra>(
-    {
-      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-      async onConnect({ connectionParams, extra }) {
-        const { authorization, Authorization } = (connectionParams ?? {}) as Record<string, unknown>;
-        const given = authorization ?? Authorization;
-        if (given != null && typeof given !== 'string') return false;
-        const identity = await identify(deps, given ?? undefined);
-        // Closed with 4403: the stock client comes back and asks its connectionParams anew.
-        if (identity instanceof Error) return false;
-        extra.identity = identity;
-        if (identity) {
-          const { code, reason } = closeCodes.forbidden;
-          const end = () => extra.socket.close(code, reason);
-          const unwatch = deps.sessionWatch.watch(identity.sessionId, identity.expiresAt, end);
-          extra.socket.once('close', unwatch);
-        }
-        return true;
-      },
-      async onSubscribe({ extra }, _id, { query, variables, operationName }) {
-        const requestId = randomUUID();
-        const requestLog = log.child({ requestId });
-        try {
-          const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
-            identity: extra.identity ?? null,
-            requestId,
-            log: requestLog,
-            params: { query, variables, operationName },
-          });
-          const document: DocumentNode = parse(query);
-          const errors: readonly GraphQLError[] = validate(schema, document);
-          if (errors.length > 0) return errors;
-          const contextValue: unknown = await contextFactory();
-          return {
-            schema,
-            document,
-            variableValues: variables,
-            operationName,
-            contextValue,
-            execute,
-            subscribe,
-          } as EnvelopedArgs;
-        } catch (error) {
-          // Thrown, it would close the socket and with it every other operation.
-          return [presentError(error, requestLog)];
-        }
-      },
-      execute: (args) => (args as EnvelopedArgs).execute(args),
-      subscribe: (args) => (args as EnvelopedArgs).subscribe(args),
+  const protocol = makeServer<Record<string, unknown>, SocketExtra>({
+    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    async onConnect({ connectionParams, extra }) {
+      const { authorization, Authorization } = (connectionParams ?? {}) as Record<string, unknown>;
+      const given = authorization ?? Authorization;
+      if (given != null && typeof given !== 'string') return false;
+      let identity: Context['identity'];
+      try {
+        identity = await identify(deps, given ?? undefined);
+      } catch (error) {
+        log.warn({ err: error }, 'a socket could not be let in');
+        extra.socket.close(closeCodes.tryAgainLater.code, closeCodes.tryAgainLater.reason);
+        return false;
+      }
+      // Closed with 4403: the stock client comes back and asks its connectionParams anew.
+      if (identity instanceof Error) return false;
+      extra.identity = identity;
+      if (identity) {
+        const { code, reason } = closeCodes.forbidden;
+        const end = () => extra.socket.close(code, reason);
+        const unwatch = deps.sessionWatch.watch(identity.sessionId, identity.expiresAt, end);
+        extra.socket.once('close', unwatch);
+      }
+      return true;
     },
-    sockets,
-    KEEP_ALIVE_MS,
-  );
+    async onSubscribe({ extra }, _id, { query, variables, operationName }) {
+      try {
+        const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
+          identity: extra.identity ?? null,
+          params: { query, variables, operationName },
+        });
+        const document: DocumentNode = parse(query);
+        const errors: readonly GraphQLError[] = validate(schema, document);
+        if (errors.length > 0) return errors;
+        const contextValue: unknown = await contextFactory();
+        return {
+          schema,
+          document,
+          variableValues: variables,
+          operationName,
+          contextValue,
+          execute,
+          subscribe,
+        } as EnvelopedArgs;
+      } catch (error) {
+        // Thrown, it would close the socket and with it every other operation.
+        return [presentError(error, log)];
+      }
+    },
+    execute: (args) => (args as EnvelopedArgs).execute(args),
+    subscribe: (args) => (args as EnvelopedArgs).subscribe(args),
+  });
+
+  // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
+  // socket.
+  const unanswered = new WeakSet<WebSocket>();
+  sockets.on('connection', (socket: WebSocket) => {
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (text) =>
+          new Promise((resolve, reject) => {
+            if (socket.readyState !== socket.OPEN) resolve();
+            else socket.send(text, (error) => (error ? reject(error) : resolve()));
+          }),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (receive) => {
+          socket.on('message', (data) => {
+            withRequestId(randomUUID(), () => receive(String(data))).catch((error: unknown) => {
+              log.error({ err: error }, 'a message of a socket could not be handled');
+              socket.close(CloseCode.InternalServerError, 'Internal server error');
+            });
+          });
+        },
+      },
+      { socket },
+    );
+    socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
+    socket.on('pong', () => unanswered.delete(socket));
+    socket.once('close', (code, reason) => void closed(code, String(reason)));
+  });
+  const keepAlive = setInterval(() => {
+    for (const socket of sockets.clients) {
+      if (unanswered.has(socket)) socket.terminate();
+      else if (socket.readyState === socket.OPEN) {
+        unanswered.add(socket);
+        socket.ping();
+      }
+    }
+  }, KEEP_ALIVE_MS);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    if (pathname !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
+    if (pathOf(request) !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket));
   };
   server.on('upgrade', upgrade);
 
@@ -113,6 +154,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       return sockets.clients.size;
     },
     async close(timeoutMs) {
+      clearInterval(keepAlive);
       server.off('upgrade', upgrade);
       server.on('upgrade', (_request, socket) => refuse(socket, '503 Service Unavailable'));
       const { code, reason } = closeCodes.goingAway;

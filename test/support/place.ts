@@ -45,7 +45,7 @@ export async function makePlace(footing: Footing): Promise<Place> {
 }
 
 /** What tests change of the defaults: a free port, quick password hashes, quiet logs. */
-export const testSettings = {
+const testSettings = {
   NODE_ENV: 'test',
   PORT: '0',
   BCRYPT_COST: '4',

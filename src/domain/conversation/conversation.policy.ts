@@ -7,7 +7,8 @@ export const visibleTo = (userId: string) =>
   }) satisfies Prisma.ConversationWhereInput;
 
 /** What is said in a conversation is for its members. */
-export const canRead = (membership: Membership | null | undefined): membership is Membership => membership != null;
+export const canRead = <Own extends Membership>(membership: Own | null | undefined): membership is Own =>
+  membership != null;
 
 /** Members may write; to a person who is gone nobody can. */
 export const canSend = (

@@ -1,11 +1,14 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
+import { gone } from '../../core/errors.js';
 import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
-import { User, Viewer } from '../user/user.schema.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
 import { createGroup, listConversations, listMembers, openDirectConversation } from './conversation.service.js';
+import { findByIds } from './conversation.store.js';
 
 const ConversationKind = builder.enumType('ConversationKind', { values: ['DIRECT', 'GROUP'] as const });
 const ConversationVisibility = builder.enumType('ConversationVisibility', {
@@ -18,6 +21,7 @@ const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', '
 
 const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ id, conversation: visibleTo(viewerOf(context).userId) }),
   description: 'A person in a conversation.',
   fields: (t) => ({
@@ -25,7 +29,11 @@ const Membership = builder.prismaNode('Membership', {
       nullable: false,
       resolve: ({ conversationId }) => ({ type: 'Conversation', id: conversationId }),
     }),
-    user: t.relation('user', { nullable: false }),
+    user: t.field({
+      type: User,
+      nullable: false,
+      resolve: async ({ userId }, _args, context) => (await loadUser(context, userId)) ?? gone('User'),
+    }),
     role: t.expose('role', { type: MemberRole, nullable: false }),
     joinedAt: t.expose('joinedAt', { type: 'DateTime', nullable: false }),
   }),
@@ -43,6 +51,7 @@ const sidesOf = (userId: string) => ({
 
 export const Conversation = builder.prismaNode('Conversation', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
   description: 'A direct conversation of two people, or a group.',
   fields: (t) => ({
@@ -99,6 +108,9 @@ export const Conversation = builder.prismaNode('Conversation', {
     }),
   }),
 });
+
+/** A conversation by the id of its row, for what belongs to one and was authorized by that. */
+export const loadConversation = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
 
 const ConversationConnection = builder.connectionObject(
   { type: Conversation, name: 'ConversationConnection' },

@@ -9,13 +9,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
 import { conversationCreated } from './conversation.events.js';
-import { visibleTo } from './conversation.policy.js';
-import { type Conversation, listOfMember, type Membership } from './conversation.store.js';
-
-/** The conversation, if it exists for the viewer. */
-export function findConversation({ database }: Deps, viewer: Viewer, id: string): Promise<Conversation | null> {
-  return database.db.conversation.findUnique({ where: { ...visibleTo(viewer.userId), id } });
-}
+import { type Conversation, directKeyOf, listOfMember, type Membership } from './conversation.store.js';
 
 /** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
@@ -24,7 +18,7 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
   const { db } = deps.database;
   const other = await db.user.findUnique({ where: { id: userId, deletedAt: null }, select: { id: true } });
   if (!other) throw notFound(field, 'User');
-  const directKey = [viewer.userId, userId].sort().join(':');
+  const directKey = directKeyOf(viewer.userId, userId);
   const found = await db.conversation.findUnique({ where: { directKey } });
   if (found) return found;
   try {

@@ -1,8 +1,11 @@
 import type { PageRequest } from '../../core/page.js';
-import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
+import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database.js';
 
 export type { Conversation, Membership };
+
+/** What makes the direct conversation of two people unique, whoever of them opens it. */
+export const directKeyOf = (oneId: string, otherId: string) => [oneId, otherId].sort().join(':');
 
 const columns = Prisma.raw(
   Object.entries({
@@ -45,18 +48,31 @@ export async function advance(
   return row;
 }
 
+/** The conversations with these ids, in their order; null for what is not there. */
+export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conversation | null)[]> {
+  const conversations = await db.conversation.findMany({ where: { id: { in: [...ids] } } });
+  const byId = new Map(conversations.map((conversation) => [conversation.id, conversation]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
 export function findMembership(db: Db | Tx, conversationId: string, userId: string): Promise<Membership | null> {
   return db.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
 }
 
-/** The person on the other side of a direct conversation; null in a group. */
-export async function findCounterpart(db: Db | Tx, conversation: Conversation, userId: string) {
-  if (conversation.kind !== 'DIRECT') return null;
-  const other = await db.membership.findFirst({
-    where: { conversationId: conversation.id, userId: { not: userId } },
+/** A person's membership, if they have one, and of a direct conversation the person on the other side. */
+export async function findSides(
+  tx: Tx,
+  conversation: Conversation,
+  userId: string,
+): Promise<{ own: (Membership & { user: User }) | undefined; counterpart: User | undefined }> {
+  const sides = await tx.membership.findMany({
+    where: { conversationId: conversation.id, ...(conversation.kind === 'DIRECT' ? {} : { userId }) },
     include: { user: true },
   });
-  return other?.user ?? null;
+  return {
+    own: sides.find((side) => side.userId === userId),
+    counterpart: sides.find((side) => side.userId !== userId)?.user,
+  };
 }
 
 /** A person's conversations, latest activity first. `query` is what of them is to be read. */

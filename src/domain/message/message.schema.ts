@@ -1,12 +1,17 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import DataLoader from 'dataloader';
+import { gone } from '../../core/errors.js';
 import { encodeGlobalId, idOf } from '../../core/ids.js';
-import type { Message as MessageRow } from '../../generated/prisma/client.js';
+import type {
+  Conversation as ConversationRow,
+  Message as MessageRow,
+  User as UserRow,
+} from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { bothWaysArgs } from '../../graphql/connection.js';
-import { type Context, viewerOf } from '../../graphql/context.js';
-import { Conversation } from '../conversation/conversation.schema.js';
-import { User } from '../user/user.schema.js';
+import { viewerOf } from '../../graphql/context.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
+import { loadUser, User } from '../user/user.schema.js';
 import { canDelete, canEdit, visibleTo } from './message.policy.js';
 import {
   deleteMessage,
@@ -22,18 +27,32 @@ const MessageKind = builder.enumType('MessageKind', {
   values: { USER: { description: 'Written by a person or a bot.' } },
 });
 
+/** An event and an answer bring these along, so that the usual selection needs no further read. */
+type Preloaded = MessageRow & { sender?: UserRow | null; conversation?: ConversationRow };
+
 const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
   description: 'What was said in a conversation.',
   fields: (t) => ({
-    conversation: t.relation('conversation', { nullable: false }),
+    conversation: t.field({
+      type: Conversation,
+      nullable: false,
+      resolve: async (message: Preloaded, _args, context) =>
+        message.conversation ?? (await loadConversation(context, message.conversationId)) ?? gone('Conversation'),
+    }),
     seq: t.exposeInt('seq', {
       nullable: false,
       description: 'Given in order of commit, 1, 2, 3, … and never reused; a viewer may not see all of them.',
     }),
     kind: t.expose('kind', { type: MessageKind, nullable: false }),
-    sender: t.relation('sender', { description: 'Null for a system message.' }),
+    sender: t.field({
+      type: User,
+      description: 'Null for a system message.',
+      resolve: (message: Preloaded, _args, context) =>
+        message.sender ?? (message.senderId === null ? null : loadUser(context, message.senderId)),
+    }),
     text: t.exposeString('text', {
       description:
         'Null when deleted, and where the content is of another sort (encrypted, only media): only deletedAt says deleted.',
@@ -53,9 +72,9 @@ const Message = builder.prismaNode('Message', {
       select: (_args, context) => ({
         conversation: { include: { memberships: { where: { userId: viewerOf(context).userId } } } },
       }),
-      resolve: (message) => {
-        const [membership] = message.conversation.memberships;
-        return membership !== undefined && canDelete(message, message.conversation, membership);
+      resolve: ({ conversation, ...message }) => {
+        const [membership] = conversation.memberships;
+        return membership !== undefined && canDelete(message, conversation, membership);
       },
     }),
   }),
@@ -84,7 +103,7 @@ builder.prismaObjectFields(Conversation, (t) => ({
   lastMessage: t.field({
     type: Message,
     description: 'The newest message; null when there is none, and to who is not a member.',
-    resolve: ({ id }, _args, context) => newestOf(context).load(id),
+    resolve: ({ id }, _args, context) => loadNewest(context, id),
   }),
   latestSeq: t.exposeInt('latestSeq', {
     nullable: false,
@@ -93,17 +112,7 @@ builder.prismaObjectFields(Conversation, (t) => ({
 }));
 
 /** One statement for all conversations of a list. */
-const newestLoaders = new WeakMap<Context, DataLoader<string, MessageRow | null>>();
-function newestOf(context: Context): DataLoader<string, MessageRow | null> {
-  let loader = newestLoaders.get(context);
-  if (!loader) {
-    loader = new DataLoader((ids) => findNewest(context.deps.database.db, viewerOf(context).userId, ids), {
-      cache: false,
-    });
-    newestLoaders.set(context, loader);
-  }
-  return loader;
-}
+const loadNewest = defineLoader((context, ids) => findNewest(context.deps.database.db, viewerOf(context).userId, ids));
 
 const SendMessageInput = builder.inputType('SendMessageInput', {
   fields: (t) => ({
@@ -199,15 +208,15 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
       description: 'As it is after the change. Null for CAUGHT_UP.',
       resolve: (event) => changeOf(event)?.data.message ?? null,
     }),
-    actor: t.prismaField({
+    actor: t.field({
       type: User,
       description: 'Who made the change.',
-      resolve: (query, event, _args, context) => {
+      resolve: (event, _args, context) => {
         const change = changeOf(event);
         if (change?.actorId == null) return null;
         const { sender } = change.data.message;
         if (sender?.id === change.actorId) return sender;
-        return context.deps.database.db.user.findUnique({ ...query, where: { id: change.actorId } });
+        return loadUser(context, change.actorId);
       },
     }),
     replayed: t.exposeBoolean('replayed', {

@@ -8,7 +8,7 @@ import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { Stream } from '../../realtime/stream.js';
 import { canRead, canSend, visibleTo as conversationVisibleTo } from '../conversation/conversation.policy.js';
-import { advance, findCounterpart, findMembership } from '../conversation/conversation.store.js';
+import { advance, findMembership, findSides } from '../conversation/conversation.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
@@ -49,7 +49,7 @@ export async function sendMessage(
   let change: Change<MessageChanged>;
   try {
     change = await deps.database.transaction(async (tx) => {
-      const { conversation } = await lockForMember(tx, viewer, conversationId, 'input.conversationId', {
+      const { conversation, sender } = await lockForMember(tx, viewer, conversationId, 'input.conversationId', {
         message: true,
       });
       const message = await tx.message.create({
@@ -63,9 +63,8 @@ export async function sendMessage(
           clientMessageId,
           inputHash,
         },
-        include: { sender: true },
       });
-      return recordChange(tx, messageChanged('sent', viewer.userId, { ...message, conversation }));
+      return recordChange(tx, messageChanged('sent', viewer.userId, { ...message, sender, conversation }));
     });
   } catch (error) {
     if (clientMessageId === null || inputHash === null || !isUniqueViolation(error)) throw error;
@@ -172,19 +171,19 @@ async function lockForMember(
   conversationId: string,
   field: string,
   { message }: { message: boolean },
-): Promise<{ conversation: Conversation; membership: Membership }> {
+): Promise<{ conversation: Conversation; membership: Membership; sender: User }> {
   const what = message ? 'Conversation' : 'Message';
   const conversation = await advance(tx, conversationId, { message });
   if (!conversation) throw notFound(field, what);
-  const membership = await findMembership(tx, conversationId, viewer.userId);
+  const { own: membership, counterpart } = await findSides(tx, conversation, viewer.userId);
   if (!canRead(membership)) {
     if (conversation.visibility === 'PUBLIC') throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
     throw notFound(field, what);
   }
-  if (message && !canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+  if (message && !canSend(membership, counterpart)) {
     throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
   }
-  return { conversation, membership };
+  return { conversation, membership, sender: membership.user };
 }
 
 export interface HistoryArgs extends PageArgs {

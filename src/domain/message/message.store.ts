@@ -13,10 +13,7 @@ export async function findNewest(
     JOIN memberships p ON p.conversation_id = c.id AND p.user_id = ${userId}::uuid
     JOIN messages m ON m.conversation_id = c.id AND m.seq = c.latest_seq
     WHERE c.id = ANY (${conversationIds}::uuid[])`;
-  const messages = await db.message.findMany({
-    where: { id: { in: ids.map((row) => row.id) } },
-    include: { sender: true },
-  });
+  const messages = await db.message.findMany({ where: { id: { in: ids.map((row) => row.id) } } });
   const byConversation = new Map(messages.map((message) => [message.conversationId, message]));
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }

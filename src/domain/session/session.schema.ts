@@ -6,6 +6,7 @@ import { listSessions, login, logout, refreshSession, register, type SignedIn } 
 
 const Session = builder.prismaNode('Session', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ id, userId: viewerOf(context).userId, endedAt: null }),
   description: 'A signed-in device.',
   fields: (t) => ({

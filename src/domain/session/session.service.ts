@@ -6,7 +6,7 @@ import { isUniqueViolation, type Tx } from '../../infra/database.js';
 import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
-import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { deviceName, displayName, email, isUsername, password, username } from '../user/user.input.js';
 import { caseKey, searchWordsOf } from '../user/user.store.js';
 
 export interface SignedIn {
@@ -74,12 +74,15 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(credentials, input);
   const key = caseKey(given.usernameOrEmail);
   // No username holds an "@" and every email does.
-  const credential = await deps.database.db.credential.findFirst({
-    where: key.includes('@')
-      ? { emailKey: key, user: { deletedAt: null } }
-      : { user: { usernameKey: key, deletedAt: null } },
-    include: { user: true },
-  });
+  const could = isUsername(key) || email.safeParse(key).success;
+  const credential = !could
+    ? null
+    : await deps.database.db.credential.findFirst({
+        where: key.includes('@')
+          ? { emailKey: key, user: { deletedAt: null } }
+          : { user: { usernameKey: key, deletedAt: null } },
+        include: { user: true },
+      });
   // What registration would refuse can be nobody's password; bcrypt would compare only its beginning.
   const possible = password.safeParse(given.password).success;
   const right = await deps.passwords.verify(

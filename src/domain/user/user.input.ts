@@ -9,6 +9,8 @@ export const username = z
   .string()
   .regex(/^[A-Za-z0-9_.-]{3,32}$/, 'A username is 3 to 32 letters, digits, "_", "." or "-".');
 
+export const isUsername = (text: string): boolean => username.safeParse(text).success;
+
 /** An email address of at most 254 characters (RFC 5321's longest path); unique without regard to case. */
 export const email = z
   .string()

@@ -2,12 +2,15 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf, viewerOrNull } from '../../graphql/context.js';
+import { defineLoader } from '../../graphql/loader.js';
 import { findByUsername, searchUsers } from './user.service.js';
+import { findByIds } from './user.store.js';
 
 const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as const });
 
 export const User = builder.prismaNode('User', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => {
     viewerOf(context);
     return { id };
@@ -33,6 +36,7 @@ export const User = builder.prismaNode('User', {
 export const Viewer = builder.prismaNode('User', {
   variant: 'Viewer',
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, context) => ({ id, AND: { id: viewerOf(context).userId } }),
   description: "The signed-in person's own side. Its id is not their User's.",
   fields: (t) => ({
@@ -44,6 +48,9 @@ export const Viewer = builder.prismaNode('User', {
     }),
   }),
 });
+
+/** A person by the id of their row, for fields that name one. */
+export const loadUser = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
 
 const UserConnection = builder.connectionObject({ type: User, name: 'UserConnection' }, { name: 'UserEdge' });
 

@@ -1,14 +1,22 @@
+import { badInput } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Deps } from '../deps.js';
+import { isUsername } from './user.input.js';
 import { caseKey, findPeople, type User } from './user.store.js';
+
+/** Twice the longest display name: nobody is found by more. */
+const SEARCH_MAX_CHARS = 160;
 
 /** The person with this username, without regard to case; null when there is none. */
 export function findByUsername({ database }: Deps, username: string): Promise<User | null> {
+  if (!isUsername(username)) return Promise.resolve(null);
   return database.db.user.findUnique({ where: { usernameKey: caseKey(username), deletedAt: null } });
 }
 
 /** People by the beginning of their username or of any word of their display name, by username. */
 export async function searchUsers({ database, config }: Deps, search: string, args: PageArgs): Promise<Page<User>> {
+  if (search.length > SEARCH_MAX_CHARS)
+    throw badInput('search', `A search has at most ${SEARCH_MAX_CHARS} characters.`);
   const list = `users:${search}`;
   const page = readPageArgs(list, args, ['text'], config);
   return toPage(list, page, await findPeople(database.db, search, page), (user) => [user.usernameKey]);

@@ -8,13 +8,25 @@ export type { User };
 export const caseKey = (text: string) => text.toLowerCase();
 
 /** A text's words as people search sees them: without case and accents, split where neither letters nor digits stand. */
-export function foldWords(text: string): string[] {
-  return text
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .split(/[^\p{L}\p{N}]+/u)
-    .filter(Boolean);
+function foldWords(text: string): string[] {
+  return (
+    text
+      .normalize('NFKD')
+      // The accents of Latin, Greek and Cyrillic; what other scripts write as marks are their vowels and voicings.
+      .replace(/[\u0300-\u036f]/g, '')
+      .normalize('NFC')
+      .toLowerCase()
+      .replaceAll('ı', 'i')
+      .split(/[^\p{L}\p{M}\p{N}]+/u)
+      .filter(Boolean)
+  );
+}
+
+/** The people with these ids, in their order; null for who is not there. */
+export async function findByIds(db: Db, ids: readonly string[]): Promise<(User | null)[]> {
+  const users = await db.user.findMany({ where: { id: { in: [...ids] } } });
+  const byId = new Map(users.map((user) => [user.id, user]));
+  return ids.map((id) => byId.get(id) ?? null);
 }
 
 /** The words that find a person: the whole username, and each word of the display name. */
@@ -27,17 +39,14 @@ export const searchWordsOf = ({ username, displayName }: { username: string; dis
  * An empty search finds nobody.
  */
 export async function findPeople(db: Db, search: string, page: PageRequest<readonly ['text']>): Promise<User[]> {
-  // A username may hold "_.-", at which words are split: asked for whole, it must still be found.
-  const words = [
-    ...new Set(
-      [foldWords(search), search.trim().toLowerCase().split(/\s+/)].map((list) => list.filter(Boolean).join('\n')),
-    ),
-  ]
-    .filter(Boolean)
-    .map((list) => list.split('\n'));
-  if (words.length === 0) return [];
-  const lexeme = (word: string) => `'${word.replaceAll('\\', '\\\\').replaceAll("'", "''")}':*`;
-  const query = words.map((list) => `(${list.map(lexeme).join(' & ')})`).join(' | ');
+  // A username may hold "_.-", at which words are split: asked for as it is, it must be found too.
+  const asTyped = caseKey(search).trim();
+  const alternatives = [foldWords(search), /^[a-z0-9_.-]+$/.test(asTyped) ? [asTyped] : []].filter(
+    ({ length }) => length,
+  );
+  if (alternatives.length === 0) return [];
+  // Only letters, digits and "_.-" are left: nothing of it means anything to to_tsquery but the quotes around.
+  const query = alternatives.map((words) => words.map((word) => `'${word}':*`).join(' & ')).join(' | ');
   const ids = await db.$queryRaw<{ id: string }[]>`
     SELECT id::text FROM users
     WHERE array_to_tsvector(search_words) @@ ${query}::tsquery AND deleted_at IS NULL

@@ -1,0 +1,22 @@
+import { ChatError } from '../core/errors.js';
+import { ConfigError } from './config.js';
+import { isUnavailable } from './database.js';
+
+/**
+ * Ends a command that cannot go on, and says why: an expected failure by its message alone (status 78, EX_CONFIG of
+ * sysexits.h, when the configuration is wrong), anything else as the bug that it is, with its stack (status 1).
+ */
+export function exitBecauseOf(error: unknown): never {
+  if (error instanceof ConfigError) exit(error.message, 78);
+  if (error instanceof ChatError) exit(error.message, 1);
+  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (syscall === 'listen') exit(`PORT: cannot listen on ${address}:${port} (${code})`, 1);
+  if (isUnavailable(error)) exit(`DATABASE_URL: PostgreSQL cannot be reached (${String(error)})`, 1);
+  console.error(error);
+  process.exit(1);
+}
+
+function exit(message: string, status: number): never {
+  for (const line of message.split('\n')) console.error(`parley: ${line}`);
+  process.exit(status);
+}

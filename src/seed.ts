@@ -1,0 +1,24 @@
+import { ConfigError, readConfig } from './infra/config.js';
+import { exitBecauseOf } from './infra/exit.js';
+import { createLog } from './infra/log.js';
+import { composeDemo } from './seed/compose.js';
+import { describeDemo } from './seed/describe.js';
+import { storeDemo } from './seed/store.js';
+import { startServices } from './server/start.js';
+
+try {
+  const config = readConfig(process.env);
+  if (config.production) {
+    throw new ConfigError('NODE_ENV: the accounts of the demo have a published password; they are not for production');
+  }
+  const { deps, close } = await startServices(config, createLog('warn'));
+  try {
+    const started = Date.now();
+    const stored = await storeDemo(deps, composeDemo(new Date()));
+    console.log(await describeDemo(deps, stored ? Date.now() - started : undefined));
+  } finally {
+    await close();
+  }
+} catch (error) {
+  exitBecauseOf(error);
+}

@@ -1,0 +1,253 @@
+import type { Language, Person } from './people.js';
+import { people } from './people.js';
+import { type Place, places } from './places.js';
+import { createRandom, type Random } from './random.js';
+import { render, rolesOf, type Scene, type Script, type Turn, turnsOf } from './script.js';
+import { arabic } from './talk/ar.js';
+import { german } from './talk/de.js';
+import { english } from './talk/en.js';
+import { spanish } from './talk/es.js';
+import { french } from './talk/fr.js';
+import { hindi } from './talk/hi.js';
+import { japanese } from './talk/ja.js';
+import { portuguese } from './talk/pt.js';
+import { russian } from './talk/ru.js';
+import { turkish } from './talk/tr.js';
+import { chinese } from './talk/zh.js';
+
+const talk: Record<Language, readonly Script[]> = {
+  en: english,
+  de: german,
+  es: spanish,
+  fr: french,
+  pt: portuguese,
+  tr: turkish,
+  ru: russian,
+  ar: arabic,
+  hi: hindi,
+  ja: japanese,
+  zh: chinese,
+};
+
+export interface DemoMessage {
+  sender: string;
+  text: string | null;
+  at: Date;
+  editedAt: Date | null;
+  deleted: { at: Date; by: string } | null;
+}
+
+export interface DemoConversation {
+  place: Place;
+  createdAt: Date;
+  /** In the order in which they were sent; no two at the same time. */
+  messages: DemoMessage[];
+}
+
+export interface Demo {
+  /** When all accounts were there already. */
+  peopleSince: Date;
+  conversations: DemoConversation[];
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** Something in the demo, so that everything of it is over by `now`. */
+const JUST_NOW = MINUTE;
+
+/** A script that is cast, with the gaps between its turns: all but its texts, which need to know the day. */
+interface Part {
+  cast: ReadonlyMap<string, Person>;
+  variant: Readonly<Record<string, string>>;
+  turns: (Turn & { gapMs: number })[];
+  /** From its beginning to its end at the most, whatever the day of the week on which it begins. */
+  lengthMs: number;
+  leisure: boolean;
+}
+
+/**
+ * What the people of the demo have said to each other until `now`. The same `now` gives the same demo; another one
+ * the same conversations on other days.
+ */
+export function composeDemo(now: Date): Demo {
+  const random = createRandom(20_261_121);
+  const casting = createCasting(random);
+  const conversations = places.map((place) => {
+    const parts = casting
+      .choose(place)
+      .map((script) => rehearse(script, casting.cast(script, place), casting.variant(script), place, random));
+    return perform(place, parts, now, random);
+  });
+  const first = Math.min(...conversations.map(({ createdAt }) => createdAt.getTime()));
+  return { peopleSince: new Date(first - 2 * HOUR), conversations };
+}
+
+/** Who plays what where, so that nobody hears the same twice before all else was said. */
+function createCasting(random: Random) {
+  const byName = new Map(people.map((person) => [person.username, person]));
+  const personOf = (username: string): Person => {
+    const person = byName.get(username);
+    if (!person) throw new Error(`Nobody is called ${username}.`);
+    return person;
+  };
+  const uses = new Map<Script, number>();
+  const heard = new Map<Script, string[]>();
+
+  return {
+    /** As many scripts as the place has; the told-once ones first and in their order. */
+    choose(place: Place): Script[] {
+      const fitting = talk[place.language].filter(
+        (script) =>
+          place.about.includes(script.about) &&
+          (place.group ? rolesOf(script).length <= place.members.length : rolesOf(script).length === 2),
+      );
+      const stories = fitting.filter(({ cast }) => cast?.every((username) => place.members.includes(username)));
+      const chosen = [...stories];
+      const open = fitting.filter(({ cast }) => cast === undefined);
+      while (chosen.length < place.scripts) {
+        const times = (script: Script) => chosen.filter((one) => one === script).length;
+        const candidates = random.shuffled(open).filter((script) => times(script) < (script.times ?? 1));
+        const weight = (script: Script) => {
+          const known = heard.get(script) ?? [];
+          // In a group it matters little who knows it from elsewhere.
+          const knownHere = place.group ? 0 : known.filter((username) => place.members.includes(username)).length;
+          return 10 * times(script) + 3 * knownHere + (uses.get(script) ?? 0);
+        };
+        const next = candidates.sort((one, other) => weight(one) - weight(other))[0];
+        if (!next) break;
+        chosen.push(next);
+      }
+      const [told, rest] = [chosen.slice(0, stories.length), random.shuffled(chosen.slice(stories.length))];
+      for (const script of chosen) heard.set(script, [...(heard.get(script) ?? []), ...place.members]);
+      return [...told, ...rest];
+    },
+    cast(script: Script, place: Place): ReadonlyMap<string, Person> {
+      const players = script.cast ?? random.shuffled(place.members);
+      return new Map(rolesOf(script).map((role, index) => [role, personOf(players[index] ?? '')]));
+    },
+    /** The next set of values. Call it once for each use. */
+    variant(script: Script): Readonly<Record<string, string>> {
+      const used = uses.get(script) ?? 0;
+      uses.set(script, used + 1);
+      return script.variants?.[used % script.variants.length] ?? {};
+    },
+  };
+}
+
+function rehearse(
+  script: Script,
+  cast: ReadonlyMap<string, Person>,
+  variant: Readonly<Record<string, string>>,
+  place: Place,
+  random: Random,
+): Part {
+  const all = turnsOf(script).map((turn) => {
+    const writing = turn.template.length * 90;
+    const waiting = place.group ? random.between(20 * SECOND, 9 * MINUTE) : random.between(5 * SECOND, 3 * MINUTE);
+    const away = random.next() < 0.06 ? random.between(10 * MINUTE, 50 * MINUTE) : 0;
+    return { ...turn, gapMs: Math.round(turn.pauseMs + writing + waiting + away), kept: random.next() < 0.65 };
+  });
+  const turns = all.filter(({ optional, kept }) => !optional || kept);
+  const leisure = !['work', 'team', 'launch', 'company', 'support'].includes(script.about);
+  const reserve = ({ pauseMs, weekday }: Turn) =>
+    weekday !== undefined ? 8 * DAY : pauseMs >= DAY && !leisure ? 2 * DAY : 0;
+  return {
+    cast,
+    variant,
+    turns,
+    lengthMs: turns.reduce((sum, turn) => sum + turn.gapMs + reserve(turn), 0),
+    leisure,
+  };
+}
+
+/** Plays the parts one after another, the last of them not long ago. */
+function perform(place: Place, parts: readonly Part[], now: Date, random: Random): DemoConversation {
+  const begins = schedule(place, parts, now, random);
+  const messages: DemoMessage[] = [];
+  for (const [index, { cast, variant, turns, leisure }] of parts.entries()) {
+    const begin = new Date(begins[index] ?? now);
+    const scene: Scene = { language: place.language, cast, variant, begin, picked: new Set() };
+    let at = begin.getTime();
+    for (const { role, template, gapMs, pauseMs, weekday } of turns) {
+      if (weekday !== undefined) at = eveningOf(weekday, at);
+      at += gapMs;
+      if (pauseMs >= DAY && !leisure) at = afterWeekend(at);
+      const sender = cast.get(role)?.username ?? '';
+      messages.push({
+        sender,
+        text: render(template, scene, random),
+        at: new Date(at),
+        editedAt: before(now, random.next() < 0.035 ? at + random.between(15 * SECOND, 4 * MINUTE) : undefined),
+        deleted: null,
+      });
+      const slip = slipAfter(at, sender, place, random);
+      if (slip && before(now, slip.deleted?.at.getTime())) messages.push(slip);
+    }
+  }
+  messages.sort((one, other) => one.at.getTime() - other.at.getTime());
+  return { place, createdAt: new Date((begins[0] ?? now.getTime()) - 2 * MINUTE), messages };
+}
+
+/** When the evening of the next such weekday begins. */
+function eveningOf(weekday: number, after: number): number {
+  const days = ((weekday - new Date(after).getUTCDay() + 6) % 7) + 1;
+  return after - (after % DAY) + days * DAY + 17 * HOUR;
+}
+
+function afterWeekend(at: number): number {
+  const weekday = new Date(at).getUTCDay();
+  return at + (weekday === 6 ? 2 * DAY : weekday === 0 ? DAY : 0);
+}
+
+const before = (now: Date, at: number | undefined) =>
+  at !== undefined && at < now.getTime() - SECOND ? new Date(at) : null;
+
+/** Something that was sent to the wrong place, and taken back: by its sender, in a group at times by its owner. */
+function slipAfter(at: number, sender: string, place: Place, random: Random): DemoMessage | undefined {
+  const [happens, sentAfter, goneAfter, byOwner] = [random.next(), random.next(), random.next(), random.next()];
+  if (happens > 0.018) return undefined;
+  // Sooner than the quickest next turn.
+  const sent = Math.round(at + 1_001 + sentAfter * 3_000);
+  const by = place.group && byOwner < 0.3 ? (place.members[0] ?? sender) : sender;
+  const gone = new Date(Math.round(sent + 5 * SECOND + goneAfter * 3 * MINUTE));
+  return { sender, text: null, at: new Date(sent), editedAt: null, deleted: { at: gone, by } };
+}
+
+/** When each part begins: counted back from now, at hours at which people are awake, and one after another. */
+function schedule(place: Place, parts: readonly Part[], now: Date, random: Random): number[] {
+  const begins: number[] = [];
+  const clock = people.find(({ username }) => username === place.members[0])?.clock ?? 0;
+  const recency = random.next();
+  const quiet =
+    recency < 0.3
+      ? random.between(0, 3 * HOUR)
+      : recency < 0.75
+        ? random.between(0, 2 * DAY)
+        : random.between(0, 9 * DAY);
+  const said = parts.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
+  // Half a day is what each part goes back, in the mean, to begin at a waking hour.
+  const pause = (place.days * DAY - said) / parts.length - DAY / 2;
+  let end = now.getTime() - JUST_NOW - quiet;
+  for (const part of parts.toReversed()) {
+    const begin = atWakingHours(end - part.lengthMs, clock, part.leisure, random.next());
+    begins.unshift(begin);
+    end = begin - Math.max(20 * MINUTE, pause * random.between(0.3, 1.6));
+  }
+  return begins;
+}
+
+/** The latest time not after `latest` at which somebody with this clock would begin to write. */
+function atWakingHours(latest: number, clock: number, leisure: boolean, chance: number): number {
+  const [from, until] = leisure ? [8, 21] : [8.5, 16.5];
+  let local = latest + clock * HOUR;
+  const hour = (local % DAY) / HOUR;
+  const midnight = local - (local % DAY);
+  if (hour >= until) local = midnight + (from + chance * (until - from)) * HOUR;
+  else if (hour < from) local = midnight - DAY + (from + chance * (until - from)) * HOUR;
+  const weekday = new Date(local).getUTCDay();
+  if (!leisure && weekday === 0) local -= 2 * DAY;
+  if (!leisure && weekday === 6) local -= DAY;
+  return Math.round(local - clock * HOUR);
+}

@@ -1,0 +1,70 @@
+import type { Deps } from '../domain/deps.js';
+import { caseKey } from '../domain/user/user.store.js';
+import { DEMO_PASSWORD, type Language, people } from './people.js';
+
+const languages: Record<Language, string> = {
+  en: 'English',
+  de: 'German',
+  es: 'Spanish',
+  fr: 'French',
+  pt: 'Portuguese',
+  tr: 'Turkish',
+  ru: 'Russian',
+  ar: 'Arabic',
+  hi: 'Hindi',
+  ja: 'Japanese',
+  zh: 'Chinese',
+};
+
+/** Those who are shown: one of each language. */
+const shown = ['anna', 'james', 'mateo', 'chloe', 'beatriz', 'elif', 'dmitri', 'omar', 'priya', 'yuki', 'wei'];
+
+/**
+ * What one who has just run the seed wants to know: as whom to sign in, what is there, how to go on.
+ * @param tookMs how long it took to store; undefined: it was there before.
+ */
+export async function describeDemo({ database, config }: Deps, tookMs: number | undefined): Promise<string> {
+  const { db, footing } = database;
+  const where = footing === 'embedded' ? `the embedded database in ${config.dataDir}` : 'the database of DATABASE_URL';
+  const ours = people.map(({ username }) => caseKey(username));
+  const inDemo = { memberships: { some: { user: { usernameKey: { in: ours } } } } };
+  const [direct, groups, messages, users] = [
+    await db.conversation.count({ where: { kind: 'DIRECT', ...inDemo } }),
+    await db.conversation.count({ where: { kind: 'GROUP', ...inDemo } }),
+    await db.message.count({ where: { conversation: inDemo } }),
+    await db.user.findMany({
+      where: { usernameKey: { in: shown } },
+      select: { username: true, memberships: { select: { conversation: { select: { kind: true } } } } },
+    }),
+  ];
+  const rows = shown.flatMap((username) => {
+    const person = people.find((one) => one.username === username);
+    const user = users.find((one) => one.username === username);
+    if (!person || !user) return [];
+    const groupCount = user.memberships.filter(({ conversation }) => conversation.kind === 'GROUP').length;
+    const speaks = person.language === 'en' ? 'English' : `${languages[person.language]}, English`;
+    return [[username, DEMO_PASSWORD, speaks, `${user.memberships.length - groupCount} direct, ${groupCount} groups`]];
+  });
+  return [
+    tookMs === undefined
+      ? `The demo is in ${where} already: nothing was changed.`
+      : `Seeded ${where} in ${(tookMs / 1_000).toFixed(1)} s.`,
+    `${people.length} people, ${direct} direct conversations, ${groups} groups, ${messages} messages.`,
+    '',
+    ...table([['username', 'password', 'languages', 'conversations'], ...rows]),
+    '',
+    `All of them have the password ${DEMO_PASSWORD}: ${people.map(({ username }) => username).join(', ')}.`,
+    '',
+    'Go on:',
+    footing === 'embedded' ? '  npm start' : '  npm start   (with the same DATABASE_URL)',
+    `  open http://${config.host}:${config.port}/graphql, and sign in there:`,
+    `    mutation { login(input: { usernameOrEmail: "anna", password: "${DEMO_PASSWORD}" }) { tokens { accessToken } } }`,
+    '  then put this into the headers: { "authorization": "Bearer <accessToken>" }',
+    '    { viewer { conversations { nodes { title counterpart { displayName } lastMessage { text } } } } }',
+  ].join('\n');
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]?.map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
+}

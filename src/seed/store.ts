@@ -1,0 +1,175 @@
+import { ChatError } from '../core/errors.js';
+import { newId } from '../core/ids.js';
+import { conversationCreated } from '../domain/conversation/conversation.events.js';
+import { directKeyOf } from '../domain/conversation/conversation.store.js';
+import type { Deps } from '../domain/deps.js';
+import { messageChangeTypes } from '../domain/message/message.events.js';
+import { caseKey, searchWordsOf } from '../domain/user/user.store.js';
+import type { Prisma } from '../generated/prisma/client.js';
+import { isUniqueViolation, type Tx } from '../infra/database.js';
+import type { Demo, DemoConversation, DemoMessage } from './compose.js';
+import { DEMO_PASSWORD, emailOf, people } from './people.js';
+
+/** Rows of one INSERT: PostgreSQL takes 65,535 parameters, and no row here has more than twelve. */
+const BATCH = 2_000;
+
+const emailKeyOf = (person: { username: string }) => caseKey(emailOf(person));
+
+/**
+ * Whether the demo is in this database already.
+ * @throws {ChatError} CONFLICT, when somebody else has a username or an email of the demo.
+ */
+async function isStored({ database: { db } }: Deps): Promise<boolean> {
+  const taken = await db.user.findMany({
+    where: {
+      OR: [
+        { usernameKey: { in: people.map(({ username }) => caseKey(username)) } },
+        { credential: { emailKey: { in: people.map(emailKeyOf) } } },
+      ],
+    },
+    include: { credential: { select: { emailKey: true } } },
+    orderBy: { usernameKey: 'asc' },
+  });
+  const ours = people.map((person) => `${caseKey(person.username)} ${emailKeyOf(person)}`);
+  if (taken.some(({ usernameKey, credential }) => ours.includes(`${usernameKey} ${credential?.emailKey}`))) return true;
+  if (taken.length === 0) return false;
+  throw new ChatError(
+    'CONFLICT',
+    `The demo has accounts of these names, which are somebody else's here: ${taken.map(({ username }) => username).join(', ')}.\nNothing was changed. Use another database (DATABASE_URL), or another folder for the embedded one (DATA_DIR).`,
+  );
+}
+
+/**
+ * Stores the demo, all of it or nothing, as the services would have if it had happened.
+ * @returns false, when it is there already.
+ * @throws {ChatError} CONFLICT, when somebody else has a username or an email of the demo.
+ */
+export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
+  if (await isStored(deps)) return false;
+  const passwordHash = await deps.passwords.hash(DEMO_PASSWORD);
+  try {
+    await deps.database.transaction((tx) => insertAll(tx, rowsOf(demo, passwordHash)));
+  } catch (error) {
+    // Another seed at the same moment, or somebody registered meanwhile.
+    if (isUniqueViolation(error) && (await isStored(deps))) return false;
+    throw error;
+  }
+  // A node that starts on the embedded database would plan without statistics for its first minutes.
+  await deps.database.db.$executeRaw`ANALYZE users, credentials, conversations, memberships, messages, changes`;
+  return true;
+}
+
+interface Rows {
+  users: Prisma.UserCreateManyInput[];
+  credentials: Prisma.CredentialCreateManyInput[];
+  conversations: Prisma.ConversationCreateManyInput[];
+  memberships: Prisma.MembershipCreateManyInput[];
+  messages: Prisma.MessageCreateManyInput[];
+  changes: Prisma.ChangeCreateManyInput[];
+}
+
+async function insertAll(tx: Tx, rows: Rows): Promise<void> {
+  for (const data of batches(rows.users)) await tx.user.createMany({ data });
+  for (const data of batches(rows.credentials)) await tx.credential.createMany({ data });
+  for (const data of batches(rows.conversations)) await tx.conversation.createMany({ data });
+  for (const data of batches(rows.memberships)) await tx.membership.createMany({ data });
+  for (const data of batches(rows.messages)) await tx.message.createMany({ data });
+  for (const data of batches(rows.changes)) await tx.change.createMany({ data });
+}
+
+function* batches<Row>(rows: readonly Row[]): Generator<Row[]> {
+  for (let from = 0; from < rows.length; from += BATCH) yield rows.slice(from, from + BATCH);
+}
+
+function rowsOf(demo: Demo, passwordHash: string): Rows {
+  const rows: Rows = { users: [], credentials: [], conversations: [], memberships: [], messages: [], changes: [] };
+  const ids = new Map<string, string>();
+  for (const [index, person] of people.entries()) {
+    const { username, displayName, bio } = person;
+    const id = newId();
+    ids.set(username, id);
+    rows.users.push({
+      id,
+      username,
+      usernameKey: caseKey(username),
+      displayName,
+      bio,
+      searchWords: searchWordsOf({ username, displayName }),
+      createdAt: new Date(demo.peopleSince.getTime() - (people.length - index) * 3_600_000),
+    });
+    rows.credentials.push({ userId: id, email: emailOf(person), emailKey: emailKeyOf(person), passwordHash });
+  }
+  const idOf = (username: string): string => {
+    const id = ids.get(username);
+    if (id === undefined) throw new Error(`Nobody is called ${username}.`);
+    return id;
+  };
+  for (const conversation of demo.conversations) addConversation(rows, conversation, idOf);
+  return rows;
+}
+
+function addConversation(rows: Rows, conversation: DemoConversation, idOf: (username: string) => string): void {
+  const { place, createdAt, messages } = conversation;
+  const id = newId();
+  const [createdById = '', ...others] = place.members.map(idOf);
+  const created = conversationCreated(id, createdById, [createdById, ...others]);
+  const changes: Prisma.ChangeCreateManyInput[] = [
+    { conversationId: id, changeSeq: 1, type: created.type, messageId: null, actorId: createdById, createdAt },
+  ];
+  const events: { at: Date; type: keyof typeof messageChangeTypes; messageId: string; actor: string }[] = [];
+  for (const [index, message] of messages.entries()) {
+    const messageId = newId();
+    rows.messages.push(messageRow(message, messageId, id, index + 1, idOf));
+    events.push({ at: message.at, type: 'sent', messageId, actor: message.sender });
+    if (message.editedAt) events.push({ at: message.editedAt, type: 'edited', messageId, actor: message.sender });
+    if (message.deleted) {
+      events.push({ at: message.deleted.at, type: 'deleted', messageId, actor: message.deleted.by });
+    }
+  }
+  // Numbered in the order in which they happened; of one millisecond: in that of the messages.
+  events.sort((one, other) => one.at.getTime() - other.at.getTime());
+  for (const { at, type, messageId, actor } of events) {
+    changes.push({
+      conversationId: id,
+      changeSeq: changes.length + 1,
+      type: messageChangeTypes[type],
+      messageId,
+      actorId: idOf(actor),
+      createdAt: at,
+    });
+  }
+  rows.conversations.push({
+    id,
+    createdById,
+    createdAt,
+    lastActivityAt: messages.at(-1)?.at ?? createdAt,
+    latestSeq: messages.length,
+    changeSeq: changes.length,
+    memberCount: place.members.length,
+    ...(place.group
+      ? { kind: 'GROUP', ...place.group }
+      : { kind: 'DIRECT', directKey: directKeyOf(createdById, others[0] ?? '') }),
+  });
+  for (const userId of [createdById, ...others]) {
+    const role = place.group && userId === createdById ? 'OWNER' : 'MEMBER';
+    rows.memberships.push({ id: newId(), conversationId: id, userId, role, joinedAt: createdAt });
+  }
+  rows.changes.push(...changes);
+}
+
+const messageRow = (
+  { sender, text, at, editedAt, deleted }: DemoMessage,
+  id: string,
+  conversationId: string,
+  seq: number,
+  idOf: (username: string) => string,
+): Prisma.MessageCreateManyInput => ({
+  id,
+  conversationId,
+  seq,
+  senderId: idOf(sender),
+  text,
+  createdAt: at,
+  editedAt,
+  deletedAt: deleted?.at ?? null,
+});

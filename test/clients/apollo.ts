@@ -1,0 +1,34 @@
+import { ApolloClient, ApolloLink, HttpLink, InMemoryCache } from '@apollo/client';
+import { CombinedGraphQLErrors } from '@apollo/client/errors';
+import { SetContextLink } from '@apollo/client/link/context';
+import { ErrorLink } from '@apollo/client/link/error';
+import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { OperationTypeNode } from 'graphql';
+import type { Client } from 'graphql-ws';
+import { from, of, switchMap } from 'rxjs';
+import { isUnauthenticated, type Session } from './session.js';
+
+/** Apollo Client for a Parley server: queries and mutations over HTTP, subscriptions over the socket. */
+export function createApollo(session: Session, socket: Client): ApolloClient {
+  const authorization = new SetContextLink(({ headers }) => {
+    const token = session.accessToken;
+    return { token, headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) } };
+  });
+  const renewal = new ErrorLink(({ error, result, operation, forward }) => {
+    const { token, renewed } = operation.getContext();
+    if (!CombinedGraphQLErrors.is(error) || !isUnauthenticated(error.errors) || renewed || !result) return;
+    operation.setContext({ renewed: true });
+    return from(session.renew(token)).pipe(switchMap((again) => (again ? forward(operation) : of(result))));
+  });
+  return new ApolloClient({
+    cache: new InMemoryCache({ possibleTypes }),
+    link: ApolloLink.split(
+      ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+      new GraphQLWsLink(socket),
+      ApolloLink.from([renewal, authorization, new HttpLink({ uri: session.url })]),
+    ),
+  });
+}
+
+/** Which types a fragment on an interface fits. */
+export const possibleTypes = { Node: ['Conversation', 'Membership', 'Message', 'Session', 'User', 'Viewer'] };

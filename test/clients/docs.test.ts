@@ -1,0 +1,27 @@
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+
+/** What the page calls each file, and where it is here. */
+const files = {
+  'codegen.ts': 'codegen.ts',
+  'src/session.ts': 'test/clients/session.ts',
+  'src/apollo.ts': 'test/clients/apollo.ts',
+  'src/history.ts': 'test/clients/history.ts',
+  'src/urql.ts': 'test/clients/urql.ts',
+};
+
+/** The code as it stands in a project of its own. */
+const elsewhere = (code: string) =>
+  code
+    .replace(/^\/\/ Typed operations for the tests.*\n/m, '')
+    .replace('test/clients/**/*.ts', 'src/**/*.ts')
+    .replace('test/generated/', 'src/generated/')
+    .replace('../generated/', './generated/')
+    .trim();
+
+it('docs/CLIENTS.md shows what the tests run', async () => {
+  const page = await readFile('docs/CLIENTS.md', 'utf8');
+  const shown = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)\n```$/gms)].map(([, name, code]) => [name, code]);
+  const run = Object.entries(files).map(async ([name, path]) => [name, elsewhere(await readFile(path, 'utf8'))]);
+  expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(await Promise.all(run)));
+});

@@ -1,0 +1,148 @@
+import { graphql } from '../generated/index.js';
+
+/** The operations of the tests' clients: documents that know their results and variables. */
+
+export const MessageFields = graphql(`
+  fragment MessageFields on Message {
+    id
+    seq
+    kind
+    text
+    createdAt
+    editedAt
+    deletedAt
+    clientMessageId
+    sender {
+      id
+      username
+    }
+  }
+`);
+
+export const Register = graphql(`
+  mutation Register($input: RegisterInput!) {
+    register(input: $input) {
+      tokens {
+        accessToken
+        refreshToken
+      }
+      viewer {
+        id
+        user {
+          id
+          username
+        }
+      }
+    }
+  }
+`);
+
+export const Me = graphql(`
+  query Me {
+    viewer {
+      id
+      email
+      user {
+        id
+        username
+        createdAt
+      }
+    }
+  }
+`);
+
+export const OpenDirect = graphql(`
+  mutation OpenDirect($input: OpenDirectConversationInput!) {
+    openDirectConversation(input: $input) {
+      conversation {
+        id
+        kind
+      }
+    }
+  }
+`);
+
+export const History = graphql(`
+  query History($id: ID!) {
+    conversation(id: $id) {
+      id
+      latestSeq
+      messages(last: 50) {
+        nodes {
+          ...MessageFields
+        }
+      }
+    }
+  }
+`);
+
+export const NodeById = graphql(`
+  query NodeById($id: ID!) {
+    node(id: $id) {
+      ...Identified
+      ... on Message {
+        text
+      }
+    }
+  }
+`);
+
+export const Identified = graphql(`
+  fragment Identified on Node {
+    id
+  }
+`);
+
+export const SendMessage = graphql(`
+  mutation SendMessage($input: SendMessageInput!) {
+    sendMessage(input: $input) {
+      message {
+        ...MessageFields
+      }
+    }
+  }
+`);
+
+export const SendTwo = graphql(`
+  mutation SendTwo($first: SendMessageInput!, $second: SendMessageInput!) {
+    first: sendMessage(input: $first) {
+      message {
+        ...MessageFields
+      }
+    }
+    second: sendMessage(input: $second) {
+      message {
+        ...MessageFields
+      }
+    }
+  }
+`);
+
+export const EditMessage = graphql(`
+  mutation EditMessage($input: EditMessageInput!) {
+    editMessage(input: $input) {
+      message {
+        ...MessageFields
+      }
+    }
+  }
+`);
+
+export const Messages = graphql(`
+  subscription Messages($after: String) {
+    messages(after: $after) {
+      type
+      cursor
+      changeSeq
+      messageId
+      replayed
+      message {
+        ...MessageFields
+        conversation {
+          id
+          latestSeq
+        }
+      }
+    }
+  }
+`);

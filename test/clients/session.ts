@@ -1,0 +1,108 @@
+import { type Client, type ClientOptions, createClient } from 'graphql-ws';
+
+export interface Tokens {
+  accessToken: string;
+  refreshToken: string | null;
+}
+
+/** Who is signed in on this device: keeps the tokens and renews them. */
+export class Session {
+  #tokens: Tokens | undefined;
+  #renewal: Promise<boolean> | undefined;
+
+  constructor(readonly url: string) {}
+
+  /** With what `register` or `login` answered; without: nobody is signed in any more. */
+  signIn(tokens?: Tokens): void {
+    this.#tokens = tokens;
+  }
+
+  get accessToken(): string | undefined {
+    return this.#tokens?.accessToken;
+  }
+
+  /**
+   * To be called with the token that the server refused. True: there is another one now, try again. A refresh token is
+   * good for one use, and a second use ends the session: so whoever comes meanwhile waits for the same renewal.
+   */
+  renew(refused: string | undefined): Promise<boolean> {
+    if (refused !== this.accessToken) return Promise.resolve(this.accessToken !== undefined);
+    this.#renewal ??= this.#refresh().finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #refresh(): Promise<boolean> {
+    const refreshToken = this.#tokens?.refreshToken;
+    if (refreshToken == null) return false;
+    const query = `mutation ($input: RefreshSessionInput!) {
+      refreshSession(input: $input) { tokens { accessToken refreshToken } }
+    }`;
+    try {
+      const response = await fetch(this.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables: { input: { refreshToken } } }),
+      });
+      const { data, errors } = await response.json();
+      if (isUnauthenticated(errors)) this.signIn();
+      else if (data?.refreshSession) this.signIn(data.refreshSession.tokens);
+      return data?.refreshSession != null;
+    } catch {
+      // The server is out of reach: the tokens are still good.
+      return false;
+    }
+  }
+}
+
+/** Whether one of the errors says that the access token is no good, or missing. */
+export function isUnauthenticated(errors: readonly { extensions?: Record<string, unknown> }[] | undefined): boolean {
+  return errors?.some(({ extensions }) => extensions?.['code'] === 'UNAUTHENTICATED') ?? false;
+}
+
+/** The WebSocket for subscriptions: it comes back by itself, with a new token where the old one was refused. */
+export function connectSocket(session: Session, options: Partial<ClientOptions> = {}): Client {
+  let sent: string | undefined;
+  let refused = false;
+  const client = createClient({
+    url: session.url.replace(/^http/, 'ws'),
+    // Asked anew for every connection.
+    async connectionParams() {
+      if (refused) await session.renew(sent);
+      refused = false;
+      sent = session.accessToken;
+      return sent === undefined ? {} : { authorization: sent };
+    },
+    on: {
+      closed(event) {
+        refused = (event as CloseEvent).code === 4403;
+      },
+    },
+    retryAttempts: Number.POSITIVE_INFINITY,
+    // By default a server that cannot be reached at all is not tried again.
+    shouldRetry: () => true,
+    ...options,
+  });
+  return { ...client, subscribe: resuming(client) };
+}
+
+/**
+ * After a break graphql-ws sends a subscription again as it was. Here with the cursor of the last event as `$after`, so
+ * that what happened meanwhile comes too. For subscriptions that have this variable and select `cursor`.
+ */
+function resuming(client: Client): Client['subscribe'] {
+  return (payload, sink) => {
+    const variables = { ...payload.variables };
+    return client.subscribe<Record<string, { cursor?: string }>, unknown>(
+      { ...payload, variables },
+      {
+        ...sink,
+        next(result) {
+          for (const event of Object.values(result.data ?? {})) if (event?.cursor) variables['after'] = event.cursor;
+          sink.next(result as never);
+        },
+      },
+    );
+  };
+}

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readConfig, settings } from '../../src/infra/config.js';
+
+describe('the configuration', () => {
+  it('needs nothing', () => {
+    expect(readConfig({})).toMatchObject({
+      port: 4000,
+      host: '127.0.0.1',
+      dataDir: '.data',
+      accessTokenTtlMs: 15 * 60_000,
+      refreshTokenTtlMs: 30 * 86_400_000,
+      graphiql: true,
+      production: false,
+    });
+  });
+
+  it('takes an empty variable for an absent one', () => {
+    expect(readConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 4000, databaseUrl: undefined });
+  });
+
+  it.each([
+    ['PORT', 'http'],
+    ['PORT', '70000'],
+    ['DATABASE_URL', 'mysql://localhost'],
+    ['DATABASE_URL', 'nonsense'],
+    ['REDIS_URL', 'localhost:6379'],
+    ['REDIS_PREFIX', 'with space'],
+    ['JWT_SECRET', 'short'],
+    ['ACCESS_TOKEN_TTL', '15'],
+    ['ACCESS_TOKEN_TTL', '0s'],
+    ['REFRESH_TOKEN_TTL', '30 days'],
+    ['ALLOWED_ORIGINS', 'chat.example.com'],
+    ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
+    ['LOG_LEVEL', 'loud'],
+    ['GRAPHIQL', 'yes'],
+    ['PAGE_MAX', '0'],
+  ])('names %s when it is %j', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name}: `));
+  });
+
+  it('names all that is wrong, one a line', () => {
+    expect(() => readConfig({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(/^PORT: .*\nLOG_LEVEL: /);
+  });
+
+  it('refuses production without JWT_SECRET, and Redis without a database to share', () => {
+    expect(() => readConfig({ NODE_ENV: 'production' })).toThrow(/^JWT_SECRET: /);
+    expect(() => readConfig({ REDIS_URL: 'redis://localhost' })).toThrow(/^REDIS_URL: /);
+    const production = readConfig({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
+    expect(production).toMatchObject({ production: true, graphiql: false });
+  });
+
+  it('is what .env.example and the README list, with the same defaults', () => {
+    const defaults = settings.parse({});
+    const example = readFileSync('.env.example', 'utf8');
+    const listed = [...example.matchAll(/^# ?([A-Z][A-Z0-9_]+)=(.*)$/gm)].map((match) => [match[1], match[2]]);
+    // The last one is for docker compose only.
+    expect(listed.pop()?.[0]).toBe('POSTGRES_PASSWORD');
+    expect(listed.map(([name]) => name)).toEqual(Object.keys(settings.shape));
+    const readme = readFileSync('README.md', 'utf8');
+    for (const [name, text] of listed as [keyof typeof defaults, string][]) {
+      if (text !== '' && defaults[name] !== undefined) {
+        expect(settings.parse({ [name]: text })[name], name).toEqual(defaults[name]);
+      }
+      expect(readme, name).toContain(`| \`${name}\` |`);
+    }
+  });
+});

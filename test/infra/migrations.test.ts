@@ -1,0 +1,64 @@
+import { PGlite } from '@electric-sql/pglite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SqlSession } from '../../src/infra/footing.js';
+import { createLog } from '../../src/infra/log.js';
+import { applyMigrations } from '../../src/infra/migrations.js';
+
+const log = createLog('silent');
+
+describe('migrations', () => {
+  let database: PGlite;
+  let session: SqlSession;
+  beforeEach(async () => {
+    database = await PGlite.create();
+    session = {
+      run: async (sql) => void (await database.exec(sql)),
+      query: async <Row>(sql: string, parameters: unknown[] = []) => (await database.query<Row>(sql, parameters)).rows,
+    };
+  });
+  afterEach(() => database.close());
+
+  const rows = () =>
+    session.query<{ migration_name: string; checksum: string; finished: boolean; steps: number }>(
+      `SELECT migration_name, checksum, finished_at IS NOT NULL AS finished, applied_steps_count AS steps
+       FROM _prisma_migrations ORDER BY started_at`,
+    );
+
+  it("are written down in Prisma's table, once", async () => {
+    await applyMigrations(session, log);
+    const first = await rows();
+    expect(first[0]).toMatchObject({ migration_name: '20261121000000_core', finished: true, steps: 1 });
+    expect(first[0]?.checksum).toMatch(/^[0-9a-f]{64}$/);
+    await applyMigrations(session, log);
+    expect(await rows()).toEqual(first);
+  });
+
+  it('that failed leave nothing but their log, and are tried again', async () => {
+    await session.run('CREATE TABLE messages (id int)');
+    await expect(applyMigrations(session, log)).rejects.toThrow('20261121000000_core');
+    const failed = await session.query(
+      `SELECT 1 FROM _prisma_migrations WHERE rolled_back_at IS NOT NULL AND logs LIKE '%messages%'`,
+    );
+    expect(failed).toHaveLength(1);
+    expect(await session.query(`SELECT 1 FROM pg_class WHERE relname = 'users'`)).toEqual([]);
+    await session.run('DROP TABLE messages');
+    await applyMigrations(session, log);
+    expect((await rows()).filter(({ finished }) => finished)).toHaveLength(1);
+  });
+
+  it('that were changed afterwards, or left half done, refuse to start', async () => {
+    await applyMigrations(session, log);
+    await session.run(`UPDATE _prisma_migrations SET checksum = 'another'`);
+    await expect(applyMigrations(session, log)).rejects.toThrow('was changed after it was applied');
+    await session.run('UPDATE _prisma_migrations SET finished_at = NULL');
+    await expect(applyMigrations(session, log)).rejects.toThrow('left half done');
+  });
+
+  it('of a newer version are left alone', async () => {
+    await applyMigrations(session, log);
+    await session.run(
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'y', '99991231000000_later', now())`,
+    );
+    await applyMigrations(session, log);
+  });
+});

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { createPasswords } from '../../src/infra/passwords.js';
+
+describe('passwords', () => {
+  it('are hashed and recognized, and nobody has none', async () => {
+    const passwords = createPasswords({ cost: 4, queueMax: 10 });
+    const hash = await passwords.hash('correct horse');
+    expect(hash).toMatch(/^\$2[aby]\$04\$/);
+    expect(await passwords.verify('correct horse', hash)).toBe(true);
+    expect(await passwords.verify('battery staple', hash)).toBe(false);
+    expect(await passwords.verify('nobody has this password', undefined)).toBe(false);
+    await passwords.close();
+  });
+
+  it('do not hold up the event loop', async () => {
+    const passwords = createPasswords({ cost: 10, queueMax: 10 });
+    let longest = 0;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 1);
+    // On this thread one hash would take its 50 ms and more in one piece.
+    await Promise.all(Array.from({ length: 4 }, () => passwords.hash('correct horse')));
+    clearInterval(timer);
+    expect(longest).toBeLessThan(1_000);
+    await passwords.close();
+  });
+
+  it('beyond the queue are refused as UNAVAILABLE', async () => {
+    const passwords = createPasswords({ cost: 8, queueMax: 2 });
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, () => passwords.hash('correct horse')));
+    const refused = answers.filter((answer) => answer.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { reason } of refused) expect(reason).toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: 1_000 });
+    await passwords.close();
+  });
+});

@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import { type Person, register, request } from './support/client.js';
+import { createGroup, send } from './support/talk.js';
+
+/** A node as a process of its own, as `npm start` runs it once all is built. */
+interface Process {
+  child: ChildProcess;
+  output(): string;
+  /** Resolves with the URL once it is ready. */
+  ready: Promise<string>;
+  exited: Promise<number | null>;
+}
+
+const running: ChildProcess[] = [];
+
+function run(env: Record<string, string>, main = 'dist/main.js'): Process {
+  const { PATH = '' } = process.env;
+  const child = spawn(process.execPath, [main], { env: { PATH, PORT: '0', BCRYPT_COST: '4', ...env } });
+  running.push(child);
+  let output = '';
+  let resolveReady: (url: string) => void = () => {};
+  const ready = new Promise<string>((resolve) => {
+    resolveReady = resolve;
+  });
+  const hear = (chunk: Buffer) => {
+    output += chunk.toString();
+    const url = /"url":"([^"]+)"/.exec(output)?.[1];
+    if (url !== undefined) resolveReady(url);
+  };
+  child.stdout?.on('data', hear);
+  child.stderr?.on('data', hear);
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  void exited.then((code) => resolveReady(`exited with ${code}: ${output}`));
+  return { child, output: () => output, ready, exited };
+}
+
+describe('the process', () => {
+  /** A DATA_DIR with a database that is there already: making one takes seconds. */
+  const makeDataDir = async (name: string) => {
+    const folder = join(inject('scratch'), `process-${name}`);
+    await cp(inject('embeddedTemplate'), folder, { recursive: true });
+    return folder;
+  };
+  afterEach(async () => {
+    for (const child of running.splice(0)) {
+      if (child.exitCode === null) child.kill('SIGKILL');
+    }
+  });
+
+  it('keeps everything over a restart, tokens too, and ends with 0 on SIGTERM', async () => {
+    const DATA_DIR = await makeDataDir('restart');
+    const first = run({ DATA_DIR });
+    const url = await first.ready;
+    const alice: Person = await register(url, 'alice');
+    const group = await createGroup(alice, []);
+    const sent = await send(alice, group, 'before the restart');
+    first.child.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    const second = run({ DATA_DIR });
+    const again = await second.ready;
+    const query = 'query ($id: ID!) { node(id: $id) { ... on Message { text } } }';
+    expect((await request(again, query, { id: sent.id }, alice.token)).data).toEqual({
+      node: { text: 'before the restart' },
+    });
+  });
+
+  it('keeps what was answered when it is killed, and starts again at once', async () => {
+    const DATA_DIR = await makeDataDir('killed');
+    const first = run({ DATA_DIR });
+    const alice = await register(await first.ready, 'alice');
+    const group = await createGroup(alice, []);
+    const sent = await send(alice, group, 'answered');
+    first.child.kill('SIGKILL');
+    await first.exited;
+    const again = await run({ DATA_DIR }).ready;
+    const query = 'query ($id: ID!) { node(id: $id) { ... on Message { text } } }';
+    expect((await request(again, query, { id: sent.id }, alice.token)).data).toEqual({ node: { text: 'answered' } });
+  });
+
+  it('refuses a DATA_DIR that another one uses, and says so', async () => {
+    const DATA_DIR = await makeDataDir('shared');
+    const first = run({ DATA_DIR });
+    await first.ready;
+    const second = run({ DATA_DIR });
+    expect(await second.exited).toBe(78);
+    expect(second.output()).toMatch(new RegExp(`^parley: DATA_DIR: .* is in use by process ${first.child.pid}`));
+  });
+
+  it('refuses a wrong configuration, naming the variable', async () => {
+    const production = run({ NODE_ENV: 'production', DATA_DIR: await makeDataDir('production') });
+    const port = run({ PORT: 'http' });
+    expect([await production.exited, await port.exited]).toEqual([78, 78]);
+    expect(production.output()).toMatch(/^parley: JWT_SECRET: must be set/);
+    expect(port.output()).toMatch(/^parley: PORT: /);
+  });
+
+  it('says which port is taken', async () => {
+    const first = run({ DATA_DIR: await makeDataDir('port-1') });
+    const { port } = new URL(await first.ready);
+    const second = run({ DATA_DIR: await makeDataDir('port-2'), PORT: port });
+    expect(await second.exited).toBe(1);
+    expect(second.output()).toMatch(new RegExp(`parley: PORT: cannot listen on 127.0.0.1:${port}`));
+  });
+
+  it('logs lines of JSON with the request id, and never a token, a password or what people write', async () => {
+    const node = run({ DATA_DIR: await makeDataDir('log'), LOG_LEVEL: 'trace' });
+    const url = await node.ready;
+    const alice = await register(url, 'alice');
+    const group = await createGroup(alice, []);
+    await send(alice, group, 'what people write');
+    await request(url, 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }', {
+      input: { usernameOrEmail: alice.username, password: alice.password },
+    });
+    await request(url, '{ viewer { id } }', {}, `${alice.token}x`);
+    await fetch(url.replace('/graphql', '/health'), { headers: { 'x-request-id': 'the-request' } });
+    node.child.kill('SIGTERM');
+    await node.exited;
+    const lines = node
+      .output()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { requestId?: string; path?: string });
+    expect(lines.find(({ requestId }) => requestId === 'the-request')).toMatchObject({ path: '/health', status: 200 });
+    for (const secret of [alice.token, alice.refreshToken, alice.password, 'what people write', alice.email]) {
+      expect(node.output()).not.toContain(secret);
+    }
+  });
+});

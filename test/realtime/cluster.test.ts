@@ -1,0 +1,142 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, type Listening, listen, type Person, register } from '../support/client.js';
+import { makePlace, type Place, servicesFound } from '../support/place.js';
+import { createGroup, edit, MESSAGES, openDirect, send } from '../support/talk.js';
+
+const clients: { dispose(): unknown }[] = [];
+afterAll(async () => {
+  await Promise.all(clients.map((client) => client.dispose()));
+});
+
+async function follow(node: RunningNode, person: Person, variables: object = {}): Promise<Listening> {
+  const client = connect(node.url, person.token);
+  clients.push(client);
+  const stream = listen(client, MESSAGES, variables);
+  await stream.until(({ type }) => type === 'CAUGHT_UP');
+  return stream;
+}
+
+const changes = (stream: Listening) => stream.events.flatMap(({ changeSeq }) => changeSeq ?? []);
+const from = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
+  let place: Place;
+  let a: RunningNode;
+  let b: RunningNode;
+  let alice: Person;
+  let bob: Person;
+
+  beforeAll(async () => {
+    place = await makePlace('postgresql');
+    // Started at once, on the same database: the migrations run under a lock.
+    [a, b] = await Promise.all([place.start(), place.start()]);
+    await eventually('Redis is connected', () => a.deps.eventsConnected() && b.deps.eventsConnected());
+    [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
+  });
+
+  it('deliver across: what is sent on one arrives on the other, also of conversations made later', async () => {
+    const stream = await follow(b, bob);
+    const group = await createGroup(alice, [bob]);
+    const sent = await send(alice, group, 'from A to B');
+    await edit(alice, sent.id, 'edited');
+    const event = await stream.until(({ type, messageId }) => type === 'EDITED' && messageId === sent.id);
+    expect(event.message).toMatchObject({ text: 'edited', sender: { id: alice.id }, conversation: { id: group } });
+    expect(event.message.editedAt).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  });
+
+  it('keep the order and lose nothing when both write into one conversation', async () => {
+    const group = await createGroup(alice, [bob]);
+    const streams = await Promise.all([follow(a, alice, { conversationId: group }), follow(b, bob)]);
+    await Promise.all(
+      from(1, 80).map((index) => (index % 2 ? send(alice, group, `A ${index}`) : send(bob, group, `B ${index}`))),
+    );
+    for (const stream of streams) {
+      await stream.until(({ changeSeq }) => changeSeq === 81);
+      expect(changes(stream)).toEqual(from(2, 81));
+    }
+  });
+
+  it('refuse a session that was ended on the other one, and close its sockets there', async () => {
+    const carol = await register(a.url, 'carol');
+    const closed = new Promise<number>((resolve) => {
+      const client = connect(b.url, carol.token, {
+        on: { closed: (event) => resolve((event as { code: number }).code) },
+      });
+      void listen(client, MESSAGES)
+        .until(({ type }) => type === 'CAUGHT_UP')
+        .then(() => carol.ask('mutation { logout { sessionId } }'));
+    });
+    expect(await closed).toBe(4403);
+    const { errors } = await carol.at(b.url).request('{ viewer { id } }');
+    expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+  });
+
+  it('know their places apart on one Redis: another database hears nothing', async () => {
+    const other = await makePlace('postgresql');
+    const c = await other.start({ REDIS_PREFIX: place.env['REDIS_PREFIX'] ?? '' });
+    expect(c.deps.database.generation).not.toBe(a.deps.database.generation);
+    const redis = new Redis(place.env['REDIS_URL'] ?? '');
+    const expected = [a, c].flatMap(({ deps }) =>
+      ['changes', 'sessions'].map((name) => `${place.env['REDIS_PREFIX']}:${deps.database.generation}:${name}`),
+    );
+    await eventually('both listen on channels of their own', async () => {
+      const channels = (await redis.pubsub('CHANNELS', `${place.env['REDIS_PREFIX']}:*`)) as string[];
+      return channels.sort().join() === expected.sort().join();
+    });
+    redis.disconnect();
+  });
+
+  it('understand what they do not understand: a payload of another version is read from the database', async () => {
+    const group = await createGroup(alice, [bob]);
+    const stream = await follow(b, bob, { conversationId: group });
+    const redis = new Redis(place.env['REDIS_URL'] ?? '');
+    const channel = `${place.env['REDIS_PREFIX']}:${a.deps.database.generation}:changes`;
+    const conversation = await a.deps.database.db.conversation.findFirstOrThrow({ orderBy: { createdAt: 'desc' } });
+    const change = { changeSeq: 2, type: 'MESSAGE_SENT', messageId: null, actorId: null, data: { v: 999 } };
+    await redis.publish(channel, `another-node ${conversation.id} ${JSON.stringify(change)}`);
+    await redis.publish(channel, 'another-node and nonsense');
+    redis.disconnect();
+    await send(alice, group, 'as ever');
+    await stream.until(({ changeSeq }) => changeSeq === 2);
+    expect(stream.events.at(-1).message.text).toBe('as ever');
+  });
+});
+
+describe.skipIf(!servicesFound)('two nodes that cannot hear each other', () => {
+  it('still deliver everything in order, by looking into the change log', async () => {
+    const place = await makePlace('postgresql');
+    const { REDIS_URL: _, ...env } = place.env;
+    place.env = env;
+    const [a, b] = await Promise.all([place.start(), place.start({ SWEEP_INTERVAL: '100ms' })]);
+    const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
+    const group = await createGroup(alice, [bob]);
+    const [all, one] = [await follow(b, bob), await follow(b, bob, { conversationId: group })];
+    for (const index of from(1, 20))
+      await (index % 2 ? send(alice, group, `A ${index}`) : send(bob, group, `B ${index}`));
+    for (const stream of [all, one]) {
+      await stream.until(({ changeSeq }) => changeSeq === 21);
+      expect(changes(stream)).toEqual(from(2, 21));
+    }
+    const later = await openDirect(alice, bob);
+    const sent = await send(alice, later, 'in a conversation that B did not hear of');
+    expect(await all.until(({ messageId }) => messageId === sent.id)).toMatchObject({ changeSeq: 2 });
+  });
+});
+
+describe.skipIf(!servicesFound)('a node without Redis', () => {
+  it('starts, serves, and says so', async () => {
+    const place = await makePlace('postgresql');
+    const node = await place.start({ REDIS_URL: 'redis://127.0.0.1:1' });
+    const [alice, bob] = [await register(node.url, 'alice'), await register(node.url, 'bob')];
+    const stream = await follow(node, bob);
+    const sent = await send(alice, await openDirect(alice, bob), 'hello');
+    await stream.until(({ messageId }) => messageId === sent.id);
+    const ready = await fetch(node.url.replace('/graphql', '/ready'));
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      { status: 'ready', database: 'ok', events: 'unreachable' },
+    ]);
+  });
+});

@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Bus } from '../../src/realtime/bus.js';
+import { createSessionWatch } from '../../src/realtime/session-watch.js';
+
+const START = new Date('2030-01-01T00:00:00Z').getTime();
+const soon = new Date(START + 1_000);
+const bus: Bus = { connected: true, publish: () => {}, subscribe: () => {}, close: async () => {} };
+
+describe('watching a session', () => {
+  beforeEach(() => void vi.useFakeTimers({ now: START }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('tells of an expiry in the order of watching, whatever the timers do', () => {
+    const watch = createSessionWatch(bus, 'generation');
+    const told: string[] = [];
+    watch.watch('session', soon, () => told.push('socket'));
+    // The clock goes on and the timers do not: what is begun now fires before what was begun first.
+    vi.setSystemTime(START + 5);
+    watch.watch('session', soon, () => told.push('stream'));
+    vi.advanceTimersByTime(996);
+    expect(told).toEqual(['socket', 'stream']);
+    vi.advanceTimersByTime(10_000);
+    expect(told).toHaveLength(2);
+  });
+
+  it('tells nobody whose token lasts longer, nor who stopped watching', () => {
+    const watch = createSessionWatch(bus, 'generation');
+    const told: string[] = [];
+    watch.watch('session', soon, () => told.push('gone'))();
+    watch.watch('session', new Date(START + 2_000), () => told.push('renewed'));
+    watch.watch('session', soon, () => told.push('old'));
+    watch.watch('other', new Date(START + 3_000), () => told.push('other'));
+    vi.advanceTimersByTime(1_500);
+    expect(told).toEqual(['old']);
+    watch.ended('session');
+    expect(told).toEqual(['old', 'renewed']);
+  });
+});

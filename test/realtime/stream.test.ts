@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { Stream } from '../../src/realtime/stream.js';
+
+function make(limit = 3) {
+  let closes = 0;
+  const stream = new Stream<number>({ limit, onClose: () => (closes += 1) });
+  return { stream, closes: () => closes };
+}
+
+describe('a stream', () => {
+  it('gives what was pushed, in order, waiting or not', async () => {
+    const { stream } = make();
+    const waiting = stream.next();
+    stream.push(1);
+    stream.push(2);
+    expect(await waiting).toEqual({ value: 1, done: false });
+    expect(await stream.next()).toEqual({ value: 2, done: false });
+  });
+
+  it('ends after what is queued, and closes once', async () => {
+    const { stream, closes } = make();
+    stream.push(1);
+    stream.end();
+    stream.end();
+    stream.push(2);
+    expect(await stream.next()).toEqual({ value: 1, done: false });
+    expect(await stream.next()).toMatchObject({ done: true });
+    expect(closes()).toBe(1);
+  });
+
+  it('resolves a pending next() when its consumer returns', async () => {
+    const { stream, closes } = make();
+    const waiting = stream.next();
+    await stream.return();
+    expect(await waiting).toMatchObject({ done: true });
+    expect(closes()).toBe(1);
+  });
+
+  it('fails once, after what is queued', async () => {
+    const { stream } = make();
+    stream.push(1);
+    stream.fail(new Error('broken'));
+    expect(await stream.next()).toEqual({ value: 1, done: false });
+    await expect(stream.next()).rejects.toThrow('broken');
+    expect(await stream.next()).toMatchObject({ done: true });
+  });
+
+  it('cuts off who does not read, and keeps nothing for them', async () => {
+    const { stream, closes } = make(3);
+    for (const item of [1, 2, 3, 4]) stream.push(item);
+    expect(closes()).toBe(1);
+    await expect(stream.next()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});

@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../src/infra/config.js';
+import { openDatabase } from '../src/infra/database.js';
+import { createLog } from '../src/infra/log.js';
+import { composeDemo } from '../src/seed/compose.js';
+import { ask, register, request } from './support/client.js';
+import { footings, makePlace, type Place } from './support/place.js';
+
+/** What the services keep true of every row: each query counts the rows that break it. */
+const invariants = {
+  'seqs are 1 to latestSeq': `
+    SELECT count(*) FROM conversations c
+    LEFT JOIN (SELECT conversation_id, count(*) n, min(seq) lo, max(seq) hi FROM messages GROUP BY 1) m ON m.conversation_id = c.id
+    WHERE c.latest_seq <> coalesce(m.n, 0) OR coalesce(m.hi, 0) <> c.latest_seq OR coalesce(m.lo, 1) <> 1`,
+  'changes are 1 to changeSeq': `
+    SELECT count(*) FROM conversations c
+    LEFT JOIN (SELECT conversation_id, count(*) n, min(change_seq) lo, max(change_seq) hi FROM changes GROUP BY 1) x ON x.conversation_id = c.id
+    WHERE x.n IS DISTINCT FROM c.change_seq OR x.hi <> c.change_seq OR x.lo <> 1`,
+  'memberCount counts the members': `
+    SELECT count(*) FROM conversations c
+    WHERE member_count <> (SELECT count(*) FROM memberships p WHERE p.conversation_id = c.id)`,
+  'lastActivityAt is that of the newest message': `
+    SELECT count(*) FROM conversations c
+    WHERE last_activity_at <> coalesce((SELECT max(created_at) FROM messages m WHERE m.conversation_id = c.id), c.created_at)`,
+  'later seqs are later': `
+    SELECT count(*) FROM (SELECT created_at <= lag(created_at) OVER (PARTITION BY conversation_id ORDER BY seq) bad FROM messages) t
+    WHERE bad`,
+  'every message was sent once, in the order of seqs': `
+    SELECT count(*) FROM messages m
+    LEFT JOIN (
+      SELECT message_id, count(*) n, row_number() OVER (PARTITION BY conversation_id ORDER BY min(change_seq)) nth
+      FROM changes WHERE type = 'MESSAGE_SENT' GROUP BY conversation_id, message_id
+    ) x ON x.message_id = m.id
+    WHERE x.n IS DISTINCT FROM 1 OR x.nth <> m.seq`,
+  'edits and deletions have their change, and only what is deleted has no text': `
+    SELECT count(*) FROM messages m
+    WHERE (edited_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_EDITED')
+       OR (deleted_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_DELETED')
+       OR (deleted_at IS NOT NULL) <> (text IS NULL)`,
+  'senders are members': `
+    SELECT count(*) FROM messages m
+    WHERE NOT EXISTS (SELECT FROM memberships p WHERE p.conversation_id = m.conversation_id AND p.user_id = m.sender_id)`,
+  'a direct conversation is of its two': `
+    SELECT count(*) FROM conversations c
+    WHERE kind = 'DIRECT' AND (member_count <> 2 OR title IS NOT NULL OR direct_key IS DISTINCT FROM (
+      SELECT string_agg(user_id::text, ':' ORDER BY user_id::text COLLATE "C") FROM memberships p WHERE p.conversation_id = c.id))`,
+  'texts are as sendMessage stores them': String.raw`
+    SELECT count(*) FROM messages
+    WHERE text IS NOT NULL AND (text <> btrim(text, E' \n\t') OR text = '' OR length(text) > 8000 OR text ~ '[{}|⏎]|undefined')`,
+  'nothing is of tomorrow': `
+    SELECT count(*) FROM messages WHERE greatest(created_at, edited_at, deleted_at) > now() OR edited_at < created_at OR deleted_at < created_at`,
+};
+
+function seed(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+  const { PATH = '' } = process.env;
+  const child = spawn(process.execPath, ['dist/seed.js'], { env: { PATH, BCRYPT_COST: '4', ...env } });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return new Promise((resolve) => child.once('exit', (code) => resolve({ code, output })));
+}
+
+async function count(place: Place, sql: string): Promise<number> {
+  const database = await openDatabase(readConfig(place.env), createLog('silent'));
+  const [row] = await database.db.$queryRawUnsafe<{ count: bigint }[]>(sql);
+  await database.close();
+  return Number(row?.count);
+}
+
+describe.each(footings)('npm run seed on the %s footing', (footing) => {
+  let place: Place;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    const { code, output } = await seed(place.env);
+    expect(code, output).toBe(0);
+    expect(output).toContain('parley-demo');
+  });
+
+  it('keeps what the services keep', async () => {
+    for (const [name, sql] of Object.entries(invariants)) expect(await count(place, sql), name).toBe(0);
+    expect(await count(place, 'SELECT count(*) FROM messages')).toBeGreaterThan(2_000);
+  });
+
+  it('a second time changes nothing, and says so', async () => {
+    const before = await count(place, 'SELECT count(*) FROM messages');
+    const { code, output } = await seed(place.env);
+    expect([code, output]).toEqual([0, expect.stringContaining('already')]);
+    expect(await count(place, 'SELECT count(*) FROM messages')).toBe(before);
+  });
+
+  it('makes accounts that one can sign in with', async () => {
+    const node = await place.start();
+    const { login } = await ask(
+      node.url,
+      `mutation { login(input: { usernameOrEmail: "anna", password: "parley-demo" }) {
+        viewer { conversations { nodes { lastMessage { text } } } }
+      } }`,
+    );
+    expect(login.viewer.conversations.nodes.length).toBeGreaterThan(5);
+    await node.stop();
+  });
+
+  it('touches nothing where somebody has one of the names', async () => {
+    const other = await makePlace(footing);
+    const node = await other.start();
+    await register(node.url);
+    const input = { username: 'Anna', email: 'anna@example.com', password: 'long enough' };
+    await request(node.url, 'mutation ($input: RegisterInput!) { register(input: $input) { viewer { id } } }', {
+      input,
+    });
+    await node.stop();
+    const { code, output } = await seed(other.env);
+    expect([code, output]).toEqual([1, expect.stringMatching(/Anna/i)]);
+    expect(await count(other, 'SELECT count(*) FROM users')).toBe(2);
+    expect(await count(other, 'SELECT count(*) FROM conversations')).toBe(0);
+  });
+});
+
+describe('the content', () => {
+  it('is the same each time', () => {
+    const now = new Date('2026-11-21T12:00:00Z');
+    expect(composeDemo(now)).toEqual(composeDemo(now));
+  });
+});

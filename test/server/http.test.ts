@@ -1,0 +1,150 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { type Person, register, request } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+
+describe.each(footings)('HTTP on the %s footing', (footing) => {
+  let node: RunningNode;
+  let url: string;
+  let person: Person;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({
+      BODY_MAX_BYTES: '4096',
+      ALLOWED_ORIGINS: 'https://chat.example.com',
+    });
+    ({ url } = node);
+    person = await register(url);
+  });
+  const get = (path: string, init?: RequestInit) =>
+    fetch(url.replace('/graphql', path), { redirect: 'manual', ...init });
+  const post = (headers: Record<string, string> = {}, body = '{"query":"{ __typename }"}') =>
+    fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+
+  it('/health, /ready, / and what is not there', async () => {
+    const [health, ready, root, nothing] = await Promise.all([
+      get('/health'),
+      get('/ready'),
+      get('/'),
+      get('/nothing'),
+    ]);
+    expect([health.status, await health.json()]).toEqual([200, { status: 'ok' }]);
+    expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready', database: 'ok', events: 'ok' }]);
+    expect([root.status, root.headers.get('location')]).toEqual([302, '/graphql']);
+    expect(nothing.status).toBe(404);
+    expect((await get('//')).status).toBe(404);
+  });
+
+  it('gives every answer a request id, the one that came if it is one', async () => {
+    expect((await post()).headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect((await post({ 'x-request-id': 'mine:1' })).headers.get('x-request-id')).toBe('mine:1');
+    expect((await post({ 'x-request-id': 'not "mine"' })).headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('shows GraphiQL to a browser, without code from elsewhere', async () => {
+    const page = await (await get('/graphql', { headers: { accept: 'text/html' } })).text();
+    expect(page).toContain('Parley');
+    expect(page).not.toMatch(/<(script|link)[^>]+(src|href)="https?:/);
+  });
+
+  it.each([
+    ['a syntax error', { query: '{ viewer ' }],
+    ['an unknown field', { query: '{ nothing }' }],
+    [
+      'a variable of the wrong type',
+      { query: 'query ($n: Int!) { viewer { conversations(first: $n) { nodes { id } } } }', variables: { n: 'x' } },
+    ],
+    ['an unknown operation name', { query: 'query A { __typename }', operationName: 'B' }],
+  ])('answers %s with BAD_USER_INPUT', async (_what, body) => {
+    const answer = (await (await post({}, JSON.stringify(body))).json()) as {
+      errors: { extensions: { code: string } }[];
+    };
+    expect(answer.errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  });
+
+  it('masks what is unexpected, with an id that the log has too', async () => {
+    const { db } = node.deps.database;
+    const lines: { errorId?: string; err?: { message: string } }[] = [];
+    const { log } = node.deps;
+    const { error } = log;
+    const { findUnique } = db.user;
+    log.error = ((line: object) => lines.push(line)) as never;
+    db.user.findUnique = (() => Promise.reject(new Error('the secret of the house'))) as never;
+    try {
+      const { errors, data } = await person.request(
+        'query ($id: ID!) { serverInfo { version } user(id: $id) { id } }',
+        {
+          id: person.id,
+        },
+      );
+      expect(JSON.stringify(errors)).not.toContain('secret');
+      expect(errors?.[0]?.extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR', errorId: expect.any(String) });
+      expect(data).toMatchObject({ serverInfo: {}, user: null });
+      const logged = lines.find(({ errorId }) => errorId === errors?.[0]?.extensions.errorId);
+      expect(logged?.err?.message).toBe('the secret of the house');
+    } finally {
+      log.error = error;
+      db.user.findUnique = findUnique;
+    }
+  });
+
+  it('one mutation that fails hides no neighbour', async () => {
+    const { data, errors } = await person.request(
+      `mutation ($id: ID!) {
+        fine: createGroup(input: { title: "Fine" }) { conversation { title } }
+        wrong: openDirectConversation(input: { userId: $id }) { conversation { id } }
+      }`,
+      { id: person.id },
+    );
+    expect(data).toEqual({ fine: { conversation: { title: 'Fine' } }, wrong: null });
+    expect(errors).toHaveLength(1);
+  });
+
+  it('refuses a body over the limit', async () => {
+    const answer = await post({}, JSON.stringify({ query: `{ __typename } # ${'x'.repeat(5_000)}` }));
+    const { errors } = (await answer.json()) as { errors: { extensions: object }[] };
+    expect([answer.status, errors[0]?.extensions]).toEqual([413, { code: 'PAYLOAD_TOO_LARGE' }]);
+  });
+
+  it('lets pages of allowed origins in, of localhost outside production, and no others', async () => {
+    const allowed = async (origin: string) => (await post({ origin })).headers.get('access-control-allow-origin');
+    expect(await allowed('https://chat.example.com')).toBe('https://chat.example.com');
+    expect(await allowed('http://localhost:5173')).toBe('http://localhost:5173');
+    expect(await allowed('https://evil.example.com')).toBeNull();
+    expect(await allowed('https://chat.example.com.evil.com')).toBeNull();
+    expect(await allowed('null')).toBeNull();
+    const preflight = await fetch(url, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'https://chat.example.com',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type,authorization',
+      },
+    });
+    expect(preflight.headers.get('access-control-allow-origin')).toBe('https://chat.example.com');
+    expect(preflight.headers.get('access-control-allow-headers')).toContain('authorization');
+    expect(preflight.headers.get('access-control-allow-credentials')).not.toBe('true');
+  });
+
+  it('takes neither forms nor batches', async () => {
+    const form = new FormData();
+    form.set('operations', '{"query":"{ __typename }"}');
+    expect((await fetch(url, { method: 'POST', body: form })).status).toBe(415);
+    expect((await post({}, '[{"query":"{ __typename }"}]')).status).toBe(400);
+  });
+});
+
+describe('in production', () => {
+  it('there is no GraphiQL, no origin of localhost, and no redirect to it', async () => {
+    const node = await (await makePlace('embedded')).start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
+    const page = await fetch(node.url, { headers: { accept: 'text/html' } });
+    expect(await page.text()).not.toContain('<html');
+    const answer = await fetch(node.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: 'http://localhost:3000' },
+      body: '{"query":"{ __typename }"}',
+    });
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+    expect((await fetch(node.url.replace('/graphql', '/'), { redirect: 'manual' })).status).toBe(404);
+    expect((await request(node.url, '{ __typename }')).data).toEqual({ __typename: 'Query' });
+  });
+});

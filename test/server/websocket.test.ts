@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, listen, type Person, register, socketUrl } from '../support/client.js';
+import { makePlace } from '../support/place.js';
+import { createGroup, MESSAGES, SEND } from '../support/talk.js';
+
+describe('WebSocket', () => {
+  let node: RunningNode;
+  let url: string;
+  let person: Person;
+  beforeAll(async () => {
+    node = await (await makePlace('embedded')).start({
+      FRAME_MAX_BYTES: '4096',
+      ALLOWED_ORIGINS: 'https://chat.example.com',
+    });
+    ({ url } = node);
+    person = await register(url);
+  });
+
+  const open = (headers: Record<string, string> = {}, path = url) =>
+    new WebSocket(socketUrl(path), 'graphql-transport-ws', { headers });
+
+  it('opens for allowed origins only, and on its path only', async () => {
+    const outcome = async (socket: WebSocket) => {
+      const result = await Promise.race([
+        once(socket, 'open').then(() => 'open'),
+        once(socket, 'unexpected-response').then(([, response]) => String(response.statusCode)),
+      ]);
+      socket.on('error', () => {});
+      socket.terminate();
+      return result;
+    };
+    expect(await outcome(open())).toBe('open');
+    expect(await outcome(open({ origin: 'https://chat.example.com' }))).toBe('open');
+    expect(await outcome(open({ origin: 'http://localhost:5173' }))).toBe('open');
+    expect(await outcome(open({ origin: new URL(url).origin }))).toBe('open');
+    expect(await outcome(open({ origin: 'https://evil.example.com' }))).toBe('403');
+    expect(await outcome(open({}, url.replace('/graphql', '/other')))).toBe('404');
+    expect(await outcome(open({}, url.replace('/graphql', '//')))).toBe('404');
+  });
+
+  it('takes the token with and without Bearer, and closes with 4403 for one that does not count', async () => {
+    for (const token of [person.token, `Bearer ${person.token}`]) {
+      const client = connect(url, token);
+      const stream = listen(client, MESSAGES);
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+      await client.dispose();
+    }
+    for (const authorization of ['nonsense', `Bearer ${person.token}x`, 7]) {
+      const socket = open();
+      await once(socket, 'open');
+      socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization } }));
+      const [code] = await once(socket, 'close');
+      expect(code).toBe(4403);
+    }
+  });
+
+  it('answers queries and mutations too', async () => {
+    const client = connect(url, person.token);
+    const group = await createGroup(person, []);
+    const result = await new Promise((resolve, reject) => {
+      client.subscribe(
+        { query: SEND, variables: { input: { conversationId: group, text: 'over the socket' } } },
+        { next: ({ data }) => resolve(data), error: reject, complete: () => {} },
+      );
+    });
+    expect(result).toMatchObject({ sendMessage: { message: { seq: 1, text: 'over the socket' } } });
+    await client.dispose();
+  });
+
+  it('refuses a wrong operation without closing the socket that others use', async () => {
+    const client = connect(url, person.token, { lazy: false });
+    const stream = listen(client, MESSAGES);
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    for (const query of [
+      'subscription { messages ',
+      'subscription { nothing }',
+      'subscription ($x: Int!) { messages { type } }',
+    ]) {
+      const errors = (await listen(client, query).ended) as { extensions: { code: string } }[];
+      expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    }
+    const group = await createGroup(person, []);
+    await person.ask(SEND, { input: { conversationId: group, text: 'still here' } });
+    await stream.until(({ message }) => message?.text === 'still here');
+    await client.dispose();
+  });
+
+  it('closes on a frame over the limit, and lets nothing behind', async () => {
+    const socket = open();
+    await once(socket, 'open');
+    socket.send('x'.repeat(5_000));
+    expect((await once(socket, 'close'))[0]).toBe(1009);
+    await eventually('no socket is open', () => node.openSockets() === 0);
+  });
+
+  it('closes with 1001 when the node stops, so that clients come back', async () => {
+    const other = await (await makePlace('embedded')).start();
+    const somebody = await register(other.url);
+    const closed = new Promise<number>((resolve) => {
+      const client = connect(other.url, somebody.token, {
+        on: { closed: (event) => resolve((event as { code: number }).code) },
+      });
+      void listen(client, MESSAGES)
+        .until(({ type }) => type === 'CAUGHT_UP')
+        .then(() => other.stop());
+    });
+    expect(await closed).toBe(1001);
+  });
+});
