@@ -172,6 +172,8 @@ query WhatWasSaid {
 export const graphiqlOptions: GraphiQLOptions = { title: 'Parley', defaultTabs: exampleTabs };
 
 const call = 'YogaGraphiQL.renderYogaGraphiQL(';
+// A tab that is pressed jumps to where its opening animation stopped, so that the click misses it.
+const style = '<style>.graphiql-tab { transform: none !important; }</style>';
 let page: string | undefined;
 
 /** GraphiQL's page with all its code in it, asking by our fetcher. It is the same every time, and of several MB. */
@@ -194,5 +196,5 @@ function withOurs(html: string): string {
           ${call}root, { ...options, ...lastTab(), fetcher });
         };
         renderParley(`;
-  return html.slice(0, at) + ours + html.slice(at + call.length);
+  return html.slice(0, at).replace('</head>', `${style}</head>`) + ours + html.slice(at + call.length);
 }
