@@ -10,16 +10,25 @@ export interface SyncCursor {
   snapshot: string;
 }
 
-const shape = /^([0-9a-f]{12})\/(\d{1,20}:\d{1,20}:(?:\d{1,20}(?:,\d{1,20})*)?)$/;
+const shape = /^([0-9a-f]{12})\/((\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?))$/;
 
 /** The opaque text that clients keep. */
 export const encodeSyncCursor = ({ generation, snapshot }: SyncCursor): string =>
   Buffer.from(`${generation}/${snapshot}`).toString('base64url');
 
+/** Whether PostgreSQL would take it: xmin <= xmax, and what was in progress between them, rising. */
+function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean {
+  const bounds = [BigInt(xmin), BigInt(xmax)] as const;
+  const ids = inProgress === '' ? [] : inProgress.split(',').map(BigInt);
+  const rising = ids.every((id, index) => index === 0 || id > (ids[index - 1] as bigint));
+  return bounds[0] > 0n && bounds[0] <= bounds[1] && rising && ids.every((id) => id >= bounds[0] && id < bounds[1]);
+}
+
 /** @throws {ChatError} BAD_USER_INPUT with `field`: not a cursor of a stream; CURSOR_EXPIRED: of another database. */
 export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
   const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
-  if (!match) throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
+  if (!match || !isSnapshot(match.slice(3)))
+    throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
   if (match[1] !== generation) {
     throw new ChatError('CURSOR_EXPIRED', 'This cursor is of another database: fetch again.', { field });
   }

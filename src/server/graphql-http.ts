@@ -25,12 +25,8 @@ export function createGraphqlHttp(deps: Deps): Yoga {
   return createYoga<RequestContext, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
-    logging: {
-      debug: (...args) => log.debug({ yoga: args }),
-      info: (...args) => log.debug({ yoga: args }),
-      warn: (...args) => log.warn({ yoga: args }),
-      error: (...args) => log.error({ err: args[0] }, 'yoga'),
-    },
+    // Its logger gets every error unmasked, and with it what stood in the variables: presentError logs what is unexpected.
+    logging: false,
     landingPage: false,
     graphiql: config.graphiql && graphiqlOptions,
     renderGraphiQL: graphiqlPage,
@@ -52,11 +48,11 @@ export function createGraphqlHttp(deps: Deps): Yoga {
     maskedErrors: {
       maskError: (error) => presentError(error, log),
     },
-    context: async ({ request, identity }) => ({
-      deps,
-      identity:
-        identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity,
-    }),
+    context: async ({ request, identity }) => {
+      const asker =
+        identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity;
+      return { deps, identity: asker, asker, signal: request?.signal };
+    },
     plugins: [errorsOfOperations(log)],
   });
 }
