@@ -37,5 +37,5 @@ VOLUME /data
 EXPOSE 4000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Node itself is the first process, so that SIGTERM reaches it: it drains for SHUTDOWN_TIMEOUT at the most, twice.
+# Node itself is the first process, so that SIGTERM reaches it and it drains.
 CMD ["node", "dist/main.js"]

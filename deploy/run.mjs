@@ -28,8 +28,6 @@ const steps = {
     run: () =>
       call(bin('prisma'), ['generate'], {
         PRISMA_SCHEMA_ENGINE_BINARY: join(root, 'deploy', 'schema-engine-absent'),
-        // It looks for its generators there, where only npm puts them.
-        PATH: [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
         PRISMA_HIDE_UPDATE_MESSAGE: '1',
       }),
   },
@@ -46,7 +44,10 @@ const steps = {
 };
 
 const commands = {
-  /** Serves. In this very process, so that signals reach it. */
+  /**
+   * Serves. In this very process, so that signals reach it; and package.json says `exec`, for the shell that npm puts
+   * between would die of SIGTERM and leave this process running. (What follows `||` is for Windows, which has no exec.)
+   */
   start: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/main.js') },
   /** Serves, and again after every change of src. */
   dev: {

@@ -97,6 +97,23 @@ describe('the process', () => {
     expect(port.output()).toMatch(/^parley: PORT: /);
   });
 
+  it('refuses sign-ins beyond its queue, and lives', async () => {
+    const node = run({ DATA_DIR: await makeDataDir('queue'), PASSWORD_QUEUE_MAX: '1', BCRYPT_COST: '8' });
+    const url = await node.ready;
+    const alice = await register(url, 'alice');
+    const login = (usernameOrEmail: string) =>
+      request(url, 'mutation ($i: LoginInput!) { login(input: $i) { viewer { id } } }', {
+        i: { usernameOrEmail, password: 'long enough' },
+      });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => login(index % 2 ? alice.username : `nobody${index}`)),
+    );
+    const codes = answers.map(({ errors }) => errors?.[0]?.extensions.code);
+    expect(new Set(codes)).toEqual(new Set(['UNAVAILABLE', 'BAD_USER_INPUT']));
+    expect((await login('nobody')).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(node.child.exitCode).toBeNull();
+  });
+
   it('says which port is taken', async () => {
     const first = run({ DATA_DIR: await makeDataDir('port-1') });
     const { port } = new URL(await first.ready);
@@ -115,6 +132,10 @@ describe('the process', () => {
       input: { usernameOrEmail: alice.username, password: alice.password },
     });
     await request(url, '{ viewer { id } }', {}, `${alice.token}x`);
+    // What GraphQL says of a wrong operation quotes it.
+    const wrong = { username: 'x', email: 'x', password: alice.password, surprise: 1 };
+    await request(url, 'mutation ($i: RegisterInput!) { register(input: $i) { viewer { id } } }', { i: wrong });
+    await request(url, `mutation { login(input: { usernameOrEmail: "x", password: "${alice.password}" }) { `);
     await fetch(url.replace('/graphql', '/health'), { headers: { 'x-request-id': 'the-request' } });
     node.child.kill('SIGTERM');
     await node.exited;

@@ -26,7 +26,7 @@ const valid: { [Kind in keyof Keys]: (value: unknown) => boolean } = {
   int: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
   text: (value) => typeof value === 'string' && !value.includes('\0'),
   uuid: (value) => typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),
-  date: (value) => Number.isInteger(value) && Math.abs(value as number) < 1e14,
+  date: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 1e14,
 };
 
 export interface PageLimits {

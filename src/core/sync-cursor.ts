@@ -12,17 +12,24 @@ export interface SyncCursor {
   snapshot: string;
 }
 
-const shape = /^([0-9a-f]{12})\/([0-9a-f]{8})\/(\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?)$/;
+const shape = /^([0-9a-f]{12})\/([0-9a-f]{8})\/((\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?))$/;
 
 /** The opaque text that clients keep. */
 export const encodeSyncCursor = ({ generation, epoch, snapshot }: SyncCursor): string =>
   Buffer.from(`${generation}/${epoch}/${snapshot}`).toString('base64url');
 
+/** Whether PostgreSQL would take it: xmin <= xmax, and what was in progress between them, rising. */
+function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean {
+  const bounds = [BigInt(xmin), BigInt(xmax)] as const;
+  const ids = inProgress === '' ? [] : inProgress.split(',').map(BigInt);
+  const rising = ids.every((id, index) => index === 0 || id > (ids[index - 1] as bigint));
+  return bounds[0] > 0n && bounds[0] <= bounds[1] && rising && ids.every((id) => id >= bounds[0] && id < bounds[1]);
+}
+
 /** @throws {ChatError} BAD_USER_INPUT with `field`: not a cursor of a stream; CURSOR_EXPIRED: of another database. */
 export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
   const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
-  const [xmin, xmax] = (match?.[3] ?? '').split(':').map(Number);
-  if (!match || xmin === undefined || xmax === undefined || xmin > xmax || xmin === 0) {
+  if (!match || !isSnapshot(match.slice(4))) {
     throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
   }
   if (match[1] !== generation) throw cursorExpired(field, 'it is of another database');
@@ -30,4 +37,6 @@ export function decodeSyncCursor(cursor: string, field: string, generation: stri
 }
 
 export const cursorExpired = (field: string, why: string) =>
-  new ChatError('CURSOR_EXPIRED', `This cursor can't be resumed from (${why}): fetch again with viewer.syncCursor.`, { field });
+  new ChatError('CURSOR_EXPIRED', `This cursor can't be resumed from (${why}): fetch again with viewer.syncCursor.`, {
+    field,
+  });

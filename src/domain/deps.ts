@@ -5,6 +5,7 @@ import type { Passwords } from '../infra/passwords.js';
 import type { Tokens } from '../infra/tokens.js';
 import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
+import type { Turns } from '../realtime/turns.js';
 
 /** What a node's services work with; made once, when it starts. */
 export interface Deps {
@@ -14,6 +15,8 @@ export interface Deps {
   passwords: Passwords;
   tokens: Tokens;
   feed: Feed;
+  /** Conversations are changed one caller at a time. */
+  turns: Turns;
   sessionWatch: SessionWatch;
   /** Whether other nodes can be heard. */
   eventsConnected(): boolean;

@@ -9,6 +9,10 @@ export interface Context {
    * whoever signs in or refreshes may still carry it.
    */
   identity: Viewer | ChatError | null;
+  /** Who asked, whoever was signed in by the operation since. */
+  readonly asker: Viewer | ChatError | null;
+  /** Aborted when the client has gone; absent where the transport ends its streams itself (WebSocket). */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The signed-in viewer. @throws {ChatError} UNAUTHENTICATED */

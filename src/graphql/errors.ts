@@ -43,19 +43,21 @@ function present(
     extensions?: Readonly<Record<string, unknown>>;
   },
 ): GraphQLError {
+  const extensions = {
+    ...details.extensions,
+    code,
+    ...(details.field === undefined ? {} : { field: details.field }),
+    ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
+  };
   const status = httpStatus[code];
+  // For yoga only, which looks for it by name: no client is to see it.
+  if (status !== undefined) Object.defineProperty(extensions, 'http', { value: { status, spec: true } });
   const place = error instanceof GraphQLError ? error : undefined;
   return new GraphQLError(message, {
     nodes: place?.nodes ?? null,
     source: place?.source ?? null,
     positions: place?.positions ?? null,
     path: place?.path ?? null,
-    extensions: {
-      ...details.extensions,
-      code,
-      ...(details.field === undefined ? {} : { field: details.field }),
-      ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
-      ...(status === undefined ? {} : { http: { status, spec: true } }),
-    },
+    extensions,
   });
 }

@@ -32,7 +32,7 @@ builder.queryField('nodes', (t) =>
       viewerOf(context);
       const max = context.deps.config.pageMax;
       if (ids.length > max) throw badInput('ids', `At most ${max} ids at once.`);
-      return ids.map((id) => checkNodeId(id, 'ids', info));
+      return ids.map((id, index) => checkNodeId(id, `ids.${index}`, info));
     },
   }),
 );

@@ -96,4 +96,4 @@ export function isUnavailable(error: unknown): boolean {
 
 // Of Node, of pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown).
 const unreachable =
-  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|terminating connection/;
+  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|terminating connection|not queryable/;

@@ -35,11 +35,17 @@ export function createPasswords({ cost, queueMax }: { cost: number; queueMax: nu
     return pool.run(task, { name });
   };
   let absent: Promise<string> | undefined;
+  const nobodysHash = () => {
+    absent ??= run<string>('hash', { password: 'nobody has this password', cost }).catch((error: unknown) => {
+      absent = undefined;
+      throw error;
+    });
+    return absent;
+  };
   return {
     hash: (password) => run('hash', { password, cost }),
     async verify(password, hash) {
-      absent ??= run<string>('hash', { password: 'nobody has this password', cost });
-      const matches = await run<boolean>('verify', { password, hash: hash ?? (await absent) });
+      const matches = await run<boolean>('verify', { password, hash: hash ?? (await nobodysHash()) });
       return matches && hash !== undefined;
     },
     close: () => pool.close({ force: true }),

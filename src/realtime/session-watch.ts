@@ -14,16 +14,27 @@ export interface SessionWatch {
 }
 
 const CHANNEL = 'sessions';
+/** Longer than looking a session up may take. */
+const REMEMBERED_MS = 60_000;
 /** setTimeout's longest delay; a session that lasts longer is looked at again then. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
   /** By session: what to call, in the order of coming, and when at the latest. */
   const watchers = new Map<string, Map<() => void, number>>();
+  /** Sessions that ended a moment ago: who has just looked one up and found it alive, and watches it now, hears of it. */
+  const ended = new Map<string, NodeJS.Timeout>();
+  const remember = (sessionId: string) => {
+    clearTimeout(ended.get(sessionId));
+    ended.set(sessionId, setTimeout(() => ended.delete(sessionId), REMEMBERED_MS).unref());
+  };
   const endHere = (sessionId: string, expiredAt = Number.POSITIVE_INFINITY) => {
     for (const [end, expires] of [...(watchers.get(sessionId) ?? [])]) if (expires <= expiredAt) end();
   };
-  bus.subscribe(`${generation}:${CHANNEL}`, (sessionId) => endHere(sessionId));
+  bus.subscribe(`${generation}:${CHANNEL}`, (sessionId) => {
+    remember(sessionId);
+    endHere(sessionId);
+  });
   return {
     watch(sessionId, expiresAt, onEnd) {
       let timer: NodeJS.Timeout;
@@ -44,7 +55,8 @@ export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
         timer = setTimeout(rest > LONGEST_MS ? wait : expire, Math.max(0, Math.min(rest, LONGEST_MS)));
         timer.unref();
       };
-      wait();
+      if (ended.has(sessionId)) timer = setTimeout(end, 0);
+      else wait();
       const group = watchers.get(sessionId) ?? new Map<() => void, number>();
       watchers.set(sessionId, group.set(end, expires));
       return unwatch;
@@ -54,6 +66,7 @@ export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
     },
     ended(sessionId) {
       bus.publish(`${generation}:${CHANNEL}`, sessionId);
+      remember(sessionId);
       endHere(sessionId);
     },
   };

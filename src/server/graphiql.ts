@@ -1,18 +1,55 @@
-/** What GraphiQL opens with: two people meet and talk, one step a tab. Each tab has its own headers. */
-const signedInAs = (who: string) => JSON.stringify({ Authorization: `Bearer <accessToken of ${who}>` }, null, 2);
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import type { GraphiQLOptions } from 'graphql-yoga';
+import { createParleyFetcher, lastTab } from './graphiql-browser.js';
 
-export const exampleTabs = [
+// What GraphiQL opens with: two people meet and talk, one step a tab. Each tab has its own headers.
+// <…> is a path into the answers that came before: the page fills it in (graphiql-browser.js).
+
+const signedInAs = (who: string) => JSON.stringify({ Authorization: `Bearer <${who}.tokens.accessToken>` }, null, 2);
+
+const exampleTabs = [
   {
-    query: `# Two people talk. Go through the tabs from left to right.
+    query: `# Two people talk. Run the tabs from left to right,
+# each with the round button or Ctrl-Enter.
 #
-# 1 · Make two accounts. Copy both access tokens: the later tabs want them in
-#     their Headers (below), and Bob's id as a variable.
+# Nothing has to be copied: what stands in <…> in
+# Variables and Headers, below, is filled in from
+# the answers of the tabs before.
+#
+# 1 · Make two accounts.
 mutation TwoPeople {
-  alice: register(input: { username: "alice", email: "alice@example.com", password: "correct horse" }) {
+  alice: register(input: {
+    username: "alice"
+    email: "alice@example.com"
+    password: "correct horse"
+  }) {
     tokens { accessToken }
     viewer { user { id } }
   }
-  bob: register(input: { username: "bob", email: "bob@example.com", password: "battery staple" }) {
+  bob: register(input: {
+    username: "bob"
+    email: "bob@example.com"
+    password: "battery staple"
+  }) {
+    tokens { accessToken }
+    viewer { user { id } }
+  }
+}
+
+# Are they there already (CONFLICT), or are their
+# tokens too old (UNAUTHENTICATED)? Then run this:
+mutation ComeBack {
+  alice: login(input: {
+    usernameOrEmail: "alice"
+    password: "correct horse"
+  }) {
+    tokens { accessToken }
+    viewer { user { id } }
+  }
+  bob: login(input: {
+    usernameOrEmail: "bob"
+    password: "battery staple"
+  }) {
     tokens { accessToken }
     viewer { user { id } }
   }
@@ -20,43 +57,95 @@ mutation TwoPeople {
 `,
   },
   {
-    query: `# 2 · As Bob (put his token into Headers): listen. It answers CAUGHT_UP, and then waits.
+    query: `# 2 · As Bob: listen.
+#
+# Do this in a SECOND WINDOW beside this one: open
+# the same address again, and run its tab 2 there.
+# (GraphiQL ends a subscription when you go to
+# another tab.)
+#
+# It answers CAUGHT_UP, and then waits for what
+# happens. Go on here, with tab 3.
 subscription BobListens {
   messages {
     type
     changeSeq
     cursor
-    message { id seq text sender { displayName } conversation { id } }
+    message {
+      id seq text
+      sender { displayName }
+      conversation { id }
+    }
   }
 }
 `,
-    headers: signedInAs('Bob'),
+    headers: signedInAs('bob'),
   },
   {
-    query: `# 3 · As Alice: open the conversation with Bob. Copy its id.
+    query: `# 3 · As Alice: open the conversation with Bob.
 mutation AliceMeetsBob($bob: ID!) {
   openDirectConversation(input: { userId: $bob }) {
-    conversation { id kind counterpart { username } }
+    conversation {
+      id kind
+      counterpart { username }
+    }
   }
 }
 `,
-    variables: JSON.stringify({ bob: '<id of Bob>' }, null, 2),
-    headers: signedInAs('Alice'),
+    variables: JSON.stringify({ bob: '<bob.viewer.user.id>' }, null, 2),
+    headers: signedInAs('alice'),
   },
   {
-    query: `# 4 · As Alice: say something, and look at Bob's tab. Sent twice, it is stored once:
-#     clientMessageId is the key of a retry.
-mutation AliceSays($conversation: ID!) {
-  sendMessage(input: { conversationId: $conversation, text: "Hello Bob!", clientMessageId: "hello-1" }) {
-    message { id seq createdAt }
+    query: `# 4 · As Alice: say something, and look at Bob's
+# window: it is there.
+#
+# Run twice, it is stored once: clientMessageId is
+# the key of a retry. Change it and the text (in
+# Variables) to say something else.
+mutation AliceSays($input: SendMessageInput!) {
+  sendMessage(input: $input) {
+    message { id seq text createdAt }
   }
 }
 `,
-    variables: JSON.stringify({ conversation: '<id of the conversation>' }, null, 2),
-    headers: signedInAs('Alice'),
+    variables: JSON.stringify(
+      {
+        input: {
+          conversationId: '<openDirectConversation.conversation.id>',
+          text: 'Hello Bob!',
+          clientMessageId: 'hello-1',
+        },
+      },
+      null,
+      2,
+    ),
+    headers: signedInAs('alice'),
   },
   {
-    query: `# 5 · As either: the conversations, and what was said in them.
+    query: `# 5 · As Bob, who was away. First what happened
+# after the last event that he saw (its cursor),
+# then CAUGHT_UP, then life.
+#
+# Stop Bob's subscription, let Alice say something
+# more, and run this.
+subscription BobIsBack($after: String) {
+  messages(after: $after) {
+    type
+    replayed
+    cursor
+    message {
+      seq text
+      sender { displayName }
+    }
+  }
+}
+`,
+    variables: JSON.stringify({ after: '<messages.cursor>' }, null, 2),
+    headers: signedInAs('bob'),
+  },
+  {
+    query: `# 6 · As either: the conversations, and what was
+# said in them.
 query WhatWasSaid {
   viewer {
     user { displayName }
@@ -65,7 +154,10 @@ query WhatWasSaid {
         id
         counterpart { displayName }
         messages(last: 20) {
-          nodes { seq text sender { displayName } createdAt }
+          nodes {
+            seq text createdAt
+            sender { displayName }
+          }
           pageInfo { hasPreviousPage startCursor }
         }
       }
@@ -73,6 +165,36 @@ query WhatWasSaid {
   }
 }
 `,
-    headers: signedInAs('Alice'),
+    headers: signedInAs('alice'),
   },
 ];
+
+export const graphiqlOptions: GraphiQLOptions = { title: 'Parley', defaultTabs: exampleTabs };
+
+const call = 'YogaGraphiQL.renderYogaGraphiQL(';
+// A tab that is pressed jumps to where its opening animation stopped, so that the click misses it.
+const style = '<style>.graphiql-tab { transform: none !important; }</style>';
+let page: string | undefined;
+
+/** GraphiQL's page with all its code in it, asking by our fetcher. It is the same every time, and of several MB. */
+export function graphiqlPage(): string {
+  page ??= withOurs(renderGraphiQL(graphiqlOptions));
+  return page;
+}
+
+/**
+ * Has the page ask by our fetcher: GraphiQL's own leaves a tab's headers out when it subscribes over WebSocket.
+ * @throws {Error} when the page is not made as we know it.
+ */
+function withOurs(html: string): string {
+  const at = html.lastIndexOf(call);
+  if (at < 0) throw new Error(`GraphiQL's page has no ${call}`);
+  const ours = `${createParleyFetcher}
+        ${lastTab}
+        const renderParley = (root, options) => {
+          const fetcher = createParleyFetcher(new URL(location.pathname, location.href).href);
+          ${call}root, { ...options, ...lastTab(), fetcher });
+        };
+        renderParley(`;
+  return html.slice(0, at).replace('</head>', `${style}</head>`) + ours + html.slice(at + call.length);
+}

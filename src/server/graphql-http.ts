@@ -1,4 +1,3 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, unauthenticated } from '../core/errors.js';
 import type { Deps } from '../domain/deps.js';
@@ -7,7 +6,7 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Logger } from '../infra/log.js';
 import { schema } from '../schema.js';
-import { exampleTabs } from './graphiql.js';
+import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import { isAllowedOrigin } from './origins.js';
 
 /** What a transport hands over with an operation. */
@@ -26,20 +25,11 @@ export function createGraphqlHttp(deps: Deps): Yoga {
   return createYoga<RequestContext, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
-    logging: {
-      debug: (...args) => log.debug({ yoga: args }),
-      info: (...args) => log.debug({ yoga: args }),
-      warn: (...args) => log.warn({ yoga: args }),
-      error: (...args) => log.error({ err: args[0] }, 'yoga'),
-    },
+    // Its logger gets every error unmasked, and with it what stood in the variables: presentError logs what is unexpected.
+    logging: false,
     landingPage: false,
-    graphiql: config.graphiql && {
-      title: 'Parley',
-      defaultTabs: exampleTabs,
-      subscriptionsProtocol: 'WS',
-      credentials: 'same-origin',
-    },
-    renderGraphiQL,
+    graphiql: config.graphiql && graphiqlOptions,
+    renderGraphiQL: graphiqlPage,
     multipart: false,
     batching: false,
     cors: (request) => {
@@ -58,11 +48,11 @@ export function createGraphqlHttp(deps: Deps): Yoga {
     maskedErrors: {
       maskError: (error) => presentError(error, log),
     },
-    context: async ({ request, identity }) => ({
-      deps,
-      identity:
-        identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity,
-    }),
+    context: async ({ request, identity }) => {
+      const asker =
+        identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity;
+      return { deps, identity: asker, asker, signal: request?.signal };
+    },
     plugins: [errorsOfOperations(log)],
   });
 }

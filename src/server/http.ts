@@ -31,7 +31,14 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
 
   async function route(path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (path === GRAPHQL_PATH) {
+      if (req.method === 'POST' && !isJson(req)) return refuseType(req, res);
       if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return refuseBody(req, res);
+      if (req.method === 'POST' && req.headers['content-length'] === undefined) {
+        const body = await readBody(req, config.bodyMaxBytes);
+        if (!body) return refuseBody(req, res);
+        // What yoga takes for a body that was read already.
+        Object.assign(req, { body });
+      }
       await yoga(req, res);
     } else if (path === '/health') {
       answer(res, 200, { status: 'ok' });
@@ -45,6 +52,11 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
     }
   }
 
+  function refuseType(req: IncomingMessage, res: ServerResponse) {
+    req.resume();
+    answer(res, 415, { errors: [{ message: 'A POST is application/json.', extensions: { code: 'BAD_USER_INPUT' } }] });
+  }
+
   function refuseBody(req: IncomingMessage, res: ServerResponse) {
     req.resume();
     const message = `The body has more than ${config.bodyMaxBytes} bytes.`;
@@ -53,6 +65,23 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
   }
 
   return server;
+}
+
+/** Forms can be posted by any page: only what needs a preflight from a foreign origin is taken. */
+const isJson = (req: IncomingMessage): boolean =>
+  /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '');
+
+/** The whole body, sent without its length (chunked); undefined when it has more than `max` bytes. */
+async function readBody(req: IncomingMessage, max: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Not destroyed when it is too large: it is still to be answered.
+  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > max) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** The path of a request, without its query; whatever stands there, this does not throw. */

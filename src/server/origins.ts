@@ -1,14 +1,14 @@
 import type { Config } from '../infra/config.js';
 
 /**
- * Whether a browser page of this origin may talk to us, over HTTP or WebSocket: one that is configured, the one that
- * we are served from ourselves (`host`, of the request), and outside production any of localhost. No origin: not a
+ * Whether a browser page of this origin may talk to us, over HTTP or WebSocket: one that is configured, where
+ * GraphiQL is on the one that it is served from (`host`, of the request), and outside production any of localhost. No origin: not a
  * browser, and free to.
  */
 export function isAllowedOrigin(config: Config, origin: string | undefined, host: string | undefined): boolean {
   if (origin === undefined || config.allowedOrigins.includes(origin)) return true;
   if (!URL.canParse(origin)) return false;
   const url = new URL(origin);
-  if (url.host === host) return true;
+  if (config.graphiql && url.host === host) return true;
   return !config.production && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
 }

@@ -14,6 +14,7 @@ import { createBus } from '../realtime/bus.js';
 import type { ChangeKind } from '../realtime/change.js';
 import { startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
+import { createTurns } from '../realtime/turns.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
 import { serveWebSocket } from './websocket.js';
@@ -76,11 +77,13 @@ export async function startNode(config: Config, log: Logger): Promise<RunningNod
     openSockets: () => sockets.size,
     async stop() {
       draining = true;
+      // What is kept alive ends with its next answer or soon without one: a balancer would go on using it.
+      server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
+      server.keepAliveTimeout = 500;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await sockets.close(config.shutdownTimeoutMs);
       server.closeIdleConnections();
       const cutOff = setTimeout(() => server.closeAllConnections(), config.shutdownTimeoutMs);
-      await closed;
+      await Promise.all([sockets.close(config.shutdownTimeoutMs), closed]);
       clearTimeout(cutOff);
       await yoga.dispose();
       await close();
@@ -111,6 +114,7 @@ export async function startServices(config: Config, log: Logger): Promise<{ deps
       passwords,
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       feed,
+      turns: createTurns(),
       sessionWatch: createSessionWatch(bus, database.generation),
       eventsConnected: () => bus.connected,
     };

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { DocumentNode, ExecutionArgs, GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { unauthenticated } from '../core/errors.js';
 import type { Deps } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
@@ -69,7 +70,11 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       extra.identity = identity;
       if (identity) {
         const { code, reason } = closeCodes.forbidden;
-        const end = () => extra.socket.close(code, reason);
+        const end = () => {
+          // A client need not answer the close frame: what it sends meanwhile is not heard, and speaks for nobody.
+          extra.identity = unauthenticated('The session has ended.');
+          extra.socket.close(code, reason);
+        };
         const unwatch = deps.sessionWatch.watch(identity.sessionId, identity.expiresAt, end);
         extra.socket.once('close', unwatch);
       }
@@ -118,6 +123,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
           socket.on('message', (data) => {
+            if (socket.readyState !== socket.OPEN) return;
             withRequestId(randomUUID(), () => receive(String(data))).catch((error: unknown) => {
               log.error({ err: error }, 'a message of a socket could not be handled');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
@@ -174,5 +180,7 @@ interface EnvelopedArgs extends ExecutionArgs {
 }
 
 function refuse(socket: Duplex, status: string): void {
+  // A client that keeps its half open must not keep ours.
+  socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

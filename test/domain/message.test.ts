@@ -84,6 +84,18 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(await stored()).toBe(before);
     });
 
+    it('gives the first message again also to who could not send it any more', async () => {
+      const dave = await register(url, 'dave');
+      const conversation = await openDirect(alice, dave);
+      const first = await send(alice, conversation, 'in time', 'dave');
+      await node.deps.database.db.user.updateMany({
+        where: { username: dave.username },
+        data: { deletedAt: new Date() },
+      });
+      expect(await send(alice, conversation, 'in time', 'dave')).toEqual(first);
+      expect((await trySend(alice, conversation, 'too late')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    });
+
     it("does not mind another sender's key", async () => {
       const [mine, theirs] = [await send(alice, direct, 'hi', 'shared'), await send(bob, direct, 'hi', 'shared')];
       expect(mine.id).not.toBe(theirs.id);
@@ -95,6 +107,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       ['no text', { text: null }, 'input.text'],
       ['8,001 characters', { text: 'x'.repeat(8_001) }, 'input.text'],
       ['a NUL', { text: 'a\0b' }, 'input.text'],
+      ['half a character', { text: 'a\ud83d' }, 'input.text'],
       ['an empty key', { clientMessageId: '' }, 'input.clientMessageId'],
       ['a key of 129 characters', { clientMessageId: 'k'.repeat(129) }, 'input.clientMessageId'],
       ['a malformed conversation', { conversationId: 'nonsense' }, 'input.conversationId'],
@@ -264,6 +277,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       ['before', { first: 1, before: 'x' }],
       ['after', { last: 1, after: 'x' }],
       ['aroundSeq', { aroundSeq: 3, last: 2 }],
+      ['aroundSeq', { aroundSeq: -2_147_483_648 }],
     ])('refuses a wrong %s: %j', async (field, args) => {
       const { errors, data } = await alice.request(HISTORY, { id: group, ...args });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
@@ -386,8 +400,16 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       }
     });
 
-    it.each([
+    const refused: [string, object, object][] = [
       ['a malformed cursor', { after: 'nonsense' }, { code: 'BAD_USER_INPUT', field: 'after' }],
+      ...['9:3:', '0:0:', '3:9:9', '3:9:5,4', '3:99999999999999999999:'].map(
+        (snapshot) =>
+          [
+            `the snapshot ${snapshot}`,
+            { after: Buffer.from(`0123456789ab/${snapshot}`).toString('base64url') },
+            { code: 'BAD_USER_INPUT', field: 'after' },
+          ] as [string, object, object],
+      ),
       [
         'a cursor of another database',
         { after: Buffer.from('0123456789ab/3:3:').toString('base64url') },
@@ -395,7 +417,8 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       ],
       ['a malformed id', { conversationId: 'x' }, { code: 'BAD_USER_INPUT', field: 'conversationId' }],
       ['an unknown id', { conversationId: absent('Conversation') }, { code: 'NOT_FOUND', field: 'conversationId' }],
-    ])('refuses %s', async (_what, variables, extensions) => {
+    ];
+    it.each(refused)('refuses %s', async (_what, variables, extensions) => {
       const client = connect(url, alice.token);
       clients.push(client);
       const errors = (await listen(client, MESSAGES, variables).ended) as { extensions: object }[];

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
-import { ask, connect, listen, type Person, register, request } from '../support/client.js';
+import { ask, connect, listen, type Person, register, request, socketUrl } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
-import { MESSAGES } from '../support/talk.js';
+import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
 const REGISTER = `mutation ($input: RegisterInput!) {
   register(input: $input) { tokens { accessToken refreshToken accessTokenExpiresAt } viewer { email user { id username displayName } } }
@@ -160,7 +162,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       const person = await register(url);
       const input = { refreshToken: person.refreshToken };
       const answers = await Promise.all([request(url, REFRESH, { input }), request(url, REFRESH, { input })]);
-      expect(answers.filter(({ errors }) => !errors).length).toBeLessThanOrEqual(1);
+      expect(answers.filter(({ errors }) => !errors)).toHaveLength(1);
     });
 
     it('refuses what was never a token, and lets the session live', async () => {
@@ -207,6 +209,43 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect((await person.ask(ME)).viewer.user.id).toBe(person.id);
       expect((await person.ask('{ viewer { sessions { id } } }')).viewer.sessions).toHaveLength(1);
     });
+  });
+
+  it('that begin in an operation are for what stands below them only', async () => {
+    const alice = await register(url, 'alice');
+    const input = fresh();
+    const { data } = await alice.request(
+      `mutation ($input: RegisterInput!) {
+        register(input: $input) { viewer { user { username } sessions { current } } }
+        createGroup(input: { title: "whose?" }) { conversation { viewerMembership { user { username } } } }
+      }`,
+      { input },
+    );
+    expect(data.register.viewer).toEqual({ user: { username: input.username }, sessions: [{ current: true }] });
+    expect(data.createGroup.conversation.viewerMembership.user.username).toBe(alice.username);
+  });
+
+  it('that have ended say nothing more on a socket that will not close', async () => {
+    const alice = await register(url, 'alice');
+    const group = await createGroup(alice, []);
+    const socket = new WebSocket(socketUrl(url), 'graphql-transport-ws');
+    await once(socket, 'open');
+    const say = (message: object) => socket.send(JSON.stringify(message));
+    say({ type: 'connection_init', payload: { authorization: alice.token } });
+    await once(socket, 'message');
+    // It never answers the close frame.
+    socket.close = () => {};
+    (socket as unknown as { _receiver: { removeAllListeners(name: string): void } })._receiver.removeAllListeners(
+      'conclude',
+    );
+    await alice.ask(LOGOUT);
+    const variables = { input: { conversationId: group, text: 'after the end' } };
+    for (let count = 0; count < 20; count += 1) {
+      say({ type: 'subscribe', id: String(count), payload: { query: SEND, variables } });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(await node.deps.database.db.message.count({ where: { text: 'after the end' } })).toBe(0);
+    socket.terminate();
   });
 
   describe('an access token', () => {

@@ -139,7 +139,7 @@ describe.each(footings)('people on the %s footing', (footing) => {
       const one = await alice.request('query ($id: ID!) { node(id: $id) { id } }', { id });
       expect(one.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'id' });
       const many = await alice.request(NODES, { ids: [id] });
-      expect(many.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'ids' });
+      expect(many.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'ids.0' });
     });
 
     it('refuse more ids than a page has', async () => {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keptJwtSecret, lockDataDir } from '../../src/infra/data-dir.js';
 
@@ -26,6 +27,31 @@ describe('DATA_DIR', () => {
       await writeFile(join(folder, 'lock'), `${holder}\n`);
       await (await lockDataDir(folder))();
     }
+  });
+
+  it('goes to one of several that find a stale lock at once', async () => {
+    const module = JSON.stringify(resolve('dist/infra/data-dir.js'));
+    const script = `import(${module}).then(async ({ lockDataDir }) => {
+      await lockDataDir(${JSON.stringify(folder)}).then(() => console.log('held'), () => console.log('refused'));
+      process.stdin.resume().on('end', () => process.exit());
+    })`;
+    for (let round = 0; round < 4; round += 1) {
+      await writeFile(join(folder, 'lock'), '999999999\n');
+      const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['-e', script]));
+      const words = await Promise.all(
+        children.map(async (child) => String((await once(child.stdout, 'data'))[0]).trim()),
+      );
+      for (const child of children) child.stdin.end();
+      await Promise.all(children.map((child) => once(child, 'exit')));
+      expect(words.sort()).toEqual(['held', 'refused', 'refused', 'refused']);
+    }
+  });
+
+  it('of another host is taken over once that has been silent', async () => {
+    await writeFile(join(folder, 'lock'), '1 another-host abc\n');
+    const past = new Date(Date.now() - 20_000);
+    await utimes(join(folder, 'lock'), past, past);
+    await (await lockDataDir(folder))();
   });
 
   it('is refused while another process lives', async () => {

@@ -104,6 +104,17 @@ describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
   });
 });
 
+describe.skipIf(!servicesFound)('four nodes that start at once on an empty database', () => {
+  it('migrate it once', async () => {
+    const place = await makePlace('postgresql', { migrated: false });
+    const nodes = await Promise.all(Array.from({ length: 4 }, () => place.start()));
+    const [alice, bob] = [await register(nodes[0]?.url ?? ''), await register(nodes[1]?.url ?? '')];
+    const sent = await send(alice, await openDirect(alice, bob), 'hello');
+    expect(sent.seq).toBe(1);
+    expect(new Set(nodes.map(({ deps }) => deps.database.generation)).size).toBe(1);
+  });
+});
+
 describe.skipIf(!servicesFound)('two nodes that cannot hear each other', () => {
   it('still deliver everything in order, by looking into the change log', async () => {
     const place = await makePlace('postgresql');

@@ -99,7 +99,23 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect(errors).toHaveLength(1);
   });
 
-  it('refuses a body over the limit', async () => {
+  it('refuses a body over the limit, also one that does not tell its length', async () => {
+    const chunks = (count: number) => ({
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      duplex: 'half' as const,
+      body: new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode('{"query":"{ __typename }'));
+          for (let each = 0; each < count; each += 1) controller.enqueue(new TextEncoder().encode(' '.repeat(1_000)));
+          controller.enqueue(new TextEncoder().encode('"}'));
+          controller.close();
+        },
+      }),
+    });
+    expect(await (await fetch(url, chunks(2))).json()).toEqual({ data: { __typename: 'Query' } });
+    expect((await fetch(url, chunks(50))).status).toBe(413);
+
     const answer = await post({}, JSON.stringify({ query: `{ __typename } # ${'x'.repeat(5_000)}` }));
     const { errors } = (await answer.json()) as { errors: { extensions: object }[] };
     expect([answer.status, errors[0]?.extensions]).toEqual([413, { code: 'PAYLOAD_TOO_LARGE' }]);
@@ -129,6 +145,10 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     const form = new FormData();
     form.set('operations', '{"query":"{ __typename }"}');
     expect((await fetch(url, { method: 'POST', body: form })).status).toBe(415);
+    const typed = (type: string, body: string) => post({ 'content-type': type }, body).then(({ status }) => status);
+    expect(await typed('application/x-www-form-urlencoded', 'query={__typename}')).toBe(415);
+    expect(await typed('text/plain', '{"query":"{ __typename }"}')).toBe(415);
+    expect(await typed('application/json; charset=utf-8', '{"query":"{ __typename }"}')).toBe(200);
     expect((await post({}, '[{"query":"{ __typename }"}]')).status).toBe(400);
   });
 });

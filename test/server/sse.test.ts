@@ -118,4 +118,27 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
     expect(stream.results.at(-1)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
     expect(stream.completed).toBe(true);
   });
+
+  it('leaves nothing behind when the client goes while it is being set up', async () => {
+    const { feed, sessionWatch } = node.deps;
+    for (let count = 0; count < 20; count += 1) {
+      const abort = new AbortController();
+      const asked = fetch(node.url, {
+        method: 'POST',
+        headers: {
+          accept: 'text/event-stream',
+          'content-type': 'application/json',
+          authorization: `Bearer ${bob.token}`,
+        },
+        body: JSON.stringify({ query: MESSAGES }),
+        signal: abort.signal,
+      });
+      setTimeout(() => abort.abort(), count / 2);
+      await asked.catch(() => {});
+    }
+    await eventually(
+      'nobody listens',
+      () => feed.listeners === 0 && feed.conversations === 0 && sessionWatch.size === 0,
+    );
+  });
 });

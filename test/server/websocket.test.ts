@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
@@ -94,6 +95,21 @@ describe('WebSocket', () => {
     socket.send('x'.repeat(5_000));
     expect((await once(socket, 'close'))[0]).toBe(1009);
     await eventually('no socket is open', () => node.openSockets() === 0);
+  });
+
+  it('does not keep a node that stops', async () => {
+    const other = await (await makePlace('embedded')).start({ SHUTDOWN_TIMEOUT: '500ms' });
+    const { hostname, port } = new URL(other.url);
+    // Half open: it asks for an upgrade that is refused, and never ends its own side.
+    const half = connectTcp({ host: hostname, port: Number(port), allowHalfOpen: true });
+    half.on('error', () => {});
+    await once(half, 'connect');
+    half.write(`GET /other HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    await once(half, 'data');
+    const started = performance.now();
+    await other.stop();
+    expect(performance.now() - started).toBeLessThan(5_000);
+    half.destroy();
   });
 
   it('closes with 1001 when the node stops, so that clients come back', async () => {

@@ -22,11 +22,11 @@ export interface Place {
   start(env?: Record<string, string>): Promise<RunningNode>;
 }
 
-/** Makes a place, empty and migrated; it is removed after the file's tests. */
-export async function makePlace(footing: Footing): Promise<Place> {
+/** Makes a place, empty and (unless told otherwise, on PostgreSQL) migrated; it is removed after the file's tests. */
+export async function makePlace(footing: Footing, { migrated = true } = {}): Promise<Place> {
   const name = `${inject('runName')}_${randomBytes(4).toString('hex')}`;
   const nodes = new Set<RunningNode>();
-  const { env, remove } = await (footing === 'embedded' ? makeFolder(name) : makeDatabase(name));
+  const { env, remove } = await (footing === 'embedded' ? makeFolder(name) : makeDatabase(name, migrated));
   afterAll(async () => {
     await Promise.all([...nodes].map((node) => node.stop()));
     await remove();
@@ -59,10 +59,13 @@ async function makeFolder(name: string) {
   return { env: { DATA_DIR: folder }, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-async function makeDatabase(name: string) {
+async function makeDatabase(name: string, migrated: boolean) {
   const services = inject('services');
   if (!services) throw new Error('no services to make a database on');
-  await query(services.databaseUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('databaseTemplate')}`);
+  await query(
+    services.databaseUrl,
+    `CREATE DATABASE ${name} TEMPLATE ${migrated ? inject('databaseTemplate') : 'template0'}`,
+  );
   return {
     env: {
       DATABASE_URL: otherDatabase(services.databaseUrl, name),

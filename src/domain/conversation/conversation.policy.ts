@@ -1,10 +1,13 @@
-import type { Membership, Prisma, User } from '../../generated/prisma/client.js';
+import type { Conversation, Membership, Prisma, User } from '../../generated/prisma/client.js';
 
 /** Conversations that exist for this person: their own, and public groups. To anyone else they do not exist. */
 export const visibleTo = (userId: string) =>
   ({
     OR: [{ visibility: 'PUBLIC' }, { memberships: { some: { userId } } }],
   }) satisfies Prisma.ConversationWhereInput;
+
+/** Anyone may see that it exists, and join it. */
+export const isPublic = ({ visibility }: Pick<Conversation, 'visibility'>): boolean => visibility === 'PUBLIC';
 
 /** What is said in a conversation is for its members. */
 export const canRead = <Own extends Membership>(membership: Own | null | undefined): membership is Own =>

@@ -39,7 +39,7 @@ const group = z.object({
     .string()
     .trim()
     .max(1_000, 'A description has at most 1000 characters.')
-    .refine((text) => !text.includes('\0'), 'A description cannot hold the character NUL.')
+    .refine((text) => !text.includes('\0') && text.isWellFormed(), 'A description cannot hold NUL or half a character.')
     .transform((text) => text || null)
     .nullish(),
   visibility: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
@@ -60,11 +60,11 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
     throw badInput('input.memberIds', `A group has at most ${deps.config.groupMaxMembers} members.`);
   }
   const { db } = deps.database;
-  const there = await db.user.count({ where: { id: { in: memberIds }, deletedAt: null } });
-  if (there !== memberIds.length) throw notFound('input.memberIds', 'User');
   const { title, description = null, visibility, clientGroupId = null } = given;
   const inputHash = hashInput(title, description, visibility ?? 'PRIVATE', ...memberIds);
   try {
+    const there = await db.user.count({ where: { id: { in: memberIds }, deletedAt: null } });
+    if (there !== memberIds.length) throw notFound('input.memberIds', 'User');
     return await create(
       deps,
       viewer,
@@ -79,10 +79,12 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       [{ userId: viewer.userId, role: 'OWNER' }, ...memberIds.map((userId) => ({ userId, role: 'MEMBER' as const }))],
     );
   } catch (error) {
-    if (clientGroupId === null || !isUniqueViolation(error)) throw error;
-    const first = await db.conversation.findUniqueOrThrow({
+    if (clientGroupId === null || !(isUniqueViolation(error) || error instanceof ChatError)) throw error;
+    // A retry gets the first group also where some of its people are gone since.
+    const first = await db.conversation.findUnique({
       where: { createdById_clientGroupId: { createdById: viewer.userId, clientGroupId } },
     });
+    if (!first) throw error;
     if (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0) {
       throw new ChatError('CONFLICT', 'This clientGroupId was used with another input.', {
         field: 'input.clientGroupId',

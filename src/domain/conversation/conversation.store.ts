@@ -1,6 +1,7 @@
 import type { PageRequest } from '../../core/page.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database.js';
+import type { Deps } from '../deps.js';
 
 export type { Conversation, Membership };
 
@@ -29,13 +30,18 @@ const columns = Prisma.raw(
     .join(', '),
 );
 
+/** Runs a change of a conversation in a transaction, when the ones before it in this process are done. */
+export function changeConversation<T>({ database, turns }: Deps, id: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return turns(id, () => database.transaction(work));
+}
+
 /**
  * Locks the conversation until the transaction ends and gives it its next change number, and with `message` its next
  * seq. Whatever is authorized must be read after this, in a statement of its own: only then is it true while the lock
  * is held.
  * @returns the conversation with the new numbers; undefined when there is none.
  */
-export async function advance(
+export async function lockAndNumber(
   tx: Tx,
   id: string,
   { message }: { message: boolean },

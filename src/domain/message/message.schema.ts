@@ -237,6 +237,7 @@ builder.subscriptionField('messages', (t) =>
       streamMessages(context.deps, viewerOf(context), {
         conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),
         after,
+        signal: context.signal,
       }),
     resolve: (event) => event,
   }),

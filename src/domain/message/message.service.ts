@@ -7,8 +7,8 @@ import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { Stream } from '../../realtime/stream.js';
-import { canRead, canSend, visibleTo as conversationVisibleTo } from '../conversation/conversation.policy.js';
-import { advance, findMembership, findSides } from '../conversation/conversation.store.js';
+import { canRead, canSend, visibleTo as conversationVisibleTo, isPublic } from '../conversation/conversation.policy.js';
+import { changeConversation, findMembership, findSides, lockAndNumber } from '../conversation/conversation.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
@@ -23,7 +23,7 @@ const text = (max: number) =>
     .trim()
     .min(1, 'A message needs a text.')
     .max(max, `A message has at most ${max} characters.`)
-    .refine((value) => !value.includes('\0'), 'A message cannot hold the character NUL.');
+    .refine((value) => !value.includes('\0') && value.isWellFormed(), 'A message cannot hold NUL or half a character.');
 
 /**
  * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
@@ -48,10 +48,8 @@ export async function sendMessage(
   const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
   let change: Change<MessageChanged>;
   try {
-    change = await deps.database.transaction(async (tx) => {
-      const { conversation, sender } = await lockForMember(tx, viewer, conversationId, 'input.conversationId', {
-        message: true,
-      });
+    change = await changeConversation(deps, conversationId, async (tx) => {
+      const { conversation, sender } = await lockToSend(tx, viewer, conversationId);
       const message = await tx.message.create({
         data: {
           id: newId(),
@@ -67,19 +65,29 @@ export async function sendMessage(
       return recordChange(tx, messageChanged('sent', viewer.userId, { ...message, sender, conversation }));
     });
   } catch (error) {
-    if (clientMessageId === null || inputHash === null || !isUniqueViolation(error)) throw error;
-    return sentBefore(deps.database.db, viewer, clientMessageId, inputHash);
+    if (clientMessageId === null || inputHash === null) throw error;
+    if (!isUniqueViolation(error) && !(error instanceof ChatError)) throw error;
+    // A retry gets the first message also where the viewer could not send a new one any more.
+    const first = await sentBefore(deps.database.db, viewer, clientMessageId, inputHash);
+    if (!first) throw error;
+    return first;
   }
   deps.feed.announce(change);
   return change.data.message;
 }
 
-async function sentBefore(db: Db, viewer: Viewer, clientMessageId: string, inputHash: Uint8Array): Promise<Message> {
-  const first = await db.message.findUniqueOrThrow({
+/** @throws {ChatError} CONFLICT: the key was used with another input. */
+async function sentBefore(
+  db: Db,
+  viewer: Viewer,
+  clientMessageId: string,
+  inputHash: Uint8Array,
+): Promise<Message | null> {
+  const first = await db.message.findUnique({
     where: { senderId_clientMessageId: { senderId: viewer.userId, clientMessageId } },
     include: { sender: true, conversation: true },
   });
-  if (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0) {
+  if (first && (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0)) {
     throw new ChatError('CONFLICT', 'This clientMessageId was used with another input.', {
       field: 'input.clientMessageId',
     });
@@ -143,10 +151,8 @@ async function changeMessage(
   });
   if (!known) throw notFound(field, 'Message');
   try {
-    const change = await deps.database.transaction(async (tx) => {
-      const { conversation, membership } = await lockForMember(tx, viewer, known.conversationId, field, {
-        message: false,
-      });
+    const change = await changeConversation(deps, known.conversationId, async (tx) => {
+      const { conversation, membership } = await lockToChange(tx, viewer, known.conversationId, field);
       const message = await tx.message.findUniqueOrThrow({ where: { id: messageId }, include: { sender: true } });
       const data = decide({ message, conversation, membership });
       if (!data) throw new Unchanged({ ...message, conversation });
@@ -161,29 +167,22 @@ async function changeMessage(
   }
 }
 
-/**
- * Locks a conversation for a change by one of its members, and only then asks whether they are one.
- * @throws {ChatError} NOT_FOUND of `field`; FORBIDDEN of a public group that the viewer is not in.
- */
-async function lockForMember(
-  tx: Tx,
-  viewer: Viewer,
-  conversationId: string,
-  field: string,
-  { message }: { message: boolean },
-): Promise<{ conversation: Conversation; membership: Membership; sender: User }> {
-  const what = message ? 'Conversation' : 'Message';
-  const conversation = await advance(tx, conversationId, { message });
-  if (!conversation) throw notFound(field, what);
-  const { own: membership, counterpart } = await findSides(tx, conversation, viewer.userId);
-  if (!canRead(membership)) {
-    if (conversation.visibility === 'PUBLIC') throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
-    throw notFound(field, what);
-  }
-  if (message && !canSend(membership, counterpart)) {
-    throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
-  }
-  return { conversation, membership, sender: membership.user };
+/** @throws {ChatError} NOT_FOUND of the conversation; FORBIDDEN: theirs to see, but not to write in. */
+async function lockToSend(tx: Tx, viewer: Viewer, conversationId: string) {
+  const field = 'input.conversationId';
+  const conversation = await lockAndNumber(tx, conversationId, { message: true });
+  const { own, counterpart } = conversation ? await findSides(tx, conversation, viewer.userId) : {};
+  if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
+  if (!own || !canSend(own, counterpart)) throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  return { conversation, sender: own.user };
+}
+
+/** @throws {ChatError} NOT_FOUND of the message, to who is not a member. */
+async function lockToChange(tx: Tx, viewer: Viewer, conversationId: string, field: string) {
+  const conversation = await lockAndNumber(tx, conversationId, { message: false });
+  const membership = await findMembership(tx, conversationId, viewer.userId);
+  if (!conversation || !canRead(membership)) throw notFound(field, 'Message');
+  return { conversation, membership };
 }
 
 export interface HistoryArgs extends PageArgs {
@@ -207,7 +206,7 @@ export async function listMessages(
   }
   const list = `messages:${conversation.id}`;
   const page = readPageArgs(list, args, ['int'], config, 'end');
-  const read = (seq: { lt: number } | { gt: number } | undefined, backward: boolean, take: number) =>
+  const read = (seq: { lt: number } | { gt: number } | { gte: number } | undefined, backward: boolean, take: number) =>
     database.db.message.findMany({
       ...query,
       where: { conversationId: conversation.id, ...(seq ? { seq } : {}) },
@@ -222,12 +221,13 @@ export async function listMessages(
   if (args.after != null || args.before != null || args.last != null) {
     throw badInput('aroundSeq', '`aroundSeq` goes with `first` only.');
   }
+  if (aroundSeq < 1) throw badInput('aroundSeq', 'Seqs begin with 1.');
   // Half the page before the message, it and the other half after; what one side lacks, the other does not fill.
   const olderSize = Math.floor(page.size / 2);
   const newerSize = page.size - olderSize;
   const [older, newer] = await Promise.all([
     read({ lt: aroundSeq }, true, olderSize + 1),
-    read({ gt: aroundSeq - 1 }, false, newerSize + 1),
+    read({ gte: aroundSeq }, false, newerSize + 1),
   ]);
   const rows = [...older.slice(0, olderSize).reverse(), ...newer.slice(0, newerSize)];
   const { edges, pageInfo } = toPage(list, { ...page, size: rows.length, backward: false }, rows, (row) => [row.seq]);
@@ -256,7 +256,11 @@ const eventTypes: Record<string, 'SENT' | 'EDITED' | 'DELETED'> = {
 export async function streamMessages(
   deps: Deps,
   viewer: Viewer,
-  { conversationId, after }: { conversationId: string | null; after: string | null | undefined },
+  {
+    conversationId,
+    after,
+    signal,
+  }: { conversationId: string | null; after: string | null | undefined; signal?: AbortSignal | undefined },
 ): Promise<Stream<MessageEvent>> {
   if (conversationId !== null) await checkReadable(deps, viewer, conversationId);
   let stopListening: (() => void) | undefined;
@@ -290,8 +294,10 @@ export async function streamMessages(
     stream.end();
     throw error;
   }
-  // It may have ended while it was being set up.
+  // It may have ended while it was being set up; and nobody reads a stream whose client left before it began.
   if (closed) stopListening();
+  if (signal?.aborted) stream.end();
+  signal?.addEventListener('abort', () => stream.end(), { once: true });
   return stream;
 }
 

@@ -57,7 +57,7 @@ const signedInPayload = (name: string) =>
         type: Viewer,
         nullable: false,
         resolve: (query, { viewer }, _args, context) => {
-          // What is asked of the viewer in the same operation is asked as them.
+          // What is asked below this is asked as them; the next mutation of the operation is not (schema.ts).
           context.identity = viewer;
           return context.deps.database.db.user.findUniqueOrThrow({ ...query, where: { id: viewer.userId } });
         },

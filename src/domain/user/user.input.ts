@@ -32,7 +32,7 @@ export const name = (what: string, max: number) =>
     .trim()
     .min(1, `${what} cannot be empty.`)
     .max(max, `${what} has at most ${max} characters.`)
-    .regex(/^[^\p{Cc}]*$/u, `${what} cannot hold control characters.`);
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, `${what} cannot hold control characters.`);
 
 export const displayName = name('A display name', 80);
 
