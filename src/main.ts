@@ -7,15 +7,16 @@ import { startNode } from './server/start.js';
 try {
   const config = readConfig(process.env);
   const log = createLog(config.logLevel);
-  const starting = startNode(config, log);
+  const starting = startNode(config, log, { onReplaced: () => stop('the database was replaced', 75) });
   let stopping: Promise<void> | undefined;
-  const stop = (signal: string) => {
+  // 75 is EX_TEMPFAIL of sysexits.h: whatever supervises the process is to start it again.
+  const stop = (reason: string, status = 0) => {
     if (stopping) return;
-    log.info({ signal }, 'stopping');
+    log.info({ reason }, 'stopping');
     stopping = starting
       .then((node) => node.stop())
       .then(
-        () => process.exit(0),
+        () => process.exit(status),
         (error: unknown) => {
           log.error({ err: error }, 'did not stop cleanly');
           process.exit(1);
@@ -23,8 +24,8 @@ try {
       );
   };
   // Before it has started: a container's first process gets no signal that it does not handle.
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
   const node = await starting;
   log.info(
     { version, url: node.url, database: node.deps.database.footing, events: config.redisUrl ? 'redis' : 'in-process' },

@@ -7,6 +7,7 @@ import './domain/user/user.schema.js';
 import './domain/session/session.schema.js';
 import './domain/conversation/conversation.schema.js';
 import './domain/message/message.schema.js';
+import './domain/sync/sync.schema.js';
 
 /** The whole schema. A new feature is one more import above. */
 export const schema = builder.toSchema();

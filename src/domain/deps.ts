@@ -22,6 +22,19 @@ export interface Deps {
   eventsConnected(): boolean;
 }
 
+/** What a stream may ask of the connection that it goes over. */
+export interface Connection {
+  /** Aborted when the client has gone; absent where the transport ends its streams itself (WebSocket). */
+  readonly signal?: AbortSignal | undefined;
+  /** Ends the connection of a client that does not read, in a way that makes it come back and resume. */
+  cutOff?(): void;
+  /**
+   * Present where the connection itself ends with the session (WebSocket), so that its streams need not: tells it
+   * that the session was refreshed over it, and lasts until the new token expires.
+   */
+  renew?(viewer: Viewer): void;
+}
+
 /** Who is asking, in which session, and until when the token they gave is good. */
 export interface Viewer {
   userId: string;

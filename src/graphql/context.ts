@@ -1,8 +1,8 @@
 import { type ChatError, unauthenticated } from '../core/errors.js';
-import type { Deps, Viewer } from '../domain/deps.js';
+import type { Connection, Deps, Viewer } from '../domain/deps.js';
 
 /** What every resolver gets. */
-export interface Context {
+export interface Context extends Connection {
   deps: Deps;
   /**
    * Who is asking: null when no token came; an error when one came that does not count. That one is no visitor, but
@@ -11,8 +11,11 @@ export interface Context {
   identity: Viewer | ChatError | null;
   /** Who asked, whoever was signed in by the operation since. */
   readonly asker: Viewer | ChatError | null;
-  /** Aborted when the client has gone; absent where the transport ends its streams itself (WebSocket). */
-  readonly signal?: AbortSignal | undefined;
+  /**
+   * Where the feed was before anything of this operation was read: what is fetched, plus the streams from here, misses
+   * nothing.
+   */
+  readonly syncCursor: string;
 }
 
 /** The signed-in viewer. @throws {ChatError} UNAUTHENTICATED */

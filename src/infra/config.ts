@@ -81,6 +81,12 @@ export const settings = z.object({
   STREAM_QUEUE_MAX: integer(1, 1_000_000).default(1_000),
   /** How often a node looks in the database for changes that no event told it of. */
   SWEEP_INTERVAL: duration.prefault('1s'),
+  /** How long the change log is kept: older cursors answer CURSOR_EXPIRED. A week and a day. */
+  CHANGE_RETENTION: duration.prefault('8d'),
+  /** Most changes that one resume may bring; more answer CURSOR_EXPIRED. A day of a busy group. */
+  REPLAY_MAX: integer(1, 10_000_000).default(50_000),
+  /** Over how long the sockets of a stopping node are closed, so that their clients do not come back all at once. */
+  DRAIN_TIME: duration.prefault('3s'),
   /** How long SIGTERM waits for what is under way. */
   SHUTDOWN_TIMEOUT: duration.prefault('10s'),
 });
@@ -113,6 +119,9 @@ export interface Config {
   frameMaxBytes: number;
   streamQueueMax: number;
   sweepIntervalMs: number;
+  changeRetentionMs: number;
+  replayMax: number;
+  drainTimeMs: number;
   shutdownTimeoutMs: number;
 }
 
@@ -156,6 +165,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     frameMaxBytes: data.FRAME_MAX_BYTES,
     streamQueueMax: data.STREAM_QUEUE_MAX,
     sweepIntervalMs: data.SWEEP_INTERVAL,
+    changeRetentionMs: data.CHANGE_RETENTION,
+    replayMax: data.REPLAY_MAX,
+    drainTimeMs: data.DRAIN_TIME,
     shutdownTimeoutMs: data.SHUTDOWN_TIMEOUT,
   };
 }

@@ -6,11 +6,16 @@ import type { Logger } from './log.js';
 /** Milliseconds after which a command that Redis does not answer fails: a frozen Redis must not hold calls. */
 const COMMAND_TIMEOUT_MS = 2_000;
 
+/** How often a connection is asked whether anybody is there, in milliseconds. */
+const HEARTBEAT_MS = 3_000;
+
 /** An engine of graphql-subscriptions that carries texts, and whether others can be heard over it. */
 export interface EventEngine {
   readonly connected: boolean;
   publish(channel: string, text: string): Promise<void>;
   subscribe(channel: string, listener: (text: string) => void): Promise<unknown>;
+  /** Calls whenever others can be heard again, the first time too. */
+  onConnected(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -34,6 +39,15 @@ export function openRedisEvents(url: string, prefix: string, log: Logger): Event
   };
   const publisher = connect('publisher');
   const subscriber = connect('subscriber');
+  // One that is frozen keeps its connections open and answers nothing: it is as good as gone, and is connected anew.
+  const heartbeat = setInterval(() => {
+    for (const redis of [publisher, subscriber]) {
+      if (redis.status !== 'ready') continue;
+      const answered = redis.ping();
+      const silence = setTimeout(() => redis.disconnect(true), COMMAND_TIMEOUT_MS);
+      answered.catch(() => {}).finally(() => clearTimeout(silence));
+    }
+  }, HEARTBEAT_MS);
   const text = (source: string | Buffer) => source.toString();
   const engine = new RedisPubSub({ publisher, subscriber, serializer: text, deserializer: text });
   return {
@@ -42,7 +56,9 @@ export function openRedisEvents(url: string, prefix: string, log: Logger): Event
     },
     publish: (channel, message) => engine.publish(`${prefix}:${channel}`, message),
     subscribe: (channel, listener) => engine.subscribe<string>(`${prefix}:${channel}`, listener),
+    onConnected: (listener) => void subscriber.on('ready', listener),
     async close() {
+      clearInterval(heartbeat);
       publisher.disconnect();
       subscriber.disconnect();
     },
@@ -54,6 +70,7 @@ export function openLocalEvents(): EventEngine {
   const engine = new PubSub();
   return {
     connected: true,
+    onConnected() {},
     publish: (channel, message) => engine.publish(channel, message),
     subscribe: (channel, listener) => engine.subscribe(channel, listener),
     close: async () => {},

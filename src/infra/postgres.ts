@@ -11,8 +11,7 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
   let greet: Parameters<Footing['onConnection']>[0] | undefined;
   const sessionOn = (client: pg.ClientBase): SqlSession => ({
     run: async (sql) => void (await client.query(sql)),
-    query: async <Row>(sql: string, parameters: unknown[] = []) =>
-      (await client.query(sql, parameters)).rows as Row[],
+    query: async <Row>(sql: string, parameters: unknown[] = []) => (await client.query(sql, parameters)).rows as Row[],
   });
   const pool = new pg.Pool({
     connectionString: url,

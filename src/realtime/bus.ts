@@ -12,6 +12,8 @@ export interface Bus {
   publish(channel: string, text: string): void;
   /** Hears what other nodes publish, from the moment that the bus is connected and whenever it is again. */
   subscribe(channel: string, listener: (text: string) => void): void;
+  /** Calls whenever the bus is connected, the first time too: what was published before may be lost. */
+  onConnected(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -38,6 +40,7 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
       };
       engine.subscribe(channel, hear).catch((error: unknown) => log.error({ err: error, channel }, 'not subscribed'));
     },
+    onConnected: (listener) => engine.onConnected(listener),
     close: () => engine.close(),
   };
 }

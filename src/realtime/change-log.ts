@@ -1,7 +1,7 @@
 import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
+import { Prisma } from '../generated/prisma/client.js';
 import type { Db, Tx } from '../infra/database.js';
 import { generationSql } from '../infra/history.js';
-import { Prisma } from '../generated/prisma/client.js';
 import type { Change, ChangeRow } from './change.js';
 
 /**

@@ -32,7 +32,7 @@ export interface ChangeKind<Data = unknown> {
   /** The present state for changes read from the log; one entry a row, null where nothing is left to tell. */
   load(db: Db, rows: readonly ChangeRow[]): Promise<(Data | null)[]>;
   /** Who is in the conversation since this change; absent on types that bring nobody in. */
-  joined?(change: Change<Data>): readonly string[];
+  joined?(change: Change<Data | null>): readonly string[];
   /** Who is no longer in it; absent on types after which nobody has gone. */
-  left?(change: Change<Data>): readonly string[];
+  left?(change: Change<Data | null>): readonly string[];
 }

@@ -1,21 +1,25 @@
-import { decodeSyncCursor, encodeSyncCursor } from '../core/sync-cursor.js';
+import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 import type { Bus } from './bus.js';
 import type { Change, ChangeKind, ChangeRow } from './change.js';
 import { type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
 
-/** Who wants to hear of changes. */
-interface Listener {
-  userId: string;
+/** Who hears of changes as they happen. Its functions are called one after another and must not throw. */
+export interface Listener {
+  readonly userId: string;
   /** Of this conversation, or (null) of all that the user is in, those joined later too. */
-  conversationId: string | null;
+  readonly conversationId: string | null;
   /** The types of changes it is for; the others pass by. */
-  types: readonly string[];
-  /** Called for each change, in order within a conversation, each once. `cursor` resumes after it. */
-  onChange(change: Change, delivery: { cursor: string; replayed: boolean }): void;
-  /** Called once, when all that was missed has come and the listener is live. */
-  onCaughtUp(cursor: string): void;
+  readonly types: readonly string[];
+  /** A change, in order within its conversation, each once. */
+  onChange(change: Change): void;
+  /** The feed's cursor has moved on: all that it has seen was given to `onChange`. About once a second. */
+  onProgress(): void;
+  /** The user is not in the conversation any more (of a listener to one conversation): nothing comes after this. */
+  onRemoved(): void;
+  /** The feed ends: nothing comes after this. */
+  onEnd(): void;
 }
 
 /**
@@ -25,26 +29,32 @@ interface Listener {
  * all is read from the log: at once when a later one shows the hole, else by the sweep.
  */
 export interface Feed {
+  /** Where the feed is: every change that this has seen was given to those who listened then. */
+  readonly cursor: string;
+  /** Who listens here at present, and the conversations that are followed for them. */
+  readonly listeners: number;
+  readonly conversations: number;
   /** Tells a change that is committed: to the listeners here at once, and to the other nodes. */
   announce(change: Change): void;
   /**
-   * Begins to listen; resolves when live. With `after`, what that cursor has not seen is delivered first.
-   * @returns what ends it; to be called exactly once.
-   * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED with the field `after`.
+   * Begins to listen; resolves when no change that commits from then on is missed.
+   * @returns what ends it; calling it again does nothing.
    */
-  listen(listener: Listener, after?: string | null): Promise<() => void>;
-  /** Who listens here at present. */
-  readonly listeners: number;
-  /** Conversations that are followed here at present: those of the listeners. */
-  readonly conversations: number;
-  /** Resolves when all that is committed by now has been delivered here. */
+  listen(listener: Listener): Promise<() => void>;
+  /**
+   * What a listener missed since a cursor: in its present state, without `data` where nothing is left to tell. In
+   * batches, so that nobody has to hold it all.
+   * @throws {ChatError} CURSOR_EXPIRED with the field `after`.
+   */
+  missed(listener: Listener, since: SyncCursor): Promise<AsyncIterator<Change[]>>;
+  /** Resolves when all that was committed when it was called has been delivered here. */
   sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** How long a hole may be filled by wake-ups that are merely late, in milliseconds, before the log is read. */
 const HOLE_PATIENCE_MS = 15;
-/** Changes read from the log at a time. */
+/** Changes read from the log, and given their data, at a time. */
 const BATCH = 500;
 const CHANNEL = 'changes';
 
@@ -53,11 +63,15 @@ interface Lane {
   id: string;
   /** The change delivered last; undefined while it is being looked up, when changes only queue. */
   position: number | undefined;
+  /** Resolves when the position is known. */
+  placing: Promise<void> | undefined;
   /** Changes that came, by number, not yet delivered. */
   early: Map<number, Change>;
   /** Those who listen to this conversation only, and the users here who listen to all of theirs. */
   listeners: Set<Listener>;
   users: Set<string>;
+  /** Users who are being let in. */
+  admissions: Map<string, Promise<void>>;
   patience: NodeJS.Timeout | undefined;
   filling: Promise<void> | undefined;
 }
@@ -65,7 +79,7 @@ interface Lane {
 interface Person {
   listeners: Set<Listener>;
   lanes: Set<Lane>;
-  /** Resolves when their lanes are known. */
+  /** Resolves when their lanes are known and placed. */
   known: Promise<void>;
 }
 
@@ -75,32 +89,43 @@ export async function startFeed(options: {
   bus: Bus;
   kinds: readonly ChangeKind[];
   sweepIntervalMs: number;
+  /** Most changes that one listener may have missed. */
+  replayMax: number;
   log: Logger;
+  /** The change log is another one than it was: the database was restored under this node, which cannot go on. */
+  onReplaced: () => void;
 }): Promise<Feed> {
   const { database, bus, log } = options;
   const { db, generation } = database;
   const kinds = new Map(options.kinds.flatMap((kind) => kind.types.map((type) => [type, kind])));
-  const joining = new Set(options.kinds.filter((kind) => kind.joined).flatMap((kind) => kind.types));
+  const typesWhere = (has: (kind: ChangeKind) => unknown) => options.kinds.filter(has).flatMap(({ types }) => types);
+  const joinTypes = new Set(typesWhere((kind) => kind.joined));
+  const leaveTypes = typesWhere((kind) => kind.left);
   const channel = `${generation}:${CHANNEL}`;
   const lanes = new Map<string, Lane>();
   const people = new Map<string, Person>();
-  let snapshot = (await readProgress(db, undefined)).snapshot;
-  let cursor = encodeSyncCursor({ generation, snapshot });
+  const listeners = new Set<Listener>();
+  let at = (await readProgress(db, undefined)).at;
+  let cursor = encodeSyncCursor(at);
   let sweeping: Promise<void> | undefined;
   let closed = false;
-  let listening = 0;
+
+  const joinedBy = (change: Change) => kinds.get(change.type)?.joined?.(change) ?? [];
+  const leftBy = (change: Change) => kinds.get(change.type)?.left?.(change) ?? [];
 
   // ── lanes ──
 
-  function laneOf(id: string, position?: number): Lane {
+  function laneOf(id: string): Lane {
     let lane = lanes.get(id);
     if (!lane) {
       lane = {
         id,
-        position,
+        position: undefined,
+        placing: undefined,
         early: new Map(),
         listeners: new Set(),
         users: new Set(),
+        admissions: new Map(),
         patience: undefined,
         filling: undefined,
       };
@@ -123,63 +148,130 @@ export async function startFeed(options: {
     person.lanes.add(lane);
   }
 
+  function removeUser(lane: Lane, userId: string): void {
+    lane.users.delete(userId);
+    people.get(userId)?.lanes.delete(lane);
+  }
+
   /** Finds out where lanes stand that were just opened; what came meanwhile is in `early`. */
-  async function locate(unplaced: readonly Lane[]): Promise<void> {
-    const missing = unplaced.filter((lane) => lane.position === undefined);
-    if (missing.length === 0) return;
-    const rows = await db.conversation.findMany({
-      where: { id: { in: missing.map((lane) => lane.id) } },
-      select: { id: true, changeSeq: true },
-    });
-    const found = new Map(rows.map((row) => [row.id, row.changeSeq]));
-    for (const lane of missing) {
-      if (lane.position !== undefined) continue;
-      lane.position = found.get(lane.id) ?? 0;
-      for (const changeSeq of lane.early.keys()) if (changeSeq <= lane.position) lane.early.delete(changeSeq);
-      advance(lane);
+  async function place(opened: readonly Lane[]): Promise<void> {
+    const fresh = opened.filter((lane) => lane.position === undefined && !lane.placing);
+    if (fresh.length > 0) {
+      const placing = placeAll(fresh);
+      for (const lane of fresh) lane.placing = placing;
+    }
+    await Promise.all(new Set(opened.map((lane) => lane.placing)));
+  }
+
+  async function placeAll(fresh: readonly Lane[]): Promise<void> {
+    try {
+      const rows = await db.conversation.findMany({
+        where: { id: { in: fresh.map((lane) => lane.id) } },
+        select: { id: true, changeSeq: true },
+      });
+      const found = new Map(rows.map((row) => [row.id, row.changeSeq]));
+      for (const lane of fresh) lane.position ??= found.get(lane.id) ?? 0;
+    } finally {
+      for (const lane of fresh) {
+        lane.placing = undefined;
+        for (const changeSeq of lane.early.keys()) {
+          if (changeSeq <= (lane.position ?? 0)) lane.early.delete(changeSeq);
+        }
+        deliverNext(lane);
+      }
     }
   }
 
   // ── delivery ──
 
   function offer(change: Change): void {
-    const joined = change.data === null ? undefined : kinds.get(change.type)?.joined?.(change.data);
-    const here = joined?.filter((userId) => people.has(userId)) ?? [];
-    const lane =
-      here.length > 0 ? laneOf(change.conversationId, change.changeSeq - 1) : lanes.get(change.conversationId);
+    const newcomers = joinedBy(change).filter((userId) => people.has(userId));
+    let lane = lanes.get(change.conversationId);
+    if (newcomers.length > 0 && !lane) {
+      // Nobody here was in it before this change.
+      lane = laneOf(change.conversationId);
+      lane.position = change.changeSeq - 1;
+    }
     if (!lane) return;
-    if (lane.position !== undefined && change.changeSeq <= lane.position) return;
+    if (lane.position !== undefined && change.changeSeq <= lane.position) {
+      // Delivered before its wake-up came; those whom it brings in may have begun to listen in between.
+      for (const userId of newcomers) {
+        if (!lane.users.has(userId)) void admit(lane, userId, change.changeSeq - 1).catch(retryInSweep);
+      }
+      return;
+    }
     lane.early.set(change.changeSeq, change);
-    advance(lane);
+    deliverNext(lane);
   }
 
+  const retryInSweep = (error: unknown) => log.warn({ err: error }, 'the log could not be read; the sweep tries again');
+
   /** Delivers what is next in line; what is beyond a hole waits a moment, then the hole is read. */
-  function advance(lane: Lane): void {
+  function deliverNext(lane: Lane): void {
     if (lane.position === undefined || lane.filling) return;
-    for (let next = lane.early.get(lane.position + 1); next; next = lane.early.get(lane.position + 1))
+    for (let next = lane.early.get(lane.position + 1); next; next = lane.early.get(lane.position + 1)) {
       deliver(lane, next);
+    }
     if (lane.early.size > 0 && !lane.patience) {
-      lane.patience = setTimeout(() => void fill(lane), HOLE_PATIENCE_MS);
+      lane.patience = setTimeout(() => void fill(lane).catch(retryInSweep), HOLE_PATIENCE_MS);
     }
   }
 
   function deliver(lane: Lane, change: Change): void {
     lane.position = change.changeSeq;
     lane.early.delete(change.changeSeq);
-    if (change.data === null) return;
-    for (const userId of kinds.get(change.type)?.joined?.(change.data) ?? []) addUser(lane, userId);
-    for (const listener of lane.listeners) hand(listener, change);
-    for (const userId of lane.users) {
-      for (const listener of people.get(userId)?.listeners ?? []) hand(listener, change);
+    for (const userId of joinedBy(change)) addUser(lane, userId);
+    const left = leftBy(change);
+    if (change.data !== null) {
+      for (const listener of lane.listeners) hand(listener, change);
+      for (const userId of lane.users) handAll(userId, change);
     }
+    for (const userId of left) removeUser(lane, userId);
+    for (const listener of left.length > 0 ? [...lane.listeners] : []) {
+      if (left.includes(listener.userId)) listener.onRemoved();
+    }
+    if (left.length > 0) dropIfUnused(lane);
+  }
+
+  function handAll(userId: string, change: Change): void {
+    for (const listener of people.get(userId)?.listeners ?? []) hand(listener, change);
   }
 
   function hand(listener: Listener, change: Change): void {
     if (!listener.types.includes(change.type)) return;
     try {
-      listener.onChange(change, { cursor, replayed: false });
+      listener.onChange(change);
     } catch (error) {
       log.error({ err: error, type: change.type }, 'a listener failed');
+    }
+  }
+
+  /**
+   * Lets a user into a lane that has gone on without them: gives them what it has delivered since `joinedAfter`.
+   * Only once caught up do they hear what it delivers.
+   */
+  function admit(lane: Lane, userId: string, joinedAfter: number): Promise<void> {
+    let admission = lane.admissions.get(userId);
+    if (!admission) {
+      admission = admitNow(lane, userId, joinedAfter).finally(() => lane.admissions.delete(userId));
+      lane.admissions.set(userId, admission);
+    }
+    return admission;
+  }
+
+  async function admitNow(lane: Lane, userId: string, joinedAfter: number): Promise<void> {
+    for (let from = joinedAfter; ; ) {
+      const rows = await readChangesAfter(db, lane.id, from, BATCH);
+      const changes = await complete(rows);
+      if (lane.users.has(userId) || !people.has(userId) || lanes.get(lane.id) !== lane) return;
+      for (const change of changes) {
+        // What is beyond the lane's position it delivers itself.
+        if (change.changeSeq > (lane.position ?? 0)) break;
+        from = change.changeSeq;
+        if (change.data !== null) handAll(userId, change);
+        if (leftBy(change).includes(userId)) return;
+      }
+      if (from >= (lane.position ?? 0) || rows.length === 0) return addUser(lane, userId);
     }
   }
 
@@ -192,16 +284,13 @@ export async function startFeed(options: {
       do {
         if (lane.position === undefined || lanes.get(lane.id) !== lane) return;
         rows = await readChangesAfter(db, lane.id, lane.position, BATCH);
-        const changes = await complete(rows, lane.early);
-        for (const change of changes) deliver(lane, change);
+        for (const change of await complete(rows, lane.early)) deliver(lane, change);
       } while (rows.length === BATCH);
-    })()
-      .catch((error: unknown) => log.warn({ err: error }, 'a hole could not be read; the next sweep tries again'))
-      .finally(() => {
-        lane.filling = undefined;
-        // What is beyond a hole that could not be read is left to the sweep, lest this spins.
-        if (lane.early.has((lane.position ?? 0) + 1)) advance(lane);
-      });
+    })().finally(() => {
+      lane.filling = undefined;
+      // What is beyond a hole that could not be read is left to the sweep, lest this spins.
+      if (lane.early.has((lane.position ?? 0) + 1)) deliverNext(lane);
+    });
     return lane.filling;
   }
 
@@ -225,44 +314,65 @@ export async function startFeed(options: {
   // ── the sweep ──
 
   async function sweepOnce(): Promise<void> {
-    const seen = await readProgress(db, snapshot);
+    const seen = await readProgress(db, at.snapshot);
+    if (seen.at.generation !== generation) {
+      options.onReplaced();
+      throw new Error('the database was replaced');
+    }
     await meetNewcomers(seen.progress);
     await Promise.all(
       seen.progress.map(async ({ conversationId, toSeq }) => {
         const lane = lanes.get(conversationId);
         if (!lane) return;
+        await lane.placing;
         if (lane.position !== undefined && lane.position < toSeq) await fill(lane);
-        if (lane.position !== undefined && lane.position < toSeq)
-          throw new Error('not all that was missed could be read');
+        // Unless nobody follows it any more, it must have come so far before the cursor moves.
+        if (lanes.get(conversationId) === lane && (lane.position ?? -1) < toSeq) throw new Error('a hole is left');
       }),
     );
-    snapshot = seen.snapshot;
-    cursor = encodeSyncCursor({ generation, snapshot });
+    at = seen.at;
+    cursor = encodeSyncCursor(at);
+    for (const listener of listeners) listener.onProgress();
   }
 
-  /** Opens lanes for users here who came into a conversation without our hearing of it. */
+  /** Lets users here into conversations that they came into without our hearing of it. */
   async function meetNewcomers(progress: readonly Progress[]): Promise<void> {
-    const suspects = progress.filter(({ types }) => types.some((type) => joining.has(type)));
+    const suspects = progress.filter(({ types }) => types.some((type) => joinTypes.has(type)));
     if (suspects.length === 0 || people.size === 0) return;
     const rows = await db.membership.findMany({
       where: { conversationId: { in: suspects.map((row) => row.conversationId) }, userId: { in: [...people.keys()] } },
       select: { conversationId: true, userId: true },
     });
     const firstMissed = new Map(suspects.map((row) => [row.conversationId, row.fromSeq]));
-    for (const { conversationId, userId } of rows) {
-      if (!people.has(userId)) continue;
-      addUser(laneOf(conversationId, (firstMissed.get(conversationId) ?? 1) - 1), userId);
-    }
+    await Promise.all(
+      rows.map(async ({ conversationId, userId }) => {
+        const before = (firstMissed.get(conversationId) ?? 1) - 1;
+        let lane = lanes.get(conversationId);
+        if (!lane) {
+          if (!people.has(userId)) return;
+          lane = laneOf(conversationId);
+          lane.position = before;
+          addUser(lane, userId);
+        }
+        await lane.placing;
+        if (!lane.users.has(userId)) await admit(lane, userId, before);
+      }),
+    );
   }
 
+  /** One sweep after another; who asks while one is under way waits for one that began later. */
   function sweep(): Promise<void> {
-    sweeping ??= sweepOnce().finally(() => {
-      sweeping = undefined;
+    const before = sweeping;
+    const next = (before ?? Promise.resolve()).catch(() => {}).then(sweepOnce);
+    const tracked = next.finally(() => {
+      if (sweeping === tracked) sweeping = undefined;
     });
-    return sweeping;
+    sweeping = tracked;
+    return tracked;
   }
 
   const timer = setInterval(() => {
+    if (sweeping) return;
     sweep().catch((error: unknown) => {
       if (!closed) log.warn({ err: error }, 'the sweep failed; the next one tries again');
     });
@@ -280,9 +390,11 @@ export async function startFeed(options: {
     if (data !== undefined) offer({ ...wire, conversationId, data });
     else {
       const lane = lanes.get(conversationId);
-      if (lane) void fill(lane);
+      if (lane) void fill(lane).catch(retryInSweep);
     }
   });
+  // What was published while it was lost is found at once, not only by the next sweep.
+  bus.onConnected(() => void sweep().catch(retryInSweep));
 
   // ── listening ──
 
@@ -290,27 +402,16 @@ export async function startFeed(options: {
     const rows = await db.membership.findMany({ where: { userId }, select: { conversationId: true } });
     const mine = rows.map((row) => laneOf(row.conversationId));
     for (const lane of mine) addUser(lane, userId);
-    await locate(mine);
+    await place(mine);
   }
 
-  function leave(userId: string): void {
-    const person = people.get(userId);
-    if (!person || person.listeners.size > 0) return;
-    people.delete(userId);
-    for (const lane of person.lanes) {
-      lane.users.delete(userId);
-      dropIfUnused(lane);
-    }
-  }
-
-  /** Makes the listener one that live changes reach; resolves when none is missed from here on. */
+  /** Makes the listener one that changes reach; resolves when none is missed from here on. */
   async function attach(listener: Listener): Promise<void> {
     const { userId, conversationId } = listener;
     if (conversationId !== null) {
       const lane = laneOf(conversationId);
       lane.listeners.add(listener);
-      await locate([lane]);
-      return;
+      return place([lane]);
     }
     let person = people.get(userId);
     if (!person) {
@@ -323,74 +424,66 @@ export async function startFeed(options: {
   }
 
   function detach(listener: Listener): void {
-    listening -= 1;
     const { userId, conversationId } = listener;
-    if (conversationId === null) {
-      people.get(userId)?.listeners.delete(listener);
-      leave(userId);
-    } else {
+    if (conversationId !== null) {
       const lane = lanes.get(conversationId);
       if (lane?.listeners.delete(listener)) dropIfUnused(lane);
+      return;
+    }
+    const person = people.get(userId);
+    if (!person?.listeners.delete(listener) || person.listeners.size > 0) return;
+    people.delete(userId);
+    for (const lane of person.lanes) {
+      lane.users.delete(userId);
+      dropIfUnused(lane);
     }
   }
 
   return {
+    get cursor() {
+      return cursor;
+    },
+    get listeners() {
+      return listeners.size;
+    },
+    get conversations() {
+      return lanes.size;
+    },
+
     announce(change) {
-      const kind = kinds.get(change.type);
-      const joins = (kind?.joined?.(change.data) ?? []).length > 0;
       const { conversationId, ...rest } = change;
-      const wire = JSON.stringify({ ...rest, data: kind?.encode(change.data) });
-      bus.publish(channel, `${joins ? '+' : ''}${conversationId} ${wire}`);
+      const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data) });
+      bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);
       offer(change);
     },
 
-    async listen(listener, after) {
-      const from = after == null ? undefined : decodeSyncCursor(after, 'after', generation);
-      // While what was missed is read, what happens live waits its turn.
-      const waiting: [Change, string][] = [];
-      let live = false;
-      const gate: Listener = {
-        ...listener,
-        onChange(change, delivery) {
-          if (live) listener.onChange(change, delivery);
-          else waiting.push([change, delivery.cursor]);
-        },
+    async listen(listener) {
+      listeners.add(listener);
+      const stop = () => {
+        if (listeners.delete(listener)) detach(listener);
       };
-      listening += 1;
       try {
-        await attach(gate);
-        const replayed = new Map<string, number>();
-        if (from !== undefined && after != null) {
-          const ids =
-            listener.conversationId === null
-              ? [...(people.get(listener.userId)?.lanes ?? [])].map((lane) => lane.id)
-              : [listener.conversationId];
-          const rows = await readMissed(db, from.snapshot, ids, listener.types);
-          for (const change of await complete(rows)) {
-            replayed.set(change.conversationId, change.changeSeq);
-            if (change.data !== null) listener.onChange(change, { cursor: after, replayed: true });
-          }
-        }
-        listener.onCaughtUp(cursor);
-        for (const [change, at] of waiting) {
-          if (change.changeSeq > (replayed.get(change.conversationId) ?? 0)) {
-            listener.onChange(change, { cursor: at, replayed: false });
-          }
-        }
-        live = true;
+        await attach(listener);
       } catch (error) {
-        detach(gate);
+        stop();
         throw error;
       }
-      return () => detach(gate);
+      return stop;
     },
 
-    get listeners() {
-      return listening;
-    },
-
-    get conversations() {
-      return lanes.size;
+    async missed({ userId, conversationId, types }, since) {
+      const ids =
+        conversationId === null ? [...(people.get(userId)?.lanes ?? [])].map((lane) => lane.id) : [conversationId];
+      const rows = await readMissed(db, since, {
+        conversationIds: ids,
+        types,
+        leaver: conversationId === null ? userId : null,
+        leaveTypes: leaveTypes.filter((type) => types.includes(type)),
+        limit: options.replayMax,
+      });
+      return (async function* () {
+        for (let from = 0; from < rows.length; from += BATCH) yield complete(rows.slice(from, from + BATCH));
+      })();
     },
 
     sweep,
@@ -398,9 +491,10 @@ export async function startFeed(options: {
     async close() {
       closed = true;
       clearInterval(timer);
+      for (const listener of [...listeners]) listener.onEnd();
       for (const lane of lanes.values()) clearTimeout(lane.patience);
       await sweeping?.catch(() => {});
-      await Promise.all([...lanes.values()].map((lane) => lane.filling));
+      await Promise.allSettled([...lanes.values()].map((lane) => lane.filling));
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Logger } from '../infra/log.js';
 import type { Bus } from './bus.js';
 
 /** Tells whoever serves a session here (sockets, streams) that it was ended, on whatever node that happened. */
@@ -7,6 +8,7 @@ export interface SessionWatch {
    * to watch first hears of it first: a socket before its streams, so that it is closed before they can say anything.
    */
   watch(sessionId: string, expiresAt: Date, onEnd: () => void): () => void;
+  close(): void;
   /** Sessions that are watched here at present. */
   readonly size: number;
   /** To be called after the session's end is committed. */
@@ -14,12 +16,25 @@ export interface SessionWatch {
 }
 
 const CHANNEL = 'sessions';
+/** How often sessions that are watched are looked up, in case that the notice of their end was lost. */
+const CHECK_MS = 5_000;
 /** Longer than looking a session up may take. */
 const REMEMBERED_MS = 60_000;
 /** setTimeout's longest delay; a session that lasts longer is looked at again then. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
+/** `findEnded` says which of some sessions have ended: asked every few seconds, for a notice may be lost with Redis. */
+export function createSessionWatch({
+  bus,
+  generation,
+  findEnded,
+  log,
+}: {
+  bus: Bus;
+  generation: string;
+  findEnded(sessionIds: readonly string[]): Promise<readonly string[]>;
+  log: Logger;
+}): SessionWatch {
   /** By session: what to call, in the order of coming, and when at the latest. */
   const watchers = new Map<string, Map<() => void, number>>();
   /** Sessions that ended a moment ago: who has just looked one up and found it alive, and watches it now, hears of it. */
@@ -35,6 +50,15 @@ export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
     remember(sessionId);
     endHere(sessionId);
   });
+  const check = setInterval(() => {
+    if (watchers.size === 0) return;
+    findEnded([...watchers.keys()]).then(
+      (ids) => {
+        for (const id of ids) endHere(id);
+      },
+      (error: unknown) => log.warn({ err: error }, 'sessions could not be checked; the next time tries again'),
+    );
+  }, CHECK_MS);
   return {
     watch(sessionId, expiresAt, onEnd) {
       let timer: NodeJS.Timeout;
@@ -60,6 +84,9 @@ export function createSessionWatch(bus: Bus, generation: string): SessionWatch {
       const group = watchers.get(sessionId) ?? new Map<() => void, number>();
       watchers.set(sessionId, group.set(end, expires));
       return unwatch;
+    },
+    close() {
+      clearInterval(check);
     },
     get size() {
       return watchers.size;

@@ -1,22 +1,23 @@
-import { ChatError } from '../core/errors.js';
-
 /**
  * What one subscriber has still to read: an async iterator over a bounded queue.
  *
- * `onClose` is called once, however it ends: by its consumer (`return`), by its producer (`end`, `fail`), or because
- * more than `limit` items wait, which ends it with UNAVAILABLE so that its client comes back with its cursor.
+ * `onClose` is called once, however it ends: by its consumer (`return`) or by its producer (`end`, `fail`).
+ * `onOverflow` is called instead of keeping an item that would be one more than `limit`; it decides what becomes of
+ * the stream.
  */
 export class Stream<Item> implements AsyncIterableIterator<Item> {
-  readonly #queue: Item[] = [];
+  #queue: Item[] = [];
   readonly #limit: number;
   readonly #onClose: () => void;
+  readonly #onOverflow: () => void;
   #waiting: { resolve: (result: IteratorResult<Item>) => void; reject: (error: unknown) => void } | undefined;
   #failure: unknown;
   #closed = false;
 
-  constructor({ limit, onClose }: { limit: number; onClose: () => void }) {
+  constructor({ limit, onClose, onOverflow }: { limit: number; onClose: () => void; onOverflow: () => void }) {
     this.#limit = limit;
     this.#onClose = onClose;
+    this.#onOverflow = onOverflow;
   }
 
   get closed(): boolean {
@@ -30,13 +31,15 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
       this.#waiting.resolve({ value: item, done: false });
       this.#waiting = undefined;
     } else if (this.#queue.length >= this.#limit) {
-      this.#queue.length = 0;
-      this.fail(
-        new ChatError('UNAVAILABLE', 'Too many events waited for this subscriber: resume with the last cursor.'),
-      );
+      this.#onOverflow();
     } else {
       this.#queue.push(item);
     }
+  }
+
+  /** Forgets what is queued. */
+  clear(): void {
+    this.#queue = [];
   }
 
   /** Ends it after what is queued. */
@@ -68,7 +71,7 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
   }
 
   return(): Promise<IteratorResult<Item>> {
-    this.#queue.length = 0;
+    this.#queue = [];
     this.#failure = undefined;
     this.#close();
     return Promise.resolve({ value: undefined, done: true });

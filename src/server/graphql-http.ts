@@ -1,6 +1,6 @@
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, unauthenticated } from '../core/errors.js';
-import type { Deps } from '../domain/deps.js';
+import type { Connection, Deps } from '../domain/deps.js';
 import { authenticate } from '../domain/session/session.service.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
@@ -13,6 +13,8 @@ import { isAllowedOrigin } from './origins.js';
 interface RequestContext {
   /** Who asks, where the transport knows (WebSocket); else it is the Authorization header that tells. */
   identity?: Context['identity'];
+  /** What the transport can do for streams, where it is a connection of its own (WebSocket). */
+  connection?: Connection;
 }
 
 export type Yoga = YogaServerInstance<RequestContext, Context>;
@@ -48,10 +50,11 @@ export function createGraphqlHttp(deps: Deps): Yoga {
     maskedErrors: {
       maskError: (error) => presentError(error, log),
     },
-    context: async ({ request, identity }) => {
+    context: async ({ request, identity, connection }) => {
+      const syncCursor = deps.feed.cursor;
       const asker =
         identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity;
-      return { deps, identity: asker, asker, signal: request?.signal };
+      return { deps, identity: asker, asker, syncCursor, ...(connection ?? { signal: request?.signal }) };
     },
     plugins: [errorsOfOperations(log)],
   });

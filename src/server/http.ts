@@ -10,7 +10,13 @@ export interface Health {
 }
 
 /** The HTTP server: GraphQL, `/health` (the process lives) and `/ready` (send it requests). */
-export function createHttpServer(yoga: Yoga, health: Health, config: Config, log: Logger): Server {
+export function createHttpServer(
+  yoga: Yoga,
+  health: Health,
+  config: Config,
+  log: Logger,
+): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
+  const streams = new Set<ServerResponse>();
   const server = createServer((req, res) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
@@ -39,6 +45,10 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
         // What yoga takes for a body that was read already.
         Object.assign(req, { body });
       }
+      if (req.headers.accept?.includes('text/event-stream')) {
+        streams.add(res);
+        res.once('close', () => streams.delete(res));
+      }
       await yoga(req, res);
     } else if (path === '/health') {
       answer(res, 200, { status: 'ok' });
@@ -64,7 +74,12 @@ export function createHttpServer(yoga: Yoga, health: Health, config: Config, log
     answer(res, 413, { errors: [{ message, extensions: { code: 'PAYLOAD_TOO_LARGE' } }] });
   }
 
-  return server;
+  return {
+    server,
+    cutStreams() {
+      for (const res of streams) res.destroy();
+    },
+  };
 }
 
 /** Forms can be posted by any page: only what needs a preflight from a foreign origin is taken. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { conversationChanges } from '../domain/conversation/conversation.events.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
+import { findEndedSessions } from '../domain/session/session.service.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
 import { openDatabase } from '../infra/database.js';
@@ -12,6 +13,7 @@ import { createPasswords } from '../infra/passwords.js';
 import { createTokens } from '../infra/tokens.js';
 import { createBus } from '../realtime/bus.js';
 import type { ChangeKind } from '../realtime/change.js';
+import { trimChangeLog } from '../realtime/change-log.js';
 import { startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
@@ -21,6 +23,9 @@ import { serveWebSocket } from './websocket.js';
 
 /** What the features put on the feed. */
 const changeKinds = [conversationChanges, messageChanges] as ChangeKind[];
+
+/** How often each node looks for changes that are older than the log keeps them. */
+const TRIM_INTERVAL_MS = 10 * 60_000;
 
 export interface RunningNode {
   /** Where it is served, for instance http://127.0.0.1:4000/graphql. */
@@ -34,13 +39,25 @@ export interface RunningNode {
 
 /**
  * Starts a node: database (migrated), events, HTTP and WebSocket.
+ * `onReplaced` is called when another database has taken the place of the one it runs on: it is to be stopped, and
+ * started anew.
  * @throws {ConfigError} when DATA_DIR is in use.
  */
-export async function startNode(config: Config, log: Logger): Promise<RunningNode> {
-  const { deps, close } = await startServices(config, log);
+export async function startNode(
+  config: Config,
+  log: Logger,
+  { onReplaced = () => {} }: { onReplaced?: () => void } = {},
+): Promise<RunningNode> {
+  let replaced = false;
+  const { deps, close } = await startServices(config, log, () => {
+    if (replaced) return;
+    replaced = true;
+    log.fatal('the database was replaced under this node, which cannot go on with it');
+    onReplaced();
+  });
   const yoga = createGraphqlHttp(deps);
   let draining = false;
-  const server = createHttpServer(
+  const { server, cutStreams } = createHttpServer(
     yoga,
     {
       async ready() {
@@ -51,7 +68,7 @@ export async function startNode(config: Config, log: Logger): Promise<RunningNod
         const events = deps.eventsConnected() ? 'ok' : 'unreachable';
         // Without Redis a node still serves: it is slower to hear of others, not wrong.
         return {
-          ready: database === 'ok' && !draining,
+          ready: database === 'ok' && !draining && !replaced,
           parts: { database, events, ...(draining ? { draining: 'yes' } : {}) },
         };
       },
@@ -83,7 +100,10 @@ export async function startNode(config: Config, log: Logger): Promise<RunningNod
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const cutOff = setTimeout(() => server.closeAllConnections(), config.shutdownTimeoutMs);
-      await Promise.all([sockets.close(config.shutdownTimeoutMs), closed]);
+      const { drainTimeMs: drainMs, shutdownTimeoutMs: timeoutMs } = config;
+      await sockets.close({ drainMs, timeoutMs, restart: replaced });
+      cutStreams();
+      await closed;
       clearTimeout(cutOff);
       await yoga.dispose();
       await close();
@@ -92,7 +112,11 @@ export async function startNode(config: Config, log: Logger): Promise<RunningNod
 }
 
 /** Everything but the servers: what a command like the seed works with too. */
-export async function startServices(config: Config, log: Logger): Promise<{ deps: Deps; close(): Promise<void> }> {
+export async function startServices(
+  config: Config,
+  log: Logger,
+  onReplaced: () => void = () => {},
+): Promise<{ deps: Deps; close(): Promise<void> }> {
   const secret = config.jwtSecret ?? (await keptJwtSecret(config.dataDir));
   const database = await openDatabase(config, log);
   const engine =
@@ -105,8 +129,20 @@ export async function startServices(config: Config, log: Logger): Promise<{ deps
     await database.close();
   };
   try {
-    const { sweepIntervalMs } = config;
-    const feed = await startFeed({ database, bus, kinds: changeKinds, sweepIntervalMs, log });
+    const { sweepIntervalMs, replayMax } = config;
+    const feed = await startFeed({ database, bus, kinds: changeKinds, sweepIntervalMs, replayMax, log, onReplaced });
+    const sessionWatch = createSessionWatch({
+      bus,
+      generation: database.generation,
+      findEnded: (ids) => findEndedSessions(database.db, ids),
+      log,
+    });
+    const trim = setInterval(() => {
+      trimChangeLog(database.db, config.changeRetentionMs).then(
+        (count) => count > 0 && log.info({ count }, 'old changes trimmed'),
+        (error: unknown) => log.warn({ err: error }, 'the change log could not be trimmed'),
+      );
+    }, TRIM_INTERVAL_MS);
     const deps: Deps = {
       config,
       log,
@@ -115,12 +151,14 @@ export async function startServices(config: Config, log: Logger): Promise<{ deps
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       feed,
       turns: createTurns(),
-      sessionWatch: createSessionWatch(bus, database.generation),
+      sessionWatch,
       eventsConnected: () => bus.connected,
     };
     return {
       deps,
       async close() {
+        clearInterval(trim);
+        sessionWatch.close();
         await feed.close();
         await close();
       },

@@ -5,7 +5,7 @@ import type { DocumentNode, ExecutionArgs, GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { unauthenticated } from '../core/errors.js';
-import type { Deps } from '../domain/deps.js';
+import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { withRequestId } from '../infra/log.js';
@@ -17,10 +17,12 @@ import { isAllowedOrigin } from './origins.js';
 const closeCodes = {
   /** The session or its token has ended: come back with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
-  /** Who comes cannot be looked up at the moment. */
+  /** The client does not read what is sent to it, or who it is cannot be looked up at the moment. */
   tryAgainLater: { code: 1013, reason: 'Try again later' },
   /** The server goes away: come back, perhaps to another node. */
   goingAway: { code: 1001, reason: 'Going away' },
+  /** The database is another one than it was: come back, and fetch anew. */
+  restart: { code: 1012, reason: 'Service restart' },
 } as const;
 
 /** Milliseconds that a client may take for its `connection_init`. */
@@ -28,17 +30,26 @@ const INIT_TIMEOUT_MS = 10_000;
 /** Milliseconds between pings; a client that has not answered one by the next is gone. */
 const KEEP_ALIVE_MS = 12_000;
 
+/** Milliseconds between two slices of sockets that are closed while draining. */
+const DRAIN_SLICE_MS = 100;
+/** Milliseconds that a client which does not read is given for its close frame. */
+const CUT_OFF_MS = 2_000;
+
 /** What a socket keeps from its `connection_init` on. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
   identity?: Context['identity'];
   socket: WebSocket;
+  connection: Connection;
 }
 
 export interface GraphqlWebSocket {
   /** Sockets that are open. */
   readonly size: number;
-  /** Refuses new sockets, closes those that are open, and resolves when they are gone. */
-  close(timeoutMs: number): Promise<void>;
+  /**
+   * Refuses new sockets, closes those that are open in slices over `drainMs`, and resolves when they are gone; after
+   * `timeoutMs` they are cut. With `restart` clients are told that the service begins anew.
+   */
+  close(options: { drainMs: number; timeoutMs: number; restart?: boolean }): Promise<void>;
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws), on the path and with the rules of HTTP. */
@@ -62,21 +73,26 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
         identity = await identify(deps, given ?? undefined);
       } catch (error) {
         log.warn({ err: error }, 'a socket could not be let in');
-        extra.socket.close(closeCodes.tryAgainLater.code, closeCodes.tryAgainLater.reason);
+        closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
       // Closed with 4403: the stock client comes back and asks its connectionParams anew.
       if (identity instanceof Error) return false;
       extra.identity = identity;
       if (identity) {
-        const { code, reason } = closeCodes.forbidden;
-        const end = () => {
-          // A client need not answer the close frame: what it sends meanwhile is not heard, and speaks for nobody.
-          extra.identity = unauthenticated('The session has ended.');
-          extra.socket.close(code, reason);
+        let unwatch = () => {};
+        const watch = (viewer: Viewer) => {
+          unwatch();
+          extra.identity = viewer;
+          unwatch = deps.sessionWatch.watch(viewer.sessionId, viewer.expiresAt, () => {
+            // A client need not answer the close frame: what it sends meanwhile is not heard, and speaks for nobody.
+            extra.identity = unauthenticated('The session has ended.');
+            closeWith(extra.socket, closeCodes.forbidden);
+          });
         };
-        const unwatch = deps.sessionWatch.watch(identity.sessionId, identity.expiresAt, end);
-        extra.socket.once('close', unwatch);
+        watch(identity);
+        extra.connection.renew = watch;
+        extra.socket.once('close', () => unwatch());
       }
       return true;
     },
@@ -131,7 +147,10 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
           });
         },
       },
-      { socket },
+      {
+        socket,
+        connection: { cutOff: () => closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS), renew: () => {} },
+      },
     );
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
     socket.on('pong', () => unanswered.delete(socket));
@@ -159,19 +178,32 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
     get size() {
       return sockets.clients.size;
     },
-    async close(timeoutMs) {
+    async close({ drainMs, timeoutMs, restart = false }) {
       clearInterval(keepAlive);
       server.off('upgrade', upgrade);
       server.on('upgrade', (_request, socket) => refuse(socket, '503 Service Unavailable'));
-      const { code, reason } = closeCodes.goingAway;
-      for (const socket of sockets.clients) socket.close(code, reason);
       const cutOff = setTimeout(() => {
         for (const socket of sockets.clients) socket.terminate();
       }, timeoutMs);
-      await new Promise<void>((resolve) => sockets.close(() => resolve()));
+      const gone = new Promise<void>((resolve) => sockets.close(() => resolve()));
+      // In slices: thousands that come back within one moment would take the other nodes' breath away.
+      const open = [...sockets.clients];
+      const slice = Math.ceil((open.length * DRAIN_SLICE_MS) / Math.max(drainMs, DRAIN_SLICE_MS));
+      while (open.length > 0) {
+        for (const socket of open.splice(0, slice))
+          closeWith(socket, restart ? closeCodes.restart : closeCodes.goingAway);
+        if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_SLICE_MS));
+      }
+      await gone;
       clearTimeout(cutOff);
     },
   };
+}
+
+/** Closes a socket; with `patienceMs` it is cut when the client has not answered by then. */
+function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, patienceMs?: number): void {
+  socket.close(code, reason);
+  if (patienceMs !== undefined) setTimeout(() => socket.terminate(), patienceMs).unref();
 }
 
 interface EnvelopedArgs extends ExecutionArgs {

@@ -406,13 +406,13 @@ describe.each(footings)('messages on the %s footing', (footing) => {
         (snapshot) =>
           [
             `the snapshot ${snapshot}`,
-            { after: Buffer.from(`0123456789ab/${snapshot}`).toString('base64url') },
+            { after: Buffer.from(`0123456789ab/01234567/${snapshot}`).toString('base64url') },
             { code: 'BAD_USER_INPUT', field: 'after' },
           ] as [string, object, object],
       ),
       [
         'a cursor of another database',
-        { after: Buffer.from('0123456789ab/3:3:').toString('base64url') },
+        { after: Buffer.from('0123456789ab/01234567/3:3:').toString('base64url') },
         { code: 'CURSOR_EXPIRED', field: 'after' },
       ],
       ['a malformed id', { conversationId: 'x' }, { code: 'BAD_USER_INPUT', field: 'conversationId' }],

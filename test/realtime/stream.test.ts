@@ -3,8 +3,9 @@ import { Stream } from '../../src/realtime/stream.js';
 
 function make(limit = 3) {
   let closes = 0;
-  const stream = new Stream<number>({ limit, onClose: () => (closes += 1) });
-  return { stream, closes: () => closes };
+  let overflows = 0;
+  const stream = new Stream<number>({ limit, onClose: () => (closes += 1), onOverflow: () => (overflows += 1) });
+  return { stream, closes: () => closes, overflows: () => overflows };
 }
 
 describe('a stream', () => {
@@ -45,10 +46,12 @@ describe('a stream', () => {
     expect(await stream.next()).toMatchObject({ done: true });
   });
 
-  it('cuts off who does not read, and keeps nothing for them', async () => {
-    const { stream, closes } = make(3);
-    for (const item of [1, 2, 3, 4]) stream.push(item);
-    expect(closes()).toBe(1);
-    await expect(stream.next()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  it('keeps no more than its limit, and says so', async () => {
+    const { stream, overflows } = make(3);
+    for (const item of [1, 2, 3, 4, 5]) stream.push(item);
+    expect(overflows()).toBe(2);
+    stream.clear();
+    stream.push(6);
+    expect(await stream.next()).toEqual({ value: 6, done: false });
   });
 });

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -43,23 +43,12 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
   let alice: Person;
   let bob: Person;
   let conversation: string;
-  /** Streams that the feed serves at the moment. */
-  let listening = 0;
 
   beforeAll(async () => {
     const place = await makePlace(footing);
     node = await place.start();
     [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
     conversation = await openDirect(alice, bob);
-    const listen = node.deps.feed.listen.bind(node.deps.feed);
-    vi.spyOn(node.deps.feed, 'listen').mockImplementation(async (...args) => {
-      const stop = await listen(...args);
-      listening += 1;
-      return () => {
-        listening -= 1;
-        stop();
-      };
-    });
   });
 
   const isLive = ({ results }: { results: Json[] }) =>
@@ -94,12 +83,12 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
   });
 
   it('leave nothing behind when the client goes away', async () => {
-    await eventually('no other stream is open', () => listening === 0);
+    await eventually('no other stream is open', () => node.deps.feed.listeners === 0);
     const streams = await Promise.all([1, 2, 3].map(() => subscribe(node.url, bob.token)));
     await Promise.all(streams.map(isLive));
-    expect(listening).toBe(3);
+    expect(node.deps.feed.listeners).toBe(3);
     for (const stream of streams) stream.cancel();
-    await eventually('the feed is let go of', () => listening === 0);
+    await eventually('the feed is let go of', () => node.deps.feed.listeners === 0);
   });
 
   it('say so when nobody is signed in', async () => {

@@ -51,6 +51,7 @@ const testSettings = {
   BCRYPT_COST: '4',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
+  DRAIN_TIME: '50ms',
 };
 
 async function makeFolder(name: string) {

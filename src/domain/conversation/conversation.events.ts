@@ -17,6 +17,7 @@ export const conversationCreated = (
   changeSeq: 1,
   type: 'CONVERSATION_CREATED',
   messageId: null,
+  subjectId: null,
   actorId,
   data: { memberIds },
 });
@@ -37,5 +38,5 @@ export const conversationChanges: ChangeKind<ConversationCreated> = {
       memberIds: members.filter((member) => member.conversationId === conversationId).map((member) => member.userId),
     }));
   },
-  joined: ({ memberIds }) => memberIds,
+  joined: ({ data }) => data?.memberIds ?? [],
 };

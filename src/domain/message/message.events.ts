@@ -24,6 +24,7 @@ export const messageChanged = (
   changeSeq: conversation.changeSeq,
   type: messageChangeTypes[type],
   messageId: message.id,
+  subjectId: null,
   actorId,
   data: {
     // Hashes serve only the row that they stand in.

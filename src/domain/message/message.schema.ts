@@ -179,10 +179,11 @@ const MessageEventType = builder.enumType('MessageEventType', {
     EDITED: {},
     DELETED: {},
     CAUGHT_UP: { description: 'All that was missed has come; from here on it is live.' },
+    CHECKPOINT: { description: 'Nothing happened; a fresh cursor to keep.' },
   },
 });
 
-const changeOf = (event: MessageEventShape) => (event.type === 'CAUGHT_UP' ? undefined : event.change);
+const changeOf = (event: MessageEventShape) => ('change' in event ? event.change : undefined);
 
 const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implement({
   description: 'A change of a message: an upsert of what it carries.',
@@ -194,7 +195,7 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
     }),
     changeSeq: t.int({
       description:
-        'The number of this change in its conversation, growing; what comes again carries the same. Null for CAUGHT_UP.',
+        'The number of this change in its conversation, growing; what comes again carries the same. Null for CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => changeOf(event)?.changeSeq ?? null,
     }),
     messageId: t.id({
@@ -205,7 +206,7 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
     }),
     message: t.field({
       type: Message,
-      description: 'As it is after the change. Null for CAUGHT_UP.',
+      description: 'As it is after the change. Null for CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => changeOf(event)?.data.message ?? null,
     }),
     actor: t.field({
@@ -234,10 +235,9 @@ builder.subscriptionField('messages', (t) =>
       "Every change of messages, in order within each conversation: of one conversation, or of all the viewer's. With `after`, the cursor of an event, first comes what changed since, then CAUGHT_UP, then life; without it begins with CAUGHT_UP.",
     args: { conversationId: t.arg.id(), after: t.arg.string() },
     subscribe: (_root, { conversationId, after }, context) =>
-      streamMessages(context.deps, viewerOf(context), {
+      streamMessages(context.deps, viewerOf(context), context, {
         conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),
         after,
-        signal: context.signal,
       }),
     resolve: (event) => event,
   }),

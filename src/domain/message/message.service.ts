@@ -6,11 +6,12 @@ import type { Conversation, Membership, Message, User } from '../../generated/pr
 import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
-import { Stream } from '../../realtime/stream.js';
+import type { Delivery } from '../../realtime/change-stream.js';
 import { canRead, canSend, visibleTo as conversationVisibleTo, isPublic } from '../conversation/conversation.policy.js';
 import { changeConversation, findMembership, findSides, lockAndNumber } from '../conversation/conversation.store.js';
-import type { Deps, Viewer } from '../deps.js';
+import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
+import { openStream, type Signal } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
 import { canDelete, canEdit } from './message.policy.js';
@@ -238,66 +239,42 @@ export async function listMessages(
 }
 
 /** One event of the `messages` stream. */
-export type MessageEvent =
-  | { type: 'CAUGHT_UP'; cursor: string; replayed: false }
-  | { type: 'SENT' | 'EDITED' | 'DELETED'; cursor: string; replayed: boolean; change: Change<MessageChanged> };
+export type MessageEvent = Signal | (Delivery & { type: MessageEventType; change: Change<MessageChanged> });
+type MessageEventType = 'SENT' | 'EDITED' | 'DELETED';
 
-const eventTypes: Record<string, 'SENT' | 'EDITED' | 'DELETED'> = {
+const eventTypes: Record<string, MessageEventType> = {
   [messageChangeTypes.sent]: 'SENT',
   [messageChangeTypes.edited]: 'EDITED',
   [messageChangeTypes.deleted]: 'DELETED',
 };
 
 /**
- * Every change of messages, of one conversation or of all the viewer's: first what `after` has not seen, then
- * CAUGHT_UP, then life. Ends when the viewer's session or token does.
+ * Every change of messages, of one conversation or of all the viewer's.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`; BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
 export async function streamMessages(
   deps: Deps,
   viewer: Viewer,
-  {
-    conversationId,
-    after,
-    signal,
-  }: { conversationId: string | null; after: string | null | undefined; signal?: AbortSignal | undefined },
-): Promise<Stream<MessageEvent>> {
+  connection: Connection,
+  { conversationId, after }: { conversationId: string | null; after: string | null | undefined },
+): Promise<AsyncIterableIterator<MessageEvent>> {
   if (conversationId !== null) await checkReadable(deps, viewer, conversationId);
-  let stopListening: (() => void) | undefined;
-  let closed = false;
-  const stream = new Stream<MessageEvent>({
-    limit: deps.config.streamQueueMax,
-    onClose: () => {
-      closed = true;
-      unwatch();
-      stopListening?.();
+  const stream = await openStream<MessageEvent>(deps, viewer, connection, {
+    conversationId,
+    types: Object.keys(eventTypes),
+    after,
+    toEvent(change, delivery) {
+      const type = eventTypes[change.type];
+      return type && { type, ...delivery, change: change as Change<MessageChanged> };
     },
   });
-  const unwatch = deps.sessionWatch.watch(viewer.sessionId, viewer.expiresAt, () =>
-    stream.fail(new ChatError('UNAUTHENTICATED', 'The session has ended, or its token is expired.')),
-  );
-  try {
-    stopListening = await deps.feed.listen(
-      {
-        userId: viewer.userId,
-        conversationId,
-        types: Object.keys(eventTypes),
-        onChange(change, delivery) {
-          const type = eventTypes[change.type];
-          if (type) stream.push({ type, ...delivery, change: change as Change<MessageChanged> });
-        },
-        onCaughtUp: (cursor) => stream.push({ type: 'CAUGHT_UP', cursor, replayed: false }),
-      },
-      after,
-    );
-  } catch (error) {
-    stream.end();
-    throw error;
+  // They may have been put out between the check and the first change that the stream hears of.
+  if (conversationId !== null) {
+    await checkReadable(deps, viewer, conversationId).catch((error: unknown) => {
+      stream.end();
+      throw error;
+    });
   }
-  // It may have ended while it was being set up; and nobody reads a stream whose client left before it began.
-  if (closed) stopListening();
-  if (signal?.aborted) stream.end();
-  signal?.addEventListener('abort', () => stream.end(), { once: true });
   return stream;
 }
 

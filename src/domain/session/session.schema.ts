@@ -117,9 +117,14 @@ builder.mutationFields((t) => ({
   }),
   refreshSession: t.field({
     type: RefreshSessionPayload,
-    description: 'Rotates the refresh token; a used one that comes back ends its whole session.',
+    description:
+      'Rotates the refresh token; a used one that comes back ends its whole session. Over a WebSocket of the same session it also renews that: the socket and its streams go on until the new token expires.',
     args: { input: t.arg({ type: RefreshSessionInput, required: true }) },
-    resolve: (_root, { input }, { deps }) => refreshSession(deps, input),
+    resolve: async (_root, { input }, { deps, asker, renew }) => {
+      const signedIn = await refreshSession(deps, input);
+      if (asker && !(asker instanceof Error) && asker.sessionId === signedIn.viewer.sessionId) renew?.(signedIn.viewer);
+      return signedIn;
+    },
   }),
   logout: t.field({
     type: LogoutPayload,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import type { Session, User } from '../../generated/prisma/client.js';
-import { isUniqueViolation, type Tx } from '../../infra/database.js';
+import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
 import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
@@ -186,6 +186,16 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
   });
   if (!session) throw unauthenticated('This session was ended.');
   return claims;
+}
+
+/** Which of these sessions have ended. */
+export async function findEndedSessions(db: Db, ids: readonly string[]): Promise<string[]> {
+  const alive = await db.session.findMany({
+    where: { id: { in: [...ids] }, endedAt: null, user: { deletedAt: null } },
+    select: { id: true },
+  });
+  const living = new Set(alive.map(({ id }) => id));
+  return ids.filter((id) => !living.has(id));
 }
 
 /** The viewer's sessions that can still be used, latest used first. */
