@@ -6,6 +6,8 @@ import './domain/server-info/server-info.schema.js';
 import './domain/user/user.schema.js';
 import './domain/session/session.schema.js';
 import './domain/conversation/conversation.schema.js';
+import './domain/conversation/membership.schema.js';
+import './domain/conversation/conversation-stream.schema.js';
 import './domain/message/message.schema.js';
 import './domain/sync/sync.schema.js';
 

@@ -1,6 +1,6 @@
 import { ChatError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
-import { conversationCreated } from '../domain/conversation/conversation.events.js';
+import { conversationChangeTypes } from '../domain/conversation/conversation.events.js';
 import { directKeyOf } from '../domain/conversation/conversation.store.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChangeTypes } from '../domain/message/message.events.js';
@@ -112,9 +112,15 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
   const { place, createdAt, messages } = conversation;
   const id = newId();
   const [createdById = '', ...others] = place.members.map(idOf);
-  const created = conversationCreated(id, createdById, [createdById, ...others]);
   const changes: Prisma.ChangeCreateManyInput[] = [
-    { conversationId: id, changeSeq: 1, type: created.type, messageId: null, actorId: createdById, createdAt },
+    {
+      conversationId: id,
+      changeSeq: 1,
+      type: conversationChangeTypes.created,
+      messageId: null,
+      actorId: createdById,
+      createdAt,
+    },
   ];
   const events: { at: Date; type: keyof typeof messageChangeTypes; messageId: string; actor: string }[] = [];
   for (const [index, message] of messages.entries()) {

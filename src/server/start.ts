@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { conversationChanges } from '../domain/conversation/conversation.events.js';
+import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { findEndedSessions } from '../domain/session/session.service.js';
@@ -22,7 +22,7 @@ import { createHttpServer } from './http.js';
 import { serveWebSocket } from './websocket.js';
 
 /** What the features put on the feed. */
-const changeKinds = [conversationChanges, messageChanges] as ChangeKind[];
+const changeKinds = [conversationChanges, joinChanges, leaveChanges, messageChanges] as ChangeKind[];
 
 /** How often each node looks for changes that are older than the log keeps them. */
 const TRIM_INTERVAL_MS = 10 * 60_000;

@@ -1,42 +1,108 @@
+import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Db } from '../../infra/database.js';
 import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
+import { reviveDates } from '../../realtime/wire.js';
 
-/** A conversation was made, with these members. */
-export interface ConversationCreated {
+/** What every change of a conversation and of who is in it says: the rows as they are after it. */
+export interface ConversationChanged {
+  conversation: Conversation;
+  /** Of CONVERSATION_CREATED: who was in it from the beginning. */
   memberIds: string[];
+  /** Of who joined or changed; null of who left. */
+  membership: (Membership & { user: User }) | null;
 }
+
+export const conversationChangeTypes = {
+  created: 'CONVERSATION_CREATED',
+  memberJoined: 'MEMBER_JOINED',
+  memberUpdated: 'MEMBER_UPDATED',
+  memberLeft: 'MEMBER_LEFT',
+} as const;
+type Kind = keyof typeof conversationChangeTypes;
 
 const VERSION = 1;
 
-export const conversationCreated = (
-  conversationId: string,
+/** A change numbered `conversation.changeSeq`. `subjectId` is whom it is about; null when it is all of them. */
+export function conversationChanged(
+  kind: Kind,
   actorId: string,
-  memberIds: string[],
-): Change<ConversationCreated> => ({
-  conversationId,
-  changeSeq: 1,
-  type: 'CONVERSATION_CREATED',
-  messageId: null,
-  subjectId: null,
-  actorId,
-  data: { memberIds },
-});
+  subjectId: string | null,
+  data: Pick<ConversationChanged, 'conversation'> & Partial<ConversationChanged>,
+): Change<ConversationChanged> {
+  const { conversation, memberIds = [], membership = null } = data;
+  return {
+    conversationId: conversation.id,
+    changeSeq: conversation.changeSeq,
+    type: conversationChangeTypes[kind],
+    messageId: null,
+    subjectId,
+    actorId,
+    // Hashes serve only the row that they stand in.
+    data: { conversation: { ...conversation, inputHash: null }, memberIds, membership },
+  };
+}
 
-export const conversationChanges: ChangeKind<ConversationCreated> = {
-  types: ['CONVERSATION_CREATED'],
-  encode: ({ memberIds }) => ({ v: VERSION, memberIds }),
+const { created, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
+
+export const conversationChanges: ChangeKind<ConversationChanged> = {
+  types: [created, memberUpdated],
+  encode: (data) => ({ v: VERSION, ...data }),
   decode(json) {
-    const { v, memberIds } = json as { v: number; memberIds: string[] };
-    return v === VERSION ? { memberIds } : undefined;
+    const { v, ...data } = json as { v: number } & ConversationChanged;
+    if (v !== VERSION) return undefined;
+    reviveDates(data.conversation, 'createdAt', 'lastActivityAt');
+    if (data.membership) {
+      reviveDates(data.membership, 'joinedAt');
+      reviveDates(data.membership.user, 'createdAt', 'deletedAt');
+    }
+    return data;
   },
-  async load(db: Db, rows: readonly ChangeRow[]) {
-    const members = await db.membership.findMany({
-      where: { conversationId: { in: rows.map((row) => row.conversationId) } },
-      select: { conversationId: true, userId: true },
-    });
-    return rows.map(({ conversationId }) => ({
-      memberIds: members.filter((member) => member.conversationId === conversationId).map((member) => member.userId),
-    }));
-  },
+  load: loadChanges,
   joined: ({ data }) => data?.memberIds ?? [],
 };
+
+/** Those that bring somebody in. */
+export const joinChanges: ChangeKind<ConversationChanged> = {
+  ...conversationChanges,
+  types: [memberJoined],
+  joined: ({ subjectId }) => (subjectId === null ? [] : [subjectId]),
+};
+
+/** Those after which somebody is out. */
+export const leaveChanges: ChangeKind<ConversationChanged> = {
+  ...conversationChanges,
+  types: [memberLeft],
+  joined: () => [],
+  left: ({ subjectId }) => (subjectId === null ? [] : [subjectId]),
+};
+
+async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(ConversationChanged | null)[]> {
+  const ids = [...new Set(rows.map((row) => row.conversationId))];
+  const creations = rows.filter((row) => row.type === created).map((row) => row.conversationId);
+  const subjects = rows.flatMap((row) => (row.subjectId === null ? [] : [row.subjectId]));
+  const [conversations, members, memberships] = await Promise.all([
+    db.conversation.findMany({ where: { id: { in: ids } }, omit: { inputHash: true } }),
+    db.membership.findMany({
+      where: { conversationId: { in: creations } },
+      select: { conversationId: true, userId: true },
+    }),
+    db.membership.findMany({
+      where: { conversationId: { in: ids }, userId: { in: subjects } },
+      include: { user: true },
+    }),
+  ]);
+  const byId = new Map(conversations.map((conversation) => [conversation.id, { ...conversation, inputHash: null }]));
+  return rows.map(({ conversationId, subjectId, type }) => {
+    const conversation = byId.get(conversationId);
+    if (!conversation) return null;
+    const membership =
+      memberships.find((each) => each.conversationId === conversationId && each.userId === subjectId) ?? null;
+    // Who joined or changed and is gone again has a later change.
+    if (!membership && (type === memberJoined || type === memberUpdated)) return null;
+    const memberIds =
+      type === created
+        ? members.filter((member) => member.conversationId === conversationId).map((member) => member.userId)
+        : [];
+    return { conversation, memberIds, membership: type === memberLeft ? null : membership };
+  });
+}

@@ -1,6 +1,7 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import { gone } from '../../core/errors.js';
 import { idOf } from '../../core/ids.js';
+import type { Membership as MembershipRow, User as UserRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
@@ -19,7 +20,7 @@ const ConversationVisibility = builder.enumType('ConversationVisibility', {
 });
 const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', 'MEMBER'] as const });
 
-const Membership = builder.prismaNode('Membership', {
+export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, context) => ({ id, conversation: visibleTo(viewerOf(context).userId) }),
@@ -32,7 +33,9 @@ const Membership = builder.prismaNode('Membership', {
     user: t.field({
       type: User,
       nullable: false,
-      resolve: async ({ userId }, _args, context) => (await loadUser(context, userId)) ?? gone('User'),
+      // An event brings them along.
+      resolve: async (membership: MembershipRow & { user?: UserRow }, _args, context) =>
+        membership.user ?? (await loadUser(context, membership.userId)) ?? gone('User'),
     }),
     role: t.expose('role', { type: MemberRole, nullable: false }),
     joinedAt: t.expose('joinedAt', { type: 'DateTime', nullable: false }),

@@ -8,7 +8,7 @@ import { recordChange } from '../../realtime/change-log.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
-import { conversationCreated } from './conversation.events.js';
+import { conversationChanged } from './conversation.events.js';
 import { type Conversation, directKeyOf, listOfMember, type Membership } from './conversation.store.js';
 
 /** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
@@ -107,7 +107,10 @@ async function create(
     });
     await tx.membership.createMany({ data: members.map((member) => ({ ...member, id: newId(), conversationId: id })) });
     const memberIds = members.map((member) => member.userId);
-    return { conversation, change: await recordChange(tx, conversationCreated(id, viewer.userId, memberIds)) };
+    return {
+      conversation,
+      change: await recordChange(tx, conversationChanged('created', viewer.userId, null, { conversation, memberIds })),
+    };
   });
   deps.feed.announce(change);
   return conversation;

@@ -54,6 +54,25 @@ export async function lockAndNumber(
   return row;
 }
 
+/** Locks the conversation until the transaction ends; undefined when there is none. See `lockAndNumber`. */
+export async function lock(tx: Tx, id: string): Promise<Conversation | undefined> {
+  const [row] = await tx.$queryRaw<Conversation[]>`
+    SELECT ${columns} FROM conversations WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+  return row;
+}
+
+/** Gives a locked conversation numbers for so many more changes, and so many more members. */
+export async function countChanges(
+  tx: Tx,
+  id: string,
+  { changes, members }: { changes: number; members: number },
+): Promise<Conversation> {
+  const [row] = await tx.$queryRaw<[Conversation]>`
+    UPDATE conversations SET change_seq = change_seq + ${changes}, member_count = member_count + ${members}
+    WHERE id = ${id}::uuid RETURNING ${columns}`;
+  return row;
+}
+
 /** The conversations with these ids, in their order; null for what is not there. */
 export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conversation | null)[]> {
   const conversations = await db.conversation.findMany({ where: { id: { in: [...ids] } } });

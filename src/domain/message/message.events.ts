@@ -1,6 +1,7 @@
 import type { Conversation, Message, User } from '../../generated/prisma/client.js';
 import type { Db } from '../../infra/database.js';
 import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
+import { reviveDates } from '../../realtime/wire.js';
 
 /** What every change of a message says: the rows as they are after it, so that most selections need no database. */
 export interface MessageChanged {
@@ -56,11 +57,3 @@ export const messageChanges: ChangeKind<MessageChanged> = {
     });
   },
 };
-
-/** JSON made texts of dates: dates again, in place. */
-function reviveDates<Field extends string>(row: { [key in Field]: Date | null }, ...fields: Field[]): void {
-  for (const field of fields) {
-    const at: Date | string | null = row[field];
-    if (at !== null) row[field] = new Date(at);
-  }
-}

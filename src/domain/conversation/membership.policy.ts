@@ -1,0 +1,15 @@
+import type { Conversation, Membership } from '../../generated/prisma/client.js';
+
+type Own = Pick<Membership, 'userId' | 'role'>;
+
+const rank = { MEMBER: 0, ADMIN: 1, OWNER: 2 } as const;
+
+/** A direct conversation is of its two, for good. */
+export const hasChangingMembers = ({ kind }: Pick<Conversation, 'kind'>): boolean => kind === 'GROUP';
+
+/** Owners and admins bring people in. */
+export const canAddMembers = (own: Own): boolean => own.role !== 'MEMBER';
+
+/** Owners put out anyone else, admins those who are neither. */
+export const canRemoveMember = (own: Own, other: Own): boolean =>
+  own.userId !== other.userId && (own.role === 'OWNER' || rank[own.role] > rank[other.role]);

@@ -1,0 +1,7 @@
+/** JSON made texts of dates: dates again, in place. */
+export function reviveDates<Field extends string>(row: { [key in Field]: Date | null }, ...fields: Field[]): void {
+  for (const field of fields) {
+    const at: Date | string | null = row[field];
+    if (at !== null) row[field] = new Date(at);
+  }
+}

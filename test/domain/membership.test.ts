@@ -1,0 +1,252 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+
+const ADD = `mutation ($input: AddMembersInput!) {
+  addMembers(input: $input) { conversation { id memberCount } skippedUserIds }
+}`;
+const REMOVE_MEMBER = `mutation ($input: RemoveMemberInput!) {
+  removeMember(input: $input) { conversationId userId conversation { memberCount } }
+}`;
+const LEAVE = `mutation ($input: LeaveConversationInput!) {
+  leaveConversation(input: $input) { conversationId conversation { id } }
+}`;
+const CONVERSATIONS = `subscription ($after: String) {
+  conversations(after: $after) {
+    type cursor conversationId userId
+    actor { id }
+    conversation { id title memberCount viewerMembership { role } }
+    membership { role user { id username } }
+  }
+}`;
+const SYNC = '{ viewer { syncCursor conversations { nodes { id memberCount } } } }';
+const absent = (type: string) => `${type}_AaH9b5HNcECpvBfEbG_tgA`;
+
+describe.each(footings)('who is in a group on the %s footing', (footing) => {
+  let node: RunningNode;
+  let url: string;
+  let alice: Person;
+  let bob: Person;
+  let carol: Person;
+  let dave: Person;
+  const clients: { dispose(): unknown }[] = [];
+
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start();
+    ({ url } = node);
+    [alice, bob, carol, dave] = (await Promise.all(
+      ['alice', 'bob', 'carol', 'dave'].map((name) => register(url, name)),
+    )) as [Person, Person, Person, Person];
+  });
+  afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.dispose()));
+  });
+
+  const follow = async (
+    person: Person,
+    field: 'messages' | 'conversations',
+    variables: object = {},
+  ): Promise<Listening> => {
+    const client = connect(url, person.token);
+    clients.push(client);
+    const stream = listen(client, field === 'messages' ? MESSAGES : CONVERSATIONS, variables, field);
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    return stream;
+  };
+  const add = (person: Person, conversationId: string, userIds: string[]) =>
+    person.request(ADD, { input: { conversationId, userIds } });
+  const removeMember = (person: Person, conversationId: string, userId: string) =>
+    person.request(REMOVE_MEMBER, { input: { conversationId, userId } });
+  const leave = (person: Person, conversationId: string) => person.request(LEAVE, { input: { conversationId } });
+  const members = async (conversationId: string): Promise<Record<string, string>> => {
+    const rows = await node.deps.database.db.membership.findMany({
+      where: { conversation: { id: rowId(conversationId) } },
+      include: { user: true },
+    });
+    return Object.fromEntries(rows.map(({ user, role }) => [user.username, role]));
+  };
+  const rowId = (globalId: string) => {
+    const hex = Buffer.from(globalId.split('_').slice(1).join('_'), 'base64url').toString('hex');
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  };
+
+  describe('addMembers', () => {
+    it('brings people in, says whom not, and again changes nothing', async () => {
+      const group = await createGroup(alice, []);
+      const ids = [bob.id, carol.id, bob.id, absent('User')];
+      const { data } = await add(alice, group, ids);
+      expect(data.addMembers).toEqual({
+        conversation: { id: group, memberCount: 3 },
+        skippedUserIds: [absent('User')],
+      });
+      expect((await add(alice, group, ids)).data).toEqual(data);
+      expect(await members(group)).toEqual({
+        [alice.username]: 'OWNER',
+        [bob.username]: 'MEMBER',
+        [carol.username]: 'MEMBER',
+      });
+      expect((await send(bob, group, 'thanks')).seq).toBe(1);
+    });
+
+    it('is for owners and admins of groups', async () => {
+      const group = await createGroup(alice, [bob]);
+      const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
+      const direct = await openDirect(alice, bob);
+      const code = async (answer: Promise<Json>) => (await answer).errors?.[0]?.extensions.code;
+      expect(await code(add(bob, group, [carol.id]))).toBe('FORBIDDEN');
+      expect(await code(add(carol, group, [carol.id]))).toBe('NOT_FOUND');
+      expect(await code(add(carol, room, [carol.id]))).toBe('FORBIDDEN');
+      expect(await code(add(alice, direct, [carol.id]))).toBe('FORBIDDEN');
+      expect(await code(add(alice, absent('Conversation'), [carol.id]))).toBe('NOT_FOUND');
+      expect(Object.keys(await members(group))).toHaveLength(2);
+    });
+
+    it.each([
+      ['an id of something else', () => ({ userIds: [absent('Message')] }), 'input.userIds.0'],
+      ['too many', () => ({ userIds: Array.from({ length: 101 }, () => bob.id) }), 'input.userIds'],
+      ['a malformed conversation', () => ({ conversationId: 'x' }), 'input.conversationId'],
+    ])('refuses %s', async (_what, wrong, field) => {
+      const group = await createGroup(alice, []);
+      const { errors } = await alice.request(ADD, { input: { conversationId: group, userIds: [bob.id], ...wrong() } });
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
+      expect(Object.keys(await members(group))).toHaveLength(1);
+    });
+  });
+
+  describe('removeMember', () => {
+    it('puts out, and again changes nothing; the others see it, who is out sees nothing', async () => {
+      const group = await createGroup(alice, [bob]);
+      const { data } = await removeMember(alice, group, bob.id);
+      expect(data.removeMember).toEqual({ conversationId: group, userId: bob.id, conversation: { memberCount: 1 } });
+      expect((await removeMember(alice, group, bob.id)).data).toEqual(data);
+      expect(
+        (await bob.ask('query ($id: ID!) { conversation(id: $id) { id } }', { id: group })).conversation,
+      ).toBeNull();
+      expect((await trySend(bob, group, 'hello?')).errors?.[0]?.extensions.code).toBe('NOT_FOUND');
+    });
+
+    it('follows the ranks', async () => {
+      const group = await createGroup(alice, [bob, carol, dave]);
+      const code = async (answer: Promise<Json>) => (await answer).errors?.[0]?.extensions.code;
+      await node.deps.database.db.membership.updateMany({
+        where: { conversationId: rowId(group), user: { username: { in: [bob.username] } } },
+        data: { role: 'ADMIN' },
+      });
+      expect(await code(removeMember(carol, group, dave.id))).toBe('FORBIDDEN');
+      expect(await code(removeMember(bob, group, alice.id))).toBe('FORBIDDEN');
+      expect(await code(removeMember(bob, group, bob.id))).toBe('BAD_USER_INPUT');
+      expect(await code(removeMember(bob, group, dave.id))).toBeUndefined();
+      expect(await code(removeMember(alice, group, bob.id))).toBeUndefined();
+      expect(Object.keys(await members(group)).sort()).toEqual([alice.username, carol.username].sort());
+    });
+
+    it('stores nothing of who is removed while their sends wait', async () => {
+      const group = await createGroup(alice, [bob]);
+      const sends = Array.from({ length: 40 }, (_, index) => trySend(bob, group, `late ${index}`));
+      const removed = removeMember(alice, group, bob.id);
+      const answers = await Promise.all(sends);
+      await removed;
+      const { id } = await node.deps.database.db.conversation.findUniqueOrThrow({ where: { id: rowId(group) } });
+      const leftAt = await node.deps.database.db.change.findFirstOrThrow({
+        where: { conversationId: id, type: 'MEMBER_LEFT' },
+      });
+      const after = await node.deps.database.db.change.count({
+        where: { conversationId: id, changeSeq: { gt: leftAt.changeSeq } },
+      });
+      expect(after).toBe(0);
+      const stored = await node.deps.database.db.message.count({ where: { conversationId: id } });
+      expect(answers.filter(({ errors }) => !errors)).toHaveLength(stored);
+    });
+
+    it('ends their stream of it, and they hear nothing more of it in the one of all', async () => {
+      const group = await createGroup(alice, [bob, carol]);
+      const [one, all, others] = [
+        await follow(bob, 'messages', { conversationId: group }),
+        await follow(bob, 'messages'),
+        await follow(carol, 'messages'),
+      ];
+      await send(alice, group, 'while all are here');
+      await one.until(({ message }) => message?.text === 'while all are here');
+      await removeMember(alice, group, bob.id);
+      const errors = (await one.ended) as { extensions: object }[];
+      expect(errors[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'conversationId' });
+      await send(alice, group, 'without Bob');
+      const direct = await openDirect(alice, bob);
+      await send(alice, direct, 'to Bob alone');
+      await others.until(({ message }) => message?.text === 'without Bob');
+      await all.until(({ message }) => message?.text === 'to Bob alone');
+      expect(all.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['while all are here', 'to Bob alone']);
+    });
+  });
+
+  describe('leaveConversation', () => {
+    it('hands the last owner on, to who has been there longest', async () => {
+      const group = await createGroup(alice, [bob]);
+      await add(alice, group, [carol.id]);
+      expect((await leave(alice, group)).data.leaveConversation).toEqual({ conversationId: group, conversation: null });
+      expect(await members(group)).toEqual({ [bob.username]: 'OWNER', [carol.username]: 'MEMBER' });
+      expect((await leave(alice, group)).errors?.[0]?.extensions.code).toBe('NOT_FOUND');
+      await leave(bob, group);
+      await leave(carol, group);
+      expect(await members(group)).toEqual({});
+    });
+
+    it('keeps a public group in sight, and is not for direct conversations', async () => {
+      const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
+      await add(alice, room, [bob.id]);
+      expect((await leave(bob, room)).data.leaveConversation.conversation).toEqual({ id: room });
+      const direct = await openDirect(alice, bob);
+      expect((await leave(bob, direct)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    });
+  });
+
+  describe('the conversations subscription', () => {
+    it('tells of what one comes into and goes out of, and of the others there', async () => {
+      const stream = await follow(bob, 'conversations');
+      const group = await createGroup(alice, [bob], { title: 'Climbing' });
+      await add(alice, group, [carol.id]);
+      await leave(carol, group);
+      await removeMember(alice, group, bob.id);
+      await add(alice, group, [dave.id]);
+      await add(alice, group, [bob.id]);
+      const conversation = { id: group, title: 'Climbing' };
+      await stream.until((event) => event.type === 'JOINED' && event.membership !== null);
+      expect(stream.events.filter(({ type }) => type !== 'CHECKPOINT')).toMatchObject([
+        { type: 'CAUGHT_UP', conversationId: null, conversation: null },
+        { type: 'JOINED', conversation: { ...conversation, memberCount: 2 }, actor: { id: alice.id } },
+        { type: 'MEMBER_JOINED', conversation, membership: { role: 'MEMBER', user: { id: carol.id } } },
+        { type: 'MEMBER_LEFT', conversation, userId: carol.id, actor: { id: carol.id } },
+        { type: 'LEFT', conversationId: group, conversation: null, userId: bob.id, actor: { id: alice.id } },
+        { type: 'JOINED', conversation: { ...conversation, memberCount: 3 }, membership: { user: { id: bob.id } } },
+      ]);
+    });
+
+    it('with a syncCursor brings what changed since, once and as it is now', async () => {
+      const [erin, frank] = [await register(url, 'erin'), await register(url, 'frank')];
+      const [stays, goes] = [await createGroup(erin, [frank]), await createGroup(erin, [frank])];
+      await node.deps.feed.sweep();
+      const { viewer } = await frank.ask(SYNC);
+      expect(viewer.conversations.nodes).toHaveLength(2);
+      await add(erin, stays, [alice.id, bob.id]);
+      await removeMember(erin, stays, alice.id);
+      await removeMember(erin, goes, frank.id);
+      await send(erin, goes, 'not for Frank any more');
+      const fresh = await openDirect(erin, frank);
+      const { events } = await follow(frank, 'conversations', { after: viewer.syncCursor });
+      const seen = events.map(({ type, conversationId, userId }) => [type, conversationId, userId]);
+      expect(seen.pop()?.[0]).toBe('CAUGHT_UP');
+      expect(seen.sort()).toEqual(
+        [
+          ['MEMBER_JOINED', stays, null],
+          ['MEMBER_LEFT', stays, alice.id],
+          ['LEFT', goes, frank.id],
+          ['JOINED', fresh, null],
+        ].sort(),
+      );
+      const messages = await follow(frank, 'messages', { after: viewer.syncCursor });
+      expect(messages.events.filter(({ message }) => message?.conversation.id === goes)).toEqual([]);
+    });
+  });
+});
