@@ -1,9 +1,10 @@
+import { RedisPubSub } from 'graphql-redis-subscriptions';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register } from '../support/client.js';
 import { makePlace, type Place, servicesFound } from '../support/place.js';
-import { createGroup, edit, MESSAGES, openDirect, send } from '../support/talk.js';
+import { createGroup, edit, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 const clients: { dispose(): unknown }[] = [];
 afterAll(async () => {
@@ -101,6 +102,109 @@ describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
     await send(alice, group, 'as ever');
     await stream.until(({ changeSeq }) => changeSeq === 2);
     expect(stream.events.at(-1).message.text).toBe('as ever');
+  });
+});
+
+describe.skipIf(!servicesFound)('two nodes between which wake-ups are lost', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  /** Loses what is published from now on, as long as `lose` says so. */
+  function losing(lose: (channel: string, text: string) => boolean) {
+    const { publish } = RedisPubSub.prototype;
+    vi.spyOn(RedisPubSub.prototype, 'publish').mockImplementation(function (this: RedisPubSub, channel, text) {
+      return lose(channel, String(text)) ? Promise.resolve() : publish.call(this, channel, text);
+    });
+  }
+  const pair = async (env: Record<string, string> = {}) => {
+    const place = await makePlace('postgresql');
+    const [a, b] = (await Promise.all([place.start(env), place.start(env)])) as [RunningNode, RunningNode];
+    await eventually('Redis is connected', () => a.deps.eventsConnected() && b.deps.eventsConnected());
+    const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map((name) => register(a.url, name)));
+    return { a, b, alice, bob, carol } as { a: RunningNode; b: RunningNode; alice: Person; bob: Person; carol: Person };
+  };
+
+  it('fill a hole as soon as a later change shows it', async () => {
+    const { b, alice, bob } = await pair({ SWEEP_INTERVAL: '1h' });
+    const group = await createGroup(alice, [bob]);
+    const streams = [await follow(b, bob, { conversationId: group }), await follow(b, bob)];
+    losing((_channel, text) => text.includes('lost'));
+    for (const text of ['one', 'lost', 'lost too', 'four']) await send(alice, group, text);
+    for (const stream of streams) {
+      await stream.until(({ changeSeq }) => changeSeq === 5);
+      expect(changes(stream)).toEqual(from(2, 5));
+    }
+  });
+
+  it('find also the last one of a burst, within two seconds', async () => {
+    const { b, alice, bob } = await pair();
+    const group = await createGroup(alice, [bob]);
+    const stream = await follow(b, bob);
+    losing((_channel, text) => text.includes('"changeSeq":6') || Math.random() < 0.3);
+    for (const text of ['one', 'two', 'three', 'four', 'five']) await send(alice, group, text);
+    const sent = Date.now();
+    await stream.until(({ changeSeq }) => changeSeq === 6);
+    expect(Date.now() - sent).toBeLessThan(2_000);
+    expect(changes(stream)).toEqual(from(2, 6));
+  });
+
+  it('let people into what went on without them', async () => {
+    const { a, b, alice, bob, carol } = await pair({ SWEEP_INTERVAL: '1h' });
+    const bobs = await follow(b, bob);
+    losing(() => true);
+    const group = await createGroup(alice, [bob, carol]);
+    await send(alice, group, 'two');
+    await send(alice, group, 'three');
+    // Carol comes, and with her the conversation is followed on B, at a place beyond what Bob has not heard.
+    const carols = await follow(b, carol);
+    vi.restoreAllMocks();
+    await Promise.all([a.deps.feed.sweep(), b.deps.feed.sweep()]);
+    await send(alice, group, 'four');
+    for (const [stream, first] of [
+      [bobs, 2],
+      [carols, 4],
+    ] as const) {
+      await stream.until(({ changeSeq }) => changeSeq === 4);
+      expect(changes(stream)).toEqual(from(first, 4));
+    }
+  });
+
+  it('end sessions and the streams of who was removed all the same', async () => {
+    const { b, alice, bob, carol } = await pair();
+    const group = await createGroup(alice, [bob]);
+    const removed = await follow(b, bob, { conversationId: group });
+    const signedOut = new Promise<number>((resolve) => {
+      const client = connect(b.url, carol.token, {
+        on: { closed: (event) => resolve((event as { code: number }).code) },
+      });
+      void listen(client, MESSAGES);
+    });
+    await eventually('Carol listens', () => b.deps.feed.listeners === 2);
+    losing(() => true);
+    await carol.ask('mutation { logout { sessionId } }');
+    await alice.ask('mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { userId } }', {
+      input: { conversationId: group, userId: bob.id },
+    });
+    expect(await removed.ended).toMatchObject([{ extensions: { code: 'NOT_FOUND' } }]);
+    expect(await signedOut).toBe(4403);
+  });
+
+  it('store nothing of who is removed on one while their sends wait on the other', async () => {
+    const { a, b, alice, bob } = await pair();
+    const group = await createGroup(alice, [bob]);
+    const sends = from(1, 60).map((index) => trySend(bob.at(b.url), group, `late ${index}`));
+    const removal = alice.ask('mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { userId } }', {
+      input: { conversationId: group, userId: bob.id },
+    });
+    const answers = await Promise.all(sends);
+    await removal;
+    const { db } = a.deps.database;
+    const left = await db.change.findFirstOrThrow({ where: { type: 'MEMBER_LEFT' } });
+    const { conversationId } = left;
+    expect(await db.change.count({ where: { conversationId, changeSeq: { gt: left.changeSeq } } })).toBe(0);
+    const stored = await db.message.findMany({ where: { conversationId }, orderBy: { seq: 'asc' } });
+    expect(stored.map(({ seq }) => seq)).toEqual(from(1, stored.length));
+    expect(answers.filter(({ errors }) => !errors)).toHaveLength(stored.length);
+    expect(stored.length).toBeLessThan(60);
   });
 });
 

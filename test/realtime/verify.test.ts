@@ -1,0 +1,212 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/schema.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, type Json, type Person, register } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
+
+// In Zulip's manner (its `verify_action`): what somebody fetched before an action, plus the events since, is what they
+// fetch after it. For every mutation, for each kind of person who may see it, with somebody else writing in between.
+
+const CONVERSATION = `id title memberCount
+  members(first: 100) { nodes { role user { id } } }
+  messages(last: 100) { nodes { id seq text editedAt deletedAt } }`;
+const STATE = `{ viewer { syncCursor conversations(first: 100) { nodes { ${CONVERSATION} } } } }`;
+const ONE = `query ($id: ID!) { conversation(id: $id) { ${CONVERSATION} } }`;
+const MESSAGES = `subscription ($after: String) {
+  messages(after: $after) { type changeSeq message { id seq text editedAt deletedAt conversation { id } } }
+}`;
+const CONVERSATIONS = `subscription ($after: String) {
+  conversations(after: $after) {
+    type conversationId userId conversation { id title memberCount } membership { role user { id } }
+  }
+}`;
+
+interface Known {
+  title: string | null;
+  memberCount: number;
+  members: Record<string, string>;
+  messages: Record<string, Json>;
+}
+type State = Record<string, Known>;
+
+const knownOf = ({ title, memberCount, members, messages }: Json): Known => ({
+  title,
+  memberCount,
+  members: Object.fromEntries(members.nodes.map(({ role, user }: Json) => [user.id, role])),
+  messages: Object.fromEntries(messages.nodes.map((message: Json) => [message.id, message])),
+});
+
+async function fetchState(person: Person): Promise<{ syncCursor: string; state: State }> {
+  const { viewer } = await person.ask(STATE);
+  return {
+    syncCursor: viewer.syncCursor,
+    state: Object.fromEntries(viewer.conversations.nodes.map((node: Json) => [node.id, knownOf(node)])),
+  };
+}
+
+/** A client that fetched once and since then only applies events; it fetches a conversation that it comes into. */
+class Replica {
+  readonly person: Person;
+  state: State = {};
+  readonly #clients: { dispose(): unknown }[] = [];
+  #work: Promise<unknown> = Promise.resolve();
+
+  constructor(person: Person) {
+    this.person = person;
+  }
+
+  async start(url: string): Promise<void> {
+    const { syncCursor, state } = await fetchState(this.person);
+    this.state = state;
+    const follow = (field: string, query: string, apply: (event: Json) => Promise<void> | void) => {
+      const client = connect(url, this.person.token);
+      this.#clients.push(client);
+      client.subscribe(
+        { query, variables: { after: syncCursor } },
+        {
+          // One after another, as they come: what is applied may fetch.
+          next: ({ data }) => {
+            this.#work = this.#work.then(() => apply((data as Json)[field]));
+          },
+          error: () => {},
+          complete: () => {},
+        },
+      );
+    };
+    follow('messages', MESSAGES, ({ message }) => {
+      const known = message && this.state[message.conversation.id];
+      if (!known) return;
+      const { conversation: _conversation, ...rest } = message;
+      known.messages[message.id] = rest;
+    });
+    follow('conversations', CONVERSATIONS, (event) => this.#applyMembership(event));
+  }
+
+  async #applyMembership({ type, conversationId, userId, conversation, membership }: Json): Promise<void> {
+    if (type === 'LEFT') delete this.state[conversationId];
+    if (type === 'JOINED') {
+      const fetched = (await this.person.ask(ONE, { id: conversationId })).conversation;
+      if (fetched) this.state[conversationId] = knownOf(fetched);
+      else delete this.state[conversationId];
+    }
+    const known = this.state[conversationId];
+    if (!known || !conversation) return;
+    known.title = conversation.title;
+    known.memberCount = conversation.memberCount;
+    if (membership) known.members[membership.user.id] = membership.role;
+    if (type === 'MEMBER_LEFT') delete known.members[userId];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.dispose()));
+  }
+}
+
+/** What every test begins with: a group of three, a direct conversation, a message, and an outsider. */
+interface Scene {
+  owner: Person;
+  member: Person;
+  other: Person;
+  outsider: Person;
+  group: string;
+  direct: string;
+  messageId: string;
+}
+
+type Action = (scene: Scene) => Promise<unknown>;
+const mutation = (person: Person, name: string, input: Json) => {
+  const type = `${name.charAt(0).toUpperCase()}${name.slice(1)}Input`;
+  return person.ask(`mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`, { input });
+};
+
+/** An action for every mutation of the schema; a new one fails the first test until it is here. */
+const actions: Record<string, Action> = {
+  register: ({ owner }) =>
+    mutation(owner, 'register', { username: `x${owner.username}`, email: `x${owner.email}`, password: 'long enough' }),
+  login: ({ member }) => mutation(member, 'login', { usernameOrEmail: member.username, password: member.password }),
+  refreshSession: ({ member }) => mutation(member, 'refreshSession', { refreshToken: member.refreshToken }),
+  logout: async ({ member }) => {
+    const { login } = await member.ask(
+      `mutation ($i: LoginInput!) { login(input: $i) { viewer { sessions { id current } } } }`,
+      { i: { usernameOrEmail: member.username, password: member.password } },
+    );
+    const another = login.viewer.sessions.find(({ current }: Json) => current);
+    await mutation(member, 'logout', { sessionId: another.id });
+  },
+  openDirectConversation: ({ member, outsider }) => openDirect(member, outsider),
+  createGroup: ({ owner, member, outsider }) => createGroup(owner, [member, outsider], { title: 'A new one' }),
+  sendMessage: ({ member, group }) => send(member, group, 'sent'),
+  editMessage: ({ member, messageId }) => edit(member, messageId, 'edited'),
+  deleteMessage: ({ owner, messageId }) => remove(owner, messageId),
+  addMembers: ({ owner, outsider, group }) =>
+    mutation(owner, 'addMembers', { conversationId: group, userIds: [outsider.id] }),
+  removeMember: ({ owner, other, group }) =>
+    mutation(owner, 'removeMember', { conversationId: group, userId: other.id }),
+  leaveConversation: ({ owner, group }) => mutation(owner, 'leaveConversation', { conversationId: group }),
+};
+
+describe('the actions', () => {
+  it('are all mutations of the schema', () => {
+    expect(Object.keys(actions).sort()).toEqual(Object.keys(schema.getMutationType()?.getFields() ?? {}).sort());
+  });
+});
+
+describe.each(footings)('what was fetched plus the events since is what is fetched, on the %s footing', (footing) => {
+  let place: Place;
+  let nodes: RunningNode[];
+  const replicas: Replica[] = [];
+
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    nodes = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start()));
+  });
+  afterEach(async () => {
+    await Promise.all(replicas.splice(0).map((replica) => replica.stop()));
+  });
+
+  it.each(Object.entries(actions))('%s', async (_name, act) => {
+    const here = nodes[0]?.url ?? '';
+    const there = nodes.at(-1)?.url ?? '';
+    const [owner, member, other, outsider] = (await Promise.all(
+      ['owner', 'member', 'other', 'outsider'].map((name) => register(here, name)),
+    )) as [Person, Person, Person, Person];
+    const group = await createGroup(owner, [member, other]);
+    const direct = await openDirect(owner, other);
+    const scene = { owner, member, other, outsider, group, direct, messageId: (await send(member, group, 'first')).id };
+    let writes = 0;
+    /** Somebody else's write, on the other node, between any two steps. */
+    const foreignWrite = async () => {
+      writes += 1;
+      await send(other.at(there), direct, `foreign ${writes}`);
+      await send(other.at(there), group, `foreign ${writes}`).catch(() => {});
+    };
+    for (const person of [owner, member, other, outsider]) {
+      const replica = new Replica(person);
+      replicas.push(replica);
+      await foreignWrite();
+      await replica.start(person === member ? here : there);
+    }
+    await foreignWrite();
+    await act(scene);
+    await foreignWrite();
+    for (const replica of replicas) {
+      const { state } = await fetchState(replica.person);
+      let last: unknown;
+      await eventually('the events tell the rest', () => {
+        last = replica.state;
+        return JSON.stringify(sorted(last)) === JSON.stringify(sorted(state));
+      }).catch(() => expect(last).toEqual(state));
+    }
+  });
+});
+
+/** With keys in order, for comparing texts. */
+function sorted(value: Json): Json {
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key])]),
+  );
+}
