@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { RedisPubSub } from 'graphql-redis-subscriptions';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { newId } from '../../src/core/ids.js';
+import { createGroup } from '../../src/domain/conversation/conversation.service.js';
+import { addMembers, removeMember } from '../../src/domain/conversation/membership.service.js';
+import type { Deps, Viewer } from '../../src/domain/deps.js';
+import {
+  deleteMessage,
+  editMessage,
+  type MessageEvent,
+  sendMessage,
+  streamMessages,
+} from '../../src/domain/message/message.service.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { eventually } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+
+// Random interleavings of writes on any node, lost wake-ups, sweeps, cuts and resumes, against a model: what a
+// subscriber has put together from its events is what the database holds.
+
+type Step =
+  | { do: 'send' | 'edit' | 'delete'; node: number; group: number; pick: number }
+  | { do: 'cut' | 'resume'; who: number; node: number }
+  | { do: 'lose' | 'hear' }
+  | { do: 'sweep'; node: number }
+  | { do: 'remove' | 'add'; node: number; group: number };
+
+const nat = fc.nat({ max: 3 });
+const steps = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.record({ do: fc.constant('send' as const), node: nat, group: nat, pick: nat }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constantFrom('edit' as const, 'delete' as const),
+        node: nat,
+        group: nat,
+        pick: nat,
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'resume' as const), who: nat, node: nat }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('lose' as const, 'hear' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep' as const), node: nat }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constantFrom('remove' as const, 'add' as const), node: nat, group: nat }),
+    },
+  ),
+  { minLength: 5, maxLength: 40 },
+) as fc.Arbitrary<Step[]>;
+
+/** Someone who listens, is cut off, and comes back with the last cursor; what they know of messages. */
+class Subscriber {
+  readonly viewer: Viewer;
+  readonly conversationId: string | null;
+  /** Of each message, what its last event said. */
+  readonly known = new Map<string, { text: string | null; deleted: boolean }>();
+  #cursor: string | undefined;
+  #stop: (() => void) | undefined;
+  /** Of the present stream: the last change of each conversation. */
+  #last = new Map<string, number>();
+  failure: unknown;
+
+  constructor(viewer: Viewer, conversationId: string | null) {
+    this.viewer = viewer;
+    this.conversationId = conversationId;
+  }
+
+  async resume(deps: Deps): Promise<void> {
+    if (this.#stop) return;
+    const { conversationId } = this;
+    const stream = await streamMessages(deps, this.viewer, {}, { conversationId, after: this.#cursor });
+    this.#last = new Map();
+    let stopped = false;
+    this.#stop = () => {
+      stopped = true;
+      void stream.return?.();
+    };
+    void (async () => {
+      for await (const event of stream) if (!stopped) this.#take(event);
+    })().catch((error: unknown) => {
+      this.failure = error;
+    });
+  }
+
+  cut(): void {
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  #take(event: MessageEvent): void {
+    this.#cursor = event.cursor;
+    if (!('change' in event)) return;
+    const { conversationId, changeSeq, data } = event.change;
+    const last = this.#last.get(conversationId) ?? 0;
+    if (changeSeq <= last) this.failure = new Error(`${changeSeq} came after ${last}`);
+    this.#last.set(conversationId, changeSeq);
+    this.known.set(data.message.id, { text: data.message.text, deleted: data.message.deletedAt !== null });
+  }
+}
+
+describe.each(footings)('any interleaving on the %s footing', (footing) => {
+  let place: Place;
+  let nodes: RunningNode[];
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    // One queue so short that catching up runs over it.
+    const env = { SWEEP_INTERVAL: '1h', STREAM_QUEUE_MAX: '200' };
+    nodes = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start(env)));
+    await eventually('they hear each other', () => nodes.every(({ deps }) => deps.eventsConnected()));
+  });
+  /** While it is true, what nodes publish is lost. */
+  let losing = false;
+  beforeEach(() => {
+    const { publish } = RedisPubSub.prototype;
+    vi.spyOn(RedisPubSub.prototype, 'publish').mockImplementation(function (this: RedisPubSub, channel, text) {
+      return losing ? Promise.resolve() : publish.call(this, channel, text);
+    });
+  });
+  afterEach(() => void vi.restoreAllMocks());
+
+  it('leaves every subscriber with what the database holds', async () => {
+    const at = (index: number): Deps => (nodes[index % nodes.length] as RunningNode).deps;
+    await fc.assert(
+      fc.asyncProperty(steps, async (sequence) => {
+        const people = await makePeople(at(0), 3);
+        const [owner, member, comer] = people as [Viewer, Viewer, Viewer];
+        const groups = await Promise.all(
+          [1, 2].map((number) =>
+            createGroup(at(0), owner, { title: `${number}`, memberIds: [member.userId, comer.userId] }),
+          ),
+        );
+        const groupIds = groups.map(({ id }) => id);
+        const subscribers = [
+          new Subscriber(owner, null),
+          new Subscriber(member, null),
+          new Subscriber(member, groupIds[0] ?? ''),
+          new Subscriber(comer, null),
+        ];
+        for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index));
+        const sent: string[][] = [[], []];
+        let writes = 0;
+        // Sends run beside what comes after them, as those of many callers do.
+        const underWay: Promise<unknown>[] = [];
+        for (const step of sequence) {
+          if (step.do === 'lose' || step.do === 'hear') losing = step.do === 'lose';
+          else if (step.do === 'sweep') underWay.push(at(step.node).feed.sweep());
+          else if (step.do === 'cut') subscribers[step.who]?.cut();
+          else if (step.do === 'resume') await subscribers[step.who]?.resume(at(step.node));
+          else if (step.do === 'send' || step.do === 'add' || step.do === 'remove') {
+            const conversationId = groupIds[step.group % 2] ?? '';
+            const deps = at(step.node);
+            writes += 1;
+            const userId = comer.userId;
+            if (step.do === 'add') underWay.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
+            else if (step.do === 'remove') underWay.push(removeMember(deps, owner, { conversationId, userId }));
+            else {
+              const sending = sendMessage(deps, owner, { conversationId, text: `text ${writes}` });
+              underWay.push(sending.then(({ id }) => sent[step.group % 2]?.push(id)));
+            }
+          } else if (step.do === 'edit' || step.do === 'delete') {
+            const messageId = sent[step.group % 2]?.at(-1 - step.pick);
+            if (messageId === undefined) continue;
+            writes += 1;
+            if (step.do === 'delete') underWay.push(deleteMessage(at(step.node), owner, messageId));
+            // One that is deleted can't be edited.
+            else await editMessage(at(step.node), owner, { messageId, text: `edited ${writes}` }).catch(() => {});
+          }
+        }
+        await Promise.all(underWay);
+        losing = false;
+        for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index + 1));
+        await Promise.all(nodes.map(({ deps }) => deps.feed.sweep()));
+        const { db } = at(0).database;
+        // The comer, who was put out and let in again, need not know what was said meanwhile.
+        for (const subscriber of subscribers.slice(0, 3)) {
+          const ids = subscriber.conversationId === null ? groupIds : [subscriber.conversationId];
+          const rows = await db.message.findMany({ where: { conversationId: { in: ids } } });
+          const truth = new Map(rows.map((row) => [row.id, { text: row.text, deleted: row.deletedAt !== null }]));
+          await eventually('it is complete', () => same(subscriber.known, truth)).catch(() =>
+            expect(Object.fromEntries(subscriber.known)).toEqual(Object.fromEntries(truth)),
+          );
+        }
+        for (const subscriber of subscribers) {
+          expect(subscriber.failure).toBeUndefined();
+          subscriber.cut();
+        }
+      }),
+      {
+        ...(process.env['SEED'] ? { seed: Number(process.env['SEED']) } : {}),
+        numRuns: Number(process.env['INTERLEAVINGS'] ?? 25),
+        interruptAfterTimeLimit: 60_000,
+        markInterruptAsFailure: false,
+      },
+    );
+  }, 120_000);
+});
+
+async function makePeople({ database }: Deps, count: number): Promise<Viewer[]> {
+  const people = Array.from({ length: count }, () => ({ userId: newId(), sessionId: newId() }));
+  await database.db.user.createMany({
+    data: people.map(({ userId }) => ({
+      id: userId,
+      username: userId,
+      usernameKey: userId,
+      displayName: 'x',
+      searchWords: [],
+    })),
+  });
+  return people.map((person) => ({ ...person, expiresAt: new Date(Date.now() + 3_600_000) }));
+}
+
+function same(a: Map<string, object>, b: Map<string, object>): boolean {
+  return a.size === b.size && [...a].every(([id, value]) => JSON.stringify(value) === JSON.stringify(b.get(id)));
+}
