@@ -260,19 +260,20 @@ export async function startFeed(options: {
   }
 
   async function admitNow(lane: Lane, userId: string, joinedAfter: number): Promise<void> {
-    for (let from = joinedAfter; ; ) {
-      const rows = await readChangesAfter(db, lane.id, from, BATCH);
-      const changes = await complete(rows);
-      if (lane.users.has(userId) || !people.has(userId) || lanes.get(lane.id) !== lane) return;
-      for (const change of changes) {
-        // What is beyond the lane's position it delivers itself.
-        if (change.changeSeq > (lane.position ?? 0)) break;
-        from = change.changeSeq;
-        if (change.data !== null) handAll(userId, change);
-        if (leftBy(change).includes(userId)) return;
-      }
-      if (from >= (lane.position ?? 0) || rows.length === 0) return addUser(lane, userId);
+    const delivered: Change[] = [];
+    for (let from = joinedAfter, more = true; more; ) {
+      const changes = await complete(await readChangesAfter(db, lane.id, from, BATCH));
+      // What is beyond the lane's position it delivers itself.
+      const behind = changes.filter(({ changeSeq }) => changeSeq <= (lane.position ?? 0));
+      delivered.push(...behind);
+      from = behind.at(-1)?.changeSeq ?? from;
+      more = behind.length > 0 && from < (lane.position ?? 0);
     }
+    if (lane.users.has(userId) || !people.has(userId) || lanes.get(lane.id) !== lane) return;
+    // They went again: what they were to hear they heard.
+    if (delivered.some((change) => leftBy(change).includes(userId))) return;
+    for (const change of delivered) if (change.data !== null) handAll(userId, change);
+    addUser(lane, userId);
   }
 
   /** Reads from the log all that the lane has not delivered. */
@@ -326,6 +327,7 @@ export async function startFeed(options: {
         if (!lane) return;
         await lane.placing;
         if (lane.position !== undefined && lane.position < toSeq) await fill(lane);
+        dropIfUnused(lane);
         // Unless nobody follows it any more, it must have come so far before the cursor moves.
         if (lanes.get(conversationId) === lane && (lane.position ?? -1) < toSeq) throw new Error('a hole is left');
       }),
@@ -339,25 +341,30 @@ export async function startFeed(options: {
   async function meetNewcomers(progress: readonly Progress[]): Promise<void> {
     const suspects = progress.filter(({ types }) => types.some((type) => joinTypes.has(type)));
     if (suspects.length === 0 || people.size === 0) return;
-    const rows = await db.membership.findMany({
-      where: { conversationId: { in: suspects.map((row) => row.conversationId) }, userId: { in: [...people.keys()] } },
-      select: { conversationId: true, userId: true },
+    const rows = await db.change.findMany({
+      where: {
+        type: { in: [...joinTypes] },
+        OR: suspects.map(({ conversationId, fromSeq }) => ({ conversationId, changeSeq: { gte: fromSeq } })),
+      },
+      orderBy: { changeSeq: 'asc' },
+      omit: { createdAt: true },
     });
-    const firstMissed = new Map(suspects.map((row) => [row.conversationId, row.fromSeq]));
-    await Promise.all(
-      rows.map(async ({ conversationId, userId }) => {
-        const before = (firstMissed.get(conversationId) ?? 1) - 1;
-        let lane = lanes.get(conversationId);
+    const changes = await complete(rows);
+    await Promise.all(suspects.map(({ conversationId }) => lanes.get(conversationId)?.placing));
+    const admissions: Promise<void>[] = [];
+    for (const change of changes) {
+      for (const userId of joinedBy(change).filter((id) => people.has(id))) {
+        let lane = lanes.get(change.conversationId);
         if (!lane) {
-          if (!people.has(userId)) return;
-          lane = laneOf(conversationId);
-          lane.position = before;
-          addUser(lane, userId);
+          // Placed before the first of them; it takes them in as it comes to where they joined.
+          lane = laneOf(change.conversationId);
+          lane.position = change.changeSeq - 1;
         }
-        await lane.placing;
-        if (!lane.users.has(userId)) await admit(lane, userId, before);
-      }),
-    );
+        if (lane.users.has(userId) || (lane.position ?? 0) < change.changeSeq) continue;
+        admissions.push(admit(lane, userId, change.changeSeq - 1));
+      }
+    }
+    await Promise.all(admissions);
   }
 
   /** One sweep after another; who asks while one is under way waits for one that began later. */

@@ -211,7 +211,19 @@ async function makePeople({ database }: Deps, count: number): Promise<Viewer[]> 
       searchWords: [],
     })),
   });
-  return people.map((person) => ({ ...person, expiresAt: new Date(Date.now() + 3_600_000) }));
+  // Without one, the watch over sessions would end their streams.
+  const expiresAt = new Date(Date.now() + 3_600_000);
+  const none = new Uint8Array();
+  await database.db.session.createMany({
+    data: people.map(({ userId, sessionId: id }) => ({
+      id,
+      userId,
+      expiresAt,
+      refreshFamilyHash: none,
+      refreshHash: none,
+    })),
+  });
+  return people.map((person) => ({ ...person, expiresAt }));
 }
 
 function same(a: Map<string, object>, b: Map<string, object>): boolean {
