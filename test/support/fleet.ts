@@ -310,6 +310,8 @@ export function subscribe(
     webSocketImpl: WebSocket,
     connectionParams: { authorization: person.token },
     retryAttempts: Number.POSITIVE_INFINITY,
+    // Of itself it gives up where a connection is refused.
+    shouldRetry: () => true,
     retryWait: () => pause(50 + Math.random() * 200),
     on: {
       connected: (socket) => {

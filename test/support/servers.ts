@@ -22,6 +22,8 @@ export interface OwnServers {
 export interface OwnPostgres {
   /** The database `postgres`; others are made by `createDatabase`. */
   url: string;
+  /** A folder that it may write to. */
+  folder: string;
   createDatabase(name: string): Promise<string>;
   /** Immediate: as if the machine lost power. Resolves when it is gone. */
   stop(mode: 'immediate' | 'fast'): Promise<void>;
@@ -154,6 +156,7 @@ async function startPostgres(folder: string): Promise<OwnPostgres & { end(): Pro
   let server: ReturnType<typeof launch>;
   const postgres = {
     url,
+    folder,
     async createDatabase(name: string) {
       await query(url, `CREATE DATABASE ${name}`);
       return otherDatabase(url, name);
