@@ -112,6 +112,9 @@ function nodeProcess(env: Record<string, string>, port: number): NodeProcess {
       child.stdout?.on('data', hear);
       child.stderr?.on('data', hear);
       exited = new Promise((resolve) => child.once('exit', resolve));
+      const killIt = () => child.kill('SIGKILL');
+      process.once('exit', killIt);
+      void exited.then(() => process.off('exit', killIt));
       await within(
         30_000,
         () => `${url} is ready: ${output}`,
@@ -265,10 +268,11 @@ export interface Subscriber {
   readonly socket: WebSocket | undefined;
 }
 
+/** Subscribes; with `beside` to so many more of the same on the same socket, of which nothing is kept. */
 export function subscribe(
   person: Person,
   nodeUrl: () => string,
-  { conversationId, after }: { conversationId?: string; after?: string } = {},
+  { conversationId, after, beside = 0 }: { conversationId?: string; after?: string; beside?: number } = {},
 ): Subscriber {
   const seen = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
@@ -355,6 +359,9 @@ export function subscribe(
     );
   };
   follow();
+  for (const _ of range(1, beside)) {
+    client.subscribe({ query: EVENTS, variables: { conversationId } }, { next() {}, error() {}, complete() {} });
+  }
   cleanups.push(async () => {
     disposed = true;
     try {
