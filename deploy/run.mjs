@@ -60,6 +60,14 @@ const commands = {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...args]]),
   },
+  /** The fault tests with the numbers of docs/FAULTS.md; `npm test` runs a short form of them. */
+  'test:faults': {
+    needs: ['install', 'generate', 'build', 'codegen'],
+    run: (args) => {
+      process.env.FAULTS = 'long';
+      return together([bin('vitest'), ['run', '--maxWorkers=1', 'test/faults', ...args]]);
+    },
+  },
   check: { needs: ['install', 'generate', 'build', 'codegen'], run: () => import('./check.mjs') },
   /** Writes schema.graphql. */
   schema: {

@@ -38,18 +38,24 @@ export interface Progress {
 }
 
 /**
- * The conversations that changed since `snapshot`, and the cursor that this was read at: whatever is in neither is
- * not committed yet. The first call, without a snapshot, only takes a cursor.
+ * The conversations that changed since `from`, and the cursor that this was read at: whatever is in neither is not
+ * committed yet. The first call, without a cursor, only takes one.
+ * @returns `continued`: false when this history never was where `from` was, for the database is another one or was
+ *   restored; then `progress` says nothing.
  */
 export async function readProgress(
   db: Db,
-  snapshot: string | undefined,
-): Promise<{ at: SyncCursor; progress: Progress[] }> {
-  const since = snapshot ?? null;
-  const rows = await db.$queryRaw<(SyncCursor & { [Field in keyof Progress]: Progress[Field] | null })[]>`
+  from: SyncCursor | undefined,
+): Promise<{ at: SyncCursor; progress: Progress[]; continued: boolean }> {
+  const since = from?.snapshot ?? null;
+  type Present = SyncCursor & { past: boolean; known: string | null };
+  const rows = await db.$queryRaw<(Present & { [Field in keyof Progress]: Progress[Field] | null })[]>`
     WITH present AS MATERIALIZED (
       SELECT pg_current_snapshot()::text AS snapshot, left(${Prisma.raw(generationSql)}, 12) AS generation,
-             (SELECT id FROM epochs ORDER BY xid DESC LIMIT 1) AS epoch
+             (SELECT id FROM epochs ORDER BY xid DESC LIMIT 1) AS epoch,
+             pg_snapshot_xmax(${since}::text::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot()) AS past,
+             (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
+              ORDER BY xid DESC LIMIT 1) AS known
     ),
     moved AS (
       SELECT conversation_id, min(change_seq) AS from_seq, max(change_seq) AS to_seq, array_agg(DISTINCT type) AS types
@@ -58,12 +64,13 @@ export async function readProgress(
         AND NOT pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
       GROUP BY conversation_id
     )
-    SELECT snapshot, generation, epoch,
+    SELECT snapshot, generation, epoch, past, known,
            conversation_id::text AS "conversationId", from_seq AS "fromSeq", to_seq AS "toSeq", types
     FROM present LEFT JOIN moved ON true`;
-  const { generation, epoch, snapshot: at } = rows[0] as (typeof rows)[number];
-  const progress = rows.filter((row): row is SyncCursor & Progress => row.conversationId !== null);
-  return { at: { generation, epoch, snapshot: at }, progress };
+  const { generation, epoch, snapshot: at, past, known } = rows[0] as (typeof rows)[number];
+  const progress = rows.filter((row): row is Present & Progress => row.conversationId !== null);
+  const continued = !from || (generation === from.generation && past && known === from.epoch);
+  return { at: { generation, epoch, snapshot: at }, progress, continued };
 }
 
 /** What a stream is of, when it asks what it has missed. */

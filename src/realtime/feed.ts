@@ -92,7 +92,7 @@ export async function startFeed(options: {
   /** Most changes that one listener may have missed. */
   replayMax: number;
   log: Logger;
-  /** The change log is another one than it was: the database was restored under this node, which cannot go on. */
+  /** The change log is another one than it was, or is back in its past: the database was restored under this node, which cannot go on. */
   onReplaced: () => void;
 }): Promise<Feed> {
   const { database, bus, log } = options;
@@ -315,10 +315,11 @@ export async function startFeed(options: {
   // ── the sweep ──
 
   async function sweepOnce(): Promise<void> {
-    const seen = await readProgress(db, at.snapshot);
-    if (seen.at.generation !== generation) {
+    const seen = await readProgress(db, at);
+    // Its transactions and change numbers are not those that were seen here: from the old place nothing can be found.
+    if (!seen.continued) {
       options.onReplaced();
-      throw new Error('the database was replaced');
+      throw new Error('the database was replaced or restored');
     }
     await meetNewcomers(seen.progress);
     await Promise.all(

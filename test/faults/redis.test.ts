@@ -1,0 +1,196 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Person, register } from '../support/client.js';
+import {
+  figure,
+  form,
+  hasAll,
+  lacking,
+  makeFleet,
+  makeSender,
+  type NodeProcess,
+  ownServers,
+  pause,
+  range,
+  type Sender,
+  type Subscriber,
+  subscribe,
+  within,
+} from '../support/fleet.js';
+import { type LossyRedis, startLossyRedis } from '../support/lossy-redis.js';
+import { type OwnServers, serversLacking } from '../support/servers.js';
+import { createGroup } from '../support/talk.js';
+
+/** How long each message took to a subscriber, in milliseconds after its answer, the longest. */
+const longestWay = (subscribers: Subscriber[], { answered }: Sender) =>
+  Math.max(...subscribers.flatMap(({ cameAt }) => answered.map(({ id, at }) => (cameAt.get(id) ?? at) - at)));
+const longestSend = ({ answered }: Sender) => Math.max(...answered.map(({ ms }) => ms));
+
+describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
+  let servers: OwnServers;
+  let a: NodeProcess;
+  let b: NodeProcess;
+  beforeAll(async () => {
+    servers = await ownServers();
+    const fleet = await makeFleet(servers);
+    [a, b] = await Promise.all([fleet.add(), fleet.add()]);
+  });
+
+  const eventsOf = async (node: NodeProcess) =>
+    ((await (await fetch(node.url.replace('/graphql', '/ready'))).json()) as { events: string }).events;
+
+  /** Who sends at both nodes, and who listens at each to one conversation and to all. */
+  async function makeTalk() {
+    const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
+    const group = await createGroup(alice, [bob]);
+    const subscribers = [
+      subscribe(bob, () => a.url, { conversationId: group }),
+      subscribe(bob, () => b.url),
+      subscribe(alice, () => b.url, { conversationId: group }),
+    ];
+    await within(5_000, 'all are live', () => subscribers.every(({ caughtUp }) => caughtUp === 1));
+    return { alice, bob, group, subscribers, sender: makeSender(alice, group, [a.url, b.url]) };
+  }
+
+  /** Sends steadily through a fault that `breakIt` begins and `mend` ends. */
+  async function through(fault: string, breakIt: () => unknown, forMs: number, mend: () => unknown): Promise<void> {
+    await within(
+      15_000,
+      'Redis is connected',
+      async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
+    );
+    const { group, subscribers, sender } = await makeTalk();
+    const stop = sender.steadily(form(25, 100));
+    await within(5_000, 'it flows', () => sender.answered.length > 10);
+    await breakIt();
+    await pause(forMs);
+    await mend();
+    const sent = [...sender.answered];
+    const times = await Promise.all(
+      subscribers.map((subscriber) => within(5_000, lacking(subscriber, sent), () => hasAll(subscriber, sent))),
+    );
+    await within(
+      15_000,
+      'Redis is connected',
+      async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
+    );
+    await stop();
+    for (const subscriber of subscribers) {
+      await within(5_000, lacking(subscriber, sender.answered), () => hasAll(subscriber, sender.answered));
+      expect(subscriber.changes(group)).toEqual(range(2, sender.answered.length + 1));
+      expect(subscriber.connections).toBe(1);
+      expect(subscriber.repeats).toBe(0);
+    }
+    expect(sender.codes.size).toBe(0);
+    expect(longestSend(sender)).toBeLessThan(1_000);
+    figure(fault, {
+      messages: sender.answered.length,
+      longestSendMs: longestSend(sender),
+      longestWayMs: longestWay(subscribers, sender),
+      completeAfterReturnMs: Math.max(...times),
+    });
+  }
+
+  it('is killed for two seconds and comes back empty: nothing is lost, nobody waits', { timeout: 60_000 }, () =>
+    through(
+      'Redis killed for 2 s, back empty',
+      () => servers.redis.kill(),
+      2_000,
+      () => servers.redis.start(),
+    ),
+  );
+
+  it('is frozen: nothing is lost, nobody waits', { timeout: 60_000 }, () =>
+    through(
+      `Redis frozen for ${form(4, 10)} s`,
+      () => servers.redis.freeze(),
+      form(4_000, 10_000),
+      () => servers.redis.thaw(),
+    ),
+  );
+
+  describe('while it is away', () => {
+    const LOGOUT = 'mutation { logout { sessionId } }';
+
+    /** When a stream of somebody who signs out at the other node ended, and whether anything came after. */
+    async function signOut(limit: number): Promise<number> {
+      const { alice, bob, group, subscribers, sender } = await makeTalk();
+      const [, one] = subscribers as [Subscriber, Subscriber, Subscriber];
+      const closed = () => one.closeCodes.includes(4403);
+      await bob.at(a.url).ask(LOGOUT);
+      const ms = await within(limit, 'the socket is closed', closed);
+      const events = one.events.length;
+      await makeSender(alice, group, [a.url]).send('not for who is signed out');
+      const [watching] = [subscribers[2] as Subscriber];
+      await within(5_000, 'it came to others', () => watching.events.length > 0);
+      expect(one.events.length).toBe(events);
+      expect(sender.codes.size).toBe(0);
+      return ms;
+    }
+
+    it('ends the streams of who signed out at the other node, soon with it and later without', {
+      timeout: 60_000,
+    }, async () => {
+      await within(
+        15_000,
+        'Redis is connected',
+        async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
+      );
+      const withRedis = await signOut(1_000);
+      await servers.redis.kill();
+      try {
+        const without = await signOut(10_000);
+        figure('signed out on A, stream on B', { endedAfterMs: withRedis, withoutRedisMs: without });
+      } finally {
+        await servers.redis.start();
+      }
+    });
+  });
+});
+
+describe.skipIf(serversLacking !== undefined)('Redis that loses messages', () => {
+  let alice: Person;
+  let bob: Person;
+  let lossy: LossyRedis;
+  let a: NodeProcess;
+  let b: NodeProcess;
+  beforeAll(async () => {
+    const servers = await ownServers();
+    let count = 0;
+    // 5 % at random, but the same number in every run, and what ends a burst.
+    lossy = await startLossyRedis(servers.redis.port, (message) => {
+      count += 1;
+      return (count * 7_919) % 20 === 0 || message.includes('the last one');
+    });
+    const fleet = await makeFleet(servers, { REDIS_URL: lossy.url });
+    [a, b] = await Promise.all([fleet.add(), fleet.add()]);
+    [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
+  });
+
+  it('brings every subscriber everything within two seconds', { timeout: 60_000 }, async () => {
+    const group = await createGroup(alice, [bob]);
+    const subscribers = [subscribe(bob, () => b.url), subscribe(alice, () => b.url, { conversationId: group })];
+    await within(5_000, 'all are live', () => subscribers.every(({ caughtUp }) => caughtUp === 1));
+    const sender = makeSender(alice, group, [a.url]);
+    let longest = 0;
+    for (const burst of range(1, form(3, 20))) {
+      await Promise.all(range(1, form(40, 100)).map((index) => sender.send(`burst ${burst} ${index}`)));
+      await sender.send('the last one');
+      for (const subscriber of subscribers) {
+        const missing = lacking(subscriber, sender.answered);
+        longest = Math.max(longest, await within(2_000, missing, () => hasAll(subscriber, sender.answered)));
+      }
+    }
+    for (const subscriber of subscribers) {
+      expect(subscriber.changes(group)).toEqual(range(2, sender.answered.length + 1));
+      expect([subscriber.connections, subscriber.repeats]).toEqual([1, 0]);
+    }
+    expect(lossy.lost).toBeGreaterThan(0);
+    const { lost, passed } = lossy;
+    figure('5 % of messages lost', {
+      lost,
+      passed,
+      longestWayMs: longestWay(subscribers, sender),
+      lastCameMs: longest,
+    });
+  });
+});

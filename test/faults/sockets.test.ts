@@ -1,0 +1,147 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { register, socketUrl } from '../support/client.js';
+import {
+  type Fleet,
+  figure,
+  form,
+  hasAll,
+  lacking,
+  makeFleet,
+  makeSender,
+  ownServers,
+  pause,
+  range,
+  type Sent,
+  type Subscriber,
+  subscribe,
+  within,
+} from '../support/fleet.js';
+import { descriptorsOf, heapOf, inspected } from '../support/inside.js';
+import { serversLacking } from '../support/servers.js';
+import { createGroup } from '../support/talk.js';
+
+const INIT = '{"type":"connection_init"}';
+/** What a client may send that is no protocol, and the code that it is refused with. */
+const malformed: [frames: (string | Buffer)[], code: number][] = [
+  [['not JSON'], 4400],
+  [['{}'], 4400],
+  [['[]'], 4400],
+  [['null'], 4400],
+  [['{"type":"nonsense"}'], 4400],
+  [[Buffer.from([0, 255, 254, 1])], 4400],
+  [[`{"id":"1","type":"subscribe","payload":{"query":"{ viewer { id } }"}}`], 4401],
+  [[INIT, '{"type":"subscribe"}'], 4400],
+  [[INIT, '{"id":"1","type":"subscribe","payload":{"query":1}}'], 4400],
+  [[INIT, INIT], 4429],
+  [['{"type":"connection_init","payload":{"authorization":{}}}'], 4403],
+];
+
+describe.skipIf(serversLacking !== undefined)('clients that misbehave', () => {
+  let fleet: Fleet;
+  beforeAll(async () => {
+    fleet = await makeFleet(await ownServers());
+  });
+
+  /** Opens a socket, sends, and resolves with the code that it is closed with. */
+  function codeOf(url: string, frames: (string | Buffer)[]): Promise<number> {
+    const socket = new WebSocket(socketUrl(url), 'graphql-transport-ws');
+    socket.on('error', () => {});
+    socket.once('open', () => {
+      for (const frame of frames) socket.send(frame);
+    });
+    return new Promise((resolve) => socket.once('close', resolve));
+  }
+
+  it('are refused by the code of what they do, and leave nothing behind', { timeout: 180_000 }, async () => {
+    const inside = await inspected();
+    const node = await fleet.add(inside);
+    const alice = await register(node.url, 'alice');
+    const misbehave = async (rounds: number) => {
+      for (const _ of range(1, rounds)) {
+        const codes = await Promise.all(malformed.map(([frames]) => codeOf(node.url, frames)));
+        expect(codes).toEqual(malformed.map(([, code]) => code));
+      }
+    };
+    // Once before it is measured: code is compiled and pools are filled.
+    await misbehave(20);
+    const [heap, descriptors] = [await heapOf(inside), descriptorsOf(node)];
+
+    const silent = range(1, form(200, 2_000)).map(() => codeOf(node.url, []));
+    const rounds = form(40, 910);
+    await misbehave(rounds);
+    expect(await codeOf(node.url, [INIT, Buffer.alloc(5 * 1024 * 1024, ' ')])).toBe(1009);
+    expect(new Set(await Promise.all(silent))).toEqual(new Set([4408]));
+
+    await within(
+      10_000,
+      () => `descriptors as at the start: ${descriptors}, now ${descriptorsOf(node)}`,
+      () => (descriptorsOf(node) ?? 0) <= (descriptors ?? 0) + 2,
+    );
+    const after = await heapOf(inside);
+    expect(after).toBeLessThan(1.1 * heap);
+    expect((await alice.ask('{ viewer { user { id } } }')).viewer.user.id).toBe(alice.id);
+    figure('clients that misbehave', {
+      malformed: rounds * malformed.length,
+      silent: silent.length,
+      heapMB: [heap, after].map((bytes) => Math.round(bytes / 10_485.76) / 100),
+      descriptors: [descriptors, descriptorsOf(node)],
+    });
+  });
+
+  it('do not read: they are cut off, others do not notice, and they are complete when they come back', {
+    timeout: 180_000,
+  }, async () => {
+    const inside = await inspected();
+    const node = await fleet.add({ ...inside, STREAM_QUEUE_MAX: '10' });
+    const [alice, bob] = [await register(node.url, 'alice'), await register(node.url, 'bob')];
+    const group = await createGroup(alice, [bob]);
+    const sender = makeSender(alice, group, [node.url]);
+    const url = () => node.url;
+    // Many streams, for the system takes some megabytes for a socket before the node has to keep anything.
+    const frozen = subscribe(bob, url, { conversationId: group, beside: 40 });
+    const others = range(1, 5).map(() => subscribe(alice, url, { conversationId: group }));
+    await within(5_000, 'all are live', () => [frozen, ...others].every(({ caughtUp }) => caughtUp === 1));
+    const text = 'x'.repeat(7_900);
+    /** Sends, a few at once. */
+    const flood = async (count: number): Promise<Sent[]> => {
+      const first = sender.answered.length;
+      for (let sent = 0; sent < count; sent += 5) await Promise.all(range(1, 5).map(() => sender.send(text)));
+      return sender.answered.slice(first);
+    };
+    const p99 = (sent: Sent[], subscribers: Subscriber[]) => {
+      const ways = subscribers.flatMap(({ cameAt }) => sent.map(({ id, at }) => (cameAt.get(id) ?? Infinity) - at));
+      return ways.sort((x, y) => x - y)[Math.floor(ways.length * 0.99)] as number;
+    };
+    const before = await flood(form(20, 500));
+    const heap = await heapOf(inside);
+    frozen.socket?.pause();
+    const began = Date.now();
+    const during = await flood(form(100, 2_000));
+    const perSecond = Math.round((during.length * 1_000) / (Date.now() - began));
+    // Longer than a client that is being cut off is given for its close frame.
+    await pause(Math.max(form(2_200, 30_000) - (Date.now() - began), form(2_200, 2_200)));
+    const heapDuring = await heapOf(inside);
+    await within(5_000, lacking(others[0] as Subscriber, during), () => others.every((other) => hasAll(other, during)));
+    expect(frozen.connections).toBe(1);
+    frozen.socket?.resume();
+    const ms = await within(15_000, lacking(frozen, sender.answered), () => hasAll(frozen, sender.answered));
+    for (const subscriber of [frozen, ...others]) {
+      expect(subscriber.changes(group)).toEqual(range(2, sender.answered.length + 1));
+      expect(subscriber.late).toEqual([]);
+    }
+    expect(others.map(({ connections }) => connections)).toEqual([1, 1, 1, 1, 1]);
+    // It was cut off: what waited for it did not grow with what was sent.
+    expect(frozen.connections).toBe(2);
+    expect(heapDuring - heap).toBeLessThan(20 * 1024 * 1024);
+    figure('a subscriber that does not read', {
+      perSecond,
+      streams: 46,
+      megabytesNotRead: Math.round((during.length * 41 * 8) / 1024),
+      heapGrewMB: Math.round((heapDuring - heap) / 10_485.76) / 100,
+      p99ms: { before: p99(before, others), during: p99(during, others) },
+      closed: frozen.closeCodes,
+      completeAfterMs: ms,
+    });
+  });
+});

@@ -1,0 +1,223 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chown, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
+import { otherDatabase, query } from './services.js';
+
+/**
+ * A PostgreSQL and a Redis of a test's own, to be stopped, frozen and set back as it likes. They run unprivileged, on
+ * free ports, in a temporary folder that goes with them.
+ */
+export interface OwnServers {
+  postgres: OwnPostgres;
+  redis: OwnRedis;
+  /** Stops both and removes everything. */
+  remove(): Promise<void>;
+}
+
+export interface OwnPostgres {
+  /** The database `postgres`; others are made by `createDatabase`. */
+  url: string;
+  /** A folder that it may write to. */
+  folder: string;
+  createDatabase(name: string): Promise<string>;
+  /** Immediate: as if the machine lost power. Resolves when it is gone. */
+  stop(mode: 'immediate' | 'fast'): Promise<void>;
+  /** Resolves when it answers. */
+  start(): Promise<void>;
+  /** Keeps a copy of its files; to be called while it is stopped. */
+  keepCopy(): Promise<void>;
+  /** Puts the kept copy in the place of its files; to be called while it is stopped. */
+  putBack(): Promise<void>;
+  /** Runs a program of PostgreSQL's own (pg_dump, pg_restore). */
+  run(program: string, args: string[]): Promise<void>;
+}
+
+export interface OwnRedis {
+  url: string;
+  port: number;
+  /** Kills it; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** Starts it, empty, on the same port; resolves when it answers. */
+  start(): Promise<void>;
+  /** It keeps its connections and answers nobody, until it is thawed. */
+  freeze(): void;
+  thaw(): void;
+}
+
+const folders = [
+  ...(process.env['PATH'] ?? '').split(delimiter),
+  ...list('/usr/lib/postgresql').map((version) => join('/usr/lib/postgresql', version, 'bin')),
+];
+const find = (program: string) => folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
+const programs = ['postgres', 'initdb', 'pg_dump', 'pg_restore', 'redis-server'];
+const runAs: { uid?: number; gid?: number } | undefined = process.getuid?.() === 0 ? systemUser() : {};
+
+/** Why there can be no servers of a test's own; undefined where there can. */
+export const serversLacking = reasonAgainst();
+if (serversLacking !== undefined) console.log(`The fault tests are skipped: ${serversLacking}.`);
+
+function reasonAgainst(): string | undefined {
+  const missing = programs.filter((program) => find(program) === undefined);
+  if (missing.length > 0) return `${missing.join(', ')} not found`;
+  return runAs === undefined ? 'PostgreSQL does not run as root, and there is no user postgres or nobody' : undefined;
+}
+
+function list(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).sort().reverse() : [];
+}
+
+/** PostgreSQL refuses root. */
+function systemUser(): { uid: number; gid: number } | undefined {
+  const users = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n') : [];
+  for (const name of ['postgres', 'nobody']) {
+    const [, , uid, gid] = users.find((line) => line.startsWith(`${name}:`))?.split(':') ?? [];
+    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
+  }
+  return undefined;
+}
+
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Starts both servers. */
+export async function startServers(): Promise<OwnServers> {
+  const folder = await mkdtemp(join(tmpdir(), 'parley_faults_'));
+  await giveAway(folder);
+  const started = await Promise.all([startPostgres(folder), startRedis(folder)]);
+  const [postgres, redis] = started;
+  return {
+    postgres,
+    redis,
+    async remove() {
+      await Promise.all([postgres.end(), redis.kill()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Makes a folder that of the user who runs the servers. */
+async function giveAway(folder: string): Promise<void> {
+  if (runAs?.uid !== undefined && runAs.gid !== undefined) await chown(folder, runAs.uid, runAs.gid);
+}
+
+async function run(program: string, args: string[]): Promise<void> {
+  await promisify(execFile)(find(program) ?? program, args, { ...runAs, cwd: tmpdir() });
+}
+
+/** A program that runs until it is stopped, and never outlives this process. */
+function launch(program: string, args: string[]) {
+  const child = spawn(find(program) ?? program, args, { ...runAs, cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const hear = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-4_000);
+  };
+  child.stdout.on('data', hear);
+  child.stderr.on('data', hear);
+  const killIt = () => child.kill('SIGKILL');
+  process.once('exit', killIt);
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  void exited.then(() => process.off('exit', killIt));
+  return { child, exited, output: () => output };
+}
+
+async function answers(
+  launched: { child: ChildProcess; output(): string },
+  question: () => Promise<unknown>,
+): Promise<void> {
+  for (const end = Date.now() + 20_000; ; ) {
+    try {
+      await question();
+      return;
+    } catch (error) {
+      if (launched.child.exitCode !== null || Date.now() > end) throw new Error(launched.output(), { cause: error });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function startPostgres(folder: string): Promise<OwnPostgres & { end(): Promise<void> }> {
+  const [data, copy] = [join(folder, 'data'), join(folder, 'copy')];
+  await run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']);
+  const port = await freePort();
+  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`;
+  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'shared_buffers=32MB'];
+  let server: ReturnType<typeof launch>;
+  const postgres = {
+    url,
+    folder,
+    async createDatabase(name: string) {
+      await query(url, `CREATE DATABASE ${name}`);
+      return otherDatabase(url, name);
+    },
+    async stop(mode: 'immediate' | 'fast') {
+      server.child.kill(mode === 'immediate' ? 'SIGQUIT' : 'SIGINT');
+      await server.exited;
+    },
+    async start() {
+      server = launch('postgres', ['-D', data, ...settings.flatMap((setting) => ['-c', setting])]);
+      await answers(server, () => query(url, 'SELECT 1'));
+    },
+    async keepCopy() {
+      await rm(copy, { recursive: true, force: true });
+      await run('cp', ['-Rp', data, copy]);
+    },
+    async putBack() {
+      await rm(data, { recursive: true, force: true });
+      await rename(copy, data);
+    },
+    run,
+    async end() {
+      if (server.child.exitCode === null) await postgres.stop('immediate');
+    },
+  };
+  await postgres.start();
+  return postgres;
+}
+
+async function startRedis(folder: string): Promise<OwnRedis> {
+  const dir = join(folder, 'redis');
+  await mkdir(dir);
+  await giveAway(dir);
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  let server: ReturnType<typeof launch>;
+  const ping = async () => {
+    const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 });
+    redis.on('error', () => {});
+    try {
+      await redis.connect();
+      await redis.ping();
+    } finally {
+      redis.disconnect();
+    }
+  };
+  const redis = {
+    url,
+    port,
+    async kill() {
+      server.child.kill('SIGKILL');
+      await server.exited;
+    },
+    async start() {
+      const none = ['--save', '', '--appendonly', 'no'];
+      server = launch('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...none]);
+      await answers(server, ping);
+    },
+    freeze: () => void server.child.kill('SIGSTOP'),
+    thaw: () => void server.child.kill('SIGCONT'),
+  };
+  await redis.start();
+  return redis;
+}
