@@ -8,7 +8,7 @@ import { ask, eventually, type Person, register, request } from '../support/clie
 import { footings, makePlace } from '../support/place.js';
 import { edit, openDirect, remove, SEND, send } from '../support/talk.js';
 import { apolloAsking, createApollo } from './apollo.js';
-import { type Asking, follow } from './follow.js';
+import { type Answer, type Asking, follow } from './follow.js';
 import { Messages, Opening } from './operations.js';
 import { connectSocket, renewInBand, retryDelay, Session } from './session.js';
 import { createUrql, urqlAsking } from './urql.js';
@@ -187,6 +187,78 @@ describe.each(footings)('a chat that is followed, on the %s footing', (footing) 
       await eventually('it is over', () => chat.ends.length > 0);
       expect(chat.ends).toMatchObject([[{ extensions: { code: 'UNAUTHENTICATED' } }]]);
     });
+  });
+});
+
+describe('following', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  /** Follows a server that answers each subscription with one event and then with this. */
+  function followed(answer: Answer<never> | 'complete') {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const session = new Session('http://127.0.0.1:1');
+    session.signIn({ accessToken: 'a', refreshToken: null });
+    const asked: unknown[] = [];
+    let subscriptions = 0;
+    const client: Asking = {
+      async query() {
+        asked.push('snapshot');
+        return { data: { viewer: { syncCursor: 'first' } } as never };
+      },
+      subscribe(_document, variables, onAnswer, onComplete) {
+        asked.push((variables as { after: string }).after);
+        subscriptions += 1;
+        const event = { type: 'CHECKPOINT', cursor: `cursor ${subscriptions}` };
+        if (subscriptions < 3) {
+          queueMicrotask(() => {
+            onAnswer({ data: { messages: event } as never });
+            if (answer === 'complete') onComplete();
+            else onAnswer(answer as never);
+          });
+        }
+        return () => {};
+      },
+    };
+    const ends: unknown[] = [];
+    leaving.push(
+      follow(client, {
+        session,
+        snapshot: { query: Opening, variables: { id: '' } },
+        stream: { query: Messages, variables: {}, event: ({ messages }) => messages },
+        onSnapshot() {},
+        onEvent() {},
+        onEnd: (errors) => ends.push(errors),
+      }),
+    );
+    return { asked, ends };
+  }
+
+  const failure = (code: string) => ({ errors: [{ extensions: { code } }] });
+
+  it.each([
+    ['an end of the stream', 'complete' as const],
+    ['a break', { errors: [] }],
+    ['a server that is not available', failure('UNAVAILABLE')],
+    ['a mistake in the server', failure('INTERNAL_SERVER_ERROR')],
+    ['a code that is not known yet', failure('NEW')],
+  ])('goes on from the last cursor, that of a CHECKPOINT too, after %s', async (_what, answer) => {
+    const { asked, ends } = followed(answer);
+    await eventually('it has come back twice', () => asked.length === 4);
+    expect(asked).toEqual(['snapshot', 'first', 'cursor 1', 'cursor 2']);
+    expect(ends).toEqual([]);
+  });
+
+  it('fetches anew, and goes on from there, when its cursor is expired', async () => {
+    const { asked } = followed(failure('CURSOR_EXPIRED'));
+    await eventually('it has come back twice', () => asked.length === 6);
+    expect(asked).toEqual(['snapshot', 'first', 'snapshot', 'first', 'snapshot', 'first']);
+  });
+
+  it.each(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT'])('is over at %s', async (code) => {
+    const { asked, ends } = followed(failure(code));
+    await eventually('it is over', () => ends.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([asked, ends]).toEqual([['snapshot', 'first'], [failure(code).errors]]);
   });
 });
 
