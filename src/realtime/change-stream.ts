@@ -170,6 +170,8 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
     const { done, value: changes } = await replay.next();
     if (!done) {
       for (const change of changes) {
+        // A second round begins where the feed was, which is a little before what the first one read.
+        if (this.#wasReplayed(change)) continue;
         this.#replayed.set(change.conversationId, change.changeSeq);
         const event = change.data === null ? undefined : this.#toEvent(change, { cursor: this.#since, replayed: true });
         if (event !== undefined) this.#ready.push(event);
@@ -191,8 +193,12 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
     const delivery = { cursor, replayed: false };
     if (!change) return this.#options.toSignal('CHECKPOINT', delivery);
     // It came by both ways.
-    if (change.changeSeq <= (this.#replayed.get(change.conversationId) ?? 0)) return undefined;
+    if (this.#wasReplayed(change)) return undefined;
     return this.#toEvent(change, delivery);
+  }
+
+  #wasReplayed({ conversationId, changeSeq }: Change): boolean {
+    return changeSeq <= (this.#replayed.get(conversationId) ?? 0);
   }
 
   #toEvent(change: Change, delivery: Delivery): Event | undefined {

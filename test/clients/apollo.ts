@@ -6,6 +6,7 @@ import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { OperationTypeNode } from 'graphql';
 import type { Client } from 'graphql-ws';
 import { from, of, switchMap } from 'rxjs';
+import type { Asking } from './follow.js';
 import { isUnauthenticated, type Session } from './session.js';
 
 /** Apollo Client for a Parley server: queries and mutations over HTTP, subscriptions over the socket. */
@@ -32,3 +33,23 @@ export function createApollo(session: Session, socket: Client): ApolloClient {
 
 /** Which types a fragment on an interface fits. */
 export const possibleTypes = { Node: ['Conversation', 'Membership', 'Message', 'Session', 'User', 'Viewer'] };
+
+/** Apollo Client for `follow`. */
+export function apolloAsking(apollo: ApolloClient): Asking {
+  const errorsOf = (error: unknown) => (error ? { errors: CombinedGraphQLErrors.is(error) ? error.errors : [] } : {});
+  return {
+    async query(query, variables) {
+      const options = { query, variables, fetchPolicy: 'network-only', errorPolicy: 'all' } as never;
+      const { data, error } = await apollo.query<never>(options);
+      return { data, ...errorsOf(error) };
+    },
+    subscribe(query, variables, onAnswer, complete) {
+      const subscription = apollo.subscribe<never>({ query, variables } as never).subscribe({
+        next: ({ data, error }) => onAnswer({ data, ...errorsOf(error) }),
+        error: (error) => onAnswer({ errors: [], ...errorsOf(error) }),
+        complete,
+      });
+      return () => subscription.unsubscribe();
+    },
+  };
+}

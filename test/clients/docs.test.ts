@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 const files = {
   'codegen.ts': 'codegen.ts',
   'src/session.ts': 'test/clients/session.ts',
+  'src/follow.ts': 'test/clients/follow.ts',
   'src/apollo.ts': 'test/clients/apollo.ts',
   'src/history.ts': 'test/clients/history.ts',
   'src/urql.ts': 'test/clients/urql.ts',

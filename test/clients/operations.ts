@@ -76,6 +76,24 @@ export const History = graphql(`
   }
 `);
 
+/** What a chat shows, and the cursor that the stream goes on from. */
+export const Opening = graphql(`
+  query Opening($id: ID!) {
+    viewer {
+      id
+      syncCursor
+    }
+    conversation(id: $id) {
+      id
+      messages(last: 50) {
+        nodes {
+          ...MessageFields
+        }
+      }
+    }
+  }
+`);
+
 export const NodeById = graphql(`
   query NodeById($id: ID!) {
     node(id: $id) {

@@ -1,5 +1,14 @@
-import { type Client, cacheExchange, createClient, fetchExchange, subscriptionExchange } from '@urql/core';
+import {
+  type AnyVariables,
+  type Client,
+  type CombinedError,
+  cacheExchange,
+  createClient,
+  fetchExchange,
+  subscriptionExchange,
+} from '@urql/core';
 import type { Client as Socket } from 'graphql-ws';
+import type { Asking } from './follow.js';
 import { isUnauthenticated, type Session } from './session.js';
 
 /** urql for a Parley server: queries and mutations over HTTP, subscriptions over the socket. */
@@ -33,5 +42,24 @@ function authorizedFetch(session: Session): typeof fetch {
     const response = await send();
     const { errors } = await response.clone().json();
     return isUnauthenticated(errors) && (await session.renew(token)) ? send() : response;
+  };
+}
+
+/** urql for `follow`. */
+export function urqlAsking(urql: Client): Asking {
+  const errorsOf = (error: CombinedError | undefined) => error && { errors: error.graphQLErrors };
+  return {
+    async query(document, variables) {
+      const options = { requestPolicy: 'network-only' } as const;
+      const { data, error } = await urql.query(document, variables as AnyVariables, options).toPromise();
+      return { data: data as never, ...errorsOf(error) };
+    },
+    subscribe(document, variables, onAnswer, onComplete) {
+      return urql.subscription(document, variables as AnyVariables).subscribe(({ data, error, hasNext }) => {
+        // The last result says only that it is the last, and repeats the one before.
+        if (!error && !hasNext) onComplete();
+        else onAnswer({ data: data as never, ...errorsOf(error) });
+      }).unsubscribe;
+    },
   };
 }

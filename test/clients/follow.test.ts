@@ -1,0 +1,293 @@
+import { once } from 'node:events';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { trimChangeLog } from '../../src/realtime/change-log.js';
+import type { RunningNode } from '../../src/server/start.js';
+import type { MessageFieldsFragment, MessagesSubscription, OpeningQuery } from '../generated/graphql.js';
+import { ask, eventually, type Person, register, request } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { edit, openDirect, remove, SEND, send } from '../support/talk.js';
+import { apolloAsking, createApollo } from './apollo.js';
+import { type Answer, type Asking, follow } from './follow.js';
+import { Messages, Opening } from './operations.js';
+import { connectSocket, renewInBand, retryDelay, Session } from './session.js';
+import { createUrql, urqlAsking } from './urql.js';
+
+// Browsers have it, and Node from 22 on.
+vi.stubGlobal('WebSocket', WebSocket);
+
+type Socket = ReturnType<typeof connectSocket>;
+type Event = MessagesSubscription['messages'];
+
+const clients: [string, (session: Session, socket: Socket) => Asking][] = [
+  ['Apollo Client', (session, socket) => apolloAsking(createApollo(session, socket))],
+  ['urql', (session, socket) => urqlAsking(createUrql(session, socket))],
+];
+
+const leaving: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const leave of leaving.splice(0).reverse()) await leave();
+});
+
+/** What a chat shows on a device: the snapshot, and every event on top of it. */
+function show(person: Person, node: RunningNode, conversationId: string, create: (typeof clients)[number][1]) {
+  const session = new Session(node.url);
+  session.signIn({ accessToken: person.token, refreshToken: person.refreshToken });
+  const socket = connectSocket(session, { retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)) });
+  leaving.push(() => socket.dispose());
+  const closed: number[] = [];
+  socket.on('closed', (event) => void closed.push((event as CloseEvent).code));
+  const shown = new Map<string, string | null>();
+  const snapshots: OpeningQuery[] = [];
+  const events: Event[] = [];
+  const ends: unknown[] = [];
+  const put = ({ id, text }: Pick<MessageFieldsFragment, 'id' | 'text'>) => shown.set(id, text);
+  const stop = follow(create(session, socket), {
+    session,
+    snapshot: { query: Opening, variables: { id: conversationId } },
+    stream: { query: Messages, variables: {}, event: ({ messages }) => messages },
+    onSnapshot(snapshot) {
+      snapshots.push(snapshot);
+      shown.clear();
+      for (const message of snapshot.conversation?.messages?.nodes ?? []) put(message);
+    },
+    onEvent(event) {
+      events.push(event);
+      if (event.message) put(event.message);
+    },
+    onEnd: (errors) => ends.push(errors),
+  });
+  leaving.push(stop);
+  return {
+    session,
+    socket,
+    closed,
+    snapshots,
+    events,
+    ends,
+    stop,
+    texts: () => [...shown.values()],
+    live: (times = 1) =>
+      eventually('it is live', () => events.filter(({ type }) => type === 'CAUGHT_UP').length >= times),
+    changes: () => events.flatMap(({ changeSeq }) => changeSeq ?? []),
+  };
+}
+
+describe.each(footings)('a chat that is followed, on the %s footing', (footing) => {
+  describe.each(clients)('with %s', (_name, create) => {
+    async function meet(env: Record<string, string> = {}) {
+      const place = await makePlace(footing);
+      const node = await place.start(env);
+      const [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
+      return { place, node, alice, bob, conversationId: await openDirect(alice, bob) };
+    }
+
+    it('shows what the server has, through its stop and its start, each change once', async () => {
+      const { place, node, alice, bob, conversationId } = await meet();
+      const first = await send(alice, conversationId, 'one');
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      const second = await send(alice, conversationId, 'two');
+      await eventually('it is shown', () => chat.texts().includes('two'));
+      await node.stop();
+      const again = await place.start({ PORT: new URL(node.url).port });
+      await edit(alice, first.id, 'one, edited');
+      await remove(alice, second.id);
+      await send(alice, conversationId, 'three');
+      await chat.live(2);
+      await eventually('it is shown', () => chat.texts().includes('three'));
+      expect(chat.texts()).toEqual(['one, edited', null, 'three']);
+      // The message that was there before is in the snapshot; from there on each change once.
+      expect(chat.changes()).toEqual([...new Set(chat.changes())].sort((a, b) => a - b));
+      expect(chat.snapshots).toHaveLength(1);
+      expect(chat.closed[0]).toBe(1001);
+      expect(chat.ends).toEqual([]);
+      chat.stop();
+      await eventually('the socket is let go of', () => again.openSockets() === 0);
+    });
+
+    it('drops what comes twice', async () => {
+      const { node, alice, bob, conversationId } = await meet({ SWEEP_INTERVAL: '1h' });
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      const sent = await send(alice, conversationId, 'one');
+      await eventually('it is shown', () => chat.texts().includes('one'));
+      // No sweep since: the cursor of the event has not seen it, so a resume brings it again.
+      chat.socket.terminate();
+      await chat.live(2);
+      await send(alice, conversationId, 'two');
+      await eventually('the next is shown', () => chat.texts().includes('two'));
+      expect(chat.events.filter(({ messageId }) => messageId === sent.id)).toHaveLength(1);
+    });
+
+    it.each([
+      ['was trimmed', ({ deps }: RunningNode) => trimChangeLog(deps.database.db, 0)],
+      [
+        'is another epoch’s',
+        ({ deps }: RunningNode) => deps.database.db.$executeRaw`UPDATE epochs SET id = left(md5(id), 8)`,
+      ],
+    ])('fetches anew when what it had seen %s, and goes on from there', async (_what, spoil) => {
+      const { place, node, alice, bob, conversationId } = await meet();
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      await send(alice, conversationId, 'one');
+      await eventually('it is shown', () => chat.texts().includes('one'));
+      await node.stop();
+      // On another port, so that the chat does not come back before the log is spoiled.
+      const meanwhile = await place.start();
+      await send(alice.at(meanwhile.url), conversationId, 'two');
+      await spoil(meanwhile);
+      await meanwhile.stop();
+      await place.start({ PORT: new URL(node.url).port });
+      await eventually('it fetches anew', () => chat.snapshots.length === 2);
+      await chat.live(2);
+      expect(chat.texts()).toEqual(['one', 'two']);
+      await send(alice, conversationId, 'three');
+      await eventually('it is shown', () => chat.texts().includes('three'));
+      expect(chat.texts()).toEqual(['one', 'two', 'three']);
+      expect(chat.snapshots).toHaveLength(2);
+      expect(chat.ends).toEqual([]);
+    });
+
+    it('outlives its token by renewing it over the socket, which stays open with its streams', async () => {
+      const { node, bob, conversationId } = await meet({ ACCESS_TOKEN_TTL: '3s' });
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      const first = chat.session.accessToken;
+      // Several times, so that neither the first token's end nor a later one's closes it.
+      for (let time = 0; time < 6; time += 1) {
+        expect(await renewInBand(chat.session, chat.socket)).toBe(true);
+        await new Promise((resolve) => setTimeout(resolve, 600));
+      }
+      const { errors } = await request(node.url, '{ viewer { id } }', {}, first);
+      expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }]);
+      await ask(node.url, SEND, { input: { conversationId, text: 'late' } }, chat.session.accessToken);
+      await eventually('it is shown', () => chat.texts().includes('late'));
+      expect(chat.closed).toEqual([]);
+      expect(chat.events.filter(({ type }) => type === 'CAUGHT_UP')).toHaveLength(1);
+    });
+
+    it('outlives its token by coming back with another, and misses nothing', async () => {
+      const { node, alice, bob, conversationId } = await meet({ ACCESS_TOKEN_TTL: '2s' });
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      await send(alice, conversationId, 'before');
+      await eventually('its token is refused', () => chat.closed.includes(4403));
+      await chat.live(2);
+      expect(chat.texts()).toEqual(['before']);
+      expect(chat.snapshots).toHaveLength(1);
+      expect(chat.ends).toEqual([]);
+    });
+
+    it('ends when the session does, and says so', async () => {
+      const { node, bob, conversationId } = await meet();
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      await bob.ask('mutation { logout { sessionId } }');
+      await eventually('it is over', () => chat.ends.length > 0);
+      expect(chat.ends).toMatchObject([[{ extensions: { code: 'UNAUTHENTICATED' } }]]);
+    });
+  });
+});
+
+describe('following', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  /** Follows a server that answers each subscription with one event and then with this. */
+  function followed(answer: Answer<never> | 'complete') {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const session = new Session('http://127.0.0.1:1');
+    session.signIn({ accessToken: 'a', refreshToken: null });
+    const asked: unknown[] = [];
+    let subscriptions = 0;
+    const client: Asking = {
+      async query() {
+        asked.push('snapshot');
+        return { data: { viewer: { syncCursor: 'first' } } as never };
+      },
+      subscribe(_document, variables, onAnswer, onComplete) {
+        asked.push((variables as { after: string }).after);
+        subscriptions += 1;
+        const event = { type: 'CHECKPOINT', cursor: `cursor ${subscriptions}` };
+        if (subscriptions < 3) {
+          queueMicrotask(() => {
+            onAnswer({ data: { messages: event } as never });
+            if (answer === 'complete') onComplete();
+            else onAnswer(answer as never);
+          });
+        }
+        return () => {};
+      },
+    };
+    const ends: unknown[] = [];
+    leaving.push(
+      follow(client, {
+        session,
+        snapshot: { query: Opening, variables: { id: '' } },
+        stream: { query: Messages, variables: {}, event: ({ messages }) => messages },
+        onSnapshot() {},
+        onEvent() {},
+        onEnd: (errors) => ends.push(errors),
+      }),
+    );
+    return { asked, ends };
+  }
+
+  const failure = (code: string) => ({ errors: [{ extensions: { code } }] });
+
+  it.each([
+    ['an end of the stream', 'complete' as const],
+    ['a break', { errors: [] }],
+    ['a server that is not available', failure('UNAVAILABLE')],
+    ['a mistake in the server', failure('INTERNAL_SERVER_ERROR')],
+    ['a code that is not known yet', failure('NEW')],
+  ])('goes on from the last cursor, that of a CHECKPOINT too, after %s', async (_what, answer) => {
+    const { asked, ends } = followed(answer);
+    await eventually('it has come back twice', () => asked.length === 4);
+    expect(asked).toEqual(['snapshot', 'first', 'cursor 1', 'cursor 2']);
+    expect(ends).toEqual([]);
+  });
+
+  it('fetches anew, and goes on from there, when its cursor is expired', async () => {
+    const { asked } = followed(failure('CURSOR_EXPIRED'));
+    await eventually('it has come back twice', () => asked.length === 6);
+    expect(asked).toEqual(['snapshot', 'first', 'snapshot', 'first', 'snapshot', 'first']);
+  });
+
+  it.each(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT'])('is over at %s', async (code) => {
+    const { asked, ends } = followed(failure(code));
+    await eventually('it is over', () => ends.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([asked, ends]).toEqual([['snapshot', 'first'], [failure(code).errors]]);
+  });
+});
+
+describe('the socket', () => {
+  it('comes back when the other side has fallen silent', async () => {
+    const server = new WebSocketServer({ port: 0, handleProtocols: () => 'graphql-transport-ws' });
+    leaving.push(() => {
+      for (const socket of server.clients) socket.terminate();
+      server.close();
+    });
+    let connections = 0;
+    server.on('connection', (socket) => {
+      connections += 1;
+      socket.once('message', () => socket.send('{"type":"connection_ack"}'));
+    });
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const session = new Session(`http://127.0.0.1:${port}/graphql`);
+    const socket = connectSocket(session, { keepAlive: 50, retryWait: async () => {} });
+    leaving.push(() => socket.dispose());
+    leaving.push(
+      socket.subscribe({ query: 'subscription { messages { type } }' }, { next() {}, error() {}, complete() {} }),
+    );
+    await eventually('it comes back', () => connections > 1);
+  });
+
+  it('waits longer from try to try, up to half a minute', () => {
+    const longest = vi.spyOn(Math, 'random').mockReturnValue(1);
+    expect([0, 1, 2, 10, 1_000, 10_000].map(retryDelay)).toEqual([500, 1_000, 2_000, 30_000, 30_000, 30_000]);
+    longest.mockRestore();
+  });
+});

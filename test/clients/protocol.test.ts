@@ -1,0 +1,122 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { buildSchema, type GraphQLEnumType, type GraphQLObjectType } from 'graphql';
+import { CloseCode, createClient } from 'graphql-ws';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { errorCodes } from '../../src/core/errors.js';
+import { settings } from '../../src/infra/config.js';
+
+/** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, of the client's `terminate()`. */
+const otherCodes = [1002, 1006, 1007, 1009, 4499];
+
+describe('docs/PROTOCOL.md', async () => {
+  const page = await readFile('docs/PROTOCOL.md', 'utf8');
+  const rows = (title: string): string[][] => {
+    const section = page.split(/^## /m).find((text) => text.startsWith(title)) ?? '';
+    const lines = section.split('\n').filter((line) => line.startsWith('| ') || line.startsWith('|-'));
+    return lines.slice(2).map((line) =>
+      line
+        .split('|')
+        .map((cell) => cell.trim().replace(/^`|`$/g, ''))
+        .slice(1, -1),
+    );
+  };
+  const source = (path: string) => readFile(path, 'utf8');
+  const milliseconds = async (path: string, name: string) => {
+    const [, digits] = new RegExp(`const ${name} = ([\\d_]+)`).exec(await source(path)) ?? [];
+    return Number(digits?.replaceAll('_', ''));
+  };
+
+  it('has the settings with their defaults', () => {
+    const limits = rows('Limits');
+    expect(limits.length).toBeGreaterThan(5);
+    for (const [name = '', given] of limits) {
+      const setting = settings.shape[name as keyof typeof settings.shape];
+      expect([name, setting?.parse(given)]).toEqual([name, setting?.parse(undefined)]);
+    }
+    const named = [...page.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, name]) => name as string);
+    const known = [...Object.keys(settings.shape), ...errorCodes, 'CAUGHT_UP'];
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  it('has the times that are fixed', async () => {
+    const server = 'src/server/websocket.ts';
+    expect(page).toContain(
+      `No \`connection_init\` came in ${(await milliseconds(server, 'INIT_TIMEOUT_MS')) / 1_000} s`,
+    );
+    expect(page).toContain(`\`connection_init\` within ${(await milliseconds(server, 'INIT_TIMEOUT_MS')) / 1_000} s`);
+    expect(page).toContain(`a ping every ${(await milliseconds(server, 'KEEP_ALIVE_MS')) / 1_000} s`);
+    expect(page).toContain(`has ${(await milliseconds(server, 'CUT_OFF_MS')) / 1_000} s for its close frame`);
+    const checkpoint = await milliseconds('src/realtime/change-stream.ts', 'CHECKPOINT_MS');
+    expect(page).toContain(`then every ${checkpoint / 1_000} s.`);
+  });
+
+  it('has every error code', () => {
+    expect(rows('Errors').map(([code]) => code)).toEqual(errorCodes);
+  });
+
+  it('has every field and type of an event', async () => {
+    const types = buildSchema(await source('schema.graphql')).getTypeMap();
+    const fields = Object.keys((types['MessageEvent'] as GraphQLObjectType).getFields());
+    const listed = rows('Event fields');
+    expect(listed.map(([name]) => name).sort()).toEqual(fields.sort());
+    const [, meaning = ''] = listed.find(([name]) => name === 'type') ?? [];
+    const values = (types['MessageEventType'] as GraphQLEnumType).getValues().map(({ name }) => name);
+    expect([...meaning.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual(values.sort());
+  });
+
+  it('has every close code', async () => {
+    const own = [...(await source('src/server/websocket.ts')).matchAll(/code: (\d{4}), reason/g)].map(([, code]) =>
+      Number(code),
+    );
+    expect(own.length).toBeGreaterThan(3);
+    const protocol = Object.values(CloseCode).filter((code) => typeof code === 'number');
+    const expected = [...new Set([...own, ...protocol, ...otherCodes])].sort((a, b) => a - b);
+    expect(rows('Close codes').map(([code]) => Number(code))).toEqual(expected);
+  });
+
+  describe('says of the stock client what that does', () => {
+    let server: WebSocketServer;
+    let url: string;
+    /** What a socket meets when it subscribes. */
+    let end = (_socket: WebSocket) => {};
+    let connections = 0;
+
+    beforeAll(async () => {
+      server = new WebSocketServer({ port: 0, handleProtocols: () => 'graphql-transport-ws' });
+      server.on('connection', (socket) => {
+        connections += 1;
+        socket.on('message', (text) => {
+          if (String(text).includes('connection_init')) socket.send('{"type":"connection_ack"}');
+          else end(socket);
+        });
+      });
+      await once(server, 'listening');
+      url = `ws://127.0.0.1:${(server.address() as { port: number }).port}`;
+    });
+    afterAll(() => server.close());
+
+    it.each(rows('Close codes').map(([code, _when, does]) => [Number(code), does]))('at %i: %s', async (code, does) => {
+      connections = 0;
+      const client = createClient({
+        url,
+        webSocketImpl: WebSocket,
+        retryAttempts: 1,
+        retryWait: async () => {},
+        shouldRetry: () => true,
+      });
+      end = (socket) => {
+        if (connections > 1) socket.close(CloseCode.BadRequest);
+        else if (code === 1006) socket.terminate();
+        else if (code === 4499) client.terminate();
+        else socket.close(Number(code));
+      };
+      await new Promise<void>((resolve) => {
+        client.subscribe({ query: '{ x }' }, { next() {}, error: () => resolve(), complete: resolve });
+      });
+      expect(connections > 1 ? 'comes back' : 'gives up').toBe(does);
+      await client.dispose();
+    });
+  });
+});
