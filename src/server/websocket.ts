@@ -100,6 +100,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       try {
         const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
           identity: extra.identity ?? null,
+          connection: extra.connection,
           params: { query, variables, operationName },
         });
         const document: DocumentNode = parse(query);
