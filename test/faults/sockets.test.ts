@@ -133,6 +133,9 @@ describe.skipIf(serversLacking !== undefined)('clients that misbehave', () => {
     expect(others.map(({ connections }) => connections)).toEqual([1, 1, 1, 1, 1]);
     // It was cut off: what waited for it did not grow with what was sent.
     expect(frozen.connections).toBe(2);
+    expect(frozen.codes).toEqual([]);
+    // 1006 where the close frame could not be read any more.
+    expect([1006, 1013]).toContain(frozen.closeCodes[0]);
     expect(heapDuring - heap).toBeLessThan(20 * 1024 * 1024);
     figure('a subscriber that does not read', {
       perSecond,

@@ -19,7 +19,7 @@ export interface OwnServers {
   remove(): Promise<void>;
 }
 
-export interface OwnPostgres {
+interface OwnPostgres {
   /** The database `postgres`; others are made by `createDatabase`. */
   url: string;
   /** A folder that it may write to. */
@@ -37,7 +37,7 @@ export interface OwnPostgres {
   run(program: string, args: string[]): Promise<void>;
 }
 
-export interface OwnRedis {
+interface OwnRedis {
   url: string;
   port: number;
   /** Kills it; resolves when it is gone. */
