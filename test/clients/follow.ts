@@ -1,5 +1,8 @@
-import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
+import type { DocumentNode } from 'graphql';
 import { retryDelay, type Session } from './session.js';
+
+/** What the generated `graphql()` gives: a document that knows its result and its variables. */
+type TypedDocument<Data, Variables> = DocumentNode & { __apiType?: (variables: Variables) => Data };
 
 /** What came of an operation: its data, or why there is none (an empty list where the server was not reached). */
 export interface Answer<Data> {
@@ -10,10 +13,10 @@ export interface Answer<Data> {
 /** What `follow` needs of a client: see `apolloAsking` and `urqlAsking`. Neither function rejects or throws. */
 export interface Asking {
   /** Asks the server, not a cache. */
-  query<Data, Variables>(document: TypedDocumentNode<Data, Variables>, variables: Variables): Promise<Answer<Data>>;
+  query<Data, Variables>(document: TypedDocument<Data, Variables>, variables: Variables): Promise<Answer<Data>>;
   /** @returns what ends it. */
   subscribe<Data, Variables>(
-    document: TypedDocumentNode<Data, Variables>,
+    document: TypedDocument<Data, Variables>,
     variables: Variables,
     onAnswer: (answer: Answer<Data>) => void,
     onComplete: () => void,
@@ -29,10 +32,10 @@ export interface StreamEvent {
 export interface Following<Snapshot, SnapshotVariables, Data, StreamVariables, Event extends StreamEvent> {
   session: Session;
   /** What is to be kept up to date; it selects `viewer { syncCursor }` beside it. */
-  snapshot: { query: TypedDocumentNode<Snapshot, SnapshotVariables>; variables: SnapshotVariables };
+  snapshot: { query: TypedDocument<Snapshot, SnapshotVariables>; variables: SnapshotVariables };
   /** It has the variable `$after`, and selects `cursor`, `changeSeq` and `message { conversation { id } }`. */
   stream: {
-    query: TypedDocumentNode<Data, StreamVariables>;
+    query: TypedDocument<Data, StreamVariables>;
     variables: StreamVariables;
     event: (data: Data) => Event;
   };
