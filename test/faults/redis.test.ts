@@ -81,7 +81,8 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       expect(subscriber.repeats).toBe(0);
     }
     expect(sender.codes.size).toBe(0);
-    expect(longestSend(sender)).toBeLessThan(1_000);
+    // Beside other tests a machine may be busy; a send that waited for Redis would take its timeout of two seconds.
+    expect(longestSend(sender)).toBeLessThan(form(2_000, 1_000));
     figure(fault, {
       messages: sender.answered.length,
       longestSendMs: longestSend(sender),

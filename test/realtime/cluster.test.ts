@@ -143,7 +143,8 @@ describe.skipIf(!servicesFound)('two nodes between which wake-ups are lost', () 
     for (const text of ['one', 'two', 'three', 'four', 'five']) await send(alice, group, text);
     const sent = Date.now();
     await stream.until(({ changeSeq }) => changeSeq === 6);
-    expect(Date.now() - sent).toBeLessThan(2_000);
+    // A sweep a second, and what a busy machine adds.
+    expect(Date.now() - sent).toBeLessThan(2_500);
     expect(changes(stream)).toEqual(from(2, 6));
   });
 
