@@ -173,7 +173,8 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
         // A second round begins where the feed was, which is a little before what the first one read.
         if (this.#wasReplayed(change)) continue;
         this.#replayed.set(change.conversationId, change.changeSeq);
-        const event = change.data === null ? undefined : this.#toEvent(change, { cursor: this.#since, replayed: true });
+        const event =
+          change.data === null ? undefined : this.#options.toEvent(change, { cursor: this.#since, replayed: true });
         if (event !== undefined) this.#ready.push(event);
       }
     } else if (this.#behind) {
@@ -194,15 +195,11 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
     if (!change) return this.#options.toSignal('CHECKPOINT', delivery);
     // It came by both ways.
     if (this.#wasReplayed(change)) return undefined;
-    return this.#toEvent(change, delivery);
+    return this.#options.toEvent(change, delivery);
   }
 
   #wasReplayed({ conversationId, changeSeq }: Change): boolean {
     return changeSeq <= (this.#replayed.get(conversationId) ?? 0);
-  }
-
-  #toEvent(change: Change, delivery: Delivery): Event | undefined {
-    return this.#options.toEvent(change, delivery);
   }
 
   return(): Promise<IteratorResult<Event>> {

@@ -92,7 +92,7 @@ export async function startFeed(options: {
   /** Most changes that one listener may have missed. */
   replayMax: number;
   log: Logger;
-  /** The change log is another one than it was, or is back in its past: the database was restored under this node, which cannot go on. */
+  /** The change log is another one, or is back in its past: the database was restored under this node, which cannot go on. */
   onReplaced: () => void;
 }): Promise<Feed> {
   const { database, bus, log } = options;
