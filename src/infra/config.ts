@@ -77,6 +77,10 @@ export const settings = z.object({
   BODY_MAX_BYTES: integer(1_024, 104_857_600).default(262_144),
   /** Largest frame that a WebSocket client may send, in bytes. */
   FRAME_MAX_BYTES: integer(1_024, 104_857_600).default(262_144),
+  /** Operations that may be under way at once on one WebSocket, streams among them; one more is RATE_LIMITED. */
+  SOCKET_OPERATIONS_MAX: integer(1, 100_000).default(500),
+  /** Bytes of answers that may wait for one WebSocket client; with more it is not read from until it reads. */
+  SOCKET_BUFFER_MAX_BYTES: integer(16_384, 1_073_741_824).default(1_048_576),
   /** Events that may wait for one subscriber that does not read; then its stream ends with an error. */
   STREAM_QUEUE_MAX: integer(1, 1_000_000).default(1_000),
   /** How often a node looks in the database for changes that no event told it of. */
@@ -117,6 +121,8 @@ export interface Config {
   pageDefault: number;
   bodyMaxBytes: number;
   frameMaxBytes: number;
+  socketOperationsMax: number;
+  socketBufferMaxBytes: number;
   streamQueueMax: number;
   sweepIntervalMs: number;
   changeRetentionMs: number;
@@ -163,6 +169,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     pageDefault: data.PAGE_DEFAULT,
     bodyMaxBytes: data.BODY_MAX_BYTES,
     frameMaxBytes: data.FRAME_MAX_BYTES,
+    socketOperationsMax: data.SOCKET_OPERATIONS_MAX,
+    socketBufferMaxBytes: data.SOCKET_BUFFER_MAX_BYTES,
     streamQueueMax: data.STREAM_QUEUE_MAX,
     sweepIntervalMs: data.SWEEP_INTERVAL,
     changeRetentionMs: data.CHANGE_RETENTION,

@@ -4,10 +4,11 @@ import type { Duplex } from 'node:stream';
 import type { DocumentNode, ExecutionArgs, GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { unauthenticated } from '../core/errors.js';
+import { ChatError, unauthenticated } from '../core/errors.js';
 import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
+import type { Config } from '../infra/config.js';
 import { withRequestId } from '../infra/log.js';
 import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
 import { pathOf } from './http.js';
@@ -34,6 +35,9 @@ const KEEP_ALIVE_MS = 12_000;
 const DRAIN_SLICE_MS = 100;
 /** Milliseconds that a client which does not read is given for its close frame. */
 const CUT_OFF_MS = 2_000;
+
+/** When an operation that was one too many may be tried again: others end meanwhile, or the client ends some. */
+const TOO_MANY_RETRY_MS = 1_000;
 
 /** What a socket keeps from its `connection_init` on. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
@@ -96,8 +100,9 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       }
       return true;
     },
-    async onSubscribe({ extra }, _id, { query, variables, operationName }) {
+    async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName }) {
       try {
+        if (Object.keys(subscriptions).length > config.socketOperationsMax) throw tooManyOperations(config);
         const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
           identity: extra.identity ?? null,
           connection: extra.connection,
@@ -134,8 +139,14 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
         protocol: socket.protocol,
         send: (text) =>
           new Promise((resolve, reject) => {
-            if (socket.readyState !== socket.OPEN) resolve();
-            else socket.send(text, (error) => (error ? reject(error) : resolve()));
+            if (socket.readyState !== socket.OPEN) return resolve();
+            socket.send(text, (error) => {
+              if (socket.isPaused && socket.bufferedAmount <= config.socketBufferMaxBytes) socket.resume();
+              if (error) reject(error);
+              else resolve();
+            });
+            // Who asks without reading the answers is not heard meanwhile, lest these pile up.
+            if (socket.bufferedAmount > config.socketBufferMaxBytes) socket.pause();
           }),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
@@ -200,6 +211,11 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
     },
   };
 }
+
+const tooManyOperations = ({ socketOperationsMax }: Config) =>
+  new ChatError('RATE_LIMITED', `At most ${socketOperationsMax} operations at once on one socket.`, {
+    retryAfterMs: TOO_MANY_RETRY_MS,
+  });
 
 /** Closes a socket; with `patienceMs` it is cut when the client has not answered by then. */
 function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, patienceMs?: number): void {

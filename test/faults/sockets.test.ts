@@ -89,6 +89,98 @@ describe.skipIf(serversLacking !== undefined)('clients that misbehave', () => {
     });
   });
 
+  it('subscribe to too much on one socket: beyond the limit each is refused, the rest goes on', {
+    timeout: 180_000,
+  }, async () => {
+    const inside = await inspected();
+    const limit = 50;
+    const node = await fleet.add({ ...inside, SOCKET_OPERATIONS_MAX: String(limit) });
+    const [alice, bob] = [await register(node.url, 'alice'), await register(node.url, 'bob')];
+    const group = await createGroup(alice, [bob]);
+    const count = form(2_000, 20_000);
+    const query = `subscription { messages(conversationId: "${group}") { type message { text } } }`;
+    const floodOnce = async () => {
+      const codes = new Map<string, number>();
+      const texts = new Set<string>();
+      const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
+      let pongs = 0;
+      socket.on('message', (data) => {
+        const { type, id, payload } = JSON.parse(String(data));
+        if (type === 'connection_ack') {
+          for (const id of range(1, count))
+            socket.send(JSON.stringify({ type: 'subscribe', id: `${id}`, payload: { query } }));
+          socket.send('{"type":"ping"}');
+        }
+        if (type === 'pong') pongs += 1;
+        const code = type === 'error' ? payload[0].extensions.code : payload?.data?.messages?.type;
+        if (code) codes.set(code, (codes.get(code) ?? 0) + 1);
+        if (code === 'SENT') texts.add(`${id} ${payload.data.messages.message.text}`);
+      });
+      await new Promise((resolve) => socket.once('open', resolve));
+      socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
+      await within(
+        30_000,
+        () => `all are answered: ${[...codes]}`,
+        () => (codes.get('RATE_LIMITED') ?? 0) + (codes.get('CAUGHT_UP') ?? 0) === count,
+      );
+      expect(Object.fromEntries(codes)).toEqual({ CAUGHT_UP: limit, RATE_LIMITED: count - limit });
+      await makeSender(alice, group, [node.url]).send('to those that are live');
+      await within(5_000, 'it came to each', () => texts.size === limit);
+      expect(pongs).toBe(1);
+      socket.close();
+      await new Promise((resolve) => socket.once('close', resolve));
+    };
+    await floodOnce();
+    const [heap, descriptors] = [await heapOf(inside), descriptorsOf(node)];
+    for (const _ of range(1, 2)) await floodOnce();
+    await within(10_000, 'descriptors as at the start', () => (descriptorsOf(node) ?? 0) <= (descriptors ?? 0) + 2);
+    const after = await heapOf(inside);
+    expect(after).toBeLessThan(1.1 * heap);
+    figure('too many subscribes on one socket', {
+      subscribes: count,
+      live: limit,
+      heapMB: [heap, after].map((bytes) => Math.round(bytes / 10_485.76) / 100),
+    });
+  });
+
+  it('ask without reading the answers: they are not heard until they read, and nothing piles up', {
+    timeout: 180_000,
+  }, async () => {
+    const inside = await inspected();
+    const node = await fleet.add({ ...inside, SOCKET_BUFFER_MAX_BYTES: '65536' });
+    const alice = await register(node.url, 'alice');
+    const heap = await heapOf(inside);
+    const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
+    let answers = 0;
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: alice.token } }));
+    await new Promise((resolve) => socket.once('message', resolve));
+    socket.on('message', (data) => {
+      if (JSON.parse(String(data)).type === 'pong') answers += 1;
+    });
+    socket.pause();
+    const count = form(4_000, 40_000);
+    const payload = { filler: 'x'.repeat(8_000) };
+    for (const _ of range(1, count)) socket.send(JSON.stringify({ type: 'ping', payload }));
+    // What the node takes in it would have to keep: it stops taking.
+    let waiting = -1;
+    await within(20_000, 'no more is taken', async () => {
+      const before = waiting;
+      waiting = socket.bufferedAmount;
+      await pause(300);
+      return before === waiting;
+    });
+    expect(waiting).toBeGreaterThan(count * 4_000);
+    expect((await heapOf(inside)) - heap).toBeLessThan(10 * 1024 * 1024);
+    socket.resume();
+    await within(
+      30_000,
+      () => `all answers come: ${answers} of ${count}`,
+      () => answers === count,
+    );
+    socket.terminate();
+  });
+
   it('do not read: they are cut off, others do not notice, and they are complete when they come back', {
     timeout: 180_000,
   }, async () => {
