@@ -1,12 +1,6 @@
 import { unauthenticated } from '../core/errors.js';
-import type { Change } from '../realtime/change.js';
-import { type ChangeStream, type Delivery, openChangeStream } from '../realtime/change-stream.js';
+import { type ChangeStream, openChangeStream, type StreamKind } from '../realtime/change-stream.js';
 import type { Connection, Deps, Viewer } from './deps.js';
-
-/** CAUGHT_UP: all that was missed has come. CHECKPOINT: nothing happened; a fresh cursor to keep. */
-export interface Signal extends Delivery {
-  type: 'CAUGHT_UP' | 'CHECKPOINT';
-}
 
 /**
  * A durable stream for the viewer: of one conversation (which the caller has authorized) or of all of theirs. It ends
@@ -18,14 +12,9 @@ export async function openStream<Event>(
   { config, database, feed, sessionWatch }: Deps,
   viewer: Viewer,
   connection: Connection,
-  stream: {
-    conversationId: string | null;
-    types: readonly string[];
-    after: string | null | undefined;
-    toEvent(change: Change, delivery: Delivery): Event | undefined;
-  },
-): Promise<ChangeStream<Event | Signal>> {
-  let opened: ChangeStream<Event | Signal> | undefined;
+  stream: { kind: StreamKind<Event>; conversationId: string | null; after: string | null | undefined },
+): Promise<ChangeStream<Event>> {
+  let opened: ChangeStream<Event> | undefined;
   let ended = false;
   const onSessionEnd = () => {
     ended = true;
@@ -33,12 +22,11 @@ export async function openStream<Event>(
   };
   const unwatch = connection.renew ? () => {} : sessionWatch.watch(viewer.sessionId, viewer.expiresAt, onSessionEnd);
   try {
-    opened = await openChangeStream<Event | Signal>({
+    opened = await openChangeStream<Event>({
       ...stream,
       feed,
       generation: database.generation,
       userId: viewer.userId,
-      toSignal: (type, delivery) => ({ type, ...delivery }),
       queueMax: config.streamQueueMax,
       onCutOff: () => connection.cutOff?.(),
       onClose: unwatch,

@@ -1,7 +1,7 @@
 import { ChatError } from '../core/errors.js';
 import { decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import type { Change } from './change.js';
-import type { Feed, Listener } from './feed.js';
+import type { Feed, Listener, Moment } from './feed.js';
 import { Stream } from './stream.js';
 
 /** Where and when an event is delivered. */
@@ -12,18 +12,68 @@ export interface Delivery {
   replayed: boolean;
 }
 
+/** CAUGHT_UP: all that was missed has come. CHECKPOINT: nothing happened; a fresh cursor to keep. */
+export interface Signal extends Delivery {
+  type: 'CAUGHT_UP' | 'CHECKPOINT';
+}
+
+/**
+ * A sort of durable stream: what its subscribers are told of changes. Made once, by `defineStreamKind`; subscribers of
+ * one kind share the event objects of what happens to them all.
+ */
+export interface StreamKind<Event> {
+  /** The types of changes that it is of. */
+  readonly types: readonly string[];
+  /** The event that a change of the feed is to this person; undefined when it is none. */
+  eventOf(moment: Moment & { change: Change }, userId: string): Event | undefined;
+  /** The event of a change that is replayed to one subscriber. */
+  replayOf(change: Change, cursor: string, userId: string): Event | undefined;
+  signalOf(type: Signal['type'], moment: Moment): Signal;
+}
+
+export function defineStreamKind<Event extends Delivery>(options: {
+  types: readonly string[];
+  /** The event that a change is; undefined when it is none. `side` is what `sideOf` said. */
+  toEvent(change: Change, delivery: Delivery, side: string): Event | undefined;
+  /** What of the person it depends on what a change is to them; absent where it is the same to everyone. */
+  sideOf?(change: Change, userId: string): string;
+}): StreamKind<Event> {
+  const { types, toEvent, sideOf } = options;
+  /** Events by their moment, and there by side or signal: as long as somebody holds the moment. */
+  const made = new WeakMap<Moment, Map<string, unknown>>();
+  function once<Value>(moment: Moment, name: string, make: () => Value): Value {
+    let events = made.get(moment);
+    if (!events) {
+      events = new Map();
+      made.set(moment, events);
+    }
+    let event = events.get(name) as Value | undefined;
+    if (event === undefined) {
+      event = make();
+      events.set(name, event);
+    }
+    return event;
+  }
+  return {
+    types,
+    eventOf(moment, userId) {
+      const { change, cursor } = moment;
+      const side = sideOf?.(change, userId) ?? '';
+      return once(moment, side, () => toEvent(change, { cursor, replayed: false }, side));
+    },
+    replayOf: (change, cursor, userId) => toEvent(change, { cursor, replayed: true }, sideOf?.(change, userId) ?? ''),
+    signalOf: (type, moment) => once(moment, type, (): Signal => ({ type, cursor: moment.cursor, replayed: false })),
+  };
+}
+
 export interface ChangeStreamOptions<Event> {
   feed: Feed;
   generation: string;
   userId: string;
   /** Of this conversation, or (null) of all that the user is in. */
   conversationId: string | null;
-  /** The types of changes it is for. */
-  types: readonly string[];
+  kind: StreamKind<Event>;
   after: string | null | undefined;
-  /** The event that a change is to this user; undefined when it is none. */
-  toEvent(change: Change, delivery: Delivery): Event | undefined;
-  toSignal(type: 'CAUGHT_UP' | 'CHECKPOINT', delivery: Delivery): Event;
   /** Most events that wait for a subscriber that does not read. */
   queueMax: number;
   /** Who does not read is cut off: their connection is to end in a way that makes clients come back and resume. */
@@ -55,39 +105,41 @@ export async function openChangeStream<Event>(options: ChangeStreamOptions<Event
   return stream;
 }
 
-/** A change with the cursor of its moment, or a fresh cursor alone. */
-interface Item {
-  change: Change | null;
-  cursor: string;
-}
-
-export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listener {
+export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal>, Listener {
   readonly userId: string;
   readonly conversationId: string | null;
   readonly types: readonly string[];
+  /** Most events that may wait for whoever takes them. */
+  readonly queueMax: number;
   readonly #options: ChangeStreamOptions<Event>;
-  readonly #live: Stream<Item>;
+  readonly #live: Stream<Moment>;
   #stopListening: (() => void) | undefined;
+  /** Who takes events as they happen, past the queue. */
+  #taker: ((event: Event | Signal) => void) | undefined;
 
   /** What is still to be replayed; undefined once it is live. */
   #replay: AsyncIterator<Change[]> | undefined;
   /** Where the replay under way began; its events carry it, for they are not in the order of cursors. */
   #since = '';
   /** All that this has seen is delivered when the replay under way is. */
-  #mark = '';
+  #mark: Moment;
   /** More happened during the replay than the queue holds. */
   #behind = false;
-  readonly #replayed = new Map<string, number>();
-  readonly #ready: Event[] = [];
+  /** The last change that was replayed, by conversation. */
+  #replayed: Map<string, number> | undefined;
+  #ready: (Event | Signal)[] = [];
 
   /** Whether an event waits for a cursor that has seen it: the first sweep after it may have begun before. */
   #unseen: 'no' | 'since this sweep' | 'since the last sweep' = 'no';
   #signalledAt = Date.now();
 
   constructor(options: ChangeStreamOptions<Event>) {
-    ({ userId: this.userId, conversationId: this.conversationId, types: this.types } = options);
+    ({ userId: this.userId, conversationId: this.conversationId, queueMax: this.queueMax } = options);
+    this.types = options.kind.types;
     this.#options = options;
-    this.#live = new Stream<Item>({
+    // Before it listens: what this has seen went to nobody here, so it is in the replay.
+    this.#mark = options.feed.now;
+    this.#live = new Stream({
       limit: options.queueMax,
       onOverflow: () => this.#overflow(),
       onClose: () => {
@@ -100,8 +152,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
   async open(): Promise<void> {
     const { feed, generation, after } = this.#options;
     const since = after == null ? undefined : decodeSyncCursor(after, 'after', generation);
-    // Before it listens: what this has seen went to nobody here, so it is in the replay.
-    this.#mark = feed.cursor;
+    this.#mark = feed.now;
     this.#replay = noChanges();
     this.#stopListening = await feed.listen(this);
     if (this.#live.closed) this.#stopListening();
@@ -115,20 +166,29 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
 
   // ── the listener ──
 
-  onChange(change: Change): void {
+  onChange(moment: Moment & { change: Change }): void {
     this.#unseen = 'since this sweep';
-    this.#live.push({ change, cursor: this.#options.feed.cursor });
+    this.#take(moment);
   }
 
-  onProgress(): void {
+  onProgress(moment: Moment): void {
     if (this.#replay) return;
     const due = Date.now() - this.#signalledAt >= CHECKPOINT_MS;
     if (this.#unseen === 'since this sweep') this.#unseen = 'since the last sweep';
     else if (this.#unseen === 'since the last sweep' || due) {
       this.#unseen = 'no';
       this.#signalledAt = Date.now();
-      this.#live.push({ change: null, cursor: this.#options.feed.cursor });
+      this.#take(moment);
     }
+  }
+
+  #take(moment: Moment): void {
+    if (!this.#taker) {
+      this.#live.push(moment);
+      return;
+    }
+    const event = this.#eventOf(moment);
+    if (event !== undefined) this.#taker(event);
   }
 
   onRemoved(): void {
@@ -141,17 +201,34 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
 
   #overflow(): void {
     this.#live.clear();
-    if (this.#replay) {
-      this.#behind = true;
-      return;
-    }
+    if (this.#replay) this.#behind = true;
+    else this.cutOff();
+  }
+
+  // ── who reads it: one event after another, or from when it is live as they happen ──
+
+  /** True when all that there is was taken, and what comes is live. */
+  get isIdle(): boolean {
+    return !this.#replay && this.#ready.length === 0 && this.#live.isEmpty;
+  }
+
+  /**
+   * Gives each event to `taker` in the moment in which it happens, in place of `next()`. To be called when it is idle.
+   * Resolves when the stream ends, rejects when it fails. Whoever takes keeps no more than `queueMax` waiting, or else
+   * cuts it off.
+   */
+  async flow(taker: (event: Event | Signal) => void): Promise<void> {
+    this.#taker = taker;
+    await this.#live.next();
+  }
+
+  /** Ends it for who does not read, in a way that makes clients come back and resume. */
+  cutOff(): void {
     this.#options.onCutOff();
     this.fail(new ChatError('UNAVAILABLE', 'Too many events waited for this subscriber: resume with the last cursor.'));
   }
 
-  // ── the iterator ──
-
-  async next(): Promise<IteratorResult<Event>> {
+  async next(): Promise<IteratorResult<Event | Signal>> {
     for (;;) {
       const event = this.#ready.shift();
       if (event !== undefined) return { value: event, done: false };
@@ -159,51 +236,52 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
         await this.#goOnReplaying(this.#replay);
         continue;
       }
-      const { value: item, done } = await this.#live.next();
+      const { value: moment, done } = await this.#live.next();
       if (done) return { value: undefined, done: true };
-      const next = this.#eventOf(item);
+      const next = this.#eventOf(moment);
       if (next !== undefined) return { value: next, done: false };
     }
   }
 
   async #goOnReplaying(replay: AsyncIterator<Change[]>): Promise<void> {
+    const { kind, feed, generation } = this.#options;
     const { done, value: changes } = await replay.next();
     if (!done) {
       for (const change of changes) {
         // A second round begins where the feed was, which is a little before what the first one read.
         if (this.#wasReplayed(change)) continue;
+        this.#replayed ??= new Map();
         this.#replayed.set(change.conversationId, change.changeSeq);
-        const event =
-          change.data === null ? undefined : this.#options.toEvent(change, { cursor: this.#since, replayed: true });
+        const event = change.data === null ? undefined : kind.replayOf(change, this.#since, this.userId);
         if (event !== undefined) this.#ready.push(event);
       }
     } else if (this.#behind) {
       this.#behind = false;
       this.#live.clear();
-      const since = this.#mark;
-      this.#mark = this.#options.feed.cursor;
-      await this.#replaySince(decodeSyncCursor(since, 'after', this.#options.generation), since);
+      const since = this.#mark.cursor;
+      this.#mark = feed.now;
+      await this.#replaySince(decodeSyncCursor(since, 'after', generation), since);
     } else {
       this.#replay = undefined;
       this.#signalledAt = Date.now();
-      this.#ready.push(this.#options.toSignal('CAUGHT_UP', { cursor: this.#mark, replayed: false }));
+      this.#ready.push(kind.signalOf('CAUGHT_UP', this.#mark));
     }
   }
 
-  #eventOf({ change, cursor }: Item): Event | undefined {
-    const delivery = { cursor, replayed: false };
-    if (!change) return this.#options.toSignal('CHECKPOINT', delivery);
+  #eventOf(moment: Moment): Event | Signal | undefined {
+    const { kind } = this.#options;
+    if (!isChange(moment)) return kind.signalOf('CHECKPOINT', moment);
     // It came by both ways.
-    if (this.#wasReplayed(change)) return undefined;
-    return this.#options.toEvent(change, delivery);
+    if (this.#wasReplayed(moment.change)) return undefined;
+    return kind.eventOf(moment, this.userId);
   }
 
   #wasReplayed({ conversationId, changeSeq }: Change): boolean {
-    return changeSeq <= (this.#replayed.get(conversationId) ?? 0);
+    return this.#replayed !== undefined && changeSeq <= (this.#replayed.get(conversationId) ?? 0);
   }
 
-  return(): Promise<IteratorResult<Event>> {
-    this.#ready.length = 0;
+  return(): Promise<IteratorResult<Event | Signal>> {
+    this.#ready = [];
     return this.#live.return() as Promise<IteratorReturnResult<undefined>>;
   }
 
@@ -219,5 +297,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event>, Listen
     this.#live.fail(error);
   }
 }
+
+const isChange = (moment: Moment): moment is Moment & { change: Change } => moment.change !== null;
 
 async function* noChanges(): AsyncGenerator<Change[]> {}

@@ -5,6 +5,15 @@ import type { Bus } from './bus.js';
 import type { Change, ChangeKind, ChangeRow } from './change.js';
 import { type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
 
+/**
+ * A change, or none, and the feed's cursor when it was delivered. One and the same object for all who hear of it, so
+ * that what is made of it can be made once.
+ */
+export interface Moment {
+  readonly change: Change | null;
+  readonly cursor: string;
+}
+
 /** Who hears of changes as they happen. Its functions are called one after another and must not throw. */
 export interface Listener {
   readonly userId: string;
@@ -13,9 +22,9 @@ export interface Listener {
   /** The types of changes it is for; the others pass by. */
   readonly types: readonly string[];
   /** A change, in order within its conversation, each once. */
-  onChange(change: Change): void;
+  onChange(moment: Moment & { change: Change }): void;
   /** The feed's cursor has moved on: all that it has seen was given to `onChange`. About once a second. */
-  onProgress(): void;
+  onProgress(moment: Moment): void;
   /** The user is not in the conversation any more (of a listener to one conversation): nothing comes after this. */
   onRemoved(): void;
   /** The feed ends: nothing comes after this. */
@@ -29,8 +38,8 @@ export interface Listener {
  * all is read from the log: at once when a later one shows the hole, else by the sweep.
  */
 export interface Feed {
-  /** Where the feed is: every change that this has seen was given to those who listened then. */
-  readonly cursor: string;
+  /** Where the feed is: every change that its cursor has seen was given to those who listened then. */
+  readonly now: Moment;
   /** Who listens here at present, and the conversations that are followed for them. */
   readonly listeners: number;
   readonly conversations: number;
@@ -106,7 +115,7 @@ export async function startFeed(options: {
   const people = new Map<string, Person>();
   const listeners = new Set<Listener>();
   let at = (await readProgress(db, undefined)).at;
-  let cursor = encodeSyncCursor(at);
+  let now: Moment = { change: null, cursor: encodeSyncCursor(at) };
   let sweeping: Promise<void> | undefined;
   let closed = false;
 
@@ -223,8 +232,9 @@ export async function startFeed(options: {
     for (const userId of joinedBy(change)) addUser(lane, userId);
     const left = leftBy(change);
     if (change.data !== null) {
-      for (const listener of lane.listeners) hand(listener, change);
-      for (const userId of lane.users) handAll(userId, change);
+      const moment = momentOf(change);
+      for (const listener of lane.listeners) hand(listener, moment);
+      for (const userId of lane.users) handAll(userId, moment);
     }
     for (const userId of left) removeUser(lane, userId);
     for (const listener of left.length > 0 ? [...lane.listeners] : []) {
@@ -233,16 +243,18 @@ export async function startFeed(options: {
     if (left.length > 0) dropIfUnused(lane);
   }
 
-  function handAll(userId: string, change: Change): void {
-    for (const listener of people.get(userId)?.listeners ?? []) hand(listener, change);
+  const momentOf = (change: Change) => ({ change, cursor: now.cursor });
+
+  function handAll(userId: string, moment: Moment & { change: Change }): void {
+    for (const listener of people.get(userId)?.listeners ?? []) hand(listener, moment);
   }
 
-  function hand(listener: Listener, change: Change): void {
-    if (!listener.types.includes(change.type)) return;
+  function hand(listener: Listener, moment: Moment & { change: Change }): void {
+    if (!listener.types.includes(moment.change.type)) return;
     try {
-      listener.onChange(change);
+      listener.onChange(moment);
     } catch (error) {
-      log.error({ err: error, type: change.type }, 'a listener failed');
+      log.error({ err: error, type: moment.change.type }, 'a listener failed');
     }
   }
 
@@ -272,7 +284,7 @@ export async function startFeed(options: {
     if (lane.users.has(userId) || !people.has(userId) || lanes.get(lane.id) !== lane) return;
     // They went again: what they were to hear they heard.
     if (delivered.some((change) => leftBy(change).includes(userId))) return;
-    for (const change of delivered) if (change.data !== null) handAll(userId, change);
+    for (const change of delivered) if (change.data !== null) handAll(userId, momentOf(change));
     addUser(lane, userId);
   }
 
@@ -334,8 +346,8 @@ export async function startFeed(options: {
       }),
     );
     at = seen.at;
-    cursor = encodeSyncCursor(at);
-    for (const listener of listeners) listener.onProgress();
+    now = { change: null, cursor: encodeSyncCursor(at) };
+    for (const listener of listeners) listener.onProgress(now);
   }
 
   /** Lets users here into conversations that they came into without our hearing of it. */
@@ -448,8 +460,8 @@ export async function startFeed(options: {
   }
 
   return {
-    get cursor() {
-      return cursor;
+    get now() {
+      return now;
     },
     get listeners() {
       return listeners.size;

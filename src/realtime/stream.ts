@@ -24,6 +24,10 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
     return this.#closed;
   }
 
+  get isEmpty(): boolean {
+    return this.#queue.length === 0;
+  }
+
   /** Adds an item; one that comes after the end is dropped. */
   push(item: Item): void {
     if (this.#closed) return;

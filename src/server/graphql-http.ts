@@ -1,3 +1,4 @@
+import type { ExecutionArgs } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, unauthenticated } from '../core/errors.js';
 import type { Connection, Deps } from '../domain/deps.js';
@@ -8,6 +9,7 @@ import type { Logger } from '../infra/log.js';
 import { schema } from '../schema.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import { isAllowedOrigin } from './origins.js';
+import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
 
 /** What a transport hands over with an operation. */
 interface RequestContext {
@@ -22,7 +24,7 @@ export type Yoga = YogaServerInstance<RequestContext, Context>;
 export const GRAPHQL_PATH = '/graphql';
 
 /** GraphQL over HTTP, and over SSE for subscriptions; GraphiQL for browsers. */
-export function createGraphqlHttp(deps: Deps): Yoga {
+export function createGraphqlHttp(subscriptions: Subscriptions, deps: Deps): Yoga {
   const { config, log } = deps;
   return createYoga<RequestContext, Context>({
     schema,
@@ -51,12 +53,12 @@ export function createGraphqlHttp(deps: Deps): Yoga {
       maskError: (error) => presentError(error, log),
     },
     context: async ({ request, identity, connection }) => {
-      const syncCursor = deps.feed.cursor;
+      const syncCursor = deps.feed.now.cursor;
       const asker =
         identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity;
       return { deps, identity: asker, asker, syncCursor, ...(connection ?? { signal: request?.signal }) };
     },
-    plugins: [errorsOfOperations(log)],
+    plugins: [errorsOfOperations(log), sharingOf(subscriptions)],
   });
 }
 
@@ -71,6 +73,17 @@ export async function identify(deps: Deps, authorization: string | undefined): P
     if (error instanceof ChatError) return error;
     throw error;
   }
+}
+
+/** Over HTTP (SSE) subscriptions are asked for one answer after another. */
+function sharingOf(subscriptions: Subscriptions): Plugin {
+  return {
+    onSubscribe: ({ setSubscribeFn }) =>
+      setSubscribeFn(async (args: ExecutionArgs) => {
+        const opened = await subscriptions.open(args);
+        return opened instanceof SharedSubscription ? oneByOne(opened) : opened;
+      }),
+  };
 }
 
 /** Errors of parsing and validation pass by the masking of execution: they get their code here. */

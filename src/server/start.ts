@@ -19,6 +19,7 @@ import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
+import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
 /** What the features put on the feed. */
@@ -55,7 +56,8 @@ export async function startNode(
     log.fatal('the database was replaced under this node, which cannot go on with it');
     onReplaced();
   });
-  const yoga = createGraphqlHttp(deps);
+  const subscriptions = createSubscriptions(log);
+  const yoga = createGraphqlHttp(subscriptions, deps);
   let draining = false;
   const { server, cutStreams } = createHttpServer(
     yoga,
@@ -76,7 +78,7 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, yoga, deps);
+  const sockets = serveWebSocket(server, yoga, subscriptions, deps);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

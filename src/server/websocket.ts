@@ -13,6 +13,9 @@ import { withRequestId } from '../infra/log.js';
 import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
 import { pathOf } from './http.js';
 import { isAllowedOrigin } from './origins.js';
+import { Outbox, Postman } from './outbox.js';
+import { SocketStream } from './socket-stream.js';
+import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 
 /** Close codes of this server: the stock client comes back after each of them. */
 const closeCodes = {
@@ -44,6 +47,7 @@ interface SocketExtra extends Record<PropertyKey, unknown> {
   identity?: Context['identity'];
   socket: WebSocket;
   connection: Connection;
+  outbox: Outbox;
 }
 
 export interface GraphqlWebSocket {
@@ -57,8 +61,9 @@ export interface GraphqlWebSocket {
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws), on the path and with the rules of HTTP. */
-export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlWebSocket {
+export function serveWebSocket(server: Server, yoga: Yoga, subscriptions: Subscriptions, deps: Deps): GraphqlWebSocket {
   const { config, log } = deps;
+  const postman = new Postman();
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: config.frameMaxBytes,
@@ -103,7 +108,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
     async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName }) {
       try {
         if (Object.keys(subscriptions).length > config.socketOperationsMax) throw tooManyOperations(config);
-        const { schema, execute, subscribe, parse, validate, contextFactory } = yoga.getEnveloped({
+        const { schema, execute, parse, validate, contextFactory } = yoga.getEnveloped({
           identity: extra.identity ?? null,
           connection: extra.connection,
           params: { query, variables, operationName },
@@ -119,7 +124,6 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
           operationName,
           contextValue,
           execute,
-          subscribe,
         } as EnvelopedArgs;
       } catch (error) {
         // Thrown, it would close the socket and with it every other operation.
@@ -127,13 +131,21 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       }
     },
     execute: (args) => (args as EnvelopedArgs).execute(args),
-    subscribe: (args) => (args as EnvelopedArgs).subscribe(args),
+    async subscribe(args) {
+      const opened = await subscriptions.open(args);
+      // For onOperation, which knows where it goes.
+      if (opened instanceof SharedSubscription) return opened as never;
+      return { errors: (opened.errors ?? []).map((error) => presentError(error, log)) };
+    },
+    onOperation: ({ extra }, id, _payload, _args, result: unknown) =>
+      result instanceof SharedSubscription ? new SocketStream(result, extra.outbox, id, log) : undefined,
   });
 
   // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
   // socket.
   const unanswered = new WeakSet<WebSocket>();
-  sockets.on('connection', (socket: WebSocket) => {
+  const serve = (socket: WebSocket, raw: Duplex) => {
+    const outbox = new Outbox(socket, raw, postman);
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -162,12 +174,16 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
       {
         socket,
         connection: { cutOff: () => closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS), renew: () => {} },
+        outbox,
       },
     );
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
     socket.on('pong', () => unanswered.delete(socket));
-    socket.once('close', (code, reason) => void closed(code, String(reason)));
-  });
+    socket.once('close', (code, reason) => {
+      outbox.clear();
+      void closed(code, String(reason));
+    });
+  };
   const keepAlive = setInterval(() => {
     for (const socket of sockets.clients) {
       if (unanswered.has(socket)) socket.terminate();
@@ -182,7 +198,7 @@ export function serveWebSocket(server: Server, yoga: Yoga, deps: Deps): GraphqlW
     socket.on('error', () => socket.destroy());
     if (pathOf(request) !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket));
   };
   server.on('upgrade', upgrade);
 
@@ -225,7 +241,6 @@ function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: 
 
 interface EnvelopedArgs extends ExecutionArgs {
   execute: (args: ExecutionArgs) => ReturnType<typeof import('graphql').execute>;
-  subscribe: (args: ExecutionArgs) => ReturnType<typeof import('graphql').subscribe>;
 }
 
 function refuse(socket: Duplex, status: string): void {

@@ -1,6 +1,7 @@
 import { encodeGlobalId } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
+import { shared } from '../../graphql/sharing.js';
 import { loadUser, User } from '../user/user.schema.js';
 import { Conversation, Membership } from './conversation.schema.js';
 import {
@@ -25,6 +26,7 @@ const changeOf = (event: ConversationEventShape) => ('change' in event ? event.c
 
 const ConversationEvent = builder.objectRef<ConversationEventShape>('ConversationEvent').implement({
   description: 'A change of a conversation or of who is in it: an upsert of what it carries.',
+  extensions: shared('type', 'cursor', 'conversationId', 'conversation', 'membership', 'userId', 'actor'),
   fields: (t) => ({
     type: t.expose('type', { type: ConversationEventType, nullable: false }),
     cursor: t.exposeString('cursor', { nullable: false, description: 'Keep the last one: it is what `after` takes.' }),

@@ -1,19 +1,28 @@
 import type { Change } from '../../realtime/change.js';
-import type { Delivery } from '../../realtime/change-stream.js';
+import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
-import { openStream, type Signal } from '../stream.js';
+import { openStream } from '../stream.js';
 import { type ConversationChanged, conversationChangeTypes } from './conversation.events.js';
 
 type EventType = 'JOINED' | 'MEMBER_JOINED' | 'MEMBER_UPDATED' | 'MEMBER_LEFT' | 'LEFT';
 
 /** One event of the `conversations` stream. */
-export type ConversationEvent = Signal | (Delivery & { type: EventType; change: Change<ConversationChanged> });
+export type ConversationEvent = Signal | ConversationChangeEvent;
+type ConversationChangeEvent = Delivery & { type: EventType; change: Change<ConversationChanged> };
 
 const { created, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
 
-/** What a change of a conversation is to one of those who hear of it: their own coming and going, or another's. */
-function typeFor(change: Change, userId: string): EventType | undefined {
-  const own = change.subjectId === userId;
+const conversationStream = defineStreamKind<ConversationChangeEvent>({
+  types: Object.values(conversationChangeTypes),
+  // One's own coming and going, or another's.
+  sideOf: (change, userId) => (change.subjectId === userId ? 'own' : 'others'),
+  toEvent(change, delivery, side) {
+    const type = typeFor(change, side === 'own');
+    return type && { type, ...delivery, change: change as Change<ConversationChanged> };
+  },
+});
+
+function typeFor(change: Change, own: boolean): EventType | undefined {
   if (change.type === created) return 'JOINED';
   if (change.type === memberJoined) return own ? 'JOINED' : 'MEMBER_JOINED';
   if (change.type === memberUpdated) return 'MEMBER_UPDATED';
@@ -30,14 +39,6 @@ export function streamConversations(
   viewer: Viewer,
   connection: Connection,
   after: string | null | undefined,
-): Promise<AsyncIterableIterator<ConversationEvent>> {
-  return openStream<ConversationEvent>(deps, viewer, connection, {
-    conversationId: null,
-    types: Object.values(conversationChangeTypes),
-    after,
-    toEvent(change, delivery) {
-      const type = typeFor(change, viewer.userId);
-      return type && { type, ...delivery, change: change as Change<ConversationChanged> };
-    },
-  });
+): Promise<ChangeStream<ConversationChangeEvent>> {
+  return openStream(deps, viewer, connection, { kind: conversationStream, conversationId: null, after });
 }

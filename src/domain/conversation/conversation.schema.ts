@@ -6,6 +6,7 @@ import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { shared } from '../../graphql/sharing.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
 import { createGroup, listConversations, listMembers, openDirectConversation } from './conversation.service.js';
@@ -25,6 +26,7 @@ export const Membership = builder.prismaNode('Membership', {
   nullable: true,
   findUnique: (id, context) => ({ id, conversation: visibleTo(viewerOf(context).userId) }),
   description: 'A person in a conversation.',
+  extensions: shared('id', 'conversationId', 'user', 'role', 'joinedAt'),
   fields: (t) => ({
     conversationId: t.globalID({
       nullable: false,
@@ -34,8 +36,8 @@ export const Membership = builder.prismaNode('Membership', {
       type: User,
       nullable: false,
       // An event brings them along.
-      resolve: async (membership: MembershipRow & { user?: UserRow }, _args, context) =>
-        membership.user ?? (await loadUser(context, membership.userId)) ?? gone('User'),
+      resolve: (membership: MembershipRow & { user?: UserRow }, _args, context) =>
+        membership.user ?? loadUser(context, membership.userId).then((user) => user ?? gone('User')),
     }),
     role: t.expose('role', { type: MemberRole, nullable: false }),
     joinedAt: t.expose('joinedAt', { type: 'DateTime', nullable: false }),
@@ -57,6 +59,18 @@ export const Conversation = builder.prismaNode('Conversation', {
   nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
   description: 'A direct conversation of two people, or a group.',
+  extensions: shared(
+    'id',
+    'kind',
+    'visibility',
+    'title',
+    'description',
+    'imageUrl',
+    'createdAt',
+    'lastActivityAt',
+    'memberCount',
+    'latestSeq',
+  ),
   fields: (t) => ({
     kind: t.expose('kind', { type: ConversationKind, nullable: false }),
     visibility: t.expose('visibility', { type: ConversationVisibility, nullable: false }),

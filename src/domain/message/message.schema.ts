@@ -10,6 +10,7 @@ import { builder } from '../../graphql/builder.js';
 import { bothWaysArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import { loadUser, User } from '../user/user.schema.js';
 import { canDelete, canEdit, visibleTo } from './message.policy.js';
@@ -35,12 +36,26 @@ const Message = builder.prismaNode('Message', {
   nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
   description: 'What was said in a conversation.',
+  extensions: shared(
+    'id',
+    'conversation',
+    'seq',
+    'kind',
+    'sender',
+    'text',
+    'createdAt',
+    'editedAt',
+    'deletedAt',
+    'clientMessageId',
+  ),
   fields: (t) => ({
     conversation: t.field({
       type: Conversation,
       nullable: false,
-      resolve: async (message: Preloaded, _args, context) =>
-        message.conversation ?? (await loadConversation(context, message.conversationId)) ?? gone('Conversation'),
+      // Not async: what is there is given at once, for everyone who waits for the event.
+      resolve: (message: Preloaded, _args, context) =>
+        message.conversation ??
+        loadConversation(context, message.conversationId).then((conversation) => conversation ?? gone('Conversation')),
     }),
     seq: t.exposeInt('seq', {
       nullable: false,
@@ -65,6 +80,7 @@ const Message = builder.prismaNode('Message', {
     }),
     viewerCanEdit: t.boolean({
       nullable: false,
+      extensions: keyedBy<MessageRow | null>((message, viewerId) => String(message && canEdit(message, viewerId))),
       resolve: (message, _args, context) => canEdit(message, viewerOf(context).userId),
     }),
     viewerCanDelete: t.boolean({
@@ -187,6 +203,7 @@ const changeOf = (event: MessageEventShape) => ('change' in event ? event.change
 
 const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implement({
   description: 'A change of a message: an upsert of what it carries.',
+  extensions: shared('type', 'cursor', 'changeSeq', 'messageId', 'message', 'actor', 'replayed'),
   fields: (t) => ({
     type: t.expose('type', { type: MessageEventType, nullable: false }),
     cursor: t.exposeString('cursor', {
@@ -207,6 +224,7 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
     message: t.field({
       type: Message,
       description: 'As it is after the change. Null for CAUGHT_UP and CHECKPOINT.',
+      extensions: givesSource<MessageEventShape>((event) => changeOf(event)?.data.message ?? null),
       resolve: (event) => changeOf(event)?.data.message ?? null,
     }),
     actor: t.field({

@@ -6,12 +6,12 @@ import type { Conversation, Membership, Message, User } from '../../generated/pr
 import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
-import type { Delivery } from '../../realtime/change-stream.js';
+import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { canRead, canSend, visibleTo as conversationVisibleTo, isPublic } from '../conversation/conversation.policy.js';
 import { changeConversation, findMembership, findSides, lockAndNumber } from '../conversation/conversation.store.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
-import { openStream, type Signal } from '../stream.js';
+import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
 import { canDelete, canEdit } from './message.policy.js';
@@ -239,7 +239,8 @@ export async function listMessages(
 }
 
 /** One event of the `messages` stream. */
-export type MessageEvent = Signal | (Delivery & { type: MessageEventType; change: Change<MessageChanged> });
+export type MessageEvent = Signal | MessageChangeEvent;
+type MessageChangeEvent = Delivery & { type: MessageEventType; change: Change<MessageChanged> };
 type MessageEventType = 'SENT' | 'EDITED' | 'DELETED';
 
 const eventTypes: Record<string, MessageEventType> = {
@@ -247,6 +248,14 @@ const eventTypes: Record<string, MessageEventType> = {
   [messageChangeTypes.edited]: 'EDITED',
   [messageChangeTypes.deleted]: 'DELETED',
 };
+
+const messageStream = defineStreamKind<MessageChangeEvent>({
+  types: Object.keys(eventTypes),
+  toEvent(change, delivery) {
+    const type = eventTypes[change.type];
+    return type && { type, ...delivery, change: change as Change<MessageChanged> };
+  },
+});
 
 /**
  * Every change of messages, of one conversation or of all the viewer's.
@@ -257,17 +266,9 @@ export async function streamMessages(
   viewer: Viewer,
   connection: Connection,
   { conversationId, after }: { conversationId: string | null; after: string | null | undefined },
-): Promise<AsyncIterableIterator<MessageEvent>> {
+): Promise<ChangeStream<MessageChangeEvent>> {
   if (conversationId !== null) await checkReadable(deps, viewer, conversationId);
-  const stream = await openStream<MessageEvent>(deps, viewer, connection, {
-    conversationId,
-    types: Object.keys(eventTypes),
-    after,
-    toEvent(change, delivery) {
-      const type = eventTypes[change.type];
-      return type && { type, ...delivery, change: change as Change<MessageChanged> };
-    },
-  });
+  const stream = await openStream(deps, viewer, connection, { kind: messageStream, conversationId, after });
   // They may have been put out between the check and the first change that the stream hears of.
   if (conversationId !== null) {
     await checkReadable(deps, viewer, conversationId).catch((error: unknown) => {

@@ -3,6 +3,7 @@ import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf, viewerOrNull } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { shared } from '../../graphql/sharing.js';
 import { findByUsername, searchUsers } from './user.service.js';
 import { findByIds } from './user.store.js';
 
@@ -16,6 +17,7 @@ export const User = builder.prismaNode('User', {
     return { id };
   },
   description: 'A person or a bot.',
+  extensions: shared('id', 'kind', 'username', 'displayName', 'bio', 'avatarUrl', 'createdAt', 'deletedAt'),
   fields: (t) => ({
     kind: t.expose('kind', { type: UserKind, nullable: false }),
     username: t.exposeString('username', {

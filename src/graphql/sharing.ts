@@ -1,0 +1,118 @@
+import {
+  type DocumentNode,
+  type FragmentDefinitionNode,
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  getNamedType,
+  isAbstractType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  visit,
+} from 'graphql';
+
+const SHARED = 'parley.shared';
+const KEYED = 'parley.keyed';
+const SOURCE = 'parley.source';
+
+/**
+ * On a type (its `extensions`): the fields that are the same for whoever may see the object, by name. A field that is
+ * not named depends on the viewer: forgetting one costs time, and gives nobody's secrets away.
+ */
+export const shared = (...fields: string[]) => ({ [SHARED]: fields });
+
+/** On a field that depends on the viewer: viewers with the same key get the same value. */
+export const keyedBy = <Source>(key: (source: Source, viewerId: string) => string) => ({ [KEYED]: key });
+
+/** On a field of an event: how its value is got from the event, so that fields of it can be keyed. */
+export const givesSource = <Event>(source: (event: Event) => unknown) => ({ [SOURCE]: source });
+
+type Key = (source: unknown, viewerId: string) => string;
+type Source = (event: unknown) => unknown;
+
+/** How the answers to a subscription's events can be shared. */
+export interface SharingPlan {
+  /** Viewers with the same key get the same answer to this event. */
+  keyOf(event: unknown, viewerId: string): string;
+  /** Names of the variables that answers depend on. */
+  variables: readonly string[];
+}
+
+/** Reads from a valid subscription on what its answers depend. */
+export function planSharing(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): SharingPlan {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  }
+  const keys: ((event: unknown, viewerId: string) => string)[] = [];
+  let perViewer = false;
+  const variables = new Set<string>();
+
+  function visitSelections(type: GraphQLNamedType, { selections }: SelectionSetNode, source: Source | undefined): void {
+    for (const selection of selections) {
+      if (selection.kind === Kind.FIELD) {
+        visitField(type, selection.name.value, selection.selectionSet, source);
+        continue;
+      }
+      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
+      if (!fragment) continue;
+      const condition = fragment.typeCondition && schema.getType(fragment.typeCondition.name.value);
+      visitSelections(condition ?? type, fragment.selectionSet, source);
+    }
+  }
+
+  function visitField(
+    type: GraphQLNamedType,
+    name: string,
+    selections: SelectionSetNode | undefined,
+    source: Source | undefined,
+  ): void {
+    for (const { objectType, field } of fieldsOf(schema, type, name)) {
+      const key = field.extensions[KEYED] as Key | undefined;
+      if (key && source) keys.push((event, viewerId) => key(source(event), viewerId));
+      else if (!(objectType.extensions[SHARED] as string[] | undefined)?.includes(name)) perViewer = true;
+      if (selections) visitSelections(getNamedType(field.type), selections, below(field, source));
+    }
+  }
+
+  const rootType = schema.getSubscriptionType();
+  for (const root of operation.selectionSet.selections) {
+    // Arguments of the root say which events come, not what of them is answered.
+    const withoutArguments = root.kind === Kind.FIELD ? { ...root, arguments: [] } : root;
+    for (const node of [withoutArguments, ...fragments.values()]) {
+      visit(node, { Variable: ({ name }) => void variables.add(name.value) });
+    }
+    const field = root.kind === Kind.FIELD ? rootType?.getFields()[root.name.value] : undefined;
+    if (field && root.kind === Kind.FIELD && root.selectionSet) {
+      visitSelections(getNamedType(field.type), root.selectionSet, (event) => event);
+    } else perViewer = true;
+  }
+  return {
+    keyOf(event, viewerId) {
+      if (perViewer) return viewerId;
+      return keys.length === 0 ? '' : keys.map((key) => key(event, viewerId)).join(' ');
+    },
+    variables: [...variables],
+  };
+}
+
+/** The field of this name on every object type that the type can be. */
+function fieldsOf(schema: GraphQLSchema, type: GraphQLNamedType, name: string) {
+  const objectTypes = isAbstractType(type) ? schema.getPossibleTypes(type) : isObjectType(type) ? [type] : [];
+  return objectTypes.flatMap((objectType) => {
+    const field = objectType.getFields()[name];
+    return field ? [{ objectType, field }] : [];
+  });
+}
+
+/** How what is below a field is got from the event; undefined when only running the resolvers tells. */
+function below({ extensions }: GraphQLField<unknown, unknown>, source: Source | undefined): Source | undefined {
+  const step = extensions[SOURCE] as Source | undefined;
+  return source && step && ((event) => step(source(event)));
+}

@@ -1,0 +1,77 @@
+import { presentError } from '../graphql/errors.js';
+import type { Logger } from '../infra/log.js';
+import { type Outbox, Recipient } from './outbox.js';
+import type { SharedSubscription } from './subscriptions.js';
+
+/** Answers of a replay that may wait to be written before more of it is read. */
+const REPLAY_AHEAD = 16;
+
+/**
+ * Writes a shared subscription to a socket past graphql-ws, for which it is a stream that yields nothing and ends when
+ * the subscription does: so beginning, completing, cancelling and failing stay graphql-ws's own.
+ */
+export class SocketStream implements AsyncGenerator<never, undefined, undefined> {
+  readonly #subscription: SharedSubscription;
+  readonly #outbox: Outbox;
+  readonly #recipient: Recipient;
+  readonly #log: Logger;
+  #running: Promise<IteratorReturnResult<undefined>> | undefined;
+
+  constructor(subscription: SharedSubscription, outbox: Outbox, id: string, log: Logger) {
+    this.#subscription = subscription;
+    this.#outbox = outbox;
+    this.#recipient = new Recipient(id);
+    this.#log = log;
+  }
+
+  /** Resolves when all is written and over. */
+  next(): Promise<IteratorReturnResult<undefined>> {
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<IteratorReturnResult<undefined>> {
+    const { stream } = this.#subscription;
+    try {
+      while (!stream.isIdle) {
+        const { value: event, done } = await stream.next();
+        if (done) return over;
+        this.#write(event);
+        if (this.#recipient.waiting >= REPLAY_AHEAD) await this.#recipient.untilIdle();
+      }
+      await stream.flow((event) => {
+        if (this.#recipient.waiting >= stream.queueMax) stream.cutOff();
+        else this.#write(event);
+      });
+      return over;
+    } catch (error) {
+      throw presentError(error, this.#log);
+    } finally {
+      this.#subscription.close();
+      // What was committed before the end is theirs, and comes before word of the end.
+      await this.#recipient.untilIdle();
+    }
+  }
+
+  #write(event: object): void {
+    this.#outbox.push(this.#recipient, this.#subscription.answerTo(event));
+  }
+
+  /** The client wants no more, or is gone. */
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#recipient.active = false;
+    await this.#subscription.stream.return();
+    return over;
+  }
+
+  async throw(error: unknown): Promise<never> {
+    await this.return();
+    throw error;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+const over: IteratorReturnResult<undefined> = { value: undefined, done: true };

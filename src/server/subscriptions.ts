@@ -1,0 +1,227 @@
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  getOperationAST,
+  type OperationDefinitionNode,
+} from 'graphql';
+import type { Context } from '../graphql/context.js';
+import { presentError } from '../graphql/errors.js';
+import { planSharing, type SharingPlan } from '../graphql/sharing.js';
+import type { Logger } from '../infra/log.js';
+import { ChangeStream } from '../realtime/change-stream.js';
+
+/** One answer to an event, for everyone who gets the same: worked out once, written as JSON once. */
+export class Answer {
+  /** Undefined while it is being worked out. Its errors are as they were thrown. */
+  result: ExecutionResult | undefined;
+  /** What the transport makes of it, once for all who are given it. */
+  readonly frames = new Map<number, { bytes: Buffer; idAt: number }>();
+  readonly #log: Logger;
+  #json: string | undefined;
+  #waiting: (() => void)[] | undefined;
+
+  constructor(result: ExecutionResult | PromiseLike<ExecutionResult>, log: Logger) {
+    this.#log = log;
+    if (isPromise(result)) {
+      result.then(
+        (value) => this.#settle(value),
+        (error: unknown) => this.#settle({ errors: [presentError(error, log)] }),
+      );
+    } else this.result = result;
+  }
+
+  #settle(result: ExecutionResult): void {
+    this.result = result;
+    for (const tell of this.#waiting ?? []) tell();
+    this.#waiting = undefined;
+  }
+
+  /** Calls once it is worked out. */
+  whenReady(tell: () => void): void {
+    if (this.result) tell();
+    else {
+      this.#waiting ??= [];
+      this.#waiting.push(tell);
+    }
+  }
+
+  /** The result for yoga, which presents errors itself and takes a text in place of its own serialization. */
+  get withJson(): ExecutionResult {
+    const result = this.result ?? {};
+    return result.errors ? result : { ...result, ...{ stringify: () => this.json } };
+  }
+
+  /** The answer as clients get it. To be asked for when it is ready. */
+  get json(): string {
+    this.#json ??= JSON.stringify(
+      this.result?.errors
+        ? { ...this.result, errors: this.result.errors.map((error) => presentError(error, this.#log).toJSON()) }
+        : this.result,
+    );
+    return this.#json;
+  }
+}
+
+const isPromise = <Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> =>
+  typeof (value as { then?: unknown }).then === 'function';
+
+/** Subscriptions whose answers to the same event are the same for viewers with the same key. */
+interface Group {
+  readonly key: string;
+  readonly plan: SharingPlan;
+  members: number;
+  /** By event and, there, by the viewers' key: as long as somebody holds the event. */
+  readonly answers: WeakMap<object, Map<string, Answer>>;
+}
+
+/** A subscriber's stream, whose answers are shared with all who would get the same. */
+export class SharedSubscription {
+  readonly stream: ChangeStream<object>;
+  readonly #args: ExecutionArgs;
+  readonly #group: Group;
+  readonly #log: Logger;
+  #close: (() => void) | undefined;
+
+  constructor(stream: ChangeStream<object>, args: ExecutionArgs, group: Group, log: Logger, close: () => void) {
+    this.stream = stream;
+    this.#args = args;
+    this.#group = group;
+    this.#log = log;
+    this.#close = close;
+  }
+
+  /** The answer to an event of the stream. */
+  answerTo(event: object): Answer {
+    const { answers, plan } = this.#group;
+    let shared = answers.get(event);
+    if (!shared) {
+      shared = new Map();
+      answers.set(event, shared);
+    }
+    const viewers = plan.keyOf(event, this.stream.userId);
+    let answer = shared.get(viewers);
+    if (!answer) {
+      answer = new Answer(this.#execute(event), this.#log);
+      shared.set(viewers, answer);
+    }
+    return answer;
+  }
+
+  #execute(event: object): ExecutionResult | PromiseLike<ExecutionResult> {
+    const { schema, document, variableValues, operationName, contextValue } = this.#args;
+    try {
+      // A context of its own, for what resolvers remember by it is true of one moment.
+      const context = { ...(contextValue as Context) };
+      return execute({ schema, document, variableValues, operationName, rootValue: event, contextValue: context });
+    } catch (error) {
+      return { errors: [presentError(error, this.#log)] };
+    }
+  }
+
+  /** To be called when nothing more is asked of it; calling it again does nothing. */
+  close(): void {
+    this.#close?.();
+    this.#close = undefined;
+  }
+}
+
+export interface Subscriptions {
+  /** Begins a subscription (GraphQL's `subscribe`, of a valid operation); an answer with errors where it could not. */
+  open(args: ExecutionArgs): Promise<SharedSubscription | ExecutionResult>;
+  /** Groups of equal subscriptions at present. */
+  readonly groups: number;
+}
+
+/**
+ * Runs subscriptions so that what is the same for several subscribers is worked out once: one execution and one
+ * serialization for each event and group of equal subscriptions, and there for each value of what depends on the
+ * viewer (graphql/sharing.ts).
+ */
+export function createSubscriptions(log: Logger): Subscriptions {
+  const groups = new Map<string, Group>();
+  /** By the document's identity, for parsing is cached by its text; then by operation. */
+  const plans = new WeakMap<DocumentNode, Map<OperationDefinitionNode, { number: number; plan: SharingPlan }>>();
+  let planned = 0;
+
+  function planOf({ schema, document, operationName }: ExecutionArgs) {
+    const operation = getOperationAST(document, operationName) as OperationDefinitionNode;
+    let ofDocument = plans.get(document);
+    if (!ofDocument) {
+      ofDocument = new Map();
+      plans.set(document, ofDocument);
+    }
+    let known = ofDocument.get(operation);
+    if (!known) {
+      planned += 1;
+      known = { number: planned, plan: planSharing(schema, document, operation) };
+      ofDocument.set(operation, known);
+    }
+    return known;
+  }
+
+  function groupOf(args: ExecutionArgs): Group {
+    const { number, plan } = planOf(args);
+    const given = args.variableValues ?? {};
+    // A variable that is absent is not one that is null.
+    const key = `${number} ${JSON.stringify(plan.variables.map((name) => (name in given ? [given[name]] : [])))}`;
+    let group = groups.get(key);
+    if (!group) {
+      group = { key, plan, members: 0, answers: new WeakMap() };
+      groups.set(key, group);
+    }
+    return group;
+  }
+
+  return {
+    async open(args) {
+      const stream = await createSourceEventStream(args);
+      if (!(Symbol.asyncIterator in stream)) return stream;
+      if (!(stream instanceof ChangeStream)) throw new Error('a subscription that is of no durable stream');
+      const group = groupOf(args);
+      group.members += 1;
+      return new SharedSubscription(stream as ChangeStream<object>, args, group, log, () => {
+        group.members -= 1;
+        if (group.members === 0) groups.delete(group.key);
+      });
+    },
+    get groups() {
+      return groups.size;
+    },
+  };
+}
+
+/** The answers of a shared subscription one after another, for a transport that asks for each. */
+export function oneByOne(subscription: SharedSubscription): AsyncGenerator<ExecutionResult> {
+  const { stream } = subscription;
+  const ended = <Result>(result: Result): Result => {
+    subscription.close();
+    return result;
+  };
+  return {
+    async next() {
+      const { value: event, done } = await stream.next().catch((error: unknown) => {
+        subscription.close();
+        throw error;
+      });
+      if (done) return ended({ value: undefined, done: true });
+      const answer = subscription.answerTo(event);
+      if (!answer.result) await new Promise<void>((resolve) => answer.whenReady(resolve));
+      return { value: answer.withJson, done: false };
+    },
+    async return() {
+      await stream.return();
+      return ended({ value: undefined, done: true });
+    },
+    async throw(error: unknown) {
+      await stream.return();
+      subscription.close();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
