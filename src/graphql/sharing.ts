@@ -3,6 +3,7 @@ import {
   type FragmentDefinitionNode,
   type GraphQLField,
   type GraphQLNamedType,
+  type GraphQLObjectType,
   type GraphQLSchema,
   getNamedType,
   isAbstractType,
@@ -54,31 +55,39 @@ export function planSharing(
   let perViewer = false;
   const variables = new Set<string>();
 
-  function visitSelections(type: GraphQLNamedType, { selections }: SelectionSetNode, source: Source | undefined): void {
+  /** `types`: what the object that is selected from can be. */
+  function visitSelections(
+    types: readonly GraphQLObjectType[],
+    { selections }: SelectionSetNode,
+    source: Source | undefined,
+  ): void {
     for (const selection of selections) {
       if (selection.kind === Kind.FIELD) {
-        visitField(type, selection.name.value, selection.selectionSet, source);
+        for (const type of types) visitField(type, selection.name.value, selection.selectionSet, source);
         continue;
       }
       const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments.get(selection.name.value);
       if (!fragment) continue;
-      const condition = fragment.typeCondition && schema.getType(fragment.typeCondition.name.value);
-      visitSelections(condition ?? type, fragment.selectionSet, source);
+      const condition =
+        fragment.typeCondition && objectTypes(schema, schema.getType(fragment.typeCondition.name.value));
+      const narrowed = condition ? types.filter((type) => condition.includes(type)) : types;
+      visitSelections(narrowed, fragment.selectionSet, source);
     }
   }
 
   function visitField(
-    type: GraphQLNamedType,
+    type: GraphQLObjectType,
     name: string,
     selections: SelectionSetNode | undefined,
     source: Source | undefined,
   ): void {
-    for (const { objectType, field } of fieldsOf(schema, type, name)) {
-      const key = field.extensions[KEYED] as Key | undefined;
-      if (key && source) keys.push((event, viewerId) => key(source(event), viewerId));
-      else if (!(objectType.extensions[SHARED] as string[] | undefined)?.includes(name)) perViewer = true;
-      if (selections) visitSelections(getNamedType(field.type), selections, below(field, source));
-    }
+    const field = type.getFields()[name];
+    // Names that begin with __ are of GraphQL itself.
+    if (!field) return;
+    const key = field.extensions[KEYED] as Key | undefined;
+    if (key && source) keys.push((event, viewerId) => key(source(event), viewerId));
+    else if (!(type.extensions[SHARED] as string[] | undefined)?.includes(name)) perViewer = true;
+    if (selections) visitSelections(objectTypes(schema, getNamedType(field.type)), selections, below(field, source));
   }
 
   const rootType = schema.getSubscriptionType();
@@ -90,7 +99,7 @@ export function planSharing(
     }
     const field = root.kind === Kind.FIELD ? rootType?.getFields()[root.name.value] : undefined;
     if (field && root.kind === Kind.FIELD && root.selectionSet) {
-      visitSelections(getNamedType(field.type), root.selectionSet, (event) => event);
+      visitSelections(objectTypes(schema, getNamedType(field.type)), root.selectionSet, (event) => event);
     } else perViewer = true;
   }
   return {
@@ -102,13 +111,10 @@ export function planSharing(
   };
 }
 
-/** The field of this name on every object type that the type can be. */
-function fieldsOf(schema: GraphQLSchema, type: GraphQLNamedType, name: string) {
-  const objectTypes = isAbstractType(type) ? schema.getPossibleTypes(type) : isObjectType(type) ? [type] : [];
-  return objectTypes.flatMap((objectType) => {
-    const field = objectType.getFields()[name];
-    return field ? [{ objectType, field }] : [];
-  });
+/** The object types that an object of this type can be of. */
+function objectTypes(schema: GraphQLSchema, type: GraphQLNamedType | undefined): readonly GraphQLObjectType[] {
+  if (isAbstractType(type)) return schema.getPossibleTypes(type);
+  return isObjectType(type) ? [type] : [];
 }
 
 /** How what is below a field is got from the event; undefined when only running the resolvers tells. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { unauthenticated } from '../core/errors.js';
 
@@ -21,17 +21,19 @@ const ACCESS = 'access';
 
 /** Access tokens: JWT signed with HS256; algorithm, issuer, audience and type are pinned when one is read. */
 export function createTokens({ secret, accessTtlMs }: { secret: string; accessTtlMs: number }): Tokens {
+  // As a key and not as a text, which would be tried as every sort of key at each verification.
+  const key = createSecretKey(secret, 'utf8');
   return {
     signAccess(userId, sessionId) {
       const expires = Math.ceil((Date.now() + accessTtlMs) / 1_000);
       const claims = { sub: userId, sid: sessionId, typ: ACCESS, exp: expires };
-      const token = jwt.sign(claims, secret, { algorithm: 'HS256', issuer: ISSUER, audience: AUDIENCE });
+      const token = jwt.sign(claims, key, { algorithm: 'HS256', issuer: ISSUER, audience: AUDIENCE });
       return { token, expiresAt: new Date(expires * 1_000) };
     },
     verifyAccess(token) {
       let claims: jwt.JwtPayload;
       try {
-        claims = jwt.verify(token, secret, {
+        claims = jwt.verify(token, key, {
           algorithms: ['HS256'],
           issuer: ISSUER,
           audience: AUDIENCE,

@@ -10,7 +10,7 @@ const REPLAY_AHEAD = 16;
  * Writes a shared subscription to a socket past graphql-ws, for which it is a stream that yields nothing and ends when
  * the subscription does: so beginning, completing, cancelling and failing stay graphql-ws's own.
  */
-export class SocketStream implements AsyncGenerator<never, undefined, undefined> {
+export class SocketStream implements AsyncIterableIterator<never, undefined, undefined> {
   readonly #subscription: SharedSubscription;
   readonly #outbox: Outbox;
   readonly #recipient: Recipient;
@@ -62,11 +62,6 @@ export class SocketStream implements AsyncGenerator<never, undefined, undefined>
     this.#recipient.active = false;
     await this.#subscription.stream.return();
     return over;
-  }
-
-  async throw(error: unknown): Promise<never> {
-    await this.return();
-    throw error;
   }
 
   [Symbol.asyncIterator](): this {

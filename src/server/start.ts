@@ -34,6 +34,8 @@ export interface RunningNode {
   deps: Deps;
   /** WebSockets that are open. */
   openSockets(): number;
+  /** Groups of equal subscriptions at present. */
+  subscriptionGroups(): number;
   /** Stops taking requests, lets go of clients so that they come back elsewhere, finishes what is under way. */
   stop(): Promise<void>;
 }
@@ -94,6 +96,7 @@ export async function startNode(
     url: `http://${host}:${port}${GRAPHQL_PATH}`,
     deps,
     openSockets: () => sockets.size,
+    subscriptionGroups: () => subscriptions.groups,
     async stop() {
       draining = true;
       // What is kept alive ends with its next answer or soon without one: a balancer would go on using it.

@@ -194,7 +194,7 @@ export function createSubscriptions(log: Logger): Subscriptions {
 }
 
 /** The answers of a shared subscription one after another, for a transport that asks for each. */
-export function oneByOne(subscription: SharedSubscription): AsyncGenerator<ExecutionResult> {
+export function oneByOne(subscription: SharedSubscription): AsyncIterableIterator<ExecutionResult> {
   const { stream } = subscription;
   const ended = <Result>(result: Result): Result => {
     subscription.close();
@@ -214,11 +214,6 @@ export function oneByOne(subscription: SharedSubscription): AsyncGenerator<Execu
     async return() {
       await stream.return();
       return ended({ value: undefined, done: true });
-    },
-    async throw(error: unknown) {
-      await stream.return();
-      subscription.close();
-      throw error;
     },
     [Symbol.asyncIterator]() {
       return this;

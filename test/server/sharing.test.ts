@@ -1,0 +1,371 @@
+import { type GraphQLObjectType, getNamedType, getOperationAST, isObjectType, parse, validate } from 'graphql';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { planSharing } from '../../src/graphql/sharing.js';
+import { schema } from '../../src/schema.js';
+import type { RunningNode } from '../../src/server/start.js';
+import {
+  connect,
+  eventually,
+  type Json,
+  type Listening,
+  listen,
+  type Person,
+  register,
+  socketUrl,
+} from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
+
+describe('what subscriptions share', () => {
+  function plan(query: string) {
+    const document = parse(query);
+    expect(validate(schema, document)).toEqual([]);
+    return planSharing(schema, document, getOperationAST(document) as never);
+  }
+  const sentBy = (senderId: string) => ({ type: 'SENT', change: { data: { message: { senderId, deletedAt: null } } } });
+  const keys = (query: string, ...viewers: string[]) =>
+    viewers.map((viewer) => plan(query).keyOf(sentBy('alice'), viewer));
+
+  it('is all where nothing depends on the viewer, also by fragments and aliases', () => {
+    const query = `
+      subscription ($id: ID!, $after: String) {
+        changes: messages(conversationId: $id, after: $after) { __typename type cursor what: message { ...Fields } actor { id } }
+      }
+      fragment Fields on Message { id ... on Node { id } sender { ...Person } conversation { id title } }
+      fragment Person on User { username displayName }`;
+    const [alice, bob] = keys(query, 'alice', 'bob');
+    expect(alice).toBe(bob);
+    expect(plan(query).variables).toEqual([]);
+  });
+
+  it('is by key what says what of the viewer it depends on', () => {
+    const [alice, bob, carol] = keys(
+      'subscription { messages { message { viewerCanEdit } } }',
+      'alice',
+      'bob',
+      'carol',
+    );
+    expect(bob).toBe(carol);
+    expect(alice).not.toBe(bob);
+  });
+
+  it('is nothing where a field says nothing, or is somewhere else than its key speaks of', () => {
+    for (const fields of [
+      'message { viewerCanDelete }',
+      'message { conversation { viewerCanSend } }',
+      'message { conversation { lastMessage { id } } }',
+      'message { ...{ conversation { members { nodes { id } } } } }'.replace('...{', '... on Message {'),
+    ]) {
+      const [alice, bob] = keys(`subscription { messages { ${fields} } }`, 'alice', 'bob');
+      expect(alice, fields).not.toBe(bob);
+    }
+    // Of an event of conversations nobody says which message is meant.
+    const nested = plan('subscription { conversations { conversation { lastMessage { viewerCanEdit } } } }');
+    expect(nested.keyOf({}, 'alice')).not.toBe(nested.keyOf({}, 'bob'));
+  });
+
+  it('depends on the variables that the selection uses, not on those that choose the events', () => {
+    const { variables } = plan(`
+      subscription ($id: ID, $after: String, $a: Boolean!, $b: Boolean!) {
+        messages(conversationId: $id, after: $after) { type @skip(if: $a) ...More }
+      }
+      fragment More on MessageEvent { message @include(if: $b) { id } }`);
+    expect([...variables].sort()).toEqual(['a', 'b']);
+  });
+
+  const sharedFields = Object.values(schema.getTypeMap()).flatMap((type) => {
+    const names = isObjectType(type) ? (type.extensions['parley.shared'] as string[] | undefined) : undefined;
+    return names ? [[type as GraphQLObjectType, names] as const] : [];
+  });
+
+  it('names only fields that there are', () => {
+    expect(sharedFields.length).toBeGreaterThan(4);
+    for (const [type, names] of sharedFields) {
+      for (const name of names) expect(type.getFields()[name], `${type.name}.${name}`).toBeDefined();
+      // By their names these are the viewer's own.
+      expect(names.filter((name) => name.startsWith('viewer'))).toEqual([]);
+    }
+  });
+});
+
+describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
+  let node: RunningNode;
+  let alice: Person;
+  let bob: Person;
+  let carol: Person;
+  let group: string;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start();
+    alice = await register(node.url, 'alice');
+    bob = await register(node.url, 'bob');
+    carol = await register(node.url, 'carol');
+    group = await createGroup(alice, [bob, carol]);
+  });
+  const clients: { dispose(): unknown }[] = [];
+  const restore: (() => void)[] = [];
+  afterEach(async () => {
+    for (const undo of restore.splice(0)) undo();
+    for (const client of clients.splice(0)) await client.dispose();
+    await eventually('no group is left', () => node.subscriptionGroups() === 0);
+  });
+
+  async function live(person: Person, query: string, variables: Json = {}, field = 'messages'): Promise<Listening> {
+    const client = connect(node.url, person.token);
+    clients.push(client);
+    const stream = listen(client, query, variables, field);
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    return stream;
+  }
+
+  /** Puts something between a field and its resolver. */
+  function intercept(typeName: string, fieldName: string, before: (source: Json) => unknown): void {
+    const field = (schema.getType(typeName) as GraphQLObjectType).getFields()[fieldName];
+    if (!field) throw new Error(`there is no ${typeName}.${fieldName}`);
+    const { resolve } = field;
+    field.resolve = (source, ...rest) => {
+      const wait = before(source);
+      const value = () => (resolve ? resolve(source, ...rest) : source[fieldName]);
+      return wait instanceof Promise ? wait.then(value) : value();
+    };
+    restore.push(() => {
+      // Undefined where GraphQL reads the field of the source itself.
+      field.resolve = resolve as typeof field.resolve & {};
+    });
+  }
+  const EVENTS = `subscription ($conversationId: ID, $after: String) {
+    messages(conversationId: $conversationId, after: $after) {
+      type cursor changeSeq message { id seq text sender { username } conversation { id latestSeq } }
+    }
+  }`;
+  const sent = (text: string) => (event: Json) => event.message?.text === text;
+
+  it('work an event out once for all of them, whoever and wherever they are', async () => {
+    const other = await createGroup(alice, [bob, carol]);
+    const executed: string[] = [];
+    intercept('MessageEvent', 'cursor', ({ change }) => change && executed.push(change.data.message.text));
+    const streams = await Promise.all([
+      live(alice, EVENTS, { conversationId: group }),
+      live(bob, EVENTS, { conversationId: group }),
+      live(bob, EVENTS, { conversationId: group }),
+      live(bob, EVENTS),
+      live(carol, EVENTS, { conversationId: group, after: null }),
+      live(carol, EVENTS),
+    ]);
+    expect(node.subscriptionGroups()).toBe(1);
+    await send(alice, group, 'for six');
+    const events = await Promise.all(streams.map((stream) => stream.until(sent('for six'))));
+    for (const event of events) expect(event).toEqual(events[0]);
+    expect(events[0]).toMatchObject({ type: 'SENT', message: { sender: { username: alice.username } } });
+    await send(bob, other, 'for two');
+    for (const index of [3, 5]) await streams[index]?.until(sent('for two'));
+    expect(executed).toEqual(['for six', 'for two']);
+  });
+
+  it('work it out for each that gets something else', async () => {
+    const executed: string[] = [];
+    intercept('Message', 'viewerCanEdit', (message) => executed.push(message.text));
+    const query = 'subscription { messages { type message { text viewerCanEdit } } }';
+    const streams = await Promise.all([alice, alice, bob, carol].map((person) => live(person, query)));
+    await send(alice, group, 'mine to edit');
+    const events = await Promise.all(streams.map((stream) => stream.until(sent('mine to edit'))));
+    expect(events.map(({ message }) => message.viewerCanEdit)).toEqual([true, true, false, false]);
+    // Once for who sent it, once for everyone else.
+    expect(executed.length).toBe(2);
+  });
+
+  it('give each viewer what is theirs where a field does not say on what it depends', async () => {
+    const direct = await openDirect(alice, bob);
+    const query = `subscription ($conversationId: ID) { messages(conversationId: $conversationId) {
+      type message { text viewerCanDelete conversation { counterpart { username } viewerMembership { role } } }
+    } }`;
+    const people = [alice, bob, bob];
+    const streams = await Promise.all(people.map((person) => live(person, query, { conversationId: direct })));
+    const inGroup = await Promise.all(
+      [alice, bob, carol].map((person) => live(person, query, { conversationId: group })),
+    );
+    await send(bob, direct, 'to one');
+    await send(bob, group, 'to all');
+    const events = await Promise.all(streams.map((stream) => stream.until(sent('to one'))));
+    expect(events.map(({ message }) => message.conversation.counterpart.username)).toEqual([
+      bob.username,
+      alice.username,
+      alice.username,
+    ]);
+    expect(events.map(({ message }) => message.viewerCanDelete)).toEqual([false, true, true]);
+    const all = await Promise.all(inGroup.map((stream) => stream.until(sent('to all'))));
+    expect(all.map(({ message }) => [message.viewerCanDelete, message.conversation.viewerMembership.role])).toEqual([
+      [true, 'OWNER'],
+      [true, 'MEMBER'],
+      [false, 'MEMBER'],
+    ]);
+  });
+
+  it('have nothing shared that is not the same for all of them', async () => {
+    /** All fields that a type shares, and of what they give the same, down to a depth. */
+    const everything = (type: GraphQLObjectType, depth: number): string =>
+      (type.extensions['parley.shared'] as string[])
+        .flatMap((name) => {
+          const below = getNamedType(type.getFields()[name]?.type);
+          if (!isObjectType(below)) return [name];
+          return depth > 0 ? [`${name} { ${everything(below, depth - 1)} }`] : [];
+        })
+        .join(' ');
+    const eventType = (name: string) => schema.getType(name) as GraphQLObjectType;
+    // With a field that is each viewer's own, so that everyone is answered apart.
+    const ofMessages = `subscription { messages {
+      ${everything(eventType('MessageEvent'), 3)} own: message { viewerCanDelete }
+    } }`;
+    const ofConversations = `subscription { conversations {
+      ${everything(eventType('ConversationEvent'), 3)} own: conversation { viewerCanSend }
+    } }`;
+    let executed = 0;
+    intercept('MessageEvent', 'cursor', ({ change }) => {
+      executed += change ? 1 : 0;
+    });
+    const messages = await Promise.all([alice, bob, carol].map((person) => live(person, ofMessages)));
+    const conversations = await Promise.all(
+      [alice, bob].map((person) => live(person, ofConversations, {}, 'conversations')),
+    );
+    const room = await createGroup(alice, [bob], { description: 'Described' });
+    await alice.ask('mutation ($input: AddMembersInput!) { addMembers(input: $input) { conversation { id } } }', {
+      input: { conversationId: room, userIds: [carol.id] },
+    });
+    const written = await send(alice, room, 'the same for all', 'a key');
+    await edit(alice, written.id, 'still');
+    await remove(alice, written.id);
+    const withoutOwn = ({ events }: Listening) =>
+      events.filter(({ type }) => !['CAUGHT_UP', 'CHECKPOINT'].includes(type)).map(({ own: _own, ...event }) => event);
+    await Promise.all(messages.map((stream) => stream.until(({ type }) => type === 'DELETED')));
+    await Promise.all(conversations.map((stream) => stream.until(({ type }) => type === 'MEMBER_JOINED')));
+    const [ofAlice, ...ofOthers] = messages.map(withoutOwn);
+    expect(ofAlice?.map(({ type }) => type)).toEqual(['SENT', 'EDITED', 'DELETED']);
+    for (const events of ofOthers) expect(events).toEqual(ofAlice);
+    expect(executed).toBe(9);
+    const [aliceSaw, bobSaw] = conversations.map(withoutOwn);
+    expect(aliceSaw?.map(({ type }) => type)).toEqual(['JOINED', 'MEMBER_JOINED']);
+    expect(bobSaw).toEqual(aliceSaw);
+  });
+
+  it('say what a change of members is to each: one’s own or another’s', async () => {
+    const dave = await register(node.url, 'dave');
+    const query = 'subscription { conversations { type conversation { id } userId membership { user { id } } } }';
+    const [alices, bobs, daves] = await Promise.all(
+      [alice, bob, dave].map((person) => live(person, query, {}, 'conversations')),
+    );
+    const room = await createGroup(alice, [bob]);
+    await alice.ask('mutation ($input: AddMembersInput!) { addMembers(input: $input) { conversation { id } } }', {
+      input: { conversationId: room, userIds: [dave.id] },
+    });
+    await dave.ask('mutation ($id: ID!) { leaveConversation(input: { conversationId: $id }) { conversationId } }', {
+      id: room,
+    });
+    await daves?.until(({ type }) => type === 'LEFT');
+    for (const stream of [alices, bobs]) await stream?.until(({ type }) => type === 'MEMBER_LEFT');
+    const types = ({ events }: Listening) => events.map(({ type }) => type).filter((type) => type !== 'CHECKPOINT');
+    expect(types(alices as Listening)).toEqual(['CAUGHT_UP', 'JOINED', 'MEMBER_JOINED', 'MEMBER_LEFT']);
+    expect(types(bobs as Listening)).toEqual(['CAUGHT_UP', 'JOINED', 'MEMBER_JOINED', 'MEMBER_LEFT']);
+    expect(types(daves as Listening)).toEqual(['CAUGHT_UP', 'JOINED', 'LEFT']);
+  });
+
+  it('answer in order, also when what is earlier takes longer', async () => {
+    const room = await createGroup(alice, [bob]);
+    const stream = await live(bob, EVENTS, { conversationId: room });
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    intercept('MessageEvent', 'changeSeq', ({ change }) => (change?.data.message.text === 'slow' ? held : undefined));
+    await send(alice, room, 'slow');
+    await send(alice, room, 'quick');
+    await send(alice, room, 'also quick');
+    expect(stream.events.filter(({ message }) => message)).toEqual([]);
+    release();
+    await stream.until(sent('also quick'));
+    expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['slow', 'quick', 'also quick']);
+  });
+
+  it('tell everyone of what a resolver could not do, and go on', async () => {
+    const query = 'subscription { messages { type messageId message { text } } }';
+    const answers: Json[][] = [];
+    for (const person of [alice, bob]) {
+      const client = connect(node.url, person.token);
+      clients.push(client);
+      const own: Json[] = [];
+      answers.push(own);
+      client.subscribe({ query }, { next: (answer) => void own.push(answer), error() {}, complete() {} });
+      await eventually('it is live', () => own.length > 0);
+    }
+    intercept('MessageEvent', 'messageId', ({ change }) => {
+      if (change?.data.message.text === 'broken') throw new Error('a secret of the server');
+    });
+    await send(alice, group, 'broken');
+    await send(alice, group, 'whole');
+    for (const own of answers) {
+      await eventually('both come', () => own.some(({ data }) => data?.messages.message?.text === 'whole'));
+      const broken = own.find(({ data }) => data?.messages.message?.text === 'broken');
+      expect(broken).toMatchObject({
+        data: { messages: { type: 'SENT', messageId: null } },
+        errors: [{ path: ['messages', 'messageId'], extensions: { code: 'INTERNAL_SERVER_ERROR' } }],
+      });
+      expect(JSON.stringify(broken)).not.toContain('a secret');
+    }
+  });
+
+  it('write whole frames, whatever the id and the length', async () => {
+    const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
+    const received: Json[] = [];
+    socket.on('message', (data) => received.push(JSON.parse(String(data))));
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
+    await eventually('it is acknowledged', () => received.length === 1);
+    const ids = ['1', 'ünïcode "quoted" \\ \n', 'x'.repeat(300)];
+    const short = 'subscription { messages { type } }';
+    for (const id of ids) socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query: EVENTS } }));
+    socket.send(JSON.stringify({ id: 'short', type: 'subscribe', payload: { query: short } }));
+    const of = (id: string) =>
+      received.filter((message) => message.id === id).map(({ payload }) => payload.data.messages);
+    await eventually('all are live', () => [...ids, 'short'].every((id) => of(id).length > 0));
+    const texts = ['a', 'ä'.repeat(200), '€'.repeat(8_000), 'x'.repeat(7_900)];
+    for (const text of texts) await send(alice, group, text);
+    await edit(alice, (await send(alice, group, 'first')).id, 'second');
+    await remove(alice, (await send(alice, group, 'gone')).id);
+    for (const id of ids) {
+      await eventually('all came', () => of(id).some(({ type }) => type === 'DELETED'));
+      const events = of(id).filter(({ message }) => message);
+      expect(events.map(({ message }) => message.text)).toEqual([...texts, 'first', 'second', 'gone', null]);
+    }
+    await eventually('all came', () => of('short').some(({ type }) => type === 'DELETED'));
+    socket.terminate();
+  });
+
+  it('are shared over SSE as well', async () => {
+    const executed: string[] = [];
+    intercept('MessageEvent', 'cursor', ({ change }) => change && executed.push(change.data.message.text));
+    const abort = new AbortController();
+    const bodies = await Promise.all(
+      [bob, bob, carol].map(async (person) => {
+        const response = await fetch(node.url, {
+          method: 'POST',
+          headers: {
+            accept: 'text/event-stream',
+            'content-type': 'application/json',
+            authorization: `Bearer ${person.token}`,
+          },
+          body: JSON.stringify({ query: EVENTS, variables: { conversationId: group } }),
+          signal: abort.signal,
+        });
+        const body = { text: '' };
+        void (async () => {
+          for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) body.text += chunk;
+        })().catch(() => {});
+        return body;
+      }),
+    );
+    await eventually('all are live', () => bodies.every(({ text }) => text.includes('CAUGHT_UP')));
+    await send(alice, group, 'over SSE');
+    await eventually('it came to all', () => bodies.every(({ text }) => text.includes('over SSE')));
+    expect(executed).toEqual(['over SSE']);
+    abort.abort();
+  });
+});
