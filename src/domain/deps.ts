@@ -1,11 +1,13 @@
 import type { Config } from '../infra/config.js';
 import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
+import type { Lookup } from '../infra/lookup.js';
 import type { Passwords } from '../infra/passwords.js';
 import type { Tokens } from '../infra/tokens.js';
 import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
+import type { Readability } from './conversation/conversation.store.js';
 
 /** What a node's services work with; made once, when it starts. */
 export interface Deps {
@@ -18,6 +20,10 @@ export interface Deps {
   /** Conversations are changed one caller at a time. */
   turns: Turns;
   sessionWatch: SessionWatch;
+  /** Whose a session is; null when it has ended. */
+  lookUpSession: Lookup<string, string | null>;
+  /** What decides whether a person may read a conversation. */
+  lookUpReadability: Lookup<{ conversationId: string; userId: string }, Readability | null>;
   /** Whether other nodes can be heard. */
   eventsConnected(): boolean;
 }

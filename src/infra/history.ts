@@ -19,7 +19,7 @@ export async function adoptChangeLog(session: SqlSession): Promise<string> {
   const [kept] = await session.query<{ generation: string }>('SELECT generation FROM log_state');
   if (kept?.generation !== generation) {
     await session.run(`BEGIN; DELETE FROM changes; DELETE FROM epochs; DELETE FROM log_state;
-      INSERT INTO log_state (generation, trimmed_xid) VALUES ('${generation}', pg_current_xact_id()); COMMIT`);
+      INSERT INTO log_state (generation) VALUES ('${generation}'); COMMIT`);
   }
   return generation;
 }

@@ -1,5 +1,6 @@
 import { createHash, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import jwt from 'jsonwebtoken';
+import { validate } from 'uuid';
 import { unauthenticated } from '../core/errors.js';
 
 /** What an access token says: who, in which session, until when. */
@@ -44,7 +45,7 @@ export function createTokens({ secret, accessTtlMs }: { secret: string; accessTt
         );
       }
       const { sub, exp, sid, typ } = claims as jwt.JwtPayload & { sid?: unknown; typ?: unknown };
-      if (typ !== ACCESS || typeof sub !== 'string' || typeof sid !== 'string' || exp === undefined) {
+      if (typ !== ACCESS || !isUuid(sub) || !isUuid(sid) || exp === undefined) {
         throw unauthenticated('The token is not valid.');
       }
       return { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) };
@@ -75,6 +76,8 @@ export function readRefreshToken(
 }
 
 export const sameHash = (a: Uint8Array, b: Uint8Array) => a.length === b.length && timingSafeEqual(a, b);
+
+const isUuid = (value: unknown): value is string => validate(value);
 
 const randomSecret = () => randomBytes(32).toString('base64url');
 const sha256 = (text: string) => new Uint8Array(createHash('sha256').update(text).digest());

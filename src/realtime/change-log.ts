@@ -129,7 +129,11 @@ async function checkCursor(db: Db, { epoch, snapshot }: SyncCursor): Promise<voi
 /** Rows deleted at a time, so that nobody waits for long. */
 const TRIM_BATCH = 5_000;
 
-/** Removes changes older than `retentionMs` from the log; cursors that have not seen them expire with them. */
+/**
+ * Removes changes older than `retentionMs` from the log; cursors that have not seen them expire with them. What is as
+ * young as the oldest transaction that is open (anywhere in the cluster) stays until that has ended: a cursor of now
+ * could not say that it has seen it.
+ */
 export async function trimChangeLog(db: Db, retentionMs: number): Promise<number> {
   let trimmed = 0;
   for (let more = true; more; ) {
@@ -137,6 +141,7 @@ export async function trimChangeLog(db: Db, retentionMs: number): Promise<number
       WITH old AS (
         SELECT conversation_id, change_seq FROM changes
         WHERE created_at < clock_timestamp() - ${retentionMs} * interval '1 millisecond'
+          AND xid < pg_snapshot_xmin(pg_current_snapshot())
         LIMIT ${TRIM_BATCH} FOR UPDATE SKIP LOCKED
       ),
       gone AS (

@@ -1,32 +1,25 @@
 import type { ExecutionArgs } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, unauthenticated } from '../core/errors.js';
-import type { Connection, Deps } from '../domain/deps.js';
+import type { Deps } from '../domain/deps.js';
 import { authenticate } from '../domain/session/session.service.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Logger } from '../infra/log.js';
 import { schema } from '../schema.js';
+import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import { isAllowedOrigin } from './origins.js';
 import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
 
-/** What a transport hands over with an operation. */
-interface RequestContext {
-  /** Who asks, where the transport knows (WebSocket); else it is the Authorization header that tells. */
-  identity?: Context['identity'];
-  /** What the transport can do for streams, where it is a connection of its own (WebSocket). */
-  connection?: Connection;
-}
-
-export type Yoga = YogaServerInstance<RequestContext, Context>;
+export type Yoga = YogaServerInstance<object, Context>;
 
 export const GRAPHQL_PATH = '/graphql';
 
 /** GraphQL over HTTP, and over SSE for subscriptions; GraphiQL for browsers. */
-export function createGraphqlHttp(subscriptions: Subscriptions, deps: Deps): Yoga {
+export function createGraphqlHttp(documents: Documents, subscriptions: Subscriptions, deps: Deps): Yoga {
   const { config, log } = deps;
-  return createYoga<RequestContext, Context>({
+  return createYoga<object, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     // Its logger gets every error unmasked, and with it what stood in the variables: presentError logs what is unexpected.
@@ -52,11 +45,13 @@ export function createGraphqlHttp(subscriptions: Subscriptions, deps: Deps): Yog
     maskedErrors: {
       maskError: (error) => presentError(error, log),
     },
-    context: async ({ request, identity, connection }) => {
+    // Errors of parsing are not remembered: nobody sends them often.
+    parserAndValidationCache: { documentCache: documents.cache, errorCache: { get: () => undefined, set() {} } },
+    context: async ({ request }) => {
+      // Before who asks is looked up: reading that is part of the operation.
       const syncCursor = deps.feed.now.cursor;
-      const asker =
-        identity === undefined ? await identify(deps, request.headers.get('authorization') ?? undefined) : identity;
-      return { deps, identity: asker, asker, syncCursor, ...(connection ?? { signal: request?.signal }) };
+      const asker = await identify(deps, request.headers.get('authorization') ?? undefined);
+      return { deps, identity: asker, asker, syncCursor, signal: request.signal };
     },
     plugins: [errorsOfOperations(log), sharingOf(subscriptions)],
   });

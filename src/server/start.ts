@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
+import { findReadabilities } from '../domain/conversation/conversation.store.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
-import { findEndedSessions } from '../domain/session/session.service.js';
+import { findLivingSessions } from '../domain/session/session.service.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
 import { openDatabase } from '../infra/database.js';
 import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import type { Logger } from '../infra/log.js';
+import { createLookup } from '../infra/lookup.js';
 import { createPasswords } from '../infra/passwords.js';
 import { createTokens } from '../infra/tokens.js';
 import { createBus } from '../realtime/bus.js';
@@ -17,6 +19,8 @@ import { trimChangeLog } from '../realtime/change-log.js';
 import { startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
+import { schema } from '../schema.js';
+import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
 import { createSubscriptions } from './subscriptions.js';
@@ -59,7 +63,8 @@ export async function startNode(
     onReplaced();
   });
   const subscriptions = createSubscriptions(log);
-  const yoga = createGraphqlHttp(subscriptions, deps);
+  const documents = createDocuments(schema, log);
+  const yoga = createGraphqlHttp(documents, subscriptions, deps);
   let draining = false;
   const { server, cutStreams } = createHttpServer(
     yoga,
@@ -80,7 +85,7 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, yoga, subscriptions, deps);
+  const sockets = serveWebSocket(server, documents, subscriptions, deps);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -139,7 +144,10 @@ export async function startServices(
     const sessionWatch = createSessionWatch({
       bus,
       generation: database.generation,
-      findEnded: (ids) => findEndedSessions(database.db, ids),
+      async findEnded(ids) {
+        const owners = await findLivingSessions(database.db, ids);
+        return ids.filter((_id, index) => owners[index] === null);
+      },
       log,
     });
     const trim = setInterval(() => {
@@ -157,6 +165,8 @@ export async function startServices(
       feed,
       turns: createTurns(),
       sessionWatch,
+      lookUpSession: createLookup((ids) => findLivingSessions(database.db, ids)),
+      lookUpReadability: createLookup((keys) => findReadabilities(database.db, keys)),
       eventsConnected: () => bus.connected,
     };
     return {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { DocumentNode, ExecutionArgs, GraphQLError } from 'graphql';
+import { type DocumentNode, type ExecutionArgs, type ExecutionResult, execute, type GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { ChatError, unauthenticated } from '../core/errors.js';
@@ -10,7 +10,9 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config.js';
 import { withRequestId } from '../infra/log.js';
-import { GRAPHQL_PATH, identify, type Yoga } from './graphql-http.js';
+import { schema } from '../schema.js';
+import type { Documents } from './documents.js';
+import { GRAPHQL_PATH, identify } from './graphql-http.js';
 import { pathOf } from './http.js';
 import { isAllowedOrigin } from './origins.js';
 import { Outbox, Postman } from './outbox.js';
@@ -61,9 +63,16 @@ export interface GraphqlWebSocket {
 }
 
 /** GraphQL over WebSocket (graphql-transport-ws), on the path and with the rules of HTTP. */
-export function serveWebSocket(server: Server, yoga: Yoga, subscriptions: Subscriptions, deps: Deps): GraphqlWebSocket {
+export function serveWebSocket(
+  server: Server,
+  documents: Documents,
+  subscriptions: Subscriptions,
+  deps: Deps,
+): GraphqlWebSocket {
   const { config, log } = deps;
   const postman = new Postman();
+  const presented = (result: ExecutionResult): ExecutionResult =>
+    result.errors ? { ...result, errors: result.errors.map((error) => presentError(error, log)) } : result;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: config.frameMaxBytes,
@@ -108,34 +117,27 @@ export function serveWebSocket(server: Server, yoga: Yoga, subscriptions: Subscr
     async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName }) {
       try {
         if (Object.keys(subscriptions).length > config.socketOperationsMax) throw tooManyOperations(config);
-        const { schema, execute, parse, validate, contextFactory } = yoga.getEnveloped({
+        const document = documents.read(query);
+        if (isErrors(document)) return document;
+        const contextValue: Context = {
+          deps,
           identity: extra.identity ?? null,
-          connection: extra.connection,
-          params: { query, variables, operationName },
-        });
-        const document: DocumentNode = parse(query);
-        const errors: readonly GraphQLError[] = validate(schema, document);
-        if (errors.length > 0) return errors;
-        const contextValue: unknown = await contextFactory();
-        return {
-          schema,
-          document,
-          variableValues: variables,
-          operationName,
-          contextValue,
-          execute,
-        } as EnvelopedArgs;
+          asker: extra.identity ?? null,
+          syncCursor: deps.feed.now.cursor,
+          ...extra.connection,
+        };
+        return { schema, document, variableValues: variables, operationName, contextValue } as ExecutionArgs;
       } catch (error) {
         // Thrown, it would close the socket and with it every other operation.
         return [presentError(error, log)];
       }
     },
-    execute: (args) => (args as EnvelopedArgs).execute(args),
+    execute: async (args) => presented(await execute(args)),
     async subscribe(args) {
       const opened = await subscriptions.open(args);
       // For onOperation, which knows where it goes.
       if (opened instanceof SharedSubscription) return opened as never;
-      return { errors: (opened.errors ?? []).map((error) => presentError(error, log)) };
+      return presented(opened);
     },
     onOperation: ({ extra }, id, _payload, _args, result: unknown) =>
       result instanceof SharedSubscription ? new SocketStream(result, extra.outbox, id, log) : undefined,
@@ -239,9 +241,7 @@ function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: 
   if (patienceMs !== undefined) setTimeout(() => socket.terminate(), patienceMs).unref();
 }
 
-interface EnvelopedArgs extends ExecutionArgs {
-  execute: (args: ExecutionArgs) => ReturnType<typeof import('graphql').execute>;
-}
+const isErrors = (read: DocumentNode | readonly GraphQLError[]): read is readonly GraphQLError[] => Array.isArray(read);
 
 function refuse(socket: Duplex, status: string): void {
   // A client that keeps its half open must not keep ours.

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { decodeSyncCursor, encodeSyncCursor } from '../../src/core/sync-cursor.js';
@@ -142,11 +143,31 @@ describe.each(footings)('a durable stream on the %s footing', (footing) => {
   it('says CURSOR_EXPIRED when the log does not reach back so far, and not to who has seen all that is gone', async () => {
     const before = await syncCursor();
     await say('soon forgotten');
-    const after = await syncCursor();
-    expect(await trimChangeLog(node.deps.database.db, 0)).toBeGreaterThan(0);
+    // Transactions of other tests in the same cluster may still be older.
+    await eventually('it is gone', async () => {
+      await trimChangeLog(node.deps.database.db, 0);
+      return (await node.deps.database.db.change.count()) === 0;
+    });
     await expired(before);
+    const after = await syncCursor();
     await say('kept');
     expect(texts(await live({ after }))).toEqual(['kept']);
+  });
+
+  it.skipIf(footing === 'embedded')('trims nothing that a cursor of now could need', async () => {
+    const holder = new pg.Client({ connectionString: place.env['DATABASE_URL'] });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN; SELECT pg_current_xact_id()');
+      await say('young');
+      await trimChangeLog(node.deps.database.db, 0);
+      const after = await syncCursor();
+      await say('younger');
+      await trimChangeLog(node.deps.database.db, 0);
+      expect(texts(await live({ after }))).toEqual(['younger']);
+    } finally {
+      await holder.end();
+    }
   });
 
   it('says CURSOR_EXPIRED to a cursor of the future, and of another epoch or database', async () => {

@@ -84,6 +84,38 @@ export function findMembership(db: Db | Tx, conversationId: string, userId: stri
   return db.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
 }
 
+/** What of a conversation decides whether a person may read it. */
+export interface Readability {
+  conversation: Pick<Conversation, 'visibility'>;
+  membership: Membership | null;
+}
+
+/** For each person and conversation what decides whether they may read it; null where there is no such conversation. */
+export async function findReadabilities(
+  db: Db,
+  keys: readonly { conversationId: string; userId: string }[],
+): Promise<(Readability | null)[]> {
+  type Row = Membership & Pick<Conversation, 'visibility'> & { index: number; id: string | null };
+  const rows = await db.$queryRaw<Row[]>`/* prepare: readabilities */
+    SELECT key.index::int AS index, visibility::text AS visibility, memberships.id::text AS id, role::text AS role,
+           joined_at AS "joinedAt"
+    FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
+           WITH ORDINALITY AS key (conversation_id, user_id, index)
+    JOIN conversations ON conversations.id = key.conversation_id
+    LEFT JOIN memberships
+           ON memberships.conversation_id = key.conversation_id AND memberships.user_id = key.user_id`;
+  const found = new Array<Readability | null>(keys.length).fill(null);
+  for (const { index, visibility, ...membership } of rows) {
+    const key = keys[index - 1];
+    if (!key) continue;
+    found[index - 1] = {
+      conversation: { visibility },
+      membership: membership.id === null ? null : { ...membership, ...key },
+    };
+  }
+  return found;
+}
+
 /** A person's membership, if they have one, and of a direct conversation the person on the other side. */
 export async function findSides(
   tx: Tx,

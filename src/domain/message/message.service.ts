@@ -7,7 +7,7 @@ import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { canRead, canSend, visibleTo as conversationVisibleTo, isPublic } from '../conversation/conversation.policy.js';
+import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
 import { changeConversation, findMembership, findSides, lockAndNumber } from '../conversation/conversation.store.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
@@ -267,24 +267,21 @@ export async function streamMessages(
   connection: Connection,
   { conversationId, after }: { conversationId: string | null; after: string | null | undefined },
 ): Promise<ChangeStream<MessageChangeEvent>> {
-  if (conversationId !== null) await checkReadable(deps, viewer, conversationId);
   const stream = await openStream(deps, viewer, connection, { kind: messageStream, conversationId, after });
-  // They may have been put out between the check and the first change that the stream hears of.
-  if (conversationId !== null) {
-    await checkReadable(deps, viewer, conversationId).catch((error: unknown) => {
-      stream.end();
-      throw error;
-    });
+  if (conversationId === null) return stream;
+  // When it listens already: whoever is put out after this check, the stream itself hears of it.
+  try {
+    await checkReadable(deps, viewer, conversationId);
+    return stream;
+  } catch (error) {
+    stream.end();
+    throw error;
   }
-  return stream;
 }
 
-async function checkReadable({ database }: Deps, viewer: Viewer, conversationId: string): Promise<void> {
+async function checkReadable({ lookUpReadability }: Deps, { userId }: Viewer, conversationId: string): Promise<void> {
   const field = 'conversationId';
-  const conversation = await database.db.conversation.findUnique({
-    where: { ...conversationVisibleTo(viewer.userId), id: conversationId },
-    include: { memberships: { where: { userId: viewer.userId } } },
-  });
-  if (!conversation) throw notFound(field, 'Conversation');
-  if (!canRead(conversation.memberships[0])) throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
+  const found = await lookUpReadability({ conversationId, userId });
+  if (!found || !(canRead(found.membership) || isPublic(found.conversation))) throw notFound(field, 'Conversation');
+  if (!canRead(found.membership)) throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
 }

@@ -180,22 +180,19 @@ async function endSession({ database, sessionWatch }: Deps, userId: string, sess
  */
 export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
   const claims: AccessClaims = deps.tokens.verifyAccess(accessToken);
-  const session = await deps.database.db.session.findUnique({
-    where: { id: claims.sessionId, userId: claims.userId, endedAt: null, user: { deletedAt: null } },
-    select: { id: true },
-  });
-  if (!session) throw unauthenticated('This session was ended.');
+  const userId = await deps.lookUpSession(claims.sessionId);
+  if (userId !== claims.userId) throw unauthenticated('This session was ended.');
   return claims;
 }
 
-/** Which of these sessions have ended. */
-export async function findEndedSessions(db: Db, ids: readonly string[]): Promise<string[]> {
-  const alive = await db.session.findMany({
-    where: { id: { in: [...ids] }, endedAt: null, user: { deletedAt: null } },
-    select: { id: true },
-  });
-  const living = new Set(alive.map(({ id }) => id));
-  return ids.filter((id) => !living.has(id));
+/** Whose these sessions are; null of those that have ended. */
+export async function findLivingSessions(db: Db, ids: readonly string[]): Promise<(string | null)[]> {
+  const alive = await db.$queryRaw<{ id: string; userId: string }[]>`/* prepare: living-sessions */
+    SELECT sessions.id::text, user_id::text AS "userId"
+    FROM sessions JOIN users ON users.id = user_id
+    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL AND deleted_at IS NULL`;
+  const living = new Map(alive.map(({ id, userId }) => [id, userId]));
+  return ids.map((id) => living.get(id) ?? null);
 }
 
 /** The viewer's sessions that can still be used, latest used first. */
