@@ -6,6 +6,7 @@ import type { Tokens } from '../infra/tokens.js';
 import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
+import type { Sends } from './message/message.sending.js';
 
 /** What a node's services work with; made once, when it starts. */
 export interface Deps {
@@ -17,6 +18,8 @@ export interface Deps {
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
+  /** Messages that are sent at the same time are stored together. */
+  sends: Sends;
   sessionWatch: SessionWatch;
   /** Whether other nodes can be heard. */
   eventsConnected(): boolean;

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
+import { createSends } from '../domain/message/message.sending.js';
 import { findEndedSessions } from '../domain/session/session.service.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -151,6 +152,7 @@ export async function startServices(
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       feed,
       turns: createTurns(),
+      sends: createSends({ config, database, feed }),
       sessionWatch,
       eventsConnected: () => bus.connected,
     };
