@@ -6,12 +6,6 @@ import type { Logger } from './log.js';
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/**
- * What marks a statement that every connection parses once and plans at most some times: only for those of which the
- * text is always the same, for each text stays on the connection for as long as that lives.
- */
-const PREPARED = /^\/\* prepare: ([a-z-]+) \*\//;
-
 /** PostgreSQL, over one pool that Prisma shares. */
 export function openPostgres(url: string, poolMax: number, log: Logger): Footing {
   let greet: Parameters<Footing['onConnection']>[0] | undefined;
@@ -29,10 +23,7 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
   pool.on('error', (error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke'));
   return {
     footing: 'postgresql',
-    adapter: new PrismaPg(pool, {
-      onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL pool'),
-      statementNameGenerator: ({ sql }) => PREPARED.exec(sql)?.[1] ?? '',
-    }),
+    adapter: new PrismaPg(pool, { onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL pool') }),
     async withSession(work) {
       const client = await pool.connect();
       try {

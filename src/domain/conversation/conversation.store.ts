@@ -71,7 +71,7 @@ const lockAll = Prisma.sql`
  */
 export async function lockFree(tx: Tx, ids: readonly string[]): Promise<Map<string, Locked>> {
   return byId(
-    await tx.$queryRaw<(Conversation & { now: Date })[]>`/* prepare: lock-free */
+    await tx.$queryRaw<(Conversation & { now: Date })[]>`
       ${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
   );
 }
@@ -83,7 +83,7 @@ export async function lockFree(tx: Tx, ids: readonly string[]): Promise<Map<stri
 export async function lockPatiently(tx: Tx, ids: readonly string[], patienceMs: number): Promise<Map<string, Locked>> {
   await tx.$queryRaw`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`;
   return byId(
-    await tx.$queryRaw<(Conversation & { now: Date })[]>`/* prepare: lock-patiently */
+    await tx.$queryRaw<(Conversation & { now: Date })[]>`
       ${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
   );
 }

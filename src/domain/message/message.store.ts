@@ -81,8 +81,9 @@ export async function findSenders(
   pairs: readonly { conversationId: string; userId: string }[],
   keys: readonly SentKey[],
 ): Promise<{ sides: Side[]; sentIds: string[] }> {
-  // Each join looks up one row by its unique index, whatever the planner knows of the tables when it plans.
-  const rows = await tx.$queryRaw<Record<string, unknown>[]>`/* prepare: find-senders */
+  // Each join looks up one row by its unique index. Not a named prepared statement: the plan that is kept of one was made
+  // when the tables were small, and reads all of a table until the next ANALYZE.
+  const rows = await tx.$queryRaw<Record<string, unknown>[]>`
     SELECT conversation.id IS NOT NULL AS "exists", ${sideColumns}, ${userColumns},
            counterpart.id IS NOT NULL AS "counterpart", counterpart.deleted_at AS "counterpartDeletedAt",
            ARRAY(
@@ -133,7 +134,7 @@ export async function storeSent(tx: Tx, sent: readonly { message: Message; chang
   // In the order of the unique keys: two transactions that store the same ones then wait for each other in one way only.
   const rows = [...sent].sort((a, b) => compare(keyOf(a.message), keyOf(b.message)));
   const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
-  await tx.$executeRaw`/* prepare: store-sent */
+  await tx.$executeRaw`
     WITH sent AS (
       SELECT * FROM unnest(
         ${column(({ message }) => message.id)}::uuid[],
