@@ -8,6 +8,7 @@ import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Readability } from './conversation/conversation.store.js';
+import type { Sends } from './message/message.sending.js';
 
 /** What a node's services work with; made once, when it starts. */
 export interface Deps {
@@ -19,6 +20,8 @@ export interface Deps {
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
+  /** Messages that are sent at the same time are stored together. */
+  sends: Sends;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */
   lookUpSession: Lookup<string, string | null>;

@@ -68,6 +68,19 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 }
 
+/** Whether the error says that a row's lock was waited for as long as `lock_timeout` allows. */
+export const isLockTimeout = (error: unknown): boolean => sqlStateOf(error) === '55P03';
+
+/** Whether the error says that two transactions waited for each other, and this one was given up. */
+export const isDeadlock = (error: unknown): boolean => sqlStateOf(error) === '40P01';
+
+/** PostgreSQL's code of the error, as Prisma hands it on from a raw statement. */
+function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
+  const cause = error.meta?.['driverAdapterError'] ?? error.cause;
+  return cause instanceof Error && isDriverAdapterError(cause) ? cause.cause.originalCode : undefined;
+}
+
 /** Whether the error says that the database cannot be reached or is overloaded: the same call may be repeated. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;

@@ -8,7 +8,10 @@ import type { Logger } from '../infra/log.js';
 export interface Bus {
   /** True while what other nodes publish arrives here; always, when there are no others. */
   readonly connected: boolean;
-  /** Sends to the listeners of the channel on all other nodes. Never throws and never waits. */
+  /**
+   * Sends a text without line breaks to the listeners of the channel on all other nodes. Never throws and never waits;
+   * what is published in one go travels together, in order.
+   */
   publish(channel: string, text: string): void;
   /** Hears what other nodes publish, from the moment that the bus is connected and whenever it is again. */
   subscribe(channel: string, listener: (text: string) => void): void;
@@ -17,25 +20,44 @@ export interface Bus {
   close(): Promise<void>;
 }
 
+/** Most UTF-16 units that travel together: Redis cuts off a subscriber for which some megabytes wait. */
+const TOGETHER_MAX = 65_536;
+
 /** A bus over an engine. What this node published itself is not heard again: it acts on that at once. */
 export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus {
   const own = `${nodeId} `;
+  /** What was published in this turn of the event loop, by channel. */
+  const collected = new Map<string, string>();
+  const send = (channel: string, text: string) => {
+    engine.publish(channel, own + text).catch((error: unknown) => log.debug({ err: error, channel }, 'not published'));
+  };
+  const sendCollected = () => {
+    for (const [channel, text] of collected) send(channel, text);
+    collected.clear();
+  };
   return {
     get connected() {
       return engine.connected;
     },
     publish(channel, text) {
-      engine
-        .publish(channel, own + text)
-        .catch((error: unknown) => log.debug({ err: error, channel }, 'not published'));
+      if (collected.size === 0) queueMicrotask(sendCollected);
+      const before = collected.get(channel);
+      if (before === undefined) collected.set(channel, text);
+      else if (before.length + text.length < TOGETHER_MAX) collected.set(channel, `${before}\n${text}`);
+      else {
+        send(channel, before);
+        collected.set(channel, text);
+      }
     },
     subscribe(channel, listener) {
       const hear = (message: string) => {
         if (message.startsWith(own)) return;
-        try {
-          listener(message.slice(message.indexOf(' ') + 1));
-        } catch (error) {
-          log.error({ err: error, channel }, 'a message of the bus could not be handled');
+        for (const text of message.slice(message.indexOf(' ') + 1).split('\n')) {
+          try {
+            listener(text);
+          } catch (error) {
+            log.error({ err: error, channel }, 'a message of the bus could not be handled');
+          }
         }
       };
       engine.subscribe(channel, hear).catch((error: unknown) => log.error({ err: error, channel }, 'not subscribed'));

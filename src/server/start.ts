@@ -4,6 +4,7 @@ import { conversationChanges, joinChanges, leaveChanges } from '../domain/conver
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
+import { createSends } from '../domain/message/message.sending.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -164,6 +165,7 @@ export async function startServices(
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       feed,
       turns: createTurns(),
+      sends: createSends({ config, database, feed }),
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.db, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.db, keys)),

@@ -1,5 +1,5 @@
 import type { PageRequest } from '../../core/page.js';
-import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
+import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database.js';
 import type { Deps } from '../deps.js';
 
@@ -36,21 +36,13 @@ export function changeConversation<T>({ database, turns }: Deps, id: string, wor
 }
 
 /**
- * Locks the conversation until the transaction ends and gives it its next change number, and with `message` its next
- * seq. Whatever is authorized must be read after this, in a statement of its own: only then is it true while the lock
- * is held.
- * @returns the conversation with the new numbers; undefined when there is none.
+ * Locks the conversation until the transaction ends and gives it its next change number. Whatever is authorized must be
+ * read after this, in a statement of its own: only then is it true while the lock is held.
+ * @returns the conversation with the new number; undefined when there is none.
  */
-export async function lockAndNumber(
-  tx: Tx,
-  id: string,
-  { message }: { message: boolean },
-): Promise<Conversation | undefined> {
-  const news = message
-    ? Prisma.sql`, latest_seq = latest_seq + 1, last_activity_at = greatest(last_activity_at, clock_timestamp())`
-    : Prisma.empty;
+export async function lockAndNumber(tx: Tx, id: string): Promise<Conversation | undefined> {
   const [row] = await tx.$queryRaw<Conversation[]>`
-    UPDATE conversations SET change_seq = change_seq + 1 ${news} WHERE id = ${id}::uuid RETURNING ${columns}`;
+    UPDATE conversations SET change_seq = change_seq + 1 WHERE id = ${id}::uuid RETURNING ${columns}`;
   return row;
 }
 
@@ -60,6 +52,44 @@ export async function lock(tx: Tx, id: string): Promise<Conversation | undefined
     SELECT ${columns} FROM conversations WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return row;
 }
+
+/** A conversation under its lock. */
+export interface Locked {
+  conversation: Conversation;
+  /** The database's clock under the lock, but never before the latest activity. */
+  now: Date;
+}
+
+const lockAll = Prisma.sql`
+  SELECT ${columns}, greatest(last_activity_at, clock_timestamp())::timestamptz(3) AS "now"
+  FROM conversations WHERE id = ANY (`;
+
+/**
+ * Locks, until the transaction ends, those of the conversations that nobody else has locked, and waits for none. As
+ * with `lockAndNumber`, whatever is authorized must be read after it.
+ * @returns those that it locked, by id: the others are somebody else's at the moment, or are not there.
+ */
+export async function lockFree(tx: Tx, ids: readonly string[]): Promise<Map<string, Locked>> {
+  return byId(
+    await tx.$queryRaw<(Conversation & { now: Date })[]>`
+      ${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
+  );
+}
+
+/**
+ * The same, but waits for who has one of them locked.
+ * @throws an error of which `isLockTimeout` says so, when that takes longer than `patienceMs`.
+ */
+export async function lockPatiently(tx: Tx, ids: readonly string[], patienceMs: number): Promise<Map<string, Locked>> {
+  await tx.$queryRaw`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`;
+  return byId(
+    await tx.$queryRaw<(Conversation & { now: Date })[]>`
+      ${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
+  );
+}
+
+const byId = (rows: readonly (Conversation & { now: Date })[]) =>
+  new Map(rows.map(({ now, ...conversation }) => [conversation.id, { conversation, now }]));
 
 /** Gives a locked conversation numbers for so many more changes, and so many more members. */
 export async function countChanges(
@@ -96,7 +126,7 @@ export async function findReadabilities(
   keys: readonly { conversationId: string; userId: string }[],
 ): Promise<(Readability | null)[]> {
   type Row = Membership & Pick<Conversation, 'visibility'> & { index: number; id: string | null };
-  const rows = await db.$queryRaw<Row[]>`/* prepare: readabilities */
+  const rows = await db.$queryRaw<Row[]>`
     SELECT key.index::int AS index, visibility::text AS visibility, memberships.id::text AS id, role::text AS role,
            joined_at AS "joinedAt"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
@@ -114,22 +144,6 @@ export async function findReadabilities(
     };
   }
   return found;
-}
-
-/** A person's membership, if they have one, and of a direct conversation the person on the other side. */
-export async function findSides(
-  tx: Tx,
-  conversation: Conversation,
-  userId: string,
-): Promise<{ own: (Membership & { user: User }) | undefined; counterpart: User | undefined }> {
-  const sides = await tx.membership.findMany({
-    where: { conversationId: conversation.id, ...(conversation.kind === 'DIRECT' ? {} : { userId }) },
-    include: { user: true },
-  });
-  return {
-    own: sides.find((side) => side.userId === userId),
-    counterpart: sides.find((side) => side.userId !== userId)?.user,
-  };
 }
 
 /** A person's conversations, latest activity first. `query` is what of them is to be read. */

@@ -3,12 +3,12 @@ import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Membership, Message, User } from '../../generated/prisma/client.js';
-import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
-import { changeConversation, findMembership, findSides, lockAndNumber } from '../conversation/conversation.store.js';
+import { canRead, isPublic } from '../conversation/conversation.policy.js';
+import { changeConversation, findMembership, lockAndNumber } from '../conversation/conversation.store.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { openStream } from '../stream.js';
@@ -18,13 +18,21 @@ import { canDelete, canEdit } from './message.policy.js';
 
 type FullMessage = Message & { sender: User | null; conversation: Conversation };
 
-const text = (max: number) =>
-  z
-    .string('A message needs a text.')
-    .trim()
-    .min(1, 'A message needs a text.')
-    .max(max, `A message has at most ${max} characters.`)
-    .refine((value) => !value.includes('\0') && value.isWellFormed(), 'A message cannot hold NUL or half a character.');
+const text = z
+  .string('A message needs a text.')
+  .trim()
+  .min(1, 'A message needs a text.')
+  .refine((value) => !value.includes('\0') && value.isWellFormed(), 'A message cannot hold NUL or half a character.');
+
+// Made once: making a schema costs more than all else that a send does in this process.
+const sendInput = z.object({ text, clientMessageId: name('A clientMessageId', 128).nullish() });
+const editInput = z.object({ text });
+
+/** @throws {ChatError} BAD_USER_INPUT of `input.text`: longer than is configured. */
+function checkLength({ config }: Deps, { text }: { text: string }): void {
+  const max = config.messageMaxChars;
+  if (text.length > max) throw badInput('input.text', `A message has at most ${max} characters.`);
+}
 
 /**
  * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
@@ -37,63 +45,19 @@ export async function sendMessage(
   viewer: Viewer,
   input: { conversationId: string; text?: string | null | undefined; clientMessageId?: string | null | undefined },
 ): Promise<Message> {
-  const given = checkInput(
-    z.object({
-      text: text(deps.config.messageMaxChars),
-      clientMessageId: name('A clientMessageId', 128).nullish(),
-    }),
-    input,
-  );
+  const given = checkInput(sendInput, input);
+  checkLength(deps, given);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
-  let change: Change<MessageChanged>;
-  try {
-    change = await changeConversation(deps, conversationId, async (tx) => {
-      const { conversation, sender } = await lockToSend(tx, viewer, conversationId);
-      const message = await tx.message.create({
-        data: {
-          id: newId(),
-          conversationId,
-          seq: conversation.latestSeq,
-          senderId: viewer.userId,
-          text: given.text,
-          createdAt: conversation.lastActivityAt,
-          clientMessageId,
-          inputHash,
-        },
-      });
-      return recordChange(tx, messageChanged('sent', viewer.userId, { ...message, sender, conversation }));
-    });
-  } catch (error) {
-    if (clientMessageId === null || inputHash === null) throw error;
-    if (!isUniqueViolation(error) && !(error instanceof ChatError)) throw error;
-    // A retry gets the first message also where the viewer could not send a new one any more.
-    const first = await sentBefore(deps.database.db, viewer, clientMessageId, inputHash);
-    if (!first) throw error;
-    return first;
-  }
-  deps.feed.announce(change);
-  return change.data.message;
-}
-
-/** @throws {ChatError} CONFLICT: the key was used with another input. */
-async function sentBefore(
-  db: Db,
-  viewer: Viewer,
-  clientMessageId: string,
-  inputHash: Uint8Array,
-): Promise<Message | null> {
-  const first = await db.message.findUnique({
-    where: { senderId_clientMessageId: { senderId: viewer.userId, clientMessageId } },
-    include: { sender: true, conversation: true },
+  return deps.sends(conversationId, {
+    id: newId(),
+    conversationId,
+    senderId: viewer.userId,
+    text: given.text,
+    clientMessageId,
+    inputHash,
   });
-  if (first && (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0)) {
-    throw new ChatError('CONFLICT', 'This clientMessageId was used with another input.', {
-      field: 'input.clientMessageId',
-    });
-  }
-  return first;
 }
 
 /**
@@ -105,7 +69,8 @@ export async function editMessage(
   viewer: Viewer,
   input: { messageId: string; text: string },
 ): Promise<Message> {
-  const given = checkInput(z.object({ text: text(deps.config.messageMaxChars) }), input);
+  const given = checkInput(editInput, input);
+  checkLength(deps, given);
   return changeMessage(deps, viewer, input.messageId, 'edited', ({ message }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
     return message.text === given.text ? undefined : { text: given.text, editedAt: new Date() };
@@ -168,19 +133,9 @@ async function changeMessage(
   }
 }
 
-/** @throws {ChatError} NOT_FOUND of the conversation; FORBIDDEN: theirs to see, but not to write in. */
-async function lockToSend(tx: Tx, viewer: Viewer, conversationId: string) {
-  const field = 'input.conversationId';
-  const conversation = await lockAndNumber(tx, conversationId, { message: true });
-  const { own, counterpart } = conversation ? await findSides(tx, conversation, viewer.userId) : {};
-  if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
-  if (!own || !canSend(own, counterpart)) throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
-  return { conversation, sender: own.user };
-}
-
 /** @throws {ChatError} NOT_FOUND of the message, to who is not a member. */
 async function lockToChange(tx: Tx, viewer: Viewer, conversationId: string, field: string) {
-  const conversation = await lockAndNumber(tx, conversationId, { message: false });
+  const conversation = await lockAndNumber(tx, conversationId);
   const membership = await findMembership(tx, conversationId, viewer.userId);
   if (!conversation || !canRead(membership)) throw notFound(field, 'Message');
   return { conversation, membership };

@@ -1,5 +1,12 @@
-import type { Message } from '../../generated/prisma/client.js';
-import type { Db } from '../../infra/database.js';
+import { type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
+import type { Db, Tx } from '../../infra/database.js';
+import type { Change } from '../../realtime/change.js';
+
+/** What a message is sent with, so that it is stored once: unique for its sender. */
+export interface SentKey {
+  senderId: string;
+  clientMessageId: string;
+}
 
 /** The newest message of each conversation that the person is in; null for the others and the empty ones. */
 export async function findNewest(
@@ -17,3 +24,149 @@ export async function findNewest(
   const byConversation = new Map(messages.map((message) => [message.conversationId, message]));
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
+
+const sideColumns = prefixed('own', {
+  id: 'own.id::text',
+  conversationId: 'own.conversation_id::text',
+  userId: 'own.user_id::text',
+  role: 'own.role::text',
+  joinedAt: 'own.joined_at',
+} satisfies Record<keyof Membership, string>);
+
+const userColumns = prefixed('user', {
+  id: 'person.id::text',
+  kind: 'person.kind::text',
+  username: 'person.username',
+  usernameKey: 'person.username_key',
+  displayName: 'person.display_name',
+  bio: 'person.bio',
+  avatarUrl: 'person.avatar_url',
+  searchWords: 'person.search_words',
+  createdAt: 'person.created_at',
+  deletedAt: 'person.deleted_at',
+} satisfies Record<keyof User, string>);
+
+function prefixed(prefix: string, fields: Record<string, string>): Prisma.Sql {
+  return Prisma.raw(
+    Object.entries(fields)
+      .map(([field, column]) => `${column} AS "${prefix}.${field}"`)
+      .join(', '),
+  );
+}
+
+/** The fields of a row that were selected as `prefix.…`; undefined when a left join found nothing. */
+function pick<Part>(row: Record<string, unknown>, prefix: string): Part | undefined {
+  if (row[`${prefix}.id`] === null) return undefined;
+  const part: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(row)) {
+    if (name.startsWith(`${prefix}.`)) part[name.slice(prefix.length + 1)] = value;
+  }
+  return part as Part;
+}
+
+/** What a person is to a conversation. */
+export interface Side {
+  conversationExists: boolean;
+  own: (Membership & { user: User }) | undefined;
+  /** Of a direct conversation the person on the other side. */
+  counterpart: Pick<User, 'deletedAt'> | undefined;
+}
+
+/**
+ * What people are to conversations, an answer for each pair in order, and the ids of the messages that were stored with
+ * these keys, in no order: all in one statement. True under the conversations' locks only when these were taken before.
+ */
+export async function findSenders(
+  tx: Tx,
+  pairs: readonly { conversationId: string; userId: string }[],
+  keys: readonly SentKey[],
+): Promise<{ sides: Side[]; sentIds: string[] }> {
+  // Each join looks up one row by its unique index. Not a named prepared statement: the plan that is kept of one was made
+  // when the tables were small, and reads all of a table until the next ANALYZE.
+  const rows = await tx.$queryRaw<Record<string, unknown>[]>`
+    SELECT conversation.id IS NOT NULL AS "exists", ${sideColumns}, ${userColumns},
+           counterpart.id IS NOT NULL AS "counterpart", counterpart.deleted_at AS "counterpartDeletedAt",
+           ARRAY(
+             SELECT message.id::text
+             FROM unnest(${keys.map(({ senderId }) => senderId)}::uuid[], ${keys.map((key) => key.clientMessageId)}::text[])
+                  AS key (sender_id, client_message_id)
+             CROSS JOIN LATERAL (
+               SELECT id FROM messages
+               WHERE sender_id = key.sender_id AND client_message_id = key.client_message_id LIMIT 1
+             ) message
+           ) AS "sentIds"
+    FROM unnest(${pairs.map(({ conversationId }) => conversationId)}::uuid[], ${pairs.map(({ userId }) => userId)}::uuid[])
+         WITH ORDINALITY AS pair (conversation_id, user_id, n)
+    LEFT JOIN LATERAL (SELECT id, kind FROM conversations WHERE id = pair.conversation_id LIMIT 1) conversation ON true
+    LEFT JOIN LATERAL (
+      SELECT * FROM memberships WHERE conversation_id = conversation.id AND user_id = pair.user_id LIMIT 1
+    ) own ON true
+    LEFT JOIN LATERAL (SELECT * FROM users WHERE id = own.user_id LIMIT 1) person ON true
+    LEFT JOIN LATERAL (
+      SELECT id, deleted_at FROM users
+      WHERE conversation.kind = 'DIRECT' AND id = (
+        SELECT user_id FROM memberships WHERE conversation_id = conversation.id AND user_id <> pair.user_id LIMIT 1
+      )
+      LIMIT 1
+    ) counterpart ON true
+    ORDER BY pair.n`;
+  const sides = rows.map((row) => {
+    const own = pick<Membership>(row, 'own');
+    const user = pick<User>(row, 'user');
+    return {
+      conversationExists: row['exists'] === true,
+      own: own && user && { ...own, user },
+      counterpart: row['counterpart'] === true ? { deletedAt: row['counterpartDeletedAt'] as Date | null } : undefined,
+    };
+  });
+  return { sides, sentIds: (rows[0]?.['sentIds'] ?? []) as string[] };
+}
+
+/** Messages with all that a change says of them, in no order. */
+export const findFull = (tx: Tx, ids: readonly string[]) =>
+  tx.message.findMany({ where: { id: { in: [...ids] } }, include: { sender: true, conversation: true } });
+
+/**
+ * Stores messages with their changes, and their conversations' new numbers and latest activity, in one statement for
+ * any number of them. Their conversations must be locked, and their numbers next in line.
+ */
+export async function storeSent(tx: Tx, sent: readonly { message: Message; change: Change }[]): Promise<void> {
+  // In the order of the unique keys: two transactions that store the same ones then wait for each other in one way only.
+  const rows = [...sent].sort((a, b) => compare(keyOf(a.message), keyOf(b.message)));
+  const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
+  await tx.$executeRaw`
+    WITH sent AS (
+      SELECT * FROM unnest(
+        ${column(({ message }) => message.id)}::uuid[],
+        ${column(({ message }) => message.conversationId)}::uuid[],
+        ${rows.map(({ message }) => message.seq)}::int[],
+        ${rows.map(({ change }) => change.changeSeq)}::int[],
+        ${column(({ change }) => change.type)}::text[],
+        ${column(({ message }) => message.senderId ?? '')}::text[],
+        ${column(({ message }) => message.text ?? '')}::text[],
+        ${column(({ message }) => message.createdAt.toISOString())}::text[],
+        ${column(({ message }) => message.clientMessageId ?? '')}::text[],
+        ${column(({ message }) => Buffer.from(message.inputHash ?? []).toString('hex'))}::text[]
+      ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash)
+    ),
+    numbered AS (
+      UPDATE conversations
+      SET latest_seq = latest.seq, change_seq = latest.change_seq, last_activity_at = latest.created_at::timestamptz
+      FROM (
+        SELECT conversation_id, max(seq) AS seq, max(change_seq) AS change_seq, max(created_at) AS created_at
+        FROM sent GROUP BY conversation_id
+      ) latest
+      WHERE conversations.id = latest.conversation_id
+    ),
+    stored AS (
+      INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash)
+      SELECT id, conversation_id, seq, sender_id::uuid, text, created_at::timestamptz,
+             nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex')
+      FROM sent
+    )
+    INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
+    SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`;
+}
+
+const keyOf = ({ senderId, clientMessageId }: Message) => `${senderId} ${clientMessageId}`;
+const compare = (one: string, other: string) => (one < other ? -1 : Number(one > other));

@@ -187,7 +187,7 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
 
 /** Whose these sessions are; null of those that have ended. */
 export async function findLivingSessions(db: Db, ids: readonly string[]): Promise<(string | null)[]> {
-  const alive = await db.$queryRaw<{ id: string; userId: string }[]>`/* prepare: living-sessions */
+  const alive = await db.$queryRaw<{ id: string; userId: string }[]>`
     SELECT sessions.id::text, user_id::text AS "userId"
     FROM sessions JOIN users ON users.id = user_id
     WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL AND deleted_at IS NULL`;

@@ -1,0 +1,156 @@
+import { ChatError, notFound } from '../../core/errors.js';
+import type { Message } from '../../generated/prisma/client.js';
+import { isDeadlock, isLockTimeout, isUnavailable, type Tx } from '../../infra/database.js';
+import type { Change } from '../../realtime/change.js';
+import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
+import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
+import { type Conversation, type Locked, lockFree, lockPatiently } from '../conversation/conversation.store.js';
+import type { Deps } from '../deps.js';
+import { type MessageChanged, messageChanged } from './message.events.js';
+import { findFull, findSenders, type Side, storeSent } from './message.store.js';
+
+/** A message that somebody sends: checked as an input, not yet authorized. */
+export type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> & {
+  senderId: string;
+};
+
+/**
+ * Stores messages and tells everyone in their conversations, many in one transaction; in each conversation in the order
+ * of calls. When it resolves, the message is committed: with the sender and the conversation as they were then.
+ * With a `clientMessageId` that its sender has used: the first message, as it is now.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`; CONFLICT of `input.clientMessageId`: used with
+ *   another input; UNAVAILABLE: the conversation is locked for long, or too many calls wait.
+ */
+export type Sends = GroupCommit<Send, FullMessage>;
+
+type FullMessage = MessageChanged['message'];
+
+/** Most shared batches at once: while one waits for the disk, another is put together. */
+const SHARED_MAX = 2;
+/** How long a send waits for a conversation that somebody else has locked, in milliseconds. */
+const LOCK_PATIENCE_MS = 10_000;
+
+export function createSends({ config, database, feed }: Pick<Deps, 'config' | 'database' | 'feed'>): Sends {
+  const embedded = database.footing === 'embedded';
+  return createGroupCommit<Send, FullMessage>({
+    // The embedded database has one connection. Of a pool, those who wait for locks get half at most.
+    sharedMax: embedded ? 1 : SHARED_MAX,
+    aloneMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 2)),
+    async commit(sends, { wait }) {
+      let atCommit = false;
+      try {
+        const { outcomes, sent } = await database.transaction(async (tx) => {
+          const decided = await decide(tx, sends, wait);
+          if (decided.sent.length > 0) await storeSent(tx, decided.sent);
+          atCommit = true;
+          return decided;
+        });
+        for (const { change } of sent) feed.announce(change);
+        return outcomes;
+      } catch (error) {
+        if (isLockTimeout(error)) throw busy(error);
+        // Of a COMMIT that failed nobody knows whether it came through: its calls must not be carried out twice.
+        if (atCommit || (isUnavailable(error) && !isDeadlock(error))) throw error;
+        return sends.map(() => ({ error, rolledBack: true }));
+      }
+    },
+  });
+}
+
+const busy = (cause: unknown) =>
+  new ChatError('UNAVAILABLE', 'This conversation is busy at the moment.', {
+    field: 'input.conversationId',
+    retryAfterMs: 1_000,
+    cause,
+  });
+
+interface Decided {
+  outcomes: Outcome<FullMessage>[];
+  /** What is to be stored. */
+  sent: { message: Message; change: Change<MessageChanged> }[];
+}
+
+/** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
+async function decide(tx: Tx, sends: readonly Send[], wait: boolean): Promise<Decided> {
+  const ids = [...new Set(sends.map(({ conversationId }) => conversationId))];
+  const locked = await (wait ? lockPatiently(tx, ids, LOCK_PATIENCE_MS) : lockFree(tx, ids));
+  const { sideOf, stored } = await readSenders(tx, sends);
+  const sent: Decided['sent'] = [];
+  const outcomes = sends.map((send): Outcome<FullMessage> => {
+    try {
+      const key = keyOf(send);
+      const first = key === undefined ? undefined : stored.get(key);
+      // Also to who could not send it any more, and whoever has the conversation locked.
+      if (first) return { result: sameInput(first, send).message };
+      const side = sideOf(send);
+      const lock = locked.get(send.conversationId);
+      if (!lock && side.conversationExists) return 'LOCKED';
+      const { conversation, now, sender } = authorize(lock, side);
+      conversation.latestSeq += 1;
+      conversation.changeSeq += 1;
+      conversation.lastActivityAt = now;
+      const message = messageOf(send, conversation);
+      const change = messageChanged('sent', send.senderId, { ...message, sender, conversation });
+      sent.push({ message, change });
+      if (key !== undefined) stored.set(key, { message: change.data.message, inputHash: send.inputHash });
+      return { result: change.data.message };
+    } catch (error) {
+      return { error };
+    }
+  });
+  return { outcomes, sent };
+}
+
+/** @throws {ChatError} NOT_FOUND of the conversation; FORBIDDEN: theirs to see, but not to write in. */
+function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
+  const field = 'input.conversationId';
+  if (!lock || !(canRead(own) || isPublic(lock.conversation))) throw notFound(field, 'Conversation');
+  if (!own || !canSend(own, counterpart)) throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  return { ...lock, sender: own.user };
+}
+
+const messageOf = (send: Send, { latestSeq, lastActivityAt }: Conversation): Message => ({
+  ...send,
+  seq: latestSeq,
+  kind: 'USER',
+  createdAt: lastActivityAt,
+  editedAt: null,
+  deletedAt: null,
+});
+
+/** What a key stands for: the message that it was used for first, and the hash of the input then. */
+interface First {
+  message: FullMessage;
+  inputHash: Uint8Array | null;
+}
+
+/** @throws {ChatError} CONFLICT: the key was used with another input. */
+function sameInput(first: First, { inputHash }: Send): First {
+  if (first.inputHash && inputHash && Buffer.compare(first.inputHash, inputHash) === 0) return first;
+  throw new ChatError('CONFLICT', 'This clientMessageId was used with another input.', {
+    field: 'input.clientMessageId',
+  });
+}
+
+const keyOf = ({ senderId, clientMessageId }: Pick<Message, 'senderId' | 'clientMessageId'>) =>
+  clientMessageId === null ? undefined : `${senderId} ${clientMessageId}`;
+
+/** What the policies ask of the senders, and what their keys were used for; each sender and key is read once. */
+async function readSenders(tx: Tx, sends: readonly Send[]) {
+  const pairOf = ({ conversationId, senderId: userId }: Send) => ({ conversationId, userId });
+  const pairName = ({ conversationId, senderId }: Send) => `${conversationId} ${senderId}`;
+  const pairs = new Map(sends.map((send) => [pairName(send), pairOf(send)]));
+  const keys = sends.flatMap(({ senderId, clientMessageId }) =>
+    clientMessageId === null ? [] : [{ senderId, clientMessageId }],
+  );
+  const { sides, sentIds } = await findSenders(tx, [...pairs.values()], keys);
+  const sideByPair = new Map([...pairs.keys()].map((name, index) => [name, sides[index]]));
+  const before = sentIds.length === 0 ? [] : await findFull(tx, sentIds);
+  return {
+    sideOf: (send: Send): Side =>
+      sideByPair.get(pairName(send)) ?? { conversationExists: false, own: undefined, counterpart: undefined },
+    stored: new Map<string, First>(
+      before.map((message) => [keyOf(message) ?? '', { message, inputHash: message.inputHash }]),
+    ),
+  };
+}

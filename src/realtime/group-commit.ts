@@ -1,0 +1,153 @@
+import { ChatError } from '../core/errors.js';
+
+/**
+ * Lets many calls share one transaction, without waiting for company: a call starts at once when a batch may start, and
+ * calls that come while batches are under way make up the next one. So the busier it is, the more each batch carries.
+ *
+ * Calls of one key (a conversation) are carried out in the order in which they came, for a key is in one batch at a
+ * time. One call never fails another: what may be one call's own fault is tried again with each call by itself.
+ * @throws {ChatError} UNAVAILABLE, when too many calls wait already.
+ */
+export type GroupCommit<Call, Result> = (key: string, call: Call) => Promise<Result>;
+
+/**
+ * What became of a call in a batch: done; refused; `rolledBack` with all others, maybe for one of them only; or its key
+ * is LOCKED by somebody else, and nothing was done.
+ */
+export type Outcome<Result> = { result: Result } | { error: unknown; rolledBack?: boolean } | 'LOCKED';
+
+export interface Batches<Call, Result> {
+  /**
+   * Carries out calls in one transaction; the outcomes in their order. With `wait` (then all calls are of one key) it
+   * waits for a lock instead of answering LOCKED. What it throws is thrown to all of them.
+   */
+  commit(calls: readonly Call[], how: { wait: boolean }): Promise<Outcome<Result>[]>;
+  /** Most batches of many keys under way at once: fewer carry more calls each. */
+  sharedMax: number;
+  /** Most batches under way at once of keys that are waited for, and of calls that are tried by themselves. */
+  aloneMax: number;
+}
+
+/** Most calls in one batch: keeps a transaction, and what others wait for, to some ten milliseconds. */
+const BATCH_MAX = 200;
+/** Most calls that wait in a node, at some kilobytes each; more are refused. */
+const WAITING_MAX = 20_000;
+/** How often a call is tried by itself: twice, as the second sees what stood in the way of the first. */
+const ALONE_TRIES = 2;
+
+/** A call that waits, and how often it was in a batch that failed. */
+interface Waiting<Call, Result> {
+  call: Call;
+  failures: number;
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+}
+
+/** The calls of one key, in the order in which they came. */
+interface Lane<Call, Result> {
+  key: string;
+  waiting: Waiting<Call, Result>[];
+  /** Somebody else holds its lock, as far as is known. */
+  locked: boolean;
+}
+
+export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>): GroupCommit<Call, Result> {
+  type TheLane = Lane<Call, Result>;
+  const lanes = new Map<string, TheLane>();
+  // Lanes with something to do, in no batch at present: each in one of these.
+  const shared = new Set<TheLane>();
+  const alone = new Set<TheLane>();
+  const underWay = { shared: 0, alone: 0 };
+  let waitingCount = 0;
+  let startAsked = false;
+
+  /** Starts what may start, when all calls of this turn of the event loop have come. */
+  function askStart(): void {
+    if (startAsked) return;
+    startAsked = true;
+    setImmediate(() => {
+      startAsked = false;
+      start();
+    });
+  }
+
+  function start(): void {
+    for (; shared.size > 0 && underWay.shared < batches.sharedMax; ) {
+      const carried: [TheLane, Waiting<Call, Result>[]][] = [];
+      let room = BATCH_MAX;
+      for (const lane of shared) {
+        if (room === 0) break;
+        shared.delete(lane);
+        const calls = lane.waiting.splice(0, room);
+        room -= calls.length;
+        carried.push([lane, calls]);
+      }
+      void run('shared', carried);
+    }
+    for (; alone.size > 0 && underWay.alone < batches.aloneMax; ) {
+      const [lane] = alone as Iterable<TheLane> as [TheLane];
+      alone.delete(lane);
+      const single = (lane.waiting[0]?.failures ?? 0) > 0;
+      void run('alone', [[lane, lane.waiting.splice(0, single ? 1 : BATCH_MAX)]]);
+    }
+  }
+
+  async function run(way: 'shared' | 'alone', carried: [TheLane, Waiting<Call, Result>[]][]): Promise<void> {
+    underWay[way] += 1;
+    const all = carried.flatMap(([lane, calls]) => calls.map((waiting) => ({ lane, waiting })));
+    waitingCount -= all.length;
+    const putBack = new Set<Waiting<Call, Result>>();
+    try {
+      const outcomes = await batches.commit(
+        all.map(({ waiting }) => waiting.call),
+        { wait: way === 'alone' },
+      );
+      for (const [lane] of carried) lane.locked = false;
+      for (const [index, { lane, waiting }] of all.entries()) {
+        const outcome = outcomes[index] ?? { error: new Error('a batch left a call without an outcome') };
+        if (outcome === 'LOCKED') {
+          lane.locked = true;
+          putBack.add(waiting);
+        } else if ('result' in outcome) waiting.resolve(outcome.result);
+        else if (outcome.rolledBack && waiting.failures < ALONE_TRIES) {
+          waiting.failures += 1;
+          putBack.add(waiting);
+        } else waiting.reject(outcome.error);
+      }
+    } catch (error) {
+      for (const { waiting } of all) waiting.reject(error);
+    }
+    underWay[way] -= 1;
+    waitingCount += putBack.size;
+    for (const [lane, calls] of carried) {
+      lane.waiting.unshift(...calls.filter((waiting) => putBack.has(waiting)));
+      if (lane.waiting.length > 0) queue(lane);
+      else lanes.delete(lane.key);
+    }
+    askStart();
+  }
+
+  function queue(lane: TheLane): void {
+    const single = (lane.waiting[0]?.failures ?? 0) > 0;
+    (lane.locked || single ? alone : shared).add(lane);
+  }
+
+  return (key, call) =>
+    new Promise((resolve, reject) => {
+      if (waitingCount >= WAITING_MAX) {
+        reject(new ChatError('UNAVAILABLE', 'Too much is being sent at the moment.', { retryAfterMs: 1_000 }));
+        return;
+      }
+      waitingCount += 1;
+      const waiting = { call, failures: 0, resolve, reject };
+      const lane = lanes.get(key);
+      // One that is in a batch is queued again when that is done.
+      if (lane) lane.waiting.push(waiting);
+      else {
+        const opened = { key, waiting: [waiting], locked: false };
+        lanes.set(key, opened);
+        queue(opened);
+      }
+      askStart();
+    });
+}

@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import type { ChatError } from '../../src/core/errors.js';
+import { createGroupCommit, type Outcome } from '../../src/realtime/group-commit.js';
+
+interface Batch {
+  calls: string[];
+  wait: boolean;
+  /** Answers every call with itself, or as `of` says. */
+  done(of?: (call: string) => Outcome<string>): void;
+  fail(error: unknown): void;
+}
+
+/** A group commit of calls "<key><number>", of which the test carries out the batches. */
+function start({ sharedMax = 2, aloneMax = 1 } = {}) {
+  const begun: Batch[] = [];
+  const underWay = new Set<Batch>();
+  const submit = createGroupCommit<string, string>({
+    sharedMax,
+    aloneMax,
+    commit: (calls, { wait }) =>
+      new Promise((resolve, reject) => {
+        const batch: Batch = {
+          calls: [...calls],
+          wait,
+          done(of = (call) => ({ result: call })) {
+            underWay.delete(batch);
+            resolve(calls.map(of));
+          },
+          fail(error) {
+            underWay.delete(batch);
+            reject(error);
+          },
+        };
+        begun.push(batch);
+        underWay.add(batch);
+      }),
+  });
+  const call = (name: string) => submit(name[0] ?? '', name);
+  /** Resolves when what may start has started, with the batches that are new. */
+  const next = async () => {
+    for (let round = 0; round < 3; round += 1) await new Promise(setImmediate);
+    return begun.splice(0);
+  };
+  return { call, next, underWay };
+}
+
+const locked: (call: string) => Outcome<string> = () => 'LOCKED';
+
+describe('group commit', () => {
+  it('starts a lone call at once, and the next ones together when a batch is done', async () => {
+    const { call, next } = start({ sharedMax: 1 });
+    const first = call('a1');
+    const [one] = await next();
+    expect(one).toMatchObject({ calls: ['a1'], wait: false });
+    const rest = [call('a2'), call('b1'), call('a3')];
+    expect(await next()).toEqual([]);
+    one?.done();
+    expect(await first).toBe('a1');
+    const [two] = await next();
+    expect(two?.calls).toEqual(['b1', 'a2', 'a3']);
+    two?.done();
+    expect(await Promise.all(rest)).toEqual(['a2', 'b1', 'a3']);
+  });
+
+  it('has a key in one batch at a time, and no more than so many batches and calls in one', async () => {
+    const { call, next, underWay } = start();
+    const all = [call('a1')];
+    const [one] = await next();
+    all.push(call('a2'), call('b1'));
+    const [two, none] = await next();
+    expect([two?.calls, none]).toEqual([['b1'], undefined]);
+    for (let index = 0; index < 450; index += 1) all.push(call(`${'cd'[index % 2]}${index}`));
+    expect(await next()).toEqual([]);
+    one?.done();
+    const [three] = await next();
+    expect(three?.calls).toHaveLength(200);
+    two?.done();
+    three?.done();
+    for (let batches = await next(); underWay.size > 0; batches = await next()) {
+      expect(underWay.size).toBeLessThanOrEqual(2);
+      for (const batch of batches) expect(batch.calls.length).toBeLessThanOrEqual(200);
+      for (const batch of batches) batch.done();
+    }
+    expect(await Promise.all(all)).toHaveLength(453);
+  });
+
+  it('waits for a key that somebody else has locked apart from the others, in order', async () => {
+    const { call, next } = start({ sharedMax: 1 });
+    const calls = [call('a1'), call('a2'), call('b1')];
+    const [one] = await next();
+    const late = call('a3');
+    one?.done((name) => (name === 'a1' ? { result: 'known' } : name[0] === 'a' ? 'LOCKED' : { result: name }));
+    const [waiting, none] = await next();
+    expect(waiting).toMatchObject({ calls: ['a2', 'a3'], wait: true });
+    expect(none).toBeUndefined();
+    const others = call('b2');
+    const last = call('a4');
+    const [shared] = await next();
+    expect(shared).toMatchObject({ calls: ['b2'], wait: false });
+    shared?.done();
+    expect(await others).toBe('b2');
+    waiting?.done();
+    expect(await Promise.all([...calls, late])).toEqual(['known', 'a2', 'b1', 'a3']);
+    const [again] = await next();
+    expect(again).toMatchObject({ calls: ['a4'], wait: false });
+    again?.done();
+    await last;
+  });
+
+  it('does not ask for a lock again and again while somebody has it', async () => {
+    const { call, next } = start();
+    const calls = [call('a1'), call('b1')];
+    const [one] = await next();
+    one?.done(locked);
+    // One may wait at a time.
+    expect((await next()).map(({ wait }) => wait)).toEqual([true]);
+    expect(await next()).toEqual([]);
+    void Promise.allSettled(calls);
+  });
+
+  it('tries calls one by one after a batch that was rolled back, each twice at most', async () => {
+    const { call, next } = start();
+    const calls = Promise.allSettled([call('a1'), call('a2'), call('b1')]);
+    const [together] = await next();
+    const bad = new Error('bad');
+    together?.done(() => ({ error: bad, rolledBack: true }));
+    const tried: string[] = [];
+    for (let batches = await next(); batches.length > 0; batches = await next()) {
+      for (const { calls: own, done } of batches) {
+        tried.push(own.join());
+        done((name) => (name === 'a2' ? { error: bad, rolledBack: true } : { result: name }));
+      }
+    }
+    expect(tried.filter((names) => names !== 'b1')).toEqual(['a1', 'a2', 'a2']);
+    expect(await calls).toEqual([
+      { status: 'fulfilled', value: 'a1' },
+      { status: 'rejected', reason: bad },
+      { status: 'fulfilled', value: 'b1' },
+    ]);
+  });
+
+  it('fails all of a batch with what it throws, and goes on', async () => {
+    const { call, next } = start();
+    const calls = Promise.allSettled([call('a1'), call('b1')]);
+    const [one] = await next();
+    const lost = new Error('connection lost');
+    one?.fail(lost);
+    expect(await calls).toEqual([
+      { status: 'rejected', reason: lost },
+      { status: 'rejected', reason: lost },
+    ]);
+    const after = call('a2');
+    (await next())[0]?.done();
+    expect(await after).toBe('a2');
+  });
+
+  it('refuses calls when too many wait', async () => {
+    const { call, next } = start({ sharedMax: 1 });
+    const first = call('a0');
+    const [one] = await next();
+    const many = Array.from({ length: 20_000 }, (_, index) => call(`b${index}`));
+    await expect(call('c1')).rejects.toMatchObject({ code: 'UNAVAILABLE' } satisfies Partial<ChatError>);
+    one?.done();
+    await first;
+    for (let batches = await next(); batches.length > 0; batches = await next())
+      for (const batch of batches) batch.done();
+    expect(await Promise.all(many)).toHaveLength(20_000);
+  });
+});
