@@ -1,4 +1,6 @@
+import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { idOf } from '../../src/core/ids.js';
 import { type Person, register } from '../support/client.js';
 import {
   type Fleet,
@@ -17,7 +19,7 @@ import {
 } from '../support/fleet.js';
 import { serversLacking } from '../support/servers.js';
 import { query } from '../support/services.js';
-import { createGroup, trySend } from '../support/talk.js';
+import { createGroup, REMOVE_MEMBER, trySend } from '../support/talk.js';
 
 /** What is stored of a person, in the order of seqs. */
 const stored = (fleet: Fleet, { username }: Person) =>
@@ -86,6 +88,54 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     // The attempts that lost took no number.
     expect((await trySend(alice, group, 'next')).data.sendMessage.message.seq).toBe(2);
     figure('the same key 50 times', { rows: 1, ms });
+  });
+
+  it('stores nothing of who is removed while their sends wait for the lock', { timeout: 60_000 }, async () => {
+    const { alice, bob, group } = await makePlace();
+    const url = fleet.env['DATABASE_URL'] ?? '';
+    const id = idOf('Conversation', group, '');
+    const count = form(60, 200);
+    /** Half of `some` at each node, with what they were answered. */
+    const sendAll = (some: number[]) =>
+      some.map((index) => trySend(bob.at((index % 2 ? a : b).url), group, `late ${index}`, `key ${index}`));
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    await other.query('BEGIN');
+    await other.query(`SELECT FROM conversations WHERE id = '${id}' FOR UPDATE`);
+    const answers = sendAll(range(1, count / 2));
+    await within(10_000, 'a send of each node waits for the lock', async () => {
+      const waiting = await query(
+        url,
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return waiting.length === 2;
+    });
+    const removal = alice.at(a.url).ask(REMOVE_MEMBER, { input: { conversationId: group, userId: bob.id } });
+    answers.push(...sendAll(range(count / 2 + 1, count)));
+    // What is asked after them is answered: they have come.
+    for (const node of [a, b]) await alice.at(node.url).ask('{ viewer { id } }');
+    expect(await stored(fleet, bob)).toEqual([]);
+    await other.query('COMMIT');
+    await other.end();
+    await removal;
+    const codes = (await Promise.all(answers)).map(({ errors }) => errors?.[0]?.extensions.code);
+
+    const log = await query<{ type: string; change_seq: number }>(
+      url,
+      `SELECT type, change_seq FROM changes WHERE conversation_id = '${id}' ORDER BY change_seq`,
+    );
+    const rows = await stored(fleet, bob);
+    // It is the last of all changes, and what was stored before it was answered.
+    expect(log.map(({ type }) => type)).toEqual([
+      'CONVERSATION_CREATED',
+      ...rows.map(() => 'MESSAGE_SENT'),
+      'MEMBER_LEFT',
+    ]);
+    expect(rows.map(({ seq }) => seq)).toEqual(range(1, rows.length));
+    expect(codes.filter((code) => code === undefined)).toHaveLength(rows.length);
+    expect(new Set(codes.filter((code) => code !== undefined))).toEqual(new Set(['NOT_FOUND']));
+    expect(rows.length).toBeGreaterThan(0);
+    figure('removed while sends wait for the lock', { sends: count, stored: rows.length });
   });
 
   it('brings a client that is cut off at random everything once and in order', { timeout: 120_000 }, async () => {

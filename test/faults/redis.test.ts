@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Person, register } from '../support/client.js';
+import { connect, listen, type Person, register } from '../support/client.js';
 import {
   figure,
   form,
@@ -18,7 +18,7 @@ import {
 } from '../support/fleet.js';
 import { type LossyRedis, startLossyRedis } from '../support/lossy-redis.js';
 import { type OwnServers, serversLacking } from '../support/servers.js';
-import { createGroup } from '../support/talk.js';
+import { createGroup, REMOVE_MEMBER } from '../support/talk.js';
 
 /** How long each message took to a subscriber, in milliseconds after its answer, the longest. */
 const longestWay = (subscribers: Subscriber[], { answered }: Sender) =>
@@ -111,6 +111,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
 
   describe('while it is away', () => {
     const LOGOUT = 'mutation { logout { sessionId } }';
+    const CONVERSATIONS = 'subscription { conversations { type cursor conversationId conversation { id } userId } }';
 
     /** When a stream of somebody who signs out at the other node ended, and whether anything came after. */
     async function signOut(limit: number): Promise<number> {
@@ -128,23 +129,75 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       return ms;
     }
 
-    it('ends the streams of who signed out at the other node, soon with it and later without', {
-      timeout: 60_000,
-    }, async () => {
+    /** When the stream of somebody who is removed at the other node ended, and whether anything came after. */
+    async function removeMember(limit: number): Promise<number> {
+      const { alice, bob, group, subscribers } = await makeTalk();
+      // At the other node only: a change of this one would show it what it has missed.
+      const sender = makeSender(alice, group, [a.url]);
+      const elsewhere = await createGroup(alice, [bob]);
+      const [, all, watching] = subscribers as [Subscriber, Subscriber, Subscriber];
+      const one = subscribe(bob, () => b.url, { conversationId: group });
+      const client = connect(b.url, bob.token);
+      const list = listen(client, CONVERSATIONS, {}, 'conversations');
+      await list.until(({ type }) => type === 'CAUGHT_UP');
+      await within(5_000, 'it is live', () => one.caughtUp === 1);
+      const before = [await sender.send('before the removal')];
+      await within(5_000, 'it came', () => [one, all, watching].every((each) => hasAll(each, before)));
+
+      await alice.at(a.url).ask(REMOVE_MEMBER, { input: { conversationId: group, userId: bob.id } });
+      const began = Date.now();
+      const later = Promise.all(range(1, 20).map((index) => sender.send(`not for who is removed ${index}`)));
+      await within(limit, 'the stream has ended', () => one.codes.length > 0);
+      const ms = Date.now() - began;
+      expect(one.codes).toEqual(['NOT_FOUND']);
+      const left = await list.until(({ type }) => type === 'LEFT');
+      expect(left).toMatchObject({ conversationId: group, conversation: null, userId: bob.id });
+
+      // The stream over all goes on; and what came after the removal came to who is still in it, at the same node.
+      const sent = await later;
+      await within(5_000, lacking(watching, sent), () => hasAll(watching, sent));
+      const other = [await makeSender(alice, elsewhere, [a.url]).send('as ever')];
+      await within(5_000, lacking(all, other), () => hasAll(all, other));
+      expect([one, all].map((each) => each.changes(group))).toEqual([[2], [2]]);
+      expect(watching.changes(group)).toEqual([2, ...range(4, 23)]);
+      expect([one, all].map(({ connections }) => connections)).toEqual([1, 1]);
+      expect(all.codes).toEqual([]);
+      await client.dispose();
+      return ms;
+    }
+
+    /** Once with Redis and once without. */
+    async function withAndWithout(fault: string, measure: (limit: number) => Promise<number>): Promise<void> {
       await within(
         15_000,
         'Redis is connected',
         async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
       );
-      const withRedis = await signOut(1_000);
+      // A sweep takes a second or two: what is there sooner came with Redis.
+      const endedAfterMs = await measure(form(5_000, 1_000));
       await servers.redis.kill();
       try {
-        const without = await signOut(10_000);
-        figure('signed out on A, stream on B', { endedAfterMs: withRedis, withoutRedisMs: without });
+        figure(fault, { endedAfterMs, withoutRedisMs: await measure(10_000) });
       } finally {
         await servers.redis.start();
       }
-    });
+    }
+
+    it(
+      'ends the streams of who signed out at the other node, soon with it and later without',
+      {
+        timeout: 60_000,
+      },
+      () => withAndWithout('signed out on A, stream on B', signOut),
+    );
+
+    it(
+      'ends the streams of who was removed at the other node, and brings them nothing of later',
+      {
+        timeout: 60_000,
+      },
+      () => withAndWithout('member removed on A, stream on B', removeMember),
+    );
   });
 });
 

@@ -1,6 +1,10 @@
+import { randomBytes } from 'node:crypto';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { register } from '../support/client.js';
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { type Person, register } from '../support/client.js';
 import {
   figure,
   form,
@@ -12,6 +16,7 @@ import {
   type NodeProcess,
   ownServers,
   range,
+  type Sent,
   subscribe,
   within,
 } from '../support/fleet.js';
@@ -28,16 +33,16 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     servers = await ownServers();
   });
 
-  /** Two nodes that are started again when they end with 75, as a supervisor does; two people and their group. */
-  async function makePlace() {
-    const fleet = await makeFleet(servers);
-    const [a, b] = await Promise.all([fleet.add(), fleet.add()]);
+  /** Two people and their group on two nodes. */
+  async function makePlace(a: NodeProcess, b: NodeProcess) {
     const alice = await register(a.url, 'alice');
     const bob = await register(b.url, 'bob');
     const group = await createGroup(alice, [bob]);
     const sender = makeSender(alice, group, [a.url, b.url]);
     const cursors = new Set<string>();
-    const follow = () => subscribe(bob, () => b.url);
+    /** Where who listens comes to. */
+    const home = { url: b.url };
+    const follow = () => subscribe(bob, () => home.url);
     /** Sends, and keeps every cursor that a subscriber gets meanwhile. */
     const live = async (count: number) => {
       const subscriber = follow();
@@ -49,9 +54,25 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
       cursors.add(subscriber.cursor as string);
       return subscriber;
     };
-    return { fleet, a, b, alice, bob, group, sender, cursors, live };
+    return { alice, bob, group, sender, cursors, home, live };
   }
 
+  async function makePair() {
+    const fleet = await makeFleet(servers);
+    const [a, b] = await Promise.all([fleet.add(), fleet.add()]);
+    return { fleet, a, b, ...(await makePlace(a, b)) };
+  }
+
+  /** That none of the cursors is resumed from. */
+  async function expectExpired(bob: Person, url: string, cursors: Iterable<string>): Promise<void> {
+    for (const after of cursors) {
+      const late = subscribe(bob, () => url, { after });
+      await within(5_000, 'it is refused', () => late.codes.length > 0 || late.caughtUp > 0);
+      expect([late.codes, late.events]).toEqual([EXPIRED, []]);
+    }
+  }
+
+  /** Starts it again when it ends with 75. */
   const supervise = (node: NodeProcess) =>
     void node.exited().then((status) => (status === 75 ? node.start().then(() => supervise(node)) : undefined));
 
@@ -60,7 +81,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
   it('from an older copy of its files: no cursor of what is lost is resumed, no stream goes on over it', {
     timeout: 120_000,
   }, async () => {
-    const { a, b, bob, group, sender, cursors, live } = await makePlace();
+    const { a, b, bob, group, sender, cursors, live } = await makePair();
     for (const node of [a, b]) supervise(node);
     await live(5);
     await servers.postgres.stop('fast');
@@ -90,11 +111,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     for (const _ of range(1, 5)) await sender.send('one more');
     await within(10_000, `the stream has ended: ${subscriber.codes}`, () => subscriber.codes.length > 0);
     expect(subscriber.codes).toEqual(EXPIRED);
-    for (const after of cursors) {
-      const late = subscribe(bob, () => b.url, { after });
-      await within(5_000, 'it is refused', () => late.codes.length > 0 || late.caughtUp > 0);
-      expect([late.codes, late.events]).toEqual([EXPIRED, []]);
-    }
+    await expectExpired(bob, b.url, cursors);
     for (const after of shared) {
       const early = subscribe(bob, () => b.url, { after });
       await within(5_000, 'it is told', () => early.codes.length > 0 || early.caughtUp > 0);
@@ -110,7 +127,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
   });
 
   it('from an older dump into the same cluster: every older cursor expires', { timeout: 120_000 }, async () => {
-    const { fleet, a, b, bob, sender, cursors, live } = await makePlace();
+    const { fleet, a, b, bob, sender, cursors, live } = await makePair();
     for (const node of [a, b]) supervise(node);
     const url = fleet.env['DATABASE_URL'] ?? '';
     const dump = join(servers.postgres.folder, 'dump');
@@ -127,12 +144,80 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     );
     await within(10_000, `the stream has ended: ${subscriber.codes}`, () => subscriber.codes.length > 0);
     for (const _ of range(1, 10)) await sender.send('after the restore');
-    for (const after of cursors) {
-      const late = subscribe(bob, () => b.url, { after });
-      await within(5_000, 'it is refused', () => late.codes.length > 0 || late.caughtUp > 0);
-      expect([late.codes, late.events]).toEqual([EXPIRED, []]);
-    }
+    await expectExpired(bob, b.url, cursors);
     expect(subscriber.codes).toEqual(EXPIRED);
     figure('restored from an older dump', { cursors: cursors.size, expired: cursors.size });
+  });
+
+  /** The rows of an embedded database that nobody has open, by table. */
+  async function readEmbedded(folder: string): Promise<Map<string, string>> {
+    const database = await PGlite.create(join(folder, 'pg'));
+    const tables = await database.query<{ name: string }>(
+      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_prisma_migrations'`,
+    );
+    const rows = new Map<string, string>();
+    for (const { name } of tables.rows) {
+      const [all] = (await database.query<{ json: string }>(`SELECT json_agg(t)::text AS json FROM "${name}" t`)).rows;
+      rows.set(name, all?.json ?? '[]');
+    }
+    await database.close();
+    return rows;
+  }
+
+  it('moved from the embedded one to PostgreSQL, table by table: every older cursor expires', {
+    timeout: 120_000,
+  }, async () => {
+    const folder = join(inject('scratch'), `moved-${randomBytes(4).toString('hex')}`);
+    await cp(inject('embeddedTemplate'), folder, { recursive: true });
+    // As after a longer life: its transactions have numbers that PostgreSQL's are still to come to.
+    const earlier = await PGlite.create(join(folder, 'pg'));
+    await earlier.exec('DO $$ BEGIN FOR i IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$');
+    await earlier.exec('CHECKPOINT');
+    await earlier.close();
+    const fleet = await makeFleet(servers);
+    const embedded = await fleet.add({ DATABASE_URL: '', REDIS_URL: '', DATA_DIR: folder });
+    const { alice, bob, group, sender, cursors, home, live } = await makePlace(embedded, embedded);
+    const subscriber = await live(form(10, 100));
+    cursors.add((await bob.ask('{ viewer { syncCursor } }')).viewer.syncCursor);
+    expect(await embedded.stop()).toBe(0);
+    const rows = await readEmbedded(folder);
+
+    const node = await fleet.add();
+    await node.stop();
+    const client = new pg.Client({ connectionString: fleet.env['DATABASE_URL'] });
+    await client.connect();
+    // As dumps do it: not in the order of references.
+    await client.query(`SET session_replication_role = replica`);
+    await client.query(`TRUNCATE ${[...rows.keys()].join()}`);
+    for (const [table, json] of rows) {
+      await client.query(`INSERT INTO "${table}" SELECT * FROM json_populate_recordset(NULL::"${table}", $1)`, [json]);
+    }
+    await client.end();
+    await node.start();
+    supervise(node);
+    home.url = node.url;
+    await within(10_000, `the stream has ended: ${subscriber.codes}`, () => subscriber.codes.length > 0);
+    expect(subscriber.codes).toEqual(EXPIRED);
+    await expectExpired(bob, node.url, cursors);
+
+    // All that was said is there, and it goes on.
+    const { pid } = node.child;
+    const fresh = subscribe(bob, () => node.url);
+    await within(5_000, 'who comes anew is live', () => fresh.caughtUp > 0);
+    const here = makeSender(alice, group, [node.url]);
+    const sent: Sent[] = [];
+    for (const index of range(1, 20)) sent.push(await here.send(`after the move ${index}`));
+    expect(sent.map(({ seq }) => seq)).toEqual(range(1, 20).map((index) => sender.answered.length + index));
+    await within(5_000, lacking(fresh, sent), () => hasAll(fresh, sent));
+    // Two sweeps have found the database to be what it was.
+    await within(5_000, 'a checkpoint came', () => fresh.checkpoints > 0);
+    const resumed = subscribe(bob, () => node.url, { after: fresh.cursor as string });
+    await within(5_000, 'it resumes', () => resumed.caughtUp > 0);
+    const last = [await here.send('as ever')];
+    await within(5_000, lacking(resumed, last), () => hasAll(resumed, last));
+    const [first = 0] = resumed.changes(group);
+    expect(resumed.changes(group)).toEqual(range(first, sender.answered.length + 22));
+    expect(node.child.pid).toBe(pid);
+    figure('moved from the embedded one', { cursors: cursors.size, expired: cursors.size });
   });
 });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { decodeSyncCursor, encodeSyncCursor } from '../../src/core/sync-cursor.js';
 import { streamMessages } from '../../src/domain/message/message.service.js';
@@ -85,6 +85,35 @@ describe.each(footings)('a durable stream on the %s footing', (footing) => {
     expect((await live({ after: cursor })).events).toHaveLength(1);
     await say('third', 'fourth');
     expect(texts(await live({ after: cursor }))).toEqual(['third', 'fourth']);
+  });
+
+  it('gives a fresh cursor every 30 seconds while nothing happens', async () => {
+    const idle = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    const carol = await register(idle.url, 'carol');
+    const client = connect(idle.url, carol.token);
+    clients.push(client);
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const stream = listen(client, MESSAGES);
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+      for (const checkpoints of [1, 2]) {
+        // Seen at the sweep; a second stream, begun after it, tells that the first one had nothing to tell.
+        vi.setSystemTime(Date.now() + 29_000);
+        await idle.deps.feed.sweep();
+        const later = listen(client, MESSAGES);
+        await later.until(({ type }) => type === 'CAUGHT_UP');
+        later.cancel();
+        expect(stream.events).toHaveLength(checkpoints);
+        vi.setSystemTime(Date.now() + 1_000);
+        await idle.deps.feed.sweep();
+        await stream.until(() => stream.events.length > checkpoints);
+        expect(stream.events.slice(checkpoints)).toMatchObject([
+          { type: 'CHECKPOINT', cursor: idle.deps.feed.now.cursor, changeSeq: null },
+        ]);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('brings more than its queue holds, each once and as it is now', async () => {

@@ -2,41 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
+import { openSse } from '../support/sse.js';
 import { MESSAGES, openDirect, send } from '../support/talk.js';
-
-/** One subscription over SSE, as any client with `fetch` can have it. */
-async function subscribe(url: string, token: string | undefined, variables: Json = {}) {
-  const abort = new AbortController();
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: {
-      accept: 'text/event-stream',
-      'content-type': 'application/json',
-      ...(token && { authorization: `Bearer ${token}` }),
-    },
-    body: JSON.stringify({ query: MESSAGES, variables }),
-    signal: abort.signal,
-  });
-  const stream = { response, results: [] as Json[], completed: false, closed: false, cancel: () => abort.abort() };
-  const read = async () => {
-    let rest = '';
-    for await (const text of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      const blocks = (rest + text).split('\n\n');
-      rest = blocks.pop() ?? '';
-      for (const block of blocks) {
-        if (/^event: ?complete$/m.test(block)) stream.completed = true;
-        else if (/^event: ?next$/m.test(block))
-          stream.results.push(JSON.parse(block.slice(block.indexOf('data:') + 5)));
-      }
-    }
-  };
-  void read()
-    .catch(() => {})
-    .finally(() => {
-      stream.closed = true;
-    });
-  return stream;
-}
 
 describe.each(footings)('subscriptions over SSE on the %s footing', (footing) => {
   let node: RunningNode;
@@ -55,7 +22,7 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
     eventually('it is live', () => results.some(({ data }) => data?.messages.type === 'CAUGHT_UP'));
 
   it('bring what happens, to who sends the token as a header', async () => {
-    const stream = await subscribe(node.url, bob.token);
+    const stream = await openSse(node.url, bob.token);
     expect(stream.response.status).toBe(200);
     expect(stream.response.headers.get('content-type')).toMatch(/^text\/event-stream/);
     await isLive(stream);
@@ -71,11 +38,11 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
   });
 
   it('resume with a cursor', async () => {
-    const before = await subscribe(node.url, bob.token);
+    const before = await openSse(node.url, bob.token);
     await isLive(before);
     before.cancel();
     const missed = await send(alice, conversation, 'missed');
-    const after = await subscribe(node.url, bob.token, { after: before.results.at(-1).data.messages.cursor });
+    const after = await openSse(node.url, bob.token, { after: before.results.at(-1).data.messages.cursor });
     await isLive(after);
     const events = after.results.map(({ data }) => data.messages);
     expect(events).toContainEqual(expect.objectContaining({ messageId: missed.id, replayed: true }));
@@ -84,7 +51,7 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
 
   it('leave nothing behind when the client goes away', async () => {
     await eventually('no other stream is open', () => node.deps.feed.listeners === 0);
-    const streams = await Promise.all([1, 2, 3].map(() => subscribe(node.url, bob.token)));
+    const streams = await Promise.all([1, 2, 3].map(() => openSse(node.url, bob.token)));
     await Promise.all(streams.map(isLive));
     expect(node.deps.feed.listeners).toBe(3);
     for (const stream of streams) stream.cancel();
@@ -92,7 +59,7 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
   });
 
   it('say so when nobody is signed in', async () => {
-    const stream = await subscribe(node.url, undefined);
+    const stream = await openSse(node.url, undefined);
     await eventually('it ends', () => stream.closed);
     expect(stream.results).toMatchObject([{ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] }]);
     expect(stream.completed).toBe(true);
@@ -100,7 +67,7 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
 
   it('end when the session does', async () => {
     const carol = await register(node.url, 'carol');
-    const stream = await subscribe(node.url, carol.token);
+    const stream = await openSse(node.url, carol.token);
     await isLive(stream);
     await carol.ask('mutation { logout { sessionId } }');
     await eventually('it ends', () => stream.closed);

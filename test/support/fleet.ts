@@ -5,6 +5,7 @@ import { afterAll } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Answer, type Json, type Person, socketUrl } from './client.js';
 import { freePort, type OwnServers, startServers } from './servers.js';
+import { openSse } from './sse.js';
 import { SEND } from './talk.js';
 
 /** What this file's tests started ends with them, the last first. */
@@ -175,8 +176,11 @@ export interface Sender {
   readonly codes: Map<string, number>;
   /** Resolves when it is answered. An error that is not UNAVAILABLE is thrown. */
   send(text: string, key?: string): Promise<Sent>;
-  /** Sends about `perSecond` messages until the returned function is called; that resolves when all are answered. */
-  steadily(perSecond: number): () => Promise<void>;
+  /**
+   * Sends about `perSecond` messages, of `text` and a number, until the returned function is called; that resolves when
+   * all are answered.
+   */
+  steadily(perSecond: number, text?: string): () => Promise<void>;
 }
 
 export function makeSender(person: Person, conversationId: string, urls: readonly string[]): Sender {
@@ -205,7 +209,7 @@ export function makeSender(person: Person, conversationId: string, urls: readonl
     answered,
     codes,
     send,
-    steadily(perSecond) {
+    steadily(perSecond, text = 'steady') {
       const open = new Set<Promise<unknown>>();
       let failure: unknown;
       const began = Date.now();
@@ -214,7 +218,7 @@ export function makeSender(person: Person, conversationId: string, urls: readonl
       const timer = setInterval(() => {
         for (; count < ((Date.now() - began) * perSecond) / 1_000; count += 1) {
           steady += 1;
-          const sending: Promise<unknown> = send(`steady ${steady}`)
+          const sending: Promise<unknown> = send(`${text} ${steady}`)
             .catch((error: unknown) => {
               failure = error;
             })
@@ -256,6 +260,8 @@ export interface Subscriber {
   readonly late: Json[];
   /** Connections that were acknowledged, CAUGHT_UPs, CHECKPOINTs. */
   readonly connections: number;
+  /** When each connection was acknowledged. */
+  readonly connectedAt: readonly number[];
   readonly caughtUp: number;
   readonly checkpoints: number;
   readonly cursor: string | undefined;
@@ -268,12 +274,8 @@ export interface Subscriber {
   readonly socket: WebSocket | undefined;
 }
 
-/** Subscribes; with `beside` to so many more of the same on the same socket, of which nothing is kept. */
-export function subscribe(
-  person: Person,
-  nodeUrl: () => string,
-  { conversationId, after, beside = 0 }: { conversationId?: string; after?: string; beside?: number } = {},
-): Subscriber {
+/** What a client keeps of what came. */
+function makeMemory(after: string | undefined) {
   const seen = new Map<string, Set<number>>();
   const highest = new Map<string, number>();
   const state = {
@@ -282,6 +284,7 @@ export function subscribe(
     repeats: 0,
     late: [] as Json[],
     connections: 0,
+    connectedAt: [] as number[],
     caughtUp: 0,
     checkpoints: 0,
     codes: [] as string[],
@@ -290,6 +293,10 @@ export function subscribe(
     cursor: after,
     changes: (id: string) => [...(seen.get(id) ?? [])],
     cut: () => state.socket?.terminate(),
+  };
+  const connected = () => {
+    state.connections += 1;
+    state.connectedAt.push(Date.now());
   };
   const take = (event: Json) => {
     state.cursor = event.cursor;
@@ -309,6 +316,22 @@ export function subscribe(
     state.events.push(event);
     state.cameAt.set(event.message.id, Date.now());
   };
+  /** Keeps the code of what a stream ended with; whether it is one to come back after. */
+  const failed = (errors: Json): boolean => {
+    const code = errors?.[0]?.extensions?.code ?? String(errors?.message ?? errors);
+    state.codes.push(code);
+    return code === 'UNAVAILABLE';
+  };
+  return { state, connected, take, failed };
+}
+
+/** Subscribes; with `beside` to so many more of the same on the same socket, of which nothing is kept. */
+export function subscribe(
+  person: Person,
+  nodeUrl: () => string,
+  { conversationId, after, beside = 0 }: { conversationId?: string; after?: string; beside?: number } = {},
+): Subscriber {
+  const { state, connected, take, failed } = makeMemory(after);
   const client: Client = createClient({
     url: () => socketUrl(nodeUrl()),
     webSocketImpl: WebSocket,
@@ -319,7 +342,7 @@ export function subscribe(
     retryWait: () => pause(50 + Math.random() * 200),
     on: {
       connected: (socket) => {
-        state.connections += 1;
+        connected();
         state.socket = socket as WebSocket;
       },
       closed: (event) => void state.closeCodes.push((event as { code: number }).code),
@@ -334,11 +357,6 @@ export function subscribe(
   };
   let disposed = false;
   const follow = () => {
-    const failed = (errors: Json) => {
-      const code = errors?.[0]?.extensions?.code ?? String(errors?.message ?? errors);
-      state.codes.push(code);
-      return code === 'UNAVAILABLE';
-    };
     let again = true;
     const end = () => {
       if (again && !disposed) setTimeout(follow, 100 + Math.random() * 200);
@@ -369,6 +387,36 @@ export function subscribe(
     } catch {
       // It was just then being refused.
     }
+  });
+  return state;
+}
+
+/** The same over SSE, all that the person is in: who is broken off comes back with the last cursor. */
+export function subscribeOverSse(person: Person, nodeUrl: () => string): Subscriber {
+  const { state, connected, take, failed } = makeMemory(undefined);
+  let disposed = false;
+  let again = true;
+  const follow = async () => {
+    while (again && !disposed) {
+      try {
+        const stream = await openSse(nodeUrl(), person.token, { after: state.cursor }, ({ data, errors }) => {
+          if (errors) again = failed(errors);
+          else take(data.messages);
+        });
+        state.cut = stream.cancel;
+        connected();
+        if (disposed) stream.cancel();
+        await stream.ended;
+      } catch {
+        // It was refused.
+      }
+      await pause(50 + Math.random() * 200);
+    }
+  };
+  void follow();
+  cleanups.push(() => {
+    disposed = true;
+    state.cut();
   });
   return state;
 }

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { WebSocket } from 'ws';
 import type { NodeProcess } from './fleet.js';
 import { freePort } from './servers.js';
@@ -37,6 +37,16 @@ export async function heapOf({ INSPECTED_AT }: { INSPECTED_AT: string }): Promis
 export function descriptorsOf({ child }: NodeProcess): number | undefined {
   try {
     return readdirSync(`/proc/${child.pid}/fd`).length;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The most memory that a node has held so far, in megabytes; undefined where the system does not tell. */
+export function peakMemoryOf({ child }: NodeProcess): number | undefined {
+  try {
+    const kilobytes = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
+    return Math.round(Number(kilobytes) / 1024);
   } catch {
     return undefined;
   }

@@ -65,3 +65,5 @@ export async function remove(person: Person, messageId: string) {
   const data = await person.ask(REMOVE, { input: { messageId } });
   return data.deleteMessage.message;
 }
+
+export const REMOVE_MEMBER = `mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { userId } }`;
