@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
+import { FRAME_BYTES, graphqlSteps, stampedText } from './event.mjs';
+import { startServer } from './process.mjs';
+import { openSender } from './sender.mjs';
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+/** People who subscribe; sockets are divided among them. */
+const PEOPLE = 50;
+/** People who send, each over a socket of their own. */
+const SENDERS = 8;
+
+/** Starts a node of Parley on the place of this run, with its defaults but for what is said here. */
+export async function startNode(place) {
+  return startServer(main, {
+    env: {
+      PORT: '0',
+      DATABASE_URL: place.databaseUrl,
+      REDIS_URL: place.redisUrl,
+      REDIS_PREFIX: place.name,
+      JWT_SECRET: 'a secret of the benchmarks, of more than 32 characters',
+      // Not what is measured.
+      BCRYPT_COST: '4',
+      // A run may take longer than a token.
+      ACCESS_TOKEN_TTL: '12h',
+      DRAIN_TIME: '50ms',
+    },
+    ready: ({ line }) => /"url":"([^"]+)"/.exec(line ?? '')?.[1],
+  });
+}
+
+/** What a request over HTTP answers. @throws what it answers as errors */
+export async function ask(url, query, variables = {}, token) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
+}
+
+async function register(url, username) {
+  const input = { username, email: `${username}@example.com`, password: 'long enough' };
+  const data = await ask(
+    url,
+    'mutation ($input: RegisterInput!) { register(input: $input) { tokens { accessToken } viewer { user { id } } } }',
+    { input },
+  );
+  return { id: data.register.viewer.user.id, token: data.register.tokens.accessToken };
+}
+
+/** Makes a group; its owner is the first of the people. */
+export async function makeGroup(url, people, title) {
+  const [owner, ...others] = people;
+  const data = await ask(
+    url,
+    'mutation ($input: CreateGroupInput!) { createGroup(input: $input) { conversation { id } } }',
+    { input: { title, memberIds: others.map(({ id }) => id) } },
+    owner.token,
+  );
+  return data.createGroup.conversation.id;
+}
+
+/** People and groups that live as long as the run: Parley is started anew for every measurement, on the same database. */
+export async function makeWorld(place) {
+  const node = await startNode(place);
+  const url = node.place;
+  const people = [];
+  for (let number = 0; number < PEOPLE; number += 1) people.push(await register(url, `person${number}`));
+  const rooms = {
+    /** Where the subscribers are. */
+    full: await makeGroup(url, people, 'Everyone listens'),
+    /** The same people, of whom nobody listens. */
+    empty: await makeGroup(url, people, 'Nobody listens'),
+  };
+  const world = { place, people, rooms, ...(await measureFrame(url, people, rooms.empty)) };
+  await node.stop();
+  return world;
+}
+
+/** What an event of Parley is, and how long a text makes its frame FRAME_BYTES long. */
+async function measureFrame(url, people, conversationId) {
+  const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws');
+  await once(socket, 'open');
+  const next = async () => String((await once(socket, 'message'))[0]);
+  const [init, , subscribe] = graphqlSteps({ token: people[0].token, conversationId, last: [] });
+  socket.send(init.send);
+  await next();
+  socket.send(subscribe.send);
+  await next();
+  const sender = await openSender(url, people[1].token);
+  const textLength = 40;
+  const frame = next();
+  await sender.send(conversationId, stampedText(textLength));
+  const text = await frame;
+  sender.close();
+  socket.terminate();
+  return {
+    template: JSON.parse(text).payload.data.messages,
+    textLength: textLength + FRAME_BYTES - Buffer.byteLength(text),
+  };
+}
+
+/**
+ * Parley as what rows measure:
+ * `plans(room, count)` are subscribers of a room, `send(room)` sends one message there and resolves when it is taken,
+ * `settle()` resolves when all is done, `server` is the process.
+ */
+export async function startParley(world) {
+  const server = await startNode(world.place);
+  const url = server.place;
+  const senders = await Promise.all(world.people.slice(0, SENDERS).map(({ token }) => openSender(url, token)));
+  let turn = 0;
+  return {
+    name: 'Parley',
+    server,
+    url,
+    plans: (room, count) => plansOf(world, url, world.rooms[room], count),
+    send(room) {
+      turn += 1;
+      return senders[turn % SENDERS].send(world.rooms[room], stampedText(world.textLength));
+    },
+    settle: async () => {},
+    async stop() {
+      for (const sender of senders) sender.close();
+      await server.stop();
+    },
+  };
+}
+
+/** So many sockets of the world's people, each subscribed to the conversation and past CAUGHT_UP. */
+function plansOf({ people }, url, conversationId, count) {
+  const share = (index) =>
+    Math.floor(((index + 1) * count) / people.length) - Math.floor((index * count) / people.length);
+  return people.map(({ token }, index) => ({
+    port: new URL(url).port,
+    path: '/graphql',
+    protocol: 'graphql-transport-ws',
+    steps: graphqlSteps({ token, conversationId, last: [{ await: 'CAUGHT_UP' }] }),
+    count: share(index),
+  }));
+}

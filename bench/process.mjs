@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpuOf } from './cpu.mjs';
+import { atEnd } from './ending.mjs';
+import { onCore } from './machine.mjs';
+
+const preload = new URL('servers/preload.mjs', import.meta.url).href;
+
+/**
+ * A Node process on the server's core. Resolves when `ready` finds, in a line that it writes or a message that it
+ * sends, where it listens.
+ */
+export async function startServer(file, { env = {}, ready = ({ message }) => message?.port }) {
+  const [program, args] = onCore('server', process.execPath, ['--expose-gc', '--import', preload, file]);
+  const child = spawn(program, args, {
+    env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  const exited = once(child, 'exit');
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await exited;
+    clearTimeout(timer);
+  };
+  atEnd(stop);
+  const place = await new Promise((resolve, reject) => {
+    const look = (seen) => {
+      const found = ready(seen);
+      if (found) resolve(found);
+    };
+    child.stdout.on('data', (chunk) => look({ line: String(chunk) }));
+    child.on('message', (message) => look({ message }));
+    void exited.then(([code]) => reject(new Error(`${file} ended with ${code} before it was ready`)));
+  });
+  const told = (command, answer) => {
+    const answered = new Promise((resolve) => {
+      child.on('message', function hear(message) {
+        if (!message[answer]) return;
+        child.off('message', hear);
+        resolve();
+      });
+    });
+    child.send(command);
+    return answered;
+  };
+  return {
+    pid: child.pid,
+    place,
+    cpu: () => cpuOf(child.pid),
+    /** Tells it something; it is not waited for. */
+    tell: (command) => child.send(command),
+    /** Resolves when everything that it was told before is done. */
+    settle: () => told({ sync: true }, 'synced'),
+    /** Resolves when it has let go of the memory it does not need. */
+    collectGarbage: () => told({ collect: true }, 'collected'),
+    stop,
+  };
+}
