@@ -53,3 +53,40 @@ export async function sendToNobody(subject, { room = 'empty', inFlight, count })
   await Promise.all(Array.from({ length: inFlight }, work));
   await subject.settle();
 }
+
+/** Most messages under way in a steady stream: a server that falls behind is not buried. */
+const STEADY_IN_FLIGHT = 256;
+
+/**
+ * Sends at a steady rate, to each of the rooms in turn; resolves when everyone of the `audience` of each has it.
+ * @returns how many were sent.
+ */
+export async function sendSteadily(subject, subscribers, { rooms, audience, perSecond, seconds }) {
+  const count = Math.round(perSecond * seconds);
+  let done;
+  const delivered = new Promise((resolve, reject) => {
+    done = (number) => Number(number) >= count && resolve();
+    subscribers.failed.catch(reject);
+  });
+  if (audience > 0) {
+    subscribers.countBy(audience);
+    subscribers.news.on('delivered', done);
+  }
+  const began = performance.now();
+  const underWay = new Set();
+  for (let number = 0; number < count; number += 1) {
+    const wait = began + (number / perSecond) * 1_000 - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    while (underWay.size >= STEADY_IN_FLIGHT) await Promise.race(underWay);
+    const sending = subject.send(rooms[number % rooms.length]);
+    underWay.add(sending);
+    void sending.then(() => underWay.delete(sending));
+  }
+  await Promise.all(underWay);
+  await subject.settle();
+  if (audience > 0) {
+    await delivered;
+    subscribers.news.off('delivered', done);
+  }
+  return count;
+}

@@ -9,27 +9,24 @@ const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 /** People who subscribe; sockets are divided among them. */
 const PEOPLE = 50;
-/** People who send, each over a socket of their own. */
+/** People who send in one room, each over a socket of their own. */
 const SENDERS = 8;
 
-/** Starts a node of Parley on the place of this run, with its defaults but for what is said here. */
-export async function startNode(place) {
-  return startServer(main, {
+/** Starts a node of Parley on a place, with its defaults but for what is said here and in `env`. */
+export const startNode = (place, env = {}) =>
+  startServer(main, {
     env: {
       PORT: '0',
-      DATABASE_URL: place.databaseUrl,
-      REDIS_URL: place.redisUrl,
-      REDIS_PREFIX: place.name,
-      JWT_SECRET: 'a secret of the benchmarks, of more than 32 characters',
       // Not what is measured.
       BCRYPT_COST: '4',
       // A run may take longer than a token.
       ACCESS_TOKEN_TTL: '12h',
       DRAIN_TIME: '50ms',
+      ...place.env,
+      ...env,
     },
     ready: ({ line }) => /"url":"([^"]+)"/.exec(line ?? '')?.[1],
   });
-}
 
 /** What a request over HTTP answers. @throws what it answers as errors */
 export async function ask(url, query, variables = {}, token) {
@@ -43,7 +40,7 @@ export async function ask(url, query, variables = {}, token) {
   return data;
 }
 
-async function register(url, username) {
+export async function register(url, username) {
   const input = { username, email: `${username}@example.com`, password: 'long enough' };
   const data = await ask(
     url,
@@ -53,8 +50,8 @@ async function register(url, username) {
   return { id: data.register.viewer.user.id, token: data.register.tokens.accessToken };
 }
 
-/** Makes a group; its owner is the first of the people. */
-export async function makeGroup(url, people, title) {
+/** Makes a group of people; its owner is the first of them. */
+async function makeGroup(url, people, title) {
   const [owner, ...others] = people;
   const data = await ask(
     url,
@@ -62,7 +59,28 @@ export async function makeGroup(url, people, title) {
     { input: { title, memberIds: others.map(({ id }) => id) } },
     owner.token,
   );
-  return data.createGroup.conversation.id;
+  return { id: data.createGroup.conversation.id, people };
+}
+
+/** Makes what is not there yet of so many rooms of five of the world's people; returns their names. */
+export async function makeRooms({ people, rooms }, url, kind, count) {
+  const names = Array.from({ length: count }, (_, number) => `${kind} ${number}`);
+  for (const [number, name] of names.entries()) {
+    const members = [0, 1, 2, 3, 4].map((step) => people[(number + step * 7) % people.length]);
+    rooms[name] ??= await makeGroup(url, members, name);
+  }
+  return names;
+}
+
+/** Makes a direct conversation. */
+export async function makePair(url, [one, other]) {
+  const data = await ask(
+    url,
+    'mutation ($userId: ID!) { openDirectConversation(input: { userId: $userId }) { conversation { id } } }',
+    { userId: other.id },
+    one.token,
+  );
+  return { id: data.openDirectConversation.conversation.id, people: [one, other] };
 }
 
 /** People and groups that live as long as the run: Parley is started anew for every measurement, on the same database. */
@@ -77,7 +95,7 @@ export async function makeWorld(place) {
     /** The same people, of whom nobody listens. */
     empty: await makeGroup(url, people, 'Nobody listens'),
   };
-  const world = { place, people, rooms, ...(await measureFrame(url, people, rooms.empty)) };
+  const world = { place, people, rooms, ...(await measureFrame(url, people, rooms.empty.id)) };
   await node.stop();
   return world;
 }
@@ -107,40 +125,53 @@ async function measureFrame(url, people, conversationId) {
 
 /**
  * Parley as what rows measure:
- * `plans(room, count)` are subscribers of a room, `send(room)` sends one message there and resolves when it is taken,
- * `settle()` resolves when all is done, `server` is the process.
+ * `plans(room, count)` are subscribers of a room (`fields`: that ask for more), `send(room)` sends one message there
+ * and resolves when it is taken, `settle()` resolves when all is done, `server` is the process.
  */
 export async function startParley(world) {
   const server = await startNode(world.place);
   const url = server.place;
-  const senders = await Promise.all(world.people.slice(0, SENDERS).map(({ token }) => openSender(url, token)));
+  const sockets = new Map();
+  const socketOf = (person) => {
+    if (!sockets.has(person)) sockets.set(person, openSender(url, person.token));
+    return sockets.get(person);
+  };
   let turn = 0;
+  /** Whose turn it is to send in a room. */
+  const next = (room) => {
+    turn += 1;
+    const { id, people } = world.rooms[room];
+    return { id, person: people[turn % Math.min(SENDERS, people.length)] };
+  };
   return {
     name: 'Parley',
     server,
     url,
-    plans: (room, count) => plansOf(world, url, world.rooms[room], count),
-    send(room) {
-      turn += 1;
-      return senders[turn % SENDERS].send(world.rooms[room], stampedText(world.textLength));
+    next,
+    plans: (room, count, fields) => plansOf(url, world.rooms[room], count, fields),
+    async send(room) {
+      const { id, person } = next(room);
+      return (await socketOf(person)).send(id, stampedText(world.textLength));
     },
     settle: async () => {},
     async stop() {
-      for (const sender of senders) sender.close();
+      for (const socket of sockets.values()) (await socket).close();
       await server.stop();
     },
   };
 }
 
-/** So many sockets of the world's people, each subscribed to the conversation and past CAUGHT_UP. */
-function plansOf({ people }, url, conversationId, count) {
+/** So many sockets, divided among a room's people, each subscribed to it and past CAUGHT_UP. */
+function plansOf(url, { id, people }, count, fields) {
   const share = (index) =>
     Math.floor(((index + 1) * count) / people.length) - Math.floor((index * count) / people.length);
-  return people.map(({ token }, index) => ({
-    port: new URL(url).port,
-    path: '/graphql',
-    protocol: 'graphql-transport-ws',
-    steps: graphqlSteps({ token, conversationId, last: [{ await: 'CAUGHT_UP' }] }),
-    count: share(index),
-  }));
+  return people
+    .map(({ token }, index) => ({
+      port: new URL(url).port,
+      path: '/graphql',
+      protocol: 'graphql-transport-ws',
+      steps: graphqlSteps({ token, conversationId: id, fields, last: [{ await: 'CAUGHT_UP' }] }),
+      count: share(index),
+    }))
+    .filter((plan) => plan.count > 0);
 }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { eventsLike, graphqlSteps } from './event.mjs';
+import { eventsLike, graphqlSteps, stampedText } from './event.mjs';
 import { startServer } from './process.mjs';
 
 const file = (name) => fileURLToPath(new URL(`servers/${name}.mjs`, import.meta.url));
@@ -49,11 +49,9 @@ export async function startPeer(kind, { template, textLength }, env = {}) {
     async send(room) {
       const seq = (sent.get(room) ?? 0) + 1;
       sent.set(room, seq);
-      server.tell({ room, event: makeEvent(seq, textLength + longerText) });
+      server.tell({ room, event: makeEvent(seq, stampedText(textLength + longerText)) });
     },
     settle: () => server.settle(),
     stop: () => server.stop(),
   };
 }
-
-export const peerName = (kind) => kinds[kind].name;

@@ -1,12 +1,25 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { cpuOf } from './cpu.mjs';
 import { atEnd } from './ending.mjs';
 
 const postgresUrl = process.env.TEST_DATABASE_URL ?? 'postgresql://postgres@127.0.0.1:5432/postgres';
-export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
+const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
+
+/**
+ * Microseconds of processor time that PostgreSQL has used for the database's connections that there are; undefined
+ * where it runs elsewhere.
+ */
+export async function postgresCpu({ local, query: ask }) {
+  if (!local) return undefined;
+  const backends = await ask(
+    'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  );
+  return backends.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
+}
 
 /** One statement on PostgreSQL, on a connection of its own. */
-export async function query(url, text, values) {
+async function query(url, text, values) {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   await client.connect();
   try {
@@ -45,6 +58,15 @@ export async function makePlace() {
     name,
     databaseUrl: url.href,
     redisUrl,
+    /** What a node of Parley is told. */
+    env: {
+      DATABASE_URL: url.href,
+      REDIS_URL: redisUrl,
+      REDIS_PREFIX: name,
+      JWT_SECRET: 'of the benchmarks, '.repeat(3),
+    },
+    query: (text, values) => query(url.href, text, values),
+    /** Whether PostgreSQL's processes can be seen. */
     local: ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname),
     description: [
       `PostgreSQL ${settings.server_version} (fsync ${settings.fsync}, synchronous_commit ${settings.synchronous_commit}, full_page_writes ${settings.full_page_writes}, shared_buffers ${settings.shared_buffers}), Redis ${redisVersion}`,

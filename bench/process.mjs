@@ -33,12 +33,12 @@ export async function startServer(file, { env = {}, ready = ({ message }) => mes
     child.on('message', (message) => look({ message }));
     void exited.then(([code]) => reject(new Error(`${file} ended with ${code} before it was ready`)));
   });
-  const told = (command, answer) => {
+  const request = (command, answer) => {
     const answered = new Promise((resolve) => {
       child.on('message', function hear(message) {
-        if (!message[answer]) return;
+        if (message[answer] === undefined) return;
         child.off('message', hear);
-        resolve();
+        resolve(message[answer]);
       });
     });
     child.send(command);
@@ -50,10 +50,12 @@ export async function startServer(file, { env = {}, ready = ({ message }) => mes
     cpu: () => cpuOf(child.pid),
     /** Tells it something; it is not waited for. */
     tell: (command) => child.send(command),
+    /** Tells it something, and resolves with the named part of its answer. */
+    request,
     /** Resolves when everything that it was told before is done. */
-    settle: () => told({ sync: true }, 'synced'),
+    settle: () => request({ sync: true }, 'synced'),
     /** Resolves when it has let go of the memory it does not need. */
-    collectGarbage: () => told({ collect: true }, 'collected'),
+    collectGarbage: () => request({ collect: true }, 'collected'),
     stop,
   };
 }

@@ -7,10 +7,15 @@ import { describeMachine, moveToClientCore } from './machine.mjs';
 import { makeWorld } from './parley.mjs';
 import { makePlace } from './place.mjs';
 import { describe, write } from './report.mjs';
+import { connections } from './rows/connections.mjs';
 import { fanOut } from './rows/fan-out.mjs';
+import { latency } from './rows/latency.mjs';
+import { pairs } from './rows/pairs.mjs';
+import { rooms } from './rows/rooms.mjs';
+import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
 
-const rows = [fanOut];
+const rows = [fanOut, latency, connections, writes, pairs, rooms];
 const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({

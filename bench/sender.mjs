@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import http from 'node:http';
 import { WebSocket } from 'ws';
 
 const SEND = 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id seq } } }';
@@ -42,7 +43,7 @@ export async function openSender(url, token) {
 }
 
 /** The same over HTTP, on connections of `agent`. */
-export const httpSender = (url, token, agent, http) => ({
+export const httpSender = (url, token, agent) => ({
   send: (conversationId, text) =>
     new Promise((resolve, reject) => {
       const body = JSON.stringify({ query: SEND, variables: { input: inputOf(conversationId, text) } });
