@@ -3,7 +3,7 @@ import { eventsLike, graphqlSteps, stampedText } from './event.mjs';
 import { startServer } from './process.mjs';
 
 const file = (name) => fileURLToPath(new URL(`servers/${name}.mjs`, import.meta.url));
-const rawPlan = (port, room) => ({ port, path: `/?room=${room}` });
+const rawPlan = (port, room) => ({ port, path: `/?room=${encodeURIComponent(room)}` });
 // A pong to a ping comes after the subscription was taken in; these servers have nothing like CAUGHT_UP.
 const graphqlPlan = (port, room) => ({
   port,
@@ -13,7 +13,7 @@ const graphqlPlan = (port, room) => ({
 });
 const socketIoPlan = (port, room) => ({
   port,
-  path: `/socket.io/?EIO=4&transport=websocket&room=${room}`,
+  path: `/socket.io/?EIO=4&transport=websocket&room=${encodeURIComponent(room)}`,
   steps: [{ await: '0{' }, { send: '40' }, { await: '"joined"' }],
 });
 

@@ -12,8 +12,11 @@ import { works } from './machine.mjs';
 const here = (name) => fileURLToPath(new URL(`client/${name}`, import.meta.url));
 
 /** Which of both clients there is: the compiled one where a compiler is. */
-export const clientKind = process.platform === 'linux' && works('cc') ? 'compiled' : 'Node';
+export const clientKind = process.env.BENCH_CLIENT !== 'node' && works('cc') ? 'compiled' : 'Node';
 let compiled;
+
+/** Milliseconds after which what the subscribers should have said is not awaited any more. */
+const PATIENCE_MS = 120_000;
 
 function command() {
   if (clientKind === 'Node') return [process.execPath, [here('subscribers.mjs')]];
@@ -51,7 +54,8 @@ export async function subscribe(plans, { marker = '"SENT"', inFlight = 256 } = {
     const space = line.indexOf(' ');
     news.emit(line.slice(0, space), line.slice(space + 1));
   });
-  const answer = async (name) => (await Promise.race([once(news, name), failed]))?.[0];
+  const answer = async (name) =>
+    (await Promise.race([once(news, name, { signal: AbortSignal.timeout(PATIENCE_MS) }), failed]))?.[0];
   const tell = (...lines) => child.stdin.write(`${lines.join('\n')}\n`);
 
   tell(`marker ${marker}`);

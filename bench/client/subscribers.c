@@ -283,17 +283,6 @@ static void open_sockets(char *rest) {
   while (count--) sockets[socket_count++] = (struct sock){.fd = -1, .script = id};
 }
 
-static void close_all(void) {
-  for (int i = 0; i < started; i++) {
-    if (sockets[i].fd >= 0) end_socket(&sockets[i]);
-    free(sockets[i].rest);
-    sockets[i].rest = NULL;
-  }
-  socket_count = started = through = 0;
-  lost = 0;
-  puts("closed");
-}
-
 static void obey(char *line) {
   char *rest = strchr(line, ' ');
   if (rest) *rest++ = 0;
@@ -305,7 +294,6 @@ static void obey(char *line) {
   else if (!strcmp(line, "marker")) marker = strdup(rest);
   else if (!strcmp(line, "each")) notify_each = atoi(rest);
   else if (!strcmp(line, "stats")) print_stats();
-  else if (!strcmp(line, "close")) close_all();
   else if (!strcmp(line, "every")) {
     notify_every = atol(rest);
     events = notified = 0;
@@ -345,10 +333,7 @@ int main(void) {
       struct sock *s = ready[i].data.ptr;
       if (!s) {
         if (!read_commands()) return 0;
-        // It may have closed what the rest of this round is about.
-        break;
-      }
-      if (ready[i].events & EPOLLOUT) handshake(s);
+      } else if (ready[i].events & EPOLLOUT) handshake(s);
       else on_readable(s);
     }
     fflush(stdout);

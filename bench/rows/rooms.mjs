@@ -5,7 +5,7 @@ import { median, ratioOf } from '../statistics.mjs';
 import { subscribe } from '../subscribers.mjs';
 
 const SIZE = 5;
-const PER_SECOND = 200;
+const PER_SECOND = 500;
 const names = { parley: '**Parley**', socketIo: 'Socket.IO', raw: 'raw `ws.send`' };
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
