@@ -59,12 +59,7 @@ export async function makePlace() {
     databaseUrl: url.href,
     redisUrl,
     /** What a node of Parley is told. */
-    env: {
-      DATABASE_URL: url.href,
-      REDIS_URL: redisUrl,
-      REDIS_PREFIX: name,
-      JWT_SECRET: 'of the benchmarks, '.repeat(3),
-    },
+    env: { DATABASE_URL: url.href, REDIS_URL: redisUrl, REDIS_PREFIX: name },
     query: (text, values) => query(url.href, text, values),
     /** Whether PostgreSQL's processes can be seen. */
     local: ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname),

@@ -9,13 +9,16 @@ import { makePlace } from './place.mjs';
 import { describe, write } from './report.mjs';
 import { connections } from './rows/connections.mjs';
 import { fanOut } from './rows/fan-out.mjs';
+import { history } from './rows/history.mjs';
 import { latency } from './rows/latency.mjs';
+import { lone } from './rows/lone.mjs';
 import { pairs } from './rows/pairs.mjs';
 import { rooms } from './rows/rooms.mjs';
+import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
 
-const rows = [fanOut, latency, connections, writes, pairs, rooms];
+const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, history];
 const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({
