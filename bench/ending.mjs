@@ -6,6 +6,9 @@ export function atEnd(undo) {
   endings.push(undo);
 }
 
+/** Whether the run is being ended: what breaks now was broken on purpose. */
+export const isEnding = () => ended !== undefined;
+
 /** Undoes everything; once, whoever asks. */
 export function endAll() {
   ended ??= (async () => {

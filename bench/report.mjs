@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { drawChart } from './chart.mjs';
 
 const results = new URL('results.json', import.meta.url);
@@ -62,17 +62,26 @@ function read() {
   }
 }
 
+/** What people wrote under this heading, at the end of the page, is kept. */
+const REMARKS = '## Where a target is not reached';
+
+function remarks() {
+  const text = existsSync(page) ? readFileSync(page, 'utf8') : '';
+  const at = text.indexOf(`${REMARKS}\n`);
+  return at < 0 ? `${REMARKS}\n\nNothing is written here yet.` : text.slice(at).trimEnd();
+}
+
 function pageOf(rows, missing) {
   const targets = rows.flatMap(({ targets = [] }) => targets);
   return [
     '# Benchmarks',
-    'Written by `npm run bench -- --write`; the text is in `bench/`. Ratios first: both sides of one were measured in the same run, in turn, so that a busy machine is busy for both. The absolute figures are of that machine only.',
+    'Written by `npm run bench -- --write` (all but the last section); what each row does is in `bench/rows/`. Ratios first: both sides of one were measured in the same run, in turn, so that a busy machine is busy for both. The absolute figures are of that machine only.',
     '![Server CPU per delivery](benchmarks.svg)',
     '## Targets',
     table(targetHead, targets.map(targetLine)),
     ...rows.map((row) => `${describe({ ...row, targets: [] })}\n\n${conditions(row)}`),
     '## Repeat it',
-    '```sh\nnpm run bench                          # every row but the long one\nnpm run bench -- --quick               # small numbers: whether it works, not how fast\nnpm run bench -- --rows fan-out,writes --runs 5\nnpm run bench -- --rows history --long # fills ten million messages\nnpm run bench -- --write               # and writes this page\n```',
+    '```sh\nnpm run bench                          # every row but the long one\nnpm run bench -- --quick               # small numbers: whether it works, not how fast\nnpm run bench -- --rows fan-out --servers parley,raw --subscribers 1000 --runs 5\nnpm run bench -- --rows history --long # fills ten million messages\nnpm run bench -- --write               # and writes this page\n```',
     'It takes PostgreSQL and Redis from `TEST_DATABASE_URL` and `TEST_REDIS_URL`, else those on 127.0.0.1, makes a database and a key prefix of its own there and removes both. The peers are installed in `bench/` at the first use. Linux only: processor time is read from `/proc`.',
     '## Not measured',
     [
@@ -83,6 +92,7 @@ function pageOf(rows, missing) {
     ]
       .map((line) => `- ${line}`)
       .join('\n'),
+    remarks(),
   ].join('\n\n');
 }
 

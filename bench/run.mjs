@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npm run bench`: Parley beside what it is held against, in one run. docs/BENCHMARKS.md says what and how.
 import { parseArgs } from 'node:util';
-import { endAll } from './ending.mjs';
+import { endAll, isEnding } from './ending.mjs';
 import { installPeers } from './install.mjs';
 import { describeMachine, moveToClientCore } from './machine.mjs';
 import { makeWorld } from './parley.mjs';
@@ -25,6 +25,12 @@ const { values } = parseArgs({
   options: {
     rows: { type: 'string' },
     runs: { type: 'string' },
+    /** Sizes of the conversation: 1000,5000. */
+    subscribers: { type: 'string' },
+    /** Which servers the fan-out compares: parley,raw,coalesced,joinedAlike,socketIo,graphqlWs,yoga. */
+    servers: { type: 'string' },
+    /** Of sending, for each figure of each run. */
+    seconds: { type: 'string' },
     /** Small numbers: to see whether it works. */
     quick: { type: 'boolean', default: false },
     /** Rows that take long as well. */
@@ -44,9 +50,9 @@ const options = {
   quick,
   long,
   runs: Number(values.runs ?? (quick ? 1 : 3)),
-  /** Of sending, for each figure of each run. */
-  seconds: quick ? 1 : 4,
-  audiences: quick ? [200] : [1_000, 5_000],
+  seconds: Number(values.seconds ?? (quick ? 1 : 4)),
+  audiences: (values.subscribers ?? (quick ? '200' : '1000,5000')).split(',').map(Number),
+  servers: values.servers?.split(','),
   say: (text) => console.log(text),
 };
 
@@ -67,7 +73,7 @@ try {
   }
   if (values.write) write(found, keys);
 } catch (error) {
-  console.error(error);
+  if (!isEnding()) console.error(error);
   process.exitCode = 1;
 } finally {
   await endAll();
