@@ -79,7 +79,9 @@ function pageOf(rows, missing) {
     '![Server CPU per delivery](benchmarks.svg)',
     '## Targets',
     table(targetHead, targets.map(targetLine)),
-    ...rows.map((row) => `${describe({ ...row, targets: [] })}\n\n${conditions(row)}`),
+    ...rows.map((row) => describe({ ...row, targets: [] })),
+    '## Measured',
+    conditionsOf(rows),
     '## Repeat it',
     '```sh\nnpm run bench                          # every row but the long one\nnpm run bench -- --quick               # small numbers: whether it works, not how fast\nnpm run bench -- --rows fan-out --servers parley,raw --subscribers 1000 --runs 5\nnpm run bench -- --rows history --long # fills ten million messages\nnpm run bench -- --write               # and writes this page\n```',
     'It takes PostgreSQL and Redis from `TEST_DATABASE_URL` and `TEST_REDIS_URL`, else those on 127.0.0.1, makes a database and a key prefix of its own there and removes both. The peers are installed in `bench/` at the first use. Linux only: processor time is read from `/proc`.',
@@ -96,5 +98,21 @@ function pageOf(rows, missing) {
   ].join('\n\n');
 }
 
-const conditions = ({ date, runs, conditions: lines }) =>
-  `<sub>${date}, ${runs} ${runs === 1 ? 'run' : 'runs'}; ${lines.join('; ')}</sub>`;
+/** When and on what each row was measured; rows of one run together. */
+function conditionsOf(rows) {
+  const together = new Map();
+  for (const row of rows) {
+    const conditions = row.conditions.join('\n');
+    together.set(conditions, [...(together.get(conditions) ?? []), row]);
+  }
+  return [...together]
+    .map(([conditions, of]) =>
+      [
+        of.map(({ key, date, runs }) => `\`${key}\` (${date}, ${runs} ${runs === 1 ? 'run' : 'runs'})`).join(', '),
+        ...conditions.split('\n'),
+      ]
+        .map((line, index) => (index === 0 ? `- ${line}` : `  - ${line}`))
+        .join('\n'),
+    )
+    .join('\n');
+}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ export const writes = {
       seen[key] ??= [];
       seen[key].push(result);
       say(
-        `writes, ${key}: ${result.perSecond.toFixed(0)}/s${result.p50 === undefined ? '' : `, p50 ${result.p50.toFixed(2)} ms, p99 ${result.p99.toFixed(2)} ms`}`,
+        `writes, ${key}: ${result.perSecond.toFixed(0)}/s, p50 ${result.p50.toFixed(2)} ms, p99 ${result.p99.toFixed(2)} ms`,
       );
     };
     for (let run = 1; run <= runs; run += 1) {
@@ -175,6 +175,7 @@ async function pgbench({ place }, conversations, clients, seconds) {
   await writeFile(script, `\\set n random(1, ${conversations})\n${statement.replaceAll('\n', ' ')};\n`);
   const args = [
     '-n',
+    '-l',
     '-M',
     'prepared',
     '-f',
@@ -186,10 +187,19 @@ async function pgbench({ place }, conversations, clients, seconds) {
     '-T',
     String(Math.ceil(seconds)),
   ];
-  const { stdout } = await promisify(execFile)('pgbench', [...args, place.databaseUrl]);
+  const { stdout } = await promisify(execFile)('pgbench', [...args, place.databaseUrl], { cwd: folder });
+  // A line for each transaction: client, number, microseconds, …
+  const logs = (await readdir(folder)).filter((name) => name.startsWith('pgbench_log'));
+  const lines = (await Promise.all(logs.map((name) => readFile(join(folder, name), 'utf8'))))
+    .join('')
+    .trim()
+    .split('\n');
   await rm(folder, { recursive: true });
   return {
+    ...summarize(
+      lines.map((line) => Number(line.split(' ')[2]) / 1_000),
+      seconds,
+    ),
     perSecond: Number(/tps = ([\d.]+)/.exec(stdout)[1]),
-    average: Number(/latency average = ([\d.]+)/.exec(stdout)[1]),
   };
 }
