@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { cpuOf } from './cpu.mjs';
@@ -8,14 +9,20 @@ const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
 /**
  * Microseconds of processor time that PostgreSQL has used for the database's connections that there are; undefined
- * where it runs elsewhere.
+ * where its processes cannot be seen: on another machine, in a container.
  */
 export async function postgresCpu({ local, query: ask }) {
   if (!local) return undefined;
   const backends = await ask(
     'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
   );
+  if (!backends.every(({ pid }) => isPostgres(pid))) return undefined;
   return backends.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
+}
+
+function isPostgres(pid) {
+  const path = `/proc/${pid}/comm`;
+  return existsSync(path) && readFileSync(path, 'utf8').startsWith('postgres');
 }
 
 /** One statement on PostgreSQL, on a connection of its own. */
@@ -61,7 +68,7 @@ export async function makePlace() {
     /** What a node of Parley is told. */
     env: { DATABASE_URL: url.href, REDIS_URL: redisUrl, REDIS_PREFIX: name },
     query: (text, values) => query(url.href, text, values),
-    /** Whether PostgreSQL's processes can be seen. */
+    /** Whether PostgreSQL may be on this machine. */
     local: ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname),
     description: [
       `PostgreSQL ${settings.server_version} (fsync ${settings.fsync}, synchronous_commit ${settings.synchronous_commit}, full_page_writes ${settings.full_page_writes}, shared_buffers ${settings.shared_buffers}), Redis ${redisVersion}`,

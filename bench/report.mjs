@@ -62,6 +62,15 @@ function read() {
   }
 }
 
+const repeat = `\`\`\`sh
+npm run bench                           # every row but the long one
+npm run bench -- --quick                # small numbers: whether it works, not how fast
+npm run bench -- --rows fan-out --servers parley,raw --subscribers 1000 --runs 5
+npm run bench -- --rows history --long  # fills ten million messages
+npm run bench -- --profile profiles     # and a CPU profile of each server, in that folder
+npm run bench -- --write                # and writes this page
+\`\`\``;
+
 /** What people wrote under this heading, at the end of the page, is kept. */
 const REMARKS = '## Where a target is not reached';
 
@@ -83,7 +92,7 @@ function pageOf(rows, missing) {
     '## Measured',
     conditionsOf(rows),
     '## Repeat it',
-    '```sh\nnpm run bench                          # every row but the long one\nnpm run bench -- --quick               # small numbers: whether it works, not how fast\nnpm run bench -- --rows fan-out --servers parley,raw --subscribers 1000 --runs 5\nnpm run bench -- --rows history --long # fills ten million messages\nnpm run bench -- --write               # and writes this page\n```',
+    repeat,
     'It takes PostgreSQL and Redis from `TEST_DATABASE_URL` and `TEST_REDIS_URL`, else those on 127.0.0.1, makes a database and a key prefix of its own there and removes both. The peers are installed in `bench/` at the first use. Linux only: processor time is read from `/proc`.',
     '## Not measured',
     [
@@ -92,7 +101,7 @@ function pageOf(rows, missing) {
       'More than one node, TLS, compression, and a reverse proxy.',
       'Servers that are not JavaScript, beside this one.',
     ]
-      .map((line) => `- ${line}`)
+      .map((line) => `- $line`)
       .join('\n'),
     remarks(),
   ].join('\n\n');
@@ -108,10 +117,10 @@ function conditionsOf(rows) {
   return [...together]
     .map(([conditions, of]) =>
       [
-        of.map(({ key, date, runs }) => `\`${key}\` (${date}, ${runs} ${runs === 1 ? 'run' : 'runs'})`).join(', '),
+        of.map(({ key, date, runs }) => `\`$key\` ($date, $runs$runs === 1 ? 'run' : 'runs')`).join(', '),
         ...conditions.split('\n'),
       ]
-        .map((line, index) => (index === 0 ? `- ${line}` : `  - ${line}`))
+        .map((line, index) => (index === 0 ? `- $line` : `  - $line`))
         .join('\n'),
     )
     .join('\n');

@@ -6,6 +6,7 @@ import { installPeers } from './install.mjs';
 import { describeMachine, moveToClientCore } from './machine.mjs';
 import { makeWorld } from './parley.mjs';
 import { makePlace } from './place.mjs';
+import { profileInto } from './process.mjs';
 import { describe, write } from './report.mjs';
 import { connections } from './rows/connections.mjs';
 import { fanOut } from './rows/fan-out.mjs';
@@ -33,6 +34,8 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     /** Small numbers: to see whether it works. */
     quick: { type: 'boolean', default: false },
+    /** A folder for a CPU profile of each server. */
+    profile: { type: 'string' },
     /** Rows that take long as well. */
     long: { type: 'boolean', default: false },
     /** Writes docs/BENCHMARKS.md. */
@@ -57,6 +60,7 @@ const options = {
 };
 
 installPeers();
+if (values.profile) profileInto(values.profile);
 moveToClientCore();
 try {
   const conditions = describeMachine(clientKind);

@@ -10,6 +10,9 @@ export function obey(deliver) {
   process.channel.ref();
 }
 
+// Killed by the signal itself it would leave no profile.
+process.once('SIGTERM', () => process.exit());
+
 /** Tells the harness where this peer listens, as soon as it does. */
 export function tellPort(server) {
   server.on('listening', () => process.send({ port: server.address().port }));
