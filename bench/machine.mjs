@@ -31,7 +31,7 @@ export function works(program, args = ['--version']) {
 export function describeMachine(clientKind) {
   const [cpu] = cpus();
   return [
-    `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}`,
+    `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}, Node ${process.version}`,
     pinning
       ? 'the server on core 0, clients and this harness on core 1 (taskset); PostgreSQL and Redis on both, as they were started'
       : 'nothing kept to a core: there is no taskset here, or only one core',

@@ -101,7 +101,7 @@ function pageOf(rows, missing) {
       'More than one node, TLS, compression, and a reverse proxy.',
       'Servers that are not JavaScript, beside this one.',
     ]
-      .map((line) => `- $line`)
+      .map((line) => `- ${line}`)
       .join('\n'),
     remarks(),
   ].join('\n\n');
@@ -117,10 +117,10 @@ function conditionsOf(rows) {
   return [...together]
     .map(([conditions, of]) =>
       [
-        of.map(({ key, date, runs }) => `\`$key\` ($date, $runs$runs === 1 ? 'run' : 'runs')`).join(', '),
+        of.map(({ key, date, runs }) => `\`${key}\` (${date}, ${runs} ${runs === 1 ? 'run' : 'runs'})`).join(', '),
         ...conditions.split('\n'),
       ]
-        .map((line, index) => (index === 0 ? `- $line` : `  - $line`))
+        .map((line, index) => (index === 0 ? `- ${line}` : `  - ${line}`))
         .join('\n'),
     )
     .join('\n');

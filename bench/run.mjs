@@ -49,6 +49,10 @@ if (unknown.length > 0) {
   console.error(`bench: there is no row ${unknown.join(', ')}; there are ${keys.join(', ')}`);
   process.exit(2);
 }
+if (process.platform !== 'linux') {
+  console.error('bench: only on Linux, whose /proc tells what a process has used');
+  process.exit(2);
+}
 const options = {
   quick,
   long,
