@@ -1,0 +1,43 @@
+import { execFileSync } from 'node:child_process';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+
+/** Whether processes can be kept to one core each. */
+export const pinning = cpus().length >= 2 && works('taskset', ['-c', '0', 'true']);
+
+/** The server that is measured has a core of its own; whatever talks to it (this process too) has the other. */
+const cores = { server: '0', client: '1' };
+
+/** A command line that runs on one of the cores; as it is where that cannot be. */
+export function onCore(which, program, args) {
+  return pinning ? ['taskset', ['-c', cores[which], program, ...args]] : [program, args];
+}
+
+/** Moves this process, and what it starts from now on, to the core of the clients. */
+export function moveToClientCore() {
+  if (pinning) execFileSync('taskset', ['-acp', cores.client, String(process.pid)], { stdio: 'ignore' });
+}
+
+/** Whether a program can be run here. */
+export function works(program, args = ['--version']) {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What the figures were measured on, a line each. */
+export function describeMachine(clientKind) {
+  const [cpu] = cpus();
+  return [
+    `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}, Node ${process.version}`,
+    pinning
+      ? 'the server on core 0, clients and this harness on core 1 (taskset); PostgreSQL and Redis on both, as they were started'
+      : 'nothing kept to a core: there is no taskset here, or only one core',
+    `subscribers: the ${clientKind} client`,
+    `load averages at the start: ${loadavg()
+      .map((load) => load.toFixed(1))
+      .join(', ')}`,
+  ];
+}

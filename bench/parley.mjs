@@ -1,0 +1,178 @@
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
+import { FRAME_BYTES, graphqlSteps, stampedText } from './event.mjs';
+import { startServer } from './process.mjs';
+import { openSender } from './sender.mjs';
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+/** People who subscribe; sockets are divided among them. */
+const PEOPLE = 50;
+/** People who send in one room, each over a socket of their own. */
+const SENDERS = 8;
+
+/** Starts a node of Parley on a place, with its defaults but for what is said here and in `env`. */
+export const startNode = (place, env = {}) =>
+  startServer(main, {
+    env: {
+      PORT: '0',
+      JWT_SECRET: 'of the benchmarks, '.repeat(3),
+      // Not what is measured.
+      BCRYPT_COST: '4',
+      // A run may take longer than a token.
+      ACCESS_TOKEN_TTL: '12h',
+      DRAIN_TIME: '50ms',
+      ...place.env,
+      ...env,
+    },
+    ready: ({ line }) => /"url":"([^"]+)"/.exec(line ?? '')?.[1],
+  });
+
+/** What a request over HTTP answers. @throws what it answers as errors */
+export async function ask(url, query, variables = {}, token) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(JSON.stringify(errors));
+  return data;
+}
+
+export async function register(url, username) {
+  const input = { username, email: `${username}@example.com`, password: 'long enough' };
+  const data = await ask(
+    url,
+    'mutation ($input: RegisterInput!) { register(input: $input) { tokens { accessToken } viewer { user { id } } } }',
+    { input },
+  );
+  return { id: data.register.viewer.user.id, token: data.register.tokens.accessToken };
+}
+
+/** Makes a group of people; its owner is the first of them. */
+async function makeGroup(url, people, title) {
+  const [owner, ...others] = people;
+  const data = await ask(
+    url,
+    'mutation ($input: CreateGroupInput!) { createGroup(input: $input) { conversation { id } } }',
+    { input: { title, memberIds: others.map(({ id }) => id) } },
+    owner.token,
+  );
+  return { id: data.createGroup.conversation.id, people };
+}
+
+/** Makes what is not there yet of so many rooms of five of the world's people; returns their names. */
+export async function makeRooms({ people, rooms }, url, kind, count) {
+  const names = Array.from({ length: count }, (_, number) => `${kind} ${number}`);
+  for (const [number, name] of names.entries()) {
+    const members = [0, 1, 2, 3, 4].map((step) => people[(number + step * 7) % people.length]);
+    rooms[name] ??= await makeGroup(url, members, name);
+  }
+  return names;
+}
+
+/** Makes a direct conversation. */
+export async function makePair(url, [one, other]) {
+  const data = await ask(
+    url,
+    'mutation ($userId: ID!) { openDirectConversation(input: { userId: $userId }) { conversation { id } } }',
+    { userId: other.id },
+    one.token,
+  );
+  return { id: data.openDirectConversation.conversation.id, people: [one, other] };
+}
+
+/** People and groups that live as long as the run: Parley is started anew for every measurement, on the same database. */
+export async function makeWorld(place) {
+  const node = await startNode(place);
+  const url = node.place;
+  const people = [];
+  for (let number = 0; number < PEOPLE; number += 1) people.push(await register(url, `person${number}`));
+  const rooms = {
+    /** Where the subscribers are. */
+    full: await makeGroup(url, people, 'Everyone listens'),
+    /** The same people, of whom nobody listens. */
+    empty: await makeGroup(url, people, 'Nobody listens'),
+  };
+  const world = { place, people, rooms, ...(await measureFrame(url, people, rooms.empty.id)) };
+  await node.stop();
+  return world;
+}
+
+/** What an event of Parley is, and how long a text makes its frame FRAME_BYTES long. */
+async function measureFrame(url, people, conversationId) {
+  const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws');
+  await once(socket, 'open');
+  const next = async () => String((await once(socket, 'message'))[0]);
+  const [init, , subscribe] = graphqlSteps({ token: people[0].token, conversationId, last: [] });
+  socket.send(init.send);
+  await next();
+  socket.send(subscribe.send);
+  await next();
+  const sender = await openSender(url, people[1].token);
+  const textLength = 40;
+  const frame = next();
+  await sender.send(conversationId, stampedText(textLength));
+  const text = await frame;
+  sender.close();
+  socket.terminate();
+  return {
+    template: JSON.parse(text).payload.data.messages,
+    textLength: textLength + FRAME_BYTES - Buffer.byteLength(text),
+  };
+}
+
+/**
+ * Parley as what rows measure:
+ * `plans(room, count)` are subscribers of a room (`fields`: that ask for more), `send(room)` sends one message there
+ * and resolves when it is taken, `settle()` resolves when all is done, `server` is the process.
+ */
+export async function startParley(world) {
+  const server = await startNode(world.place);
+  const url = server.place;
+  const sockets = new Map();
+  const socketOf = (person) => {
+    if (!sockets.has(person)) sockets.set(person, openSender(url, person.token));
+    return sockets.get(person);
+  };
+  let turn = 0;
+  /** Whose turn it is to send in a room. */
+  const next = (room) => {
+    turn += 1;
+    const { id, people } = world.rooms[room];
+    return { id, person: people[turn % Math.min(SENDERS, people.length)] };
+  };
+  return {
+    name: 'Parley',
+    server,
+    url,
+    next,
+    plans: (room, count, fields) => plansOf(url, world.rooms[room], count, fields),
+    async send(room) {
+      const { id, person } = next(room);
+      return (await socketOf(person)).send(id, stampedText(world.textLength));
+    },
+    settle: async () => {},
+    async stop() {
+      for (const socket of sockets.values()) (await socket).close();
+      await server.stop();
+    },
+  };
+}
+
+/** So many sockets, divided among a room's people, each subscribed to it and past CAUGHT_UP. */
+function plansOf(url, { id, people }, count, fields) {
+  const share = (index) =>
+    Math.floor(((index + 1) * count) / people.length) - Math.floor((index * count) / people.length);
+  return people
+    .map(({ token }, index) => ({
+      port: new URL(url).port,
+      path: '/graphql',
+      protocol: 'graphql-transport-ws',
+      steps: graphqlSteps({ token, conversationId: id, fields, last: [{ await: 'CAUGHT_UP' }] }),
+      count: share(index),
+    }))
+    .filter((plan) => plan.count > 0);
+}

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpuOf } from './cpu.mjs';
+import { atEnd } from './ending.mjs';
+import { onCore } from './machine.mjs';
+
+const preload = new URL('servers/preload.mjs', import.meta.url).href;
+
+let profiling = [];
+
+/** Has every server write a CPU profile into a folder when it ends; a profiled server is slower. */
+export function profileInto(folder) {
+  profiling = ['--cpu-prof', '--cpu-prof-dir', folder];
+}
+
+/**
+ * A Node process on the server's core. Resolves when `ready` finds, in a line that it writes or a message that it
+ * sends, where it listens.
+ */
+export async function startServer(file, { env = {}, ready = ({ message }) => message?.port }) {
+  const [program, args] = onCore('server', process.execPath, [...profiling, '--expose-gc', '--import', preload, file]);
+  const child = spawn(program, args, {
+    env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  const exited = once(child, 'exit');
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await exited;
+    clearTimeout(timer);
+  };
+  atEnd(stop);
+  const place = await new Promise((resolve, reject) => {
+    const look = (seen) => {
+      const found = ready(seen);
+      if (found) resolve(found);
+    };
+    child.stdout.on('data', (chunk) => look({ line: String(chunk) }));
+    child.on('message', (message) => look({ message }));
+    void exited.then(([code]) => reject(new Error(`${file} ended with ${code} before it was ready`)));
+  });
+  const request = (command, answer) => {
+    const answered = new Promise((resolve) => {
+      child.on('message', function hear(message) {
+        if (message[answer] === undefined) return;
+        child.off('message', hear);
+        resolve(message[answer]);
+      });
+    });
+    child.send(command);
+    return answered;
+  };
+  return {
+    pid: child.pid,
+    place,
+    cpu: () => cpuOf(child.pid),
+    /** Tells it something; it is not waited for. */
+    tell: (command) => child.send(command),
+    /** Tells it something, and resolves with the named part of its answer. */
+    request,
+    /** Resolves when everything that it was told before is done. */
+    settle: () => request({ sync: true }, 'synced'),
+    /** Resolves when it has let go of the memory it does not need. */
+    collectGarbage: () => request({ collect: true }, 'collected'),
+    stop,
+  };
+}

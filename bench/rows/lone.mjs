@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WebSocket } from 'ws';
+import { graphqlSteps, stampedText } from '../event.mjs';
+import { ask, makePair, register, startNode } from '../parley.mjs';
+import { httpSender, openSender } from '../sender.mjs';
+import { median, percentile } from '../statistics.mjs';
+
+export const lone = {
+  key: 'lone',
+  title: 'One sender and one receiver, on both footings',
+  async measure({ place }, { quick, runs, say }) {
+    const messages = quick ? 50 : 500;
+    const folder = await mkdtemp(join(tmpdir(), 'parley-bench-'));
+    const places = { embedded: { env: { DATA_DIR: folder } }, 'PostgreSQL with Redis': place };
+    const seen = new Map();
+    try {
+      for (let run = 1; run <= runs; run += 1) {
+        for (const [footing, where] of Object.entries(places)) {
+          for (const [what, samples] of Object.entries(await measureFooting(where, messages, run))) {
+            const key = `${footing}: ${what}`;
+            seen.set(key, [...(seen.get(key) ?? []), samples]);
+            say(`lone, run ${run}, ${key}: p50 ${percentile(samples, 0.5).toFixed(2)} ms`);
+          }
+        }
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    const at = (all, share) => median(all.map((samples) => percentile(samples, share))).toFixed(2);
+    return {
+      tables: [
+        {
+          title: `${messages} messages, the next after the last is delivered and answered; ms`,
+          head: ['', 'p50', 'p99'],
+          lines: [...seen].map(([what, all]) => [what, at(all, 0.5), at(all, 0.99)]),
+        },
+      ],
+      notes: [
+        'A person who registers costs 2^10 rounds of bcrypt here, as by default; `{ __typename }` shows how much twenty of them at once hold up everybody else.',
+      ],
+    };
+  },
+};
+
+async function measureFooting(place, messages, run) {
+  const node = await startNode(place, { BCRYPT_COST: '10' });
+  const url = node.place;
+  const name = `lone${run}_`;
+  const pair = [await register(url, `${name}alice`), await register(url, `${name}bob`)];
+  const { id } = await makePair(url, pair);
+  let arrived = () => {};
+  const listener = await listen(url, pair[1].token, id, () => arrived());
+  const overSocket = await openSender(url, pair[0].token);
+  const agent = new Agent({ keepAlive: true });
+  const ways = { WebSocket: overSocket, HTTP: httpSender(url, pair[0].token, agent) };
+  const found = {};
+  for (const [way, { send }] of Object.entries(ways)) {
+    const delivered = [];
+    const answered = [];
+    for (let count = -Math.ceil(messages / 5); count < messages; count += 1) {
+      const began = performance.now();
+      const times = await Promise.all([
+        new Promise((resolve) => {
+          arrived = () => resolve(performance.now() - began);
+        }),
+        send(id, stampedText(60)).then(() => performance.now() - began),
+      ]);
+      // What came before only warmed up.
+      if (count < 0) continue;
+      delivered.push(times[0]);
+      answered.push(times[1]);
+    }
+    found[`send to receive, sent over ${way}`] = delivered;
+    found[`send to answer, over ${way}`] = answered;
+  }
+  listener.terminate();
+  overSocket.close();
+  agent.destroy();
+  found['`{ __typename }` alone'] = await pings(url, new Promise((resolve) => setTimeout(resolve, 1_500)));
+  const many = Array.from({ length: 20 }, (_, index) => register(url, `${name}many${index}`));
+  found['`{ __typename }` beside 20 registrations at once'] = await pings(url, Promise.all(many));
+  await node.stop();
+  return found;
+}
+
+/** A receiver who reads everything, and tells of each event. */
+async function listen(url, token, conversationId, onEvent) {
+  const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws');
+  await once(socket, 'open');
+  const [init, , subscribe] = graphqlSteps({ token, conversationId, last: [] });
+  socket.send(init.send);
+  await once(socket, 'message');
+  socket.send(subscribe.send);
+  await once(socket, 'message');
+  socket.on('message', (data) => {
+    if (JSON.parse(String(data)).payload?.data.messages.type === 'SENT') onEvent();
+  });
+  return socket;
+}
+
+/** Asks `{ __typename }` again and again, one at a time, until `meanwhile` is over. */
+async function pings(url, meanwhile) {
+  const samples = [];
+  let over = false;
+  const ending = meanwhile.then(() => {
+    over = true;
+  });
+  while (!over) {
+    const began = performance.now();
+    await ask(url, '{ __typename }');
+    samples.push(performance.now() - began);
+  }
+  await ending;
+  return samples;
+}

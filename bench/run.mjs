@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+// `npm run bench`: Parley beside what it is held against, in one run. docs/BENCHMARKS.md says what and how.
+import { parseArgs } from 'node:util';
+import { endAll, isEnding } from './ending.mjs';
+import { installPeers } from './install.mjs';
+import { describeMachine, moveToClientCore } from './machine.mjs';
+import { makeWorld } from './parley.mjs';
+import { makePlace } from './place.mjs';
+import { profileInto } from './process.mjs';
+import { describe, write } from './report.mjs';
+import { connections } from './rows/connections.mjs';
+import { fanOut } from './rows/fan-out.mjs';
+import { history } from './rows/history.mjs';
+import { latency } from './rows/latency.mjs';
+import { lone } from './rows/lone.mjs';
+import { pairs } from './rows/pairs.mjs';
+import { rooms } from './rows/rooms.mjs';
+import { viewerFields } from './rows/viewer-fields.mjs';
+import { writes } from './rows/writes.mjs';
+import { clientKind } from './subscribers.mjs';
+
+const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, history];
+const keys = rows.map(({ key }) => key);
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string' },
+    runs: { type: 'string' },
+    /** Sizes of the conversation: 1000,5000. */
+    subscribers: { type: 'string' },
+    /** Which servers the fan-out compares: parley,raw,coalesced,joinedAlike,socketIo,graphqlWs,yoga. */
+    servers: { type: 'string' },
+    /** Of sending, for each figure of each run. */
+    seconds: { type: 'string' },
+    /** Small numbers: to see whether it works. */
+    quick: { type: 'boolean', default: false },
+    /** A folder for a CPU profile of each server. */
+    profile: { type: 'string' },
+    /** Rows that take long as well. */
+    long: { type: 'boolean', default: false },
+    /** Writes docs/BENCHMARKS.md. */
+    write: { type: 'boolean', default: false },
+  },
+});
+const { quick, long } = values;
+const wanted = values.rows?.split(',') ?? rows.filter((row) => long || !row.long).map(({ key }) => key);
+const unknown = wanted.filter((key) => !keys.includes(key));
+if (unknown.length > 0) {
+  console.error(`bench: there is no row ${unknown.join(', ')}; there are ${keys.join(', ')}`);
+  process.exit(2);
+}
+if (process.platform !== 'linux') {
+  console.error('bench: only on Linux, whose /proc tells what a process has used');
+  process.exit(2);
+}
+const options = {
+  quick,
+  long,
+  runs: Number(values.runs ?? (quick ? 1 : 3)),
+  seconds: Number(values.seconds ?? (quick ? 1 : 4)),
+  audiences: (values.subscribers ?? (quick ? '200' : '1000,5000')).split(',').map(Number),
+  servers: values.servers?.split(','),
+  say: (text) => console.log(text),
+};
+
+installPeers();
+if (values.profile) profileInto(values.profile);
+moveToClientCore();
+try {
+  const conditions = describeMachine(clientKind);
+  const place = await makePlace();
+  conditions.push(...place.description);
+  console.log(`${conditions.join('\n')}\n`);
+  const world = await makeWorld(place);
+  const found = [];
+  for (const row of rows.filter(({ key }) => wanted.includes(key))) {
+    const date = new Date().toISOString().slice(0, 16).replace('T', ' ');
+    const result = await row.measure(world, options);
+    found.push({ key: row.key, title: row.title, date: `${date} UTC`, runs: options.runs, conditions, ...result });
+    console.log(`\n${describe(found.at(-1))}\n`);
+  }
+  if (values.write) write(found, keys);
+} catch (error) {
+  if (!isEnding()) console.error(error);
+  process.exitCode = 1;
+} finally {
+  await endAll();
+}

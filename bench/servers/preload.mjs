@@ -1,0 +1,8 @@
+// Loaded into every server that is measured, Parley too: collects garbage when the harness asks for it.
+process.on('message', ({ collect }) => {
+  if (!collect) return;
+  globalThis.gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  process.send({ collected: true });
+});
+// Else the channel would keep alive a server that stops.
+process.channel?.unref();

@@ -1,0 +1,16 @@
+/** The value below which a share of the numbers lies. */
+export function percentile(numbers, share) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+export const median = (numbers) => percentile(numbers, 0.5);
+
+/**
+ * How two measures relate: the median over the runs of each run's own ratio, since what disturbs a run disturbs both.
+ * Undefined where one of them was not measured.
+ */
+export function ratioOf(ours, theirs) {
+  const ratios = ours.map((value, run) => value / theirs[run]).filter(Number.isFinite);
+  return ratios.length === 0 ? {} : { ratio: median(ratios), ratios };
+}
