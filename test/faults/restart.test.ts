@@ -20,7 +20,8 @@ import { serversLacking } from '../support/servers.js';
 import { createGroup } from '../support/talk.js';
 
 const DRAIN_SECONDS = form(1, 3);
-const SHUTDOWN_SECONDS = 10;
+// More than a busy machine needs for the sends that are under way.
+const SHUTDOWN_SECONDS = 20;
 
 /** The most of `times` that lie within one second. */
 function peakPerSecond(times: number[]): number {
@@ -77,7 +78,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
     const everybody = [...sockets, ...streams];
 
     const sender = makeSender(alice, group, [a.url, b.url]);
-    const stop = sender.steadily(form(20, 5));
+    const stop = sender.steadily(form(8, 5));
     await within(20_000, 'it flows', () => everybody.every(({ events }) => events.length > 0));
     const restarts: { drainMs: number; reconnects: number; peakPerSecond: number; allBackAfterMs: number }[] = [];
     for (const node of [a, b]) {
@@ -98,7 +99,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
       restarts.push({ drainMs, reconnects: times.length, peakPerSecond: peakPerSecond(times), allBackAfterMs });
       await node.start();
       const flowed = sender.answered.length;
-      await within(20_000, 'it flows over both', () => sender.answered.length > flowed + 10);
+      await within(20_000, 'it flows over both', () => sender.answered.length > flowed + 5);
     }
     await stop();
     const count = sender.answered.length;
