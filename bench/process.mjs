@@ -61,8 +61,8 @@ export async function startServer(file, { env = {}, ready = ({ message }) => mes
     request,
     /** Resolves when everything that it was told before is done. */
     settle: () => request({ sync: true }, 'synced'),
-    /** Resolves when it has let go of the memory it does not need. */
-    collectGarbage: () => request({ collect: true }, 'collected'),
+    /** Resolves when garbage is collected; `last-resort`: when it has let go of all the memory that it can do without. */
+    collectGarbage: (flavor = 'regular') => request({ collect: flavor }, 'collected'),
     stop,
   };
 }

@@ -76,7 +76,7 @@ async function settled(server) {
   let held = Number.POSITIVE_INFINITY;
   for (let tries = 0; tries < 10; tries += 1) {
     await pause(700);
-    await server.collectGarbage();
+    await server.collectGarbage('last-resort');
     const now = memoryOf(server.pid);
     if (now > held * 0.99) return;
     held = now;

@@ -60,6 +60,7 @@ export const rooms = {
 const SLICES = 4;
 
 async function measure(subject, { full, empty, seconds }) {
+  const { server } = subject;
   const subscribers = await subscribe(full.flatMap((room) => subject.plans(room, SIZE)));
   await pause(500);
   const steady = { perSecond: PER_SECOND, seconds: seconds / 2 };
@@ -70,12 +71,14 @@ async function measure(subject, { full, empty, seconds }) {
   await subscribers.stats();
   const sum = { sent: 0, cpu: 0, sends: 0 };
   for (let slice = 0; slice < SLICES; slice += 1) {
-    const began = subject.server.cpu();
+    await server.collectGarbage();
+    const beforeBoth = server.cpu();
     sum.sent += await sendSteadily(subject, subscribers, listened);
-    const between = subject.server.cpu();
+    sum.cpu += server.cpu() - beforeBoth;
+    await server.collectGarbage();
+    const beforeSends = server.cpu();
     await sendSteadily(subject, subscribers, unheard);
-    sum.cpu += between - began;
-    sum.sends += subject.server.cpu() - between;
+    sum.sends += server.cpu() - beforeSends;
   }
   const stats = await subscribers.stats();
   if (stats.events !== sum.sent * SIZE || stats.disorder > 0 || stats.lost > 0) {
