@@ -10,7 +10,7 @@ import { type MessageChanged, messageChanged } from './message.events.js';
 import { findFull, findSenders, type Side, storeSent } from './message.store.js';
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
-export type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> & {
+type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> & {
   senderId: string;
 };
 
