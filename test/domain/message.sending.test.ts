@@ -110,6 +110,8 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       expect(announced[index]).toMatchObject({ conversationId: id, changeSeq: index + 2, messageId: row.id });
       expect(announced[index]?.data.message).toEqual(message);
     }
+    const conversation = await deps.database.db.conversation.findUniqueOrThrow({ where: { id } });
+    expect(answers.at(-1)).toMatchObject({ conversation });
   });
 
   it('fail alone when they are refused, and take no number', async () => {
