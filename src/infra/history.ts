@@ -10,14 +10,19 @@ export const generationSql = `md5(concat_ws('/', (SELECT system_identifier FROM 
 
 /**
  * Makes the change log this database's own, under the caller's lock. A log that came from another database (a dump)
- * carries transaction ids that mean nothing here: it is emptied, and every older cursor expires.
+ * carries transaction ids that mean nothing here: it is emptied, and every older cursor expires. So is one that was put
+ * beside this database's own (a dump of data only): it tells of transactions that are still to come here.
  * @returns the generation, 12 hexadecimal digits.
  */
 export async function adoptChangeLog(session: SqlSession): Promise<string> {
   const [present] = await session.query<{ generation: string }>(`SELECT ${generationSql} AS generation`);
   const generation = (present as { generation: string }).generation.slice(0, 12);
-  const [kept] = await session.query<{ generation: string }>('SELECT generation FROM log_state');
-  if (kept?.generation !== generation) {
+  const [kept] = await session.query<{ generation: string; foreign: boolean }>(
+    `SELECT generation, EXISTS (SELECT FROM epochs WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
+       OR EXISTS (SELECT FROM changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())) AS "foreign"
+     FROM log_state`,
+  );
+  if (kept?.generation !== generation || kept.foreign) {
     await session.run(`BEGIN; DELETE FROM changes; DELETE FROM epochs; DELETE FROM log_state;
       INSERT INTO log_state (generation) VALUES ('${generation}'); COMMIT`);
   }

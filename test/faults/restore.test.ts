@@ -6,6 +6,7 @@ import pg from 'pg';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Person, register } from '../support/client.js';
 import {
+  type Fleet,
   figure,
   form,
   hasAll,
@@ -164,6 +165,31 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     return rows;
   }
 
+  /** Puts the rows of a database into another one that a node has made, and starts that node on them. */
+  async function moveTo(
+    fleet: Fleet,
+    rows: ReadonlyMap<string, string>,
+    way: 'in place of what is there' | 'beside what is there',
+  ): Promise<NodeProcess> {
+    const node = await fleet.add();
+    await node.stop();
+    const client = new pg.Client({ connectionString: fleet.env['DATABASE_URL'] });
+    await client.connect();
+    // As dumps do it: not in the order of references.
+    await client.query(`SET session_replication_role = replica`);
+    if (way === 'in place of what is there') await client.query(`TRUNCATE ${[...rows.keys()].join()}`);
+    for (const [table, json] of rows) {
+      await client.query(
+        `INSERT INTO "${table}" SELECT * FROM json_populate_recordset(NULL::"${table}", $1) ON CONFLICT DO NOTHING`,
+        [json],
+      );
+    }
+    await client.end();
+    await node.start();
+    supervise(node);
+    return node;
+  }
+
   it('moved from the embedded one to PostgreSQL, table by table: every older cursor expires', {
     timeout: 120_000,
   }, async () => {
@@ -182,19 +208,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     expect(await embedded.stop()).toBe(0);
     const rows = await readEmbedded(folder);
 
-    const node = await fleet.add();
-    await node.stop();
-    const client = new pg.Client({ connectionString: fleet.env['DATABASE_URL'] });
-    await client.connect();
-    // As dumps do it: not in the order of references.
-    await client.query(`SET session_replication_role = replica`);
-    await client.query(`TRUNCATE ${[...rows.keys()].join()}`);
-    for (const [table, json] of rows) {
-      await client.query(`INSERT INTO "${table}" SELECT * FROM json_populate_recordset(NULL::"${table}", $1)`, [json]);
-    }
-    await client.end();
-    await node.start();
-    supervise(node);
+    const node = await moveTo(fleet, rows, 'in place of what is there');
     home.url = node.url;
     await within(10_000, `the stream has ended: ${subscriber.codes}`, () => subscriber.codes.length > 0);
     expect(subscriber.codes).toEqual(EXPIRED);
@@ -218,6 +232,16 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     const [first = 0] = resumed.changes(group);
     expect(resumed.changes(group)).toEqual(range(first, sender.answered.length + 22));
     expect(node.child.pid).toBe(pid);
+    // Beside what a first start has written, which stays: it must not be taken for the newest.
+    const beside = await moveTo(await makeFleet(servers), rows, 'beside what is there');
+    await expectExpired(bob, beside.url, cursors);
+    const there = makeSender(alice, group, [beside.url]);
+    const late = subscribe(bob, () => beside.url);
+    await within(5_000, 'who comes anew is live', () => late.caughtUp > 0);
+    const more = [await there.send('after the other move')];
+    await within(5_000, lacking(late, more), () => hasAll(late, more));
+    await within(5_000, 'a checkpoint came', () => late.checkpoints > 0);
+    expect(late.connections).toBe(1);
     figure('moved from the embedded one', { cursors: cursors.size, expired: cursors.size });
   });
 });
