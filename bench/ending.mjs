@@ -23,6 +23,15 @@ export function endAll() {
   return ended;
 }
 
+// A second signal (npm passes on what the terminal has sent already) must not cut the cleaning up short.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.once(signal, () => void endAll().finally(() => process.exit(130)));
+  process.on(signal, () => void endAll().finally(() => process.exit(130)));
 }
+for (const mistake of ['uncaughtException', 'unhandledRejection']) {
+  process.on(mistake, (error) => {
+    if (!isEnding()) console.error(error);
+    void endAll().finally(() => process.exit(1));
+  });
+}
+// Who reads the output may go (`| head`).
+process.stdout.on('error', () => void endAll().finally(() => process.exit(1)));
