@@ -87,6 +87,7 @@ export class Outbox {
   }
 
   push(recipient: Recipient, answer: Answer): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
     recipient.waiting += 1;
     this.#answers.push(answer);
     this.#recipients.push(recipient);

@@ -148,20 +148,34 @@ export function serveWebSocket(
   const unanswered = new WeakSet<WebSocket>();
   const serve = (socket: WebSocket, raw: Duplex) => {
     const outbox = new Outbox(socket, raw, postman);
+    let reading: Promise<void> | undefined;
+    /** Who asks without reading the answers is not heard meanwhile, lest these pile up. */
+    const untilRead = (): Promise<void> => {
+      socket.pause();
+      reading ??= new Promise((resolve) => {
+        const go = () => {
+          raw.off('drain', go).off('close', go);
+          reading = undefined;
+          socket.resume();
+          resolve();
+        };
+        raw.on('drain', go).on('close', go);
+      });
+      return reading;
+    };
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (text) =>
-          new Promise((resolve, reject) => {
-            if (socket.readyState !== socket.OPEN) return resolve();
-            socket.send(text, (error) => {
-              if (socket.isPaused && socket.bufferedAmount <= config.socketBufferMaxBytes) socket.resume();
-              if (error) reject(error);
-              else resolve();
-            });
-            // Who asks without reading the answers is not heard meanwhile, lest these pile up.
-            if (socket.bufferedAmount > config.socketBufferMaxBytes) socket.pause();
-          }),
+        // Not waited for while it can be kept: what is answered in one go then goes out in one write.
+        send: (text) => {
+          if (socket.readyState !== socket.OPEN) return;
+          if (raw.writableCorked === 0) {
+            raw.cork();
+            setImmediate(() => raw.uncork());
+          }
+          socket.send(text);
+          return socket.bufferedAmount > config.socketBufferMaxBytes ? untilRead() : undefined;
+        },
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) => {
           socket.on('message', (data) => {
