@@ -37,6 +37,8 @@ type Source = (event: unknown) => unknown;
 export interface SharingPlan {
   /** Viewers with the same key get the same answer to this event. */
   keyOf(event: unknown, viewerId: string): string;
+  /** Whether that is one and the same for everybody. */
+  forAll: boolean;
   /** Names of the variables that answers depend on. */
   variables: readonly string[];
 }
@@ -107,6 +109,7 @@ export function planSharing(
       if (perViewer) return viewerId;
       return keys.length === 0 ? '' : keys.map((key) => key(event, viewerId)).join(' ');
     },
+    forAll: !perViewer && keys.length === 0,
     variables: [...variables],
   };
 }

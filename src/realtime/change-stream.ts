@@ -35,22 +35,27 @@ export function defineStreamKind<Event extends Delivery>(options: {
   types: readonly string[];
   /** The event that a change is; undefined when it is none. `side` is what `sideOf` said. */
   toEvent(change: Change, delivery: Delivery, side: string): Event | undefined;
-  /** What of the person it depends on what a change is to them; absent where it is the same to everyone. */
+  /** On which side of a change the person is, in one of a few words; absent where it is the same to everyone. */
   sideOf?(change: Change, userId: string): string;
 }): StreamKind<Event> {
   const { types, toEvent, sideOf } = options;
-  /** Events by their moment, and there by side or signal: as long as somebody holds the moment. */
-  const made = new WeakMap<Moment, Map<string, unknown>>();
-  function once<Value>(moment: Moment, name: string, make: () => Value): Value {
-    let events = made.get(moment);
-    if (!events) {
-      events = new Map();
-      made.set(moment, events);
+  /** By side: who tells one side's event from another's. */
+  const sides = new Map<string, symbol>();
+  const signals = { CAUGHT_UP: Symbol('CAUGHT_UP'), CHECKPOINT: Symbol('CHECKPOINT') };
+  function markOf(side: string): symbol {
+    let mark = sides.get(side);
+    if (!mark) {
+      mark = Symbol(side);
+      sides.set(side, mark);
     }
-    let event = events.get(name) as Value | undefined;
+    return mark;
+  }
+  const forAll = markOf('');
+  function once<Value>(moment: Moment, mark: symbol, make: () => Value): Value {
+    let event = moment.made.get(mark) as Value | undefined;
     if (event === undefined) {
       event = make();
-      events.set(name, event);
+      moment.made.set(mark, event);
     }
     return event;
   }
@@ -58,11 +63,13 @@ export function defineStreamKind<Event extends Delivery>(options: {
     types,
     eventOf(moment, userId) {
       const { change, cursor } = moment;
-      const side = sideOf?.(change, userId) ?? '';
-      return once(moment, side, () => toEvent(change, { cursor, replayed: false }, side));
+      if (!sideOf) return once(moment, forAll, () => toEvent(change, { cursor, replayed: false }, ''));
+      const side = sideOf(change, userId);
+      return once(moment, markOf(side), () => toEvent(change, { cursor, replayed: false }, side));
     },
     replayOf: (change, cursor, userId) => toEvent(change, { cursor, replayed: true }, sideOf?.(change, userId) ?? ''),
-    signalOf: (type, moment) => once(moment, type, (): Signal => ({ type, cursor: moment.cursor, replayed: false })),
+    signalOf: (type, moment) =>
+      once(moment, signals[type], (): Signal => ({ type, cursor: moment.cursor, replayed: false })),
   };
 }
 

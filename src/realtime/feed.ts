@@ -12,6 +12,8 @@ import { type Progress, readChangesAfter, readMissed, readProgress } from './cha
 export interface Moment {
   readonly change: Change | null;
   readonly cursor: string;
+  /** What was made of it, each by its maker's own mark. */
+  readonly made: Map<symbol, unknown>;
 }
 
 /** Who hears of changes as they happen. Its functions are called one after another and must not throw. */
@@ -115,7 +117,7 @@ export async function startFeed(options: {
   const people = new Map<string, Person>();
   const listeners = new Set<Listener>();
   let at = (await readProgress(db, undefined)).at;
-  let now: Moment = { change: null, cursor: encodeSyncCursor(at) };
+  let now: Moment = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
   let sweeping: Promise<void> | undefined;
   let closed = false;
 
@@ -243,7 +245,7 @@ export async function startFeed(options: {
     if (left.length > 0) dropIfUnused(lane);
   }
 
-  const momentOf = (change: Change) => ({ change, cursor: now.cursor });
+  const momentOf = (change: Change) => ({ change, cursor: now.cursor, made: new Map<symbol, unknown>() });
 
   function handAll(userId: string, moment: Moment & { change: Change }): void {
     for (const listener of people.get(userId)?.listeners ?? []) hand(listener, moment);
@@ -346,7 +348,7 @@ export async function startFeed(options: {
       }),
     );
     at = seen.at;
-    now = { change: null, cursor: encodeSyncCursor(at) };
+    now = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
     for (const listener of listeners) listener.onProgress(now);
   }
 

@@ -8,6 +8,12 @@ const SLICE_MS = 5;
 const LOOK_EVERY = 32;
 /** Bytes that are joined into one write. */
 const WRITE_MAX_BYTES = 64 * 1024;
+/** Places that an outbox keeps when it is empty. */
+const KEPT_PLACES = 64;
+
+// Frames are texts of which every character stands for one byte (latin1): joining those is what V8 does best, and a
+// socket takes them as they are.
+const bytesOf = (text: string) => Buffer.from(text).toString('latin1');
 
 /** One operation of a socket, whose answers the outbox writes. */
 export class Recipient {
@@ -15,12 +21,12 @@ export class Recipient {
   waiting = 0;
   /** False once it is not to get what still waits. */
   active = true;
-  /** The operation's id as it stands in JSON. */
-  readonly id: Buffer;
+  /** The operation's id as it stands in JSON, a character a byte. */
+  readonly id: string;
   #idle: (() => void) | undefined;
 
   constructor(id: string) {
-    this.id = Buffer.from(JSON.stringify(id).slice(1, -1));
+    this.id = bytesOf(JSON.stringify(id).slice(1, -1));
   }
 
   /** Resolves when nothing waits. One may wait for it at a time. */
@@ -32,9 +38,9 @@ export class Recipient {
         });
   }
 
-  /** One that waited was written, or never will be. */
-  written(): void {
-    this.waiting -= 1;
+  /** Of those that waited, `count` were written, or never will be. */
+  written(count: number): void {
+    this.waiting -= count;
     if (this.waiting > 0 || !this.#idle) return;
     const idle = this.#idle;
     this.#idle = undefined;
@@ -48,6 +54,12 @@ export class Recipient {
  */
 export class Postman {
   #due: Outbox[] = [];
+  /** The frames that were joined last: in most outboxes the same answers wait. */
+  #run: { idLength: number; answers: readonly Answer[]; parts: readonly string[] } = {
+    idLength: -1,
+    answers: [],
+    parts: [],
+  };
 
   add(outbox: Outbox): void {
     if (this.#due.push(outbox) === 1) setImmediate(this.#deliver);
@@ -65,6 +77,26 @@ export class Postman {
     this.#due = due.slice(count);
     if (this.#due.length > 0) setImmediate(this.#deliver);
   };
+
+  /** The frames of answers for one id, as one text. */
+  join(answers: readonly Answer[], id: string): string {
+    const [only] = answers;
+    if (answers.length === 1 && only) return only.head(id.length) + id + only.tail;
+    const run = this.#run;
+    if (run.idLength !== id.length || !sameItems(run.answers, answers)) {
+      // What stands between two ids: the end of a frame and the beginning of the next.
+      const parts = answers.map((answer, index) => (answers[index - 1]?.tail ?? '') + answer.head(id.length));
+      parts.push(answers.at(-1)?.tail ?? '');
+      this.#run = { idLength: id.length, answers, parts };
+    }
+    return this.#run.parts.join(id);
+  }
+}
+
+function sameItems(one: readonly unknown[], other: readonly unknown[]): boolean {
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index += 1) if (one[index] !== other[index]) return false;
+  return true;
 }
 
 /**
@@ -75,8 +107,10 @@ export class Outbox {
   readonly #socket: WebSocket;
   readonly #raw: Duplex;
   readonly #postman: Postman;
-  #answers: Answer[] = [];
-  #recipients: Recipient[] = [];
+  // Places are used again: an array that is emptied and filled for each event is what the garbage collector lives on.
+  #answers: (Answer | undefined)[] = [];
+  #recipients: (Recipient | undefined)[] = [];
+  #count = 0;
   /** Whether the postman comes by, or an answer or the socket calls. */
   #called = false;
 
@@ -89,21 +123,18 @@ export class Outbox {
   push(recipient: Recipient, answer: Answer): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     recipient.waiting += 1;
-    this.#answers.push(answer);
-    this.#recipients.push(recipient);
-    this.#call();
+    this.#answers[this.#count] = answer;
+    this.#recipients[this.#count] = recipient;
+    this.#count += 1;
+    if (!this.#called) this.#call();
   }
 
-  readonly #call = (): void => {
-    if (this.#called) return;
+  #call(): void {
     this.#called = true;
     this.#postman.add(this);
-  };
+  }
 
-  readonly #callAgain = (): void => {
-    this.#called = false;
-    this.#call();
-  };
+  readonly #callAgain = (): void => this.#call();
 
   /** Writes what can be written; for the postman. */
   write(): void {
@@ -117,81 +148,63 @@ export class Outbox {
       this.#raw.once('drain', this.#callAgain);
       return;
     }
-    const answers = this.#answers;
-    const recipients = this.#recipients;
-    let count = 0;
-    let bytes = 0;
-    while (count < answers.length && answers[count]?.result && bytes < WRITE_MAX_BYTES) {
-      const recipient = recipients[count] as Recipient;
-      if (recipient.active) bytes += frameFor(answers[count] as Answer, recipient.id.length).bytes.length;
-      count += 1;
+    let text = '';
+    let done = 0;
+    while (done < this.#count && text.length < WRITE_MAX_BYTES) {
+      const recipient = this.#recipients[done] as Recipient;
+      const run = this.#readyFor(recipient, done);
+      if (run.length === 0) break;
+      if (recipient.active) text += this.#postman.join(run, recipient.id);
+      done += run.length;
+      recipient.written(run.length);
     }
-    if (bytes > 0) this.#send(count, bytes);
-    for (let index = 0; index < count; index += 1) recipients[index]?.written();
-    if (count === answers.length) {
-      answers.length = 0;
-      recipients.length = 0;
-      return;
-    }
-    answers.splice(0, count);
-    recipients.splice(0, count);
+    if (text !== '') this.#raw.write(text, 'latin1');
+    this.#forget(done);
+    if (this.#count === 0) return;
+    const next = this.#answers[0] as Answer;
     this.#called = true;
     // In order: what is behind an answer that is being worked out waits with it.
-    if (answers[0]?.result) this.#callAgain();
-    else answers[0]?.whenReady(this.#callAgain);
+    if (next.result) this.#callAgain();
+    else next.whenReady(this.#callAgain);
   }
 
-  /** The first `count` that wait, as one write of `bytes` bytes. */
-  #send(count: number, bytes: number): void {
-    const all = Buffer.allocUnsafe(bytes);
-    let at = 0;
-    for (let index = 0; index < count; index += 1) {
-      const { id, active } = this.#recipients[index] as Recipient;
-      if (!active) continue;
-      const frame = frameFor(this.#answers[index] as Answer, id.length);
-      frame.bytes.copy(all, at);
-      id.copy(all, at + frame.idAt);
-      at += frame.bytes.length;
+  /** The answers from this place on that are for the recipient and worked out, as many as one write takes. */
+  #readyFor(recipient: Recipient, from: number): Answer[] {
+    const run: Answer[] = [];
+    let bytes = 0;
+    for (let at = from; at < this.#count && this.#recipients[at] === recipient && bytes < WRITE_MAX_BYTES; at += 1) {
+      const answer = this.#answers[at] as Answer;
+      if (!answer.result) break;
+      run.push(answer);
+      bytes += answer.tail.length;
     }
-    this.#raw.write(all);
+    return run;
+  }
+
+  /** Frees the first places. */
+  #forget(done: number): void {
+    const answers = this.#answers;
+    const recipients = this.#recipients;
+    const rest = this.#count - done;
+    if (rest > 0) {
+      answers.copyWithin(0, done, this.#count);
+      recipients.copyWithin(0, done, this.#count);
+    }
+    for (let at = rest; at < this.#count; at += 1) {
+      answers[at] = undefined;
+      recipients[at] = undefined;
+    }
+    this.#count = rest;
+    if (rest === 0 && answers.length > KEPT_PLACES) {
+      this.#answers = [];
+      this.#recipients = [];
+    }
   }
 
   /** Forgets what waits: the socket is gone. */
   clear(): void {
-    const recipients = this.#recipients;
-    this.#answers = [];
-    this.#recipients = [];
-    for (const recipient of recipients) recipient.written();
+    const waiting = this.#recipients.slice(0, this.#count);
+    this.#forget(this.#count);
+    for (const recipient of waiting) recipient?.written(1);
   }
-}
-
-const BEFORE = Buffer.from('{"id":"');
-
-/** An answer as a WebSocket frame with room for an id of so many bytes: the same bytes for every id of that length. */
-function frameFor(answer: Answer, idLength: number): { bytes: Buffer; idAt: number } {
-  let frame = answer.frames.get(idLength);
-  if (!frame) {
-    frame = makeFrame(Buffer.from(`","type":"next","payload":${answer.json}}`), idLength);
-    answer.frames.set(idLength, frame);
-  }
-  return frame;
-}
-
-/** RFC 6455, section 5.2: an unmasked text frame that is whole. */
-function makeFrame(after: Buffer, idLength: number): { bytes: Buffer; idAt: number } {
-  const length = BEFORE.length + idLength + after.length;
-  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const bytes = Buffer.alloc(head + length);
-  bytes[0] = 0x81;
-  if (head === 2) bytes[1] = length;
-  else if (head === 4) {
-    bytes[1] = 126;
-    bytes.writeUInt16BE(length, 2);
-  } else {
-    bytes[1] = 127;
-    bytes.writeBigUInt64BE(BigInt(length), 2);
-  }
-  BEFORE.copy(bytes, head);
-  after.copy(bytes, head + BEFORE.length + idLength);
-  return { bytes, idAt: head + BEFORE.length };
 }

@@ -17,10 +17,10 @@ import { ChangeStream } from '../realtime/change-stream.js';
 export class Answer {
   /** Undefined while it is being worked out. Its errors are as they were thrown. */
   result: ExecutionResult | undefined;
-  /** What the transport makes of it, once for all who are given it. */
-  readonly frames = new Map<number, { bytes: Buffer; idAt: number }>();
   readonly #log: Logger;
   #json: string | undefined;
+  #tail: string | undefined;
+  #head: { idLength: number; text: string } | undefined;
   #waiting: (() => void)[] | undefined;
 
   constructor(result: ExecutionResult | PromiseLike<ExecutionResult>, log: Logger) {
@@ -48,6 +48,22 @@ export class Answer {
     }
   }
 
+  /**
+   * The answer as a WebSocket frame, a character a byte: this, then the id of the operation (of so many bytes), then
+   * `tail`. To be asked for when it is ready.
+   */
+  head(idLength: number): string {
+    if (this.#head?.idLength === idLength) return this.#head.text;
+    const text = frameHeader(BEFORE_ID.length + idLength + this.tail.length) + BEFORE_ID;
+    this.#head = { idLength, text };
+    return text;
+  }
+
+  get tail(): string {
+    this.#tail ??= Buffer.from(`","type":"next","payload":${this.json}}`).toString('latin1');
+    return this.#tail;
+  }
+
   /** The result for yoga, which presents errors itself and takes a text in place of its own serialization. */
   get withJson(): ExecutionResult {
     const result = this.result ?? {};
@@ -65,6 +81,22 @@ export class Answer {
   }
 }
 
+/** RFC 6455, section 5.2: what begins an unmasked text frame that is whole, a character a byte. */
+function frameHeader(length: number): string {
+  if (length < 126) return String.fromCharCode(0x81, length);
+  const head = Buffer.alloc(length < 65_536 ? 4 : 10, 0x81);
+  if (head.length === 4) {
+    head[1] = 126;
+    head.writeUInt16BE(length, 2);
+  } else {
+    head[1] = 127;
+    head.writeBigUInt64BE(BigInt(length), 2);
+  }
+  return head.toString('latin1');
+}
+
+const BEFORE_ID = '{"id":"';
+
 const isPromise = <Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> =>
   typeof (value as { then?: unknown }).then === 'function';
 
@@ -73,6 +105,8 @@ interface Group {
   readonly key: string;
   readonly plan: SharingPlan;
   members: number;
+  /** The newest event that was answered: it is asked for by one subscriber after another. */
+  latest: { event: object; answer: Answer } | undefined;
   /** By event and, there, by the viewers' key: as long as somebody holds the event. */
   readonly answers: WeakMap<object, Map<string, Answer>>;
 }
@@ -95,7 +129,9 @@ export class SharedSubscription {
 
   /** The answer to an event of the stream. */
   answerTo(event: object): Answer {
-    const { answers, plan } = this.#group;
+    const group = this.#group;
+    const { answers, plan, latest } = group;
+    if (latest?.event === event && plan.forAll) return latest.answer;
     let shared = answers.get(event);
     if (!shared) {
       shared = new Map();
@@ -107,6 +143,7 @@ export class SharedSubscription {
       answer = new Answer(this.#execute(event), this.#log);
       shared.set(viewers, answer);
     }
+    if (plan.forAll) group.latest = { event, answer };
     return answer;
   }
 
@@ -169,7 +206,7 @@ export function createSubscriptions(log: Logger): Subscriptions {
     const key = `${number} ${JSON.stringify(plan.variables.map((name) => (name in given ? [given[name]] : [])))}`;
     let group = groups.get(key);
     if (!group) {
-      group = { key, plan, members: 0, answers: new WeakMap() };
+      group = { key, plan, members: 0, latest: undefined, answers: new WeakMap() };
       groups.set(key, group);
     }
     return group;
