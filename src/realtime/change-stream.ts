@@ -119,6 +119,8 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
   /** Most events that may wait for whoever takes them. */
   readonly queueMax: number;
   readonly #options: ChangeStreamOptions<Event>;
+  /** Beside the options, for it is asked at every event: what is near is quick where thousands listen. */
+  readonly #kind: StreamKind<Event>;
   readonly #live: Stream<Moment>;
   #stopListening: (() => void) | undefined;
   /** Who takes events as they happen, past the queue. */
@@ -142,8 +144,9 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
 
   constructor(options: ChangeStreamOptions<Event>) {
     ({ userId: this.userId, conversationId: this.conversationId, queueMax: this.queueMax } = options);
-    this.types = options.kind.types;
     this.#options = options;
+    this.#kind = options.kind;
+    this.types = options.kind.types;
     // Before it listens: what this has seen went to nobody here, so it is in the replay.
     this.#mark = options.feed.now;
     this.#live = new Stream({
@@ -251,7 +254,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
   }
 
   async #goOnReplaying(replay: AsyncIterator<Change[]>): Promise<void> {
-    const { kind, feed, generation } = this.#options;
+    const { feed, generation } = this.#options;
     const { done, value: changes } = await replay.next();
     if (!done) {
       for (const change of changes) {
@@ -259,7 +262,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
         if (this.#wasReplayed(change)) continue;
         this.#replayed ??= new Map();
         this.#replayed.set(change.conversationId, change.changeSeq);
-        const event = change.data === null ? undefined : kind.replayOf(change, this.#since, this.userId);
+        const event = change.data === null ? undefined : this.#kind.replayOf(change, this.#since, this.userId);
         if (event !== undefined) this.#ready.push(event);
       }
     } else if (this.#behind) {
@@ -271,16 +274,15 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
     } else {
       this.#replay = undefined;
       this.#signalledAt = Date.now();
-      this.#ready.push(kind.signalOf('CAUGHT_UP', this.#mark));
+      this.#ready.push(this.#kind.signalOf('CAUGHT_UP', this.#mark));
     }
   }
 
   #eventOf(moment: Moment): Event | Signal | undefined {
-    const { kind } = this.#options;
-    if (!isChange(moment)) return kind.signalOf('CHECKPOINT', moment);
+    if (!isChange(moment)) return this.#kind.signalOf('CHECKPOINT', moment);
     // It came by both ways.
-    if (this.#wasReplayed(moment.change)) return undefined;
-    return kind.eventOf(moment, this.userId);
+    if (this.#replayed !== undefined && this.#wasReplayed(moment.change)) return undefined;
+    return this.#kind.eventOf(moment, this.userId);
   }
 
   #wasReplayed({ conversationId, changeSeq }: Change): boolean {

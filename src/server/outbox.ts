@@ -80,8 +80,6 @@ export class Postman {
 
   /** The frames of answers for one id, as one text. */
   join(answers: readonly Answer[], id: string): string {
-    const [only] = answers;
-    if (answers.length === 1 && only) return only.head(id.length) + id + only.tail;
     const run = this.#run;
     if (run.idLength !== id.length || !sameItems(run.answers, answers)) {
       // What stands between two ids: the end of a frame and the beginning of the next.
@@ -113,6 +111,7 @@ export class Outbox {
   #count = 0;
   /** Whether the postman comes by, or an answer or the socket calls. */
   #called = false;
+  #closed = false;
 
   constructor(socket: WebSocket, raw: Duplex, postman: Postman) {
     this.#socket = socket;
@@ -121,7 +120,7 @@ export class Outbox {
   }
 
   push(recipient: Recipient, answer: Answer): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#closed) return;
     recipient.waiting += 1;
     this.#answers[this.#count] = answer;
     this.#recipients[this.#count] = recipient;
@@ -140,12 +139,17 @@ export class Outbox {
   write(): void {
     this.#called = false;
     if (this.#socket.readyState !== this.#socket.OPEN) {
-      this.clear();
+      this.close();
       return;
     }
     if (this.#raw.writableNeedDrain) {
       this.#called = true;
       this.#raw.once('drain', this.#callAgain);
+      return;
+    }
+    const [first] = this.#answers;
+    if (this.#count === 1 && first?.result) {
+      this.#writeOnly(first, this.#recipients[0] as Recipient);
       return;
     }
     let text = '';
@@ -166,6 +170,16 @@ export class Outbox {
     // In order: what is behind an answer that is being worked out waits with it.
     if (next.result) this.#callAgain();
     else next.whenReady(this.#callAgain);
+  }
+
+  /** What is most often: one answer waits, and is worked out. */
+  #writeOnly(answer: Answer, recipient: Recipient): void {
+    this.#answers[0] = undefined;
+    this.#recipients[0] = undefined;
+    this.#count = 0;
+    const { id, active } = recipient;
+    if (active) this.#raw.write(answer.head(id.length) + id + answer.tail, 'latin1');
+    recipient.written(1);
   }
 
   /** The answers from this place on that are for the recipient and worked out, as many as one write takes. */
@@ -201,8 +215,9 @@ export class Outbox {
     }
   }
 
-  /** Forgets what waits: the socket is gone. */
-  clear(): void {
+  /** Forgets what waits, and takes no more: the socket is closed or about to be. */
+  close(): void {
+    this.#closed = true;
     const waiting = this.#recipients.slice(0, this.#count);
     this.#forget(this.#count);
     for (const recipient of waiting) recipient?.written(1);

@@ -31,30 +31,30 @@ export class SocketStream implements AsyncIterableIterator<never, undefined, und
   }
 
   async #run(): Promise<IteratorReturnResult<undefined>> {
-    const { stream } = this.#subscription;
+    const subscription = this.#subscription;
+    const outbox = this.#outbox;
+    const recipient = this.#recipient;
+    const { stream } = subscription;
+    const { queueMax } = stream;
     try {
       while (!stream.isIdle) {
         const { value: event, done } = await stream.next();
         if (done) return over;
-        this.#write(event);
-        if (this.#recipient.waiting >= REPLAY_AHEAD) await this.#recipient.untilIdle();
+        outbox.push(recipient, subscription.answerTo(event));
+        if (recipient.waiting >= REPLAY_AHEAD) await recipient.untilIdle();
       }
       await stream.flow((event) => {
-        if (this.#recipient.waiting >= stream.queueMax) stream.cutOff();
-        else this.#write(event);
+        if (recipient.waiting >= queueMax) stream.cutOff();
+        else outbox.push(recipient, subscription.answerTo(event));
       });
       return over;
     } catch (error) {
       throw presentError(error, this.#log);
     } finally {
-      this.#subscription.close();
+      subscription.close();
       // What was committed before the end is theirs, and comes before word of the end.
-      await this.#recipient.untilIdle();
+      await recipient.untilIdle();
     }
-  }
-
-  #write(event: object): void {
-    this.#outbox.push(this.#recipient, this.#subscription.answerTo(event));
   }
 
   /** The client wants no more, or is gone. */

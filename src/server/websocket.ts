@@ -196,7 +196,7 @@ export function serveWebSocket(
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
     socket.on('pong', () => unanswered.delete(socket));
     socket.once('close', (code, reason) => {
-      outbox.clear();
+      outbox.close();
       void closed(code, String(reason));
     });
   };
