@@ -1,7 +1,7 @@
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { Prisma, PrismaClient } from '../generated/prisma/client.js';
 import type { Config } from './config.js';
-import type { Footing } from './footing.js';
+import type { Footing, SqlSession } from './footing.js';
 import { adoptChangeLog, beginEpoch } from './history.js';
 import type { Logger } from './log.js';
 import { applyMigrations, underLock } from './migrations.js';
@@ -13,6 +13,11 @@ export type Db = PrismaClient;
 /** The client inside one: on the embedded footing using the outer one there would wait for itself for ever. */
 export type Tx = Prisma.TransactionClient;
 
+/** Plain SQL, past Prisma: its way costs several times what a small statement does, which counts where many are asked. */
+export interface Sql {
+  query<Row>(statement: Prisma.Sql): Promise<Row[]>;
+}
+
 export interface Database {
   readonly footing: Footing['footing'];
   readonly db: Db;
@@ -23,6 +28,8 @@ export interface Database {
   readonly generation: string;
   /** Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** The same of plain SQL, and single statements. */
+  readonly sql: Sql & { transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> };
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -51,6 +58,10 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
       db,
       generation,
       transaction: (work) => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 }),
+      sql: {
+        ...sqlOn(opened),
+        transaction: (work) => opened.transaction((session) => work(sqlOn(session))),
+      },
       ping: async () => void (await db.$queryRaw`SELECT 1`),
       async close() {
         await db.$disconnect();
@@ -63,6 +74,8 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   }
 }
 
+const sqlOn = ({ query }: Pick<SqlSession, 'query'>): Sql => ({ query: ({ text, values }) => query(text, values) });
+
 /** Whether the error says that a row with this unique value is there already. */
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
@@ -74,12 +87,9 @@ export const isLockTimeout = (error: unknown): boolean => sqlStateOf(error) === 
 /** Whether the error says that two transactions waited for each other, and this one was given up. */
 export const isDeadlock = (error: unknown): boolean => sqlStateOf(error) === '40P01';
 
-/** PostgreSQL's code of the error, as Prisma hands it on from a raw statement. */
-function sqlStateOf(error: unknown): string | undefined {
-  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
-  const cause = error.meta?.['driverAdapterError'] ?? error.cause;
-  return cause instanceof Error && isDriverAdapterError(cause) ? cause.cause.originalCode : undefined;
-}
+/** PostgreSQL's code of an error of plain SQL. */
+const sqlStateOf = (error: unknown): unknown =>
+  error instanceof Error ? (error as { code?: unknown }).code : undefined;
 
 /** Whether the error says that the database cannot be reached or is overloaded: the same call may be repeated. */
 export function isUnavailable(error: unknown): boolean {
@@ -109,4 +119,4 @@ export function isUnavailable(error: unknown): boolean {
 
 // Of Node, of pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown).
 const unreachable =
-  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|terminating connection|not queryable/;
+  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|Query read timeout|terminating connection|not queryable/;

@@ -4,6 +4,10 @@ import type { SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 export interface Footing {
   footing: 'embedded' | 'postgresql';
   adapter: SqlDriverAdapterFactory;
+  /** One statement of plain SQL. */
+  query<Row>(sql: string, parameters: unknown[]): Promise<Row[]>;
+  /** Runs `work` in one transaction (READ COMMITTED) of plain SQL; what it throws rolls back. */
+  transaction<T>(work: (session: Pick<SqlSession, 'query'>) => Promise<T>): Promise<T>;
   withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** From now on every new connection is given to `greet` before anything else runs on it. */
   onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;

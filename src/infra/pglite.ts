@@ -21,6 +21,13 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
     return {
       footing: 'embedded',
       adapter: new PrismaPGlite(database),
+      query: async <Row>(sql: string, parameters: unknown[]) => (await database.query<Row>(sql, parameters)).rows,
+      transaction: (work) =>
+        database.transaction((tx) =>
+          work({
+            query: async <Row>(sql: string, parameters: unknown[] = []) => (await tx.query<Row>(sql, parameters)).rows,
+          }),
+        ),
       withSession: (work) =>
         work({
           run: async (sql) => void (await database.exec(sql)),

@@ -6,6 +6,9 @@ import type { Logger } from './log.js';
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/** Milliseconds that a plain statement may take before it fails as UNAVAILABLE: a server that has fallen silent says nothing. */
+const timed = { query_timeout: 20_000 };
+
 /** PostgreSQL, over one pool that Prisma shares. */
 export function openPostgres(url: string, poolMax: number, log: Logger): Footing {
   let greet: Parameters<Footing['onConnection']>[0] | undefined;
@@ -24,6 +27,29 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
   return {
     footing: 'postgresql',
     adapter: new PrismaPg(pool, { onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL pool') }),
+    query: async <Row>(sql: string, parameters: unknown[]) =>
+      (await pool.query({ text: sql, values: parameters, ...timed })).rows as Row[],
+    async transaction(work) {
+      const client = await pool.connect();
+      try {
+        await client.query({ text: 'BEGIN', ...timed });
+        const result = await work({
+          query: async <Row>(sql: string, parameters: unknown[] = []) =>
+            (await client.query({ text: sql, values: parameters, ...timed })).rows as Row[],
+        });
+        await client.query({ text: 'COMMIT', ...timed });
+        client.release();
+        return result;
+      } catch (error) {
+        // A connection on which not even this works is not given back.
+        const broken = await client.query({ text: 'ROLLBACK', ...timed }).then(
+          () => false,
+          () => true,
+        );
+        client.release(broken);
+        throw error;
+      }
+    },
     async withSession(work) {
       const client = await pool.connect();
       try {

@@ -146,7 +146,7 @@ export async function startServices(
       bus,
       generation: database.generation,
       async findEnded(ids) {
-        const owners = await findLivingSessions(database.db, ids);
+        const owners = await findLivingSessions(database.sql, ids);
         return ids.filter((_id, index) => owners[index] === null);
       },
       log,
@@ -167,8 +167,8 @@ export async function startServices(
       turns: createTurns(),
       sends: createSends({ config, database, feed }),
       sessionWatch,
-      lookUpSession: createLookup((ids) => findLivingSessions(database.db, ids)),
-      lookUpReadability: createLookup((keys) => findReadabilities(database.db, keys)),
+      lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
+      lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
       eventsConnected: () => bus.connected,
     };
     return {

@@ -1,6 +1,6 @@
 import type { PageRequest } from '../../core/page.js';
 import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database.js';
 import type { Deps } from '../deps.js';
 
 export type { Conversation, Membership };
@@ -69,23 +69,21 @@ const lockAll = Prisma.sql`
  * with `lockAndNumber`, whatever is authorized must be read after it.
  * @returns those that it locked, by id: the others are somebody else's at the moment, or are not there.
  */
-export async function lockFree(tx: Tx, ids: readonly string[]): Promise<Map<string, Locked>> {
-  return byId(
-    await tx.$queryRaw<(Conversation & { now: Date })[]>`
-      ${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
-  );
+export async function lockFree(sql: Sql, ids: readonly string[]): Promise<Map<string, Locked>> {
+  return byId(await sql.query(Prisma.sql`${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`));
 }
 
 /**
  * The same, but waits for who has one of them locked.
  * @throws an error of which `isLockTimeout` says so, when that takes longer than `patienceMs`.
  */
-export async function lockPatiently(tx: Tx, ids: readonly string[], patienceMs: number): Promise<Map<string, Locked>> {
-  await tx.$queryRaw`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`;
-  return byId(
-    await tx.$queryRaw<(Conversation & { now: Date })[]>`
-      ${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
-  );
+export async function lockPatiently(
+  sql: Sql,
+  ids: readonly string[],
+  patienceMs: number,
+): Promise<Map<string, Locked>> {
+  await sql.query(Prisma.sql`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`);
+  return byId(await sql.query(Prisma.sql`${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`));
 }
 
 const byId = (rows: readonly (Conversation & { now: Date })[]) =>
@@ -102,6 +100,10 @@ export async function countChanges(
     WHERE id = ${id}::uuid RETURNING ${columns}`;
   return row;
 }
+
+/** The conversations with these ids, in no order. */
+export const findAll = (sql: Sql, ids: readonly string[]): Promise<Conversation[]> =>
+  sql.query(Prisma.sql`SELECT ${columns} FROM conversations WHERE id = ANY (${ids}::uuid[])`);
 
 /** The conversations with these ids, in their order; null for what is not there. */
 export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conversation | null)[]> {
@@ -122,18 +124,18 @@ export interface Readability {
 
 /** For each person and conversation what decides whether they may read it; null where there is no such conversation. */
 export async function findReadabilities(
-  db: Db,
+  sql: Sql,
   keys: readonly { conversationId: string; userId: string }[],
 ): Promise<(Readability | null)[]> {
   type Row = Membership & Pick<Conversation, 'visibility'> & { index: number; id: string | null };
-  const rows = await db.$queryRaw<Row[]>`
+  const rows = await sql.query<Row>(Prisma.sql`
     SELECT key.index::int AS index, visibility::text AS visibility, memberships.id::text AS id, role::text AS role,
            joined_at AS "joinedAt"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
            WITH ORDINALITY AS key (conversation_id, user_id, index)
     JOIN conversations ON conversations.id = key.conversation_id
     LEFT JOIN memberships
-           ON memberships.conversation_id = key.conversation_id AND memberships.user_id = key.user_id`;
+           ON memberships.conversation_id = key.conversation_id AND memberships.user_id = key.user_id`);
   const found = new Array<Readability | null>(keys.length).fill(null);
   for (const { index, visibility, ...membership } of rows) {
     const key = keys[index - 1];

@@ -1,6 +1,6 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
-import { isDeadlock, isLockTimeout, isUnavailable, type Tx } from '../../infra/database.js';
+import { isDeadlock, isLockTimeout, isUnavailable, type Sql } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
@@ -39,9 +39,9 @@ export function createSends({ config, database, feed }: Pick<Deps, 'config' | 'd
     async commit(sends, { wait }) {
       let atCommit = false;
       try {
-        const { outcomes, sent } = await database.transaction(async (tx) => {
-          const decided = await decide(tx, sends, wait);
-          if (decided.sent.length > 0) await storeSent(tx, decided.sent);
+        const { outcomes, sent } = await database.sql.transaction(async (sql) => {
+          const decided = await decide(sql, sends, wait);
+          if (decided.sent.length > 0) await storeSent(sql, decided.sent);
           atCommit = true;
           return decided;
         });
@@ -71,10 +71,10 @@ interface Decided {
 }
 
 /** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
-async function decide(tx: Tx, sends: readonly Send[], wait: boolean): Promise<Decided> {
+async function decide(sql: Sql, sends: readonly Send[], wait: boolean): Promise<Decided> {
   const ids = [...new Set(sends.map(({ conversationId }) => conversationId))];
-  const locked = await (wait ? lockPatiently(tx, ids, LOCK_PATIENCE_MS) : lockFree(tx, ids));
-  const { sideOf, stored } = await readSenders(tx, sends);
+  const locked = await (wait ? lockPatiently(sql, ids, LOCK_PATIENCE_MS) : lockFree(sql, ids));
+  const { sideOf, stored } = await readSenders(sql, sends);
   const sent: Decided['sent'] = [];
   const outcomes = sends.map((send): Outcome<FullMessage> => {
     try {
@@ -136,16 +136,16 @@ const keyOf = ({ senderId, clientMessageId }: Pick<Message, 'senderId' | 'client
   clientMessageId === null ? undefined : `${senderId} ${clientMessageId}`;
 
 /** What the policies ask of the senders, and what their keys were used for; each sender and key is read once. */
-async function readSenders(tx: Tx, sends: readonly Send[]) {
+async function readSenders(sql: Sql, sends: readonly Send[]) {
   const pairOf = ({ conversationId, senderId: userId }: Send) => ({ conversationId, userId });
   const pairName = ({ conversationId, senderId }: Send) => `${conversationId} ${senderId}`;
   const pairs = new Map(sends.map((send) => [pairName(send), pairOf(send)]));
   const keys = sends.flatMap(({ senderId, clientMessageId }) =>
     clientMessageId === null ? [] : [{ senderId, clientMessageId }],
   );
-  const { sides, sentIds } = await findSenders(tx, [...pairs.values()], keys);
+  const { sides, sentIds } = await findSenders(sql, [...pairs.values()], keys);
   const sideByPair = new Map([...pairs.keys()].map((name, index) => [name, sides[index]]));
-  const before = sentIds.length === 0 ? [] : await findFull(tx, sentIds);
+  const before = sentIds.length === 0 ? [] : await findFull(sql, sentIds);
   return {
     sideOf: (send: Send): Side =>
       sideByPair.get(pairName(send)) ?? { conversationExists: false, own: undefined, counterpart: undefined },

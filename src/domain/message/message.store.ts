@@ -1,6 +1,7 @@
-import { type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import { type Conversation, type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
+import type { Db, Sql } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
+import { findAll } from '../conversation/conversation.store.js';
 
 /** What a message is sent with, so that it is stored once: unique for its sender. */
 export interface SentKey {
@@ -46,6 +47,20 @@ const userColumns = prefixed('user', {
   deletedAt: 'person.deleted_at',
 } satisfies Record<keyof User, string>);
 
+const messageColumns = prefixed('message', {
+  id: 'message.id::text',
+  conversationId: 'message.conversation_id::text',
+  seq: 'message.seq',
+  kind: 'message.kind::text',
+  senderId: 'message.sender_id::text',
+  text: 'message.text',
+  createdAt: 'message.created_at',
+  editedAt: 'message.edited_at',
+  deletedAt: 'message.deleted_at',
+  clientMessageId: 'message.client_message_id',
+  inputHash: 'message.input_hash',
+} satisfies Record<keyof Message, string>);
+
 function prefixed(prefix: string, fields: Record<string, string>): Prisma.Sql {
   return Prisma.raw(
     Object.entries(fields)
@@ -77,13 +92,13 @@ export interface Side {
  * these keys, in no order: all in one statement. True under the conversations' locks only when these were taken before.
  */
 export async function findSenders(
-  tx: Tx,
+  sql: Sql,
   pairs: readonly { conversationId: string; userId: string }[],
   keys: readonly SentKey[],
 ): Promise<{ sides: Side[]; sentIds: string[] }> {
   // Each join looks up one row by its unique index. Not a named prepared statement: the plan that is kept of one was made
   // when the tables were small, and reads all of a table until the next ANALYZE.
-  const rows = await tx.$queryRaw<Record<string, unknown>[]>`
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
     SELECT conversation.id IS NOT NULL AS "exists", ${sideColumns}, ${userColumns},
            counterpart.id IS NOT NULL AS "counterpart", counterpart.deleted_at AS "counterpartDeletedAt",
            ARRAY(
@@ -109,7 +124,7 @@ export async function findSenders(
       )
       LIMIT 1
     ) counterpart ON true
-    ORDER BY pair.n`;
+    ORDER BY pair.n`);
   const sides = rows.map((row) => {
     const own = pick<Membership>(row, 'own');
     const user = pick<User>(row, 'user');
@@ -123,18 +138,35 @@ export async function findSenders(
 }
 
 /** Messages with all that a change says of them, in no order. */
-export const findFull = (tx: Tx, ids: readonly string[]) =>
-  tx.message.findMany({ where: { id: { in: [...ids] } }, include: { sender: true, conversation: true } });
+export async function findFull(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<(Message & { sender: User | null; conversation: Conversation })[]> {
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT ${messageColumns}, ${userColumns}
+    FROM messages message LEFT JOIN users person ON person.id = message.sender_id
+    WHERE message.id = ANY (${ids}::uuid[])`);
+  const messages = rows.flatMap((row) => {
+    const message = pick<Message>(row, 'message');
+    return message ? [{ ...message, sender: pick<User>(row, 'user') ?? null }] : [];
+  });
+  const conversations = await findAll(sql, [...new Set(messages.map(({ conversationId }) => conversationId))]);
+  const byId = new Map(conversations.map((conversation) => [conversation.id, conversation]));
+  return messages.flatMap((message) => {
+    const conversation = byId.get(message.conversationId);
+    return conversation ? [{ ...message, conversation }] : [];
+  });
+}
 
 /**
  * Stores messages with their changes, and their conversations' new numbers and latest activity, in one statement for
  * any number of them. Their conversations must be locked, and their numbers next in line.
  */
-export async function storeSent(tx: Tx, sent: readonly { message: Message; change: Change }[]): Promise<void> {
+export async function storeSent(sql: Sql, sent: readonly { message: Message; change: Change }[]): Promise<void> {
   // In the order of the unique keys: two transactions that store the same ones then wait for each other in one way only.
   const rows = [...sent].sort((a, b) => compare(keyOf(a.message), keyOf(b.message)));
   const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
-  await tx.$executeRaw`
+  await sql.query(Prisma.sql`
     WITH sent AS (
       SELECT * FROM unnest(
         ${column(({ message }) => message.id)}::uuid[],
@@ -165,7 +197,7 @@ export async function storeSent(tx: Tx, sent: readonly { message: Message; chang
       FROM sent
     )
     INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
-    SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`;
+    SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`);
 }
 
 const keyOf = ({ senderId, clientMessageId }: Message) => `${senderId} ${clientMessageId}`;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
-import type { Session, User } from '../../generated/prisma/client.js';
-import { type Db, isUniqueViolation, type Tx } from '../../infra/database.js';
+import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
+import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
 import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
@@ -186,11 +186,11 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
 }
 
 /** Whose these sessions are; null of those that have ended. */
-export async function findLivingSessions(db: Db, ids: readonly string[]): Promise<(string | null)[]> {
-  const alive = await db.$queryRaw<{ id: string; userId: string }[]>`
+export async function findLivingSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
+  const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
     SELECT sessions.id::text, user_id::text AS "userId"
     FROM sessions JOIN users ON users.id = user_id
-    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL AND deleted_at IS NULL`;
+    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL AND deleted_at IS NULL`);
   const living = new Map(alive.map(({ id, userId }) => [id, userId]));
   return ids.map((id) => living.get(id) ?? null);
 }
