@@ -1,5 +1,5 @@
 /** Milliseconds without a delivery after which something is broken. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
 
 /**
  * Sends to a room for `seconds`, never more than `inFlight` that not all subscribers have yet.

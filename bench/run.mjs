@@ -78,8 +78,8 @@ try {
     const result = await row.measure(world, options);
     found.push({ key: row.key, title: row.title, date: `${date} UTC`, runs: options.runs, conditions, ...result });
     console.log(`\n${describe(found.at(-1))}\n`);
+    if (values.write) write(found, keys);
   }
-  if (values.write) write(found, keys);
 } catch (error) {
   if (!isEnding()) console.error(error);
   process.exitCode = 1;

@@ -123,6 +123,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
   readonly #kind: StreamKind<Event>;
   readonly #live: Stream<Moment>;
   #stopListening: (() => void) | undefined;
+  #onClosed: (() => void) | undefined;
   /** Who takes events as they happen, past the queue. */
   #taker: ((event: Event | Signal) => void) | undefined;
 
@@ -155,6 +156,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
       onClose: () => {
         this.#stopListening?.();
         options.onClose();
+        this.#onClosed?.();
       },
     });
   }
@@ -230,6 +232,12 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
   async flow(taker: (event: Event | Signal) => void): Promise<void> {
     this.#taker = taker;
     await this.#live.next();
+  }
+
+  /** Calls once, however it ends; at once if it has ended. For one caller. */
+  whenClosed(tell: () => void): void {
+    if (this.#live.closed) tell();
+    else this.#onClosed = tell;
   }
 
   /** Ends it for who does not read, in a way that makes clients come back and resume. */

@@ -51,7 +51,6 @@ export class SocketStream implements AsyncIterableIterator<never, undefined, und
     } catch (error) {
       throw presentError(error, this.#log);
     } finally {
-      subscription.close();
       // What was committed before the end is theirs, and comes before word of the end.
       await recipient.untilIdle();
     }

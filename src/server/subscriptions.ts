@@ -72,12 +72,19 @@ export class Answer {
 
   /** The answer as clients get it. To be asked for when it is ready. */
   get json(): string {
-    this.#json ??= JSON.stringify(
-      this.result?.errors
-        ? { ...this.result, errors: this.result.errors.map((error) => presentError(error, this.#log).toJSON()) }
-        : this.result,
-    );
+    this.#json ??= this.#write();
     return this.#json;
+  }
+
+  #write(): string {
+    const { data, errors } = this.result ?? {};
+    try {
+      if (!errors) return JSON.stringify(this.result);
+      return JSON.stringify({ data, errors: errors.map((error) => presentError(error, this.#log)) });
+    } catch (error) {
+      // What a scalar made of a value is no JSON.
+      return JSON.stringify({ errors: [presentError(error, this.#log)] });
+    }
   }
 }
 
@@ -117,14 +124,12 @@ export class SharedSubscription {
   readonly #args: ExecutionArgs;
   readonly #group: Group;
   readonly #log: Logger;
-  #close: (() => void) | undefined;
 
-  constructor(stream: ChangeStream<object>, args: ExecutionArgs, group: Group, log: Logger, close: () => void) {
+  constructor(stream: ChangeStream<object>, args: ExecutionArgs, group: Group, log: Logger) {
     this.stream = stream;
     this.#args = args;
     this.#group = group;
     this.#log = log;
-    this.#close = close;
   }
 
   /** The answer to an event of the stream. */
@@ -156,12 +161,6 @@ export class SharedSubscription {
     } catch (error) {
       return { errors: [presentError(error, this.#log)] };
     }
-  }
-
-  /** To be called when nothing more is asked of it; calling it again does nothing. */
-  close(): void {
-    this.#close?.();
-    this.#close = undefined;
   }
 }
 
@@ -219,10 +218,11 @@ export function createSubscriptions(log: Logger): Subscriptions {
       if (!(stream instanceof ChangeStream)) throw new Error('a subscription that is of no durable stream');
       const group = groupOf(args);
       group.members += 1;
-      return new SharedSubscription(stream as ChangeStream<object>, args, group, log, () => {
+      stream.whenClosed(() => {
         group.members -= 1;
         if (group.members === 0) groups.delete(group.key);
       });
+      return new SharedSubscription(stream as ChangeStream<object>, args, group, log);
     },
     get groups() {
       return groups.size;
@@ -233,24 +233,17 @@ export function createSubscriptions(log: Logger): Subscriptions {
 /** The answers of a shared subscription one after another, for a transport that asks for each. */
 export function oneByOne(subscription: SharedSubscription): AsyncIterableIterator<ExecutionResult> {
   const { stream } = subscription;
-  const ended = <Result>(result: Result): Result => {
-    subscription.close();
-    return result;
-  };
   return {
     async next() {
-      const { value: event, done } = await stream.next().catch((error: unknown) => {
-        subscription.close();
-        throw error;
-      });
-      if (done) return ended({ value: undefined, done: true });
+      const { value: event, done } = await stream.next();
+      if (done) return { value: undefined, done: true };
       const answer = subscription.answerTo(event);
       if (!answer.result) await new Promise<void>((resolve) => answer.whenReady(resolve));
       return { value: answer.withJson, done: false };
     },
     async return() {
       await stream.return();
-      return ended({ value: undefined, done: true });
+      return { value: undefined, done: true };
     },
     [Symbol.asyncIterator]() {
       return this;
