@@ -38,6 +38,16 @@ export interface Progress {
 }
 
 /**
+ * Whether all that a snapshot has seen finished is in this history. After a crash the ids of transactions that were
+ * under way are given again: of those it knows only that they were under way, and it has seen nothing of them.
+ */
+const isPast = (snapshot: Prisma.Sql) => Prisma.sql`(
+  pg_snapshot_xmax(${snapshot}) <= pg_snapshot_xmax(pg_current_snapshot())
+  OR pg_snapshot_xmax(${snapshot})::text::numeric - pg_snapshot_xmax(pg_current_snapshot())::text::numeric
+     = (SELECT count(*) FROM pg_snapshot_xip(${snapshot}) AS open (xid)
+        WHERE open.xid >= pg_snapshot_xmax(pg_current_snapshot())))`;
+
+/**
  * The conversations that changed since `from`, and the cursor that this was read at: whatever is in neither is not
  * committed yet. The first call, without a cursor, only takes one.
  * @returns `continued`: false when this history never was where `from` was, for the database is another one or was
@@ -53,7 +63,7 @@ export async function readProgress(
     WITH present AS MATERIALIZED (
       SELECT pg_current_snapshot()::text AS snapshot, left(${Prisma.raw(generationSql)}, 12) AS generation,
              (SELECT id FROM epochs ORDER BY xid DESC LIMIT 1) AS epoch,
-             pg_snapshot_xmax(${since}::text::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot()) AS past,
+             ${isPast(Prisma.sql`${since}::text::pg_snapshot`)} AS past,
              (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
               ORDER BY xid DESC LIMIT 1) AS known
     ),
@@ -117,7 +127,7 @@ export async function readMissed(db: Db, cursor: SyncCursor, query: MissedQuery)
 
 async function checkCursor(db: Db, { epoch, snapshot }: SyncCursor): Promise<void> {
   const [row] = await db.$queryRaw<{ past: boolean; epoch: string | null; kept: boolean }[]>`
-    SELECT pg_snapshot_xmax(s) <= pg_snapshot_xmax(pg_current_snapshot()) AS past,
+    SELECT ${isPast(Prisma.sql`s`)} AS past,
            (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, s) ORDER BY xid DESC LIMIT 1) AS epoch,
            (SELECT trimmed_xid FROM log_state) < pg_snapshot_xmin(s) AS kept
     FROM (SELECT ${snapshot}::text::pg_snapshot AS s) given`;

@@ -282,6 +282,8 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
     } else {
       this.#replay = undefined;
       this.#signalledAt = Date.now();
+      // What was replayed is newer than the mark: a cursor that has seen it follows.
+      if (this.#replayed && this.#unseen === 'no') this.#unseen = 'since this sweep';
       this.#ready.push(this.#kind.signalOf('CAUGHT_UP', this.#mark));
     }
   }

@@ -60,7 +60,11 @@ describe.skipIf(serversLacking !== undefined)('PostgreSQL that fails', () => {
       const count = sender.answered.length;
       const ms = await within(5_000, 'sends are answered again', () => sender.answered.length > count);
       longestToRecover = Math.max(longestToRecover, ms);
-      await within(5_000, 'the nodes are ready', async () => (await isReady(a.url)) && (await isReady(b.url)));
+      await within(
+        10_000,
+        () => `the nodes are ready: ${a.output().slice(-1_000)} ${b.output().slice(-1_000)}`,
+        async () => (await isReady(a.url)) && (await isReady(b.url)),
+      );
     }
     await stop();
     const rows = await query<{ seq: number; text: string }>(

@@ -183,6 +183,16 @@ describe.each(footings)('a durable stream on the %s footing', (footing) => {
     expect(texts(await live({ after }))).toEqual(['kept']);
   });
 
+  it('gives a cursor that has seen what it replayed, though nothing happens after', async () => {
+    const after = await syncCursor();
+    await say('missed');
+    const stream = await live({ after });
+    const caughtUp = stream.events.length;
+    await stream.until(({ type }) => type === 'CHECKPOINT');
+    expect(stream.events.slice(caughtUp).map(({ type }) => type)).toEqual(['CHECKPOINT']);
+    expect(texts(await live({ after: stream.events.at(-1).cursor }))).toEqual([]);
+  });
+
   it.skipIf(footing === 'embedded')('trims nothing that a cursor of now could need', async () => {
     const holder = new pg.Client({ connectionString: place.env['DATABASE_URL'] });
     await holder.connect();
