@@ -23,7 +23,8 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
     application_name: 'parley',
     onConnect: (client) => greet?.(sessionOn(client)),
   });
-  pool.on('error', (error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke'));
+  const hear = (error: Error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
+  pool.on('error', hear);
   return {
     footing: 'postgresql',
     adapter: new PrismaPg(pool, { onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL pool') }),
@@ -31,6 +32,8 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
       (await pool.query({ text: sql, values: parameters, ...timed })).rows as Row[],
     async transaction(work) {
       const client = await pool.connect();
+      // Between two statements a connection that breaks has nobody to tell: the next statement says so.
+      client.on('error', hear);
       try {
         await client.query({ text: 'BEGIN', ...timed });
         const result = await work({
@@ -38,6 +41,7 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
             (await client.query({ text: sql, values: parameters, ...timed })).rows as Row[],
         });
         await client.query({ text: 'COMMIT', ...timed });
+        client.off('error', hear);
         client.release();
         return result;
       } catch (error) {
@@ -46,15 +50,18 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
           () => false,
           () => true,
         );
+        client.off('error', hear);
         client.release(broken);
         throw error;
       }
     },
     async withSession(work) {
       const client = await pool.connect();
+      client.on('error', hear);
       try {
         return await work(sessionOn(client));
       } finally {
+        client.off('error', hear);
         client.release();
       }
     },
