@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { createLookup } from '../../src/infra/lookup.js';
+
+describe('a lookup', () => {
+  /** Reads that wait until they are let go on. */
+  function make() {
+    const reads: { keys: readonly number[]; finish: () => void; fail: (error: Error) => void }[] = [];
+    const lookUp = createLookup<number, string>(
+      (keys) =>
+        new Promise((resolve, reject) => {
+          reads.push({ keys, finish: () => resolve(keys.map((key) => `value ${key}`)), fail: reject });
+        }),
+    );
+    return { reads, lookUp };
+  }
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  it('reads at once for all who ask together, and gives each their own', async () => {
+    const { reads, lookUp } = make();
+    const values = Promise.all([1, 2, 1].map(lookUp));
+    await turn();
+    expect(reads.map(({ keys }) => keys)).toEqual([[1, 2, 1]]);
+    reads[0]?.finish();
+    expect(await values).toEqual(['value 1', 'value 2', 'value 1']);
+  });
+
+  it('gathers who asks while reads are under way, and never answers them from an earlier read', async () => {
+    const { reads, lookUp } = make();
+    const values = [lookUp(1)];
+    await turn();
+    values.push(lookUp(2));
+    await turn();
+    for (const key of [1, 3, 4]) {
+      values.push(lookUp(key));
+      await turn();
+    }
+    expect(reads.map(({ keys }) => keys)).toEqual([[1], [2]]);
+    reads[0]?.finish();
+    await values[0];
+    await turn();
+    expect(reads.map(({ keys }) => keys)).toEqual([[1], [2], [1, 3, 4]]);
+    for (const { finish } of reads) finish();
+    expect(await Promise.all(values)).toEqual(['value 1', 'value 2', 'value 1', 'value 3', 'value 4']);
+  });
+
+  it('tells all of one read that it failed, and goes on', async () => {
+    const { reads, lookUp } = make();
+    const failed = Promise.allSettled([lookUp(1), lookUp(2)]);
+    await turn();
+    reads[0]?.fail(new Error('out of reach'));
+    expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    const value = lookUp(3);
+    await turn();
+    reads[1]?.finish();
+    expect(await value).toBe('value 3');
+  });
+});
