@@ -18,6 +18,15 @@ export interface Sql {
   query<Row>(statement: Prisma.Sql): Promise<Row[]>;
 }
 
+/**
+ * A transaction of plain SQL. Its beginning goes to the server together with its first statement, so that one must be a
+ * read or a lock: what must not happen outside of a transaction comes later.
+ */
+export interface SqlTransaction extends Sql {
+  /** Its last statement, which goes to the server together with the commit: that is done when the transaction resolves. */
+  finish(statement: Prisma.Sql): Promise<void>;
+}
+
 export interface Database {
   readonly footing: Footing['footing'];
   readonly db: Db;
@@ -29,7 +38,7 @@ export interface Database {
   /** Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** The same of plain SQL, and single statements. */
-  readonly sql: Sql & { transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> };
+  readonly sql: Sql & { transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T> };
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -60,7 +69,10 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
       transaction: (work) => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 }),
       sql: {
         ...sqlOn(opened),
-        transaction: (work) => opened.transaction((session) => work(sqlOn(session))),
+        transaction: (work) =>
+          opened.transaction((session) =>
+            work({ ...sqlOn(session), finish: ({ text, values }) => session.finish(text, values) }),
+          ),
       },
       ping: async () => void (await db.$queryRaw`SELECT 1`),
       async close() {
@@ -86,6 +98,9 @@ export const isLockTimeout = (error: unknown): boolean => sqlStateOf(error) === 
 
 /** Whether the error says that two transactions waited for each other, and this one was given up. */
 export const isDeadlock = (error: unknown): boolean => sqlStateOf(error) === '40P01';
+
+/** Whether it is the database that answered with this error: what it was asked for was not done. */
+export const isRefusal = (error: unknown): boolean => error instanceof Error && 'severity' in error;
 
 /** PostgreSQL's code of an error of plain SQL. */
 const sqlStateOf = (error: unknown): unknown =>

@@ -6,8 +6,8 @@ export interface Footing {
   adapter: SqlDriverAdapterFactory;
   /** One statement of plain SQL. */
   query<Row>(sql: string, parameters: unknown[]): Promise<Row[]>;
-  /** Runs `work` in one transaction (READ COMMITTED) of plain SQL; what it throws rolls back. */
-  transaction<T>(work: (session: Pick<SqlSession, 'query'>) => Promise<T>): Promise<T>;
+  /** See `Database.sql`. */
+  transaction<T>(work: (session: OpenTransaction) => Promise<T>): Promise<T>;
   withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** From now on every new connection is given to `greet` before anything else runs on it. */
   onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;
@@ -19,4 +19,9 @@ export interface SqlSession {
   /** Runs one or several statements without parameters. */
   run(sql: string): Promise<void>;
   query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+}
+
+/** A transaction of plain SQL: see `SqlTransaction`. */
+export interface OpenTransaction extends Pick<SqlSession, 'query'> {
+  finish(sql: string, parameters: unknown[]): Promise<void>;
 }

@@ -21,6 +21,8 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'parley',
+    // What does not wait for an answer is sent at once.
+    pipeline: true,
     onConnect: (client) => greet?.(sessionOn(client)),
   });
   const hear = (error: Error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
@@ -34,25 +36,40 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
       const client = await pool.connect();
       // Between two statements a connection that breaks has nobody to tell: the next statement says so.
       client.on('error', hear);
+      const send = (text: string, values?: unknown[]) => client.query({ text, ...(values && { values }), ...timed });
+      let finished = false;
+      let broken = false;
       try {
-        await client.query({ text: 'BEGIN', ...timed });
+        const begun = send('BEGIN');
+        // Whoever waits for it hears of it.
+        begun.catch(() => {});
         const result = await work({
-          query: async <Row>(sql: string, parameters: unknown[] = []) =>
-            (await client.query({ text: sql, values: parameters, ...timed })).rows as Row[],
+          async query<Row>(sql: string, parameters: unknown[] = []) {
+            const [, answer] = await Promise.all([begun, send(sql, parameters)]);
+            return answer.rows as Row[];
+          },
+          async finish(sql, parameters) {
+            await begun;
+            // After a statement that failed, COMMIT rolls back.
+            await Promise.all([send(sql, parameters), send('COMMIT')]);
+            finished = true;
+          },
         });
-        await client.query({ text: 'COMMIT', ...timed });
-        client.off('error', hear);
-        client.release();
+        if (!finished) {
+          await begun;
+          await send('COMMIT');
+        }
         return result;
       } catch (error) {
         // A connection on which not even this works is not given back.
-        const broken = await client.query({ text: 'ROLLBACK', ...timed }).then(
+        broken = await send('ROLLBACK').then(
           () => false,
           () => true,
         );
+        throw error;
+      } finally {
         client.off('error', hear);
         client.release(broken);
-        throw error;
       }
     },
     async withSession(work) {

@@ -6,6 +6,7 @@ import { createGroup, openDirectConversation } from '../../src/domain/conversati
 import type { Deps, Viewer } from '../../src/domain/deps.js';
 import type { MessageChanged } from '../../src/domain/message/message.events.js';
 import { sendMessage } from '../../src/domain/message/message.service.js';
+import type { Prisma } from '../../src/generated/prisma/client.js';
 import type { Change } from '../../src/realtime/change.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
@@ -189,6 +190,39 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       2,
     ]);
     await stored(...ids);
+  });
+
+  it('are decided by what is read under the lock, not by what was read just before it', async () => {
+    const id = await group(bob);
+    await send(bob, id, 'in time');
+    const { transaction } = deps.database.sql;
+    const asked: number[] = [];
+    vi.spyOn(deps.database.sql, 'transaction').mockImplementation((work) =>
+      transaction((sql) => {
+        let reads = 0;
+        const index = asked.push(0) - 1;
+        return work({
+          ...sql,
+          async query<Row>(statement: Prisma.Sql) {
+            const rows = await sql.query<Row>(statement);
+            reads += 1;
+            asked[index] = reads;
+            if (reads > 1) return rows;
+            // As if carol had been a member until somebody put her out, while this statement was on its way to the lock.
+            return (rows as Record<string, unknown>[]).map((row) => ({
+              ...row,
+              'own.id': newId(),
+              'user.id': carol.userId,
+              seenSeq: Number(row['seenSeq']) - 1,
+            })) as Row[];
+          },
+        });
+      }),
+    );
+    const late = await send(carol, id, 'late').catch(codeOf);
+    expect(late).toBe('NOT_FOUND input.conversationId');
+    expect(asked).toEqual([2]);
+    await stored(id);
   });
 
   describe.skipIf(footing === 'embedded')('beside somebody else', () => {

@@ -52,6 +52,7 @@ describe('what subscriptions share', () => {
 
   it('is nothing where a field says nothing, or is somewhere else than its key speaks of', () => {
     for (const fields of [
+      // Who moderates is not known of this event.
       'message { viewerCanDelete }',
       'message { conversation { viewerCanSend } }',
       'message { conversation { lastMessage { id } } }',
@@ -174,6 +175,27 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(executed.length).toBe(2);
   });
 
+  it('are worked out once for those who may delete and once for the others', async () => {
+    const executed: unknown[] = [];
+    intercept('Message', 'viewerCanDelete', (message) => executed.push(message));
+    const query = 'subscription { messages { type message { text viewerCanDelete viewerCanEdit } } }';
+    const people = [alice, bob, bob, carol];
+    const streams = await Promise.all(people.map((person) => live(person, query)));
+    const room = await createGroup(alice, [bob, carol]);
+    const answered = async (type: string, ...expected: boolean[]) => {
+      const events = await Promise.all(streams.map((stream) => stream.until((event) => event.type === type)));
+      expect(events.map(({ message }) => message.viewerCanDelete)).toEqual(expected);
+      return executed.splice(0).length;
+    };
+    const written = await send(bob, room, 'from bob');
+    // The owner, the sender, and the rest.
+    expect(await answered('SENT', true, true, true, false)).toBe(3);
+    await edit(bob, written.id, 'from bob, edited');
+    expect(await answered('EDITED', true, true, true, false)).toBe(3);
+    await remove(alice, written.id);
+    expect(await answered('DELETED', false, false, false, false)).toBe(1);
+  });
+
   it('give each viewer what is theirs where a field does not say on what it depends', async () => {
     const direct = await openDirect(alice, bob);
     const query = `subscription ($conversationId: ID) { messages(conversationId: $conversationId) {
@@ -214,7 +236,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     const eventType = (name: string) => schema.getType(name) as GraphQLObjectType;
     // With a field that is each viewer's own, so that everyone is answered apart.
     const ofMessages = `subscription { messages {
-      ${everything(eventType('MessageEvent'), 3)} own: message { viewerCanDelete }
+      ${everything(eventType('MessageEvent'), 3)} own: message { conversation { viewerCanSend } }
     } }`;
     const ofConversations = `subscription { conversations {
       ${everything(eventType('ConversationEvent'), 3)} own: conversation { viewerCanSend }

@@ -8,24 +8,27 @@ export type { Conversation, Membership };
 /** What makes the direct conversation of two people unique, whoever of them opens it. */
 export const directKeyOf = (oneId: string, otherId: string) => [oneId, otherId].sort().join(':');
 
-const columns = Prisma.raw(
-  Object.entries({
-    id: 'id::text',
-    kind: 'kind::text',
-    visibility: 'visibility::text',
-    title: 'title',
-    description: 'description',
-    imageUrl: 'image_url',
-    directKey: 'direct_key',
-    createdById: 'created_by_id::text',
-    clientGroupId: 'client_group_id',
-    inputHash: 'NULL::bytea',
-    createdAt: 'created_at',
-    lastActivityAt: 'last_activity_at',
-    latestSeq: 'latest_seq',
-    changeSeq: 'change_seq',
-    memberCount: 'member_count',
-  } satisfies Record<keyof Conversation, string>)
+/** The fields of a conversation, and what of its table they are, for statements of plain SQL. */
+export const conversationFields = {
+  id: 'id::text',
+  kind: 'kind::text',
+  visibility: 'visibility::text',
+  title: 'title',
+  description: 'description',
+  imageUrl: 'image_url',
+  directKey: 'direct_key',
+  createdById: 'created_by_id::text',
+  clientGroupId: 'client_group_id',
+  inputHash: 'NULL::bytea',
+  createdAt: 'created_at',
+  lastActivityAt: 'last_activity_at',
+  latestSeq: 'latest_seq',
+  changeSeq: 'change_seq',
+  memberCount: 'member_count',
+} satisfies Record<keyof Conversation, string>;
+
+export const conversationColumns = Prisma.raw(
+  Object.entries(conversationFields)
     .map(([field, column]) => `${column} AS "${field}"`)
     .join(', '),
 );
@@ -42,52 +45,55 @@ export function changeConversation<T>({ database, turns }: Deps, id: string, wor
  */
 export async function lockAndNumber(tx: Tx, id: string): Promise<Conversation | undefined> {
   const [row] = await tx.$queryRaw<Conversation[]>`
-    UPDATE conversations SET change_seq = change_seq + 1 WHERE id = ${id}::uuid RETURNING ${columns}`;
+    UPDATE conversations SET change_seq = change_seq + 1 WHERE id = ${id}::uuid RETURNING ${conversationColumns}`;
   return row;
 }
 
 /** Locks the conversation until the transaction ends; undefined when there is none. See `lockAndNumber`. */
 export async function lock(tx: Tx, id: string): Promise<Conversation | undefined> {
   const [row] = await tx.$queryRaw<Conversation[]>`
-    SELECT ${columns} FROM conversations WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+    SELECT ${conversationColumns} FROM conversations WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return row;
 }
 
-/** A conversation under its lock. */
-export interface Locked {
-  conversation: Conversation;
-  /** The database's clock under the lock, but never before the latest activity. */
-  now: Date;
+/** Most owners and admins of a group that are known by id wherever a message of it goes. */
+const MODERATORS_MAX = 100;
+
+/** Who of a conversation's members moderates it (`canModerate`). */
+export interface Moderated {
+  /** Their ids; null when they are more than a hundred. */
+  moderatorIds: readonly string[] | null;
 }
 
-const lockAll = Prisma.sql`
-  SELECT ${columns}, greatest(last_activity_at, clock_timestamp())::timestamptz(3) AS "now"
-  FROM conversations WHERE id = ANY (`;
+/** Selects, from `conversations`, what `moderatorIdsOf` takes. A partial index holds just these members. */
+export const moderatorIds = Prisma.sql`
+  CASE WHEN kind = 'GROUP' THEN ARRAY(
+    SELECT user_id::text FROM memberships
+    WHERE conversation_id = conversations.id AND role <> 'MEMBER' LIMIT ${MODERATORS_MAX + 1}::int
+  ) ELSE '{}' END`;
 
-/**
- * Locks, until the transaction ends, those of the conversations that nobody else has locked, and waits for none. As
- * with `lockAndNumber`, whatever is authorized must be read after it.
- * @returns those that it locked, by id: the others are somebody else's at the moment, or are not there.
- */
-export async function lockFree(sql: Sql, ids: readonly string[]): Promise<Map<string, Locked>> {
-  return byId(await sql.query(Prisma.sql`${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`));
-}
+export const moderatorIdsOf = (selected: readonly string[]): Moderated['moderatorIds'] =>
+  selected.length > MODERATORS_MAX ? null : selected;
 
-/**
- * The same, but waits for who has one of them locked.
- * @throws an error of which `isLockTimeout` says so, when that takes longer than `patienceMs`.
- */
-export async function lockPatiently(
-  sql: Sql,
+/** The same of conversations by their ids. */
+export async function findModeratorIds(
+  db: Db | Tx,
   ids: readonly string[],
-  patienceMs: number,
-): Promise<Map<string, Locked>> {
-  await sql.query(Prisma.sql`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`);
-  return byId(await sql.query(Prisma.sql`${lockAll}${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`));
+): Promise<Map<string, Moderated['moderatorIds']>> {
+  const rows = await db.$queryRaw<{ id: string; moderatorIds: string[] }[]>`
+    SELECT id::text, ${moderatorIds} AS "moderatorIds" FROM conversations WHERE id = ANY (${[...new Set(ids)]}::uuid[])`;
+  return new Map(rows.map((row) => [row.id, moderatorIdsOf(row.moderatorIds)]));
 }
 
-const byId = (rows: readonly (Conversation & { now: Date })[]) =>
-  new Map(rows.map(({ now, ...conversation }) => [conversation.id, { conversation, now }]));
+/** Which of these groups the person moderates, in their order. */
+export async function findModerating(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
+  const rows = await db.membership.findMany({
+    where: { userId, conversationId: { in: [...ids] }, role: { not: 'MEMBER' }, conversation: { kind: 'GROUP' } },
+    select: { conversationId: true },
+  });
+  const moderated = new Set(rows.map(({ conversationId }) => conversationId));
+  return ids.map((id) => moderated.has(id));
+}
 
 /** Gives a locked conversation numbers for so many more changes, and so many more members. */
 export async function countChanges(
@@ -97,13 +103,13 @@ export async function countChanges(
 ): Promise<Conversation> {
   const [row] = await tx.$queryRaw<[Conversation]>`
     UPDATE conversations SET change_seq = change_seq + ${changes}, member_count = member_count + ${members}
-    WHERE id = ${id}::uuid RETURNING ${columns}`;
+    WHERE id = ${id}::uuid RETURNING ${conversationColumns}`;
   return row;
 }
 
 /** The conversations with these ids, in no order. */
 export const findAll = (sql: Sql, ids: readonly string[]): Promise<Conversation[]> =>
-  sql.query(Prisma.sql`SELECT ${columns} FROM conversations WHERE id = ANY (${ids}::uuid[])`);
+  sql.query(Prisma.sql`SELECT ${conversationColumns} FROM conversations WHERE id = ANY (${ids}::uuid[])`);
 
 /** The conversations with these ids, in their order; null for what is not there. */
 export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conversation | null)[]> {

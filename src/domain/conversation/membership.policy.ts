@@ -7,6 +7,10 @@ const rank = { MEMBER: 0, ADMIN: 1, OWNER: 2 } as const;
 /** A direct conversation is of its two, for good. */
 export const hasChangingMembers = ({ kind }: Pick<Conversation, 'kind'>): boolean => kind === 'GROUP';
 
+/** A group is in the hands of its owners and admins; a direct conversation has none. */
+export const canModerate = ({ kind }: Pick<Conversation, 'kind'>, own: Own): boolean =>
+  kind === 'GROUP' && own.role !== 'MEMBER';
+
 /** Owners and admins bring people in. */
 export const canAddMembers = (own: Own): boolean => own.role !== 'MEMBER';
 

@@ -2,11 +2,14 @@ import type { Conversation, Message, User } from '../../generated/prisma/client.
 import type { Db } from '../../infra/database.js';
 import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
 import { reviveDates } from '../../realtime/wire.js';
+import { findModeratorIds, type Moderated } from '../conversation/conversation.store.js';
 
 /** What every change of a message says: the rows as they are after it, so that most selections need no database. */
 export interface MessageChanged {
-  message: Message & { sender: User | null; conversation: Conversation };
+  message: FullMessage;
 }
+
+export type FullMessage = Message & { sender: User | null; conversation: Conversation & Partial<Moderated> };
 
 export const messageChangeTypes = {
   sent: 'MESSAGE_SENT',
@@ -19,7 +22,7 @@ const VERSION = 1;
 export const messageChanged = (
   type: keyof typeof messageChangeTypes,
   actorId: string,
-  { conversation, ...message }: MessageChanged['message'],
+  { conversation, ...message }: FullMessage,
 ): Change<MessageChanged> => ({
   conversationId: conversation.id,
   changeSeq: conversation.changeSeq,
@@ -50,10 +53,16 @@ export const messageChanges: ChangeKind<MessageChanged> = {
       where: { id: { in: ids } },
       include: { sender: true, conversation: true },
     });
+    const moderators = await findModeratorIds(
+      db,
+      messages.map(({ conversationId }) => conversationId),
+    );
     const byId = new Map(messages.map((message) => [message.id, message]));
     return rows.map(({ messageId }) => {
       const message = messageId === null ? undefined : byId.get(messageId);
-      return message ? { message: { ...message, inputHash: null } } : null;
+      if (!message) return null;
+      const moderatorIds = moderators.get(message.conversationId) ?? null;
+      return { message: { ...message, inputHash: null, conversation: { ...message.conversation, moderatorIds } } };
     });
   },
 };

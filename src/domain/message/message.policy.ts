@@ -1,4 +1,4 @@
-import type { Conversation, Membership, Message, Prisma } from '../../generated/prisma/client.js';
+import type { Message, Prisma } from '../../generated/prisma/client.js';
 
 /** Messages that a person may read: those of their conversations. To anyone else they do not exist. */
 export const visibleTo = (userId: string) =>
@@ -10,11 +10,9 @@ const isOwn = (message: Pick<Message, 'senderId'>, userId: string) => message.se
 export const canEdit = (message: Pick<Message, 'senderId' | 'deletedAt'>, userId: string): boolean =>
   message.deletedAt === null && isOwn(message, userId);
 
-/** One's own; in a group its owners and admins may delete anyone's. */
+/** One's own; whoever moderates the conversation may delete anyone's. */
 export const canDelete = (
   message: Pick<Message, 'senderId' | 'deletedAt'>,
-  conversation: Pick<Conversation, 'kind'>,
-  membership: Pick<Membership, 'userId' | 'role'>,
-): boolean =>
-  message.deletedAt === null &&
-  (isOwn(message, membership.userId) || (conversation.kind === 'GROUP' && membership.role !== 'MEMBER'));
+  userId: string,
+  moderates: boolean,
+): boolean => message.deletedAt === null && (isOwn(message, userId) || moderates);

@@ -12,6 +12,7 @@ import { viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
+import { findModerating, type Moderated } from '../conversation/conversation.store.js';
 import { loadUser, User } from '../user/user.schema.js';
 import { canDelete, canEdit, visibleTo } from './message.policy.js';
 import {
@@ -29,7 +30,7 @@ const MessageKind = builder.enumType('MessageKind', {
 });
 
 /** An event and an answer bring these along, so that the usual selection needs no further read. */
-type Preloaded = MessageRow & { sender?: UserRow | null; conversation?: ConversationRow };
+type Preloaded = MessageRow & { sender?: UserRow | null; conversation?: ConversationRow & Partial<Moderated> };
 
 const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
@@ -85,16 +86,29 @@ const Message = builder.prismaNode('Message', {
     }),
     viewerCanDelete: t.boolean({
       nullable: false,
-      select: (_args, context) => ({
-        conversation: { include: { memberships: { where: { userId: viewerOf(context).userId } } } },
+      extensions: keyedBy<Preloaded | null>((message, viewerId) => {
+        const moderatorIds = message?.conversation?.moderatorIds;
+        // Where it is not known who moderates, each viewer has to be asked about.
+        return message && moderatorIds
+          ? String(canDelete(message, viewerId, moderatorIds.includes(viewerId)))
+          : viewerId;
       }),
-      resolve: ({ conversation, ...message }) => {
-        const [membership] = conversation.memberships;
-        return membership !== undefined && canDelete(message, conversation, membership);
+      resolve: (message: Preloaded, _args, context) => {
+        const { userId } = viewerOf(context);
+        const moderatorIds = message.conversation?.moderatorIds;
+        if (moderatorIds) return canDelete(message, userId, moderatorIds.includes(userId));
+        return loadModerating(context, message.conversationId).then((moderates) =>
+          canDelete(message, userId, moderates === true),
+        );
       },
     }),
   }),
 });
+
+/** Whether the viewer moderates a conversation: one statement for all messages of a page. */
+const loadModerating = defineLoader((context, ids) =>
+  findModerating(context.deps.database.db, viewerOf(context).userId, ids),
+);
 
 const MessageConnection = builder.connectionObject(
   { type: Message, name: 'MessageConnection' },

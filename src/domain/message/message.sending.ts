@@ -1,13 +1,13 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
-import { isDeadlock, isLockTimeout, isUnavailable, type Sql } from '../../infra/database.js';
+import { isDeadlock, isLockTimeout, isRefusal, isUnavailable, type Sql } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
-import { type Conversation, type Locked, lockFree, lockPatiently } from '../conversation/conversation.store.js';
+import type { Conversation } from '../conversation/conversation.store.js';
 import type { Deps } from '../deps.js';
-import { type MessageChanged, messageChanged } from './message.events.js';
-import { findFull, findSenders, type Side, storeSent } from './message.store.js';
+import { type FullMessage, type MessageChanged, messageChanged } from './message.events.js';
+import { findFull, type Locked, lockForSenders, type Side, setLockPatience, storingSent } from './message.store.js';
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
 type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> & {
@@ -23,8 +23,6 @@ type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' |
  */
 export type Sends = GroupCommit<Send, FullMessage>;
 
-type FullMessage = MessageChanged['message'];
-
 /** Most shared batches at once: while one waits for the disk, another is put together. */
 const SHARED_MAX = 2;
 /** How long a send waits for a conversation that somebody else has locked, in milliseconds. */
@@ -37,20 +35,23 @@ export function createSends({ config, database, feed }: Pick<Deps, 'config' | 'd
     sharedMax: embedded ? 1 : SHARED_MAX,
     aloneMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 2)),
     async commit(sends, { wait }) {
-      let atCommit = false;
+      let finishing = false;
+      let committed = false;
       try {
         const { outcomes, sent } = await database.sql.transaction(async (sql) => {
           const decided = await decide(sql, sends, wait);
-          if (decided.sent.length > 0) await storeSent(sql, decided.sent);
-          atCommit = true;
+          finishing = true;
+          if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent));
           return decided;
         });
+        committed = true;
         for (const { change } of sent) feed.announce(change);
         return outcomes;
       } catch (error) {
         if (isLockTimeout(error)) throw busy(error);
-        // Of a COMMIT that failed nobody knows whether it came through: its calls must not be carried out twice.
-        if (atCommit || (isUnavailable(error) && !isDeadlock(error))) throw error;
+        const cannotGoOn = isUnavailable(error) && !isDeadlock(error);
+        // Of a commit that was not answered nobody knows whether it came through: its calls are not carried out twice.
+        if (committed || cannotGoOn || (finishing && !isRefusal(error))) throw error;
         return sends.map(() => ({ error, rolledBack: true }));
       }
     },
@@ -72,9 +73,7 @@ interface Decided {
 
 /** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
 async function decide(sql: Sql, sends: readonly Send[], wait: boolean): Promise<Decided> {
-  const ids = [...new Set(sends.map(({ conversationId }) => conversationId))];
-  const locked = await (wait ? lockPatiently(sql, ids, LOCK_PATIENCE_MS) : lockFree(sql, ids));
-  const { sideOf, stored } = await readSenders(sql, sends);
+  const { locked, sideOf, stored } = await lockAndRead(sql, sends, wait);
   const sent: Decided['sent'] = [];
   const outcomes = sends.map((send): Outcome<FullMessage> => {
     try {
@@ -135,22 +134,32 @@ function sameInput(first: First, { inputHash }: Send): First {
 const keyOf = ({ senderId, clientMessageId }: Pick<Message, 'senderId' | 'clientMessageId'>) =>
   clientMessageId === null ? undefined : `${senderId} ${clientMessageId}`;
 
-/** What the policies ask of the senders, and what their keys were used for; each sender and key is read once. */
-async function readSenders(sql: Sql, sends: readonly Send[]) {
+/** Locks the conversations, and reads what the policies ask of the senders, and what their keys were used for. */
+async function lockAndRead(sql: Sql, sends: readonly Send[], wait: boolean) {
   const pairOf = ({ conversationId, senderId: userId }: Send) => ({ conversationId, userId });
   const pairName = ({ conversationId, senderId }: Send) => `${conversationId} ${senderId}`;
   const pairs = new Map(sends.map((send) => [pairName(send), pairOf(send)]));
   const keys = sends.flatMap(({ senderId, clientMessageId }) =>
     clientMessageId === null ? [] : [{ senderId, clientMessageId }],
   );
-  const { sides, sentIds } = await findSenders(sql, [...pairs.values()], keys);
+  if (wait) await setLockPatience(sql, LOCK_PATIENCE_MS);
+  const lock = () => lockForSenders(sql, [...pairs.values()], keys, { wait });
+  let read = await lock();
+  if (wait || !read.fresh) {
+    // Somebody else was quicker. Now that they are locked, what is read is true; what could be locked only now, waits.
+    const before = read.locked;
+    read = await lock();
+    for (const id of read.locked.keys()) if (!before.has(id)) read.locked.delete(id);
+  }
+  const { sides, locked, sentIds } = read;
   const sideByPair = new Map([...pairs.keys()].map((name, index) => [name, sides[index]]));
-  const before = sentIds.length === 0 ? [] : await findFull(sql, sentIds);
+  const first = sentIds.length === 0 ? [] : await findFull(sql, sentIds);
   return {
+    locked,
     sideOf: (send: Send): Side =>
       sideByPair.get(pairName(send)) ?? { conversationExists: false, own: undefined, counterpart: undefined },
     stored: new Map<string, First>(
-      before.map((message) => [keyOf(message) ?? '', { message, inputHash: message.inputHash }]),
+      first.map((message) => [keyOf(message) ?? '', { message, inputHash: message.inputHash }]),
     ),
   };
 }

@@ -2,21 +2,25 @@ import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
-import type { Conversation, Membership, Message, User } from '../../generated/prisma/client.js';
+import type { Conversation, Membership, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { canRead, isPublic } from '../conversation/conversation.policy.js';
-import { changeConversation, findMembership, lockAndNumber } from '../conversation/conversation.store.js';
+import {
+  changeConversation,
+  findMembership,
+  findModeratorIds,
+  lockAndNumber,
+} from '../conversation/conversation.store.js';
+import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
-import { type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
+import { type FullMessage, type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
 import { canDelete, canEdit } from './message.policy.js';
-
-type FullMessage = Message & { sender: User | null; conversation: Conversation };
 
 const text = z
   .string('A message needs a text.')
@@ -84,7 +88,7 @@ export async function editMessage(
 export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: string): Promise<Message> {
   return changeMessage(deps, viewer, messageId, 'deleted', ({ message, conversation, membership }) => {
     if (message.deletedAt !== null) return undefined;
-    if (!canDelete(message, conversation, membership)) {
+    if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
       throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
     }
     return { text: null, deletedAt: new Date() };
@@ -123,7 +127,9 @@ async function changeMessage(
       const data = decide({ message, conversation, membership });
       if (!data) throw new Unchanged({ ...message, conversation });
       await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
-      return recordChange(tx, messageChanged(type, viewer.userId, { ...message, ...data, conversation }));
+      const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
+      const changed = { ...message, ...data, conversation: { ...conversation, moderatorIds } };
+      return recordChange(tx, messageChanged(type, viewer.userId, changed));
     });
     deps.feed.announce(change);
     return change.data.message;

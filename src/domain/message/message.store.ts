@@ -1,7 +1,15 @@
 import { type Conversation, type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
+import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
-import { findAll } from '../conversation/conversation.store.js';
+import {
+  conversationColumns,
+  conversationFields,
+  findAll,
+  type Moderated,
+  moderatorIds,
+  moderatorIdsOf,
+} from '../conversation/conversation.store.js';
 
 /** What a message is sent with, so that it is stored once: unique for its sender. */
 export interface SentKey {
@@ -26,15 +34,15 @@ export async function findNewest(
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
-const sideColumns = prefixed('own', {
+const ownColumns = columnsOf<Membership>('own', {
   id: 'own.id::text',
   conversationId: 'own.conversation_id::text',
   userId: 'own.user_id::text',
   role: 'own.role::text',
   joinedAt: 'own.joined_at',
-} satisfies Record<keyof Membership, string>);
+});
 
-const userColumns = prefixed('user', {
+const userColumns = columnsOf<User>('user', {
   id: 'person.id::text',
   kind: 'person.kind::text',
   username: 'person.username',
@@ -45,9 +53,9 @@ const userColumns = prefixed('user', {
   searchWords: 'person.search_words',
   createdAt: 'person.created_at',
   deletedAt: 'person.deleted_at',
-} satisfies Record<keyof User, string>);
+});
 
-const messageColumns = prefixed('message', {
+const messageColumns = columnsOf<Message>('message', {
   id: 'message.id::text',
   conversationId: 'message.conversation_id::text',
   seq: 'message.seq',
@@ -59,25 +67,7 @@ const messageColumns = prefixed('message', {
   deletedAt: 'message.deleted_at',
   clientMessageId: 'message.client_message_id',
   inputHash: 'message.input_hash',
-} satisfies Record<keyof Message, string>);
-
-function prefixed(prefix: string, fields: Record<string, string>): Prisma.Sql {
-  return Prisma.raw(
-    Object.entries(fields)
-      .map(([field, column]) => `${column} AS "${prefix}.${field}"`)
-      .join(', '),
-  );
-}
-
-/** The fields of a row that were selected as `prefix.…`; undefined when a left join found nothing. */
-function pick<Part>(row: Record<string, unknown>, prefix: string): Part | undefined {
-  if (row[`${prefix}.id`] === null) return undefined;
-  const part: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(row)) {
-    if (name.startsWith(`${prefix}.`)) part[name.slice(prefix.length + 1)] = value;
-  }
-  return part as Part;
-}
+});
 
 /** What a person is to a conversation. */
 export interface Side {
@@ -87,19 +77,55 @@ export interface Side {
   counterpart: Pick<User, 'deletedAt'> | undefined;
 }
 
+/** A conversation under its lock. */
+export interface Locked {
+  conversation: Conversation & Moderated;
+  /** The database's clock under the lock, but never before the latest activity. */
+  now: Date;
+}
+
+const lockedColumns = columnsOf<Conversation>(
+  'conversation',
+  Object.fromEntries(Object.keys(conversationFields).map((field) => [field, `locked."${field}"`])) as Record<
+    keyof Conversation,
+    string
+  >,
+);
+
 /**
- * What people are to conversations, an answer for each pair in order, and the ids of the messages that were stored with
- * these keys, in no order: all in one statement. True under the conversations' locks only when these were taken before.
+ * From here on a statement of this transaction waits no longer than that for a lock.
+ * @throws (that statement) an error of which `isLockTimeout` says so.
  */
-export async function findSenders(
+export const setLockPatience = (sql: Sql, patienceMs: number) =>
+  sql.query(Prisma.sql`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`);
+
+/**
+ * Locks the conversations of these pairs until the transaction ends, and reads for each pair, in order, what the person
+ * is to it; and the ids of the messages that were stored with these keys, in no order. All in one statement, which
+ * waits for who has a conversation locked only with `wait`; else it leaves that one alone.
+ *
+ * What a statement reads is older than the locks that it takes: `fresh` says that no conversation got a new number
+ * between both. Where it is false, the same call again tells the truth. So whoever changes what is read here numbers
+ * the conversation (`lockAndNumber`).
+ */
+export async function lockForSenders(
   sql: Sql,
   pairs: readonly { conversationId: string; userId: string }[],
   keys: readonly SentKey[],
-): Promise<{ sides: Side[]; sentIds: string[] }> {
+  { wait }: { wait: boolean },
+): Promise<{ sides: Side[]; locked: Map<string, Locked>; sentIds: string[]; fresh: boolean }> {
+  const conversationIds = [...new Set(pairs.map(({ conversationId }) => conversationId))];
   // Each join looks up one row by its unique index. Not a named prepared statement: the plan that is kept of one was made
   // when the tables were small, and reads all of a table until the next ANALYZE.
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
-    SELECT conversation.id IS NOT NULL AS "exists", ${sideColumns}, ${userColumns},
+    WITH locked AS MATERIALIZED (
+      SELECT ${conversationColumns}, greatest(last_activity_at, clock_timestamp())::timestamptz(3) AS now,
+             ${moderatorIds} AS "moderatorIds"
+      FROM conversations WHERE id = ANY (${conversationIds}::uuid[])
+      ORDER BY id FOR NO KEY UPDATE ${wait ? Prisma.empty : Prisma.sql`SKIP LOCKED`}
+    )
+    SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "seenSeq",
+           seen.id IS NOT NULL AS "exists", ${ownColumns.select}, ${userColumns.select},
            counterpart.id IS NOT NULL AS "counterpart", counterpart.deleted_at AS "counterpartDeletedAt",
            ARRAY(
              SELECT message.id::text
@@ -112,29 +138,42 @@ export async function findSenders(
            ) AS "sentIds"
     FROM unnest(${pairs.map(({ conversationId }) => conversationId)}::uuid[], ${pairs.map(({ userId }) => userId)}::uuid[])
          WITH ORDINALITY AS pair (conversation_id, user_id, n)
-    LEFT JOIN LATERAL (SELECT id, kind FROM conversations WHERE id = pair.conversation_id LIMIT 1) conversation ON true
+    LEFT JOIN locked ON locked.id = pair.conversation_id::text
     LEFT JOIN LATERAL (
-      SELECT * FROM memberships WHERE conversation_id = conversation.id AND user_id = pair.user_id LIMIT 1
+      SELECT id, kind, change_seq FROM conversations WHERE id = pair.conversation_id LIMIT 1
+    ) seen ON true
+    LEFT JOIN LATERAL (
+      SELECT * FROM memberships WHERE conversation_id = seen.id AND user_id = pair.user_id LIMIT 1
     ) own ON true
     LEFT JOIN LATERAL (SELECT * FROM users WHERE id = own.user_id LIMIT 1) person ON true
     LEFT JOIN LATERAL (
       SELECT id, deleted_at FROM users
-      WHERE conversation.kind = 'DIRECT' AND id = (
-        SELECT user_id FROM memberships WHERE conversation_id = conversation.id AND user_id <> pair.user_id LIMIT 1
+      WHERE seen.kind = 'DIRECT' AND id = (
+        SELECT user_id FROM memberships WHERE conversation_id = seen.id AND user_id <> pair.user_id LIMIT 1
       )
       LIMIT 1
     ) counterpart ON true
     ORDER BY pair.n`);
+  const locked = new Map<string, Locked>();
+  let fresh = true;
   const sides = rows.map((row) => {
-    const own = pick<Membership>(row, 'own');
-    const user = pick<User>(row, 'user');
+    const conversation = lockedColumns.of(row);
+    if (conversation) {
+      fresh &&= row['seenSeq'] === conversation.changeSeq;
+      locked.set(conversation.id, {
+        conversation: { ...conversation, moderatorIds: moderatorIdsOf(row['moderatorIds'] as string[]) },
+        now: row['now'] as Date,
+      });
+    }
+    const own = ownColumns.of(row);
+    const user = userColumns.of(row);
     return {
       conversationExists: row['exists'] === true,
       own: own && user && { ...own, user },
       counterpart: row['counterpart'] === true ? { deletedAt: row['counterpartDeletedAt'] as Date | null } : undefined,
     };
   });
-  return { sides, sentIds: (rows[0]?.['sentIds'] ?? []) as string[] };
+  return { sides, locked, sentIds: (rows[0]?.['sentIds'] ?? []) as string[], fresh };
 }
 
 /** Messages with all that a change says of them, in no order. */
@@ -143,12 +182,12 @@ export async function findFull(
   ids: readonly string[],
 ): Promise<(Message & { sender: User | null; conversation: Conversation })[]> {
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
-    SELECT ${messageColumns}, ${userColumns}
+    SELECT ${messageColumns.select}, ${userColumns.select}
     FROM messages message LEFT JOIN users person ON person.id = message.sender_id
     WHERE message.id = ANY (${ids}::uuid[])`);
   const messages = rows.flatMap((row) => {
-    const message = pick<Message>(row, 'message');
-    return message ? [{ ...message, sender: pick<User>(row, 'user') ?? null }] : [];
+    const message = messageColumns.of(row);
+    return message ? [{ ...message, sender: userColumns.of(row) ?? null }] : [];
   });
   const conversations = await findAll(sql, [...new Set(messages.map(({ conversationId }) => conversationId))]);
   const byId = new Map(conversations.map((conversation) => [conversation.id, conversation]));
@@ -159,14 +198,14 @@ export async function findFull(
 }
 
 /**
- * Stores messages with their changes, and their conversations' new numbers and latest activity, in one statement for
- * any number of them. Their conversations must be locked, and their numbers next in line.
+ * Stores messages with their changes, and their conversations' new numbers and latest activity: one statement for any
+ * number of them. Their conversations must be locked, and their numbers next in line.
  */
-export async function storeSent(sql: Sql, sent: readonly { message: Message; change: Change }[]): Promise<void> {
+export function storingSent(sent: readonly { message: Message; change: Change }[]): Prisma.Sql {
   // In the order of the unique keys: two transactions that store the same ones then wait for each other in one way only.
   const rows = [...sent].sort((a, b) => compare(keyOf(a.message), keyOf(b.message)));
   const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
-  await sql.query(Prisma.sql`
+  return Prisma.sql`
     WITH sent AS (
       SELECT * FROM unnest(
         ${column(({ message }) => message.id)}::uuid[],
@@ -197,7 +236,7 @@ export async function storeSent(sql: Sql, sent: readonly { message: Message; cha
       FROM sent
     )
     INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
-    SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`);
+    SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`;
 }
 
 const keyOf = ({ senderId, clientMessageId }: Message) => `${senderId} ${clientMessageId}`;

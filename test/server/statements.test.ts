@@ -1,0 +1,121 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, type Json, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { statementsOf } from '../support/statements.js';
+import { createGroup, openDirect, send } from '../support/talk.js';
+
+const MESSAGE = `
+  fragment Message on Message {
+    id seq text createdAt editedAt deletedAt clientMessageId viewerCanEdit viewerCanDelete
+    sender { id username displayName avatarUrl } conversation { id title }
+  }`;
+const LIST = `${MESSAGE} query ($first: Int) {
+  viewer { user { id } conversations(first: $first) { totalCount: pageInfo { hasNextPage } nodes {
+    id kind title memberCount latestSeq viewerCanSend viewerMembership { role user { id } } counterpart { username }
+    lastMessage { ...Message }
+  } } }
+}`;
+const HISTORY = `${MESSAGE} query ($id: ID!, $last: Int) {
+  conversation(id: $id) { id title viewerMembership { role } messages(last: $last) {
+    pageInfo { hasPreviousPage } nodes { ...Message }
+  } }
+}`;
+const MEMBERS = `query ($id: ID!, $first: Int) {
+  conversation(id: $id) { members(first: $first) { nodes { role joinedAt user { id username } } } }
+}`;
+
+describe.each(footings)('statements on the %s footing', (footing) => {
+  let node: RunningNode;
+  let alice: Person;
+  let others: Person[];
+  let hot: string;
+  beforeAll(async () => {
+    // Nothing else reads meanwhile.
+    node = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    alice = await register(node.url, 'alice');
+    others = await Promise.all(Array.from({ length: 8 }, (_, index) => register(node.url, `other${index}`)));
+    hot = await createGroup(alice, others);
+    for (const [index, person] of others.entries()) {
+      await send(person, await openDirect(alice, person), `direct ${index}`);
+      await send(person, await createGroup(person, [alice]), `in a group ${index}`);
+    }
+    for (const person of [...others, ...others, alice]) await send(person, hot, 'in the hot one');
+  });
+
+  /** The statements for a page of two and for one of nine. */
+  async function asked(query: string, variables: (size: number) => Json, lengthOf: (data: Json) => number) {
+    const counts: number[] = [];
+    for (const size of [2, 9]) {
+      let data: Json;
+      const statements = await statementsOf(async () => {
+        data = await alice.ask(query, variables(size));
+      });
+      expect(lengthOf(data)).toBe(size);
+      counts.push(statements.length);
+    }
+    return counts;
+  }
+
+  it('of a list of conversations are as many for any size', async () => {
+    const [few, many] = await asked(
+      LIST,
+      (first) => ({ first }),
+      ({ viewer }) => viewer.conversations.nodes.length,
+    );
+    expect(many).toBe(few);
+    expect(many).toBeLessThanOrEqual(10);
+  });
+
+  it('of a page of history are as many for any size', async () => {
+    const [few, many] = await asked(
+      HISTORY,
+      (last) => ({ id: hot, last }),
+      ({ conversation }) => conversation.messages.nodes.length,
+    );
+    expect(many).toBe(few);
+    expect(many).toBeLessThanOrEqual(9);
+  });
+
+  it('of a page of members are as many for any size', async () => {
+    const [few, many] = await asked(
+      MEMBERS,
+      (first) => ({ id: hot, first }),
+      ({ conversation }) => conversation.members.nodes.length,
+    );
+    expect(many).toBe(few);
+    expect(many).toBeLessThanOrEqual(4);
+  });
+
+  // PGlite's transactions are not seen from outside.
+  it.skipIf(footing === 'embedded')(
+    'of a send are three, of many at once fewer each; of their deliveries none',
+    async () => {
+      const clients = [alice, ...others].map((person) => connect(node.url, person.token));
+      const streams = clients.map((client) =>
+        listen(
+          client,
+          `${MESSAGE} subscription { messages { type cursor changeSeq actor { id } message { ...Message } } }`,
+        ),
+      );
+      for (const stream of streams) await stream.until(({ type }) => type === 'CAUGHT_UP');
+      const delivered = (text: string) =>
+        Promise.all(streams.map((stream) => stream.until(({ message }) => message?.text === text)));
+      const alone = await statementsOf(async () => {
+        await send(alice, hot, 'alone');
+        await delivered('alone');
+      });
+      // Whose session it is; lock and rights; message, change and numbers.
+      expect(alone.length).toBe(3);
+      const rush = await statementsOf(async () => {
+        await Promise.all(
+          Array.from({ length: 60 }, (_, index) => send(others[index % 8] as Person, hot, `rush ${index}`)),
+        );
+        for (let index = 0; index < 60; index += 1) await delivered(`rush ${index}`);
+      });
+      expect(rush.length).toBeLessThan(60 * 2);
+      await Promise.all(clients.map((client) => client.dispose()));
+      await eventually('they are gone', () => node.subscriptionGroups() === 0);
+    },
+  );
+});
