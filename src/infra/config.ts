@@ -30,6 +30,8 @@ export const settings = z.object({
   DATABASE_URL: url('postgresql', 'postgres').optional(),
   /** Connections to PostgreSQL that one node holds at the most. */
   DATABASE_POOL_MAX: integer(2, 500).default(10),
+  /** Whether the busiest statements stay prepared on a connection: off behind a pooler that does not keep them. */
+  DATABASE_PREPARED: flag.prefault('on'),
   /** Redis 6.2 or newer, for events between nodes; without it they stay in the process. */
   REDIS_URL: url('redis', 'rediss').optional(),
   /** What the names of all Redis channels and keys begin with. */
@@ -104,6 +106,7 @@ export interface Config {
   dataDir: string;
   databaseUrl: string | undefined;
   databasePoolMax: number;
+  databasePrepared: boolean;
   redisUrl: string | undefined;
   redisPrefix: string;
   /** Undefined: use the one kept in dataDir. */
@@ -153,6 +156,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dataDir: data.DATA_DIR,
     databaseUrl: data.DATABASE_URL,
     databasePoolMax: data.DATABASE_POOL_MAX,
+    databasePrepared: data.DATABASE_PREPARED,
     redisUrl: data.REDIS_URL,
     redisPrefix: data.REDIS_PREFIX,
     jwtSecret: data.JWT_SECRET,

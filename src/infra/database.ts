@@ -23,8 +23,10 @@ export interface Sql {
  * read or a lock: what must not happen outside of a transaction comes later.
  */
 export interface SqlTransaction extends Sql {
+  /** `name`: of a statement whose text never changes. It is parsed and planned once for each connection. */
+  query<Row>(statement: Prisma.Sql, name?: string): Promise<Row[]>;
   /** Its last statement, which goes to the server together with the commit: that is done when the transaction resolves. */
-  finish(statement: Prisma.Sql): Promise<void>;
+  finish(statement: Prisma.Sql, name: string): Promise<void>;
 }
 
 export interface Database {
@@ -52,7 +54,7 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   const opened =
     config.databaseUrl === undefined
       ? await openPglite(config.dataDir, log)
-      : openPostgres(config.databaseUrl, config.databasePoolMax, log);
+      : openPostgres(config.databaseUrl, { poolMax: config.databasePoolMax, prepare: config.databasePrepared, log });
   try {
     const generation = await opened.withSession(async (session) => {
       await applyMigrations(session, log);
@@ -71,7 +73,10 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
         ...sqlOn(opened),
         transaction: (work) =>
           opened.transaction((session) =>
-            work({ ...sqlOn(session), finish: ({ text, values }) => session.finish(text, values) }),
+            work({
+              query: ({ text, values }, name) => session.query(text, values, name),
+              finish: ({ text, values }, name) => session.finish(text, values, name),
+            }),
           ),
       },
       ping: async () => void (await db.$queryRaw`SELECT 1`),

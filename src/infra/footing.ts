@@ -22,6 +22,7 @@ export interface SqlSession {
 }
 
 /** A transaction of plain SQL: see `SqlTransaction`. */
-export interface OpenTransaction extends Pick<SqlSession, 'query'> {
-  finish(sql: string, parameters: unknown[]): Promise<void>;
+export interface OpenTransaction {
+  query<Row>(sql: string, parameters: unknown[], name?: string): Promise<Row[]>;
+  finish(sql: string, parameters: unknown[], name: string): Promise<void>;
 }

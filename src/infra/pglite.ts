@@ -25,7 +25,7 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
       transaction: (work) =>
         database.transaction((tx) =>
           work({
-            query: async <Row>(sql: string, parameters: unknown[] = []) => (await tx.query<Row>(sql, parameters)).rows,
+            query: async <Row>(sql: string, parameters: unknown[]) => (await tx.query<Row>(sql, parameters)).rows,
             finish: async (sql, parameters) => void (await tx.query(sql, parameters)),
           }),
         ),

@@ -9,8 +9,19 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Milliseconds that a plain statement may take before it fails as UNAVAILABLE: a server that has fallen silent says nothing. */
 const timed = { query_timeout: 20_000 };
 
-/** PostgreSQL, over one pool that Prisma shares. */
-export function openPostgres(url: string, poolMax: number, log: Logger): Footing {
+/**
+ * Begins a transaction in which statements are planned once for each connection, without knowledge of what they are
+ * asked for, and so by their indexes alone: a plan that suits the tables as they are at first (small) would be kept
+ * when they have grown, and read all of them.
+ */
+const BEGIN_PREPARED = `BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
+  SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`;
+
+/** PostgreSQL, over one pool that Prisma shares. With `prepare`, named statements stay prepared on a connection. */
+export function openPostgres(
+  url: string,
+  { poolMax, prepare, log }: { poolMax: number; prepare: boolean; log: Logger },
+): Footing {
   let greet: Parameters<Footing['onConnection']>[0] | undefined;
   const sessionOn = (client: pg.ClientBase): SqlSession => ({
     run: async (sql) => void (await client.query(sql)),
@@ -36,22 +47,23 @@ export function openPostgres(url: string, poolMax: number, log: Logger): Footing
       const client = await pool.connect();
       // Between two statements a connection that breaks has nobody to tell: the next statement says so.
       client.on('error', hear);
-      const send = (text: string, values?: unknown[]) => client.query({ text, ...(values && { values }), ...timed });
+      const send = (text: string, values: unknown[] = [], name?: string) =>
+        client.query({ text, values, ...(prepare && name !== undefined && { name }), ...timed });
       let finished = false;
       let broken = false;
       try {
-        const begun = send('BEGIN');
+        const begun = client.query({ text: prepare ? BEGIN_PREPARED : 'BEGIN', ...timed });
         // Whoever waits for it hears of it.
         begun.catch(() => {});
         const result = await work({
-          async query<Row>(sql: string, parameters: unknown[] = []) {
-            const [, answer] = await Promise.all([begun, send(sql, parameters)]);
+          async query<Row>(sql: string, parameters: unknown[], name?: string) {
+            const [, answer] = await Promise.all([begun, send(sql, parameters, name)]);
             return answer.rows as Row[];
           },
-          async finish(sql, parameters) {
+          async finish(sql, parameters, name) {
             await begun;
             // After a statement that failed, COMMIT rolls back.
-            await Promise.all([send(sql, parameters), send('COMMIT')]);
+            await Promise.all([send(sql, parameters, name), send('COMMIT')]);
             finished = true;
           },
         });

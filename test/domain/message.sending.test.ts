@@ -6,7 +6,7 @@ import { createGroup, openDirectConversation } from '../../src/domain/conversati
 import type { Deps, Viewer } from '../../src/domain/deps.js';
 import type { MessageChanged } from '../../src/domain/message/message.events.js';
 import { sendMessage } from '../../src/domain/message/message.service.js';
-import type { Prisma } from '../../src/generated/prisma/client.js';
+import { Prisma } from '../../src/generated/prisma/client.js';
 import type { Change } from '../../src/realtime/change.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
@@ -237,6 +237,31 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
         await foreign.end();
       }
     }
+    it('read no table as a whole, with plans that were made when there was nothing in them', async () => {
+      const id = await group(bob);
+      const scans: number[] = [];
+      const { transaction } = deps.database.sql;
+      vi.spyOn(deps.database.sql, 'transaction').mockImplementation((work) =>
+        transaction(async (sql) => {
+          const count = async () => {
+            const [row] = await sql.query<{ scans: number }>(
+              Prisma.sql`SELECT sum(seq_scan)::int AS scans FROM pg_stat_xact_user_tables`,
+            );
+            return row?.scans ?? 0;
+          };
+          const before = await count();
+          const done = await work({ ...sql, finish: async (...statement) => void (await sql.query(...statement)) });
+          scans.push((await count()) - before);
+          return done;
+        }),
+      );
+      await send(bob, id, 'one', 'with a key');
+      await Promise.all([send(alice, id, 'two'), send(bob, await group(bob), 'three', 'another')]);
+      await send(bob, id, 'one', 'with a key');
+      expect(scans.length).toBeGreaterThanOrEqual(3);
+      expect(scans.filter((count) => count > 0)).toEqual([]);
+    });
+
     const waitingForLocks = async () => {
       const rows = await deps.database.db.$queryRaw<unknown[]>`
         SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;

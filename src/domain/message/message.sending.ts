@@ -1,6 +1,6 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
-import { isDeadlock, isLockTimeout, isRefusal, isUnavailable, type Sql } from '../../infra/database.js';
+import { isDeadlock, isLockTimeout, isRefusal, isUnavailable, type SqlTransaction } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
@@ -41,7 +41,7 @@ export function createSends({ config, database, feed }: Pick<Deps, 'config' | 'd
         const { outcomes, sent } = await database.sql.transaction(async (sql) => {
           const decided = await decide(sql, sends, wait);
           finishing = true;
-          if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent));
+          if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent), 'storingSent');
           return decided;
         });
         committed = true;
@@ -72,7 +72,7 @@ interface Decided {
 }
 
 /** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
-async function decide(sql: Sql, sends: readonly Send[], wait: boolean): Promise<Decided> {
+async function decide(sql: SqlTransaction, sends: readonly Send[], wait: boolean): Promise<Decided> {
   const { locked, sideOf, stored } = await lockAndRead(sql, sends, wait);
   const sent: Decided['sent'] = [];
   const outcomes = sends.map((send): Outcome<FullMessage> => {
@@ -135,7 +135,7 @@ const keyOf = ({ senderId, clientMessageId }: Pick<Message, 'senderId' | 'client
   clientMessageId === null ? undefined : `${senderId} ${clientMessageId}`;
 
 /** Locks the conversations, and reads what the policies ask of the senders, and what their keys were used for. */
-async function lockAndRead(sql: Sql, sends: readonly Send[], wait: boolean) {
+async function lockAndRead(sql: SqlTransaction, sends: readonly Send[], wait: boolean) {
   const pairOf = ({ conversationId, senderId: userId }: Send) => ({ conversationId, userId });
   const pairName = ({ conversationId, senderId }: Send) => `${conversationId} ${senderId}`;
   const pairs = new Map(sends.map((send) => [pairName(send), pairOf(send)]));

@@ -1,6 +1,6 @@
 import { type Conversation, type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
-import type { Db, Sql } from '../../infra/database.js';
+import type { Db, Sql, SqlTransaction } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import {
   conversationColumns,
@@ -109,15 +109,15 @@ export const setLockPatience = (sql: Sql, patienceMs: number) =>
  * the conversation (`lockAndNumber`).
  */
 export async function lockForSenders(
-  sql: Sql,
+  sql: SqlTransaction,
   pairs: readonly { conversationId: string; userId: string }[],
   keys: readonly SentKey[],
   { wait }: { wait: boolean },
 ): Promise<{ sides: Side[]; locked: Map<string, Locked>; sentIds: string[]; fresh: boolean }> {
   const conversationIds = [...new Set(pairs.map(({ conversationId }) => conversationId))];
-  // Each join looks up one row by its unique index. Not a named prepared statement: the plan that is kept of one was made
-  // when the tables were small, and reads all of a table until the next ANALYZE.
-  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+  // Each join looks up one row by its unique index.
+  const rows = await sql.query<Record<string, unknown>>(
+    Prisma.sql`
     WITH locked AS MATERIALIZED (
       SELECT ${conversationColumns}, greatest(last_activity_at, clock_timestamp())::timestamptz(3) AS now,
              ${moderatorIds} AS "moderatorIds"
@@ -153,7 +153,9 @@ export async function lockForSenders(
       )
       LIMIT 1
     ) counterpart ON true
-    ORDER BY pair.n`);
+    ORDER BY pair.n`,
+    `lockForSenders${wait ? 'Waiting' : ''}`,
+  );
   const locked = new Map<string, Locked>();
   let fresh = true;
   const sides = rows.map((row) => {
