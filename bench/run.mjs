@@ -58,6 +58,8 @@ const options = {
   long,
   runs: Number(values.runs ?? (quick ? 1 : 3)),
   seconds: Number(values.seconds ?? (quick ? 1 : 4)),
+  /** How long each server works before it is measured: its code is compiled by then. */
+  warmUp: quick ? 1 : 6,
   audiences: (values.subscribers ?? (quick ? '200' : '1000,5000')).split(',').map(Number),
   servers: values.servers?.split(','),
   say: (text) => console.log(text),

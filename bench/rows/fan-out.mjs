@@ -26,14 +26,14 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const fanOut = {
   key: 'fan-out',
   title: 'CPU per delivery to one conversation',
-  async measure(world, { audiences, runs, seconds, servers = Object.keys(names), say }) {
+  async measure(world, { audiences, runs, seconds, warmUp, servers = Object.keys(names), say }) {
     const keys = Object.keys(names).filter((key) => servers.includes(key));
     const measured = [];
     for (const audience of audiences) {
       const seen = Object.fromEntries(Object.keys(names).map((key) => [key, []]));
       for (let run = 1; run <= runs; run += 1) {
         for (const key of keys) {
-          const result = await measure(await start(world, key, seen.parley.at(-1)), { audience, seconds });
+          const result = await measure(await start(world, key, seen.parley.at(-1)), { audience, seconds, warmUp });
           seen[key].push(result);
           const { single, backlog } = result;
           say(
@@ -64,14 +64,14 @@ function start(world, key, parley) {
   return startPeer('coalesced', world, { JOIN_MAX: String(Math.max(1, Math.round(parley?.backlog.perWrite ?? 1))) });
 }
 
-async function measure(subject, { audience, seconds }) {
+async function measure(subject, { audience, seconds, warmUp }) {
   const subscribers = await subscribe(subject.plans('full', audience));
   // graphql-ws has no word for "subscribed"; and what connecting left behind is to be over.
   await pause(500);
   const result = {};
   for (const { mode, inFlight } of modes) {
     // A few at a time warm up a backlog as well, and sooner.
-    await drive(subject, subscribers, { inFlight: Math.min(inFlight, 8), seconds: seconds / 2 });
+    await drive(subject, subscribers, { inFlight: Math.min(inFlight, 8), seconds: warmUp / 2 });
     await sendToNobody(subject, { inFlight, count: 50 });
     result[mode] = await measureDeliveries(subject, subscribers, { inFlight, seconds });
   }

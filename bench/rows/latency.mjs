@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
-import { sendSteadily } from '../drive.mjs';
+import { drive, sendSteadily } from '../drive.mjs';
 import { stampedText } from '../event.mjs';
 import { startParley } from '../parley.mjs';
 import { startServer } from '../process.mjs';
@@ -14,12 +14,12 @@ const PER_SECOND = 10;
 export const latency = {
   key: 'latency',
   title: 'From send to delivery at a steady rate',
-  async measure(world, { audiences: [audience], runs, seconds, say }) {
+  async measure(world, { audiences: [audience], runs, seconds, warmUp, say }) {
     await world.place.query(makePeerConversations(1));
     const seen = { parley: [], stored: [] };
     for (let run = 1; run <= runs; run += 1) {
       for (const [key, start] of Object.entries({ parley: startParley, stored: startStored })) {
-        const stats = await measure(await start(world), { audience, seconds: seconds * 3 });
+        const stats = await measure(await start(world), { audience, seconds: seconds * 3, warmUp });
         seen[key].push(stats);
         say(`latency, run ${run}, ${key}: p50 ${ms(stats.p50)}, p99 ${ms(stats.p99)} ms`);
       }
@@ -49,10 +49,11 @@ export const latency = {
 
 const ms = (microseconds) => (microseconds / 1_000).toFixed(2);
 
-async function measure(subject, { audience, seconds }) {
+async function measure(subject, { audience, seconds, warmUp }) {
   const subscribers = await subscribe(subject.plans('full', audience));
   const steady = { rooms: ['full'], audience, perSecond: PER_SECOND };
-  await sendSteadily(subject, subscribers, { ...steady, seconds: 2 });
+  await drive(subject, subscribers, { inFlight: 1, seconds: warmUp });
+  await sendSteadily(subject, subscribers, { ...steady, seconds: 1 });
   await subscribers.stats();
   await sendSteadily(subject, subscribers, { ...steady, seconds });
   const stats = await subscribers.stats();

@@ -13,12 +13,12 @@ const PAIRS = 32;
 export const pairs = {
   key: 'pairs',
   title: 'One to one',
-  async measure(world, { audiences: [audience], runs, seconds, say }) {
+  async measure(world, { audiences: [audience], runs, seconds, warmUp, say }) {
     const made = await makePairs(world);
     const seen = { parley: [], raw: [] };
     for (let run = 1; run <= runs; run += 1) {
-      const ours = await measurePairs(world, made, seconds);
-      const raw = await measureRaw(world, { audience, seconds });
+      const ours = await measurePairs(world, made, { seconds, warmUp });
+      const raw = await measureRaw(world, { audience, seconds, warmUp });
       seen.parley.push(ours);
       seen.raw.push(raw);
       say(
@@ -72,7 +72,7 @@ async function makePairs(world) {
   return made;
 }
 
-async function measurePairs(world, made, seconds) {
+async function measurePairs(world, made, { seconds, warmUp }) {
   const subject = await startParley(world);
   const subscribers = await subscribe(made.flatMap((_, number) => subject.plans(`pair ${number}`, 1)));
   const senders = await Promise.all(made.map(({ people: [sender] }) => openSender(subject.url, sender.token)));
@@ -92,7 +92,7 @@ async function measurePairs(world, made, seconds) {
         }
       }),
     );
-  await talk(performance.now() + 1_000);
+  await talk(performance.now() + warmUp * 1_000);
   await subscribers.stats();
   sent = 0;
   const { server } = subject;
@@ -111,10 +111,10 @@ async function measurePairs(world, made, seconds) {
   return result;
 }
 
-async function measureRaw(world, { audience, seconds }) {
+async function measureRaw(world, { audience, seconds, warmUp }) {
   const subject = await startPeer('raw', world);
   const subscribers = await subscribe(subject.plans('full', audience));
-  await drive(subject, subscribers, { inFlight: 1, seconds: 1 });
+  await drive(subject, subscribers, { inFlight: 1, seconds: warmUp });
   const result = await measureDeliveries(subject, subscribers, { inFlight: 1, seconds: seconds / 2 });
   await subscribers.stop();
   await subject.stop();

@@ -12,7 +12,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const rooms = {
   key: 'rooms',
   title: 'Many small rooms',
-  async measure(world, { quick, runs, seconds, say }) {
+  async measure(world, { quick, runs, seconds, warmUp, say }) {
     const count = quick ? 100 : 1_000;
     const node = await startNode(world.place);
     const full = await makeRooms(world, node.place, 'full', count);
@@ -22,7 +22,7 @@ export const rooms = {
     for (let run = 1; run <= runs; run += 1) {
       for (const key of Object.keys(names)) {
         const subject = key === 'parley' ? await startParley(world) : await startPeer(key, world);
-        const result = await measure(subject, { full, empty, seconds });
+        const result = await measure(subject, { full, empty, seconds, warmUp });
         seen[key].push(result);
         say(
           `rooms, run ${run}, ${names[key]}: ${result.cpu.toFixed(2)} µs a delivery, ${result.cpuPerSend.toFixed(0)} a send`,
@@ -59,15 +59,15 @@ export const rooms = {
 
 const SLICES = 4;
 
-async function measure(subject, { full, empty, seconds }) {
+async function measure(subject, { full, empty, seconds, warmUp }) {
   const { server } = subject;
   const subscribers = await subscribe(full.flatMap((room) => subject.plans(room, SIZE)));
   await pause(500);
   const steady = { perSecond: PER_SECOND, seconds: seconds / 2 };
   const listened = { ...steady, rooms: full, audience: SIZE };
   const unheard = { ...steady, rooms: empty, audience: 0 };
-  await sendSteadily(subject, subscribers, listened);
-  await sendSteadily(subject, subscribers, unheard);
+  await sendSteadily(subject, subscribers, { ...listened, seconds: warmUp / 2 });
+  await sendSteadily(subject, subscribers, { ...unheard, seconds: warmUp / 2 });
   await subscribers.stats();
   const sum = { sent: 0, cpu: 0, sends: 0 };
   for (let slice = 0; slice < SLICES; slice += 1) {

@@ -10,12 +10,12 @@ const wanted = ['viewerReactions', 'viewerCanDelete'];
 export const viewerFields = {
   key: 'viewer-fields',
   title: 'The same with fields that depend on the viewer',
-  async measure(world, { audiences: [audience], runs, seconds, say }) {
+  async measure(world, { audiences: [audience], runs, seconds, warmUp, say }) {
     const { there, lacking } = await findFields(world.place);
     const seen = { without: [], with: [] };
     for (let run = 1; run <= runs; run += 1) {
       for (const [key, fields] of Object.entries({ without: '', with: there.join(' ') })) {
-        const { cpu } = await measure(await startParley(world), { audience, fields, seconds });
+        const { cpu } = await measure(await startParley(world), { audience, fields, seconds, warmUp });
         seen[key].push(cpu);
         say(`viewer fields, run ${run}, ${key}: ${cpu.toFixed(2)} µs`);
       }
@@ -56,9 +56,9 @@ async function findFields(place) {
   return { there: wanted.filter(has), lacking: wanted.filter((name) => !has(name)) };
 }
 
-async function measure(subject, { audience, fields, seconds }) {
+async function measure(subject, { audience, fields, seconds, warmUp }) {
   const subscribers = await subscribe(subject.plans('full', audience, fields));
-  await drive(subject, subscribers, { inFlight: 1, seconds: seconds / 2 });
+  await drive(subject, subscribers, { inFlight: 1, seconds: warmUp });
   const result = await measureDeliveries(subject, subscribers, { inFlight: 1, seconds });
   await subscribers.stop();
   await subject.stop();

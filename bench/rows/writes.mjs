@@ -21,7 +21,8 @@ const hasPgbench = works('pgbench');
 export const writes = {
   key: 'writes',
   title: 'Sends, answered and stored',
-  async measure(world, { quick, runs, seconds, say }) {
+  async measure(world, { quick, runs, seconds, warmUp, say }) {
+    const times = { seconds, warmUp };
     const many = quick ? 100 : 1_000;
     const node = await startNode(world.place);
     const spread = await makeRooms(world, node.place, 'empty', many);
@@ -41,14 +42,13 @@ export const writes = {
     };
     for (let run = 1; run <= runs; run += 1) {
       for (const { key, rooms, count } of places) {
-        for (const way of ['webSocket', 'http'])
-          note(`${way} ${key}`, await ours(world, way, rooms, IN_FLIGHT, seconds));
+        for (const way of ['webSocket', 'http']) note(`${way} ${key}`, await ours(world, way, rooms, IN_FLIGHT, times));
         if (hasPgbench) note(`pgbench ${key}`, await pgbench(world, count, PGBENCH_CLIENTS, seconds));
-        note(`prisma ${key}`, await prisma(world, count, IN_FLIGHT, seconds));
+        note(`prisma ${key}`, await prisma(world, count, IN_FLIGHT, times));
       }
-      for (const way of ['webSocket', 'http']) note(`${way} lone`, await ours(world, way, ['empty'], 1, seconds));
+      for (const way of ['webSocket', 'http']) note(`${way} lone`, await ours(world, way, ['empty'], 1, times));
       if (hasPgbench) note('pgbench lone', await pgbench(world, 1, 1, seconds));
-      note('prisma lone', await prisma(world, 1, 1, seconds));
+      note('prisma lone', await prisma(world, 1, 1, times));
     }
     const of = (key, field = 'perSecond') => (seen[key] ?? []).map((result) => result[field]);
     const cell = (key, field, digits) => {
@@ -121,7 +121,7 @@ const summarize = (took, seconds) => ({
   p99: percentile(took, 0.99),
 });
 
-async function ours(world, way, rooms, inFlight, seconds) {
+async function ours(world, way, rooms, inFlight, { seconds, warmUp }) {
   const subject = await startParley(world);
   const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
   let turn = 0;
@@ -134,7 +134,7 @@ async function ours(world, way, rooms, inFlight, seconds) {
     return httpSender(subject.url, person.token, agent).send(id, stampedText(world.textLength));
   };
   const send = way === 'http' ? overHttp : () => subject.send(nextRoom());
-  await keepSending(send, inFlight, seconds / 2);
+  await keepSending(send, inFlight, warmUp);
   const before = { server: subject.server.cpu(), postgres: await postgresCpu(world.place) };
   const { took, seconds: passed } = await keepSending(send, inFlight, seconds);
   const result = {
@@ -147,12 +147,12 @@ async function ours(world, way, rooms, inFlight, seconds) {
   return result;
 }
 
-async function prisma({ place }, conversations, inFlight, seconds) {
+async function prisma({ place }, conversations, inFlight, { seconds, warmUp }) {
   const server = await startServer(fileURLToPath(new URL('../servers/prisma-transactions.mjs', import.meta.url)), {
     env: { DATABASE_URL: place.databaseUrl },
   });
   const run = (time) => server.request({ conversations, inFlight, seconds: time }, 'took');
-  await run(seconds / 2);
+  await run(warmUp);
   const before = { server: server.cpu(), postgres: await postgresCpu(place) };
   const took = await run(seconds);
   const result = {
