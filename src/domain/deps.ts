@@ -9,6 +9,9 @@ import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
+import type { Presence } from './presence/presence.js';
+import type { Marks } from './receipt/receipt.marks.js';
+import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
 export interface Deps {
@@ -22,6 +25,10 @@ export interface Deps {
   turns: Turns;
   /** Messages that are sent at the same time are stored together. */
   sends: Sends;
+  /** Marks that move at the same time are stored together. */
+  marks: Marks;
+  presence: Presence;
+  typing: Typing;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */
   lookUpSession: Lookup<string, string | null>;

@@ -1,20 +1,62 @@
-import { unauthenticated } from '../core/errors.js';
+import { ChatError, notFound, unauthenticated } from '../core/errors.js';
 import { type ChangeStream, openChangeStream, type StreamKind } from '../realtime/change-stream.js';
+import { canRead, isPublic } from './conversation/conversation.policy.js';
 import type { Connection, Deps, Viewer } from './deps.js';
 
 /**
- * A durable stream for the viewer: of one conversation (which the caller has authorized) or of all of theirs. It ends
- * with the viewer's session or token, when they leave the conversation, when the client goes, and when it does not
- * read.
- * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
+ * A durable stream for the viewer: of one conversation or of all of theirs. It ends with the viewer's session or token,
+ * when they leave the conversation, when the client goes, and when it does not read.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`; BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
 export async function openStream<Event>(
-  { config, database, feed, sessionWatch }: Deps,
+  deps: Deps,
   viewer: Viewer,
   connection: Connection,
-  stream: { kind: StreamKind<Event>; conversationId: string | null; after: string | null | undefined },
+  which: { kind: StreamKind<Event>; conversationId: string | null; after: string | null | undefined },
 ): Promise<ChangeStream<Event>> {
-  let opened: ChangeStream<Event> | undefined;
+  const { feed, database } = deps;
+  const stream = await openFor(deps, viewer, connection, (hooks) =>
+    openChangeStream<Event>({ ...hooks, ...which, feed, generation: database.generation }),
+  );
+  if (which.conversationId === null) return stream;
+  // When it listens already: whoever is put out after this check, the stream itself hears of it.
+  try {
+    await checkReadable(deps, viewer, which.conversationId, 'conversationId');
+    return stream;
+  } catch (error) {
+    stream.end();
+    throw error;
+  }
+}
+
+/** @throws {ChatError} NOT_FOUND or FORBIDDEN with `field`: not the viewer's to read. */
+export async function checkReadable(
+  { lookUpReadability }: Deps,
+  { userId }: Viewer,
+  conversationId: string,
+  field: string,
+): Promise<void> {
+  const found = await lookUpReadability({ conversationId, userId });
+  if (!found || !(canRead(found.membership) || isPublic(found.conversation))) throw notFound(field, 'Conversation');
+  if (!canRead(found.membership)) throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
+}
+
+/** What a stream that is being made is to call. */
+export interface StreamHooks {
+  userId: string;
+  queueMax: number;
+  onCutOff(): void;
+  onClose(): void;
+}
+
+/** Makes a stream that ends with the viewer's session or token, and when the client goes. */
+export async function openFor<Made extends { end(): void; fail(error: unknown): void }>(
+  { config, sessionWatch }: Deps,
+  viewer: Viewer,
+  connection: Connection,
+  make: (hooks: StreamHooks) => Promise<Made>,
+): Promise<Made> {
+  let opened: Made | undefined;
   let ended = false;
   const onSessionEnd = () => {
     ended = true;
@@ -22,10 +64,7 @@ export async function openStream<Event>(
   };
   const unwatch = connection.renew ? () => {} : sessionWatch.watch(viewer.sessionId, viewer.expiresAt, onSessionEnd);
   try {
-    opened = await openChangeStream<Event>({
-      ...stream,
-      feed,
-      generation: database.generation,
+    opened = await make({
       userId: viewer.userId,
       queueMax: config.streamQueueMax,
       onCutOff: () => connection.cutOff?.(),
@@ -37,9 +76,10 @@ export async function openStream<Event>(
   }
   // What happened while it was being set up; and nobody reads a stream whose client left before it began.
   if (ended) opened.fail(sessionEnded());
-  if (connection.signal?.aborted) opened.end();
-  connection.signal?.addEventListener('abort', () => opened.end(), { once: true });
-  return opened;
+  const made = opened;
+  if (connection.signal?.aborted) made.end();
+  connection.signal?.addEventListener('abort', () => made.end(), { once: true });
+  return made;
 }
 
 const sessionEnded = () => unauthenticated('The session has ended, or its token is expired.');

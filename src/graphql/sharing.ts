@@ -24,6 +24,9 @@ const SOURCE = 'parley.source';
  */
 export const shared = (...fields: string[]) => ({ [SHARED]: fields });
 
+/** The same on one field, of a type that another feature owns. */
+export const sharedField = { [SHARED]: true };
+
 /** On a field that depends on the viewer: viewers with the same key get the same value. */
 export const keyedBy = <Source>(key: (source: Source, viewerId: string) => string) => ({ [KEYED]: key });
 
@@ -88,7 +91,7 @@ export function planSharing(
     if (!field) return;
     const key = field.extensions[KEYED] as Key | undefined;
     if (key && source) keys.push((event, viewerId) => key(source(event), viewerId));
-    else if (!(type.extensions[SHARED] as string[] | undefined)?.includes(name)) perViewer = true;
+    else if (!isShared(type, field)) perViewer = true;
     if (selections) visitSelections(objectTypes(schema, getNamedType(field.type)), selections, below(field, source));
   }
 
@@ -113,6 +116,11 @@ export function planSharing(
     variables: [...variables],
   };
 }
+
+/** Whether a field is the same for whoever may see the object. */
+export const isShared = (type: GraphQLObjectType, field: GraphQLField<unknown, unknown>): boolean =>
+  field.extensions[SHARED] === true ||
+  ((type.extensions[SHARED] as string[] | undefined)?.includes(field.name) ?? false);
 
 /** The object types that an object of this type can be of. */
 function objectTypes(schema: GraphQLSchema, type: GraphQLNamedType | undefined): readonly GraphQLObjectType[] {

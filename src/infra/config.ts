@@ -71,6 +71,8 @@ export const settings = z.object({
   MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
   /** Most members of a group. */
   GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
+  /** Largest conversation whose members see how far each has read; in larger ones messages stay SENT. */
+  RECEIPT_MAX_MEMBERS: integer(2, 10_000).default(250),
   /** Largest `first` and `last`. */
   PAGE_MAX: integer(1, 1_000).default(100),
   /** A page's size when a client gives none. */
@@ -91,6 +93,16 @@ export const settings = z.object({
   CHANGE_RETENTION: duration.prefault('8d'),
   /** Most changes that one resume may bring; more answer CURSOR_EXPIRED. A day of a busy group. */
   REPLAY_MAX: integer(1, 10_000_000).default(50_000),
+  /** How long somebody whose last connection has gone still counts as there: coming back does not blink. */
+  PRESENCE_GRACE: duration.prefault('10s'),
+  /** How often a node tells the others that it lives; silent for three of these, its people are offline. */
+  PRESENCE_INTERVAL: duration.prefault('5s'),
+  /** Most people whose presence one subscription is told of. */
+  PRESENCE_MAX_WATCHED: integer(1, 10_000).default(500),
+  /** How long somebody counts as typing who does not say so again. */
+  TYPING_TTL: duration.prefault('6s'),
+  /** Largest conversation in which others see who is typing. */
+  TYPING_MAX_MEMBERS: integer(2, 10_000).default(250),
   /** Over how long the sockets of a stopping node are closed, so that their clients do not come back all at once. */
   DRAIN_TIME: duration.prefault('3s'),
   /** How long SIGTERM waits for what is under way. */
@@ -120,6 +132,7 @@ export interface Config {
   passwordQueueMax: number;
   messageMaxChars: number;
   groupMaxMembers: number;
+  receiptMaxMembers: number;
   pageMax: number;
   pageDefault: number;
   bodyMaxBytes: number;
@@ -130,6 +143,11 @@ export interface Config {
   sweepIntervalMs: number;
   changeRetentionMs: number;
   replayMax: number;
+  presenceGraceMs: number;
+  presenceIntervalMs: number;
+  presenceMaxWatched: number;
+  typingTtlMs: number;
+  typingMaxMembers: number;
   drainTimeMs: number;
   shutdownTimeoutMs: number;
 }
@@ -169,6 +187,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
     messageMaxChars: data.MESSAGE_MAX_CHARS,
     groupMaxMembers: data.GROUP_MAX_MEMBERS,
+    receiptMaxMembers: data.RECEIPT_MAX_MEMBERS,
     pageMax: data.PAGE_MAX,
     pageDefault: data.PAGE_DEFAULT,
     bodyMaxBytes: data.BODY_MAX_BYTES,
@@ -179,6 +198,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     sweepIntervalMs: data.SWEEP_INTERVAL,
     changeRetentionMs: data.CHANGE_RETENTION,
     replayMax: data.REPLAY_MAX,
+    presenceGraceMs: data.PRESENCE_GRACE,
+    presenceIntervalMs: data.PRESENCE_INTERVAL,
+    presenceMaxWatched: data.PRESENCE_MAX_WATCHED,
+    typingTtlMs: data.TYPING_TTL,
+    typingMaxMembers: data.TYPING_MAX_MEMBERS,
     drainTimeMs: data.DRAIN_TIME,
     shutdownTimeoutMs: data.SHUTDOWN_TIMEOUT,
   };

@@ -48,15 +48,22 @@ export function openRedisEvents(url: string, prefix: string, log: Logger): Event
       answered.catch(() => {}).finally(() => clearTimeout(silence));
     }
   }, HEARTBEAT_MS);
+  const isConnected = () => publisher.status === 'ready' && subscriber.status === 'ready';
   const text = (source: string | Buffer) => source.toString();
   const engine = new RedisPubSub({ publisher, subscriber, serializer: text, deserializer: text });
   return {
     get connected() {
-      return publisher.status === 'ready' && subscriber.status === 'ready';
+      return isConnected();
     },
     publish: (channel, message) => engine.publish(`${prefix}:${channel}`, message),
     subscribe: (channel, listener) => engine.subscribe<string>(`${prefix}:${channel}`, listener),
-    onConnected: (listener) => void subscriber.on('ready', listener),
+    onConnected(listener) {
+      const tell = () => {
+        if (isConnected()) listener();
+      };
+      for (const redis of [publisher, subscriber]) redis.on('ready', tell);
+      queueMicrotask(tell);
+    },
     async close() {
       clearInterval(heartbeat);
       publisher.disconnect();

@@ -125,15 +125,16 @@ export async function readMissed(db: Db, cursor: SyncCursor, query: MissedQuery)
   return rows;
 }
 
-async function checkCursor(db: Db, { epoch, snapshot }: SyncCursor): Promise<void> {
+/** @throws {ChatError} CURSOR_EXPIRED with `field`: the log does not reach back so far, or the database was restored. */
+export async function checkCursor(db: Db, { epoch, snapshot }: SyncCursor, field = 'after'): Promise<void> {
   const [row] = await db.$queryRaw<{ past: boolean; epoch: string | null; kept: boolean }[]>`
     SELECT ${isPast(Prisma.sql`s`)} AS past,
            (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, s) ORDER BY xid DESC LIMIT 1) AS epoch,
            (SELECT trimmed_xid FROM log_state) < pg_snapshot_xmin(s) AS kept
     FROM (SELECT ${snapshot}::text::pg_snapshot AS s) given`;
   // What this history never had, it cannot say to be missed: transactions that are still to come, or another epoch.
-  if (!row?.past || row.epoch !== epoch) throw cursorExpired('after', 'the database was restored');
-  if (!row.kept) throw cursorExpired('after', 'it is too old');
+  if (!row?.past || row.epoch !== epoch) throw cursorExpired(field, 'the database was restored');
+  if (!row.kept) throw cursorExpired(field, 'it is too old');
 }
 
 /** Rows deleted at a time, so that nobody waits for long. */

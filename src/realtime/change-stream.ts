@@ -2,6 +2,7 @@ import { ChatError } from '../core/errors.js';
 import { decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import type { Change } from './change.js';
 import type { Feed, Listener, Moment } from './feed.js';
+import type { EventSource } from './live-stream.js';
 import { Stream } from './stream.js';
 
 /** Where and when an event is delivered. */
@@ -112,11 +113,10 @@ export async function openChangeStream<Event>(options: ChangeStreamOptions<Event
   return stream;
 }
 
-export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal>, Listener {
+export class ChangeStream<Event> implements EventSource<Event | Signal>, Listener {
   readonly userId: string;
   readonly conversationId: string | null;
   readonly types: readonly string[];
-  /** Most events that may wait for whoever takes them. */
   readonly queueMax: number;
   readonly #options: ChangeStreamOptions<Event>;
   /** Beside the options, for it is asked at every event: what is near is quick where thousands listen. */
@@ -135,7 +135,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
   #mark: Moment;
   /** More happened during the replay than the queue holds. */
   #behind = false;
-  /** The last change that was replayed, by conversation. */
+  /** The last change that was replayed, by what it is numbered in. */
   #replayed: Map<string, number> | undefined;
   #ready: (Event | Signal)[] = [];
 
@@ -219,28 +219,20 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
 
   // ── who reads it: one event after another, or from when it is live as they happen ──
 
-  /** True when all that there is was taken, and what comes is live. */
   get isIdle(): boolean {
     return !this.#replay && this.#ready.length === 0 && this.#live.isEmpty;
   }
 
-  /**
-   * Gives each event to `taker` in the moment in which it happens, in place of `next()`. To be called when it is idle.
-   * Resolves when the stream ends, rejects when it fails. Whoever takes keeps no more than `queueMax` waiting, or else
-   * cuts it off.
-   */
   async flow(taker: (event: Event | Signal) => void): Promise<void> {
     this.#taker = taker;
     await this.#live.next();
   }
 
-  /** Calls once, however it ends; at once if it has ended. For one caller. */
   whenClosed(tell: () => void): void {
     if (this.#live.closed) tell();
     else this.#onClosed = tell;
   }
 
-  /** Ends it for who does not read, in a way that makes clients come back and resume. */
   cutOff(): void {
     this.#options.onCutOff();
     this.fail(new ChatError('UNAVAILABLE', 'Too many events waited for this subscriber: resume with the last cursor.'));
@@ -269,7 +261,7 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
         // A second round begins where the feed was, which is a little before what the first one read.
         if (this.#wasReplayed(change)) continue;
         this.#replayed ??= new Map();
-        this.#replayed.set(change.conversationId, change.changeSeq);
+        this.#replayed.set(numberedBy(change), change.changeSeq);
         const event = change.data === null ? undefined : this.#kind.replayOf(change, this.#since, this.userId);
         if (event !== undefined) this.#ready.push(event);
       }
@@ -295,8 +287,8 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
     return this.#kind.eventOf(moment, this.userId);
   }
 
-  #wasReplayed({ conversationId, changeSeq }: Change): boolean {
-    return this.#replayed !== undefined && changeSeq <= (this.#replayed.get(conversationId) ?? 0);
+  #wasReplayed(change: Change): boolean {
+    return this.#replayed !== undefined && change.changeSeq <= (this.#replayed.get(numberedBy(change)) ?? 0);
   }
 
   return(): Promise<IteratorResult<Event | Signal>> {
@@ -316,6 +308,10 @@ export class ChangeStream<Event> implements AsyncIterableIterator<Event | Signal
     this.#live.fail(error);
   }
 }
+
+/** Changes are numbered in their conversation; what moves beside the log, each by itself. */
+const numberedBy = ({ conversationId, moving, subjectId }: Change): string =>
+  moving ? `${conversationId} ${subjectId}` : conversationId;
 
 const isChange = (moment: Moment): moment is Moment & { change: Change } => moment.change !== null;
 

@@ -6,8 +6,10 @@ import type { Db } from '../infra/database.js';
  */
 export interface Change<Data = unknown> {
   conversationId: string;
-  /** 1, 2, 3, … in the order of commits. */
+  /** 1, 2, 3, … in the order of commits. Of what moves beside the log: a number that grows with each move of it. */
   changeSeq: number;
+  /** True of what moves beside the log (`ChangeKind.moving`). */
+  moving?: true;
   type: string;
   messageId: string | null;
   /** Whom it is about: who joined, changed or left. */
@@ -35,4 +37,32 @@ export interface ChangeKind<Data = unknown> {
   joined?(change: Change<Data | null>): readonly string[];
   /** Who is no longer in it; absent on types after which nobody has gone. */
   left?(change: Change<Data | null>): readonly string[];
+  /** Present on types that are not in the change log. Between nodes then only their rows travel. */
+  moving?: Moving<Data>;
+  /** True of types of which nothing is kept: who listens just now is told. */
+  fleeting?: true;
+}
+
+export interface Audience {
+  userId: string;
+  conversationIds: readonly string[];
+  limit: number;
+}
+
+/**
+ * Things that only move forward, each of a conversation and a subject: of many moves only the newest state counts, so
+ * that they need no number under the conversation's lock.
+ */
+export interface Moving<Data = unknown> {
+  /**
+   * What moved in transactions that the snapshot has not seen: anywhere, or what of it is for one person in these
+   * conversations, at most `limit`. Each thing once, with the number that `versionOf` gives.
+   */
+  movedSince(db: Db, snapshot: string, of?: Audience): Promise<ChangeRow[]>;
+  /** Grows with each move. */
+  versionOf(data: Data): number;
+  /** The conversation's newest change when the state was read. */
+  positionOf(data: Data): number;
+  /** The one person whom it is for; undefined: everyone in the conversation. */
+  onlyFor(change: Change<Data>): string | undefined;
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../infra/log.js';
 import type { Bus } from './bus.js';
 import type { Change, ChangeKind, ChangeRow } from './change.js';
 import { type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
+import { createMovements } from './movements.js';
 
 /**
  * A change, or none, and the feed's cursor when it was delivered. One and the same object for all who hear of it, so
@@ -47,6 +48,10 @@ export interface Feed {
   readonly conversations: number;
   /** Tells a change that is committed: to the listeners here at once, and to the other nodes. */
   announce(change: Change): void;
+  /** Tells that something has moved beside the log (`ChangeKind.moving`), committed as well: here and on the other nodes. */
+  announceMove(row: ChangeRow): void;
+  /** Tells what is fleeting (`ChangeKind.fleeting`) to who listens just now, here and on the other nodes. */
+  tell(change: Change): void;
   /**
    * Begins to listen; resolves when no change that commits from then on is missed.
    * @returns what ends it; calling it again does nothing.
@@ -81,6 +86,8 @@ interface Lane {
   /** Those who listen to this conversation only, and the users here who listen to all of theirs. */
   listeners: Set<Listener>;
   users: Set<string>;
+  /** Of the listeners those who hear of what moves, by user. */
+  watchers: Map<string, Set<Listener>>;
   /** Users who are being let in. */
   admissions: Map<string, Promise<void>>;
   patience: NodeJS.Timeout | undefined;
@@ -89,10 +96,20 @@ interface Lane {
 
 interface Person {
   listeners: Set<Listener>;
+  /** Those of them who hear of what moves. */
+  watchers: Set<Listener>;
   lanes: Set<Lane>;
   /** Resolves when their lanes are known and placed. */
   known: Promise<void>;
 }
+
+/** A row of what moves beside the log. */
+export const moveOf = (row: Pick<ChangeRow, 'conversationId' | 'type' | 'subjectId' | 'changeSeq'>): ChangeRow => ({
+  ...row,
+  moving: true,
+  messageId: null,
+  actorId: row.subjectId,
+});
 
 /** Starts the feed of a node. It needs the database once, for its first snapshot. */
 export async function startFeed(options: {
@@ -112,6 +129,13 @@ export async function startFeed(options: {
   const typesWhere = (has: (kind: ChangeKind) => unknown) => options.kinds.filter(has).flatMap(({ types }) => types);
   const joinTypes = new Set(typesWhere((kind) => kind.joined));
   const leaveTypes = typesWhere((kind) => kind.left);
+  const movingTypes = new Set(typesWhere((kind) => kind.moving));
+  const besideTheLog = new Set([...movingTypes, ...typesWhere((kind) => kind.fleeting)]);
+  const watches = ({ types }: Listener) => types.some((type) => besideTheLog.has(type));
+  const hears = (watchers: Iterable<Listener> = [], type: string) => {
+    for (const { types } of watchers) if (types.includes(type)) return true;
+    return false;
+  };
   const channel = `${generation}:${CHANNEL}`;
   const lanes = new Map<string, Lane>();
   const people = new Map<string, Person>();
@@ -120,6 +144,8 @@ export async function startFeed(options: {
   let now: Moment = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
   let sweeping: Promise<void> | undefined;
   let closed = false;
+  /** Listeners who hear of what moves. */
+  let watching = 0;
 
   const joinedBy = (change: Change) => kinds.get(change.type)?.joined?.(change) ?? [];
   const leftBy = (change: Change) => kinds.get(change.type)?.left?.(change) ?? [];
@@ -136,6 +162,7 @@ export async function startFeed(options: {
         early: new Map(),
         listeners: new Set(),
         users: new Set(),
+        watchers: new Map(),
         admissions: new Map(),
         patience: undefined,
         filling: undefined,
@@ -326,6 +353,47 @@ export async function startFeed(options: {
     return changes;
   }
 
+  // ── what moves beside the log ──
+
+  const movements = createMovements({
+    db,
+    kinds: options.kinds,
+    log,
+    isListenedTo({ conversationId, type }) {
+      const lane = watching > 0 ? lanes.get(conversationId) : undefined;
+      if (!lane) return false;
+      for (const watchers of lane.watchers.values()) if (hears(watchers, type)) return true;
+      for (const userId of lane.users) if (hears(people.get(userId)?.watchers, type)) return true;
+      return false;
+    },
+    async reach(conversationId, changeSeq) {
+      const lane = lanes.get(conversationId);
+      if (!lane || (lane.position ?? 0) >= changeSeq) return;
+      // Its wake-ups may be on their way.
+      await new Promise((resolve) => setTimeout(resolve, HOLE_PATIENCE_MS));
+      await lane.placing;
+      if (lanes.get(conversationId) === lane && (lane.position ?? 0) < changeSeq) await fill(lane);
+    },
+    deliver: deliverBeside,
+  });
+
+  /** Gives who watches in the conversation, or one person only, what is not in the log. */
+  function deliverBeside(change: Change, only?: string): void {
+    const lane = lanes.get(change.conversationId);
+    if (!lane) return;
+    const moment = momentOf(change);
+    const handTo = (watchers: Iterable<Listener> = []) => {
+      for (const listener of watchers) hand(listener, moment);
+    };
+    if (only !== undefined) {
+      handTo(lane.watchers.get(only));
+      if (lane.users.has(only)) handTo(people.get(only)?.watchers);
+      return;
+    }
+    for (const watchers of lane.watchers.values()) handTo(watchers);
+    for (const userId of lane.users) handTo(people.get(userId)?.watchers);
+  }
+
   // ── the sweep ──
 
   async function sweepOnce(): Promise<void> {
@@ -347,6 +415,8 @@ export async function startFeed(options: {
         if (lanes.get(conversationId) === lane && (lane.position ?? -1) < toSeq) throw new Error('a hole is left');
       }),
     );
+    // Read after `seen.at` was taken, so that nothing that it has seen is missed.
+    if (watching > 0) await movements.sweep(at);
     at = seen.at;
     now = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
     for (const listener of listeners) listener.onProgress(now);
@@ -400,9 +470,23 @@ export async function startFeed(options: {
     });
   }, options.sweepIntervalMs);
 
-  // ── the bus: "<conversation> <json>", with "+" before it when somebody joins, so that most need no parsing ──
+  // ── the bus: "<conversation> <json>", with "+" before it when somebody joins, so that most need no parsing; what ──
+  // ── moves beside the log: "~<conversation> <type> <subject> <number>"; what is fleeting: "^<conversation> <json>"   ──
 
   bus.subscribe(channel, (text) => {
+    if (text.startsWith('^')) {
+      const conversationId = text.slice(1, text.indexOf(' '));
+      if (!lanes.has(conversationId)) return;
+      const wire = JSON.parse(text.slice(text.indexOf(' ') + 1)) as Change;
+      const data = kinds.get(wire.type)?.decode(wire.data);
+      if (data !== undefined) deliverBeside({ ...wire, conversationId, data });
+      return;
+    }
+    if (text.startsWith('~')) {
+      const [conversationId = '', type = '', subjectId = '', changeSeq] = text.slice(1).split(' ');
+      movements.heard(moveOf({ conversationId, type, subjectId, changeSeq: Number(changeSeq) }));
+      return;
+    }
     const joins = text.startsWith('+');
     const conversationId = text.slice(joins ? 1 : 0, text.indexOf(' '));
     if (!joins && !lanes.has(conversationId)) return;
@@ -433,15 +517,17 @@ export async function startFeed(options: {
     if (conversationId !== null) {
       const lane = laneOf(conversationId);
       lane.listeners.add(listener);
+      if (watches(listener)) lane.watchers.set(userId, (lane.watchers.get(userId) ?? new Set()).add(listener));
       return place([lane]);
     }
     let person = people.get(userId);
     if (!person) {
-      person = { listeners: new Set(), lanes: new Set(), known: Promise.resolve() };
+      person = { listeners: new Set(), watchers: new Set(), lanes: new Set(), known: Promise.resolve() };
       people.set(userId, person);
       person.known = enter(userId);
     }
     person.listeners.add(listener);
+    if (watches(listener)) person.watchers.add(listener);
     await person.known;
   }
 
@@ -449,10 +535,13 @@ export async function startFeed(options: {
     const { userId, conversationId } = listener;
     if (conversationId !== null) {
       const lane = lanes.get(conversationId);
+      const own = lane?.watchers.get(userId);
+      if (own?.delete(listener) && own.size === 0) lane?.watchers.delete(userId);
       if (lane?.listeners.delete(listener)) dropIfUnused(lane);
       return;
     }
     const person = people.get(userId);
+    person?.watchers.delete(listener);
     if (!person?.listeners.delete(listener) || person.listeners.size > 0) return;
     people.delete(userId);
     for (const lane of person.lanes) {
@@ -479,10 +568,26 @@ export async function startFeed(options: {
       offer(change);
     },
 
+    tell(change) {
+      const { conversationId, ...rest } = change;
+      const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data) });
+      bus.publish(channel, `^${conversationId} ${wire}`);
+      deliverBeside(change);
+    },
+
+    announceMove(row) {
+      bus.publish(channel, `~${row.conversationId} ${row.type} ${row.subjectId} ${row.changeSeq}`);
+      movements.heard(row);
+    },
+
     async listen(listener) {
       listeners.add(listener);
+      const own = listener.types.some((type) => movingTypes.has(type)) ? 1 : 0;
+      watching += own;
       const stop = () => {
-        if (listeners.delete(listener)) detach(listener);
+        if (!listeners.delete(listener)) return;
+        watching -= own;
+        detach(listener);
       };
       try {
         await attach(listener);
@@ -496,15 +601,18 @@ export async function startFeed(options: {
     async missed({ userId, conversationId, types }, since) {
       const ids =
         conversationId === null ? [...(people.get(userId)?.lanes ?? [])].map((lane) => lane.id) : [conversationId];
+      const logged = types.filter((type) => !movingTypes.has(type));
       const rows = await readMissed(db, since, {
         conversationIds: ids,
-        types,
+        types: logged,
         leaver: conversationId === null ? userId : null,
         leaveTypes: leaveTypes.filter((type) => types.includes(type)),
         limit: options.replayMax,
       });
+      const moved = await movements.missed({ userId, conversationIds: ids, limit: options.replayMax }, types, since);
       return (async function* () {
         for (let from = 0; from < rows.length; from += BATCH) yield complete(rows.slice(from, from + BATCH));
+        for (let from = 0; from < moved.length; from += BATCH) yield movements.load(moved.slice(from, from + BATCH));
       })();
     },
 

@@ -55,7 +55,7 @@ export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
     throw error;
   }
   // A node that starts on the embedded database would plan without statistics for its first minutes.
-  await deps.database.db.$executeRaw`ANALYZE users, credentials, conversations, memberships, messages, changes`;
+  await deps.database.db.$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes`;
   return true;
 }
 
@@ -64,6 +64,7 @@ interface Rows {
   credentials: Prisma.CredentialCreateManyInput[];
   conversations: Prisma.ConversationCreateManyInput[];
   memberships: Prisma.MembershipCreateManyInput[];
+  marks: Prisma.MarkCreateManyInput[];
   messages: Prisma.MessageCreateManyInput[];
   changes: Prisma.ChangeCreateManyInput[];
 }
@@ -73,6 +74,7 @@ async function insertAll(tx: Tx, rows: Rows): Promise<void> {
   for (const data of batches(rows.credentials)) await tx.credential.createMany({ data });
   for (const data of batches(rows.conversations)) await tx.conversation.createMany({ data });
   for (const data of batches(rows.memberships)) await tx.membership.createMany({ data });
+  for (const data of batches(rows.marks)) await tx.mark.createMany({ data });
   for (const data of batches(rows.messages)) await tx.message.createMany({ data });
   for (const data of batches(rows.changes)) await tx.change.createMany({ data });
 }
@@ -82,7 +84,15 @@ function* batches<Row>(rows: readonly Row[]): Generator<Row[]> {
 }
 
 function rowsOf(demo: Demo, passwordHash: string): Rows {
-  const rows: Rows = { users: [], credentials: [], conversations: [], memberships: [], messages: [], changes: [] };
+  const rows: Rows = {
+    users: [],
+    credentials: [],
+    conversations: [],
+    memberships: [],
+    marks: [],
+    messages: [],
+    changes: [],
+  };
   const ids = new Map<string, string>();
   for (const [index, person] of people.entries()) {
     const { username, displayName, bio } = person;
@@ -159,8 +169,32 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
   for (const userId of [createdById, ...others]) {
     const role = place.group && userId === createdById ? 'OWNER' : 'MEMBER';
     rows.memberships.push({ id: newId(), conversationId: id, userId, role, joinedAt: createdAt });
+    rows.marks.push(markRow(conversation, id, userId, idOf));
   }
   rows.changes.push(...changes);
+}
+
+/** How many of the newest messages somebody has not opened yet who was away when they came. */
+const UNREAD_MAX = 3;
+
+/** Everyone has read what came before their own last message, and nearly all since. */
+function markRow(
+  { messages, createdAt }: DemoConversation,
+  conversationId: string,
+  userId: string,
+  idOf: (username: string) => string,
+): Prisma.MarkCreateManyInput {
+  const ownSeq = messages.findLastIndex(({ sender }) => idOf(sender) === userId) + 1;
+  const readSeq = Math.max(ownSeq, messages.length - UNREAD_MAX, 0);
+  const at = (seq: number) => messages[seq - 1]?.at ?? createdAt;
+  return {
+    conversationId,
+    userId,
+    deliveredSeq: messages.length,
+    readSeq,
+    deliveredAt: at(messages.length),
+    readAt: at(readSeq),
+  };
 }
 
 const messageRow = (

@@ -53,7 +53,7 @@ export function createGraphqlHttp(documents: Documents, subscriptions: Subscript
       const asker = await identify(deps, request.headers.get('authorization') ?? undefined);
       return { deps, identity: asker, asker, syncCursor, signal: request.signal };
     },
-    plugins: [errorsOfOperations(log), sharingOf(subscriptions)],
+    plugins: [errorsOfOperations(log), sharingOf(subscriptions, deps)],
   });
 }
 
@@ -71,12 +71,14 @@ export async function identify(deps: Deps, authorization: string | undefined): P
 }
 
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(subscriptions: Subscriptions): Plugin {
+function sharingOf(subscriptions: Subscriptions, { presence }: Deps): Plugin {
   return {
     onSubscribe: ({ setSubscribeFn }) =>
       setSubscribeFn(async (args: ExecutionArgs) => {
         const opened = await subscriptions.open(args);
-        return opened instanceof SharedSubscription ? oneByOne(opened) : opened;
+        if (!(opened instanceof SharedSubscription)) return opened;
+        // A stream over HTTP is a connection of its person, as a WebSocket is.
+        return oneByOne(opened, presence.connect(opened.stream.userId));
       }),
   };
 }

@@ -5,7 +5,11 @@ import { findReadabilities } from '../domain/conversation/conversation.store.js'
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
+import { createPresence } from '../domain/presence/presence.js';
+import { markMoves } from '../domain/receipt/receipt.events.js';
+import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
+import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
 import { openDatabase } from '../infra/database.js';
@@ -28,7 +32,8 @@ import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
 /** What the features put on the feed. */
-const changeKinds = [conversationChanges, joinChanges, leaveChanges, messageChanges] as ChangeKind[];
+const changeKinds = (config: Config) =>
+  [conversationChanges, joinChanges, leaveChanges, messageChanges, markMoves(config), typingNotices] as ChangeKind[];
 
 /** How often each node looks for changes that are older than the log keeps them. */
 const TRIM_INTERVAL_MS = 10 * 60_000;
@@ -112,6 +117,7 @@ export async function startNode(
       server.closeIdleConnections();
       const cutOff = setTimeout(() => server.closeAllConnections(), config.shutdownTimeoutMs);
       const { drainTimeMs: drainMs, shutdownTimeoutMs: timeoutMs } = config;
+      deps.presence.leave();
       await sockets.close({ drainMs, timeoutMs, restart: replaced });
       cutStreams();
       await closed;
@@ -132,7 +138,8 @@ export async function startServices(
   const database = await openDatabase(config, log);
   const engine =
     config.redisUrl === undefined ? openLocalEvents() : openRedisEvents(config.redisUrl, config.redisPrefix, log);
-  const bus = createBus(engine, randomUUID(), log);
+  const nodeId = randomUUID();
+  const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
   const close = async () => {
     await passwords.close();
@@ -141,7 +148,15 @@ export async function startServices(
   };
   try {
     const { sweepIntervalMs, replayMax } = config;
-    const feed = await startFeed({ database, bus, kinds: changeKinds, sweepIntervalMs, replayMax, log, onReplaced });
+    const feed = await startFeed({
+      database,
+      bus,
+      kinds: changeKinds(config),
+      sweepIntervalMs,
+      replayMax,
+      log,
+      onReplaced,
+    });
     const sessionWatch = createSessionWatch({
       bus,
       generation: database.generation,
@@ -157,6 +172,8 @@ export async function startServices(
         (error: unknown) => log.warn({ err: error }, 'the change log could not be trimmed'),
       );
     }, TRIM_INTERVAL_MS);
+    const presence = createPresence({ config, database, bus, nodeId, log });
+    const typing = createTyping({ config, feed });
     const deps: Deps = {
       config,
       log,
@@ -166,16 +183,23 @@ export async function startServices(
       feed,
       turns: createTurns(),
       sends: createSends({ config, database, feed }),
+      marks: createMarks({ database, feed }),
+      presence,
+      typing,
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
       eventsConnected: () => bus.connected,
     };
+    // Who has gone is not typing any more.
+    presence.onGone((userId) => typing.stopAll(userId));
     return {
       deps,
       async close() {
         clearInterval(trim);
         sessionWatch.close();
+        typing.close();
+        await presence.close();
         await feed.close();
         await close();
       },

@@ -12,6 +12,7 @@ import { presentError } from '../graphql/errors.js';
 import { planSharing, type SharingPlan } from '../graphql/sharing.js';
 import type { Logger } from '../infra/log.js';
 import { ChangeStream } from '../realtime/change-stream.js';
+import { type EventSource, LiveStream } from '../realtime/live-stream.js';
 
 /** One answer to an event, for everyone who gets the same: worked out once, written as JSON once. */
 export class Answer {
@@ -120,16 +121,30 @@ interface Group {
 
 /** A subscriber's stream, whose answers are shared with all who would get the same. */
 export class SharedSubscription {
-  readonly stream: ChangeStream<object>;
+  readonly stream: EventSource<object>;
   readonly #args: ExecutionArgs;
   readonly #group: Group;
   readonly #log: Logger;
+  #onClosed: (() => void) | undefined;
+  #isClosed = false;
 
-  constructor(stream: ChangeStream<object>, args: ExecutionArgs, group: Group, log: Logger) {
+  constructor(stream: EventSource<object>, args: ExecutionArgs, group: Group, log: Logger) {
     this.stream = stream;
     this.#args = args;
     this.#group = group;
     this.#log = log;
+  }
+
+  /** Calls once, however the stream ends; at once if it has ended. For one caller. */
+  whenClosed(tell: () => void): void {
+    if (this.#isClosed) tell();
+    else this.#onClosed = tell;
+  }
+
+  /** For who opened it: the stream has ended. */
+  closed(): void {
+    this.#isClosed = true;
+    this.#onClosed?.();
   }
 
   /** The answer to an event of the stream. */
@@ -215,14 +230,17 @@ export function createSubscriptions(log: Logger): Subscriptions {
     async open(args) {
       const stream = await createSourceEventStream(args);
       if (!(Symbol.asyncIterator in stream)) return stream;
-      if (!(stream instanceof ChangeStream)) throw new Error('a subscription that is of no durable stream');
+      if (!(stream instanceof ChangeStream || stream instanceof LiveStream))
+        throw new Error('a subscription of a stream of no known sort');
       const group = groupOf(args);
       group.members += 1;
+      const subscription = new SharedSubscription(stream as EventSource<object>, args, group, log);
       stream.whenClosed(() => {
         group.members -= 1;
         if (group.members === 0) groups.delete(group.key);
+        subscription.closed();
       });
-      return new SharedSubscription(stream as ChangeStream<object>, args, group, log);
+      return subscription;
     },
     get groups() {
       return groups.size;
@@ -231,8 +249,12 @@ export function createSubscriptions(log: Logger): Subscriptions {
 }
 
 /** The answers of a shared subscription one after another, for a transport that asks for each. */
-export function oneByOne(subscription: SharedSubscription): AsyncIterableIterator<ExecutionResult> {
+export function oneByOne(
+  subscription: SharedSubscription,
+  onClosed: () => void,
+): AsyncIterableIterator<ExecutionResult> {
   const { stream } = subscription;
+  subscription.whenClosed(onClosed);
   return {
     async next() {
       const { value: event, done } = await stream.next();

@@ -110,7 +110,11 @@ export function serveWebSocket(
         };
         watch(identity);
         extra.connection.renew = watch;
-        extra.socket.once('close', () => unwatch());
+        const disconnect = deps.presence.connect(identity.userId);
+        extra.socket.once('close', () => {
+          unwatch();
+          disconnect();
+        });
       }
       return true;
     },

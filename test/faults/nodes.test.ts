@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { idOf } from '../../src/core/ids.js';
-import { type Person, register } from '../support/client.js';
+import { connect, listen, type Person, register } from '../support/client.js';
 import {
   type Fleet,
   figure,
@@ -17,9 +17,10 @@ import {
   subscribe,
   within,
 } from '../support/fleet.js';
+import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { serversLacking } from '../support/servers.js';
 import { query } from '../support/services.js';
-import { createGroup, REMOVE_MEMBER, trySend } from '../support/talk.js';
+import { createGroup, openDirect, REMOVE_MEMBER, trySend } from '../support/talk.js';
 
 /** What is stored of a person, in the order of seqs. */
 const stored = (fleet: Fleet, { username }: Person) =>
@@ -43,6 +44,56 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
     return { alice, bob, group: await createGroup(alice, [bob]) };
   }
+
+  it('takes the presence of its people with it, unless they are elsewhere; clocks do not matter', async () => {
+    const settings = { PRESENCE_INTERVAL: '500ms', PRESENCE_GRACE: '500ms' };
+    // Five minutes off: its clock is all that differs.
+    const skewed = `data:text/javascript,const now=Date.now;Date.now=()=>now()+300000`;
+    const [one, other, late] = await Promise.all([
+      fleet.add(settings),
+      fleet.add(settings),
+      fleet.add({ ...settings, NODE_OPTIONS: `--import=${skewed}` }),
+    ]);
+    const [alice, bob, carol] = await Promise.all(
+      ['alice', 'bob', 'carol'].map((name) => register(other?.url ?? '', name)),
+    );
+    if (!one || !other || !late || !alice || !bob || !carol) throw new Error('not there');
+    for (const person of [bob, carol]) await openDirect(alice, person);
+    const clients = [other, late].map((node) => connect(node.url, alice.token));
+    const streams = clients.map((client) => listen(client, PRESENCE, {}, 'presence'));
+    const devices = [
+      [one, bob],
+      [one, carol],
+      [late, carol],
+    ] as const;
+    for (const [node, person] of devices) {
+      clients.push(connect(node.url, person.token, { lazy: false, onNonLazyError: () => {} }));
+    }
+    for (const stream of streams) {
+      await untilStatus(stream, bob, 'ONLINE');
+      await untilStatus(stream, carol, 'ONLINE');
+    }
+    const before = Date.now();
+    await one.kill();
+    for (const stream of streams) await untilStatus(stream, bob, 'OFFLINE');
+    // Three intervals of silence, and what a look at it takes.
+    const took = Date.now() - before;
+    expect(took).toBeLessThan(5_000);
+    figure('a node is killed: its people are offline', { afterMs: took });
+    for (const stream of streams) {
+      const { presence } = stream.events.findLast(({ user }) => user.id === bob.id)?.user ?? {};
+      expect(Math.abs(Date.now() - Date.parse(presence.lastSeenAt))).toBeLessThan(20_000);
+      // None of them blinked.
+      for (const person of [bob, carol]) {
+        const said = statusesOf(stream, person);
+        expect(said.filter((status, index) => status === said[index - 1])).toEqual([]);
+        expect(said.filter((status) => status === 'ONLINE').length).toBe(1);
+      }
+      expect(statusesOf(stream, carol).at(-1)).toBe('ONLINE');
+    }
+    await Promise.all(clients.map((client) => client.dispose()));
+    await Promise.all([other.kill(), late.kill()]);
+  });
 
   it('stores every answered send once when a node is killed within them', { timeout: 120_000 }, async () => {
     const { alice, bob, group } = await makePlace();

@@ -1,7 +1,7 @@
 import { encodeGlobalId } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
-import { shared } from '../../graphql/sharing.js';
+import { givesSource, shared } from '../../graphql/sharing.js';
 import { loadUser, User } from '../user/user.schema.js';
 import { Conversation, Membership } from './conversation.schema.js';
 import {
@@ -44,6 +44,7 @@ const ConversationEvent = builder.objectRef<ConversationEventShape>('Conversatio
     membership: t.field({
       type: Membership,
       description: 'Who joined or changed.',
+      extensions: givesSource<ConversationEventShape>((event) => changeOf(event)?.data.membership ?? null),
       resolve: (event) => changeOf(event)?.data.membership ?? null,
     }),
     userId: t.id({

@@ -1,7 +1,11 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import { gone } from '../../core/errors.js';
 import { idOf } from '../../core/ids.js';
-import type { Membership as MembershipRow, User as UserRow } from '../../generated/prisma/client.js';
+import type {
+  Conversation as ConversationRow,
+  Membership as MembershipRow,
+  User as UserRow,
+} from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
@@ -11,6 +15,8 @@ import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
 import { createGroup, listConversations, listMembers, openDirectConversation } from './conversation.service.js';
 import { findByIds } from './conversation.store.js';
+
+export type { ConversationRow };
 
 const ConversationKind = builder.enumType('ConversationKind', { values: ['DIRECT', 'GROUP'] as const });
 const ConversationVisibility = builder.enumType('ConversationVisibility', {

@@ -9,7 +9,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
 import { conversationChanged } from './conversation.events.js';
-import { type Conversation, directKeyOf, listOfMember, type Membership } from './conversation.store.js';
+import { bringIn, type Conversation, directKeyOf, listOfMember, type Membership } from './conversation.store.js';
 
 /** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
@@ -105,7 +105,7 @@ async function create(
     const conversation = await tx.conversation.create({
       data: { ...data, id, createdById: viewer.userId, changeSeq: 1, memberCount: members.length },
     });
-    await tx.membership.createMany({ data: members.map((member) => ({ ...member, id: newId(), conversationId: id })) });
+    await bringIn(tx, conversation, members);
     const memberIds = members.map((member) => member.userId);
     return {
       conversation,

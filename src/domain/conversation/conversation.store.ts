@@ -1,5 +1,7 @@
+import { newId } from '../../core/ids.js';
 import type { PageRequest } from '../../core/page.js';
 import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
+import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';
 import type { Deps } from '../deps.js';
 
@@ -9,7 +11,7 @@ export type { Conversation, Membership };
 export const directKeyOf = (oneId: string, otherId: string) => [oneId, otherId].sort().join(':');
 
 /** The fields of a conversation, and what of its table they are, for statements of plain SQL. */
-export const conversationFields = {
+const conversationFields = {
   id: 'id::text',
   kind: 'kind::text',
   visibility: 'visibility::text',
@@ -32,6 +34,25 @@ export const conversationColumns = Prisma.raw(
     .map(([field, column]) => `${column} AS "${field}"`)
     .join(', '),
 );
+
+/** Of an expression that selects `conversationColumns`, in statements that join. */
+export const conversationColumnsOf = (name: string) =>
+  columnsOf<Conversation>(
+    name,
+    Object.fromEntries(Object.keys(conversationFields).map((field) => [field, `${name}."${field}"`])) as Record<
+      keyof Conversation,
+      string
+    >,
+  );
+
+/** Of `memberships` as `own`, in statements that join. */
+export const membershipColumns = columnsOf<Membership>('own', {
+  id: 'own.id::text',
+  conversationId: 'own.conversation_id::text',
+  userId: 'own.user_id::text',
+  role: 'own.role::text',
+  joinedAt: 'own.joined_at',
+});
 
 /** Runs a change of a conversation in a transaction, when the ones before it in this process are done. */
 export function changeConversation<T>({ database, turns }: Deps, id: string, work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -93,6 +114,22 @@ export async function findModerating(db: Db, userId: string, ids: readonly strin
   });
   const moderated = new Set(rows.map(({ conversationId }) => conversationId));
   return ids.map((id) => moderated.has(id));
+}
+
+/**
+ * Brings people into a conversation, which must be locked or new. Their marks begin at its newest message, so that
+ * nothing that was said before is unread to them.
+ */
+export async function bringIn(
+  tx: Tx,
+  { id: conversationId, latestSeq }: Pick<Conversation, 'id' | 'latestSeq'>,
+  members: readonly { userId: string; role?: Membership['role'] }[],
+): Promise<Membership[]> {
+  const data = members.map((member) => ({ ...member, id: newId(), conversationId }));
+  const memberships = await tx.membership.createManyAndReturn({ data });
+  const at = { startSeq: latestSeq, deliveredSeq: latestSeq, readSeq: latestSeq };
+  await tx.mark.createMany({ data: members.map(({ userId }) => ({ conversationId, userId, ...at })) });
+  return memberships;
 }
 
 /** Gives a locked conversation numbers for so many more changes, and so many more members. */

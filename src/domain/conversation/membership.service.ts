@@ -1,5 +1,4 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
-import { newId } from '../../core/ids.js';
 import type { Conversation, Membership } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
@@ -7,7 +6,7 @@ import { recordChange } from '../../realtime/change-log.js';
 import type { Deps, Viewer } from '../deps.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { canRead, isPublic } from './conversation.policy.js';
-import { changeConversation, countChanges, findMembership, lock } from './conversation.store.js';
+import { bringIn, changeConversation, countChanges, findMembership, lock } from './conversation.store.js';
 import { canAddMembers, canRemoveMember, hasChangingMembers } from './membership.policy.js';
 
 /**
@@ -34,8 +33,14 @@ export async function addMembers(
     }
     const changed = await countChanges(tx, conversationId, { changes: newcomers.length, members: newcomers.length });
     const changes: Change<ConversationChanged>[] = [];
+    const memberships = await bringIn(
+      tx,
+      conversation,
+      newcomers.map(({ id: userId }) => ({ userId })),
+    );
+    const byUser = new Map(memberships.map((membership) => [membership.userId, membership]));
     for (const [index, user] of newcomers.entries()) {
-      const membership = await tx.membership.create({ data: { id: newId(), conversationId, userId: user.id } });
+      const membership = byUser.get(user.id) as Membership;
       const numbered = { ...changed, changeSeq: changed.changeSeq - newcomers.length + 1 + index };
       const data = { conversation: numbered, membership: { ...membership, user } };
       changes.push(await recordChange(tx, conversationChanged('memberJoined', viewer.userId, user.id, data)));

@@ -9,7 +9,12 @@ export interface MessageChanged {
   message: FullMessage;
 }
 
-export type FullMessage = Message & { sender: User | null; conversation: Conversation & Partial<Moderated> };
+export type FullMessage = Message & {
+  sender: User | null;
+  conversation: Conversation & Partial<Moderated>;
+  /** It was sent in this moment: nobody else can have it yet. */
+  justSent?: boolean;
+};
 
 export const messageChangeTypes = {
   sent: 'MESSAGE_SENT',
@@ -32,7 +37,12 @@ export const messageChanged = (
   actorId,
   data: {
     // Hashes serve only the row that they stand in.
-    message: { ...message, inputHash: null, conversation: { ...conversation, inputHash: null } },
+    message: {
+      ...message,
+      inputHash: null,
+      justSent: type === 'sent',
+      conversation: { ...conversation, inputHash: null },
+    },
   },
 });
 

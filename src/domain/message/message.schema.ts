@@ -30,9 +30,13 @@ const MessageKind = builder.enumType('MessageKind', {
 });
 
 /** An event and an answer bring these along, so that the usual selection needs no further read. */
-type Preloaded = MessageRow & { sender?: UserRow | null; conversation?: ConversationRow & Partial<Moderated> };
+export type Preloaded = MessageRow & {
+  sender?: UserRow | null;
+  conversation?: ConversationRow & Partial<Moderated>;
+  justSent?: boolean;
+};
 
-const Message = builder.prismaNode('Message', {
+export const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),

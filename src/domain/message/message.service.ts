@@ -7,7 +7,7 @@ import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { canRead, isPublic } from '../conversation/conversation.policy.js';
+import { canRead } from '../conversation/conversation.policy.js';
 import {
   changeConversation,
   findMembership,
@@ -54,7 +54,7 @@ export async function sendMessage(
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
-  return deps.sends(conversationId, {
+  const message = await deps.sends(conversationId, {
     id: newId(),
     conversationId,
     senderId: viewer.userId,
@@ -62,6 +62,8 @@ export async function sendMessage(
     clientMessageId,
     inputHash,
   });
+  deps.typing.stop(conversationId, viewer.userId);
+  return message;
 }
 
 /**
@@ -222,27 +224,9 @@ const messageStream = defineStreamKind<MessageChangeEvent>({
  * Every change of messages, of one conversation or of all the viewer's.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`; BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
-export async function streamMessages(
+export const streamMessages = (
   deps: Deps,
   viewer: Viewer,
   connection: Connection,
-  { conversationId, after }: { conversationId: string | null; after: string | null | undefined },
-): Promise<ChangeStream<MessageChangeEvent>> {
-  const stream = await openStream(deps, viewer, connection, { kind: messageStream, conversationId, after });
-  if (conversationId === null) return stream;
-  // When it listens already: whoever is put out after this check, the stream itself hears of it.
-  try {
-    await checkReadable(deps, viewer, conversationId);
-    return stream;
-  } catch (error) {
-    stream.end();
-    throw error;
-  }
-}
-
-async function checkReadable({ lookUpReadability }: Deps, { userId }: Viewer, conversationId: string): Promise<void> {
-  const field = 'conversationId';
-  const found = await lookUpReadability({ conversationId, userId });
-  if (!found || !(canRead(found.membership) || isPublic(found.conversation))) throw notFound(field, 'Conversation');
-  if (!canRead(found.membership)) throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
-}
+  which: { conversationId: string | null; after: string | null | undefined },
+): Promise<ChangeStream<MessageChangeEvent>> => openStream(deps, viewer, connection, { kind: messageStream, ...which });

@@ -4,12 +4,15 @@ import type { Db, Sql, SqlTransaction } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import {
   conversationColumns,
-  conversationFields,
+  conversationColumnsOf,
   findAll,
   type Moderated,
+  membershipColumns,
   moderatorIds,
   moderatorIdsOf,
 } from '../conversation/conversation.store.js';
+
+import { userColumns } from '../user/user.store.js';
 
 /** What a message is sent with, so that it is stored once: unique for its sender. */
 export interface SentKey {
@@ -33,27 +36,6 @@ export async function findNewest(
   const byConversation = new Map(messages.map((message) => [message.conversationId, message]));
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
-
-const ownColumns = columnsOf<Membership>('own', {
-  id: 'own.id::text',
-  conversationId: 'own.conversation_id::text',
-  userId: 'own.user_id::text',
-  role: 'own.role::text',
-  joinedAt: 'own.joined_at',
-});
-
-const userColumns = columnsOf<User>('user', {
-  id: 'person.id::text',
-  kind: 'person.kind::text',
-  username: 'person.username',
-  usernameKey: 'person.username_key',
-  displayName: 'person.display_name',
-  bio: 'person.bio',
-  avatarUrl: 'person.avatar_url',
-  searchWords: 'person.search_words',
-  createdAt: 'person.created_at',
-  deletedAt: 'person.deleted_at',
-});
 
 const messageColumns = columnsOf<Message>('message', {
   id: 'message.id::text',
@@ -84,13 +66,7 @@ export interface Locked {
   now: Date;
 }
 
-const lockedColumns = columnsOf<Conversation>(
-  'conversation',
-  Object.fromEntries(Object.keys(conversationFields).map((field) => [field, `locked."${field}"`])) as Record<
-    keyof Conversation,
-    string
-  >,
-);
+const lockedColumns = conversationColumnsOf('locked');
 
 /**
  * From here on a statement of this transaction waits no longer than that for a lock.
@@ -125,7 +101,7 @@ export async function lockForSenders(
       ORDER BY id FOR NO KEY UPDATE ${wait ? Prisma.empty : Prisma.sql`SKIP LOCKED`}
     )
     SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "seenSeq",
-           seen.id IS NOT NULL AS "exists", ${ownColumns.select}, ${userColumns.select},
+           seen.id IS NOT NULL AS "exists", ${membershipColumns.select}, ${userColumns.select},
            counterpart.id IS NOT NULL AS "counterpart", counterpart.deleted_at AS "counterpartDeletedAt",
            ARRAY(
              SELECT message.id::text
@@ -167,7 +143,7 @@ export async function lockForSenders(
         now: row['now'] as Date,
       });
     }
-    const own = ownColumns.of(row);
+    const own = membershipColumns.of(row);
     const user = userColumns.of(row);
     return {
       conversationExists: row['exists'] === true,

@@ -33,6 +33,10 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       description: 'Longest text of a message, in UTF-16 units, after trimming.',
     }),
     groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false }),
+    receiptMaxMembers: t.exposeInt('receiptMaxMembers', {
+      nullable: false,
+      description: 'Groups above this size have no per-member receipts, and statuses stay SENT there.',
+    }),
     pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
   }),
 });

@@ -1,6 +1,21 @@
 import type { PageRequest } from '../../core/page.js';
 import type { User } from '../../generated/prisma/client.js';
+import { columnsOf } from '../../infra/columns.js';
 import type { Db } from '../../infra/database.js';
+
+/** Of `users` as `person`, in statements that join. */
+export const userColumns = columnsOf<User>('user', {
+  id: 'person.id::text',
+  kind: 'person.kind::text',
+  username: 'person.username',
+  usernameKey: 'person.username_key',
+  displayName: 'person.display_name',
+  bio: 'person.bio',
+  avatarUrl: 'person.avatar_url',
+  searchWords: 'person.search_words',
+  createdAt: 'person.created_at',
+  deletedAt: 'person.deleted_at',
+});
 
 export type { User };
 

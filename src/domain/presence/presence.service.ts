@@ -1,0 +1,182 @@
+import { badInput } from '../../core/errors.js';
+import type { Change } from '../../realtime/change.js';
+import { LiveStream } from '../../realtime/live-stream.js';
+import { conversationChangeTypes } from '../conversation/conversation.events.js';
+import type { Connection, Deps, Viewer } from '../deps.js';
+import { openFor } from '../stream.js';
+import type { PresenceChange, PresenceState } from './presence.js';
+import {
+  type Availability,
+  findCounterparts,
+  findSeeable,
+  findSeen,
+  type SeenUser,
+  storeAvailability,
+} from './presence.store.js';
+
+/** What the viewer wants others to see while connected, from now on and on all devices. */
+export async function setAvailability(
+  { database, presence }: Deps,
+  { userId }: Viewer,
+  availability: Availability,
+): Promise<void> {
+  await storeAvailability(database.db, userId, availability);
+  presence.availabilityChanged(userId, availability);
+}
+
+/** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */
+export async function readPresences(
+  { database, presence }: Deps,
+  { userId }: Viewer,
+  userIds: readonly string[],
+): Promise<(PresenceState | null)[]> {
+  const changes = await presence.read(userIds);
+  if (!changes) return userIds.map(() => null);
+  const seeable = await findSeeable(database.db, userId, userIds);
+  return changes.map((change) => (change && seeable.has(change.user.id) ? change.user.presence : null));
+}
+
+/** One event of the `presence` stream: a person as they are; null where it is not for the viewer. */
+export interface PresenceEvent {
+  user: SeenUser & { presence: PresenceState | null };
+}
+
+/** After these, whom the viewer talks with may be others. */
+const MEMBERSHIP_CHANGES: readonly string[] = [
+  conversationChangeTypes.created,
+  conversationChangeTypes.memberJoined,
+  conversationChangeTypes.memberLeft,
+];
+
+/**
+ * How people are now, then how that changes: of these, or (null) of the viewer and whom they talk with in direct
+ * conversations, those that begin later too, up to PRESENCE_MAX_WATCHED. Who is not in any conversation with the viewer
+ * comes once, with null.
+ * @throws {ChatError} BAD_USER_INPUT of `userIds`: too many.
+ */
+export async function streamPresence(
+  deps: Deps,
+  viewer: Viewer,
+  connection: Connection,
+  userIds: readonly string[] | null,
+): Promise<LiveStream<PresenceEvent>> {
+  const max = deps.config.presenceMaxWatched;
+  if (userIds && userIds.length > max) throw badInput('userIds', `At most ${max} people at once.`);
+  return openFor(deps, viewer, connection, async (hooks) => {
+    const follower = new Follower(deps, viewer, userIds && [...new Set(userIds)]);
+    const stream = new LiveStream<PresenceEvent>({
+      ...hooks,
+      onClose() {
+        follower.stop();
+        hooks.onClose();
+      },
+    });
+    try {
+      await follower.follow(stream);
+    } catch (error) {
+      stream.end();
+      throw error;
+    }
+    return stream;
+  });
+}
+
+/** Keeps a stream to those whom its viewer may see. */
+class Follower {
+  readonly #deps: Deps;
+  readonly #viewer: Viewer;
+  readonly #asked: readonly string[] | null;
+  #stream: LiveStream<PresenceEvent> | undefined;
+  #watched = new Map<string, () => void>();
+  #stopListening = () => {};
+  #updating: Promise<void> | undefined;
+  #again = false;
+
+  constructor(deps: Deps, viewer: Viewer, asked: readonly string[] | null) {
+    this.#deps = deps;
+    this.#viewer = viewer;
+    this.#asked = asked;
+  }
+
+  async follow(stream: LiveStream<PresenceEvent>): Promise<void> {
+    this.#stream = stream;
+    const { feed, log } = this.#deps;
+    const { userId } = this.#viewer;
+    this.#stopListening = await feed.listen({
+      userId,
+      conversationId: null,
+      types: MEMBERSHIP_CHANGES,
+      onChange: ({ change }) => {
+        if (!concerns(change, userId, this.#asked)) return;
+        this.#update().catch((error: unknown) => {
+          log.warn({ err: error }, 'whose presence somebody may see could not be read');
+          stream.fail(error);
+        });
+      },
+      onProgress() {},
+      onRemoved() {},
+      onEnd: () => stream.end(),
+    });
+    await this.#update();
+    if (stream.closed) this.stop();
+    else if (this.#asked) await this.#tellHidden(stream, this.#asked);
+  }
+
+  /** One at a time; who asks while one is under way waits for one that begins later. */
+  async #update(): Promise<void> {
+    if (this.#updating) {
+      this.#again = true;
+      return this.#updating;
+    }
+    this.#updating = (async () => {
+      do {
+        this.#again = false;
+        await this.#updateOnce();
+      } while (this.#again);
+    })().finally(() => {
+      this.#updating = undefined;
+    });
+    return this.#updating;
+  }
+
+  async #updateOnce(): Promise<void> {
+    const { database, presence, config } = this.#deps;
+    const { userId } = this.#viewer;
+    const wanted = this.#asked
+      ? await findSeeable(database.db, userId, this.#asked)
+      : new Set([userId, ...(await findCounterparts(database.db, userId, config.presenceMaxWatched - 1))]);
+    const stream = this.#stream;
+    if (!stream || stream.closed) return;
+    for (const [id, stop] of this.#watched) {
+      if (wanted.has(id)) continue;
+      stop();
+      this.#watched.delete(id);
+    }
+    const added = [...wanted].filter((id) => !this.#watched.has(id));
+    const onChange = (change: PresenceChange) => stream.push(change);
+    for (const id of added) this.#watched.set(id, presence.watch([id], onChange));
+    // Where it cannot be known now, each is told when it is.
+    for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
+  }
+
+  /** Those whom the viewer asked for and may not see. */
+  async #tellHidden(stream: LiveStream<PresenceEvent>, asked: readonly string[]): Promise<void> {
+    const hidden = asked.filter((id) => !this.#watched.has(id));
+    if (hidden.length === 0) return;
+    for (const user of await findSeen(this.#deps.database.db, hidden)) {
+      if (user) stream.push({ user: { ...user, presence: null } });
+    }
+  }
+
+  stop(): void {
+    this.#stopListening();
+    for (const stop of this.#watched.values()) stop();
+    this.#watched.clear();
+  }
+}
+
+/** Whether a change may be about whom the viewer may see. */
+function concerns(change: Change, userId: string, asked: readonly string[] | null): boolean {
+  if (change.type === conversationChangeTypes.created || change.subjectId === userId) return true;
+  return asked !== null && change.subjectId !== null && asked.includes(change.subjectId);
+}

@@ -1,0 +1,88 @@
+import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
+import type { Db, Sql } from '../../infra/database.js';
+
+export type Availability = PresenceRow['availability'];
+
+/** What people want others to see, in their order; ONLINE for who has said nothing. */
+export async function findAvailabilities(sql: Sql, userIds: readonly string[]): Promise<Availability[]> {
+  const rows = await sql.query<{ userId: string; availability: Availability }>(Prisma.sql`
+    SELECT user_id::text AS "userId", availability::text FROM presences WHERE user_id = ANY (${userIds}::uuid[])`);
+  const byUser = new Map(rows.map((row) => [row.userId, row.availability]));
+  return userIds.map((id) => byUser.get(id) ?? 'ONLINE');
+}
+
+/** Who changed that within the last so many milliseconds, by the database's clock. */
+export const findChangedAvailabilities = (
+  sql: Sql,
+  withinMs: number,
+): Promise<{ userId: string; availability: Availability }[]> =>
+  sql.query(Prisma.sql`
+    SELECT user_id::text AS "userId", availability::text FROM presences
+    WHERE availability_at > clock_timestamp() - ${withinMs}::int * interval '1 millisecond'`);
+
+/** Who turns invisible was seen last in this moment. */
+export async function storeAvailability(db: Db, userId: string, availability: Availability): Promise<void> {
+  await db.$executeRaw`
+    INSERT INTO presences (user_id, availability, last_seen_at)
+    VALUES (${userId}::uuid, ${availability}::"Availability", CASE WHEN ${availability} = 'INVISIBLE' THEN clock_timestamp() END)
+    ON CONFLICT (user_id) DO UPDATE SET
+      availability = excluded.availability, availability_at = clock_timestamp(),
+      last_seen_at = CASE
+        WHEN excluded.availability = 'INVISIBLE' AND presences.availability <> 'INVISIBLE' THEN clock_timestamp()
+        ELSE presences.last_seen_at
+      END`;
+}
+
+/** Notes that these people, unless invisible, were seen last so many milliseconds ago; what is noted only moves on. */
+export async function storeLastSeen(sql: Sql, seen: readonly { userId: string; agoMs: number }[]): Promise<void> {
+  await sql.query(Prisma.sql`
+    INSERT INTO presences (user_id, last_seen_at)
+    SELECT seen.user_id, clock_timestamp() - seen.ago_ms * interval '1 millisecond'
+    FROM unnest(${seen.map(({ userId }) => userId)}::uuid[], ${seen.map(({ agoMs }) => Math.round(agoMs))}::int[])
+           AS seen (user_id, ago_ms)
+    JOIN users ON users.id = seen.user_id
+    ORDER BY seen.user_id
+    ON CONFLICT (user_id) DO UPDATE SET last_seen_at = excluded.last_seen_at
+      WHERE presences.availability <> 'INVISIBLE'
+        AND (presences.last_seen_at IS NULL OR presences.last_seen_at < excluded.last_seen_at)`);
+}
+
+/** A person with when they were last seen. */
+export type SeenUser = User & { lastSeenAt: Date | null };
+
+/** In their order; null of who does not exist. */
+export async function findSeen(db: Db, userIds: readonly string[]): Promise<(SeenUser | null)[]> {
+  const rows = await db.user.findMany({
+    where: { id: { in: [...userIds] } },
+    include: { presence: { select: { lastSeenAt: true } } },
+  });
+  const byId = new Map(
+    rows.map(({ presence, ...user }) => [user.id, { ...user, lastSeenAt: presence?.lastSeenAt ?? null }]),
+  );
+  return userIds.map((id) => byId.get(id) ?? null);
+}
+
+/** Which of these people somebody may see the presence of: their own, and of whom they are in a conversation with. */
+export async function findSeeable(db: Db, viewerId: string, userIds: readonly string[]): Promise<Set<string>> {
+  const rows = await db.$queryRaw<{ userId: string }[]>`
+    SELECT other.id::text AS "userId"
+    FROM unnest(${[...new Set(userIds)]}::uuid[]) AS other (id)
+    WHERE other.id = ${viewerId}::uuid OR EXISTS (
+      SELECT FROM memberships own
+      JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = other.id
+      WHERE own.user_id = ${viewerId}::uuid
+    )`;
+  return new Set(rows.map(({ userId }) => userId));
+}
+
+/** Whom somebody talks with in direct conversations, the latest first. */
+export async function findCounterparts(db: Db, viewerId: string, limit: number): Promise<string[]> {
+  const rows = await db.$queryRaw<{ userId: string }[]>`
+    SELECT other.user_id::text AS "userId"
+    FROM memberships own
+    JOIN conversations ON conversations.id = own.conversation_id AND conversations.kind = 'DIRECT'
+    JOIN memberships other ON other.conversation_id = own.conversation_id AND other.user_id <> own.user_id
+    WHERE own.user_id = ${viewerId}::uuid
+    ORDER BY conversations.last_activity_at DESC LIMIT ${limit}::int`;
+  return rows.map(({ userId }) => userId);
+}

@@ -1,0 +1,274 @@
+import type { Config } from '../../infra/config.js';
+import type { Database } from '../../infra/database.js';
+import type { Logger } from '../../infra/log.js';
+import { createLookup } from '../../infra/lookup.js';
+import type { Bus } from '../../realtime/bus.js';
+import { createRoster } from '../../realtime/roster.js';
+import {
+  type Availability,
+  findAvailabilities,
+  findChangedAvailabilities,
+  findSeen,
+  type SeenUser,
+  storeLastSeen,
+} from './presence.store.js';
+
+export type PresenceStatus = 'ONLINE' | 'AWAY' | 'BUSY' | 'OFFLINE';
+
+export interface PresenceState {
+  status: PresenceStatus;
+  /** When they were last there, of who is OFFLINE: null for who is there, and who never was. */
+  lastSeenAt: Date | null;
+}
+
+/** A person as they are now. One and the same object for all who are told of it. */
+export interface PresenceChange {
+  user: SeenUser & { presence: PresenceState };
+}
+
+/**
+ * Who is there. A person is while any connection of theirs is, on any node; and for a grace after the last has gone,
+ * so that coming back does not blink. What others see of it is their availability.
+ */
+export interface Presence {
+  /** A connection of the person's begins; what it returns ends it. */
+  connect(userId: string): () => void;
+  /** What others see of them; undefined while it cannot be known. */
+  statusOf(userId: string): PresenceStatus | undefined;
+  /** Whether they are not to be seen: neither as there nor as typing. */
+  isInvisible(userId: string): boolean;
+  /** To be called when what they want others to see is stored. */
+  availabilityChanged(userId: string, availability: Availability): void;
+  /** Tells of each of these people's changes, within a moment, until what it returns is called. */
+  watch(userIds: readonly string[], onChange: (change: PresenceChange) => void): () => void;
+  /** How people are now, in their order; null of who does not exist. Undefined while it cannot be known. */
+  read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined;
+  /** Calls when the last connection here of a person has gone: at once, without grace. */
+  onGone(listener: (userId: string) => void): void;
+  /** Connections here, and people who are watched here. */
+  readonly size: { people: number; watched: number };
+  /** Lets the other nodes know that this one's people are on their way to them. */
+  leave(): void;
+  close(): Promise<void>;
+}
+
+/** What changes within so many milliseconds is told once: a storm is a few events, and what blinks is none. */
+const COLLECT_MS = 100;
+const CHANNEL = 'availability';
+
+const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
+
+/** Somebody who is connected here. */
+interface Local {
+  connections: number;
+  grace: NodeJS.Timeout | undefined;
+  goneAt: number;
+}
+
+export function createPresence(options: {
+  config: Config;
+  database: Database;
+  bus: Bus;
+  nodeId: string;
+  log: Logger;
+}): Presence {
+  const { config, database, bus, nodeId, log } = options;
+  const { presenceGraceMs, presenceIntervalMs } = config;
+  const locals = new Map<string, Local>();
+  const watchers = new Map<string, Set<(change: PresenceChange) => void>>();
+  /** What those who watch were told last. */
+  const told = new Map<string, PresenceStatus>();
+  const goneListeners: ((userId: string) => void)[] = [];
+  const lookUpAvailability = createLookup((ids: readonly string[]) => findAvailabilities(database.sql, ids));
+  const noteSeen = createLookup(async (seen: readonly { userId: string; agoMs: number }[]) => {
+    await storeLastSeen(database.sql, seen);
+    return seen.map(() => undefined);
+  });
+  const channel = `${database.generation}:${CHANNEL}`;
+  let due = new Set<string>();
+  let telling: NodeJS.Timeout | undefined;
+  let underWay: Promise<unknown> = Promise.resolve();
+  let closed = false;
+
+  const roster = createRoster({
+    bus,
+    generation: database.generation,
+    nodeId,
+    intervalMs: presenceIntervalMs,
+    alone: config.redisUrl === undefined,
+    onChange: tellSoon,
+    onLost(userIds, silentMs) {
+      // Whoever of the other nodes notes it first: all note the same.
+      const gone = userIds.filter((userId) => !locals.has(userId) && !roster.isElsewhere(userId));
+      void note(gone, silentMs);
+    },
+    onKnown: () => tellSoon([...watchers.keys()]),
+  });
+
+  const note = (userIds: readonly string[], agoMs: number) =>
+    Promise.all(userIds.map((userId) => noteSeen({ userId, agoMs }))).catch((error: unknown) => {
+      if (!closed) log.warn({ err: error }, 'when people were last seen could not be noted');
+    });
+
+  // ── who is here ──
+
+  /** Tells what they want others to see. Until that is known nobody sees them. */
+  async function enter(userId: string, local: Local): Promise<void> {
+    const availability = await lookUpAvailability(userId);
+    if (locals.get(userId) === local) roster.set(userId, availability);
+  }
+
+  const isHere = (userId: string) => locals.has(userId);
+
+  async function goAway(userId: string, local: Local): Promise<void> {
+    // What is told of them tells when they were last seen: that is noted before.
+    if (!roster.isElsewhere(userId)) await note([userId], performance.now() - local.goneAt);
+    if (local.connections > 0 || locals.get(userId) !== local) return;
+    locals.delete(userId);
+    roster.set(userId, undefined);
+  }
+
+  function setHere(userId: string, availability: Availability): void {
+    if (isHere(userId)) roster.set(userId, availability);
+  }
+
+  bus.subscribe(channel, (text) => {
+    const [userId = '', availability] = text.split(' ');
+    setHere(userId, availability as Availability);
+  });
+
+  // A notice may be lost; and who could not be looked up when they came is not seen yet.
+  const check = setInterval(() => {
+    if (locals.size === 0) return;
+    findChangedAvailabilities(database.sql, 4 * presenceIntervalMs + 10_000)
+      .then((changed) => {
+        for (const { userId, availability } of changed) setHere(userId, availability);
+        return Promise.all(
+          [...locals].filter(([userId]) => roster.get(userId) === undefined).map(([id, local]) => enter(id, local)),
+        );
+      })
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'availabilities could not be checked; the next time tries again'),
+      );
+  }, presenceIntervalMs);
+
+  // ── telling of it ──
+
+  function statusOf(userId: string): PresenceStatus | undefined {
+    if (!roster.isKnown) return undefined;
+    const availability = roster.get(userId) as Availability | undefined;
+    return availability === undefined ? 'OFFLINE' : seenAs[availability];
+  }
+
+  function tellSoon(userIds: readonly string[]): void {
+    for (const userId of userIds) if (watchers.has(userId)) due.add(userId);
+    if (due.size > 0 && !closed) telling ??= setTimeout(tell, COLLECT_MS);
+  }
+
+  function tell(): void {
+    const userIds = [...due].filter((userId) => {
+      const status = statusOf(userId);
+      return status !== undefined && status !== told.get(userId);
+    });
+    due = new Set();
+    telling = undefined;
+    if (userIds.length === 0) return;
+    // One after another: what is told last is what was read last.
+    underWay = underWay
+      .then(() => read(userIds))
+      .then((changes) => {
+        for (const change of changes ?? []) {
+          if (!change) continue;
+          const { id, presence } = change.user;
+          if (told.get(id) === presence.status) continue;
+          told.set(id, presence.status);
+          for (const onChange of watchers.get(id) ?? []) onChange(change);
+        }
+      })
+      .catch((error: unknown) => {
+        if (closed) return;
+        log.warn({ err: error }, 'people could not be read; the next time tries again');
+        tellSoon(userIds);
+      });
+  }
+
+  function read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined {
+    if (!roster.isKnown) return undefined;
+    return findSeen(database.db, userIds).then((users) =>
+      users.map((user) => {
+        const status = user && (statusOf(user.id) ?? 'OFFLINE');
+        if (!user || !status) return null;
+        return { user: { ...user, presence: { status, lastSeenAt: status === 'OFFLINE' ? user.lastSeenAt : null } } };
+      }),
+    );
+  }
+
+  return {
+    connect(userId) {
+      let local = locals.get(userId);
+      if (!local) {
+        local = { connections: 0, grace: undefined, goneAt: 0 };
+        locals.set(userId, local);
+        enter(userId, local).catch((error: unknown) => log.warn({ err: error }, 'an availability could not be read'));
+      }
+      const own = local;
+      clearTimeout(own.grace);
+      own.connections += 1;
+      let connected = true;
+      return () => {
+        if (!connected) return;
+        connected = false;
+        own.connections -= 1;
+        if (own.connections > 0) return;
+        own.goneAt = performance.now();
+        for (const listener of goneListeners) listener(userId);
+        if (!closed) own.grace = setTimeout(() => void goAway(userId, own), presenceGraceMs);
+      };
+    },
+    statusOf,
+    isInvisible: (userId) => roster.get(userId) === 'INVISIBLE',
+    availabilityChanged(userId, availability) {
+      bus.publish(channel, `${userId} ${availability}`);
+      setHere(userId, availability);
+    },
+    watch(userIds, onChange) {
+      for (const userId of userIds) {
+        let those = watchers.get(userId);
+        if (!those) {
+          those = new Set();
+          watchers.set(userId, those);
+          const status = statusOf(userId);
+          if (status !== undefined) told.set(userId, status);
+        }
+        those.add(onChange);
+      }
+      return () => {
+        for (const userId of userIds) {
+          const those = watchers.get(userId);
+          if (!those?.delete(onChange) || those.size > 0) continue;
+          watchers.delete(userId);
+          told.delete(userId);
+        }
+      };
+    },
+    read,
+    onGone: (listener) => void goneListeners.push(listener),
+    get size() {
+      return { people: locals.size, watched: watchers.size };
+    },
+    leave: () => roster.leave(presenceGraceMs),
+    async close() {
+      closed = true;
+      clearInterval(check);
+      clearTimeout(telling);
+      for (const { grace } of locals.values()) clearTimeout(grace);
+      roster.close();
+      await underWay;
+      const now = performance.now();
+      const gone = [...locals].filter(([userId]) => !roster.isElsewhere(userId));
+      await Promise.all(
+        gone.map(([userId, { connections, goneAt }]) => note([userId], connections > 0 ? 0 : now - goneAt)),
+      );
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import type { Config } from '../../infra/config.js';
+import type { ChangeKind, ChangeRow } from '../../realtime/change.js';
+import { moveOf } from '../../realtime/feed.js';
+import { hasReceipts } from './receipt.policy.js';
+import { findMarkStates, findMoved, type Mark, type MarkState } from './receipt.store.js';
+
+export const MARK_MOVED = 'MARK_MOVED';
+
+/** Both marks only grow, so their sum grows with each move of either. */
+const versionOf = ({ deliveredSeq, readSeq }: Mark) => deliveredSeq + readSeq;
+
+export const markMoved = (mark: Mark): ChangeRow =>
+  moveOf({
+    conversationId: mark.conversationId,
+    type: MARK_MOVED,
+    subjectId: mark.userId,
+    changeSeq: versionOf(mark),
+  });
+
+export function markMoves({ receiptMaxMembers }: Pick<Config, 'receiptMaxMembers'>): ChangeKind<MarkState> {
+  return {
+    types: [MARK_MOVED],
+    encode: () => null,
+    decode: () => undefined,
+    load: (db, rows) =>
+      findMarkStates(
+        db,
+        rows.map(({ conversationId, subjectId }) => ({ conversationId, userId: subjectId ?? '' })),
+        receiptMaxMembers,
+      ),
+    moving: {
+      async movedSince(db, snapshot, audience) {
+        const rows = await findMoved(db, snapshot, audience, receiptMaxMembers);
+        return rows.map((row) => moveOf({ ...row, type: MARK_MOVED }));
+      },
+      versionOf: ({ membership }) => versionOf(membership.mark),
+      positionOf: ({ conversation }) => conversation.changeSeq,
+      onlyFor: ({ data: { conversation, membership } }) =>
+        hasReceipts(conversation.memberCount, receiptMaxMembers) ? undefined : membership.userId,
+    },
+  };
+}

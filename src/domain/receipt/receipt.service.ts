@@ -1,0 +1,104 @@
+import { badInput, notFound } from '../../core/errors.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { decodeSyncCursor } from '../../core/sync-cursor.js';
+import type { Membership, Message } from '../../generated/prisma/client.js';
+import type { Change } from '../../realtime/change.js';
+import { checkCursor } from '../../realtime/change-log.js';
+import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
+import type { Connection, Deps, Viewer } from '../deps.js';
+import { checkReadable, openStream } from '../stream.js';
+import { MARK_MOVED } from './receipt.events.js';
+import { keyOfMark } from './receipt.marks.js';
+import { findUpTo, listReceivers, type Mark, type MarkState } from './receipt.store.js';
+
+/** A member with their marks. */
+export type MarkedMembership = Membership & { mark: Mark };
+
+/**
+ * Moves the viewer's delivered mark up to `seq`; never back.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`; BAD_USER_INPUT of `input.seq`: there is no such
+ *   message yet.
+ */
+export const markDelivered = (deps: Deps, viewer: Viewer, input: { conversationId: string; seq: number }) =>
+  mark(deps, viewer, input, { deliveredSeq: input.seq, readSeq: 0 });
+
+/** The same with the read mark, and the delivered mark with it. */
+export const markRead = (deps: Deps, viewer: Viewer, input: { conversationId: string; seq: number }) =>
+  mark(deps, viewer, input, { deliveredSeq: input.seq, readSeq: input.seq });
+
+async function mark(
+  deps: Deps,
+  viewer: Viewer,
+  { conversationId, seq }: { conversationId: string; seq: number },
+  marks: { deliveredSeq: number; readSeq: number },
+): Promise<MarkedMembership> {
+  const field = 'input.seq';
+  if (seq < 0) throw badInput(field, 'Seqs begin with 1.');
+  const move = { conversationId, userId: viewer.userId, ...marks };
+  const moved = await deps.marks(keyOfMark(move), move);
+  if (!moved) {
+    await checkReadable(deps, viewer, conversationId, 'input.conversationId');
+    // They joined in this moment.
+    throw notFound('input.conversationId', 'Conversation');
+  }
+  if (seq > moved.latestSeq) throw badInput(field, `The newest message here is ${moved.latestSeq}.`);
+  return { ...moved.membership, mark: moved.mark };
+}
+
+/**
+ * All that a cursor of a `messages` stream has seen is on the viewer's device: moves the delivered marks of all their
+ * conversations, or of the one that the stream was of.
+ * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `input.cursor`; NOT_FOUND or FORBIDDEN of
+ *   `input.conversationId`.
+ */
+export async function acknowledge(
+  deps: Deps,
+  viewer: Viewer,
+  { cursor, conversationId }: { cursor: string; conversationId: string | null },
+): Promise<void> {
+  const { database, marks } = deps;
+  const field = 'input.cursor';
+  const seen = decodeSyncCursor(cursor, field, database.generation);
+  await checkCursor(database.db, seen, field);
+  if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'input.conversationId');
+  const reached = await findUpTo(database.sql, viewer.userId, seen, conversationId);
+  await Promise.all(
+    reached.map(({ conversationId, seq }) => {
+      const move = { conversationId, userId: viewer.userId, deliveredSeq: seq, readSeq: 0 };
+      return marks(keyOfMark(move), move);
+    }),
+  );
+}
+
+/** Who has a message, latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */
+export async function listReceipts(
+  { database, config }: Deps,
+  message: Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId'>,
+  mark: 'delivered' | 'read',
+  args: PageArgs,
+): Promise<Page<{ userId: string; at: Date }>> {
+  const list = `${mark}:${message.id}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  const rows = await listReceivers(database.db, message, mark, page);
+  return toPage(list, page, rows, ({ at, userId }) => [at, userId]);
+}
+
+/** One event of the `receipts` stream. */
+export type ReceiptEvent = Signal | ReceiptMoveEvent;
+type ReceiptMoveEvent = Delivery & { type: 'MOVED'; change: Change<MarkState> };
+
+const receiptStream = defineStreamKind<ReceiptMoveEvent>({
+  types: [MARK_MOVED],
+  toEvent: (change, delivery) => ({ type: 'MOVED', ...delivery, change: change as Change<MarkState> }),
+});
+
+/**
+ * Marks that moved, of one conversation or of all the viewer's.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`; BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
+ */
+export const streamReceipts = (
+  deps: Deps,
+  viewer: Viewer,
+  connection: Connection,
+  which: { conversationId: string | null; after: string | null | undefined },
+): Promise<ChangeStream<ReceiptMoveEvent>> => openStream(deps, viewer, connection, { kind: receiptStream, ...which });

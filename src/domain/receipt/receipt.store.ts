@@ -1,0 +1,317 @@
+import type { PageRequest } from '../../core/page.js';
+import type { SyncCursor } from '../../core/sync-cursor.js';
+import { type Conversation, type Mark, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
+import { columnsOf } from '../../infra/columns.js';
+import type { Db, Sql } from '../../infra/database.js';
+import type { Audience, ChangeRow } from '../../realtime/change.js';
+import { conversationColumns, conversationColumnsOf, membershipColumns } from '../conversation/conversation.store.js';
+import { messageChangeTypes } from '../message/message.events.js';
+import { userColumns } from '../user/user.store.js';
+import type { Lowest, Progress } from './receipt.policy.js';
+
+export type { Mark };
+
+const markColumns = columnsOf<Mark & { id: string }>('mark', {
+  id: 'mark.user_id::text',
+  conversationId: 'mark.conversation_id::text',
+  userId: 'mark.user_id::text',
+  startSeq: 'mark.start_seq',
+  deliveredSeq: 'mark.delivered_seq',
+  readSeq: 'mark.read_seq',
+  deliveredAt: 'mark.delivered_at',
+  readAt: 'mark.read_at',
+});
+
+function markOf(row: Record<string, unknown>): Mark | undefined {
+  const found = markColumns.of(row);
+  if (!found) return undefined;
+  const { id: _id, ...mark } = found;
+  return mark;
+}
+
+/** How far somebody says they have come; 0: nothing is said. */
+export interface Move {
+  conversationId: string;
+  userId: string;
+  deliveredSeq: number;
+  readSeq: number;
+}
+
+/** What became of a move. */
+export interface Moved {
+  membership: Membership;
+  mark: Mark;
+  /** The newest message there is. */
+  latestSeq: number;
+  /** Whether this, or another of the same member in the same call, moved the mark. */
+  hasMoved: boolean;
+}
+
+/**
+ * Moves marks forward, many in one statement, without the conversations' locks. What is beyond the newest message, and
+ * what is behind a mark, moves nothing.
+ * @returns for each in its order: undefined where that person is not a member.
+ */
+export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Moved | undefined)[]> {
+  const column = <Value>(value: (move: Move) => Value) => moves.map(value);
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    WITH asked AS MATERIALIZED (
+      SELECT asked.*, conversations.latest_seq
+      FROM unnest(
+        ${column((move) => move.conversationId)}::uuid[], ${column((move) => move.userId)}::uuid[],
+        ${column((move) => move.deliveredSeq)}::int[], ${column((move) => move.readSeq)}::int[]
+      ) WITH ORDINALITY AS asked (conversation_id, user_id, delivered_seq, read_seq, n)
+      JOIN conversations ON conversations.id = asked.conversation_id
+    ),
+    furthest AS (
+      SELECT conversation_id, user_id, max(greatest(delivered_seq, read_seq)) AS delivered_seq, max(read_seq) AS read_seq
+      FROM asked WHERE greatest(delivered_seq, read_seq) <= latest_seq GROUP BY conversation_id, user_id
+    ),
+    held AS MATERIALIZED (
+      -- In one order for all, and in their newest state.
+      SELECT marks.* FROM marks
+      WHERE (conversation_id, user_id) IN (SELECT conversation_id, user_id FROM asked)
+      ORDER BY conversation_id, user_id FOR UPDATE
+    ),
+    moved AS (
+      UPDATE marks SET
+        delivered_seq = greatest(held.delivered_seq, furthest.delivered_seq),
+        read_seq = greatest(held.read_seq, furthest.read_seq),
+        delivered_at = CASE WHEN furthest.delivered_seq > held.delivered_seq THEN clock_timestamp() ELSE held.delivered_at END,
+        read_at = CASE WHEN furthest.read_seq > held.read_seq THEN clock_timestamp() ELSE held.read_at END,
+        xid = pg_current_xact_id()
+      FROM held JOIN furthest USING (conversation_id, user_id)
+      WHERE marks.conversation_id = held.conversation_id AND marks.user_id = held.user_id
+        AND (furthest.delivered_seq > held.delivered_seq OR furthest.read_seq > held.read_seq)
+      RETURNING marks.*
+    ),
+    mark AS (
+      SELECT *, true AS has_moved FROM moved
+      UNION ALL
+      SELECT *, false FROM held WHERE (conversation_id, user_id) NOT IN (SELECT conversation_id, user_id FROM moved)
+    )
+    SELECT asked.n::int AS n, asked.latest_seq AS "latestSeq", mark.has_moved AS "hasMoved",
+           ${markColumns.select}, ${membershipColumns.select}
+    FROM asked
+    JOIN mark ON mark.conversation_id = asked.conversation_id AND mark.user_id = asked.user_id
+    JOIN memberships own ON own.conversation_id = asked.conversation_id AND own.user_id = asked.user_id`);
+  const results = new Array<Moved | undefined>(moves.length).fill(undefined);
+  for (const row of rows) {
+    const membership = membershipColumns.of(row);
+    const mark = markOf(row);
+    if (!membership || !mark) continue;
+    const { n, latestSeq, hasMoved } = row as { n: number; latestSeq: number; hasMoved: boolean };
+    results[n - 1] = { membership, mark, latestSeq, hasMoved };
+  }
+  return results;
+}
+
+/**
+ * How far everything was delivered that a cursor has seen, in each of the person's conversations (or in one) where that
+ * is beyond their mark.
+ */
+export async function findUpTo(
+  sql: Sql,
+  userId: string,
+  { snapshot }: SyncCursor,
+  conversationId: string | null,
+): Promise<{ conversationId: string; seq: number }[]> {
+  // In one conversation changes commit in the order of their numbers: what a snapshot has seen of them is a beginning.
+  // Where nothing of the log is seen it was trimmed since, or nothing was ever sent: all before its first send is older.
+  return sql.query(Prisma.sql`
+    SELECT conversations.id::text AS "conversationId", coalesce(seen.seq, unseen.seq - 1, conversations.latest_seq) AS seq
+    FROM marks
+    JOIN conversations ON conversations.id = marks.conversation_id
+    LEFT JOIN LATERAL (
+      SELECT messages.seq FROM changes JOIN messages ON messages.id = changes.message_id
+      WHERE changes.conversation_id = conversations.id AND changes.type = ${messageChangeTypes.sent}
+        AND pg_visible_in_snapshot(changes.xid, ${snapshot}::text::pg_snapshot)
+      ORDER BY changes.change_seq DESC LIMIT 1
+    ) seen ON true
+    LEFT JOIN LATERAL (
+      SELECT messages.seq FROM changes JOIN messages ON messages.id = changes.message_id
+      WHERE seen.seq IS NULL AND changes.conversation_id = conversations.id AND changes.type = ${messageChangeTypes.sent}
+      ORDER BY changes.change_seq LIMIT 1
+    ) unseen ON true
+    WHERE marks.user_id = ${userId}::uuid AND marks.delivered_seq < conversations.latest_seq
+      AND (${conversationId}::uuid IS NULL OR marks.conversation_id = ${conversationId}::uuid)
+      AND coalesce(seen.seq, unseen.seq - 1, conversations.latest_seq) > marks.delivered_seq`);
+}
+
+/** Selects, from `conversations`, what `progressOf` takes: null of those with more members than that. */
+const progressColumns = (receiptMaxMembers: number) => Prisma.sql`
+  CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ARRAY(
+    SELECT user_id || ' ' || delivered_seq FROM marks WHERE conversation_id = conversations.id ORDER BY delivered_seq LIMIT 2
+  ) END AS "lowestDelivered",
+  CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ARRAY(
+    SELECT user_id || ' ' || read_seq FROM marks WHERE conversation_id = conversations.id ORDER BY read_seq LIMIT 2
+  ) END AS "lowestRead"`;
+
+interface SelectedProgress {
+  lowestDelivered: string[] | null;
+  lowestRead: string[] | null;
+}
+
+function progressOf({ lowestDelivered, lowestRead }: SelectedProgress): Progress | null {
+  return lowestDelivered && lowestRead ? { delivered: lowestOf(lowestDelivered), read: lowestOf(lowestRead) } : null;
+}
+
+const lowestOf = (selected: readonly string[]): Lowest =>
+  selected.map((text) => {
+    const [userId = '', seq] = text.split(' ');
+    return { userId, seq: Number(seq) };
+  });
+
+/** What of a conversation's receipts is for a person: nothing but their own mark when they are no member. */
+export interface Receipts {
+  isMember: boolean;
+  progress: Progress | null;
+}
+
+/** One statement for all of these conversations, in their order. */
+export async function findReceipts(
+  db: Db,
+  userId: string,
+  ids: readonly string[],
+  receiptMaxMembers: number,
+): Promise<(Receipts | null)[]> {
+  const rows = await db.$queryRaw<(SelectedProgress & { id: string; isMember: boolean })[]>`
+    SELECT id::text, ${progressColumns(receiptMaxMembers)},
+           EXISTS (SELECT FROM memberships WHERE conversation_id = conversations.id AND user_id = ${userId}::uuid) AS "isMember"
+    FROM conversations WHERE id = ANY (${ids}::uuid[])`;
+  const byId = new Map(rows.map((row) => [row.id, { isMember: row.isMember, progress: progressOf(row) }]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
+/** Of members, as `${conversationId} ${userId}`; in their order. */
+export async function findMarks(db: Db, members: readonly string[]): Promise<(Mark | null)[]> {
+  const pairs = members.map((member) => member.split(' ') as [string, string]);
+  const rows = await db.$queryRaw<Record<string, unknown>[]>`
+    SELECT ${markColumns.select}
+    FROM unnest(${pairs.map(([id]) => id)}::uuid[], ${pairs.map(([, id]) => id)}::uuid[]) AS member (conversation_id, user_id)
+    JOIN marks mark ON mark.conversation_id = member.conversation_id AND mark.user_id = member.user_id`;
+  const byMember = new Map<string, Mark>();
+  for (const row of rows) {
+    const mark = markOf(row);
+    if (mark) byMember.set(`${mark.conversationId} ${mark.userId}`, mark);
+  }
+  return members.map((member) => byMember.get(member) ?? null);
+}
+
+/**
+ * Messages of others after a person's read mark, as many as are there: neither deleted ones nor what no person wrote.
+ * Short stretches of two indexes are counted, of their own messages and of those that do not count, whatever the
+ * distance between the mark and the newest message.
+ */
+const unread = Prisma.sql`
+  greatest(0, conversations.latest_seq - marks.read_seq
+    - (SELECT count(*) FROM messages
+       WHERE conversation_id = conversations.id AND sender_id = marks.user_id AND seq > marks.read_seq
+         AND deleted_at IS NULL AND kind = 'USER')
+    - (SELECT count(*) FROM messages
+       WHERE conversation_id = conversations.id AND seq > marks.read_seq AND (deleted_at IS NOT NULL OR kind <> 'USER'))
+  )::int`;
+
+/** How much is unread in each of these conversations, in their order; null where the person is no member. */
+export async function findUnread(db: Db, userId: string, ids: readonly string[]): Promise<(number | null)[]> {
+  const rows = await db.$queryRaw<{ id: string; unread: number }[]>`
+    SELECT conversations.id::text, ${unread} AS unread
+    FROM marks JOIN conversations ON conversations.id = marks.conversation_id
+    WHERE marks.user_id = ${userId}::uuid AND marks.conversation_id = ANY (${ids}::uuid[])`;
+  const byId = new Map(rows.map((row) => [row.id, row.unread]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
+/** The same of all of a person's conversations together. */
+export async function countUnread(db: Db, userId: string): Promise<number> {
+  const [row] = await db.$queryRaw<{ unread: number }[]>`
+    SELECT coalesce(sum(${unread}), 0)::int AS unread
+    FROM memberships JOIN marks USING (conversation_id, user_id)
+    JOIN conversations ON conversations.id = memberships.conversation_id
+    WHERE memberships.user_id = ${userId}::uuid AND conversations.latest_seq > marks.read_seq`;
+  return row?.unread ?? 0;
+}
+
+/** Who has come as far as a message, but its sender; whose mark moved last, first. Who came in later is not among them. */
+export async function listReceivers(
+  db: Db,
+  { conversationId, seq, senderId }: { conversationId: string; seq: number; senderId: string | null },
+  mark: 'delivered' | 'read',
+  page: PageRequest<readonly ['date', 'uuid']>,
+): Promise<{ userId: string; at: Date }[]> {
+  const [at, id] = page.from ?? [];
+  const column = Prisma.raw(`${mark}_at`);
+  const beyond =
+    at === undefined || id === undefined
+      ? Prisma.empty
+      : Prisma.sql`AND (${column}, user_id) < (${at.toISOString()}::text::timestamptz, ${id}::uuid)`;
+  return db.$queryRaw`
+    SELECT user_id::text AS "userId", ${column} AS at FROM marks
+    WHERE conversation_id = ${conversationId}::uuid AND start_seq < ${seq}::int
+      AND ${Prisma.raw(`${mark}_seq`)} >= ${seq}::int AND user_id IS DISTINCT FROM ${senderId}::uuid ${beyond}
+    ORDER BY ${column} DESC, user_id DESC LIMIT ${page.size + 1}`;
+}
+
+/** Marks that moved in transactions that the snapshot has not seen: see `Moving`. */
+export function findMoved(
+  db: Db,
+  snapshot: string,
+  audience: Audience | undefined,
+  receiptMaxMembers: number,
+): Promise<Pick<ChangeRow, 'conversationId' | 'subjectId' | 'changeSeq'>[]> {
+  const ofThese = audience
+    ? Prisma.sql`AND conversation_id = ANY (${audience.conversationIds}::uuid[]) AND (
+        user_id = ${audience.userId}::uuid
+        OR (SELECT member_count FROM conversations WHERE id = conversation_id) <= ${receiptMaxMembers}::int
+      ) LIMIT ${audience.limit}`
+    : Prisma.empty;
+  return db.$queryRaw`
+    SELECT conversation_id::text AS "conversationId", user_id::text AS "subjectId",
+           delivered_seq + read_seq AS "changeSeq"
+    FROM marks
+    WHERE xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
+      AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot) ${ofThese}`;
+}
+
+/** A member with all that an event says of their mark. */
+export interface MarkState {
+  membership: Membership & { user: User; mark: Mark };
+  conversation: Conversation & { progress: Progress | null };
+}
+
+/** The present state of these members, in their order; null of who is none any more. */
+export async function findMarkStates(
+  db: Db,
+  members: readonly { conversationId: string; userId: string }[],
+  receiptMaxMembers: number,
+): Promise<(MarkState | null)[]> {
+  const ids = [...new Set(members.map(({ conversationId }) => conversationId))];
+  const rows = await db.$queryRaw<Record<string, unknown>[]>`
+    WITH found AS MATERIALIZED (
+      SELECT ${conversationColumns}, ${progressColumns(receiptMaxMembers)} FROM conversations WHERE id = ANY (${ids}::uuid[])
+    )
+    SELECT member.n::int AS n, ${foundColumns.select}, found."lowestDelivered", found."lowestRead",
+           ${membershipColumns.select}, ${userColumns.select}, ${markColumns.select}
+    FROM unnest(${members.map((member) => member.conversationId)}::uuid[], ${members.map((member) => member.userId)}::uuid[])
+         WITH ORDINALITY AS member (conversation_id, user_id, n)
+    JOIN found ON found.id = member.conversation_id::text
+    JOIN memberships own ON own.conversation_id = member.conversation_id AND own.user_id = member.user_id
+    JOIN users person ON person.id = member.user_id
+    JOIN marks mark ON mark.conversation_id = member.conversation_id AND mark.user_id = member.user_id`;
+  const states = new Array<MarkState | null>(members.length).fill(null);
+  for (const row of rows) {
+    const conversation = foundColumns.of(row);
+    const membership = membershipColumns.of(row);
+    const user = userColumns.of(row);
+    const mark = markOf(row);
+    if (!conversation || !membership || !user || !mark) continue;
+    const progress = progressOf(row as unknown as SelectedProgress);
+    states[(row['n'] as number) - 1] = {
+      membership: { ...membership, user, mark },
+      conversation: { ...conversation, progress },
+    };
+  }
+  return states;
+}
+
+const foundColumns = conversationColumnsOf('found');

@@ -1,0 +1,103 @@
+import { ChatError, notFound } from '../../core/errors.js';
+import type { Change } from '../../realtime/change.js';
+import type { Moment } from '../../realtime/feed.js';
+import { LiveStream } from '../../realtime/live-stream.js';
+import { canSend } from '../conversation/conversation.policy.js';
+import type { Connection, Deps, Viewer } from '../deps.js';
+import { checkReadable, openFor } from '../stream.js';
+import type { User } from '../user/user.store.js';
+import { TYPING, type TypingNotice } from './typing.js';
+import { findTypist } from './typing.store.js';
+
+/**
+ * Says that the viewer is typing, or is not any more. To be said again every few seconds: unless it is, it ends by
+ * itself after TYPING_TTL, and when they send.
+ * @returns whether others are told: not of who is invisible, and not in conversations above TYPING_MAX_MEMBERS.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`: not theirs to write in.
+ */
+export async function setTyping(
+  deps: Deps,
+  viewer: Viewer,
+  { conversationId, isTyping }: { conversationId: string; isTyping: boolean },
+): Promise<boolean> {
+  const { database, config, presence, typing } = deps;
+  const field = 'input.conversationId';
+  const found = await findTypist(database.sql, conversationId, viewer.userId);
+  if (!found) {
+    await checkReadable(deps, viewer, conversationId, field);
+    throw notFound(field, 'Conversation');
+  }
+  if (!canSend(found.membership, found.counterpart)) {
+    throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  }
+  if (!isTyping) {
+    typing.stop(conversationId, viewer.userId);
+    return true;
+  }
+  if (found.memberCount > config.typingMaxMembers || presence.isInvisible(viewer.userId)) return false;
+  typing.start(conversationId, found.user);
+  return true;
+}
+
+/** One event of the `typing` stream. */
+export interface TypingEvent {
+  conversationId: string;
+  user: User;
+  isTyping: boolean;
+  expiresAt: Date;
+}
+
+const mark = Symbol('typing');
+
+/** The event that a notice is: one and the same object for all who are told. */
+function eventOf({ change, made }: Moment & { change: Change }): TypingEvent {
+  const known = made.get(mark) as TypingEvent | undefined;
+  if (known) return known;
+  const { user, isTyping, ttlMs } = (change as Change<TypingNotice>).data;
+  const event = { conversationId: change.conversationId, user, isTyping, expiresAt: new Date(Date.now() + ttlMs) };
+  made.set(mark, event);
+  return event;
+}
+
+/**
+ * Who types, but the viewer: in one conversation, or in all of theirs. Of what happened before nothing is told.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`.
+ */
+export async function streamTyping(
+  deps: Deps,
+  viewer: Viewer,
+  connection: Connection,
+  conversationId: string | null,
+): Promise<LiveStream<TypingEvent>> {
+  const field = 'conversationId';
+  return openFor(deps, viewer, connection, async (hooks) => {
+    let stopListening = () => {};
+    const stream = new LiveStream<TypingEvent>({
+      ...hooks,
+      onClose() {
+        stopListening();
+        hooks.onClose();
+      },
+    });
+    try {
+      stopListening = await deps.feed.listen({
+        userId: viewer.userId,
+        conversationId,
+        types: [TYPING],
+        onChange(moment) {
+          if (moment.change.subjectId !== viewer.userId) stream.push(eventOf(moment));
+        },
+        onProgress() {},
+        onRemoved: () =>
+          stream.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field })),
+        onEnd: () => stream.end(),
+      });
+      if (stream.closed) stopListening();
+      if (conversationId !== null) await checkReadable(deps, viewer, conversationId, field);
+    } catch (error) {
+      stream.end();
+      throw error;
+    }
+    return stream;
+  });
+}

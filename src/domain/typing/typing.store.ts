@@ -1,0 +1,37 @@
+import { type Membership, Prisma, type User } from '../../generated/prisma/client.js';
+import type { Sql } from '../../infra/database.js';
+import { membershipColumns } from '../conversation/conversation.store.js';
+import { userColumns } from '../user/user.store.js';
+
+/** Somebody who may be typing. */
+export interface Typist {
+  membership: Membership;
+  user: User;
+  memberCount: number;
+  /** Of a direct conversation the person on the other side. */
+  counterpart: Pick<User, 'deletedAt'> | null;
+}
+
+/** Undefined when they are not in the conversation. */
+export async function findTypist(sql: Sql, conversationId: string, userId: string): Promise<Typist | undefined> {
+  const [row] = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT ${membershipColumns.select}, ${userColumns.select}, conversations.member_count AS "memberCount",
+           conversations.kind = 'DIRECT' AS "isDirect", (
+             SELECT users.deleted_at FROM memberships JOIN users ON users.id = memberships.user_id
+             WHERE conversations.kind = 'DIRECT' AND memberships.conversation_id = conversations.id
+               AND memberships.user_id <> own.user_id
+           ) AS "counterpartDeletedAt"
+    FROM memberships own
+    JOIN conversations ON conversations.id = own.conversation_id
+    JOIN users person ON person.id = own.user_id
+    WHERE own.conversation_id = ${conversationId}::uuid AND own.user_id = ${userId}::uuid`);
+  const membership = row && membershipColumns.of(row);
+  const user = row && userColumns.of(row);
+  if (!membership || !user) return undefined;
+  return {
+    membership,
+    user,
+    memberCount: row['memberCount'] as number,
+    counterpart: row['isDirect'] === true ? { deletedAt: row['counterpartDeletedAt'] as Date | null } : null,
+  };
+}

@@ -1,0 +1,98 @@
+import type { Config } from '../../infra/config.js';
+import type { ChangeKind } from '../../realtime/change.js';
+import type { Feed } from '../../realtime/feed.js';
+import { reviveDates } from '../../realtime/wire.js';
+import type { User } from '../user/user.store.js';
+
+export const TYPING = 'TYPING';
+
+/** That somebody is typing, or is not any more: never stored, and lost where nobody listens. */
+export interface TypingNotice {
+  user: User;
+  isTyping: boolean;
+  /** How long it counts unless it is said again, in milliseconds: nodes' clocks may differ. */
+  ttlMs: number;
+}
+
+export const typingNotices: ChangeKind<TypingNotice> = {
+  types: [TYPING],
+  fleeting: true,
+  encode: (notice) => notice,
+  decode(json) {
+    const notice = json as TypingNotice;
+    reviveDates(notice.user, 'createdAt', 'deletedAt');
+    return notice;
+  },
+  load: async (_db, rows) => rows.map(() => null),
+};
+
+/** Who is typing at this node. */
+export interface Typing {
+  /** Tells the others of it, unless they were told a moment ago; ends by itself. */
+  start(conversationId: string, user: User): void;
+  /** Ends it, if it is: because they say so, have sent, or are gone. */
+  stop(conversationId: string, userId: string): void;
+  stopAll(userId: string): void;
+  close(): void;
+}
+
+/** The same is told again when half of its time is over. */
+const RENEW_SHARE = 0.5;
+
+interface Typist {
+  user: User;
+  toldAt: number;
+  end: NodeJS.Timeout;
+}
+
+export function createTyping({ config, feed }: { config: Config; feed: Feed }): Typing {
+  const { typingTtlMs: ttlMs } = config;
+  /** By person, then by conversation. */
+  const typists = new Map<string, Map<string, Typist>>();
+
+  function tell(conversationId: string, user: User, isTyping: boolean): void {
+    const data: TypingNotice = { user, isTyping, ttlMs: isTyping ? ttlMs : 0 };
+    feed.tell({
+      conversationId,
+      type: TYPING,
+      changeSeq: 0,
+      messageId: null,
+      subjectId: user.id,
+      actorId: user.id,
+      data,
+    });
+  }
+
+  function stop(conversationId: string, userId: string): void {
+    const own = typists.get(userId);
+    const typist = own?.get(conversationId);
+    if (!own || !typist) return;
+    clearTimeout(typist.end);
+    own.delete(conversationId);
+    if (own.size === 0) typists.delete(userId);
+    tell(conversationId, typist.user, false);
+  }
+
+  return {
+    start(conversationId, user) {
+      const own = typists.get(user.id) ?? new Map<string, Typist>();
+      typists.set(user.id, own);
+      const known = own.get(conversationId);
+      clearTimeout(known?.end);
+      const now = performance.now();
+      const isDue = !known || now - known.toldAt >= RENEW_SHARE * ttlMs;
+      const toldAt = isDue ? now : known.toldAt;
+      // What they were told holds so long, whenever it was said again.
+      const end = setTimeout(() => stop(conversationId, user.id), toldAt + ttlMs - now);
+      own.set(conversationId, { user, toldAt, end });
+      if (isDue) tell(conversationId, user, true);
+    },
+    stop,
+    stopAll(userId) {
+      for (const conversationId of [...(typists.get(userId)?.keys() ?? [])]) stop(conversationId, userId);
+    },
+    close() {
+      for (const own of typists.values()) for (const { end } of own.values()) clearTimeout(end);
+    },
+  };
+}

@@ -1,0 +1,312 @@
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { idOf } from '../../src/core/ids.js';
+import { markRead } from '../../src/domain/receipt/receipt.service.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { acknowledge, mark, RECEIPTS, statusOf, unreadOf } from '../support/receipts.js';
+import { statementsOf } from '../support/statements.js';
+import { createGroup, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+async function follow(url: string, person: Person, variables: Json = {}, query = RECEIPTS): Promise<Listening> {
+  const client = connect(url, person.token);
+  clients.push(client);
+  const field = query === RECEIPTS ? 'receipts' : 'messages';
+  const stream = listen(client, query, variables, field);
+  await stream.until(({ type }) => type === 'CAUGHT_UP');
+  return stream;
+}
+
+const moved = (person: Person, readSeq: number) => (event: Json) =>
+  event.type === 'MOVED' && event.membership.user.id === person.id && event.membership.readSeq === readSeq;
+
+describe.each(footings)('receipts on the %s footing', (footing) => {
+  let node: RunningNode;
+  let alice: Person;
+  let bob: Person;
+  let carol: Person;
+  let dave: Person;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({ RECEIPT_MAX_MEMBERS: '4' });
+    [alice, bob, carol, dave] = (await Promise.all(
+      ['alice', 'bob', 'carol', 'dave'].map((name) => register(node.url, name)),
+    )) as [Person, Person, Person, Person];
+  });
+  afterEach(() => void vi.restoreAllMocks());
+
+  it('move forward only, and only so far as there are messages', async () => {
+    const [erin, frank] = [await register(node.url, 'erin'), await register(node.url, 'frank')];
+    const id = await openDirect(erin, frank);
+    for (const text of ['1', '2', '3']) await send(erin, id, text);
+    expect(await mark(frank, 'markDelivered', id, 2)).toEqual({ deliveredSeq: 2, readSeq: 0 });
+    expect(await mark(frank, 'markRead', id, 1)).toEqual({ deliveredSeq: 2, readSeq: 1 });
+    expect(await mark(frank, 'markRead', id, 3)).toEqual({ deliveredSeq: 3, readSeq: 3 });
+    expect(await mark(frank, 'markRead', id, 2)).toEqual({ deliveredSeq: 3, readSeq: 3 });
+    expect(await mark(frank, 'markDelivered', id, 0)).toEqual({ deliveredSeq: 3, readSeq: 3 });
+    const refused = async (person: Person, conversationId: string, seq: number) => {
+      const { errors } = await person.request(
+        'mutation ($input: MarkReadInput!) { markRead(input: $input) { membership { id } } }',
+        { input: { conversationId, seq } },
+      );
+      return errors?.map(({ extensions: { code, field } }) => `${code} ${field}`);
+    };
+    expect(await refused(frank, id, 4)).toEqual(['BAD_USER_INPUT input.seq']);
+    expect(await refused(frank, id, -1)).toEqual(['BAD_USER_INPUT input.seq']);
+    expect(await refused(carol, id, 1)).toEqual(['NOT_FOUND input.conversationId']);
+    const open = await createGroup(alice, [bob], { visibility: 'PUBLIC' });
+    expect(await refused(carol, open, 0)).toEqual(['FORBIDDEN input.conversationId']);
+    expect(await mark(frank, 'markRead', id, 3)).toEqual({ deliveredSeq: 3, readSeq: 3 });
+  });
+
+  it('say of a message that it is sent, then with all others, then read by all others', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    const first = await send(alice, id, 'first');
+    expect(await statusOf(alice, first.id)).toBe('SENT');
+    await mark(bob, 'markDelivered', id, 1);
+    expect(await statusOf(alice, first.id)).toBe('SENT');
+    await mark(carol, 'markRead', id, 1);
+    expect(await statusOf(alice, first.id)).toBe('DELIVERED');
+    // To whoever asks, it is the same.
+    expect(await statusOf(bob, first.id)).toBe('DELIVERED');
+    await mark(bob, 'markRead', id, 1);
+    expect(await statusOf(alice, first.id)).toBe('SEEN');
+    const second = await send(bob, id, 'second');
+    // The sender's own marks do not count.
+    await mark(alice, 'markRead', id, 2);
+    await mark(carol, 'markRead', id, 2);
+    expect(await statusOf(bob, second.id)).toBe('SEEN');
+    const { conversation } = await bob.ask(
+      'query ($id: ID!) { conversation(id: $id) { othersReadSeq othersDeliveredSeq } }',
+      { id },
+    );
+    expect(conversation).toEqual({ othersReadSeq: 2, othersDeliveredSeq: 2 });
+  });
+
+  it('count who joins from then on, and who left no more', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    const before = await send(alice, id, 'before dave');
+    await mark(bob, 'markRead', id, 1);
+    await alice.ask('mutation ($input: AddMembersInput!) { addMembers(input: $input) { skippedUserIds } }', {
+      input: { conversationId: id, userIds: [dave.id] },
+    });
+    expect(await unreadOf(dave, id)).toBe(0);
+    const { node: message } = await alice.ask(
+      'query ($id: ID!) { node(id: $id) { ... on Message { readBy { nodes { id } edges { at } } deliveredTo { nodes { id } } } } }',
+      { id: before.id },
+    );
+    expect(message.readBy.nodes).toEqual([{ id: bob.id }]);
+    expect(message.deliveredTo.nodes).toEqual([{ id: bob.id }]);
+    expect(message.readBy.edges[0].at).toMatch(/^\d{4}-/);
+    expect(await statusOf(alice, before.id)).toBe('SENT');
+    await carol.ask('mutation ($id: ID!) { leaveConversation(input: { conversationId: $id }) { conversationId } }', {
+      id,
+    });
+    expect(await statusOf(alice, before.id)).toBe('SEEN');
+    const alone = await createGroup(alice, []);
+    expect(await statusOf(alice, (await send(alice, alone, 'to nobody')).id)).toBe('SENT');
+  });
+
+  it('are told to everyone who is in it, with what each has to know of the others', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    await send(alice, id, 'first');
+    const [ofAlice, ofBob, ofPhone] = await Promise.all([
+      follow(node.url, alice),
+      follow(node.url, bob, { conversationId: id }),
+      follow(node.url, bob),
+    ]);
+    await mark(carol, 'markRead', id, 1);
+    for (const stream of [ofAlice, ofBob]) {
+      const event = await stream.until(moved(carol, 1));
+      expect(event).toMatchObject({ conversationId: id, membership: { deliveredSeq: 1, unreadCount: null } });
+      // Bob is the one who lags; of what he sees of the others it is Alice.
+      expect(event.conversation).toEqual({ othersReadSeq: 0, othersDeliveredSeq: 0 });
+    }
+    await mark(alice, 'markRead', id, 1);
+    expect((await ofBob.until(moved(alice, 1))).conversation.othersReadSeq).toBe(1);
+    expect((await ofAlice.until(moved(alice, 1))).conversation.othersReadSeq).toBe(0);
+    await mark(bob, 'markRead', id, 1);
+    // On one's own other devices as well.
+    expect((await ofPhone.until(moved(bob, 1))).membership.unreadCount).toBe(0);
+    expect((await ofAlice.until(moved(bob, 1))).conversation.othersReadSeq).toBe(1);
+  });
+
+  it('go on where a stream stopped, each once and in its present state', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    for (const text of ['1', '2', '3', '4']) await send(alice, id, text);
+    const stream = await follow(node.url, alice);
+    await mark(bob, 'markRead', id, 1);
+    await stream.until(moved(bob, 1));
+    const { cursor } = await stream.until(({ type }) => type === 'CHECKPOINT');
+    stream.cancel();
+    for (const seq of [2, 3, 4]) await mark(bob, 'markRead', id, seq);
+    await mark(carol, 'markDelivered', id, 4);
+    const again = await follow(node.url, alice, { after: cursor });
+    const replayed = again.events.filter(({ type }) => type === 'MOVED');
+    expect(replayed.map(({ membership }) => [membership.user.id, membership.readSeq]).sort()).toEqual(
+      [
+        [bob.id, 4],
+        [carol.id, 0],
+      ].sort(),
+    );
+    await mark(carol, 'markRead', id, 4);
+    await again.until(moved(carol, 4));
+  });
+
+  it('are told to who is put out no more', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    await send(alice, id, 'first');
+    const [ofBob, ofAlice, one] = await Promise.all([
+      follow(node.url, bob),
+      follow(node.url, alice),
+      follow(node.url, bob, { conversationId: id }),
+    ]);
+    await alice.ask(REMOVE_MEMBER, { input: { conversationId: id, userId: bob.id } });
+    await mark(carol, 'markRead', id, 1);
+    await ofAlice.until(moved(carol, 1));
+    expect(await one.ended).toBeDefined();
+    expect(ofBob.events.filter(({ type }) => type === 'MOVED')).toEqual([]);
+    const { errors } = await bob.request(
+      'mutation ($input: MarkReadInput!) { markRead(input: $input) { membership { id } } }',
+      { input: { conversationId: id, seq: 1 } },
+    );
+    expect(errors?.[0]?.extensions.code).toBe('NOT_FOUND');
+  });
+
+  it('are merged: what one person says many times within a moment is few writes and events', async () => {
+    const id = await openDirect(alice, bob);
+    const newest = (await send(alice, id, 'the newest')).seq;
+    for (let index = 0; index < 9; index += 1) await send(alice, id, `${index}`);
+    const stream = await follow(node.url, alice);
+    const statements = await statementsOf(async () => {
+      const viewer = { userId: idOf('User', bob.id, 'id'), sessionId: '', expiresAt: new Date() };
+      const conversationId = idOf('Conversation', id, 'id');
+      const moves = Array.from({ length: 100 }, (_, index) => newest + Math.floor(index / 10));
+      const answers = await Promise.all(moves.map((seq) => markRead(node.deps, viewer, { conversationId, seq })));
+      for (const [index, { mark: own }] of answers.entries())
+        expect(own.readSeq).toBeGreaterThanOrEqual(moves[index] ?? 0);
+      await stream.until(moved(bob, newest + 9));
+    });
+    expect(statements.filter((text) => text.includes('UPDATE marks')).length).toBeLessThanOrEqual(3);
+    const seqs = stream.events.filter(({ type }) => type === 'MOVED').map(({ membership }) => membership.readSeq);
+    expect(seqs.length).toBeLessThanOrEqual(3);
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+  });
+
+  it('are for nobody in groups above receiptMaxMembers, but for one’s own devices', async () => {
+    const erin = await register(node.url, 'erin');
+    const id = await createGroup(alice, [bob, carol, dave, erin]);
+    const { id: messageId } = await send(alice, id, 'to many');
+    const [ofAlice, ofBob] = await Promise.all([
+      follow(node.url, alice, { conversationId: id }),
+      follow(node.url, bob),
+    ]);
+    for (const person of [carol, dave, erin, bob]) await mark(person, 'markRead', id, 1);
+    const own = await ofBob.until(moved(bob, 1));
+    expect(own.conversation).toEqual({ othersReadSeq: null, othersDeliveredSeq: null });
+    await mark(alice, 'markRead', id, 1);
+    await ofAlice.until(moved(alice, 1));
+    for (const [stream, person] of [
+      [ofAlice, alice],
+      [ofBob, bob],
+    ] as const) {
+      const told = stream.events.filter(({ type }) => type === 'MOVED').map(({ membership }) => membership.user.id);
+      expect(new Set(told)).toEqual(new Set([person.id]));
+    }
+    expect(await statusOf(alice, messageId)).toBe('SENT');
+    const { node: message, conversation } = await alice.ask(
+      `query ($id: ID!, $conversation: ID!) {
+        node(id: $id) { ... on Message { readBy { nodes { id } } deliveredTo { nodes { id } } } }
+        conversation(id: $conversation) {
+          othersReadSeq viewerMembership { readSeq } members { nodes { readSeq user { id } } }
+        }
+      }`,
+      { id: messageId, conversation: id },
+    );
+    expect(message).toEqual({ readBy: null, deliveredTo: null });
+    expect(conversation.othersReadSeq).toBeNull();
+    expect(conversation.viewerMembership.readSeq).toBe(1);
+    for (const { readSeq, user } of conversation.members.nodes) expect(readSeq).toBe(user.id === alice.id ? 1 : null);
+  });
+
+  it('are acknowledged for all conversations by the cursor of a stream of messages', async () => {
+    const [direct, group] = [await openDirect(carol, dave), await createGroup(carol, [dave, bob])];
+    const stream = await follow(
+      node.url,
+      dave,
+      {},
+      'subscription { messages { type cursor message { text conversation { id } } } }',
+    );
+    const sent = [await send(carol, direct, 'one'), await send(carol, group, 'two'), await send(bob, group, 'three')];
+    await stream.until(({ message }) => message?.text === 'three');
+    const { cursor } = await stream.until(
+      ({ type }) => type === 'CHECKPOINT' && stream.events.at(-1)?.type === 'CHECKPOINT',
+    );
+    const later = await send(carol, group, 'four');
+    await acknowledge(dave, cursor);
+    await mark(bob, 'markDelivered', group, later.seq);
+    expect(await statusOf(carol, sent[0]?.id ?? '')).toBe('DELIVERED');
+    expect(await statusOf(carol, sent[1]?.id ?? '')).toBe('DELIVERED');
+    expect(await statusOf(carol, later.id)).toBe('SENT');
+    const { viewer } = await dave.ask('{ viewer { syncCursor } }');
+    await eventually('the cursor has seen it', async () => {
+      const now = (await dave.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
+      await acknowledge(dave, now, group);
+      return (await statusOf(carol, later.id)) === 'DELIVERED';
+    });
+    expect(viewer.syncCursor).toBeDefined();
+    const wrong = async (input: Json) => {
+      const { errors } = await dave.request(
+        'mutation ($input: AcknowledgeInput!) { acknowledge(input: $input) { cursor } }',
+        { input },
+      );
+      return errors?.map(({ extensions: { code, field } }) => `${code} ${field}`);
+    };
+    expect(await wrong({ cursor: 'nonsense' })).toEqual(['BAD_USER_INPUT input.cursor']);
+    expect(await wrong({ cursor, conversationId: await openDirect(alice, bob) })).toEqual([
+      'NOT_FOUND input.conversationId',
+    ]);
+  });
+
+  it('leave own and deleted messages out of what is unread, on every device', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    const ofBob = [];
+    for (const text of ['1', '2', '3']) ofBob.push(await send(bob, id, text));
+    await send(alice, id, 'her own');
+    expect(await unreadOf(alice, id)).toBe(3);
+    await remove(bob, ofBob[1]?.id ?? '');
+    expect(await unreadOf(alice, id)).toBe(2);
+    await mark(alice, 'markRead', id, 1);
+    expect(await unreadOf(alice, id)).toBe(1);
+    await remove(bob, ofBob[0]?.id ?? '');
+    expect(await unreadOf(alice, id)).toBe(1);
+    await mark(alice, 'markRead', id, 4);
+    expect(await unreadOf(alice, id)).toBe(0);
+    await send(carol, id, 'more');
+    const { viewer } = await alice.ask(
+      '{ viewer { unreadCount conversations(first: 100) { nodes { viewerMembership { unreadCount } } } } }',
+    );
+    const each = viewer.conversations.nodes.map(({ viewerMembership }: Json) => viewerMembership.unreadCount);
+    expect(viewer.unreadCount).toBe(each.reduce((sum: number, count: number) => sum + count, 0));
+    // Who comes back begins with what comes then.
+    await alice.ask(REMOVE_MEMBER, { input: { conversationId: id, userId: carol.id } });
+    await send(bob, id, 'without carol');
+    await alice.ask('mutation ($input: AddMembersInput!) { addMembers(input: $input) { skippedUserIds } }', {
+      input: { conversationId: id, userIds: [carol.id] },
+    });
+    expect(await unreadOf(carol, id)).toBe(0);
+    await send(bob, id, 'with carol');
+    expect(await unreadOf(carol, id)).toBe(1);
+    // Nobody else's count is anyone's business.
+    const { conversation } = await bob.ask(
+      'query ($id: ID!) { conversation(id: $id) { members { nodes { unreadCount user { id } } } } }',
+      { id },
+    );
+    for (const { unreadCount, user } of conversation.members.nodes)
+      expect(unreadCount === null).toBe(user.id !== bob.id);
+  });
+});
