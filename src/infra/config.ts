@@ -73,6 +73,16 @@ export const settings = z.object({
   GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
   /** Largest conversation whose members see how far each has read; in larger ones messages stay SENT. */
   RECEIPT_MAX_MEMBERS: integer(2, 10_000).default(250),
+  /** How long somebody whose last connection has gone still counts as there: coming back does not blink. */
+  PRESENCE_GRACE: duration.prefault('10s'),
+  /** How often a node tells the others that it lives; silent for three of these, its people are offline. */
+  PRESENCE_INTERVAL: duration.prefault('5s'),
+  /** Most people whose presence one subscription is told of. */
+  PRESENCE_MAX_WATCHED: integer(1, 10_000).default(500),
+  /** How long somebody counts as typing who does not say so again. */
+  TYPING_TTL: duration.prefault('6s'),
+  /** Largest conversation in which others see who is typing. */
+  TYPING_MAX_MEMBERS: integer(2, 10_000).default(250),
   /** Largest `first` and `last`. */
   PAGE_MAX: integer(1, 1_000).default(100),
   /** A page's size when a client gives none. */
@@ -93,16 +103,6 @@ export const settings = z.object({
   CHANGE_RETENTION: duration.prefault('8d'),
   /** Most changes that one resume may bring; more answer CURSOR_EXPIRED. A day of a busy group. */
   REPLAY_MAX: integer(1, 10_000_000).default(50_000),
-  /** How long somebody whose last connection has gone still counts as there: coming back does not blink. */
-  PRESENCE_GRACE: duration.prefault('10s'),
-  /** How often a node tells the others that it lives; silent for three of these, its people are offline. */
-  PRESENCE_INTERVAL: duration.prefault('5s'),
-  /** Most people whose presence one subscription is told of. */
-  PRESENCE_MAX_WATCHED: integer(1, 10_000).default(500),
-  /** How long somebody counts as typing who does not say so again. */
-  TYPING_TTL: duration.prefault('6s'),
-  /** Largest conversation in which others see who is typing. */
-  TYPING_MAX_MEMBERS: integer(2, 10_000).default(250),
   /** Over how long the sockets of a stopping node are closed, so that their clients do not come back all at once. */
   DRAIN_TIME: duration.prefault('3s'),
   /** How long SIGTERM waits for what is under way. */

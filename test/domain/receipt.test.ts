@@ -1,9 +1,10 @@
+import { RedisPubSub } from 'graphql-redis-subscriptions';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { idOf } from '../../src/core/ids.js';
 import { markRead } from '../../src/domain/receipt/receipt.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { footings, makePlace, servicesFound } from '../support/place.js';
 import { acknowledge, mark, RECEIPTS, statusOf, unreadOf } from '../support/receipts.js';
 import { statementsOf } from '../support/statements.js';
 import { createGroup, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
@@ -22,8 +23,15 @@ async function follow(url: string, person: Person, variables: Json = {}, query =
   return stream;
 }
 
-const moved = (person: Person, readSeq: number) => (event: Json) =>
-  event.type === 'MOVED' && event.membership.user.id === person.id && event.membership.readSeq === readSeq;
+/** The moves of one conversation that were told: of another test's the last may just come. */
+const movesOf = ({ events }: Listening, id: string): Json[] =>
+  events.filter(({ type, conversationId }) => type === 'MOVED' && conversationId === id);
+
+const moved = (person: Person, readSeq: number, id: string) => (event: Json) =>
+  event.type === 'MOVED' &&
+  event.conversationId === id &&
+  event.membership.user.id === person.id &&
+  event.membership.readSeq === readSeq;
 
 describe.each(footings)('receipts on the %s footing', (footing) => {
   let node: RunningNode;
@@ -121,18 +129,18 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
     ]);
     await mark(carol, 'markRead', id, 1);
     for (const stream of [ofAlice, ofBob]) {
-      const event = await stream.until(moved(carol, 1));
+      const event = await stream.until(moved(carol, 1, id));
       expect(event).toMatchObject({ conversationId: id, membership: { deliveredSeq: 1, unreadCount: null } });
       // Bob is the one who lags; of what he sees of the others it is Alice.
       expect(event.conversation).toEqual({ othersReadSeq: 0, othersDeliveredSeq: 0 });
     }
     await mark(alice, 'markRead', id, 1);
-    expect((await ofBob.until(moved(alice, 1))).conversation.othersReadSeq).toBe(1);
-    expect((await ofAlice.until(moved(alice, 1))).conversation.othersReadSeq).toBe(0);
+    expect((await ofBob.until(moved(alice, 1, id))).conversation.othersReadSeq).toBe(1);
+    expect((await ofAlice.until(moved(alice, 1, id))).conversation.othersReadSeq).toBe(0);
     await mark(bob, 'markRead', id, 1);
     // On one's own other devices as well.
-    expect((await ofPhone.until(moved(bob, 1))).membership.unreadCount).toBe(0);
-    expect((await ofAlice.until(moved(bob, 1))).conversation.othersReadSeq).toBe(1);
+    expect((await ofPhone.until(moved(bob, 1, id))).membership.unreadCount).toBe(0);
+    expect((await ofAlice.until(moved(bob, 1, id))).conversation.othersReadSeq).toBe(1);
   });
 
   it('go on where a stream stopped, each once and in its present state', async () => {
@@ -140,13 +148,13 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
     for (const text of ['1', '2', '3', '4']) await send(alice, id, text);
     const stream = await follow(node.url, alice);
     await mark(bob, 'markRead', id, 1);
-    await stream.until(moved(bob, 1));
+    await stream.until(moved(bob, 1, id));
     const { cursor } = await stream.until(({ type }) => type === 'CHECKPOINT');
     stream.cancel();
     for (const seq of [2, 3, 4]) await mark(bob, 'markRead', id, seq);
     await mark(carol, 'markDelivered', id, 4);
     const again = await follow(node.url, alice, { after: cursor });
-    const replayed = again.events.filter(({ type }) => type === 'MOVED');
+    const replayed = movesOf(again, id);
     expect(replayed.map(({ membership }) => [membership.user.id, membership.readSeq]).sort()).toEqual(
       [
         [bob.id, 4],
@@ -154,7 +162,7 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
       ].sort(),
     );
     await mark(carol, 'markRead', id, 4);
-    await again.until(moved(carol, 4));
+    await again.until(moved(carol, 4, id));
   });
 
   it('are told to who is put out no more', async () => {
@@ -167,9 +175,9 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
     ]);
     await alice.ask(REMOVE_MEMBER, { input: { conversationId: id, userId: bob.id } });
     await mark(carol, 'markRead', id, 1);
-    await ofAlice.until(moved(carol, 1));
+    await ofAlice.until(moved(carol, 1, id));
     expect(await one.ended).toBeDefined();
-    expect(ofBob.events.filter(({ type }) => type === 'MOVED')).toEqual([]);
+    expect(movesOf(ofBob, id)).toEqual([]);
     const { errors } = await bob.request(
       'mutation ($input: MarkReadInput!) { markRead(input: $input) { membership { id } } }',
       { input: { conversationId: id, seq: 1 } },
@@ -189,10 +197,10 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
       const answers = await Promise.all(moves.map((seq) => markRead(node.deps, viewer, { conversationId, seq })));
       for (const [index, { mark: own }] of answers.entries())
         expect(own.readSeq).toBeGreaterThanOrEqual(moves[index] ?? 0);
-      await stream.until(moved(bob, newest + 9));
+      await stream.until(moved(bob, newest + 9, id));
     });
     expect(statements.filter((text) => text.includes('UPDATE marks')).length).toBeLessThanOrEqual(3);
-    const seqs = stream.events.filter(({ type }) => type === 'MOVED').map(({ membership }) => membership.readSeq);
+    const seqs = movesOf(stream, id).map(({ membership }) => membership.readSeq);
     expect(seqs.length).toBeLessThanOrEqual(3);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
   });
@@ -206,15 +214,15 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
       follow(node.url, bob),
     ]);
     for (const person of [carol, dave, erin, bob]) await mark(person, 'markRead', id, 1);
-    const own = await ofBob.until(moved(bob, 1));
+    const own = await ofBob.until(moved(bob, 1, id));
     expect(own.conversation).toEqual({ othersReadSeq: null, othersDeliveredSeq: null });
     await mark(alice, 'markRead', id, 1);
-    await ofAlice.until(moved(alice, 1));
+    await ofAlice.until(moved(alice, 1, id));
     for (const [stream, person] of [
       [ofAlice, alice],
       [ofBob, bob],
     ] as const) {
-      const told = stream.events.filter(({ type }) => type === 'MOVED').map(({ membership }) => membership.user.id);
+      const told = movesOf(stream, id).map(({ membership }) => membership.user.id);
       expect(new Set(told)).toEqual(new Set([person.id]));
     }
     expect(await statusOf(alice, messageId)).toBe('SENT');
@@ -308,5 +316,79 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
     );
     for (const { unreadCount, user } of conversation.members.nodes)
       expect(unreadCount === null).toBe(user.id !== bob.id);
+  });
+});
+
+describe.skipIf(!servicesFound)('receipts over two nodes', () => {
+  let a: RunningNode;
+  let b: RunningNode;
+  let alice: Person;
+  let bob: Person;
+  let carol: Person;
+  beforeAll(async () => {
+    const place = await makePlace('postgresql');
+    [a, b] = await Promise.all([place.start(), place.start()]);
+    await eventually('Redis is connected', () => a.deps.eventsConnected() && b.deps.eventsConnected());
+    [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => register(a.url, name)))) as [
+      Person,
+      Person,
+      Person,
+    ];
+  });
+  afterEach(() => void vi.restoreAllMocks());
+
+  it('never go back when two devices move them at the same time', async () => {
+    const id = await openDirect(alice, bob);
+    for (let index = 0; index < 40; index += 1) await send(alice, id, `${index}`);
+    const streams = await Promise.all([follow(a.url, alice), follow(b.url, alice, { conversationId: id })]);
+    const seqs = Array.from({ length: 40 }, (_, index) => index + 1);
+    await Promise.all([
+      ...seqs.map((seq) => mark(bob, 'markRead', id, seq)),
+      ...[...seqs].reverse().map((seq) => mark(bob.at(b.url), 'markDelivered', id, seq)),
+    ]);
+    expect(await mark(bob, 'markRead', id, 1)).toEqual({ deliveredSeq: 40, readSeq: 40 });
+    for (const stream of streams) {
+      await stream.until(moved(bob, 40, id));
+      const told = movesOf(stream, id).map(({ membership }) => membership);
+      for (const field of ['readSeq', 'deliveredSeq']) {
+        const values = told.map((membership) => membership[field]);
+        expect(values).toEqual([...values].sort((one, other) => one - other));
+      }
+    }
+  });
+
+  it('arrive also when their notice is lost, and are in the next cursor', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    await send(alice, id, 'first');
+    const stream = await follow(b.url, alice);
+    const { publish } = RedisPubSub.prototype;
+    vi.spyOn(RedisPubSub.prototype, 'publish').mockImplementation(function (this: RedisPubSub, channel, text) {
+      return String(text).includes('MARK_MOVED') ? Promise.resolve() : publish.call(this, channel, text);
+    });
+    const began = Date.now();
+    await mark(bob, 'markRead', id, 1);
+    await stream.until(moved(bob, 1, id));
+    // A sweep a second, and what a busy machine adds.
+    expect(Date.now() - began).toBeLessThan(2_500);
+    vi.restoreAllMocks();
+    const { cursor } = await stream.until(
+      ({ type }) => type === 'CHECKPOINT' && stream.events.at(-1)?.type === 'CHECKPOINT',
+    );
+    const again = await follow(a.url, alice, { after: cursor });
+    expect(again.events.map(({ type }) => type)).toEqual(['CAUGHT_UP']);
+  });
+
+  it('wait for the news of who was put out before them', async () => {
+    const id = await createGroup(alice, [bob, carol]);
+    await send(alice, id, 'first');
+    const [ofBob, ofAlice] = await Promise.all([follow(b.url, bob), follow(b.url, alice)]);
+    const { publish } = RedisPubSub.prototype;
+    vi.spyOn(RedisPubSub.prototype, 'publish').mockImplementation(function (this: RedisPubSub, channel, text) {
+      return String(text).includes('MEMBER_LEFT') ? Promise.resolve() : publish.call(this, channel, text);
+    });
+    await alice.ask(REMOVE_MEMBER, { input: { conversationId: id, userId: bob.id } });
+    await mark(carol, 'markRead', id, 1);
+    await ofAlice.until(moved(carol, 1, id));
+    expect(movesOf(ofBob, id)).toEqual([]);
   });
 });

@@ -48,7 +48,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
   it('takes the presence of its people with it, unless they are elsewhere; clocks do not matter', async () => {
     const settings = { PRESENCE_INTERVAL: '500ms', PRESENCE_GRACE: '500ms' };
     // Five minutes off: its clock is all that differs.
-    const skewed = `data:text/javascript,const now=Date.now;Date.now=()=>now()+300000`;
+    const skewed = 'data:text/javascript,const%20now=Date.now;Date.now=()=>now()+300000';
     const [one, other, late] = await Promise.all([
       fleet.add(settings),
       fleet.add(settings),

@@ -80,7 +80,9 @@ describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
     expect(c.deps.database.generation).not.toBe(a.deps.database.generation);
     const redis = new Redis(place.env['REDIS_URL'] ?? '');
     const expected = [a, c].flatMap(({ deps }) =>
-      ['changes', 'sessions'].map((name) => `${place.env['REDIS_PREFIX']}:${deps.database.generation}:${name}`),
+      ['availability', 'changes', 'roster', 'sessions'].map(
+        (name) => `${place.env['REDIS_PREFIX']}:${deps.database.generation}:${name}`,
+      ),
     );
     await eventually('both listen on channels of their own', async () => {
       const channels = (await redis.pubsub('CHANNELS', `${place.env['REDIS_PREFIX']}:*`)) as string[];

@@ -9,7 +9,7 @@ import { createGroup, edit, openDirect, remove, send } from '../support/talk.js'
 // fetch after it. For every mutation, for each kind of person who may see it, with somebody else writing in between.
 
 const CONVERSATION = `id title memberCount
-  members(first: 100) { nodes { role user { id } } }
+  members(first: 100) { nodes { role deliveredSeq readSeq user { id } } }
   messages(last: 100) { nodes { id seq text editedAt deletedAt } }`;
 const STATE = `{ viewer { syncCursor conversations(first: 100) { nodes { ${CONVERSATION} } } } }`;
 const ONE = `query ($id: ID!) { conversation(id: $id) { ${CONVERSATION} } }`;
@@ -18,22 +18,38 @@ const MESSAGES = `subscription ($after: String) {
 }`;
 const CONVERSATIONS = `subscription ($after: String) {
   conversations(after: $after) {
-    type conversationId userId conversation { id title memberCount } membership { role user { id } }
+    type conversationId userId conversation { id title memberCount } membership { role deliveredSeq readSeq user { id } }
   }
 }`;
+
+const RECEIPTS = `subscription ($after: String) {
+  receipts(after: $after) { type conversationId membership { deliveredSeq readSeq user { id } } }
+}`;
+
+interface Member {
+  role: string;
+  deliveredSeq: number;
+  readSeq: number;
+}
 
 interface Known {
   title: string | null;
   memberCount: number;
-  members: Record<string, string>;
+  members: Record<string, Member>;
   messages: Record<string, Json>;
 }
 type State = Record<string, Known>;
 
+/** Between two streams there is no order, but marks only move forward. */
+const furthest = (known: Pick<Member, 'deliveredSeq' | 'readSeq'> | undefined, said: Json) => ({
+  deliveredSeq: Math.max(known?.deliveredSeq ?? 0, said.deliveredSeq),
+  readSeq: Math.max(known?.readSeq ?? 0, said.readSeq),
+});
+
 const knownOf = ({ title, memberCount, members, messages }: Json): Known => ({
   title,
   memberCount,
-  members: Object.fromEntries(members.nodes.map(({ role, user }: Json) => [user.id, role])),
+  members: Object.fromEntries(members.nodes.map(({ user, ...member }: Json) => [user.id, member])),
   messages: Object.fromEntries(messages.nodes.map((message: Json) => [message.id, message])),
 });
 
@@ -80,6 +96,10 @@ class Replica {
       const { conversation: _conversation, ...rest } = message;
       known.messages[message.id] = rest;
     });
+    follow('receipts', RECEIPTS, ({ conversationId, membership }) => {
+      const member = membership && this.state[conversationId]?.members[membership.user.id];
+      if (member) Object.assign(member, furthest(member, membership));
+    });
     follow('conversations', CONVERSATIONS, (event) => this.#applyMembership(event));
   }
 
@@ -94,7 +114,10 @@ class Replica {
     if (!known || !conversation) return;
     known.title = conversation.title;
     known.memberCount = conversation.memberCount;
-    if (membership) known.members[membership.user.id] = membership.role;
+    if (membership) {
+      const { user, role, ...marks } = membership;
+      known.members[user.id] = { role, ...furthest(known.members[user.id], marks) };
+    }
     if (type === 'MEMBER_LEFT') delete known.members[userId];
   }
 
@@ -143,6 +166,12 @@ const actions: Record<string, Action> = {
     mutation(owner, 'addMembers', { conversationId: group, userIds: [outsider.id] }),
   removeMember: ({ owner, other, group }) =>
     mutation(owner, 'removeMember', { conversationId: group, userId: other.id }),
+  markDelivered: ({ other, group }) => mutation(other, 'markDelivered', { conversationId: group, seq: 1 }),
+  markRead: ({ other, group }) => mutation(other, 'markRead', { conversationId: group, seq: 1 }),
+  acknowledge: async ({ other }) =>
+    mutation(other, 'acknowledge', { cursor: (await other.ask('{ viewer { syncCursor } }')).viewer.syncCursor }),
+  setAvailability: ({ member }) => mutation(member, 'setAvailability', { availability: 'AWAY' }),
+  setTyping: ({ member, group }) => mutation(member, 'setTyping', { conversationId: group, isTyping: true }),
   leaveConversation: ({ owner, group }) => mutation(owner, 'leaveConversation', { conversationId: group }),
 };
 

@@ -1,0 +1,203 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../../src/core/ids.js';
+import { createGroup } from '../../src/domain/conversation/conversation.service.js';
+import { addMembers, leaveConversation } from '../../src/domain/conversation/membership.service.js';
+import type { Deps, Viewer } from '../../src/domain/deps.js';
+import { deleteMessage, sendMessage } from '../../src/domain/message/message.service.js';
+import { statusOf } from '../../src/domain/receipt/receipt.policy.js';
+import { markDelivered, markRead, streamReceipts } from '../../src/domain/receipt/receipt.service.js';
+import { countUnread, findReceipts, findUnread } from '../../src/domain/receipt/receipt.store.js';
+import { eventually } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+
+// Histories of what people do at the same time and one after another, against a model that remembers every message.
+
+const PEOPLE = 4;
+type Step =
+  | { act: 'send' | 'leave' | 'join'; who: number }
+  | { act: 'delete'; who: number; which: number }
+  | { act: 'read' | 'deliver'; who: number; seq: number };
+
+const who = fc.nat(PEOPLE - 1);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ act: fc.constant('send' as const), who }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constantFrom('leave' as const, 'join' as const), who }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('delete' as const), who, which: fc.nat(30) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ act: fc.constantFrom('read' as const, 'deliver' as const), who, seq: fc.nat(30) }),
+  },
+);
+
+interface Member {
+  delivered: number;
+  read: number;
+}
+
+/** What should be: every message with its sender, and every member's marks. */
+class Model {
+  readonly messages: { sender: number; deleted: boolean }[] = [];
+  readonly members = new Map<number, Member>();
+
+  unreadOf(person: number): number | null {
+    const member = this.members.get(person);
+    if (!member) return null;
+    return this.messages.filter(({ sender, deleted }, index) => index >= member.read && sender !== person && !deleted)
+      .length;
+  }
+
+  statusOf(index: number): string {
+    const { sender } = this.messages[index] as { sender: number };
+    const others = [...this.members].filter(([person]) => person !== sender).map(([, member]) => member);
+    if (others.length === 0) return 'SENT';
+    if (others.every(({ read }) => read > index)) return 'SEEN';
+    return others.every(({ delivered }) => delivered > index) ? 'DELIVERED' : 'SENT';
+  }
+}
+
+describe.each(footings)('marks, counts and statuses on the %s footing', (footing) => {
+  let nodes: Deps[];
+  beforeAll(async () => {
+    const place = await makePlace(footing);
+    const started = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start()));
+    nodes = started.map(({ deps }) => deps);
+  });
+  const streams: { end(): void }[] = [];
+  afterAll(() => {
+    for (const stream of streams) stream.end();
+  });
+
+  async function makePeople(deps: Deps): Promise<Viewer[]> {
+    const people = Array.from({ length: PEOPLE }, () => ({
+      userId: newId(),
+      sessionId: newId(),
+      expiresAt: new Date(Date.now() + 3_600_000),
+    }));
+    await deps.database.db.user.createMany({
+      data: people.map(({ userId: id }) => ({
+        id,
+        username: id,
+        usernameKey: id,
+        displayName: 'x',
+        searchWords: ['x'],
+      })),
+    });
+    return people;
+  }
+
+  /** A client of one person's that only listens: the marks as events told them, which never went back. */
+  async function listen(deps: Deps, viewer: Viewer) {
+    // As over a WebSocket, which ends with its session itself.
+    const stream = await streamReceipts(
+      deps,
+      viewer,
+      { renew() {} },
+      { conversationId: null, after: deps.feed.now.cursor },
+    );
+    streams.push(stream);
+    const marks = new Map<string, Member>();
+    const failures: string[] = [];
+    void (async () => {
+      for await (const event of stream) {
+        if (!('change' in event)) continue;
+        const { userId, mark } = event.change.data.membership;
+        const before = marks.get(userId);
+        if (before && (mark.readSeq < before.read || mark.deliveredSeq < before.delivered)) failures.push(userId);
+        marks.set(userId, { delivered: mark.deliveredSeq, read: mark.readSeq });
+      }
+    })();
+    return { marks, failures };
+  }
+
+  it('are what a model says, whatever happened in whichever order', { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), async (steps, together) => {
+        const [first] = nodes as [Deps];
+        const at = (index: number) => nodes[index % nodes.length] as Deps;
+        const people = await makePeople(first);
+        const viewer = (person: number) => people[person] as Viewer;
+        const owner = viewer(0);
+        const group = await createGroup(first, owner, {
+          title: 'x',
+          memberIds: people.slice(1).map(({ userId }) => userId),
+        });
+        const conversationId = group.id;
+        const heard = await listen(at(1), owner);
+        const model = new Model();
+        for (const person of people.keys()) model.members.set(person, { delivered: 0, read: 0 });
+        const ids: string[] = [];
+        const wereAway = new Set<number>();
+        const marking: Promise<unknown>[] = [];
+        const settle = async () => void (await Promise.all(marking.splice(0)));
+
+        for (const [index, { act, who, ...rest }] of steps.entries()) {
+          const deps = at(index);
+          const me = viewer(who);
+          const mine = model.members.get(who);
+          const { seq = 0, which = 0 } = rest as { seq?: number; which?: number };
+          if (act === 'read' || act === 'deliver') {
+            if (!mine || seq > ids.length) continue;
+            if (act === 'read') mine.read = Math.max(mine.read, seq);
+            mine.delivered = Math.max(mine.delivered, seq);
+            const mark = act === 'read' ? markRead : markDelivered;
+            // Marks of several devices at the same time, in any order.
+            marking.push(mark(deps, me, { conversationId, seq }));
+            if (!together) await settle();
+            continue;
+          }
+          await settle();
+          if (act === 'send' && mine) {
+            ids.push((await sendMessage(deps, me, { conversationId, text: `${index}` })).id);
+            model.messages.push({ sender: who, deleted: false });
+          } else if (act === 'delete' && mine && model.messages[which]?.sender === who) {
+            await deleteMessage(deps, me, ids[which] as string);
+            (model.messages[which] as { deleted: boolean }).deleted = true;
+          } else if (act === 'leave' && mine && who !== 0) {
+            await leaveConversation(deps, me, conversationId);
+            model.members.delete(who);
+            wereAway.add(who);
+          } else if (act === 'join' && !mine) {
+            await addMembers(deps, owner, { conversationId, userIds: [me.userId] });
+            model.members.set(who, { delivered: ids.length, read: ids.length });
+          }
+        }
+        await settle();
+
+        const { db } = first.database;
+        for (const [person, { userId }] of people.entries()) {
+          const [unread] = await findUnread(db, userId, [conversationId]);
+          expect(unread, `unread of ${person}`).toBe(model.unreadOf(person));
+          expect(await countUnread(db, userId)).toBe(model.unreadOf(person) ?? 0);
+        }
+        const stored = await db.mark.findMany({ where: { conversationId } });
+        const named = (userId: string) => people.findIndex((each) => each.userId === userId);
+        expect(
+          new Map(stored.map((mark) => [named(mark.userId), { delivered: mark.deliveredSeq, read: mark.readSeq }])),
+        ).toEqual(model.members);
+        const [receipts] = await findReceipts(db, owner.userId, [conversationId], 250);
+        const messages = await db.message.findMany({ where: { conversationId }, orderBy: { seq: 'asc' } });
+        for (const [index, message] of messages.entries()) {
+          expect(statusOf(message, receipts?.progress ?? null), `status of ${index}`).toBe(model.statusOf(index));
+        }
+        // Rebuilt from the messages alone.
+        const rebuilt = await db.$queryRaw<{ userId: string; unread: number }[]>`
+          SELECT marks.user_id::text AS "userId", count(messages.id)::int AS unread
+          FROM marks LEFT JOIN messages ON messages.conversation_id = marks.conversation_id
+            AND messages.seq > marks.read_seq AND messages.sender_id <> marks.user_id AND messages.deleted_at IS NULL
+          WHERE marks.conversation_id = ${conversationId}::uuid GROUP BY marks.user_id`;
+        for (const { userId, unread } of rebuilt) expect(unread).toBe(model.unreadOf(named(userId)));
+        // Of whoever was there all the time the owner has heard all.
+        const moved = [...model.members].filter(([person, { delivered }]) => delivered > 0 && !wereAway.has(person));
+        await eventually('all was told', () =>
+          moved.every(([person, { delivered, read }]) => {
+            const told = heard.marks.get(viewer(person).userId);
+            return told?.delivered === delivered && told.read === read;
+          }),
+        );
+        expect(heard.failures).toEqual([]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
