@@ -15,11 +15,12 @@ import { latency } from './rows/latency.mjs';
 import { lone } from './rows/lone.mjs';
 import { pairs } from './rows/pairs.mjs';
 import { rooms } from './rows/rooms.mjs';
+import { storms } from './rows/storms.mjs';
 import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
 
-const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, history];
+const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, storms, history];
 const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({

@@ -17,8 +17,9 @@ import {
   within,
 } from '../support/fleet.js';
 import { type LossyRedis, startLossyRedis } from '../support/lossy-redis.js';
+import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { type OwnServers, serversLacking } from '../support/servers.js';
-import { createGroup, REMOVE_MEMBER } from '../support/talk.js';
+import { createGroup, openDirect, REMOVE_MEMBER } from '../support/talk.js';
 
 /** How long each message took to a subscriber, in milliseconds after its answer, the longest. */
 const longestWay = (subscribers: Subscriber[], { answered }: Sender) =>
@@ -110,6 +111,31 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       () => servers.redis.thaw(),
     ),
   );
+
+  it('makes presence unknown; back and empty, it is known again, and nobody blinked', { timeout: 60_000 }, async () => {
+    const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
+    await openDirect(alice, bob);
+    const clients = [connect(a.url, alice.token), connect(b.url, bob.token, { lazy: false, onNonLazyError: () => {} })];
+    const [watching] = clients as [ReturnType<typeof connect>];
+    const stream = listen(watching, PRESENCE, {}, 'presence');
+    await untilStatus(stream, bob, 'ONLINE');
+    const asked = async () =>
+      (await alice.ask('query ($id: ID!) { user(id: $id) { presence { status } } }', { id: bob.id })).user.presence;
+    await servers.redis.kill();
+    await within(5_000, 'it is unknown', async () => (await asked()) === null);
+    await pause(form(2_000, 20_000));
+    await servers.redis.start();
+    const ms = await within(15_000, 'it is known', async () => (await asked()) !== null);
+    expect(await asked()).toEqual({ status: 'ONLINE' });
+    expect(statusesOf(stream, bob)).toEqual(statusesOf(stream, bob).filter((status) => status !== 'OFFLINE'));
+    figure('Redis away: presence', { knownAgainAfterMs: ms });
+    // It is told again of what changes.
+    const carol = await register(b.url, 'carol');
+    await openDirect(alice, carol);
+    clients.push(connect(b.url, carol.token, { lazy: false, onNonLazyError: () => {} }));
+    await untilStatus(stream, carol, 'ONLINE');
+    await Promise.all(clients.map((client) => client.dispose()));
+  });
 
   describe('while it is away', () => {
     const LOGOUT = 'mutation { logout { sessionId } }';
