@@ -10,6 +10,7 @@ import type { Turns } from '../realtime/turns.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
 import type { Presence } from './presence/presence.js';
+import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { Typing } from './typing/typing.js';
 
@@ -34,6 +35,8 @@ export interface Deps {
   lookUpSession: Lookup<string, string | null>;
   /** What decides whether a person may read a conversation. */
   lookUpReadability: Lookup<{ conversationId: string; userId: string }, Readability | null>;
+  /** Whether somebody may see another's presence. */
+  lookUpSight: Lookup<Sight, boolean>;
   /** Whether other nodes can be heard. */
   eventsConnected(): boolean;
 }

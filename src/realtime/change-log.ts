@@ -1,6 +1,6 @@
 import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
-import type { Db, Tx } from '../infra/database.js';
+import type { Db, Sql, Tx } from '../infra/database.js';
 import { generationSql } from '../infra/history.js';
 import type { Change, ChangeRow } from './change.js';
 
@@ -169,4 +169,13 @@ export async function trimChangeLog(db: Db, retentionMs: number): Promise<number
     more = count === TRIM_BATCH;
   }
   return trimmed;
+}
+
+/** The conversations that people are in, for each in their order. */
+export async function findConversationIds(sql: Sql, userIds: readonly string[]): Promise<string[][]> {
+  const rows = await sql.query<{ userId: string; ids: string[] }>(Prisma.sql`
+    SELECT user_id::text AS "userId", array_agg(conversation_id::text) AS ids
+    FROM memberships WHERE user_id = ANY (${userIds}::uuid[]) GROUP BY user_id`);
+  const byUser = new Map(rows.map(({ userId, ids }) => [userId, ids]));
+  return userIds.map((id) => byUser.get(id) ?? []);
 }

@@ -1,9 +1,10 @@
 import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
+import { createLookup } from '../infra/lookup.js';
 import type { Bus } from './bus.js';
 import type { Change, ChangeKind, ChangeRow } from './change.js';
-import { type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
+import { findConversationIds, type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
 import { createMovements } from './movements.js';
 
 /**
@@ -504,9 +505,11 @@ export async function startFeed(options: {
 
   // ── listening ──
 
+  /** Of those who come at the same time in one statement. */
+  const lookUpConversations = createLookup((userIds: readonly string[]) => findConversationIds(database.sql, userIds));
+
   async function enter(userId: string): Promise<void> {
-    const rows = await db.membership.findMany({ where: { userId }, select: { conversationId: true } });
-    const mine = rows.map((row) => laneOf(row.conversationId));
+    const mine = (await lookUpConversations(userId)).map(laneOf);
     for (const lane of mine) addUser(lane, userId);
     await place(mine);
   }

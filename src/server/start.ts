@@ -6,6 +6,7 @@ import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
 import { createPresence } from '../domain/presence/presence.js';
+import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
@@ -189,6 +190,7 @@ export async function startServices(
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
+      lookUpSight: createLookup((sights) => findSeeable(database.sql, sights)),
       eventsConnected: () => bus.connected,
     };
     // Who has gone is not typing any more.

@@ -5,14 +5,7 @@ import { conversationChangeTypes } from '../conversation/conversation.events.js'
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { openFor } from '../stream.js';
 import type { PresenceChange, PresenceState } from './presence.js';
-import {
-  type Availability,
-  findCounterparts,
-  findSeeable,
-  findSeen,
-  type SeenUser,
-  storeAvailability,
-} from './presence.store.js';
+import { type Availability, findCounterparts, findSeen, type SeenUser, storeAvailability } from './presence.store.js';
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
 export async function setAvailability(
@@ -26,14 +19,14 @@ export async function setAvailability(
 
 /** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */
 export async function readPresences(
-  { database, presence }: Deps,
-  { userId }: Viewer,
+  { presence, lookUpSight }: Deps,
+  { userId: viewerId }: Viewer,
   userIds: readonly string[],
 ): Promise<(PresenceState | null)[]> {
   const changes = await presence.read(userIds);
   if (!changes) return userIds.map(() => null);
-  const seeable = await findSeeable(database.db, userId, userIds);
-  return changes.map((change) => (change && seeable.has(change.user.id) ? change.user.presence : null));
+  const seeable = await Promise.all(userIds.map((userId) => lookUpSight({ viewerId, userId })));
+  return changes.map((change, index) => (change && seeable[index] ? change.user.presence : null));
 }
 
 /** One event of the `presence` stream: a person as they are; null where it is not for the viewer. */
@@ -140,10 +133,11 @@ class Follower {
   }
 
   async #updateOnce(): Promise<void> {
-    const { database, presence, config } = this.#deps;
+    const { database, presence, config, lookUpSight } = this.#deps;
     const { userId } = this.#viewer;
+    const isSeeable = await Promise.all((this.#asked ?? []).map((id) => lookUpSight({ viewerId: userId, userId: id })));
     const wanted = this.#asked
-      ? await findSeeable(database.db, userId, this.#asked)
+      ? new Set(this.#asked.filter((_id, index) => isSeeable[index]))
       : new Set([userId, ...(await findCounterparts(database.db, userId, config.presenceMaxWatched - 1))]);
     const stream = this.#stream;
     if (!stream || stream.closed) return;
@@ -163,7 +157,7 @@ class Follower {
   async #tellHidden(stream: LiveStream<PresenceEvent>, asked: readonly string[]): Promise<void> {
     const hidden = asked.filter((id) => !this.#watched.has(id));
     if (hidden.length === 0) return;
-    for (const user of await findSeen(this.#deps.database.db, hidden)) {
+    for (const user of await findSeen(this.#deps.database.sql, hidden)) {
       if (user) stream.push({ user: { ...user, presence: null } });
     }
   }

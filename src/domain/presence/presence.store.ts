@@ -1,5 +1,6 @@
 import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Sql } from '../../infra/database.js';
+import { userColumns } from '../user/user.store.js';
 
 export type Availability = PresenceRow['availability'];
 
@@ -51,28 +52,37 @@ export async function storeLastSeen(sql: Sql, seen: readonly { userId: string; a
 export type SeenUser = User & { lastSeenAt: Date | null };
 
 /** In their order; null of who does not exist. */
-export async function findSeen(db: Db, userIds: readonly string[]): Promise<(SeenUser | null)[]> {
-  const rows = await db.user.findMany({
-    where: { id: { in: [...userIds] } },
-    include: { presence: { select: { lastSeenAt: true } } },
-  });
-  const byId = new Map(
-    rows.map(({ presence, ...user }) => [user.id, { ...user, lastSeenAt: presence?.lastSeenAt ?? null }]),
-  );
+export async function findSeen(sql: Sql, userIds: readonly string[]): Promise<(SeenUser | null)[]> {
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT ${userColumns.select}, presences.last_seen_at AS "lastSeenAt"
+    FROM users person LEFT JOIN presences ON presences.user_id = person.id
+    WHERE person.id = ANY (${[...new Set(userIds)]}::uuid[])`);
+  const byId = new Map<string, SeenUser>();
+  for (const row of rows) {
+    const user = userColumns.of(row);
+    if (user) byId.set(user.id, { ...user, lastSeenAt: row['lastSeenAt'] as Date | null });
+  }
   return userIds.map((id) => byId.get(id) ?? null);
 }
 
-/** Which of these people somebody may see the presence of: their own, and of whom they are in a conversation with. */
-export async function findSeeable(db: Db, viewerId: string, userIds: readonly string[]): Promise<Set<string>> {
-  const rows = await db.$queryRaw<{ userId: string }[]>`
-    SELECT other.id::text AS "userId"
-    FROM unnest(${[...new Set(userIds)]}::uuid[]) AS other (id)
-    WHERE other.id = ${viewerId}::uuid OR EXISTS (
+/** Somebody, and whom they would like to see. */
+export interface Sight {
+  viewerId: string;
+  userId: string;
+}
+
+/** Whether people may see others' presence, in their order: their own, and of whom they are in a conversation with. */
+export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
+  const rows = await sql.query<{ seeable: boolean }>(Prisma.sql`
+    SELECT sight.viewer_id = sight.user_id OR EXISTS (
       SELECT FROM memberships own
-      JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = other.id
-      WHERE own.user_id = ${viewerId}::uuid
-    )`;
-  return new Set(rows.map(({ userId }) => userId));
+      JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = sight.user_id
+      WHERE own.user_id = sight.viewer_id
+    ) AS seeable
+    FROM unnest(${sights.map(({ viewerId }) => viewerId)}::uuid[], ${sights.map(({ userId }) => userId)}::uuid[])
+         WITH ORDINALITY AS sight (viewer_id, user_id, n)
+    ORDER BY sight.n`);
+  return rows.map(({ seeable }) => seeable);
 }
 
 /** Whom somebody talks with in direct conversations, the latest first. */

@@ -54,6 +54,8 @@ export interface Presence {
 
 /** What changes within so many milliseconds is told once: a storm is a few events, and what blinks is none. */
 const COLLECT_MS = 100;
+/** How long what was read of somebody is told to others who begin to watch. */
+const REUSE_MS = 5_000;
 const CHANNEL = 'availability';
 
 const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
@@ -76,8 +78,9 @@ export function createPresence(options: {
   const { presenceGraceMs, presenceIntervalMs } = config;
   const locals = new Map<string, Local>();
   const watchers = new Map<string, Set<(change: PresenceChange) => void>>();
-  /** What those who watch were told last. */
-  const told = new Map<string, PresenceStatus>();
+  /** What those who watch were told last, and when that was read. */
+  const told = new Map<string, { change: PresenceChange; at: number }>();
+  const lookUpSeen = createLookup((ids: readonly string[]) => findSeen(database.sql, ids));
   const goneListeners: ((userId: string) => void)[] = [];
   const lookUpAvailability = createLookup((ids: readonly string[]) => findAvailabilities(database.sql, ids));
   const noteSeen = createLookup(async (seen: readonly { userId: string; agoMs: number }[]) => {
@@ -168,20 +171,20 @@ export function createPresence(options: {
   function tell(): void {
     const userIds = [...due].filter((userId) => {
       const status = statusOf(userId);
-      return status !== undefined && status !== told.get(userId);
+      return status !== undefined && status !== told.get(userId)?.change.user.presence.status;
     });
     due = new Set();
     telling = undefined;
     if (userIds.length === 0) return;
     // One after another: what is told last is what was read last.
     underWay = underWay
-      .then(() => read(userIds))
+      .then(() => Promise.all(userIds.map(load)))
       .then((changes) => {
-        for (const change of changes ?? []) {
+        for (const change of changes) {
           if (!change) continue;
           const { id, presence } = change.user;
-          if (told.get(id) === presence.status) continue;
-          told.set(id, presence.status);
+          if (told.get(id)?.change.user.presence.status === presence.status) continue;
+          told.set(id, { change, at: performance.now() });
           for (const onChange of watchers.get(id) ?? []) onChange(change);
         }
       })
@@ -192,15 +195,24 @@ export function createPresence(options: {
       });
   }
 
-  function read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined {
-    if (!roster.isKnown) return undefined;
-    return findSeen(database.db, userIds).then((users) =>
-      users.map((user) => {
-        const status = user && (statusOf(user.id) ?? 'OFFLINE');
-        if (!user || !status) return null;
-        return { user: { ...user, presence: { status, lastSeenAt: status === 'OFFLINE' ? user.lastSeenAt : null } } };
-      }),
-    );
+  async function load(userId: string): Promise<PresenceChange | null> {
+    const user = await lookUpSeen(userId);
+    const status = statusOf(userId);
+    if (!user || !status) return null;
+    return { user: { ...user, presence: { status, lastSeenAt: status === 'OFFLINE' ? user.lastSeenAt : null } } };
+  }
+
+  /** For who begins to watch: in a rush of many who watch the same person all are told one and the same. */
+  async function readOne(userId: string): Promise<PresenceChange | null> {
+    const known = told.get(userId);
+    const isSame = known?.change.user.presence.status === statusOf(userId);
+    if (known && isSame && performance.now() - known.at < REUSE_MS) return known.change;
+    const change = await load(userId);
+    // Where it changed meanwhile, those who watch already are still to be told.
+    if (change && watchers.has(userId) && (isSame || !told.has(userId))) {
+      told.set(userId, { change, at: performance.now() });
+    }
+    return change;
   }
 
   return {
@@ -237,8 +249,6 @@ export function createPresence(options: {
         if (!those) {
           those = new Set();
           watchers.set(userId, those);
-          const status = statusOf(userId);
-          if (status !== undefined) told.set(userId, status);
         }
         those.add(onChange);
       }
@@ -251,7 +261,7 @@ export function createPresence(options: {
         }
       };
     },
-    read,
+    read: (userIds) => (roster.isKnown ? Promise.all(userIds.map(readOne)) : undefined),
     onGone: (listener) => void goneListeners.push(listener),
     get size() {
       return { people: locals.size, watched: watchers.size };
