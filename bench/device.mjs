@@ -13,6 +13,9 @@ export async function openDevice(url, token) {
     const { id, type, payload } = JSON.parse(String(data));
     if (type === 'next' || type === 'error') handlers.get(id)?.(payload);
   });
+  socket.on('close', (code) => {
+    for (const answer of handlers.values()) answer({ closed: code });
+  });
   const start = (query, variables, onAnswer) => {
     ids += 1;
     const id = String(ids);
@@ -23,6 +26,7 @@ export async function openDevice(url, token) {
   return {
     subscribe: (query, variables, onEvent) =>
       start(query, variables, (payload) => {
+        if (payload.closed) return;
         if (!payload.data) throw new Error(`a subscription failed: ${JSON.stringify(payload)}`);
         onEvent(Object.values(payload.data)[0]);
       }),

@@ -22,7 +22,7 @@ export interface SqlSession {
 }
 
 /** A transaction of plain SQL: see `SqlTransaction`. */
-export interface OpenTransaction {
+interface OpenTransaction {
   query<Row>(sql: string, parameters: unknown[], name?: string): Promise<Row[]>;
   finish(sql: string, parameters: unknown[], name: string): Promise<void>;
 }

@@ -53,7 +53,7 @@ export interface Audience {
  * Things that only move forward, each of a conversation and a subject: of many moves only the newest state counts, so
  * that they need no number under the conversation's lock.
  */
-export interface Moving<Data = unknown> {
+interface Moving<Data = unknown> {
   /**
    * What moved in transactions that the snapshot has not seen: anywhere, or what of it is for one person in these
    * conversations, at most `limit`. Each thing once, with the number that `versionOf` gives.

@@ -1,5 +1,5 @@
 import type { Client } from 'graphql-ws';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -39,9 +39,12 @@ describe.each(footings)('typing on the %s footing', (footing) => {
   async function follow(person: Person, conversationId?: string): Promise<Listening> {
     const client = connect(there.url, person.token);
     clients.push(client);
-    const { listeners } = there.deps.feed;
+    const { feed } = there.deps;
+    const begun = vi.spyOn(feed, 'listen');
     const stream = listen(client, TYPING, { conversationId }, 'typing');
-    await eventually('it listens', () => there.deps.feed.listeners === listeners + 1);
+    await eventually('it listens', () => begun.mock.results.length === 1);
+    await begun.mock.results[0]?.value;
+    begun.mockRestore();
     return stream;
   }
   /** What was said of one conversation: of another test's somebody may just end. */
@@ -50,7 +53,8 @@ describe.each(footings)('typing on the %s footing', (footing) => {
 
   it('is told to the others, and ends by itself', async () => {
     const group = await createGroup(alice, [bob, carol]);
-    const [ofBob, ofCarol, own] = [await follow(bob, group), await follow(carol), await follow(alice)];
+    const ofBob = await follow(bob, group);
+    const [ofCarol, own] = [await follow(carol), await follow(alice)];
     const before = Date.now();
     expect(await setTyping(alice, group)).toBe(true);
     for (const stream of [ofBob, ofCarol]) {

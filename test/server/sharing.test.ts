@@ -1,7 +1,7 @@
 import { type GraphQLObjectType, getNamedType, getOperationAST, isObjectType, parse, validate } from 'graphql';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { planSharing } from '../../src/graphql/sharing.js';
+import { isShared, planSharing } from '../../src/graphql/sharing.js';
 import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
@@ -226,9 +226,10 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
   it('have nothing shared that is not the same for all of them', async () => {
     /** All fields that a type shares, and of what they give the same, down to a depth. */
     const everything = (type: GraphQLObjectType, depth: number): string =>
-      (type.extensions['parley.shared'] as string[])
-        .flatMap((name) => {
-          const below = getNamedType(type.getFields()[name]?.type);
+      Object.values(type.getFields())
+        .filter((field) => isShared(type, field))
+        .flatMap(({ name, type: given }) => {
+          const below = getNamedType(given);
           if (!isObjectType(below)) return [name];
           return depth > 0 ? [`${name} { ${everything(below, depth - 1)} }`] : [];
         })

@@ -9,12 +9,13 @@ import { type Availability, findCounterparts, findSeen, type SeenUser, storeAvai
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
 export async function setAvailability(
-  { database, presence }: Deps,
+  { database, presence, typing }: Deps,
   { userId }: Viewer,
   availability: Availability,
 ): Promise<void> {
   await storeAvailability(database.db, userId, availability);
   presence.availabilityChanged(userId, availability);
+  if (availability === 'INVISIBLE') typing.stopAll(userId);
 }
 
 /** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */

@@ -38,11 +38,11 @@ export async function storeAvailability(db: Db, userId: string, availability: Av
 export async function storeLastSeen(sql: Sql, seen: readonly { userId: string; agoMs: number }[]): Promise<void> {
   await sql.query(Prisma.sql`
     INSERT INTO presences (user_id, last_seen_at)
-    SELECT seen.user_id, clock_timestamp() - seen.ago_ms * interval '1 millisecond'
+    SELECT seen.user_id, clock_timestamp() - min(seen.ago_ms) * interval '1 millisecond'
     FROM unnest(${seen.map(({ userId }) => userId)}::uuid[], ${seen.map(({ agoMs }) => Math.round(agoMs))}::int[])
            AS seen (user_id, ago_ms)
     JOIN users ON users.id = seen.user_id
-    ORDER BY seen.user_id
+    GROUP BY seen.user_id ORDER BY seen.user_id
     ON CONFLICT (user_id) DO UPDATE SET last_seen_at = excluded.last_seen_at
       WHERE presences.availability <> 'INVISIBLE'
         AND (presences.last_seen_at IS NULL OR presences.last_seen_at < excluded.last_seen_at)`);

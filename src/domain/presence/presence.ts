@@ -13,7 +13,7 @@ import {
   storeLastSeen,
 } from './presence.store.js';
 
-export type PresenceStatus = 'ONLINE' | 'AWAY' | 'BUSY' | 'OFFLINE';
+type PresenceStatus = 'ONLINE' | 'AWAY' | 'BUSY' | 'OFFLINE';
 
 export interface PresenceState {
   status: PresenceStatus;
@@ -35,8 +35,6 @@ export interface Presence {
   connect(userId: string): () => void;
   /** What others see of them; undefined while it cannot be known. */
   statusOf(userId: string): PresenceStatus | undefined;
-  /** Whether they are not to be seen: neither as there nor as typing. */
-  isInvisible(userId: string): boolean;
   /** To be called when what they want others to see is stored. */
   availabilityChanged(userId: string, availability: Availability): void;
   /** Tells of each of these people's changes, within a moment, until what it returns is called. */
@@ -63,6 +61,8 @@ const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLI
 /** Somebody who is connected here. */
 interface Local {
   connections: number;
+  /** Whether what they want others to see is known. */
+  isKnown: boolean;
   grace: NodeJS.Timeout | undefined;
   goneAt: number;
 }
@@ -118,10 +118,9 @@ export function createPresence(options: {
   /** Tells what they want others to see. Until that is known nobody sees them. */
   async function enter(userId: string, local: Local): Promise<void> {
     const availability = await lookUpAvailability(userId);
-    if (locals.get(userId) === local) roster.set(userId, availability);
+    // What was said meanwhile is newer.
+    if (locals.get(userId) === local && !local.isKnown) setHere(userId, availability);
   }
-
-  const isHere = (userId: string) => locals.has(userId);
 
   async function goAway(userId: string, local: Local): Promise<void> {
     // What is told of them tells when they were last seen: that is noted before.
@@ -132,7 +131,10 @@ export function createPresence(options: {
   }
 
   function setHere(userId: string, availability: Availability): void {
-    if (isHere(userId)) roster.set(userId, availability);
+    const local = locals.get(userId);
+    if (!local) return;
+    local.isKnown = true;
+    roster.set(userId, availability);
   }
 
   bus.subscribe(channel, (text) => {
@@ -146,9 +148,7 @@ export function createPresence(options: {
     findChangedAvailabilities(database.sql, 4 * presenceIntervalMs + 10_000)
       .then((changed) => {
         for (const { userId, availability } of changed) setHere(userId, availability);
-        return Promise.all(
-          [...locals].filter(([userId]) => roster.get(userId) === undefined).map(([id, local]) => enter(id, local)),
-        );
+        return Promise.all([...locals].filter(([, { isKnown }]) => !isKnown).map(([id, local]) => enter(id, local)));
       })
       .catch((error: unknown) =>
         log.warn({ err: error }, 'availabilities could not be checked; the next time tries again'),
@@ -219,7 +219,7 @@ export function createPresence(options: {
     connect(userId) {
       let local = locals.get(userId);
       if (!local) {
-        local = { connections: 0, grace: undefined, goneAt: 0 };
+        local = { connections: 0, isKnown: false, grace: undefined, goneAt: 0 };
         locals.set(userId, local);
         enter(userId, local).catch((error: unknown) => log.warn({ err: error }, 'an availability could not be read'));
       }
@@ -238,7 +238,6 @@ export function createPresence(options: {
       };
     },
     statusOf,
-    isInvisible: (userId) => roster.get(userId) === 'INVISIBLE',
     availabilityChanged(userId, availability) {
       bus.publish(channel, `${userId} ${availability}`);
       setHere(userId, availability);

@@ -20,8 +20,9 @@ export async function setTyping(
   viewer: Viewer,
   { conversationId, isTyping }: { conversationId: string; isTyping: boolean },
 ): Promise<boolean> {
-  const { database, config, presence, typing } = deps;
+  const { database, config, typing } = deps;
   const field = 'input.conversationId';
+  if (isTyping && typing.isTold(conversationId, viewer.userId)) return true;
   const found = await findTypist(database.sql, conversationId, viewer.userId);
   if (!found) {
     await checkReadable(deps, viewer, conversationId, field);
@@ -34,7 +35,7 @@ export async function setTyping(
     typing.stop(conversationId, viewer.userId);
     return true;
   }
-  if (found.memberCount > config.typingMaxMembers || presence.isInvisible(viewer.userId)) return false;
+  if (found.memberCount > config.typingMaxMembers || found.isInvisible) return false;
   typing.start(conversationId, found.user);
   return true;
 }

@@ -8,6 +8,7 @@ export interface Typist {
   membership: Membership;
   user: User;
   memberCount: number;
+  isInvisible: boolean;
   /** Of a direct conversation the person on the other side. */
   counterpart: Pick<User, 'deletedAt'> | null;
 }
@@ -16,7 +17,7 @@ export interface Typist {
 export async function findTypist(sql: Sql, conversationId: string, userId: string): Promise<Typist | undefined> {
   const [row] = await sql.query<Record<string, unknown>>(Prisma.sql`
     SELECT ${membershipColumns.select}, ${userColumns.select}, conversations.member_count AS "memberCount",
-           conversations.kind = 'DIRECT' AS "isDirect", (
+           presences.availability = 'INVISIBLE' AS "isInvisible", conversations.kind = 'DIRECT' AS "isDirect", (
              SELECT users.deleted_at FROM memberships JOIN users ON users.id = memberships.user_id
              WHERE conversations.kind = 'DIRECT' AND memberships.conversation_id = conversations.id
                AND memberships.user_id <> own.user_id
@@ -24,6 +25,7 @@ export async function findTypist(sql: Sql, conversationId: string, userId: strin
     FROM memberships own
     JOIN conversations ON conversations.id = own.conversation_id
     JOIN users person ON person.id = own.user_id
+    LEFT JOIN presences ON presences.user_id = own.user_id
     WHERE own.conversation_id = ${conversationId}::uuid AND own.user_id = ${userId}::uuid`);
   const membership = row && membershipColumns.of(row);
   const user = row && userColumns.of(row);
@@ -32,6 +34,7 @@ export async function findTypist(sql: Sql, conversationId: string, userId: strin
     membership,
     user,
     memberCount: row['memberCount'] as number,
+    isInvisible: row['isInvisible'] === true,
     counterpart: row['isDirect'] === true ? { deletedAt: row['counterpartDeletedAt'] as Date | null } : null,
   };
 }

@@ -28,8 +28,10 @@ export const typingNotices: ChangeKind<TypingNotice> = {
 
 /** Who is typing at this node. */
 export interface Typing {
-  /** Tells the others of it, unless they were told a moment ago; ends by itself. */
+  /** Tells the others of it; ends by itself. */
   start(conversationId: string, user: User): void;
+  /** Whether they were told a moment ago: then there is nothing to tell. */
+  isTold(conversationId: string, userId: string): boolean;
   /** Ends it, if it is: because they say so, have sent, or are gone. */
   stop(conversationId: string, userId: string): void;
   stopAll(userId: string): void;
@@ -77,15 +79,14 @@ export function createTyping({ config, feed }: { config: Config; feed: Feed }): 
     start(conversationId, user) {
       const own = typists.get(user.id) ?? new Map<string, Typist>();
       typists.set(user.id, own);
-      const known = own.get(conversationId);
-      clearTimeout(known?.end);
-      const now = performance.now();
-      const isDue = !known || now - known.toldAt >= RENEW_SHARE * ttlMs;
-      const toldAt = isDue ? now : known.toldAt;
-      // What they were told holds so long, whenever it was said again.
-      const end = setTimeout(() => stop(conversationId, user.id), toldAt + ttlMs - now);
-      own.set(conversationId, { user, toldAt, end });
-      if (isDue) tell(conversationId, user, true);
+      clearTimeout(own.get(conversationId)?.end);
+      const end = setTimeout(() => stop(conversationId, user.id), ttlMs);
+      own.set(conversationId, { user, toldAt: performance.now(), end });
+      tell(conversationId, user, true);
+    },
+    isTold(conversationId, userId) {
+      const typist = typists.get(userId)?.get(conversationId);
+      return typist !== undefined && performance.now() - typist.toldAt < RENEW_SHARE * ttlMs;
     },
     stop,
     stopAll(userId) {
