@@ -166,6 +166,14 @@ const actions: Record<string, Action> = {
     mutation(owner, 'addMembers', { conversationId: group, userIds: [outsider.id] }),
   removeMember: ({ owner, other, group }) =>
     mutation(owner, 'removeMember', { conversationId: group, userId: other.id }),
+  updateGroup: ({ owner, group }) => mutation(owner, 'updateGroup', { conversationId: group, title: 'Renamed' }),
+  setMemberRole: ({ owner, other, group }) =>
+    mutation(owner, 'setMemberRole', { conversationId: group, userId: other.id, role: 'ADMIN' }),
+  joinConversation: async ({ owner, member, other, outsider, group }) => {
+    await mutation(owner, 'updateGroup', { conversationId: group, visibility: 'PUBLIC' });
+    await mutation(other, 'leaveConversation', { conversationId: group });
+    for (const person of [outsider, member]) await mutation(person, 'joinConversation', { conversationId: group });
+  },
   markDelivered: ({ other, group }) => mutation(other, 'markDelivered', { conversationId: group, seq: 1 }),
   markRead: ({ other, group }) => mutation(other, 'markRead', { conversationId: group, seq: 1 }),
   acknowledge: async ({ other }) =>

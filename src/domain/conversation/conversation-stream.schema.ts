@@ -13,6 +13,7 @@ const ConversationEventType = builder.enumType('ConversationEventType', {
   description: 'What happened; a hint. Treat an unknown one as "something newer".',
   values: {
     JOINED: { description: 'The viewer is in it now.' },
+    UPDATED: { description: 'Title, description, picture, visibility.' },
     MEMBER_JOINED: {},
     MEMBER_UPDATED: {},
     MEMBER_LEFT: {},

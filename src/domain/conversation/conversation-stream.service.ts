@@ -4,13 +4,13 @@ import type { Connection, Deps, Viewer } from '../deps.js';
 import { openStream } from '../stream.js';
 import { type ConversationChanged, conversationChangeTypes } from './conversation.events.js';
 
-type EventType = 'JOINED' | 'MEMBER_JOINED' | 'MEMBER_UPDATED' | 'MEMBER_LEFT' | 'LEFT';
+type EventType = 'JOINED' | 'UPDATED' | 'MEMBER_JOINED' | 'MEMBER_UPDATED' | 'MEMBER_LEFT' | 'LEFT';
 
 /** One event of the `conversations` stream. */
 export type ConversationEvent = Signal | ConversationChangeEvent;
 type ConversationChangeEvent = Delivery & { type: EventType; change: Change<ConversationChanged> };
 
-const { created, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
+const { created, updated, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
 
 const conversationStream = defineStreamKind<ConversationChangeEvent>({
   types: Object.values(conversationChangeTypes),
@@ -24,6 +24,7 @@ const conversationStream = defineStreamKind<ConversationChangeEvent>({
 
 function typeFor(change: Change, own: boolean): EventType | undefined {
   if (change.type === created) return 'JOINED';
+  if (change.type === updated) return 'UPDATED';
   if (change.type === memberJoined) return own ? 'JOINED' : 'MEMBER_JOINED';
   if (change.type === memberUpdated) return 'MEMBER_UPDATED';
   if (change.type === memberLeft) return own ? 'LEFT' : 'MEMBER_LEFT';

@@ -14,6 +14,7 @@ export interface ConversationChanged {
 
 export const conversationChangeTypes = {
   created: 'CONVERSATION_CREATED',
+  updated: 'CONVERSATION_UPDATED',
   memberJoined: 'MEMBER_JOINED',
   memberUpdated: 'MEMBER_UPDATED',
   memberLeft: 'MEMBER_LEFT',
@@ -38,14 +39,14 @@ export function conversationChanged(
     subjectId,
     actorId,
     // Hashes serve only the row that they stand in.
-    data: { conversation: { ...conversation, inputHash: null }, memberIds, membership },
+    data: { conversation: { ...conversation, inputHash: null, searchWords: [] }, memberIds, membership },
   };
 }
 
-const { created, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
+const { created, updated, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
 
 export const conversationChanges: ChangeKind<ConversationChanged> = {
-  types: [created, memberUpdated],
+  types: [created, updated, memberUpdated],
   encode: (data) => ({ v: VERSION, ...data }),
   decode(json) {
     const { v, ...data } = json as { v: number } & ConversationChanged;

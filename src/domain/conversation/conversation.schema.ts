@@ -13,19 +13,25 @@ import { defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
-import { createGroup, listConversations, listMembers, openDirectConversation } from './conversation.service.js';
+import {
+  createGroup,
+  listConversations,
+  listMembers,
+  listPublicConversations,
+  openDirectConversation,
+} from './conversation.service.js';
 import { findByIds } from './conversation.store.js';
 
 export type { ConversationRow };
 
 const ConversationKind = builder.enumType('ConversationKind', { values: ['DIRECT', 'GROUP'] as const });
-const ConversationVisibility = builder.enumType('ConversationVisibility', {
+export const ConversationVisibility = builder.enumType('ConversationVisibility', {
   values: {
     PRIVATE: { description: 'For its members only.' },
     PUBLIC: { description: 'Anyone may find and join it.' },
   },
 });
-const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', 'MEMBER'] as const });
+export const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', 'MEMBER'] as const });
 
 export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
@@ -152,6 +158,24 @@ builder.prismaObjectField(Viewer, 'conversations', (t) =>
         args,
         queryFromInfo({ context, info, typeName: 'Conversation', paths: [['nodes'], ['edges', 'node']] }),
       ),
+  }),
+);
+
+builder.queryField('publicConversations', (t) =>
+  t.field({
+    type: ConversationConnection,
+    description:
+      'Public groups, by the beginnings of words of their title; without `search` all. Latest activity first.',
+    args: { search: t.arg.string(), ...forwardArgs },
+    resolve: (_root, { search, ...page }, context, info) => {
+      viewerOf(context);
+      return listPublicConversations(
+        context.deps,
+        search ?? null,
+        page,
+        queryFromInfo({ context, info, typeName: 'Conversation', paths: [['nodes'], ['edges', 'node']] }),
+      );
+    },
   }),
 );
 

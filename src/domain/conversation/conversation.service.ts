@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { foldWords } from '../../core/words.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import { isUniqueViolation } from '../../infra/database.js';
 import { recordChange } from '../../realtime/change-log.js';
@@ -9,7 +10,15 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { name } from '../user/user.input.js';
 import { conversationChanged } from './conversation.events.js';
-import { bringIn, type Conversation, directKeyOf, listOfMember, type Membership } from './conversation.store.js';
+import { description, title } from './conversation.input.js';
+import {
+  bringIn,
+  type Conversation,
+  directKeyOf,
+  listOfMember,
+  listPublic,
+  type Membership,
+} from './conversation.store.js';
 
 /** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
@@ -34,14 +43,8 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
 }
 
 const group = z.object({
-  title: name('A title', 100),
-  description: z
-    .string()
-    .trim()
-    .max(1_000, 'A description has at most 1000 characters.')
-    .refine((text) => !text.includes('\0') && text.isWellFormed(), 'A description cannot hold NUL or half a character.')
-    .transform((text) => text || null)
-    .nullish(),
+  title,
+  description,
   visibility: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
   memberIds: z.array(z.string()).nullish(),
   clientGroupId: name('A clientGroupId', 128).nullish(),
@@ -72,6 +75,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
         kind: 'GROUP',
         title,
         description,
+        searchWords: foldWords(title),
         visibility: visibility ?? 'PRIVATE',
         clientGroupId,
         inputHash: clientGroupId === null ? null : inputHash,
@@ -127,6 +131,27 @@ export async function listConversations(
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
   const rows = await listOfMember(database.db, viewer.userId, page, query);
   return toPage(list, page, rows, (row) => [row.lastActivityAt, row.id]);
+}
+
+/** As people search: longer than any title. */
+const SEARCH_MAX_CHARS = 160;
+
+/**
+ * Public groups, by the beginnings of words of their title; without `search` all of them. Latest activity first.
+ * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments.
+ */
+export async function listPublicConversations(
+  { database, config }: Deps,
+  search: string | null,
+  args: PageArgs,
+  query: object,
+): Promise<Page<Conversation>> {
+  if (search !== null && search.length > SEARCH_MAX_CHARS) {
+    throw badInput('search', `A search has at most ${SEARCH_MAX_CHARS} characters.`);
+  }
+  const list = `public:${search ?? ''}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  return toPage(list, page, await listPublic(database.db, search, page, query), (row) => [row.lastActivityAt, row.id]);
 }
 
 /** The members of a conversation that the viewer sees, in the order of joining. */

@@ -1,5 +1,6 @@
 import { newId } from '../../core/ids.js';
 import type { PageRequest } from '../../core/page.js';
+import { foldWords, prefixQuery } from '../../core/words.js';
 import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';
@@ -27,6 +28,8 @@ const conversationFields = {
   latestSeq: 'latest_seq',
   changeSeq: 'change_seq',
   memberCount: 'member_count',
+  // They serve only the search.
+  searchWords: 'ARRAY[]::text[]',
 } satisfies Record<keyof Conversation, string>;
 
 export const conversationColumns = Prisma.raw(
@@ -163,6 +166,32 @@ export function findMembership(db: Db | Tx, conversationId: string, userId: stri
 export interface Readability {
   conversation: Pick<Conversation, 'visibility'>;
   membership: Membership | null;
+}
+
+/**
+ * Public groups of whose title every word of `search` begins a word, or all of them; latest activity first.
+ */
+export async function listPublic(
+  db: Db,
+  search: string | null,
+  page: PageRequest<readonly ['date', 'uuid']>,
+  query: object,
+): Promise<Conversation[]> {
+  const words = search === null ? undefined : prefixQuery(foldWords(search));
+  if (search !== null && words === undefined) return [];
+  const [at, id] = page.from ?? [];
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM conversations
+    WHERE visibility = 'PUBLIC' AND kind = 'GROUP'
+      AND (${words ?? null}::text IS NULL OR array_to_tsvector(search_words) @@ ${words ?? null}::text::tsquery)
+      AND (${id ?? null}::text IS NULL
+           OR (last_activity_at, id) < (${at?.toISOString() ?? null}::text::timestamptz, ${id ?? null}::text::uuid))
+    ORDER BY last_activity_at DESC, id DESC LIMIT ${page.size + 1}`;
+  return db.conversation.findMany({
+    ...query,
+    where: { id: { in: rows.map((row) => row.id) } },
+    orderBy: [{ lastActivityAt: 'desc' }, { id: 'desc' }],
+  });
 }
 
 /** For each person and conversation what decides whether they may read it; null where there is no such conversation. */

@@ -11,6 +11,13 @@ export const hasChangingMembers = ({ kind }: Pick<Conversation, 'kind'>): boolea
 export const canModerate = ({ kind }: Pick<Conversation, 'kind'>, own: Own): boolean =>
   kind === 'GROUP' && own.role !== 'MEMBER';
 
+/** Owners and admins change what a group is called and looks like; whether it is public, owners only. */
+export const canUpdate = (own: Own): boolean => own.role !== 'MEMBER';
+export const canSetVisibility = (own: Own): boolean => own.role === 'OWNER';
+
+/** Owners say who is what; the last of them stays one until there is another. */
+export const canSetRole = (own: Own): boolean => own.role === 'OWNER';
+
 /** Owners and admins bring people in. */
 export const canAddMembers = (own: Own): boolean => own.role !== 'MEMBER';
 

@@ -2,8 +2,15 @@ import { encodeGlobalId, idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { isPublic } from './conversation.policy.js';
-import { Conversation } from './conversation.schema.js';
-import { addMembers, leaveConversation, removeMember } from './membership.service.js';
+import { Conversation, ConversationVisibility, MemberRole, Membership } from './conversation.schema.js';
+import {
+  addMembers,
+  joinConversation,
+  leaveConversation,
+  removeMember,
+  setMemberRole,
+  updateGroup,
+} from './membership.service.js';
 
 const AddMembersInput = builder.inputType('AddMembersInput', {
   fields: (t) => ({
@@ -30,6 +37,37 @@ const RemoveMemberPayload = builder.simpleObject('RemoveMemberPayload', {
     conversation: t.field({ type: Conversation, nullable: true }),
     userId: t.id({ nullable: false }),
   }),
+});
+
+const UpdateGroupInput = builder.inputType('UpdateGroupInput', {
+  fields: (t) => ({
+    conversationId: t.id({ required: true }),
+    title: t.string({ description: '1 to 100 characters.' }),
+    description: t.string({ description: 'Up to 1000 characters.' }),
+    imageUrl: t.string({ description: 'Of http or https, up to 2000 characters.' }),
+    visibility: t.field({ type: ConversationVisibility }),
+  }),
+});
+const UpdateGroupPayload = builder.simpleObject('UpdateGroupPayload', {
+  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+});
+
+const SetMemberRoleInput = builder.inputType('SetMemberRoleInput', {
+  fields: (t) => ({
+    conversationId: t.id({ required: true }),
+    userId: t.id({ required: true }),
+    role: t.field({ type: MemberRole, required: true }),
+  }),
+});
+const SetMemberRolePayload = builder.simpleObject('SetMemberRolePayload', {
+  fields: (t) => ({ membership: t.field({ type: Membership, nullable: false }) }),
+});
+
+const JoinConversationInput = builder.inputType('JoinConversationInput', {
+  fields: (t) => ({ conversationId: t.id({ required: true }) }),
+});
+const JoinConversationPayload = builder.simpleObject('JoinConversationPayload', {
+  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
 });
 
 const LeaveConversationInput = builder.inputType('LeaveConversationInput', {
@@ -70,6 +108,39 @@ builder.mutationFields((t) => ({
       const userId = idOf('User', input.userId, 'input.userId');
       const conversation = await removeMember(context.deps, viewer, { conversationId, userId });
       return { conversationId: input.conversationId, conversation, userId: input.userId };
+    },
+  }),
+  updateGroup: t.field({
+    type: UpdateGroupPayload,
+    description:
+      'By owners and admins; `visibility` by owners. An absent field keeps, an explicit null clears a description or a picture.',
+    args: { input: t.arg({ type: UpdateGroupInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
+      const { title, description, imageUrl, visibility } = input;
+      const update = { conversationId, title, description, imageUrl, visibility };
+      return { conversation: await updateGroup(context.deps, viewerOf(context), update) };
+    },
+  }),
+  setMemberRole: t.field({
+    type: SetMemberRolePayload,
+    description:
+      'By owners, of anyone, themselves too as long as there is another owner (else CONFLICT of `input.role`).',
+    args: { input: t.arg({ type: SetMemberRoleInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
+      const userId = idOf('User', input.userId, 'input.userId');
+      const { role } = input;
+      return { membership: await setMemberRole(context.deps, viewerOf(context), { conversationId, userId, role }) };
+    },
+  }),
+  joinConversation: t.field({
+    type: JoinConversationPayload,
+    description: 'A public group. Who is in it already stays as they are.',
+    args: { input: t.arg({ type: JoinConversationInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
+      return { conversation: await joinConversation(context.deps, viewerOf(context), conversationId) };
     },
   }),
   leaveConversation: t.field({

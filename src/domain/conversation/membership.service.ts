@@ -1,13 +1,24 @@
+import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { foldWords } from '../../core/words.js';
 import type { Conversation, Membership } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import type { Deps, Viewer } from '../deps.js';
+import { checkInput } from '../input.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
+import { description, imageUrl, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
 import { bringIn, changeConversation, countChanges, findMembership, lock } from './conversation.store.js';
-import { canAddMembers, canRemoveMember, hasChangingMembers } from './membership.policy.js';
+import {
+  canAddMembers,
+  canRemoveMember,
+  canSetRole,
+  canSetVisibility,
+  canUpdate,
+  hasChangingMembers,
+} from './membership.policy.js';
 
 /**
  * Brings people into a group. Who is in it already stays as they are.
@@ -105,6 +116,101 @@ async function handOver(tx: Tx, viewer: Viewer, conversationId: string) {
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: 0 });
   const data = { conversation, membership: { ...row, role: 'OWNER' as const, user } };
   return recordChange(tx, conversationChanged('memberUpdated', viewer.userId, user.id, data));
+}
+
+const groupUpdate = z.object({
+  title: title.optional(),
+  description,
+  imageUrl,
+  visibility: z.enum(['PRIVATE', 'PUBLIC']).optional(),
+});
+
+/**
+ * Changes what a group is called, looks like, and who may find it. What is absent stays; null clears a description or a
+ * picture. What it is already changes nothing.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND; FORBIDDEN.
+ */
+export async function updateGroup(
+  deps: Deps,
+  viewer: Viewer,
+  { conversationId, ...input }: { conversationId: string } & Record<keyof z.input<typeof groupUpdate>, unknown>,
+): Promise<Conversation> {
+  const given = Object.fromEntries(
+    Object.entries(checkInput(groupUpdate, input)).filter(([, value]) => value !== undefined),
+  ) as Partial<Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility'>>;
+  return change(deps, viewer, conversationId, async (tx, { conversation, own }) => {
+    if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Owners and admins change a group.');
+    const isNew = Object.entries(given).some(([field, value]) => conversation[field as keyof Conversation] !== value);
+    if (!isNew) return { changes: [], result: conversation };
+    if (given.visibility !== undefined && given.visibility !== conversation.visibility && !canSetVisibility(own)) {
+      throw new ChatError('FORBIDDEN', 'Owners say who may find a group.', { field: 'input.visibility' });
+    }
+    const words = given.title == null ? {} : { searchWords: foldWords(given.title) };
+    await tx.conversation.update({
+      where: { id: conversationId },
+      data: { ...given, ...words },
+      select: { id: true },
+    });
+    const updated = await countChanges(tx, conversationId, { changes: 1, members: 0 });
+    const updating = conversationChanged('updated', viewer.userId, null, { conversation: updated });
+    return { changes: [await recordChange(tx, updating)], result: updated };
+  });
+}
+
+/**
+ * Makes a member an owner, an admin, or neither. What they are already changes nothing.
+ * @throws {ChatError} NOT_FOUND of the conversation or of `input.userId`; FORBIDDEN; CONFLICT of `input.role`: the last
+ *   owner.
+ */
+export async function setMemberRole(
+  deps: Deps,
+  viewer: Viewer,
+  { conversationId, userId, role }: { conversationId: string; userId: string; role: Membership['role'] },
+): Promise<Membership> {
+  return change(deps, viewer, conversationId, async (tx, { own }) => {
+    if (!canSetRole(own)) throw new ChatError('FORBIDDEN', 'Owners say who is what.');
+    const found = await tx.membership.findUnique({
+      where: { conversationId_userId: { conversationId, userId } },
+      include: { user: true },
+    });
+    if (!found) throw notFound('input.userId', 'Member');
+    const { user, ...membership } = found;
+    if (membership.role === role) return { changes: [], result: membership };
+    const owners = await tx.membership.count({ where: { conversationId, role: 'OWNER' } });
+    if (membership.role === 'OWNER' && owners === 1) {
+      throw new ChatError('CONFLICT', 'A group needs an owner: make somebody else one first.', { field: 'input.role' });
+    }
+    const changed = await tx.membership.update({ where: { id: membership.id }, data: { role } });
+    const conversation = await countChanges(tx, conversationId, { changes: 1, members: 0 });
+    const data = { conversation, membership: { ...changed, user } };
+    const updated = conversationChanged('memberUpdated', viewer.userId, userId, data);
+    return { changes: [await recordChange(tx, updated)], result: changed };
+  });
+}
+
+/**
+ * Brings the viewer into a public group. Who is in it already stays as they are.
+ * @throws {ChatError} NOT_FOUND; FORBIDDEN: not public, or full.
+ */
+export async function joinConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
+  const field = 'input.conversationId';
+  const { changes, result } = await changeConversation(deps, conversationId, async (tx) => {
+    const conversation = await lock(tx, conversationId);
+    const own = await findMembership(tx, conversationId, viewer.userId);
+    if (conversation && own) return { changes: [], result: conversation };
+    if (!conversation || !isPublic(conversation)) throw notFound(field, 'Conversation');
+    if (conversation.memberCount >= deps.config.groupMaxMembers) {
+      throw new ChatError('FORBIDDEN', `A group has at most ${deps.config.groupMaxMembers} members.`, { field });
+    }
+    const user = await tx.user.findUniqueOrThrow({ where: { id: viewer.userId } });
+    const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }])) as [Membership];
+    const joined = await countChanges(tx, conversationId, { changes: 1, members: 1 });
+    const data = { conversation: joined, membership: { ...membership, user } };
+    const change = conversationChanged('memberJoined', viewer.userId, viewer.userId, data);
+    return { changes: [await recordChange(tx, change)], result: joined };
+  });
+  for (const change of changes) deps.feed.announce(change);
+  return result;
 }
 
 /** A change of who is in a group, under its lock, by one of its members; told when it is committed. */

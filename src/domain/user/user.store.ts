@@ -1,4 +1,5 @@
 import type { PageRequest } from '../../core/page.js';
+import { foldWords, prefixQuery } from '../../core/words.js';
 import type { User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db } from '../../infra/database.js';
@@ -22,21 +23,6 @@ export type { User };
 /** What makes a username or an email unique: two that differ only in case are the same. */
 export const caseKey = (text: string) => text.toLowerCase();
 
-/** A text's words as people search sees them: without case and accents, split where neither letters nor digits stand. */
-function foldWords(text: string): string[] {
-  return (
-    text
-      .normalize('NFKD')
-      // The accents of Latin, Greek and Cyrillic; what other scripts write as marks are their vowels and voicings.
-      .replace(/[\u0300-\u036f]/g, '')
-      .normalize('NFC')
-      .toLowerCase()
-      .replaceAll('ı', 'i')
-      .split(/[^\p{L}\p{M}\p{N}]+/u)
-      .filter(Boolean)
-  );
-}
-
 /** The people with these ids, in their order; null for who is not there. */
 export async function findByIds(db: Db, ids: readonly string[]): Promise<(User | null)[]> {
   const users = await db.user.findMany({ where: { id: { in: [...ids] } } });
@@ -56,12 +42,11 @@ export const searchWordsOf = ({ username, displayName }: { username: string; dis
 export async function findPeople(db: Db, search: string, page: PageRequest<readonly ['text']>): Promise<User[]> {
   // A username may hold "_.-", at which words are split: asked for as it is, it must be found too.
   const asTyped = caseKey(search).trim();
-  const alternatives = [foldWords(search), /^[a-z0-9_.-]+$/.test(asTyped) ? [asTyped] : []].filter(
-    ({ length }) => length,
+  const alternatives = [foldWords(search), /^[a-z0-9_.-]+$/.test(asTyped) ? [asTyped] : []].flatMap(
+    (words) => prefixQuery(words) ?? [],
   );
   if (alternatives.length === 0) return [];
-  // Only letters, digits and "_.-" are left: nothing of it means anything to to_tsquery but the quotes around.
-  const query = alternatives.map((words) => words.map((word) => `'${word}':*`).join(' & ')).join(' | ');
+  const query = alternatives.join(' | ');
   const ids = await db.$queryRaw<{ id: string }[]>`
     SELECT id::text FROM users
     WHERE array_to_tsvector(search_words) @@ ${query}::tsquery AND deleted_at IS NULL

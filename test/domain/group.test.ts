@@ -1,0 +1,183 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { createGroup, openDirect, send } from '../support/talk.js';
+
+const CONVERSATIONS = `subscription { conversations {
+  type conversationId conversation { title description imageUrl visibility memberCount } membership { role user { id } }
+} }`;
+const FIELDS = 'id title description imageUrl visibility memberCount';
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('groups on the %s footing', (footing) => {
+  let node: RunningNode;
+  let owner: Person;
+  let admin: Person;
+  let member: Person;
+  let outsider: Person;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({ GROUP_MAX_MEMBERS: '4' });
+    [owner, admin, member, outsider] = (await Promise.all(
+      ['owner', 'admin', 'member', 'outsider'].map((name) => register(node.url, name)),
+    )) as [Person, Person, Person, Person];
+  });
+
+  async function follow(person: Person): Promise<Listening> {
+    const client = connect(node.url, person.token);
+    clients.push(client);
+    const stream = listen(client, CONVERSATIONS, {}, 'conversations');
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    return stream;
+  }
+  /** What a mutation answers, or its error as `CODE field`. */
+  async function act(person: Person, mutation: string, input: Json, selection = `conversation { ${FIELDS} }`) {
+    const type = `${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Input`;
+    const { data, errors } = await person.request(
+      `mutation ($input: ${type}!) { ${mutation}(input: $input) { ${selection} } }`,
+      { input },
+    );
+    const [error] = errors ?? [];
+    return error ? [error.extensions.code, error.extensions.field].filter(Boolean).join(' ') : data[mutation];
+  }
+  const setRole = (person: Person, conversationId: string, other: Person, role: string) =>
+    act(person, 'setMemberRole', { conversationId, userId: other.id, role }, 'membership { role user { id } }');
+  const update = (person: Person, conversationId: string, input: Json) =>
+    act(person, 'updateGroup', { conversationId, ...input });
+
+  /** A group with an owner, an admin and a member. */
+  async function makeGroup(more: Json = {}): Promise<string> {
+    const group = await createGroup(owner, [admin, member], more);
+    await setRole(owner, group, admin, 'ADMIN');
+    return group;
+  }
+
+  it('are changed by owners and admins, and everyone in it hears of it', async () => {
+    const group = await makeGroup({ description: 'Before' });
+    const streams = await Promise.all([owner, admin, member].map(follow));
+    const outside = await follow(outsider);
+    const changed = await update(admin, group, { title: 'After', imageUrl: 'https://example.com/a.png' });
+    expect(changed.conversation).toMatchObject({
+      title: 'After',
+      description: 'Before',
+      imageUrl: 'https://example.com/a.png',
+    });
+    for (const stream of streams) {
+      const event = await stream.until(
+        ({ type, conversation }) => type === 'UPDATED' && conversation.title === 'After',
+      );
+      expect(event.conversation).toMatchObject({ description: 'Before', imageUrl: 'https://example.com/a.png' });
+    }
+    const cleared = await update(owner, group, { description: null, imageUrl: null });
+    expect(cleared.conversation).toMatchObject({ title: 'After', description: null, imageUrl: null });
+    // What it is already is no change.
+    const { db } = node.deps.database;
+    const before = await db.conversation.findFirstOrThrow({ where: { title: 'After' } });
+    await update(owner, group, { title: 'After' });
+    await update(owner, group, {});
+    expect((await db.conversation.findFirstOrThrow({ where: { id: before.id } })).changeSeq).toBe(before.changeSeq);
+    expect(outside.events.map(({ type }) => type)).toEqual(['CAUGHT_UP']);
+  });
+
+  it('are not changed by others, nor to what is none', async () => {
+    const group = await makeGroup();
+    expect(await update(member, group, { title: 'x' })).toBe('FORBIDDEN');
+    expect(await update(outsider, group, { title: 'x' })).toBe('NOT_FOUND input.conversationId');
+    expect(await update(admin, group, { visibility: 'PUBLIC' })).toBe('FORBIDDEN input.visibility');
+    expect(await update(owner, group, { title: ' ' })).toBe('BAD_USER_INPUT input.title');
+    expect(await update(owner, group, { title: null })).toBe('BAD_USER_INPUT input.title');
+    expect(await update(owner, group, { imageUrl: 'javascript:alert(1)' })).toBe('BAD_USER_INPUT input.imageUrl');
+    expect(await update(owner, group, { description: 'x'.repeat(1_001) })).toBe('BAD_USER_INPUT input.description');
+    expect(await update(owner, await openDirect(owner, member), { title: 'x' })).toBe('FORBIDDEN input.conversationId');
+    expect((await update(owner, group, { visibility: 'PUBLIC' })).conversation.visibility).toBe('PUBLIC');
+    expect(await update(outsider, group, { title: 'x' })).toBe('FORBIDDEN input.conversationId');
+  });
+
+  it('have roles that owners give, and always an owner', async () => {
+    const group = await makeGroup();
+    const stream = await follow(member);
+    expect(await setRole(owner, group, member, 'ADMIN')).toEqual({
+      membership: { role: 'ADMIN', user: { id: member.id } },
+    });
+    const event = await stream.until(({ type }) => type === 'MEMBER_UPDATED');
+    expect(event.membership).toEqual({ role: 'ADMIN', user: { id: member.id } });
+    expect(await setRole(admin, group, member, 'MEMBER')).toBe('FORBIDDEN');
+    expect(await setRole(outsider, group, member, 'MEMBER')).toBe('NOT_FOUND input.conversationId');
+    expect(await setRole(owner, group, outsider, 'MEMBER')).toBe('NOT_FOUND input.userId');
+    expect(await setRole(owner, group, owner, 'MEMBER')).toBe('CONFLICT input.role');
+    await setRole(owner, group, member, 'OWNER');
+    expect(await setRole(owner, group, owner, 'MEMBER')).toMatchObject({ membership: { role: 'MEMBER' } });
+    expect(await setRole(owner, group, admin, 'MEMBER')).toBe('FORBIDDEN');
+    expect(await setRole(member, group, member, 'OWNER')).toMatchObject({ membership: { role: 'OWNER' } });
+    // Two owners who step down at the same moment leave one.
+    await setRole(member, group, owner, 'OWNER');
+    const stepped = await Promise.all([setRole(owner, group, owner, 'ADMIN'), setRole(member, group, member, 'ADMIN')]);
+    expect(stepped.filter((answer) => answer === 'CONFLICT input.role' || answer === 'FORBIDDEN').length).toBe(1);
+  });
+
+  it('that are public can be joined, and read from then on', async () => {
+    const group = await makeGroup({ visibility: 'PUBLIC' });
+    await send(owner, group, 'before');
+    const [own, others] = await Promise.all([follow(outsider), follow(member)]);
+    const joined = await act(outsider, 'joinConversation', { conversationId: group });
+    expect(joined.conversation).toMatchObject({ id: group, memberCount: 4 });
+    expect((await own.until(({ type }) => type === 'JOINED')).conversationId).toBe(group);
+    const event = await others.until(({ type }) => type === 'MEMBER_JOINED');
+    expect(event.membership).toEqual({ role: 'MEMBER', user: { id: outsider.id } });
+    expect((await send(outsider, group, 'hello')).seq).toBe(2);
+    // Again changes nothing.
+    expect((await act(outsider, 'joinConversation', { conversationId: group })).conversation.memberCount).toBe(4);
+    const late = await register(node.url, 'late');
+    expect(await act(late, 'joinConversation', { conversationId: group })).toBe('FORBIDDEN input.conversationId');
+    const closed = await makeGroup();
+    expect(await act(late, 'joinConversation', { conversationId: closed })).toBe('NOT_FOUND input.conversationId');
+    const direct = await openDirect(owner, member);
+    expect(await act(late, 'joinConversation', { conversationId: direct })).toBe('NOT_FOUND input.conversationId');
+  });
+
+  it('that are public are found by the beginnings of words, latest activity first', async () => {
+    const titles = ['Zebra Café', 'Zebra Crossing', 'The Zebras of São Paulo'];
+    const ids: string[] = [];
+    for (const title of titles) ids.push(await createGroup(owner, [], { title, visibility: 'PUBLIC' }));
+    await createGroup(owner, [], { title: 'Zebra in secret' });
+    await send(owner, ids[0] as string, 'the latest');
+    const find = async (search: string | null, more: Json = {}) => {
+      const { publicConversations } = await outsider.ask(
+        `query ($search: String, $first: Int, $after: String) {
+          publicConversations(search: $search, first: $first, after: $after) {
+            nodes { title } pageInfo { hasNextPage endCursor }
+          }
+        }`,
+        { search, ...more },
+      );
+      return publicConversations;
+    };
+    const found = async (search: string | null) => (await find(search)).nodes.map(({ title }: Json) => title);
+    expect(await found('zeb')).toEqual([titles[0], titles[2], titles[1]]);
+    expect(await found('ZEBRA cafe')).toEqual([titles[0]]);
+    expect(await found('paulo sao')).toEqual([titles[2]]);
+    expect(await found('ebra')).toEqual([]);
+    expect(await found(' ')).toEqual([]);
+    expect(await found("zebra' | ':*")).toEqual([titles[0], titles[2], titles[1]]);
+    const first = await find('zebra', { first: 2 });
+    expect(first).toMatchObject({
+      nodes: [{ title: titles[0] }, { title: titles[2] }],
+      pageInfo: { hasNextPage: true },
+    });
+    const rest = await find('zebra', { first: 2, after: first.pageInfo.endCursor });
+    expect(rest).toMatchObject({ nodes: [{ title: titles[1] }], pageInfo: { hasNextPage: false } });
+    expect((await found(null)).slice(0, 1)).toEqual([titles[0]]);
+    // By its new name from when it has it, and by none when it is not public any more.
+    await update(owner, ids[1] as string, { title: 'Okapi Crossing' });
+    expect(await found('okapi')).toEqual(['Okapi Crossing']);
+    expect(await found('zebra crossing')).toEqual([]);
+    await update(owner, ids[1] as string, { visibility: 'PRIVATE' });
+    expect(await found('okapi')).toEqual([]);
+    const { errors } = await outsider.request('{ publicConversations(search: "x", first: 0) { nodes { id } } }');
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'first' });
+  });
+});
