@@ -71,6 +71,8 @@ export const settings = z.object({
   MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
   /** Most members of a group. */
   GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
+  /** Most people that one person may have as contacts. */
+  CONTACTS_MAX: integer(1, 100_000).default(5_000),
   /** Largest conversation whose members see how far each has read; in larger ones messages stay SENT. */
   RECEIPT_MAX_MEMBERS: integer(2, 10_000).default(250),
   /** How long somebody whose last connection has gone still counts as there: coming back does not blink. */
@@ -132,6 +134,7 @@ export interface Config {
   passwordQueueMax: number;
   messageMaxChars: number;
   groupMaxMembers: number;
+  contactsMax: number;
   receiptMaxMembers: number;
   pageMax: number;
   pageDefault: number;
@@ -187,6 +190,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
     messageMaxChars: data.MESSAGE_MAX_CHARS,
     groupMaxMembers: data.GROUP_MAX_MEMBERS,
+    contactsMax: data.CONTACTS_MAX,
     receiptMaxMembers: data.RECEIPT_MAX_MEMBERS,
     pageMax: data.PAGE_MAX,
     pageDefault: data.PAGE_DEFAULT,

@@ -174,6 +174,8 @@ const actions: Record<string, Action> = {
     await mutation(other, 'leaveConversation', { conversationId: group });
     for (const person of [outsider, member]) await mutation(person, 'joinConversation', { conversationId: group });
   },
+  addContact: ({ owner, outsider }) => mutation(owner, 'addContact', { userId: outsider.id }),
+  removeContact: ({ owner, outsider }) => mutation(owner, 'removeContact', { userId: outsider.id }),
   markDelivered: ({ other, group }) => mutation(other, 'markDelivered', { conversationId: group, seq: 1 }),
   markRead: ({ other, group }) => mutation(other, 'markRead', { conversationId: group, seq: 1 }),
   acknowledge: async ({ other }) =>

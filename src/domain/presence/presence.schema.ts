@@ -48,7 +48,7 @@ builder.prismaObjectField(User, 'presence', (t) =>
   t.field({
     type: Presence,
     description:
-      "Null when it can't be known at the moment or is not for the viewer: they see it of whom they are in a conversation with.",
+      "Null when it can't be known at the moment or is not for the viewer: they see it of whom they are in a conversation with, and of contacts who have them as a contact as well.",
     extensions: keyedBy<WithPresence | null>((user, viewerId) => (user?.presence === undefined ? viewerId : '')),
     resolve: (user: WithPresence, _args, context) =>
       user.presence === undefined ? loadPresence(context, user.id) : user.presence,
@@ -105,7 +105,7 @@ builder.subscriptionField('presence', (t) =>
     type: PresenceEvent,
     nullable: false,
     description:
-      "Of these people (at most PRESENCE_MAX_WATCHED); by default of the viewer and their direct conversations, latest first. Begins with how each of them is now, as soon as that is known; of who is in no conversation with the viewer with null. The viewer's own availability on other devices shows in their own presence.",
+      "Of these people (at most PRESENCE_MAX_WATCHED); by default of the viewer, their direct conversations and their contacts, latest first. Begins with how each of them is now, as soon as that is known; of who is not for the viewer to see with null. The viewer's own availability on other devices shows in their own presence.",
     args: { userIds: t.arg.idList() },
     subscribe: (_root, { userIds }, context) =>
       streamPresence(

@@ -5,7 +5,7 @@ import { conversationChangeTypes } from '../conversation/conversation.events.js'
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { openFor } from '../stream.js';
 import type { PresenceChange, PresenceState } from './presence.js';
-import { type Availability, findCounterparts, findSeen, type SeenUser, storeAvailability } from './presence.store.js';
+import { type Availability, findAcquainted, findSeen, type SeenUser, storeAvailability } from './presence.store.js';
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
 export async function setAvailability(
@@ -43,9 +43,9 @@ const MEMBERSHIP_CHANGES: readonly string[] = [
 ];
 
 /**
- * How people are now, then how that changes: of these, or (null) of the viewer and whom they talk with in direct
- * conversations, those that begin later too, up to PRESENCE_MAX_WATCHED. Who is not in any conversation with the viewer
- * comes once, with null.
+ * How people are now, then how that changes: of these, or (null) of the viewer, whom they talk with in direct
+ * conversations (those that begin later too) and their contacts as they are at the beginning, up to
+ * PRESENCE_MAX_WATCHED. Who is not for the viewer to see comes once, with null.
  * @throws {ChatError} BAD_USER_INPUT of `userIds`: too many.
  */
 export async function streamPresence(
@@ -136,10 +136,12 @@ class Follower {
   async #updateOnce(): Promise<void> {
     const { database, presence, config, lookUpSight } = this.#deps;
     const { userId } = this.#viewer;
-    const isSeeable = await Promise.all((this.#asked ?? []).map((id) => lookUpSight({ viewerId: userId, userId: id })));
-    const wanted = this.#asked
-      ? new Set(this.#asked.filter((_id, index) => isSeeable[index]))
-      : new Set([userId, ...(await findCounterparts(database.db, userId, config.presenceMaxWatched - 1))]);
+    const asked = this.#asked ?? [
+      userId,
+      ...(await findAcquainted(database.db, userId, config.presenceMaxWatched - 1)),
+    ];
+    const isSeeable = await Promise.all(asked.map((id) => lookUpSight({ viewerId: userId, userId: id })));
+    const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
     const stream = this.#stream;
     if (!stream || stream.closed) return;
     for (const [id, stop] of this.#watched) {

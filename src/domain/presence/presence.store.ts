@@ -71,13 +71,19 @@ export interface Sight {
   userId: string;
 }
 
-/** Whether people may see others' presence, in their order: their own, and of whom they are in a conversation with. */
+/**
+ * Whether people may see others' presence, in their order: their own, of whom they are in a conversation with, and of
+ * contacts who have them as a contact as well.
+ */
 export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
   const rows = await sql.query<{ seeable: boolean }>(Prisma.sql`
     SELECT sight.viewer_id = sight.user_id OR EXISTS (
       SELECT FROM memberships own
       JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = sight.user_id
       WHERE own.user_id = sight.viewer_id
+    ) OR EXISTS (
+      SELECT FROM contacts own JOIN contacts theirs ON theirs.owner_id = own.user_id AND theirs.user_id = own.owner_id
+      WHERE own.owner_id = sight.viewer_id AND own.user_id = sight.user_id
     ) AS seeable
     FROM unnest(${sights.map(({ viewerId }) => viewerId)}::uuid[], ${sights.map(({ userId }) => userId)}::uuid[])
          WITH ORDINALITY AS sight (viewer_id, user_id, n)
@@ -85,14 +91,21 @@ export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<b
   return rows.map(({ seeable }) => seeable);
 }
 
-/** Whom somebody talks with in direct conversations, the latest first. */
-export async function findCounterparts(db: Db, viewerId: string, limit: number): Promise<string[]> {
+/** Whom somebody talks with in direct conversations, the latest first; then their contacts, the latest first. */
+export async function findAcquainted(db: Db, viewerId: string, limit: number): Promise<string[]> {
   const rows = await db.$queryRaw<{ userId: string }[]>`
-    SELECT other.user_id::text AS "userId"
-    FROM memberships own
-    JOIN conversations ON conversations.id = own.conversation_id AND conversations.kind = 'DIRECT'
-    JOIN memberships other ON other.conversation_id = own.conversation_id AND other.user_id <> own.user_id
-    WHERE own.user_id = ${viewerId}::uuid
-    ORDER BY conversations.last_activity_at DESC LIMIT ${limit}::int`;
-  return rows.map(({ userId }) => userId);
+    (
+      SELECT other.user_id::text AS "userId"
+      FROM memberships own
+      JOIN conversations ON conversations.id = own.conversation_id AND conversations.kind = 'DIRECT'
+      JOIN memberships other ON other.conversation_id = own.conversation_id AND other.user_id <> own.user_id
+      WHERE own.user_id = ${viewerId}::uuid
+      ORDER BY conversations.last_activity_at DESC LIMIT ${limit}::int
+    )
+    UNION ALL
+    (
+      SELECT user_id::text FROM contacts WHERE owner_id = ${viewerId}::uuid
+      ORDER BY added_at DESC, user_id DESC LIMIT ${limit}::int
+    )`;
+  return [...new Set(rows.map(({ userId }) => userId))].slice(0, limit);
 }

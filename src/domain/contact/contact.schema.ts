@@ -1,0 +1,76 @@
+import { idOf } from '../../core/ids.js';
+import { builder } from '../../graphql/builder.js';
+import { forwardArgs } from '../../graphql/connection.js';
+import { viewerOf } from '../../graphql/context.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { User, Viewer } from '../user/user.schema.js';
+import { addContact, pageOfContacts, removeContact } from './contact.service.js';
+import { findAreContacts } from './contact.store.js';
+
+const ContactConnection = builder.connectionObject(
+  {
+    type: User,
+    name: 'ContactConnection',
+    fields: (t) => ({
+      totalCount: t.int({
+        nullable: false,
+        resolve: (_page, _args, context) =>
+          context.deps.database.db.contact.count({ where: { ownerId: viewerOf(context).userId } }),
+      }),
+    }),
+  },
+  {
+    name: 'ContactEdge',
+    fields: (t) => ({ addedAt: t.expose('addedAt' as never, { type: 'DateTime', nullable: false }) }),
+  },
+);
+
+builder.prismaObjectField(Viewer, 'contacts', (t) =>
+  t.field({
+    type: ContactConnection,
+    description: 'The latest first.',
+    args: forwardArgs,
+    resolve: async (_viewer, args, context) => {
+      const { edges, pageInfo } = await pageOfContacts(context.deps, viewerOf(context), args);
+      return { pageInfo, edges: edges.map(({ cursor, node: { user, addedAt } }) => ({ cursor, node: user, addedAt })) };
+    },
+  }),
+);
+
+const loadIsContact = defineLoader((context, ids) =>
+  findAreContacts(context.deps.database.db, viewerOf(context).userId, ids),
+);
+
+builder.prismaObjectField(User, 'viewerIsContact', (t) =>
+  t.boolean({
+    description: "Whether they are on the viewer's list of contacts.",
+    resolve: ({ id }, _args, context) => loadIsContact(context, id),
+  }),
+);
+
+const contactInput = (name: string) =>
+  builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true }) }) });
+const contactPayload = (name: string) =>
+  builder.simpleObject(name, { fields: (t) => ({ contact: t.field({ type: User, nullable: false }) }) });
+const AddContactInput = contactInput('AddContactInput');
+const AddContactPayload = contactPayload('AddContactPayload');
+const RemoveContactInput = contactInput('RemoveContactInput');
+const RemoveContactPayload = contactPayload('RemoveContactPayload');
+
+builder.mutationFields((t) => ({
+  addContact: t.field({
+    type: AddContactPayload,
+    description: 'Who is one already stays one. They are not told.',
+    args: { input: t.arg({ type: AddContactInput, required: true }) },
+    resolve: async (_root, { input }, context) => ({
+      contact: await addContact(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
+    }),
+  }),
+  removeContact: t.field({
+    type: RemoveContactPayload,
+    args: { input: t.arg({ type: RemoveContactInput, required: true }) },
+    resolve: async (_root, { input }, context) => ({
+      contact: await removeContact(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
+    }),
+  }),
+}));

@@ -1,0 +1,33 @@
+import type { PageRequest } from '../../core/page.js';
+import type { Contact, User } from '../../generated/prisma/client.js';
+import type { Db } from '../../infra/database.js';
+
+/** Somebody's contacts, the latest first. */
+export function listContacts(
+  db: Db,
+  ownerId: string,
+  page: PageRequest<readonly ['date', 'uuid']>,
+): Promise<(Contact & { user: User })[]> {
+  const [at, id] = page.from ?? [];
+  return db.contact.findMany({
+    where: {
+      ownerId,
+      ...(at === undefined || id === undefined
+        ? {}
+        : { OR: [{ addedAt: { lt: at } }, { addedAt: at, userId: { lt: id } }] }),
+    },
+    include: { user: true },
+    orderBy: [{ addedAt: 'desc' }, { userId: 'desc' }],
+    take: page.size + 1,
+  });
+}
+
+/** Which of these people are contacts of somebody, in their order. */
+export async function findAreContacts(db: Db, ownerId: string, userIds: readonly string[]): Promise<boolean[]> {
+  const rows = await db.contact.findMany({
+    where: { ownerId, userId: { in: [...userIds] } },
+    select: { userId: true },
+  });
+  const contacts = new Set(rows.map(({ userId }) => userId));
+  return userIds.map((id) => contacts.has(id));
+}

@@ -1,0 +1,93 @@
+import type { Client } from 'graphql-ws';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, type Json, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
+
+const clients: Client[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('contacts on the %s footing', (footing) => {
+  let node: RunningNode;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({ CONTACTS_MAX: '3' });
+  });
+  const makePeople = (...names: string[]) =>
+    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person, Person, Person]>;
+  const change = async (person: Person, mutation: 'addContact' | 'removeContact', userId: string) => {
+    const type = mutation === 'addContact' ? 'AddContactInput' : 'RemoveContactInput';
+    const { data, errors } = await person.request(
+      `mutation ($input: ${type}!) { ${mutation}(input: $input) { contact { id viewerIsContact } } }`,
+      { input: { userId } },
+    );
+    const [error] = errors ?? [];
+    return error ? `${error.extensions.code} ${error.extensions.field}` : data[mutation].contact;
+  };
+  const contactsOf = async (person: Person, args: Json = {}) =>
+    (
+      await person.ask(
+        `query ($first: Int, $after: String) { viewer { contacts(first: $first, after: $after) {
+          totalCount nodes { id } edges { addedAt } pageInfo { hasNextPage endCursor }
+        } } }`,
+        args,
+      )
+    ).viewer.contacts;
+
+  it('are put on a list and taken off, each once, the latest first, page by page', async () => {
+    const [alice, bob, carol, dave] = await makePeople('alice', 'bob', 'carol', 'dave');
+    for (const { id } of [bob, carol, dave, bob]) {
+      expect(await change(alice, 'addContact', id)).toEqual({ id, viewerIsContact: true });
+    }
+    const all = await contactsOf(alice);
+    expect(all.nodes.map(({ id }: Json) => id)).toEqual([dave.id, carol.id, bob.id]);
+    expect(all.totalCount).toBe(3);
+    expect(all.edges[0].addedAt).toMatch(/^\d{4}-/);
+    const first = await contactsOf(alice, { first: 2 });
+    expect(first.pageInfo.hasNextPage).toBe(true);
+    const rest = await contactsOf(alice, { first: 2, after: first.pageInfo.endCursor });
+    expect(rest.nodes).toEqual([{ id: bob.id }]);
+    for (const _twice of [1, 2]) {
+      expect(await change(alice, 'removeContact', carol.id)).toEqual({ id: carol.id, viewerIsContact: false });
+    }
+    expect((await contactsOf(alice)).nodes.map(({ id }: Json) => id)).toEqual([dave.id, bob.id]);
+    // The list is of one person.
+    expect((await contactsOf(bob)).totalCount).toBe(0);
+  });
+
+  it('are somebody else who is there, and not too many', async () => {
+    const [erin, ...others] = await makePeople('erin', 'b', 'c', 'd', 'e');
+    expect(await change(erin, 'addContact', erin.id)).toBe('BAD_USER_INPUT input.userId');
+    expect(await change(erin, 'addContact', 'nonsense')).toMatch(/ input\.userId$/);
+    const { id } = others[0];
+    const { db } = node.deps.database;
+    for (const person of others.slice(0, 3)) await change(erin, 'addContact', person.id);
+    expect(await change(erin, 'addContact', others[3]?.id ?? '')).toBe('FORBIDDEN input.userId');
+    expect(await change(erin, 'addContact', id)).toEqual({ id, viewerIsContact: true });
+    await db.user.updateMany({ where: { username: others[3]?.username ?? '' }, data: { deletedAt: new Date() } });
+    await change(erin, 'removeContact', id);
+    expect(await change(erin, 'addContact', others[3]?.id ?? '')).toBe('NOT_FOUND input.userId');
+  });
+
+  it('see each other’s presence when each has the other, and not before', async () => {
+    const [alice, bob] = await makePeople('alice', 'bob');
+    clients.push(connect(node.url, bob.token, { lazy: false, onNonLazyError: () => {} }));
+    await change(alice, 'addContact', bob.id);
+    const presence = async () =>
+      (await alice.ask('query ($id: ID!) { user(id: $id) { presence { status } } }', { id: bob.id })).user.presence;
+    expect(await presence()).toBeNull();
+    const watch = () => {
+      const client = connect(node.url, alice.token);
+      clients.push(client);
+      return listen(client, PRESENCE, {}, 'presence');
+    };
+    const before = watch();
+    await untilStatus(before, alice, 'ONLINE');
+    expect(statusesOf(before, bob)).toEqual([]);
+    await change(bob, 'addContact', alice.id);
+    expect(await presence()).toEqual({ status: 'ONLINE' });
+    await untilStatus(watch(), bob, 'ONLINE');
+  });
+});
