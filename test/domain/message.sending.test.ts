@@ -112,7 +112,8 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       expect(announced[index]?.data.message).toEqual(message);
     }
     const conversation = await deps.database.db.conversation.findUniqueOrThrow({ where: { id } });
-    expect(answers.at(-1)).toMatchObject({ conversation });
+    // Words serve only the search.
+    expect(answers.at(-1)).toMatchObject({ conversation: { ...conversation, searchWords: [] } });
   });
 
   it('fail alone when they are refused, and take no number', async () => {

@@ -116,10 +116,11 @@ builder.mutationFields((t) => ({
       'By owners and admins; `visibility` by owners. An absent field keeps, an explicit null clears a description or a picture.',
     args: { input: t.arg({ type: UpdateGroupInput, required: true }) },
     resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
       const { title, description, imageUrl, visibility } = input;
       const update = { conversationId, title, description, imageUrl, visibility };
-      return { conversation: await updateGroup(context.deps, viewerOf(context), update) };
+      return { conversation: await updateGroup(context.deps, viewer, update) };
     },
   }),
   setMemberRole: t.field({
@@ -128,10 +129,11 @@ builder.mutationFields((t) => ({
       'By owners, of anyone, themselves too as long as there is another owner (else CONFLICT of `input.role`).',
     args: { input: t.arg({ type: SetMemberRoleInput, required: true }) },
     resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
       const userId = idOf('User', input.userId, 'input.userId');
       const { role } = input;
-      return { membership: await setMemberRole(context.deps, viewerOf(context), { conversationId, userId, role }) };
+      return { membership: await setMemberRole(context.deps, viewer, { conversationId, userId, role }) };
     },
   }),
   joinConversation: t.field({
@@ -139,8 +141,9 @@ builder.mutationFields((t) => ({
     description: 'A public group. Who is in it already stays as they are.',
     args: { input: t.arg({ type: JoinConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      return { conversation: await joinConversation(context.deps, viewerOf(context), conversationId) };
+      return { conversation: await joinConversation(context.deps, viewer, conversationId) };
     },
   }),
   leaveConversation: t.field({
