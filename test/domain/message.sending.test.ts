@@ -226,6 +226,31 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     await stored(id);
   });
 
+  it('are not carried out again when nobody knows whether they were', async () => {
+    const id = await group(bob);
+    const { transaction } = deps.database.sql;
+    let tries = 0;
+    vi.spyOn(deps.database.sql, 'transaction').mockImplementation((work) =>
+      transaction((sql) =>
+        work({
+          ...sql,
+          async finish(...statement) {
+            tries += 1;
+            await sql.finish(...statement);
+            // As when the connection broke before the commit was answered.
+            throw new Error('no answer');
+          },
+        }),
+      ),
+    );
+    await expect(send(bob, id, 'once', 'of unknown fate')).rejects.toThrow('no answer');
+    expect(tries).toBe(1);
+    vi.restoreAllMocks();
+    // With its key it can be sent again, whatever became of it.
+    expect((await send(bob, id, 'once', 'of unknown fate')).seq).toBe(1);
+    await stored(id);
+  });
+
   describe.skipIf(footing === 'embedded')('beside somebody else', () => {
     /** A transaction of somebody else's, of which the connection is closed at the end of `work`. */
     async function beside(work: (foreign: pg.Client) => Promise<void>): Promise<void> {

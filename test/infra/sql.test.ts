@@ -22,6 +22,23 @@ describe.each(footings)('plain SQL on the %s footing', (footing) => {
   });
 });
 
+describe.skipIf(!servicesFound)('statements with a name', () => {
+  it.each(['on', 'off'])('stay prepared on their connection as DATABASE_PREPARED says: %s', async (setting) => {
+    const { database } = (await (await makePlace('postgresql')).start({ DATABASE_PREPARED: setting })).deps;
+    const [row] = await database.sql.transaction(async (sql) => {
+      await sql.query(Prisma.sql`SELECT ${1}::int AS one`, 'one');
+      return sql.query<{ names: string[]; plans: string }>(
+        Prisma.sql`SELECT array_agg(name) AS names, current_setting('plan_cache_mode') AS plans FROM pg_prepared_statements`,
+      );
+    });
+    expect(row?.names?.includes('one') ?? false).toBe(setting === 'on');
+    expect(row?.plans).toBe(setting === 'on' ? 'force_generic_plan' : 'auto');
+    // Only in there.
+    const outside = Prisma.sql`SELECT current_setting('enable_seqscan') AS value`;
+    expect(await database.sql.query(outside)).toEqual([{ value: 'on' }]);
+  });
+});
+
 describe.skipIf(!servicesFound)('a connection that breaks between two statements', () => {
   it('fails the next one as unavailable, and nothing else', async () => {
     const { database } = (await (await makePlace('postgresql')).start()).deps;

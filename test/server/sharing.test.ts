@@ -1,6 +1,7 @@
 import { type GraphQLObjectType, getNamedType, getOperationAST, isObjectType, parse, validate } from 'graphql';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { moderatorIdsOf } from '../../src/domain/conversation/conversation.store.js';
 import { isShared, planSharing } from '../../src/graphql/sharing.js';
 import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
@@ -48,6 +49,20 @@ describe('what subscriptions share', () => {
     );
     expect(bob).toBe(carol);
     expect(alice).not.toBe(bob);
+  });
+
+  it('is by who moderates, as long as not too many do to travel with a message', () => {
+    const { keyOf } = plan('subscription { messages { message { viewerCanDelete } } }');
+    const moderators = (count: number) => Array.from({ length: count }, (_, index) => `moderator ${index}`);
+    const key = (count: number, viewer: string) => {
+      const conversation = { moderatorIds: moderatorIdsOf(moderators(count)) };
+      const message = { senderId: 'alice', deletedAt: null, conversation };
+      return keyOf({ type: 'SENT', change: { data: { message } } }, viewer);
+    };
+    expect(key(100, 'bob')).toBe(key(100, 'carol'));
+    expect(key(100, 'moderator 99')).toBe(key(100, 'alice'));
+    expect(key(100, 'bob')).not.toBe(key(100, 'alice'));
+    expect(key(101, 'bob')).not.toBe(key(101, 'carol'));
   });
 
   it('is nothing where a field says nothing, or is somewhere else than its key speaks of', () => {

@@ -1,0 +1,11 @@
+import { describe, expect, it } from 'vitest';
+import { canDelete } from '../../src/domain/message/message.policy.js';
+
+describe('who may delete a message', () => {
+  it('is its sender and who moderates, as long as it is there', () => {
+    const message = { senderId: 'bob', deletedAt: null };
+    expect([canDelete(message, 'bob', false), canDelete(message, 'alice', true)]).toEqual([true, true]);
+    expect(canDelete(message, 'alice', false)).toBe(false);
+    expect(canDelete({ ...message, deletedAt: new Date() }, 'bob', true)).toBe(false);
+  });
+});
