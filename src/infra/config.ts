@@ -69,6 +69,8 @@ export const settings = z.object({
   PASSWORD_QUEUE_MAX: integer(1, 100_000).default(200),
   /** Longest text of a message, in characters (UTF-16 units), after trimming. */
   MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
+  /** Most people whom one message may name. */
+  MENTIONS_MAX: integer(0, 1_000).default(50),
   /** Most members of a group. */
   GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
   /** Most people that one person may have as contacts. */
@@ -133,6 +135,7 @@ export interface Config {
   bcryptCost: number;
   passwordQueueMax: number;
   messageMaxChars: number;
+  mentionsMax: number;
   groupMaxMembers: number;
   contactsMax: number;
   receiptMaxMembers: number;
@@ -189,6 +192,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     bcryptCost: data.BCRYPT_COST,
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
     messageMaxChars: data.MESSAGE_MAX_CHARS,
+    mentionsMax: data.MENTIONS_MAX,
     groupMaxMembers: data.GROUP_MAX_MEMBERS,
     contactsMax: data.CONTACTS_MAX,
     receiptMaxMembers: data.RECEIPT_MAX_MEMBERS,

@@ -1,13 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
 import { createGroup } from '../../src/domain/conversation/conversation.service.js';
 import { addMembers, leaveConversation } from '../../src/domain/conversation/membership.service.js';
 import type { Deps, Viewer } from '../../src/domain/deps.js';
-import { deleteMessage, sendMessage } from '../../src/domain/message/message.service.js';
+import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { statusOf } from '../../src/domain/receipt/receipt.policy.js';
 import { markDelivered, markRead, streamReceipts } from '../../src/domain/receipt/receipt.service.js';
-import { countUnread, findReceipts, findUnread } from '../../src/domain/receipt/receipt.store.js';
+import { countUnread, findReceipts, findUnread, type Unread } from '../../src/domain/receipt/receipt.store.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 
@@ -15,13 +16,21 @@ import { footings, makePlace } from '../support/place.js';
 
 const PEOPLE = 4;
 type Step =
-  | { act: 'send' | 'leave' | 'join'; who: number }
+  | { act: 'send'; who: number; whom: number[] }
+  | { act: 'edit'; who: number; which: number; whom: number[] }
+  | { act: 'leave' | 'join'; who: number }
   | { act: 'delete'; who: number; which: number }
   | { act: 'read' | 'deliver'; who: number; seq: number };
 
 const who = fc.nat(PEOPLE - 1);
+/** One of them, or everyone. */
+const nameable = fc.nat(PEOPLE);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ act: fc.constant('send' as const), who }) },
+  { weight: 4, arbitrary: fc.record({ act: fc.constant('send' as const), who, whom: fc.uniqueArray(nameable) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ act: fc.constant('edit' as const), who, which: fc.nat(30), whom: fc.uniqueArray(nameable) }),
+  },
   { weight: 1, arbitrary: fc.record({ act: fc.constantFrom('leave' as const, 'join' as const), who }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('delete' as const), who, which: fc.nat(30) }) },
   {
@@ -37,14 +46,22 @@ interface Member {
 
 /** What should be: every message with its sender, and every member's marks. */
 class Model {
-  readonly messages: { sender: number; deleted: boolean }[] = [];
+  readonly messages: { sender: number; deleted: boolean; named: number[] }[] = [];
   readonly members = new Map<number, Member>();
 
-  unreadOf(person: number): number | null {
+  /** Of whom `whom` says, and the first of all people may name everyone, who are those in the group at this moment. */
+  named(sender: number, whom: readonly number[]): number[] {
+    const all = sender === 0 && whom.includes(PEOPLE);
+    return [...this.members.keys()].filter((person) => all || whom.includes(person));
+  }
+
+  unreadOf(person: number): Unread | null {
     const member = this.members.get(person);
     if (!member) return null;
-    return this.messages.filter(({ sender, deleted }, index) => index >= member.read && sender !== person && !deleted)
-      .length;
+    const unread = this.messages.filter(
+      ({ sender, deleted }, index) => index >= member.read && sender !== person && !deleted,
+    );
+    return { messages: unread.length, mentions: unread.filter(({ named }) => named.includes(person)).length };
   }
 
   statusOf(index: number): string {
@@ -68,17 +85,18 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
     for (const stream of streams) stream.end();
   });
 
-  async function makePeople(deps: Deps): Promise<Viewer[]> {
+  async function makePeople(deps: Deps): Promise<(Viewer & { username: string })[]> {
     const people = Array.from({ length: PEOPLE }, () => ({
       userId: newId(),
+      username: randomBytes(12).toString('hex'),
       sessionId: newId(),
       expiresAt: new Date(Date.now() + 3_600_000),
     }));
     await deps.database.db.user.createMany({
-      data: people.map(({ userId: id }) => ({
+      data: people.map(({ userId: id, username }) => ({
         id,
-        username: id,
-        usernameKey: id,
+        username,
+        usernameKey: username,
         displayName: 'x',
         searchWords: ['x'],
       })),
@@ -135,7 +153,8 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
           const deps = at(index);
           const me = viewer(who);
           const mine = model.members.get(who);
-          const { seq = 0, which = 0 } = rest as { seq?: number; which?: number };
+          const { seq = 0, which = 0, whom = [] } = rest as { seq?: number; which?: number; whom?: number[] };
+          const text = `${index} ${whom.map((each) => `@${people[each]?.username ?? 'everyone'}`).join(', ')}`;
           if (act === 'read' || act === 'deliver') {
             if (!mine || seq > ids.length) continue;
             if (act === 'read') mine.read = Math.max(mine.read, seq);
@@ -148,8 +167,16 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
           }
           await settle();
           if (act === 'send' && mine) {
-            ids.push((await sendMessage(deps, me, { conversationId, text: `${index}` })).id);
-            model.messages.push({ sender: who, deleted: false });
+            ids.push((await sendMessage(deps, me, { conversationId, text })).id);
+            model.messages.push({ sender: who, deleted: false, named: model.named(who, whom) });
+          } else if (
+            act === 'edit' &&
+            mine &&
+            model.messages[which]?.sender === who &&
+            !model.messages[which].deleted
+          ) {
+            await editMessage(deps, me, { messageId: ids[which] as string, text });
+            model.messages[which].named = model.named(who, whom);
           } else if (act === 'delete' && mine && model.messages[which]?.sender === who) {
             await deleteMessage(deps, me, ids[which] as string);
             (model.messages[which] as { deleted: boolean }).deleted = true;
@@ -167,8 +194,8 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
         const { db } = first.database;
         for (const [person, { userId }] of people.entries()) {
           const [unread] = await findUnread(db, userId, [conversationId]);
-          expect(unread, `unread of ${person}`).toBe(model.unreadOf(person));
-          expect(await countUnread(db, userId)).toBe(model.unreadOf(person) ?? 0);
+          expect(unread, `unread of ${person}`).toEqual(model.unreadOf(person));
+          expect(await countUnread(db, userId)).toBe(model.unreadOf(person)?.messages ?? 0);
         }
         const stored = await db.mark.findMany({ where: { conversationId } });
         const named = (userId: string) => people.findIndex((each) => each.userId === userId);
@@ -181,12 +208,13 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
           expect(statusOf(message, receipts?.progress ?? null), `status of ${index}`).toBe(model.statusOf(index));
         }
         // Rebuilt from the messages alone.
-        const rebuilt = await db.$queryRaw<{ userId: string; unread: number }[]>`
-          SELECT marks.user_id::text AS "userId", count(messages.id)::int AS unread
+        const rebuilt = await db.$queryRaw<(Unread & { userId: string })[]>`
+          SELECT marks.user_id::text AS "userId", count(messages.id)::int AS messages,
+                 count(messages.id) FILTER (WHERE mentions_everyone OR marks.user_id = ANY (mentioned_ids))::int AS mentions
           FROM marks LEFT JOIN messages ON messages.conversation_id = marks.conversation_id
             AND messages.seq > marks.read_seq AND messages.sender_id <> marks.user_id AND messages.deleted_at IS NULL
           WHERE marks.conversation_id = ${conversationId}::uuid GROUP BY marks.user_id`;
-        for (const { userId, unread } of rebuilt) expect(unread).toBe(model.unreadOf(named(userId)));
+        for (const { userId, ...unread } of rebuilt) expect(unread).toEqual(model.unreadOf(named(userId)));
         // Of whoever was there all the time the owner has heard all.
         const moved = [...model.members].filter(([person, { delivered }]) => delivered > 0 && !wereAway.has(person));
         await eventually('all was told', () =>

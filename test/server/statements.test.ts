@@ -8,12 +8,13 @@ import { createGroup, openDirect, send } from '../support/talk.js';
 const MESSAGE = `
   fragment Message on Message {
     id seq text status createdAt editedAt deletedAt clientMessageId viewerCanEdit viewerCanDelete
+    mentionsEveryone mentions { id username }
     sender { id username displayName avatarUrl } conversation { id title }
   }`;
 const LIST = `${MESSAGE} query ($first: Int) {
   viewer { user { id } unreadCount availability conversations(first: $first) { totalCount: pageInfo { hasNextPage } nodes {
     id kind title memberCount latestSeq othersReadSeq othersDeliveredSeq viewerCanSend
-    viewerMembership { role deliveredSeq readSeq unreadCount user { id } } counterpart { username presence { status } }
+    viewerMembership { role deliveredSeq readSeq unreadCount unreadMentionCount user { id } } counterpart { username presence { status } }
     lastMessage { ...Message }
   } } }
 }`;
@@ -39,9 +40,9 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     hot = await createGroup(alice, others);
     for (const [index, person] of others.entries()) {
       await send(person, await openDirect(alice, person), `direct ${index}`);
-      await send(person, await createGroup(person, [alice]), `in a group ${index}`);
+      await send(person, await createGroup(person, [alice]), `in a group ${index} for @${alice.username}`);
     }
-    for (const person of [...others, ...others, alice]) await send(person, hot, 'in the hot one');
+    for (const person of [...others, ...others, alice]) await send(person, hot, `in the hot one of @${alice.username}`);
   });
 
   /** The statements for a small page and for a larger one. */

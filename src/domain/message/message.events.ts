@@ -12,6 +12,8 @@ export interface MessageChanged {
 export type FullMessage = Message & {
   sender: User | null;
   conversation: Conversation & Partial<Moderated>;
+  /** The people of `mentionedIds`. */
+  mentioned?: readonly User[];
   /** It was sent in this moment: nobody else can have it yet. */
   justSent?: boolean;
 };
@@ -55,6 +57,7 @@ export const messageChanges: ChangeKind<MessageChanged> = {
     reviveDates(message, 'createdAt', 'editedAt', 'deletedAt');
     reviveDates(message.conversation, 'createdAt', 'lastActivityAt');
     if (message.sender) reviveDates(message.sender, 'createdAt', 'deletedAt');
+    for (const user of message.mentioned ?? []) reviveDates(user, 'createdAt', 'deletedAt');
     return { message };
   },
   async load(db: Db, rows: readonly ChangeRow[]) {

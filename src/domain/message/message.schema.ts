@@ -32,6 +32,7 @@ const MessageKind = builder.enumType('MessageKind', {
 /** An event and an answer bring these along, so that the usual selection needs no further read. */
 export type Preloaded = MessageRow & {
   sender?: UserRow | null;
+  mentioned?: readonly UserRow[];
   conversation?: ConversationRow & Partial<Moderated>;
   justSent?: boolean;
 };
@@ -52,6 +53,8 @@ export const Message = builder.prismaNode('Message', {
     'editedAt',
     'deletedAt',
     'clientMessageId',
+    'mentions',
+    'mentionsEveryone',
   ),
   fields: (t) => ({
     conversation: t.field({
@@ -82,6 +85,22 @@ export const Message = builder.prismaNode('Message', {
     deletedAt: t.expose('deletedAt', { type: 'DateTime' }),
     clientMessageId: t.exposeString('clientMessageId', {
       description: "The sender's own key, for matching an optimistic copy; the same for every viewer.",
+    }),
+    mentions: t.field({
+      type: [User],
+      nullable: { list: false, items: false },
+      description:
+        'Members whom the text names as `@username`, in its order: as members were when it was sent or edited. At most `serverInfo.limits.mentionsMax`.',
+      resolve: (message: Preloaded, _args, context) =>
+        message.mentioned || message.mentionedIds.length === 0
+          ? [...(message.mentioned ?? [])]
+          : Promise.all(message.mentionedIds.map((id) => loadUser(context, id))).then((users) =>
+              users.filter((user) => user !== null),
+            ),
+    }),
+    mentionsEveryone: t.exposeBoolean('mentionsEveryone', {
+      nullable: false,
+      description: 'An owner or admin of a group wrote `@everyone`: it counts as a mention of every member.',
     }),
     viewerCanEdit: t.boolean({
       nullable: false,

@@ -5,14 +5,15 @@ import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
 import type { Conversation } from '../conversation/conversation.store.js';
+import { canModerate } from '../conversation/membership.policy.js';
 import type { Deps } from '../deps.js';
 import { type FullMessage, type MessageChanged, messageChanged } from './message.events.js';
+import type { Mentions } from './message.mentions.js';
 import { findFull, type Locked, lockForSenders, type Side, setLockPatience, storingSent } from './message.store.js';
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
-type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> & {
-  senderId: string;
-};
+type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> &
+  Mentions & { senderId: string };
 
 /**
  * Stores messages and tells everyone in their conversations, many in one transaction; in each conversation in the order
@@ -88,8 +89,14 @@ async function decide(sql: SqlTransaction, sends: readonly Send[], wait: boolean
       conversation.latestSeq += 1;
       conversation.changeSeq += 1;
       conversation.lastActivityAt = now;
-      const message = messageOf(send, conversation);
-      const change = messageChanged('sent', send.senderId, { ...message, sender, conversation });
+      const message = messageOf(send, conversation, canModerate(conversation, sender));
+      const { user } = sender;
+      const change = messageChanged('sent', send.senderId, {
+        ...message,
+        sender: user,
+        mentioned: send.mentioned,
+        conversation,
+      });
       sent.push({ message, change });
       if (key !== undefined) stored.set(key, { message: change.data.message, inputHash: send.inputHash });
       return { result: change.data.message };
@@ -105,11 +112,17 @@ function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
   const field = 'input.conversationId';
   if (!lock || !(canRead(own) || isPublic(lock.conversation))) throw notFound(field, 'Conversation');
   if (!own || !canSend(own, counterpart)) throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
-  return { ...lock, sender: own.user };
+  return { ...lock, sender: own };
 }
 
-const messageOf = (send: Send, { latestSeq, lastActivityAt }: Conversation): Message => ({
+const messageOf = (
+  { mentioned, asksEveryone, ...send }: Send,
+  { latestSeq, lastActivityAt }: Conversation,
+  moderates: boolean,
+): Message => ({
   ...send,
+  mentionedIds: mentioned.map(({ id }) => id),
+  mentionsEveryone: asksEveryone && moderates,
   seq: latestSeq,
   kind: 'USER',
   createdAt: lastActivityAt,

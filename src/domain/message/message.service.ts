@@ -20,6 +20,7 @@ import { checkInput, hashInput } from '../input.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { type FullMessage, type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
+import { countedMentions, findMentions, type Mentions } from './message.mentions.js';
 import { canDelete, canEdit } from './message.policy.js';
 
 const text = z
@@ -61,6 +62,8 @@ export async function sendMessage(
     text: given.text,
     clientMessageId,
     inputHash,
+    // Before the lock: who leaves meanwhile is named all the same, and has no unread counts.
+    ...(await findMentions(deps.database.db, deps.config, conversationId, given.text)),
   });
   deps.typing.stop(conversationId, viewer.userId);
   return message;
@@ -77,9 +80,12 @@ export async function editMessage(
 ): Promise<Message> {
   const given = checkInput(editInput, input);
   checkLength(deps, given);
-  return changeMessage(deps, viewer, input.messageId, 'edited', ({ message }) => {
+  return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
-    return message.text === given.text ? undefined : { text: given.text, editedAt: new Date() };
+    if (message.text === given.text) return undefined;
+    const { mentioned, asksEveryone } = await findMentions(tx, deps.config, conversation.id, given.text);
+    const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
+    return { text: given.text, editedAt: new Date(), mentioned, mentionsEveryone };
   });
 }
 
@@ -93,7 +99,7 @@ export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: strin
     if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
       throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
     }
-    return { text: null, deletedAt: new Date() };
+    return { text: null, deletedAt: new Date(), mentioned: [], mentionsEveryone: false };
   });
 }
 
@@ -104,6 +110,11 @@ class Unchanged extends Error {
   }
 }
 
+/** What a message becomes. */
+type Edit = Pick<Message, 'text' | 'mentionsEveryone'> &
+  Partial<Pick<Message, 'editedAt' | 'deletedAt'>> &
+  Pick<Mentions, 'mentioned'>;
+
 /** Changes a message under its conversation's lock, as `decide` says of its state there; undefined: not at all. */
 async function changeMessage(
   deps: Deps,
@@ -111,10 +122,11 @@ async function changeMessage(
   messageId: string,
   type: keyof typeof messageChangeTypes,
   decide: (state: {
+    tx: Tx;
     message: Message;
     conversation: Conversation;
     membership: Membership;
-  }) => Partial<Pick<Message, 'text' | 'editedAt' | 'deletedAt'>> | undefined,
+  }) => Edit | undefined | Promise<Edit | undefined>,
 ): Promise<Message> {
   const field = 'input.messageId';
   const known = await deps.database.db.message.findUnique({
@@ -126,11 +138,14 @@ async function changeMessage(
     const change = await changeConversation(deps, known.conversationId, async (tx) => {
       const { conversation, membership } = await lockToChange(tx, viewer, known.conversationId, field);
       const message = await tx.message.findUniqueOrThrow({ where: { id: messageId }, include: { sender: true } });
-      const data = decide({ message, conversation, membership });
-      if (!data) throw new Unchanged({ ...message, conversation });
+      const edit = await decide({ tx, message, conversation, membership });
+      if (!edit) throw new Unchanged({ ...message, conversation });
+      const { mentioned, ...rest } = edit;
+      const data = { ...rest, mentionedIds: mentioned.map(({ id }) => id) };
       await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
+      await recount(tx, message, { ...message, ...data });
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
-      const changed = { ...message, ...data, conversation: { ...conversation, moderatorIds } };
+      const changed = { ...message, ...data, mentioned, conversation: { ...conversation, moderatorIds } };
       return recordChange(tx, messageChanged(type, viewer.userId, changed));
     });
     deps.feed.announce(change);
@@ -138,6 +153,16 @@ async function changeMessage(
   } catch (error) {
     if (error instanceof Unchanged) return error.unchanged;
     throw error;
+  }
+}
+
+/** Who has an unread mention of a message is who it names now. */
+async function recount(tx: Tx, before: Message, after: Message): Promise<void> {
+  const { conversationId, seq } = after;
+  const userIds = countedMentions(after);
+  if (countedMentions(before).length > 0) await tx.mention.deleteMany({ where: { conversationId, seq } });
+  if (userIds.length > 0) {
+    await tx.mention.createMany({ data: userIds.map((userId) => ({ conversationId, seq, userId })) });
   }
 }
 

@@ -11,8 +11,8 @@ import {
   moderatorIds,
   moderatorIdsOf,
 } from '../conversation/conversation.store.js';
-
 import { userColumns } from '../user/user.store.js';
+import { countedMentions } from './message.mentions.js';
 
 /** What a message is sent with, so that it is stored once: unique for its sender. */
 export interface SentKey {
@@ -49,6 +49,8 @@ const messageColumns = columnsOf<Message>('message', {
   deletedAt: 'message.deleted_at',
   clientMessageId: 'message.client_message_id',
   inputHash: 'message.input_hash',
+  mentionedIds: 'message.mentioned_ids::text[]',
+  mentionsEveryone: 'message.mentions_everyone',
 });
 
 /** What a person is to a conversation. */
@@ -195,8 +197,12 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
         ${column(({ message }) => message.text ?? '')}::text[],
         ${column(({ message }) => message.createdAt.toISOString())}::text[],
         ${column(({ message }) => message.clientMessageId ?? '')}::text[],
-        ${column(({ message }) => Buffer.from(message.inputHash ?? []).toString('hex'))}::text[]
-      ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash)
+        ${column(({ message }) => Buffer.from(message.inputHash ?? []).toString('hex'))}::text[],
+        ${column(({ message }) => arrayOf(message.mentionedIds))}::text[],
+        ${rows.map(({ message }) => message.mentionsEveryone)}::boolean[],
+        ${column(({ message }) => arrayOf(countedMentions(message)))}::text[]
+      ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash,
+                 mentioned_ids, mentions_everyone, counted_ids)
     ),
     numbered AS (
       UPDATE conversations
@@ -208,14 +214,21 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
       WHERE conversations.id = latest.conversation_id
     ),
     stored AS (
-      INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash)
+      INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash,
+                            mentioned_ids, mentions_everyone)
       SELECT id, conversation_id, seq, sender_id::uuid, text, created_at::timestamptz,
-             nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex')
+             nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex'), mentioned_ids::uuid[], mentions_everyone
       FROM sent
+    ),
+    mentioned AS (
+      INSERT INTO mentions (conversation_id, seq, user_id)
+      SELECT conversation_id, seq, unnest(counted_ids::uuid[]) FROM sent
     )
     INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
     SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`;
 }
 
+/** Ids as PostgreSQL writes an array of them. */
+const arrayOf = (ids: readonly string[]) => `{${ids.join(',')}}`;
 const keyOf = ({ senderId, clientMessageId }: Message) => `${senderId} ${clientMessageId}`;
 const compare = (one: string, other: string) => (one < other ? -1 : Number(one > other));

@@ -20,7 +20,7 @@ import {
   type ReceiptEvent as ReceiptEventShape,
   streamReceipts,
 } from './receipt.service.js';
-import { countUnread, findMarks, findReceipts, findUnread, type Mark } from './receipt.store.js';
+import { countUnread, findMarks, findReceipts, findUnread, type Mark, type Unread } from './receipt.store.js';
 
 /** What of a conversation's receipts is for the viewer: one statement for all conversations of a list. */
 const loadReceipts = defineLoader((context, ids) =>
@@ -50,6 +50,14 @@ async function markFor(context: Context, membership: Marked): Promise<Mark | nul
 /** What an event brings along is for everyone who gets it. */
 const keyOfMarks = keyedBy<Marked | null>((membership, viewerId) => (membership?.mark ? '' : viewerId));
 
+const unreadCount = (what: keyof Unread) => ({
+  extensions: keyedBy<MembershipRow | null>((membership, viewerId) =>
+    membership?.userId === viewerId ? viewerId : '',
+  ),
+  resolve: async (membership: MembershipRow, _args: object, context: Context): Promise<number | null> =>
+    isOwn(membership, context) ? ((await loadUnread(context, membership.conversationId))?.[what] ?? null) : null,
+});
+
 builder.prismaObjectFields(Membership, (t) => ({
   deliveredSeq: t.int({
     description:
@@ -65,11 +73,11 @@ builder.prismaObjectFields(Membership, (t) => ({
   }),
   unreadCount: t.int({
     description: "Messages of others after readSeq that are not deleted; the viewer's own only.",
-    extensions: keyedBy<MembershipRow | null>((membership, viewerId) =>
-      membership?.userId === viewerId ? viewerId : '',
-    ),
-    resolve: (membership, _args, context) =>
-      isOwn(membership, context) ? loadUnread(context, membership.conversationId) : null,
+    ...unreadCount('messages'),
+  }),
+  unreadMentionCount: t.int({
+    description: "How many of these name the viewer, as `@username` or `@everyone`; the viewer's own only.",
+    ...unreadCount('mentions'),
   }),
 }));
 

@@ -212,13 +212,27 @@ const unread = Prisma.sql`
        WHERE conversation_id = conversations.id AND seq > marks.read_seq AND (deleted_at IS NOT NULL OR kind <> 'USER'))
   )::int`;
 
+/** Of these the ones that name the person, or everyone. */
+const unreadMentions = Prisma.sql`
+  ((SELECT count(*) FROM mentions
+    WHERE user_id = marks.user_id AND conversation_id = conversations.id AND seq > marks.read_seq)
+   + (SELECT count(*) FROM messages
+      WHERE conversation_id = conversations.id AND seq > marks.read_seq AND mentions_everyone
+        AND sender_id IS DISTINCT FROM marks.user_id)
+  )::int`;
+
+export interface Unread {
+  messages: number;
+  mentions: number;
+}
+
 /** How much is unread in each of these conversations, in their order; null where the person is no member. */
-export async function findUnread(db: Db, userId: string, ids: readonly string[]): Promise<(number | null)[]> {
-  const rows = await db.$queryRaw<{ id: string; unread: number }[]>`
-    SELECT conversations.id::text, ${unread} AS unread
+export async function findUnread(db: Db, userId: string, ids: readonly string[]): Promise<(Unread | null)[]> {
+  const rows = await db.$queryRaw<(Unread & { id: string })[]>`
+    SELECT conversations.id::text, ${unread} AS messages, ${unreadMentions} AS mentions
     FROM marks JOIN conversations ON conversations.id = marks.conversation_id
     WHERE marks.user_id = ${userId}::uuid AND marks.conversation_id = ANY (${ids}::uuid[])`;
-  const byId = new Map(rows.map((row) => [row.id, row.unread]));
+  const byId = new Map(rows.map(({ id, messages, mentions }) => [id, { messages, mentions }]));
   return ids.map((id) => byId.get(id) ?? null);
 }
 

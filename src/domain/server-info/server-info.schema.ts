@@ -32,6 +32,10 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Longest text of a message, in UTF-16 units, after trimming.',
     }),
+    mentionsMax: t.exposeInt('mentionsMax', {
+      nullable: false,
+      description: 'Most people whom one message may name.',
+    }),
     groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false }),
     receiptMaxMembers: t.exposeInt('receiptMaxMembers', {
       nullable: false,

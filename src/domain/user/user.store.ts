@@ -2,7 +2,7 @@ import type { PageRequest } from '../../core/page.js';
 import { foldWords, prefixQuery } from '../../core/words.js';
 import type { User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
-import type { Db } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database.js';
 
 /** Of `users` as `person`, in statements that join. */
 export const userColumns = columnsOf<User>('user', {
@@ -28,6 +28,19 @@ export async function findByIds(db: Db, ids: readonly string[]): Promise<(User |
   const users = await db.user.findMany({ where: { id: { in: [...ids] } } });
   const byId = new Map(users.map((user) => [user.id, user]));
   return ids.map((id) => byId.get(id) ?? null);
+}
+
+/** Members of a conversation with these usernames (as `caseKey` gives them), in no order. */
+export async function findMembersByName(
+  db: Db | Tx,
+  conversationId: string,
+  usernameKeys: readonly string[],
+): Promise<User[]> {
+  const rows = await db.$queryRaw<Record<string, unknown>[]>`
+    SELECT ${userColumns.select}
+    FROM users person JOIN memberships own ON own.user_id = person.id AND own.conversation_id = ${conversationId}::uuid
+    WHERE person.username_key = ANY (${usernameKeys}::text[]) AND person.deleted_at IS NULL`;
+  return rows.flatMap((row) => userColumns.of(row) ?? []);
 }
 
 /** The words that find a person: the whole username, and each word of the display name. */
