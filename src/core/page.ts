@@ -114,6 +114,18 @@ export function readPageArgs<const Kinds extends KeyKinds>(
   };
 }
 
+/** What is behind a place in a list that is ordered by a date and then an id, as a condition of the database client's. */
+export function behind(
+  from: Keyset<readonly ['date', 'uuid']> | undefined,
+  date: string,
+  id: string,
+  order: 'oldest first' | 'latest first',
+): object {
+  if (!from) return {};
+  const than = order === 'oldest first' ? 'gt' : 'lt';
+  return { OR: [{ [date]: { [than]: from[0] } }, { [date]: from[0], [id]: { [than]: from[1] } }] };
+}
+
 /**
  * A page in list order, of `rows` read for `request`: up to `size + 1` of them, in the order of reading
  * (against the list's order when `backward`). The one too many says that there is more.

@@ -69,12 +69,18 @@ export const settings = z.object({
   PASSWORD_QUEUE_MAX: integer(1, 100_000).default(200),
   /** Longest text of a message, in characters (UTF-16 units), after trimming. */
   MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
+  /** Whether groups tell who came, went or changed what, by messages of the service's own. */
+  SYSTEM_MESSAGES: flag.default(true),
   /** Most people whom one message may name. */
   MENTIONS_MAX: integer(0, 1_000).default(50),
   /** Most members of a group. */
   GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
+  /** Most groups that one person may be in. */
+  GROUPS_MAX: integer(1, 100_000).default(1_000),
   /** Most people that one person may have as contacts. */
   CONTACTS_MAX: integer(1, 100_000).default(5_000),
+  /** Most people that one person may have blocked. */
+  BLOCKS_MAX: integer(1, 100_000).default(5_000),
   /** Largest conversation whose members see how far each has read; in larger ones messages stay SENT. */
   RECEIPT_MAX_MEMBERS: integer(2, 10_000).default(250),
   /** How long somebody whose last connection has gone still counts as there: coming back does not blink. */
@@ -135,9 +141,12 @@ export interface Config {
   bcryptCost: number;
   passwordQueueMax: number;
   messageMaxChars: number;
+  systemMessages: boolean;
   mentionsMax: number;
   groupMaxMembers: number;
+  groupsMax: number;
   contactsMax: number;
+  blocksMax: number;
   receiptMaxMembers: number;
   pageMax: number;
   pageDefault: number;
@@ -192,9 +201,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     bcryptCost: data.BCRYPT_COST,
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
     messageMaxChars: data.MESSAGE_MAX_CHARS,
+    systemMessages: data.SYSTEM_MESSAGES,
     mentionsMax: data.MENTIONS_MAX,
     groupMaxMembers: data.GROUP_MAX_MEMBERS,
+    groupsMax: data.GROUPS_MAX,
     contactsMax: data.CONTACTS_MAX,
+    blocksMax: data.BLOCKS_MAX,
     receiptMaxMembers: data.RECEIPT_MAX_MEMBERS,
     pageMax: data.PAGE_MAX,
     pageDefault: data.PAGE_DEFAULT,

@@ -171,11 +171,37 @@ export async function trimChangeLog(db: Db, retentionMs: number): Promise<number
   return trimmed;
 }
 
+/** A conversation that a person is in. */
+export interface Place {
+  conversationId: string;
+  /** The newest message that is not for them to see; 0: all are. */
+  hiddenToSeq: number;
+}
+
 /** The conversations that people are in, for each in their order. */
-export async function findConversationIds(sql: Sql, userIds: readonly string[]): Promise<string[][]> {
-  const rows = await sql.query<{ userId: string; ids: string[] }>(Prisma.sql`
-    SELECT user_id::text AS "userId", array_agg(conversation_id::text) AS ids
+export async function findPlaces(sql: Sql, userIds: readonly string[]): Promise<Place[][]> {
+  const rows = await sql.query<{ userId: string; ids: string[]; hidden: number[] }>(Prisma.sql`
+    SELECT user_id::text AS "userId", array_agg(conversation_id::text) AS ids, array_agg(hidden_to_seq) AS hidden
     FROM memberships WHERE user_id = ANY (${userIds}::uuid[]) GROUP BY user_id`);
-  const byUser = new Map(rows.map(({ userId, ids }) => [userId, ids]));
+  const byUser = new Map(
+    rows.map(({ userId, ids, hidden }) => [
+      userId,
+      ids.map((conversationId, index) => ({ conversationId, hiddenToSeq: hidden[index] ?? 0 })),
+    ]),
+  );
   return userIds.map((id) => byUser.get(id) ?? []);
+}
+
+/** For each person and conversation the newest message that is not for them to see; 0 where all are or none is. */
+export async function findHidden(
+  sql: Sql,
+  keys: readonly { conversationId: string; userId: string }[],
+): Promise<number[]> {
+  const rows = await sql.query<{ hiddenToSeq: number }>(Prisma.sql`
+    SELECT coalesce(hidden_to_seq, 0) AS "hiddenToSeq"
+    FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
+           WITH ORDINALITY AS key (conversation_id, user_id, n)
+    LEFT JOIN memberships USING (conversation_id, user_id)
+    ORDER BY key.n`);
+  return rows.map(({ hiddenToSeq }) => hiddenToSeq);
 }

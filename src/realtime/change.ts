@@ -35,6 +35,10 @@ export interface ChangeKind<Data = unknown> {
   load(db: Db, rows: readonly ChangeRow[]): Promise<(Data | null)[]>;
   /** Who is in the conversation since this change; absent on types that bring nobody in. */
   joined?(change: Change<Data | null>): readonly string[];
+  /** Of one of these the number of the newest message that is not for them to see; 0: all are. */
+  hiddenTo?(change: Change<Data>, userId: string): number;
+  /** The number of the message that a change is of: it is not for those who may not see that. Absent: for everyone. */
+  messageSeq?(change: Change<Data>): number;
   /** Who is no longer in it; absent on types after which nobody has gone. */
   left?(change: Change<Data | null>): readonly string[];
   /** Present on types that are not in the change log. Between nodes then only their rows travel. */

@@ -4,7 +4,7 @@ import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
 import type { Bus } from './bus.js';
 import type { Change, ChangeKind, ChangeRow } from './change.js';
-import { findConversationIds, type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
+import { findHidden, findPlaces, type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
 import { createMovements } from './movements.js';
 
 /**
@@ -16,7 +16,13 @@ export interface Moment {
   readonly cursor: string;
   /** What was made of it, each by its maker's own mark. */
   readonly made: Map<symbol, unknown>;
+  /** Of a change of a message: its number, and up to which one messages are not for whom. */
+  readonly hidden?: { readonly seq: number; readonly to: ReadonlyMap<string, number> } | undefined;
 }
+
+/** Whether a moment is not for this person: it is of a message from before they may see any. */
+export const isHidden = ({ hidden }: Moment, userId: string): boolean =>
+  hidden !== undefined && hidden.to.size > 0 && hidden.seq <= (hidden.to.get(userId) ?? 0);
 
 /** Who hears of changes as they happen. Its functions are called one after another and must not throw. */
 export interface Listener {
@@ -89,6 +95,8 @@ interface Lane {
   users: Set<string>;
   /** Of the listeners those who hear of what is beside the log, by user. */
   watchers: Map<string, Set<Listener>>;
+  /** Up to which message what was said is not for whom: of everyone here who does not see all, and who came since. */
+  hidden: Map<string, number>;
   /** Users who are being let in. */
   admissions: Map<string, Promise<void>>;
   patience: NodeJS.Timeout | undefined;
@@ -149,6 +157,10 @@ export async function startFeed(options: {
   let watching = 0;
 
   const joinedBy = (change: Change) => kinds.get(change.type)?.joined?.(change) ?? [];
+  /** Who is gone again already sees nothing. */
+  const hiddenTo = (change: Change, userId: string) =>
+    change.data === null ? Number.POSITIVE_INFINITY : (kinds.get(change.type)?.hiddenTo?.(change, userId) ?? 0);
+  const messageSeqOf = (change: Change) => kinds.get(change.type)?.messageSeq?.(change);
   const leftBy = (change: Change) => kinds.get(change.type)?.left?.(change) ?? [];
 
   // ── lanes ──
@@ -164,6 +176,7 @@ export async function startFeed(options: {
         listeners: new Set(),
         users: new Set(),
         watchers: new Map(),
+        hidden: new Map(),
         admissions: new Map(),
         patience: undefined,
         filling: undefined,
@@ -259,21 +272,31 @@ export async function startFeed(options: {
   function deliver(lane: Lane, change: Change): void {
     lane.position = change.changeSeq;
     lane.early.delete(change.changeSeq);
-    for (const userId of joinedBy(change)) addUser(lane, userId);
+    for (const userId of joinedBy(change)) {
+      lane.hidden.set(userId, hiddenTo(change, userId));
+      addUser(lane, userId);
+    }
     const left = leftBy(change);
     if (change.data !== null) {
-      const moment = momentOf(change);
+      const moment = momentOf(change, lane);
       for (const listener of lane.listeners) hand(listener, moment);
       for (const userId of lane.users) handAll(userId, moment);
     }
-    for (const userId of left) removeUser(lane, userId);
+    for (const userId of left) {
+      removeUser(lane, userId);
+      lane.hidden.delete(userId);
+    }
     for (const listener of left.length > 0 ? [...lane.listeners] : []) {
       if (left.includes(listener.userId)) listener.onRemoved();
     }
     if (left.length > 0) dropIfUnused(lane);
   }
 
-  const momentOf = (change: Change) => ({ change, cursor: now.cursor, made: new Map<symbol, unknown>() });
+  const momentOf = (change: Change, lane: Lane) => {
+    const seq = messageSeqOf(change);
+    const hidden = seq === undefined ? undefined : { seq, to: lane.hidden };
+    return { change, cursor: now.cursor, made: new Map<symbol, unknown>(), hidden };
+  };
 
   function handAll(userId: string, moment: Moment & { change: Change }): void {
     for (const listener of people.get(userId)?.listeners ?? []) hand(listener, moment);
@@ -314,7 +337,10 @@ export async function startFeed(options: {
     if (lane.users.has(userId) || !people.has(userId) || lanes.get(lane.id) !== lane) return;
     // They went again: what they were to hear they heard.
     if (delivered.some((change) => leftBy(change).includes(userId))) return;
-    for (const change of delivered) if (change.data !== null) handAll(userId, momentOf(change));
+    for (const change of delivered) {
+      if (joinedBy(change).includes(userId)) lane.hidden.set(userId, hiddenTo(change, userId));
+      if (change.data !== null) handAll(userId, momentOf(change, lane));
+    }
     addUser(lane, userId);
   }
 
@@ -386,7 +412,7 @@ export async function startFeed(options: {
   function deliverBeside(change: Change, only?: string): void {
     const lane = lanes.get(change.conversationId);
     if (!lane) return;
-    const moment = momentOf(change);
+    const moment = momentOf(change, lane);
     const handTo = (watchers: Iterable<Listener> = []) => {
       for (const listener of watchers) hand(listener, moment);
     };
@@ -510,12 +536,25 @@ export async function startFeed(options: {
   // ── listening ──
 
   /** Of those who come at the same time in one statement. */
-  const lookUpConversations = createLookup((userIds: readonly string[]) => findConversationIds(database.sql, userIds));
+  const lookUpPlaces = createLookup((userIds: readonly string[]) => findPlaces(database.sql, userIds));
+  const lookUpHidden = createLookup((keys: readonly { conversationId: string; userId: string }[]) =>
+    findHidden(database.sql, keys),
+  );
 
   async function enter(userId: string): Promise<void> {
-    const mine = (await lookUpConversations(userId)).map(laneOf);
-    for (const lane of mine) addUser(lane, userId);
+    const places = await lookUpPlaces(userId);
+    const mine = places.map(({ conversationId, hiddenToSeq }) => {
+      const lane = laneOf(conversationId);
+      hide(lane, userId, hiddenToSeq);
+      addUser(lane, userId);
+      return lane;
+    });
     await place(mine);
+  }
+
+  /** What the lane has heard of somebody since is newer than what was read. */
+  function hide(lane: Lane, userId: string, hiddenToSeq: number): void {
+    if (hiddenToSeq > 0 && !lane.hidden.has(userId)) lane.hidden.set(userId, hiddenToSeq);
   }
 
   /** Makes the listener one that changes reach; resolves when none is missed from here on. */
@@ -525,7 +564,10 @@ export async function startFeed(options: {
       const lane = laneOf(conversationId);
       lane.listeners.add(listener);
       if (watches(listener)) lane.watchers.set(userId, (lane.watchers.get(userId) ?? new Set()).add(listener));
-      return place([lane]);
+      await place([lane]);
+      // What comes meanwhile waits until this is known, and is judged then.
+      hide(lane, userId, await lookUpHidden({ conversationId, userId }));
+      return;
     }
     let person = people.get(userId);
     if (!person) {
@@ -617,8 +659,14 @@ export async function startFeed(options: {
         limit: options.replayMax,
       });
       const moved = await movements.missed({ userId, conversationIds: ids, limit: options.replayMax }, types, since);
+      const isFor = (change: Change) => {
+        const seq = change.data === null ? undefined : messageSeqOf(change);
+        return seq === undefined || seq > (lanes.get(change.conversationId)?.hidden.get(userId) ?? 0);
+      };
       return (async function* () {
-        for (let from = 0; from < rows.length; from += BATCH) yield complete(rows.slice(from, from + BATCH));
+        for (let from = 0; from < rows.length; from += BATCH) {
+          yield (await complete(rows.slice(from, from + BATCH))).filter(isFor);
+        }
         for (let from = 0; from < moved.length; from += BATCH) yield movements.load(moved.slice(from, from + BATCH));
       })();
     },

@@ -3,9 +3,10 @@ import { canDelete } from '../../src/domain/message/message.policy.js';
 
 describe('who may delete a message', () => {
   it('is its sender and who moderates, as long as it is there', () => {
-    const message = { senderId: 'bob', deletedAt: null };
+    const message = { kind: 'USER' as const, senderId: 'bob', deletedAt: null };
     expect([canDelete(message, 'bob', false), canDelete(message, 'alice', true)]).toEqual([true, true]);
     expect(canDelete(message, 'alice', false)).toBe(false);
     expect(canDelete({ ...message, deletedAt: new Date() }, 'bob', true)).toBe(false);
+    expect(canDelete({ ...message, kind: 'SYSTEM', senderId: null }, 'alice', true)).toBe(false);
   });
 });

@@ -24,7 +24,10 @@ describe('what subscriptions share', () => {
     expect(validate(schema, document)).toEqual([]);
     return planSharing(schema, document, getOperationAST(document) as never);
   }
-  const sentBy = (senderId: string) => ({ type: 'SENT', change: { data: { message: { senderId, deletedAt: null } } } });
+  const sentBy = (senderId: string) => ({
+    type: 'SENT',
+    change: { data: { message: { kind: 'USER', senderId, deletedAt: null } } },
+  });
   const keys = (query: string, ...viewers: string[]) =>
     viewers.map((viewer) => plan(query).keyOf(sentBy('alice'), viewer));
 
@@ -56,7 +59,7 @@ describe('what subscriptions share', () => {
     const moderators = (count: number) => Array.from({ length: count }, (_, index) => `moderator ${index}`);
     const key = (count: number, viewer: string) => {
       const conversation = { moderatorIds: moderatorIdsOf(moderators(count)) };
-      const message = { senderId: 'alice', deletedAt: null, conversation };
+      const message = { kind: 'USER', senderId: 'alice', deletedAt: null, conversation };
       return keyOf({ type: 'SENT', change: { data: { message } } }, viewer);
     };
     expect(key(100, 'bob')).toBe(key(100, 'carol'));

@@ -44,11 +44,15 @@ export async function makePlace(footing: Footing, { migrated = true } = {}): Pro
   };
 }
 
-/** What tests change of the defaults: a free port, quick password hashes, quiet logs. */
+/**
+ * What tests change of the defaults: a free port, quick password hashes, quiet logs, and groups in which nothing is said
+ * but what the test says.
+ */
 const testSettings = {
   NODE_ENV: 'test',
   PORT: '0',
   BCRYPT_COST: '4',
+  SYSTEM_MESSAGES: 'off',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
   DRAIN_TIME: '50ms',

@@ -8,7 +8,7 @@ import { listContacts } from './contact.store.js';
  * Puts somebody on the viewer's list of contacts; who is on it already stays. They are not told.
  * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN: the list is full.
  */
-export async function addContact({ database, config }: Deps, viewer: Viewer, userId: string): Promise<User> {
+export async function addContact({ database, config, presence }: Deps, viewer: Viewer, userId: string): Promise<User> {
   const field = 'input.userId';
   if (userId === viewer.userId) throw badInput(field, 'A contact is somebody else.');
   const { db } = database;
@@ -20,6 +20,7 @@ export async function addContact({ database, config }: Deps, viewer: Viewer, use
     throw new ChatError('FORBIDDEN', `At most ${config.contactsMax} contacts.`, { field });
   }
   await db.contact.upsert({ where: { ownerId_userId: { ownerId, userId } }, create: { ownerId, userId }, update: {} });
+  if (isNew) presence.sightChanged([ownerId, userId]);
   return user;
 }
 
@@ -27,11 +28,12 @@ export async function addContact({ database, config }: Deps, viewer: Viewer, use
  * Takes somebody off the viewer's list of contacts; who is not on it stays off.
  * @throws {ChatError} NOT_FOUND of `input.userId`: no such person.
  */
-export async function removeContact({ database }: Deps, viewer: Viewer, userId: string): Promise<User> {
+export async function removeContact({ database, presence }: Deps, viewer: Viewer, userId: string): Promise<User> {
   const { db } = database;
   const user = await db.user.findUnique({ where: { id: userId } });
   if (!user) throw notFound('input.userId', 'User');
-  await db.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
+  const { count } = await db.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
+  if (count > 0) presence.sightChanged([viewer.userId, userId]);
   return user;
 }
 

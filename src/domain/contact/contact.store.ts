@@ -1,4 +1,4 @@
-import type { PageRequest } from '../../core/page.js';
+import { behind, type PageRequest } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
 import type { Db } from '../../infra/database.js';
 
@@ -8,14 +8,8 @@ export function listContacts(
   ownerId: string,
   page: PageRequest<readonly ['date', 'uuid']>,
 ): Promise<(Contact & { user: User })[]> {
-  const [at, id] = page.from ?? [];
   return db.contact.findMany({
-    where: {
-      ownerId,
-      ...(at === undefined || id === undefined
-        ? {}
-        : { OR: [{ addedAt: { lt: at } }, { addedAt: at, userId: { lt: id } }] }),
-    },
+    where: { ownerId, ...behind(page.from, 'addedAt', 'userId', 'latest first') },
     include: { user: true },
     orderBy: [{ addedAt: 'desc' }, { userId: 'desc' }],
     take: page.size + 1,

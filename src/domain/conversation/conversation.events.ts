@@ -26,7 +26,7 @@ const VERSION = 1;
 /** A change numbered `conversation.changeSeq`. `subjectId` is whom it is about; null when it is all of them. */
 export function conversationChanged(
   kind: Kind,
-  actorId: string,
+  actorId: string | null,
   subjectId: string | null,
   data: Pick<ConversationChanged, 'conversation'> & Partial<ConversationChanged>,
 ): Change<ConversationChanged> {
@@ -54,7 +54,7 @@ export const conversationChanges: ChangeKind<ConversationChanged> = {
     reviveDates(data.conversation, 'createdAt', 'lastActivityAt');
     if (data.membership) {
       reviveDates(data.membership, 'joinedAt');
-      reviveDates(data.membership.user, 'createdAt', 'deletedAt');
+      reviveDates(data.membership.user, 'createdAt', 'deletedAt', 'suspendedAt');
     }
     return data;
   },
@@ -67,6 +67,7 @@ export const joinChanges: ChangeKind<ConversationChanged> = {
   ...conversationChanges,
   types: [memberJoined],
   joined: ({ subjectId }) => (subjectId === null ? [] : [subjectId]),
+  hiddenTo: ({ data }) => data.membership?.hiddenToSeq ?? 0,
 };
 
 /** Those after which somebody is out. */

@@ -1,4 +1,4 @@
-import type { Conversation, Membership, Prisma, User } from '../../generated/prisma/client.js';
+import type { Conversation, Membership, Prisma } from '../../generated/prisma/client.js';
 
 /** Conversations that exist for this person: their own, and public groups. To anyone else they do not exist. */
 export const visibleTo = (userId: string) =>
@@ -13,8 +13,18 @@ export const isPublic = ({ visibility }: Pick<Conversation, 'visibility'>): bool
 export const canRead = <Own extends Membership>(membership: Own | null | undefined): membership is Own =>
   membership != null;
 
-/** Members may write; to a person who is gone nobody can. */
+/** Of a direct conversation the person on the other side. */
+export interface Counterpart {
+  /** They have an account, are not suspended, and neither of the two has blocked the other. */
+  isReachable: boolean;
+}
+
+/** From what a statement selects: null where there is nobody on the other side. */
+export const counterpartOf = (isReachable: unknown): Counterpart | undefined =>
+  typeof isReachable === 'boolean' ? { isReachable } : undefined;
+
+/** Members may write; to a person who is not to be reached nobody can, whatever the reason. */
 export const canSend = (
   membership: Membership | null | undefined,
-  counterpart: Pick<User, 'deletedAt'> | null | undefined,
-): boolean => canRead(membership) && counterpart?.deletedAt == null;
+  counterpart: Counterpart | null | undefined,
+): boolean => canRead(membership) && counterpart?.isReachable !== false;

@@ -11,8 +11,9 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
+import { findReachable } from '../block/block.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
-import { canSend, visibleTo } from './conversation.policy.js';
+import { canSend, counterpartOf, visibleTo } from './conversation.policy.js';
 import {
   createGroup,
   listConversations,
@@ -30,6 +31,10 @@ export const ConversationVisibility = builder.enumType('ConversationVisibility',
     PRIVATE: { description: 'For its members only.' },
     PUBLIC: { description: 'Anyone may find and join it.' },
   },
+});
+export const HistoryVisibility = builder.enumType('HistoryVisibility', {
+  description: 'What of the messages before they came those see who join from now on.',
+  values: { ALL: {}, SINCE_JOINED: { description: 'None of it.' } },
 });
 export const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', 'MEMBER'] as const });
 
@@ -75,6 +80,7 @@ export const Conversation = builder.prismaNode('Conversation', {
     'id',
     'kind',
     'visibility',
+    'historyVisibility',
     'title',
     'description',
     'imageUrl',
@@ -86,6 +92,7 @@ export const Conversation = builder.prismaNode('Conversation', {
   fields: (t) => ({
     kind: t.expose('kind', { type: ConversationKind, nullable: false }),
     visibility: t.expose('visibility', { type: ConversationVisibility, nullable: false }),
+    historyVisibility: t.expose('historyVisibility', { type: HistoryVisibility, nullable: false }),
     title: t.exposeString('title', {
       description: 'Of a group; null in a direct conversation, which is named after its counterpart.',
     }),
@@ -131,12 +138,18 @@ export const Conversation = builder.prismaNode('Conversation', {
       resolve: ({ kind, memberships }, _args, context) => {
         const { userId } = viewerOf(context);
         const own = memberships.find((membership) => membership.userId === userId);
-        const other = memberships.find((membership) => membership.userId !== userId);
-        return canSend(own, kind === 'DIRECT' ? other?.user : null);
+        const other = kind === 'DIRECT' && memberships.find((membership) => membership.userId !== userId);
+        if (!own || !other) return canSend(own, null);
+        return loadIsReachable(context, other.userId).then((reachable) => canSend(own, counterpartOf(reachable)));
       },
     }),
   }),
 });
+
+/** Whether the viewer can write to a person: one statement for all conversations of a list. */
+const loadIsReachable = defineLoader((context, ids) =>
+  findReachable(context.deps.database.db, viewerOf(context).userId, ids),
+);
 
 /** A conversation by the id of its row, for what belongs to one and was authorized by that. */
 export const loadConversation = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
@@ -204,6 +217,7 @@ const CreateGroupInput = builder.inputType('CreateGroupInput', {
     title: t.string({ required: true, description: '1 to 100 characters.' }),
     description: t.string({ description: 'Up to 1000 characters.' }),
     visibility: t.field({ type: ConversationVisibility, defaultValue: 'PRIVATE' }),
+    historyVisibility: t.field({ type: HistoryVisibility, defaultValue: 'ALL' }),
     memberIds: t.idList({ description: "People to begin with; the creator's own id counts for nothing." }),
     clientGroupId: t.string({
       description: "The creator's own key, up to 128 characters: a retry with it never creates twice.",

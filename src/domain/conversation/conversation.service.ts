@@ -1,35 +1,47 @@
 import { z } from 'zod';
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, ChatError, gone, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { behind, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { foldWords } from '../../core/words.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import { isUniqueViolation } from '../../infra/database.js';
 import { recordChange } from '../../realtime/change-log.js';
+import { findReachable } from '../block/block.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
+import { recordSystemMessage } from '../message/message.system.js';
 import { name } from '../user/user.input.js';
+import { holdPeople } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
 import { description, title } from './conversation.input.js';
 import {
   bringIn,
   type Conversation,
   directKeyOf,
+  findFull,
   listOfMember,
   listPublic,
   type Membership,
 } from './conversation.store.js';
 
-/** @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves. */
+/**
+ * The direct conversation of the viewer with somebody, made where there is none.
+ * @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves; FORBIDDEN: there is none yet, and
+ *   they cannot be written to.
+ */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
   const field = 'input.userId';
   if (userId === viewer.userId) throw badInput(field, 'A direct conversation is with somebody else.');
   const { db } = deps.database;
-  const other = await db.user.findUnique({ where: { id: userId, deletedAt: null }, select: { id: true } });
-  if (!other) throw notFound(field, 'User');
   const directKey = directKeyOf(viewer.userId, userId);
   const found = await db.conversation.findUnique({ where: { directKey } });
   if (found) return found;
+  const [isReachable] = await findReachable(db, viewer.userId, [userId]);
+  if (!isReachable) {
+    const other = await db.user.findUnique({ where: { id: userId }, select: { id: true } });
+    if (!other) throw notFound(field, 'User');
+    throw new ChatError('FORBIDDEN', 'You cannot write to this person.', { field });
+  }
   try {
     return await create(deps, viewer, { kind: 'DIRECT', directKey }, [
       { userId: viewer.userId, role: 'MEMBER' },
@@ -46,28 +58,36 @@ const group = z.object({
   title,
   description,
   visibility: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
+  historyVisibility: z.enum(['ALL', 'SINCE_JOINED']).nullish(),
   memberIds: z.array(z.string()).nullish(),
   clientGroupId: name('A clientGroupId', 128).nullish(),
 });
 
 /**
- * Makes a group of which the viewer is the owner. The same `clientGroupId` with the same input gives the group that
+ * Makes a group of which the viewer is the owner; who cannot be brought in is left out without a word. The same `clientGroupId` with the same input gives the group that
  * was made first.
  * @param input with `memberIds` as ids of rows; the viewer's own among them counts for nothing.
  * @throws {ChatError} BAD_USER_INPUT, NOT_FOUND of `input.memberIds`, CONFLICT of `input.clientGroupId`.
  */
 export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typeof group>): Promise<Conversation> {
   const given = checkInput(group, input);
-  const memberIds = [...new Set(given.memberIds)].filter((id) => id !== viewer.userId).sort();
-  if (memberIds.length + 1 > deps.config.groupMaxMembers) {
+  const wantedIds = [...new Set(given.memberIds)].filter((id) => id !== viewer.userId).sort();
+  if (wantedIds.length + 1 > deps.config.groupMaxMembers) {
     throw badInput('input.memberIds', `A group has at most ${deps.config.groupMaxMembers} members.`);
   }
   const { db } = deps.database;
-  const { title, description = null, visibility, clientGroupId = null } = given;
-  const inputHash = hashInput(title, description, visibility ?? 'PRIVATE', ...memberIds);
+  const { title, description = null, clientGroupId = null } = given;
+  const visibility = given.visibility ?? 'PRIVATE';
+  const historyVisibility = given.historyVisibility ?? 'ALL';
+  const inputHash = hashInput(title, description, visibility, historyVisibility, ...wantedIds);
   try {
-    const there = await db.user.count({ where: { id: { in: memberIds }, deletedAt: null } });
-    if (there !== memberIds.length) throw notFound('input.memberIds', 'User');
+    const there = await db.user.count({ where: { id: { in: wantedIds }, deletedAt: null } });
+    if (there !== wantedIds.length) throw notFound('input.memberIds', 'User');
+    const { groupsMax } = deps.config;
+    const full = await findFull(db, [viewer.userId, ...wantedIds], groupsMax);
+    if (full.has(viewer.userId)) throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
+    const areReachable = await findReachable(db, viewer.userId, wantedIds);
+    const memberIds = wantedIds.filter((id, index) => areReachable[index] && !full.has(id));
     return await create(
       deps,
       viewer,
@@ -76,7 +96,8 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
         title,
         description,
         searchWords: foldWords(title),
-        visibility: visibility ?? 'PRIVATE',
+        visibility,
+        historyVisibility,
         clientGroupId,
         inputHash: clientGroupId === null ? null : inputHash,
       },
@@ -105,18 +126,24 @@ async function create(
   members: Pick<Membership, 'userId' | 'role'>[],
 ): Promise<Conversation> {
   const id = newId();
-  const { conversation, change } = await deps.database.transaction(async (tx) => {
+  const { conversation, changes } = await deps.database.transaction(async (tx) => {
+    const userIds = members.map(({ userId }) => userId);
+    if ((await holdPeople(tx, userIds)).length < userIds.length) gone('User');
     const conversation = await tx.conversation.create({
       data: { ...data, id, createdById: viewer.userId, changeSeq: 1, memberCount: members.length },
     });
     await bringIn(tx, conversation, members);
-    const memberIds = members.map((member) => member.userId);
-    return {
-      conversation,
-      change: await recordChange(tx, conversationChanged('created', viewer.userId, null, { conversation, memberIds })),
-    };
+    const change = conversationChanged('created', viewer.userId, null, { conversation, memberIds: userIds });
+    const created = await recordChange(tx, change);
+    if (conversation.kind === 'DIRECT') return { conversation, changes: [created] };
+    const told = await recordSystemMessage(deps, tx, id, {
+      type: 'GROUP_CREATED',
+      actorId: viewer.userId,
+      newValue: conversation.title,
+    });
+    return { conversation: told[0]?.data.message.conversation ?? conversation, changes: [created, ...told] };
   });
-  deps.feed.announce(change);
+  for (const change of changes) deps.feed.announce(change);
   return conversation;
 }
 
@@ -163,15 +190,9 @@ export async function listMembers(
 ): Promise<Page<Membership>> {
   const list = `members:${conversation.id}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const [at, id] = page.from ?? [];
   const rows = await database.db.membership.findMany({
     ...query,
-    where: {
-      conversationId: conversation.id,
-      ...(at === undefined || id === undefined
-        ? {}
-        : { OR: [{ joinedAt: { gt: at } }, { joinedAt: at, id: { gt: id } }] }),
-    },
+    where: { conversationId: conversation.id, ...behind(page.from, 'joinedAt', 'id', 'oldest first') },
     orderBy: [{ joinedAt: 'asc' }, { id: 'asc' }],
     take: page.size + 1,
   });

@@ -1,5 +1,5 @@
 import { newId } from '../../core/ids.js';
-import type { PageRequest } from '../../core/page.js';
+import { behind, type PageRequest } from '../../core/page.js';
 import { foldWords, prefixQuery } from '../../core/words.js';
 import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
@@ -19,6 +19,7 @@ const conversationFields = {
   title: 'title',
   description: 'description',
   imageUrl: 'image_url',
+  historyVisibility: 'history_visibility::text',
   directKey: 'direct_key',
   createdById: 'created_by_id::text',
   clientGroupId: 'client_group_id',
@@ -55,6 +56,7 @@ export const membershipColumns = columnsOf<Membership>('own', {
   userId: 'own.user_id::text',
   role: 'own.role::text',
   joinedAt: 'own.joined_at',
+  hiddenToSeq: 'own.hidden_to_seq',
 });
 
 /** Runs a change of a conversation in a transaction, when the ones before it in this process are done. */
@@ -79,6 +81,46 @@ export async function lock(tx: Tx, id: string): Promise<Conversation | undefined
     SELECT ${conversationColumns} FROM conversations WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return row;
 }
+
+/** Locks all conversations that a person is in until the transaction ends, in the order in which everyone locks. */
+export async function lockAllOf(tx: Tx, userId: string): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM conversations
+    WHERE id IN (SELECT conversation_id FROM memberships WHERE user_id = ${userId}::uuid)
+    ORDER BY conversations.id FOR NO KEY UPDATE`;
+  return rows.map(({ id }) => id);
+}
+
+/** Locks the direct conversation of two people until the transaction ends; undefined when there is none. */
+export async function lockDirect(tx: Tx, oneId: string, otherId: string): Promise<Conversation | undefined> {
+  const [row] = await tx.$queryRaw<Conversation[]>`
+    SELECT ${conversationColumns} FROM conversations
+    WHERE direct_key = ${directKeyOf(oneId, otherId)} FOR NO KEY UPDATE`;
+  return row;
+}
+
+/** Which of these people are in as many groups as anyone may be in. */
+export async function findFull(tx: Db | Tx, userIds: readonly string[], groupsMax: number): Promise<Set<string>> {
+  const rows = await tx.$queryRaw<{ userId: string }[]>`
+    SELECT user_id::text AS "userId"
+    FROM memberships JOIN conversations ON conversations.id = conversation_id AND kind = 'GROUP'
+    WHERE user_id = ANY (${userIds}::uuid[]) GROUP BY user_id HAVING count(*) >= ${groupsMax}`;
+  return new Set(rows.map(({ userId }) => userId));
+}
+
+/** Whether a person is in a conversation that is not one of these. */
+export async function isElsewhere(tx: Tx, userId: string, ids: readonly string[]): Promise<boolean> {
+  const [row] = await tx.$queryRaw<[{ found: boolean }]>`
+    SELECT EXISTS (
+      SELECT FROM memberships WHERE user_id = ${userId}::uuid AND conversation_id <> ALL (${ids}::uuid[])
+    ) AS found`;
+  return row.found;
+}
+
+/** Gives each of these locked conversations its next change number. */
+export const numberAll = (tx: Tx, ids: readonly string[]): Promise<Conversation[]> =>
+  tx.$queryRaw<Conversation[]>`
+    UPDATE conversations SET change_seq = change_seq + 1 WHERE id = ANY (${ids}::uuid[]) RETURNING ${conversationColumns}`;
 
 /** Most owners and admins of a group that are known by id wherever a message of it goes. */
 const MODERATORS_MAX = 100;
@@ -121,28 +163,34 @@ export async function findModerating(db: Db, userId: string, ids: readonly strin
 
 /**
  * Brings people into a conversation, which must be locked or new. Their marks begin at its newest message, so that
- * nothing that was said before is unread to them.
+ * nothing that was said before is unread to them; whether they may see it, the conversation says. Their rows must be
+ * held (`holdPeople`).
  */
 export async function bringIn(
   tx: Tx,
-  { id: conversationId, latestSeq }: Pick<Conversation, 'id' | 'latestSeq'>,
+  { id: conversationId, latestSeq, historyVisibility }: Pick<Conversation, 'id' | 'latestSeq' | 'historyVisibility'>,
   members: readonly { userId: string; role?: Membership['role'] }[],
 ): Promise<Membership[]> {
-  const data = members.map((member) => ({ ...member, id: newId(), conversationId }));
+  const hiddenToSeq = historyVisibility === 'SINCE_JOINED' ? latestSeq : 0;
+  const data = members.map((member) => ({ ...member, id: newId(), conversationId, hiddenToSeq }));
   const memberships = await tx.membership.createManyAndReturn({ data });
   const at = { startSeq: latestSeq, deliveredSeq: latestSeq, readSeq: latestSeq };
   await tx.mark.createMany({ data: members.map(({ userId }) => ({ conversationId, userId, ...at })) });
   return memberships;
 }
 
-/** Gives a locked conversation numbers for so many more changes, and so many more members. */
+/** Gives a locked conversation numbers for so many more changes and messages, and so many more members. */
 export async function countChanges(
   tx: Tx,
   id: string,
-  { changes, members }: { changes: number; members: number },
+  { changes, members = 0, messages = 0 }: { changes: number; members?: number; messages?: number },
 ): Promise<Conversation> {
   const [row] = await tx.$queryRaw<[Conversation]>`
-    UPDATE conversations SET change_seq = change_seq + ${changes}, member_count = member_count + ${members}
+    UPDATE conversations
+    SET change_seq = change_seq + ${changes}, member_count = member_count + ${members}, latest_seq = latest_seq + ${messages},
+        last_activity_at = CASE
+          WHEN ${messages} > 0 THEN greatest(last_activity_at, clock_timestamp())::timestamptz(3) ELSE last_activity_at
+        END
     WHERE id = ${id}::uuid RETURNING ${conversationColumns}`;
   return row;
 }
@@ -202,7 +250,7 @@ export async function findReadabilities(
   type Row = Membership & Pick<Conversation, 'visibility'> & { index: number; id: string | null };
   const rows = await sql.query<Row>(Prisma.sql`
     SELECT key.index::int AS index, visibility::text AS visibility, memberships.id::text AS id, role::text AS role,
-           joined_at AS "joinedAt"
+           joined_at AS "joinedAt", hidden_to_seq AS "hiddenToSeq"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
            WITH ORDINALITY AS key (conversation_id, user_id, index)
     JOIN conversations ON conversations.id = key.conversation_id
@@ -227,15 +275,9 @@ export function listOfMember(
   page: PageRequest<readonly ['date', 'uuid']>,
   query: object,
 ): Promise<Conversation[]> {
-  const [at, id] = page.from ?? [];
   return db.conversation.findMany({
     ...query,
-    where: {
-      memberships: { some: { userId } },
-      ...(at === undefined || id === undefined
-        ? {}
-        : { OR: [{ lastActivityAt: { lt: at } }, { lastActivityAt: at, id: { lt: id } }] }),
-    },
+    where: { memberships: { some: { userId } }, ...behind(page.from, 'lastActivityAt', 'id', 'latest first') },
     orderBy: [{ lastActivityAt: 'desc' }, { id: 'desc' }],
     take: page.size + 1,
   });

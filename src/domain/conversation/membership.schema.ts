@@ -2,7 +2,13 @@ import { encodeGlobalId, idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { isPublic } from './conversation.policy.js';
-import { Conversation, ConversationVisibility, MemberRole, Membership } from './conversation.schema.js';
+import {
+  Conversation,
+  ConversationVisibility,
+  HistoryVisibility,
+  MemberRole,
+  Membership,
+} from './conversation.schema.js';
 import {
   addMembers,
   joinConversation,
@@ -46,6 +52,10 @@ const UpdateGroupInput = builder.inputType('UpdateGroupInput', {
     description: t.string({ description: 'Up to 1000 characters.' }),
     imageUrl: t.string({ description: 'Of http or https, up to 2000 characters.' }),
     visibility: t.field({ type: ConversationVisibility }),
+    historyVisibility: t.field({
+      type: HistoryVisibility,
+      description: 'Of who joins from now on: what somebody sees already, they go on seeing.',
+    }),
   }),
 });
 const UpdateGroupPayload = builder.simpleObject('UpdateGroupPayload', {
@@ -113,13 +123,13 @@ builder.mutationFields((t) => ({
   updateGroup: t.field({
     type: UpdateGroupPayload,
     description:
-      'By owners and admins; `visibility` by owners. An absent field keeps, an explicit null clears a description or a picture.',
+      'By owners and admins; `visibility` and `historyVisibility` by owners. An absent field keeps, an explicit null clears a description or a picture.',
     args: { input: t.arg({ type: UpdateGroupInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const { title, description, imageUrl, visibility } = input;
-      const update = { conversationId, title, description, imageUrl, visibility };
+      const { title, description, imageUrl, visibility, historyVisibility } = input;
+      const update = { conversationId, title, description, imageUrl, visibility, historyVisibility };
       return { conversation: await updateGroup(context.deps, viewer, update) };
     },
   }),

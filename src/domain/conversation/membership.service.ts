@@ -1,16 +1,20 @@
 import { z } from 'zod';
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, ChatError, gone, notFound } from '../../core/errors.js';
 import { foldWords } from '../../core/words.js';
-import type { Conversation, Membership } from '../../generated/prisma/client.js';
+import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
+import { findReachable } from '../block/block.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
+import type { MessageChanged } from '../message/message.events.js';
+import { recordSystemMessage } from '../message/message.system.js';
+import { holdPeople } from '../user/user.store.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { description, imageUrl, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
-import { bringIn, changeConversation, countChanges, findMembership, lock } from './conversation.store.js';
+import { bringIn, changeConversation, countChanges, findFull, findMembership, lock } from './conversation.store.js';
 import {
   canAddMembers,
   canRemoveMember,
@@ -36,9 +40,13 @@ export async function addMembers(
   const wanted = [...new Set(userIds)];
   return change(deps, viewer, conversationId, async (tx, { conversation, own }) => {
     if (!canAddMembers(own)) throw new ChatError('FORBIDDEN', 'Owners and admins add members.');
-    const people = await tx.user.findMany({ where: { id: { in: wanted }, deletedAt: null } });
+    const held = await holdPeople(tx, wanted);
+    const areReachable = await findReachable(tx, viewer.userId, wanted);
+    const full = await findFull(tx, wanted, deps.config.groupsMax);
     const there = await tx.membership.findMany({ where: { conversationId, userId: { in: wanted } } });
-    const newcomers = people.filter(({ id }) => !there.some(({ userId }) => userId === id));
+    const isThere = (id: string) => there.some(({ userId }) => userId === id);
+    const people = held.filter(({ id }) => isThere(id) || (areReachable[wanted.indexOf(id)] && !full.has(id)));
+    const newcomers = people.filter(({ id }) => !isThere(id));
     if (conversation.memberCount + newcomers.length > groupMaxMembers) {
       throw badInput(field, `A group has at most ${groupMaxMembers} members.`);
     }
@@ -57,7 +65,13 @@ export async function addMembers(
       changes.push(await recordChange(tx, conversationChanged('memberJoined', viewer.userId, user.id, data)));
     }
     const skippedUserIds = wanted.filter((id) => !people.some((person) => person.id === id));
-    return { changes, result: { conversation: changed, skippedUserIds } };
+    if (newcomers.length === 0) return { changes: [], result: { conversation, skippedUserIds } };
+    const told = await recordSystemMessage(deps, tx, conversationId, {
+      type: 'MEMBER_ADDED',
+      actorId: viewer.userId,
+      subjectIds: newcomers.map(({ id }) => id),
+    });
+    return { changes: [...changes, ...told], result: { conversation: latest(told) ?? changed, skippedUserIds } };
   });
 }
 
@@ -75,7 +89,7 @@ export async function removeMember(
     const other = await findMembership(tx, conversationId, userId);
     if (!other) return { changes: [], result: conversation };
     if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'This member is not yours to remove.');
-    return takeOut(tx, viewer, other);
+    return takeOut(deps, tx, viewer, other);
   });
 }
 
@@ -85,37 +99,59 @@ export async function removeMember(
  */
 export async function leaveConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
   return change(deps, viewer, conversationId, async (tx, { own }) => {
-    const { changes, result } = await takeOut(tx, viewer, own);
-    const handedOver = own.role === 'OWNER' ? await handOver(tx, viewer, conversationId) : undefined;
-    return handedOver
-      ? { changes: [...changes, handedOver], result: handedOver.data.conversation }
-      : { changes, result };
+    return takeOut(deps, tx, viewer, own);
   });
 }
 
-async function takeOut(tx: Tx, viewer: Viewer, membership: Membership) {
-  const { id, conversationId, userId } = membership;
+/** Takes a member out of a locked group: by themselves, or by another. */
+export async function takeOut(deps: Deps, tx: Tx, { userId: actorId }: Pick<Viewer, 'userId'>, member: Membership) {
+  const { id, conversationId, userId, role } = member;
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
-  const left = conversationChanged('memberLeft', viewer.userId, userId, { conversation });
-  return { changes: [await recordChange(tx, left)], result: conversation };
+  const left = await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }));
+  const told = await recordSystemMessage(deps, tx, conversationId, {
+    type: actorId === userId ? 'MEMBER_LEFT' : 'MEMBER_REMOVED',
+    actorId,
+    subjectIds: [userId],
+  });
+  const handedOver = role === 'OWNER' ? await handOver(deps, tx, actorId, conversationId) : [];
+  const changes = [left, ...told, ...handedOver];
+  return { changes, result: latest(changes) ?? conversation };
 }
 
 /** Makes the next owner, where none is left and somebody is. */
-async function handOver(tx: Tx, viewer: Viewer, conversationId: string) {
-  if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } })) return;
+async function handOver(deps: Deps, tx: Tx, actorId: string, conversationId: string): Promise<Told[]> {
+  if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } })) return [];
   // Enums sort as they were made: OWNER, ADMIN, MEMBER.
   const next = await tx.membership.findFirst({
     where: { conversationId },
     orderBy: [{ role: 'asc' }, { joinedAt: 'asc' }, { id: 'asc' }],
     include: { user: true },
   });
-  if (!next) return;
-  const { user, ...row } = next;
-  await tx.membership.update({ where: { id: next.id }, data: { role: 'OWNER' }, select: { id: true } });
-  const conversation = await countChanges(tx, conversationId, { changes: 1, members: 0 });
-  const data = { conversation, membership: { ...row, role: 'OWNER' as const, user } };
-  return recordChange(tx, conversationChanged('memberUpdated', viewer.userId, user.id, data));
+  return next ? giveRole(deps, tx, actorId, next, 'OWNER') : [];
+}
+
+/** Gives a member of a locked group another role. */
+async function giveRole(
+  deps: Deps,
+  tx: Tx,
+  actorId: string,
+  { user, ...member }: Membership & { user: User },
+  role: Membership['role'],
+): Promise<Told[]> {
+  const { id, conversationId, userId } = member;
+  await tx.membership.update({ where: { id }, data: { role }, select: { id: true } });
+  const conversation = await countChanges(tx, conversationId, { changes: 1 });
+  const data = { conversation, membership: { ...member, role, user } };
+  const updated = await recordChange(tx, conversationChanged('memberUpdated', actorId, userId, data));
+  const told = await recordSystemMessage(deps, tx, conversationId, {
+    type: 'ROLE_CHANGED',
+    actorId,
+    subjectIds: [userId],
+    oldValue: member.role,
+    newValue: role,
+  });
+  return [updated, ...told];
 }
 
 const groupUpdate = z.object({
@@ -123,7 +159,16 @@ const groupUpdate = z.object({
   description,
   imageUrl,
   visibility: z.enum(['PRIVATE', 'PUBLIC']).optional(),
+  historyVisibility: z.enum(['ALL', 'SINCE_JOINED']).optional(),
 });
+
+/** The changes of a group that its members are told of in its messages. */
+const tellings = {
+  title: 'TITLE_CHANGED',
+  description: 'DESCRIPTION_CHANGED',
+  visibility: 'VISIBILITY_CHANGED',
+  historyVisibility: 'HISTORY_VISIBILITY_CHANGED',
+} as const;
 
 /**
  * Changes what a group is called, looks like, and who may find it. What is absent stays; null clears a description or a
@@ -137,23 +182,41 @@ export async function updateGroup(
 ): Promise<Conversation> {
   const given = Object.fromEntries(
     Object.entries(checkInput(groupUpdate, input)).filter(([, value]) => value !== undefined),
-  ) as Partial<Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility'>>;
+  ) as Partial<Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility' | 'historyVisibility'>>;
   return change(deps, viewer, conversationId, async (tx, { conversation, own }) => {
     if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Owners and admins change a group.');
     const isNew = Object.entries(given).some(([field, value]) => conversation[field as keyof Conversation] !== value);
     if (!isNew) return { changes: [], result: conversation };
-    if (given.visibility !== undefined && given.visibility !== conversation.visibility && !canSetVisibility(own)) {
-      throw new ChatError('FORBIDDEN', 'Owners say who may find a group.', { field: 'input.visibility' });
+    for (const field of ['visibility', 'historyVisibility'] as const) {
+      if (given[field] !== undefined && given[field] !== conversation[field] && !canSetVisibility(own)) {
+        throw new ChatError('FORBIDDEN', 'Owners say who may find a group and read back in it.', {
+          field: `input.${field}`,
+        });
+      }
     }
+    const told = (Object.keys(tellings) as (keyof typeof tellings)[]).filter(
+      (field) => given[field] !== undefined && given[field] !== conversation[field],
+    );
     const words = given.title == null ? {} : { searchWords: foldWords(given.title) };
     await tx.conversation.update({
       where: { id: conversationId },
       data: { ...given, ...words },
       select: { id: true },
     });
-    const updated = await countChanges(tx, conversationId, { changes: 1, members: 0 });
+    const updated = await countChanges(tx, conversationId, { changes: 1 });
     const updating = conversationChanged('updated', viewer.userId, null, { conversation: updated });
-    return { changes: [await recordChange(tx, updating)], result: updated };
+    const changes: Told[] = [await recordChange(tx, updating)];
+    for (const field of told) {
+      const event = { oldValue: conversation[field], newValue: updated[field] };
+      changes.push(
+        ...(await recordSystemMessage(deps, tx, conversationId, {
+          type: tellings[field],
+          actorId: viewer.userId,
+          ...event,
+        })),
+      );
+    }
+    return { changes, result: latest(changes) ?? updated };
   });
 }
 
@@ -174,17 +237,12 @@ export async function setMemberRole(
       include: { user: true },
     });
     if (!found) throw notFound('input.userId', 'Member');
-    const { user, ...membership } = found;
-    if (membership.role === role) return { changes: [], result: membership };
+    if (found.role === role) return { changes: [], result: found };
     const owners = await tx.membership.count({ where: { conversationId, role: 'OWNER' } });
-    if (membership.role === 'OWNER' && owners === 1) {
+    if (found.role === 'OWNER' && owners === 1) {
       throw new ChatError('CONFLICT', 'A group needs an owner: make somebody else one first.', { field: 'input.role' });
     }
-    const changed = await tx.membership.update({ where: { id: membership.id }, data: { role } });
-    const conversation = await countChanges(tx, conversationId, { changes: 1, members: 0 });
-    const data = { conversation, membership: { ...changed, user } };
-    const updated = conversationChanged('memberUpdated', viewer.userId, userId, data);
-    return { changes: [await recordChange(tx, updated)], result: changed };
+    return { changes: await giveRole(deps, tx, viewer.userId, found, role), result: { ...found, role } };
   });
 }
 
@@ -202,16 +260,35 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     if (conversation.memberCount >= deps.config.groupMaxMembers) {
       throw new ChatError('FORBIDDEN', `A group has at most ${deps.config.groupMaxMembers} members.`, { field });
     }
-    const user = await tx.user.findUniqueOrThrow({ where: { id: viewer.userId } });
+    const [user = gone('User')] = await holdPeople(tx, [viewer.userId]);
+    const { groupsMax } = deps.config;
+    if ((await findFull(tx, [viewer.userId], groupsMax)).size > 0) {
+      throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`, { field });
+    }
     const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }])) as [Membership];
     const joined = await countChanges(tx, conversationId, { changes: 1, members: 1 });
     const data = { conversation: joined, membership: { ...membership, user } };
     const change = conversationChanged('memberJoined', viewer.userId, viewer.userId, data);
-    return { changes: [await recordChange(tx, change)], result: joined };
+    const joining = await recordChange(tx, change);
+    const told = await recordSystemMessage(deps, tx, conversationId, {
+      type: 'MEMBER_JOINED',
+      actorId: viewer.userId,
+      subjectIds: [viewer.userId],
+    });
+    return { changes: [joining, ...told], result: latest(told) ?? joined };
   });
   for (const change of changes) deps.feed.announce(change);
   return result;
 }
+
+/** What a change of a group is told by: of the conversation, or a message in it. */
+type Told = Change<ConversationChanged> | Change<MessageChanged>;
+
+/** The group as it is after the last of these. */
+const latest = (told: readonly Told[]): Conversation | undefined => {
+  const data = told.at(-1)?.data;
+  return data && ('message' in data ? data.message.conversation : data.conversation);
+};
 
 /** A change of who is in a group, under its lock, by one of its members; told when it is committed. */
 async function change<Result>(
@@ -221,7 +298,7 @@ async function change<Result>(
   work: (
     tx: Tx,
     state: { conversation: Conversation; own: Membership },
-  ) => Promise<{ changes: Change<ConversationChanged>[]; result: Result }>,
+  ) => Promise<{ changes: Told[]; result: Result }>,
 ): Promise<Result> {
   const field = 'input.conversationId';
   const { changes, result } = await changeConversation(deps, conversationId, async (tx) => {

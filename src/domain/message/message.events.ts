@@ -12,8 +12,6 @@ export interface MessageChanged {
 export type FullMessage = Message & {
   sender: User | null;
   conversation: Conversation & Partial<Moderated>;
-  /** The people of `mentionedIds`. */
-  mentioned?: readonly User[];
   /** It was sent in this moment: nobody else can have it yet. */
   justSent?: boolean;
 };
@@ -50,14 +48,14 @@ export const messageChanged = (
 
 export const messageChanges: ChangeKind<MessageChanged> = {
   types: Object.values(messageChangeTypes),
+  messageSeq: ({ data }) => data.message.seq,
   encode: (data) => ({ v: VERSION, ...data }),
   decode(json) {
     const { v, message } = json as { v: number } & MessageChanged;
     if (v !== VERSION) return undefined;
     reviveDates(message, 'createdAt', 'editedAt', 'deletedAt');
     reviveDates(message.conversation, 'createdAt', 'lastActivityAt');
-    if (message.sender) reviveDates(message.sender, 'createdAt', 'deletedAt');
-    for (const user of message.mentioned ?? []) reviveDates(user, 'createdAt', 'deletedAt');
+    if (message.sender) reviveDates(message.sender, 'createdAt', 'deletedAt', 'suspendedAt');
     return { message };
   },
   async load(db: Db, rows: readonly ChangeRow[]) {

@@ -3,15 +3,15 @@ import type { Message } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config.js';
 import type { Db, Tx } from '../../infra/database.js';
 import { EVERYONE, USERNAME_MAX, USERNAME_MIN } from '../user/user.input.js';
-import { caseKey, findMembersByName, type User } from '../user/user.store.js';
+import { caseKey, findMembersByName } from '../user/user.store.js';
 
 /** An `@` and what may be a username. Not within a word, as in an address: ana@example.com. */
 const MENTION = /(?<![A-Za-z0-9_.-])@([A-Za-z0-9_.-]+)/g;
 
 /** Whom a text names. */
 export interface Mentions {
-  /** Members, in the order of the text. */
-  mentioned: User[];
+  /** Ids of members, in the order of the text. */
+  mentionedIds: string[];
   /** It says `@everyone`, which counts when a moderator of a group does. */
   asksEveryone: boolean;
 }
@@ -47,12 +47,12 @@ export async function findMentions(
 ): Promise<Mentions> {
   const names = namesIn(text);
   const asked = new Set(names.flat());
-  if (asked.size === 0) return { mentioned: [], asksEveryone: false };
+  if (asked.size === 0) return { mentionedIds: [], asksEveryone: false };
   const members = await findMembersByName(db, conversationId, [...asked]);
-  const byName = new Map(members.map((user) => [user.usernameKey, user]));
+  const byName = new Map(members.map(({ usernameKey, id }) => [usernameKey, id]));
   const mentioned = new Set(names.flatMap((each) => byName.get(each.find((name) => byName.has(name)) ?? '') ?? []));
   if (mentioned.size > mentionsMax) throw badInput('input.text', `A message names at most ${mentionsMax} people.`);
-  return { mentioned: [...mentioned], asksEveryone: asked.has(EVERYONE) };
+  return { mentionedIds: [...mentioned], asksEveryone: asked.has(EVERYONE) };
 }
 
 /** Who has an unread mention of a message: not its sender, and nobody by name where it is for everyone. */

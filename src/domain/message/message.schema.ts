@@ -8,13 +8,13 @@ import type {
 } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { bothWaysArgs } from '../../graphql/connection.js';
-import { viewerOf } from '../../graphql/context.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import { findModerating, type Moderated } from '../conversation/conversation.store.js';
 import { loadUser, User } from '../user/user.schema.js';
-import { canDelete, canEdit, visibleTo } from './message.policy.js';
+import { canDelete, canEdit } from './message.policy.js';
 import {
   deleteMessage,
   editMessage,
@@ -23,24 +23,59 @@ import {
   sendMessage,
   streamMessages,
 } from './message.service.js';
-import { findNewest } from './message.store.js';
+import { findNewest, findSeen } from './message.store.js';
+import { type SystemEvent, systemEventTypes } from './message.system.js';
 
 const MessageKind = builder.enumType('MessageKind', {
-  values: { USER: { description: 'Written by a person or a bot.' } },
+  values: {
+    USER: { description: 'Written by a person or a bot.' },
+    SYSTEM: { description: 'Written by the service: see systemEvent. Nobody edits or deletes it.' },
+  },
 });
+
+const SystemEventType = builder.enumType('SystemEventType', { values: systemEventTypes });
+
+const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implement({
+  description: 'What happened in a group.',
+  extensions: shared('type', 'actor', 'subjects', 'oldValue', 'newValue'),
+  fields: (t) => ({
+    type: t.expose('type', { type: SystemEventType, nullable: false }),
+    actor: t.field({
+      type: User,
+      description: 'Who did it.',
+      resolve: ({ actorId }, _args, context) => loadUser(context, actorId),
+    }),
+    subjects: t.field({
+      type: [User],
+      nullable: { list: false, items: false },
+      description: 'Whom it is about: who was added or removed, whose role is another; also who joined or left.',
+      resolve: ({ subjectIds }, _args, context) => loadUsers(context, subjectIds),
+    }),
+    oldValue: t.exposeString('oldValue', {
+      description: 'Of *_CHANGED what it was: a title, a description, the name of a value of an enum.',
+    }),
+    newValue: t.exposeString('newValue', { description: 'What it is now; of GROUP_CREATED the title.' }),
+  }),
+});
+
+/** People by the ids of their rows, in this order. */
+const loadUsers = async (context: Context, ids: readonly string[]): Promise<UserRow[]> =>
+  (await Promise.all(ids.map((id) => loadUser(context, id)))).filter((user) => user !== null);
 
 /** An event and an answer bring these along, so that the usual selection needs no further read. */
 export type Preloaded = MessageRow & {
   sender?: UserRow | null;
-  mentioned?: readonly UserRow[];
   conversation?: ConversationRow & Partial<Moderated>;
   justSent?: boolean;
 };
 
+const loadIsSeen = defineLoader((context, ids) => findSeen(context.deps.database.db, viewerOf(context).userId, ids));
+
 export const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
   nullable: true,
-  findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
+  // What is not for the viewer is looked up as what cannot be there.
+  findUnique: async (id, context) => ((await loadIsSeen(context, id)) ? { id } : { id, seq: 0 }),
   description: 'What was said in a conversation.',
   extensions: shared(
     'id',
@@ -55,6 +90,7 @@ export const Message = builder.prismaNode('Message', {
     'clientMessageId',
     'mentions',
     'mentionsEveryone',
+    'systemEvent',
   ),
   fields: (t) => ({
     conversation: t.field({
@@ -80,6 +116,11 @@ export const Message = builder.prismaNode('Message', {
       description:
         'Null when deleted, and where the content is of another sort (encrypted, only media): only deletedAt says deleted.',
     }),
+    systemEvent: t.field({
+      type: SystemEventObject,
+      description: 'Of a message of kind SYSTEM.',
+      resolve: ({ systemEvent }) => systemEvent as SystemEvent | null,
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
     editedAt: t.expose('editedAt', { type: 'DateTime' }),
     deletedAt: t.expose('deletedAt', { type: 'DateTime' }),
@@ -92,11 +133,7 @@ export const Message = builder.prismaNode('Message', {
       description:
         'Members whom the text names as `@username`, in its order: as members were when it was sent or edited. At most `serverInfo.limits.mentionsMax`.',
       resolve: (message: Preloaded, _args, context) =>
-        message.mentioned || message.mentionedIds.length === 0
-          ? [...(message.mentioned ?? [])]
-          : Promise.all(message.mentionedIds.map((id) => loadUser(context, id))).then((users) =>
-              users.filter((user) => user !== null),
-            ),
+        message.mentionedIds.length === 0 ? [] : loadUsers(context, message.mentionedIds),
     }),
     mentionsEveryone: t.exposeBoolean('mentionsEveryone', {
       nullable: false,

@@ -90,13 +90,7 @@ async function decide(sql: SqlTransaction, sends: readonly Send[], wait: boolean
       conversation.changeSeq += 1;
       conversation.lastActivityAt = now;
       const message = messageOf(send, conversation, canModerate(conversation, sender));
-      const { user } = sender;
-      const change = messageChanged('sent', send.senderId, {
-        ...message,
-        sender: user,
-        mentioned: send.mentioned,
-        conversation,
-      });
+      const change = messageChanged('sent', send.senderId, { ...message, sender: sender.user, conversation });
       sent.push({ message, change });
       if (key !== undefined) stored.set(key, { message: change.data.message, inputHash: send.inputHash });
       return { result: change.data.message };
@@ -116,15 +110,15 @@ function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
 }
 
 const messageOf = (
-  { mentioned, asksEveryone, ...send }: Send,
+  { asksEveryone, ...send }: Send,
   { latestSeq, lastActivityAt }: Conversation,
   moderates: boolean,
 ): Message => ({
   ...send,
-  mentionedIds: mentioned.map(({ id }) => id),
   mentionsEveryone: asksEveryone && moderates,
   seq: latestSeq,
   kind: 'USER',
+  systemEvent: null,
   createdAt: lastActivityAt,
   editedAt: null,
   deletedAt: null,

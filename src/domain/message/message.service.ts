@@ -20,8 +20,8 @@ import { checkInput, hashInput } from '../input.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { type FullMessage, type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
-import { countedMentions, findMentions, type Mentions } from './message.mentions.js';
-import { canDelete, canEdit } from './message.policy.js';
+import { countedMentions, findMentions } from './message.mentions.js';
+import { canDelete, canEdit, canSee } from './message.policy.js';
 
 const text = z
   .string('A message needs a text.')
@@ -83,9 +83,9 @@ export async function editMessage(
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
     if (message.text === given.text) return undefined;
-    const { mentioned, asksEveryone } = await findMentions(tx, deps.config, conversation.id, given.text);
+    const { mentionedIds, asksEveryone } = await findMentions(tx, deps.config, conversation.id, given.text);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
-    return { text: given.text, editedAt: new Date(), mentioned, mentionsEveryone };
+    return { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
   });
 }
 
@@ -99,7 +99,7 @@ export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: strin
     if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
       throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
     }
-    return { text: null, deletedAt: new Date(), mentioned: [], mentionsEveryone: false };
+    return { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false };
   });
 }
 
@@ -111,9 +111,8 @@ class Unchanged extends Error {
 }
 
 /** What a message becomes. */
-type Edit = Pick<Message, 'text' | 'mentionsEveryone'> &
-  Partial<Pick<Message, 'editedAt' | 'deletedAt'>> &
-  Pick<Mentions, 'mentioned'>;
+type Edit = Pick<Message, 'text' | 'mentionedIds' | 'mentionsEveryone'> &
+  Partial<Pick<Message, 'editedAt' | 'deletedAt'>>;
 
 /** Changes a message under its conversation's lock, as `decide` says of its state there; undefined: not at all. */
 async function changeMessage(
@@ -136,16 +135,16 @@ async function changeMessage(
   if (!known) throw notFound(field, 'Message');
   try {
     const change = await changeConversation(deps, known.conversationId, async (tx) => {
-      const { conversation, membership } = await lockToChange(tx, viewer, known.conversationId, field);
-      const message = await tx.message.findUniqueOrThrow({ where: { id: messageId }, include: { sender: true } });
-      const edit = await decide({ tx, message, conversation, membership });
-      if (!edit) throw new Unchanged({ ...message, conversation });
-      const { mentioned, ...rest } = edit;
-      const data = { ...rest, mentionedIds: mentioned.map(({ id }) => id) };
+      const conversation = await lockAndNumber(tx, known.conversationId);
+      const membership = await findMembership(tx, known.conversationId, viewer.userId);
+      const message = await tx.message.findUnique({ where: { id: messageId }, include: { sender: true } });
+      if (!conversation || !message || !canSee(message, membership)) throw notFound(field, 'Message');
+      const data = await decide({ tx, message, conversation, membership });
+      if (!data) throw new Unchanged({ ...message, conversation });
       await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
       await recount(tx, message, { ...message, ...data });
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
-      const changed = { ...message, ...data, mentioned, conversation: { ...conversation, moderatorIds } };
+      const changed = { ...message, ...data, conversation: { ...conversation, moderatorIds } };
       return recordChange(tx, messageChanged(type, viewer.userId, changed));
     });
     deps.feed.announce(change);
@@ -166,14 +165,6 @@ async function recount(tx: Tx, before: Message, after: Message): Promise<void> {
   }
 }
 
-/** @throws {ChatError} NOT_FOUND of the message, to who is not a member. */
-async function lockToChange(tx: Tx, viewer: Viewer, conversationId: string, field: string) {
-  const conversation = await lockAndNumber(tx, conversationId);
-  const membership = await findMembership(tx, conversationId, viewer.userId);
-  if (!conversation || !canRead(membership)) throw notFound(field, 'Message');
-  return { conversation, membership };
-}
-
 export interface HistoryArgs extends PageArgs {
   aroundSeq?: number | null | undefined;
 }
@@ -190,7 +181,8 @@ export async function listMessages(
   { aroundSeq, ...args }: HistoryArgs,
   query: object,
 ): Promise<Page<Message>> {
-  if (!canRead(await findMembership(database.db, conversation.id, viewer.userId))) {
+  const own = await findMembership(database.db, conversation.id, viewer.userId);
+  if (!canRead(own)) {
     throw new ChatError('FORBIDDEN', 'Join this group to read its messages.');
   }
   const list = `messages:${conversation.id}`;
@@ -198,7 +190,7 @@ export async function listMessages(
   const read = (seq: { lt: number } | { gt: number } | { gte: number } | undefined, backward: boolean, take: number) =>
     database.db.message.findMany({
       ...query,
-      where: { conversationId: conversation.id, ...(seq ? { seq } : {}) },
+      where: { conversationId: conversation.id, seq: { gt: own.hiddenToSeq }, ...(seq ? { AND: { seq } } : {}) },
       orderBy: { seq: backward ? 'desc' : 'asc' },
       take,
     });

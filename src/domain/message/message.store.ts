@@ -2,6 +2,8 @@ import { type Conversation, type Membership, type Message, Prisma, type User } f
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql, SqlTransaction } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
+import { isReachable } from '../block/block.store.js';
+import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';
 import {
   conversationColumns,
   conversationColumnsOf,
@@ -20,7 +22,18 @@ export interface SentKey {
   clientMessageId: string;
 }
 
-/** The newest message of each conversation that the person is in; null for the others and the empty ones. */
+/** Which of these messages a person may see, in their order: SQL's side of `canSee`. */
+export async function findSeen(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT m.id::text
+    FROM messages m
+    JOIN memberships p ON p.conversation_id = m.conversation_id AND p.user_id = ${userId}::uuid AND m.seq > p.hidden_to_seq
+    WHERE m.id = ANY (${ids}::uuid[])`;
+  const seen = new Set(rows.map(({ id }) => id));
+  return ids.map((id) => seen.has(id));
+}
+
+/** The newest message of each conversation that the person is in and may see it; null for the others and the empty ones. */
 export async function findNewest(
   db: Db,
   userId: string,
@@ -30,7 +43,7 @@ export async function findNewest(
     SELECT m.id::text
     FROM conversations c
     JOIN memberships p ON p.conversation_id = c.id AND p.user_id = ${userId}::uuid
-    JOIN messages m ON m.conversation_id = c.id AND m.seq = c.latest_seq
+    JOIN messages m ON m.conversation_id = c.id AND m.seq = c.latest_seq AND m.seq > p.hidden_to_seq
     WHERE c.id = ANY (${conversationIds}::uuid[])`;
   const messages = await db.message.findMany({ where: { id: { in: ids.map((row) => row.id) } } });
   const byConversation = new Map(messages.map((message) => [message.conversationId, message]));
@@ -51,6 +64,7 @@ const messageColumns = columnsOf<Message>('message', {
   inputHash: 'message.input_hash',
   mentionedIds: 'message.mentioned_ids::text[]',
   mentionsEveryone: 'message.mentions_everyone',
+  systemEvent: 'message.system_event',
 });
 
 /** What a person is to a conversation. */
@@ -58,7 +72,7 @@ export interface Side {
   conversationExists: boolean;
   own: (Membership & { user: User }) | undefined;
   /** Of a direct conversation the person on the other side. */
-  counterpart: Pick<User, 'deletedAt'> | undefined;
+  counterpart: Counterpart | undefined;
 }
 
 /** A conversation under its lock. */
@@ -104,7 +118,7 @@ export async function lockForSenders(
     )
     SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "seenSeq",
            seen.id IS NOT NULL AS "exists", ${membershipColumns.select}, ${userColumns.select},
-           counterpart.id IS NOT NULL AS "counterpart", counterpart.deleted_at AS "counterpartDeletedAt",
+           counterpart.reachable,
            ARRAY(
              SELECT message.id::text
              FROM unnest(${keys.map(({ senderId }) => senderId)}::uuid[], ${keys.map((key) => key.clientMessageId)}::text[])
@@ -125,7 +139,7 @@ export async function lockForSenders(
     ) own ON true
     LEFT JOIN LATERAL (SELECT * FROM users WHERE id = own.user_id LIMIT 1) person ON true
     LEFT JOIN LATERAL (
-      SELECT id, deleted_at FROM users
+      SELECT ${isReachable(Prisma.raw('pair.user_id'))} AS reachable FROM users
       WHERE seen.kind = 'DIRECT' AND id = (
         SELECT user_id FROM memberships WHERE conversation_id = seen.id AND user_id <> pair.user_id LIMIT 1
       )
@@ -150,7 +164,7 @@ export async function lockForSenders(
     return {
       conversationExists: row['exists'] === true,
       own: own && user && { ...own, user },
-      counterpart: row['counterpart'] === true ? { deletedAt: row['counterpartDeletedAt'] as Date | null } : undefined,
+      counterpart: counterpartOf(row['reachable']),
     };
   });
   return { sides, locked, sentIds: (rows[0]?.['sentIds'] ?? []) as string[], fresh };

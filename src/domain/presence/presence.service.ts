@@ -44,8 +44,8 @@ const MEMBERSHIP_CHANGES: readonly string[] = [
 
 /**
  * How people are now, then how that changes: of these, or (null) of the viewer, whom they talk with in direct
- * conversations (those that begin later too) and their contacts as they are at the beginning, up to
- * PRESENCE_MAX_WATCHED. Who is not for the viewer to see comes once, with null.
+ * conversations and their contacts, also as these change, up to PRESENCE_MAX_WATCHED. Who is not
+ * for the viewer to see, or not any more, comes once with null.
  * @throws {ChatError} BAD_USER_INPUT of `userIds`: too many.
  */
 export async function streamPresence(
@@ -96,24 +96,36 @@ class Follower {
     this.#stream = stream;
     const { feed, log } = this.#deps;
     const { userId } = this.#viewer;
-    this.#stopListening = await feed.listen({
+    const update = () => {
+      this.#update().catch((error: unknown) => {
+        log.warn({ err: error }, 'whose presence somebody may see could not be read');
+        stream.fail(error);
+      });
+    };
+    const stopLooking = this.#deps.presence.onSight(userId, update);
+    this.#stopListening = stopLooking;
+    const stopListening = await feed.listen({
       userId,
       conversationId: null,
       types: MEMBERSHIP_CHANGES,
       onChange: ({ change }) => {
-        if (!concerns(change, userId, this.#asked)) return;
-        this.#update().catch((error: unknown) => {
-          log.warn({ err: error }, 'whose presence somebody may see could not be read');
-          stream.fail(error);
-        });
+        if (concerns(change, userId, this.#asked)) update();
       },
       onProgress() {},
       onRemoved() {},
       onEnd: () => stream.end(),
     });
+    this.#stopListening = () => {
+      stopLooking();
+      stopListening();
+    };
     await this.#update();
     if (stream.closed) this.stop();
-    else if (this.#asked) await this.#tellHidden(stream, this.#asked);
+    else if (this.#asked)
+      await this.#tellHidden(
+        stream,
+        this.#asked.filter((id) => !this.#watched.has(id)),
+      );
   }
 
   /** One at a time; who asks while one is under way waits for one that begins later. */
@@ -144,11 +156,12 @@ class Follower {
     const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
     const stream = this.#stream;
     if (!stream || stream.closed) return;
-    for (const [id, stop] of this.#watched) {
-      if (wanted.has(id)) continue;
-      stop();
+    const lost = [...this.#watched.keys()].filter((id) => !wanted.has(id));
+    for (const id of lost) {
+      this.#watched.get(id)?.();
       this.#watched.delete(id);
     }
+    if (lost.length > 0) await this.#tellHidden(stream, lost);
     const added = [...wanted].filter((id) => !this.#watched.has(id));
     const onChange = (change: PresenceChange) => stream.push(change);
     for (const id of added) this.#watched.set(id, presence.watch([id], onChange));
@@ -156,9 +169,8 @@ class Follower {
     for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
   }
 
-  /** Those whom the viewer asked for and may not see. */
-  async #tellHidden(stream: LiveStream<PresenceEvent>, asked: readonly string[]): Promise<void> {
-    const hidden = asked.filter((id) => !this.#watched.has(id));
+  /** Those whom the viewer asked for and may not see, or could see until now. */
+  async #tellHidden(stream: LiveStream<PresenceEvent>, hidden: readonly string[]): Promise<void> {
     if (hidden.length === 0) return;
     for (const user of await findSeen(this.#deps.database.sql, hidden)) {
       if (user) stream.push({ user: { ...user, presence: null } });

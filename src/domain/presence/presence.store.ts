@@ -1,5 +1,6 @@
 import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Sql } from '../../infra/database.js';
+import { areApart } from '../block/block.store.js';
 import { userColumns } from '../user/user.store.js';
 
 export type Availability = PresenceRow['availability'];
@@ -73,18 +74,18 @@ export interface Sight {
 
 /**
  * Whether people may see others' presence, in their order: their own, of whom they are in a conversation with, and of
- * contacts who have them as a contact as well.
+ * contacts who have them as a contact as well; never where one of the two has blocked the other.
  */
 export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
   const rows = await sql.query<{ seeable: boolean }>(Prisma.sql`
-    SELECT sight.viewer_id = sight.user_id OR EXISTS (
+    SELECT sight.viewer_id = sight.user_id OR NOT ${areApart(Prisma.raw('sight.viewer_id'), Prisma.raw('sight.user_id'))} AND (EXISTS (
       SELECT FROM memberships own
       JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = sight.user_id
       WHERE own.user_id = sight.viewer_id
     ) OR EXISTS (
       SELECT FROM contacts own JOIN contacts theirs ON theirs.owner_id = own.user_id AND theirs.user_id = own.owner_id
       WHERE own.owner_id = sight.viewer_id AND own.user_id = sight.user_id
-    ) AS seeable
+    )) AS seeable
     FROM unnest(${sights.map(({ viewerId }) => viewerId)}::uuid[], ${sights.map(({ userId }) => userId)}::uuid[])
          WITH ORDINALITY AS sight (viewer_id, user_id, n)
     ORDER BY sight.n`);

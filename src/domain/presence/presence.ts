@@ -37,6 +37,12 @@ export interface Presence {
   statusOf(userId: string): PresenceStatus | undefined;
   /** To be called when what they want others to see is stored. */
   availabilityChanged(userId: string, availability: Availability): void;
+  /** To be called when what else is told of them (their name, their picture) is stored: those who watch hear of it. */
+  personChanged(userId: string): void;
+  /** To be called when it is stored that these people may see others than before, or not any more. */
+  sightChanged(userIds: readonly string[]): void;
+  /** Calls when whom the person may see may be others than before, until what it returns is called. */
+  onSight(userId: string, listener: () => void): () => void;
   /** Tells of each of these people's changes, within a moment, until what it returns is called. */
   watch(userIds: readonly string[], onChange: (change: PresenceChange) => void): () => void;
   /** How people are now, in their order; null of who does not exist. Undefined while it cannot be known. */
@@ -55,6 +61,8 @@ const COLLECT_MS = 100;
 /** How long what was read of somebody is told to others who begin to watch. */
 const REUSE_MS = 5_000;
 const CHANNEL = 'availability';
+const PEOPLE_CHANNEL = 'people';
+const SIGHT_CHANNEL = 'sight';
 
 const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
 
@@ -82,6 +90,7 @@ export function createPresence(options: {
   const told = new Map<string, { change: PresenceChange; at: number }>();
   const lookUpSeen = createLookup((ids: readonly string[]) => findSeen(database.sql, ids));
   const goneListeners: ((userId: string) => void)[] = [];
+  const lookers = new Map<string, Set<() => void>>();
   const lookUpAvailability = createLookup((ids: readonly string[]) => findAvailabilities(database.sql, ids));
   const noteSeen = createLookup(async (seen: readonly { userId: string; agoMs: number }[]) => {
     await storeLastSeen(database.sql, seen);
@@ -89,6 +98,8 @@ export function createPresence(options: {
   });
   const channel = `${database.generation}:${CHANNEL}`;
   let due = new Set<string>();
+  /** Those of them who are told of anew though their status is the same. */
+  let renewed = new Set<string>();
   let telling: NodeJS.Timeout | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
   let closed = false;
@@ -142,6 +153,23 @@ export function createPresence(options: {
     setHere(userId, availability as Availability);
   });
 
+  const peopleChannel = `${database.generation}:${PEOPLE_CHANNEL}`;
+  bus.subscribe(peopleChannel, renew);
+
+  /** What was told of them is not so any more. */
+  function renew(userId: string): void {
+    if (watchers.has(userId)) renewed.add(userId);
+    tellSoon([userId]);
+  }
+
+  const sightChannel = `${database.generation}:${SIGHT_CHANNEL}`;
+  const lookAgain = (userIds: Iterable<string>) => {
+    for (const userId of userIds) for (const listener of [...(lookers.get(userId) ?? [])]) listener();
+  };
+  bus.subscribe(sightChannel, (text) => lookAgain(text.split(' ')));
+  // Of what was said while Redis was away nothing came.
+  bus.onConnected(() => lookAgain([...lookers.keys()]));
+
   // A notice may be lost; and who could not be looked up when they came is not seen yet.
   const check = setInterval(() => {
     if (locals.size === 0) return;
@@ -169,11 +197,12 @@ export function createPresence(options: {
   }
 
   function tell(): void {
-    const userIds = [...due].filter((userId) => {
-      const status = statusOf(userId);
-      return status !== undefined && status !== told.get(userId)?.change.user.presence.status;
-    });
+    const isNew = renewed;
+    const isToTell = (userId: string, status: PresenceStatus | undefined) =>
+      status !== undefined && (isNew.has(userId) || status !== told.get(userId)?.change.user.presence.status);
+    const userIds = [...due].filter((userId) => isToTell(userId, statusOf(userId)));
     due = new Set();
+    renewed = new Set();
     telling = undefined;
     if (userIds.length === 0) return;
     // One after another: what is told last is what was read last.
@@ -183,7 +212,7 @@ export function createPresence(options: {
         for (const change of changes) {
           if (!change) continue;
           const { id, presence } = change.user;
-          if (told.get(id)?.change.user.presence.status === presence.status) continue;
+          if (!isToTell(id, presence.status)) continue;
           told.set(id, { change, at: performance.now() });
           for (const onChange of watchers.get(id) ?? []) onChange(change);
         }
@@ -191,6 +220,7 @@ export function createPresence(options: {
       .catch((error: unknown) => {
         if (closed) return;
         log.warn({ err: error }, 'people could not be read; the next time tries again');
+        for (const userId of isNew) renewed.add(userId);
         tellSoon(userIds);
       });
   }
@@ -242,15 +272,23 @@ export function createPresence(options: {
       bus.publish(channel, `${userId} ${availability}`);
       setHere(userId, availability);
     },
+    personChanged(userId) {
+      bus.publish(peopleChannel, userId);
+      renew(userId);
+    },
+    sightChanged(userIds) {
+      bus.publish(sightChannel, userIds.join(' '));
+      lookAgain(userIds);
+    },
+    onSight(userId, listener) {
+      addTo(lookers, userId, listener);
+      return () => {
+        const those = lookers.get(userId);
+        if (those?.delete(listener) && those.size === 0) lookers.delete(userId);
+      };
+    },
     watch(userIds, onChange) {
-      for (const userId of userIds) {
-        let those = watchers.get(userId);
-        if (!those) {
-          those = new Set();
-          watchers.set(userId, those);
-        }
-        those.add(onChange);
-      }
+      for (const userId of userIds) addTo(watchers, userId, onChange);
       return () => {
         for (const userId of userIds) {
           const those = watchers.get(userId);
@@ -280,4 +318,10 @@ export function createPresence(options: {
       );
     },
   };
+}
+
+function addTo<Listener>(listeners: Map<string, Set<Listener>>, userId: string, listener: Listener): void {
+  const those = listeners.get(userId);
+  if (those) those.add(listener);
+  else listeners.set(userId, new Set([listener]));
 }

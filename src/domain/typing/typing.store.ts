@@ -1,5 +1,7 @@
 import { type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Sql } from '../../infra/database.js';
+import { isReachable } from '../block/block.store.js';
+import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';
 import { membershipColumns } from '../conversation/conversation.store.js';
 import { userColumns } from '../user/user.store.js';
 
@@ -9,19 +11,19 @@ export interface Typist {
   user: User;
   memberCount: number;
   isInvisible: boolean;
-  /** Of a direct conversation the person on the other side. */
-  counterpart: Pick<User, 'deletedAt'> | null;
+  counterpart: Counterpart | undefined;
 }
 
 /** Undefined when they are not in the conversation. */
 export async function findTypist(sql: Sql, conversationId: string, userId: string): Promise<Typist | undefined> {
   const [row] = await sql.query<Record<string, unknown>>(Prisma.sql`
     SELECT ${membershipColumns.select}, ${userColumns.select}, conversations.member_count AS "memberCount",
-           presences.availability = 'INVISIBLE' AS "isInvisible", conversations.kind = 'DIRECT' AS "isDirect", (
-             SELECT users.deleted_at FROM memberships JOIN users ON users.id = memberships.user_id
+           presences.availability = 'INVISIBLE' AS "isInvisible", (
+             SELECT ${isReachable(Prisma.raw('own.user_id'))}
+             FROM memberships JOIN users ON users.id = memberships.user_id
              WHERE conversations.kind = 'DIRECT' AND memberships.conversation_id = conversations.id
                AND memberships.user_id <> own.user_id
-           ) AS "counterpartDeletedAt"
+           ) AS reachable
     FROM memberships own
     JOIN conversations ON conversations.id = own.conversation_id
     JOIN users person ON person.id = own.user_id
@@ -35,6 +37,6 @@ export async function findTypist(sql: Sql, conversationId: string, userId: strin
     user,
     memberCount: row['memberCount'] as number,
     isInvisible: row['isInvisible'] === true,
-    counterpart: row['isDirect'] === true ? { deletedAt: row['counterpartDeletedAt'] as Date | null } : null,
+    counterpart: counterpartOf(row['reachable']),
   };
 }

@@ -20,7 +20,7 @@ export const typingNotices: ChangeKind<TypingNotice> = {
   encode: (notice) => notice,
   decode(json) {
     const notice = json as TypingNotice;
-    reviveDates(notice.user, 'createdAt', 'deletedAt');
+    reviveDates(notice.user, 'createdAt', 'deletedAt', 'suspendedAt');
     return notice;
   },
   load: async (_db, rows) => rows.map(() => null),

@@ -48,3 +48,24 @@ export const displayName = name('A display name', 80);
 
 /** What a device calls itself, for the list of sessions. */
 export const deviceName = name('A device name', 80);
+
+/** Up to `max` characters, lines too; an empty one is none. */
+export const longText = (what: string, max: number) =>
+  z
+    .string()
+    .trim()
+    .max(max, `${what} has at most ${max} characters.`)
+    .refine((text) => !text.includes('\0') && text.isWellFormed(), `${what} cannot hold NUL or half a character.`)
+    .transform((text) => text || null)
+    .nullish();
+
+/** An address of http or https, up to 2000 characters; an empty one is none. */
+export const webAddress = z
+  .string()
+  .trim()
+  .max(2_000, 'An address has at most 2000 characters.')
+  .refine((text) => text === '' || isWebAddress(text), 'This is no address of http or https.')
+  .transform((text) => text || null)
+  .nullish();
+
+const isWebAddress = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);

@@ -54,7 +54,7 @@ export const Viewer = builder.prismaNode('User', {
 /** A person by the id of their row, for fields that name one. */
 export const loadUser = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
 
-const UserConnection = builder.connectionObject({ type: User, name: 'UserConnection' }, { name: 'UserEdge' });
+export const UserConnection = builder.connectionObject({ type: User, name: 'UserConnection' }, { name: 'UserEdge' });
 
 builder.queryFields((t) => ({
   viewer: t.prismaField({

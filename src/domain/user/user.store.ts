@@ -16,6 +16,8 @@ export const userColumns = columnsOf<User>('user', {
   searchWords: 'person.search_words',
   createdAt: 'person.created_at',
   deletedAt: 'person.deleted_at',
+  serviceRole: 'person.service_role::text',
+  suspendedAt: 'person.suspended_at',
 });
 
 export type { User };
@@ -31,15 +33,24 @@ export async function findByIds(db: Db, ids: readonly string[]): Promise<(User |
 }
 
 /** Members of a conversation with these usernames (as `caseKey` gives them), in no order. */
-export async function findMembersByName(
+export const findMembersByName = (
   db: Db | Tx,
   conversationId: string,
   usernameKeys: readonly string[],
-): Promise<User[]> {
-  const rows = await db.$queryRaw<Record<string, unknown>[]>`
-    SELECT ${userColumns.select}
-    FROM users person JOIN memberships own ON own.user_id = person.id AND own.conversation_id = ${conversationId}::uuid
-    WHERE person.username_key = ANY (${usernameKeys}::text[]) AND person.deleted_at IS NULL`;
+): Promise<Pick<User, 'id' | 'usernameKey'>[]> =>
+  db.$queryRaw`
+    SELECT users.id::text, username_key AS "usernameKey"
+    FROM users JOIN memberships ON memberships.user_id = users.id
+    WHERE conversation_id = ${conversationId}::uuid AND username_key = ANY (${usernameKeys}::text[]) AND deleted_at IS NULL`;
+
+/**
+ * People as they are, and stay until the transaction ends: before they are brought into a conversation, so that whoever
+ * changes them tells it there as well. Who has no account any more is not among them.
+ */
+export async function holdPeople(tx: Tx, ids: readonly string[]): Promise<User[]> {
+  const rows = await tx.$queryRaw<Record<string, unknown>[]>`
+    SELECT ${userColumns.select} FROM users person
+    WHERE person.id = ANY (${ids}::uuid[]) AND person.deleted_at IS NULL ORDER BY person.id FOR SHARE`;
   return rows.flatMap((row) => userColumns.of(row) ?? []);
 }
 

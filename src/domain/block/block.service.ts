@@ -1,0 +1,72 @@
+import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Block, User } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database.js';
+import { lockDirect } from '../conversation/conversation.store.js';
+import { recordUpdated } from '../conversation/person-change.js';
+import type { Deps, Viewer } from '../deps.js';
+import { listBlocks } from './block.store.js';
+
+/**
+ * Blocks somebody: from now on neither can write to the other in a direct conversation, begin one, or see the other's
+ * presence, and they cannot bring the viewer into groups. They are off the viewer's contacts, and are not told. Who is
+ * blocked already stays so.
+ * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN: too many are.
+ */
+export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
+  const field = 'input.userId';
+  if (userId === viewer.userId) throw badInput(field, 'One cannot block oneself.');
+  return change(deps, viewer, userId, async (tx) => {
+    const key = { blockerId: viewer.userId, blockedId: userId };
+    if (await tx.block.findUnique({ where: { blockerId_blockedId: key } })) return false;
+    const { blocksMax } = deps.config;
+    if ((await tx.block.count({ where: { blockerId: viewer.userId } })) >= blocksMax) {
+      throw new ChatError('FORBIDDEN', `At most ${blocksMax} people.`, { field });
+    }
+    await tx.block.create({ data: key });
+    await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
+    return true;
+  });
+}
+
+/**
+ * Takes a block back; who is not blocked stays so.
+ * @throws {ChatError} NOT_FOUND of `input.userId`: no such person.
+ */
+export async function unblockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
+  return change(deps, viewer, userId, async (tx) => {
+    const { count } = await tx.block.deleteMany({ where: { blockerId: viewer.userId, blockedId: userId } });
+    return count > 0;
+  });
+}
+
+/** `work` says whether something changed; then both hear that their direct conversation did, and not by whom. */
+async function change(
+  deps: Deps,
+  { userId: viewerId }: Viewer,
+  userId: string,
+  work: (tx: Tx) => Promise<boolean>,
+): Promise<User> {
+  const user = await deps.database.db.user.findUnique({ where: { id: userId } });
+  if (!user) throw notFound('input.userId', 'User');
+  const { changes, changed } = await deps.database.transaction(async (tx) => {
+    // Locked before: what is being sent in it is sent before or refused.
+    const direct = await lockDirect(tx, viewerId, userId);
+    const changed = await work(tx);
+    return { changed, changes: changed && direct ? await recordUpdated(tx, [direct.id]) : [] };
+  });
+  for (const each of changes) deps.feed.announce(each);
+  if (changed) deps.presence.sightChanged([viewerId, userId]);
+  return user;
+}
+
+/** Whom the viewer has blocked, the latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */
+export async function pageOfBlocks(
+  { database, config }: Deps,
+  { userId }: Viewer,
+  args: PageArgs,
+): Promise<Page<Block & { blocked: User }>> {
+  const list = `blocks:${userId}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  return toPage(list, page, await listBlocks(database.db, userId, page), (row) => [row.blockedAt, row.blockedId]);
+}

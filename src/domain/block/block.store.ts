@@ -1,0 +1,45 @@
+import { behind, type PageRequest } from '../../core/page.js';
+import { type Block, Prisma, type User } from '../../generated/prisma/client.js';
+import type { Db, Tx } from '../../infra/database.js';
+
+/** Whether one of two people has blocked the other; both are expressions of SQL. */
+export const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
+  EXISTS (SELECT FROM blocks WHERE blocker_id = ${one} AND blocked_id = ${other})
+  OR EXISTS (SELECT FROM blocks WHERE blocker_id = ${other} AND blocked_id = ${one}))`;
+
+/** Whether a person (a row of `users`) can be written to by another, an expression of SQL. */
+export const isReachable = (from: Prisma.Sql) => Prisma.sql`
+  (users.deleted_at IS NULL AND users.suspended_at IS NULL AND NOT ${areApart(Prisma.raw('users.id'), from)})`;
+
+/** Which of these people somebody can write to, in their order. */
+export async function findReachable(db: Db | Tx, fromId: string, userIds: readonly string[]): Promise<boolean[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM users
+    WHERE id = ANY (${userIds}::uuid[]) AND ${isReachable(Prisma.sql`${fromId}::uuid`)}`;
+  const reachable = new Set(rows.map(({ id }) => id));
+  return userIds.map((id) => reachable.has(id));
+}
+
+/** Which of these people somebody has blocked, in their order. */
+export async function findBlocked(db: Db, blockerId: string, userIds: readonly string[]): Promise<boolean[]> {
+  const rows = await db.block.findMany({
+    where: { blockerId, blockedId: { in: [...userIds] } },
+    select: { blockedId: true },
+  });
+  const blocked = new Set(rows.map(({ blockedId }) => blockedId));
+  return userIds.map((id) => blocked.has(id));
+}
+
+/** Whom somebody has blocked, the latest first. */
+export function listBlocks(
+  db: Db,
+  blockerId: string,
+  page: PageRequest<readonly ['date', 'uuid']>,
+): Promise<(Block & { blocked: User })[]> {
+  return db.block.findMany({
+    where: { blockerId, ...behind(page.from, 'blockedAt', 'blockedId', 'latest first') },
+    include: { blocked: true },
+    orderBy: [{ blockedAt: 'desc' }, { blockedId: 'desc' }],
+    take: page.size + 1,
+  });
+}

@@ -1,0 +1,66 @@
+import { newId } from '../../core/ids.js';
+import type { Prisma } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database.js';
+import type { Change } from '../../realtime/change.js';
+import { recordChange } from '../../realtime/change-log.js';
+import { countChanges, findModeratorIds } from '../conversation/conversation.store.js';
+import type { Deps } from '../deps.js';
+import { type MessageChanged, messageChanged } from './message.events.js';
+
+export const systemEventTypes = [
+  'GROUP_CREATED',
+  'MEMBER_JOINED',
+  'MEMBER_ADDED',
+  'MEMBER_LEFT',
+  'MEMBER_REMOVED',
+  'ROLE_CHANGED',
+  'TITLE_CHANGED',
+  'DESCRIPTION_CHANGED',
+  'VISIBILITY_CHANGED',
+  'HISTORY_VISIBILITY_CHANGED',
+] as const;
+
+/** What happened in a group, as it is kept with the message that tells it. */
+export interface SystemEvent {
+  type: (typeof systemEventTypes)[number];
+  actorId: string;
+  /** Whom it is about. */
+  subjectIds: string[];
+  oldValue: string | null;
+  newValue: string | null;
+}
+
+/**
+ * Stores a message of the service's own in a locked group, which tells what happened there; where those are switched
+ * off, nothing.
+ * @returns what is to be announced.
+ */
+export async function recordSystemMessage(
+  { config }: Pick<Deps, 'config'>,
+  tx: Tx,
+  conversationId: string,
+  {
+    type,
+    actorId,
+    subjectIds = [],
+    oldValue = null,
+    newValue = null,
+  }: Pick<SystemEvent, 'type' | 'actorId'> & Partial<SystemEvent>,
+): Promise<Change<MessageChanged>[]> {
+  if (!config.systemMessages) return [];
+  const conversation = await countChanges(tx, conversationId, { changes: 1, messages: 1 });
+  const event: SystemEvent = { type, actorId, subjectIds, oldValue, newValue };
+  const message = await tx.message.create({
+    data: {
+      id: newId(),
+      conversationId,
+      seq: conversation.latestSeq,
+      kind: 'SYSTEM',
+      systemEvent: event as unknown as Prisma.InputJsonObject,
+      createdAt: conversation.lastActivityAt,
+    },
+  });
+  const moderatorIds = (await findModeratorIds(tx, [conversationId])).get(conversationId) ?? null;
+  const full = { ...message, sender: null, conversation: { ...conversation, moderatorIds } };
+  return [await recordChange(tx, messageChanged('sent', actorId, full))];
+}
