@@ -56,6 +56,15 @@ const commands = {
     run: serveAndWatch,
   },
   seed: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
+  /** Says who is what in the whole service: `npm run role -- <username> [ADMIN | MODERATOR | USER]`. */
+  role: {
+    settings: true,
+    needs: ['install', 'generate', 'build'],
+    run: (args) => {
+      process.argv = [process.argv[0], 'role', ...args];
+      return import('../dist/role.js');
+    },
+  },
   test: {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...args]]),

@@ -7,6 +7,7 @@ import type { Tokens } from '../infra/tokens.js';
 import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
+import type { Erasures } from './account/erasures.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
 import type { Presence } from './presence/presence.js';
@@ -28,6 +29,8 @@ export interface Deps {
   sends: Sends;
   /** Marks that move at the same time are stored together. */
   marks: Marks;
+  /** What is left to do of deleted accounts is done. */
+  erasures: Erasures;
   presence: Presence;
   typing: Typing;
   sessionWatch: SessionWatch;

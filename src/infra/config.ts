@@ -67,6 +67,8 @@ export const settings = z.object({
   BCRYPT_COST: integer(4, 15).default(10),
   /** Hashes that may wait for a worker; more are refused with UNAVAILABLE. */
   PASSWORD_QUEUE_MAX: integer(1, 100_000).default(200),
+  /** What becomes of the messages of a deleted account: they stay, or go as if deleted one by one. */
+  DELETED_ACCOUNT_MESSAGES: z.enum(['keep', 'delete']).default('keep'),
   /** Longest text of a message, in characters (UTF-16 units), after trimming. */
   MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
   /** Whether groups tell who came, went or changed what, by messages of the service's own. */
@@ -140,6 +142,7 @@ export interface Config {
   graphiql: boolean;
   bcryptCost: number;
   passwordQueueMax: number;
+  deletedAccountMessages: Settings['DELETED_ACCOUNT_MESSAGES'];
   messageMaxChars: number;
   systemMessages: boolean;
   mentionsMax: number;
@@ -200,6 +203,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     graphiql: data.GRAPHIQL ?? !production,
     bcryptCost: data.BCRYPT_COST,
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
+    deletedAccountMessages: data.DELETED_ACCOUNT_MESSAGES,
     messageMaxChars: data.MESSAGE_MAX_CHARS,
     systemMessages: data.SYSTEM_MESSAGES,
     mentionsMax: data.MENTIONS_MAX,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { createErasures } from '../domain/account/erasures.js';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
 import type { Deps } from '../domain/deps.js';
@@ -175,6 +176,8 @@ export async function startServices(
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
     const typing = createTyping({ config, feed });
+    const turns = createTurns();
+    const erasures = createErasures({ config, database, feed, log, turns });
     const deps: Deps = {
       config,
       log,
@@ -182,9 +185,10 @@ export async function startServices(
       passwords,
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       feed,
-      turns: createTurns(),
+      turns,
       sends: createSends({ config, database, feed }),
       marks: createMarks({ database, feed }),
+      erasures,
       presence,
       typing,
       sessionWatch,
@@ -199,6 +203,7 @@ export async function startServices(
       deps,
       async close() {
         clearInterval(trim);
+        await erasures.close();
         sessionWatch.close();
         typing.close();
         await presence.close();

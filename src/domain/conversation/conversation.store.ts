@@ -60,7 +60,11 @@ export const membershipColumns = columnsOf<Membership>('own', {
 });
 
 /** Runs a change of a conversation in a transaction, when the ones before it in this process are done. */
-export function changeConversation<T>({ database, turns }: Deps, id: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+export function changeConversation<T>(
+  { database, turns }: Pick<Deps, 'database' | 'turns'>,
+  id: string,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
   return turns(id, () => database.transaction(work));
 }
 
@@ -83,13 +87,11 @@ export async function lock(tx: Tx, id: string): Promise<Conversation | undefined
 }
 
 /** Locks all conversations that a person is in until the transaction ends, in the order in which everyone locks. */
-export async function lockAllOf(tx: Tx, userId: string): Promise<string[]> {
-  const rows = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id::text FROM conversations
+export const lockAllOf = (tx: Tx, userId: string): Promise<Pick<Conversation, 'id' | 'kind'>[]> =>
+  tx.$queryRaw`
+    SELECT id::text, kind::text FROM conversations
     WHERE id IN (SELECT conversation_id FROM memberships WHERE user_id = ${userId}::uuid)
     ORDER BY conversations.id FOR NO KEY UPDATE`;
-  return rows.map(({ id }) => id);
-}
 
 /** Locks the direct conversation of two people until the transaction ends; undefined when there is none. */
 export async function lockDirect(tx: Tx, oneId: string, otherId: string): Promise<Conversation | undefined> {

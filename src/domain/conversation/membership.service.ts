@@ -104,7 +104,12 @@ export async function leaveConversation(deps: Deps, viewer: Viewer, conversation
 }
 
 /** Takes a member out of a locked group: by themselves, or by another. */
-export async function takeOut(deps: Deps, tx: Tx, { userId: actorId }: Pick<Viewer, 'userId'>, member: Membership) {
+export async function takeOut(
+  deps: Pick<Deps, 'config'>,
+  tx: Tx,
+  { userId: actorId }: Pick<Viewer, 'userId'>,
+  member: Membership,
+): Promise<{ changes: Told[]; result: Conversation }> {
   const { id, conversationId, userId, role } = member;
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
@@ -120,7 +125,7 @@ export async function takeOut(deps: Deps, tx: Tx, { userId: actorId }: Pick<View
 }
 
 /** Makes the next owner, where none is left and somebody is. */
-async function handOver(deps: Deps, tx: Tx, actorId: string, conversationId: string): Promise<Told[]> {
+async function handOver(deps: Pick<Deps, 'config'>, tx: Tx, actorId: string, conversationId: string): Promise<Told[]> {
   if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } })) return [];
   // Enums sort as they were made: OWNER, ADMIN, MEMBER.
   const next = await tx.membership.findFirst({
@@ -133,7 +138,7 @@ async function handOver(deps: Deps, tx: Tx, actorId: string, conversationId: str
 
 /** Gives a member of a locked group another role. */
 async function giveRole(
-  deps: Deps,
+  deps: Pick<Deps, 'config'>,
   tx: Tx,
   actorId: string,
   { user, ...member }: Membership & { user: User },

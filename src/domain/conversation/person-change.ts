@@ -35,7 +35,7 @@ export async function changePerson(
 }
 
 async function changeUnderLocks(tx: Tx, userId: string, actorId: string, work: (tx: Tx) => Promise<User | null>) {
-  const ids = await lockAllOf(tx, userId);
+  const ids = (await lockAllOf(tx, userId)).map(({ id }) => id);
   const user = await work(tx);
   if (!user) return { user, changes: [] };
   // Whoever brings them in somewhere holds their row until that is done: from here on nobody can without seeing this.

@@ -69,7 +69,10 @@ const credentials = z.object({
   deviceName: deviceName.nullish(),
 });
 
-/** @throws {ChatError} BAD_USER_INPUT without a field, alike for an unknown account and a wrong password. */
+/**
+ * @throws {ChatError} BAD_USER_INPUT without a field, alike for an unknown account and a wrong password; FORBIDDEN: right,
+ *   but suspended.
+ */
 export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(credentials, input);
   const key = caseKey(given.usernameOrEmail);
@@ -90,6 +93,7 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
     possible ? credential?.passwordHash : undefined,
   );
   if (!credential || !right) throw new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
+  if (credential.user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
   return deps.database.transaction((tx) => startSession(deps, tx, credential.user, given.deviceName));
 }
 
@@ -133,7 +137,7 @@ export async function refreshSession(
     where: { id: given.sessionId },
     include: { user: true },
   });
-  if (!session || session.endedAt || session.expiresAt <= now || session.user.deletedAt) throw refused;
+  if (!session || session.endedAt || session.expiresAt <= now || !canSignIn(session.user)) throw refused;
   // Invented, not used: whoever only knows a session's id cannot end it.
   if (!sameHash(session.refreshFamilyHash, given.hashes.family)) throw refused;
   const next = newRefreshToken(session.id, given.family);
@@ -166,6 +170,21 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
   return sessionId;
 }
 
+const canSignIn = ({ deletedAt, suspendedAt }: User) => deletedAt === null && suspendedAt === null;
+
+/**
+ * Ends sessions of a person, all but one or all; when that is committed, `sessionWatch` is to be told of each.
+ * @returns their ids.
+ */
+export async function endSessions(tx: Tx, userId: string, exceptId?: string): Promise<string[]> {
+  const ended = await tx.session.updateManyAndReturn({
+    where: { userId, endedAt: null, ...(exceptId === undefined ? {} : { id: { not: exceptId } }) },
+    data: { endedAt: new Date() },
+    select: { id: true },
+  });
+  return ended.map(({ id }) => id);
+}
+
 async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
   await database.db.session.updateMany({
     where: { id: sessionId, userId, endedAt: null },
@@ -190,7 +209,8 @@ export async function findLivingSessions(sql: Sql, ids: readonly string[]): Prom
   const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
     SELECT sessions.id::text, user_id::text AS "userId"
     FROM sessions JOIN users ON users.id = user_id
-    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL AND deleted_at IS NULL`);
+    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL
+      AND deleted_at IS NULL AND suspended_at IS NULL`);
   const living = new Map(alive.map(({ id, userId }) => [id, userId]));
   return ids.map((id) => living.get(id) ?? null);
 }

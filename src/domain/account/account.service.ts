@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { badInput, ChatError, gone } from '../../core/errors.js';
+import type { Tx } from '../../infra/database.js';
+import { changePerson } from '../conversation/person-change.js';
+import type { Deps, Viewer } from '../deps.js';
+import { holdPerson, isLastAdmin } from '../moderation/moderation.store.js';
+import { endSessions } from '../session/session.service.js';
+import { caseKey } from '../user/user.store.js';
+
+/** What others see of who has deleted their account. */
+const PLACEHOLDER_NAME = 'Deleted account';
+
+/**
+ * Deletes the viewer's account, for good: their name becomes a placeholder, and can be taken by others; all they had for
+ * themselves is gone, and all their sessions end. They are taken out of their groups soon after; what they wrote stays
+ * or goes, as DELETED_ACCOUNT_MESSAGES says.
+ * @throws {ChatError} BAD_USER_INPUT of `input.password`: not theirs; CONFLICT: the service's only admin.
+ */
+export async function deleteAccount(
+  deps: Deps,
+  { userId }: Viewer,
+  { password }: { password?: string | null | undefined },
+): Promise<void> {
+  const credential = await deps.database.db.credential.findUnique({ where: { userId } });
+  if (credential && !(await deps.passwords.verify(password ?? '', credential.passwordHash))) {
+    throw badInput('input.password', 'This is not your password.');
+  }
+  let ended: string[] = [];
+  await changePerson(deps, userId, userId, async (tx) => {
+    const user = (await holdPerson(tx, userId)) ?? gone('User');
+    if (await isLastAdmin(tx, userId)) {
+      throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
+    }
+    ended = await endSessions(tx, userId);
+    await removeOwn(tx, userId);
+    await tx.erasure.create({ data: { userId } });
+    const username = `deleted_${randomBytes(10).toString('hex')}`;
+    return tx.user.update({
+      where: { id: user.id },
+      data: {
+        username,
+        usernameKey: caseKey(username),
+        displayName: PLACEHOLDER_NAME,
+        bio: null,
+        avatarUrl: null,
+        searchWords: [],
+        serviceRole: 'USER',
+        deletedAt: new Date(),
+      },
+    });
+  });
+  for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
+  deps.erasures.begin();
+}
+
+/** What nobody but themselves needs. */
+async function removeOwn(tx: Tx, userId: string): Promise<void> {
+  await tx.credential.deleteMany({ where: { userId } });
+  await tx.contact.deleteMany({ where: { OR: [{ ownerId: userId }, { userId }] } });
+  await tx.block.deleteMany({ where: { OR: [{ blockerId: userId }, { blockedId: userId }] } });
+  await tx.mention.deleteMany({ where: { userId } });
+}

@@ -1,0 +1,133 @@
+import { Prisma } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database.js';
+import { changeConversation, countChanges, lock } from '../conversation/conversation.store.js';
+import { takeOut } from '../conversation/membership.service.js';
+import type { Deps } from '../deps.js';
+import { messageChangeTypes } from '../message/message.events.js';
+
+/**
+ * Does what is left of accounts that were deleted: takes them out of their groups and, where that is configured, deletes
+ * their messages. In steps that each leave everything right, on whichever node; what one that dies leaves behind,
+ * another takes up.
+ */
+export interface Erasures {
+  /** Looks what there is to do; to be called when an account's deletion is committed. */
+  begin(): void;
+  /** Resolves when what is under way here has come to the end of its step. */
+  close(): Promise<void>;
+}
+
+/** How often a node looks for what another has left behind, in milliseconds. */
+const LOOK_MS = 60_000;
+/** How long a step may take at most, in milliseconds: then another node takes over. */
+const CLAIM_MS = 60_000;
+/** Messages that are deleted at a time: their conversation is locked for that long. */
+const BATCH = 500;
+
+export function createErasures(deps: Pick<Deps, 'config' | 'database' | 'feed' | 'log' | 'turns'>): Erasures {
+  const { config, database, feed, log } = deps;
+  const { db } = database;
+  let closed = false;
+  let underWay: Promise<void> | undefined;
+  let again = false;
+
+  function begin(): void {
+    if (closed) return;
+    again = true;
+    underWay ??= (async () => {
+      while (again && !closed) {
+        again = false;
+        for (let userId = await claim(); userId !== undefined && !closed; userId = await claim()) await erase(userId);
+      }
+    })()
+      .catch((error: unknown) => {
+        if (!closed) log.warn({ err: error }, 'a deleted account could not be cleared away; the next time tries again');
+      })
+      .finally(() => {
+        underWay = undefined;
+      });
+  }
+
+  async function claim(): Promise<string | undefined> {
+    const [row] = await db.$queryRaw<{ userId: string }[]>`
+      UPDATE erasures SET claimed_until = clock_timestamp() + ${CLAIM_MS}::int * interval '1 millisecond'
+      WHERE user_id = (
+        SELECT user_id FROM erasures WHERE claimed_until < clock_timestamp() LIMIT 1 FOR UPDATE SKIP LOCKED
+      )
+      RETURNING user_id::text AS "userId"`;
+    return row?.userId;
+  }
+
+  const keepClaim = (userId: string) =>
+    db.$executeRaw`
+      UPDATE erasures SET claimed_until = clock_timestamp() + ${CLAIM_MS}::int * interval '1 millisecond'
+      WHERE user_id = ${userId}::uuid`;
+
+  async function erase(userId: string): Promise<void> {
+    const groups = await db.membership.findMany({ where: { userId, conversation: { kind: 'GROUP' } } });
+    for (const { conversationId } of groups) {
+      if (closed) return;
+      await leave(userId, conversationId);
+      await keepClaim(userId);
+    }
+    if (config.deletedAccountMessages === 'delete') {
+      const rows = await db.$queryRaw<{ id: string }[]>`
+        SELECT DISTINCT conversation_id::text AS id FROM messages
+        WHERE sender_id = ${userId}::uuid AND deleted_at IS NULL`;
+      for (const { id } of rows) {
+        for (let more = true; more; ) {
+          if (closed) return;
+          more = await changeConversation(deps, id, (tx) => deleteSome(tx, id, userId));
+          await keepClaim(userId);
+        }
+      }
+    }
+    await db.erasure.deleteMany({ where: { userId } });
+  }
+
+  async function leave(userId: string, conversationId: string): Promise<void> {
+    const changes = await changeConversation(deps, conversationId, async (tx) => {
+      await lock(tx, conversationId);
+      const member = await tx.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
+      return member ? (await takeOut(deps, tx, { userId }, member)).changes : [];
+    });
+    for (const change of changes) feed.announce(change);
+  }
+
+  const timer = setInterval(begin, LOOK_MS);
+  begin();
+  return {
+    begin,
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      await underWay;
+    },
+  };
+}
+
+/**
+ * Deletes the oldest messages of a person in a conversation as if one by one. Nobody is told at once: feeds find them in
+ * the log, many at a time.
+ * @returns whether there are more.
+ */
+async function deleteSome(tx: Tx, conversationId: string, userId: string): Promise<boolean> {
+  const conversation = await lock(tx, conversationId);
+  const rows = await tx.$queryRaw<{ id: string; seq: number }[]>`
+    SELECT id::text, seq FROM messages
+    WHERE conversation_id = ${conversationId}::uuid AND sender_id = ${userId}::uuid AND deleted_at IS NULL
+    ORDER BY seq LIMIT ${BATCH}`;
+  if (!conversation || rows.length === 0) return false;
+  const ids = rows.map(({ id }) => id);
+  await tx.message.updateMany({
+    where: { id: { in: ids } },
+    data: { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false },
+  });
+  await tx.mention.deleteMany({ where: { conversationId, seq: { in: rows.map(({ seq }) => seq) } } });
+  await countChanges(tx, conversationId, { changes: rows.length });
+  await tx.$executeRaw(Prisma.sql`
+    INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
+    SELECT ${conversationId}::uuid, ${conversation.changeSeq}::int + n::int, ${messageChangeTypes.deleted}, id, ${userId}::uuid
+    FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS deleted (id, n)`);
+  return rows.length === BATCH;
+}

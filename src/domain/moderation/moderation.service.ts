@@ -1,0 +1,111 @@
+import { ChatError, notFound } from '../../core/errors.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Db, Tx } from '../../infra/database.js';
+import { lockAllOf } from '../conversation/conversation.store.js';
+import { recordUpdated } from '../conversation/person-change.js';
+import type { Deps, Viewer } from '../deps.js';
+import { endSessions } from '../session/session.service.js';
+import { holdPeople } from '../user/user.store.js';
+import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
+import { holdPerson, isLastAdmin, listSuspended, type User } from './moderation.store.js';
+
+const forbidden = (message: string) => new ChatError('FORBIDDEN', message);
+
+/** What the viewer may do for the whole service. */
+export async function readServiceRole(db: Db | Tx, { userId }: Viewer): Promise<ServiceRole> {
+  return (await db.user.findUnique({ where: { id: userId }, select: { serviceRole: true } }))?.serviceRole ?? 'USER';
+}
+
+/**
+ * Suspends somebody: their sessions end at once, they cannot sign in, and nobody can write to them in direct
+ * conversations. Who is suspended already stays so.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: not the viewer's to suspend.
+ */
+export async function suspendUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
+  return setSuspended(deps, viewer, userId, true);
+}
+
+/**
+ * Lets somebody in again; who is not suspended stays so.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: not the viewer's to let in.
+ */
+export async function unsuspendUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
+  return setSuspended(deps, viewer, userId, false);
+}
+
+/** @throws {ChatError} FORBIDDEN */
+async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promise<ServiceRole> {
+  const own = await readServiceRole(db, viewer);
+  if (!canModerateService(own)) throw forbidden(message);
+  return own;
+}
+
+async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspended: boolean): Promise<User> {
+  // Asked before anything is locked, for anyone may try.
+  await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
+  const { user, changes, ended } = await deps.database.transaction(async (tx) => {
+    // Before the person, as whoever changes people does; what is being sent to them is sent before or refused.
+    const conversations = await lockAllOf(tx, userId);
+    await holdPeople(tx, [viewer.userId]);
+    const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
+    const person = await holdPerson(tx, userId);
+    if (!person) throw notFound('input.userId', 'User');
+    if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
+    if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [] };
+    const user = await tx.user.update({
+      where: { id: userId },
+      data: { suspendedAt: suspended ? new Date() : null },
+    });
+    const ended = suspended ? await endSessions(tx, userId) : [];
+    const directIds = conversations.filter(({ kind }) => kind === 'DIRECT').map(({ id }) => id);
+    return { user, ended, changes: await recordUpdated(tx, directIds) };
+  });
+  for (const change of changes) deps.feed.announce(change);
+  for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
+  return user;
+}
+
+/**
+ * Makes somebody a moderator or an admin of the service, or neither.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin; CONFLICT of `input.role`: the only
+ *   admin, or `input.userId`: suspended.
+ */
+export async function setServiceRole(
+  { database }: Deps,
+  viewer: Viewer,
+  { userId, role }: { userId: string; role: ServiceRole },
+): Promise<User> {
+  return database.transaction(async (tx) => {
+    if (!canSetServiceRole(await readServiceRole(tx, viewer)))
+      throw forbidden('Admins of the service say who is what.');
+    return giveServiceRole(tx, userId, role);
+  });
+}
+
+/** The same without asking who does it. @throws {ChatError} as `setServiceRole`, but FORBIDDEN. */
+export async function giveServiceRole(tx: Tx, userId: string, role: ServiceRole): Promise<User> {
+  const isLast = await isLastAdmin(tx, userId);
+  const person = await holdPerson(tx, userId);
+  if (!person) throw notFound('input.userId', 'User');
+  if (role !== 'ADMIN' && isLast) {
+    throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.', {
+      field: 'input.role',
+    });
+  }
+  if (role !== 'USER' && person.suspendedAt) {
+    throw new ChatError('CONFLICT', 'This person is suspended.', { field: 'input.userId' });
+  }
+  return tx.user.update({ where: { id: userId }, data: { serviceRole: role } });
+}
+
+/**
+ * Who is suspended, the latest first.
+ * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT of the page's arguments.
+ */
+export async function pageOfSuspended({ database, config }: Deps, viewer: Viewer, args: PageArgs): Promise<Page<User>> {
+  await mayModerate(database.db, viewer, 'Moderators and admins see who is suspended.');
+  const list = 'suspended';
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  const rows = await listSuspended(database.db, page);
+  return toPage(list, page, rows, ({ suspendedAt, id }) => [suspendedAt ?? new Date(0), id]);
+}

@@ -1,0 +1,27 @@
+import { behind, type PageRequest } from '../../core/page.js';
+import type { User } from '../../generated/prisma/client.js';
+import type { Db, Tx } from '../../infra/database.js';
+
+export type { User };
+
+/** Whether the service would have no admin without this person. Whoever asks holds all admins until the end. */
+export async function isLastAdmin(tx: Tx, userId: string): Promise<boolean> {
+  const admins = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM users WHERE service_role = 'ADMIN' AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE`;
+  return admins.length === 1 && admins[0]?.id === userId;
+}
+
+/** A person, held until the transaction ends. */
+export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
+  await tx.$queryRaw`SELECT FROM users WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+  return tx.user.findUnique({ where: { id, deletedAt: null } });
+}
+
+/** Who is suspended, the latest first. */
+export function listSuspended(db: Db, page: PageRequest<readonly ['date', 'uuid']>): Promise<User[]> {
+  return db.user.findMany({
+    where: { suspendedAt: { not: null }, AND: behind(page.from, 'suspendedAt', 'id', 'latest first') },
+    orderBy: [{ suspendedAt: 'desc' }, { id: 'desc' }],
+    take: page.size + 1,
+  });
+}

@@ -1,0 +1,27 @@
+// `npm run role -- <username> [ADMIN | MODERATOR | USER]`: who is what in the whole service, said on its machine.
+import { giveServiceRole } from './domain/moderation/moderation.service.js';
+import { findByUsername } from './domain/user/user.service.js';
+import { ConfigError, readConfig } from './infra/config.js';
+import { exitBecauseOf } from './infra/exit.js';
+import { createLog } from './infra/log.js';
+import { startServices } from './server/start.js';
+
+const roles = ['ADMIN', 'MODERATOR', 'USER'] as const;
+
+try {
+  const [username, named = 'ADMIN'] = process.argv.slice(2);
+  const role = roles.find((each) => each === named.toUpperCase());
+  if (username === undefined || !role)
+    throw new ConfigError(`usage: npm run role -- <username> [${roles.join(' | ')}]`);
+  const { deps, close } = await startServices(readConfig(process.env), createLog('warn'));
+  try {
+    const user = await findByUsername(deps, username);
+    if (!user) throw new ConfigError(`nobody is called ${username}`);
+    await deps.database.transaction((tx) => giveServiceRole(tx, { userId: user.id, role }, async () => {}));
+    console.log(`${user.username} is ${role} now.`);
+  } finally {
+    await close();
+  }
+} catch (error) {
+  exitBecauseOf(error);
+}
