@@ -73,18 +73,24 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
 export async function setServiceRole(
   { database }: Deps,
   viewer: Viewer,
-  { userId, role }: { userId: string; role: ServiceRole },
+  input: { userId: string; role: ServiceRole },
 ): Promise<User> {
-  return database.transaction(async (tx) => {
-    if (!canSetServiceRole(await readServiceRole(tx, viewer)))
-      throw forbidden('Admins of the service say who is what.');
-    return giveServiceRole(tx, userId, role);
-  });
+  return database.transaction((tx) =>
+    giveServiceRole(tx, input, async () => {
+      const own = await readServiceRole(tx, viewer);
+      if (!canSetServiceRole(own)) throw forbidden('Admins of the service say who is what.');
+    }),
+  );
 }
 
-/** The same without asking who does it. @throws {ChatError} as `setServiceRole`, but FORBIDDEN. */
-export async function giveServiceRole(tx: Tx, userId: string, role: ServiceRole): Promise<User> {
+/** The same, with another check of who does it: made when all admins are held. */
+export async function giveServiceRole(
+  tx: Tx,
+  { userId, role }: { userId: string; role: ServiceRole },
+  check: () => Promise<void>,
+): Promise<User> {
   const isLast = await isLastAdmin(tx, userId);
+  await check();
   const person = await holdPerson(tx, userId);
   if (!person) throw notFound('input.userId', 'User');
   if (role !== 'ADMIN' && isLast) {
