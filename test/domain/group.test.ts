@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
-import { createGroup, openDirect, send } from '../support/talk.js';
+import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const CONVERSATIONS = `subscription { conversations {
   type conversationId conversation { title description imageUrl visibility memberCount } membership { role user { id } }
@@ -34,16 +34,8 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     await stream.until(({ type }) => type === 'CAUGHT_UP');
     return stream;
   }
-  /** What a mutation answers, or its error as `CODE field`. */
-  async function act(person: Person, mutation: string, input: Json, selection = `conversation { ${FIELDS} }`) {
-    const type = `${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Input`;
-    const { data, errors } = await person.request(
-      `mutation ($input: ${type}!) { ${mutation}(input: $input) { ${selection} } }`,
-      { input },
-    );
-    const [error] = errors ?? [];
-    return error ? [error.extensions.code, error.extensions.field].filter(Boolean).join(' ') : data[mutation];
-  }
+  const act = (person: Person, mutation: string, input: Json, selection = `conversation { ${FIELDS} }`) =>
+    attempt(person, mutation, input, selection);
   const setRole = (person: Person, conversationId: string, other: Person, role: string) =>
     act(person, 'setMemberRole', { conversationId, userId: other.id, role }, 'membership { role user { id } }');
   const update = (person: Person, conversationId: string, input: Json) =>

@@ -1,4 +1,4 @@
-import type { Answer, Person } from './client.js';
+import type { Answer, Json, Person } from './client.js';
 
 /** The operations that most tests need, as short as they can be. */
 
@@ -67,3 +67,14 @@ export async function remove(person: Person, messageId: string) {
 }
 
 export const REMOVE_MEMBER = `mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { userId } }`;
+
+/** What a mutation answers, or its error as `CODE field`. */
+export async function attempt(person: Person, mutation: string, input: Json, selection = '__typename'): Promise<Json> {
+  const type = `${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Input`;
+  const { data, errors } = await person.request(
+    `mutation ($input: ${type}!) { ${mutation}(input: $input) { ${selection} } }`,
+    { input },
+  );
+  const [error] = errors ?? [];
+  return error ? [error.extensions.code, error.extensions.field].filter(Boolean).join(' ') : data[mutation];
+}

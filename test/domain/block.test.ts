@@ -1,0 +1,185 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { PRESENCE, untilStatus } from '../support/presence.js';
+import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('blocks on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start({ BLOCKS_MAX: '3' });
+    other = footing === 'postgresql' ? await place.start() : node;
+  });
+
+  const people = (...names: string[]) =>
+    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person, Person, Person]>;
+  const block = (person: Person, { id }: Person) =>
+    attempt(person, 'blockUser', { userId: id }, 'user { id viewerHasBlocked viewerIsContact }');
+  const unblock = (person: Person, { id }: Person) =>
+    attempt(person, 'unblockUser', { userId: id }, 'user { id viewerHasBlocked }');
+  const follow = async (person: Person, query: string, field: string, variables: Json = {}): Promise<Listening> => {
+    const client = connect(other.url, person.token);
+    clients.push(client);
+    const stream = listen(client, query, variables, field);
+    if (field !== 'presence') await stream.until(({ type }) => type === 'CAUGHT_UP');
+    return stream;
+  };
+  const canSend = async (person: Person, id: string) =>
+    (await person.ask('query ($id: ID!) { conversation(id: $id) { viewerCanSend } }', { id })).conversation
+      .viewerCanSend;
+  const codeOf = async (answer: ReturnType<typeof trySend>) => (await answer).errors?.[0]?.extensions.code;
+
+  it('cut a direct conversation both ways, and unblocking opens it again', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const direct = await openDirect(ana, bob);
+    await send(bob, direct, 'before');
+    expect(await block(ana, bob)).toEqual({ user: { id: bob.id, viewerHasBlocked: true, viewerIsContact: false } });
+    for (const person of [ana, bob, bob.at(other.url)]) {
+      expect(await codeOf(trySend(person, direct, 'no'))).toBe('FORBIDDEN');
+      expect(await attempt(person, 'setTyping', { conversationId: direct, isTyping: true })).toMatch(/^FORBIDDEN/);
+      expect(await canSend(person, direct)).toBe(false);
+    }
+    // What was said stays theirs to read, and there is one conversation.
+    expect(await openDirect(bob, ana)).toBe(direct);
+    expect(await block(ana, bob)).toMatchObject({ user: { viewerHasBlocked: true } });
+    expect(await unblock(ana, bob)).toEqual({ user: { id: bob.id, viewerHasBlocked: false } });
+    expect(await unblock(ana, bob)).toMatchObject({ user: { viewerHasBlocked: false } });
+    expect(await send(bob, direct, 'again')).toMatchObject({ seq: 2 });
+    expect(await canSend(bob, direct)).toBe(true);
+  });
+
+  it('let nobody begin a direct conversation, as with who is gone', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    await block(ana, bob);
+    expect(await attempt(bob, 'openDirectConversation', { userId: ana.id })).toBe('FORBIDDEN input.userId');
+    expect(await attempt(ana, 'openDirectConversation', { userId: bob.id })).toBe('FORBIDDEN input.userId');
+  });
+
+  it('keep them from bringing the blocker into groups, without a word', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    await block(ana, bob);
+    const group = await createGroup(bob, [ana, carol]);
+    const members = async () =>
+      (
+        await bob.ask('query ($id: ID!) { conversation(id: $id) { members { nodes { user { id } } } } }', { id: group })
+      ).conversation.members.nodes
+        .map(({ user }: Json) => user.id)
+        .sort();
+    expect(await members()).toEqual([bob.id, carol.id].sort());
+    const added = await attempt(bob, 'addMembers', { conversationId: group, userIds: [ana.id] }, 'skippedUserIds');
+    expect(added).toEqual({ skippedUserIds: [ana.id] });
+    expect(await members()).toEqual([bob.id, carol.id].sort());
+  });
+
+  it('leave the messages of groups that both are in alone', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    const group = await createGroup(carol, [ana, bob]);
+    const stream = await follow(ana, MESSAGES, 'messages', { conversationId: group });
+    await block(ana, bob);
+    const { id } = await send(bob, group, 'to all');
+    await stream.until(({ messageId }) => messageId === id);
+    expect(await canSend(bob, group)).toBe(true);
+    // Who is in it already is no newcomer: adding again skips nobody.
+    await attempt(carol, 'setMemberRole', { conversationId: group, userId: bob.id, role: 'ADMIN' });
+    expect(await attempt(bob, 'addMembers', { conversationId: group, userIds: [ana.id] }, 'skippedUserIds')).toEqual({
+      skippedUserIds: [],
+    });
+  });
+
+  it('hide presence at once, on every node, and show it again', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    // In a group only: there is no direct conversation that could tell of it.
+    await createGroup(carol, [ana, bob]);
+    clients.push(connect(node.url, ana.token, { lazy: false }));
+    const asked = await follow(bob, PRESENCE, 'presence', { userIds: [ana.id, carol.id] });
+    await untilStatus(asked, ana, 'ONLINE');
+    await block(ana, bob);
+    await asked.until(() => asked.events.at(-1)?.user.presence === null);
+    const status = async (person: Person, { id }: Person) =>
+      (await person.ask('query ($id: ID!) { user(id: $id) { presence { status } } }', { id })).user.presence;
+    expect([await status(bob, ana), await status(ana, bob)]).toEqual([null, null]);
+    expect(await status(carol, ana)).toEqual({ status: 'ONLINE' });
+    await unblock(ana, bob);
+    await untilStatus(asked, ana, 'ONLINE');
+  });
+
+  it('are told to both as a change of their conversation, and not by whom', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const direct = await openDirect(ana, bob);
+    const query = `subscription { conversations { type conversationId actor { id } conversation { id viewerCanSend } } }`;
+    const streams = await Promise.all([ana, bob].map((person) => follow(person, query, 'conversations')));
+    await block(ana, bob);
+    for (const stream of streams) {
+      expect(await stream.until(({ type }) => type === 'UPDATED')).toEqual({
+        type: 'UPDATED',
+        conversationId: direct,
+        actor: null,
+        conversation: { id: direct, viewerCanSend: false },
+      });
+    }
+    await unblock(ana, bob);
+    for (const stream of streams) await stream.until(({ conversation }) => conversation?.viewerCanSend === true);
+  });
+
+  it('refuse what is being sent: nothing that comes after a block is stored', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const direct = await openDirect(ana, bob);
+    const answers: Promise<Json>[] = [];
+    for (let index = 0; index < 60; index += 1) {
+      answers.push(trySend(index % 2 ? bob : bob.at(other.url), direct, `message ${index}`));
+      if (index === 30) await block(ana, bob);
+    }
+    const blockedAt = await node.deps.database.db.block.findFirstOrThrow({ orderBy: { blockedAt: 'desc' } });
+    const sent = (await Promise.all(answers)).flatMap(({ data }) => data.sendMessage?.message.seq ?? []);
+    const stored = await node.deps.database.db.message.findMany({ orderBy: { createdAt: 'desc' }, take: sent.length });
+    // What was stored in the same moment had the lock before.
+    for (const { createdAt } of stored) expect(createdAt.getTime()).toBeLessThanOrEqual(blockedAt.blockedAt.getTime());
+    expect(sent.length).toBeGreaterThan(0);
+    expect(sent.length).toBeLessThan(60);
+  });
+
+  it('are listed, the latest first, and take them off the contacts', async () => {
+    const [ana, bob, carol, dave, eve] = await people('ana', 'bob', 'carol', 'dave', 'eve');
+    await attempt(ana, 'addContact', { userId: bob.id });
+    for (const person of [bob, carol, dave]) await block(ana, person);
+    const page = async (after?: string) =>
+      (
+        await ana.ask(
+          `query ($after: String) { viewer {
+            blockedUsers(first: 2, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } }
+            contacts { totalCount }
+          } }`,
+          { after },
+        )
+      ).viewer;
+    const first = await page();
+    expect(first).toMatchObject({
+      blockedUsers: { nodes: [{ id: dave.id }, { id: carol.id }], pageInfo: { hasNextPage: true } },
+      contacts: { totalCount: 0 },
+    });
+    expect((await page(first.blockedUsers.pageInfo.endCursor)).blockedUsers).toMatchObject({
+      nodes: [{ id: bob.id }],
+      pageInfo: { hasNextPage: false },
+    });
+    expect(await block(ana, eve)).toBe('FORBIDDEN input.userId');
+    const { user } = await bob.ask('query ($id: ID!) { user(id: $id) { viewerHasBlocked } }', { id: ana.id });
+    expect(user.viewerHasBlocked).toBe(false);
+  });
+
+  it('are of others who exist', async () => {
+    const [ana] = await people('ana');
+    expect(await block(ana, ana)).toBe('BAD_USER_INPUT input.userId');
+    const nobody = { ...ana, id: 'User_AaH9b5HNcECpvBfEbG_tgA' };
+    expect(await block(ana, nobody)).toBe('NOT_FOUND input.userId');
+    expect(await unblock(ana, nobody)).toBe('NOT_FOUND input.userId');
+  });
+});

@@ -1,0 +1,153 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { PRESENCE } from '../support/presence.js';
+import { attempt, createGroup, openDirect } from '../support/talk.js';
+
+const PROFILE = 'viewer { user { username displayName bio avatarUrl } }';
+const CONVERSATIONS = `subscription {
+  conversations { type conversationId actor { id } membership { user { id displayName avatarUrl } } }
+}`;
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('profiles on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start();
+    other = footing === 'postgresql' ? await place.start() : node;
+  });
+
+  const follow = async (person: Person, query: string, field: string, variables: Json = {}): Promise<Listening> => {
+    const client = connect(other.url, person.token);
+    clients.push(client);
+    const stream = listen(client, query, variables, field);
+    if (field === 'conversations') await stream.until(({ type }) => type === 'CAUGHT_UP');
+    return stream;
+  };
+  const update = (person: Person, input: Json) => attempt(person, 'updateProfile', input, PROFILE);
+  const people = (...names: string[]) =>
+    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person]>;
+
+  it('keep what is absent, and clear what is null', async () => {
+    const [ana] = await people('ana');
+    const full = { displayName: 'Ana María', bio: 'Climbs.\nBakes.', avatarUrl: 'https://example.com/ana.png' };
+    expect(await update(ana, full)).toEqual({ viewer: { user: { username: ana.username, ...full } } });
+    expect((await update(ana, { bio: '  ' })).viewer.user).toEqual({ username: ana.username, ...full, bio: null });
+    const cleared = await update(ana, { displayName: null, avatarUrl: null });
+    expect(cleared.viewer.user).toEqual({
+      username: ana.username,
+      displayName: ana.username,
+      bio: null,
+      avatarUrl: null,
+    });
+    expect((await update(ana, {})).viewer.user).toEqual(cleared.viewer.user);
+  });
+
+  it.each([
+    [{ displayName: ' ' }, 'BAD_USER_INPUT input.displayName'],
+    [{ displayName: 'x'.repeat(81) }, 'BAD_USER_INPUT input.displayName'],
+    [{ displayName: 'a\nb' }, 'BAD_USER_INPUT input.displayName'],
+    [{ bio: 'x'.repeat(1_001) }, 'BAD_USER_INPUT input.bio'],
+    [{ bio: 'nul \0' }, 'BAD_USER_INPUT input.bio'],
+    [{ avatarUrl: 'javascript:alert(1)' }, 'BAD_USER_INPUT input.avatarUrl'],
+    [{ avatarUrl: `https://example.com/${'x'.repeat(2_000)}` }, 'BAD_USER_INPUT input.avatarUrl'],
+  ])('refuse %j', async (input, answer) => {
+    const [ana] = await people('ana');
+    expect(await update(ana, input)).toBe(answer);
+  });
+
+  it('are found by the new name, and not by the old one', async () => {
+    const [ana] = await people('ana');
+    const found = async (search: string) =>
+      (await ana.ask('query ($s: String!) { users(search: $s) { nodes { id } } }', { s: search })).users.nodes.some(
+        ({ id }: Json) => id === ana.id,
+      );
+    await update(ana, { displayName: 'Zsófia Ébert' });
+    expect(await found('ebe')).toBe(true);
+    await update(ana, { displayName: 'Nobody' });
+    expect(await found('ebe')).toBe(false);
+    expect(await found(ana.username)).toBe(true);
+  });
+
+  it('are told to everyone in a conversation with them, the own devices too, and to nobody else', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    const direct = await openDirect(ana, bob);
+    const group = await createGroup(bob, [ana]);
+    const [own, theirs, strangers] = (await Promise.all(
+      [ana, bob, carol].map((person) => follow(person, CONVERSATIONS, 'conversations')),
+    )) as [Listening, Listening, Listening];
+    await update(ana, { displayName: 'New Name' });
+    for (const stream of [own, theirs]) {
+      for (const conversationId of [direct, group]) {
+        expect(await stream.until((event) => event.conversationId === conversationId)).toEqual({
+          type: 'MEMBER_UPDATED',
+          conversationId,
+          actor: { id: ana.id },
+          membership: { user: { id: ana.id, displayName: 'New Name', avatarUrl: null } },
+        });
+      }
+    }
+    await update(ana, { displayName: 'New Name' });
+    await createGroup(bob, [ana, carol]);
+    await strangers.until(({ type }) => type === 'JOINED');
+    expect(strangers.events.map(({ type }) => type)).toEqual(['CAUGHT_UP', 'JOINED']);
+    expect(theirs.events.filter(({ type }) => type === 'MEMBER_UPDATED')).toHaveLength(2);
+  });
+
+  it('are told with presence too, to who has them as a contact only', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    await attempt(ana, 'addContact', { userId: bob.id });
+    await attempt(bob, 'addContact', { userId: ana.id });
+    const stream = await follow(
+      bob,
+      'subscription { presence { user { id displayName presence { status } } } }',
+      'presence',
+    );
+    await stream.until(({ user }) => user.id === ana.id);
+    await update(ana, { displayName: 'Newly Named' });
+    expect(await stream.until(({ user }) => user.displayName === 'Newly Named')).toEqual({
+      user: { id: ana.id, displayName: 'Newly Named', presence: { status: 'OFFLINE' } },
+    });
+    const late = await follow(bob, PRESENCE.replace('username', 'displayName'), 'presence', { userIds: [ana.id] });
+    expect((await late.until(({ user }) => user.id === ana.id)).user.displayName).toBe('Newly Named');
+  });
+
+  // Needs a transaction to be held open beside others.
+  it.skipIf(footing === 'embedded')('are told where they are brought in meanwhile, too', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const first = await createGroup(bob, [ana]);
+    const stream = await follow(bob, CONVERSATIONS, 'conversations');
+    const { db } = node.deps.database;
+    const locked = { id: decodeGlobalId(first, 'id').id };
+    let updating: Promise<unknown> = Promise.resolve();
+    let second = '';
+    await node.deps.database.transaction(async (tx) => {
+      await tx.conversation.update({ where: locked, data: { description: 'held' } });
+      updating = update(ana.at(other.url), { displayName: 'The Last' });
+      await eventually('the update waits for that', async () => {
+        const [row] = await db.$queryRaw<[{ count: number }]>`
+          SELECT count(*)::int FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             OR NOT granted AND locktype = 'transactionid'`;
+        return row.count > 0;
+      });
+      second = await createGroup(bob, [ana]);
+      await stream.until(({ type, conversationId }) => type === 'JOINED' && conversationId === second);
+    });
+    await updating;
+    for (const conversationId of [first, second]) {
+      const event = await stream.until(
+        (each) => each.type === 'MEMBER_UPDATED' && each.conversationId === conversationId,
+      );
+      expect(event.membership.user.displayName).toBe('The Last');
+    }
+  });
+});
