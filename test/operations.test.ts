@@ -14,7 +14,7 @@ import { makePlace } from './support/place.js';
 /** What somebody who has not signed in may do; everything else answers UNAUTHENTICATED, what is added later too. */
 const open = {
   query: ['serverInfo', 'viewer'],
-  mutation: ['register', 'login', 'refreshSession'],
+  mutation: ['register', 'login', 'refreshSession', 'requestPasswordReset', 'resetPassword'],
   subscription: [] as string[],
 };
 

@@ -2,6 +2,7 @@ import type { Config } from '../infra/config.js';
 import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 import type { Lookup } from '../infra/lookup.js';
+import type { Mailer } from '../infra/mail.js';
 import type { Passwords } from '../infra/passwords.js';
 import type { Tokens } from '../infra/tokens.js';
 import type { Feed } from '../realtime/feed.js';
@@ -10,6 +11,7 @@ import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
+import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
@@ -22,6 +24,9 @@ export interface Deps {
   database: Database;
   passwords: Passwords;
   tokens: Tokens;
+  mailer: Mailer;
+  /** Who has forgotten their password is answered first, and sent a mail then. */
+  resetRequests: ResetRequests;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;

@@ -24,7 +24,7 @@ export const settings = z.object({
   PORT: integer(0, 65_535).default(4000),
   /** Address to listen on. */
   HOST: z.string().min(1).default('127.0.0.1'),
-  /** Folder of what the embedded footing keeps: the database and a generated JWT_SECRET. */
+  /** Folder of what the embedded footing keeps: the database and a generated JWT_SECRET; and of mails not sent. */
   DATA_DIR: z.string().min(1).default('.data'),
   /** PostgreSQL 15 or newer; without it the database is embedded, in DATA_DIR. */
   DATABASE_URL: url('postgresql', 'postgres').optional(),
@@ -45,6 +45,25 @@ export const settings = z.object({
   ACCESS_TOKEN_TTL: duration.prefault('15m'),
   /** How long a session lasts that is not refreshed. */
   REFRESH_TOKEN_TTL: duration.prefault('30d'),
+  /** How long a mail for resetting a password is good for. */
+  PASSWORD_RESET_TTL: duration.prefault('1h'),
+  /** Most such mails for one account within PASSWORD_RESET_TTL; more are dropped without a word. */
+  PASSWORD_RESETS_MAX: integer(1, 10).default(3),
+  /** The web client's page for choosing a new password, with {token} in it; without it the mail has only the token. */
+  PASSWORD_RESET_URL: z
+    .string()
+    .refine(
+      (text) => text.includes('{token}') && /^https?:/.test(text) && URL.canParse(text.replaceAll('{token}', 'token')),
+      'must be an http:// or https:// URL with {token} in it',
+    )
+    .optional(),
+  /** The server that sends mails, smtp:// or smtps://; without it they are put as files into DATA_DIR/outbox. */
+  SMTP_URL: url('smtp', 'smtps').optional(),
+  /** Whom mails come from, `Name <address>` or an address; needed with SMTP_URL. */
+  MAIL_FROM: z
+    .string()
+    .regex(/^(?:[^<>"\p{Cc}]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/u, 'must be an address or Name <address>')
+    .optional(),
   /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
   ALLOWED_ORIGINS: z
     .string()
@@ -137,6 +156,12 @@ export interface Config {
   jwtSecret: string | undefined;
   accessTokenTtlMs: number;
   refreshTokenTtlMs: number;
+  passwordResetTtlMs: number;
+  passwordResetsMax: number;
+  passwordResetUrl: string | undefined;
+  /** Undefined: mails are put as files into dataDir. */
+  smtpUrl: string | undefined;
+  mailFrom: string;
   allowedOrigins: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
   graphiql: boolean;
@@ -185,6 +210,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (data.REDIS_URL !== undefined && data.DATABASE_URL === undefined) {
     throw new ConfigError('REDIS_URL: needs DATABASE_URL: nodes that share events must share a database');
   }
+  if (data.SMTP_URL !== undefined && data.MAIL_FROM === undefined) {
+    throw new ConfigError('MAIL_FROM: must be set with SMTP_URL: an address that its server may send from');
+  }
   return {
     production,
     port: data.PORT,
@@ -198,6 +226,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     jwtSecret: data.JWT_SECRET,
     accessTokenTtlMs: data.ACCESS_TOKEN_TTL,
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
+    passwordResetTtlMs: data.PASSWORD_RESET_TTL,
+    passwordResetsMax: data.PASSWORD_RESETS_MAX,
+    passwordResetUrl: data.PASSWORD_RESET_URL,
+    smtpUrl: data.SMTP_URL,
+    mailFrom: data.MAIL_FROM ?? 'Parley <parley@localhost>',
     allowedOrigins: data.ALLOWED_ORIGINS,
     logLevel: data.LOG_LEVEL,
     graphiql: data.GRAPHIQL ?? !production,

@@ -15,7 +15,16 @@ export function withRequestId<T>(requestId: string, serve: () => T): T {
  * wherever it stands, so that a careless `log.info({ input })` leaks nothing.
  */
 export function createLog(level: string, destination: DestinationStream = pino.destination(1)): Logger {
-  const secret = ['password', 'newPassword', 'currentPassword', 'text', 'accessToken', 'refreshToken', 'authorization'];
+  const secret = [
+    'password',
+    'newPassword',
+    'currentPassword',
+    'text',
+    'token',
+    'accessToken',
+    'refreshToken',
+    'authorization',
+  ];
   const paths = secret.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
   return pino(
     {

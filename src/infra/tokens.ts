@@ -75,6 +75,16 @@ export function readRefreshToken(
   return { sessionId, family, hashes: { family: sha256(family), own: sha256(own) } };
 }
 
+/** What a mail carries with which a password can be reset: 256 random bits. The database keeps only the hash. */
+export function newResetToken(): { token: string; hash: Uint8Array<ArrayBuffer> } {
+  const token = randomSecret();
+  return { token, hash: sha256(token) };
+}
+
+/** The hash of a token for a reset; undefined when it cannot be one. */
+export const readResetToken = (token: string): Uint8Array<ArrayBuffer> | undefined =>
+  /^[\w-]{43}$/.test(token) ? sha256(token) : undefined;
+
 export const sameHash = (a: Uint8Array, b: Uint8Array) => a.length === b.length && timingSafeEqual(a, b);
 
 const isUuid = (value: unknown): value is string => validate(value);

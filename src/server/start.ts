@@ -6,6 +6,7 @@ import { findReadabilities } from '../domain/conversation/conversation.store.js'
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
+import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
@@ -18,6 +19,7 @@ import { openDatabase } from '../infra/database.js';
 import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
+import { createMailer } from '../infra/mail.js';
 import { createPasswords } from '../infra/passwords.js';
 import { createTokens } from '../infra/tokens.js';
 import { createBus } from '../realtime/bus.js';
@@ -64,6 +66,9 @@ export async function startNode(
   { onReplaced = () => {} }: { onReplaced?: () => void } = {},
 ): Promise<RunningNode> {
   let replaced = false;
+  if (config.production && config.smtpUrl === undefined) {
+    log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
+  }
   const { deps, close } = await startServices(config, log, () => {
     if (replaced) return;
     replaced = true;
@@ -178,12 +183,17 @@ export async function startServices(
     const typing = createTyping({ config, feed });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const { smtpUrl, mailFrom, dataDir } = config;
+    const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
+    const resetRequests = createResetRequests({ config, database, mailer, log });
     const deps: Deps = {
       config,
       log,
       database,
       passwords,
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
+      mailer,
+      resetRequests,
       feed,
       turns,
       sends: createSends({ config, database, feed }),
@@ -204,6 +214,9 @@ export async function startServices(
       async close() {
         clearInterval(trim);
         await erasures.close();
+        // What was asked for becomes mails, and those are sent.
+        await resetRequests.close();
+        await mailer.close();
         sessionWatch.close();
         typing.close();
         await presence.close();

@@ -30,6 +30,14 @@ describe('the configuration', () => {
     ['ACCESS_TOKEN_TTL', '15'],
     ['ACCESS_TOKEN_TTL', '0s'],
     ['REFRESH_TOKEN_TTL', '30 days'],
+    ['PASSWORD_RESETS_MAX', '0'],
+    ['PASSWORD_RESET_URL', 'https://chat.example.com/reset'],
+    ['PASSWORD_RESET_URL', 'javascript:alert({token})'],
+    ['PASSWORD_RESET_URL', 'chat.example.com/{token}'],
+    ['SMTP_URL', 'mail.example.com'],
+    ['SMTP_URL', 'https://mail.example.com'],
+    ['MAIL_FROM', 'Chat'],
+    ['MAIL_FROM', 'Chat <chat@example.com>\nBcc: <a@example.com>'],
     ['ALLOWED_ORIGINS', 'chat.example.com'],
     ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
     ['LOG_LEVEL', 'loud'],
@@ -41,6 +49,14 @@ describe('the configuration', () => {
 
   it('names all that is wrong, one a line', () => {
     expect(() => readConfig({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(/^PORT: .*\nLOG_LEVEL: /);
+  });
+
+  it('refuses an SMTP server without an address to send from', () => {
+    const SMTP_URL = 'smtps://user:p%40ss@mail.example.com:465';
+    expect(() => readConfig({ SMTP_URL })).toThrow(/^MAIL_FROM: /);
+    for (const MAIL_FROM of ['chat@example.com', 'Chat <chat@example.com>']) {
+      expect(readConfig({ SMTP_URL, MAIL_FROM })).toMatchObject({ smtpUrl: SMTP_URL, mailFrom: MAIL_FROM });
+    }
   });
 
   it('refuses production without JWT_SECRET, and Redis without a database to share', () => {

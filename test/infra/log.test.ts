@@ -15,6 +15,7 @@ describe('the log', () => {
     const secrets = {
       password: 's3cret',
       text: 's3cret',
+      token: 's3cret',
       accessToken: 's3cret',
       refreshToken: 's3cret',
       authorization: 's3cret',

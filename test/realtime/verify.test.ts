@@ -3,6 +3,7 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Person, register } from '../support/client.js';
+import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { footings, makePlace, type Place } from '../support/place.js';
 import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
 
@@ -138,6 +139,8 @@ interface Scene {
   group: string;
   direct: string;
   messageId: string;
+  /** Where mails are put. */
+  outbox: string;
 }
 
 type Action = (scene: Scene) => Promise<unknown>;
@@ -165,6 +168,17 @@ const actions: Record<string, Action> = {
     );
     const another = login.viewer.sessions.find(({ current }: Json) => current);
     await mutation(member, 'logout', { sessionId: another.id });
+  },
+  changePassword: ({ member }) =>
+    mutation(member, 'changePassword', { currentPassword: member.password, newPassword: 'a new password' }),
+  requestPasswordReset: ({ member }) => mutation(member, 'requestPasswordReset', { email: member.email }),
+  // Of somebody else: all sessions end with it.
+  resetPassword: async (scene) => {
+    await actions['register']?.(scene);
+    const email = `x${scene.owner.email}`;
+    await mutation(scene.owner, 'requestPasswordReset', { email });
+    const token = tokenOf(await mailInFolder(scene.outbox, email));
+    await mutation(scene.owner, 'resetPassword', { token, newPassword: 'a new password' });
   },
   openDirectConversation: ({ member, outsider }) => openDirect(member, outsider),
   createGroup: ({ owner, member, outsider }) => createGroup(owner, [member, outsider], { title: 'A new one' }),
@@ -247,16 +261,9 @@ describe.each(footings)('what was fetched plus the events since is what is fetch
     )) as [Person, Person, Person, Person];
     const group = await createGroup(owner, [member, other]);
     const direct = await openDirect(owner, other);
-    const scene = {
-      node: nodes[0] as RunningNode,
-      owner,
-      member,
-      other,
-      outsider,
-      group,
-      direct,
-      messageId: (await send(member, group, 'first')).id,
-    };
+    const messageId = (await send(member, group, 'first')).id;
+    const outbox = outboxOf(place);
+    const scene = { node: nodes[0] as RunningNode, owner, member, other, outsider, group, direct, messageId, outbox };
     let writes = 0;
     /** Somebody else's write, on the other node, between any two steps. */
     const foreignWrite = async () => {

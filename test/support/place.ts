@@ -73,6 +73,8 @@ async function makeDatabase(name: string, migrated: boolean) {
   );
   return {
     env: {
+      // Nothing but mails goes there.
+      DATA_DIR: join(inject('scratch'), name),
       DATABASE_URL: otherDatabase(services.databaseUrl, name),
       REDIS_URL: services.redisUrl,
       REDIS_PREFIX: name,

@@ -4,7 +4,7 @@ import type { Tx } from '../../infra/database.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { holdPerson, isLastAdmin } from '../moderation/moderation.store.js';
-import { endSessions } from '../session/session.service.js';
+import { endSessions, isPassword } from '../session/session.service.js';
 import { caseKey } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
@@ -22,7 +22,7 @@ export async function deleteAccount(
   { password }: { password?: string | null | undefined },
 ): Promise<void> {
   const credential = await deps.database.db.credential.findUnique({ where: { userId } });
-  if (credential && !(await deps.passwords.verify(password ?? '', credential.passwordHash))) {
+  if (credential && !(await isPassword(deps, password ?? '', credential.passwordHash))) {
     throw badInput('input.password', 'This is not your password.');
   }
   let ended: string[] = [];
@@ -56,6 +56,7 @@ export async function deleteAccount(
 /** What nobody but themselves needs. */
 async function removeOwn(tx: Tx, userId: string): Promise<void> {
   await tx.credential.deleteMany({ where: { userId } });
+  await tx.passwordReset.deleteMany({ where: { userId } });
   await tx.contact.deleteMany({ where: { OR: [{ ownerId: userId }, { userId }] } });
   await tx.block.deleteMany({ where: { OR: [{ blockerId: userId }, { blockedId: userId }] } });
   await tx.mention.deleteMany({ where: { userId } });

@@ -1,6 +1,6 @@
 import { encodeGlobalId, idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
-import { viewerOf } from '../../graphql/context.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
 import { Viewer } from '../user/user.schema.js';
 import { listSessions, login, logout, refreshSession, register, type SignedIn } from './session.service.js';
 
@@ -49,7 +49,8 @@ const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
   }),
 });
 
-const signedInPayload = (name: string) =>
+/** What a mutation answers that signs somebody in. */
+export const signedInPayload = (name: string) =>
   builder.objectRef<SignedIn>(name).implement({
     fields: (t) => ({
       tokens: t.field({ type: AuthTokens, nullable: false, resolve: (signedIn) => signedIn }),
@@ -64,6 +65,12 @@ const signedInPayload = (name: string) =>
       }),
     }),
   });
+
+/** New tokens that were asked for over a WebSocket of the same session renew that as well. */
+export function renewSocket({ asker, renew }: Context, signedIn: SignedIn): SignedIn {
+  if (asker && !(asker instanceof Error) && asker.sessionId === signedIn.viewer.sessionId) renew?.(signedIn.viewer);
+  return signedIn;
+}
 
 const RegisterInput = builder.inputType('RegisterInput', {
   fields: (t) => ({
@@ -120,11 +127,7 @@ builder.mutationFields((t) => ({
     description:
       'Rotates the refresh token; a used one that comes back ends its whole session. Over a WebSocket of the same session it also renews that: the socket and its streams go on until the new token expires.',
     args: { input: t.arg({ type: RefreshSessionInput, required: true }) },
-    resolve: async (_root, { input }, { deps, asker, renew }) => {
-      const signedIn = await refreshSession(deps, input);
-      if (asker && !(asker instanceof Error) && asker.sessionId === signedIn.viewer.sessionId) renew?.(signedIn.viewer);
-      return signedIn;
-    },
+    resolve: async (_root, { input }, context) => renewSocket(context, await refreshSession(context.deps, input)),
   }),
   logout: t.field({
     type: LogoutPayload,

@@ -3,9 +3,16 @@ import { badInput, ChatError, notFound, unauthenticated } from '../../core/error
 import { newId } from '../../core/ids.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
-import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
+import {
+  type AccessClaims,
+  newRefreshToken,
+  type RefreshHashes,
+  readRefreshToken,
+  sameHash,
+} from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
+import { lockCredential } from '../password/password.store.js';
 import { deviceName, displayName, email, isUsername, password, username } from '../user/user.input.js';
 import { caseKey, searchWordsOf } from '../user/user.store.js';
 
@@ -86,18 +93,31 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
           : { user: { usernameKey: key, deletedAt: null } },
         include: { user: true },
       });
-  // What registration would refuse can be nobody's password; bcrypt would compare only its beginning.
-  const possible = password.safeParse(given.password).success;
-  const right = await deps.passwords.verify(
-    possible ? given.password : '',
-    possible ? credential?.passwordHash : undefined,
-  );
-  if (!credential || !right) throw new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
-  if (credential.user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
-  return deps.database.transaction((tx) => startSession(deps, tx, credential.user, given.deviceName));
+  const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
+  if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
+  return deps.database.transaction(async (tx) => {
+    // A change of the password ends the sessions that there are; none of the old one may come after it.
+    const present = await lockCredential(tx, credential, 'SHARE');
+    if (present?.passwordHash !== credential.passwordHash) throw wrong;
+    return startSession(deps, tx, credential.user, given.deviceName);
+  });
 }
 
-async function startSession(deps: Deps, tx: Tx, user: User, device: string | null | undefined): Promise<SignedIn> {
+/** Whether this is the password that was hashed; without a hash it takes the same time and says no. */
+export function isPassword({ passwords }: Deps, text: string, hash: string | undefined): Promise<boolean> {
+  // What registration would refuse can be nobody's password; bcrypt would compare only its beginning.
+  const possible = password.safeParse(text).success;
+  return passwords.verify(possible ? text : '', possible ? hash : undefined);
+}
+
+/** Begins a session in a transaction. @throws {ChatError} FORBIDDEN: the person is suspended. */
+export async function startSession(
+  deps: Deps,
+  tx: Tx,
+  user: User,
+  device: string | null | undefined,
+): Promise<SignedIn> {
+  if (user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
   const id = newId();
   const refresh = newRefreshToken(id);
   await tx.session.create({
@@ -113,7 +133,8 @@ async function startSession(deps: Deps, tx: Tx, user: User, device: string | nul
   return signedIn(deps, user, id, refresh.token);
 }
 
-function signedIn(deps: Deps, user: User, sessionId: string, refreshToken: string): SignedIn {
+/** New tokens for a session. */
+export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken: string): SignedIn {
   const { token, expiresAt } = deps.tokens.signAccess(user.id, sessionId);
   const viewer = { userId: user.id, sessionId, expiresAt };
   return { accessToken: token, accessTokenExpiresAt: expiresAt, refreshToken, viewer, user };
@@ -145,11 +166,7 @@ export async function refreshSession(
   const { count } = sameHash(session.refreshHash, given.hashes.own)
     ? await deps.database.db.session.updateMany({
         where: { id: session.id, refreshHash: session.refreshHash, endedAt: null },
-        data: {
-          refreshHash: next.hashes.own,
-          lastUsedAt: now,
-          expiresAt: new Date(now.getTime() + deps.config.refreshTokenTtlMs),
-        },
+        data: refreshed(deps, next.hashes),
       })
     : { count: 0 };
   if (count === 0) {
@@ -158,6 +175,14 @@ export async function refreshSession(
   }
   return signedIn(deps, session.user, session.id, next.token);
 }
+
+/** What a session becomes with a new refresh token. */
+export const refreshed = ({ config }: Deps, { family, own }: RefreshHashes) => ({
+  refreshFamilyHash: family,
+  refreshHash: own,
+  lastUsedAt: new Date(),
+  expiresAt: new Date(Date.now() + config.refreshTokenTtlMs),
+});
 
 /**
  * Ends the viewer's session, or another one of theirs; its live streams end everywhere.
@@ -172,25 +197,19 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
 
 const canSignIn = ({ deletedAt, suspendedAt }: User) => deletedAt === null && suspendedAt === null;
 
-/**
- * Ends sessions of a person, all but one or all; when that is committed, `sessionWatch` is to be told of each.
- * @returns their ids.
- */
-export async function endSessions(tx: Tx, userId: string, exceptId?: string): Promise<string[]> {
+async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
+  await endSessions(database.db, userId, { id: sessionId });
+  sessionWatch.ended(sessionId);
+}
+
+/** Ends a person's sessions, and answers which those are: `sessionWatch` is to be told after the commit. */
+export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionWhereInput = {}): Promise<string[]> {
   const ended = await tx.session.updateManyAndReturn({
-    where: { userId, endedAt: null, ...(exceptId === undefined ? {} : { id: { not: exceptId } }) },
+    where: { ...which, userId, endedAt: null },
     data: { endedAt: new Date() },
     select: { id: true },
   });
   return ended.map(({ id }) => id);
-}
-
-async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
-  await database.db.session.updateMany({
-    where: { id: sessionId, userId, endedAt: null },
-    data: { endedAt: new Date() },
-  });
-  sessionWatch.ended(sessionId);
 }
 
 /**

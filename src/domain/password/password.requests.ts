@@ -1,0 +1,85 @@
+import { ChatError } from '../../core/errors.js';
+import { createBackground } from '../../infra/background.js';
+import type { Config } from '../../infra/config.js';
+import type { Database, Tx } from '../../infra/database.js';
+import type { Logger } from '../../infra/log.js';
+import type { Mailer } from '../../infra/mail.js';
+import { newResetToken } from '../../infra/tokens.js';
+import { caseKey } from '../user/user.store.js';
+import { resetMail } from './password.mails.js';
+import { lockCredential } from './password.store.js';
+
+/** Asks for a mail to reset a password with, on their way from the answer to the mail. */
+export interface ResetRequests {
+  /**
+   * Takes one on and returns at once, before anything about the address was looked up.
+   * @throws {ChatError} UNAVAILABLE: too many wait.
+   */
+  take(email: string): void;
+  /** Resolves when those that were taken on have become mails, or after a moment. */
+  close(): Promise<void>;
+}
+
+/** By then the answer has gone out: what is done for an account that exists delays nothing that could be timed. */
+const START_MS = 100;
+const RETRY_MS = [1_000, 5_000, 30_000, 120_000];
+const WAITING_MAX = 1_000;
+const CLOSE_MS = 2_000;
+
+/**
+ * All work for a request is done here, after the answer, one request at a time: the lookup too, so that the answer to a
+ * known address takes what it takes to an unknown one.
+ */
+export function createResetRequests({
+  config,
+  database,
+  mailer,
+  log,
+}: {
+  config: Config;
+  database: Database;
+  mailer: Mailer;
+  log: Logger;
+}): ResetRequests {
+  const background = createBackground({
+    name: 'requests for password resets',
+    atOnce: 1,
+    waitingMax: WAITING_MAX,
+    retryMs: RETRY_MS,
+    closeMs: CLOSE_MS,
+    log,
+  });
+
+  async function answer(email: string): Promise<void> {
+    const issued = await database.transaction((tx) => issueToken(tx, config, email));
+    if (!issued) return;
+    const { to, ...reset } = issued;
+    mailer.send(resetMail(to, { ...reset, pageUrl: config.passwordResetUrl }));
+  }
+
+  return {
+    take(email) {
+      if (background.run(() => answer(email), START_MS)) return;
+      throw new ChatError('UNAVAILABLE', 'Too many ask for this at the moment.', { retryAfterMs: 10_000 });
+    },
+    close: () => background.close(),
+  };
+}
+
+/** A token for whoever has this address; undefined: nobody has, or they were sent as many as they may be. */
+async function issueToken(
+  tx: Tx,
+  { passwordResetTtlMs, passwordResetsMax }: Config,
+  email: string,
+): Promise<{ to: string; token: string; expiresAt: Date } | undefined> {
+  // Under the lock, so that several at once, on any node, are counted one after another.
+  const account = await lockCredential(tx, { emailKey: caseKey(email) }, 'UPDATE');
+  if (!account) return undefined;
+  const { userId } = account;
+  await tx.passwordReset.deleteMany({ where: { userId, expiresAt: { lte: new Date() } } });
+  if ((await tx.passwordReset.count({ where: { userId } })) >= passwordResetsMax) return undefined;
+  const { token, hash } = newResetToken();
+  const expiresAt = new Date(Date.now() + passwordResetTtlMs);
+  await tx.passwordReset.create({ data: { tokenHash: hash, userId, expiresAt } });
+  return { to: account.email, token, expiresAt };
+}

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { badInput, unauthenticated } from '../../core/errors.js';
+import { newRefreshToken, readResetToken } from '../../infra/tokens.js';
+import type { Deps, Viewer } from '../deps.js';
+import { checkInput } from '../input.js';
+import {
+  endSessions,
+  isPassword,
+  refreshed,
+  type SignedIn,
+  signedIn,
+  startSession,
+} from '../session/session.service.js';
+import { email, password } from '../user/user.input.js';
+import { changedMail } from './password.mails.js';
+import { lockCredential, storePassword } from './password.store.js';
+
+const change = z.object({ currentPassword: z.string(), newPassword: password });
+
+/**
+ * Changes the viewer's password. Their other sessions end; the present one stays, with new tokens: its old refresh
+ * token is no good any more.
+ * @throws {ChatError} BAD_USER_INPUT of the current password or the new one.
+ */
+export async function changePassword(deps: Deps, viewer: Viewer, input: unknown): Promise<SignedIn> {
+  const given = checkInput(change, input);
+  const { userId, sessionId } = viewer;
+  const wrong = badInput('input.currentPassword', 'This is not your password.');
+  const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
+  if (!(await isPassword(deps, given.currentPassword, credential?.passwordHash)) || !credential) throw wrong;
+  const passwordHash = await deps.passwords.hash(given.newPassword);
+  const refresh = newRefreshToken(sessionId);
+  const ended = await deps.database.transaction(async (tx) => {
+    const present = await lockCredential(tx, { userId }, 'UPDATE');
+    // Of several changes at once the first one made this password an old one.
+    if (present?.passwordHash !== credential.passwordHash) throw wrong;
+    const { count } = await tx.session.updateMany({
+      where: { id: sessionId, userId, endedAt: null },
+      data: refreshed(deps, refresh.hashes),
+    });
+    if (count === 0) throw unauthenticated('This session was ended.');
+    await storePassword(tx, userId, passwordHash);
+    return endSessions(tx, userId, { id: { not: sessionId } });
+  });
+  tell(deps, credential.email, ended);
+  return signedIn(deps, credential.user, sessionId, refresh.token);
+}
+
+const request = z.object({ email });
+
+/**
+ * Has a mail sent to this address if it is an account's. Nothing is looked up before it returns: the answer is the same
+ * and takes the same time, whoever has an account.
+ * @throws {ChatError} BAD_USER_INPUT: not an address. UNAVAILABLE: too many ask at this moment.
+ */
+export function requestPasswordReset({ resetRequests }: Deps, input: unknown): { accepted: true } {
+  resetRequests.take(checkInput(request, input).email);
+  return { accepted: true };
+}
+
+const reset = z.object({ token: z.string().trim(), newPassword: password });
+
+/**
+ * Sets a new password with the token of a mail, which is used up with that, as all others of the person are; ends all
+ * their sessions and begins a new one.
+ * @throws {ChatError} BAD_USER_INPUT of the token, alike for an unknown, a used and an expired one; or of the password.
+ */
+export async function resetPassword(deps: Deps, input: unknown): Promise<SignedIn> {
+  const given = checkInput(reset, input);
+  const refused = badInput('input.token', 'This is not valid, or not any more: ask for another mail.');
+  const tokenHash = readResetToken(given.token);
+  if (!tokenHash) throw refused;
+  const usable = () => ({ tokenHash, endedAt: null, expiresAt: { gt: new Date() } });
+  // Before the costly hash: whoever invents tokens is turned away cheaply.
+  const found = await deps.database.db.passwordReset.findFirst({
+    where: { ...usable(), user: { deletedAt: null } },
+    include: { user: true },
+  });
+  if (!found) throw refused;
+  const { user, userId } = found;
+  const passwordHash = await deps.passwords.hash(given.newPassword);
+  const done = await deps.database.transaction(async (tx) => {
+    const account = await lockCredential(tx, { userId }, 'UPDATE');
+    // Under the lock: of several that come with it, or with others of the person, at once the first one ended it.
+    if (!account || !(await tx.passwordReset.findFirst({ where: usable() }))) throw refused;
+    await storePassword(tx, userId, passwordHash);
+    const ended = await endSessions(tx, userId);
+    return { email: account.email, ended, signedIn: await startSession(deps, tx, user, null) };
+  });
+  tell(deps, done.email, done.ended);
+  return done.signedIn;
+}
+
+/** To be called after the commit: sockets of the ended sessions close, and whoever has the address hears of it. */
+function tell({ sessionWatch, mailer }: Deps, address: string, endedSessions: readonly string[]): void {
+  for (const sessionId of endedSessions) sessionWatch.ended(sessionId);
+  mailer.send(changedMail(address, new Date()));
+}

@@ -1,0 +1,35 @@
+import { Prisma } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database.js';
+
+interface LockedCredential {
+  userId: string;
+  email: string;
+  passwordHash: string;
+}
+
+/**
+ * The credential of an account as it is now, and until the transaction's end: the password is not changed meanwhile,
+ * nor, unless SHARE is asked for, do others do what wants its lock. Undefined: there is no such account (any more).
+ */
+export async function lockCredential(
+  tx: Tx,
+  account: { userId: string } | { emailKey: string },
+  strength: 'UPDATE' | 'SHARE',
+): Promise<LockedCredential | undefined> {
+  const isIt =
+    'userId' in account
+      ? Prisma.sql`credentials.user_id = ${account.userId}::uuid`
+      : Prisma.sql`credentials.email_key = ${account.emailKey}`;
+  const [credential] = await tx.$queryRaw<LockedCredential[]>`
+    SELECT user_id::text AS "userId", email, password_hash AS "passwordHash"
+    FROM credentials JOIN users ON users.id = user_id
+    WHERE ${isIt} AND deleted_at IS NULL
+    FOR ${Prisma.raw(strength)} OF credentials`;
+  return credential;
+}
+
+/** Stores a new password, in the transaction that locked the credential; what mails there are for resets end with that. */
+export async function storePassword(tx: Tx, userId: string, passwordHash: string): Promise<void> {
+  await tx.credential.update({ where: { userId }, data: { passwordHash } });
+  await tx.passwordReset.updateMany({ where: { userId, endedAt: null }, data: { endedAt: new Date() } });
+}

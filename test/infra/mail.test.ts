@@ -1,0 +1,200 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createLog } from '../../src/infra/log.js';
+import { createMailer, type Mail, type Mailer } from '../../src/infra/mail.js';
+import { eventually } from '../support/client.js';
+import { mailInFolder, startMailServer } from '../support/mail.js';
+import { freePort } from '../support/servers.js';
+
+let people = 0;
+const mailTo = (to = `reader.${++people}@example.com`): Mail => ({
+  to,
+  subject: 'A subject',
+  text: 'the secret token\n',
+  html: '<p>the secret token</p>\n',
+});
+
+/** A mailer that tries again at once, and what it logs; it is closed after the tests. */
+function makeMailer(options: Partial<Parameters<typeof createMailer>[0]>): Mailer & { logged(): string } {
+  let logged = '';
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      logged += String(chunk);
+      done();
+    },
+  });
+  const log = createLog('info', stream);
+  const mailer = createMailer({
+    smtpUrl: undefined,
+    from: 'Chat <chat@example.com>',
+    dataDir: '/nowhere',
+    log,
+    retryMs: [5, 10],
+    ...options,
+  });
+  afterAll(() => mailer.close());
+  return { ...mailer, logged: () => logged };
+}
+
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-mail-'));
+  afterAll(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+describe('mail over SMTP', () => {
+  it('arrives as text and HTML', async () => {
+    const server = await startMailServer();
+    const mail = mailTo();
+    makeMailer({ smtpUrl: server.url }).send(mail);
+    const [{ subject, source } = { subject: '', source: '' }] = await server.until(mail.to);
+    expect(subject).toBe('A subject');
+    expect(source).toContain('From: Chat <chat@example.com>');
+    expect(source).toContain('Auto-Submitted: auto-generated');
+    expect(source).toContain('\nthe secret token\n');
+    expect(source).toContain('<p>the secret token</p>');
+  });
+
+  it('arrives when the server comes after it was sent', async () => {
+    const port = await freePort();
+    const mailer = makeMailer({ smtpUrl: `smtp://127.0.0.1:${port}`, retryMs: Array.from({ length: 500 }, () => 20) });
+    const mail = mailTo();
+    mailer.send(mail);
+    await eventually('a try has failed', () => mailer.logged().includes('"code":"ECONNREFUSED"'));
+    const server = await startMailServer({ port });
+    expect(await server.until(mail.to)).toHaveLength(1);
+  });
+
+  it('is the same mail at each try', async () => {
+    const ids: unknown[] = [];
+    const server = await startMailServer({
+      answer({ source }) {
+        ids.push(/^Message-ID: (.*)$/m.exec(source)?.[1]);
+        if (ids.length < 3) throw Object.assign(new Error('later'), { responseCode: 451 });
+      },
+    });
+    const mail = mailTo();
+    makeMailer({ smtpUrl: server.url }).send(mail);
+    await server.until(mail.to);
+    expect(ids).toEqual([expect.stringMatching(/^<.+@example\.com>$/), ids[0], ids[0]]);
+  });
+
+  it.each([
+    [451, 3],
+    [550, 1],
+  ])('that is answered with %i is tried %i times, and logged without what it says and to whom', async (code, tries) => {
+    let count = 0;
+    const server = await startMailServer({
+      answer({ to }) {
+        count += 1;
+        throw Object.assign(new Error(`not for ${to}: the secret token`), { responseCode: code });
+      },
+    });
+    const mailer = makeMailer({ smtpUrl: server.url });
+    const mail = mailTo();
+    mailer.send(mail);
+    await eventually('it is given up', () => mailer.logged().includes('given up'));
+    expect(count).toBe(tries);
+    expect(mailer.logged()).toContain(`"responseCode":${code}`);
+    expect(mailer.logged()).not.toContain(mail.to);
+    expect(mailer.logged()).not.toContain('secret');
+  });
+
+  it('goes to one address, whatever stands in it', async () => {
+    const server = await startMailServer();
+    const mailer = makeMailer({ smtpUrl: server.url });
+    const [one, next] = [mailTo(), mailTo()];
+    mailer.send(mailTo(`${one.to}, other@example.com`));
+    mailer.send(next);
+    await server.until(next.to);
+    await mailer.close();
+    expect(server.to(one.to)).toEqual([]);
+    expect(server.to('other@example.com')).toEqual([]);
+  });
+
+  it('floods nobody', async () => {
+    const server = await startMailServer();
+    const mailer = makeMailer({ smtpUrl: server.url });
+    const flood = mailTo();
+    for (let count = 0; count < 25; count += 1) mailer.send(flood);
+    await mailer.close();
+    expect(server.to(flood.to)).toHaveLength(20);
+    expect(mailer.logged()).toContain('too many within an hour');
+  });
+
+  it('is dropped when a thousand wait', async () => {
+    const mailer = makeMailer({ smtpUrl: 'smtp://127.0.0.1:9', retryMs: [], closeMs: 1 });
+    for (let count = 0; count < 1_001; count += 1) mailer.send(mailTo());
+    expect(mailer.logged().match(/too many wait/g)).toHaveLength(1);
+  });
+});
+
+describe('closing the mailer', () => {
+  it('waits until what was sent has arrived', async () => {
+    const server = await startMailServer();
+    const mailer = makeMailer({ smtpUrl: server.url });
+    const mails = Array.from({ length: 12 }, () => mailTo());
+    for (const mail of mails) mailer.send(mail);
+    await mailer.close();
+    for (const { to } of mails) expect(server.to(to)).toHaveLength(1);
+  });
+
+  it('tries once more, at once, what waits for its next try', async () => {
+    const port = await freePort();
+    const mailer = makeMailer({ smtpUrl: `smtp://127.0.0.1:${port}`, retryMs: [3_600_000] });
+    const mail = mailTo();
+    mailer.send(mail);
+    await eventually('a try has failed', () => mailer.logged().includes('tried again'));
+    const server = await startMailServer({ port });
+    await mailer.close();
+    expect(server.to(mail.to)).toHaveLength(1);
+  });
+
+  it('waits no longer than it may, and says what was not done', async () => {
+    let asked = false;
+    const server = await startMailServer({
+      answer() {
+        asked = true;
+        throw Object.assign(new Error('later'), { responseCode: 451 });
+      },
+    });
+    const mailer = makeMailer({ smtpUrl: server.url, closeMs: 1, retryMs: [3_600_000] });
+    mailer.send(mailTo());
+    await eventually('a try has failed', () => asked && mailer.logged().includes('tried again'));
+    await mailer.close();
+    expect(mailer.logged()).toContain('"undone":1');
+  });
+});
+
+describe('mail without an SMTP server', () => {
+  it('is a file for its owner only, and the log says where and not what', async () => {
+    const dataDir = await makeFolder();
+    const mailer = makeMailer({ dataDir });
+    const mail = mailTo();
+    mailer.send(mail);
+    const outbox = join(dataDir, 'outbox');
+    expect((await mailInFolder(outbox, mail.to)).source).toContain('the secret token');
+    await mailer.close();
+    const [name = ''] = await readdir(outbox);
+    expect(name).toMatch(/\.eml$/);
+    expect((await stat(outbox)).mode & 0o777).toBe(0o700);
+    expect((await stat(join(outbox, name))).mode & 0o777).toBe(0o600);
+    expect(await readFile(join(outbox, name), 'utf8')).toContain('\r\n\r\n');
+    expect(mailer.logged()).toContain(JSON.stringify(join(outbox, name)));
+    expect(mailer.logged()).not.toContain('secret');
+    expect(mailer.logged()).not.toContain(mail.to);
+  });
+
+  it('is logged as not sent where the folder cannot be', async () => {
+    const folder = await makeFolder();
+    await writeFile(join(folder, 'file'), '');
+    const mailer = makeMailer({ dataDir: join(folder, 'file') });
+    mailer.send(mailTo());
+    await eventually('it is given up', () => mailer.logged().includes('given up'));
+    expect(mailer.logged()).toContain('"code":"ENOTDIR"');
+    expect(mailer.logged()).not.toContain('secret');
+  });
+});
