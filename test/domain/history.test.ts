@@ -1,0 +1,154 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { attempt, createGroup, edit, MESSAGES, openDirect, remove, send } from '../support/talk.js';
+
+const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { conversation(id: $id) {
+  latestSeq historyVisibility lastMessage { seq }
+  messages(first: $first, last: $last, aroundSeq: $aroundSeq) { nodes { seq } pageInfo { hasPreviousPage hasNextPage } }
+} }`;
+const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Message { text } } }';
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('history for who joins later, on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  let ana: Person;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start();
+    other = footing === 'postgresql' ? await place.start() : node;
+    ana = await register(node.url, 'ana');
+  });
+
+  const seqsOf = async (person: Person, id: string, args: Json = { last: 100 }) =>
+    (await person.ask(HISTORY, { id, ...args })).conversation.messages.nodes.map(({ seq }: Json) => seq);
+  const add = (conversationId: string, ...people: Person[]) =>
+    attempt(ana, 'addMembers', { conversationId, userIds: people.map(({ id }) => id) });
+  async function follow(person: Person, variables: Json = {}): Promise<Listening> {
+    const client = connect(other.url, person.token);
+    clients.push(client);
+    const stream = listen(client, MESSAGES, variables);
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    return stream;
+  }
+  /** A group where two messages were sent before `late` came, and two after. */
+  async function makeGroup(historyVisibility: string) {
+    const [early, late] = (await Promise.all(['early', 'late'].map((name) => register(node.url, name)))) as [
+      Person,
+      Person,
+    ];
+    const cursor: string = (await late.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
+    const group = await createGroup(ana, [early], { historyVisibility });
+    const before = [await send(ana, group, 'one'), await send(early, group, 'two')];
+    await add(group, late);
+    const after = [await send(ana, group, 'three'), await send(early, group, 'four')];
+    return { early, late, group, before, after, cursor };
+  }
+
+  it('is all of it by default', async () => {
+    const { late, group, before } = await makeGroup('ALL');
+    expect(await seqsOf(late, group)).toEqual([1, 2, 3, 4]);
+    const { nodes } = await late.ask(NODES, { ids: before.map(({ id }) => id) });
+    expect(nodes.map(({ text }: Json) => text)).toEqual(['one', 'two']);
+  });
+
+  it('begins with their joining where the group says so, by whatever way they ask', async () => {
+    const { early, late, group, before, after } = await makeGroup('SINCE_JOINED');
+    expect(await seqsOf(early, group)).toEqual([1, 2, 3, 4]);
+    expect(await seqsOf(late, group)).toEqual([3, 4]);
+    expect(await seqsOf(late, group, { first: 1 })).toEqual([3]);
+    expect(await seqsOf(late, group, { first: 4, aroundSeq: 2 })).toEqual([3, 4]);
+    const { conversation } = await late.ask(HISTORY, { id: group, last: 2 });
+    expect(conversation).toMatchObject({ historyVisibility: 'SINCE_JOINED', latestSeq: 4, lastMessage: { seq: 4 } });
+    expect(conversation.messages.pageInfo).toEqual({ hasPreviousPage: false, hasNextPage: false });
+    const { nodes } = await late.ask(NODES, { ids: [...before, ...after].map(({ id }) => id) });
+    expect(nodes.map((each: Json) => each?.text ?? null)).toEqual([null, null, 'three', 'four']);
+    expect((await late.ask('query ($id: ID!) { node(id: $id) { id } }', { id: before[0]?.id })).node).toBeNull();
+  });
+
+  it('shows no newest message where that is from before', async () => {
+    const late = await register(node.url, 'late');
+    const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
+    await send(ana, group, 'before');
+    await add(group, late);
+    expect((await late.ask(HISTORY, { id: group, last: 1 })).conversation).toMatchObject({
+      latestSeq: 1,
+      lastMessage: null,
+    });
+  });
+
+  it('hides what happens to the old messages, live and after a resume, on streams of one and of all', async () => {
+    const { early, late, group, before, after, cursor } = await makeGroup('SINCE_JOINED');
+    const streams = await Promise.all([follow(late, { conversationId: group }), follow(late), follow(early)]);
+    await edit(ana, before[0]?.id ?? '', 'one, edited');
+    await remove(early, before[1]?.id ?? '');
+    await edit(ana, after[0]?.id ?? '', 'three, edited');
+    for (const stream of streams) await stream.until(({ message }) => message?.text === 'three, edited');
+    const seqs = (stream: Listening) => stream.events.flatMap(({ message }) => message?.seq ?? []);
+    expect(streams.map(seqs)).toEqual([[3], [3], [1, 2, 3]]);
+    for (const variables of [{ after: cursor }, { after: cursor, conversationId: group }]) {
+      expect(seqs(await follow(late, variables))).toEqual([3, 4].reverse());
+    }
+  });
+
+  it('is not theirs to change either: their own from before they went included', async () => {
+    const { early, late, group } = await makeGroup('SINCE_JOINED');
+    const own = await send(late, group, 'mine');
+    await attempt(late, 'leaveConversation', { conversationId: group });
+    await add(group, late);
+    for (const [mutation, input] of [
+      ['editMessage', { messageId: own.id, text: 'changed' }],
+      ['deleteMessage', { messageId: own.id }],
+    ] as const) {
+      expect(await attempt(late, mutation, input)).toBe('NOT_FOUND input.messageId');
+    }
+    expect(await seqsOf(late, group)).toEqual([]);
+    expect(await seqsOf(early, group)).toHaveLength(5);
+  });
+
+  it('hides from who joins while they listen, and from who joins once more, on every node', async () => {
+    const late = await register(node.url, 'late');
+    const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
+    const first = await send(ana, group, 'first');
+    const stream = await follow(late);
+    await add(group, late);
+    const second = await send(ana, group, 'second');
+    await stream.until(({ messageId }) => messageId === second.id);
+    await edit(ana, first.id, 'first, edited');
+    await attempt(ana, 'removeMember', { conversationId: group, userId: late.id });
+    const third = await send(ana, group, 'third');
+    await add(group, late);
+    await edit(ana, third.id, 'third, edited');
+    await edit(ana, second.id, 'second, edited');
+    const fourth = await send(ana, group, 'fourth');
+    await stream.until(({ messageId }) => messageId === fourth.id);
+    expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['second', 'fourth']);
+  });
+
+  it('is said by owners, and counts for who joins from then on', async () => {
+    const { late, group } = await makeGroup('SINCE_JOINED');
+    const [newest] = (await Promise.all([register(node.url, 'newest')])) as [Person];
+    const update = (person: Person, historyVisibility: string) =>
+      attempt(
+        person,
+        'updateGroup',
+        { conversationId: group, historyVisibility },
+        'conversation { historyVisibility }',
+      );
+    await attempt(ana, 'setMemberRole', { conversationId: group, userId: late.id, role: 'ADMIN' });
+    expect(await update(late, 'ALL')).toBe('FORBIDDEN input.historyVisibility');
+    expect(await update(ana, 'ALL')).toEqual({ conversation: { historyVisibility: 'ALL' } });
+    await add(group, newest);
+    expect(await seqsOf(newest, group)).toEqual([1, 2, 3, 4]);
+    expect(await seqsOf(late, group)).toEqual([3, 4]);
+    const direct = await openDirect(ana, late);
+    expect((await late.ask(HISTORY, { id: direct, last: 1 })).conversation.historyVisibility).toBe('ALL');
+  });
+});
