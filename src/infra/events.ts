@@ -21,6 +21,7 @@ export interface EventEngine {
 
 /** Events over Redis Pub/Sub. Channels carry `prefix`, for Pub/Sub does not heed database numbers. */
 export function openRedisEvents(url: string, prefix: string, log: Logger): EventEngine {
+  let closed = false;
   const connect = (role: 'publisher' | 'subscriber') => {
     const redis = new Redis(url, {
       connectionName: `parley-${role}`,
@@ -33,7 +34,7 @@ export function openRedisEvents(url: string, prefix: string, log: Logger): Event
       retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1_000),
     });
     redis.on('error', (error) => log.debug({ err: error, role }, 'Redis'));
-    redis.on('close', () => log.warn({ role }, 'Redis is out of reach'));
+    redis.on('close', () => closed || log.warn({ role }, 'Redis is out of reach'));
     redis.on('ready', () => log.info({ role }, 'Redis is connected'));
     return redis;
   };
@@ -65,6 +66,7 @@ export function openRedisEvents(url: string, prefix: string, log: Logger): Event
       queueMicrotask(tell);
     },
     async close() {
+      closed = true;
       clearInterval(heartbeat);
       publisher.disconnect();
       subscriber.disconnect();

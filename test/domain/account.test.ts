@@ -1,0 +1,234 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import type { RunningNode } from '../../src/server/start.js';
+import {
+  connect,
+  eventually,
+  type Json,
+  type Listening,
+  listen,
+  type Person,
+  register,
+  request,
+} from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+
+const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { user { id } } } }';
+const WHO = 'query ($id: ID!) { user(id: $id) { username displayName bio avatarUrl deletedAt } }';
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('deletion of an account on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start();
+    other = footing === 'postgresql' ? await place.start() : node;
+  });
+
+  const people = (...names: string[]) =>
+    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person]>;
+  const deleteAccount = (person: Person, password: string | null = person.password) =>
+    attempt(person, 'deleteAccount', { password }, 'userId');
+  const cleared = (at: RunningNode = node) =>
+    eventually('all is cleared away', async () => (await at.deps.database.db.erasure.count()) === 0);
+  const rowId = ({ id }: Person) => decodeGlobalId(id, 'id').id;
+
+  it('needs the password', async () => {
+    const [ana] = await people('ana');
+    for (const wrong of [null, '', 'not this one']) {
+      expect(await deleteAccount(ana, wrong)).toBe('BAD_USER_INPUT input.password');
+    }
+    expect((await ana.ask('{ viewer { id } }')).viewer).not.toBeNull();
+    expect(await deleteAccount(ana)).toEqual({ userId: ana.id });
+  });
+
+  it('ends every session and its sockets, on every node, and lets nobody sign in', async () => {
+    const [ana] = await people('ana');
+    const { data } = await request(
+      node.url,
+      'mutation ($i: LoginInput!) { login(input: $i) { tokens { accessToken } } }',
+      {
+        i: { usernameOrEmail: ana.email, password: ana.password },
+      },
+    );
+    const closed: number[] = [];
+    for (const [url, token] of [
+      [node.url, ana.token],
+      [other.url, data.login.tokens.accessToken],
+    ] as const) {
+      const client = connect(url, token, {
+        on: { closed: (event) => void closed.push((event as { code: number }).code) },
+      });
+      clients.push(client);
+      await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+    }
+    await deleteAccount(ana);
+    await eventually('the sockets are closed', () => closed.length === 2);
+    expect(closed).toEqual([4403, 4403]);
+    expect((await ana.request('{ viewer { id } }')).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    for (const usernameOrEmail of [ana.username, ana.email]) {
+      const answer = await request(node.url, LOGIN, { input: { usernameOrEmail, password: ana.password } });
+      expect(answer.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    }
+    const refresh = 'mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { viewer { id } } }';
+    const again = await request(node.url, refresh, { input: { refreshToken: ana.refreshToken } });
+    expect(again.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+  });
+
+  it('puts a placeholder in the place of the name, which others may take', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    await attempt(ana, 'updateProfile', { displayName: 'Ana María', bio: 'me', avatarUrl: 'https://example.com/a' });
+    await deleteAccount(ana);
+    const { user } = await bob.ask(WHO, { id: ana.id });
+    expect(user).toMatchObject({ displayName: 'Deleted account', bio: null, avatarUrl: null });
+    expect(user.username).toMatch(/^deleted_[0-9a-f]{20}$/);
+    expect(Date.parse(user.deletedAt)).toBeGreaterThan(Date.now() - 60_000);
+    const found = await bob.ask(
+      'query ($n: String!) { userByUsername(username: $n) { id } users(search: $n) { nodes { id } } }',
+      {
+        n: ana.username,
+      },
+    );
+    expect(found).toEqual({ userByUsername: null, users: { nodes: [] } });
+    const input = { username: ana.username, email: ana.email, password: 'somebody else’s' };
+    const taken = await request(
+      node.url,
+      'mutation ($input: RegisterInput!) { register(input: $input) { viewer { id } } }',
+      {
+        input,
+      },
+    );
+    expect(taken.errors).toBeUndefined();
+  });
+
+  it('leaves groups, whose last owner hands over, and direct conversations to the other', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    const group = await createGroup(ana, [bob, carol]);
+    const direct = await openDirect(bob, ana);
+    await send(ana, direct, 'goodbye');
+    await attempt(bob, 'addContact', { userId: ana.id });
+    await attempt(carol, 'blockUser', { userId: ana.id });
+    const client = connect(other.url, bob.token);
+    clients.push(client);
+    const stream: Listening = listen(
+      client,
+      'subscription { conversations { type conversationId userId membership { role user { id displayName deletedAt } } } }',
+      {},
+      'conversations',
+    );
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    await deleteAccount(ana);
+    const updated = await stream.until(
+      ({ type, conversationId }) => type === 'MEMBER_UPDATED' && conversationId === direct,
+    );
+    expect(updated.membership.user).toMatchObject({ displayName: 'Deleted account', deletedAt: expect.any(String) });
+    await stream.until(({ type, userId }) => type === 'MEMBER_LEFT' && userId === ana.id);
+    await stream.until(({ membership }) => membership?.role === 'OWNER' && membership.user.id !== ana.id);
+    await cleared();
+    const { conversation } = await bob.ask(
+      `query ($id: ID!) { conversation(id: $id) { viewerCanSend counterpart { id deletedAt } messages(last: 5) { nodes { text } } } }`,
+      { id: direct },
+    );
+    expect(conversation).toMatchObject({
+      viewerCanSend: false,
+      counterpart: { id: ana.id },
+      messages: { nodes: [{ text: 'goodbye' }] },
+    });
+    expect((await trySend(bob, direct, 'still there?')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    expect((await bob.ask('{ viewer { contacts { totalCount } } }')).viewer.contacts.totalCount).toBe(0);
+    const { db } = node.deps.database;
+    const left = await Promise.all([
+      db.credential.count({ where: { userId: rowId(ana) } }),
+      db.block.count({ where: { blockedId: rowId(ana) } }),
+      db.membership.count({ where: { userId: rowId(ana), conversation: { kind: 'GROUP' } } }),
+    ]);
+    expect(left).toEqual([0, 0, 0]);
+    expect(
+      (await bob.ask('query ($id: ID!) { conversation(id: $id) { memberCount } }', { id: group })).conversation
+        .memberCount,
+    ).toBe(2);
+  });
+
+  it('of a person’s messages leaves all, or none where the service is told so', async () => {
+    const strict = await place.start({ DELETED_ACCOUNT_MESSAGES: 'delete' }).catch(() => undefined);
+    // The embedded database is of one node.
+    const there = strict ?? (await (await makePlace(footing)).start({ DELETED_ACCOUNT_MESSAGES: 'delete' }));
+    const [ana, bob] = (await Promise.all(['ana', 'bob'].map((name) => register(there.url, name)))) as [Person, Person];
+    const group = await createGroup(bob, [ana]);
+    const kept = await send(bob, group, `mine, for @${ana.username}`);
+    const client = connect(there.url, bob.token);
+    clients.push(client);
+    const stream = listen(client, MESSAGES);
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    // More than one step, in two conversations.
+    const { db } = there.deps.database;
+    const direct = await openDirect(bob, ana);
+    const sent = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => send(ana, index % 2 ? group : direct, `${index} @${bob.username}`)),
+    );
+    await db.$executeRaw`
+      INSERT INTO messages (id, conversation_id, seq, sender_id, text)
+      SELECT gen_random_uuid(), id, latest_seq + n, ${rowId(ana)}::uuid, 'old'
+      FROM conversations, generate_series(1, 700) n WHERE id = ${decodeGlobalId(direct, 'id').id}::uuid`;
+    await db.conversation.update({
+      where: { id: decodeGlobalId(direct, 'id').id },
+      data: { latestSeq: { increment: 700 } },
+    });
+    expect(await deleteAccount(ana)).toEqual({ userId: ana.id });
+    await cleared(there);
+    for (const { id } of sent) {
+      const event = await stream.until(({ type, messageId }) => type === 'DELETED' && messageId === id);
+      expect(event).toMatchObject({ actor: { id: ana.id }, message: { text: null, deletedAt: expect.any(String) } });
+    }
+    const texts = await db.message.findMany({
+      where: { senderId: rowId(ana), OR: [{ text: { not: null } }, { deletedAt: null }] },
+    });
+    expect(texts).toEqual([]);
+    expect(await db.mention.count({ where: { userId: rowId(bob) } })).toBe(0);
+    const { node: still } = await bob.ask('query ($id: ID!) { node(id: $id) { ... on Message { text } } }', {
+      id: kept.id,
+    });
+    expect(still.text).toContain('mine');
+    const { conversation } = await bob.ask(
+      'query ($id: ID!) { conversation(id: $id) { viewerMembership { unreadCount unreadMentionCount } } }',
+      { id: direct },
+    );
+    expect(conversation.viewerMembership).toEqual({ unreadCount: 0, unreadMentionCount: 0 });
+  });
+
+  it('is finished by another node where one died at it', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    await createGroup(bob, [ana]);
+    const { db } = node.deps.database;
+    // As it is when the one that was at it has died after the commit, a while ago.
+    await db.user.update({ where: { id: rowId(ana) }, data: { deletedAt: new Date() } });
+    await db.$executeRaw`INSERT INTO erasures (user_id) VALUES (${rowId(ana)}::uuid)`;
+    node.deps.erasures.begin();
+    await cleared();
+    expect(await db.membership.count({ where: { userId: rowId(ana) } })).toBe(0);
+  });
+
+  it('is done once by those who ask twice at the same time', async () => {
+    const [ana] = await people('ana');
+    const answers: Json[] = await Promise.all([deleteAccount(ana), deleteAccount(ana.at(other.url))]);
+    expect(answers).toContainEqual({ userId: ana.id });
+    await cleared();
+  });
+
+  it('is refused to the only admin of the service', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const { db } = node.deps.database;
+    await db.user.updateMany({ where: { serviceRole: 'ADMIN' }, data: { serviceRole: 'USER' } });
+    await db.user.update({ where: { id: rowId(ana) }, data: { serviceRole: 'ADMIN' } });
+    expect(await deleteAccount(ana)).toBe('CONFLICT');
+    await attempt(ana, 'setServiceRole', { userId: bob.id, role: 'ADMIN' });
+    expect(await deleteAccount(ana)).toEqual({ userId: ana.id });
+  });
+});

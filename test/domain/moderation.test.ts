@@ -1,0 +1,167 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+
+const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
+
+const clients: { dispose(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+});
+
+describe.each(footings)('moderation of the service on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  let admin: Person;
+  let moderator: Person;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start();
+    other = footing === 'postgresql' ? await place.start() : node;
+    [admin, moderator] = await people('admin', 'moderator');
+    await node.deps.database.db.user.update({
+      where: { id: decodeGlobalId(admin.id, 'id').id },
+      data: { serviceRole: 'ADMIN' },
+    });
+    await setRole(admin, moderator, 'MODERATOR');
+  });
+
+  const people = (...names: string[]) =>
+    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person]>;
+  const setRole = (person: Person, { id }: Person, role: string) =>
+    attempt(person, 'setServiceRole', { userId: id, role }, 'user { serviceRole }');
+  const suspend = (person: Person, { id }: Person) =>
+    attempt(person, 'suspendUser', { userId: id }, 'user { id suspendedAt }');
+  const unsuspend = (person: Person, { id }: Person) =>
+    attempt(person, 'unsuspendUser', { userId: id }, 'user { id suspendedAt }');
+  const signIn = ({ username, password }: Person) =>
+    request(node.url, LOGIN, { input: { usernameOrEmail: username, password } });
+
+  it('suspends people at once: their sockets close, they cannot sign in, nobody can write to them', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const direct = await openDirect(ana, bob);
+    const group = await createGroup(ana, [bob]);
+    const closed: number[] = [];
+    const client = connect(other.url, ana.token, {
+      on: { closed: (event) => void closed.push((event as { code: number }).code) },
+    });
+    clients.push(client);
+    await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+    const theirs = connect(other.url, bob.token);
+    clients.push(theirs);
+    const stream = listen(
+      theirs,
+      'subscription { conversations { type conversationId actor { id } conversation { viewerCanSend } } }',
+      {},
+      'conversations',
+    );
+    await stream.until(({ type }) => type === 'CAUGHT_UP');
+    expect(await suspend(moderator, ana)).toEqual({ user: { id: ana.id, suspendedAt: expect.any(String) } });
+    await eventually('the socket is closed', () => closed.length === 1);
+    expect(closed).toEqual([4403]);
+    expect(await stream.until(({ type }) => type === 'UPDATED')).toEqual({
+      type: 'UPDATED',
+      conversationId: direct,
+      actor: null,
+      conversation: { viewerCanSend: false },
+    });
+    expect((await ana.request('{ viewer { id } }')).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    expect((await signIn(ana)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    const wrong = await signIn({ ...ana, password: 'not this one' });
+    expect(wrong.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    const refresh = 'mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { viewer { id } } }';
+    const again = await request(node.url, refresh, { input: { refreshToken: ana.refreshToken } });
+    expect(again.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    expect((await trySend(bob, direct, 'hello?')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    await send(bob, group, 'the group goes on');
+    const [carol] = await people('carol');
+    expect(await attempt(carol, 'openDirectConversation', { userId: ana.id })).toBe('FORBIDDEN input.userId');
+
+    expect(await unsuspend(moderator, ana)).toEqual({ user: { id: ana.id, suspendedAt: null } });
+    expect((await signIn(ana)).errors).toBeUndefined();
+    // The sessions of before stay ended.
+    expect((await ana.request('{ viewer { id } }')).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    await send(bob, direct, 'welcome back');
+  });
+
+  it('is by rank: moderators of who is neither, admins of moderators too, nobody of admins', async () => {
+    const [ana, second] = await people('ana', 'second');
+    await setRole(admin, second, 'MODERATOR');
+    expect(await suspend(ana, second)).toBe('FORBIDDEN');
+    expect(await suspend(moderator, second)).toBe('FORBIDDEN');
+    expect(await suspend(moderator, admin)).toBe('FORBIDDEN');
+    expect(await suspend(moderator, moderator)).toBe('FORBIDDEN');
+    expect(await suspend(admin, admin)).toBe('FORBIDDEN');
+    expect(await suspend(admin, second)).toMatchObject({ user: { id: second.id } });
+    expect(await unsuspend(moderator, second)).toBe('FORBIDDEN');
+    expect(await setRole(admin, second, 'ADMIN')).toBe('CONFLICT input.userId');
+    expect(await unsuspend(admin, second)).toMatchObject({ user: { suspendedAt: null } });
+    const nobody = { ...ana, id: 'User_AaH9b5HNcECpvBfEbG_tgA' };
+    expect(await suspend(admin, nobody)).toBe('NOT_FOUND input.userId');
+    expect(await suspend(ana, nobody)).toBe('FORBIDDEN');
+  });
+
+  it('is given by admins, of whom one stays', async () => {
+    const [ana] = await people('ana');
+    expect(await setRole(moderator, ana, 'MODERATOR')).toBe('FORBIDDEN');
+    expect(await setRole(ana, ana, 'ADMIN')).toBe('FORBIDDEN');
+    expect(await setRole(admin, admin, 'USER')).toBe('CONFLICT input.role');
+    expect(await setRole(admin, ana, 'ADMIN')).toEqual({ user: { serviceRole: 'ADMIN' } });
+    // Each takes the other's place: one of them is too late, or has no right to any more.
+    const answers: Json[] = await Promise.all([setRole(admin, ana, 'USER'), setRole(ana.at(other.url), admin, 'USER')]);
+    expect(answers.filter((answer) => typeof answer === 'string')).toHaveLength(1);
+    const admins = await node.deps.database.db.user.findMany({ where: { serviceRole: 'ADMIN' } });
+    expect(admins).toHaveLength(1);
+    if (answers[0] === 'FORBIDDEN' || answers[0] === 'CONFLICT input.role') await setRole(ana, admin, 'ADMIN');
+    await setRole(admin, ana, 'USER');
+  });
+
+  it('shows roles and suspensions to moderators only', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    await suspend(moderator, bob);
+    await suspend(moderator, carol);
+    const query = 'query ($id: ID!) { viewer { serviceRole } user(id: $id) { serviceRole suspendedAt } }';
+    expect(await ana.ask(query, { id: bob.id })).toEqual({
+      viewer: { serviceRole: 'USER' },
+      user: { serviceRole: null, suspendedAt: null },
+    });
+    expect(await moderator.ask(query, { id: bob.id })).toEqual({
+      viewer: { serviceRole: 'MODERATOR' },
+      user: { serviceRole: 'USER', suspendedAt: expect.any(String) },
+    });
+    const list =
+      'query ($after: String) { suspendedUsers(first: 1, after: $after) { nodes { id } pageInfo { endCursor } } }';
+    const first = (await admin.ask(list)).suspendedUsers;
+    expect(first.nodes).toEqual([{ id: carol.id }]);
+    expect((await moderator.ask(list, { after: first.pageInfo.endCursor })).suspendedUsers.nodes).toEqual([
+      { id: bob.id },
+    ]);
+    expect((await ana.request(list)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+  });
+
+  it('begins with a command on the machine', async () => {
+    const there = await makePlace(footing);
+    const first = await there.start();
+    const [ana] = (await Promise.all([register(first.url, 'ana')])) as [Person];
+    await first.stop();
+    const role = (...args: string[]) =>
+      promisify(execFile)(process.execPath, ['dist/role.js', ...args], { env: { ...process.env, ...there.env } }).then(
+        ({ stdout }) => stdout.trim(),
+        (error: Json) => `${error.code} ${error.stderr.trim()}`,
+      );
+    expect(await role(ana.username)).toBe(`${ana.username} is ADMIN now.`);
+    expect(await role('nobody_at_all')).toBe('78 parley: nobody is called nobody_at_all');
+    expect(await role(ana.username, 'king')).toContain('78 parley: usage:');
+    const again = await there.start();
+    expect((await ana.at(again.url).ask('{ viewer { serviceRole } }')).viewer.serviceRole).toBe('ADMIN');
+    // The embedded database is of one process.
+    if (footing === 'embedded') expect(await role(ana.username, 'USER')).toMatch(/^78 parley: DATA_DIR/);
+    await again.stop();
+  });
+});
