@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
+import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
 import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
-import { deviceName, displayName, email, isUsername, password, username } from '../user/user.input.js';
-import { caseKey, searchWordsOf } from '../user/user.store.js';
+import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { caseKey, namesOf } from '../user/user.store.js';
 
 export interface SignedIn {
   accessToken: string;
@@ -33,15 +34,13 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(registration, input);
   await refuseTaken(deps, given);
   const passwordHash = await deps.passwords.hash(given.password);
-  const named = { username: given.username, displayName: given.displayName ?? given.username };
+  const names = namesOf({ username: given.username, displayName: given.displayName ?? given.username });
   try {
     return await deps.database.transaction(async (tx) => {
       const user = await tx.user.create({
         data: {
           id: newId(),
-          ...named,
-          usernameKey: caseKey(given.username),
-          searchWords: searchWordsOf(named),
+          ...names,
           credential: { create: { email: given.email, emailKey: caseKey(given.email), passwordHash } },
         },
       });
