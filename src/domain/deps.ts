@@ -9,6 +9,7 @@ import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
+import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
@@ -21,6 +22,8 @@ export interface Deps {
   database: Database;
   passwords: Passwords;
   tokens: Tokens;
+  /** Whom an identity provider signs in; absent where none is configured. */
+  outside: OutsideViewers | undefined;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;

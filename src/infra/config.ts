@@ -45,6 +45,20 @@ export const settings = z.object({
   ACCESS_TOKEN_TTL: duration.prefault('15m'),
   /** How long a session lasts that is not refreshed. */
   REFRESH_TOKEN_TTL: duration.prefault('30d'),
+  /** Whether people make accounts themselves, with a password; off: FORBIDDEN. Who has one signs in either way. */
+  REGISTRATION: flag.prefault('on'),
+  /** Keys of the identity provider whose access tokens sign people in (JWKS); with AUTH_ISSUER and AUTH_AUDIENCE. */
+  AUTH_JWKS_URL: url('https', 'http').optional(),
+  /** What stands in its tokens as `iss`, to the letter. */
+  AUTH_ISSUER: z.string().optional(),
+  /** What must stand in their `aud`: the name of this service at the provider. */
+  AUTH_AUDIENCE: z.string().optional(),
+  /** The claim that usernames are made of. */
+  AUTH_USERNAME_CLAIM: z.string().default('preferred_username'),
+  /** The claim with the name that others are shown. */
+  AUTH_NAME_CLAIM: z.string().default('name'),
+  /** The claim with the address of a picture. */
+  AUTH_PICTURE_CLAIM: z.string().default('picture'),
   /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
   ALLOWED_ORIGINS: z
     .string()
@@ -113,7 +127,20 @@ export const settings = z.object({
   SHUTDOWN_TIMEOUT: duration.prefault('10s'),
 });
 
+/** The issuer of our own access tokens. */
+export const OWN_ISSUER = 'parley';
+
 type Settings = z.output<typeof settings>;
+
+/** Whose access tokens sign people in, and what of these tokens says how they are called. */
+export interface IdentityProvider {
+  jwksUrl: string;
+  issuer: string;
+  audience: string;
+  usernameClaim: string;
+  nameClaim: string;
+  pictureClaim: string;
+}
 
 export interface Config {
   production: boolean;
@@ -129,6 +156,9 @@ export interface Config {
   jwtSecret: string | undefined;
   accessTokenTtlMs: number;
   refreshTokenTtlMs: number;
+  registration: boolean;
+  /** Undefined: only this server signs people in. */
+  identityProvider: IdentityProvider | undefined;
   allowedOrigins: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
   graphiql: boolean;
@@ -186,6 +216,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     jwtSecret: data.JWT_SECRET,
     accessTokenTtlMs: data.ACCESS_TOKEN_TTL,
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
+    registration: data.REGISTRATION,
+    identityProvider: identityProviderOf(data),
     allowedOrigins: data.ALLOWED_ORIGINS,
     logLevel: data.LOG_LEVEL,
     graphiql: data.GRAPHIQL ?? !production,
@@ -213,5 +245,27 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     typingMaxMembers: data.TYPING_MAX_MEMBERS,
     drainTimeMs: data.DRAIN_TIME,
     shutdownTimeoutMs: data.SHUTDOWN_TIMEOUT,
+  };
+}
+
+/** @throws {ConfigError} with some of its settings and without others. */
+function identityProviderOf(data: Settings): IdentityProvider | undefined {
+  const { AUTH_JWKS_URL: jwksUrl, AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience } = data;
+  const needed = { AUTH_JWKS_URL: jwksUrl, AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience };
+  if (jwksUrl === undefined || issuer === undefined || audience === undefined) {
+    const [missing] = Object.entries(needed).find(([, value]) => value === undefined) ?? [];
+    if (Object.values(needed).every((value) => value === undefined)) return undefined;
+    throw new ConfigError(`${missing}: must be set as well: ${Object.keys(needed).join(', ')} go together`);
+  }
+  if (issuer === OWN_ISSUER) {
+    throw new ConfigError(`AUTH_ISSUER: ${issuer} is this server's own`);
+  }
+  return {
+    jwksUrl,
+    issuer,
+    audience,
+    usernameClaim: data.AUTH_USERNAME_CLAIM,
+    nameClaim: data.AUTH_NAME_CLAIM,
+    pictureClaim: data.AUTH_PICTURE_CLAIM,
   };
 }

@@ -5,6 +5,7 @@ import { findReadabilities } from '../domain/conversation/conversation.store.js'
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
+import { createOutsideViewers } from '../domain/outside/outside.viewers.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
@@ -17,6 +18,7 @@ import { openDatabase } from '../infra/database.js';
 import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
+import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
 import { createTokens } from '../infra/tokens.js';
 import { createBus } from '../realtime/bus.js';
@@ -181,6 +183,7 @@ export async function startServices(
       database,
       passwords,
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
+      outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),
       feed,
       turns: createTurns(),
       sends: createSends({ config, database, feed }),

@@ -30,6 +30,8 @@ describe('the configuration', () => {
     ['ACCESS_TOKEN_TTL', '15'],
     ['ACCESS_TOKEN_TTL', '0s'],
     ['REFRESH_TOKEN_TTL', '30 days'],
+    ['REGISTRATION', 'closed'],
+    ['AUTH_JWKS_URL', 'login.example.com/keys'],
     ['ALLOWED_ORIGINS', 'chat.example.com'],
     ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
     ['LOG_LEVEL', 'loud'],
@@ -48,6 +50,29 @@ describe('the configuration', () => {
     expect(() => readConfig({ REDIS_URL: 'redis://localhost' })).toThrow(/^REDIS_URL: /);
     const production = readConfig({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
     expect(production).toMatchObject({ production: true, graphiql: false });
+  });
+
+  it('takes an identity provider whole or not at all, and none that calls itself as we do', () => {
+    const provider = {
+      AUTH_JWKS_URL: 'https://a.example/keys',
+      AUTH_ISSUER: 'https://a.example',
+      AUTH_AUDIENCE: 'chat',
+    };
+    expect(readConfig({}).identityProvider).toBeUndefined();
+    expect(readConfig(provider).identityProvider).toEqual({
+      jwksUrl: 'https://a.example/keys',
+      issuer: 'https://a.example',
+      audience: 'chat',
+      usernameClaim: 'preferred_username',
+      nameClaim: 'name',
+      pictureClaim: 'picture',
+    });
+    for (const name of Object.keys(provider)) {
+      expect(() => readConfig({ ...provider, [name]: '' })).toThrow(new RegExp(`^${name}: `));
+    }
+    for (const issuer of ['parley']) {
+      expect(() => readConfig({ ...provider, AUTH_ISSUER: issuer })).toThrow(/^AUTH_ISSUER: /);
+    }
   });
 
   it('is what .env.example and the README list, with the same defaults', () => {

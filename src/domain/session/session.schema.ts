@@ -105,7 +105,8 @@ const RefreshSessionPayload = signedInPayload('RefreshSessionPayload');
 builder.mutationFields((t) => ({
   register: t.field({
     type: RegisterPayload,
-    description: 'Makes an account and signs it in. A taken username or email is a CONFLICT with its field.',
+    description:
+      'Makes an account and signs it in. A taken username or email is a CONFLICT with its field. FORBIDDEN where `serverInfo.features` has no `registration`.',
     args: { input: t.arg({ type: RegisterInput, required: true }) },
     resolve: (_root, { input }, { deps }) => register(deps, input),
   }),
@@ -128,7 +129,8 @@ builder.mutationFields((t) => ({
   }),
   logout: t.field({
     type: LogoutPayload,
-    description: "Ends this session, or the named one of the viewer's: its live sockets close too.",
+    description:
+      "Ends this session, or the named one of the viewer's: its live sockets close too. Of somebody whom an identity provider signs in it ends with all tokens issued until then.",
     args: { input: t.arg({ type: LogoutInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -4,7 +4,7 @@ import { newId } from '../../core/ids.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
-import { type AccessClaims, newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
+import { newRefreshToken, readRefreshToken, sameHash } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
@@ -28,9 +28,10 @@ const registration = z.object({
 
 /**
  * Makes an account and signs it in.
- * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken.
+ * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken; FORBIDDEN where registration is off.
  */
 export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
+  if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Accounts are not made here by registering.');
   const given = checkInput(registration, input);
   await refuseTaken(deps, given);
   const passwordHash = await deps.passwords.hash(given.password);
@@ -174,14 +175,20 @@ async function endSession({ database, sessionWatch }: Deps, userId: string, sess
 }
 
 /**
- * Who an access token speaks for.
- * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended.
+ * Who an access token speaks for: one of ours, or one of the identity provider's.
+ * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended; UNAVAILABLE: it cannot be told now.
  */
 export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
-  const claims: AccessClaims = deps.tokens.verifyAccess(accessToken);
-  const userId = await deps.lookUpSession(claims.sessionId);
-  if (userId !== claims.userId) throw unauthenticated('This session was ended.');
-  return claims;
+  const viewer = await claimedBy(deps, accessToken);
+  const userId = await deps.lookUpSession(viewer.sessionId);
+  if (userId !== viewer.userId) throw unauthenticated('This session was ended.');
+  return viewer;
+}
+
+async function claimedBy(deps: Deps, accessToken: string): Promise<Viewer> {
+  const { outside, tokens } = deps;
+  if (outside?.issued(accessToken)) return outside.viewerOf(deps, accessToken);
+  return tokens.verifyAccess(accessToken);
 }
 
 /** Whose these sessions are; null of those that have ended. */

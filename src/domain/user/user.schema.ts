@@ -45,8 +45,12 @@ export const Viewer = builder.prismaNode('User', {
     user: t.variant(User, { nullable: false }),
     email: t.string({
       nullable: false,
-      select: { credential: { select: { email: true } } },
-      resolve: ({ credential }) => credential?.email ?? '',
+      description: 'Empty where none is known, as it may be of people whom an identity provider signs in, and of bots.',
+      select: {
+        credential: { select: { email: true } },
+        outsideIdentities: { select: { email: true }, orderBy: { createdAt: 'asc' }, take: 1 },
+      },
+      resolve: ({ credential, outsideIdentities }) => credential?.email ?? outsideIdentities[0]?.email ?? '',
     }),
   }),
 });
