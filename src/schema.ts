@@ -5,6 +5,7 @@ import './graphql/node.schema.js';
 import './domain/server-info/server-info.schema.js';
 import './domain/user/user.schema.js';
 import './domain/session/session.schema.js';
+import './domain/service/service.schema.js';
 import './domain/contact/contact.schema.js';
 import './domain/conversation/conversation.schema.js';
 import './domain/conversation/membership.schema.js';

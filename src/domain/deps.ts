@@ -13,6 +13,7 @@ import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
+import type { ServiceKey } from './service/service.key.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -24,6 +25,8 @@ export interface Deps {
   tokens: Tokens;
   /** Whom an identity provider signs in; absent where none is configured. */
   outside: OutsideViewers | undefined;
+  /** The key of the backend beside us; absent where none is configured. */
+  serviceKey: ServiceKey | undefined;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
@@ -62,4 +65,6 @@ export interface Viewer {
   userId: string;
   sessionId: string;
   expiresAt: Date;
+  /** It is the backend beside us, with the service key: it makes accounts, and sessions for them. */
+  isService?: true;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isUsername } from '../core/usernames.js';
 
 /** A variable of the environment that is missing or wrong; the message names it. */
 export class ConfigError extends Error {
@@ -59,6 +60,15 @@ export const settings = z.object({
   AUTH_NAME_CLAIM: z.string().default('name'),
   /** The claim with the address of a picture. */
   AUTH_PICTURE_CLAIM: z.string().default('picture'),
+  /** With it as access token your own backend is the service's bot, and makes accounts; at least 32 characters. */
+  SERVICE_KEY: z
+    .string()
+    .regex(/^[\w.~+/-]{32,}={0,2}$/, 'must be at least 32 letters, digits, - . _ ~ + / (openssl rand -base64 48)')
+    .optional(),
+  /** The username of that bot. */
+  SERVICE_USERNAME: z.string().refine(isUsername, 'must be 3 to 32 letters, digits, _ . -').default('service'),
+  /** The name of that bot that others are shown; by default its username. */
+  SERVICE_NAME: z.string().trim().min(1).max(80).optional(),
   /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
   ALLOWED_ORIGINS: z
     .string()
@@ -127,8 +137,9 @@ export const settings = z.object({
   SHUTDOWN_TIMEOUT: duration.prefault('10s'),
 });
 
-/** The issuer of our own access tokens. */
+/** Issuers of our own: of our access tokens and the service's bot, and of the keys that a backend has for its people. */
 export const OWN_ISSUER = 'parley';
+export const SERVICE_ISSUER = 'service';
 
 type Settings = z.output<typeof settings>;
 
@@ -140,6 +151,13 @@ export interface IdentityProvider {
   usernameClaim: string;
   nameClaim: string;
   pictureClaim: string;
+}
+
+/** The key of the backend beside us, and how its bot is called. */
+export interface ServiceSettings {
+  key: string;
+  username: string;
+  name: string;
 }
 
 export interface Config {
@@ -159,6 +177,7 @@ export interface Config {
   registration: boolean;
   /** Undefined: only this server signs people in. */
   identityProvider: IdentityProvider | undefined;
+  service: ServiceSettings | undefined;
   allowedOrigins: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
   graphiql: boolean;
@@ -203,6 +222,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (data.REDIS_URL !== undefined && data.DATABASE_URL === undefined) {
     throw new ConfigError('REDIS_URL: needs DATABASE_URL: nodes that share events must share a database');
   }
+  if (data.SERVICE_KEY !== undefined && data.SERVICE_KEY === data.JWT_SECRET) {
+    throw new ConfigError('SERVICE_KEY: must be another one than JWT_SECRET, which is never sent');
+  }
   return {
     production,
     port: data.PORT,
@@ -218,6 +240,10 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
     registration: data.REGISTRATION,
     identityProvider: identityProviderOf(data),
+    service:
+      data.SERVICE_KEY === undefined
+        ? undefined
+        : { key: data.SERVICE_KEY, username: data.SERVICE_USERNAME, name: data.SERVICE_NAME ?? data.SERVICE_USERNAME },
     allowedOrigins: data.ALLOWED_ORIGINS,
     logLevel: data.LOG_LEVEL,
     graphiql: data.GRAPHIQL ?? !production,
@@ -257,7 +283,7 @@ function identityProviderOf(data: Settings): IdentityProvider | undefined {
     if (Object.values(needed).every((value) => value === undefined)) return undefined;
     throw new ConfigError(`${missing}: must be set as well: ${Object.keys(needed).join(', ')} go together`);
   }
-  if (issuer === OWN_ISSUER) {
+  if (issuer === OWN_ISSUER || issuer === SERVICE_ISSUER) {
     throw new ConfigError(`AUTH_ISSUER: ${issuer} is this server's own`);
   }
   return {

@@ -37,7 +37,7 @@ const ALGORITHMS = [
 /** How far the provider's clock may be from ours, in seconds. */
 const CLOCK_TOLERANCE_S = 5;
 /** The last instant that dates in ISO 8601 and the database agree on. */
-const FOREVER = new Date('9999-12-31T23:59:59.999Z');
+export const FOREVER = new Date('9999-12-31T23:59:59.999Z');
 
 /** Access tokens of an identity provider: JWT; algorithms, issuer, audience and the claims that must be there are pinned. */
 export function createOutsideTokens(provider: IdentityProvider, log: Logger): OutsideTokens {

@@ -10,6 +10,7 @@ import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { createServiceKey } from '../domain/service/service.key.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
@@ -184,6 +185,7 @@ export async function startServices(
       passwords,
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),
+      serviceKey: config.service && createServiceKey(config.service),
       feed,
       turns: createTurns(),
       sends: createSends({ config, database, feed }),

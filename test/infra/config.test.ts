@@ -32,6 +32,11 @@ describe('the configuration', () => {
     ['REFRESH_TOKEN_TTL', '30 days'],
     ['REGISTRATION', 'closed'],
     ['AUTH_JWKS_URL', 'login.example.com/keys'],
+    ['SERVICE_KEY', 'x'.repeat(31)],
+    ['SERVICE_KEY', `with space${'x'.repeat(32)}`],
+    ['SERVICE_USERNAME', 'Everyone'],
+    ['SERVICE_USERNAME', 'the service'],
+    ['SERVICE_NAME', 'x'.repeat(81)],
     ['ALLOWED_ORIGINS', 'chat.example.com'],
     ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
     ['LOG_LEVEL', 'loud'],
@@ -70,9 +75,15 @@ describe('the configuration', () => {
     for (const name of Object.keys(provider)) {
       expect(() => readConfig({ ...provider, [name]: '' })).toThrow(new RegExp(`^${name}: `));
     }
-    for (const issuer of ['parley']) {
+    for (const issuer of ['parley', 'service']) {
       expect(() => readConfig({ ...provider, AUTH_ISSUER: issuer })).toThrow(/^AUTH_ISSUER: /);
     }
+  });
+
+  it('takes no secret of ours for a service key, which is sent with every request', () => {
+    const key = 'x'.repeat(32);
+    expect(() => readConfig({ SERVICE_KEY: key, JWT_SECRET: key })).toThrow(/^SERVICE_KEY: /);
+    expect(readConfig({ SERVICE_KEY: key }).service).toEqual({ key, username: 'service', name: 'service' });
   });
 
   it('is what .env.example and the README list, with the same defaults', () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, type Person, register } from '../support/client.js';
+import { ask, connect, eventually, type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
 import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
 
@@ -126,8 +126,12 @@ class Replica {
   }
 }
 
+const SERVICE_KEY = 'the-service-key-of-these-tests-as-long-as-it-must-be';
+
 /** What every test begins with: a group of three, a direct conversation, a message, and an outsider. */
 interface Scene {
+  /** Where the service asks. */
+  url: string;
   owner: Person;
   member: Person;
   other: Person;
@@ -138,10 +142,13 @@ interface Scene {
 }
 
 type Action = (scene: Scene) => Promise<unknown>;
-const mutation = (person: Person, name: string, input: Json) => {
+const documentOf = (name: string) => {
   const type = `${name.charAt(0).toUpperCase()}${name.slice(1)}Input`;
-  return person.ask(`mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`, { input });
+  return `mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`;
 };
+const mutation = (person: Person, name: string, input: Json) => person.ask(documentOf(name), { input });
+
+const byService = ({ url }: Scene, name: string, input: Json) => ask(url, documentOf(name), { input }, SERVICE_KEY);
 
 /** An action for every mutation of the schema; a new one fails the first test until it is here. */
 const actions: Record<string, Action> = {
@@ -157,6 +164,13 @@ const actions: Record<string, Action> = {
     const another = login.viewer.sessions.find(({ current }: Json) => current);
     await mutation(member, 'logout', { sessionId: another.id });
   },
+  createUser: (scene) =>
+    byService(scene, 'createUser', {
+      username: `y${scene.owner.username}`,
+      displayName: scene.owner.username,
+      externalId: scene.owner.id,
+    }),
+  createAccessToken: (scene) => byService(scene, 'createAccessToken', { userId: scene.member.id }),
   openDirectConversation: ({ member, outsider }) => openDirect(member, outsider),
   createGroup: ({ owner, member, outsider }) => createGroup(owner, [member, outsider], { title: 'A new one' }),
   sendMessage: ({ member, group }) => send(member, group, 'sent'),
@@ -198,7 +212,9 @@ describe.each(footings)('what was fetched plus the events since is what is fetch
 
   beforeAll(async () => {
     place = await makePlace(footing);
-    nodes = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start()));
+    nodes = await Promise.all(
+      Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start({ SERVICE_KEY })),
+    );
   });
   afterEach(async () => {
     await Promise.all(replicas.splice(0).map((replica) => replica.stop()));
@@ -212,7 +228,8 @@ describe.each(footings)('what was fetched plus the events since is what is fetch
     )) as [Person, Person, Person, Person];
     const group = await createGroup(owner, [member, other]);
     const direct = await openDirect(owner, other);
-    const scene = { owner, member, other, outsider, group, direct, messageId: (await send(member, group, 'first')).id };
+    const messageId = (await send(member, group, 'first')).id;
+    const scene = { url: here, owner, member, other, outsider, group, direct, messageId };
     let writes = 0;
     /** Somebody else's write, on the other node, between any two steps. */
     const foreignWrite = async () => {

@@ -34,7 +34,7 @@ builder.prismaObjectField(Viewer, 'sessions', (t) =>
   }),
 );
 
-const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
+export const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
   description: 'A signed-in session.',
   fields: (t) => ({
     accessToken: t.exposeString('accessToken', {

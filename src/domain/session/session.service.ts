@@ -54,10 +54,16 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
   }
 }
 
-async function refuseTaken({ database }: Deps, given: { username: string; email: string }): Promise<void> {
+/** @throws {ChatError} CONFLICT with the field that is taken; an email counts only where it is to be signed in with. */
+export async function refuseTaken(
+  { database }: Deps,
+  given: { username: string; email?: string | undefined },
+): Promise<void> {
   const [byName, byEmail] = await Promise.all([
     database.db.user.findUnique({ where: { usernameKey: caseKey(given.username) }, select: { id: true } }),
-    database.db.credential.findUnique({ where: { emailKey: caseKey(given.email) }, select: { userId: true } }),
+    given.email === undefined
+      ? null
+      : database.db.credential.findUnique({ where: { emailKey: caseKey(given.email) }, select: { userId: true } }),
   ]);
   if (byName) throw new ChatError('CONFLICT', 'This username is taken.', { field: 'input.username' });
   if (byEmail) throw new ChatError('CONFLICT', 'This email address is taken.', { field: 'input.email' });
@@ -93,7 +99,13 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   return deps.database.transaction((tx) => startSession(deps, tx, credential.user, given.deviceName));
 }
 
-async function startSession(deps: Deps, tx: Tx, user: User, device: string | null | undefined): Promise<SignedIn> {
+/** A new session for somebody, with its first tokens. */
+export async function startSession(
+  deps: Deps,
+  tx: Tx,
+  user: User,
+  device: string | null | undefined,
+): Promise<SignedIn> {
   const id = newId();
   const refresh = newRefreshToken(id);
   await tx.session.create({
@@ -157,9 +169,12 @@ export async function refreshSession(
 
 /**
  * Ends the viewer's session, or another one of theirs; its live streams end everywhere.
- * @throws {ChatError} NOT_FOUND: no session of the viewer's.
+ * @throws {ChatError} NOT_FOUND: no session of the viewer's; FORBIDDEN: that of the service key, which has no end.
  */
 export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sessionId): Promise<string> {
+  if (viewer.isService && sessionId === viewer.sessionId) {
+    throw new ChatError('FORBIDDEN', 'The service key stays signed in for as long as it is configured.');
+  }
   const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
   if (!session) throw notFound('input.sessionId', 'Session');
   await endSession(deps, viewer.userId, sessionId);
@@ -175,7 +190,7 @@ async function endSession({ database, sessionWatch }: Deps, userId: string, sess
 }
 
 /**
- * Who an access token speaks for: one of ours, or one of the identity provider's.
+ * Who an access token speaks for: one of ours, one of the identity provider's, or the service key.
  * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended; UNAVAILABLE: it cannot be told now.
  */
 export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
@@ -186,7 +201,8 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
 }
 
 async function claimedBy(deps: Deps, accessToken: string): Promise<Viewer> {
-  const { outside, tokens } = deps;
+  const { serviceKey, outside, tokens } = deps;
+  if (serviceKey?.is(accessToken)) return serviceKey.viewer(deps);
   if (outside?.issued(accessToken)) return outside.viewerOf(deps, accessToken);
   return tokens.verifyAccess(accessToken);
 }

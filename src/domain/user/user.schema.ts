@@ -7,7 +7,7 @@ import { shared } from '../../graphql/sharing.js';
 import { findByUsername, searchUsers } from './user.service.js';
 import { findByIds } from './user.store.js';
 
-const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as const });
+export const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as const });
 
 export const User = builder.prismaNode('User', {
   id: { field: 'id' },
