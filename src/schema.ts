@@ -9,6 +9,7 @@ import './domain/profile/profile.schema.js';
 import './domain/account/account.schema.js';
 import './domain/moderation/moderation.schema.js';
 import './domain/password/password.schema.js';
+import './domain/service/service.schema.js';
 import './domain/contact/contact.schema.js';
 import './domain/block/block.schema.js';
 import './domain/conversation/conversation.schema.js';

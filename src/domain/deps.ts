@@ -11,10 +11,12 @@ import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
+import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
+import type { ServiceKey } from './service/service.key.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -27,6 +29,10 @@ export interface Deps {
   mailer: Mailer;
   /** Who has forgotten their password is answered first, and sent a mail then. */
   resetRequests: ResetRequests;
+  /** Whom an identity provider signs in; absent where none is configured. */
+  outside: OutsideViewers | undefined;
+  /** The key of the backend beside us; absent where none is configured. */
+  serviceKey: ServiceKey | undefined;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
@@ -67,4 +73,6 @@ export interface Viewer {
   userId: string;
   sessionId: string;
   expiresAt: Date;
+  /** It is the backend beside us, with the service key: it makes accounts, and sessions for them. */
+  isService?: true;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isUsername } from '../core/usernames.js';
 
 /** A variable of the environment that is missing or wrong; the message names it. */
 export class ConfigError extends Error {
@@ -64,6 +65,29 @@ export const settings = z.object({
     .string()
     .regex(/^(?:[^<>"\p{Cc}]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/u, 'must be an address or Name <address>')
     .optional(),
+  /** Whether people make accounts themselves, with a password; off: FORBIDDEN. Who has one signs in either way. */
+  REGISTRATION: flag.prefault('on'),
+  /** Keys of the identity provider whose access tokens sign people in (JWKS); with AUTH_ISSUER and AUTH_AUDIENCE. */
+  AUTH_JWKS_URL: url('https', 'http').optional(),
+  /** What stands in its tokens as `iss`, to the letter. */
+  AUTH_ISSUER: z.string().optional(),
+  /** What must stand in their `aud`: the name of this service at the provider. */
+  AUTH_AUDIENCE: z.string().optional(),
+  /** The claim that usernames are made of. */
+  AUTH_USERNAME_CLAIM: z.string().default('preferred_username'),
+  /** The claim with the name that others are shown. */
+  AUTH_NAME_CLAIM: z.string().default('name'),
+  /** The claim with the address of a picture. */
+  AUTH_PICTURE_CLAIM: z.string().default('picture'),
+  /** With it as access token your own backend is the service's bot, and makes accounts; at least 32 characters. */
+  SERVICE_KEY: z
+    .string()
+    .regex(/^[\w.~+/-]{32,}={0,2}$/, 'must be at least 32 letters, digits, - . _ ~ + / (openssl rand -base64 48)')
+    .optional(),
+  /** The username of that bot. */
+  SERVICE_USERNAME: z.string().refine(isUsername, 'must be 3 to 32 letters, digits, _ . -').default('service'),
+  /** The name of that bot that others are shown; by default its username. */
+  SERVICE_NAME: z.string().trim().min(1).max(80).optional(),
   /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
   ALLOWED_ORIGINS: z
     .string()
@@ -140,7 +164,28 @@ export const settings = z.object({
   SHUTDOWN_TIMEOUT: duration.prefault('10s'),
 });
 
+/** Issuers of our own: of our access tokens and the service's bot, and of the keys that a backend has for its people. */
+export const OWN_ISSUER = 'parley';
+export const SERVICE_ISSUER = 'service';
+
 type Settings = z.output<typeof settings>;
+
+/** Whose access tokens sign people in, and what of these tokens says how they are called. */
+export interface IdentityProvider {
+  jwksUrl: string;
+  issuer: string;
+  audience: string;
+  usernameClaim: string;
+  nameClaim: string;
+  pictureClaim: string;
+}
+
+/** The key of the backend beside us, and how its bot is called. */
+export interface ServiceSettings {
+  key: string;
+  username: string;
+  name: string;
+}
 
 export interface Config {
   production: boolean;
@@ -162,6 +207,10 @@ export interface Config {
   /** Undefined: mails are put as files into dataDir. */
   smtpUrl: string | undefined;
   mailFrom: string;
+  registration: boolean;
+  /** Undefined: only this server signs people in. */
+  identityProvider: IdentityProvider | undefined;
+  service: ServiceSettings | undefined;
   allowedOrigins: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
   graphiql: boolean;
@@ -213,6 +262,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (data.SMTP_URL !== undefined && data.MAIL_FROM === undefined) {
     throw new ConfigError('MAIL_FROM: must be set with SMTP_URL: an address that its server may send from');
   }
+  if (data.SERVICE_KEY !== undefined && data.SERVICE_KEY === data.JWT_SECRET) {
+    throw new ConfigError('SERVICE_KEY: must be another one than JWT_SECRET, which is never sent');
+  }
   return {
     production,
     port: data.PORT,
@@ -231,6 +283,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     passwordResetUrl: data.PASSWORD_RESET_URL,
     smtpUrl: data.SMTP_URL,
     mailFrom: data.MAIL_FROM ?? 'Parley <parley@localhost>',
+    registration: data.REGISTRATION,
+    identityProvider: identityProviderOf(data),
+    service:
+      data.SERVICE_KEY === undefined
+        ? undefined
+        : { key: data.SERVICE_KEY, username: data.SERVICE_USERNAME, name: data.SERVICE_NAME ?? data.SERVICE_USERNAME },
     allowedOrigins: data.ALLOWED_ORIGINS,
     logLevel: data.LOG_LEVEL,
     graphiql: data.GRAPHIQL ?? !production,
@@ -262,5 +320,27 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     typingMaxMembers: data.TYPING_MAX_MEMBERS,
     drainTimeMs: data.DRAIN_TIME,
     shutdownTimeoutMs: data.SHUTDOWN_TIMEOUT,
+  };
+}
+
+/** @throws {ConfigError} with some of its settings and without others. */
+function identityProviderOf(data: Settings): IdentityProvider | undefined {
+  const { AUTH_JWKS_URL: jwksUrl, AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience } = data;
+  const needed = { AUTH_JWKS_URL: jwksUrl, AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience };
+  if (jwksUrl === undefined || issuer === undefined || audience === undefined) {
+    const [missing] = Object.entries(needed).find(([, value]) => value === undefined) ?? [];
+    if (Object.values(needed).every((value) => value === undefined)) return undefined;
+    throw new ConfigError(`${missing}: must be set as well: ${Object.keys(needed).join(', ')} go together`);
+  }
+  if (issuer === OWN_ISSUER || issuer === SERVICE_ISSUER) {
+    throw new ConfigError(`AUTH_ISSUER: ${issuer} is this server's own`);
+  }
+  return {
+    jwksUrl,
+    issuer,
+    audience,
+    usernameClaim: data.AUTH_USERNAME_CLAIM,
+    nameClaim: data.AUTH_NAME_CLAIM,
+    pictureClaim: data.AUTH_PICTURE_CLAIM,
   };
 }

@@ -2,9 +2,10 @@ import { createHash, createSecretKey, randomBytes, timingSafeEqual } from 'node:
 import jwt from 'jsonwebtoken';
 import { validate } from 'uuid';
 import { unauthenticated } from '../core/errors.js';
+import { OWN_ISSUER } from './config.js';
 
 /** What an access token says: who, in which session, until when. */
-export interface AccessClaims {
+interface AccessClaims {
   userId: string;
   sessionId: string;
   expiresAt: Date;
@@ -16,7 +17,6 @@ export interface Tokens {
   verifyAccess(token: string): AccessClaims;
 }
 
-const ISSUER = 'parley';
 const AUDIENCE = 'parley';
 const ACCESS = 'access';
 
@@ -28,7 +28,7 @@ export function createTokens({ secret, accessTtlMs }: { secret: string; accessTt
     signAccess(userId, sessionId) {
       const expires = Math.ceil((Date.now() + accessTtlMs) / 1_000);
       const claims = { sub: userId, sid: sessionId, typ: ACCESS, exp: expires };
-      const token = jwt.sign(claims, key, { algorithm: 'HS256', issuer: ISSUER, audience: AUDIENCE });
+      const token = jwt.sign(claims, key, { algorithm: 'HS256', issuer: OWN_ISSUER, audience: AUDIENCE });
       return { token, expiresAt: new Date(expires * 1_000) };
     },
     verifyAccess(token) {
@@ -36,7 +36,7 @@ export function createTokens({ secret, accessTtlMs }: { secret: string; accessTt
       try {
         claims = jwt.verify(token, key, {
           algorithms: ['HS256'],
-          issuer: ISSUER,
+          issuer: OWN_ISSUER,
           audience: AUDIENCE,
         }) as jwt.JwtPayload;
       } catch (error) {
@@ -90,4 +90,4 @@ export const sameHash = (a: Uint8Array, b: Uint8Array) => a.length === b.length 
 const isUuid = (value: unknown): value is string => validate(value);
 
 const randomSecret = () => randomBytes(32).toString('base64url');
-const sha256 = (text: string) => new Uint8Array(createHash('sha256').update(text).digest());
+export const sha256 = (text: string) => new Uint8Array(createHash('sha256').update(text).digest());

@@ -57,10 +57,13 @@ export function createGraphqlHttp(documents: Documents, subscriptions: Subscript
   });
 }
 
-/** Who a bearer token speaks for; null without one. What is wrong with it is told to whoever needs the viewer. */
+/**
+ * Who a bearer token speaks for; null without one. What is wrong with it, or that it cannot be told at the moment
+ * (UNAVAILABLE), is told to whoever needs the viewer.
+ */
 export async function identify(deps: Deps, authorization: string | undefined): Promise<Context['identity']> {
   if (authorization === undefined || authorization === '') return null;
-  const token = /^(?:Bearer\s+)?([\w.-]+)$/i.exec(authorization.trim())?.[1];
+  const token = /^(?:Bearer\s+)?([\w.~+/-]+={0,2})$/i.exec(authorization.trim())?.[1];
   if (token === undefined) return unauthenticated('The Authorization header is not `Bearer <token>`.');
   try {
     return await authenticate(deps, token);

@@ -6,11 +6,13 @@ import { findReadabilities } from '../domain/conversation/conversation.store.js'
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
+import { createOutsideViewers } from '../domain/outside/outside.viewers.js';
 import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { createServiceKey } from '../domain/service/service.key.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
@@ -20,6 +22,7 @@ import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
 import { createMailer } from '../infra/mail.js';
+import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
 import { createTokens } from '../infra/tokens.js';
 import { createBus } from '../realtime/bus.js';
@@ -194,6 +197,8 @@ export async function startServices(
       tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
       mailer,
       resetRequests,
+      outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),
+      serviceKey: config.service && createServiceKey(config.service),
       feed,
       turns,
       sends: createSends({ config, database, feed }),

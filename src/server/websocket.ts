@@ -89,6 +89,7 @@ export function serveWebSocket(
       let identity: Context['identity'];
       try {
         identity = await identify(deps, given ?? undefined);
+        if (identity instanceof ChatError && identity.code === 'UNAVAILABLE') throw identity;
       } catch (error) {
         log.warn({ err: error }, 'a socket could not be let in');
         closeWith(extra.socket, closeCodes.tryAgainLater);

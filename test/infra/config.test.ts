@@ -38,6 +38,13 @@ describe('the configuration', () => {
     ['SMTP_URL', 'https://mail.example.com'],
     ['MAIL_FROM', 'Chat'],
     ['MAIL_FROM', 'Chat <chat@example.com>\nBcc: <a@example.com>'],
+    ['REGISTRATION', 'closed'],
+    ['AUTH_JWKS_URL', 'login.example.com/keys'],
+    ['SERVICE_KEY', 'x'.repeat(31)],
+    ['SERVICE_KEY', `with space${'x'.repeat(32)}`],
+    ['SERVICE_USERNAME', 'Everyone'],
+    ['SERVICE_USERNAME', 'the service'],
+    ['SERVICE_NAME', 'x'.repeat(81)],
     ['ALLOWED_ORIGINS', 'chat.example.com'],
     ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
     ['LOG_LEVEL', 'loud'],
@@ -64,6 +71,35 @@ describe('the configuration', () => {
     expect(() => readConfig({ REDIS_URL: 'redis://localhost' })).toThrow(/^REDIS_URL: /);
     const production = readConfig({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
     expect(production).toMatchObject({ production: true, graphiql: false });
+  });
+
+  it('takes an identity provider whole or not at all, and none that calls itself as we do', () => {
+    const provider = {
+      AUTH_JWKS_URL: 'https://a.example/keys',
+      AUTH_ISSUER: 'https://a.example',
+      AUTH_AUDIENCE: 'chat',
+    };
+    expect(readConfig({}).identityProvider).toBeUndefined();
+    expect(readConfig(provider).identityProvider).toEqual({
+      jwksUrl: 'https://a.example/keys',
+      issuer: 'https://a.example',
+      audience: 'chat',
+      usernameClaim: 'preferred_username',
+      nameClaim: 'name',
+      pictureClaim: 'picture',
+    });
+    for (const name of Object.keys(provider)) {
+      expect(() => readConfig({ ...provider, [name]: '' })).toThrow(new RegExp(`^${name}: `));
+    }
+    for (const issuer of ['parley', 'service']) {
+      expect(() => readConfig({ ...provider, AUTH_ISSUER: issuer })).toThrow(/^AUTH_ISSUER: /);
+    }
+  });
+
+  it('takes no secret of ours for a service key, which is sent with every request', () => {
+    const key = 'x'.repeat(32);
+    expect(() => readConfig({ SERVICE_KEY: key, JWT_SECRET: key })).toThrow(/^SERVICE_KEY: /);
+    expect(readConfig({ SERVICE_KEY: key }).service).toEqual({ key, username: 'service', name: 'service' });
   });
 
   it('is what .env.example and the README list, with the same defaults', () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, type Person, register } from '../support/client.js';
+import { ask, connect, eventually, type Json, type Person, register } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { footings, makePlace, type Place } from '../support/place.js';
 import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
@@ -129,9 +129,13 @@ class Replica {
   }
 }
 
+const SERVICE_KEY = 'the-service-key-of-these-tests-as-long-as-it-must-be';
+
 /** What every test begins with: a group of three, a direct conversation, a message, and an outsider. */
 interface Scene {
   node: RunningNode;
+  /** Where the service asks. */
+  url: string;
   owner: Person;
   member: Person;
   other: Person;
@@ -144,10 +148,13 @@ interface Scene {
 }
 
 type Action = (scene: Scene) => Promise<unknown>;
-const mutation = (person: Person, name: string, input: Json) => {
+const documentOf = (name: string) => {
   const type = `${name.charAt(0).toUpperCase()}${name.slice(1)}Input`;
-  return person.ask(`mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`, { input });
+  return `mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`;
 };
+const mutation = (person: Person, name: string, input: Json) => person.ask(documentOf(name), { input });
+
+const byService = ({ url }: Scene, name: string, input: Json) => ask(url, documentOf(name), { input }, SERVICE_KEY);
 
 async function asAdmin(node: RunningNode, { id }: Person, act: () => Promise<unknown>): Promise<void> {
   const where = { id: decodeGlobalId(id, 'id').id };
@@ -180,6 +187,13 @@ const actions: Record<string, Action> = {
     const token = tokenOf(await mailInFolder(scene.outbox, email));
     await mutation(scene.owner, 'resetPassword', { token, newPassword: 'a new password' });
   },
+  createUser: (scene) =>
+    byService(scene, 'createUser', {
+      username: `y${scene.owner.username}`,
+      displayName: scene.owner.username,
+      externalId: scene.owner.id,
+    }),
+  createAccessToken: (scene) => byService(scene, 'createAccessToken', { userId: scene.member.id }),
   openDirectConversation: ({ member, outsider }) => openDirect(member, outsider),
   createGroup: ({ owner, member, outsider }) => createGroup(owner, [member, outsider], { title: 'A new one' }),
   sendMessage: ({ member, group }) => send(member, group, 'sent'),
@@ -246,7 +260,9 @@ describe.each(footings)('what was fetched plus the events since is what is fetch
   beforeAll(async () => {
     place = await makePlace(footing);
     nodes = await Promise.all(
-      Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start({ SYSTEM_MESSAGES: 'on' })),
+      Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () =>
+        place.start({ SYSTEM_MESSAGES: 'on', SERVICE_KEY }),
+      ),
     );
   });
   afterEach(async () => {
@@ -263,7 +279,18 @@ describe.each(footings)('what was fetched plus the events since is what is fetch
     const direct = await openDirect(owner, other);
     const messageId = (await send(member, group, 'first')).id;
     const outbox = outboxOf(place);
-    const scene = { node: nodes[0] as RunningNode, owner, member, other, outsider, group, direct, messageId, outbox };
+    const scene = {
+      node: nodes[0] as RunningNode,
+      url: here,
+      owner,
+      member,
+      other,
+      outsider,
+      group,
+      direct,
+      messageId,
+      outbox,
+    };
     let writes = 0;
     /** Somebody else's write, on the other node, between any two steps. */
     const foreignWrite = async () => {

@@ -5,7 +5,7 @@ import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { holdPerson, isLastAdmin } from '../moderation/moderation.store.js';
 import { endSessions, isPassword } from '../session/session.service.js';
-import { caseKey } from '../user/user.store.js';
+import { namesOf } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
 const PLACEHOLDER_NAME = 'Deleted account';
@@ -14,13 +14,15 @@ const PLACEHOLDER_NAME = 'Deleted account';
  * Deletes the viewer's account, for good: their name becomes a placeholder, and can be taken by others; all they had for
  * themselves is gone, and all their sessions end. They are taken out of their groups soon after; what they wrote stays
  * or goes, as DELETED_ACCOUNT_MESSAGES says.
- * @throws {ChatError} BAD_USER_INPUT of `input.password`: not theirs; CONFLICT: the service's only admin.
+ * @throws {ChatError} BAD_USER_INPUT of `input.password`: not theirs; CONFLICT: the service's only admin; FORBIDDEN: the
+ *   service's own account.
  */
 export async function deleteAccount(
   deps: Deps,
-  { userId }: Viewer,
+  { userId, isService }: Viewer,
   { password }: { password?: string | null | undefined },
 ): Promise<void> {
+  if (isService) throw new ChatError('FORBIDDEN', 'The account of the service goes with its key.');
   const credential = await deps.database.db.credential.findUnique({ where: { userId } });
   if (credential && !(await isPassword(deps, password ?? '', credential.passwordHash))) {
     throw badInput('input.password', 'This is not your password.');
@@ -38,9 +40,7 @@ export async function deleteAccount(
     return tx.user.update({
       where: { id: user.id },
       data: {
-        username,
-        usernameKey: caseKey(username),
-        displayName: PLACEHOLDER_NAME,
+        ...namesOf({ username, displayName: PLACEHOLDER_NAME }),
         bio: null,
         avatarUrl: null,
         searchWords: [],
@@ -57,6 +57,11 @@ export async function deleteAccount(
 async function removeOwn(tx: Tx, userId: string): Promise<void> {
   await tx.credential.deleteMany({ where: { userId } });
   await tx.passwordReset.deleteMany({ where: { userId } });
+  // Whose it was stays known, so that a token that is still good makes no new account of it.
+  await tx.outsideIdentity.updateMany({
+    where: { userId },
+    data: { email: '', usernameClaim: null, nameClaim: null, pictureClaim: null },
+  });
   await tx.contact.deleteMany({ where: { OR: [{ ownerId: userId }, { userId }] } });
   await tx.block.deleteMany({ where: { OR: [{ blockerId: userId }, { blockedId: userId }] } });
   await tx.mention.deleteMany({ where: { userId } });

@@ -1,8 +1,8 @@
 import { badInput } from '../../core/errors.js';
+import { EVERYONE, USERNAME_MAX, USERNAME_MIN } from '../../core/usernames.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config.js';
 import type { Db, Tx } from '../../infra/database.js';
-import { EVERYONE, USERNAME_MAX, USERNAME_MIN } from '../user/user.input.js';
 import { caseKey, findMembersByName } from '../user/user.store.js';
 
 /** An `@` and what may be a username. Not within a word, as in an address: ana@example.com. */

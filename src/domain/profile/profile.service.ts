@@ -5,7 +5,7 @@ import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
-import { searchWordsOf } from '../user/user.store.js';
+import { namesOf } from '../user/user.store.js';
 
 const profile = z.object({
   displayName: displayName.nullish(),
@@ -32,8 +32,8 @@ export async function updateProfile(deps: Deps, { userId }: Viewer, input: z.inp
       unchanged = user;
       return null;
     }
-    const searchWords = searchWordsOf({ username: user.username, displayName: wanted.displayName });
-    return tx.user.update({ where: { id: userId }, data: { ...wanted, searchWords } });
+    const names = namesOf({ username: user.username, displayName: wanted.displayName });
+    return tx.user.update({ where: { id: userId }, data: { ...wanted, ...names } });
   });
   return changed ?? unchanged ?? gone('User');
 }

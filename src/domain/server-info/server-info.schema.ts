@@ -51,8 +51,12 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
     version: t.string({ nullable: false, resolve: () => version }),
     features: t.stringList({
       nullable: { list: false, items: false },
-      description: 'What is switched on here, by name.',
-      resolve: () => [],
+      description:
+        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in).',
+      resolve: (config) => [
+        ...(config.registration ? ['registration'] : []),
+        ...(config.identityProvider ? ['outsideUsers'] : []),
+      ],
     }),
     limits: t.field({ type: Limits, nullable: false, resolve: (config) => config }),
     errorCodes: t.field({

@@ -34,7 +34,7 @@ builder.prismaObjectField(Viewer, 'sessions', (t) =>
   }),
 );
 
-const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
+export const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
   description: 'A signed-in session.',
   fields: (t) => ({
     accessToken: t.exposeString('accessToken', {
@@ -112,7 +112,8 @@ const RefreshSessionPayload = signedInPayload('RefreshSessionPayload');
 builder.mutationFields((t) => ({
   register: t.field({
     type: RegisterPayload,
-    description: 'Makes an account and signs it in. A taken username or email is a CONFLICT with its field.',
+    description:
+      'Makes an account and signs it in. A taken username or email is a CONFLICT with its field. FORBIDDEN where `serverInfo.features` has no `registration`.',
     args: { input: t.arg({ type: RegisterInput, required: true }) },
     resolve: (_root, { input }, { deps }) => register(deps, input),
   }),
@@ -131,7 +132,8 @@ builder.mutationFields((t) => ({
   }),
   logout: t.field({
     type: LogoutPayload,
-    description: "Ends this session, or the named one of the viewer's: its live sockets close too.",
+    description:
+      "Ends this session, or the named one of the viewer's: its live sockets close too. Of somebody whom an identity provider signs in it ends with all tokens issued until then.",
     args: { input: t.arg({ type: LogoutInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

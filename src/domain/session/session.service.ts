@@ -1,20 +1,15 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
+import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
-import {
-  type AccessClaims,
-  newRefreshToken,
-  type RefreshHashes,
-  readRefreshToken,
-  sameHash,
-} from '../../infra/tokens.js';
+import { newRefreshToken, type RefreshHashes, readRefreshToken, sameHash } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { lockCredential } from '../password/password.store.js';
-import { deviceName, displayName, email, isUsername, password, username } from '../user/user.input.js';
-import { caseKey, searchWordsOf } from '../user/user.store.js';
+import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { caseKey, namesOf } from '../user/user.store.js';
 
 export interface SignedIn {
   accessToken: string;
@@ -34,21 +29,20 @@ const registration = z.object({
 
 /**
  * Makes an account and signs it in.
- * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken.
+ * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken; FORBIDDEN where registration is off.
  */
 export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
+  if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Accounts are not made here by registering.');
   const given = checkInput(registration, input);
   await refuseTaken(deps, given);
   const passwordHash = await deps.passwords.hash(given.password);
-  const named = { username: given.username, displayName: given.displayName ?? given.username };
+  const names = namesOf({ username: given.username, displayName: given.displayName ?? given.username });
   try {
     return await deps.database.transaction(async (tx) => {
       const user = await tx.user.create({
         data: {
           id: newId(),
-          ...named,
-          usernameKey: caseKey(given.username),
-          searchWords: searchWordsOf(named),
+          ...names,
           credential: { create: { email: given.email, emailKey: caseKey(given.email), passwordHash } },
         },
       });
@@ -61,10 +55,16 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
   }
 }
 
-async function refuseTaken({ database }: Deps, given: { username: string; email: string }): Promise<void> {
+/** @throws {ChatError} CONFLICT with the field that is taken; an email counts only where it is to be signed in with. */
+export async function refuseTaken(
+  { database }: Deps,
+  given: { username: string; email?: string | undefined },
+): Promise<void> {
   const [byName, byEmail] = await Promise.all([
     database.db.user.findUnique({ where: { usernameKey: caseKey(given.username) }, select: { id: true } }),
-    database.db.credential.findUnique({ where: { emailKey: caseKey(given.email) }, select: { userId: true } }),
+    given.email === undefined
+      ? null
+      : database.db.credential.findUnique({ where: { emailKey: caseKey(given.email) }, select: { userId: true } }),
   ]);
   if (byName) throw new ChatError('CONFLICT', 'This username is taken.', { field: 'input.username' });
   if (byEmail) throw new ChatError('CONFLICT', 'This email address is taken.', { field: 'input.email' });
@@ -110,7 +110,7 @@ export function isPassword({ passwords }: Deps, text: string, hash: string | und
   return passwords.verify(possible ? text : '', possible ? hash : undefined);
 }
 
-/** Begins a session in a transaction. @throws {ChatError} FORBIDDEN: the person is suspended. */
+/** A new session for somebody, with its first tokens. @throws {ChatError} FORBIDDEN: the person is suspended. */
 export async function startSession(
   deps: Deps,
   tx: Tx,
@@ -186,9 +186,12 @@ export const refreshed = ({ config }: Deps, { family, own }: RefreshHashes) => (
 
 /**
  * Ends the viewer's session, or another one of theirs; its live streams end everywhere.
- * @throws {ChatError} NOT_FOUND: no session of the viewer's.
+ * @throws {ChatError} NOT_FOUND: no session of the viewer's; FORBIDDEN: that of the service key, which has no end.
  */
 export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sessionId): Promise<string> {
+  if (viewer.isService && sessionId === viewer.sessionId) {
+    throw new ChatError('FORBIDDEN', 'The service key stays signed in for as long as it is configured.');
+  }
   const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
   if (!session) throw notFound('input.sessionId', 'Session');
   await endSession(deps, viewer.userId, sessionId);
@@ -213,14 +216,21 @@ export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionW
 }
 
 /**
- * Who an access token speaks for.
- * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended.
+ * Who an access token speaks for: one of ours, one of the identity provider's, or the service key.
+ * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended; UNAVAILABLE: it cannot be told now.
  */
 export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
-  const claims: AccessClaims = deps.tokens.verifyAccess(accessToken);
-  const userId = await deps.lookUpSession(claims.sessionId);
-  if (userId !== claims.userId) throw unauthenticated('This session was ended.');
-  return claims;
+  const viewer = await claimedBy(deps, accessToken);
+  const userId = await deps.lookUpSession(viewer.sessionId);
+  if (userId !== viewer.userId) throw unauthenticated('This session was ended.');
+  return viewer;
+}
+
+async function claimedBy(deps: Deps, accessToken: string): Promise<Viewer> {
+  const { serviceKey, outside, tokens } = deps;
+  if (serviceKey?.is(accessToken)) return serviceKey.viewer(deps);
+  if (outside?.issued(accessToken)) return outside.viewerOf(deps, accessToken);
+  return tokens.verifyAccess(accessToken);
 }
 
 /** Whose these sessions are; null of those that have ended. */

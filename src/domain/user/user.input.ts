@@ -1,25 +1,15 @@
 import { z } from 'zod';
+import { EVERYONE, isUsername, USERNAME_MAX, USERNAME_MIN, usernamePattern } from '../../core/usernames.js';
 import { PASSWORD_MAX_BYTES } from '../../infra/passwords.js';
 
 const PASSWORD_MIN_BYTES = 8;
 const bytes = (text: string) => Buffer.byteLength(text, 'utf8');
 
-export const USERNAME_MIN = 3;
-export const USERNAME_MAX = 32;
-
-/** `@everyone` in a message names all members: nobody is called so. */
-export const EVERYONE = 'everyone';
-
 /** 3 to 32 letters, digits, `_`, `.`, `-`; unique without regard to case. */
 export const username = z
   .string()
-  .regex(
-    new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_MIN},${USERNAME_MAX}}$`),
-    `A username is ${USERNAME_MIN} to ${USERNAME_MAX} letters, digits, "_", "." or "-".`,
-  )
-  .refine((text) => text.toLowerCase() !== EVERYONE, `@${EVERYONE} stands for all members of a group.`);
-
-export const isUsername = (text: string): boolean => username.safeParse(text).success;
+  .regex(usernamePattern, `A username is ${USERNAME_MIN} to ${USERNAME_MAX} letters, digits, "_", "." or "-".`)
+  .refine(isUsername, `@${EVERYONE} stands for all members of a group.`);
 
 /** An email address of at most 254 characters (RFC 5321's longest path); unique without regard to case. */
 export const email = z

@@ -7,7 +7,7 @@ import { shared } from '../../graphql/sharing.js';
 import { findByUsername, searchUsers } from './user.service.js';
 import { findByIds } from './user.store.js';
 
-const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as const });
+export const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as const });
 
 export const User = builder.prismaNode('User', {
   id: { field: 'id' },
@@ -45,8 +45,12 @@ export const Viewer = builder.prismaNode('User', {
     user: t.variant(User, { nullable: false }),
     email: t.string({
       nullable: false,
-      select: { credential: { select: { email: true } } },
-      resolve: ({ credential }) => credential?.email ?? '',
+      description: 'Empty where none is known, as it may be of people whom an identity provider signs in, and of bots.',
+      select: {
+        credential: { select: { email: true } },
+        outsideIdentities: { select: { email: true }, orderBy: { createdAt: 'asc' }, take: 1 },
+      },
+      resolve: ({ credential, outsideIdentities }) => credential?.email ?? outsideIdentities[0]?.email ?? '',
     }),
   }),
 });

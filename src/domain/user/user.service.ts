@@ -1,7 +1,7 @@
 import { badInput } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { isUsername } from '../../core/usernames.js';
 import type { Deps } from '../deps.js';
-import { isUsername } from './user.input.js';
 import { caseKey, findPeople, type User } from './user.store.js';
 
 /** Twice the longest display name: nobody is found by more. */

@@ -59,6 +59,14 @@ export const searchWordsOf = ({ username, displayName }: { username: string; dis
   ...new Set([caseKey(username), ...foldWords(displayName)]),
 ];
 
+/** What of a person's row follows from how they are called. */
+export const namesOf = ({ username, displayName }: { username: string; displayName: string }) => ({
+  username,
+  usernameKey: caseKey(username),
+  displayName,
+  searchWords: searchWordsOf({ username, displayName }),
+});
+
 /**
  * People of whom every word of `search` begins the username or a word of the display name, by username.
  * An empty search finds nobody.

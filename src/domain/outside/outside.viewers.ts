@@ -1,0 +1,48 @@
+import { LRUCache } from 'lru-cache';
+import type { OutsideTokens } from '../../infra/outside-tokens.js';
+import { sha256 } from '../../infra/tokens.js';
+import type { Deps, Viewer } from '../deps.js';
+import { accountOf } from './outside.accounts.js';
+import { sessionOf } from './outside.sessions.js';
+
+/** Whom the access tokens of an identity provider are for. */
+export interface OutsideViewers {
+  /** Whether the token says that it is the provider's; nothing of it is checked by that. */
+  issued(token: string): boolean;
+  /**
+   * Makes the account and the session at a token's first use. Whether the session is still alive is not looked at.
+   * @throws {ChatError} UNAUTHENTICATED; UNAVAILABLE: the provider's keys cannot be fetched.
+   */
+  viewerOf(deps: Deps, token: string): Promise<Viewer>;
+}
+
+/** Tokens that were checked already and are not checked again until they expire; of more, those used last. */
+const REMEMBERED_MAX = 20_000;
+
+export function createOutsideViewers(tokens: OutsideTokens): OutsideViewers {
+  // By hash: whoever reads this memory finds no tokens.
+  const known = new LRUCache<string, Viewer>({ max: REMEMBERED_MAX });
+  /** Being checked: apart, so that tokens which turn out worthless push nobody out. */
+  const asked = new Map<string, Promise<Viewer>>();
+
+  async function look(deps: Deps, token: string, hash: string): Promise<Viewer> {
+    const claims = await tokens.verify(token);
+    const userId = await accountOf(deps, claims);
+    const sessionId = await sessionOf(deps, userId, claims);
+    const viewer = { userId, sessionId, expiresAt: claims.expiresAt };
+    known.set(hash, viewer);
+    return viewer;
+  }
+
+  return {
+    issued: (token) => tokens.issued(token),
+    async viewerOf(deps, token) {
+      const hash = Buffer.from(sha256(token)).toString('base64');
+      const found = known.get(hash);
+      if (found && found.expiresAt > new Date()) return found;
+      const looking = asked.get(hash) ?? look(deps, token, hash).finally(() => asked.delete(hash));
+      asked.set(hash, looking);
+      return looking;
+    },
+  };
+}

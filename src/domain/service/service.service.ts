@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { newId } from '../../core/ids.js';
+import type { User } from '../../generated/prisma/client.js';
+import { SERVICE_ISSUER } from '../../infra/config.js';
+import { isUniqueViolation } from '../../infra/database.js';
+import { sameHash } from '../../infra/tokens.js';
+import type { Deps, Viewer } from '../deps.js';
+import { checkInput, hashInput } from '../input.js';
+import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
+import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { caseKey, namesOf } from '../user/user.store.js';
+import { checkService } from './service.policy.js';
+
+const externalId = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,128}$/u, 'An externalId is 1 to 128 characters.');
+
+const account = z
+  .object({
+    username,
+    displayName,
+    email: email.nullish(),
+    externalId,
+    kind: z.enum(['PERSON', 'BOT']).nullish(),
+    password: password.nullish(),
+  })
+  .refine((given) => given.password == null || given.email != null, {
+    path: ['email'],
+    message: 'Who signs in with a password needs an email address.',
+  });
+
+/** Whose the externalIds are: the identity provider's, where there is one, so that its people sign in as these accounts. */
+const issuerOf = ({ config }: Deps) => config.identityProvider?.issuer ?? SERVICE_ISSUER;
+
+/**
+ * Makes an account for one of the backend's own people. The same `externalId` with the same input gives the account that
+ * was made first; the password is not compared, as it is kept nowhere and may have been changed since.
+ * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT, CONFLICT of `input.externalId` or of what is taken.
+ */
+export async function createUser(deps: Deps, viewer: Viewer, input: unknown): Promise<User> {
+  checkService(viewer);
+  const { externalId: subject, kind, ...given } = checkInput(account, input);
+  const address = given.email ?? null;
+  const inputHash = hashInput(given.username, given.displayName, address, kind ?? 'PERSON');
+  const first = await findMade(deps, subject, inputHash);
+  if (first) return first;
+  const signsIn = given.password == null || address === null ? null : { email: address, password: given.password };
+  const wanted = { username: given.username, email: signsIn?.email };
+  try {
+    await refuseTaken(deps, wanted);
+    const credential = signsIn && {
+      email: signsIn.email,
+      emailKey: caseKey(signsIn.email),
+      passwordHash: await deps.passwords.hash(signsIn.password),
+    };
+    return await deps.database.db.user.create({
+      data: {
+        id: newId(),
+        kind: kind ?? 'PERSON',
+        ...namesOf(given),
+        outsideIdentities: { create: { issuer: issuerOf(deps), subject, email: address ?? '', inputHash } },
+        ...(credential && { credential: { create: credential } }),
+      },
+    });
+  } catch (error) {
+    if (!(isUniqueViolation(error) || error instanceof ChatError)) throw error;
+    // Two at once: what is taken may have been taken by the same call, or by another one.
+    const other = await findMade(deps, subject, inputHash);
+    if (other) return other;
+    if (isUniqueViolation(error)) await refuseTaken(deps, wanted);
+    throw error;
+  }
+}
+
+/** @throws {ChatError} CONFLICT: it was made of another input, or by a first sign-in. */
+async function findMade(deps: Deps, subject: string, inputHash: Uint8Array): Promise<User | undefined> {
+  const found = await findIdentity(deps, subject);
+  if (!found || (found.inputHash && sameHash(found.inputHash, inputHash))) return found?.user;
+  throw new ChatError('CONFLICT', 'There is an account of this externalId already, made of something else.', {
+    field: 'input.externalId',
+  });
+}
+
+const findIdentity = (deps: Deps, subject: string) =>
+  deps.database.db.outsideIdentity.findUnique({
+    where: { issuer_subject: { issuer: issuerOf(deps), subject } },
+    include: { user: true },
+  });
+
+/**
+ * The account of one of the backend's own people; null where there is none.
+ * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT.
+ */
+export async function findByExternalId(deps: Deps, viewer: Viewer, subject: string): Promise<User | null> {
+  checkService(viewer);
+  const { success, error } = externalId.safeParse(subject);
+  if (!success) throw badInput('externalId', error.issues[0]?.message ?? '');
+  return (await findIdentity(deps, subject))?.user ?? null;
+}
+
+const access = z.object({ userId: z.string(), deviceName: deviceName.nullish() });
+
+/**
+ * A new session for one of the people, as if they had signed in.
+ * @param input with `userId` as id of a row.
+ * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT, NOT_FOUND of `input.userId`.
+ */
+export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>): Promise<SignedIn> {
+  checkService(viewer);
+  const { userId, deviceName: device } = checkInput(access, input);
+  const user = await deps.database.db.user.findUnique({ where: { id: userId, deletedAt: null } });
+  if (!user) throw notFound('input.userId', 'User');
+  return deps.database.transaction((tx) => startSession(deps, tx, user, device));
+}

@@ -1,0 +1,91 @@
+import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { ChatError, unauthenticated } from '../core/errors.js';
+import type { IdentityProvider } from './config.js';
+import type { Logger } from './log.js';
+import { createOutsideKeys } from './outside-keys.js';
+
+/** What an identity provider's access token says: who, in which of its sessions, when, and how they are called. */
+export interface OutsideClaims {
+  issuer: string;
+  subject: string;
+  /** The provider's own session; null where its tokens do not say. */
+  sid: string | null;
+  issuedAt: Date;
+  expiresAt: Date;
+  /** As they stand in the token; null where it does not say. */
+  username: string | null;
+  name: string | null;
+  picture: string | null;
+  email: string | null;
+}
+
+export interface OutsideTokens {
+  /** Whether the token says that it is the provider's: what to check it with, no more. */
+  issued(token: string): boolean;
+  /**
+   * @throws {ChatError} UNAUTHENTICATED: not the provider's, not for this service, or expired; UNAVAILABLE: the key to
+   * check it with cannot be fetched.
+   */
+  verify(token: string): Promise<OutsideClaims>;
+}
+
+/** Only those with a public key: with it nobody can sign, and a token that says HS256 or none is refused. */
+const ALGORITHMS = [
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+];
+/** How far the provider's clock may be from ours, in seconds. */
+const CLOCK_TOLERANCE_S = 5;
+/** The last instant that dates in ISO 8601 and the database agree on. */
+export const FOREVER = new Date('9999-12-31T23:59:59.999Z');
+
+/** Access tokens of an identity provider: JWT; algorithms, issuer, audience and the claims that must be there are pinned. */
+export function createOutsideTokens(provider: IdentityProvider, log: Logger): OutsideTokens {
+  const { issuer, audience, jwksUrl, usernameClaim, nameClaim, pictureClaim } = provider;
+  const keys = createOutsideKeys(jwksUrl, log);
+  return {
+    issued(token) {
+      try {
+        return decodeJwt(token).iss === issuer;
+      } catch {
+        return false;
+      }
+    },
+    async verify(token) {
+      let claims: JWTPayload;
+      try {
+        const options = { algorithms: ALGORITHMS, issuer, audience, clockTolerance: CLOCK_TOLERANCE_S };
+        const requiredClaims = ['sub', 'iat', 'exp'];
+        ({ payload: claims } = await jwtVerify(token, keys, { ...options, requiredClaims }));
+      } catch (error) {
+        if (error instanceof ChatError) throw error;
+        // Whatever else it is (a key that is none, a signature of another length), the token or its key is to blame. Only
+        // what it says is logged: some hold the claims.
+        log.debug({ reason: String(error) }, 'a token of the identity provider was refused');
+        throw unauthenticated(error instanceof errors.JWTExpired ? 'The token is expired.' : 'The token is not valid.');
+      }
+      const { sub, iat = Number.NaN, exp = Number.NaN } = claims;
+      // From the future it would outlive the end of its session, and what later tokens say.
+      if (!isSubject(sub) || !(iat >= 0 && iat <= Date.now() / 1_000 + CLOCK_TOLERANCE_S)) {
+        throw unauthenticated('The token is not valid.');
+      }
+      return {
+        issuer,
+        subject: sub,
+        sid: textOf(claims['sid']),
+        issuedAt: new Date(iat * 1_000),
+        expiresAt: new Date(Math.min(exp * 1_000, FOREVER.getTime())),
+        username: textOf(claims[usernameClaim]),
+        name: textOf(claims[nameClaim]),
+        picture: textOf(claims[pictureClaim]),
+        email: textOf(claims['email']),
+      };
+    },
+  };
+}
+
+/** Up to 255 characters, as OpenID Connect has it, and what the database can hold. */
+const isSubject = (value: unknown): value is string =>
+  typeof value === 'string' && /^[^\p{Cc}\p{Cs}]{1,255}$/u.test(value);
+
+const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);

@@ -1,0 +1,27 @@
+import { assert, constantFrom, property, string } from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isUsername, usernameFrom } from '../../src/core/usernames.js';
+
+describe('a username that is made of a text', () => {
+  it('is one, whatever the text, and ends as it is told to', () => {
+    void assert(
+      property(string({ unit: 'binary' }), constantFrom('', '-3f9c', '-3f9c3f9c'), (text, suffix) => {
+        const username = usernameFrom(text, suffix);
+        if (username === undefined) return;
+        expect(isUsername(username)).toBe(true);
+        expect(username.replace(/_+$/, '').endsWith(suffix)).toBe(true);
+      }),
+    );
+  });
+
+  it('is the text itself where that can be one, cut where an ending has to fit', () => {
+    expect(usernameFrom('Ann.Example-1')).toBe('Ann.Example-1');
+    expect(usernameFrom('l'.repeat(32), '-3f9c')).toBe(`${'l'.repeat(27)}-3f9c`);
+    expect(usernameFrom('everyone', '-3f9c')).toBe('everyone-3f9c');
+    expect([usernameFrom('日本'), usernameFrom(''), usernameFrom('@example.com')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});

@@ -1,0 +1,468 @@
+import { createHmac } from 'node:crypto';
+import { exportSPKI, importJWK } from 'jose';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { ask, connect, eventually, type Json, listen, register, request } from '../support/client.js';
+import { footings, makePlace, type Place, servicesFound } from '../support/place.js';
+import { makeKey, Provider } from '../support/provider.js';
+import { openSse } from '../support/sse.js';
+import { statementsOf } from '../support/statements.js';
+import { attempt, MESSAGES } from '../support/talk.js';
+
+const ME = '{ viewer { email user { id kind username displayName avatarUrl } sessions { id current } } }';
+const LOGOUT = 'mutation { logout { sessionId } }';
+
+let count = 0;
+/** Somebody whom the provider has never named before. */
+const fresh = () => {
+  count += 1;
+  return `subject|${count}`;
+};
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1_000) + seconds;
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+const me = async (url: string, token: string) => (await ask(url, ME, {}, token)).viewer;
+const codeOf = async (url: string, token: string) =>
+  (await request(url, ME, {}, token)).errors?.[0]?.extensions.code ?? 'no error';
+
+/** What a socket with this token is closed with. */
+const closing = (url: string, token: string, onOpen: () => void = () => {}) =>
+  new Promise<number>((resolve) => {
+    const client = connect(url, token, {
+      on: { closed: (event) => resolve((event as { code: number }).code), connected: onOpen },
+    });
+    void listen(client, MESSAGES);
+  });
+
+describe.each(footings)('people of an identity provider on the %s footing', (footing) => {
+  let provider: Provider;
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  let url: string;
+
+  beforeAll(async () => {
+    provider = await Provider.start();
+    place = await makePlace(footing);
+    node = await place.start(provider.env);
+    // Only on PostgreSQL there can be two.
+    other = footing === 'postgresql' ? await place.start(provider.env) : node;
+    url = node.url;
+  });
+
+  describe('a first use', () => {
+    it('makes the account and signs in over HTTP, SSE and WebSocket', async () => {
+      const token = await provider.sign(fresh(), {
+        preferred_username: `Ann.${footing}`,
+        name: 'Ann Example',
+        picture: 'https://pictures.example.com/ann.png',
+        email: 'ann@example.com',
+      });
+      const viewer = await me(url, token);
+      expect(viewer).toMatchObject({
+        email: 'ann@example.com',
+        user: {
+          kind: 'PERSON',
+          username: `Ann.${footing}`,
+          displayName: 'Ann Example',
+          avatarUrl: 'https://pictures.example.com/ann.png',
+        },
+        sessions: [{ current: true }],
+      });
+      const sse = await openSse(other.url, token);
+      await eventually('the stream began', () => sse.results[0]?.data?.messages?.type === 'CAUGHT_UP');
+      sse.cancel();
+      const client = connect(other.url, token);
+      await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+      await client.dispose();
+      expect((await me(other.url, token)).sessions).toHaveLength(1);
+      const found = await ask(url, '{ users(search: "Ann") { nodes { id } } }', {}, token);
+      expect(found.users.nodes).toContainEqual({ id: viewer.user.id });
+    });
+
+    it('by many at once, on every node, makes one account and one session', async () => {
+      const subject = fresh();
+      const tokens = await Promise.all(
+        Array.from({ length: 10 }, (_, index) => provider.sign(subject, { jti: String(index) })),
+      );
+      const viewers = await Promise.all(tokens.map((token, index) => me(index % 2 ? url : other.url, token)));
+      expect(new Set(viewers.map(({ user }) => user.id)).size).toBe(1);
+      const rows = await node.deps.database.db.outsideIdentity.findMany({
+        where: { subject },
+        include: { user: { include: { sessions: true } } },
+      });
+      expect(rows).toHaveLength(1);
+      expect(rows[0]?.user.sessions).toHaveLength(1);
+    });
+
+    it.each([
+      ['an email address', 'first.last@example.com', 'first.last'],
+      ['accents and spaces', 'Zoë Müller', 'Zoe_Muller'],
+      ['one that is too short', 'jo', 'jo_'],
+      ['one that is too long', 'l'.repeat(50), 'l'.repeat(32)],
+      ['what stands for all', 'Everyone', 'Everyone_'],
+    ])('makes a username of %s', async (_what, claim, username) => {
+      const { user } = await me(url, await provider.sign(fresh(), { preferred_username: claim }));
+      expect(user.username).toBe(username);
+    });
+
+    it('makes do with a token that says nothing, or nothing of use', async () => {
+      const said = [
+        {},
+        { preferred_username: '日本', name: ' ', picture: 'javascript:alert(1)', email: 'no' },
+        { preferred_username: ['a'], name: 7, picture: {}, email: null },
+        { name: `\u0007${'😀'.repeat(60)}\n`, picture: 'https:// ' },
+      ];
+      for (const claims of said) {
+        const { email, user } = await me(url, await provider.sign(fresh(), claims));
+        expect(user.username).toMatch(/^user(-[0-9a-f]+)?$/);
+        expect(user.displayName.length).toBeGreaterThan(0);
+        expect(user.displayName.length).toBeLessThanOrEqual(80);
+        expect(user.displayName).not.toMatch(/[\p{Cc}\p{Cs}]/u);
+        expect([email, user.avatarUrl]).toEqual(['', null]);
+      }
+    });
+
+    it('gives a taken username an ending, also when many come with it at once', async () => {
+      const person = await register(url, 'taken');
+      const tokens = await Promise.all(
+        Array.from({ length: 6 }, () => provider.sign(fresh(), { preferred_username: person.username.toUpperCase() })),
+      );
+      const names = (await Promise.all(tokens.map((token) => me(url, token)))).map(({ user }) => user.username);
+      expect(new Set(names).size).toBe(6);
+      for (const name of names) expect(name).toMatch(new RegExp(`^${person.username}-[0-9a-f]{4}$`, 'i'));
+      expect((await person.ask(ME)).viewer.user.username).toBe(person.username);
+    });
+
+    it('does not sign anybody in to the account of another with the same email', async () => {
+      const person = await register(url);
+      const { email, user } = await me(url, await provider.sign(fresh(), { email: person.email }));
+      expect(email).toBe(person.email);
+      expect(user.id).not.toBe(person.id);
+    });
+  });
+
+  describe('a later use', () => {
+    it('renames when a claim has changed, and leaves alone what was changed here meanwhile', async () => {
+      const subject = fresh();
+      const claims = {
+        preferred_username: `old.${subject.slice(8)}.${footing}`,
+        name: 'Old',
+        picture: 'https://a.example/1',
+      };
+      const { user } = await me(url, await provider.sign(subject, claims));
+      const { db } = node.deps.database;
+      const { userId } = await db.outsideIdentity.findFirstOrThrow({ where: { subject } });
+      await db.user.update({ where: { id: userId }, data: { avatarUrl: 'https://own.example/picture' } });
+      const renamed = { ...claims, preferred_username: `new.${subject.slice(8)}.${footing}`, name: 'New Name' };
+      const after = (await me(url, await provider.sign(subject, { ...renamed, jti: 'next' }))).user;
+      expect(after).toEqual({
+        ...user,
+        username: renamed.preferred_username,
+        displayName: 'New Name',
+        avatarUrl: 'https://own.example/picture',
+      });
+      // Found by the new names, no more by the old ones.
+      const token = await provider.sign(subject, renamed);
+      const search = (text: string) =>
+        ask(url, 'query ($s: String!) { users(search: $s) { nodes { id } } }', { s: text }, token);
+      expect((await search(renamed.preferred_username)).users.nodes).toEqual([{ id: user.id }]);
+      expect((await search(claims.preferred_username)).users.nodes).toEqual([]);
+    });
+
+    it('tells who talks with them of the new name', async () => {
+      const subject = fresh();
+      const { user } = await me(url, await provider.sign(subject, { name: 'Old' }));
+      const other = await register(url, 'other');
+      const direct = await attempt(other, 'openDirectConversation', { userId: user.id }, 'conversation { id }');
+      const client = connect(url, other.token);
+      const stream = listen(
+        client,
+        'subscription { conversations { type conversationId membership { user { displayName } } } }',
+        {},
+        'conversations',
+      );
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+      await me(url, await provider.sign(subject, { name: 'New' }));
+      expect(await stream.until(({ type }) => type === 'MEMBER_UPDATED')).toEqual({
+        type: 'MEMBER_UPDATED',
+        conversationId: direct.conversation.id,
+        membership: { user: { displayName: 'New' } },
+      });
+      await client.dispose();
+    });
+
+    it('is refused while the account is suspended, with whatever token', async () => {
+      const subject = fresh();
+      const token = await provider.sign(subject);
+      const { user } = await me(url, token);
+      const moderator = await register(url, 'moderator');
+      const where = { id: decodeGlobalId(moderator.id, 'id').id };
+      await node.deps.database.db.user.update({ where, data: { serviceRole: 'MODERATOR' } });
+      expect(await attempt(moderator, 'suspendUser', { userId: user.id })).toMatchObject({});
+      for (const each of [token, await provider.sign(subject, { jti: 'another', iat: inSeconds(1) })]) {
+        const { errors } = await request(url, '{ viewer { id } }', {}, each);
+        expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+      }
+    });
+
+    it('takes an ending where the new username is taken', async () => {
+      const person = await register(url, 'wanted');
+      const subject = fresh();
+      await me(url, await provider.sign(subject, { preferred_username: `before.${count}.${footing}`, name: 'Before' }));
+      const { user } = await me(
+        url,
+        await provider.sign(subject, { preferred_username: person.username, name: 'After' }),
+      );
+      expect(user.username).toMatch(new RegExp(`^${person.username}-[0-9a-f]{4}$`));
+      expect(user.displayName).toBe('After');
+    });
+
+    it('goes by the newest token, and by what it says: silence and older tokens change nothing', async () => {
+      const subject = fresh();
+      const older = await provider.sign(subject, { name: 'Older', iat: inSeconds(-60) });
+      await me(url, await provider.sign(subject, { name: 'Newer', email: 'newer@example.com' }));
+      expect((await me(url, older)).user.displayName).toBe('Newer');
+      const silent = await me(url, await provider.sign(subject, { jti: 'silent' }));
+      expect([silent.user.displayName, silent.email]).toEqual(['Newer', 'newer@example.com']);
+    });
+
+    it('of the same claims in another token writes nothing, and of the same token asks only whether the session lives', async () => {
+      const subject = fresh();
+      await me(url, await provider.sign(subject, { name: 'Same' }));
+      const next = await provider.sign(subject, { name: 'Same', jti: 'next' });
+      const query = '{ viewer { user { id } } }';
+      const written = (sql: string) => /^\s*(INSERT|UPDATE)[^;]*"?(users|outside_identities)/i.test(sql);
+      const first = await statementsOf(() => ask(url, query, {}, next));
+      expect(first.length).toBeGreaterThan(0);
+      expect(first.filter(written)).toEqual([]);
+      const again = await statementsOf(() => ask(url, query, {}, next));
+      expect(again.filter((sql) => sql.includes('outside'))).toEqual([]);
+      expect(again.filter((sql) => /FROM sessions/.test(sql))).toHaveLength(1);
+    });
+
+    it('with another account of the provider is somebody else', async () => {
+      const ids = await Promise.all(
+        [fresh(), fresh()].map(async (subject) => (await me(url, await provider.sign(subject))).user.id),
+      );
+      expect(new Set(ids).size).toBe(2);
+    });
+  });
+
+  describe('a session', () => {
+    it('is one for each sid of the provider, however often its tokens are renewed', async () => {
+      const subject = fresh();
+      for (const [sid, jti] of [
+        ['phone', '1'],
+        ['phone', '2'],
+        ['laptop', '3'],
+        ['laptop', '4'],
+      ])
+        await me(url, await provider.sign(subject, { sid, jti }));
+      const { sessions } = await me(other.url, await provider.sign(subject, { sid: 'phone', jti: '5' }));
+      expect(sessions).toHaveLength(2);
+      expect(sessions.filter(({ current }: Json) => current)).toHaveLength(1);
+    });
+
+    it('that begins with many tokens at once, on every node, is one', async () => {
+      const subject = fresh();
+      await me(url, await provider.sign(subject));
+      const tokens = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => provider.sign(subject, { sid: 'new', jti: String(index) })),
+      );
+      // Past HTTP, which would spread them.
+      const viewers = await Promise.all(
+        tokens.map((token, index) => {
+          const { deps } = index % 2 ? node : other;
+          return deps.outside?.viewerOf(deps, token);
+        }),
+      );
+      expect(new Set(viewers.map((viewer) => viewer?.sessionId)).size).toBe(1);
+    });
+
+    it('that is ended here ends its sockets and its tokens everywhere, and no other session', async () => {
+      const subject = fresh();
+      const [ended, sibling, kept] = [
+        await provider.sign(subject, { sid: 'lost', iat: inSeconds(-10) }),
+        await provider.sign(subject, { sid: 'lost', iat: inSeconds(-10), jti: 'not used yet' }),
+        await provider.sign(subject, { sid: 'kept', iat: inSeconds(-10) }),
+      ];
+      await me(url, kept);
+      const code = await closing(other.url, ended, () => void ask(url, LOGOUT, {}, ended));
+      expect(code).toBe(4403);
+      for (const at of [url, other.url])
+        for (const token of [ended, sibling]) expect(await codeOf(at, token)).toBe('UNAUTHENTICATED');
+      expect(await codeOf(other.url, kept)).toBe('no error');
+
+      // Signed in at the provider again: a session of its own, into which the old tokens do not come.
+      const later = await provider.sign(subject, { sid: 'lost', iat: inSeconds(2) });
+      expect(await codeOf(url, later)).toBe('no error');
+      const client = connect(url, later);
+      await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+      await client.dispose();
+      const old = await provider.sign(subject, { sid: 'lost', iat: inSeconds(-5), jti: 'from before' });
+      for (const at of [url, other.url])
+        for (const token of [ended, sibling, old]) expect(await codeOf(at, token)).toBe('UNAUTHENTICATED');
+      expect((await me(url, later)).sessions).toHaveLength(2);
+    });
+
+    it('cannot be refreshed here: no refresh token fits', async () => {
+      const { sessions } = await me(url, await provider.sign(fresh()));
+      const hex = Buffer.from(sessions[0].id.split('_')[1] as string, 'base64url').toString('hex');
+      const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+      const { errors } = await request(
+        url,
+        'mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { tokens { accessToken } } }',
+        { input: { refreshToken: `${id}.${'A'.repeat(43)}.${'A'.repeat(43)}` } },
+      );
+      expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    });
+
+    it('closes its sockets with 4403 when the token expires', async () => {
+      const token = await provider.sign(fresh(), { exp: inSeconds(2) });
+      expect(await closing(url, token)).toBe(4403);
+    });
+
+    it('of an account that is gone is refused, and what is left of that stays as it is', async () => {
+      const subject = fresh();
+      await me(url, await provider.sign(subject, { name: 'Somebody' }));
+      const { db } = node.deps.database;
+      const { userId } = await db.outsideIdentity.findFirstOrThrow({ where: { subject } });
+      const left = { displayName: 'Gone', deletedAt: new Date() };
+      await db.user.update({ where: { id: userId }, data: left });
+      for (const name of ['Somebody', 'Somebody Else']) {
+        expect(await codeOf(url, await provider.sign(subject, { name }))).toBe('UNAUTHENTICATED');
+      }
+      expect(await db.user.findUniqueOrThrow({ where: { id: userId } })).toMatchObject(left);
+    });
+  });
+
+  describe('a token', () => {
+    const refused: Record<string, (subject: string) => Promise<string>> = {
+      'of another issuer': (subject) => provider.sign(subject, { iss: 'https://elsewhere.example.com/' }),
+      'for another audience': (subject) => provider.sign(subject, { aud: 'another service' }),
+      'without an audience': (subject) => provider.sign(subject, { aud: undefined }),
+      'that is expired': (subject) => provider.sign(subject, { exp: inSeconds(-10) }),
+      'that never expires': (subject) => provider.sign(subject, { exp: undefined }),
+      'that is not good yet': (subject) => provider.sign(subject, { nbf: inSeconds(60) }),
+      'issued in the future': (subject) => provider.sign(subject, { iat: inSeconds(60) }),
+      'that does not say when it was issued': (subject) => provider.sign(subject, { iat: undefined }),
+      'without a subject': (subject) => provider.sign(subject, { sub: undefined }),
+      'with a subject that is too long': (subject) => provider.sign(subject, { sub: 's'.repeat(256) }),
+      'with a subject that no row can hold': (subject) => provider.sign(subject, { sub: 'a\0b' }),
+      'signed with another key of the same name': async (subject) =>
+        provider.sign(subject, {}, { ...(await makeKey()), kid: provider.key.kid }),
+      'signed with a key that is not among the keys': async (subject) => provider.sign(subject, {}, await makeKey()),
+      'whose claims were changed': async (subject) => {
+        const [header, , signature] = (await provider.sign('somebody else')).split('.');
+        return `${header}.${base64(provider.claims(subject))}.${signature}`;
+      },
+      'without a signature (none)': async (subject) =>
+        `${base64({ alg: 'none' })}.${base64(provider.claims(subject))}.`,
+      'signed with the public key as a secret (HS256)': async (subject) => {
+        const { publicJwk, kid } = provider.key;
+        const pem = await exportSPKI((await importJWK({ ...publicJwk, ext: true }, 'ES256')) as never);
+        const text = `${base64({ alg: 'HS256', kid })}.${base64(provider.claims(subject))}`;
+        return `${text}.${createHmac('sha256', pem).update(text).digest('base64url')}`;
+      },
+    };
+
+    it.each(Object.entries(refused))('%s is refused and makes nobody', async (_name, make) => {
+      const subject = fresh();
+      const before = await node.deps.database.db.user.count();
+      const token = await make(subject);
+      expect(await codeOf(url, token)).toBe('UNAUTHENTICATED');
+      expect(await closing(url, token)).toBe(4403);
+      expect(await node.deps.database.db.user.count()).toBe(before);
+    });
+
+    it('of our own works beside those of the provider, and ours that says it is the provider’s does not', async () => {
+      const person = await register(url);
+      expect((await person.ask(ME)).viewer.user.id).toBe(person.id);
+      const [header, body, signature] = person.token.split('.') as [string, string, string];
+      const claims = JSON.parse(Buffer.from(body, 'base64url').toString());
+      expect(await codeOf(url, `${header}.${base64({ ...claims, iss: provider.issuer })}.${signature}`)).toBe(
+        'UNAUTHENTICATED',
+      );
+    });
+  });
+});
+
+describe('a node whose identity provider is down', () => {
+  it('lets in whose key it has, says UNAVAILABLE of the others, and knows new keys without a restart', async () => {
+    const provider = await Provider.start();
+    const { url } = await (await makePlace('embedded')).start(provider.env);
+    const used = await provider.sign(fresh());
+    await me(url, used);
+    await provider.down();
+    const unused = await provider.sign(fresh());
+    for (const token of [used, unused]) expect(await codeOf(url, token)).toBe('no error');
+    provider.rotate(await makeKey());
+    const unknown = await provider.sign(fresh());
+    await eventually('a new key is looked for', async () => (await codeOf(url, unknown)) === 'UNAVAILABLE');
+    expect(await closing(url, unknown)).toBe(1013);
+    for (const token of [used, unused]) expect(await codeOf(url, token)).toBe('no error');
+    // Who needs no viewer is answered all the same.
+    expect((await request(url, '{ serverInfo { version } }', {}, unknown)).errors).toBeUndefined();
+    await provider.up();
+    await eventually('the provider is asked again', async () => (await codeOf(url, unknown)) === 'no error');
+  });
+});
+
+describe('what is configured', () => {
+  const REGISTER = 'mutation ($input: RegisterInput!) { register(input: $input) { viewer { user { id } } } }';
+  const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { user { id } } } }';
+  const FEATURES = '{ serverInfo { features } }';
+
+  it('shows in serverInfo.features', async () => {
+    const provider = await Provider.start();
+    const plain = await (await makePlace('embedded')).start();
+    const outside = await (await makePlace('embedded')).start({ ...provider.env, REGISTRATION: 'off' });
+    expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual(['registration']);
+    expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual(['outsideUsers']);
+    // Without a provider its tokens are nothing.
+    expect(await codeOf(plain.url, await provider.sign(fresh()))).toBe('UNAUTHENTICATED');
+  });
+
+  it('refuses to register where that is off, and lets those in who have an account', async () => {
+    const place = await makePlace('embedded');
+    const before = await place.start();
+    const person = await register(before.url);
+    await before.stop();
+    const { url } = await place.start({ REGISTRATION: 'off' });
+    const input = { username: 'late.comer', email: 'late@example.com', password: 'long enough' };
+    expect((await request(url, REGISTER, { input })).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    const { login } = await ask(url, LOGIN, { input: { usernameOrEmail: person.username, password: person.password } });
+    expect(login.viewer.user.id).toBe(person.id);
+  });
+
+  it('takes the names from the claims that it names', async () => {
+    const provider = await Provider.start();
+    const claims = {
+      AUTH_USERNAME_CLAIM: 'nick',
+      AUTH_NAME_CLAIM: 'https://example.com/full',
+      AUTH_PICTURE_CLAIM: 'face',
+    };
+    const { url } = await (await makePlace('embedded')).start({ ...provider.env, ...claims });
+    const said = { nick: 'nicky', 'https://example.com/full': 'Nick Name', face: 'https://a.example/face', name: 'no' };
+    const { user } = await me(url, await provider.sign(fresh(), said));
+    expect(user).toMatchObject({ username: 'nicky', displayName: 'Nick Name', avatarUrl: 'https://a.example/face' });
+  });
+});
+
+describe.skipIf(!servicesFound)('two nodes', () => {
+  it('rename once, with the same new token on both at once', async () => {
+    const provider = await Provider.start();
+    const place = await makePlace('postgresql');
+    const nodes = await Promise.all([place.start(provider.env), place.start(provider.env)]);
+    const subject = fresh();
+    await me(nodes[0]?.url ?? '', await provider.sign(subject, { preferred_username: 'two.before' }));
+    const token = await provider.sign(subject, { preferred_username: 'two.after' });
+    const updates = await statementsOf(() =>
+      Promise.all(nodes.flatMap(({ url }) => [me(url, token), me(url, token), me(url, token)])),
+    );
+    expect(updates.filter((sql) => /^UPDATE "public"."users"/.test(sql))).toHaveLength(1);
+    expect((await me(nodes[1]?.url ?? '', token)).user.username).toBe('two.after');
+  });
+});

@@ -1,0 +1,316 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { ask, connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { Provider } from '../support/provider.js';
+import { openSse } from '../support/sse.js';
+import { createGroup, MESSAGES, send } from '../support/talk.js';
+
+// As `openssl rand -base64 48` makes them, with all that base64 can hold.
+const KEY = `a+key/of~the-tests_${'x'.repeat(20)}==`;
+
+const ME = '{ viewer { email user { id kind username displayName } sessions { id current } } }';
+const CREATE = `mutation ($input: CreateUserInput!) {
+  createUser(input: $input) { user { id kind username displayName } }
+}`;
+const FIND = 'query ($externalId: String!) { userByExternalId(externalId: $externalId) { id username } }';
+const ACCESS = `mutation ($input: CreateAccessTokenInput!) {
+  createAccessToken(input: $input) { tokens { accessToken refreshToken accessTokenExpiresAt } user { id } }
+}`;
+const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { email user { id } } } }';
+const REFRESH = `mutation ($input: RefreshSessionInput!) {
+  refreshSession(input: $input) { viewer { user { id } } }
+}`;
+const LOGOUT = 'mutation ($input: LogoutInput) { logout(input: $input) { sessionId } }';
+
+let count = 0;
+const fresh = () => {
+  count += 1;
+  return { username: `made.${count}`, displayName: `Made ${count}`, externalId: `customers/${count}` };
+};
+
+describe.each(footings)('the service key on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  let other: RunningNode;
+  let url: string;
+  /** The service's bot, as the helpers of the tests want somebody. */
+  let bot: Person;
+
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start({ SERVICE_KEY: KEY });
+    other = footing === 'postgresql' ? await place.start({ SERVICE_KEY: KEY }) : node;
+    url = node.url;
+    bot = {
+      ask: (query: string, variables?: Json) => ask(url, query, variables, KEY),
+      request: (query: string, variables?: Json) => request(url, query, variables, KEY),
+      token: KEY,
+    } as Person;
+  });
+
+  it('is a bot that is made at its first use, once, whoever comes first', async () => {
+    const own = await makePlace(footing);
+    const nodes = [await own.start({ SERVICE_KEY: KEY })];
+    if (footing === 'postgresql') nodes.push(await own.start({ SERVICE_KEY: KEY }));
+    const viewers = await Promise.all([...nodes, ...nodes, ...nodes, ...nodes].map((at) => ask(at.url, ME, {}, KEY)));
+    const { user, email, sessions } = viewers[0].viewer;
+    expect(user).toMatchObject({ kind: 'BOT', username: 'service', displayName: 'service' });
+    expect([email, sessions]).toEqual(['', [{ id: expect.any(String), current: true }]]);
+    expect(new Set(viewers.map(({ viewer }) => JSON.stringify(viewer))).size).toBe(1);
+    const { db } = (nodes[0] as RunningNode).deps.database;
+    expect([await db.user.count(), await db.session.count()]).toEqual([1, 1]);
+  });
+
+  it('brings people together, writes as a bot and hears the answers, over HTTP, SSE and WebSocket', async () => {
+    const [ann, ben] = [await register(url, 'ann'), await register(url, 'ben')];
+    const group = await createGroup(bot, [ann]);
+    await bot.ask('mutation ($input: AddMembersInput!) { addMembers(input: $input) { __typename } }', {
+      input: { conversationId: group, userIds: [ben.id] },
+    });
+    const client = connect(other.url, KEY);
+    const heard = listen(client, MESSAGES, { conversationId: group });
+    await heard.until(({ type }) => type === 'CAUGHT_UP');
+    const sse = await openSse(url, KEY, { conversationId: group });
+    const answers = connect(url, ben.token);
+    const bens = listen(answers, 'subscription { messages { type message { text sender { kind username } } } }');
+    await bens.until(({ type }) => type === 'CAUGHT_UP');
+    await send(bot, group, 'from the service');
+    await send(ben, group, 'to the service');
+    await heard.until(({ message }) => message?.text === 'to the service');
+    await eventually('SSE brings it too', () =>
+      sse.results.some(({ data }) => data?.messages.message?.text === 'to the service'),
+    );
+    const { message } = await bens.until((event) => event.message?.text === 'from the service');
+    expect(message.sender).toEqual({ kind: 'BOT', username: 'service' });
+    sse.cancel();
+    await Promise.all([client.dispose(), answers.dispose()]);
+  });
+
+  it.each([
+    ['another one', `${KEY.slice(0, -3)}y==`],
+    ['its beginning', KEY.slice(0, -1)],
+    ['a longer one', `${KEY.slice(0, -2)}x==`],
+  ])('that is %s is UNAUTHENTICATED, and a socket is closed', async (_name, key) => {
+    expect((await request(url, ME, {}, key)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    const code = await new Promise<number>((resolve) => {
+      const client = connect(url, key, { on: { closed: (event) => resolve((event as { code: number }).code) } });
+      void listen(client, MESSAGES);
+    });
+    expect(code).toBe(4403);
+  });
+
+  it('cannot be signed out', async () => {
+    const { viewer } = await bot.ask(ME);
+    for (const variables of [{}, { input: { sessionId: viewer.sessions[0].id } }]) {
+      expect((await bot.request(LOGOUT, variables)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    }
+    expect((await bot.ask(ME)).viewer).toEqual(viewer);
+  });
+
+  it('alone may do what is its own: everybody else is FORBIDDEN', async () => {
+    const person = await register(url);
+    const { user } = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser;
+    const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
+    const before = await node.deps.database.db.user.count();
+    const operations: [string, Json][] = [
+      [CREATE, { input: fresh() }],
+      [CREATE, { input: { ...fresh(), username: '!' } }],
+      [FIND, { externalId: 'customers/1' }],
+      [ACCESS, { input: { userId: person.id } }],
+      [ACCESS, { input: { userId: user.id } }],
+    ];
+    for (const token of [person.token, tokens.accessToken])
+      for (const [query, variables] of operations) {
+        const { errors } = await request(url, query, variables, token);
+        expect(errors?.[0]?.extensions.code, query).toBe('FORBIDDEN');
+      }
+    expect(await node.deps.database.db.user.count()).toBe(before);
+  });
+
+  describe('createUser', () => {
+    it('makes a person, a bot, and somebody who signs in with a password', async () => {
+      const person = fresh();
+      const { user } = (await bot.ask(CREATE, { input: person })).createUser;
+      expect(user).toEqual({
+        id: expect.any(String),
+        kind: 'PERSON',
+        username: person.username,
+        displayName: person.displayName,
+      });
+      expect((await bot.ask(FIND, { externalId: person.externalId })).userByExternalId.id).toBe(user.id);
+      expect((await ask(other.url, FIND, { externalId: 'nobody' }, KEY)).userByExternalId).toBeNull();
+      const made = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser.user;
+      expect(made.kind).toBe('BOT');
+      const input = { ...fresh(), email: `made.${count}.${footing}@example.com`, password: 'long enough' };
+      const known = (await bot.ask(CREATE, { input })).createUser.user;
+      const { login } = await ask(url, LOGIN, { input: { usernameOrEmail: input.email, password: input.password } });
+      expect(login.viewer).toEqual({ email: input.email, user: { id: known.id } });
+    });
+
+    it('gives the first one to a retry, also after a rename, and refuses another input', async () => {
+      const input = { ...fresh(), email: 'once@example.com' };
+      const { user } = (await bot.ask(CREATE, { input })).createUser;
+      const { userId } = await node.deps.database.db.outsideIdentity.findFirstOrThrow({
+        where: { subject: input.externalId },
+      });
+      await node.deps.database.db.user.update({ where: { id: userId }, data: { displayName: 'Called otherwise' } });
+      const again = (await ask(other.url, CREATE, { input }, KEY)).createUser.user;
+      expect(again).toEqual({ ...user, displayName: 'Called otherwise' });
+      const changes: Json[] = [
+        { displayName: 'X' },
+        { username: `x.${input.username}` },
+        { email: 'x@example.com' },
+        { email: null },
+        { kind: 'BOT' },
+      ];
+      for (const change of changes) {
+        const { errors } = await bot.request(CREATE, { input: { ...input, ...change } });
+        expect(errors?.[0]?.extensions, JSON.stringify(change)).toMatchObject({
+          code: 'CONFLICT',
+          field: 'input.externalId',
+        });
+      }
+    });
+
+    it('with a password compares all but that, and hashes none for a retry', async () => {
+      const input = { ...fresh(), email: `again.${footing}@example.com`, password: 'long enough' };
+      const { user } = (await bot.ask(CREATE, { input })).createUser;
+      const again = (await bot.ask(CREATE, { input: { ...input, password: 'another one' } })).createUser.user;
+      expect(again.id).toBe(user.id);
+      const credentials = { usernameOrEmail: input.email, password: 'another one' };
+      expect((await request(url, LOGIN, { input: credentials })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    });
+
+    it('by ten at once makes one, however they overtake each other', async () => {
+      for (let round = 0; round < 8; round += 1) {
+        const input = fresh();
+        const answers = await Promise.all(
+          Array.from({ length: 10 }, (_, index) => ask(index % 2 ? url : other.url, CREATE, { input }, KEY)),
+        );
+        expect(new Set(answers.map(({ createUser }) => createUser.user.id)).size).toBe(1);
+      }
+    });
+
+    it('names what is taken', async () => {
+      const person = await register(url);
+      const sameName = { ...fresh(), username: person.username.toUpperCase() };
+      const sameEmail = { ...fresh(), email: person.email.toUpperCase(), password: 'long enough' };
+      for (const [input, field] of [
+        [sameName, 'input.username'],
+        [sameEmail, 'input.email'],
+      ] as const) {
+        const { errors } = await bot.request(CREATE, { input });
+        expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field });
+        expect((await bot.ask(FIND, { externalId: input.externalId })).userByExternalId).toBeNull();
+      }
+      const racing = [fresh(), fresh()].map((input) => ({ ...input, username: `race.${footing}` }));
+      const codes = (await Promise.all(racing.map((input) => bot.request(CREATE, { input })))).map(
+        ({ errors }) => errors?.[0]?.extensions,
+      );
+      expect(codes).toContainEqual(undefined);
+      expect(codes).toContainEqual({ code: 'CONFLICT', field: 'input.username' });
+    });
+
+    it.each([
+      ['username', { username: 'everyone' }],
+      ['displayName', { displayName: '' }],
+      ['email', { email: 'nobody' }],
+      ['email', { password: 'long enough' }],
+      ['password', { email: 'a@example.com', password: 'short' }],
+      ['externalId', { externalId: '' }],
+      ['externalId', { externalId: 'x'.repeat(129) }],
+      ['externalId', { externalId: 'a\0b' }],
+    ])('refuses the %s of %j', async (field, change) => {
+      const { errors } = await bot.request(CREATE, { input: { ...fresh(), ...change } });
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.${field}` });
+    });
+  });
+
+  it('finds nobody by what can be no externalId', async () => {
+    const { errors } = await bot.request(FIND, { externalId: 'a\0b' });
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'externalId' });
+  });
+
+  describe('createAccessToken', () => {
+    it('gives a session of their own to a person, who is then nobody but themselves', async () => {
+      const { user } = (await bot.ask(CREATE, { input: { ...fresh(), email: 'handed@example.com' } })).createUser;
+      const input = { userId: user.id, deviceName: 'handed over' };
+      const { createAccessToken } = await bot.ask(ACCESS, { input });
+      expect(createAccessToken.user.id).toBe(user.id);
+      const { accessToken, refreshToken } = createAccessToken.tokens;
+      const { viewer } = await ask(
+        other.url,
+        '{ viewer { email user { id } sessions { deviceName current } } }',
+        {},
+        accessToken,
+      );
+      expect(viewer).toEqual({
+        email: 'handed@example.com',
+        user: { id: user.id },
+        sessions: [{ deviceName: 'handed over', current: true }],
+      });
+      const { refreshSession } = await ask(url, REFRESH, { input: { refreshToken } });
+      expect(refreshSession.viewer.user.id).toBe(user.id);
+      await ask(url, LOGOUT, {}, accessToken);
+      expect((await request(other.url, ME, {}, accessToken)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+    });
+
+    it('is for somebody who is there', async () => {
+      const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
+      await node.deps.database.db.user.updateMany({
+        where: { username: user.username },
+        data: { deletedAt: new Date() },
+      });
+      const nobody = 'User_AaH9b5HNcECpvBfEbG_tgA';
+      for (const userId of [user.id, nobody]) {
+        const { errors } = await bot.request(ACCESS, { input: { userId } });
+        expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'input.userId' });
+      }
+      const { errors } = await bot.request(ACCESS, { input: { userId: 'nonsense' } });
+      expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.userId' });
+    });
+  });
+});
+
+describe('the service', () => {
+  it('is called as the configuration says, also after a change, and never by a name that is taken', async () => {
+    const place = await makePlace('embedded');
+    const first = await place.start({ SERVICE_KEY: KEY, SERVICE_USERNAME: 'helper', SERVICE_NAME: 'The Helper' });
+    const person = await register(first.url);
+    const { user } = (await ask(first.url, ME, {}, KEY)).viewer;
+    expect(user).toMatchObject({ username: 'helper', displayName: 'The Helper' });
+    await first.stop();
+    const second = await place.start({ SERVICE_KEY: KEY, SERVICE_USERNAME: person.username });
+    const renamed = (await ask(second.url, ME, {}, KEY)).viewer.user;
+    expect(renamed).toMatchObject({ id: user.id, kind: 'BOT', displayName: person.username });
+    expect(renamed.username).toMatch(new RegExp(`^${person.username}-[0-9a-f]{4}$`));
+  });
+
+  it('is nobody where no key is configured', async () => {
+    const { url } = await (await makePlace('embedded')).start();
+    expect((await request(url, ME, {}, KEY)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
+  });
+
+  it('beside an identity provider makes accounts that its people then sign in to, called as the service said', async () => {
+    const provider = await Provider.start();
+    const { url } = await (await makePlace('embedded')).start({ SERVICE_KEY: KEY, ...provider.env });
+    const input = { ...fresh(), externalId: 'auth0|123' };
+    const { user } = (await ask(url, CREATE, { input }, KEY)).createUser;
+    const claims = { preferred_username: 'another.name', name: 'Another Name', email: 'a@example.com' };
+    const viewer = async (more: Json) => {
+      const token = await provider.sign(input.externalId, { ...claims, ...more });
+      return (await ask(url, ME, {}, token)).viewer;
+    };
+    expect(await viewer({})).toMatchObject({ email: 'a@example.com', user });
+    // What changes at the provider from then on changes here too.
+    expect((await viewer({ name: 'A New Name' })).user).toEqual({ ...user, displayName: 'A New Name' });
+    // Who signed in first was made of no input: the service finds them.
+    const subject = 'auth0|456';
+    const early = await provider.sign(subject);
+    const { user: signedIn } = (await ask(url, ME, {}, early)).viewer;
+    const { errors } = await request(url, CREATE, { input: { ...fresh(), externalId: subject } }, KEY);
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.externalId' });
+    expect((await ask(url, FIND, { externalId: subject }, KEY)).userByExternalId.id).toBe(signedIn.id);
+  });
+});

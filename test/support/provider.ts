@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { afterAll } from 'vitest';
+import type { IdentityProvider } from '../../src/infra/config.js';
+
+export interface Key {
+  kid: string;
+  alg: string;
+  privateKey: CryptoKey;
+  publicJwk: Record<string, unknown>;
+}
+
+let keys = 0;
+
+export async function makeKey(alg = 'ES256'): Promise<Key> {
+  keys += 1;
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+  const kid = `key-${keys}`;
+  return { kid, alg, privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
+
+const AUDIENCE = 'chat';
+const now = () => Math.floor(Date.now() / 1_000);
+
+/** Also such as no provider should make. */
+type Claims = Record<string, unknown>;
+
+/** An identity provider: it signs tokens, and serves its keys for as long as it is up. */
+export class Provider {
+  readonly issuer = 'https://login.example.com/';
+  /** How often its keys were fetched. */
+  fetches = 0;
+  /** What it answers instead of its keys. */
+  answer: { status: number; body: string } | undefined;
+  #key: Key;
+  #keys: Key[];
+  #port = 0;
+  readonly #server = createServer((_request, response) => {
+    this.fetches += 1;
+    const { status, body } = this.answer ?? {
+      status: 200,
+      body: JSON.stringify({ keys: this.#keys.map(({ publicJwk }) => publicJwk) }),
+    };
+    // Not kept alive: it can be stopped at any moment.
+    response.writeHead(status, { connection: 'close' }).end(body);
+  });
+
+  private constructor(key: Key) {
+    this.#key = key;
+    this.#keys = [key];
+  }
+
+  /** Starts one; it is stopped after the file's tests. */
+  static async start(): Promise<Provider> {
+    const provider = new Provider(await makeKey());
+    await provider.up();
+    afterAll(() => provider.down());
+    return provider;
+  }
+
+  get key(): Key {
+    return this.#key;
+  }
+
+  get config(): IdentityProvider {
+    const { AUTH_JWKS_URL: jwksUrl = '' } = this.env;
+    const claims = { usernameClaim: 'preferred_username', nameClaim: 'name', pictureClaim: 'picture' };
+    return { jwksUrl, issuer: this.issuer, audience: AUDIENCE, ...claims };
+  }
+
+  /** Settings of a node whose people it signs in. */
+  get env(): Record<string, string> {
+    return {
+      AUTH_JWKS_URL: `http://127.0.0.1:${this.#port}/keys`,
+      AUTH_ISSUER: this.issuer,
+      AUTH_AUDIENCE: AUDIENCE,
+    };
+  }
+
+  async up(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  async down(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  /** From now on it signs with another key, and the old one is gone. */
+  rotate(key: Key): void {
+    this.#key = key;
+    this.#keys = [key];
+  }
+
+  /** The claims of a token that is as it should be, with `more` in their place. */
+  claims(sub: string, more: Claims = {}): Claims {
+    return { iss: this.issuer, aud: AUDIENCE, sub, iat: now(), exp: now() + 600, ...more };
+  }
+
+  /** A token; a claim that is `undefined` is left out. */
+  sign(sub: string, more: Claims = {}, key = this.#key): Promise<string> {
+    return new SignJWT(this.claims(sub, more)).setProtectedHeader({ alg: key.alg, kid: key.kid }).sign(key.privateKey);
+  }
+}
