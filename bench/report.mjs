@@ -63,10 +63,11 @@ function read() {
 }
 
 const repeat = `\`\`\`sh
-npm run bench                           # every row but the long one
+npm run bench                           # every row but the long ones
 npm run bench -- --quick                # small numbers: whether it works, not how fast
 npm run bench -- --rows fan-out --servers parley,raw --subscribers 1000 --runs 5
 npm run bench -- --rows history --long  # fills ten million messages
+npm run bench -- --rows people --long   # fills a million people
 npm run bench -- --profile profiles     # and a CPU profile of each server, in that folder
 npm run bench -- --write                # and writes this page
 \`\`\``;

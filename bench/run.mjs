@@ -14,13 +14,14 @@ import { history } from './rows/history.mjs';
 import { latency } from './rows/latency.mjs';
 import { lone } from './rows/lone.mjs';
 import { pairs } from './rows/pairs.mjs';
+import { people } from './rows/people.mjs';
 import { rooms } from './rows/rooms.mjs';
 import { storms } from './rows/storms.mjs';
 import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
 
-const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, storms, history];
+const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, storms, history, people];
 const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({

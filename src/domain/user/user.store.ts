@@ -1,6 +1,6 @@
 import type { PageRequest } from '../../core/page.js';
-import { foldWords, prefixQuery } from '../../core/words.js';
-import type { User } from '../../generated/prisma/client.js';
+import { foldWords } from '../../core/words.js';
+import { Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Tx } from '../../infra/database.js';
 
@@ -67,22 +67,87 @@ export const namesOf = ({ username, displayName }: { username: string; displayNa
   searchWords: searchWordsOf({ username, displayName }),
 });
 
+/** Characters of a word that count: as many as `name_prefixes_of` in the database takes. */
+const WORD_MAX_CHARS = 32;
+
+/** The words of a search, without those that another of them begins with: who is found by that one has them too. */
+function searchedWords(search: string): string[] {
+  const words = foldWords(search).map((word) => [...word].slice(0, WORD_MAX_CHARS).join(''));
+  return [...new Set(words)].filter((word) => !words.some((other) => other !== word && other.startsWith(word)));
+}
+
+/** So few people have a word that each can be looked up in the other words' lists (some 2 µs): beyond, lists are joined. */
+const FEW = 8_000;
+
 /**
- * People of whom every word of `search` begins the username or a word of the display name, by username.
- * An empty search finds nobody.
+ * How many people behind the page's beginning each word of a search has, counted up to FEW, the rarest first;
+ * undefined where there are not several words.
+ */
+export function wordCountsStatement(search: string, page: PageRequest<readonly ['text']>): Prisma.Sql | undefined {
+  const words = searchedWords(search);
+  if (words.length < 2) return undefined;
+  return Prisma.sql`
+    SELECT word, (SELECT count(*)::int FROM (
+      SELECT FROM name_prefixes WHERE prefix = word AND username_key > ${page.from?.[0] ?? ''} LIMIT ${FEW}) AS own) AS count
+    FROM unnest(${words}::text[]) AS word ORDER BY count, word`;
+}
+
+export interface WordCount {
+  word: string;
+  count: number;
+}
+
+/**
+ * What finds the usernames of a page of `findPeople`; undefined where nothing is searched for. Each word's people are a
+ * stretch of one index, by username: it is read from the page's beginning and no further than the page needs.
+ * `counts`: what `wordCountsStatement` found.
+ */
+export function peopleStatement(
+  search: string,
+  page: PageRequest<readonly ['text']>,
+  counts?: readonly WordCount[],
+): Prisma.Sql | undefined {
+  const from = page.from?.[0] ?? '';
+  const rest = Prisma.sql`ORDER BY username_key LIMIT ${page.size + 1}`;
+  const [first, ...others] = counts?.map(({ word }) => word) ?? searchedWords(search);
+  const ways: Prisma.Sql[] = [];
+  if (first !== undefined) {
+    const few = (counts?.[0]?.count ?? 0) < FEW;
+    // Only OFFSET keeps the planner from joining lists of whatever length.
+    const offset = few ? Prisma.sql`OFFSET 0` : Prisma.empty;
+    const alsoIn = others.map(
+      (word) => Prisma.sql`
+        AND EXISTS (SELECT FROM name_prefixes other WHERE other.prefix = ${word} AND other.username_key > ${from}
+                      AND other.username_key = own.username_key ${offset})`,
+    );
+    ways.push(Prisma.sql`
+      (SELECT username_key FROM name_prefixes own WHERE prefix = ${first} AND username_key > ${from}
+       ${alsoIn.length > 0 ? Prisma.join(alsoIn, ' ') : Prisma.empty} ${rest})`);
+  }
+  // A username may hold "_.-", at which words are split: asked for as it is, it must be found too. "~" is behind them all.
+  const asTyped = caseKey(search).trim();
+  if (/^[a-z0-9_.-]*[_.-][a-z0-9_.-]*$/.test(asTyped)) {
+    ways.push(Prisma.sql`
+      (SELECT username_key FROM users WHERE username_key >= ${asTyped} AND username_key < ${`${asTyped}~`}
+         AND username_key > ${from} AND deleted_at IS NULL ${rest})`);
+  }
+  return ways.length < 2
+    ? ways[0]
+    : Prisma.sql`SELECT username_key FROM (${Prisma.join(ways, ' UNION ')}) AS found ${rest}`;
+}
+
+/**
+ * People of whom every word of `search` begins the username or a word of the display name, by username. Of a word its
+ * first 32 characters count. An empty search finds nobody.
  */
 export async function findPeople(db: Db, search: string, page: PageRequest<readonly ['text']>): Promise<User[]> {
-  // A username may hold "_.-", at which words are split: asked for as it is, it must be found too.
-  const asTyped = caseKey(search).trim();
-  const alternatives = [foldWords(search), /^[a-z0-9_.-]+$/.test(asTyped) ? [asTyped] : []].flatMap(
-    (words) => prefixQuery(words) ?? [],
-  );
-  if (alternatives.length === 0) return [];
-  const query = alternatives.join(' | ');
-  const ids = await db.$queryRaw<{ id: string }[]>`
-    SELECT id::text FROM users
-    WHERE array_to_tsvector(search_words) @@ ${query}::tsquery AND deleted_at IS NULL
-      AND (${page.from?.[0] ?? null}::text IS NULL OR username_key > ${page.from?.[0] ?? null}::text)
-    ORDER BY username_key LIMIT ${page.size + 1}`;
-  return db.user.findMany({ where: { id: { in: ids.map((row) => row.id) } }, orderBy: { usernameKey: 'asc' } });
+  const counting = wordCountsStatement(search, page);
+  const counts = counting && (await db.$queryRaw<WordCount[]>(counting));
+  const statement = peopleStatement(search, page, counts);
+  if (!statement) return [];
+  const rows = await db.$queryRaw<{ username_key: string }[]>(statement);
+  return db.user.findMany({
+    where: { usernameKey: { in: rows.map((row) => row.username_key) } },
+    orderBy: { usernameKey: 'asc' },
+  });
 }

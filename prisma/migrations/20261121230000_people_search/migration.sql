@@ -1,0 +1,42 @@
+-- Bytes decide the order of usernames, whatever the database's language: the beginning of a username is a range of them.
+ALTER TABLE "users" ALTER COLUMN "username_key" TYPE TEXT COLLATE "C";
+
+-- CreateTable
+CREATE TABLE "name_prefixes" (
+    "prefix" TEXT COLLATE "C" NOT NULL,
+    "username_key" TEXT COLLATE "C" NOT NULL
+);
+
+-- The planner joins the lists of several words by what it knows of their lengths: it is to know the thousand longest.
+ALTER TABLE "name_prefixes" ALTER COLUMN "prefix" SET STATISTICS 1000;
+
+-- No word that is searched for holds "_", "." or "-": of a username that does, words begin only what stands before.
+CREATE FUNCTION name_prefixes_of(search_words TEXT[]) RETURNS SETOF TEXT LANGUAGE sql IMMUTABLE AS $$
+  SELECT DISTINCT left(word, size)
+  FROM unnest(search_words) AS given, substring(given FROM '^[^_.-]*') AS word,
+       generate_series(1, least(length(word), 32)) AS size
+$$;
+
+-- Whoever writes people need not know of it.
+CREATE FUNCTION keep_name_prefixes() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP <> 'INSERT' THEN
+    DELETE FROM name_prefixes
+    WHERE prefix IN (SELECT name_prefixes_of(OLD.search_words)) AND username_key = OLD.username_key;
+  END IF;
+  IF TG_OP <> 'DELETE' AND NEW.deleted_at IS NULL THEN
+    INSERT INTO name_prefixes (prefix, username_key) SELECT name_prefixes_of(NEW.search_words), NEW.username_key;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER keep_name_prefixes AFTER INSERT OR DELETE OR UPDATE OF username_key, search_words, deleted_at ON "users"
+FOR EACH ROW EXECUTE FUNCTION keep_name_prefixes();
+
+INSERT INTO "name_prefixes" ("prefix", "username_key")
+SELECT name_prefixes_of("search_words"), "username_key" FROM "users" WHERE "deleted_at" IS NULL;
+
+-- After its rows: an index that is made at once takes a fraction of the time of one that grows with them.
+ALTER TABLE "name_prefixes" ADD CONSTRAINT "name_prefixes_pkey" PRIMARY KEY ("prefix","username_key");
+
+DROP INDEX "users_search_words_idx";
