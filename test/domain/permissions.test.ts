@@ -1,0 +1,313 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import { schema } from '../../src/schema.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { eventually, type Json, type Person, register, request } from '../support/client.js';
+import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
+import { footings, makePlace, type Place } from '../support/place.js';
+import { attempt, createGroup, openDirect, send } from '../support/talk.js';
+
+// docs/PERMISSIONS.md is the truth: every cell of its tables is tried.
+
+interface Table {
+  title: string;
+  actors: string[];
+  rows: { what: string; cells: string[] }[];
+}
+
+const tables: Table[] = readFileSync(new URL('../../docs/PERMISSIONS.md', import.meta.url), 'utf8')
+  .split(/^## /m)
+  .slice(1)
+  .map((section) => {
+    const lines = section.split('\n').filter((line) => line.startsWith('| '));
+    const cellsOf = (line: string) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim());
+    const [head = '', _rule, ...rest] = lines;
+    return {
+      title: section.split('\n')[0] ?? '',
+      actors: cellsOf(head).slice(1),
+      rows: rest.map(cellsOf).map(([what = '', ...cells]) => ({ what, cells })),
+    };
+  });
+const mutationOf = (what: string) => what.split(',')[0] ?? '';
+
+const SERVICE_KEY = 'the key of a backend beside this service, in tests'.replaceAll(/[ ,]/g, '-');
+const nobody = 'a name that nobody has';
+
+describe('the tables', () => {
+  it('have a row for every mutation', () => {
+    const named = new Set(tables.flatMap(({ rows }) => rows.map(({ what }) => mutationOf(what))));
+    expect([...named].sort()).toEqual(Object.keys(schema.getMutationType()?.getFields() ?? {}).sort());
+  });
+});
+
+describe.each(footings)('who may do what, on the %s footing', (footing) => {
+  let place: Place;
+  let node: RunningNode;
+  /** Whoever acts, and who is acted upon. */
+  let one: Person;
+  let two: Person;
+  let three: Person;
+  let four: Person;
+  let count = 0;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    node = await place.start({ SERVICE_KEY });
+    [one, two, three, four] = await people('one', 'two', 'three', 'four');
+  });
+
+  const people = (...names: string[]) =>
+    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person, Person]>;
+  const withToken = (person: Person, token?: string): Person => ({
+    ...person,
+    request: (query, variables) => request(node.url, query, variables, token),
+  });
+  const signedOut = (person: Person) => withToken(person, undefined);
+  const setServiceRole = (person: Person, serviceRole: 'USER' | 'MODERATOR' | 'ADMIN') =>
+    node.deps.database.db.user.update({ where: { id: decodeGlobalId(person.id, 'id').id }, data: { serviceRole } });
+  const codeOf = (answer: Json) => (typeof answer === 'string' ? (answer.split(' ')[0] ?? '') : 'yes');
+  const role = (by: Person, conversationId: string, { id }: Person, as: string) =>
+    attempt(by, 'setMemberRole', { conversationId, userId: id, role: as });
+
+  /** What a row tries: with the one who acts, and what there is to act upon. */
+  type Try<Scene> = (actor: Person, scene: Scene) => Promise<Json>;
+
+  // ── in a group ──
+
+  interface Group {
+    conversationId: string;
+    own: string;
+    theirs: string;
+  }
+  const member = () => two.id;
+  const admin = () => three.id;
+  const owner = () => four.id;
+
+  /** A group of `four`, with `three` as admin and `two` as member, in which `one` is what the column says. */
+  async function makeGroup(actor: string): Promise<{ actor: Person; scene: Group }> {
+    const visibility = actor.endsWith('public') ? 'PUBLIC' : 'PRIVATE';
+    const conversationId = await createGroup(four, [one, two, three], { visibility });
+    await role(four, conversationId, three, 'ADMIN');
+    const [own, theirs] = [await send(one, conversationId, 'mine'), await send(two, conversationId, 'theirs')];
+    if (actor.startsWith('outsider')) await attempt(one, 'leaveConversation', { conversationId });
+    if (actor === 'admin' || actor === 'owner') await role(four, conversationId, one, actor.toUpperCase());
+    return {
+      actor: actor === 'signed out' ? signedOut(one) : one,
+      scene: { conversationId, own: own.id, theirs: theirs.id },
+    };
+  }
+
+  const inGroup: Record<string, Try<Group>> = {
+    sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
+    'editMessage, one’s own': (actor, { own }) => attempt(actor, 'editMessage', { messageId: own, text: 'edited' }),
+    'editMessage, a member’s': (actor, { theirs }) =>
+      attempt(actor, 'editMessage', { messageId: theirs, text: 'edited' }),
+    'deleteMessage, one’s own': (actor, { own }) => attempt(actor, 'deleteMessage', { messageId: own }),
+    'deleteMessage, a member’s': (actor, { theirs }) => attempt(actor, 'deleteMessage', { messageId: theirs }),
+    setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
+    markDelivered: (actor, { conversationId }) => attempt(actor, 'markDelivered', { conversationId, seq: 1 }),
+    markRead: (actor, { conversationId }) => attempt(actor, 'markRead', { conversationId, seq: 1 }),
+    'updateGroup, title, description or picture': async (actor, { conversationId }) => {
+      const answers = [];
+      for (const input of [{ title: 'New' }, { description: 'New' }, { imageUrl: 'https://example.com/new' }]) {
+        answers.push(codeOf(await attempt(actor, 'updateGroup', { conversationId, ...input })));
+      }
+      expect(new Set(answers).size).toBe(1);
+      return answers[0] === 'yes' ? {} : answers[0];
+    },
+    'updateGroup, visibility': async (actor, { conversationId }) => {
+      const { conversation } = await four.ask('query ($id: ID!) { conversation(id: $id) { visibility } }', {
+        id: conversationId,
+      });
+      const visibility = conversation.visibility === 'PUBLIC' ? 'PRIVATE' : 'PUBLIC';
+      return attempt(actor, 'updateGroup', { conversationId, visibility });
+    },
+    'updateGroup, historyVisibility': (actor, { conversationId }) =>
+      attempt(actor, 'updateGroup', { conversationId, historyVisibility: 'SINCE_JOINED' }),
+    addMembers: async (actor, { conversationId }) => {
+      const [newcomer] = await people('newcomer');
+      return attempt(actor, 'addMembers', { conversationId, userIds: [newcomer.id] });
+    },
+    'removeMember, a member': (actor, { conversationId }) =>
+      attempt(actor, 'removeMember', { conversationId, userId: member() }),
+    'removeMember, an admin': (actor, { conversationId }) =>
+      attempt(actor, 'removeMember', { conversationId, userId: admin() }),
+    'removeMember, an owner': (actor, { conversationId }) =>
+      attempt(actor, 'removeMember', { conversationId, userId: owner() }),
+    setMemberRole: (actor, { conversationId }) =>
+      attempt(actor, 'setMemberRole', { conversationId, userId: member(), role: 'ADMIN' }),
+    joinConversation: (actor, { conversationId }) => attempt(actor, 'joinConversation', { conversationId }),
+    leaveConversation: (actor, { conversationId }) => attempt(actor, 'leaveConversation', { conversationId }),
+  };
+
+  // ── with one other person ──
+
+  interface Direct {
+    /** Undefined where they have none yet. */
+    conversationId: string;
+    other: Person;
+    own: string;
+    theirs: string;
+  }
+
+  /** Two who talk with each other, or (with `isNew`) do not yet. */
+  async function makeDirect(actor: string, isNew: boolean): Promise<{ actor: Person; scene: Direct }> {
+    const [me, other, stranger] = await people('me', 'other', 'stranger');
+    const conversationId = isNew ? '' : await openDirect(me, other);
+    const [own, theirs] = isNew
+      ? ['', '']
+      : [(await send(me, conversationId, 'mine')).id, (await send(other, conversationId, 'theirs')).id];
+    // By either of the two: it must make no difference.
+    if (actor === 'blocked') {
+      count += 1;
+      await (count % 2
+        ? attempt(other, 'blockUser', { userId: me.id })
+        : attempt(me, 'blockUser', { userId: other.id }));
+    }
+    if (actor === 'other suspended') {
+      await setServiceRole(four, 'ADMIN');
+      await attempt(four, 'suspendUser', { userId: other.id });
+    }
+    if (actor === 'other deleted') {
+      await attempt(other, 'deleteAccount', { password: other.password });
+      await eventually('they are gone', async () => (await node.deps.database.db.erasure.count()) === 0);
+    }
+    const who = { 'signed out': signedOut(me), stranger }[actor] ?? me;
+    return { actor: who, scene: { conversationId, other, own, theirs } };
+  }
+
+  const inDirect: Record<string, Try<Direct>> = {
+    'openDirectConversation, a new one': (actor, { other }) =>
+      attempt(actor, 'openDirectConversation', { userId: other.id }),
+    'openDirectConversation, one that is there': (actor, { other }) =>
+      attempt(actor, 'openDirectConversation', { userId: other.id }),
+    sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
+    setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
+    'editMessage, one’s own': (actor, { own }) => attempt(actor, 'editMessage', { messageId: own, text: 'edited' }),
+    'deleteMessage, one’s own': (actor, { own }) => attempt(actor, 'deleteMessage', { messageId: own }),
+    'deleteMessage, the other’s': (actor, { theirs }) => attempt(actor, 'deleteMessage', { messageId: theirs }),
+    markRead: (actor, { conversationId }) => attempt(actor, 'markRead', { conversationId, seq: 2 }),
+    updateGroup: (actor, { conversationId }) => attempt(actor, 'updateGroup', { conversationId, title: 'Ours' }),
+    addMembers: (actor, { conversationId }) => attempt(actor, 'addMembers', { conversationId, userIds: [two.id] }),
+    removeMember: (actor, { conversationId, other }) =>
+      attempt(actor, 'removeMember', { conversationId, userId: other.id }),
+    setMemberRole: (actor, { conversationId, other }) =>
+      attempt(actor, 'setMemberRole', { conversationId, userId: other.id, role: 'ADMIN' }),
+    leaveConversation: (actor, { conversationId }) => attempt(actor, 'leaveConversation', { conversationId }),
+  };
+
+  // ── for the whole service ──
+
+  interface Service {
+    user: Person;
+    moderator: Person;
+    admin: Person;
+  }
+
+  async function makeService(actor: string): Promise<{ actor: Person; scene: Service }> {
+    const [me, user, moderator, chief] = await people('me', 'user', 'moderator', 'admin');
+    await setServiceRole(moderator, 'MODERATOR');
+    await setServiceRole(chief, 'ADMIN');
+    if (actor === 'moderator' || actor === 'admin') await setServiceRole(me, actor === 'admin' ? 'ADMIN' : 'MODERATOR');
+    const who = { 'signed out': signedOut(me), 'service key': withToken(me, SERVICE_KEY) }[actor] ?? me;
+    return { actor: who, scene: { user, moderator, admin: chief } };
+  }
+  const suspended = async ({ admin: chief }: Service, { id }: Person) => {
+    await attempt(chief, 'suspendUser', { userId: id });
+    return { userId: id };
+  };
+
+  const inService: Record<string, Try<Service>> = {
+    'suspendUser, a user': (actor, { user }) => attempt(actor, 'suspendUser', { userId: user.id }),
+    'suspendUser, a moderator': (actor, { moderator }) => attempt(actor, 'suspendUser', { userId: moderator.id }),
+    'suspendUser, an admin': (actor, { admin: chief }) => attempt(actor, 'suspendUser', { userId: chief.id }),
+    'unsuspendUser, a user': async (actor, scene) =>
+      attempt(actor, 'unsuspendUser', await suspended(scene, scene.user)),
+    'unsuspendUser, a moderator': async (actor, scene) =>
+      attempt(actor, 'unsuspendUser', await suspended(scene, scene.moderator)),
+    setServiceRole: (actor, { user }) => attempt(actor, 'setServiceRole', { userId: user.id, role: 'MODERATOR' }),
+    createUser: (actor, { user }) =>
+      attempt(actor, 'createUser', {
+        username: `n${user.username}`.slice(0, 32),
+        displayName: 'New',
+        externalId: user.id,
+      }),
+    createAccessToken: (actor, { user }) => attempt(actor, 'createAccessToken', { userId: user.id }),
+  };
+
+  // ── for oneself ──
+
+  interface Self {
+    me: Person;
+    other: Person;
+    cursor: string;
+  }
+
+  async function makeSelf(actor: string): Promise<{ actor: Person; scene: Self }> {
+    const [me, other] = await people('me', 'other');
+    const { viewer } = await me.ask('{ viewer { syncCursor } }');
+    return { actor: actor === 'signed out' ? signedOut(me) : me, scene: { me, other, cursor: viewer.syncCursor } };
+  }
+
+  const forOneself: Record<string, Try<Self>> = {
+    register: (actor, { me }) =>
+      attempt(actor, 'register', {
+        username: `n${me.username}`.slice(0, 32),
+        email: `n${me.email}`,
+        password: 'long enough',
+      }),
+    login: (actor, { me }) => attempt(actor, 'login', { usernameOrEmail: me.username, password: me.password }),
+    refreshSession: (actor, { me }) => attempt(actor, 'refreshSession', { refreshToken: me.refreshToken }),
+    requestPasswordReset: (actor, { me }) => attempt(actor, 'requestPasswordReset', { email: me.email }),
+    resetPassword: async (actor, { other }) => {
+      await attempt(other, 'requestPasswordReset', { email: other.email });
+      const token = tokenOf(await mailInFolder(outboxOf(place), other.email));
+      return attempt(actor, 'resetPassword', { token, newPassword: 'a new password' });
+    },
+    changePassword: (actor, { me }) =>
+      attempt(actor, 'changePassword', { currentPassword: me.password, newPassword: 'a new password' }),
+    logout: (actor) => attempt(actor, 'logout', {}),
+    updateProfile: (actor) => attempt(actor, 'updateProfile', { displayName: 'Another' }),
+    setAvailability: (actor) => attempt(actor, 'setAvailability', { availability: 'AWAY' }),
+    acknowledge: (actor, { cursor }) => attempt(actor, 'acknowledge', { cursor }),
+    createGroup: (actor) => attempt(actor, 'createGroup', { title: nobody }),
+    addContact: (actor, { other }) => attempt(actor, 'addContact', { userId: other.id }),
+    removeContact: (actor, { other }) => attempt(actor, 'removeContact', { userId: other.id }),
+    blockUser: (actor, { other }) => attempt(actor, 'blockUser', { userId: other.id }),
+    unblockUser: (actor, { other }) => attempt(actor, 'unblockUser', { userId: other.id }),
+    deleteAccount: (actor, { me }) => attempt(actor, 'deleteAccount', { password: me.password }),
+  };
+
+  /** By the title of its table: how a column is set up, and what its rows try. */
+  const ways: Record<
+    string,
+    { make(actor: string, what: string): Promise<{ actor: Person; scene: Json }>; tries: Record<string, Try<Json>> }
+  > = {
+    'In a group': { make: makeGroup, tries: inGroup },
+    'With one other person': { make: (actor, what) => makeDirect(actor, what.endsWith('a new one')), tries: inDirect },
+    'For the whole service': { make: makeService, tries: inService },
+    'For oneself': { make: makeSelf, tries: forOneself },
+  };
+
+  for (const { title, actors, rows } of tables) {
+    describe(title, () => {
+      it.each(rows.map(({ what, cells }) => [what, cells] as const))('%s', async (what, cells) => {
+        const way = ways[title];
+        const attemptIt = way?.tries[what.replaceAll("'", '’')];
+        if (!way || !attemptIt) throw new Error('nothing tries this row');
+        const answers: string[] = [];
+        for (const column of actors) {
+          const { actor, scene } = await way.make(column, what);
+          answers.push(codeOf(await attemptIt(actor, scene)));
+        }
+        expect(Object.fromEntries(actors.map((actor, index) => [actor, answers[index]]))).toEqual(
+          Object.fromEntries(actors.map((actor, index) => [actor, cells[index]])),
+        );
+      });
+    });
+  }
+});
