@@ -74,6 +74,7 @@ export async function makeFleet({ postgres, redis }: OwnServers, more: Record<st
     REDIS_URL: redis.url,
     REDIS_PREFIX: name,
     JWT_SECRET: 'a secret of the tests, the same for all nodes of a fleet',
+    SYSTEM_MESSAGES: 'off',
     BCRYPT_COST: '4',
     SHUTDOWN_TIMEOUT: '2s',
     DRAIN_TIME: '50ms',
