@@ -173,3 +173,30 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'first' });
   });
 });
+
+describe.each(footings)('the limit of groups a person is in, on the %s footing', (footing) => {
+  it('holds for who makes one, joins one, and is brought into one', async () => {
+    const { url } = await (await makePlace(footing)).start({ GROUPS_MAX: '2' });
+    const [ana, bob, carol] = (await Promise.all(['ana', 'bob', 'carol'].map((name) => register(url, name)))) as [
+      Person,
+      Person,
+      Person,
+    ];
+    const first = await createGroup(ana, [], { visibility: 'PUBLIC' });
+    await createGroup(ana, [bob]);
+    await openDirect(ana, carol);
+    expect(await attempt(ana, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
+    // Who is in as many as they may be is left out, or skipped.
+    const theirs = await createGroup(bob, [ana, carol], { visibility: 'PUBLIC' });
+    const membersOf = async (id: string) =>
+      (await bob.ask('query ($id: ID!) { conversation(id: $id) { memberCount } }', { id })).conversation.memberCount;
+    expect(await membersOf(theirs)).toBe(2);
+    const added = await attempt(bob, 'addMembers', { conversationId: theirs, userIds: [ana.id] }, 'skippedUserIds');
+    expect(added).toEqual({ skippedUserIds: [ana.id] });
+    expect(await attempt(bob, 'joinConversation', { conversationId: first })).toBe('FORBIDDEN input.conversationId');
+    expect(await attempt(carol, 'joinConversation', { conversationId: first })).toMatchObject({});
+    expect(await attempt(bob, 'leaveConversation', { conversationId: theirs })).toMatchObject({});
+    expect(await attempt(bob, 'joinConversation', { conversationId: first })).toMatchObject({});
+    expect(await membersOf(first)).toBe(3);
+  });
+});
