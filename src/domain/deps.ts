@@ -9,6 +9,7 @@ import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
+import type { Standing } from './block/block.store.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
 import type { OutsideViewers } from './outside/outside.viewers.js';
@@ -49,6 +50,8 @@ export interface Deps {
   lookUpSession: Lookup<string, string | null>;
   /** What decides whether a person may read a conversation. */
   lookUpReadability: Lookup<{ conversationId: string; userId: string }, Readability | null>;
+  /** How somebody stands to another: read for many viewers at once, as when an event reaches them all. */
+  lookUpStanding: Lookup<Sight, Standing>;
   /** Whether somebody may see another's presence. */
   lookUpSight: Lookup<Sight, boolean>;
   /** Whether other nodes can be heard. */

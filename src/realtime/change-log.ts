@@ -192,13 +192,13 @@ export async function findPlaces(sql: Sql, userIds: readonly string[]): Promise<
   return userIds.map((id) => byUser.get(id) ?? []);
 }
 
-/** For each person and conversation the newest message that is not for them to see; 0 where all are or none is. */
+/** For each person and conversation the newest message that is not for them to see; null where they are no member. */
 export async function findHidden(
   sql: Sql,
   keys: readonly { conversationId: string; userId: string }[],
-): Promise<number[]> {
-  const rows = await sql.query<{ hiddenToSeq: number }>(Prisma.sql`
-    SELECT coalesce(hidden_to_seq, 0) AS "hiddenToSeq"
+): Promise<(number | null)[]> {
+  const rows = await sql.query<{ hiddenToSeq: number | null }>(Prisma.sql`
+    SELECT hidden_to_seq AS "hiddenToSeq"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
            WITH ORDINALITY AS key (conversation_id, user_id, n)
     LEFT JOIN memberships USING (conversation_id, user_id)

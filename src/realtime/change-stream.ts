@@ -1,7 +1,7 @@
 import { ChatError } from '../core/errors.js';
 import { decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import type { Change } from './change.js';
-import { type Feed, isHidden, type Listener, type Moment } from './feed.js';
+import type { Feed, Listener, Moment } from './feed.js';
 import type { EventSource } from './live-stream.js';
 import { Stream } from './stream.js';
 
@@ -282,7 +282,6 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
 
   #eventOf(moment: Moment): Event | Signal | undefined {
     if (!isChange(moment)) return this.#kind.signalOf('CHECKPOINT', moment);
-    if (isHidden(moment, this.userId)) return undefined;
     // It came by both ways.
     if (this.#replayed !== undefined && this.#wasReplayed(moment.change)) return undefined;
     return this.#kind.eventOf(moment, this.userId);

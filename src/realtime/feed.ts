@@ -16,12 +16,17 @@ export interface Moment {
   readonly cursor: string;
   /** What was made of it, each by its maker's own mark. */
   readonly made: Map<symbol, unknown>;
-  /** Of a change of a message: its number, and up to which one messages are not for whom. */
-  readonly hidden?: { readonly seq: number; readonly to: ReadonlyMap<string, number> } | undefined;
 }
 
-/** Whether a moment is not for this person: it is of a message from before they may see any. */
-export const isHidden = ({ hidden }: Moment, userId: string): boolean =>
+/** A change that is delivered in a lane. */
+interface Offer extends Moment {
+  readonly change: Change;
+  /** Of a change of a message: its number, and up to which one messages are not for whom. */
+  readonly hidden: { readonly seq: number; readonly to: ReadonlyMap<string, number> } | undefined;
+}
+
+/** Whether it is not for this person at this moment: of a message from before they may see any. */
+const isHidden = ({ hidden }: Offer, userId: string): boolean =>
   hidden !== undefined && hidden.to.size > 0 && hidden.seq <= (hidden.to.get(userId) ?? 0);
 
 /** Who hears of changes as they happen. Its functions are called one after another and must not throw. */
@@ -149,6 +154,8 @@ export async function startFeed(options: {
   const lanes = new Map<string, Lane>();
   const people = new Map<string, Person>();
   const listeners = new Set<Listener>();
+  /** What waits for listeners of whom it is not known yet what is hidden from them. */
+  const held = new Map<Listener, Offer[]>();
   let at = (await readProgress(db, undefined)).at;
   let now: Moment = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
   let sweeping: Promise<void> | undefined;
@@ -287,23 +294,32 @@ export async function startFeed(options: {
       lane.hidden.delete(userId);
     }
     for (const listener of left.length > 0 ? [...lane.listeners] : []) {
-      if (left.includes(listener.userId)) listener.onRemoved();
+      if (!left.includes(listener.userId)) continue;
+      held.delete(listener);
+      listener.onRemoved();
     }
     if (left.length > 0) dropIfUnused(lane);
   }
 
-  const momentOf = (change: Change, lane: Lane) => {
+  const momentOf = (change: Change, lane: Lane): Offer => {
     const seq = messageSeqOf(change);
     const hidden = seq === undefined ? undefined : { seq, to: lane.hidden };
     return { change, cursor: now.cursor, made: new Map<symbol, unknown>(), hidden };
   };
 
-  function handAll(userId: string, moment: Moment & { change: Change }): void {
+  function handAll(userId: string, moment: Offer): void {
     for (const listener of people.get(userId)?.listeners ?? []) hand(listener, moment);
   }
 
-  function hand(listener: Listener, moment: Moment & { change: Change }): void {
+  function hand(listener: Listener, moment: Offer): void {
     if (!listener.types.includes(moment.change.type)) return;
+    const waiting = held.size > 0 ? held.get(listener) : undefined;
+    if (waiting) {
+      waiting.push(moment);
+      return;
+    }
+    // Judged now: once it waits in somebody's queue they may be out, or in once more.
+    if (isHidden(moment, listener.userId)) return;
     try {
       listener.onChange(moment);
     } catch (error) {
@@ -562,11 +578,15 @@ export async function startFeed(options: {
     const { userId, conversationId } = listener;
     if (conversationId !== null) {
       const lane = laneOf(conversationId);
+      held.set(listener, []);
       lane.listeners.add(listener);
       if (watches(listener)) lane.watchers.set(userId, (lane.watchers.get(userId) ?? new Set()).add(listener));
       await place([lane]);
-      // What comes meanwhile waits until this is known, and is judged then.
-      hide(lane, userId, await lookUpHidden({ conversationId, userId }));
+      // To who is no member everything is hidden until their joining says otherwise.
+      hide(lane, userId, (await lookUpHidden({ conversationId, userId })) ?? Number.POSITIVE_INFINITY);
+      const waiting = held.get(listener) ?? [];
+      held.delete(listener);
+      for (const moment of waiting) hand(listener, moment);
       return;
     }
     let person = people.get(userId);
@@ -581,6 +601,7 @@ export async function startFeed(options: {
   }
 
   function detach(listener: Listener): void {
+    held.delete(listener);
     const { userId, conversationId } = listener;
     if (conversationId !== null) {
       const lane = lanes.get(conversationId);
@@ -659,15 +680,28 @@ export async function startFeed(options: {
         limit: options.replayMax,
       });
       const moved = await movements.missed({ userId, conversationIds: ids, limit: options.replayMax }, types, since);
-      const isFor = (change: Change) => {
-        const seq = change.data === null ? undefined : messageSeqOf(change);
-        return seq === undefined || seq > (lanes.get(change.conversationId)?.hidden.get(userId) ?? 0);
+      /** Those of a batch that are theirs as it is read, which may be long after they asked for it. */
+      const theirsOf = async (changes: readonly Change[]): Promise<Change[]> => {
+        const conversations = [...new Set(changes.map((change) => change.conversationId))];
+        const hidden = await findHidden(
+          database.sql,
+          conversations.map((id) => ({ conversationId: id, userId })),
+        );
+        const hiddenIn = new Map(conversations.map((id, index) => [id, hidden[index] ?? null]));
+        return changes.filter((change) => {
+          const hiddenTo = hiddenIn.get(change.conversationId) ?? null;
+          if (hiddenTo === null) return leftBy(change).includes(userId);
+          const seq = change.data === null ? undefined : messageSeqOf(change);
+          return seq === undefined || seq > hiddenTo;
+        });
       };
       return (async function* () {
         for (let from = 0; from < rows.length; from += BATCH) {
-          yield (await complete(rows.slice(from, from + BATCH))).filter(isFor);
+          yield theirsOf(await complete(rows.slice(from, from + BATCH)));
         }
-        for (let from = 0; from < moved.length; from += BATCH) yield movements.load(moved.slice(from, from + BATCH));
+        for (let from = 0; from < moved.length; from += BATCH) {
+          yield theirsOf(await movements.load(moved.slice(from, from + BATCH)));
+        }
       })();
     },
 

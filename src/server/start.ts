@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createErasures } from '../domain/account/erasures.js';
+import { findStandings } from '../domain/block/block.store.js';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
 import type { Deps } from '../domain/deps.js';
@@ -209,6 +210,7 @@ export async function startServices(
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
+      lookUpStanding: createLookup((pairs) => findStandings(database.sql, pairs)),
       lookUpSight: createLookup((sights) => findSeeable(database.sql, sights)),
       eventsConnected: () => bus.connected,
     };

@@ -1,4 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import { streamMessages } from '../../src/domain/message/message.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
@@ -132,6 +134,122 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     const fourth = await send(ana, group, 'fourth');
     await stream.until(({ messageId }) => messageId === fourth.id);
     expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['second', 'fourth']);
+  });
+
+  describe('whatever is late', () => {
+    /** A stream of messages in the node itself, which is read only when the test reads it. */
+    const openStream = (
+      at: RunningNode,
+      person: Person,
+      conversationId: string | null,
+      after: string | null = null,
+    ) => {
+      const viewer = {
+        userId: decodeGlobalId(person.id, 'id').id,
+        sessionId: '',
+        expiresAt: new Date(Date.now() + 60_000),
+      };
+      const within = conversationId && decodeGlobalId(conversationId, 'id').id;
+      // As over a WebSocket, which ends with its session itself.
+      return streamMessages(at.deps, viewer, { renew() {} }, { conversationId: within, after });
+    };
+    const textOf = ({ value }: IteratorResult<Json>) => value?.change?.data.message.text ?? value?.type;
+    const join = (group: string, late: Person) => add(group, late);
+    const leave = (group: string, { id }: Person) =>
+      attempt(ana, 'removeMember', { conversationId: group, userId: id });
+    const cursorOf = async (person: Person) => (await person.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
+
+    it.each(['of one conversation', 'of all'])(
+      'is judged when it happens, not when it is read: streams %s',
+      async (which) => {
+        const [late] = (await Promise.all([register(node.url, 'late')])) as [Person];
+        const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
+        const secret = await send(ana, group, 'secret');
+        await join(group, late);
+        const stream = await openStream(node, late, which === 'of all' ? null : group);
+        expect(textOf(await stream.next())).toBe('CAUGHT_UP');
+        await edit(ana, secret.id, 'secret, edited');
+        await leave(group, late);
+        const direct = await openDirect(ana, late);
+        await send(ana, direct, 'after it');
+        const next = await stream.next().catch((error: Json) => error.code);
+        expect(typeof next === 'string' ? next : textOf(next)).toBe(which === 'of all' ? 'after it' : 'NOT_FOUND');
+        stream.end();
+      },
+    );
+
+    it('is not replayed to who was put out before it was read', async () => {
+      const [late] = (await Promise.all([register(node.url, 'late')])) as [Person];
+      const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
+      const secret = await send(ana, group, 'secret');
+      await join(group, late);
+      const cursor = await cursorOf(late);
+      const seen = await send(ana, group, 'seen');
+      await edit(ana, secret.id, 'secret, edited');
+      const stream = await openStream(node, late, null, cursor);
+      await leave(group, late);
+      await edit(ana, seen.id, 'written after late was put out');
+      for (let event = await stream.next(); textOf(event) !== 'CAUGHT_UP'; event = await stream.next()) {
+        expect(textOf(event)).toBe('neither the one nor the other');
+      }
+      stream.end();
+    });
+
+    // One that hears of nothing, and goes by the log alone.
+    describe.skipIf(footing === 'embedded')('on a node without wake-ups', () => {
+      let deaf: RunningNode;
+      beforeAll(async () => {
+        deaf = await place.start({ REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_deaf` });
+      });
+
+      it('is not told to who is brought into a group that was made in the same moment', async () => {
+        const [late] = (await Promise.all([register(node.url, 'late')])) as [Person];
+        const client = connect(deaf.url, late.token);
+        clients.push(client);
+        const stream = listen(client, MESSAGES);
+        await stream.until(({ type }) => type === 'CAUGHT_UP');
+        const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
+        await send(ana, group, 'secret');
+        await join(group, late);
+        await send(ana, group, 'welcome');
+        await stream.until(({ message }) => message?.text === 'welcome');
+        expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['welcome']);
+      });
+
+      it('is told and hidden as who joins once more may see it, also where the node lags behind', async () => {
+        const [late, stays] = (await Promise.all(['late', 'stays'].map((name) => register(node.url, name)))) as [
+          Person,
+          Person,
+        ];
+        const setHistory = (conversationId: string, historyVisibility: string) =>
+          attempt(ana, 'updateGroup', { conversationId, historyVisibility });
+        const client = connect(deaf.url, stays.token);
+        clients.push(client);
+        await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+        for (const [before, after, expected] of [
+          ['ALL', 'SINCE_JOINED', []],
+          ['SINCE_JOINED', 'ALL', ['old, edited', 'while late was out']],
+        ] as const) {
+          const group = await createGroup(ana, [stays], { historyVisibility: before });
+          const old = await send(ana, group, 'old');
+          await join(group, late);
+          await deaf.deps.feed.sweep();
+          const cursor = await cursorOf(late.at(deaf.url));
+          await leave(group, late);
+          await setHistory(group, after);
+          await edit(ana, old.id, 'old, edited');
+          await send(ana, group, 'while late was out');
+          await join(group, late);
+          const stream = await openStream(deaf, late, group, cursor);
+          const texts: string[] = [];
+          for (let event = await stream.next(); textOf(event) !== 'CAUGHT_UP'; event = await stream.next()) {
+            texts.push(textOf(event));
+          }
+          expect(texts, `${before}, then ${after}`).toEqual(expected);
+          stream.end();
+        }
+      });
+    });
   });
 
   it('is said by owners, and counts for who joins from then on', async () => {

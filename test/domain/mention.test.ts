@@ -150,6 +150,13 @@ describe.each(footings)('mentions on the %s footing', (footing) => {
     expect((await trySend(ana, group, '@nobody_at_all_ '.repeat(400))).errors).toBeUndefined();
   });
 
+  it('tell nobody from outside who is in a conversation', async () => {
+    const names = [ana, bob, carol].map(({ username }) => `@${username}`);
+    const stranger = await register(node.url, 'stranger');
+    const { errors } = await trySend(stranger, group, names.join(' '));
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'input.conversationId' });
+  });
+
   it('leave no username to whoever would be called everyone', async () => {
     const input = { username: 'Everyone', email: 'every@example.com', password: 'long enough' };
     const { errors } = await request(

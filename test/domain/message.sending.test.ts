@@ -144,7 +144,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       'FORBIDDEN input.conversationId',
       'FORBIDDEN input.conversationId',
       'CONFLICT input.clientMessageId',
-      'CONFLICT input.clientMessageId',
+      'NOT_FOUND input.conversationId',
       before.seq,
       4,
     ]);

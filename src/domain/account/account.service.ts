@@ -29,8 +29,11 @@ export async function deleteAccount(
   }
   let ended: string[] = [];
   await changePerson(deps, userId, userId, async (tx) => {
+    // Admins are held before any of them is, in one order for all; who is none needs none of them.
+    const { serviceRole } = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
+    const isLast = serviceRole === 'ADMIN' && (await isLastAdmin(tx, userId));
     const user = (await holdPerson(tx, userId)) ?? gone('User');
-    if (await isLastAdmin(tx, userId)) {
+    if (isLast) {
       throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
     }
     ended = await endSessions(tx, userId);
@@ -50,6 +53,7 @@ export async function deleteAccount(
     });
   });
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
+  deps.presence.sightChanged([userId]);
   deps.erasures.begin();
 }
 

@@ -2,10 +2,8 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
 import { User, UserConnection, Viewer } from '../user/user.schema.js';
 import { blockUser, pageOfBlocks, unblockUser } from './block.service.js';
-import { findBlocked } from './block.store.js';
 
 builder.prismaObjectField(Viewer, 'blockedUsers', (t) =>
   t.field({
@@ -19,14 +17,11 @@ builder.prismaObjectField(Viewer, 'blockedUsers', (t) =>
   }),
 );
 
-const loadHasBlocked = defineLoader((context, ids) =>
-  findBlocked(context.deps.database.db, viewerOf(context).userId, ids),
-);
-
 builder.prismaObjectField(User, 'viewerHasBlocked', (t) =>
   t.boolean({
     description: 'Whether the viewer has blocked them. Who has blocked the viewer is not told.',
-    resolve: ({ id }, _args, context) => loadHasBlocked(context, id),
+    resolve: async ({ id: userId }, _args, context) =>
+      (await context.deps.lookUpStanding({ viewerId: viewerOf(context).userId, userId })).hasBlocked,
   }),
 );
 

@@ -5,7 +5,8 @@ import type { Tx } from '../../infra/database.js';
 import { lockDirect } from '../conversation/conversation.store.js';
 import { recordUpdated } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
-import { listBlocks } from './block.store.js';
+import { holdToChange } from '../user/user.store.js';
+import { findReachable, listBlocks } from './block.store.js';
 
 /**
  * Blocks somebody: from now on neither can write to the other in a direct conversation, begin one, or see the other's
@@ -17,15 +18,13 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
   const field = 'input.userId';
   if (userId === viewer.userId) throw badInput(field, 'One cannot block oneself.');
   return change(deps, viewer, userId, async (tx) => {
-    const key = { blockerId: viewer.userId, blockedId: userId };
-    if (await tx.block.findUnique({ where: { blockerId_blockedId: key } })) return false;
     const { blocksMax } = deps.config;
-    if ((await tx.block.count({ where: { blockerId: viewer.userId } })) >= blocksMax) {
+    const data = { blockerId: viewer.userId, blockedId: userId };
+    const { count } = await tx.block.createMany({ data, skipDuplicates: true });
+    if (count > 0 && (await tx.block.count({ where: { blockerId: viewer.userId } })) > blocksMax) {
       throw new ChatError('FORBIDDEN', `At most ${blocksMax} people.`, { field });
     }
-    await tx.block.create({ data: key });
     await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
-    return true;
   });
 }
 
@@ -35,28 +34,32 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
  */
 export async function unblockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return change(deps, viewer, userId, async (tx) => {
-    const { count } = await tx.block.deleteMany({ where: { blockerId: viewer.userId, blockedId: userId } });
-    return count > 0;
+    await tx.block.deleteMany({ where: { blockerId: viewer.userId, blockedId: userId } });
   });
 }
 
-/** `work` says whether something changed; then both hear that their direct conversation did, and not by whom. */
+/** When they can reach each other no more, or again, both hear that their direct conversation changed, not by whom. */
 async function change(
   deps: Deps,
   { userId: viewerId }: Viewer,
   userId: string,
-  work: (tx: Tx) => Promise<boolean>,
+  work: (tx: Tx) => Promise<void>,
 ): Promise<User> {
   const user = await deps.database.db.user.findUnique({ where: { id: userId } });
   if (!user) throw notFound('input.userId', 'User');
-  const { changes, changed } = await deps.database.transaction(async (tx) => {
-    // Locked before: what is being sent in it is sent before or refused.
-    const direct = await lockDirect(tx, viewerId, userId);
-    const changed = await work(tx);
-    return { changed, changes: changed && direct ? await recordUpdated(tx, [direct.id]) : [] };
+  const { changes, isApart } = await deps.database.transaction(async (tx) => {
+    // Locked before: what is being sent in it is sent before or refused. Held after: so is a conversation being opened.
+    let direct = await lockDirect(tx, viewerId, userId);
+    await holdToChange(tx, [viewerId, userId]);
+    direct ??= await lockDirect(tx, viewerId, userId);
+    const [wasReachable] = await findReachable(tx, viewerId, [userId]);
+    await work(tx);
+    const [isReachable] = await findReachable(tx, viewerId, [userId]);
+    const isApart = wasReachable !== isReachable;
+    return { isApart, changes: isApart && direct ? await recordUpdated(tx, [direct.id]) : [] };
   });
   for (const each of changes) deps.feed.announce(each);
-  if (changed) deps.presence.sightChanged([viewerId, userId]);
+  if (isApart) deps.presence.sightChanged([viewerId, userId]);
   return user;
 }
 

@@ -1,6 +1,6 @@
 import { behind, type PageRequest } from '../../core/page.js';
 import { type Block, Prisma, type User } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database.js';
 
 /** Whether one of two people has blocked the other; both are expressions of SQL. */
 export const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
@@ -20,14 +20,25 @@ export async function findReachable(db: Db | Tx, fromId: string, userIds: readon
   return userIds.map((id) => reachable.has(id));
 }
 
-/** Which of these people somebody has blocked, in their order. */
-export async function findBlocked(db: Db, blockerId: string, userIds: readonly string[]): Promise<boolean[]> {
-  const rows = await db.block.findMany({
-    where: { blockerId, blockedId: { in: [...userIds] } },
-    select: { blockedId: true },
-  });
-  const blocked = new Set(rows.map(({ blockedId }) => blockedId));
-  return userIds.map((id) => blocked.has(id));
+/** How somebody stands to another. */
+export interface Standing {
+  hasBlocked: boolean;
+  canWrite: boolean;
+  isContact: boolean;
+}
+
+/** Of pairs of people, in their order. */
+export async function findStandings(
+  sql: Sql,
+  pairs: readonly { viewerId: string; userId: string }[],
+): Promise<Standing[]> {
+  return sql.query<Standing>(Prisma.sql`
+    SELECT EXISTS (SELECT FROM blocks WHERE blocker_id = pair.viewer_id AND blocked_id = pair.user_id) AS "hasBlocked",
+           EXISTS (SELECT FROM users WHERE id = pair.user_id AND ${isReachable(Prisma.raw('pair.viewer_id'))}) AS "canWrite",
+           EXISTS (SELECT FROM contacts WHERE owner_id = pair.viewer_id AND user_id = pair.user_id) AS "isContact"
+    FROM unnest(${pairs.map(({ viewerId }) => viewerId)}::uuid[], ${pairs.map(({ userId }) => userId)}::uuid[])
+         WITH ORDINALITY AS pair (viewer_id, user_id, n)
+    ORDER BY pair.n`);
 }
 
 /** Whom somebody has blocked, the latest first. */

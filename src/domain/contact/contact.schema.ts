@@ -2,10 +2,8 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
 import { User, Viewer } from '../user/user.schema.js';
 import { addContact, pageOfContacts, removeContact } from './contact.service.js';
-import { findAreContacts } from './contact.store.js';
 
 const ContactConnection = builder.connectionObject(
   {
@@ -37,14 +35,11 @@ builder.prismaObjectField(Viewer, 'contacts', (t) =>
   }),
 );
 
-const loadIsContact = defineLoader((context, ids) =>
-  findAreContacts(context.deps.database.db, viewerOf(context).userId, ids),
-);
-
 builder.prismaObjectField(User, 'viewerIsContact', (t) =>
   t.boolean({
     description: "Whether they are on the viewer's list of contacts.",
-    resolve: ({ id }, _args, context) => loadIsContact(context, id),
+    resolve: async ({ id: userId }, _args, context) =>
+      (await context.deps.lookUpStanding({ viewerId: viewerOf(context).userId, userId })).isContact,
   }),
 );
 

@@ -15,13 +15,3 @@ export function listContacts(
     take: page.size + 1,
   });
 }
-
-/** Which of these people are contacts of somebody, in their order. */
-export async function findAreContacts(db: Db, ownerId: string, userIds: readonly string[]): Promise<boolean[]> {
-  const rows = await db.contact.findMany({
-    where: { ownerId, userId: { in: [...userIds] } },
-    select: { userId: true },
-  });
-  const contacts = new Set(rows.map(({ userId }) => userId));
-  return userIds.map((id) => contacts.has(id));
-}

@@ -82,11 +82,15 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
   const ids = [...new Set(rows.map((row) => row.conversationId))];
   const creations = rows.filter((row) => row.type === created).map((row) => row.conversationId);
   const subjects = rows.flatMap((row) => (row.subjectId === null ? [] : [row.subjectId]));
-  const [conversations, members, memberships] = await Promise.all([
+  const [conversations, members, joins, memberships] = await Promise.all([
     db.conversation.findMany({ where: { id: { in: ids } }, omit: { inputHash: true } }),
     db.membership.findMany({
       where: { conversationId: { in: creations } },
       select: { conversationId: true, userId: true },
+    }),
+    db.change.findMany({
+      where: { conversationId: { in: creations }, type: memberJoined },
+      select: { conversationId: true, subjectId: true },
     }),
     db.membership.findMany({
       where: { conversationId: { in: ids }, userId: { in: subjects } },
@@ -94,6 +98,8 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
     }),
   ]);
   const byId = new Map(conversations.map((conversation) => [conversation.id, { ...conversation, inputHash: null }]));
+  // Who came later has a change of their own for that.
+  const cameLater = new Set(joins.map(({ conversationId, subjectId }) => `${conversationId} ${subjectId}`));
   return rows.map(({ conversationId, subjectId, type }) => {
     const conversation = byId.get(conversationId);
     if (!conversation) return null;
@@ -103,7 +109,10 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
     if (!membership && (type === memberJoined || type === memberUpdated)) return null;
     const memberIds =
       type === created
-        ? members.filter((member) => member.conversationId === conversationId).map((member) => member.userId)
+        ? members
+            .filter((member) => member.conversationId === conversationId)
+            .map((member) => member.userId)
+            .filter((userId) => !cameLater.has(`${conversationId} ${userId}`))
         : [];
     return { conversation, memberIds, membership: type === memberLeft ? null : membership };
   });

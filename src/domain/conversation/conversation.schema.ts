@@ -11,9 +11,8 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
-import { findReachable } from '../block/block.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
-import { canSend, counterpartOf, visibleTo } from './conversation.policy.js';
+import { canSend, visibleTo } from './conversation.policy.js';
 import {
   createGroup,
   listConversations,
@@ -21,7 +20,7 @@ import {
   listPublicConversations,
   openDirectConversation,
 } from './conversation.service.js';
-import { findByIds } from './conversation.store.js';
+import { findByIds, otherOf } from './conversation.store.js';
 
 export type { ConversationRow };
 
@@ -134,22 +133,17 @@ export const Conversation = builder.prismaNode('Conversation', {
     viewerCanSend: t.boolean({
       nullable: false,
       description: 'False alike for left, blocked, suspended and deleted counterparts.',
-      select: (_args, context) => sidesOf(viewerOf(context).userId),
-      resolve: ({ kind, memberships }, _args, context) => {
+      resolve: async ({ id: conversationId, directKey }, _args, context) => {
         const { userId } = viewerOf(context);
-        const own = memberships.find((membership) => membership.userId === userId);
-        const other = kind === 'DIRECT' && memberships.find((membership) => membership.userId !== userId);
-        if (!own || !other) return canSend(own, null);
-        return loadIsReachable(context, other.userId).then((reachable) => canSend(own, counterpartOf(reachable)));
+        const [readability, standing] = await Promise.all([
+          context.deps.lookUpReadability({ conversationId, userId }),
+          directKey && context.deps.lookUpStanding({ viewerId: userId, userId: otherOf(directKey, userId) }),
+        ]);
+        return canSend(readability?.membership, standing ? { isReachable: standing.canWrite } : null);
       },
     }),
   }),
 });
-
-/** Whether the viewer can write to a person: one statement for all conversations of a list. */
-const loadIsReachable = defineLoader((context, ids) =>
-  findReachable(context.deps.database.db, viewerOf(context).userId, ids),
-);
 
 /** A conversation by the id of its row, for what belongs to one and was authorized by that. */
 export const loadConversation = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));

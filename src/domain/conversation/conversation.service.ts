@@ -1,24 +1,27 @@
 import { z } from 'zod';
-import { badInput, ChatError, gone, notFound } from '../../core/errors.js';
+import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { behind, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { foldWords } from '../../core/words.js';
 import type { Prisma } from '../../generated/prisma/client.js';
-import { isUniqueViolation } from '../../infra/database.js';
+import { isUniqueViolation, type Tx } from '../../infra/database.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { findReachable } from '../block/block.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { recordSystemMessage } from '../message/message.system.js';
 import { name } from '../user/user.input.js';
-import { holdPeople } from '../user/user.store.js';
+import { isHere } from '../user/user.policy.js';
+import { holdPeople, sessionOver } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
 import { description, title } from './conversation.input.js';
+import { canRead, isPublic } from './conversation.policy.js';
 import {
   bringIn,
   type Conversation,
   directKeyOf,
   findFull,
+  findMembership,
   listOfMember,
   listPublic,
   type Membership,
@@ -36,17 +39,20 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
   const directKey = directKeyOf(viewer.userId, userId);
   const found = await db.conversation.findUnique({ where: { directKey } });
   if (found) return found;
-  const [isReachable] = await findReachable(db, viewer.userId, [userId]);
-  if (!isReachable) {
-    const other = await db.user.findUnique({ where: { id: userId }, select: { id: true } });
-    if (!other) throw notFound(field, 'User');
-    throw new ChatError('FORBIDDEN', 'You cannot write to this person.', { field });
-  }
+  const other = await db.user.findUnique({ where: { id: userId }, select: { id: true } });
+  if (!other) throw notFound(field, 'User');
   try {
-    return await create(deps, viewer, { kind: 'DIRECT', directKey }, [
-      { userId: viewer.userId, role: 'MEMBER' },
-      { userId, role: 'MEMBER' },
-    ]);
+    return await create(
+      deps,
+      viewer,
+      { kind: 'DIRECT', directKey },
+      async (tx) => {
+        const [isReachable] = await findReachable(tx, viewer.userId, [userId]);
+        if (!isReachable) throw new ChatError('FORBIDDEN', 'You cannot write to this person.', { field });
+        return [{ userId: viewer.userId }, { userId }];
+      },
+      [userId],
+    );
   } catch (error) {
     // Both opened it at once: the other's is the one.
     if (isUniqueViolation(error)) return db.conversation.findUniqueOrThrow({ where: { directKey } });
@@ -64,10 +70,11 @@ const group = z.object({
 });
 
 /**
- * Makes a group of which the viewer is the owner; who cannot be brought in is left out without a word. The same `clientGroupId` with the same input gives the group that
- * was made first.
+ * Makes a group of which the viewer is the owner; who cannot be brought in is left out without a word. The same
+ * `clientGroupId` with the same input gives the group that was made first.
  * @param input with `memberIds` as ids of rows; the viewer's own among them counts for nothing.
- * @throws {ChatError} BAD_USER_INPUT, NOT_FOUND of `input.memberIds`, CONFLICT of `input.clientGroupId`.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.memberIds`, or of `input.clientGroupId`: the group that was made
+ *   first is not theirs to see any more; CONFLICT of `input.clientGroupId`; FORBIDDEN: they are in too many groups.
  */
 export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typeof group>): Promise<Conversation> {
   const given = checkInput(group, input);
@@ -83,11 +90,6 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
   try {
     const there = await db.user.count({ where: { id: { in: wantedIds }, deletedAt: null } });
     if (there !== wantedIds.length) throw notFound('input.memberIds', 'User');
-    const { groupsMax } = deps.config;
-    const full = await findFull(db, [viewer.userId, ...wantedIds], groupsMax);
-    if (full.has(viewer.userId)) throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
-    const areReachable = await findReachable(db, viewer.userId, wantedIds);
-    const memberIds = wantedIds.filter((id, index) => areReachable[index] && !full.has(id));
     return await create(
       deps,
       viewer,
@@ -101,7 +103,15 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
         clientGroupId,
         inputHash: clientGroupId === null ? null : inputHash,
       },
-      [{ userId: viewer.userId, role: 'OWNER' }, ...memberIds.map((userId) => ({ userId, role: 'MEMBER' as const }))],
+      async (tx) => {
+        const { groupsMax } = deps.config;
+        const full = await findFull(tx, [viewer.userId, ...wantedIds], groupsMax);
+        if (full.has(viewer.userId)) throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
+        const areReachable = await findReachable(tx, viewer.userId, wantedIds);
+        const memberIds = wantedIds.filter((id, index) => areReachable[index] && !full.has(id));
+        return [{ userId: viewer.userId, role: 'OWNER' }, ...memberIds.map((userId) => ({ userId }))];
+      },
+      wantedIds,
     );
   } catch (error) {
     if (clientGroupId === null || !(isUniqueViolation(error) || error instanceof ChatError)) throw error;
@@ -110,6 +120,9 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       where: { createdById_clientGroupId: { createdById: viewer.userId, clientGroupId } },
     });
     if (!first) throw error;
+    if (!canRead(await findMembership(db, first.id, viewer.userId)) && !isPublic(first)) {
+      throw notFound('input.clientGroupId', 'Conversation');
+    }
     if (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0) {
       throw new ChatError('CONFLICT', 'This clientGroupId was used with another input.', {
         field: 'input.clientGroupId',
@@ -119,16 +132,20 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
   }
 }
 
+/** `choose` says who is in it, of the viewer and of those who are `wanted`: while all of these are held. */
 async function create(
   deps: Deps,
   viewer: Viewer,
   data: Omit<Prisma.ConversationUncheckedCreateInput, 'id' | 'createdById'>,
-  members: Pick<Membership, 'userId' | 'role'>[],
+  choose: (tx: Tx) => Promise<{ userId: string; role?: Membership['role'] }[]>,
+  wantedIds: readonly string[],
 ): Promise<Conversation> {
   const id = newId();
   const { conversation, changes } = await deps.database.transaction(async (tx) => {
+    const held = await holdPeople(tx, [viewer.userId, ...wantedIds]);
+    if (!held.some((user) => user.id === viewer.userId && isHere(user))) throw sessionOver();
+    const members = await choose(tx);
     const userIds = members.map(({ userId }) => userId);
-    if ((await holdPeople(tx, userIds)).length < userIds.length) gone('User');
     const conversation = await tx.conversation.create({
       data: { ...data, id, createdById: viewer.userId, changeSeq: 1, memberCount: members.length },
     });

@@ -11,6 +11,10 @@ export type { Conversation, Membership };
 /** What makes the direct conversation of two people unique, whoever of them opens it. */
 export const directKeyOf = (oneId: string, otherId: string) => [oneId, otherId].sort().join(':');
 
+/** Of such a key the other one. */
+export const otherOf = (directKey: string, userId: string): string =>
+  directKey.split(':').find((id) => id !== userId) ?? userId;
+
 /** The fields of a conversation, and what of its table they are, for statements of plain SQL. */
 const conversationFields = {
   id: 'id::text',
@@ -86,8 +90,10 @@ export async function lock(tx: Tx, id: string): Promise<Conversation | undefined
   return row;
 }
 
+export type LockedConversation = Pick<Conversation, 'id' | 'kind'>;
+
 /** Locks all conversations that a person is in until the transaction ends, in the order in which everyone locks. */
-export const lockAllOf = (tx: Tx, userId: string): Promise<Pick<Conversation, 'id' | 'kind'>[]> =>
+export const lockAllOf = (tx: Tx, userId: string): Promise<LockedConversation[]> =>
   tx.$queryRaw`
     SELECT id::text, kind::text FROM conversations
     WHERE id IN (SELECT conversation_id FROM memberships WHERE user_id = ${userId}::uuid)

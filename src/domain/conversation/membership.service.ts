@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badInput, ChatError, gone, notFound } from '../../core/errors.js';
+import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { foldWords } from '../../core/words.js';
 import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
@@ -10,7 +10,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import type { MessageChanged } from '../message/message.events.js';
 import { recordSystemMessage } from '../message/message.system.js';
-import { holdPeople } from '../user/user.store.js';
+import { holdPeople, holdViewer } from '../user/user.store.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { description, imageUrl, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
@@ -265,7 +265,7 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     if (conversation.memberCount >= deps.config.groupMaxMembers) {
       throw new ChatError('FORBIDDEN', `A group has at most ${deps.config.groupMaxMembers} members.`, { field });
     }
-    const [user = gone('User')] = await holdPeople(tx, [viewer.userId]);
+    const user = await holdViewer(tx, viewer);
     const { groupsMax } = deps.config;
     if ((await findFull(tx, [viewer.userId], groupsMax)).size > 0) {
       throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`, { field });
@@ -308,6 +308,7 @@ async function change<Result>(
   const field = 'input.conversationId';
   const { changes, result } = await changeConversation(deps, conversationId, async (tx) => {
     const conversation = await lock(tx, conversationId);
+    await holdViewer(tx, viewer);
     const own = await findMembership(tx, conversationId, viewer.userId);
     if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
     if (!own) throw new ChatError('FORBIDDEN', 'You are not in this group.', { field });

@@ -1,7 +1,6 @@
 import { badInput } from '../../core/errors.js';
 import { EVERYONE, USERNAME_MAX, USERNAME_MIN } from '../../core/usernames.js';
 import type { Message } from '../../generated/prisma/client.js';
-import type { Config } from '../../infra/config.js';
 import type { Db, Tx } from '../../infra/database.js';
 import { caseKey, findMembersByName } from '../user/user.store.js';
 
@@ -35,24 +34,23 @@ export function namesIn(text: string): string[][] {
     .filter((names) => names.length > 0);
 }
 
-/**
- * Finds whom a text names. Who is not in the conversation is not named.
- * @throws {ChatError} BAD_USER_INPUT of `input.text`: too many.
- */
-export async function findMentions(
-  db: Db | Tx,
-  { mentionsMax }: Pick<Config, 'mentionsMax'>,
-  conversationId: string,
-  text: string,
-): Promise<Mentions> {
+/** Finds whom a text names. Who is not in the conversation is not named. */
+export async function findMentions(db: Db | Tx, conversationId: string, text: string): Promise<Mentions> {
   const names = namesIn(text);
   const asked = new Set(names.flat());
   if (asked.size === 0) return { mentionedIds: [], asksEveryone: false };
   const members = await findMembersByName(db, conversationId, [...asked]);
   const byName = new Map(members.map(({ usernameKey, id }) => [usernameKey, id]));
   const mentioned = new Set(names.flatMap((each) => byName.get(each.find((name) => byName.has(name)) ?? '') ?? []));
-  if (mentioned.size > mentionsMax) throw badInput('input.text', `A message names at most ${mentionsMax} people.`);
   return { mentionedIds: [...mentioned], asksEveryone: asked.has(EVERYONE) };
+}
+
+/**
+ * To be asked when it is known that they may write there: before, the answer would tell who is in it.
+ * @throws {ChatError} BAD_USER_INPUT of `input.text`: too many.
+ */
+export function checkMentions(mentionedIds: readonly string[], max: number): void {
+  if (mentionedIds.length > max) throw badInput('input.text', `A message names at most ${max} people.`);
 }
 
 /** Who has an unread mention of a message: not its sender, and nobody by name where it is for everyone. */

@@ -7,8 +7,9 @@ import { canRead, canSend, isPublic } from '../conversation/conversation.policy.
 import type { Conversation } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Deps } from '../deps.js';
+import { isHere } from '../user/user.policy.js';
 import { type FullMessage, type MessageChanged, messageChanged } from './message.events.js';
-import type { Mentions } from './message.mentions.js';
+import { checkMentions, type Mentions } from './message.mentions.js';
 import { findFull, type Locked, lockForSenders, type Side, setLockPatience, storingSent } from './message.store.js';
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
@@ -40,7 +41,7 @@ export function createSends({ config, database, feed }: Pick<Deps, 'config' | 'd
       let committed = false;
       try {
         const { outcomes, sent } = await database.sql.transaction(async (sql) => {
-          const decided = await decide(sql, sends, wait);
+          const decided = await decide(sql, sends, { wait, mentionsMax: config.mentionsMax });
           finishing = true;
           if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent), 'storingSent');
           return decided;
@@ -73,19 +74,24 @@ interface Decided {
 }
 
 /** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
-async function decide(sql: SqlTransaction, sends: readonly Send[], wait: boolean): Promise<Decided> {
+async function decide(
+  sql: SqlTransaction,
+  sends: readonly Send[],
+  { wait, mentionsMax }: { wait: boolean; mentionsMax: number },
+): Promise<Decided> {
   const { locked, sideOf, stored } = await lockAndRead(sql, sends, wait);
   const sent: Decided['sent'] = [];
   const outcomes = sends.map((send): Outcome<FullMessage> => {
     try {
       const key = keyOf(send);
       const first = key === undefined ? undefined : stored.get(key);
-      // Also to who could not send it any more, and whoever has the conversation locked.
-      if (first) return { result: sameInput(first, send).message };
       const side = sideOf(send);
+      // Also to members who could not send it any more, and whoever has the conversation locked.
+      if (first && canRead(side.own)) return { result: sameInput(first, send).message };
       const lock = locked.get(send.conversationId);
       if (!lock && side.conversationExists) return 'LOCKED';
       const { conversation, now, sender } = authorize(lock, side);
+      checkMentions(send.mentionedIds, mentionsMax);
       conversation.latestSeq += 1;
       conversation.changeSeq += 1;
       conversation.lastActivityAt = now;
@@ -105,7 +111,10 @@ async function decide(sql: SqlTransaction, sends: readonly Send[], wait: boolean
 function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
   const field = 'input.conversationId';
   if (!lock || !(canRead(own) || isPublic(lock.conversation))) throw notFound(field, 'Conversation');
-  if (!own || !canSend(own, counterpart)) throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  // A session may be over that a socket of another node has not heard the end of.
+  if (!own || !isHere(own.user) || !canSend(own, counterpart)) {
+    throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  }
   return { ...lock, sender: own };
 }
 

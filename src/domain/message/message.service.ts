@@ -19,8 +19,9 @@ import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
+import { holdViewer } from '../user/user.store.js';
 import { type FullMessage, type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
-import { countedMentions, findMentions } from './message.mentions.js';
+import { checkMentions, countedMentions, findMentions } from './message.mentions.js';
 import { canDelete, canEdit, canSee } from './message.policy.js';
 
 const text = z
@@ -63,7 +64,7 @@ export async function sendMessage(
     clientMessageId,
     inputHash,
     // Before the lock: who leaves meanwhile is named all the same, and has no unread counts.
-    ...(await findMentions(deps.database.db, deps.config, conversationId, given.text)),
+    ...(await findMentions(deps.database.db, conversationId, given.text)),
   });
   deps.typing.stop(conversationId, viewer.userId);
   return message;
@@ -83,7 +84,8 @@ export async function editMessage(
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
     if (message.text === given.text) return undefined;
-    const { mentionedIds, asksEveryone } = await findMentions(tx, deps.config, conversation.id, given.text);
+    const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
+    checkMentions(mentionedIds, deps.config.mentionsMax);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
     return { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
   });
@@ -136,6 +138,7 @@ async function changeMessage(
   try {
     const change = await changeConversation(deps, known.conversationId, async (tx) => {
       const conversation = await lockAndNumber(tx, known.conversationId);
+      await holdViewer(tx, viewer);
       const membership = await findMembership(tx, known.conversationId, viewer.userId);
       const message = await tx.message.findUnique({ where: { id: messageId }, include: { sender: true } });
       if (!conversation || !message || !canSee(message, membership)) throw notFound(field, 'Message');

@@ -98,7 +98,7 @@ export const setLockPatience = (sql: Sql, patienceMs: number) =>
  *
  * What a statement reads is older than the locks that it takes: `fresh` says that no conversation got a new number
  * between both. Where it is false, the same call again tells the truth. So whoever changes what is read here numbers
- * the conversation (`lockAndNumber`).
+ * the conversation (`lockAndNumber`). The senders themselves are held, so they are as they are now.
  */
 export async function lockForSenders(
   sql: SqlTransaction,
@@ -115,6 +115,12 @@ export async function lockForSenders(
              ${moderatorIds} AS "moderatorIds"
       FROM conversations WHERE id = ANY (${conversationIds}::uuid[])
       ORDER BY id FOR NO KEY UPDATE ${wait ? Prisma.empty : Prisma.sql`SKIP LOCKED`}
+    ),
+    person AS MATERIALIZED (
+      -- After the conversations, as everyone does it who locks both.
+      SELECT * FROM users WHERE id = ANY (${[...new Set(pairs.map(({ userId }) => userId))]}::uuid[])
+        AND (SELECT count(*) FROM locked) >= 0
+      ORDER BY id FOR SHARE
     )
     SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "seenSeq",
            seen.id IS NOT NULL AS "exists", ${membershipColumns.select}, ${userColumns.select},
@@ -137,7 +143,7 @@ export async function lockForSenders(
     LEFT JOIN LATERAL (
       SELECT * FROM memberships WHERE conversation_id = seen.id AND user_id = pair.user_id LIMIT 1
     ) own ON true
-    LEFT JOIN LATERAL (SELECT * FROM users WHERE id = own.user_id LIMIT 1) person ON true
+    LEFT JOIN person ON person.id = own.user_id
     LEFT JOIN LATERAL (
       SELECT ${isReachable(Prisma.raw('pair.user_id'))} AS reachable FROM users
       WHERE seen.kind = 'DIRECT' AND id = (

@@ -1,11 +1,10 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Db, Tx } from '../../infra/database.js';
-import { lockAllOf } from '../conversation/conversation.store.js';
-import { recordUpdated } from '../conversation/person-change.js';
+import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { endSessions } from '../session/session.service.js';
-import { holdPeople } from '../user/user.store.js';
+import { holdViewer } from '../user/user.store.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
 import { holdPerson, isLastAdmin, listSuspended, type User } from './moderation.store.js';
 
@@ -43,15 +42,14 @@ async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promis
 async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspended: boolean): Promise<User> {
   // Asked before anything is locked, for anyone may try.
   await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
-  const { user, changes, ended } = await deps.database.transaction(async (tx) => {
-    // Before the person, as whoever changes people does; what is being sent to them is sent before or refused.
-    const conversations = await lockAllOf(tx, userId);
-    await holdPeople(tx, [viewer.userId]);
+  const { user, changes, ended } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
+    await holdViewer(tx, viewer);
     const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
     if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [] };
+    await check();
     const user = await tx.user.update({
       where: { id: userId },
       data: { suspendedAt: suspended ? new Date() : null },
@@ -62,6 +60,7 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
   });
   for (const change of changes) deps.feed.announce(change);
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
+  deps.presence.sightChanged([userId]);
   return user;
 }
 

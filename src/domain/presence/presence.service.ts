@@ -83,6 +83,7 @@ class Follower {
   #stream: LiveStream<PresenceEvent> | undefined;
   #watched = new Map<string, () => void>();
   #stopListening = () => {};
+  #onChange: (change: PresenceChange | null) => void = () => {};
   #updating: Promise<void> | undefined;
   #again = false;
 
@@ -101,6 +102,10 @@ class Follower {
         log.warn({ err: error }, 'whose presence somebody may see could not be read');
         stream.fail(error);
       });
+    };
+    this.#onChange = (change) => {
+      if (change) stream.push(change);
+      else update();
     };
     const stopLooking = this.#deps.presence.onSight(userId, update);
     this.#stopListening = stopLooking;
@@ -163,8 +168,7 @@ class Follower {
     }
     if (lost.length > 0) await this.#tellHidden(stream, lost);
     const added = [...wanted].filter((id) => !this.#watched.has(id));
-    const onChange = (change: PresenceChange) => stream.push(change);
-    for (const id of added) this.#watched.set(id, presence.watch([id], onChange));
+    for (const id of added) this.#watched.set(id, presence.watch([id], this.#onChange));
     // Where it cannot be known now, each is told when it is.
     for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
   }

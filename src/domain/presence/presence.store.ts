@@ -1,6 +1,6 @@
 import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Sql } from '../../infra/database.js';
-import { areApart } from '../block/block.store.js';
+import { isReachable } from '../block/block.store.js';
 import { userColumns } from '../user/user.store.js';
 
 export type Availability = PresenceRow['availability'];
@@ -74,11 +74,13 @@ export interface Sight {
 
 /**
  * Whether people may see others' presence, in their order: their own, of whom they are in a conversation with, and of
- * contacts who have them as a contact as well; never where one of the two has blocked the other.
+ * contacts who have them as a contact as well; never of who cannot be reached, whatever the reason.
  */
 export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
   const rows = await sql.query<{ seeable: boolean }>(Prisma.sql`
-    SELECT sight.viewer_id = sight.user_id OR NOT ${areApart(Prisma.raw('sight.viewer_id'), Prisma.raw('sight.user_id'))} AND (EXISTS (
+    SELECT sight.viewer_id = sight.user_id OR EXISTS (
+      SELECT FROM users WHERE users.id = sight.user_id AND ${isReachable(Prisma.raw('sight.viewer_id'))}
+    ) AND (EXISTS (
       SELECT FROM memberships own
       JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = sight.user_id
       WHERE own.user_id = sight.viewer_id

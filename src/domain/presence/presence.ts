@@ -39,12 +39,15 @@ export interface Presence {
   availabilityChanged(userId: string, availability: Availability): void;
   /** To be called when what else is told of them (their name, their picture) is stored: those who watch hear of it. */
   personChanged(userId: string): void;
-  /** To be called when it is stored that these people may see others than before, or not any more. */
+  /** To be called when it is stored that these people may see others than before, or others them. */
   sightChanged(userIds: readonly string[]): void;
   /** Calls when whom the person may see may be others than before, until what it returns is called. */
   onSight(userId: string, listener: () => void): () => void;
-  /** Tells of each of these people's changes, within a moment, until what it returns is called. */
-  watch(userIds: readonly string[], onChange: (change: PresenceChange) => void): () => void;
+  /**
+   * Tells of each of these people's changes, within a moment, until what it returns is called; null: who may see them
+   * may be others than before.
+   */
+  watch(userIds: readonly string[], onChange: (change: PresenceChange | null) => void): () => void;
   /** How people are now, in their order; null of who does not exist. Undefined while it cannot be known. */
   read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined;
   /** Calls when the last connection here of a person has gone: at once, without grace. */
@@ -85,7 +88,7 @@ export function createPresence(options: {
   const { config, database, bus, nodeId, log } = options;
   const { presenceGraceMs, presenceIntervalMs } = config;
   const locals = new Map<string, Local>();
-  const watchers = new Map<string, Set<(change: PresenceChange) => void>>();
+  const watchers = new Map<string, Set<(change: PresenceChange | null) => void>>();
   /** What those who watch were told last, and when that was read. */
   const told = new Map<string, { change: PresenceChange; at: number }>();
   const lookUpSeen = createLookup((ids: readonly string[]) => findSeen(database.sql, ids));
@@ -164,7 +167,10 @@ export function createPresence(options: {
 
   const sightChannel = `${database.generation}:${SIGHT_CHANNEL}`;
   const lookAgain = (userIds: Iterable<string>) => {
-    for (const userId of userIds) for (const listener of [...(lookers.get(userId) ?? [])]) listener();
+    for (const userId of userIds) {
+      for (const listener of [...(lookers.get(userId) ?? [])]) listener();
+      for (const onChange of [...(watchers.get(userId) ?? [])]) onChange(null);
+    }
   };
   bus.subscribe(sightChannel, (text) => lookAgain(text.split(' ')));
   // Of what was said while Redis was away nothing came.

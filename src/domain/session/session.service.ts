@@ -9,6 +9,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { lockCredential } from '../password/password.store.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { isHere } from '../user/user.policy.js';
 import { caseKey, namesOf } from '../user/user.store.js';
 
 export interface SignedIn {
@@ -158,7 +159,7 @@ export async function refreshSession(
     where: { id: given.sessionId },
     include: { user: true },
   });
-  if (!session || session.endedAt || session.expiresAt <= now || !canSignIn(session.user)) throw refused;
+  if (!session || session.endedAt || session.expiresAt <= now || !isHere(session.user)) throw refused;
   // Invented, not used: whoever only knows a session's id cannot end it.
   if (!sameHash(session.refreshFamilyHash, given.hashes.family)) throw refused;
   const next = newRefreshToken(session.id, given.family);
@@ -197,8 +198,6 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
   await endSession(deps, viewer.userId, sessionId);
   return sessionId;
 }
-
-const canSignIn = ({ deletedAt, suspendedAt }: User) => deletedAt === null && suspendedAt === null;
 
 async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
   await endSessions(database.db, userId, { id: sessionId });

@@ -1,8 +1,10 @@
+import { unauthenticated } from '../../core/errors.js';
 import type { PageRequest } from '../../core/page.js';
 import { foldWords } from '../../core/words.js';
 import { Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Tx } from '../../infra/database.js';
+import { isHere } from './user.policy.js';
 
 /** Of `users` as `person`, in statements that join. */
 export const userColumns = columnsOf<User>('user', {
@@ -52,6 +54,24 @@ export async function holdPeople(tx: Tx, ids: readonly string[]): Promise<User[]
     SELECT ${userColumns.select} FROM users person
     WHERE person.id = ANY (${ids}::uuid[]) AND person.deleted_at IS NULL ORDER BY person.id FOR SHARE`;
   return rows.flatMap((row) => userColumns.of(row) ?? []);
+}
+
+/** Holds people until the transaction ends in such a way that nobody brings them into a conversation meanwhile. */
+export async function holdToChange(tx: Tx, ids: readonly string[]): Promise<void> {
+  await tx.$queryRaw`SELECT FROM users WHERE id = ANY (${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+}
+
+export const sessionOver = () => unauthenticated('This session was ended.');
+
+/**
+ * Who asks, held until the transaction ends: to be called under the lock of what they change, for a suspension or a
+ * deletion holds them as well, and nothing of theirs is to be stored after it.
+ * @throws {ChatError} UNAUTHENTICATED: they are not here any more, whatever their session looked like.
+ */
+export async function holdViewer(tx: Tx, { userId }: { userId: string }): Promise<User> {
+  const [user] = await holdPeople(tx, [userId]);
+  if (!user || !isHere(user)) throw sessionOver();
+  return user;
 }
 
 /** The words that find a person: the whole username, and each word of the display name. */
