@@ -1,7 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { footings, makePlace, type Place, waitingFor } from '../support/place.js';
 import { PRESENCE, untilStatus } from '../support/presence.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
@@ -182,4 +183,51 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(await block(ana, nobody)).toBe('NOT_FOUND input.userId');
     expect(await unblock(ana, nobody)).toBe('NOT_FOUND input.userId');
   });
+
+  it('by the other one too tell nothing new, and neither does taking one of them back', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const direct = await openDirect(ana, bob);
+    const query = 'subscription { conversations { type conversation { viewerCanSend } } }';
+    const stream = await follow(bob, query, 'conversations');
+    await block(ana, bob);
+    await stream.until(({ type }) => type === 'UPDATED');
+    await block(bob, ana);
+    await unblock(ana, bob);
+    expect(await canSend(ana, direct)).toBe(false);
+    await unblock(bob, ana);
+    await stream.until(({ conversation }) => conversation?.viewerCanSend === true);
+    expect(stream.events.filter(({ type }) => type === 'UPDATED')).toHaveLength(2);
+  });
+
+  it('can be set twice at once', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const answers: Json[] = await Promise.all(Array.from({ length: 4 }, () => block(ana, bob)));
+    for (const answer of answers) expect(answer).toMatchObject({ user: { viewerHasBlocked: true } });
+  });
+
+  // Needs a transaction to be held open beside others.
+  it.skipIf(footing === 'embedded')(
+    'and a conversation that is opened in the same moment wait for each other',
+    async () => {
+      const [ana, bob] = await people('ana', 'bob');
+      await attempt(ana, 'addContact', { userId: bob.id });
+      const query = 'subscription { conversations { type conversation { id viewerCanSend } } }';
+      const stream = await follow(bob, query, 'conversations');
+      const { database } = node.deps;
+      let blocking: Promise<Json> = Promise.resolve();
+      let opening: Promise<Json> = Promise.resolve();
+      await database.transaction(async (tx) => {
+        // What a block does last waits for this.
+        const ownerId = decodeGlobalId(ana.id, 'id').id;
+        await tx.$queryRaw`SELECT FROM contacts WHERE owner_id = ${ownerId}::uuid FOR UPDATE`;
+        blocking = block(ana, bob);
+        await waitingFor(node, 1);
+        opening = attempt(bob, 'openDirectConversation', { userId: ana.id });
+        await waitingFor(node, 2);
+      });
+      await blocking;
+      expect(await opening).toBe('FORBIDDEN input.userId');
+      expect(stream.events.map(({ type }) => type)).not.toContain('JOINED');
+    },
+  );
 });

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
-import { createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 const ADD = `mutation ($input: AddMembersInput!) {
   addMembers(input: $input) { conversation { id memberCount } skippedUserIds }
@@ -71,6 +71,26 @@ describe.each(footings)('who is in a group on the %s footing', (footing) => {
     const hex = Buffer.from(globalId.split('_').slice(1).join('_'), 'base64url').toString('hex');
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   };
+
+  it('shows nothing to who is out, whatever old key they repeat', async () => {
+    const group = await createGroup(alice, [bob]);
+    const repeat = () =>
+      attempt(bob, 'sendMessage', { conversationId: group, text: 'hi', clientMessageId: `to ${group}` });
+    expect(await repeat()).toMatchObject({});
+    const own = { title: 'Mine', memberIds: [alice.id], clientGroupId: `of ${group}` };
+    const made = await attempt(bob, 'createGroup', own, 'conversation { id title }');
+    await attempt(alice, 'removeMember', { conversationId: group, userId: bob.id });
+    await attempt(bob, 'leaveConversation', { conversationId: made.conversation.id });
+    await attempt(alice, 'updateGroup', { conversationId: made.conversation.id, title: 'Not for Bob' });
+    expect(await repeat()).toBe('NOT_FOUND input.conversationId');
+    expect(await attempt(bob, 'createGroup', own, 'conversation { id title }')).toBe('NOT_FOUND input.clientGroupId');
+    await attempt(alice, 'addMembers', { conversationId: group, userIds: [bob.id] });
+    expect(await repeat()).toMatchObject({});
+    expect(
+      (await alice.ask('query ($id: ID!) { conversation(id: $id) { latestSeq } }', { id: group })).conversation
+        .latestSeq,
+    ).toBe(1);
+  });
 
   describe('addMembers', () => {
     it('brings people in, says whom not, and again changes nothing', async () => {

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { footings, makePlace, type Place, waitingFor } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
@@ -88,6 +88,80 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     // The sessions of before stay ended.
     expect((await ana.request('{ viewer { id } }')).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     await send(bob, direct, 'welcome back');
+  });
+
+  // Needs a transaction to be held open beside others.
+  it.skipIf(footing === 'embedded')('lets nothing be stored after it that waited for the same lock', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const group = await createGroup(ana, [bob]);
+    const { database } = node.deps;
+    let suspending: Promise<Json> = Promise.resolve();
+    let sending: Promise<Json> = Promise.resolve();
+    let renaming: Promise<Json> = Promise.resolve();
+    await attempt(ana, 'setMemberRole', { conversationId: group, userId: bob.id, role: 'ADMIN' });
+    await database.transaction(async (tx) => {
+      await tx.conversation.update({ where: { id: decodeGlobalId(group, 'id').id }, data: { description: 'held' } });
+      suspending = suspend(moderator, bob);
+      await waitingFor(node, 1);
+      sending = trySend(bob.at(other.url), group, 'too late');
+      renaming = attempt(bob.at(other.url), 'updateGroup', { conversationId: group, title: 'Too late' });
+      await waitingFor(node, 3);
+    });
+    expect(await suspending).toMatchObject({ user: { id: bob.id } });
+    expect((await sending).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+    expect(await renaming).toBe('UNAUTHENTICATED');
+    const { conversation } = await ana.ask('query ($id: ID!) { conversation(id: $id) { title latestSeq } }', {
+      id: group,
+    });
+    expect(conversation).toEqual({ title: 'A group', latestSeq: 0 });
+  });
+
+  it.skipIf(footing === 'embedded')(
+    'and a conversation that is opened in the same moment wait for each other',
+    async () => {
+      const [ana, bob] = await people('ana', 'bob');
+      const client = connect(other.url, ana.token);
+      clients.push(client);
+      const query = 'subscription { conversations { type conversation { id viewerCanSend } } }';
+      const stream = listen(client, query, {}, 'conversations');
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+      const { database } = node.deps;
+      let suspending: Promise<Json> = Promise.resolve();
+      let direct = '';
+      await database.transaction(async (tx) => {
+        await tx.$queryRaw`SELECT FROM users WHERE id = ${decodeGlobalId(moderator.id, 'id').id}::uuid FOR UPDATE`;
+        // It has locked all conversations of Bob's that there are.
+        suspending = suspend(moderator, bob);
+        await waitingFor(node, 1);
+        direct = await openDirect(ana, bob);
+        await stream.until(({ type }) => type === 'JOINED');
+      });
+      await suspending;
+      const told = await stream.until(({ type }) => type === 'UPDATED');
+      expect(told.conversation).toEqual({ id: direct, viewerCanSend: false });
+    },
+  );
+
+  it('looks to others like a block, presence included', async () => {
+    const [ana, blocker, suspended] = await people('ana', 'blocker', 'suspended');
+    const gone = await register(node.url, 'gone');
+    const all = [blocker, suspended, gone];
+    for (const person of all) await openDirect(ana, person);
+    await attempt(blocker, 'blockUser', { userId: ana.id });
+    await suspend(moderator, suspended);
+    await attempt(gone, 'deleteAccount', { password: gone.password });
+    const seen = await Promise.all(
+      all.map(({ id }) =>
+        ana.ask('query ($id: ID!) { user(id: $id) { presence { status } viewerHasBlocked suspendedAt serviceRole } }', {
+          id,
+        }),
+      ),
+    );
+    expect(seen).toEqual(
+      all.map(() => ({ user: { presence: null, viewerHasBlocked: false, suspendedAt: null, serviceRole: null } })),
+    );
+    const { viewer } = await ana.ask('{ viewer { conversations { nodes { viewerCanSend } } } }');
+    expect(viewer.conversations.nodes).toEqual(all.map(() => ({ viewerCanSend: false })));
   });
 
   it('is by rank: moderators of who is neither, admins of moderators too, nobody of admins', async () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { footings, makePlace, type Place, waitingFor } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
 import { attempt, createGroup, openDirect } from '../support/talk.js';
 
@@ -126,19 +126,13 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     const [ana, bob] = await people('ana', 'bob');
     const first = await createGroup(bob, [ana]);
     const stream = await follow(bob, CONVERSATIONS, 'conversations');
-    const { db } = node.deps.database;
     const locked = { id: decodeGlobalId(first, 'id').id };
     let updating: Promise<unknown> = Promise.resolve();
     let second = '';
     await node.deps.database.transaction(async (tx) => {
       await tx.conversation.update({ where: locked, data: { description: 'held' } });
       updating = update(ana.at(other.url), { displayName: 'The Last' });
-      await eventually('the update waits for that', async () => {
-        const [row] = await db.$queryRaw<[{ count: number }]>`
-          SELECT count(*)::int FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-             OR NOT granted AND locktype = 'transactionid'`;
-        return row.count > 0;
-      });
+      await waitingFor(node, 1);
       second = await createGroup(bob, [ana]);
       await stream.until(({ type, conversationId }) => type === 'JOINED' && conversationId === second);
     });

@@ -97,6 +97,27 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     expect(many).toBeLessThanOrEqual(10);
   });
 
+  it('of an event are as many for any number of subscribers, with what depends on the viewer too', async () => {
+    const QUERY = `subscription { messages { type message {
+      text sender { viewerHasBlocked viewerIsContact } conversation { viewerCanSend }
+    } } }`;
+    const asked = async (people: Person[]): Promise<number> => {
+      const clients = people.map((person) => connect(node.url, person.token));
+      const streams = clients.map((client) => listen(client, QUERY));
+      for (const stream of streams) await stream.until(({ type }) => type === 'CAUGHT_UP');
+      const text = `to ${people.length}`;
+      const statements = await statementsOf(async () => {
+        await send(alice, hot, text);
+        for (const stream of streams) await stream.until(({ message }) => message?.text === text);
+      });
+      await Promise.all(clients.map((client) => client.dispose()));
+      await eventually('they are gone', () => node.subscriptionGroups() === 0);
+      return statements.length;
+    };
+    const few = await asked(others.slice(0, 2));
+    expect(await asked(others)).toBeLessThanOrEqual(few + 1);
+  });
+
   // PGlite's transactions are not seen from outside.
   it.skipIf(footing === 'embedded')(
     'of a send are three, of many at once fewer each; of their deliveries none',

@@ -5,6 +5,7 @@ import { afterAll, inject } from 'vitest';
 import { readConfig } from '../../src/infra/config.js';
 import { createLog } from '../../src/infra/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
+import { eventually } from './client.js';
 import { otherDatabase, query } from './services.js';
 
 export type Footing = 'embedded' | 'postgresql';
@@ -83,3 +84,12 @@ async function makeDatabase(name: string, migrated: boolean) {
     remove: async () => void (await query(services.databaseUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
 }
+
+/** Resolves when so many transactions of the node's database (PostgreSQL) wait for others. */
+export const waitingFor = ({ deps }: RunningNode, count: number): Promise<void> =>
+  eventually(`${count} wait`, async () => {
+    const [row] = await deps.database.db.$queryRaw<[{ waiting: number }]>`
+      SELECT count(*)::int AS waiting FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    return row.waiting >= count;
+  });
