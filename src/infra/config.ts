@@ -17,6 +17,8 @@ const duration = z
 const url = (...protocols: string[]) =>
   z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`), error: `must be a ${protocols[0]}:// URL` });
 
+const secret = z.string().min(32, 'must have at least 32 characters');
+
 /** Every setting with its default. The README's table and .env.example list the same: a test compares them. */
 export const settings = z.object({
   /** `production` refuses what is only convenient: a generated JWT_SECRET, any origin of localhost, GraphiQL. */
@@ -41,7 +43,9 @@ export const settings = z.object({
     .regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, _ . -')
     .default('parley'),
   /** Signs access tokens; at least 32 characters. Without it one is made once and kept in DATA_DIR. */
-  JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  JWT_SECRET: secret.optional(),
+  /** Another one whose access tokens are good as well: while secrets are exchanged. */
+  JWT_SECRET_PREVIOUS: secret.optional(),
   /** How long an access token is good for. */
   ACCESS_TOKEN_TTL: duration.prefault('15m'),
   /** How long a session lasts that is not refreshed. */
@@ -199,6 +203,7 @@ export interface Config {
   redisPrefix: string;
   /** Undefined: use the one kept in dataDir. */
   jwtSecret: string | undefined;
+  jwtSecretPrevious: string | undefined;
   accessTokenTtlMs: number;
   refreshTokenTtlMs: number;
   passwordResetTtlMs: number;
@@ -276,6 +281,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     redisUrl: data.REDIS_URL,
     redisPrefix: data.REDIS_PREFIX,
     jwtSecret: data.JWT_SECRET,
+    jwtSecretPrevious: data.JWT_SECRET_PREVIOUS,
     accessTokenTtlMs: data.ACCESS_TOKEN_TTL,
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
     passwordResetTtlMs: data.PASSWORD_RESET_TTL,

@@ -1,4 +1,4 @@
-import { createHash, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { validate } from 'uuid';
 import { unauthenticated } from '../core/errors.js';
@@ -20,10 +20,22 @@ export interface Tokens {
 const AUDIENCE = 'parley';
 const ACCESS = 'access';
 
-/** Access tokens: JWT signed with HS256; algorithm, issuer, audience and type are pinned when one is read. */
-export function createTokens({ secret, accessTtlMs }: { secret: string; accessTtlMs: number }): Tokens {
-  // As a key and not as a text, which would be tried as every sort of key at each verification.
+/**
+ * Access tokens: JWT signed with HS256; algorithm, issuer, audience and type are pinned when one is read. Those signed
+ * with `previousSecret` are good as well, so that another secret can take its place without signing anybody out.
+ */
+export function createTokens({
+  secret,
+  previousSecret,
+  accessTtlMs,
+}: {
+  secret: string;
+  previousSecret?: string | undefined;
+  accessTtlMs: number;
+}): Tokens {
+  // As keys and not as texts, which would be tried as every sort of key at each verification.
   const key = createSecretKey(secret, 'utf8');
+  const keys = previousSecret === undefined ? [key] : [key, createSecretKey(previousSecret, 'utf8')];
   return {
     signAccess(userId, sessionId) {
       const expires = Math.ceil((Date.now() + accessTtlMs) / 1_000);
@@ -32,25 +44,30 @@ export function createTokens({ secret, accessTtlMs }: { secret: string; accessTt
       return { token, expiresAt: new Date(expires * 1_000) };
     },
     verifyAccess(token) {
-      let claims: jwt.JwtPayload;
-      try {
-        claims = jwt.verify(token, key, {
-          algorithms: ['HS256'],
-          issuer: OWN_ISSUER,
-          audience: AUDIENCE,
-        }) as jwt.JwtPayload;
-      } catch (error) {
-        throw unauthenticated(
-          error instanceof jwt.TokenExpiredError ? 'The token is expired.' : 'The token is not valid.',
-        );
-      }
-      const { sub, exp, sid, typ } = claims as jwt.JwtPayload & { sid?: unknown; typ?: unknown };
+      const { sub, exp, sid, typ } = claimsOf(token, keys) as jwt.JwtPayload & { sid?: unknown; typ?: unknown };
       if (typ !== ACCESS || !isUuid(sub) || !isUuid(sid) || exp === undefined) {
         throw unauthenticated('The token is not valid.');
       }
       return { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) };
     },
   };
+}
+
+/** What a token says that one of these keys has signed. @throws {ChatError} UNAUTHENTICATED */
+function claimsOf(token: string, keys: readonly KeyObject[]): jwt.JwtPayload {
+  for (const key of keys) {
+    try {
+      return jwt.verify(token, key, {
+        algorithms: ['HS256'],
+        issuer: OWN_ISSUER,
+        audience: AUDIENCE,
+      }) as jwt.JwtPayload;
+    } catch (error) {
+      // It is looked at only when the signature is right.
+      if (error instanceof jwt.TokenExpiredError) throw unauthenticated('The token is expired.');
+    }
+  }
+  throw unauthenticated('The token is not valid.');
 }
 
 /** The hashes of a refresh token's two secrets: of its family, which all tokens of a session share, and of itself. */

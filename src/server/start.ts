@@ -195,7 +195,11 @@ export async function startServices(
       log,
       database,
       passwords,
-      tokens: createTokens({ secret, accessTtlMs: config.accessTokenTtlMs }),
+      tokens: createTokens({
+        secret,
+        previousSecret: config.jwtSecretPrevious,
+        accessTtlMs: config.accessTokenTtlMs,
+      }),
       mailer,
       resetRequests,
       outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),

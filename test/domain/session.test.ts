@@ -288,3 +288,28 @@ describe('an access token that expires', () => {
     expect((await ask(node.url, ME, {}, refreshSession.tokens.accessToken)).viewer.user.id).toBe(person.id);
   });
 });
+
+describe('two secrets', () => {
+  it('are exchanged without signing anybody out', async () => {
+    const [one, two] = ['one', 'two'].map((name) => `${name} secret of these tests, long enough`) as [string, string];
+    const place = await makePlace('embedded');
+    const start = (JWT_SECRET: string, JWT_SECRET_PREVIOUS = '') => place.start({ JWT_SECRET, JWT_SECRET_PREVIOUS });
+    const codeAt = async (node: RunningNode, token: string) =>
+      (await request(node.url, ME, {}, token)).errors?.[0]?.extensions.code ?? 'good';
+    // As a node is, one step after the other: both are good as long as both are there.
+    let node = await start(one, two);
+    const signedByOne = (await register(node.url)).token;
+    await node.stop();
+    node = await start(two, one);
+    const signedByTwo = (await register(node.url)).token;
+    expect(await codeAt(node, signedByOne)).toBe('good');
+    await node.stop();
+    node = await start(one, two);
+    expect(await codeAt(node, signedByTwo)).toBe('good');
+    const expired = jwt.sign({ ...(jwt.decode(signedByTwo) as jwt.JwtPayload), exp: 1 }, two);
+    expect((await request(node.url, ME, {}, expired)).errors?.[0]?.message).toBe('The token is expired.');
+    await node.stop();
+    node = await start(two);
+    expect([await codeAt(node, signedByOne), await codeAt(node, signedByTwo)]).toEqual(['UNAUTHENTICATED', 'good']);
+  });
+});

@@ -27,6 +27,7 @@ describe('the configuration', () => {
     ['REDIS_URL', 'localhost:6379'],
     ['REDIS_PREFIX', 'with space'],
     ['JWT_SECRET', 'short'],
+    ['JWT_SECRET_PREVIOUS', 'short'],
     ['ACCESS_TOKEN_TTL', '15'],
     ['ACCESS_TOKEN_TTL', '0s'],
     ['REFRESH_TOKEN_TTL', '30 days'],
