@@ -50,6 +50,8 @@ export const settings = z.object({
   ACCESS_TOKEN_TTL: duration.prefault('15m'),
   /** How long a session lasts that is not refreshed. */
   REFRESH_TOKEN_TTL: duration.prefault('30d'),
+  /** How long a session is remembered that has ended or expired: longer than any token of an identity provider lasts. */
+  SESSION_RETENTION: duration.prefault('30d'),
   /** How long a mail for resetting a password is good for. */
   PASSWORD_RESET_TTL: duration.prefault('1h'),
   /** Most such mails for one account within PASSWORD_RESET_TTL; more are dropped without a word. */
@@ -206,6 +208,7 @@ export interface Config {
   jwtSecretPrevious: string | undefined;
   accessTokenTtlMs: number;
   refreshTokenTtlMs: number;
+  sessionRetentionMs: number;
   passwordResetTtlMs: number;
   passwordResetsMax: number;
   passwordResetUrl: string | undefined;
@@ -284,6 +287,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     jwtSecretPrevious: data.JWT_SECRET_PREVIOUS,
     accessTokenTtlMs: data.ACCESS_TOKEN_TTL,
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
+    sessionRetentionMs: data.SESSION_RETENTION,
     passwordResetTtlMs: data.PASSWORD_RESET_TTL,
     passwordResetsMax: data.PASSWORD_RESETS_MAX,
     passwordResetUrl: data.PASSWORD_RESET_URL,

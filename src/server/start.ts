@@ -15,6 +15,7 @@ import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
+import { trimSessions } from '../domain/session/session.trim.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -181,6 +182,10 @@ export async function startServices(
       trimChangeLog(database.db, config.changeRetentionMs).then(
         (count) => count > 0 && log.info({ count }, 'old changes trimmed'),
         (error: unknown) => log.warn({ err: error }, 'the change log could not be trimmed'),
+      );
+      trimSessions(database.db, config.sessionRetentionMs).then(
+        (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
+        (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { trimSessions } from '../../src/domain/session/session.trim.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, listen, type Person, register, request, socketUrl } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -311,5 +312,29 @@ describe('two secrets', () => {
     await node.stop();
     node = await start(two);
     expect([await codeAt(node, signedByOne), await codeAt(node, signedByTwo)]).toEqual(['UNAUTHENTICATED', 'good']);
+  });
+});
+
+describe.each(footings)('sessions of long ago on the %s footing', (footing) => {
+  it('are forgotten, and nothing else is', async () => {
+    const node = await (await makePlace(footing)).start();
+    const { db } = node.deps.database;
+    const people = await Promise.all(Array.from({ length: 5 }, () => register(node.url)));
+    const ids = (await db.session.findMany({ orderBy: { id: 'asc' } })).map(({ id }) => id) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    const ago = (days: number) => new Date(Date.now() - days * 86_400_000);
+    await db.session.update({ where: { id: ids[0] }, data: { endedAt: ago(31) } });
+    await db.session.update({ where: { id: ids[1] }, data: { endedAt: ago(29) } });
+    await db.session.update({ where: { id: ids[2] }, data: { expiresAt: ago(31) } });
+    await db.session.update({ where: { id: ids[3] }, data: { expiresAt: ago(29) } });
+    expect(await trimSessions(db, 30 * 86_400_000)).toBe(2);
+    const left = (await db.session.findMany({ orderBy: { id: 'asc' } })).map(({ id }) => id);
+    expect(left).toEqual([ids[1], ids[3], ids[4]]);
+    expect(people).toHaveLength(5);
   });
 });
