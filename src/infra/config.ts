@@ -50,6 +50,8 @@ export const settings = z.object({
   ACCESS_TOKEN_TTL: duration.prefault('15m'),
   /** How long a session lasts that is not refreshed. */
   REFRESH_TOKEN_TTL: duration.prefault('30d'),
+  /** How long a used refresh token still gives the answer that it gave, as long as that was not used: it may be lost. */
+  REFRESH_GRACE: duration.prefault('30s'),
   /** How long a session is remembered that has ended or expired: longer than any token of an identity provider lasts. */
   SESSION_RETENTION: duration.prefault('30d'),
   /** How long a mail for resetting a password is good for. */
@@ -208,6 +210,7 @@ export interface Config {
   jwtSecretPrevious: string | undefined;
   accessTokenTtlMs: number;
   refreshTokenTtlMs: number;
+  refreshGraceMs: number;
   sessionRetentionMs: number;
   passwordResetTtlMs: number;
   passwordResetsMax: number;
@@ -287,6 +290,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     jwtSecretPrevious: data.JWT_SECRET_PREVIOUS,
     accessTokenTtlMs: data.ACCESS_TOKEN_TTL,
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
+    refreshGraceMs: data.REFRESH_GRACE,
     sessionRetentionMs: data.SESSION_RETENTION,
     passwordResetTtlMs: data.PASSWORD_RESET_TTL,
     passwordResetsMax: data.PASSWORD_RESETS_MAX,

@@ -1,4 +1,4 @@
-import { createHash, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { validate } from 'uuid';
 import { unauthenticated } from '../core/errors.js';
@@ -15,6 +15,11 @@ export interface Tokens {
   signAccess(userId: string, sessionId: string): { token: string; expiresAt: Date };
   /** @throws {ChatError} UNAUTHENTICATED: not ours, not an access token, or expired. */
   verifyAccess(token: string): AccessClaims;
+  /**
+   * What takes a refresh token's place when it is used: always the same, so that who asks twice gets one answer. Nobody
+   * else can work it out. The first one is to be given; others are of the previous secret.
+   */
+  successorsOf(refreshToken: RefreshToken): [RefreshToken, ...RefreshToken[]];
 }
 
 const AUDIENCE = 'parley';
@@ -50,6 +55,12 @@ export function createTokens({
       }
       return { userId: sub, sessionId: sid, expiresAt: new Date(exp * 1_000) };
     },
+    successorsOf({ sessionId, family, own }) {
+      const successor = (by: KeyObject) =>
+        refreshTokenOf(sessionId, family, createHmac('sha256', by).update(`refresh ${own}`).digest('base64url'));
+      const [first, ...others] = keys.map(successor);
+      return [first as RefreshToken, ...others];
+    },
   };
 }
 
@@ -76,20 +87,30 @@ export interface RefreshHashes {
   own: Uint8Array<ArrayBuffer>;
 }
 
-/** A session's first refresh token, or the next one of its family; the database keeps only the hashes. */
-export function newRefreshToken(sessionId: string, family = randomSecret()): { token: string; hashes: RefreshHashes } {
-  const own = randomSecret();
-  return { token: `${sessionId}.${family}.${own}`, hashes: { family: sha256(family), own: sha256(own) } };
+/** What a client keeps to renew its session: the database has only the hashes. */
+export interface RefreshToken {
+  token: string;
+  sessionId: string;
+  family: string;
+  own: string;
+  hashes: RefreshHashes;
 }
 
-/** The parts of a refresh token; undefined when it cannot be one. */
-export function readRefreshToken(
-  token: string,
-): { sessionId: string; family: string; hashes: RefreshHashes } | undefined {
+function refreshTokenOf(sessionId: string, family: string, own: string): RefreshToken {
+  const hashes = { family: sha256(family), own: sha256(own) };
+  return { token: `${sessionId}.${family}.${own}`, sessionId, family, own, hashes };
+}
+
+/** A session's first refresh token. */
+export const newRefreshToken = (sessionId: string): RefreshToken =>
+  refreshTokenOf(sessionId, randomSecret(), randomSecret());
+
+/** Undefined when the text cannot be one. */
+export function readRefreshToken(token: string): RefreshToken | undefined {
   const match = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})\.([\w-]{43})$/.exec(token);
   if (!match) return undefined;
   const [sessionId, family, own] = match.slice(1) as [string, string, string];
-  return { sessionId, family, hashes: { family: sha256(family), own: sha256(own) } };
+  return refreshTokenOf(sessionId, family, own);
 }
 
 /** What a mail carries with which a password can be reset: 256 random bits. The database keeps only the hash. */

@@ -126,7 +126,7 @@ builder.mutationFields((t) => ({
   refreshSession: t.field({
     type: RefreshSessionPayload,
     description:
-      'Rotates the refresh token; a used one that comes back ends its whole session. Over a WebSocket of the same session it also renews that: the socket and its streams go on until the new token expires.',
+      'Rotates the refresh token. A used one gives the same new one again for a moment (REFRESH_GRACE), as long as that was not used; later it ends its whole session. Over a WebSocket of the same session it also renews that: the socket and its streams go on until the new token expires.',
     args: { input: t.arg({ type: RefreshSessionInput, required: true }) },
     resolve: async (_root, { input }, context) => renewSocket(context, await refreshSession(context.deps, input)),
   }),

@@ -4,7 +4,13 @@ import { newId } from '../../core/ids.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
-import { newRefreshToken, type RefreshHashes, readRefreshToken, sameHash } from '../../infra/tokens.js';
+import {
+  newRefreshToken,
+  type RefreshHashes,
+  type RefreshToken,
+  readRefreshToken,
+  sameHash,
+} from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { lockCredential } from '../password/password.store.js';
@@ -142,8 +148,9 @@ export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken
 }
 
 /**
- * A new access token and a new refresh token for the one given, which is used up with that: one that comes a second
- * time was stolen or is the thief's, so it ends its session.
+ * A new access token and a new refresh token for the one given, which is used up with that. Within REFRESH_GRACE it gives
+ * the same refresh token again, as long as that one was not used: an answer may be lost, and two tabs ask at once. One
+ * that comes back later was stolen or is the thief's, so it ends its session.
  * @throws {ChatError} UNAUTHENTICATED
  */
 export async function refreshSession(
@@ -154,27 +161,32 @@ export async function refreshSession(
   const given = readRefreshToken(input.refreshToken);
   const refused = unauthenticated('This refresh token is not valid: sign in again.');
   if (!given) throw refused;
-  const now = new Date();
-  const session = await deps.database.db.session.findUnique({
-    where: { id: given.sessionId },
-    include: { user: true },
-  });
-  if (!session || session.endedAt || session.expiresAt <= now || !isHere(session.user)) throw refused;
-  // Invented, not used: whoever only knows a session's id cannot end it.
-  if (!sameHash(session.refreshFamilyHash, given.hashes.family)) throw refused;
-  const next = newRefreshToken(session.id, given.family);
-  // Only one of several that come with the same token at once may rotate it: the condition decides.
-  const { count } = sameHash(session.refreshHash, given.hashes.own)
-    ? await deps.database.db.session.updateMany({
-        where: { id: session.id, refreshHash: session.refreshHash, endedAt: null },
-        data: refreshed(deps, next.hashes),
-      })
-    : { count: 0 };
-  if (count === 0) {
-    await endSession(deps, session.userId, session.id);
-    throw refused;
+  const session = await findRefreshable(deps, given);
+  if (!session) throw refused;
+  const [next, ...others] = deps.tokens.successorsOf(given);
+  if (sameHash(session.refreshHash, given.hashes.own)) {
+    // Only one of several that come with the same token at once may rotate it: the condition decides.
+    const { count } = await deps.database.db.session.updateMany({
+      where: { id: session.id, refreshHash: session.refreshHash, endedAt: null },
+      data: refreshed(deps, next.hashes),
+    });
+    if (count === 1) return signedIn(deps, session.user, session.id, next.token);
   }
-  return signedIn(deps, session.user, session.id, next.token);
+  const present = await findRefreshable(deps, given);
+  if (!present) throw refused;
+  const same = [next, ...others].find(({ hashes }) => sameHash(present.refreshHash, hashes.own));
+  if (same && Date.now() - present.lastUsedAt.getTime() < deps.config.refreshGraceMs) {
+    return signedIn(deps, present.user, present.id, same.token);
+  }
+  await endSession(deps, present.userId, present.id);
+  throw refused;
+}
+
+/** The session that a token is of; undefined when it is over, or the token was invented: that must not end it. */
+async function findRefreshable({ database }: Deps, { sessionId, hashes }: RefreshToken) {
+  const session = await database.db.session.findUnique({ where: { id: sessionId }, include: { user: true } });
+  if (!session || session.endedAt || session.expiresAt <= new Date() || !isHere(session.user)) return undefined;
+  return sameHash(session.refreshFamilyHash, hashes.family) ? session : undefined;
 }
 
 /** What a session becomes with a new refresh token. */
