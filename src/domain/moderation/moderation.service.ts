@@ -5,9 +5,9 @@ import { lockAllOf } from '../conversation/conversation.store.js';
 import { recordUpdated } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { endSessions } from '../session/session.service.js';
-import { holdPeople } from '../user/user.store.js';
+import { holdPeople, holdPerson } from '../user/user.store.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
-import { holdPerson, isLastAdmin, listSuspended, type User } from './moderation.store.js';
+import { isLastAdmin, listSuspended, type User } from './moderation.store.js';
 
 const forbidden = (message: string) => new ChatError('FORBIDDEN', message);
 

@@ -54,6 +54,12 @@ export async function holdPeople(tx: Tx, ids: readonly string[]): Promise<User[]
   return rows.flatMap((row) => userColumns.of(row) ?? []);
 }
 
+/** A person, held until the transaction ends. */
+export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
+  await tx.$queryRaw`SELECT FROM users WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+  return tx.user.findUnique({ where: { id, deletedAt: null } });
+}
+
 /** The words that find a person: the whole username, and each word of the display name. */
 export const searchWordsOf = ({ username, displayName }: { username: string; displayName: string }) => [
   ...new Set([caseKey(username), ...foldWords(displayName)]),
