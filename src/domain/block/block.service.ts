@@ -23,7 +23,8 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
     if ((await tx.block.count({ where: { blockerId: viewer.userId } })) >= blocksMax) {
       throw new ChatError('FORBIDDEN', `At most ${blocksMax} people.`, { field });
     }
-    await tx.block.create({ data: key });
+    const { count } = await tx.block.createMany({ data: [key], skipDuplicates: true });
+    if (count === 0) return false;
     await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
     return true;
   });
