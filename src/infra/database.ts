@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { Prisma, PrismaClient } from '../generated/prisma/client.js';
 import type { Config } from './config.js';
@@ -37,9 +38,12 @@ export interface Database {
    * channels and is part of every cursor, so that neither is ever mixed up with another database's.
    */
   readonly generation: string;
-  /** Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. */
+  /**
+   * Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. When that was given up as a deadlock,
+   * `work` runs again in another one: what it does beside the database must be right to do again.
+   */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-  /** The same of plain SQL, and single statements. */
+  /** Transactions of plain SQL, which are begun once, and single statements. */
   readonly sql: Sql & { transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T> };
   /** Resolves when the database answers. */
   ping(): Promise<void>;
@@ -68,7 +72,7 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
       footing: opened.footing,
       db,
       generation,
-      transaction: (work) => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 }),
+      transaction: (work) => againAfterDeadlocks(() => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 })),
       sql: {
         ...sqlOn(opened),
         transaction: (work) =>
@@ -91,6 +95,22 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   }
 }
 
+/** How often a transaction is begun that ends in deadlocks, and the longest pause between two, in milliseconds. */
+const ATTEMPTS_MAX = 3;
+const PAUSE_MAX_MS = 50;
+
+async function againAfterDeadlocks<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isDeadlock(error) || attempts === ATTEMPTS_MAX) throw error;
+      // Two that met each other must not do so again.
+      await setTimeout(Math.random() * PAUSE_MAX_MS);
+    }
+  }
+}
+
 const sqlOn = ({ query }: Pick<SqlSession, 'query'>): Sql => ({ query: ({ text, values }) => query(text, values) });
 
 /** Whether the error says that a row with this unique value is there already. */
@@ -107,12 +127,19 @@ export const isDeadlock = (error: unknown): boolean => sqlStateOf(error) === '40
 /** Whether it is the database that answered with this error: what it was asked for was not done. */
 export const isRefusal = (error: unknown): boolean => error instanceof Error && 'severity' in error;
 
-/** PostgreSQL's code of an error of plain SQL. */
-const sqlStateOf = (error: unknown): unknown =>
-  error instanceof Error ? (error as { code?: unknown }).code : undefined;
+/** PostgreSQL's code of an error: of plain SQL, or as Prisma wraps it. */
+function sqlStateOf(error: unknown): unknown {
+  if (error instanceof Prisma.PrismaClientKnownRequestError) return sqlStateOf(error.meta?.['driverAdapterError']);
+  if (!(error instanceof Error)) return undefined;
+  return isDriverAdapterError(error) ? error.cause.originalCode : (error as { code?: unknown }).code;
+}
 
-/** Whether the error says that the database cannot be reached or is overloaded: the same call may be repeated. */
+/**
+ * Whether the error says that the database cannot be reached or is overloaded, or gave up what met others there: the
+ * same call may be repeated.
+ */
 export function isUnavailable(error: unknown): boolean {
+  if (isDeadlock(error)) return true;
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
   if (error instanceof Prisma.PrismaClientKnownRequestError) {
     return (

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import { hashInput } from '../../src/domain/input.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -139,6 +141,20 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       expect((await bob.request(GROUP, { input: { ...input, memberIds: [] } })).errors).toBeUndefined();
     });
 
+    it('gives a group again that was made before one could say who sees its history', async () => {
+      const input = { title: 'Old', description: 'of then', memberIds: [bob.id], clientGroupId: 'old' };
+      const { conversation } = (await alice.ask(GROUP, { input })).createGroup;
+      const { id } = decodeGlobalId(conversation.id, 'id');
+      const inputHash = hashInput('Old', 'of then', 'PRIVATE', decodeGlobalId(bob.id, 'id').id);
+      await node.deps.database.db.conversation.update({ where: { id }, data: { inputHash } });
+      for (const more of [{}, { historyVisibility: 'ALL' }]) {
+        const again = await alice.ask(GROUP, { input: { ...input, ...more } });
+        expect(again.createGroup.conversation.id).toBe(conversation.id);
+      }
+      const another = { ...input, historyVisibility: 'SINCE_JOINED' };
+      expect((await alice.request(GROUP, { input: another })).errors?.[0]?.extensions.code).toBe('CONFLICT');
+    });
+
     it.each([
       ['an empty title', { title: ' ' }, 'BAD_USER_INPUT', 'input.title'],
       ['a long title', { title: 'x'.repeat(101) }, 'BAD_USER_INPUT', 'input.title'],
@@ -232,9 +248,16 @@ describe('a group of as many as a group may have', () => {
     const { errors } = await alice.request(GROUP, { input: { title: 'Three', memberIds: [bob.id, carol.id] } });
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.memberIds' });
     const { serverInfo } = await alice.ask(
-      '{ serverInfo { version features errorCodes limits { messageMaxChars groupMaxMembers pageMax } } }',
+      '{ serverInfo { version features errorCodes limits { messageMaxChars groupMaxMembers groupsMax contactsMax blocksMax pageMax } } }',
     );
-    expect(serverInfo).toMatchObject({ limits: { messageMaxChars: 8_000, groupMaxMembers: 2, pageMax: 100 } });
+    expect(serverInfo.limits).toEqual({
+      messageMaxChars: 8_000,
+      groupMaxMembers: 2,
+      groupsMax: 1_000,
+      contactsMax: 5_000,
+      blocksMax: 5_000,
+      pageMax: 100,
+    });
     expect(serverInfo.errorCodes).toContain('CURSOR_EXPIRED');
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
@@ -211,6 +211,50 @@ describe.each(footings)('who is in a group on the %s footing', (footing) => {
       await leave(bob, group);
       await leave(carol, group);
       expect(await members(group)).toEqual({});
+    });
+
+    it('hands on to persons first, to who is suspended last, and never to who has deleted their account', async () => {
+      const [owner, gone, suspended, bot, person, admin, suspendedAdmin] = (await Promise.all(
+        ['owner', 'gone', 'suspended', 'bot', 'person', 'admin', 'suspended_admin'].map((name) => register(url, name)),
+      )) as [Person, Person, Person, Person, Person, Person, Person];
+      const group = await createGroup(owner, []);
+      const inOrder = [gone, suspended, bot, suspendedAdmin, person, admin];
+      for (const { id } of inOrder) await add(owner, group, [id]);
+      const { db } = node.deps.database;
+      const rowOf = ({ id }: Person) => ({ id: rowId(id) });
+      await db.membership.updateMany({
+        where: {
+          conversationId: rowId(group),
+          userId: { in: [gone, admin, suspendedAdmin].map(({ id }) => rowId(id)) },
+        },
+        data: { role: 'ADMIN' },
+      });
+      await db.user.update({ where: rowOf(bot), data: { kind: 'BOT' } });
+      await db.user.updateMany({
+        where: { id: { in: [suspended, suspendedAdmin].map(({ id }) => rowId(id)) } },
+        data: { suspendedAt: new Date() },
+      });
+      // As while the account is being taken out of its groups.
+      await db.user.update({ where: rowOf(gone), data: { deletedAt: new Date() } });
+      const order = [owner, admin, person, bot, suspendedAdmin];
+      for (const [index, next] of order.slice(1).entries()) {
+        await leave(order[index] as Person, group);
+        const owners = Object.entries(await members(group)).filter(([, role]) => role === 'OWNER');
+        expect(owners).toEqual([[next.username, 'OWNER']]);
+      }
+    });
+
+    it('leaves no group without an owner that somebody joined while only deleted accounts were in it', async () => {
+      const [owner, gone] = [await register(url, 'owner'), await register(url, 'gone')];
+      const room = await createGroup(owner, [gone], { visibility: 'PUBLIC' });
+      await node.deps.database.db.user.update({ where: { id: rowId(gone.id) }, data: { deletedAt: new Date() } });
+      await leave(owner, room);
+      await attempt(alice, 'joinConversation', { conversationId: room });
+      expect(await members(room)).toEqual({ [gone.username]: 'MEMBER', [alice.username]: 'MEMBER' });
+      await node.deps.database.db.erasure.create({ data: { userId: rowId(gone.id) } });
+      node.deps.erasures.begin();
+      await eventually('who joined owns it', async () => (await members(room))[alice.username] === 'OWNER');
+      expect(Object.keys(await members(room))).toHaveLength(1);
     });
 
     it('keeps a public group in sight, and is not for direct conversations', async () => {

@@ -65,6 +65,17 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     expect(await update(ana, input)).toBe(answer);
   });
 
+  it('keep each of several fields that are changed at once', async () => {
+    const crowd = await Promise.all(Array.from({ length: 10 }, () => register(node.url)));
+    const full = { displayName: 'Ana María', bio: 'Climbs.', avatarUrl: 'https://example.com/ana.png' };
+    await Promise.all(
+      crowd.flatMap((person) => Object.entries(full).map(([field, value]) => update(person, { [field]: value }))),
+    );
+    for (const person of crowd) {
+      expect((await update(person, {})).viewer.user).toEqual({ username: person.username, ...full });
+    }
+  });
+
   it('are found by the new name, and not by the old one', async () => {
     const [ana] = await people('ana');
     const found = async (search: string) =>

@@ -1,8 +1,11 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { SqlSession } from '../../src/infra/footing.js';
 import { createLog } from '../../src/infra/log.js';
 import { applyMigrations } from '../../src/infra/migrations.js';
+import { makePlace, servicesFound } from '../support/place.js';
 
 const log = createLog('silent');
 
@@ -61,5 +64,30 @@ describe('migrations', () => {
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'y', '99991231000000_later', now())`,
     );
     await applyMigrations(session, log);
+  });
+});
+
+async function connected(connectionString: string | undefined): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+}
+
+describe.skipIf(!servicesFound)('the migration that takes its time where there are many people', () => {
+  it('keeps nobody from reading them', async () => {
+    const { env } = await makePlace('postgresql', { migrated: false });
+    const [migrating, reading] = await Promise.all([connected(env['DATABASE_URL']), connected(env['DATABASE_URL'])]);
+    const slow = '20261121230000_people_search';
+    const folder = new URL('../../prisma/migrations/', import.meta.url);
+    const names = (await readdir(folder)).filter((name) => name !== 'migration_lock.toml' && name <= slow).sort();
+    expect(names.at(-1)).toBe(slow);
+    for (const name of names) {
+      await migrating.query('BEGIN');
+      await migrating.query(await readFile(new URL(`${name}/migration.sql`, folder), 'utf8'));
+      if (name !== slow) await migrating.query('COMMIT');
+    }
+    await reading.query(`SET lock_timeout = '1s'`);
+    expect((await reading.query('SELECT id FROM users WHERE username_key = $1', ['ana'])).rows).toEqual([]);
   });
 });

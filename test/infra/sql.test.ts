@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../../src/core/ids.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { type Database, isUnavailable } from '../../src/infra/database.js';
+import { presentError } from '../../src/graphql/errors.js';
+import { type Database, isUnavailable, type Tx } from '../../src/infra/database.js';
+import { createLog } from '../../src/infra/log.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace, servicesFound } from '../support/place.js';
 
@@ -36,6 +39,70 @@ describe.skipIf(!servicesFound)('statements with a name', () => {
     // Only in there.
     const outside = Prisma.sql`SELECT current_setting('enable_seqscan') AS value`;
     expect(await database.sql.query(outside)).toEqual([{ value: 'on' }]);
+  });
+});
+
+describe.skipIf(!servicesFound)('transactions that wait for each other', () => {
+  let database: Database;
+  beforeAll(async () => {
+    ({ database } = (await (await makePlace('postgresql')).start()).deps);
+  });
+
+  const ways = {
+    'a statement': (tx: Tx, id: string) =>
+      tx.$executeRaw`UPDATE users SET search_words = search_words || '{x}' WHERE id = ${id}::uuid`,
+    'a model': (tx: Tx, id: string) => tx.user.update({ where: { id }, data: { searchWords: { push: 'x' } } }),
+  };
+
+  const makeTwo = async () => {
+    const ids = [newId(), newId()] as const;
+    for (const id of ids) {
+      await database.db.user.create({ data: { id, username: id, usernameKey: id, displayName: id } });
+    }
+    return ids;
+  };
+
+  it.each(Object.entries(ways))('are all carried out, and once: by %s', async (_way, change) => {
+    const [one, other] = await makeTwo();
+    const begun: string[] = [];
+    const cross = (first: string, second: string) =>
+      database.transaction(async (tx) => {
+        await change(tx, first);
+        begun.push(first);
+        await eventually('both are under way', () => begun.includes(second));
+        await change(tx, second);
+      });
+    await Promise.all([cross(one, other), cross(other, one)]);
+    expect(begun).toHaveLength(3);
+    const people = await database.db.user.findMany({ where: { id: { in: [one, other] } } });
+    expect(people.map(({ searchWords }) => searchWords.join())).toEqual(['x,x', 'x,x']);
+  });
+
+  it.each(Object.entries(ways))('are given up as unavailable at the third time: by %s', async (_way, change) => {
+    const [one, other] = await makeTwo();
+    const rivals: Promise<unknown>[] = [];
+    const failing = database.transaction(async (tx) => {
+      // This one looks for deadlocks at once, and so is the one that is given up.
+      await tx.$executeRaw`SET LOCAL deadlock_timeout = '1ms'`;
+      await change(tx, one);
+      const lock = (id: string) => Prisma.sql`SELECT FROM users WHERE id = ${id}::uuid FOR UPDATE`;
+      rivals.push(
+        database.sql.transaction(async (sql) => {
+          await sql.query(lock(other));
+          await sql.query(lock(one));
+        }),
+      );
+      await eventually('the rival waits', async () => {
+        const [row] = await database.sql.query<{ count: number }>(Prisma.sql`
+          SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`);
+        return row?.count === 1;
+      });
+      await change(tx, other);
+    });
+    const error: unknown = await failing.catch((thrown: unknown) => thrown);
+    await Promise.all(rivals);
+    expect(rivals).toHaveLength(3);
+    expect(presentError(error, createLog('silent')).extensions['code']).toBe('UNAVAILABLE');
   });
 });
 

@@ -97,8 +97,10 @@ describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
     const redis = new Redis(place.env['REDIS_URL'] ?? '');
     const channel = `${place.env['REDIS_PREFIX']}:${a.deps.database.generation}:changes`;
     const conversation = await a.deps.database.db.conversation.findFirstOrThrow({ orderBy: { createdAt: 'desc' } });
-    const change = { changeSeq: 2, type: 'MESSAGE_SENT', messageId: null, actorId: null, data: { v: 999 } };
-    await redis.publish(channel, `another-node ${conversation.id} ${JSON.stringify(change)}`);
+    const change = { changeSeq: 2, type: 'MESSAGE_SENT', messageId: null, actorId: null };
+    for (const data of [{ v: 999 }, { v: 1, message: {} }]) {
+      await redis.publish(channel, `another-node ${conversation.id} ${JSON.stringify({ ...change, data })}`);
+    }
     await redis.publish(channel, 'another-node and nonsense');
     redis.disconnect();
     await send(alice, group, 'as ever');

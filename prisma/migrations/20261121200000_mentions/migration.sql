@@ -2,7 +2,8 @@
 ALTER TABLE "messages" ADD COLUMN "mentioned_ids" UUID[] NOT NULL DEFAULT ARRAY[]::UUID[],
 ADD COLUMN "mentions_everyone" BOOLEAN NOT NULL DEFAULT false;
 
--- Those that name everyone need no row for each member. Prisma knows no index on some of the rows.
+-- Those that name everyone need no row for each member. Prisma knows no index on some of the rows. None of them does so
+-- yet, but to find that out all messages are read, and until then nobody can send.
 CREATE INDEX "messages_to_everyone_idx" ON "messages" ("conversation_id", "seq") WHERE mentions_everyone;
 
 -- CreateTable

@@ -1,5 +1,5 @@
--- Bytes decide the order of usernames, whatever the database's language: the beginning of a username is a range of them.
-ALTER TABLE "users" ALTER COLUMN "username_key" TYPE TEXT COLLATE "C";
+-- This takes its time where there are many people. Until it is done nobody can change them, and everyone can read them:
+-- what locks readers out is in the migrations before and after.
 
 -- CreateTable
 CREATE TABLE "name_prefixes" (
@@ -38,5 +38,3 @@ SELECT name_prefixes_of("search_words"), "username_key" FROM "users" WHERE "dele
 
 -- After its rows: an index that is made at once takes a fraction of the time of one that grows with them.
 ALTER TABLE "name_prefixes" ADD CONSTRAINT "name_prefixes_pkey" PRIMARY KEY ("prefix","username_key");
-
-DROP INDEX "users_search_words_idx";

@@ -3,9 +3,9 @@ import { badInput, ChatError, gone } from '../../core/errors.js';
 import type { Tx } from '../../infra/database.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
-import { holdPerson, isLastAdmin } from '../moderation/moderation.store.js';
+import { isLastAdmin } from '../moderation/moderation.store.js';
 import { endSessions, isPassword } from '../session/session.service.js';
-import { namesOf } from '../user/user.store.js';
+import { holdPerson, namesOf } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
 const PLACEHOLDER_NAME = 'Deleted account';

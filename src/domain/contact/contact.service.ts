@@ -14,13 +14,13 @@ export async function addContact({ database, config, presence }: Deps, viewer: V
   const { db } = database;
   const user = await db.user.findUnique({ where: { id: userId, deletedAt: null } });
   if (!user) throw notFound(field, 'User');
-  const ownerId = viewer.userId;
-  const isNew = (await db.contact.findUnique({ where: { ownerId_userId: { ownerId, userId } } })) === null;
-  if (isNew && (await db.contact.count({ where: { ownerId } })) >= config.contactsMax) {
+  const key = { ownerId: viewer.userId, userId };
+  if (await db.contact.findUnique({ where: { ownerId_userId: key } })) return user;
+  if ((await db.contact.count({ where: { ownerId: viewer.userId } })) >= config.contactsMax) {
     throw new ChatError('FORBIDDEN', `At most ${config.contactsMax} contacts.`, { field });
   }
-  await db.contact.upsert({ where: { ownerId_userId: { ownerId, userId } }, create: { ownerId, userId }, update: {} });
-  if (isNew) presence.sightChanged([ownerId, userId]);
+  const { count } = await db.contact.createMany({ data: [key], skipDuplicates: true });
+  if (count > 0) presence.sightChanged([viewer.userId, userId]);
   return user;
 }
 

@@ -21,7 +21,8 @@ export const conversationChangeTypes = {
 } as const;
 type Kind = keyof typeof conversationChangeTypes;
 
-const VERSION = 1;
+/** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
+const VERSION = 2;
 
 /** A change numbered `conversation.changeSeq`. `subjectId` is whom it is about; null when it is all of them. */
 export function conversationChanged(

@@ -86,7 +86,9 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
   const { title, description = null, clientGroupId = null } = given;
   const visibility = given.visibility ?? 'PRIVATE';
   const historyVisibility = given.historyVisibility ?? 'ALL';
-  const inputHash = hashInput(title, description, visibility, historyVisibility, ...wantedIds);
+  // What it is by default is left out: so were hashes made before it could be said, and they are compared still.
+  const history = historyVisibility === 'ALL' ? [] : [historyVisibility];
+  const inputHash = hashInput(title, description, visibility, ...history, ...wantedIds);
   try {
     const there = await db.user.count({ where: { id: { in: wantedIds }, deletedAt: null } });
     if (there !== wantedIds.length) throw notFound('input.memberIds', 'User');

@@ -1,10 +1,11 @@
 import { newId } from '../../core/ids.js';
 import { behind, type PageRequest } from '../../core/page.js';
 import { foldWords, prefixQuery } from '../../core/words.js';
-import { type Conversation, type Membership, Prisma } from '../../generated/prisma/client.js';
+import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';
 import type { Deps } from '../deps.js';
+import { userColumns } from '../user/user.store.js';
 
 export type { Conversation, Membership };
 
@@ -216,6 +217,25 @@ export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conver
 
 export function findMembership(db: Db | Tx, conversationId: string, userId: string): Promise<Membership | null> {
   return db.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
+}
+
+/**
+ * Who of a group's members is to be its owner when there is none: who has been there longest, admins first. A bot only
+ * where there is no person, who is suspended only where there is nobody else, who has deleted their account never.
+ */
+export async function findNextOwner(
+  tx: Tx,
+  conversationId: string,
+): Promise<(Membership & { user: User }) | undefined> {
+  // Enums sort as they were made: PERSON, BOT; OWNER, ADMIN, MEMBER.
+  const [row] = await tx.$queryRaw<Record<string, unknown>[]>`
+    SELECT ${membershipColumns.select}, ${userColumns.select}
+    FROM memberships own JOIN users person ON person.id = own.user_id
+    WHERE own.conversation_id = ${conversationId}::uuid AND person.deleted_at IS NULL
+    ORDER BY person.suspended_at IS NOT NULL, person.kind, own.role, own.joined_at, own.id LIMIT 1`;
+  const membership = row && membershipColumns.of(row);
+  const user = row && userColumns.of(row);
+  return membership && user && { ...membership, user };
 }
 
 /** What of a conversation decides whether a person may read it. */

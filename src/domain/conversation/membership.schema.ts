@@ -158,7 +158,8 @@ builder.mutationFields((t) => ({
   }),
   leaveConversation: t.field({
     type: LeaveConversationPayload,
-    description: "The last owner's place goes to who has been there longest, admins first.",
+    description:
+      "The last owner's place goes to who has been there longest, admins first; to a bot only where there is no person, to who is suspended only where there is nobody else.",
     args: { input: t.arg({ type: LeaveConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

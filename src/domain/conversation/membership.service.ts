@@ -14,7 +14,15 @@ import { holdPeople, holdViewer } from '../user/user.store.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { description, imageUrl, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
-import { bringIn, changeConversation, countChanges, findFull, findMembership, lock } from './conversation.store.js';
+import {
+  bringIn,
+  changeConversation,
+  countChanges,
+  findFull,
+  findMembership,
+  findNextOwner,
+  lock,
+} from './conversation.store.js';
 import {
   canAddMembers,
   canRemoveMember,
@@ -94,7 +102,7 @@ export async function removeMember(
 }
 
 /**
- * Takes the viewer out of a group. The last owner's place goes to who has been there longest, admins first.
+ * Takes the viewer out of a group. The last owner's place goes on: see `findNextOwner`.
  * @throws {ChatError} NOT_FOUND; FORBIDDEN of a direct conversation.
  */
 export async function leaveConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
@@ -110,7 +118,7 @@ export async function takeOut(
   { userId: actorId }: Pick<Viewer, 'userId'>,
   member: Membership,
 ): Promise<{ changes: Told[]; result: Conversation }> {
-  const { id, conversationId, userId, role } = member;
+  const { id, conversationId, userId } = member;
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
   const left = await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }));
@@ -119,20 +127,14 @@ export async function takeOut(
     actorId,
     subjectIds: [userId],
   });
-  const handedOver = role === 'OWNER' ? await handOver(deps, tx, actorId, conversationId) : [];
-  const changes = [left, ...told, ...handedOver];
+  const changes = [left, ...told, ...(await handOver(deps, tx, actorId, conversationId))];
   return { changes, result: latest(changes) ?? conversation };
 }
 
-/** Makes the next owner, where none is left and somebody is. */
+/** Makes the next owner, where none is left and somebody can be. */
 async function handOver(deps: Pick<Deps, 'config'>, tx: Tx, actorId: string, conversationId: string): Promise<Told[]> {
   if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } })) return [];
-  // Enums sort as they were made: OWNER, ADMIN, MEMBER.
-  const next = await tx.membership.findFirst({
-    where: { conversationId },
-    orderBy: [{ role: 'asc' }, { joinedAt: 'asc' }, { id: 'asc' }],
-    include: { user: true },
-  });
+  const next = await findNextOwner(tx, conversationId);
   return next ? giveRole(deps, tx, actorId, next, 'OWNER') : [];
 }
 

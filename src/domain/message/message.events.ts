@@ -22,7 +22,8 @@ export const messageChangeTypes = {
   deleted: 'MESSAGE_DELETED',
 } as const;
 
-const VERSION = 1;
+/** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
+const VERSION = 2;
 
 export const messageChanged = (
   type: keyof typeof messageChangeTypes,

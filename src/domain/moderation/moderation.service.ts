@@ -4,9 +4,9 @@ import type { Db, Tx } from '../../infra/database.js';
 import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { endSessions } from '../session/session.service.js';
-import { holdViewer } from '../user/user.store.js';
+import { holdPerson, holdViewer } from '../user/user.store.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
-import { holdPerson, isLastAdmin, listSuspended, type User } from './moderation.store.js';
+import { isLastAdmin, listSuspended, type User } from './moderation.store.js';
 
 const forbidden = (message: string) => new ChatError('FORBIDDEN', message);
 

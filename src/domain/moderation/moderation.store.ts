@@ -11,12 +11,6 @@ export async function isLastAdmin(tx: Tx, userId: string): Promise<boolean> {
   return admins.length === 1 && admins[0]?.id === userId;
 }
 
-/** A person, held until the transaction ends. */
-export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
-  await tx.$queryRaw`SELECT FROM users WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
-  return tx.user.findUnique({ where: { id, deletedAt: null } });
-}
-
 /** Who is suspended, the latest first. */
 export function listSuspended(db: Db, page: PageRequest<readonly ['date', 'uuid']>): Promise<User[]> {
   return db.user.findMany({

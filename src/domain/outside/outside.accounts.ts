@@ -5,7 +5,7 @@ import { isUniqueViolation } from '../../infra/database.js';
 import type { OutsideClaims } from '../../infra/outside-tokens.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps } from '../deps.js';
-import { namesOf } from '../user/user.store.js';
+import { holdPerson, namesOf } from '../user/user.store.js';
 import { emailFrom, namesFrom, suffixesFor } from './outside.names.js';
 
 /**
@@ -89,13 +89,14 @@ async function renameFromOutside(deps: Deps, known: OutsideIdentity, claims: Out
     try {
       // Whoever sees them hears of it, as when they change their profile themselves.
       await changePerson(deps, userId, userId, async (tx) => {
+        const person = await holdPerson(tx, userId);
         const { count } = await tx.outsideIdentity.updateMany({
           // With the same token on another node at once, the first one does it.
           where: { issuer, subject, claimsAt, ...before },
           data: { ...after, claimsAt: claims.issuedAt },
         });
-        if (count === 0 || !claimsAt || !(next.username ?? next.displayName ?? next.avatarUrl)) return null;
-        const { username, displayName, avatarUrl } = await tx.user.findUniqueOrThrow({ where: { id: userId } });
+        if (!person || count === 0 || !claimsAt || !(next.username ?? next.displayName ?? next.avatarUrl)) return null;
+        const { username, displayName, avatarUrl } = person;
         const names = { username: next.username ?? username, displayName: next.displayName ?? displayName };
         const data = { ...namesOf(names), avatarUrl: next.avatarUrl ?? avatarUrl };
         return tx.user.update({ where: { id: userId }, data });

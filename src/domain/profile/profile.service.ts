@@ -5,7 +5,7 @@ import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
-import { namesOf } from '../user/user.store.js';
+import { holdPerson, namesOf } from '../user/user.store.js';
 
 const profile = z.object({
   displayName: displayName.nullish(),
@@ -22,18 +22,19 @@ export async function updateProfile(deps: Deps, { userId }: Viewer, input: z.inp
   const given = checkInput(profile, input);
   let unchanged: User | undefined;
   const changed = await changePerson(deps, userId, userId, async (tx) => {
-    const user = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
-    const wanted = {
-      displayName: given.displayName === undefined ? user.displayName : (given.displayName ?? user.username),
-      bio: given.bio === undefined ? user.bio : given.bio,
-      avatarUrl: given.avatarUrl === undefined ? user.avatarUrl : given.avatarUrl,
+    const user = (await holdPerson(tx, userId)) ?? gone('User');
+    const { username } = user;
+    const data = {
+      ...(given.displayName === undefined ? {} : namesOf({ username, displayName: given.displayName ?? username })),
+      ...(given.bio === undefined ? {} : { bio: given.bio }),
+      ...(given.avatarUrl === undefined ? {} : { avatarUrl: given.avatarUrl }),
     };
-    if (Object.entries(wanted).every(([field, value]) => user[field as keyof User] === value)) {
+    const { displayName, bio, avatarUrl } = { ...user, ...data };
+    if (displayName === user.displayName && bio === user.bio && avatarUrl === user.avatarUrl) {
       unchanged = user;
       return null;
     }
-    const names = namesOf({ username: user.username, displayName: wanted.displayName });
-    return tx.user.update({ where: { id: userId }, data: { ...wanted, ...names } });
+    return tx.user.update({ where: { id: userId }, data });
   });
   return changed ?? unchanged ?? gone('User');
 }

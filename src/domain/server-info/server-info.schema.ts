@@ -36,7 +36,16 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Most people whom one message may name.',
     }),
-    groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false }),
+    groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false, description: 'Most members of a group.' }),
+    groupsMax: t.exposeInt('groupsMax', { nullable: false, description: 'Most groups that one person may be in.' }),
+    contactsMax: t.exposeInt('contactsMax', {
+      nullable: false,
+      description: 'Most people that one person may have as contacts.',
+    }),
+    blocksMax: t.exposeInt('blocksMax', {
+      nullable: false,
+      description: 'Most people that one person may have blocked.',
+    }),
     receiptMaxMembers: t.exposeInt('receiptMaxMembers', {
       nullable: false,
       description: 'Groups above this size have no per-member receipts, and statuses stay SENT there.',

@@ -14,12 +14,16 @@ export interface TypingNotice {
   ttlMs: number;
 }
 
+/** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
+const VERSION = 2;
+
 export const typingNotices: ChangeKind<TypingNotice> = {
   types: [TYPING],
   fleeting: true,
-  encode: (notice) => notice,
+  encode: (notice) => ({ v: VERSION, ...notice }),
   decode(json) {
-    const notice = json as TypingNotice;
+    const { v, ...notice } = json as { v?: number } & TypingNotice;
+    if (v !== VERSION) return undefined;
     reviveDates(notice.user, 'createdAt', 'deletedAt', 'suspendedAt');
     return notice;
   },

@@ -74,6 +74,12 @@ export async function holdViewer(tx: Tx, { userId }: { userId: string }): Promis
   return user;
 }
 
+/** A person, held until the transaction ends. */
+export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
+  await holdToChange(tx, [id]);
+  return tx.user.findUnique({ where: { id, deletedAt: null } });
+}
+
 /** The words that find a person: the whole username, and each word of the display name. */
 export const searchWordsOf = ({ username, displayName }: { username: string; displayName: string }) => [
   ...new Set([caseKey(username), ...foldWords(displayName)]),

@@ -1,0 +1,55 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Json, type Person, register } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { attempt, createGroup, send } from '../support/talk.js';
+
+/** What happens in a conversation of `ana`'s, with `bob` in it: she may say it as often as she likes. */
+interface Scene {
+  ana: Person;
+  bob: Person;
+  group: string;
+  messageId: string;
+}
+
+const input = {
+  addContact: ({ bob }) => ({ userId: bob.id }),
+  removeContact: ({ bob }) => ({ userId: bob.id }),
+  blockUser: ({ bob }) => ({ userId: bob.id }),
+  unblockUser: ({ bob }) => ({ userId: bob.id }),
+  joinConversation: ({ group }) => ({ conversationId: group }),
+  leaveConversation: ({ group }) => ({ conversationId: group }),
+  setMemberRole: ({ group, bob }) => ({ conversationId: group, userId: bob.id, role: 'ADMIN' }),
+  deleteMessage: ({ messageId }) => ({ messageId }),
+  markRead: ({ group }) => ({ conversationId: group, seq: 1 }),
+} satisfies Record<string, (scene: Scene) => Json>;
+
+/** What must be so before. */
+const before: Partial<Record<keyof typeof input, keyof typeof input>> = {
+  removeContact: 'addContact',
+  unblockUser: 'blockUser',
+  joinConversation: 'leaveConversation',
+};
+
+describe.each(footings)('four times at once, on the %s footing,', (footing) => {
+  let url: string;
+  beforeAll(async () => {
+    ({ url } = await (await makePlace(footing)).start());
+  });
+
+  it.each(Object.keys(input) as (keyof typeof input)[])('%s does what it does', async (mutation) => {
+    for (let round = 0; round < 5; round += 1) {
+      const [ana, bob] = [await register(url, 'ana'), await register(url, 'bob')];
+      const group = await createGroup(ana, [bob], { visibility: 'PUBLIC' });
+      const scene = { ana, bob, group, messageId: (await send(ana, group, 'once')).id };
+      const earlier = before[mutation];
+      if (earlier) await attempt(ana, earlier, input[earlier](scene));
+      const answers = await Promise.all(
+        Array.from({ length: 4 }, () => attempt(ana, mutation, input[mutation](scene))),
+      );
+      // Who has left is not in it any more, and cannot leave again.
+      const refused = mutation === 'leaveConversation' ? 3 : 0;
+      expect(answers.filter((answer) => typeof answer !== 'string')).toHaveLength(4 - refused);
+      expect(answers.filter((answer) => answer === 'FORBIDDEN input.conversationId')).toHaveLength(refused);
+    }
+  });
+});
