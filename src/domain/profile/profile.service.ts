@@ -4,6 +4,7 @@ import type { User } from '../../generated/prisma/client.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
+import { holdPerson } from '../moderation/moderation.store.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
 import { namesOf } from '../user/user.store.js';
 
@@ -22,7 +23,7 @@ export async function updateProfile(deps: Deps, { userId }: Viewer, input: z.inp
   const given = checkInput(profile, input);
   let unchanged: User | undefined;
   const changed = await changePerson(deps, userId, userId, async (tx) => {
-    const user = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
+    const user = (await holdPerson(tx, userId)) ?? gone('User');
     const wanted = {
       displayName: given.displayName === undefined ? user.displayName : (given.displayName ?? user.username),
       bio: given.bio === undefined ? user.bio : given.bio,
