@@ -14,6 +14,7 @@ import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { createServiceKey } from '../domain/service/service.key.js';
+import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
@@ -105,6 +106,7 @@ export async function startNode(
   );
   const sockets = serveWebSocket(server, documents, subscriptions, deps);
   try {
+    await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(config.port, config.host, resolve);

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, register, request } from '../support/client.js';
-import { footings, makePlace, type Place, servicesFound } from '../support/place.js';
+import { footings, makePlace, type Place, servicesFound, waitingFor } from '../support/place.js';
 import { makeKey, Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
 import { statementsOf } from '../support/statements.js';
@@ -452,6 +452,25 @@ describe('what is configured', () => {
 });
 
 describe.skipIf(!servicesFound)('two nodes', () => {
+  it('rename and leave alone what somebody changes here at the same time', async () => {
+    const provider = await Provider.start();
+    const place = await makePlace('postgresql');
+    const [one, two] = [await place.start(provider.env), await place.start(provider.env)];
+    const subject = fresh();
+    const claims = { preferred_username: 'beside.before', name: 'Elsewhere', picture: 'https://a.example/1' };
+    const before = (await me(one.url, await provider.sign(subject, claims))).user;
+    const token = await provider.sign(subject, { ...claims, preferred_username: 'beside.after' });
+    const chosen = { displayName: 'Chosen Here', avatarUrl: 'https://a.example/2' };
+    let renaming: Promise<unknown> = Promise.resolve();
+    await one.deps.database.transaction(async (tx) => {
+      await tx.user.update({ where: { id: decodeGlobalId(before.id, 'id').id }, data: chosen });
+      renaming = me(two.url, token);
+      await waitingFor(one, 1);
+    });
+    await renaming;
+    expect((await me(one.url, token)).user).toEqual({ ...before, ...chosen, username: 'beside.after' });
+  });
+
   it('rename once, with the same new token on both at once', async () => {
     const provider = await Provider.start();
     const place = await makePlace('postgresql');

@@ -67,7 +67,7 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
     request: (query, variables) => request(node.url, query, variables, token),
   });
   const signedOut = (person: Person) => withToken(person, undefined);
-  const setServiceRole = (person: Person, serviceRole: 'USER' | 'MODERATOR' | 'ADMIN') =>
+  const setServiceRole = (person: { id: string }, serviceRole: 'USER' | 'MODERATOR' | 'ADMIN') =>
     node.deps.database.db.user.update({ where: { id: decodeGlobalId(person.id, 'id').id }, data: { serviceRole } });
   const codeOf = (answer: Json) => (typeof answer === 'string' ? (answer.split(' ')[0] ?? '') : 'yes');
   const role = (by: Person, conversationId: string, { id }: Person, as: string) =>
@@ -206,15 +206,24 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
     user: Person;
     moderator: Person;
     admin: Person;
+    /** Somebody whom the service key made. */
+    made: { id: string };
+    /** The account of the service key. */
+    own: { id: string };
   }
+
+  const newUser = (name: string) => ({ username: name.slice(0, 32), displayName: 'New', externalId: name });
 
   async function makeService(actor: string): Promise<{ actor: Person; scene: Service }> {
     const [me, user, moderator, chief] = await people('me', 'user', 'moderator', 'admin');
     await setServiceRole(moderator, 'MODERATOR');
     await setServiceRole(chief, 'ADMIN');
     if (actor === 'moderator' || actor === 'admin') await setServiceRole(me, actor === 'admin' ? 'ADMIN' : 'MODERATOR');
-    const who = { 'signed out': signedOut(me), 'service key': withToken(me, SERVICE_KEY) }[actor] ?? me;
-    return { actor: who, scene: { user, moderator, admin: chief } };
+    const key = withToken(me, SERVICE_KEY);
+    const who = { 'signed out': signedOut(me), 'service key': key }[actor] ?? me;
+    const { user: made } = await attempt(key, 'createUser', newUser(`made-${user.username}`), 'user { id }');
+    const { data } = await key.request('{ viewer { user { id } } }');
+    return { actor: who, scene: { user, moderator, admin: chief, made, own: data.viewer.user } };
   }
   const suspended = async ({ admin: chief }: Service, { id }: Person) => {
     await attempt(chief, 'suspendUser', { userId: id });
@@ -229,14 +238,18 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
       attempt(actor, 'unsuspendUser', await suspended(scene, scene.user)),
     'unsuspendUser, a moderator': async (actor, scene) =>
       attempt(actor, 'unsuspendUser', await suspended(scene, scene.moderator)),
+    'suspendUser, the service’s own account': (actor, { own }) => attempt(actor, 'suspendUser', { userId: own.id }),
     setServiceRole: (actor, { user }) => attempt(actor, 'setServiceRole', { userId: user.id, role: 'MODERATOR' }),
-    createUser: (actor, { user }) =>
-      attempt(actor, 'createUser', {
-        username: `n${user.username}`.slice(0, 32),
-        displayName: 'New',
-        externalId: user.id,
-      }),
-    createAccessToken: (actor, { user }) => attempt(actor, 'createAccessToken', { userId: user.id }),
+    createUser: (actor, { user }) => attempt(actor, 'createUser', newUser(`n${user.username}`)),
+    'createAccessToken, of whom it made': (actor, { made }) => attempt(actor, 'createAccessToken', { userId: made.id }),
+    'createAccessToken, of whom it made and who is a moderator': async (actor, { made }) => {
+      await setServiceRole(made, 'MODERATOR');
+      return attempt(actor, 'createAccessToken', { userId: made.id });
+    },
+    'createAccessToken, of who registered': (actor, { user }) =>
+      attempt(actor, 'createAccessToken', { userId: user.id }),
+    'createAccessToken, of the service’s own account': (actor, { own }) =>
+      attempt(actor, 'createAccessToken', { userId: own.id }),
   };
 
   // ── for oneself ──

@@ -133,6 +133,22 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
   });
 
   // Needs a transaction to be held open beside others.
+  it.skipIf(footing === 'embedded')('keep the username that somebody is given at the same time elsewhere', async () => {
+    const [ana] = await people('ana');
+    const username = `renamed.${ana.username}`.slice(0, 32);
+    let updating: Promise<unknown> = Promise.resolve();
+    await node.deps.database.transaction(async (tx) => {
+      const where = { id: decodeGlobalId(ana.id, 'id').id };
+      await tx.user.update({ where, data: { username, usernameKey: username } });
+      updating = update(ana.at(other.url), { displayName: 'Ana' });
+      await waitingFor(node, 1);
+    });
+    await updating;
+    const { viewer } = await ana.ask('{ viewer { user { username displayName } } }');
+    expect(viewer.user).toEqual({ username, displayName: 'Ana' });
+  });
+
+  // Needs a transaction to be held open beside others.
   it.skipIf(footing === 'embedded')('are told where they are brought in meanwhile, too', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const first = await createGroup(bob, [ana]);

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import { startSession } from '../../src/domain/session/session.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
-import { createGroup, MESSAGES, send } from '../support/talk.js';
+import { attempt, createGroup, MESSAGES, send } from '../support/talk.js';
 
 // As `openssl rand -base64 48` makes them, with all that base64 can hold.
 const KEY = `a+key/of~the-tests_${'x'.repeat(20)}==`;
@@ -13,7 +15,7 @@ const ME = '{ viewer { email user { id kind username displayName } sessions { id
 const CREATE = `mutation ($input: CreateUserInput!) {
   createUser(input: $input) { user { id kind username displayName } }
 }`;
-const FIND = 'query ($externalId: String!) { userByExternalId(externalId: $externalId) { id username } }';
+const FIND = 'query ($externalId: String!) { userByExternalId(externalId: $externalId) { id username deletedAt } }';
 const ACCESS = `mutation ($input: CreateAccessTokenInput!) {
   createAccessToken(input: $input) { tokens { accessToken refreshToken accessTokenExpiresAt } user { id } }
 }`;
@@ -21,6 +23,9 @@ const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { 
 const REFRESH = `mutation ($input: RefreshSessionInput!) {
   refreshSession(input: $input) { viewer { user { id } } }
 }`;
+const codeOf = async (url: string, query: string, variables: Json, token?: string) =>
+  (await request(url, query, variables, token)).errors?.[0]?.extensions.code ?? 'no error';
+const rowOf = (globalId: string) => ({ id: decodeGlobalId(globalId, 'id').id });
 const LOGOUT = 'mutation ($input: LogoutInput) { logout(input: $input) { sessionId } }';
 
 let count = 0;
@@ -108,6 +113,43 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     expect((await bot.ask(ME)).viewer).toEqual(viewer);
   });
 
+  it('is signed in anew when its session was ended, by whatever, as soon as its account may', async () => {
+    const { viewer } = await bot.ask(ME);
+    const { db } = node.deps.database;
+    const row = await db.user.findUniqueOrThrow({ where: rowOf(viewer.user.id) });
+    const { accessToken } = await node.deps.database.transaction((tx) => startSession(node.deps, tx, row, null));
+    await ask(url, LOGOUT, { input: { sessionId: viewer.sessions[0].id } }, accessToken);
+    await ask(url, LOGOUT, {}, accessToken);
+    const current = { current: true };
+    for (const at of [url, other.url]) {
+      const answers = await Promise.all(Array.from({ length: 10 }, () => ask(at, ME, {}, KEY)));
+      for (const again of answers) {
+        expect(again.viewer).toMatchObject({ user: viewer.user, sessions: [current] });
+        expect(again.viewer.sessions[0].id).not.toBe(viewer.sessions[0].id);
+      }
+    }
+    // By a node whose clock is ahead, and with the account suspended meanwhile.
+    const endedAt = new Date(Date.now() + 60_000);
+    await db.session.updateMany({ where: { userId: row.id, endedAt: null }, data: { endedAt } });
+    const suspend = (suspendedAt: Date | null) => db.user.update({ where: { id: row.id }, data: { suspendedAt } });
+    await suspend(new Date());
+    expect(await codeOf(url, ME, {}, KEY)).toBe('UNAUTHENTICATED');
+    await suspend(null);
+    for (const at of [url, other.url]) expect((await ask(at, ME, {}, KEY)).viewer.sessions).toMatchObject([current]);
+  });
+
+  it('keeps its account, by whichever session that is to be deleted', async () => {
+    const { viewer } = await bot.ask(ME);
+    const row = await node.deps.database.db.user.findUniqueOrThrow({ where: rowOf(viewer.user.id) });
+    const { accessToken } = await node.deps.database.transaction((tx) => startSession(node.deps, tx, row, null));
+    for (const token of [KEY, accessToken]) {
+      const remove = 'mutation { deleteAccount(input: {}) { userId } }';
+      expect(await codeOf(url, remove, {}, token)).toBe('FORBIDDEN');
+    }
+    expect((await bot.ask(ME)).viewer.user).toEqual(viewer.user);
+    await ask(url, LOGOUT, {}, accessToken);
+  });
+
   it('alone may do what is its own: everybody else is FORBIDDEN', async () => {
     const person = await register(url);
     const { user } = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser;
@@ -171,6 +213,23 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
           field: 'input.externalId',
         });
       }
+    });
+
+    it('makes nobody by the externalId of a deleted account, whom userByExternalId still finds', async () => {
+      const input = { ...fresh(), email: `gone.${footing}@example.com` };
+      const { user } = (await bot.ask(CREATE, { input })).createUser;
+      const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
+      await ask(url, 'mutation { deleteAccount(input: {}) { userId } }', {}, tokens.accessToken);
+      for (const again of [input, { ...input, displayName: 'Another' }]) {
+        const { errors } = await bot.request(CREATE, { input: again });
+        expect(errors?.[0]?.message).toContain('deleted');
+        expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.externalId' });
+      }
+      const found = (await bot.ask(FIND, { externalId: input.externalId })).userByExternalId;
+      expect(found).toMatchObject({ id: user.id, deletedAt: expect.any(String) });
+      // The username is free, and another externalId another account.
+      const other = (await bot.ask(CREATE, { input: { ...input, externalId: `${input.externalId}/2` } })).createUser;
+      expect(other.user.id).not.toBe(user.id);
     });
 
     it('with a password compares all but that, and hashes none for a retry', async () => {
@@ -256,6 +315,26 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       expect((await request(other.url, ME, {}, accessToken)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     });
 
+    it('gives sessions that end when their person is to moderate the service', async () => {
+      const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
+      const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
+      const { accessToken, refreshToken } = tokens;
+      expect(await codeOf(url, ME, {}, accessToken)).toBe('no error');
+      let closedWith: number | undefined;
+      const client = connect(other.url, accessToken, {
+        on: {
+          closed: (event) => {
+            closedWith = (event as { code: number }).code;
+          },
+        },
+      });
+      await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+      await node.deps.database.db.user.update({ where: rowOf(user.id), data: { serviceRole: 'MODERATOR' } });
+      expect(await codeOf(url, ME, {}, accessToken)).toBe('UNAUTHENTICATED');
+      expect(await codeOf(url, REFRESH, { input: { refreshToken } })).toBe('UNAUTHENTICATED');
+      await eventually('the socket is closed', () => closedWith === 4403);
+    });
+
     it('is for somebody who is there', async () => {
       const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
       await node.deps.database.db.user.updateMany({
@@ -285,6 +364,85 @@ describe('the service', () => {
     const renamed = (await ask(second.url, ME, {}, KEY)).viewer.user;
     expect(renamed).toMatchObject({ id: user.id, kind: 'BOT', displayName: person.username });
     expect(renamed.username).toMatch(new RegExp(`^${person.username}-[0-9a-f]{4}$`));
+  });
+
+  it('is signed in also when it cannot be renamed', async () => {
+    const place = await makePlace('embedded');
+    const first = await place.start({ SERVICE_KEY: KEY, SERVICE_NAME: 'Before' });
+    const { user } = (await ask(first.url, ME, {}, KEY)).viewer;
+    const { db } = first.deps.database;
+    await db.$executeRaw`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''too much''; END'`;
+    await db.$executeRaw`CREATE TRIGGER refuse BEFORE UPDATE ON users EXECUTE FUNCTION refuse()`;
+    await first.stop();
+    const second = await place.start({ SERVICE_KEY: KEY, SERVICE_NAME: 'After' });
+    expect((await ask(second.url, ME, {}, KEY)).viewer.user).toEqual(user);
+    await second.deps.database.db.$executeRaw`DROP TRIGGER refuse ON users`;
+    await second.stop();
+    const third = await place.start({ SERVICE_KEY: KEY, SERVICE_NAME: 'After' });
+    expect((await ask(third.url, ME, {}, KEY)).viewer.user).toEqual({ ...user, displayName: 'After' });
+  });
+
+  it('ends the sessions that a key made when that is taken back, and no others', async () => {
+    const place = await makePlace('embedded');
+    const keys = { first: KEY, second: `${KEY.slice(0, -3)}y==` };
+    let { url, stop } = await place.start({ SERVICE_KEY: keys.first });
+    const restart = async (env: Record<string, string>) => {
+      await stop();
+      ({ url, stop } = await place.start(env));
+    };
+    const input = { ...fresh(), email: 'both@example.com', password: 'long enough' };
+    const { user } = (await ask(url, CREATE, { input }, keys.first)).createUser;
+    const access = async (key: string) =>
+      (await ask(url, ACCESS, { input: { userId: user.id } }, key)).createAccessToken.tokens;
+    const codes = async ({ accessToken, refreshToken }: { accessToken: string; refreshToken: string }) => [
+      await codeOf(url, ME, {}, accessToken),
+      await codeOf(url, REFRESH, { input: { refreshToken } }),
+    ];
+    const [lives, ended] = [
+      ['no error', 'no error'],
+      ['UNAUTHENTICATED', 'UNAUTHENTICATED'],
+    ];
+    const person = await register(url);
+    const [early, kept] = [await access(keys.first), await access(keys.first)];
+    const { login } = await ask(url, LOGIN.replace('{ viewer', '{ tokens { accessToken refreshToken } viewer'), {
+      input: { usernameOrEmail: input.email, password: input.password },
+    });
+
+    await restart({ SERVICE_KEY: keys.first });
+    expect(await codes(kept)).toEqual(lives);
+    await restart({ SERVICE_KEY: keys.second });
+    expect(await codes(early)).toEqual(ended);
+    expect(await codeOf(url, ME, {}, kept.accessToken)).toBe('UNAUTHENTICATED');
+    expect(await codeOf(url, ME, {}, keys.first)).toBe('UNAUTHENTICATED');
+    const later = await access(keys.second);
+    expect(await codes(later)).toEqual(lives);
+    await restart({});
+    expect(await codeOf(url, ME, {}, later.accessToken)).toBe('UNAUTHENTICATED');
+    for (const tokens of [login.tokens, { accessToken: person.token, refreshToken: person.refreshToken }]) {
+      expect(await codes(tokens)).toEqual(lives);
+    }
+  });
+
+  it('signs in whom it made and whom the identity provider signs in, nobody else', async () => {
+    const provider = await Provider.start();
+    const place = await makePlace('embedded');
+    let { url, stop } = await place.start({ SERVICE_KEY: KEY });
+    const restart = async (env: Record<string, string>) => {
+      await stop();
+      ({ url, stop } = await place.start({ SERVICE_KEY: KEY, ...env }));
+    };
+    const access = (userId: string) =>
+      attempt({ request: (query, more) => request(url, query, more, KEY) } as Person, 'createAccessToken', { userId });
+    const yes = { __typename: 'CreateAccessTokenPayload' };
+    const no = 'FORBIDDEN input.userId';
+    const person = await register(url);
+    const made = (await ask(url, CREATE, { input: fresh() }, KEY)).createUser.user;
+    expect([await access(made.id), await access(person.id)]).toEqual([yes, no]);
+    await restart(provider.env);
+    const theirs = (await ask(url, ME, {}, await provider.sign('auth0|789'))).viewer.user;
+    expect([await access(made.id), await access(theirs.id), await access(person.id)]).toEqual([yes, yes, no]);
+    await restart({});
+    expect([await access(made.id), await access(theirs.id), await access(person.id)]).toEqual([yes, no, no]);
   });
 
   it('is nobody where no key is configured', async () => {

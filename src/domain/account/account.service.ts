@@ -4,6 +4,7 @@ import type { Tx } from '../../infra/database.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
+import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
 import { holdPerson, namesOf } from '../user/user.store.js';
 
@@ -19,10 +20,10 @@ const PLACEHOLDER_NAME = 'Deleted account';
  */
 export async function deleteAccount(
   deps: Deps,
-  { userId, isService }: Viewer,
+  { userId }: Viewer,
   { password }: { password?: string | null | undefined },
 ): Promise<void> {
-  if (isService) throw new ChatError('FORBIDDEN', 'The account of the service goes with its key.');
+  await refuseServiceAccount(deps.database.db, userId);
   const credential = await deps.database.db.credential.findUnique({ where: { userId } });
   if (credential && !(await isPassword(deps, password ?? '', credential.passwordHash))) {
     throw badInput('input.password', 'This is not your password.');

@@ -3,7 +3,7 @@ import { type Block, Prisma, type User } from '../../generated/prisma/client.js'
 import type { Db, Sql, Tx } from '../../infra/database.js';
 
 /** Whether one of two people has blocked the other; both are expressions of SQL. */
-export const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
+const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
   EXISTS (SELECT FROM blocks WHERE blocker_id = ${one} AND blocked_id = ${other})
   OR EXISTS (SELECT FROM blocks WHERE blocker_id = ${other} AND blocked_id = ${one}))`;
 

@@ -76,7 +76,7 @@ builder.mutationFields((t) => ({
   suspendUser: t.field({
     type: SuspendUserPayload,
     description:
-      'By moderators of the service; of moderators by admins. Their sessions and sockets end at once, they cannot sign in, and nobody can write to them in direct conversations.',
+      'By moderators of the service; of moderators by admins; never of the service itself. Their sessions and sockets end at once, they cannot sign in, and nobody can write to them in direct conversations.',
     args: { input: t.arg({ type: SuspendUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       user: await suspendUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),

@@ -3,6 +3,7 @@ import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.
 import type { Db, Tx } from '../../infra/database.js';
 import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
+import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';
 import { holdPerson, holdViewer } from '../user/user.store.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
@@ -18,7 +19,7 @@ export async function readServiceRole(db: Db | Tx, { userId }: Viewer): Promise<
 /**
  * Suspends somebody: their sessions end at once, they cannot sign in, and nobody can write to them in direct
  * conversations. Who is suspended already stays so.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: not the viewer's to suspend.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: not the viewer's to suspend, or the service's own account.
  */
 export async function suspendUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return setSuspended(deps, viewer, userId, true);
@@ -48,6 +49,7 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
+    if (suspended) await refuseServiceAccount(tx, userId);
     if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [] };
     await check();
     const user = await tx.user.update({

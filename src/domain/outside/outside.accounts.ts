@@ -9,7 +9,8 @@ import { holdPerson, namesOf } from '../user/user.store.js';
 import { emailFrom, namesFrom, suffixesFor } from './outside.names.js';
 
 /**
- * The account of somebody whom a checked token is for: made at its first use, and renamed when its claims change.
+ * The account of somebody whom a checked token is for: made at its first use, and renamed when its claims change. A
+ * rename that fails is only logged: they are signed in by the name they have, and the next new token tries again.
  * @returns the id of the user.
  * @throws {ChatError} UNAUTHENTICATED: the account is gone.
  */
@@ -23,8 +24,11 @@ export async function accountOf(deps: Deps, claims: OutsideClaims, kind: UserKin
     });
     if (known?.user.deletedAt) throw unauthenticated('This account is gone.');
     if (known) {
-      await renameFromOutside(deps, known, claims);
-      return known.userId;
+      const { userId } = known;
+      await renameFromOutside(deps, known, claims).catch((error: unknown) =>
+        deps.log.warn({ err: error, userId }, 'somebody could not be renamed as they are elsewhere'),
+      );
+      return userId;
     }
     try {
       return await makeAccount(deps, claims, kind, suffix);
@@ -89,16 +93,20 @@ async function renameFromOutside(deps: Deps, known: OutsideIdentity, claims: Out
     try {
       // Whoever sees them hears of it, as when they change their profile themselves.
       await changePerson(deps, userId, userId, async (tx) => {
-        const person = await holdPerson(tx, userId);
+        const user = await holdPerson(tx, userId);
+        if (!user) return null;
         const { count } = await tx.outsideIdentity.updateMany({
           // With the same token on another node at once, the first one does it.
           where: { issuer, subject, claimsAt, ...before },
           data: { ...after, claimsAt: claims.issuedAt },
         });
-        if (!person || count === 0 || !claimsAt || !(next.username ?? next.displayName ?? next.avatarUrl)) return null;
-        const { username, displayName, avatarUrl } = person;
+        if (count === 0 || !claimsAt || !(next.username ?? next.displayName ?? next.avatarUrl)) return null;
+        const { username, displayName } = user;
         const names = { username: next.username ?? username, displayName: next.displayName ?? displayName };
-        const data = { ...namesOf(names), avatarUrl: next.avatarUrl ?? avatarUrl };
+        const data = {
+          ...((next.username ?? next.displayName) && namesOf(names)),
+          ...(next.avatarUrl && { avatarUrl: next.avatarUrl }),
+        };
         return tx.user.update({ where: { id: userId }, data });
       });
       return;

@@ -1,15 +1,22 @@
-import { OWN_ISSUER, type ServiceSettings } from '../../infra/config.js';
+import { unauthenticated } from '../../core/errors.js';
+import type { ServiceSettings } from '../../infra/config.js';
 import { FOREVER } from '../../infra/outside-tokens.js';
 import { sameHash, sha256 } from '../../infra/tokens.js';
 import type { Deps, Viewer } from '../deps.js';
 import { accountOf } from '../outside/outside.accounts.js';
 import { sessionOf } from '../outside/outside.sessions.js';
+import { SERVICE_IDENTITY } from './service.store.js';
 
 /** The key with which the backend beside us is a bot of its own. */
 export interface ServiceKey {
   /** Compared so that its time says nothing of how much of it was right. */
   is(token: string): boolean;
-  /** The bot, in a session without end; both are made at the first use. */
+  /** Marks the sessions that are made with it, so that they end when it is taken back. */
+  readonly hash: Uint8Array<ArrayBuffer>;
+  /**
+   * The bot, in a session that lives: both are made at the first use, and the session anew when it was ended.
+   * @throws {ChatError} UNAUTHENTICATED: the account is suspended or gone.
+   */
   viewer(deps: Deps): Promise<Viewer>;
 }
 
@@ -20,8 +27,7 @@ export function createServiceKey({ key, username, name }: ServiceSettings): Serv
   async function make(deps: Deps): Promise<Viewer> {
     // As an identity provider would say it, so that another name in the configuration is taken over as well.
     const claims = {
-      issuer: OWN_ISSUER,
-      subject: 'service',
+      ...SERVICE_IDENTITY,
       sid: null,
       issuedAt: new Date(),
       expiresAt: FOREVER,
@@ -31,18 +37,30 @@ export function createServiceKey({ key, username, name }: ServiceSettings): Serv
       email: null,
     };
     const userId = await accountOf(deps, claims, 'BOT');
-    const sessionId = await sessionOf(deps, userId, claims);
+    // Later than any end of a session, whoever's clock that was taken from: what is configured stays signed in.
+    const sessionId = await sessionOf(deps, userId, { ...claims, issuedAt: FOREVER });
     return { userId, sessionId, expiresAt: FOREVER, isService: true };
   }
 
   return {
     is: (token) => sameHash(sha256(token), hash),
+    hash,
     async viewer(deps) {
-      made ??= make(deps).catch((error: unknown) => {
-        made = undefined;
-        throw error;
-      });
-      return made;
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        made ??= make(deps);
+        const remembered = made;
+        const forget = () => {
+          // Another caller may have made it anew already.
+          if (made === remembered) made = undefined;
+        };
+        const viewer = await remembered.catch((error: unknown) => {
+          forget();
+          throw error;
+        });
+        if ((await deps.lookUpSession(viewer.sessionId)) === viewer.userId) return viewer;
+        forget();
+      }
+      throw unauthenticated('The account of the service cannot sign in.');
     },
   };
 }

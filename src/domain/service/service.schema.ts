@@ -46,7 +46,8 @@ const CreateAccessTokenPayload = builder.simpleObject('CreateAccessTokenPayload'
 builder.queryField('userByExternalId', (t) =>
   t.field({
     type: User,
-    description: 'Whom `createUser` made with this key, or the `sub` of an identity provider. For the service key.',
+    description:
+      'Whom `createUser` made with this key, or the `sub` of an identity provider; also when they were deleted (`deletedAt`). For the service key.',
     args: { externalId: t.arg.string({ required: true }) },
     resolve: (_root, { externalId }, context) => findByExternalId(context.deps, viewerOf(context), externalId),
   }),
@@ -56,14 +57,14 @@ builder.mutationFields((t) => ({
   createUser: t.field({
     type: CreateUserPayload,
     description:
-      'Makes an account for one of your own people. The same input again gives the same one (a password is not compared); another input with its `externalId` is a CONFLICT of that, a taken username or email one of theirs. For the service key, FORBIDDEN for others.',
+      'Makes an account for one of your own people. The same input again gives the same one (a password is not compared); another input with its `externalId`, or one of a deleted account, is a CONFLICT of that, a taken username or email one of theirs. For the service key, FORBIDDEN for others.',
     args: { input: t.arg({ type: CreateUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({ user: await createUser(context.deps, viewerOf(context), input) }),
   }),
   createAccessToken: t.field({
     type: CreateAccessTokenPayload,
     description:
-      'A new session for one of your own people, to be handed to their client: it refreshes it by itself. For the service key, FORBIDDEN for others.',
+      'A new session for one of your own people, to be handed to their client: it refreshes it by itself. It ends when the service key is changed. FORBIDDEN of `input.userId` of who moderates the service, and of whom neither `createUser` made nor the identity provider signs in. For the service key, FORBIDDEN for others.',
     args: { input: t.arg({ type: CreateAccessTokenInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -9,8 +9,9 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
-import { caseKey, namesOf } from '../user/user.store.js';
+import { caseKey, holdPeople, namesOf } from '../user/user.store.js';
 import { checkService } from './service.policy.js';
+import { isOfBackend } from './service.store.js';
 
 const externalId = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,128}$/u, 'An externalId is 1 to 128 characters.');
 
@@ -71,13 +72,14 @@ export async function createUser(deps: Deps, viewer: Viewer, input: unknown): Pr
   }
 }
 
-/** @throws {ChatError} CONFLICT: it was made of another input, or by a first sign-in. */
+/** @throws {ChatError} CONFLICT: it was made of another input, or by a first sign-in, or was deleted. */
 async function findMade(deps: Deps, subject: string, inputHash: Uint8Array): Promise<User | undefined> {
   const found = await findIdentity(deps, subject);
-  if (!found || (found.inputHash && sameHash(found.inputHash, inputHash))) return found?.user;
-  throw new ChatError('CONFLICT', 'There is an account of this externalId already, made of something else.', {
-    field: 'input.externalId',
-  });
+  if (!found) return undefined;
+  const conflict = (message: string) => new ChatError('CONFLICT', message, { field: 'input.externalId' });
+  if (found.user.deletedAt) throw conflict('The account of this externalId was deleted: another one needs another.');
+  if (found.inputHash && sameHash(found.inputHash, inputHash)) return found.user;
+  throw conflict('There is an account of this externalId already, made of something else.');
 }
 
 const findIdentity = (deps: Deps, subject: string) =>
@@ -87,7 +89,7 @@ const findIdentity = (deps: Deps, subject: string) =>
   });
 
 /**
- * The account of one of the backend's own people; null where there is none.
+ * The account of one of the backend's own people, also when it was deleted; null where there was none.
  * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT.
  */
 export async function findByExternalId(deps: Deps, viewer: Viewer, subject: string): Promise<User | null> {
@@ -100,14 +102,32 @@ export async function findByExternalId(deps: Deps, viewer: Viewer, subject: stri
 const access = z.object({ userId: z.string(), deviceName: deviceName.nullish() });
 
 /**
- * A new session for one of the people, as if they had signed in.
+ * A new session for one of the backend's own people, as if they had signed in: it ends when the key is another one, or
+ * when they are given a role for the whole service.
  * @param input with `userId` as id of a row.
- * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT, NOT_FOUND of `input.userId`.
+ * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT; NOT_FOUND of `input.userId`; FORBIDDEN of that: a moderator or an admin
+ *   of the service, or none of the backend's people, as the service's own account is none.
  */
 export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>): Promise<SignedIn> {
   checkService(viewer);
   const { userId, deviceName: device } = checkInput(access, input);
-  const user = await deps.database.db.user.findUnique({ where: { id: userId, deletedAt: null } });
-  if (!user) throw notFound('input.userId', 'User');
-  return deps.database.transaction((tx) => startSession(deps, tx, user, device));
+  return deps.database.transaction(async (tx) => {
+    // Held, so that nobody is suspended or given a role without seeing the session.
+    const [user] = await holdPeople(tx, [userId]);
+    if (!user) throw notFound('input.userId', 'User');
+    if (user.serviceRole !== 'USER' || !(await isOfBackend(tx, userId, issuerOf(deps)))) {
+      const message = 'The service key signs in its own people only, and no moderators.';
+      throw new ChatError('FORBIDDEN', message, { field: 'input.userId' });
+    }
+    return startSession(deps, tx, user, device, deps.serviceKey?.hash);
+  });
+}
+
+/** Ends the sessions that were made with another key than the configured one; all that a key made where there is none. */
+export async function endSessionsOfOtherKeys({ database, serviceKey, log }: Deps): Promise<void> {
+  const { count } = await database.db.session.updateMany({
+    where: { endedAt: null, byKeyHash: { not: serviceKey?.hash ?? null } },
+    data: { endedAt: new Date() },
+  });
+  if (count > 0) log.info({ count }, 'sessions were ended that another service key had made');
 }

@@ -117,12 +117,17 @@ export function isPassword({ passwords }: Deps, text: string, hash: string | und
   return passwords.verify(possible ? text : '', possible ? hash : undefined);
 }
 
-/** A new session for somebody, with its first tokens. @throws {ChatError} FORBIDDEN: the person is suspended. */
+/**
+ * A new session for somebody, with its first tokens.
+ * @param byKeyHash of the service key, where that makes it.
+ * @throws {ChatError} FORBIDDEN: the person is suspended.
+ */
 export async function startSession(
   deps: Deps,
   tx: Tx,
   user: User,
   device: string | null | undefined,
+  byKeyHash?: Uint8Array<ArrayBuffer>,
 ): Promise<SignedIn> {
   if (user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
   const id = newId();
@@ -134,6 +139,7 @@ export async function startSession(
       deviceName: device ?? null,
       refreshFamilyHash: refresh.hashes.family,
       refreshHash: refresh.hashes.own,
+      byKeyHash: byKeyHash ?? null,
       expiresAt: new Date(Date.now() + deps.config.refreshTokenTtlMs),
     },
   });
@@ -185,7 +191,7 @@ export async function refreshSession(
 /** The session that a token is of; undefined when it is over, or the token was invented: that must not end it. */
 async function findRefreshable({ database }: Deps, { sessionId, hashes }: RefreshToken) {
   const session = await database.db.session.findUnique({ where: { id: sessionId }, include: { user: true } });
-  if (!session || session.endedAt || session.expiresAt <= new Date() || !isHere(session.user)) return undefined;
+  if (!session || session.endedAt || session.expiresAt <= new Date() || !canGoOn(session)) return undefined;
   return sameHash(session.refreshFamilyHash, hashes.family) ? session : undefined;
 }
 
@@ -211,6 +217,10 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
   return sessionId;
 }
 
+/** The service key signs in nobody who moderates the service: nor does what it made before go on then. */
+const canGoOn = ({ byKeyHash, user }: Session & { user: User }) =>
+  isHere(user) && (byKeyHash === null || user.serviceRole === 'USER');
+
 async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
   await endSessions(database.db, userId, { id: sessionId });
   sessionWatch.ended(sessionId);
@@ -231,26 +241,23 @@ export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionW
  * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended; UNAVAILABLE: it cannot be told now.
  */
 export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
-  const viewer = await claimedBy(deps, accessToken);
+  const { serviceKey, outside, tokens } = deps;
+  if (serviceKey?.is(accessToken)) return serviceKey.viewer(deps);
+  const viewer = outside?.issued(accessToken)
+    ? await outside.viewerOf(deps, accessToken)
+    : tokens.verifyAccess(accessToken);
   const userId = await deps.lookUpSession(viewer.sessionId);
   if (userId !== viewer.userId) throw unauthenticated('This session was ended.');
   return viewer;
 }
 
-async function claimedBy(deps: Deps, accessToken: string): Promise<Viewer> {
-  const { serviceKey, outside, tokens } = deps;
-  if (serviceKey?.is(accessToken)) return serviceKey.viewer(deps);
-  if (outside?.issued(accessToken)) return outside.viewerOf(deps, accessToken);
-  return tokens.verifyAccess(accessToken);
-}
-
-/** Whose these sessions are; null of those that have ended. */
+/** Whose these sessions are; null of those that have ended, or that their person may not go on with (`canGoOn`). */
 export async function findLivingSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
   const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
     SELECT sessions.id::text, user_id::text AS "userId"
     FROM sessions JOIN users ON users.id = user_id
     WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL
-      AND deleted_at IS NULL AND suspended_at IS NULL`);
+      AND deleted_at IS NULL AND suspended_at IS NULL AND (by_key_hash IS NULL OR service_role = 'USER')`);
   const living = new Map(alive.map(({ id, userId }) => [id, userId]));
   return ids.map((id) => living.get(id) ?? null);
 }
