@@ -308,8 +308,11 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       });
       database.transaction = (work) => held.then(() => transaction(work));
       try {
-        const of = (email: string) =>
-          statementsOf(async () => void expect(await askForReset(email, url)).toMatchObject(accepted));
+        // Other nodes of this process read as well, but nothing of accounts.
+        const of = async (email: string) =>
+          (await statementsOf(async () => void expect(await askForReset(email, url)).toMatchObject(accepted))).filter(
+            (statement) => /credentials|password_resets|users/.test(statement),
+          );
         const [known, unknown] = [await of(person.email), await of('nobody@example.com')];
         expect(known).toEqual(unknown);
         expect(known).toEqual([]);

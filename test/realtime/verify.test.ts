@@ -148,13 +148,17 @@ interface Scene {
 }
 
 type Action = (scene: Scene) => Promise<unknown>;
-const documentOf = (name: string) => {
+const documentOf = (name: string, selection = '__typename') => {
   const type = `${name.charAt(0).toUpperCase()}${name.slice(1)}Input`;
-  return `mutation ($input: ${type}!) { ${name}(input: $input) { __typename } }`;
+  return `mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`;
 };
 const mutation = (person: Person, name: string, input: Json) => person.ask(documentOf(name), { input });
 
-const byService = ({ url }: Scene, name: string, input: Json) => ask(url, documentOf(name), { input }, SERVICE_KEY);
+const byService = ({ url }: Scene, name: string, input: Json, selection?: string) =>
+  ask(url, documentOf(name, selection), { input }, SERVICE_KEY);
+/** An account of the backend's own, by the username and the id of somebody else's. */
+const createUser = (scene: Scene, { username, id }: Person, selection?: string) =>
+  byService(scene, 'createUser', { username: `y${username}`, displayName: username, externalId: id }, selection);
 
 async function asAdmin(node: RunningNode, { id }: Person, act: () => Promise<unknown>): Promise<void> {
   const where = { id: decodeGlobalId(id, 'id').id };
@@ -187,13 +191,11 @@ const actions: Record<string, Action> = {
     const token = tokenOf(await mailInFolder(scene.outbox, email));
     await mutation(scene.owner, 'resetPassword', { token, newPassword: 'a new password' });
   },
-  createUser: (scene) =>
-    byService(scene, 'createUser', {
-      username: `y${scene.owner.username}`,
-      displayName: scene.owner.username,
-      externalId: scene.owner.id,
-    }),
-  createAccessToken: (scene) => byService(scene, 'createAccessToken', { userId: scene.member.id }),
+  createUser: (scene) => createUser(scene, scene.owner),
+  createAccessToken: async (scene) => {
+    const { createUser: made } = await createUser(scene, scene.member, 'user { id }');
+    await byService(scene, 'createAccessToken', { userId: made.user.id });
+  },
   openDirectConversation: ({ member, outsider }) => openDirect(member, outsider),
   createGroup: ({ owner, member, outsider }) => createGroup(owner, [member, outsider], { title: 'A new one' }),
   sendMessage: ({ member, group }) => send(member, group, 'sent'),
