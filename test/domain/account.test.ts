@@ -1,26 +1,21 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
-  connect,
+  connectInTest,
   eventually,
   type Json,
   type Listening,
   listen,
   type Person,
-  register,
+  registerAll,
   request,
 } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { footings, makePlace, type Place, startTwo } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { user { id } } } }';
 const WHO = 'query ($id: ID!) { user(id: $id) { username displayName bio avatarUrl deletedAt } }';
-
-const clients: { dispose(): unknown }[] = [];
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.dispose()));
-});
 
 describe.each(footings)('deletion of an account on the %s footing', (footing) => {
   let place: Place;
@@ -28,12 +23,10 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
   let other: RunningNode;
   beforeAll(async () => {
     place = await makePlace(footing);
-    node = await place.start();
-    other = footing === 'postgresql' ? await place.start() : node;
+    [node, other] = await startTwo(place);
   });
 
-  const people = (...names: string[]) =>
-    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person]>;
+  const people = <Names extends string[]>(...names: Names) => registerAll(node.url, ...names);
   const deleteAccount = (person: Person, password: string | null = person.password) =>
     attempt(person, 'deleteAccount', { password }, 'userId');
   const cleared = (at: RunningNode = node) =>
@@ -63,10 +56,9 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
       [node.url, ana.token],
       [other.url, data.login.tokens.accessToken],
     ] as const) {
-      const client = connect(url, token, {
+      const client = connectInTest(url, token, {
         on: { closed: (event) => void closed.push((event as { code: number }).code) },
       });
-      clients.push(client);
       await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
     }
     await deleteAccount(ana);
@@ -115,8 +107,7 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     await send(ana, direct, 'goodbye');
     await attempt(bob, 'addContact', { userId: ana.id });
     await attempt(carol, 'blockUser', { userId: ana.id });
-    const client = connect(other.url, bob.token);
-    clients.push(client);
+    const client = connectInTest(other.url, bob.token);
     const stream: Listening = listen(
       client,
       'subscription { conversations { type conversationId userId membership { role user { id displayName deletedAt } } } }',
@@ -160,11 +151,10 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     const strict = await place.start({ DELETED_ACCOUNT_MESSAGES: 'delete' }).catch(() => undefined);
     // The embedded database is of one node.
     const there = strict ?? (await (await makePlace(footing)).start({ DELETED_ACCOUNT_MESSAGES: 'delete' }));
-    const [ana, bob] = (await Promise.all(['ana', 'bob'].map((name) => register(there.url, name)))) as [Person, Person];
+    const [ana, bob] = await registerAll(there.url, 'ana', 'bob');
     const group = await createGroup(bob, [ana]);
     const kept = await send(bob, group, `mine, for @${ana.username}`);
-    const client = connect(there.url, bob.token);
-    clients.push(client);
+    const client = connectInTest(there.url, bob.token);
     const stream = listen(client, MESSAGES);
     await stream.until(({ type }) => type === 'CAUGHT_UP');
     // More than one step, in two conversations.

@@ -1,15 +1,10 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace, type Place, waitingFor } from '../support/place.js';
+import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
+import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE, untilStatus } from '../support/presence.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
-
-const clients: { dispose(): unknown }[] = [];
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.dispose()));
-});
 
 describe.each(footings)('blocks on the %s footing', (footing) => {
   let place: Place;
@@ -17,19 +12,16 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
   let other: RunningNode;
   beforeAll(async () => {
     place = await makePlace(footing);
-    node = await place.start({ BLOCKS_MAX: '3' });
-    other = footing === 'postgresql' ? await place.start() : node;
+    [node, other] = await startTwo(place, { BLOCKS_MAX: '3' });
   });
 
-  const people = (...names: string[]) =>
-    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person, Person, Person]>;
+  const people = <Names extends string[]>(...names: Names) => registerAll(node.url, ...names);
   const block = (person: Person, { id }: Person) =>
     attempt(person, 'blockUser', { userId: id }, 'user { id viewerHasBlocked viewerIsContact }');
   const unblock = (person: Person, { id }: Person) =>
     attempt(person, 'unblockUser', { userId: id }, 'user { id viewerHasBlocked }');
   const follow = async (person: Person, query: string, field: string, variables: Json = {}): Promise<Listening> => {
-    const client = connect(other.url, person.token);
-    clients.push(client);
+    const client = connectInTest(other.url, person.token);
     const stream = listen(client, query, variables, field);
     if (field !== 'presence') await stream.until(({ type }) => type === 'CAUGHT_UP');
     return stream;
@@ -100,7 +92,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     // In a group only: there is no direct conversation that could tell of it.
     await createGroup(carol, [ana, bob]);
-    clients.push(connect(node.url, ana.token, { lazy: false }));
+    connectInTest(node.url, ana.token, { lazy: false });
     const asked = await follow(bob, PRESENCE, 'presence', { userIds: [ana.id, carol.id] });
     await untilStatus(asked, ana, 'ONLINE');
     await block(ana, bob);

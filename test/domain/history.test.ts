@@ -1,9 +1,18 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import { streamMessages } from '../../src/domain/message/message.service.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import {
+  connectInTest,
+  eventually,
+  type Json,
+  type Listening,
+  listen,
+  type Person,
+  register,
+  registerAll,
+} from '../support/client.js';
+import { footings, makePlace, type Place, startTwo } from '../support/place.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, remove, send } from '../support/talk.js';
 
 const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { conversation(id: $id) {
@@ -12,11 +21,6 @@ const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { co
 } }`;
 const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Message { text } } }';
 
-const clients: { dispose(): unknown }[] = [];
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.dispose()));
-});
-
 describe.each(footings)('history for who joins later, on the %s footing', (footing) => {
   let place: Place;
   let node: RunningNode;
@@ -24,8 +28,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
   let ana: Person;
   beforeAll(async () => {
     place = await makePlace(footing);
-    node = await place.start();
-    other = footing === 'postgresql' ? await place.start() : node;
+    [node, other] = await startTwo(place);
     ana = await register(node.url, 'ana');
   });
 
@@ -34,18 +37,14 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
   const add = (conversationId: string, ...people: Person[]) =>
     attempt(ana, 'addMembers', { conversationId, userIds: people.map(({ id }) => id) });
   async function follow(person: Person, variables: Json = {}): Promise<Listening> {
-    const client = connect(other.url, person.token);
-    clients.push(client);
+    const client = connectInTest(other.url, person.token);
     const stream = listen(client, MESSAGES, variables);
     await stream.until(({ type }) => type === 'CAUGHT_UP');
     return stream;
   }
   /** A group where two messages were sent before `late` came, and two after. */
   async function makeGroup(historyVisibility: string) {
-    const [early, late] = (await Promise.all(['early', 'late'].map((name) => register(node.url, name)))) as [
-      Person,
-      Person,
-    ];
+    const [early, late] = await registerAll(node.url, 'early', 'late');
     const cursor: string = (await late.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
     const group = await createGroup(ana, [early], { historyVisibility });
     const before = [await send(ana, group, 'one'), await send(early, group, 'two')];
@@ -97,7 +96,8 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     await edit(ana, after[0]?.id ?? '', 'three, edited');
     for (const stream of [live, ofEarly]) await stream.until(({ message }) => message?.text === 'three, edited');
     expect([live, ofEarly].map(seqs)).toEqual([[3], [1, 2, 3]]);
-    await Promise.all(clients.splice(0).map((client) => client.dispose()));
+    for (const stream of [live, ofEarly]) stream.cancel();
+    await eventually('nobody listens', () => other.deps.feed.listeners === 0);
     // The edit is the newest of what is told again.
     expect(seqs(await follow(late, { ...variables, after: cursor }))).toEqual([4, 3]);
   });
@@ -162,7 +162,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     it.each(['of one conversation', 'of all'])(
       'is judged when it happens, not when it is read: streams %s',
       async (which) => {
-        const [late] = (await Promise.all([register(node.url, 'late')])) as [Person];
+        const [late] = await registerAll(node.url, 'late');
         const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
         const secret = await send(ana, group, 'secret');
         await join(group, late);
@@ -179,7 +179,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     );
 
     it('is not replayed to who was put out before it was read', async () => {
-      const [late] = (await Promise.all([register(node.url, 'late')])) as [Person];
+      const [late] = await registerAll(node.url, 'late');
       const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
       const secret = await send(ana, group, 'secret');
       await join(group, late);
@@ -203,9 +203,8 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
       });
 
       it('is not told to who is brought into a group that was made in the same moment', async () => {
-        const [late] = (await Promise.all([register(node.url, 'late')])) as [Person];
-        const client = connect(deaf.url, late.token);
-        clients.push(client);
+        const [late] = await registerAll(node.url, 'late');
+        const client = connectInTest(deaf.url, late.token);
         const stream = listen(client, MESSAGES);
         await stream.until(({ type }) => type === 'CAUGHT_UP');
         const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
@@ -217,14 +216,10 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
       });
 
       it('is told and hidden as who joins once more may see it, also where the node lags behind', async () => {
-        const [late, stays] = (await Promise.all(['late', 'stays'].map((name) => register(node.url, name)))) as [
-          Person,
-          Person,
-        ];
+        const [late, stays] = await registerAll(node.url, 'late', 'stays');
         const setHistory = (conversationId: string, historyVisibility: string) =>
           attempt(ana, 'updateGroup', { conversationId, historyVisibility });
-        const client = connect(deaf.url, stays.token);
-        clients.push(client);
+        const client = connectInTest(deaf.url, stays.token);
         await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
         for (const [before, after, expected] of [
           ['ALL', 'SINCE_JOINED', []],
@@ -254,7 +249,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
 
   it('is said by owners, and counts for who joins from then on', async () => {
     const { late, group } = await makeGroup('SINCE_JOINED');
-    const [newest] = (await Promise.all([register(node.url, 'newest')])) as [Person];
+    const [newest] = await registerAll(node.url, 'newest');
     const update = (person: Person, historyVisibility: string) =>
       attempt(
         person,

@@ -1,18 +1,22 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
-import { footings, makePlace, type Place, waitingFor } from '../support/place.js';
+import {
+  connectInTest,
+  eventually,
+  type Json,
+  listen,
+  type Person,
+  register,
+  registerAll,
+  request,
+} from '../support/client.js';
+import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
-
-const clients: { dispose(): unknown }[] = [];
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.dispose()));
-});
 
 describe.each(footings)('moderation of the service on the %s footing', (footing) => {
   let place: Place;
@@ -22,8 +26,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
   let moderator: Person;
   beforeAll(async () => {
     place = await makePlace(footing);
-    node = await place.start();
-    other = footing === 'postgresql' ? await place.start() : node;
+    [node, other] = await startTwo(place);
     [admin, moderator] = await people('admin', 'moderator');
     await node.deps.database.db.user.update({
       where: { id: decodeGlobalId(admin.id, 'id').id },
@@ -32,8 +35,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     await setRole(admin, moderator, 'MODERATOR');
   });
 
-  const people = (...names: string[]) =>
-    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person]>;
+  const people = <Names extends string[]>(...names: Names) => registerAll(node.url, ...names);
   const setRole = (person: Person, { id }: Person, role: string) =>
     attempt(person, 'setServiceRole', { userId: id, role }, 'user { serviceRole }');
   const suspend = (person: Person, { id }: Person) =>
@@ -48,13 +50,11 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     const direct = await openDirect(ana, bob);
     const group = await createGroup(ana, [bob]);
     const closed: number[] = [];
-    const client = connect(other.url, ana.token, {
+    const client = connectInTest(other.url, ana.token, {
       on: { closed: (event) => void closed.push((event as { code: number }).code) },
     });
-    clients.push(client);
     await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
-    const theirs = connect(other.url, bob.token);
-    clients.push(theirs);
+    const theirs = connectInTest(other.url, bob.token);
     const stream = listen(
       theirs,
       'subscription { conversations { type conversationId actor { id } conversation { viewerCanSend } } }',
@@ -120,8 +120,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     'and a conversation that is opened in the same moment wait for each other',
     async () => {
       const [ana, bob] = await people('ana', 'bob');
-      const client = connect(other.url, ana.token);
-      clients.push(client);
+      const client = connectInTest(other.url, ana.token);
       const query = 'subscription { conversations { type conversation { id viewerCanSend } } }';
       const stream = listen(client, query, {}, 'conversations');
       await stream.until(({ type }) => type === 'CAUGHT_UP');
@@ -222,7 +221,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
   it('begins with a command on the machine', async () => {
     const there = await makePlace(footing);
     const first = await there.start();
-    const [ana] = (await Promise.all([register(first.url, 'ana')])) as [Person];
+    const [ana] = await registerAll(first.url, 'ana');
     await first.stop();
     const role = (...args: string[]) =>
       promisify(execFile)(process.execPath, ['dist/role.js', ...args], { env: { ...process.env, ...there.env } }).then(

@@ -1,8 +1,16 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace, type Place, waitingFor } from '../support/place.js';
+import {
+  connectInTest,
+  type Json,
+  type Listening,
+  listen,
+  type Person,
+  register,
+  registerAll,
+} from '../support/client.js';
+import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
 import { attempt, createGroup, openDirect } from '../support/talk.js';
 
@@ -11,31 +19,23 @@ const CONVERSATIONS = `subscription {
   conversations { type conversationId actor { id } membership { user { id displayName avatarUrl } } }
 }`;
 
-const clients: { dispose(): unknown }[] = [];
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.dispose()));
-});
-
 describe.each(footings)('profiles on the %s footing', (footing) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
     place = await makePlace(footing);
-    node = await place.start();
-    other = footing === 'postgresql' ? await place.start() : node;
+    [node, other] = await startTwo(place);
   });
 
   const follow = async (person: Person, query: string, field: string, variables: Json = {}): Promise<Listening> => {
-    const client = connect(other.url, person.token);
-    clients.push(client);
+    const client = connectInTest(other.url, person.token);
     const stream = listen(client, query, variables, field);
     if (field === 'conversations') await stream.until(({ type }) => type === 'CAUGHT_UP');
     return stream;
   };
   const update = (person: Person, input: Json) => attempt(person, 'updateProfile', input, PROFILE);
-  const people = (...names: string[]) =>
-    Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person]>;
+  const people = <Names extends string[]>(...names: Names) => registerAll(node.url, ...names);
 
   it('keep what is absent, and clear what is null', async () => {
     const [ana] = await people('ana');

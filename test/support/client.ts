@@ -1,4 +1,5 @@
 import { type Client, createClient } from 'graphql-ws';
+import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 
 /** What a GraphQL answer is, loosely: tests say what they expect of it. */
@@ -72,6 +73,10 @@ export async function register(url: string, name = 'person'): Promise<Person> {
   return at(url);
 }
 
+/** Registers several, in the order of their names. */
+export const registerAll = <Names extends string[]>(url: string, ...names: Names) =>
+  Promise.all(names.map((name) => register(url, name))) as Promise<{ [Index in keyof Names]: Person }>;
+
 export const socketUrl = (url: string) => url.replace(/^http/, 'ws');
 
 /** graphql-ws's own client; it does not come back by itself unless told to. */
@@ -87,6 +92,15 @@ export function connect(
     ...(token === undefined ? {} : { connectionParams: { authorization: token } }),
     ...options,
   });
+}
+
+/** The same until the test is over that asked for it. */
+export function connectInTest(...args: Parameters<typeof connect>): Client {
+  const client = connect(...args);
+  onTestFinished(async () => {
+    await client.dispose();
+  });
+  return client;
 }
 
 /** A subscription that keeps what came. */

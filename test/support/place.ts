@@ -45,6 +45,12 @@ export async function makePlace(footing: Footing, { migrated = true } = {}): Pro
   };
 }
 
+/** Two nodes of a place; on the embedded footing, of which there is one, twice the same. */
+export async function startTwo(place: Place, env: Record<string, string> = {}): Promise<[RunningNode, RunningNode]> {
+  const node = await place.start(env);
+  return [node, place.footing === 'postgresql' ? await place.start(env) : node];
+}
+
 /**
  * What tests change of the defaults: a free port, quick password hashes, quiet logs, and groups in which nothing is said
  * but what the test says.
