@@ -55,6 +55,8 @@ export async function addMembers(
     const isThere = (id: string) => there.some(({ userId }) => userId === id);
     const people = held.filter(({ id }) => isThere(id) || (areReachable[wanted.indexOf(id)] && !full.has(id)));
     const newcomers = people.filter(({ id }) => !isThere(id));
+    const skippedUserIds = wanted.filter((id) => !people.some((person) => person.id === id));
+    if (newcomers.length === 0) return { changes: [], result: { conversation, skippedUserIds } };
     if (conversation.memberCount + newcomers.length > groupMaxMembers) {
       throw badInput(field, `A group has at most ${groupMaxMembers} members.`);
     }
@@ -72,8 +74,6 @@ export async function addMembers(
       const data = { conversation: numbered, membership: { ...membership, user } };
       changes.push(await recordChange(tx, conversationChanged('memberJoined', viewer.userId, user.id, data)));
     }
-    const skippedUserIds = wanted.filter((id) => !people.some((person) => person.id === id));
-    if (newcomers.length === 0) return { changes: [], result: { conversation, skippedUserIds } };
     const told = await recordSystemMessage(deps, tx, conversationId, {
       type: 'MEMBER_ADDED',
       actorId: viewer.userId,
