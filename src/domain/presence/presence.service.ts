@@ -81,6 +81,8 @@ class Follower {
   readonly #viewer: Viewer;
   readonly #asked: readonly string[] | null;
   #stream: LiveStream<PresenceEvent> | undefined;
+  /** Those whom it is of, seeable or not. */
+  #followed: ReadonlySet<string> = new Set();
   #watched = new Map<string, () => void>();
   #stopListening = () => {};
   #onChange: (change: PresenceChange | null) => void = () => {};
@@ -114,7 +116,7 @@ class Follower {
       conversationId: null,
       types: MEMBERSHIP_CHANGES,
       onChange: ({ change }) => {
-        if (concerns(change, userId, this.#asked)) update();
+        if (this.#isConcernedBy(change)) update();
       },
       onProgress() {},
       onRemoved() {},
@@ -157,6 +159,8 @@ class Follower {
       userId,
       ...(await findAcquainted(database.db, userId, config.presenceMaxWatched - 1)),
     ];
+    // Before who is seeable is read: of what changes meanwhile it is told.
+    this.#followed = new Set(asked);
     const isSeeable = await Promise.all(asked.map((id) => lookUpSight({ viewerId: userId, userId: id })));
     const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
     const stream = this.#stream;
@@ -166,9 +170,10 @@ class Follower {
       this.#watched.get(id)?.();
       this.#watched.delete(id);
     }
-    if (lost.length > 0) await this.#tellHidden(stream, lost);
+    // At once: nobody would stop watching for a stream that has ended meanwhile.
     const added = [...wanted].filter((id) => !this.#watched.has(id));
     for (const id of added) this.#watched.set(id, presence.watch([id], this.#onChange));
+    await this.#tellHidden(stream, lost);
     // Where it cannot be known now, each is told when it is.
     for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
   }
@@ -186,10 +191,10 @@ class Follower {
     for (const stop of this.#watched.values()) stop();
     this.#watched.clear();
   }
-}
 
-/** Whether a change may be about whom the viewer may see. */
-function concerns(change: Change, userId: string, asked: readonly string[] | null): boolean {
-  if (change.type === conversationChangeTypes.created || change.subjectId === userId) return true;
-  return asked !== null && change.subjectId !== null && asked.includes(change.subjectId);
+  /** Whether a change may be about whom the viewer may see. */
+  #isConcernedBy({ type, subjectId }: Change): boolean {
+    if (type === conversationChangeTypes.created || subjectId === this.#viewer.userId) return true;
+    return subjectId !== null && this.#followed.has(subjectId);
+  }
 }
