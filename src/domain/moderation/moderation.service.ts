@@ -68,8 +68,8 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
 
 /**
  * Makes somebody a moderator or an admin of the service, or neither.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin; CONFLICT of `input.role`: the only
- *   admin, or `input.userId`: suspended.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin, or it is the service's own account;
+ *   CONFLICT of `input.role`: the only admin, or `input.userId`: suspended.
  */
 export async function setServiceRole(
   { database }: Deps,
@@ -96,6 +96,8 @@ export async function giveServiceRole(
   if (!person) throw notFound('input.userId', 'User');
   if (role !== 'ADMIN' && isLast) {
     throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.', {
+  // Its key would moderate with it.
+  if (role !== 'USER') await refuseServiceAccount(tx, userId);
       field: 'input.role',
     });
   }
