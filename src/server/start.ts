@@ -194,7 +194,7 @@ export async function startServices(
       );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
-    const typing = createTyping({ config, feed });
+    const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
     const { smtpUrl, mailFrom, dataDir } = config;
@@ -230,6 +230,7 @@ export async function startServices(
     };
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
+    presence.onInvisible((userId) => typing.stopHere(userId));
     return {
       deps,
       async close() {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Client } from 'graphql-ws';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { idOf } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connect,
@@ -17,7 +18,7 @@ import {
 import { footings, makePlace, servicesFound } from '../support/place.js';
 import { PRESENCE, setAvailability, setTyping, statusesOf, untilStatus } from '../support/presence.js';
 import { openSse } from '../support/sse.js';
-import { attempt, createGroup, openDirect } from '../support/talk.js';
+import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const clients: Client[] = [];
 afterEach(async () => {
@@ -177,7 +178,11 @@ describe.each(footings)('presence on the %s footing', (footing) => {
       letGo = resolve;
     });
     let found: Promise<unknown> | undefined;
-    deps.lookUpSession = (id) => (found = held.then(() => lookUpSession(id))) as ReturnType<typeof lookUpSession>;
+    deps.lookUpSession = (id) => {
+      const looked = held.then(() => lookUpSession(id));
+      found = looked;
+      return looked;
+    };
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
     await once(socket, 'open');
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
@@ -251,6 +256,29 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     expect(node.deps.presence.size.watched).toBe(0);
   });
 
+  it('notes now and then when somebody was last seen, for all nodes may die at once', async () => {
+    await makeBob();
+    await comeOnline(node.url, bob);
+    const { db } = node.deps.database;
+    const noted = () => db.presence.findUnique({ where: { userId: idOf('User', bob.id, 'id') } });
+    await eventually('it is noted', async () => ((await noted())?.lastSeenAt ?? null) !== null);
+    expect(await presenceOf(alice, bob)).toEqual({ status: 'ONLINE', lastSeenAt: null });
+  });
+
+  it('keeps when somebody was last seen who turns invisible while away', async () => {
+    await makeBob();
+    const device = await comeOnline(node.url, bob);
+    await eventually('he is there', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
+    await device.dispose();
+    await eventually('he is gone', async () => (await presenceOf(alice, bob))?.status === 'OFFLINE');
+    const before = await presenceOf(alice, bob);
+    expect(before.lastSeenAt).toEqual(expect.any(String));
+    await setAvailability(bob, 'INVISIBLE');
+    const { db } = node.deps.database;
+    const kept = await db.presence.findUnique({ where: { userId: idOf('User', bob.id, 'id') } });
+    expect(kept?.lastSeenAt?.toISOString()).toBe(new Date(before.lastSeenAt).toISOString());
+  });
+
   it('is of who listens over SSE as well', async () => {
     await makeBob();
     const stream = watch(node.url, alice);
@@ -307,6 +335,23 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     expect(statusesOf(stream, bob)).toEqual(['OFFLINE', 'ONLINE', 'AWAY']);
     await onA.dispose();
     await untilStatus(stream, bob, 'OFFLINE');
+  });
+
+  it('is by default of so many as are allowed, those talked with last', async () => {
+    const c = await place.start({ ...SETTINGS, PRESENCE_MAX_WATCHED: '3' });
+    const [ana, ...others] = await registerAll(c.url, 'ana', 'one', 'two', 'three', 'four');
+    for (const person of others.slice(0, 3)) await send(ana, await openDirect(ana, person), 'hello');
+    await attempt(ana, 'addContact', { userId: others[3].id });
+    const stream = watch(c.url, ana);
+    await untilStatus(stream, ana, 'ONLINE');
+    for (const person of others.slice(1, 3)) await untilStatus(stream, person, 'OFFLINE');
+    await c.deps.feed.sweep();
+    expect(new Set(stream.events.map(({ user }) => user.id)).size).toBe(3);
+    expect(c.deps.presence.size.watched).toBe(3);
+    // Somebody else is talked with.
+    await openDirect(ana, others[3]);
+    await untilStatus(stream, others[3], 'OFFLINE');
+    expect(c.deps.presence.size.watched).toBe(3);
   });
 
   it('is known to a node that comes later, and outlasts one that stops', async () => {

@@ -9,13 +9,12 @@ import { type Availability, findAcquainted, findSeen, type SeenUser, storeAvaila
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
 export async function setAvailability(
-  { database, presence, typing }: Deps,
+  { database, presence }: Deps,
   { userId }: Viewer,
   availability: Availability,
 ): Promise<void> {
-  await storeAvailability(database.db, userId, availability);
+  await storeAvailability(database.db, userId, availability, presence.isThere(userId));
   presence.availabilityChanged(userId, availability);
-  if (availability === 'INVISIBLE') typing.stopAll(userId);
 }
 
 /** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */
