@@ -18,6 +18,7 @@ import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { ServiceKey } from './service/service.key.js';
+import type { Standings } from './standing/standing.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -44,6 +45,8 @@ export interface Deps {
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
   presence: Presence;
+  /** Contacts, blocks and suspensions are heard of on all nodes. */
+  standings: Standings;
   typing: Typing;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */

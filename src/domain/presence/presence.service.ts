@@ -83,6 +83,8 @@ class Follower {
   /** Those whom it is of, seeable or not. */
   #followed: ReadonlySet<string> = new Set();
   #watched = new Map<string, () => void>();
+  /** Those who are not to be seen now: who is watched tells of it themselves. */
+  #hidden = new Map<string, () => void>();
   #stopListening = () => {};
   #onChange: (change: PresenceChange | null) => void = () => {};
   #updating: Promise<void> | undefined;
@@ -96,26 +98,20 @@ class Follower {
 
   async follow(stream: LiveStream<PresenceEvent>): Promise<void> {
     this.#stream = stream;
-    const { feed, log } = this.#deps;
+    const { feed } = this.#deps;
     const { userId } = this.#viewer;
-    const update = () => {
-      this.#update().catch((error: unknown) => {
-        log.warn({ err: error }, 'whose presence somebody may see could not be read');
-        stream.fail(error);
-      });
-    };
     this.#onChange = (change) => {
       if (change) stream.push(change);
-      else update();
+      else this.#updateSoon();
     };
-    const stopLooking = this.#deps.presence.onSight(userId, update);
+    const stopLooking = this.#deps.presence.onSight(userId, this.#updateSoon);
     this.#stopListening = stopLooking;
     const stopListening = await feed.listen({
       userId,
       conversationId: null,
       types: MEMBERSHIP_CHANGES,
       onChange: ({ change }) => {
-        if (this.#isConcernedBy(change)) update();
+        if (this.#isConcernedBy(change)) this.#updateSoon();
       },
       onProgress() {},
       onRemoved() {},
@@ -133,6 +129,13 @@ class Follower {
         this.#asked.filter((id) => !this.#watched.has(id)),
       );
   }
+
+  readonly #updateSoon = (): void => {
+    this.#update().catch((error: unknown) => {
+      this.#deps.log.warn({ err: error }, 'whose presence somebody may see could not be read');
+      this.#stream?.fail(error);
+    });
+  };
 
   /** One at a time; who asks while one is under way waits for one that begins later. */
   async #update(): Promise<void> {
@@ -172,6 +175,14 @@ class Follower {
     // At once: nobody would stop watching for a stream that has ended meanwhile.
     const added = [...wanted].filter((id) => !this.#watched.has(id));
     for (const id of added) this.#watched.set(id, presence.watch([id], this.#onChange));
+    for (const [id, stop] of this.#hidden) {
+      if (this.#followed.has(id) && !wanted.has(id)) continue;
+      stop();
+      this.#hidden.delete(id);
+    }
+    for (const id of this.#followed) {
+      if (!wanted.has(id) && !this.#hidden.has(id)) this.#hidden.set(id, presence.onSight(id, this.#updateSoon));
+    }
     await this.#tellHidden(stream, lost);
     // Where it cannot be known now, each is told when it is.
     for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
@@ -187,8 +198,9 @@ class Follower {
 
   stop(): void {
     this.#stopListening();
-    for (const stop of this.#watched.values()) stop();
+    for (const stop of [...this.#watched.values(), ...this.#hidden.values()]) stop();
     this.#watched.clear();
+    this.#hidden.clear();
   }
 
   /** Whether a change may be about whom the viewer may see. */

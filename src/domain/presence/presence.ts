@@ -39,8 +39,8 @@ export interface Presence {
   availabilityChanged(userId: string, availability: Availability): void;
   /** To be called when what else is told of them (their name, their picture) is stored: those who watch hear of it. */
   personChanged(userId: string): void;
-  /** To be called when it is stored that these people may see others than before, or others them. */
-  sightChanged(userIds: readonly string[]): void;
+  /** To be called on each node when it is heard that these people may see others than before, or others them; null: all. */
+  sightChanged(userIds: readonly string[] | null): void;
   /** Calls when whom the person may see may be others than before, until what it returns is called. */
   onSight(userId: string, listener: () => void): () => void;
   /**
@@ -71,7 +71,6 @@ const NOTE_MS = 5 * 60_000;
 const REUSE_MS = 5_000;
 const CHANNEL = 'availability';
 const PEOPLE_CHANNEL = 'people';
-const SIGHT_CHANNEL = 'sight';
 
 const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
 
@@ -189,17 +188,6 @@ export function createPresence(options: {
     tellSoon([userId]);
   }
 
-  const sightChannel = `${database.generation}:${SIGHT_CHANNEL}`;
-  const lookAgain = (userIds: Iterable<string>) => {
-    for (const userId of userIds) {
-      for (const listener of [...(lookers.get(userId) ?? [])]) listener();
-      for (const onChange of [...(watchers.get(userId) ?? [])]) onChange(null);
-    }
-  };
-  bus.subscribe(sightChannel, (text) => lookAgain(text.split(' ')));
-  // Of what was said while Redis was away nothing came.
-  bus.onConnected(() => lookAgain([...lookers.keys()]));
-
   // A notice may be lost; and who could not be looked up when they came is not seen yet.
   const check = setInterval(() => {
     if (locals.size === 0) return;
@@ -308,8 +296,10 @@ export function createPresence(options: {
       renew(userId);
     },
     sightChanged(userIds) {
-      bus.publish(sightChannel, userIds.join(' '));
-      lookAgain(userIds);
+      for (const userId of userIds ?? [...lookers.keys()]) {
+        for (const listener of [...(lookers.get(userId) ?? [])]) listener();
+        for (const onChange of [...(watchers.get(userId) ?? [])]) onChange(null);
+      }
     },
     onSight(userId, listener) {
       addTo(lookers, userId, listener);
