@@ -2,8 +2,7 @@ import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';
 
 /** What can become of the list of contacts, or of blocks. */
-export const listChangeTypes = ['CONTACT_ADDED', 'CONTACT_REMOVED', 'BLOCKED', 'UNBLOCKED'] as const;
-export type ListChangeType = (typeof listChangeTypes)[number];
+export type ListChangeType = 'CONTACT_ADDED' | 'CONTACT_REMOVED' | 'BLOCKED' | 'UNBLOCKED';
 
 /** That somebody may see others than before, or others them; with `type`, what they did with `aboutId` on their own list. */
 export interface StandingChange {
