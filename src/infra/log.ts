@@ -5,6 +5,9 @@ export type { Logger };
 
 const requestIds = new AsyncLocalStorage<string>();
 
+/** The id of the request that is served at the moment. */
+export const currentRequestId = (): string | undefined => requestIds.getStore();
+
 /** Runs what serves one request: every line that is logged in it, however deep below, carries its id. */
 export function withRequestId<T>(requestId: string, serve: () => T): T {
   return requestIds.run(requestId, serve);
