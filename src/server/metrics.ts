@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Deps } from '../domain/deps.js';
-import type { Config } from '../infra/config.js';
+import { type Config, ConfigError } from '../infra/config.js';
 import type { Metrics, Reading } from '../infra/metrics.js';
 import { sameHash, sha256 } from '../infra/tokens.js';
 import { version } from '../infra/version.js';
@@ -107,7 +107,7 @@ export async function serveMetrics(
     scrape(req, res).catch(() => res.destroy());
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(new ConfigError(`METRICS_PORT: cannot listen there (${error.message})`)));
     server.listen(metricsPort, metricsHost, resolve);
   });
   const { port } = server.address() as AddressInfo;
