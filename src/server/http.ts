@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ChatError } from '../core/errors.js';
 import type { Config } from '../infra/config.js';
-import { type Logger, withRequestId } from '../infra/log.js';
+import type { Logger } from '../infra/log.js';
+import { withRequest } from '../infra/request.js';
+import type { AddressOf } from './addresses.js';
 import { GRAPHQL_PATH, type Yoga } from './graphql-http.js';
 
 /** What is to be told of requests, and where /metrics is answered: absent where it is not to be found. */
@@ -23,6 +25,7 @@ export function createHttpServer(
   yoga: Yoga,
   health: Health,
   { onRequest, onErrors, scrape }: Watch,
+  addressOf: AddressOf,
   config: Config,
   log: Logger,
 ): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
@@ -40,7 +43,7 @@ export function createHttpServer(
       const isStream = isEventStream(req);
       onRequest({ method: req.method ?? '', path, status: res.statusCode, seconds: ms / 1000, isStream });
     });
-    withRequestId(requestId, () => route(path, req, res)).catch((error: unknown) => {
+    withRequest({ id: requestId, address: addressOf(req) }, () => route(path, req, res)).catch((error: unknown) => {
       log.error({ err: error, requestId }, 'a request failed');
       if (!res.headersSent) answer(res, 500, { status: 'error' });
       else res.destroy();

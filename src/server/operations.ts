@@ -8,8 +8,9 @@ import {
 } from 'graphql';
 import type { ErrorCode } from '../core/errors.js';
 import { codeOf } from '../graphql/errors.js';
-import { currentRequestId } from '../infra/log.js';
+
 import type { Metrics } from '../infra/metrics.js';
+import { currentRequest } from '../infra/request.js';
 import type { Carrier, Tracing } from '../infra/tracing.js';
 
 export type Transport = 'http' | 'sse' | 'websocket';
@@ -89,7 +90,7 @@ export function createOperations({ metrics, tracing }: { metrics: Metrics; traci
         'graphql.operation.type': type,
         'parley.field': field,
         'parley.transport': transport,
-        'parley.request_id': currentRequestId(),
+        'parley.request_id': currentRequest()?.id,
       };
       const began = performance.now();
       let code: ErrorCode | 'OK' = 'INTERNAL_SERVER_ERROR';

@@ -38,6 +38,7 @@ import { startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
 import { schema } from '../schema.js';
+import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
@@ -117,6 +118,7 @@ export async function startNode(
     onTurn: timeDeliveries(metrics),
   });
   const documents = createDocuments(schema, log);
+  const addressOf = createAddressOf(config);
   const yoga = createGraphqlHttp(documents, subscriptions, operations, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
@@ -142,10 +144,11 @@ export async function startNode(
       onErrors: (errors) => operations.failed(errors),
       scrape: isScrapedHere ? createScrape(metrics, metricsToken) : undefined,
     },
+    addressOf,
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, operations, deps);
+  const sockets = serveWebSocket(server, documents, subscriptions, operations, addressOf, deps);
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   try {

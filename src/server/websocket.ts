@@ -9,9 +9,10 @@ import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config.js';
-import { withRequestId } from '../infra/log.js';
+import { withRequest } from '../infra/request.js';
 import type { Carrier } from '../infra/tracing.js';
 import { schema } from '../schema.js';
+import type { AddressOf } from './addresses.js';
 import type { Documents } from './documents.js';
 import { GRAPHQL_PATH, identify } from './graphql-http.js';
 import { pathOf } from './http.js';
@@ -92,6 +93,7 @@ export function serveWebSocket(
   documents: Documents,
   subscriptions: Subscriptions,
   operations: Operations,
+  addressOf: AddressOf,
   deps: Deps,
 ): GraphqlWebSocket {
   const { config, log } = deps;
@@ -182,7 +184,7 @@ export function serveWebSocket(
   // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
   // socket.
   const unanswered = new WeakSet<WebSocket>();
-  const serve = (socket: WebSocket, raw: Duplex) => {
+  const serve = (socket: WebSocket, raw: Duplex, address: string) => {
     counts.opened += 1;
     const outbox = new Outbox(socket, raw, postman);
     let reading: Promise<void> | undefined;
@@ -217,7 +219,7 @@ export function serveWebSocket(
         onMessage: (receive) => {
           socket.on('message', (data) => {
             if (socket.readyState !== socket.OPEN) return;
-            withRequestId(randomUUID(), () => receive(String(data))).catch((error: unknown) => {
+            withRequest({ id: randomUUID(), address }, () => receive(String(data))).catch((error: unknown) => {
               log.error({ err: error }, 'a message of a socket could not be handled');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
@@ -266,7 +268,8 @@ export function serveWebSocket(
     };
     if (pathOf(request) !== GRAPHQL_PATH) return refused('404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refused('403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket));
+    const address = addressOf(request);
+    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket, address));
   };
   server.on('upgrade', upgrade);
 
