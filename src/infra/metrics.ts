@@ -28,8 +28,8 @@ export interface Metrics {
   exposition(): Promise<{ type: string; text: string }>;
 }
 
-export type Count<Label extends string> = (...given: [Label] extends [never] ? [] : [Record<Label, string>]) => void;
-export type Observe<Label extends string> = (
+type Count<Label extends string> = (...given: [Label] extends [never] ? [] : [Record<Label, string>]) => void;
+type Observe<Label extends string> = (
   seconds: number,
   ...given: [Label] extends [never] ? [] : [Record<Label, string>]
 ) => void;

@@ -84,7 +84,7 @@ export interface Feed {
 }
 
 /** What became of the feed's work since the node started. */
-export interface FeedCounts {
+interface FeedCounts {
   /** Changes that were delivered in a lane: heard of, or read. */
   changes: number;
   /** Holes that were filled from the log, and the changes that it took: those of which no wake-up told in time. */

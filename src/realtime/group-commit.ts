@@ -13,7 +13,7 @@ export interface GroupCommit<Call, Result> {
   readonly counts: Readonly<GroupCommitCounts>;
 }
 
-export interface GroupCommitCounts {
+interface GroupCommitCounts {
   /** Calls that wait for their batch at the moment. */
   waiting: number;
   /** Batches that were begun, and the calls that these carried: one that is put back is carried again. */

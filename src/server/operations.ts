@@ -13,7 +13,7 @@ import type { Metrics } from '../infra/metrics.js';
 import { currentRequest } from '../infra/request.js';
 import type { Carrier, Tracing } from '../infra/tracing.js';
 
-export type Transport = 'http' | 'sse' | 'websocket';
+type Transport = 'http' | 'sse' | 'websocket';
 
 /** What is seen of GraphQL operations, over whichever transport: each is counted, timed and traced. */
 export interface Operations {

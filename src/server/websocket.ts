@@ -69,7 +69,7 @@ export interface GraphqlWebSocket {
 }
 
 /** What became of sockets since the start. */
-export interface SocketCounts {
+interface SocketCounts {
   opened: number;
   /** Requests for one that were refused: another path, a foreign origin, the node stops. */
   refused: number;
