@@ -57,17 +57,16 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     sizes: [number, number],
     variables: (size: number) => Json,
     lengthOf: (data: Json) => number,
-  ) {
-    const counts: number[] = [];
-    for (const size of sizes) {
+  ): Promise<[number, number]> {
+    const count = async (size: number) => {
       let data: Json;
       const statements = await statementsOf(async () => {
         data = await alice.ask(query, variables(size));
       });
       expect(lengthOf(data)).toBe(size);
-      counts.push(statements.length);
-    }
-    return counts;
+      return statements.length;
+    };
+    return [await count(sizes[0]), await count(sizes[1])];
   }
 
   it('of a list of conversations are as many for any size', async () => {
