@@ -11,6 +11,7 @@ import { createOutsideViewers } from '../domain/outside/outside.viewers.js';
 import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
+import { createRateLimits } from '../domain/rates.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { createServiceKey } from '../domain/service/service.key.js';
@@ -27,6 +28,7 @@ import { createLookup } from '../infra/lookup.js';
 import { createMailer } from '../infra/mail.js';
 import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
+import { openRateStore } from '../infra/rates.js';
 import { createTokens } from '../infra/tokens.js';
 import { createBus } from '../realtime/bus.js';
 import type { ChangeKind } from '../realtime/change.js';
@@ -39,6 +41,7 @@ import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
+import { openPersistedDocuments } from './persisted-documents.js';
 import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
@@ -76,6 +79,8 @@ export async function startNode(
   if (config.production && config.smtpUrl === undefined) {
     log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
   }
+  const documents = createDocuments(schema, config, log);
+  const persisted = await openPersistedDocuments(config, documents, log);
   const { deps, close } = await startServices(config, log, () => {
     if (replaced) return;
     replaced = true;
@@ -83,9 +88,8 @@ export async function startNode(
     onReplaced();
   });
   const subscriptions = createSubscriptions(log);
-  const documents = createDocuments(schema, log);
   const addressOf = createAddressOf(config);
-  const yoga = createGraphqlHttp(documents, subscriptions, deps);
+  const yoga = createGraphqlHttp(documents, persisted, subscriptions, deps);
   let draining = false;
   const { server, cutStreams } = createHttpServer(
     yoga,
@@ -107,7 +111,7 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, addressOf, deps);
+  const sockets = serveWebSocket(server, documents, persisted, subscriptions, addressOf, deps);
   try {
     await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {
@@ -158,7 +162,10 @@ export async function startServices(
   const nodeId = randomUUID();
   const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
+  const { redisUrl: url, redisPrefix: prefix } = config;
+  const rateStore = openRateStore(url === undefined ? undefined : { url, prefix }, log);
   const close = async () => {
+    rateStore.close();
     await passwords.close();
     await bus.close();
     await database.close();
@@ -211,6 +218,7 @@ export async function startServices(
         accessTtlMs: config.accessTokenTtlMs,
       }),
       mailer,
+      rates: createRateLimits(rateStore, config),
       resetRequests,
       outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),
       serviceKey: config.service && createServiceKey(config.service),

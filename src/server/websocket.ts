@@ -1,22 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type DocumentNode, type ExecutionArgs, type ExecutionResult, execute, type GraphQLError } from 'graphql';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  getOperationAST,
+} from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { ChatError, unauthenticated } from '../core/errors.js';
+import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
+import { networkOf } from '../core/networks.js';
 import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
-import type { Config } from '../infra/config.js';
 import { withRequest } from '../infra/request.js';
 import { schema } from '../schema.js';
 import type { AddressOf } from './addresses.js';
+import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
-import { GRAPHQL_PATH, identify } from './graphql-http.js';
+import { GRAPHQL_PATH, identify, TOO_MANY_RETRY_MS } from './graphql-http.js';
 import { pathOf } from './http.js';
 import { isAllowedOrigin } from './origins.js';
 import { Outbox, Postman } from './outbox.js';
+import type { PersistedDocuments } from './persisted-documents.js';
 import { SocketStream } from './socket-stream.js';
 import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 
@@ -24,7 +33,7 @@ import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 const closeCodes = {
   /** The session or its token has ended: come back with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
-  /** The client does not read what is sent to it, or who it is cannot be looked up at the moment. */
+  /** The client does not read what is sent to it, who it is cannot be looked up at the moment, or has too many open. */
   tryAgainLater: { code: 1013, reason: 'Try again later' },
   /** The server goes away: come back, perhaps to another node. */
   goingAway: { code: 1001, reason: 'Going away' },
@@ -42,15 +51,19 @@ const DRAIN_SLICE_MS = 100;
 /** Milliseconds that a client which does not read is given for its close frame. */
 const CUT_OFF_MS = 2_000;
 
-/** When an operation that was one too many may be tried again: others end meanwhile, or the client ends some. */
-const TOO_MANY_RETRY_MS = 1_000;
-
 /** What a socket keeps from its `connection_init` on. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
   identity?: Context['identity'];
   socket: WebSocket;
   connection: Connection;
   outbox: Outbox;
+  /** Subscriptions that are under way on it. */
+  streams: number;
+}
+
+/** What an operation is carried out with, and on which socket. */
+interface SocketArgs extends ExecutionArgs {
+  extra: SocketExtra;
 }
 
 export interface GraphqlWebSocket {
@@ -67,12 +80,15 @@ export interface GraphqlWebSocket {
 export function serveWebSocket(
   server: Server,
   documents: Documents,
+  persisted: PersistedDocuments,
   subscriptions: Subscriptions,
   addressOf: AddressOf,
   deps: Deps,
 ): GraphqlWebSocket {
   const { config, log } = deps;
   const postman = new Postman();
+  const ofPerson = createCounts(config.socketsPerPersonMax);
+  const ofAddress = createCounts(config.socketsPerAddressMax);
   const presented = (result: ExecutionResult): ExecutionResult =>
     result.errors ? { ...result, errors: result.errors.map((error) => presentError(error, log)) } : result;
   const sockets = new WebSocketServer({
@@ -99,6 +115,11 @@ export function serveWebSocket(
       }
       // Closed with 4403: the stock client comes back and asks its connectionParams anew.
       if (identity instanceof Error) return false;
+      const leave = identity && !identity.isService ? ofPerson.enter(identity.userId) : () => {};
+      if (!leave) {
+        closeWith(extra.socket, closeCodes.tryAgainLater);
+        return false;
+      }
       extra.identity = identity;
       if (identity) {
         let unwatch = () => {};
@@ -117,15 +138,23 @@ export function serveWebSocket(
         extra.socket.once('close', () => {
           unwatch();
           disconnect();
+          leave();
         });
       }
       return true;
     },
-    async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName }) {
+    async onSubscribe({ extra, subscriptions }, _id, payload) {
       try {
-        if (Object.keys(subscriptions).length > config.socketOperationsMax) throw tooManyOperations(config);
-        const document = documents.read(query);
+        if (Object.keys(subscriptions).length > config.socketOperationsMax) {
+          throw tooMany(`At most ${config.socketOperationsMax} operations at once on one socket.`);
+        }
+        const text = persisted.textOf(payload);
+        if (text === undefined) throw new GraphQLError('An operation needs a query, or the id of a document.');
+        const document = documents.read(text);
         if (isErrors(document)) return document;
+        const { variables: variableValues, operationName } = payload;
+        const excess = documents.findExcess({ document, variableValues, operationName });
+        if (excess) return [excess];
         const contextValue: Context = {
           deps,
           identity: extra.identity ?? null,
@@ -133,7 +162,14 @@ export function serveWebSocket(
           syncCursor: deps.feed.now.cursor,
           ...extra.connection,
         };
-        return { schema, document, variableValues: variables, operationName, contextValue } as ExecutionArgs;
+        if (getOperationAST(document, operationName)?.operation === 'subscription') {
+          if (extra.streams >= config.socketStreamsMax) {
+            throw tooMany(`At most ${config.socketStreamsMax} streams at once on one socket.`);
+          }
+          // From here on `subscribe` is called, which lets go of it.
+          extra.streams += 1;
+        }
+        return { schema, document, variableValues, operationName, contextValue, extra } as SocketArgs;
       } catch (error) {
         // Thrown, it would close the socket and with it every other operation.
         return [presentError(error, log)];
@@ -141,10 +177,23 @@ export function serveWebSocket(
     },
     execute: async (args) => presented(await execute(args)),
     async subscribe(args) {
-      const opened = await subscriptions.open(args);
-      // For onOperation, which knows where it goes.
-      if (opened instanceof SharedSubscription) return opened as never;
-      return presented(opened);
+      const { extra } = args as SocketArgs;
+      const leave = () => {
+        extra.streams -= 1;
+      };
+      try {
+        const opened = await subscriptions.open(args);
+        if (opened instanceof SharedSubscription) {
+          opened.whenClosed(leave);
+          // For onOperation, which knows where it goes.
+          return opened as never;
+        }
+        leave();
+        return presented(opened);
+      } catch (error) {
+        leave();
+        throw error;
+      }
     },
     onOperation: ({ extra }, id, _payload, _args, result: unknown) =>
       result instanceof SharedSubscription ? new SocketStream(result, extra.outbox, id, log) : undefined,
@@ -198,6 +247,7 @@ export function serveWebSocket(
         socket,
         connection: { cutOff: () => closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS), renew: () => {} },
         outbox,
+        streams: 0,
       },
     );
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
@@ -222,6 +272,9 @@ export function serveWebSocket(
     if (pathOf(request) !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
     const address = addressOf(request);
+    const leave = ofAddress.enter(networkOf(address));
+    if (!leave) return refuse(socket, '429 Too Many Requests');
+    socket.once('close', leave);
     sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket, address));
   };
   server.on('upgrade', upgrade);
@@ -252,10 +305,7 @@ export function serveWebSocket(
   };
 }
 
-const tooManyOperations = ({ socketOperationsMax }: Config) =>
-  new ChatError('RATE_LIMITED', `At most ${socketOperationsMax} operations at once on one socket.`, {
-    retryAfterMs: TOO_MANY_RETRY_MS,
-  });
+const tooMany = (message: string) => rateLimited(message, TOO_MANY_RETRY_MS);
 
 /** Closes a socket; with `patienceMs` it is cut when the client has not answered by then. */
 function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, patienceMs?: number): void {
