@@ -29,6 +29,8 @@ export interface Documents {
   parse(text: string): DocumentNode;
   /** What is wrong with a document that `parse` gave; nothing where it is valid and not too large. */
   errorsOf(document: DocumentNode): readonly GraphQLError[];
+  /** What they are to be executed with. */
+  readonly execution: { hideSuggestions: boolean };
   /** Whether an operation costs too much, with the variables that it is asked with. */
   findExcess(args: Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>): GraphQLError | undefined;
 }
@@ -63,6 +65,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
   };
 
   const documentsOf: Documents = {
+    execution: { hideSuggestions },
     read(text) {
       try {
         const document = documentsOf.parse(text);

@@ -1,4 +1,4 @@
-import type { DocumentNode, ExecutionArgs, ExecutionResult, Source } from 'graphql';
+import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
 import type { Deps } from '../domain/deps.js';
@@ -63,7 +63,7 @@ export function createGraphqlHttp(
         : false;
     },
     maskedErrors: {
-      maskError: (error) => presentError(error, log),
+      maskError: (error) => presentError(error, log, documents.execution),
     },
     parserAndValidationCache: false,
     extraParamNames: ['documentId'],
@@ -94,7 +94,7 @@ export async function identify(deps: Deps, authorization: string | undefined): P
 }
 
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(subscriptions: Subscriptions, { presence, config, log }: Deps): Plugin {
+function sharingOf(subscriptions: Subscriptions, { presence, config }: Deps): Plugin {
   const streams = createCounts(config.streamsPerPersonMax);
   return {
     onSubscribe: ({ setSubscribeFn }) =>
@@ -108,7 +108,7 @@ function sharingOf(subscriptions: Subscriptions, { presence, config, log }: Deps
         if (!leave) {
           await opened.stream.return();
           const message = `At most ${config.streamsPerPersonMax} streams at once: end one of them.`;
-          return { errors: [presentError(rateLimited(message, TOO_MANY_RETRY_MS), log)] };
+          return { errors: [new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) })] };
         }
         // A stream over HTTP is a connection of its person, as a WebSocket is.
         const disconnect = presence.connect(userId);
@@ -125,6 +125,7 @@ function documentsOf(documents: Documents, persisted: PersistedDocuments): Plugi
   const stopExcess = ({ args, setResultAndStopExecution }: Stoppable) => {
     const excess = documents.findExcess(args);
     if (excess) setResultAndStopExecution({ errors: [excess] });
+    Object.assign(args, documents.execution);
   };
   return {
     onParams({ params, request, setParams }) {

@@ -61,7 +61,8 @@ export async function openPersistedDocuments(
 
 async function readList(path: string): Promise<ReadonlyMap<string, string>> {
   try {
-    return new Map(Object.entries(contents.parse(JSON.parse(await readFile(path, 'utf8')))));
+    const list = contents.parse(JSON.parse(await readFile(path, 'utf8')));
+    return new Map(Object.entries(list).map(([id, text]) => [plainId(id), text]));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConfigError(`PERSISTED_DOCUMENTS: ${path} is no JSON of hashes and documents: ${why}`);
@@ -69,8 +70,11 @@ async function readList(path: string): Promise<ReadonlyMap<string, string>> {
 }
 
 function idOf({ documentId, extensions }: Asked): string | undefined {
-  if (typeof documentId === 'string') return documentId.replace(/^sha256:/, '');
+  if (typeof documentId === 'string') return plainId(documentId);
   const persisted = extensions?.['persistedQuery'];
   if (typeof persisted !== 'object' || persisted === null || !('sha256Hash' in persisted)) return undefined;
-  return typeof persisted.sha256Hash === 'string' ? persisted.sha256Hash : undefined;
+  return typeof persisted.sha256Hash === 'string' ? plainId(persisted.sha256Hash) : undefined;
 }
+
+/** Codegen writes the algorithm before a hash where it was told which, and clients send it or not. */
+const plainId = (id: string) => id.replace(/^sha256:/, '');

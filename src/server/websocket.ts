@@ -90,7 +90,9 @@ export function serveWebSocket(
   const ofPerson = createCounts(config.socketsPerPersonMax);
   const ofAddress = createCounts(config.socketsPerAddressMax);
   const presented = (result: ExecutionResult): ExecutionResult =>
-    result.errors ? { ...result, errors: result.errors.map((error) => presentError(error, log)) } : result;
+    result.errors
+      ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.execution)) }
+      : result;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: config.frameMaxBytes,
@@ -169,7 +171,15 @@ export function serveWebSocket(
           // From here on `subscribe` is called, which lets go of it.
           extra.streams += 1;
         }
-        return { schema, document, variableValues, operationName, contextValue, extra } as SocketArgs;
+        return {
+          schema,
+          document,
+          variableValues,
+          operationName,
+          contextValue,
+          extra,
+          ...documents.execution,
+        } as SocketArgs;
       } catch (error) {
         // Thrown, it would close the socket and with it every other operation.
         return [presentError(error, log)];
