@@ -1,14 +1,16 @@
 import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type Plugin, type YogaInitialContext, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
 import type { Deps } from '../domain/deps.js';
 import { authenticate } from '../domain/session/session.service.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
+import type { Carrier } from '../infra/tracing.js';
 import { schema } from '../schema.js';
 import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
+import type { Operations } from './operations.js';
 import { isAllowedOrigin } from './origins.js';
 import type { PersistedDocuments } from './persisted-documents.js';
 import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
@@ -36,8 +38,13 @@ export function createGraphqlHttp(
   documents: Documents,
   persisted: PersistedDocuments,
   subscriptions: Subscriptions,
+  operations: Operations,
   deps: Deps,
 ): Yoga {
+  // There is nothing to close: the stream itself ends with an error.
+  const cutOff = () => {
+    subscriptions.counts.cutOffOverSse += 1;
+  };
   const { config, log } = deps;
   return createYoga<object, Context>({
     schema,
@@ -71,9 +78,13 @@ export function createGraphqlHttp(
       // Before who asks is looked up: reading that is part of the operation.
       const syncCursor = deps.feed.now.cursor;
       const asker = await identify(deps, request.headers.get('authorization') ?? undefined);
-      return { deps, identity: asker, asker, syncCursor, signal: request.signal };
+      return { deps, identity: asker, asker, syncCursor, signal: request.signal, cutOff };
     },
-    plugins: [documentsOf(documents, persisted), sharingOf(subscriptions, deps)],
+    plugins: [
+      documentsOf(documents, persisted, operations),
+      carryingOut(operations),
+      sharingOf(subscriptions, operations, deps),
+    ],
   });
 }
 
@@ -93,13 +104,33 @@ export async function identify(deps: Deps, authorization: string | undefined): P
   }
 }
 
+/** The trace that a request belongs to, if its client says so. */
+const parentOf = ({ contextValue }: ExecutionArgs): Carrier => {
+  const { headers } = (contextValue as YogaInitialContext).request;
+  return {
+    traceparent: headers.get('traceparent') ?? undefined,
+    tracestate: headers.get('tracestate') ?? undefined,
+  };
+};
+
+function carryingOut(operations: Operations): Plugin {
+  return {
+    onExecute: ({ executeFn, setExecuteFn }) =>
+      setExecuteFn((args: ExecutionArgs) =>
+        operations.carryOut(args, { transport: 'http', parent: parentOf(args) }, () => executeFn(args)),
+      ),
+  };
+}
+
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(subscriptions: Subscriptions, { presence, config }: Deps): Plugin {
+function sharingOf(subscriptions: Subscriptions, operations: Operations, { presence, config }: Deps): Plugin {
   const streams = createCounts(config.streamsPerPersonMax);
   return {
     onSubscribe: ({ setSubscribeFn }) =>
       setSubscribeFn(async (args: ExecutionArgs) => {
-        const opened = await subscriptions.open(args);
+        const opened = await operations.carryOut(args, { transport: 'sse', parent: parentOf(args) }, () =>
+          subscriptions.open(args),
+        );
         if (!(opened instanceof SharedSubscription)) return opened;
         const { userId } = opened.stream;
         const { asker } = args.contextValue as Context;
@@ -108,11 +139,13 @@ function sharingOf(subscriptions: Subscriptions, { presence, config }: Deps): Pl
         if (!leave) {
           await opened.stream.return();
           const message = `At most ${config.streamsPerPersonMax} streams at once: end one of them.`;
-          return { errors: [new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) })] };
+          const refused = new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) });
+          operations.failed([refused]);
+          return { errors: [refused] };
         }
         // A stream over HTTP is a connection of its person, as a WebSocket is.
         const disconnect = presence.connect(userId);
-        return oneByOne(opened, () => {
+        return oneByOne(opened, subscriptions.counts, () => {
           leave();
           disconnect();
         });
@@ -121,10 +154,13 @@ function sharingOf(subscriptions: Subscriptions, { presence, config }: Deps): Pl
 }
 
 /** Operations are read as they are over WebSocket, and their errors told alike. */
-function documentsOf(documents: Documents, persisted: PersistedDocuments): Plugin {
+function documentsOf(documents: Documents, persisted: PersistedDocuments, operations: Operations): Plugin {
   const stopExcess = ({ args, setResultAndStopExecution }: Stoppable) => {
     const excess = documents.findExcess(args);
-    if (excess) setResultAndStopExecution({ errors: [excess] });
+    if (excess) {
+      operations.failed([excess]);
+      setResultAndStopExecution({ errors: [excess] });
+    }
     Object.assign(args, documents.execution);
   };
   return {
@@ -135,10 +171,18 @@ function documentsOf(documents: Documents, persisted: PersistedDocuments): Plugi
       const query = persisted.textOf(inUrl === null ? params : { ...params, documentId: inUrl });
       if (query !== undefined && query !== params.query) setParams({ ...params, query });
     },
-    onParse: ({ setParseFn }) =>
-      setParseFn((source: string | Source) => documents.parse(typeof source === 'string' ? source : source.body)),
-    onValidate: ({ setValidationFn }) =>
-      setValidationFn((_schema: unknown, document: DocumentNode) => documents.errorsOf(document)),
+    onParse({ setParseFn }) {
+      setParseFn((source: string | Source) => documents.parse(typeof source === 'string' ? source : source.body));
+      return ({ result }) => {
+        if (result instanceof Error) operations.failed([result]);
+      };
+    },
+    onValidate({ setValidationFn }) {
+      setValidationFn((_schema: unknown, document: DocumentNode) => documents.errorsOf(document));
+      return ({ valid, result }) => {
+        if (!valid) operations.failed(result);
+      };
+    },
     onExecute: stopExcess,
     onSubscribe: stopExcess,
   };

@@ -56,7 +56,7 @@ describe('persisted documents', () => {
     }
     throw new Error('nothing was answered');
   };
-  const apollo = (hash: string) => ({ extensions: { persistedQuery: { version: 1, sha256Hash: hash } } });
+  const apollo = (hash: string) => ({ extensions: { persistedQuery: { version: 1 as const, sha256Hash: hash } } });
 
   it('are asked for by id, in each customary form, over HTTP and WebSocket', async () => {
     const hash = hashOf(Me);
