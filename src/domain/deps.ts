@@ -18,6 +18,7 @@ import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
+import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { ServiceKey } from './service/service.key.js';
 import type { Standings } from './standing/standing.js';
@@ -34,6 +35,8 @@ export interface Deps {
   passwords: Passwords;
   tokens: Tokens;
   mailer: Mailer;
+  /** How often something may be done. */
+  rates: RateLimits;
   /** Who has forgotten their password is answered first, and sent a mail then. */
   resetRequests: ResetRequests;
   /** Whom an identity provider signs in; absent where none is configured. */

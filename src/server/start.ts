@@ -11,6 +11,7 @@ import { createOutsideViewers } from '../domain/outside/outside.viewers.js';
 import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
+import { createRateLimits } from '../domain/rates.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { createServiceKey } from '../domain/service/service.key.js';
@@ -30,6 +31,7 @@ import { createMailer } from '../infra/mail.js';
 import { type Metrics, noMetrics, openMetrics } from '../infra/metrics.js';
 import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
+import { openRateStore } from '../infra/rates.js';
 import { createTokens } from '../infra/tokens.js';
 import { noTracing, openTracing, type Tracing } from '../infra/tracing.js';
 import { version } from '../infra/version.js';
@@ -56,6 +58,7 @@ import {
   timeDeliveries,
 } from './metrics.js';
 import { createOperations } from './operations.js';
+import { openPersistedDocuments } from './persisted-documents.js';
 import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
@@ -95,6 +98,8 @@ export async function startNode(
   if (config.production && config.smtpUrl === undefined) {
     log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
   }
+  const documents = createDocuments(schema, config, log);
+  const persisted = await openPersistedDocuments(config, documents, log);
   const nodeId = randomUUID();
   const metrics = hasMetrics(config) ? await openMetrics() : noMetrics;
   const tracing = await tracingOf(config, nodeId, log);
@@ -119,9 +124,8 @@ export async function startNode(
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),
   });
-  const documents = createDocuments(schema, log);
   const addressOf = createAddressOf(config);
-  const yoga = createGraphqlHttp(documents, subscriptions, operations, deps);
+  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
@@ -150,7 +154,7 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, operations, addressOf, deps);
+  const sockets = serveWebSocket(server, documents, persisted, subscriptions, operations, addressOf, deps);
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   try {
@@ -212,7 +216,10 @@ export async function startServices(
     config.redisUrl === undefined ? openLocalEvents() : openRedisEvents(config.redisUrl, config.redisPrefix, log);
   const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
+  const { redisUrl: url, redisPrefix: prefix } = config;
+  const rateStore = openRateStore(url === undefined ? undefined : { url, prefix }, log);
   const close = async () => {
+    rateStore.close();
     await passwords.close();
     await bus.close();
     await database.close();
@@ -283,6 +290,7 @@ export async function startServices(
         accessTtlMs: config.accessTokenTtlMs,
       }),
       mailer,
+      rates: createRateLimits(rateStore, config),
       resetRequests,
       outside:
         config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed)),

@@ -6,6 +6,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
+import { tryPassword } from '../session/sign-in.tries.js';
 import { recordStandings, recordTakenOff, type StandingChange } from '../standing/standing.store.js';
 import { holdSelf, namesOf } from '../user/user.store.js';
 
@@ -17,7 +18,7 @@ const PLACEHOLDER_NAME = 'Deleted account';
  * themselves is gone, and all their sessions end. They are taken out of their groups soon after; what they wrote stays
  * or goes, as DELETED_ACCOUNT_MESSAGES says.
  * @throws {ChatError} BAD_USER_INPUT of `input.password`: not theirs; CONFLICT: the service's only admin; FORBIDDEN: the
- *   service's own account.
+ *   service's own account; RATE_LIMITED: too many wrong passwords.
  */
 export async function deleteAccount(
   deps: Deps,
@@ -26,9 +27,12 @@ export async function deleteAccount(
 ): Promise<void> {
   const { userId } = viewer;
   await refuseServiceAccount(deps.database.db, userId);
-  const credential = await deps.database.db.credential.findUnique({ where: { userId } });
-  if (credential && !(await isPassword(deps, password ?? '', credential.passwordHash))) {
-    throw badInput('input.password', 'This is not your password.');
+  const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
+  if (credential) {
+    const wrong = badInput('input.password', 'This is not your password.');
+    await tryPassword(deps, credential.user.usernameKey, wrong, async () => {
+      if (!(await isPassword(deps, password ?? '', credential.passwordHash))) throw wrong;
+    });
   }
   let ended: string[] = [];
   let standings: StandingChange[] = [];

@@ -19,6 +19,7 @@ import {
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
+import { take } from '../rates.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { holdViewer } from '../user/user.store.js';
@@ -46,7 +47,7 @@ function checkLength({ config }: Deps, { text }: { text: string }): void {
  * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
  * With a `clientMessageId` that the viewer has used: the first message, as it is now.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`; FORBIDDEN: visible, but not theirs to write
- *   in; CONFLICT of `input.clientMessageId`: used with another input.
+ *   in; CONFLICT of `input.clientMessageId`: used with another input; RATE_LIMITED.
  */
 export async function sendMessage(
   deps: Deps,
@@ -55,6 +56,7 @@ export async function sendMessage(
 ): Promise<Message> {
   const given = checkInput(sendInput, input);
   checkLength(deps, given);
+  take(deps.rates.sendPerPerson, viewer);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
