@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createErasures } from '../domain/account/erasures.js';
+import { createAuditNotes } from '../domain/audit/audit.notes.js';
+import { recordSettings } from '../domain/audit/audit.settings.js';
+import { trimAuditLog } from '../domain/audit/audit.store.js';
 import { findStandings } from '../domain/block/block.store.js';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
@@ -109,6 +112,7 @@ export async function startNode(
   );
   const sockets = serveWebSocket(server, documents, subscriptions, addressOf, deps);
   try {
+    await recordSettings(deps);
     await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -192,6 +196,10 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
+      trimAuditLog(database.db, config.auditRetentionMs).then(
+        (count) => count > 0 && log.info({ count }, 'old entries of the audit log trimmed'),
+        (error: unknown) => log.warn({ err: error }, 'the audit log could not be trimmed'),
+      );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
     const typing = createTyping({ config, feed });
@@ -199,7 +207,8 @@ export async function startServices(
     const erasures = createErasures({ config, database, feed, log, turns });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
-    const resetRequests = createResetRequests({ config, database, mailer, log });
+    const audit = createAuditNotes({ db: database.db, max: config.auditRefusalsMax, log });
+    const resetRequests = createResetRequests({ config, database, mailer, audit, log });
     const deps: Deps = {
       config,
       log,
@@ -214,6 +223,7 @@ export async function startServices(
       resetRequests,
       outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),
       serviceKey: config.service && createServiceKey(config.service),
+      audit,
       feed,
       turns,
       sends: createSends({ config, database, feed }),
@@ -238,6 +248,7 @@ export async function startServices(
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();
         await mailer.close();
+        await audit.close();
         sessionWatch.close();
         typing.close();
         await presence.close();

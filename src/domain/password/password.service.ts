@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { badInput, unauthenticated } from '../../core/errors.js';
 import { newRefreshToken, readResetToken } from '../../infra/tokens.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import {
@@ -24,6 +26,11 @@ const change = z.object({ currentPassword: z.string(), newPassword: password });
  */
 export async function changePassword(deps: Deps, viewer: Viewer, input: unknown): Promise<SignedIn> {
   const given = checkInput(change, input);
+  const act: Act = { action: 'PASSWORD_CHANGED', actor: viewer, subjectId: viewer.userId };
+  return notingRefusal(deps, act, () => setPassword(deps, viewer, given, act), { BAD_USER_INPUT: 'WRONG_PASSWORD' });
+}
+
+async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof change>, act: Act): Promise<SignedIn> {
   const { userId, sessionId } = viewer;
   const wrong = badInput('input.currentPassword', 'This is not your password.');
   const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
@@ -40,7 +47,9 @@ export async function changePassword(deps: Deps, viewer: Viewer, input: unknown)
     });
     if (count === 0) throw unauthenticated('This session was ended.');
     await storePassword(tx, userId, passwordHash);
-    return endSessions(tx, userId, { id: { not: sessionId } });
+    const ended = await endSessions(tx, userId, { id: { not: sessionId } });
+    await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
+    return ended;
   });
   tell(deps, credential.email, ended);
   return signedIn(deps, credential.user, sessionId, refresh.token);
@@ -67,6 +76,14 @@ const reset = z.object({ token: z.string().trim(), newPassword: password });
  */
 export async function resetPassword(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(reset, input);
+  const act: Act = { action: 'PASSWORD_RESET' };
+  return notingRefusal(deps, act, () => setForgottenPassword(deps, given, act), {
+    BAD_USER_INPUT: 'INVALID_TOKEN',
+    FORBIDDEN: 'SUSPENDED',
+  });
+}
+
+async function setForgottenPassword(deps: Deps, given: z.output<typeof reset>, act: Act): Promise<SignedIn> {
   const refused = badInput('input.token', 'This is not valid, or not any more: ask for another mail.');
   const tokenHash = readResetToken(given.token);
   if (!tokenHash) throw refused;
@@ -78,6 +95,7 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
   });
   if (!found) throw refused;
   const { user, userId } = found;
+  act.subjectId = userId;
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const done = await deps.database.transaction(async (tx) => {
     const account = await lockCredential(tx, { userId }, 'UPDATE');
@@ -85,7 +103,9 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
     if (!account || !(await tx.passwordReset.findFirst({ where: usable() }))) throw refused;
     await storePassword(tx, userId, passwordHash);
     const ended = await endSessions(tx, userId);
-    return { email: account.email, ended, signedIn: await startSession(deps, tx, user, null) };
+    const signedIn = await startSession(deps, tx, user, null);
+    await recordActs(tx, { ...act, actor: signedIn.viewer, details: { sessionsEnded: ended.length } });
+    return { email: account.email, ended, signedIn };
   });
   tell(deps, done.email, done.ended);
   return done.signedIn;

@@ -1,0 +1,50 @@
+import { badInput, ChatError } from '../../core/errors.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Deps, Viewer } from '../deps.js';
+import { readServiceRole } from '../moderation/moderation.service.js';
+import { notingRefusal } from './audit.notes.js';
+import { canReadAuditLog } from './audit.policy.js';
+import { type Act, type AuditEntry, type AuditFilter, listEntries } from './audit.store.js';
+
+/** As long as an IPv6 address can be written, with a zone. */
+const ADDRESS_MAX_CHARS = 100;
+
+/**
+ * Entries of the audit log that fit, the latest first. That somebody looks is put down as well, for each first page.
+ * @param filter with ids of rows.
+ * @throws {ChatError} FORBIDDEN to who is no admin of the service; BAD_USER_INPUT of the filter or the page's arguments.
+ */
+export async function pageOfAuditLog(
+  deps: Deps,
+  viewer: Viewer,
+  filter: AuditFilter,
+  args: PageArgs,
+): Promise<Page<AuditEntry>> {
+  const { database, config, audit } = deps;
+  const asked: Act = {
+    action: 'AUDIT_LOG_READ',
+    actor: viewer,
+    // On whom somebody looked is what of the filter says most.
+    subjectId: filter.subjectId ?? filter.actorId,
+    conversationId: filter.conversationId,
+    details: {
+      action: filter.action,
+      address: filter.address,
+      since: filter.since?.toISOString(),
+      until: filter.until?.toISOString(),
+    },
+  };
+  return notingRefusal(deps, asked, async () => {
+    if (!canReadAuditLog(await readServiceRole(database.db, viewer))) {
+      throw new ChatError('FORBIDDEN', 'Admins of the service look into the audit log.');
+    }
+    if ((filter.address?.length ?? 0) > ADDRESS_MAX_CHARS || filter.address?.includes('\0')) {
+      throw badInput('filter.address', 'This is not an address.');
+    }
+    const list = `audit:${JSON.stringify(filter)}`;
+    const page = readPageArgs(list, args, ['date', 'uuid'], config);
+    const rows = await listEntries(database.db, filter, page);
+    if (!page.from) audit.note(asked, 'done');
+    return toPage(list, page, rows, ({ at, id }) => [at, id]);
+  });
+}
