@@ -1,4 +1,5 @@
 import { badInput, ChatError } from '../../core/errors.js';
+import { encodeGlobalId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Deps, Viewer } from '../deps.js';
 import { readServiceRole } from '../moderation/moderation.service.js';
@@ -24,14 +25,15 @@ export async function pageOfAuditLog(
   const asked: Act = {
     action: 'AUDIT_LOG_READ',
     actor: viewer,
-    // On whom somebody looked is what of the filter says most.
-    subjectId: filter.subjectId ?? filter.actorId,
-    conversationId: filter.conversationId,
     details: {
+      actorId: filter.actorId && encodeGlobalId('User', filter.actorId),
+      subjectId: filter.subjectId && encodeGlobalId('User', filter.subjectId),
+      conversationId: filter.conversationId && encodeGlobalId('Conversation', filter.conversationId),
       action: filter.action,
       address: filter.address,
       since: filter.since?.toISOString(),
       until: filter.until?.toISOString(),
+      outcome: filter.refused === undefined ? undefined : filter.refused ? 'REFUSED' : 'DONE',
     },
   };
   return notingRefusal(deps, asked, async () => {
