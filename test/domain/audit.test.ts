@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { createClient } from 'graphql-ws';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -888,27 +886,6 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     const { deps } = await own.start();
     expect(await deps.database.db.auditEntry.findMany({ where: { action: 'KEY_SESSIONS_ENDED' } })).toMatchObject([
       { actorId: null, address: null, details: [{ name: 'sessionsEnded', value: '2' }] },
-    ]);
-  });
-
-  it('has who was made what by the command, without an address', async () => {
-    const own = await makePlace(footing);
-    const started = await own.start();
-    const gil = await register(started.url, 'gil');
-    if (footing === 'embedded') await started.stop();
-    const env = { ...process.env, ...own.env, LOG_LEVEL: 'fatal' };
-    await promisify(execFile)(process.execPath, ['dist/role.js', gil.username, 'ADMIN'], { env });
-    const { deps } = footing === 'embedded' ? await own.start() : started;
-    expect(await deps.database.db.auditEntry.findMany({ where: { action: 'SERVICE_ROLE_CHANGED' } })).toMatchObject([
-      {
-        actorId: null,
-        subjectId: rowId(gil.id),
-        address: null,
-        details: [
-          { name: 'role', value: 'ADMIN', oldValue: 'USER' },
-          { name: 'by', value: 'COMMAND' },
-        ],
-      },
     ]);
   });
 
