@@ -93,7 +93,7 @@ const AuditFilter = builder.inputType('AuditFilter', {
     conversationId: t.id(),
     action: t.field({ type: AuditAction }),
     outcome: t.field({ type: AuditOutcome }),
-    address: t.string({ description: 'To the letter.' }),
+    address: t.string({ description: 'An IP address, as it stands there.' }),
     since: t.field({ type: 'DateTime', description: 'From then on.' }),
     until: t.field({ type: 'DateTime', description: 'Before then.' }),
   }),

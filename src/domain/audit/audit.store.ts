@@ -39,7 +39,13 @@ export interface AuditDetail {
 const VALUE_MAX_CHARS = 200;
 const DETAILS_MAX = 100;
 
-const cut = (value: string | number | null) => (value === null ? null : String(value).slice(0, VALUE_MAX_CHARS));
+// JSON of the database takes neither NUL nor half a character, as it may be after the cut.
+const cut = (value: string | number | null) =>
+  value === null
+    ? null
+    : String(value)
+        .slice(0, VALUE_MAX_CHARS)
+        .replace(/[\0\p{Cs}]/gu, '\ufffd');
 
 function detailsOf(details: Details): AuditDetail[] {
   const all = Object.entries(details).flatMap(([name, value]): AuditDetail[] => {
