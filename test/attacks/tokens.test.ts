@@ -32,7 +32,11 @@ describe.each(footings)('tokens that nobody was given, on the %s footing', (foot
     header: object = {},
     secret: jwt.Secret = SECRET,
     algorithm: jwt.Algorithm = 'HS256',
-  ) => jwt.sign({ ...claims, ...more }, secret, { algorithm, header: { alg: algorithm, ...header } as jwt.JwtHeader });
+  ) =>
+    jwt.sign(JSON.parse(JSON.stringify({ ...claims, ...more })), secret, {
+      algorithm,
+      header: { alg: algorithm, ...header } as jwt.JwtHeader,
+    });
   const [header, body, signature] = ['header', 'body', 'signature'].map(
     (_part, index) => () => alice.token.split('.')[index] as string,
   ) as [() => string, () => string, () => string];

@@ -484,7 +484,7 @@ describe('somebody who forgot their password', () => {
     const requests = createResetRequests({
       config: {} as never,
       database: { transaction: () => new Promise(() => {}) } as never,
-      mailer: { send() {}, close: async () => {} },
+      mailer: { send() {}, close: async () => {} } as never,
       audit: { note() {}, close: async () => {} },
       log: createLog('silent'),
     });

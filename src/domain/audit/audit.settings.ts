@@ -13,6 +13,8 @@ const ofOneNode = [
   'DATABASE_POOL_MAX',
   'DATABASE_PREPARED',
   'LOG_LEVEL',
+  'METRICS_PORT',
+  'METRICS_HOST',
 ] as const satisfies (keyof typeof settings.shape)[];
 
 /** A setting as it is kept: a secret as a salted hash, in hexadecimal digits. */
