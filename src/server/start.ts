@@ -255,7 +255,7 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
-      trimAuditLog(database.db, config.auditRetentionMs).then(
+      trimmed('audit_entries', trimAuditLog(database.db, config.auditRetentionMs)).then(
         (count) => count > 0 && log.info({ count }, 'old entries of the audit log trimmed'),
         (error: unknown) => log.warn({ err: error }, 'the audit log could not be trimmed'),
       );
