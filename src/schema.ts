@@ -9,6 +9,7 @@ import './domain/session/session.schema.js';
 import './domain/profile/profile.schema.js';
 import './domain/account/account.schema.js';
 import './domain/moderation/moderation.schema.js';
+import './domain/audit/audit.schema.js';
 import './domain/password/password.schema.js';
 import './domain/service/service.schema.js';
 import './domain/contact/contact.schema.js';

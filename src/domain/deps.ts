@@ -11,6 +11,7 @@ import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
+import type { AuditNotes } from './audit/audit.notes.js';
 import type { Standing } from './block/block.store.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
@@ -43,6 +44,8 @@ export interface Deps {
   outside: OutsideViewers | undefined;
   /** The key of the backend beside us; absent where none is configured. */
   serviceKey: ServiceKey | undefined;
+  /** What was refused is put down, after the answer. */
+  audit: AuditNotes;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
