@@ -13,6 +13,7 @@ import './domain/password/password.schema.js';
 import './domain/service/service.schema.js';
 import './domain/contact/contact.schema.js';
 import './domain/block/block.schema.js';
+import './domain/standing/standing.schema.js';
 import './domain/conversation/conversation.schema.js';
 import './domain/conversation/membership.schema.js';
 import './domain/conversation/conversation-stream.schema.js';

@@ -21,6 +21,7 @@ import type { Sight } from './presence/presence.store.js';
 import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { ServiceKey } from './service/service.key.js';
+import type { Standings } from './standing/standing.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -52,6 +53,8 @@ export interface Deps {
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
   presence: Presence;
+  /** Contacts, blocks and suspensions are heard of on all nodes. */
+  standings: Standings;
   typing: Typing;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */

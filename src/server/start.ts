@@ -18,6 +18,8 @@ import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
+import { STANDINGS_KEPT_MS, startStandings } from '../domain/standing/standing.js';
+import { trimStandings } from '../domain/standing/standing.store.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -258,9 +260,14 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
+      trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
+        log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
+      );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
-    const typing = createTyping({ config, feed });
+    const standings = await startStandings({ config, database, bus, log });
+    standings.onSight((userIds) => presence.sightChanged(userIds));
+    const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
     const { smtpUrl, mailFrom, dataDir } = config;
@@ -294,6 +301,7 @@ export async function startServices(
       marks: createMarks({ database, feed }),
       erasures,
       presence,
+      standings,
       typing,
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
@@ -304,6 +312,7 @@ export async function startServices(
     };
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
+    presence.onInvisible((userId) => typing.stopHere(userId));
     showServices(metrics, deps, bus);
     return {
       deps,
@@ -315,6 +324,7 @@ export async function startServices(
         await mailer.close();
         sessionWatch.close();
         typing.close();
+        await standings.close();
         await presence.close();
         await feed.close();
         await close();

@@ -141,6 +141,8 @@ export function serveWebSocket(
         closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
+      // It may have gone while it was looked up: then nobody would hear of its end any more.
+      if (extra.socket.readyState !== extra.socket.OPEN) return false;
       // Closed with 4403: the stock client comes back and asks its connectionParams anew.
       if (identity instanceof Error) return false;
       const leave = identity && !identity.isService ? ofPerson.enter(identity.userId) : () => {};

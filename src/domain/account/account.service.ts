@@ -7,7 +7,8 @@ import { isLastAdmin } from '../moderation/moderation.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
 import { tryPassword } from '../session/sign-in.tries.js';
-import { holdPerson, namesOf } from '../user/user.store.js';
+import { recordStandings, recordTakenOff, type StandingChange } from '../standing/standing.store.js';
+import { holdSelf, namesOf } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
 const PLACEHOLDER_NAME = 'Deleted account';
@@ -21,9 +22,10 @@ const PLACEHOLDER_NAME = 'Deleted account';
  */
 export async function deleteAccount(
   deps: Deps,
-  { userId }: Viewer,
+  viewer: Viewer,
   { password }: { password?: string | null | undefined },
 ): Promise<void> {
+  const { userId } = viewer;
   await refuseServiceAccount(deps.database.db, userId);
   const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
   if (credential) {
@@ -33,15 +35,20 @@ export async function deleteAccount(
     });
   }
   let ended: string[] = [];
+  let standings: StandingChange[] = [];
   await changePerson(deps, userId, userId, async (tx) => {
     // Admins are held before any of them is, in one order for all; who is none needs none of them.
     const { serviceRole } = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
     const isLast = serviceRole === 'ADMIN' && (await isLastAdmin(tx, userId));
-    const user = (await holdPerson(tx, userId)) ?? gone('User');
+    const user = await holdSelf(tx, viewer);
     if (isLast) {
       throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
     }
     ended = await endSessions(tx, userId);
+    standings = [
+      ...(await recordTakenOff(tx, userId)),
+      ...(await recordStandings(tx, [{ userId, type: null, aboutId: null }])),
+    ];
     await removeOwn(tx, userId);
     await tx.erasure.create({ data: { userId } });
     const username = `deleted_${randomBytes(10).toString('hex')}`;
@@ -58,7 +65,7 @@ export async function deleteAccount(
     });
   });
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
-  deps.presence.sightChanged([userId]);
+  deps.standings.announce(standings);
   deps.erasures.begin();
 }
 

@@ -13,7 +13,7 @@ import { recordSystemMessage } from '../message/message.system.js';
 import { take } from '../rates.js';
 import { name } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
-import { holdPeople, sessionOver } from '../user/user.store.js';
+import { holdPeople, lockCounts, sessionOver } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
 import { description, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
@@ -108,6 +108,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       },
       async (tx) => {
         const { groupsMax } = deps.config;
+        await lockCounts(tx, 'groups', [viewer.userId, ...wantedIds]);
         const full = await findFull(tx, [viewer.userId, ...wantedIds], groupsMax);
         if (full.has(viewer.userId)) throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
         const areReachable = await findReachable(tx, viewer.userId, wantedIds);

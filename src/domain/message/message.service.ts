@@ -7,12 +7,14 @@ import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { canRead } from '../conversation/conversation.policy.js';
+import { findReachable } from '../block/block.store.js';
+import { type Counterpart, canRead, canSend, counterpartOf } from '../conversation/conversation.policy.js';
 import {
   changeConversation,
   findMembership,
   findModeratorIds,
   lockAndNumber,
+  otherOf,
 } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
@@ -74,7 +76,8 @@ export async function sendMessage(
 
 /**
  * Gives a message of the viewer's another text. The text that it has already changes nothing.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted, or to who
+ *   cannot be written to.
  */
 export async function editMessage(
   deps: Deps,
@@ -85,12 +88,23 @@ export async function editMessage(
   checkLength(deps, given);
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+    // Another text says something new, as a message does.
+    if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+      throw new ChatError('FORBIDDEN', 'You cannot write here.');
+    }
     if (message.text === given.text) return undefined;
     const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
     checkMentions(mentionedIds, deps.config.mentionsMax);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
     return { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
   });
+}
+
+/** Of a locked direct conversation the other one, to whom whoever cuts or opens it has to wait. */
+async function findCounterpart(tx: Tx, { directKey }: Conversation, userId: string): Promise<Counterpart | undefined> {
+  if (directKey === null) return undefined;
+  const [isReachable] = await findReachable(tx, userId, [otherOf(directKey, userId)]);
+  return counterpartOf(isReachable);
 }
 
 /**
