@@ -321,7 +321,7 @@ export interface ServiceSettings {
 }
 
 /** What is limited, each undefined where it is not. */
-export interface Rates {
+interface Rates {
   signInPerAddress: Rate | undefined;
   signInPerAccount: Rate | undefined;
   signInPerAccountAndAddress: Rate | undefined;
