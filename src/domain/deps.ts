@@ -17,6 +17,7 @@ import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
+import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
 import type { Typing } from './typing/typing.js';
 
@@ -43,6 +44,8 @@ export interface Deps {
   marks: Marks;
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
+  /** Messages that search does not find yet are put into its index. */
+  indexing: Indexing;
   presence: Presence;
   typing: Typing;
   sessionWatch: SessionWatch;

@@ -13,6 +13,7 @@ import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { createIndexing } from '../domain/search/search.index.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
@@ -194,6 +195,7 @@ export async function startServices(
     const typing = createTyping({ config, feed });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const indexing = createIndexing({ database, log });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
     const resetRequests = createResetRequests({ config, database, mailer, log });
@@ -216,6 +218,7 @@ export async function startServices(
       sends: createSends({ config, database, feed }),
       marks: createMarks({ database, feed }),
       erasures,
+      indexing,
       presence,
       typing,
       sessionWatch,
@@ -232,6 +235,7 @@ export async function startServices(
       async close() {
         clearInterval(trim);
         await erasures.close();
+        await indexing.close();
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();
         await mailer.close();
