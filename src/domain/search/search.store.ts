@@ -96,9 +96,9 @@ export function matchStatement(
         ${since ? Prisma.sql`AND said.at >= ${timestamp(since)}` : Prisma.empty}
         ${
           until
-            ? Prisma.sql`AND EXISTS (
-                SELECT FROM messages WHERE conversation_id = own.conversation_id AND seq = greatest(${first}, 1)
-                  AND created_at < ${timestamp(until)})`
+            ? Prisma.sql`AND ${timestamp(until)} > (
+                SELECT created_at FROM messages
+                WHERE conversation_id = own.conversation_id AND seq = greatest(${first}, 1) LIMIT 1)`
             : Prisma.empty
         }
       ORDER BY least(said.at, ${timestamp(until)}) DESC, own.conversation_id, part.number DESC
