@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
-import { parseQuery, rankTemplatesOf, templateOf } from '../../src/domain/search/search.query.js';
+import { parseQuery, rankTemplatesOf, templatesOf } from '../../src/domain/search/search.query.js';
 import {
   findMatches,
   type MatchRequest,
@@ -103,7 +103,7 @@ describe.each(footings)('the plan of a search among many messages on the %s foot
       notWithin: [],
       since: query.since,
       until: query.until,
-      template: templateOf(query, [], []),
+      templates: templatesOf(query, [], []),
       rankTemplates: rankTemplatesOf(query),
     };
   };

@@ -186,18 +186,31 @@ function isDay(day: string): boolean {
 /** Stands in a template for the key of a part; in no term, and nothing to PostgreSQL. */
 export const PART = '~';
 
-/** What finds the messages of one part, as PostgreSQL writes a tsquery: with PART for the part's key. */
-export function templateOf(query: SearchQuery, fromIds: readonly string[], notFromIds: readonly string[]): string {
+/** What finds messages of one part, as PostgreSQL writes a tsquery: with PART for the part's key. */
+export interface Templates {
+  /** What the index decides by itself: that terms are there, not that they stand beside each other. */
+  loose: string;
+  /** What a message is asked then; undefined where nothing is left to ask. */
+  exact: string | undefined;
+}
+
+export function templatesOf(query: SearchQuery, fromIds: readonly string[], notFromIds: readonly string[]): Templates {
   const entry = (text: string) => `'${PART}${text}'`;
   const any = (all: readonly string[]) => `(${all.join(' | ')})`;
-  return [
-    ...query.phrases.map(phraseSql),
+  const isPhrase = (phrase: Phrase) => phrase.length > 1;
+  const exact = [
+    ...query.phrases.filter(isPhrase).map(phraseSql),
+    ...query.without.filter(isPhrase).map((phrase) => `!${phraseSql(phrase)}`),
+  ];
+  const loose = [
+    ...query.phrases.flatMap((phrase) => phrase.map((term) => phraseSql([term]))),
     ...query.has.map((what) => entry(entries.has(what))),
     ...(query.from.length > 0 ? [any(fromIds.map((id) => entry(entries.sender(id))))] : []),
-    ...query.without.map((phrase) => `!${phraseSql(phrase)}`),
+    ...query.without.filter((phrase) => !isPhrase(phrase)).map((phrase) => `!${phraseSql(phrase)}`),
     ...query.hasNot.map((what) => `!${entry(entries.has(what))}`),
     ...notFromIds.map((id) => `!${entry(entries.sender(id))}`),
-  ].join(' & ');
+  ];
+  return { loose: loose.join(' & '), exact: exact.length === 0 ? undefined : exact.join(' & ') };
 }
 
 /** What messages are ranked by: their words, and more where the last word is there as it stands; undefined without words. */

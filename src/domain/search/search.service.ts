@@ -2,7 +2,7 @@ import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkReadable } from '../stream.js';
-import { parseQuery, rankTemplatesOf, type SearchQuery, templateOf } from './search.query.js';
+import { parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
 import { snippetOf } from './search.snippet.js';
 import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';
 
@@ -31,8 +31,7 @@ export async function searchMessages(
   const request = await resolve(deps, viewer, query, conversationId);
   const matches = request ? await findMatches(database, request, page) : [];
   const { edges, pageInfo } = toPage(list, page, matches, ({ listedAt, rank, createdAt, id }) => [
-    // What was stored within its last millisecond belongs to it.
-    new Date(Math.ceil(listedAt.getTime())),
+    listedAt,
     rank,
     createdAt,
     id,
@@ -81,7 +80,7 @@ async function resolve(
     notWithin,
     since: query.since,
     until: query.until,
-    template: templateOf(query, from, notFrom),
+    templates: templatesOf(query, from, notFrom),
     rankTemplates: rankTemplatesOf(query),
   };
 }

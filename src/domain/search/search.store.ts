@@ -3,7 +3,7 @@ import { isUsername } from '../../core/usernames.js';
 import { foldWords, prefixQuery } from '../../core/words.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Database, Db, Sql } from '../../infra/database.js';
-import { PART, type Place } from './search.query.js';
+import { PART, type Place, type Templates } from './search.query.js';
 import { PART_BITS, PART_ID_CHARS } from './search.terms.js';
 
 /**
@@ -11,6 +11,8 @@ import { PART_BITS, PART_ID_CHARS } from './search.terms.js';
  * thousand messages each) in which something was said last, of each the newest.
  */
 export const RANKED_MAX = 1_000;
+/** So many messages with all the words are looked at for whether they stand beside each other: of more, the same. */
+export const LOOKED_AT_MAX = 20_000;
 
 /** What the place of a match in its list is made of; and until when messages were sent that are in that list. */
 export const matchKeys = ['date', 'int', 'date', 'uuid'] as const;
@@ -30,8 +32,7 @@ export interface MatchRequest {
   notWithin: readonly string[];
   since: Date | undefined;
   until: Date | undefined;
-  /** A tsquery, with PART for the key of a part; and what is ranked by. */
-  template: string;
+  templates: Templates;
   rankTemplates: readonly [loose: string, exact: string] | undefined;
 }
 
@@ -47,24 +48,15 @@ const ofPart = (template: string, key: string) =>
  * something was said last come first, and when RANKED_MAX matches are found, no more is read.
  */
 export function matchStatement(
-  { userId, within, notWithin, since, until, template, rankTemplates }: MatchRequest,
+  { userId, within, notWithin, since, until, templates, rankTemplates }: MatchRequest,
   page: PageRequest<typeof matchKeys>,
 ): Prisma.Sql {
   const [listedAt, rank, createdAt, id] = page.from ?? [];
   const [loose, exact] = rankTemplates ?? [];
-  const bounds = (message: string) => {
-    const sent = Prisma.raw(`${message}.created_at`);
-    return Prisma.join(
-      [
-        listedAt && Prisma.sql`AND ${sent} <= ${timestamp(listedAt)}`,
-        since && Prisma.sql`AND ${sent} >= ${timestamp(since)}`,
-        until && Prisma.sql`AND ${sent} < ${timestamp(until)}`,
-      ].filter((bound) => bound !== undefined),
-      ' ',
-      ' ',
-    );
-  };
-  const hasBounds = listedAt !== undefined || since !== undefined || until !== undefined;
+  const bounds = Prisma.sql`
+    ${listedAt ? Prisma.sql`AND message.created_at <= ${timestamp(listedAt)}` : Prisma.empty}
+    ${since ? Prisma.sql`AND message.created_at >= ${timestamp(since)}` : Prisma.empty}
+    ${until ? Prisma.sql`AND message.created_at < ${timestamp(until)}` : Prisma.empty}`;
   const first = Prisma.raw(`part.number << ${PART_BITS}`);
   const last = Prisma.raw(`least(((part.number + 1) << ${PART_BITS}) - 1, own.latest_seq)`);
   // When something was said there last, as it was for the list's first page: a part keeps its place.
@@ -83,14 +75,18 @@ export function matchStatement(
         ${since ? Prisma.sql`AND c.last_activity_at >= ${timestamp(since)}` : Prisma.empty}
     ),
     part AS MATERIALIZED (
-      SELECT own.conversation_id, own.hidden_to_seq, right(own.conversation_id::text, ${PART_ID_CHARS}::int) || part.number AS key
+      SELECT own.conversation_id, own.hidden_to_seq,
+             right(own.conversation_id::text, ${PART_ID_CHARS}::int) || part.number AS key
       FROM own
-      CROSS JOIN LATERAL generate_series((own.hidden_to_seq + 1) >> ${PART_BITS}::int, own.latest_seq >> ${PART_BITS}::int) AS part (number)
+      CROSS JOIN LATERAL generate_series((own.hidden_to_seq + 1) >> ${PART_BITS}::int,
+                                         own.latest_seq >> ${PART_BITS}::int) AS part (number)
       CROSS JOIN LATERAL (
         SELECT CASE
           WHEN part.number = own.latest_seq >> ${PART_BITS}::int
             ${listedAt ? Prisma.sql`AND own.last_activity_at <= ${timestamp(listedAt)}` : Prisma.empty}
           THEN own.last_activity_at ELSE (${newest}) END AS at
+        -- Found out once.
+        OFFSET 0
       ) said
       WHERE said.at IS NOT NULL
         ${since ? Prisma.sql`AND said.at >= ${timestamp(since)}` : Prisma.empty}
@@ -104,16 +100,20 @@ export function matchStatement(
       ORDER BY least(said.at, ${timestamp(until)}) DESC, own.conversation_id, part.number DESC
     ),
     found AS MATERIALIZED (
-      SELECT message.id, message.created_at, message.search, part.key
-      FROM part CROSS JOIN LATERAL (
-        SELECT * FROM (
-          -- OFFSET keeps the other conditions out: by this one the index is read, and by no other.
-          SELECT id, conversation_id, seq, created_at, search FROM messages WHERE search @@ ${ofPart(template, 'part.key')} OFFSET 0
+      SELECT * FROM (
+        SELECT message.id, message.created_at, message.search, part.key
+        FROM part CROSS JOIN LATERAL (
+          SELECT * FROM (
+            -- OFFSET keeps the other conditions out: by this one the index is read, and by no other.
+            SELECT id, conversation_id, seq, created_at, search FROM messages
+            WHERE search @@ ${ofPart(templates.loose, 'part.key')} OFFSET 0
+          ) message
+          WHERE message.conversation_id = part.conversation_id AND message.seq > part.hidden_to_seq ${bounds}
+          ORDER BY message.seq DESC
         ) message
-        WHERE message.conversation_id = part.conversation_id AND message.seq > part.hidden_to_seq
-          ${hasBounds ? bounds('message') : Prisma.empty}
-        ORDER BY message.seq DESC
-      ) message
+        LIMIT ${LOOKED_AT_MAX}::int
+      ) candidate
+      ${templates.exact === undefined ? Prisma.empty : Prisma.sql`WHERE search @@ ${ofPart(templates.exact, 'key')}`}
       LIMIT ${RANKED_MAX}::int
     ),
     ranked AS (
@@ -131,7 +131,7 @@ export function matchStatement(
         ? Prisma.sql`WHERE (rank, created_at, id) < (${rank}::int, ${timestamp(createdAt)}, ${id}::uuid)`
         : Prisma.empty
     }
-    ORDER BY rank DESC, created_at DESC, id DESC LIMIT ${page.size + 1}::int`;
+    ORDER BY rank DESC, created_at DESC, ranked.id DESC LIMIT ${page.size + 1}::int`;
 }
 
 /**
