@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Config } from '../infra/config.js';
-import { type Logger, withRequestId } from '../infra/log.js';
+import type { Logger } from '../infra/log.js';
+import { withRequest } from '../infra/request.js';
+import type { AddressOf } from './addresses.js';
 import { GRAPHQL_PATH, type Yoga } from './graphql-http.js';
 
 export interface Health {
@@ -13,6 +15,7 @@ export interface Health {
 export function createHttpServer(
   yoga: Yoga,
   health: Health,
+  addressOf: AddressOf,
   config: Config,
   log: Logger,
 ): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
@@ -28,7 +31,7 @@ export function createHttpServer(
       const ms = Math.round((performance.now() - started) * 10) / 10;
       log.debug({ requestId, method: req.method, path, status: res.statusCode, ms }, 'request');
     });
-    withRequestId(requestId, () => route(path, req, res)).catch((error: unknown) => {
+    withRequest({ id: requestId, address: addressOf(req) }, () => route(path, req, res)).catch((error: unknown) => {
       log.error({ err: error, requestId }, 'a request failed');
       if (!res.headersSent) answer(res, 500, { status: 'error' });
       else res.destroy();

@@ -36,6 +36,7 @@ import { startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
 import { schema } from '../schema.js';
+import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
@@ -84,6 +85,7 @@ export async function startNode(
   });
   const subscriptions = createSubscriptions(log);
   const documents = createDocuments(schema, log);
+  const addressOf = createAddressOf(config);
   const yoga = createGraphqlHttp(documents, subscriptions, deps);
   let draining = false;
   const { server, cutStreams } = createHttpServer(
@@ -102,10 +104,11 @@ export async function startNode(
         };
       },
     },
+    addressOf,
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, deps);
+  const sockets = serveWebSocket(server, documents, subscriptions, addressOf, deps);
   try {
     await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {

@@ -9,8 +9,9 @@ import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config.js';
-import { withRequestId } from '../infra/log.js';
+import { withRequest } from '../infra/request.js';
 import { schema } from '../schema.js';
+import type { AddressOf } from './addresses.js';
 import type { Documents } from './documents.js';
 import { GRAPHQL_PATH, identify } from './graphql-http.js';
 import { pathOf } from './http.js';
@@ -67,6 +68,7 @@ export function serveWebSocket(
   server: Server,
   documents: Documents,
   subscriptions: Subscriptions,
+  addressOf: AddressOf,
   deps: Deps,
 ): GraphqlWebSocket {
   const { config, log } = deps;
@@ -151,7 +153,7 @@ export function serveWebSocket(
   // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
   // socket.
   const unanswered = new WeakSet<WebSocket>();
-  const serve = (socket: WebSocket, raw: Duplex) => {
+  const serve = (socket: WebSocket, raw: Duplex, address: string) => {
     const outbox = new Outbox(socket, raw, postman);
     let reading: Promise<void> | undefined;
     /** Who asks without reading the answers is not heard meanwhile, lest these pile up. */
@@ -185,7 +187,7 @@ export function serveWebSocket(
         onMessage: (receive) => {
           socket.on('message', (data) => {
             if (socket.readyState !== socket.OPEN) return;
-            withRequestId(randomUUID(), () => receive(String(data))).catch((error: unknown) => {
+            withRequest({ id: randomUUID(), address }, () => receive(String(data))).catch((error: unknown) => {
               log.error({ err: error }, 'a message of a socket could not be handled');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
@@ -219,7 +221,8 @@ export function serveWebSocket(
     socket.on('error', () => socket.destroy());
     if (pathOf(request) !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket));
+    const address = addressOf(request);
+    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket, address));
   };
   server.on('upgrade', upgrade);
 
