@@ -6,7 +6,7 @@ export const QUERY_MAX_CHARS = 500;
 /** Most terms of a query: words, and pairs of characters where words are not set apart. */
 export const QUERY_MAX_TERMS = 64;
 /** Most filters of a query. */
-export const QUERY_MAX_FILTERS = 20;
+const QUERY_MAX_FILTERS = 20;
 /** Fewest letters of a last word that words may begin with: what begins with one letter is half of everything. */
 const PREFIX_MIN_CHARS = 2;
 

@@ -2,8 +2,8 @@ import type { Phrase, QueryTerm } from './search.query.js';
 import { type Term, termsOf } from './search.terms.js';
 
 /** What stands around a match. */
-export const MARK_BEGIN = '«';
-export const MARK_END = '»';
+const MARK_BEGIN = '«';
+const MARK_END = '»';
 /** Longest snippet, in UTF-16 units, without its marks and the dots at its ends. */
 export const SNIPPET_MAX_CHARS = 160;
 /** How much of that stands before the first match, where the text goes on before it. */

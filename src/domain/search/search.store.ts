@@ -12,7 +12,7 @@ import { PART_BITS, PART_ID_CHARS } from './search.terms.js';
  */
 export const RANKED_MAX = 1_000;
 /** So many messages with all the words are looked at for whether they stand beside each other: of more, the same. */
-export const LOOKED_AT_MAX = 20_000;
+const LOOKED_AT_MAX = 20_000;
 
 /** What the place of a match in its list is made of; and until when messages were sent that are in that list. */
 export const matchKeys = ['date', 'int', 'date', 'uuid'] as const;

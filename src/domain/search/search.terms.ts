@@ -84,8 +84,7 @@ export const PART_BITS = 12;
  * terms of the viewer's conversations only, however common they are elsewhere. Others may share it: who reads by it
  * compares the conversation as well.
  */
-export const partKey = (conversationId: string, part: number): string =>
-  `${conversationId.slice(-PART_ID_CHARS)}${part}`;
+const partKey = (conversationId: string, part: number): string => `${conversationId.slice(-PART_ID_CHARS)}${part}`;
 /** The last characters of a conversation's id, which are random. */
 export const PART_ID_CHARS = 8;
 
