@@ -127,6 +127,21 @@ export const settings = z.object({
   ),
   /** fatal, error, warn, info, debug, trace or silent. */
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Port of its own for Prometheus' /metrics; 0 takes a free one. */
+  METRICS_PORT: integer(0, 65_535).optional(),
+  /** Address that METRICS_PORT listens on. */
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  /** Bearer token that /metrics asks for; with it, and without METRICS_PORT, it is on the port of all else. */
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/-]{32,}={0,2}$/, 'must be at least 32 letters, digits, - . _ ~ + / (openssl rand -base64 48)')
+    .optional(),
+  /** Collector of OpenTelemetry that traces go to, by OTLP over HTTP, as http://collector:4318; without it there are none. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https').optional(),
+  /** The name of the service in its traces. */
+  OTEL_SERVICE_NAME: z.string().min(1).default('parley'),
+  /** The share of traces that is kept, from 0 to 1, of those whose caller does not say. */
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   /** GraphiQL in the browser at /graphql; by default on outside production. */
   GRAPHIQL: flag.optional(),
   /** Work factor of password hashes: each step more doubles the time. */
@@ -240,6 +255,14 @@ export interface Config {
   allowedOrigins: readonly string[];
   trustedProxies: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
+  /** Undefined: metrics are on the port of all else, if there is a token, or nowhere. */
+  metricsPort: number | undefined;
+  metricsHost: string;
+  metricsToken: string | undefined;
+  /** Undefined: nothing is traced. */
+  tracesEndpoint: string | undefined;
+  tracesServiceName: string;
+  tracesSampledShare: number;
   graphiql: boolean;
   bcryptCost: number;
   passwordQueueMax: number;
@@ -322,6 +345,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     allowedOrigins: data.ALLOWED_ORIGINS,
     trustedProxies: data.TRUSTED_PROXIES,
     logLevel: data.LOG_LEVEL,
+    metricsPort: data.METRICS_PORT,
+    metricsHost: data.METRICS_HOST,
+    metricsToken: data.METRICS_TOKEN,
+    tracesEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
+    tracesServiceName: data.OTEL_SERVICE_NAME,
+    tracesSampledShare: data.OTEL_TRACES_SAMPLER_ARG,
     graphiql: data.GRAPHIQL ?? !production,
     bcryptCost: data.BCRYPT_COST,
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,

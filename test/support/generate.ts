@@ -31,7 +31,7 @@ export interface Operation {
 
 export type OperationKind = 'query' | 'mutation' | 'subscription';
 
-export const rootOf = (kind: OperationKind): GraphQLObjectType =>
+const rootOf = (kind: OperationKind): GraphQLObjectType =>
   ({
     query: schema.getQueryType(),
     mutation: schema.getMutationType(),
@@ -51,7 +51,7 @@ const MOMENTS = [
 ];
 
 /** A value that fits a type, as JSON. */
-export function fitting(type: GraphQLInputType, random: Random, stock: Stock): Json {
+function fitting(type: GraphQLInputType, random: Random, stock: Stock): Json {
   if (isNonNullType(type)) return fitting(type.ofType, random, stock);
   if (isListType(type)) {
     return Array.from({ length: Math.floor(random.between(0, 4)) }, () => fitting(type.ofType, random, stock));
