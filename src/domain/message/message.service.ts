@@ -9,16 +9,19 @@ import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import { canRead } from '../conversation/conversation.policy.js';
+import { findReachable } from '../block/block.store.js';
+import { type Counterpart, canRead, canSend, counterpartOf } from '../conversation/conversation.policy.js';
 import {
   changeConversation,
   findMembership,
   findModeratorIds,
   lockAndNumber,
+  otherOf,
 } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
+import { take } from '../rates.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { holdViewer } from '../user/user.store.js';
@@ -46,7 +49,7 @@ function checkLength({ config }: Deps, { text }: { text: string }): void {
  * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
  * With a `clientMessageId` that the viewer has used: the first message, as it is now.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`; FORBIDDEN: visible, but not theirs to write
- *   in; CONFLICT of `input.clientMessageId`: used with another input.
+ *   in; CONFLICT of `input.clientMessageId`: used with another input; RATE_LIMITED.
  */
 export async function sendMessage(
   deps: Deps,
@@ -55,6 +58,7 @@ export async function sendMessage(
 ): Promise<Message> {
   const given = checkInput(sendInput, input);
   checkLength(deps, given);
+  take(deps.rates.sendPerPerson, viewer);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
@@ -74,7 +78,8 @@ export async function sendMessage(
 
 /**
  * Gives a message of the viewer's another text. The text that it has already changes nothing.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted, or to who
+ *   cannot be written to.
  */
 export async function editMessage(
   deps: Deps,
@@ -85,12 +90,23 @@ export async function editMessage(
   checkLength(deps, given);
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+    // Another text says something new, as a message does.
+    if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+      throw new ChatError('FORBIDDEN', 'You cannot write here.');
+    }
     if (message.text === given.text) return undefined;
     const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
     checkMentions(mentionedIds, deps.config.mentionsMax);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
     return { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
   });
+}
+
+/** Of a locked direct conversation the other one, to whom whoever cuts or opens it has to wait. */
+async function findCounterpart(tx: Tx, { directKey }: Conversation, userId: string): Promise<Counterpart | undefined> {
+  if (directKey === null) return undefined;
+  const [isReachable] = await findReachable(tx, userId, [otherOf(directKey, userId)]);
+  return counterpartOf(isReachable);
 }
 
 /**
