@@ -814,6 +814,21 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     );
   });
 
+  it('has a sign-in that comes too often as refused, of nobody', async () => {
+    const limits = { RATE_LIMITS: 'on', RATE_SIGN_IN_PER_ADDRESS: '1/10m' };
+    const { url, deps } = await (await makePlace(footing)).start(limits);
+    const ana = await register(url, 'ana');
+    const login = (password: string) => attempt(ana, 'login', { usernameOrEmail: ana.username, password });
+    expect([await login('a wrong one'), await login(ana.password)]).toEqual(['BAD_USER_INPUT', 'RATE_LIMITED']);
+    const where = { action: 'SIGNED_IN' };
+    await eventually('both are put down', async () => (await deps.database.db.auditEntry.count({ where })) === 2);
+    const put = await deps.database.db.auditEntry.findMany({ where, orderBy: [{ at: 'asc' }, { id: 'asc' }] });
+    expect(put.map(({ subjectId, details }) => [subjectId, (details as Json)[1].value])).toEqual([
+      [rowId(ana.id), 'WRONG_PASSWORD'],
+      [null, 'RATE_LIMITED'],
+    ]);
+  });
+
   it('is told of another setting once, and of a secret only that it is another', async () => {
     const started = await (await makePlace(footing)).start({ PORT: '0', GROUPS_MAX: '7' });
     const { database } = started.deps;
