@@ -3,12 +3,13 @@ import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
-import { createGroup, openDirect, send } from '../support/talk.js';
+import { createGroup, openDirect, pin, react, reply, send } from '../support/talk.js';
 
 const MESSAGE = `
   fragment Message on Message {
     id seq text status createdAt editedAt deletedAt clientMessageId viewerCanEdit viewerCanDelete
-    mentionsEveryone mentions { id username }
+    mentionsEveryone mentions { id username } pinnedAt replyCount viewerReactions reactions { emoji count }
+    replyTo { id text deletedAt replyCount sender { id username } }
     sender { id username displayName avatarUrl } conversation { id title }
   }`;
 const LIST = `${MESSAGE} query ($first: Int) {
@@ -19,8 +20,8 @@ const LIST = `${MESSAGE} query ($first: Int) {
   } } }
 }`;
 const HISTORY = `${MESSAGE} query ($id: ID!, $last: Int) {
-  conversation(id: $id) { id title viewerMembership { role } messages(last: $last) {
-    pageInfo { hasPreviousPage } nodes { ...Message }
+  conversation(id: $id) { id title pinnedMessages { ...Message } viewerMembership { role } messages(last: $last) {
+    pageInfo { hasPreviousPage } nodes { ...Message reactions { users(first: 3) { nodes { id username } } } }
   } }
 }`;
 const MEMBERS = `query ($id: ID!, $first: Int) {
@@ -42,7 +43,13 @@ describe.each(footings)('statements on the %s footing', (footing) => {
       await send(person, await openDirect(alice, person), `direct ${index}`);
       await send(person, await createGroup(person, [alice]), `in a group ${index} for @${alice.username}`);
     }
-    for (const person of [...others, ...others, alice]) await send(person, hot, `in the hot one of @${alice.username}`);
+    let { id } = await send(alice, hot, `in the hot one of @${alice.username}`);
+    const reacting: Promise<void>[] = [];
+    for (const person of [...others, ...others]) {
+      ({ id } = await reply(person, hot, id, `answered in the hot one to @${alice.username}`));
+      reacting.push(react(person, id, '👍'));
+    }
+    await Promise.all([...reacting, pin(alice, id)]);
   });
 
   /** The statements for a small page and for a larger one. */
@@ -138,6 +145,23 @@ describe.each(footings)('statements on the %s footing', (footing) => {
       });
       // Whose session it is; lock and rights; message, change and numbers.
       expect(alone.length).toBe(3);
+      const { id } = await send(alice, hot, 'to be answered');
+      await delivered('to be answered');
+      const answer = await statementsOf(async () => {
+        await reply(alice, hot, id, 'an answer to it');
+        await delivered('an answer to it');
+      });
+      // And what it answers.
+      expect(answer.length).toBe(4);
+      const reaction = await statementsOf(() => react(alice, id, '👍'));
+      await Promise.all(streams.map((stream) => stream.until(({ type }) => type === 'REACTED')));
+      const unheard = await statementsOf(async () => {
+        await react(others[0] as Person, id, '🎉');
+        await Promise.all(
+          streams.map((stream) => stream.until(({ message }) => message?.reactions[1]?.emoji === '🎉')),
+        );
+      });
+      expect(unheard.length).toBe(reaction.length);
       const rush = await statementsOf(async () => {
         await Promise.all(
           Array.from({ length: 60 }, (_, index) => send(others[index % 8] as Person, hot, `rush ${index}`)),
