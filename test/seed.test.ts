@@ -38,6 +38,19 @@ const invariants = {
     WHERE (edited_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_EDITED')
        OR (deleted_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_DELETED')
        OR (deleted_at IS NOT NULL) <> (text IS NULL)`,
+  'reactions are of members, counted, and each a change; answers are to what others said before': `
+    SELECT (SELECT count(*) FROM reaction_groups g
+            WHERE count <> (SELECT count(*) FROM reactions r WHERE r.message_id = g.message_id AND r.emoji = g.emoji))
+         + (SELECT count(*) FROM reactions r JOIN messages m ON m.id = message_id
+            WHERE m.deleted_at IS NOT NULL
+               OR NOT EXISTS (SELECT FROM memberships p WHERE p.conversation_id = m.conversation_id AND p.user_id = r.user_id)
+               OR NOT EXISTS (SELECT FROM changes x WHERE x.conversation_id = m.conversation_id AND x.change_seq = r.change_seq
+                              AND x.message_id = m.id AND x.actor_id = r.user_id AND type = 'MESSAGE_REACTED'))
+         + (SELECT count(*) FROM messages m JOIN messages q ON q.conversation_id = m.conversation_id AND q.seq = m.reply_to_seq
+            WHERE q.seq >= m.seq OR q.sender_id = m.sender_id)
+         + (SELECT count(*) FROM messages m
+            WHERE (pinned_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_PINNED'))
+      AS count`,
   'senders are members': `
     SELECT count(*) FROM messages m
     WHERE NOT EXISTS (SELECT FROM memberships p WHERE p.conversation_id = m.conversation_id AND p.user_id = m.sender_id)`,
@@ -79,6 +92,9 @@ describe.each(footings)('npm run seed on the %s footing', (footing) => {
   it('keeps what the services keep', async () => {
     for (const [name, sql] of Object.entries(invariants)) expect(await count(place, sql), name).toBe(0);
     expect(await count(place, 'SELECT count(*) FROM messages')).toBeGreaterThan(2_000);
+    expect(await count(place, 'SELECT count(*) FROM reactions')).toBeGreaterThan(200);
+    expect(await count(place, 'SELECT count(*) FROM messages WHERE reply_to_seq IS NOT NULL')).toBeGreaterThan(50);
+    expect(await count(place, 'SELECT count(*) FROM messages WHERE pinned_at IS NOT NULL')).toBeGreaterThan(3);
   });
 
   it('a second time changes nothing, and says so', async () => {
