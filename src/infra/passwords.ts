@@ -13,6 +13,8 @@ export interface Passwords {
    * nobody can tell by the clock whether an account exists.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>;
+  /** Calls that wait for a worker. */
+  readonly waiting: number;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,9 @@ export function createPasswords({ cost, queueMax }: { cost: number; queueMax: nu
     async verify(password, hash) {
       const matches = await run<boolean>('verify', { password, hash: hash ?? (await nobodysHash()) });
       return matches && hash !== undefined;
+    },
+    get waiting() {
+      return pool.queueSize;
     },
     close: () => pool.close({ force: true }),
   };
