@@ -51,6 +51,9 @@ const invariants = {
          + (SELECT count(*) FROM messages m
             WHERE (pinned_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_PINNED'))
       AS count`,
+  'there is something of everything': `
+    SELECT CASE WHEN (SELECT count(*) FROM reactions) > 200 AND count(pinned_at) > 3 AND count(reply_to_seq) > 50 THEN 0 ELSE 1 END
+      AS count FROM messages`,
   'senders are members': `
     SELECT count(*) FROM messages m
     WHERE NOT EXISTS (SELECT FROM memberships p WHERE p.conversation_id = m.conversation_id AND p.user_id = m.sender_id)`,
@@ -92,9 +95,6 @@ describe.each(footings)('npm run seed on the %s footing', (footing) => {
   it('keeps what the services keep', async () => {
     for (const [name, sql] of Object.entries(invariants)) expect(await count(place, sql), name).toBe(0);
     expect(await count(place, 'SELECT count(*) FROM messages')).toBeGreaterThan(2_000);
-    expect(await count(place, 'SELECT count(*) FROM reactions')).toBeGreaterThan(200);
-    expect(await count(place, 'SELECT count(*) FROM messages WHERE reply_to_seq IS NOT NULL')).toBeGreaterThan(50);
-    expect(await count(place, 'SELECT count(*) FROM messages WHERE pinned_at IS NOT NULL')).toBeGreaterThan(3);
   });
 
   it('a second time changes nothing, and says so', async () => {
