@@ -19,9 +19,11 @@ import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
+import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { SeenKey } from './reply/reply.store.js';
 import type { ServiceKey } from './service/service.key.js';
+import type { Standings } from './standing/standing.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -35,6 +37,8 @@ export interface Deps {
   passwords: Passwords;
   tokens: Tokens;
   mailer: Mailer;
+  /** How often something may be done. */
+  rates: RateLimits;
   /** Who has forgotten their password is answered first, and sent a mail then. */
   resetRequests: ResetRequests;
   /** Whom an identity provider signs in; absent where none is configured. */
@@ -51,6 +55,8 @@ export interface Deps {
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
   presence: Presence;
+  /** Contacts, blocks and suspensions are heard of on all nodes. */
+  standings: Standings;
   typing: Typing;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */

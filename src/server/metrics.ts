@@ -268,7 +268,7 @@ export function showServer(
   counter('parley_websocket_opened_total', 'WebSockets that were opened.', () => sockets.counts.opened);
   counter(
     'parley_websocket_refused_total',
-    'WebSockets that were refused: path, origin, or the node stops.',
+    'WebSockets that were refused: path, origin, too many from one address, or the node stops.',
     () => sockets.counts.refused,
   );
   counter(

@@ -11,6 +11,7 @@ import { createOutsideViewers } from '../domain/outside/outside.viewers.js';
 import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
+import { createRateLimits } from '../domain/rates.js';
 import { findOwnReactions } from '../domain/reaction/reaction.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
@@ -19,6 +20,8 @@ import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
+import { STANDINGS_KEPT_MS, startStandings } from '../domain/standing/standing.js';
+import { trimStandings } from '../domain/standing/standing.store.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -30,6 +33,7 @@ import { createMailer } from '../infra/mail.js';
 import { type Metrics, noMetrics, openMetrics } from '../infra/metrics.js';
 import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
+import { openRateStore } from '../infra/rates.js';
 import { createTokens } from '../infra/tokens.js';
 import { noTracing, openTracing, type Tracing } from '../infra/tracing.js';
 import { version } from '../infra/version.js';
@@ -56,6 +60,7 @@ import {
   timeDeliveries,
 } from './metrics.js';
 import { createOperations } from './operations.js';
+import { openPersistedDocuments } from './persisted-documents.js';
 import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
@@ -95,6 +100,8 @@ export async function startNode(
   if (config.production && config.smtpUrl === undefined) {
     log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
   }
+  const documents = createDocuments(schema, config, log);
+  const persisted = await openPersistedDocuments(config, documents, log);
   const nodeId = randomUUID();
   const metrics = hasMetrics(config) ? await openMetrics() : noMetrics;
   const tracing = await tracingOf(config, nodeId, log);
@@ -119,9 +126,8 @@ export async function startNode(
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),
   });
-  const documents = createDocuments(schema, log);
   const addressOf = createAddressOf(config);
-  const yoga = createGraphqlHttp(documents, subscriptions, operations, deps);
+  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
@@ -150,7 +156,7 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, operations, addressOf, deps);
+  const sockets = serveWebSocket(server, documents, persisted, subscriptions, operations, addressOf, deps);
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   try {
@@ -212,7 +218,10 @@ export async function startServices(
     config.redisUrl === undefined ? openLocalEvents() : openRedisEvents(config.redisUrl, config.redisPrefix, log);
   const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
+  const { redisUrl: url, redisPrefix: prefix } = config;
+  const rateStore = openRateStore(url === undefined ? undefined : { url, prefix }, log);
   const close = async () => {
+    rateStore.close();
     await passwords.close();
     await bus.close();
     await database.close();
@@ -253,9 +262,14 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
+      trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
+        log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
+      );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
-    const typing = createTyping({ config, feed });
+    const standings = await startStandings({ config, database, bus, log });
+    standings.onSight((userIds) => presence.sightChanged(userIds));
+    const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
     const { smtpUrl, mailFrom, dataDir } = config;
@@ -278,6 +292,7 @@ export async function startServices(
         accessTtlMs: config.accessTokenTtlMs,
       }),
       mailer,
+      rates: createRateLimits(rateStore, config),
       resetRequests,
       outside:
         config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed)),
@@ -288,6 +303,7 @@ export async function startServices(
       marks: createMarks({ database, feed }),
       erasures,
       presence,
+      standings,
       typing,
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
@@ -300,6 +316,7 @@ export async function startServices(
     };
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
+    presence.onInvisible((userId) => typing.stopHere(userId));
     showServices(metrics, deps, bus);
     return {
       deps,
@@ -311,6 +328,7 @@ export async function startServices(
         await mailer.close();
         sessionWatch.close();
         typing.close();
+        await standings.close();
         await presence.close();
         await feed.close();
         await close();

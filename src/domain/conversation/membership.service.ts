@@ -10,7 +10,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import type { MessageTold } from '../message/message.events.js';
 import { recordSystemMessage } from '../message/message.system.js';
-import { holdPeople, holdViewer } from '../user/user.store.js';
+import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { description, imageUrl, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
@@ -50,6 +50,7 @@ export async function addMembers(
     if (!canAddMembers(own)) throw new ChatError('FORBIDDEN', 'Owners and admins add members.');
     const held = await holdPeople(tx, wanted);
     const areReachable = await findReachable(tx, viewer.userId, wanted);
+    await lockCounts(tx, 'groups', wanted);
     const full = await findFull(tx, wanted, deps.config.groupsMax);
     const there = await tx.membership.findMany({ where: { conversationId, userId: { in: wanted } } });
     const isThere = (id: string) => there.some(({ userId }) => userId === id);
@@ -269,6 +270,7 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     }
     const user = await holdViewer(tx, viewer);
     const { groupsMax } = deps.config;
+    await lockCounts(tx, 'groups', [viewer.userId]);
     if ((await findFull(tx, [viewer.userId], groupsMax)).size > 0) {
       throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`, { field });
     }

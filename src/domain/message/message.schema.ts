@@ -12,7 +12,12 @@ import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
-import { findModerating, type Moderated } from '../conversation/conversation.store.js';
+import {
+  findByIds as findConversations,
+  findModerating,
+  type Moderated,
+  otherOf,
+} from '../conversation/conversation.store.js';
 import { loadUser, User } from '../user/user.schema.js';
 import type { Beside } from './message.beside.js';
 import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
@@ -143,12 +148,15 @@ export const Message = builder.prismaNode('Message', {
     viewerCanEdit: t.boolean({
       nullable: false,
       description:
-        'It is theirs, and at this moment not too late: `serverInfo.limits.messageEditWindowSeconds` after `createdAt` it turns false, and no event says so.',
-      // Time passes alike for all: who could edit it at all gets the same at any moment.
+        'It is theirs, and at this moment not too late: `serverInfo.limits.messageEditWindowSeconds` after `createdAt` it turns false, and no event says so. In a direct conversation only while `viewerCanSend`.',
+      // Time passes alike for all, and where it depends on whom they write to, the key is of one person: the sender.
       extensions: keyedBy<MessageRow | null>((message, viewerId) =>
         String(message && isTheirsToEdit(message, viewerId)),
       ),
-      resolve: (message, _args, context) => canEdit(message, viewerOf(context).userId, context.deps.config),
+      resolve: (message: Preloaded, _args, context) => {
+        if (!canEdit(message, viewerOf(context).userId, context.deps.config)) return false;
+        return message.justSent || loadCanWrite(context, message.conversationId).then((can) => can !== false);
+      },
     }),
     viewerCanDelete: t.boolean({
       nullable: false,
@@ -169,6 +177,18 @@ export const Message = builder.prismaNode('Message', {
       },
     }),
   }),
+});
+
+/** Whether the other one of a direct conversation can be written to; null of groups. */
+const loadCanWrite = defineLoader(async (context, ids) => {
+  const { userId: viewerId } = viewerOf(context);
+  return Promise.all(
+    (await findConversations(context.deps.database.db, ids)).map(async (conversation) => {
+      if (conversation?.directKey == null) return null;
+      const userId = otherOf(conversation.directKey, viewerId);
+      return (await context.deps.lookUpStanding({ viewerId, userId })).canWrite;
+    }),
+  );
 });
 
 /** Whether the viewer moderates a conversation: one statement for all messages of a page. */
@@ -253,7 +273,7 @@ builder.mutationFields((t) => ({
   editMessage: t.field({
     type: EditMessagePayload,
     description:
-      "Of the viewer's own messages, for `serverInfo.limits.messageEditWindowSeconds` after they were sent. What they said before stays in `Message.edits`.",
+      "Of the viewer's own messages, for `serverInfo.limits.messageEditWindowSeconds` after they were sent; in a direct conversation only while `viewerCanSend`. What they said before stays in `Message.edits`.",
     args: { input: t.arg({ type: EditMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -6,12 +6,13 @@ import type { Conversation, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { canRead } from '../conversation/conversation.policy.js';
-import { findMembership } from '../conversation/conversation.store.js';
+import { canRead, canSend } from '../conversation/conversation.policy.js';
+import { findCounterpart, findMembership } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { keepVersion } from '../edit/edit.store.js';
 import { checkInput, hashInput } from '../input.js';
+import { take } from '../rates.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { changeMessage } from './message.change.js';
@@ -41,7 +42,7 @@ function checkLength({ config }: Deps, { text }: { text: string }): void {
  * With a `clientMessageId` that the viewer has used: the first message, as it is now.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`; FORBIDDEN: visible, but not theirs to write
  *   in; NOT_FOUND of `input.replyToId`: not there for them to see; FORBIDDEN of `input.replyToId`: nothing that anybody
- *   wrote; CONFLICT of `input.clientMessageId`: used with another input.
+ *   wrote; CONFLICT of `input.clientMessageId`: used with another input; RATE_LIMITED.
  */
 export async function sendMessage(
   deps: Deps,
@@ -56,6 +57,7 @@ export async function sendMessage(
 ): Promise<Message> {
   const given = checkInput(sendInput, input);
   checkLength(deps, given);
+  take(deps.rates.sendPerPerson, viewer);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const replyToId = input.replyToId ?? null;
@@ -79,8 +81,8 @@ export async function sendMessage(
 
 /**
  * Gives a message of the viewer's another text. The text that it has already changes nothing.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, deleted, or
- *   sent too long ago.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, deleted, sent too long
+ *   ago, or to who cannot be written to.
  */
 export async function editMessage(
   deps: Deps,
@@ -96,6 +98,10 @@ export async function editMessage(
     }
     if (!canEdit(message, viewer.userId, config)) {
       throw new ChatError('FORBIDDEN', 'The time in which this message could be edited is over.');
+    }
+    // Another text says something new, as a message does.
+    if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+      throw new ChatError('FORBIDDEN', 'You cannot write here.');
     }
     if (message.text === given.text) return undefined;
     const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);

@@ -5,6 +5,7 @@ import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';
+import { recordStandings } from '../standing/standing.store.js';
 import { holdPerson, holdViewer } from '../user/user.store.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
 import { isLastAdmin, listSuspended, type User } from './moderation.store.js';
@@ -43,14 +44,14 @@ async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promis
 async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspended: boolean): Promise<User> {
   // Asked before anything is locked, for anyone may try.
   await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
-  const { user, changes, ended } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
+  const { user, changes, ended, standings } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
     await holdViewer(tx, viewer);
     const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
     if (suspended) await refuseServiceAccount(tx, userId);
-    if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [] };
+    if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [], standings: [] };
     await check();
     const user = await tx.user.update({
       where: { id: userId },
@@ -58,18 +59,19 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
     });
     const ended = suspended ? await endSessions(tx, userId) : [];
     const directIds = conversations.filter(({ kind }) => kind === 'DIRECT').map(({ id }) => id);
-    return { user, ended, changes: await recordUpdated(tx, directIds) };
+    const standings = await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
+    return { user, ended, standings, changes: await recordUpdated(tx, directIds) };
   });
   for (const change of changes) deps.feed.announce(change);
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
-  deps.presence.sightChanged([userId]);
+  deps.standings.announce(standings);
   return user;
 }
 
 /**
  * Makes somebody a moderator or an admin of the service, or neither.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin; CONFLICT of `input.role`: the only
- *   admin, or `input.userId`: suspended.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin, or it is the service's own account;
+ *   CONFLICT of `input.role`: the only admin, or `input.userId`: suspended.
  */
 export async function setServiceRole(
   { database }: Deps,
@@ -94,6 +96,8 @@ export async function giveServiceRole(
   await check();
   const person = await holdPerson(tx, userId);
   if (!person) throw notFound('input.userId', 'User');
+  // Its key would moderate with it.
+  if (role !== 'USER') await refuseServiceAccount(tx, userId);
   if (role !== 'ADMIN' && isLast) {
     throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.', {
       field: 'input.role',
