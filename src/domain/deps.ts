@@ -18,6 +18,7 @@ import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { ServiceKey } from './service/service.key.js';
+import type { Summaries } from './summary/summaries.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -45,6 +46,8 @@ export interface Deps {
   erasures: Erasures;
   presence: Presence;
   typing: Typing;
+  /** Summaries are made, each once. */
+  summaries: Summaries;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */
   lookUpSession: Lookup<string, string | null>;

@@ -17,6 +17,7 @@ import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
+import { createSummaries } from '../domain/summary/summaries.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -194,6 +195,7 @@ export async function startServices(
     const typing = createTyping({ config, feed });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const summaries = createSummaries({ config, database, log, turns });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
     const resetRequests = createResetRequests({ config, database, mailer, log });
@@ -218,6 +220,7 @@ export async function startServices(
       erasures,
       presence,
       typing,
+      summaries,
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
@@ -232,6 +235,7 @@ export async function startServices(
       async close() {
         clearInterval(trim);
         await erasures.close();
+        await summaries.close();
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();
         await mailer.close();

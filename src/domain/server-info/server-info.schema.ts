@@ -50,6 +50,10 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Groups above this size have no per-member receipts, and statuses stay SENT there.',
     }),
+    summaryMessagesMax: t.exposeInt('summaryMessagesMax', {
+      nullable: false,
+      description: 'Most messages that one summary is of.',
+    }),
     pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
   }),
 });
@@ -61,10 +65,11 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
     features: t.stringList({
       nullable: { list: false, items: false },
       description:
-        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in).',
+        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `writtenSummaries` (a model server writes summaries: what is summarized goes there).',
       resolve: (config) => [
         ...(config.registration ? ['registration'] : []),
         ...(config.identityProvider ? ['outsideUsers'] : []),
+        ...(config.summaryServer ? ['writtenSummaries'] : []),
       ],
     }),
     limits: t.field({ type: Limits, nullable: false, resolve: (config) => config }),

@@ -37,14 +37,6 @@ for (const [language, list] of Object.entries(stopword)) {
   }
 }
 
-/** A message's words. */
-export interface Words {
-  /** As they stand there, folded. */
-  all: string[];
-  /** What of them carries a meaning, cut to stems; with repeats. */
-  stems: string[];
-}
-
 /** Every word of a text, folded; of languages without spaces every pair of characters. */
 export function wordsOf(text: string): string[] {
   const words: string[] = [];
