@@ -22,14 +22,20 @@ export interface ModelAnswer {
 /** The server could not be asked, or gave no answer. */
 export class ModelError extends Error {
   override name = 'ModelError';
+  /** Whether it is the server, and not what the model made of this one question. */
+  readonly isServers: boolean;
+  /** Whether the same question may be answered another time. */
+  readonly mayPass: boolean;
+  readonly retryAfterMs: number | undefined;
+
   constructor(
     message: string,
-    /** Whether the same question may be answered another time. */
-    readonly mayPass: boolean,
-    readonly retryAfterMs: number | undefined,
-    cause?: unknown,
+    details: { isServers?: boolean; mayPass?: boolean; retryAfterMs?: number | undefined; cause?: unknown } = {},
   ) {
-    super(message, { cause });
+    super(message, { cause: details.cause });
+    this.isServers = details.isServers ?? false;
+    this.mayPass = details.mayPass ?? true;
+    this.retryAfterMs = details.retryAfterMs;
   }
 }
 
@@ -65,7 +71,7 @@ export function createModelServer(server: SummaryServer): ModelServer {
           const message = answer?.choices?.[0]?.message;
           const text = message?.content;
           if (typeof text !== 'string' || text.trim() === '' || message?.refusal) {
-            throw new ModelError('the model did not answer', true, undefined);
+            throw new ModelError('the model did not answer');
           }
           return { text: text.slice(0, ANSWER_MAX), tokens: answer.usage?.total_tokens };
         } catch (error) {
@@ -79,15 +85,20 @@ export function createModelServer(server: SummaryServer): ModelServer {
 const FINAL = [400, 401, 403, 404, 422];
 
 function modelError(error: unknown, patience: AbortSignal): ModelError {
-  if (patience.aborted) return new ModelError('the model server took too long', true, undefined, error);
-  if (!(error instanceof OpenAI.APIError))
-    return new ModelError('the model server gave nonsense', true, undefined, error);
+  const isServers = true;
+  if (patience.aborted) return new ModelError('the model server took too long', { isServers, cause: error });
+  if (!(error instanceof OpenAI.APIError)) {
+    return new ModelError('the model server gave nonsense', { isServers, cause: error });
+  }
   const status = error.status as number | undefined;
   const after = Number(error.headers?.get('retry-after'));
   return new ModelError(
     status === undefined ? 'the model server is out of reach' : `the model server answered ${status}`,
-    status === undefined || !FINAL.includes(status),
-    Number.isFinite(after) && after > 0 ? after * 1_000 : undefined,
-    error,
+    {
+      isServers,
+      mayPass: status === undefined || !FINAL.includes(status),
+      retryAfterMs: Number.isFinite(after) && after > 0 ? after * 1_000 : undefined,
+      cause: error,
+    },
   );
 }

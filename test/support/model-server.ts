@@ -14,7 +14,7 @@ export interface Question {
 }
 
 /** What it says: a text, an object (as JSON), or something of its own. */
-type Reply = string | object | ((question: Question, response: ServerResponse) => unknown);
+export type Reply = string | object | ((question: Question, response: ServerResponse) => unknown);
 
 /** One highlight for each of the first messages and points that it was given. */
 export const faithful = ({ lines }: Question) => ({

@@ -49,10 +49,10 @@ interface Run {
 
 export function createRuns(
   deps: Pick<Deps, 'config' | 'database' | 'log' | 'turns'>,
-  /** The ways to make summaries at this moment, the best first. */
-  waysNow: () => readonly [Summarizer, ...Summarizer[]],
+  /** The ways to make a summary of a range at this moment, the best first. */
+  waysNow: (range: Range) => readonly [Summarizer, ...Summarizer[]],
   /** Hears that a way failed. */
-  onFailure: (way: Summarizer, error: unknown) => void,
+  onFailure: (way: Summarizer, range: Range, error: unknown) => void,
 ): SummaryRuns {
   const { config, database, log } = deps;
   const { sql } = database;
@@ -63,7 +63,7 @@ export function createRuns(
 
   async function get(range: Range, userId: string, tell: (steps: Steps) => void): Promise<string> {
     for (;;) {
-      const [way] = waysNow();
+      const [way] = waysNow(range);
       const made = { ...range, recipe: way.recipe };
       const kept = await findMade(sql, made);
       if (kept !== undefined) return kept;
@@ -102,7 +102,7 @@ export function createRuns(
       if (steps) tell(steps);
       await pause(LOOK_MS);
       // Of a run that has ended it may be the second best way that worked.
-      for (const { recipe } of steps ? [made] : [made, ...waysNow()]) {
+      for (const { recipe } of steps ? [made] : [made, ...waysNow(made)]) {
         const kept = await findMade(sql, { ...made, recipe });
         if (kept !== undefined) return kept;
       }
@@ -132,7 +132,7 @@ export function createRuns(
   async function make(made: Range, userId: string, tell: (steps: Steps) => void): Promise<string> {
     const { conversationId, fromSeq, toSeq } = made;
     const range = { conversationId, fromSeq, toSeq };
-    const ways = waysNow();
+    const ways = waysNow(range);
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
       const before = await imprintOf(sql, range);
       const count = await countTalk(sql, range);
@@ -149,7 +149,7 @@ export function createRuns(
         } catch (error) {
           if (closed) throw stopping();
           if (error instanceof ChatError || way === ways.at(-1)) throw error;
-          onFailure(way, error);
+          onFailure(way, range, error);
         }
       }
     }

@@ -84,13 +84,12 @@ export function createWritten(
       const rest = { ...range, fromSeq: beginning ? beginning.toSeq + 1 : range.fromSeq };
       const before: Point[] = beginning?.points ?? [];
       const plan = await planOf(talk, rest, inputMax);
-      const tokens =
-        Math.ceil((plan.size + sizeOfPoints(before)) / TOKEN_CHARS) + (plan.parts.length + 1) * AROUND_TOKENS;
+      let total = plan.parts.reduce((sum, { pieces }) => sum + pieces.length, 1);
+      const tokens = Math.ceil((plan.size + sizeOfPoints(before)) / TOKEN_CHARS) + total * AROUND_TOKENS;
       if (!(await countTokens(sql, userId, tokens, { tokensMax, windowMs }))) {
         throw new ChatError('RATE_LIMITED', 'You have had as many summaries written as you may for now.');
       }
       let spent = 0;
-      let total = plan.parts.length + 1;
       let done = 0;
       const write = async (material: Material, points: number) => {
         const written = await askTwice(server, material, points, signal, (cost) => {
@@ -103,8 +102,13 @@ export function createWritten(
       try {
         tell({ done, total });
         const ofParts = await Promise.all(
-          plan.parts.map(async (part) => {
-            const find = async () => (await write({ points: [], messages: await talk.read(part) }, OF_PART)).points;
+          plan.parts.map(({ pieces, ...part }) => {
+            const find = async () => {
+              const found = await Promise.all(
+                pieces.map(async (piece) => write({ points: [], messages: await talk.read(piece) }, OF_PART)),
+              );
+              return found.flatMap((each) => each.points);
+            };
             return part.isWhole ? talk.keepPart(part, find) : find();
           }),
         );
@@ -129,8 +133,8 @@ export function createWritten(
 }
 
 interface Plan {
-  /** What has to be given to the model on its own first. */
-  parts: (Range & { isWhole: boolean })[];
+  /** What has to be given to the model on its own first: each part in one go, or in pieces. */
+  parts: (Range & { isWhole: boolean; pieces: Range[] })[];
   /** Points of parts that were kept. */
   known: Point[];
   /** What is given to it together with the points of all parts. */
@@ -171,19 +175,15 @@ async function planOf(talk: Talk, rest: Range, inputMax: number): Promise<Plan> 
       filled += sizeOf(message);
     }
     plan.size += own.reduce((sum, message) => sum + sizeOf(message), 0);
-    for (const piece of pieces) {
-      const [first, last] = [piece[0], piece.at(-1)];
-      if (!first || !last) continue;
-      const isWhole = part.isWhole && pieces.length === 1;
-      plan.parts.push(
-        isWhole ? part : { conversationId: rest.conversationId, fromSeq: first.seq, toSeq: last.seq, isWhole },
-      );
-    }
+    const ranges = pieces.flatMap(([first, ...more]): Range[] =>
+      first ? [{ ...part, fromSeq: first.seq, toSeq: more.at(-1)?.seq ?? first.seq }] : [],
+    );
+    if (ranges.length > 0) plan.parts.push({ ...part, pieces: ranges });
   }
   const last = plan.parts.at(-1);
   if (last && !last.isWhole) {
-    plan.parts.pop();
-    plan.tail = last;
+    plan.tail = last.pieces.pop();
+    if (last.pieces.length === 0) plan.parts.pop();
   }
   return plan;
 }
@@ -270,7 +270,7 @@ export function readAnswer(
   max: number,
 ): Omit<Digest, 'depth'> {
   const parsed = answerShape.safeParse(jsonIn(answer));
-  if (!parsed.success) throw new ModelError('the model did not answer as it was asked to', true, undefined);
+  if (!parsed.success) throw new ModelError('the model did not answer as it was asked to');
   const given = new Set([...messages.map(({ seq }) => seq), ...points.flatMap(({ seqs }) => seqs)]);
   const material = [...messages, ...points].map(({ text }) => text.toLowerCase()).join('\n');
   const isClean = (text: string) =>
@@ -291,7 +291,7 @@ export function readAnswer(
     const seqs = [...new Set(point.data.messages)].filter((seq) => given.has(seq)).sort((a, b) => a - b);
     return seqs.length === 0 ? [] : [{ text: clean(text, POINT_MAX), kind, topic, seqs }];
   });
-  if (found.length === 0) throw new ModelError('nothing of what the model said stands on a message', true, undefined);
+  if (found.length === 0) throw new ModelError('nothing of what the model said stands on a message');
   const { summary } = parsed.data;
   return { text: isClean(summary) ? clean(summary, TEXT_MAX) : '', points: found.slice(0, max) };
 }
