@@ -28,7 +28,13 @@ try {
   process.on('SIGINT', () => stop('SIGINT'));
   const node = await starting;
   log.info(
-    { version, url: node.url, database: node.deps.database.footing, events: config.redisUrl ? 'redis' : 'in-process' },
+    {
+      version,
+      url: node.url,
+      metrics: node.metricsUrl,
+      database: node.deps.database.footing,
+      events: config.redisUrl ? 'redis' : 'in-process',
+    },
     config.graphiql ? `Parley is ready: open ${node.url}` : 'Parley is ready',
   );
 } catch (error) {

@@ -3,8 +3,10 @@ import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 import type { Lookup } from '../infra/lookup.js';
 import type { Mailer } from '../infra/mail.js';
+import type { Metrics } from '../infra/metrics.js';
 import type { Passwords } from '../infra/passwords.js';
 import type { Tokens } from '../infra/tokens.js';
+import type { Tracing } from '../infra/tracing.js';
 import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
@@ -25,6 +27,9 @@ import type { Typing } from './typing/typing.js';
 export interface Deps {
   config: Config;
   log: Logger;
+  /** What is counted and timed: a feature asks for its own numbers here. */
+  metrics: Metrics;
+  tracing: Tracing;
   database: Database;
   passwords: Passwords;
   tokens: Tokens;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
-import { ChatError, type ErrorCode } from '../core/errors.js';
+import { ChatError, type ErrorCode, errorCodes } from '../core/errors.js';
 import { isUnavailable } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 
@@ -26,6 +26,16 @@ export function presentError(error: unknown, log: Logger): GraphQLError {
   const errorId = randomUUID();
   log.error({ err: cause, errorId }, 'an unexpected error');
   return present(error, 'Something went wrong on the server.', 'INTERNAL_SERVER_ERROR', { extensions: { errorId } });
+}
+
+/** The code that an error has for clients: of one as it was thrown, or as it is presented already. */
+export function codeOf(error: unknown): ErrorCode {
+  const cause = error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
+  if (cause instanceof ChatError) return cause.code;
+  if (cause instanceof GraphQLError) {
+    return errorCodes.find((code) => code === cause.extensions['code']) ?? 'BAD_USER_INPUT';
+  }
+  return isUnavailable(cause) ? 'UNAVAILABLE' : 'INTERNAL_SERVER_ERROR';
 }
 
 /** GraphQL wraps what a resolver throws, and several times when it passes through several hands. */

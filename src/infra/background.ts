@@ -8,8 +8,18 @@ export interface Background {
    * quote what they are about.
    */
   run(work: () => Promise<void>, afterMs?: number): boolean;
+  /** Work that waits or is under way, and what became of the rest since the start. */
+  readonly counts: BackgroundCounts;
   /** Does at once what waits, without another try after that, and resolves when it is done or `closeMs` are over. */
   close(): Promise<void>;
+}
+
+export interface BackgroundCounts {
+  readonly waiting: number;
+  readonly done: number;
+  /** Tries that failed, and work that was given up or not taken. */
+  readonly failures: number;
+  readonly lost: number;
 }
 
 interface Job {
@@ -44,6 +54,7 @@ export function createBackground({
   let running = 0;
   let closing = false;
   let whenIdle = () => {};
+  const counts = { done: 0, failures: 0, lost: 0 };
 
   function put(job: Job, afterMs: number): void {
     const timer = setTimeout(() => {
@@ -70,11 +81,14 @@ export function createBackground({
   async function attempt(job: Job): Promise<void> {
     try {
       await job.work();
+      counts.done += 1;
     } catch (error) {
+      counts.failures += 1;
       const wait = closing || isFinal(error) ? undefined : retryMs[job.failures];
       job.failures += 1;
       const facts = { work: name, tries: job.failures, ...factsOf(error) };
       if (wait === undefined) {
+        counts.lost += 1;
         log.error(facts, 'what was to be done in the background is given up');
         return;
       }
@@ -85,8 +99,14 @@ export function createBackground({
   }
 
   return {
+    get counts() {
+      return { ...counts, waiting: running + ready.length + later.size };
+    },
     run(work, afterMs = 0) {
-      if (closing || running + ready.length + later.size >= waitingMax) return false;
+      if (closing || running + ready.length + later.size >= waitingMax) {
+        counts.lost += 1;
+        return false;
+      }
       put({ work, failures: 0 }, afterMs);
       return true;
     },

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isUsername } from '../core/usernames.js';
 
@@ -16,6 +17,24 @@ const duration = z
   .refine((ms) => ms > 0 && ms <= 3_650 * units.d, 'must be more than nothing and at most 3650d');
 const url = (...protocols: string[]) =>
   z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`), error: `must be a ${protocols[0]}:// URL` });
+
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((each) => each.trim())
+      .filter(Boolean),
+  );
+
+/** 192.0.2.1, 2001:db8::/32 */
+function isAddressOrSubnet(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
 
 const secret = z.string().min(32, 'must have at least 32 characters');
 
@@ -97,21 +116,32 @@ export const settings = z.object({
   /** The name of that bot that others are shown; by default its username. */
   SERVICE_NAME: z.string().trim().min(1).max(80).optional(),
   /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
-  ALLOWED_ORIGINS: z
-    .string()
-    .default('')
-    .transform((list) =>
-      list
-        .split(',')
-        .map((origin) => origin.trim())
-        .filter(Boolean),
-    )
-    .refine(
-      (list) => list.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
-      'must be origins like https://chat.example.com, separated by commas, without a path',
-    ),
+  ALLOWED_ORIGINS: list.refine(
+    (all) => all.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+    'must be origins like https://chat.example.com, separated by commas, without a path',
+  ),
+  /** Proxies whose X-Forwarded-For is believed: addresses, subnets, or loopback, linklocal, uniquelocal. */
+  TRUSTED_PROXIES: list.refine(
+    (all) => all.every((each) => isAddressOrSubnet(each) || ['loopback', 'linklocal', 'uniquelocal'].includes(each)),
+    'must be addresses, subnets (10.0.0.0/8), loopback, linklocal or uniquelocal, separated by commas',
+  ),
   /** fatal, error, warn, info, debug, trace or silent. */
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Port of its own for Prometheus' /metrics; 0 takes a free one. */
+  METRICS_PORT: integer(0, 65_535).optional(),
+  /** Address that METRICS_PORT listens on. */
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  /** Bearer token that /metrics asks for; with it, and without METRICS_PORT, it is on the port of all else. */
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/-]{32,}={0,2}$/, 'must be at least 32 letters, digits, - . _ ~ + / (openssl rand -base64 48)')
+    .optional(),
+  /** Collector of OpenTelemetry that traces go to, by OTLP over HTTP, as http://collector:4318; without it there are none. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https').optional(),
+  /** The name of the service in its traces. */
+  OTEL_SERVICE_NAME: z.string().min(1).default('parley'),
+  /** The share of traces that is kept, from 0 to 1, of those whose caller does not say. */
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   /** GraphiQL in the browser at /graphql; by default on outside production. */
   GRAPHIQL: flag.optional(),
   /** Work factor of password hashes: each step more doubles the time. */
@@ -263,7 +293,16 @@ export interface Config {
   identityProvider: IdentityProvider | undefined;
   service: ServiceSettings | undefined;
   allowedOrigins: readonly string[];
+  trustedProxies: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
+  /** Undefined: metrics are on the port of all else, if there is a token, or nowhere. */
+  metricsPort: number | undefined;
+  metricsHost: string;
+  metricsToken: string | undefined;
+  /** Undefined: nothing is traced. */
+  tracesEndpoint: string | undefined;
+  tracesServiceName: string;
+  tracesSampledShare: number;
   graphiql: boolean;
   bcryptCost: number;
   passwordQueueMax: number;
@@ -350,7 +389,14 @@ export function readConfig(env: Record<string, string | undefined>): Config {
         ? undefined
         : { key: data.SERVICE_KEY, username: data.SERVICE_USERNAME, name: data.SERVICE_NAME ?? data.SERVICE_USERNAME },
     allowedOrigins: data.ALLOWED_ORIGINS,
+    trustedProxies: data.TRUSTED_PROXIES,
     logLevel: data.LOG_LEVEL,
+    metricsPort: data.METRICS_PORT,
+    metricsHost: data.METRICS_HOST,
+    metricsToken: data.METRICS_TOKEN,
+    tracesEndpoint: data.OTEL_EXPORTER_OTLP_ENDPOINT,
+    tracesServiceName: data.OTEL_SERVICE_NAME,
+    tracesSampledShare: data.OTEL_TRACES_SAMPLER_ARG,
     graphiql: data.GRAPHIQL ?? !production,
     bcryptCost: data.BCRYPT_COST,
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,

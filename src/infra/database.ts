@@ -2,12 +2,14 @@ import { setTimeout } from 'node:timers/promises';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { Prisma, PrismaClient } from '../generated/prisma/client.js';
 import type { Config } from './config.js';
-import type { Footing, SqlSession } from './footing.js';
+import type { Footing, PoolState, SqlSession } from './footing.js';
 import { adoptChangeLog, beginEpoch } from './history.js';
 import type { Logger } from './log.js';
+import { type Metrics, noMetrics } from './metrics.js';
 import { applyMigrations, underLock } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
+import { noTracing, type Tracing } from './tracing.js';
 
 /** The client outside a transaction. */
 export type Db = PrismaClient;
@@ -47,6 +49,8 @@ export interface Database {
   readonly sql: Sql & { transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T> };
   /** Resolves when the database answers. */
   ping(): Promise<void>;
+  /** The connections to it; undefined on the embedded footing, which has one. */
+  pool(): PoolState | undefined;
   close(): Promise<void>;
 }
 
@@ -54,7 +58,28 @@ export interface Database {
  * Opens the database of the configured footing and brings it up to the newest migration.
  * @throws {ConfigError} when another process holds the embedded one.
  */
-export async function openDatabase(config: Config, log: Logger): Promise<Database> {
+export async function openDatabase(
+  config: Config,
+  log: Logger,
+  { metrics, tracing }: { metrics: Metrics; tracing: Tracing } = { metrics: noMetrics, tracing: noTracing },
+): Promise<Database> {
+  const lasted = metrics.duration(
+    'parley_database_transaction_duration_seconds',
+    'How long transactions of several statements last, with the wait for a connection and for locks.',
+  );
+  const deadlocked = metrics.counter(
+    'parley_database_deadlocks_total',
+    'Transactions that were given up as a deadlock, and tried again.',
+  );
+  const watched = <T>(work: () => Promise<T>): Promise<T> =>
+    tracing.step('transaction', async () => {
+      const began = performance.now();
+      try {
+        return await work();
+      } finally {
+        lasted((performance.now() - began) / 1000);
+      }
+    });
   const opened =
     config.databaseUrl === undefined
       ? await openPglite(config.dataDir, log)
@@ -72,17 +97,24 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
       footing: opened.footing,
       db,
       generation,
-      transaction: (work) => againAfterDeadlocks(() => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 })),
+      transaction: (work) =>
+        againAfterDeadlocks(
+          () => watched(() => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 })),
+          deadlocked,
+        ),
       sql: {
         ...sqlOn(opened),
         transaction: (work) =>
-          opened.transaction((session) =>
-            work({
-              query: ({ text, values }, name) => session.query(text, values, name),
-              finish: ({ text, values }, name) => session.finish(text, values, name),
-            }),
+          watched(() =>
+            opened.transaction((session) =>
+              work({
+                query: ({ text, values }, name) => session.query(text, values, name),
+                finish: ({ text, values }, name) => session.finish(text, values, name),
+              }),
+            ),
           ),
       },
+      pool: () => opened.pool(),
       ping: async () => void (await db.$queryRaw`SELECT 1`),
       async close() {
         await db.$disconnect();
@@ -99,12 +131,14 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
 const ATTEMPTS_MAX = 3;
 const PAUSE_MAX_MS = 50;
 
-async function againAfterDeadlocks<T>(attempt: () => Promise<T>): Promise<T> {
+async function againAfterDeadlocks<T>(attempt: () => Promise<T>, onDeadlock: () => void): Promise<T> {
   for (let attempts = 1; ; attempts += 1) {
     try {
       return await attempt();
     } catch (error) {
-      if (!isDeadlock(error) || attempts === ATTEMPTS_MAX) throw error;
+      if (!isDeadlock(error)) throw error;
+      onDeadlock();
+      if (attempts === ATTEMPTS_MAX) throw error;
       // Two that met each other must not do so again.
       await setTimeout(Math.random() * PAUSE_MAX_MS);
     }

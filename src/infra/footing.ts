@@ -11,7 +11,16 @@ export interface Footing {
   withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** From now on every new connection is given to `greet` before anything else runs on it. */
   onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;
+  /** Its connections; undefined where there is no pool of them. */
+  pool(): PoolState | undefined;
   close(): Promise<void>;
+}
+
+export interface PoolState {
+  busy: number;
+  idle: number;
+  /** Calls that wait for a connection. */
+  waiting: number;
 }
 
 /** One connection, for statements that must stay on it. */

@@ -1,14 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { currentRequest } from './request.js';
 
 export type { Logger };
-
-const requestIds = new AsyncLocalStorage<string>();
-
-/** Runs what serves one request: every line that is logged in it, however deep below, carries its id. */
-export function withRequestId<T>(requestId: string, serve: () => T): T {
-  return requestIds.run(requestId, serve);
-}
 
 /**
  * The log: one JSON object a line on standard output. What could hold a secret or what people write is removed
@@ -33,8 +26,8 @@ export function createLog(level: string, destination: DestinationStream = pino.d
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths, censor: '[redacted]' },
       mixin() {
-        const requestId = requestIds.getStore();
-        return requestId === undefined ? {} : { requestId };
+        const request = currentRequest();
+        return request === undefined ? {} : { requestId: request.id };
       },
     },
     destination,

@@ -3,7 +3,7 @@ import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { createTransport, type SendMailOptions } from 'nodemailer';
-import { createBackground } from './background.js';
+import { type BackgroundCounts, createBackground } from './background.js';
 import type { Logger } from './log.js';
 
 /** A mail as its reader sees it. */
@@ -21,6 +21,8 @@ export interface Mailer {
    * hour; what cannot be sent is logged, without the address and what the mail says.
    */
   send(mail: Mail): void;
+  /** What became of them; `dropped` are those of an address that was sent too many. */
+  readonly counts: BackgroundCounts & { readonly dropped: number };
   /** Resolves when what was taken on is sent, or `CLOSE_MS` are over. */
   close(): Promise<void>;
 }
@@ -66,11 +68,13 @@ export function createMailer({
     closeMs,
     log,
   });
+  let dropped = 0;
   const sentTo = new LRUCache<string, number>({ max: 100_000, ttl: HOUR_MS, noUpdateTTL: true });
   return {
     send({ to, ...content }) {
       const before = sentTo.get(to) ?? 0;
       if (before >= PER_ADDRESS_MAX) {
+        dropped += 1;
         log.warn('a mail was dropped: its address was sent too many within an hour');
         return;
       }
@@ -87,6 +91,9 @@ export function createMailer({
         headers: { 'Auto-Submitted': 'auto-generated' },
       };
       if (!background.run(() => deliver(mail))) log.error('a mail was dropped: too many wait to be sent');
+    },
+    get counts() {
+      return { ...background.counts, dropped };
     },
     close: () => background.close(),
   };

@@ -14,9 +14,10 @@ const MAX_BYTES = 1_048_576;
 /**
  * The public keys at an address, fetched when one is first needed, when a token names one that is not among them, and
  * when they have grown old. Keys that were fetched once stay good while the address cannot be reached.
- * What it returns throws UNAVAILABLE for a key that it neither has nor can fetch.
+ * What it returns throws UNAVAILABLE for a key that it neither has nor can fetch. `onFailure` is called for each fetch that
+ * fails.
  */
-export function createOutsideKeys(url: string, log: Logger): JWTVerifyGetKey {
+export function createOutsideKeys(url: string, log: Logger, onFailure: () => void = () => {}): JWTVerifyGetKey {
   let fetchedAt: number | undefined;
   let failure: { at: number; error: ChatError } | undefined;
 
@@ -28,6 +29,7 @@ export function createOutsideKeys(url: string, log: Logger): JWTVerifyGetKey {
       failure = undefined;
       return Response.json(keys);
     } catch (cause) {
+      onFailure();
       log.warn({ err: cause, url }, 'the keys of the identity provider could not be fetched');
       const details = { cause, retryAfterMs: COOLDOWN_MS };
       const error = new ChatError('UNAVAILABLE', 'Who this token is for cannot be checked at the moment.', details);

@@ -40,9 +40,13 @@ const CLOCK_TOLERANCE_S = 5;
 export const FOREVER = new Date('9999-12-31T23:59:59.999Z');
 
 /** Access tokens of an identity provider: JWT; algorithms, issuer, audience and the claims that must be there are pinned. */
-export function createOutsideTokens(provider: IdentityProvider, log: Logger): OutsideTokens {
+export function createOutsideTokens(
+  provider: IdentityProvider,
+  log: Logger,
+  onKeysFailed: () => void = () => {},
+): OutsideTokens {
   const { issuer, audience, jwksUrl, usernameClaim, nameClaim, pictureClaim } = provider;
-  const keys = createOutsideKeys(jwksUrl, log);
+  const keys = createOutsideKeys(jwksUrl, log, onKeysFailed);
   return {
     issued(token) {
       try {

@@ -11,6 +11,8 @@ export interface Passwords {
    * nobody can tell by the clock whether an account exists.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>;
+  /** Calls that wait for a worker. */
+  readonly waiting: number;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,9 @@ export function createPasswords({ cost, queueMax }: { cost: number; queueMax: nu
     async verify(password, hash) {
       const matches = await workers.run<boolean>('verify', { password, hash: hash ?? (await nobodysHash()) });
       return matches && hash !== undefined;
+    },
+    get waiting() {
+      return workers.waiting;
     },
     close: () => workers.close(),
   };

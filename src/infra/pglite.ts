@@ -37,6 +37,7 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
         }),
       // There is one connection, and it is there.
       onConnection() {},
+      pool: () => undefined,
       async close() {
         clearInterval(analyze);
         await database.close();

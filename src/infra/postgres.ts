@@ -97,6 +97,7 @@ export function openPostgres(
     onConnection(next) {
       greet = next;
     },
+    pool: () => ({ busy: pool.totalCount - pool.idleCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   };
 }

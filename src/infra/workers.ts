@@ -6,6 +6,8 @@ import { ChatError } from '../core/errors.js';
 export interface Workers {
   /** @throws {ChatError} UNAVAILABLE: too much is waiting. */
   run<Result>(name: string, task: unknown): Promise<Result>;
+  /** Calls that wait for a thread. */
+  readonly waiting: number;
   close(): Promise<void>;
 }
 
@@ -25,6 +27,9 @@ export function createWorkers({ file, queueMax, what }: { file: URL; queueMax: n
         throw new ChatError('UNAVAILABLE', `Too many ${what} at this moment.`, { retryAfterMs: 1_000 });
       }
       return pool.run(task, { name });
+    },
+    get waiting() {
+      return pool.queueSize;
     },
     close: () => pool.close({ force: true }),
   };

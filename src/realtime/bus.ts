@@ -17,6 +17,8 @@ export interface Bus {
   subscribe(channel: string, listener: (text: string) => void): void;
   /** Calls whenever the bus is connected, the first time too: what was published before may be lost. */
   onConnected(listener: () => void): void;
+  /** Texts that were published here, that were heard from others, and the messages that could not be sent. */
+  readonly counts: { readonly published: number; readonly heard: number; readonly lost: number };
   close(): Promise<void>;
 }
 
@@ -28,8 +30,12 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
   const own = `${nodeId} `;
   /** What was published in this turn of the event loop, by channel. */
   const collected = new Map<string, string>();
+  const counts = { published: 0, heard: 0, lost: 0 };
   const send = (channel: string, text: string) => {
-    engine.publish(channel, own + text).catch((error: unknown) => log.debug({ err: error, channel }, 'not published'));
+    engine.publish(channel, own + text).catch((error: unknown) => {
+      counts.lost += 1;
+      log.debug({ err: error, channel }, 'not published');
+    });
   };
   const sendCollected = () => {
     for (const [channel, text] of collected) send(channel, text);
@@ -39,7 +45,9 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
     get connected() {
       return engine.connected;
     },
+    counts,
     publish(channel, text) {
+      counts.published += 1;
       if (collected.size === 0) queueMicrotask(sendCollected);
       const before = collected.get(channel);
       if (before === undefined) collected.set(channel, text);
@@ -53,6 +61,7 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
       const hear = (message: string) => {
         if (message.startsWith(own)) return;
         for (const text of message.slice(message.indexOf(' ') + 1).split('\n')) {
+          counts.heard += 1;
           try {
             listener(text);
           } catch (error) {

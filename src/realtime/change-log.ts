@@ -9,24 +9,24 @@ import type { Change, ChangeRow } from './change.js';
  * `changeSeq`, whose row lock makes the order of numbers the order of commits.
  */
 export async function recordChange<Data>(tx: Tx, change: Change<Data>): Promise<Change<Data>> {
-  const { data: _data, ...row } = change;
+  const { data: _data, committedAt: _committedAt, ...row } = change;
   await tx.change.create({ data: row });
   return change;
 }
 
 /** The changes of one conversation after `changeSeq`, in order, at most `limit`. */
-export function readChangesAfter(
+export async function readChangesAfter(
   db: Db,
   conversationId: string,
   changeSeq: number,
   limit: number,
 ): Promise<ChangeRow[]> {
-  return db.change.findMany({
+  const rows = await db.change.findMany({
     where: { conversationId, changeSeq: { gt: changeSeq } },
     orderBy: { changeSeq: 'asc' },
     take: limit,
-    omit: { createdAt: true },
   });
+  return rows.map(({ createdAt, ...row }) => ({ ...row, committedAt: createdAt.getTime() }));
 }
 
 export interface Progress {

@@ -11,6 +11,8 @@ export interface Delivery {
   cursor: string;
   /** True while catching up. */
   replayed: boolean;
+  /** When what it tells of was committed, of what is told as it happens: `Change.committedAt`. */
+  committedAt?: number | undefined;
 }
 
 /** CAUGHT_UP: all that was missed has come. CHECKPOINT: nothing happened; a fresh cursor to keep. */
@@ -64,9 +66,10 @@ export function defineStreamKind<Event extends Delivery>(options: {
     types,
     eventOf(moment, userId) {
       const { change, cursor } = moment;
-      if (!sideOf) return once(moment, forAll, () => toEvent(change, { cursor, replayed: false }, ''));
+      const deliveryOf = (): Delivery => ({ cursor, replayed: false, committedAt: change.committedAt });
+      if (!sideOf) return once(moment, forAll, () => toEvent(change, deliveryOf(), ''));
       const side = sideOf(change, userId);
-      return once(moment, markOf(side), () => toEvent(change, { cursor, replayed: false }, side));
+      return once(moment, markOf(side), () => toEvent(change, deliveryOf(), side));
     },
     replayOf: (change, cursor, userId) => toEvent(change, { cursor, replayed: true }, sideOf?.(change, userId) ?? ''),
     signalOf: (type, moment) =>
@@ -107,6 +110,7 @@ export async function openChangeStream<Event>(options: ChangeStreamOptions<Event
   try {
     await stream.open();
   } catch (error) {
+    if (error instanceof ChatError && error.code === 'CURSOR_EXPIRED') options.feed.counts.expired += 1;
     stream.end();
     throw error;
   }
@@ -168,7 +172,10 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
     this.#replay = noChanges();
     this.#stopListening = await feed.listen(this);
     if (this.#live.closed) this.#stopListening();
-    else if (since && after != null) await this.#replaySince(since, after);
+    else if (since && after != null) {
+      await this.#replaySince(since, after);
+      feed.counts.resumes += 1;
+    }
   }
 
   async #replaySince(since: SyncCursor, text: string): Promise<void> {
@@ -223,6 +230,10 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
     return !this.#replay && this.#ready.length === 0 && this.#live.isEmpty;
   }
 
+  get queued(): number {
+    return this.#ready.length + this.#live.queued;
+  }
+
   async flow(taker: (event: Event | Signal) => void): Promise<void> {
     this.#taker = taker;
     await this.#live.next();
@@ -263,7 +274,9 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
         this.#replayed ??= new Map();
         this.#replayed.set(numberedBy(change), change.changeSeq);
         const event = change.data === null ? undefined : this.#kind.replayOf(change, this.#since, this.userId);
-        if (event !== undefined) this.#ready.push(event);
+        if (event === undefined) continue;
+        feed.counts.replayed += 1;
+        this.#ready.push(event);
       }
     } else if (this.#behind) {
       this.#behind = false;

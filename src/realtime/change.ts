@@ -16,6 +16,11 @@ export interface Change<Data = unknown> {
   subjectId: string | null;
   /** Who made it. */
   actorId: string | null;
+  /**
+   * When it was committed, in milliseconds since the epoch, by the clock of the node that made it or of the database;
+   * absent where nobody knows. Only for how long things take: clocks differ.
+   */
+  committedAt?: number;
   data: Data;
 }
 

@@ -58,6 +58,9 @@ export interface Feed {
   /** Who listens here at present, and the conversations that are followed for them. */
   readonly listeners: number;
   readonly conversations: number;
+  readonly counts: FeedCounts;
+  /** When the last sweep that succeeded came to its end, in milliseconds since the epoch. */
+  readonly sweptAt: number;
   /** Tells a change that is committed: to the listeners here at once, and to the other nodes. */
   announce(change: Change): void;
   /** Tells that something has moved beside the log (`ChangeKind.moving`), committed as well: here and on the other nodes. */
@@ -78,6 +81,21 @@ export interface Feed {
   /** Resolves when all that was committed when it was called has been delivered here. */
   sweep(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What became of the feed's work since the node started. */
+interface FeedCounts {
+  /** Changes that were delivered in a lane: heard of, or read. */
+  changes: number;
+  /** Holes that were filled from the log, and the changes that it took: those of which no wake-up told in time. */
+  gapFills: number;
+  filled: number;
+  sweeps: number;
+  sweepsFailed: number;
+  /** Streams that took up where they were, what they were told of what they had missed, and those that came too late. */
+  resumes: number;
+  replayed: number;
+  expired: number;
 }
 
 /** How long a hole may be filled by wake-ups that are merely late, in milliseconds, before the log is read. */
@@ -136,6 +154,8 @@ export async function startFeed(options: {
   log: Logger;
   /** The change log is another one, or is back in its past: the database was restored under this node, which cannot go on. */
   onReplaced: () => void;
+  /** A sweep that succeeded has taken so many milliseconds. */
+  onSwept?: (ms: number) => void;
 }): Promise<Feed> {
   const { database, bus, log } = options;
   const { db, generation } = database;
@@ -159,7 +179,18 @@ export async function startFeed(options: {
   let at = (await readProgress(db, undefined)).at;
   let now: Moment = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
   let sweeping: Promise<void> | undefined;
+  let sweptAt = Date.now();
   let closed = false;
+  const counts: FeedCounts = {
+    changes: 0,
+    gapFills: 0,
+    filled: 0,
+    sweeps: 0,
+    sweepsFailed: 0,
+    resumes: 0,
+    replayed: 0,
+    expired: 0,
+  };
   /** Listeners who hear of what moves. */
   let watching = 0;
 
@@ -279,6 +310,7 @@ export async function startFeed(options: {
   function deliver(lane: Lane, change: Change): void {
     lane.position = change.changeSeq;
     lane.early.delete(change.changeSeq);
+    counts.changes += 1;
     for (const userId of joinedBy(change)) {
       lane.hidden.set(userId, hiddenTo(change, userId));
       addUser(lane, userId);
@@ -369,7 +401,11 @@ export async function startFeed(options: {
       do {
         if (lane.position === undefined || lanes.get(lane.id) !== lane) return;
         rows = await readChangesAfter(db, lane.id, lane.position, BATCH);
-        for (const change of await complete(rows, lane.early)) deliver(lane, change);
+        const changes = await complete(rows, lane.early);
+        const lacking = rows.filter(({ changeSeq }) => !lane.early.has(changeSeq)).length;
+        if (lacking > 0) counts.gapFills += 1;
+        counts.filled += lacking;
+        for (const change of changes) deliver(lane, change);
       } while (rows.length === BATCH);
     })().finally(() => {
       lane.filling = undefined;
@@ -499,10 +535,23 @@ export async function startFeed(options: {
     await Promise.all(admissions);
   }
 
+  async function sweepCounted(): Promise<void> {
+    const began = performance.now();
+    counts.sweeps += 1;
+    try {
+      await sweepOnce();
+    } catch (error) {
+      counts.sweepsFailed += 1;
+      throw error;
+    }
+    sweptAt = Date.now();
+    options.onSwept?.(performance.now() - began);
+  }
+
   /** One sweep after another; who asks while one is under way waits for one that began later. */
   function sweep(): Promise<void> {
     const before = sweeping;
-    const next = (before ?? Promise.resolve()).catch(() => {}).then(sweepOnce);
+    const next = (before ?? Promise.resolve()).catch(() => {}).then(sweepCounted);
     const tracked = next.finally(() => {
       if (sweeping === tracked) sweeping = undefined;
     });
@@ -630,8 +679,13 @@ export async function startFeed(options: {
     get conversations() {
       return lanes.size;
     },
+    counts,
+    get sweptAt() {
+      return sweptAt;
+    },
 
     announce(change) {
+      change.committedAt ??= Date.now();
       const { conversationId, ...rest } = change;
       const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data) });
       bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);

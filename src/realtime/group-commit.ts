@@ -8,7 +8,18 @@ import { ChatError } from '../core/errors.js';
  * time. One call never fails another: what may be one call's own fault is tried again with each call by itself.
  * @throws {ChatError} UNAVAILABLE, when too many calls wait already.
  */
-export type GroupCommit<Call, Result> = (key: string, call: Call) => Promise<Result>;
+export interface GroupCommit<Call, Result> {
+  (key: string, call: Call): Promise<Result>;
+  readonly counts: Readonly<GroupCommitCounts>;
+}
+
+interface GroupCommitCounts {
+  /** Calls that wait for their batch at the moment. */
+  waiting: number;
+  /** Batches that were begun, and the calls that these carried: one that is put back is carried again. */
+  batches: number;
+  calls: number;
+}
 
 /**
  * What became of a call in a batch: done; refused; `rolledBack` with all others, maybe for one of them only; or its key
@@ -58,7 +69,7 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
   const shared = new Set<TheLane>();
   const alone = new Set<TheLane>();
   const underWay = { shared: 0, alone: 0 };
-  let waitingCount = 0;
+  const counts: GroupCommitCounts = { waiting: 0, batches: 0, calls: 0 };
   let startAsked = false;
 
   /** Starts what may start, when all calls of this turn of the event loop have come. */
@@ -95,7 +106,9 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
   async function run(way: 'shared' | 'alone', carried: [TheLane, Waiting<Call, Result>[]][]): Promise<void> {
     underWay[way] += 1;
     const all = carried.flatMap(([lane, calls]) => calls.map((waiting) => ({ lane, waiting })));
-    waitingCount -= all.length;
+    counts.waiting -= all.length;
+    counts.batches += 1;
+    counts.calls += all.length;
     const putBack = new Set<Waiting<Call, Result>>();
     try {
       const outcomes = await batches.commit(
@@ -118,7 +131,7 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
       for (const { waiting } of all) waiting.reject(error);
     }
     underWay[way] -= 1;
-    waitingCount += putBack.size;
+    counts.waiting += putBack.size;
     for (const [lane, calls] of carried) {
       lane.waiting.unshift(...calls.filter((waiting) => putBack.has(waiting)));
       if (lane.waiting.length > 0) queue(lane);
@@ -132,13 +145,13 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
     (lane.locked || single ? alone : shared).add(lane);
   }
 
-  return (key, call) =>
+  const submit = (key: string, call: Call): Promise<Result> =>
     new Promise((resolve, reject) => {
-      if (waitingCount >= WAITING_MAX) {
+      if (counts.waiting >= WAITING_MAX) {
         reject(new ChatError('UNAVAILABLE', 'Too much is being sent at the moment.', { retryAfterMs: 1_000 }));
         return;
       }
-      waitingCount += 1;
+      counts.waiting += 1;
       const waiting = { call, failures: 0, resolve, reject };
       const lane = lanes.get(key);
       // One that is in a batch is queued again when that is done.
@@ -150,4 +163,5 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
       }
       askStart();
     });
+  return Object.assign(submit, { counts });
 }

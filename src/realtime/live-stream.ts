@@ -6,6 +6,8 @@ export interface EventSource<Event> extends AsyncIterableIterator<Event> {
   readonly userId: string;
   /** Most events that may wait for whoever takes them. */
   readonly queueMax: number;
+  /** Events that wait for whoever takes them. */
+  readonly queued: number;
   /** True when all that there is was taken, and what comes is live. */
   readonly isIdle: boolean;
   /**
@@ -53,6 +55,10 @@ export class LiveStream<Event extends object> implements EventSource<Event> {
 
   get isIdle(): boolean {
     return this.#live.isEmpty;
+  }
+
+  get queued(): number {
+    return this.#live.queued;
   }
 
   async flow(taker: (event: Event) => void): Promise<void> {

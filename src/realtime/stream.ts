@@ -28,6 +28,10 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
     return this.#queue.length === 0;
   }
 
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   /** Adds an item; one that comes after the end is dropped. */
   push(item: Item): void {
     if (this.#closed) return;

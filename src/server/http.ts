@@ -1,18 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { ChatError } from '../core/errors.js';
 import type { Config } from '../infra/config.js';
-import { type Logger, withRequestId } from '../infra/log.js';
+import type { Logger } from '../infra/log.js';
+import { withRequest } from '../infra/request.js';
+import type { AddressOf } from './addresses.js';
 import { GRAPHQL_PATH, type Yoga } from './graphql-http.js';
+
+/** What is to be told of requests, and where /metrics is answered: absent where it is not to be found. */
+export interface Watch {
+  onRequest(request: { method: string; path: string; status: number; seconds: number; isStream: boolean }): void;
+  /** It was answered with errors before it came to GraphQL. */
+  onErrors(errors: readonly ChatError[]): void;
+  scrape?: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
+}
 
 export interface Health {
   /** Whether this node should get requests, and what of it works. */
   ready(): Promise<{ ready: boolean; parts: Record<string, string> }>;
 }
 
-/** The HTTP server: GraphQL, `/health` (the process lives) and `/ready` (send it requests). */
+/** The HTTP server: GraphQL, `/health` (the process lives), `/ready` (send it requests), and `/metrics` if it is here. */
 export function createHttpServer(
   yoga: Yoga,
   health: Health,
+  { onRequest, onErrors, scrape }: Watch,
+  addressOf: AddressOf,
   config: Config,
   log: Logger,
 ): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
@@ -27,8 +40,10 @@ export function createHttpServer(
     res.on('close', () => {
       const ms = Math.round((performance.now() - started) * 10) / 10;
       log.debug({ requestId, method: req.method, path, status: res.statusCode, ms }, 'request');
+      const isStream = isEventStream(req);
+      onRequest({ method: req.method ?? '', path, status: res.statusCode, seconds: ms / 1000, isStream });
     });
-    withRequestId(requestId, () => route(path, req, res)).catch((error: unknown) => {
+    withRequest({ id: requestId, address: addressOf(req) }, () => route(path, req, res)).catch((error: unknown) => {
       log.error({ err: error, requestId }, 'a request failed');
       if (!res.headersSent) answer(res, 500, { status: 'error' });
       else res.destroy();
@@ -45,7 +60,7 @@ export function createHttpServer(
         // What yoga takes for a body that was read already.
         Object.assign(req, { body });
       }
-      if (req.headers.accept?.includes('text/event-stream')) {
+      if (isEventStream(req)) {
         streams.add(res);
         res.once('close', () => streams.delete(res));
       }
@@ -55,6 +70,8 @@ export function createHttpServer(
     } else if (path === '/ready') {
       const { ready, parts } = await health.ready();
       answer(res, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', ...parts });
+    } else if (path === '/metrics' && scrape) {
+      await scrape(req, res);
     } else if (path === '/' && config.graphiql) {
       res.writeHead(302, { location: GRAPHQL_PATH }).end();
     } else {
@@ -64,14 +81,19 @@ export function createHttpServer(
 
   function refuseType(req: IncomingMessage, res: ServerResponse) {
     req.resume();
-    answer(res, 415, { errors: [{ message: 'A POST is application/json.', extensions: { code: 'BAD_USER_INPUT' } }] });
+    refuseWith(res, 415, new ChatError('BAD_USER_INPUT', 'A POST is application/json.'));
   }
 
   function refuseBody(req: IncomingMessage, res: ServerResponse) {
     req.resume();
     const message = `The body has more than ${config.bodyMaxBytes} bytes.`;
     res.setHeader('connection', 'close');
-    answer(res, 413, { errors: [{ message, extensions: { code: 'PAYLOAD_TOO_LARGE' } }] });
+    refuseWith(res, 413, new ChatError('PAYLOAD_TOO_LARGE', message));
+  }
+
+  function refuseWith(res: ServerResponse, status: number, error: ChatError) {
+    onErrors([error]);
+    answer(res, status, { errors: [{ message: error.message, extensions: { code: error.code } }] });
   }
 
   return {
@@ -81,6 +103,8 @@ export function createHttpServer(
     },
   };
 }
+
+const isEventStream = (req: IncomingMessage): boolean => req.headers.accept?.includes('text/event-stream') ?? false;
 
 /** Forms can be posted by any page: only what needs a preflight from a foreign origin is taken. */
 const isJson = (req: IncomingMessage): boolean =>
@@ -102,7 +126,7 @@ async function readBody(req: IncomingMessage, max: number): Promise<Buffer | und
 /** The path of a request, without its query; whatever stands there, this does not throw. */
 export const pathOf = (req: IncomingMessage): string => (req.url ?? '/').split('?', 1)[0] ?? '/';
 
-function answer(res: ServerResponse, status: number, body: object): void {
+export function answer(res: ServerResponse, status: number, body: object): void {
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   res.end(JSON.stringify(body));
 }

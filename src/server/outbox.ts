@@ -53,6 +53,12 @@ export class Recipient {
  * after the events that came together, so that they become one write for each socket.
  */
 export class Postman {
+  /** Answers that were written, and those that wait, of all outboxes. */
+  delivered = 0;
+  waiting = 0;
+  /** The outboxes that are open. */
+  readonly outboxes = new Set<Outbox>();
+  readonly #onTurn: (oldest: Answer | undefined) => void;
   #due: Outbox[] = [];
   /** The frames that were joined last: in most outboxes the same answers wait. */
   #run: { idLength: number; answers: readonly Answer[]; parts: readonly string[] } = {
@@ -60,6 +66,11 @@ export class Postman {
     answers: [],
     parts: [],
   };
+
+  /** `onTurn` is told of what waits longest in an outbox whose turn has come: of one in so many, for how long that was. */
+  constructor(onTurn: (oldest: Answer | undefined) => void = () => {}) {
+    this.#onTurn = onTurn;
+  }
 
   add(outbox: Outbox): void {
     if (this.#due.push(outbox) === 1) setImmediate(this.#deliver);
@@ -69,7 +80,11 @@ export class Postman {
     const until = performance.now() + SLICE_MS;
     const due = this.#due;
     let count = 0;
-    while (count < due.length && (count % LOOK_EVERY !== 0 || count === 0 || performance.now() < until)) {
+    while (count < due.length) {
+      if (count % LOOK_EVERY === 0) {
+        if (count > 0 && performance.now() >= until) break;
+        this.#onTurn(due[count]?.oldest);
+      }
       due[count]?.write();
       count += 1;
     }
@@ -117,6 +132,16 @@ export class Outbox {
     this.#socket = socket;
     this.#raw = raw;
     this.#postman = postman;
+    postman.outboxes.add(this);
+  }
+
+  get oldest(): Answer | undefined {
+    return this.#answers[0];
+  }
+
+  /** Answers that wait. */
+  get waiting(): number {
+    return this.#count;
   }
 
   push(recipient: Recipient, answer: Answer): void {
@@ -125,6 +150,7 @@ export class Outbox {
     this.#answers[this.#count] = answer;
     this.#recipients[this.#count] = recipient;
     this.#count += 1;
+    this.#postman.waiting += 1;
     if (!this.#called) this.#call();
   }
 
@@ -158,7 +184,10 @@ export class Outbox {
       const recipient = this.#recipients[done] as Recipient;
       const run = this.#readyFor(recipient, done);
       if (run.length === 0) break;
-      if (recipient.active) text += this.#postman.join(run, recipient.id);
+      if (recipient.active) {
+        text += this.#postman.join(run, recipient.id);
+        this.#postman.delivered += run.length;
+      }
       done += run.length;
       recipient.written(run.length);
     }
@@ -177,8 +206,12 @@ export class Outbox {
     this.#answers[0] = undefined;
     this.#recipients[0] = undefined;
     this.#count = 0;
+    this.#postman.waiting -= 1;
     const { id, active } = recipient;
-    if (active) this.#raw.write(answer.head(id.length) + id + answer.tail, 'latin1');
+    if (active) {
+      this.#raw.write(answer.head(id.length) + id + answer.tail, 'latin1');
+      this.#postman.delivered += 1;
+    }
     recipient.written(1);
   }
 
@@ -200,6 +233,7 @@ export class Outbox {
     const answers = this.#answers;
     const recipients = this.#recipients;
     const rest = this.#count - done;
+    this.#postman.waiting -= done;
     if (rest > 0) {
       answers.copyWithin(0, done, this.#count);
       recipients.copyWithin(0, done, this.#count);
@@ -218,6 +252,7 @@ export class Outbox {
   /** Forgets what waits, and takes no more: the socket is closed or about to be. */
   close(): void {
     this.#closed = true;
+    this.#postman.outboxes.delete(this);
     const waiting = this.#recipients.slice(0, this.#count);
     this.#forget(this.#count);
     for (const recipient of waiting) recipient?.written(1);

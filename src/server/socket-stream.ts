@@ -49,6 +49,7 @@ export class SocketStream implements AsyncIterableIterator<never, undefined, und
       });
       return over;
     } catch (error) {
+      subscription.failed(error);
       throw presentError(error, this.#log);
     } finally {
       // What was committed before the end is theirs, and comes before word of the end.

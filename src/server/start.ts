@@ -26,9 +26,12 @@ import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
 import { createMailer } from '../infra/mail.js';
+import { type Metrics, noMetrics, openMetrics } from '../infra/metrics.js';
 import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
 import { createTokens } from '../infra/tokens.js';
+import { noTracing, openTracing, type Tracing } from '../infra/tracing.js';
+import { version } from '../infra/version.js';
 import { createBus } from '../realtime/bus.js';
 import type { ChangeKind } from '../realtime/change.js';
 import { trimChangeLog } from '../realtime/change-log.js';
@@ -36,9 +39,22 @@ import { startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
 import { schema } from '../schema.js';
+import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
+import {
+  countRequests,
+  countTrimmed,
+  createScrape,
+  hasMetrics,
+  METRICS_PATH,
+  serveMetrics,
+  showServer,
+  showServices,
+  timeDeliveries,
+} from './metrics.js';
+import { createOperations } from './operations.js';
 import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
@@ -52,6 +68,8 @@ const TRIM_INTERVAL_MS = 10 * 60_000;
 export interface RunningNode {
   /** Where it is served, for instance http://127.0.0.1:4000/graphql. */
   url: string;
+  /** Where its metrics are; undefined where there are none. */
+  metricsUrl: string | undefined;
   deps: Deps;
   /** WebSockets that are open. */
   openSockets(): number;
@@ -76,15 +94,35 @@ export async function startNode(
   if (config.production && config.smtpUrl === undefined) {
     log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
   }
-  const { deps, close } = await startServices(config, log, () => {
-    if (replaced) return;
-    replaced = true;
-    log.fatal('the database was replaced under this node, which cannot go on with it');
-    onReplaced();
+  const nodeId = randomUUID();
+  const metrics = hasMetrics(config) ? await openMetrics() : noMetrics;
+  const tracing = await tracingOf(config, nodeId, log);
+  const services = await startServices(
+    config,
+    log,
+    () => {
+      if (replaced) return;
+      replaced = true;
+      log.fatal('the database was replaced under this node, which cannot go on with it');
+      onReplaced();
+    },
+    { nodeId, metrics, tracing },
+  );
+  const { deps } = services;
+  const close = async () => {
+    await services.close();
+    await tracing.close();
+  };
+  const operations = createOperations({ metrics, tracing });
+  const subscriptions = createSubscriptions(log, {
+    onErrors: (errors) => operations.failed(errors),
+    onTurn: timeDeliveries(metrics),
   });
-  const subscriptions = createSubscriptions(log);
   const documents = createDocuments(schema, log);
-  const yoga = createGraphqlHttp(documents, subscriptions, deps);
+  const addressOf = createAddressOf(config);
+  const yoga = createGraphqlHttp(documents, subscriptions, operations, deps);
+  const { metricsPort, metricsToken } = config;
+  const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
   const { server, cutStreams } = createHttpServer(
     yoga,
@@ -102,24 +140,36 @@ export async function startNode(
         };
       },
     },
+    {
+      onRequest: countRequests(metrics),
+      onErrors: (errors) => operations.failed(errors),
+      scrape: isScrapedHere ? createScrape(metrics, metricsToken) : undefined,
+    },
+    addressOf,
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, deps);
+  const sockets = serveWebSocket(server, documents, subscriptions, operations, addressOf, deps);
+  showServer(metrics, { sockets, subscriptions });
+  let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   try {
+    metricsServer = await serveMetrics(config, metrics);
     await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(config.port, config.host, resolve);
     });
   } catch (error) {
+    await metricsServer?.close();
     await close();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const base = `http://${host}:${port}`;
   return {
-    url: `http://${host}:${port}${GRAPHQL_PATH}`,
+    url: `${base}${GRAPHQL_PATH}`,
+    metricsUrl: metricsServer?.url ?? (isScrapedHere ? `${base}${METRICS_PATH}` : undefined),
     deps,
     openSockets: () => sockets.size,
     subscriptionGroups: () => subscriptions.groups,
@@ -139,6 +189,7 @@ export async function startNode(
       clearTimeout(cutOff);
       await yoga.dispose();
       await close();
+      await metricsServer?.close();
     },
   };
 }
@@ -148,12 +199,16 @@ export async function startServices(
   config: Config,
   log: Logger,
   onReplaced: () => void = () => {},
+  {
+    nodeId = randomUUID(),
+    metrics = noMetrics,
+    tracing = noTracing,
+  }: { nodeId?: string; metrics?: Metrics; tracing?: Tracing } = {},
 ): Promise<{ deps: Deps; close(): Promise<void> }> {
   const secret = config.jwtSecret ?? (await keptJwtSecret(config.dataDir));
-  const database = await openDatabase(config, log);
+  const database = await openDatabase(config, log, { metrics, tracing });
   const engine =
     config.redisUrl === undefined ? openLocalEvents() : openRedisEvents(config.redisUrl, config.redisPrefix, log);
-  const nodeId = randomUUID();
   const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
   const close = async () => {
@@ -171,6 +226,12 @@ export async function startServices(
       replayMax,
       log,
       onReplaced,
+      onSwept: inSeconds(
+        metrics.duration(
+          'parley_feed_sweep_duration_seconds',
+          'How long a look into the log for what no wake-up told takes.',
+        ),
+      ),
     });
     const sessionWatch = createSessionWatch({
       bus,
@@ -181,12 +242,13 @@ export async function startServices(
       },
       log,
     });
+    const trimmed = countTrimmed(metrics);
     const trim = setInterval(() => {
-      trimChangeLog(database.db, config.changeRetentionMs).then(
+      trimmed('changes', trimChangeLog(database.db, config.changeRetentionMs)).then(
         (count) => count > 0 && log.info({ count }, 'old changes trimmed'),
         (error: unknown) => log.warn({ err: error }, 'the change log could not be trimmed'),
       );
-      trimSessions(database.db, config.sessionRetentionMs).then(
+      trimmed('sessions', trimSessions(database.db, config.sessionRetentionMs)).then(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
@@ -199,9 +261,15 @@ export async function startServices(
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
     const resetRequests = createResetRequests({ config, database, mailer, log });
+    const keysFailed = metrics.counter(
+      'parley_identity_provider_failures_total',
+      "Times that the identity provider's keys could not be fetched.",
+    );
     const deps: Deps = {
       config,
       log,
+      metrics,
+      tracing,
       database,
       passwords,
       tokens: createTokens({
@@ -211,11 +279,12 @@ export async function startServices(
       }),
       mailer,
       resetRequests,
-      outside: config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log)),
+      outside:
+        config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed)),
       serviceKey: config.service && createServiceKey(config.service),
       feed,
       turns,
-      sends: createSends({ config, database, feed }),
+      sends: createSends({ config, database, feed, metrics, tracing }),
       marks: createMarks({ database, feed }),
       erasures,
       presence,
@@ -230,6 +299,7 @@ export async function startServices(
     };
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
+    showServices(metrics, deps, bus);
     return {
       deps,
       async close() {
@@ -251,3 +321,13 @@ export async function startServices(
     throw error;
   }
 }
+
+/** Traces go where the configuration says, or nowhere. */
+async function tracingOf(config: Config, nodeId: string, log: Logger): Promise<Tracing> {
+  const { tracesEndpoint: endpoint, tracesServiceName, tracesSampledShare: sampledShare } = config;
+  if (endpoint === undefined) return noTracing;
+  const resource = { 'service.name': tracesServiceName, 'service.version': version, 'service.instance.id': nodeId };
+  return openTracing({ endpoint, sampledShare, resource, log });
+}
+
+const inSeconds = (observe: (seconds: number) => void) => (ms: number) => observe(ms / 1000);

@@ -11,13 +11,16 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { planSharing, type SharingPlan } from '../graphql/sharing.js';
 import type { Logger } from '../infra/log.js';
-import { ChangeStream } from '../realtime/change-stream.js';
+import { ChangeStream, type Delivery } from '../realtime/change-stream.js';
 import { type EventSource, LiveStream } from '../realtime/live-stream.js';
+import { rootFieldOf } from './operations.js';
 
 /** One answer to an event, for everyone who gets the same: worked out once, written as JSON once. */
 export class Answer {
   /** Undefined while it is being worked out. Its errors are as they were thrown. */
   result: ExecutionResult | undefined;
+  /** When what it tells of was committed (`Delivery.committedAt`). */
+  committedAt: number | undefined;
   readonly #log: Logger;
   #json: string | undefined;
   #tail: string | undefined;
@@ -111,6 +114,8 @@ const isPromise = <Value>(value: Value | PromiseLike<Value>): value is PromiseLi
 /** Subscriptions whose answers to the same event are the same for viewers with the same key. */
 interface Group {
   readonly key: string;
+  /** The field that is subscribed to. */
+  readonly field: string;
   readonly plan: SharingPlan;
   members: number;
   /** The newest event that was answered: it is asked for by one subscriber after another. */
@@ -119,19 +124,27 @@ interface Group {
   readonly answers: WeakMap<object, Map<string, Answer>>;
 }
 
+interface Planned {
+  number: number;
+  plan: SharingPlan;
+  field: string;
+}
+
 /** A subscriber's stream, whose answers are shared with all who would get the same. */
 export class SharedSubscription {
   readonly stream: EventSource<object>;
   readonly #args: ExecutionArgs;
   readonly #group: Group;
   readonly #log: Logger;
+  readonly #counts: SubscriptionCounts;
   #onClosed: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(stream: EventSource<object>, args: ExecutionArgs, group: Group, log: Logger) {
+  constructor(stream: EventSource<object>, args: ExecutionArgs, group: Group, counts: SubscriptionCounts, log: Logger) {
     this.stream = stream;
     this.#args = args;
     this.#group = group;
+    this.#counts = counts;
     this.#log = log;
   }
 
@@ -160,11 +173,27 @@ export class SharedSubscription {
     const viewers = plan.keyOf(event, this.stream.userId);
     let answer = shared.get(viewers);
     if (!answer) {
-      answer = new Answer(this.#execute(event), this.#log);
+      answer = this.#workOut(event);
       shared.set(viewers, answer);
     }
     if (plan.forAll) group.latest = { event, answer };
     return answer;
+  }
+
+  #workOut(event: object): Answer {
+    const counts = this.#counts;
+    const answer = new Answer(this.#execute(event), this.#log);
+    answer.committedAt = (event as Partial<Delivery>).committedAt;
+    counts.answers += 1;
+    answer.whenReady(() => {
+      if (answer.result?.errors) counts.onErrors(answer.result.errors);
+    });
+    return answer;
+  }
+
+  /** For who reads it: it has failed with this error. */
+  failed(error: unknown): void {
+    this.#counts.onErrors([error]);
   }
 
   #execute(event: object): ExecutionResult | PromiseLike<ExecutionResult> {
@@ -179,11 +208,29 @@ export class SharedSubscription {
   }
 }
 
+/** What is counted of subscriptions. */
+export interface SubscriptionCounts {
+  /** Answers that were worked out: each for all who get the same. */
+  answers: number;
+  /** Answers that went out over SSE, and the streams that are open there. */
+  deliveredOverSse: number;
+  openOverSse: number;
+  /** Streams over SSE that ended because nobody read them. */
+  cutOffOverSse: number;
+  /** An answer has errors, or a stream has ended with one. */
+  onErrors(errors: readonly unknown[]): void;
+  /** An answer is given over SSE. */
+  onTurn(answer: Answer | undefined): void;
+}
+
 export interface Subscriptions {
   /** Begins a subscription (GraphQL's `subscribe`, of a valid operation); an answer with errors where it could not. */
   open(args: ExecutionArgs): Promise<SharedSubscription | ExecutionResult>;
   /** Groups of equal subscriptions at present. */
   readonly groups: number;
+  /** The streams that are open, and the field that each is of. */
+  readonly streams: ReadonlyMap<EventSource<object>, string>;
+  readonly counts: SubscriptionCounts;
 }
 
 /**
@@ -191,10 +238,22 @@ export interface Subscriptions {
  * serialization for each event and group of equal subscriptions, and there for each value of what depends on the
  * viewer (graphql/sharing.ts).
  */
-export function createSubscriptions(log: Logger): Subscriptions {
+export function createSubscriptions(
+  log: Logger,
+  { onErrors = () => {}, onTurn = () => {} }: Partial<Pick<SubscriptionCounts, 'onErrors' | 'onTurn'>> = {},
+): Subscriptions {
   const groups = new Map<string, Group>();
+  const streams = new Map<EventSource<object>, string>();
+  const counts: SubscriptionCounts = {
+    answers: 0,
+    deliveredOverSse: 0,
+    openOverSse: 0,
+    cutOffOverSse: 0,
+    onErrors,
+    onTurn,
+  };
   /** By the document's identity, for parsing is cached by its text; then by operation. */
-  const plans = new WeakMap<DocumentNode, Map<OperationDefinitionNode, { number: number; plan: SharingPlan }>>();
+  const plans = new WeakMap<DocumentNode, Map<OperationDefinitionNode, Planned>>();
   let planned = 0;
 
   function planOf({ schema, document, operationName }: ExecutionArgs) {
@@ -207,20 +266,21 @@ export function createSubscriptions(log: Logger): Subscriptions {
     let known = ofDocument.get(operation);
     if (!known) {
       planned += 1;
-      known = { number: planned, plan: planSharing(schema, document, operation) };
+      const plan = planSharing(schema, document, operation);
+      known = { number: planned, plan, field: rootFieldOf(operation) };
       ofDocument.set(operation, known);
     }
     return known;
   }
 
   function groupOf(args: ExecutionArgs): Group {
-    const { number, plan } = planOf(args);
+    const { number, plan, field } = planOf(args);
     const given = args.variableValues ?? {};
     // A variable that is absent is not one that is null.
     const key = `${number} ${JSON.stringify(plan.variables.map((name) => (name in given ? [given[name]] : [])))}`;
     let group = groups.get(key);
     if (!group) {
-      group = { key, plan, members: 0, latest: undefined, answers: new WeakMap() };
+      group = { key, field, plan, members: 0, latest: undefined, answers: new WeakMap() };
       groups.set(key, group);
     }
     return group;
@@ -234,8 +294,10 @@ export function createSubscriptions(log: Logger): Subscriptions {
         throw new Error('a subscription of a stream of no known sort');
       const group = groupOf(args);
       group.members += 1;
-      const subscription = new SharedSubscription(stream as EventSource<object>, args, group, log);
+      const subscription = new SharedSubscription(stream as EventSource<object>, args, group, counts, log);
+      streams.set(subscription.stream, group.field);
       stream.whenClosed(() => {
+        streams.delete(subscription.stream);
         group.members -= 1;
         if (group.members === 0) groups.delete(group.key);
         subscription.closed();
@@ -245,22 +307,34 @@ export function createSubscriptions(log: Logger): Subscriptions {
     get groups() {
       return groups.size;
     },
+    streams,
+    counts,
   };
 }
 
 /** The answers of a shared subscription one after another, for a transport that asks for each. */
 export function oneByOne(
   subscription: SharedSubscription,
+  counts: SubscriptionCounts,
   onClosed: () => void,
 ): AsyncIterableIterator<ExecutionResult> {
   const { stream } = subscription;
-  subscription.whenClosed(onClosed);
+  counts.openOverSse += 1;
+  subscription.whenClosed(() => {
+    counts.openOverSse -= 1;
+    onClosed();
+  });
   return {
     async next() {
-      const { value: event, done } = await stream.next();
+      const { value: event, done } = await stream.next().catch((error: unknown) => {
+        subscription.failed(error);
+        throw error;
+      });
       if (done) return { value: undefined, done: true };
       const answer = subscription.answerTo(event);
       if (!answer.result) await new Promise<void>((resolve) => answer.whenReady(resolve));
+      counts.onTurn(answer);
+      counts.deliveredOverSse += 1;
       return { value: answer.withJson, done: false };
     },
     async return() {

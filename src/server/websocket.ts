@@ -9,11 +9,14 @@ import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config.js';
-import { withRequestId } from '../infra/log.js';
+import { withRequest } from '../infra/request.js';
+import type { Carrier } from '../infra/tracing.js';
 import { schema } from '../schema.js';
+import type { AddressOf } from './addresses.js';
 import type { Documents } from './documents.js';
 import { GRAPHQL_PATH, identify } from './graphql-http.js';
 import { pathOf } from './http.js';
+import type { Operations } from './operations.js';
 import { isAllowedOrigin } from './origins.js';
 import { Outbox, Postman } from './outbox.js';
 import { SocketStream } from './socket-stream.js';
@@ -55,6 +58,9 @@ interface SocketExtra extends Record<PropertyKey, unknown> {
 export interface GraphqlWebSocket {
   /** Sockets that are open. */
   readonly size: number;
+  readonly counts: SocketCounts;
+  /** Who writes to them. */
+  readonly postman: Postman;
   /**
    * Refuses new sockets, closes those that are open in slices over `drainMs`, and resolves when they are gone; after
    * `timeoutMs` they are cut. With `restart` clients are told that the service begins anew.
@@ -62,15 +68,37 @@ export interface GraphqlWebSocket {
   close(options: { drainMs: number; timeoutMs: number; restart?: boolean }): Promise<void>;
 }
 
+/** What became of sockets since the start. */
+interface SocketCounts {
+  opened: number;
+  /** Requests for one that were refused: another path, a foreign origin, the node stops. */
+  refused: number;
+  /** Clients that did not read, and were cut off with 1013. */
+  cutOff: number;
+  /** Clients that did not answer a ping. */
+  silent: number;
+  /** By close code: those of the protocol, and `other`, for a client may send any. */
+  readonly closed: Map<string, number>;
+}
+
+/** Codes that docs/PROTOCOL.md names, and WebSocket's own. */
+const countedCodes = new Set([
+  1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4004, 4400, 4401, 4403, 4406, 4408, 4409,
+  4429, 4499, 4500, 4504,
+]);
+
 /** GraphQL over WebSocket (graphql-transport-ws), on the path and with the rules of HTTP. */
 export function serveWebSocket(
   server: Server,
   documents: Documents,
   subscriptions: Subscriptions,
+  operations: Operations,
+  addressOf: AddressOf,
   deps: Deps,
 ): GraphqlWebSocket {
   const { config, log } = deps;
-  const postman = new Postman();
+  const postman = new Postman(subscriptions.counts.onTurn);
+  const counts: SocketCounts = { opened: 0, refused: 0, cutOff: 0, silent: 0, closed: new Map() };
   const presented = (result: ExecutionResult): ExecutionResult =>
     result.errors ? { ...result, errors: result.errors.map((error) => presentError(error, log)) } : result;
   const sockets = new WebSocketServer({
@@ -119,12 +147,16 @@ export function serveWebSocket(
       }
       return true;
     },
-    async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName }) {
+    async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName, extensions }) {
       try {
         if (Object.keys(subscriptions).length > config.socketOperationsMax) throw tooManyOperations(config);
         const document = documents.read(query);
-        if (isErrors(document)) return document;
-        const contextValue: Context = {
+        if (isErrors(document)) {
+          operations.failed(document);
+          return document;
+        }
+        const contextValue: SocketContext = {
+          parent: parentOf(extensions),
           deps,
           identity: extra.identity ?? null,
           asker: extra.identity ?? null,
@@ -133,13 +165,14 @@ export function serveWebSocket(
         };
         return { schema, document, variableValues: variables, operationName, contextValue } as ExecutionArgs;
       } catch (error) {
+        operations.failed([error]);
         // Thrown, it would close the socket and with it every other operation.
         return [presentError(error, log)];
       }
     },
-    execute: async (args) => presented(await execute(args)),
+    execute: async (args) => presented(await operations.carryOut(args, cameBy(args), () => execute(args))),
     async subscribe(args) {
-      const opened = await subscriptions.open(args);
+      const opened = await operations.carryOut(args, cameBy(args), () => subscriptions.open(args));
       // For onOperation, which knows where it goes.
       if (opened instanceof SharedSubscription) return opened as never;
       return presented(opened);
@@ -151,7 +184,8 @@ export function serveWebSocket(
   // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
   // socket.
   const unanswered = new WeakSet<WebSocket>();
-  const serve = (socket: WebSocket, raw: Duplex) => {
+  const serve = (socket: WebSocket, raw: Duplex, address: string) => {
+    counts.opened += 1;
     const outbox = new Outbox(socket, raw, postman);
     let reading: Promise<void> | undefined;
     /** Who asks without reading the answers is not heard meanwhile, lest these pile up. */
@@ -185,7 +219,7 @@ export function serveWebSocket(
         onMessage: (receive) => {
           socket.on('message', (data) => {
             if (socket.readyState !== socket.OPEN) return;
-            withRequestId(randomUUID(), () => receive(String(data))).catch((error: unknown) => {
+            withRequest({ id: randomUUID(), address }, () => receive(String(data))).catch((error: unknown) => {
               log.error({ err: error }, 'a message of a socket could not be handled');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
@@ -194,21 +228,32 @@ export function serveWebSocket(
       },
       {
         socket,
-        connection: { cutOff: () => closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS), renew: () => {} },
+        connection: {
+          cutOff() {
+            // Each of its streams says so.
+            if (socket.readyState === socket.OPEN) counts.cutOff += 1;
+            closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS);
+          },
+          renew: () => {},
+        },
         outbox,
       },
     );
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
     socket.on('pong', () => unanswered.delete(socket));
     socket.once('close', (code, reason) => {
+      const counted = countedCodes.has(code) ? String(code) : 'other';
+      counts.closed.set(counted, (counts.closed.get(counted) ?? 0) + 1);
       outbox.close();
       void closed(code, String(reason));
     });
   };
   const keepAlive = setInterval(() => {
     for (const socket of sockets.clients) {
-      if (unanswered.has(socket)) socket.terminate();
-      else if (socket.readyState === socket.OPEN) {
+      if (unanswered.has(socket)) {
+        counts.silent += 1;
+        socket.terminate();
+      } else if (socket.readyState === socket.OPEN) {
         unanswered.add(socket);
         socket.ping();
       }
@@ -217,9 +262,14 @@ export function serveWebSocket(
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    if (pathOf(request) !== GRAPHQL_PATH) return refuse(socket, '404 Not Found');
-    if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refuse(socket, '403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket));
+    const refused = (status: string) => {
+      counts.refused += 1;
+      refuse(socket, status);
+    };
+    if (pathOf(request) !== GRAPHQL_PATH) return refused('404 Not Found');
+    if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refused('403 Forbidden');
+    const address = addressOf(request);
+    sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket, address));
   };
   server.on('upgrade', upgrade);
 
@@ -227,10 +277,15 @@ export function serveWebSocket(
     get size() {
       return sockets.clients.size;
     },
+    counts,
+    postman,
     async close({ drainMs, timeoutMs, restart = false }) {
       clearInterval(keepAlive);
       server.off('upgrade', upgrade);
-      server.on('upgrade', (_request, socket) => refuse(socket, '503 Service Unavailable'));
+      server.on('upgrade', (_request, socket) => {
+        counts.refused += 1;
+        refuse(socket, '503 Service Unavailable');
+      });
       const cutOff = setTimeout(() => {
         for (const socket of sockets.clients) socket.terminate();
       }, timeoutMs);
@@ -247,6 +302,18 @@ export function serveWebSocket(
       clearTimeout(cutOff);
     },
   };
+}
+
+/** The context of an operation over a socket, with the trace that its client named. */
+type SocketContext = Context & { parent: Carrier };
+
+const cameBy = ({ contextValue }: ExecutionArgs) =>
+  ({ transport: 'websocket', parent: (contextValue as SocketContext).parent }) as const;
+
+/** A socket has no headers for each operation: what would be one is in the `extensions` of its message. */
+function parentOf(extensions: Record<string, unknown> | null | undefined): Carrier {
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+  return { traceparent: text(extensions?.['traceparent']), tracestate: text(extensions?.['tracestate']) };
 }
 
 const tooManyOperations = ({ socketOperationsMax }: Config) =>

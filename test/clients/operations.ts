@@ -76,6 +76,42 @@ export const History = graphql(`
   }
 `);
 
+export const SummaryFields = graphql(`
+  fragment SummaryFields on Summary {
+    id
+    text
+    fromSeq
+    toSeq
+    messageCount
+    stale
+    model
+    highlights {
+      text
+      kind
+      topic
+      messages {
+        id
+        seq
+      }
+    }
+  }
+`);
+
+/** A summary of what is not read yet: how far it is, at last itself. */
+export const Summarize = graphql(`
+  subscription Summarize($conversationId: ID!, $fromSeq: Int, $toSeq: Int) {
+    summaryProgress(conversationId: $conversationId, fromSeq: $fromSeq, toSeq: $toSeq) {
+      conversationId
+      fromSeq
+      toSeq
+      progress
+      summary {
+        ...SummaryFields
+      }
+    }
+  }
+`);
+
 /** What a chat shows, and the cursor that the stream goes on from. */
 export const Opening = graphql(`
   query Opening($id: ID!) {

@@ -484,7 +484,7 @@ describe('somebody who forgot their password', () => {
     const requests = createResetRequests({
       config: {} as never,
       database: { transaction: () => new Promise(() => {}) } as never,
-      mailer: { send() {}, close: async () => {} },
+      mailer: { send() {}, close: async () => {} } as never,
       log: createLog('silent'),
     });
     for (let count = 0; count < 1_000; count += 1) requests.take('nobody@example.com');

@@ -49,6 +49,10 @@ describe('the configuration', () => {
     ['ALLOWED_ORIGINS', 'chat.example.com'],
     ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
     ['LOG_LEVEL', 'loud'],
+    ['METRICS_PORT', 'here'],
+    ['METRICS_TOKEN', 'short'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['OTEL_TRACES_SAMPLER_ARG', '2'],
     ['GRAPHIQL', 'yes'],
     ['PAGE_MAX', '0'],
   ])('names %s when it is %j', (name, value) => {

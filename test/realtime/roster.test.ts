@@ -34,6 +34,7 @@ class Node {
       get connected() {
         return self.connected;
       },
+      counts: { published: 0, heard: 0, lost: 0 },
       publish(_channel, text) {
         if (!self.connected) return;
         for (const node of cluster.nodes) if (node !== self) node.hear(text);

@@ -10,6 +10,7 @@ const bus: Bus = {
   publish: () => {},
   subscribe: () => {},
   onConnected: () => {},
+  counts: { published: 0, heard: 0, lost: 0 },
   close: async () => {},
 };
 /** Sessions whose end nobody told. */

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { readConfig } from '../../src/infra/config.js';
 import { openDatabase } from '../../src/infra/database.js';
-import { createLog } from '../../src/infra/log.js';
+import { createLog, type Logger } from '../../src/infra/log.js';
 import { findServices, otherDatabase, query, type Services } from './services.js';
 
 declare module 'vitest' {
@@ -28,7 +29,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const log = createLog('warn');
 
   const embeddedTemplate = join(scratch, 'template');
-  await (await openDatabase(readConfig({ DATA_DIR: embeddedTemplate }), log)).close();
+  await putTemplate(embeddedTemplate, log);
   const databaseTemplate = services ? `${runName}_template` : '';
   if (services) {
     await query(services.databaseUrl, `CREATE DATABASE ${databaseTemplate}`);
@@ -56,4 +57,32 @@ export default async function setup(project: TestProject): Promise<() => Promise
     }
     await rm(scratch, { recursive: true, force: true });
   };
+}
+
+/** Kept from run to run, for each state of what it is made by: making a cluster takes seconds of a core. */
+const KEPT = 'node_modules/.cache/parley-tests';
+
+/** Puts a migrated embedded database into `folder`. */
+async function putTemplate(folder: string, log: Logger): Promise<void> {
+  const hash = createHash('sha256').update(await readFile('package-lock.json'));
+  for (const source of ['prisma/migrations', 'src/infra']) {
+    for (const name of (await readdir(source, { recursive: true })).sort()) {
+      const path = join(source, name);
+      if ((await stat(path)).isFile()) hash.update(`\n${path}\n`).update(await readFile(path));
+    }
+  }
+  const kept = join(KEPT, hash.digest('hex').slice(0, 16));
+  const found = await cp(kept, folder, { recursive: true }).then(
+    () => true,
+    () => false,
+  );
+  if (found) return;
+  await rm(folder, { recursive: true, force: true });
+  await (await openDatabase(readConfig({ DATA_DIR: folder }), log)).close();
+  // Those of before serve nobody any more; and whoever finds it finds all of it.
+  await rm(KEPT, { recursive: true, force: true });
+  const copy = join(KEPT, `of ${process.pid}`);
+  await cp(folder, copy, { recursive: true });
+  // Another run may have been quicker.
+  await rename(copy, kept).catch(() => rm(copy, { recursive: true, force: true }));
 }

@@ -30,34 +30,73 @@ const SHARED_MAX = 2;
 /** How long a send waits for a conversation that somebody else has locked, in milliseconds. */
 const LOCK_PATIENCE_MS = 10_000;
 
-export function createSends({ config, database, feed }: Pick<Deps, 'config' | 'database' | 'feed'>): Sends {
+export function createSends({
+  config,
+  database,
+  feed,
+  metrics,
+  tracing,
+}: Pick<Deps, 'config' | 'database' | 'feed' | 'metrics' | 'tracing'>): Sends {
   const embedded = database.footing === 'embedded';
-  return createGroupCommit<Send, FullMessage>({
+  const became = { stored: 0, repeated: 0, refused: 0, failed: 0 };
+  const lasted = metrics.duration(
+    'parley_send_duration_seconds',
+    'How long a send takes from its call to the answer of the commit, or to its refusal.',
+  );
+  metrics.read(
+    'counter',
+    'parley_sends_total',
+    'Sends by what became of them: stored, repeated (the key was used before, with the same input), refused (an error of ' +
+      'the sender) or failed.',
+    () => Object.entries(became).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    ['outcome'],
+  );
+  const commit = createGroupCommit<Send, FullMessage>({
     // The embedded database has one connection. Of a pool, those who wait for locks get half at most.
     sharedMax: embedded ? 1 : SHARED_MAX,
     aloneMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 2)),
-    async commit(sends, { wait }) {
-      let finishing = false;
-      let committed = false;
-      try {
-        const { outcomes, sent } = await database.sql.transaction(async (sql) => {
-          const decided = await decide(sql, sends, { wait, mentionsMax: config.mentionsMax });
-          finishing = true;
-          if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent), 'storingSent');
-          return decided;
-        });
-        committed = true;
-        for (const { change } of sent) feed.announce(change);
-        return outcomes;
-      } catch (error) {
-        if (isLockTimeout(error)) throw busy(error);
-        const cannotGoOn = isUnavailable(error) && !isDeadlock(error);
-        // Of a commit that was not answered nobody knows whether it came through: its calls are not carried out twice.
-        if (committed || cannotGoOn || (finishing && !isRefusal(error))) throw error;
-        return sends.map(() => ({ error, rolledBack: true }));
-      }
-    },
+    commit: (sends, how) => tracing.together('commit sends', sends, () => carryOut(sends, how)),
   });
+
+  async function carryOut(sends: readonly Send[], { wait }: { wait: boolean }): Promise<Outcome<FullMessage>[]> {
+    let finishing = false;
+    let committed = false;
+    try {
+      const { outcomes, sent } = await database.sql.transaction(async (sql) => {
+        const decided = await decide(sql, sends, { wait, mentionsMax: config.mentionsMax });
+        finishing = true;
+        if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent), 'storingSent');
+        return decided;
+      });
+      committed = true;
+      for (const { change } of sent) feed.announce(change);
+      became.stored += sent.length;
+      became.repeated += outcomes.filter((outcome) => outcome !== 'LOCKED' && 'result' in outcome).length - sent.length;
+      return outcomes;
+    } catch (error) {
+      if (isLockTimeout(error)) throw busy(error);
+      const cannotGoOn = isUnavailable(error) && !isDeadlock(error);
+      // Of a commit that was not answered nobody knows whether it came through: its calls are not carried out twice.
+      if (committed || cannotGoOn || (finishing && !isRefusal(error))) throw error;
+      return sends.map(() => ({ error, rolledBack: true }));
+    }
+  }
+
+  const send = (key: string, call: Send): Promise<FullMessage> =>
+    tracing.step('send', async () => {
+      tracing.note(call);
+      const began = performance.now();
+      try {
+        return await commit(key, call);
+      } catch (error) {
+        const isRefused = error instanceof ChatError && error.code !== 'UNAVAILABLE';
+        became[isRefused ? 'refused' : 'failed'] += 1;
+        throw error;
+      } finally {
+        lasted((performance.now() - began) / 1000);
+      }
+    });
+  return Object.assign(send, { counts: commit.counts });
 }
 
 const busy = (cause: unknown) =>

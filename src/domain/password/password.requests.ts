@@ -16,6 +16,8 @@ export interface ResetRequests {
    * @throws {ChatError} UNAVAILABLE: too many wait.
    */
   take(email: string): void;
+  /** Those that wait. */
+  readonly waiting: number;
   /** Resolves when those that were taken on have become mails, or after a moment. */
   close(): Promise<void>;
 }
@@ -61,6 +63,9 @@ export function createResetRequests({
     take(email) {
       if (background.run(() => answer(email), START_MS)) return;
       throw new ChatError('UNAVAILABLE', 'Too many ask for this at the moment.', { retryAfterMs: 10_000 });
+    },
+    get waiting() {
+      return background.counts.waiting;
     },
     close: () => background.close(),
   };

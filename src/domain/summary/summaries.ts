@@ -8,7 +8,10 @@ import type { Range } from './summary.store.js';
 import { createWritten } from './summary.written.js';
 
 /** What makes a node's summaries. */
-export type Summaries = SummaryRuns;
+export interface Summaries extends SummaryRuns {
+  /** Calls that wait for a thread. */
+  readonly waiting: number;
+}
 
 /** How long a model server that failed is left alone by a node, in milliseconds. */
 const LEFT_ALONE_MS = 30_000;
@@ -47,6 +50,10 @@ export function createSummaries(
   );
   return {
     get: runs.get,
+    counts: runs.counts,
+    get waiting() {
+      return workers.waiting;
+    },
     async close() {
       stop.abort();
       await workers.close();

@@ -30,6 +30,8 @@ export interface SummaryRuns {
    * @throws {ChatError} RATE_LIMITED of who asks; UNAVAILABLE: too much is waiting, or its messages keep changing.
    */
   get(range: Range, userId: string, tell: (steps: Steps) => void): Promise<string>;
+  /** Since the start: those kept that were enough, those made in each way, and how often a way failed. */
+  readonly counts: { kept: number; quoted: number; written: number; failures: number };
   close(): Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export function createRuns(
   const { config, database, log } = deps;
   const { sql } = database;
   const runs = new Map<string, Run>();
+  const counts = { kept: 0, quoted: 0, written: 0, failures: 0 };
   let closed = false;
 
   const keyOf = ({ conversationId, fromSeq, toSeq, recipe }: Made) => `${conversationId} ${fromSeq} ${toSeq} ${recipe}`;
@@ -66,7 +69,10 @@ export function createRuns(
       const [way] = waysNow(range);
       const made = { ...range, recipe: way.recipe };
       const kept = await findMade(sql, made);
-      if (kept !== undefined) return kept;
+      if (kept !== undefined) {
+        counts.kept += 1;
+        return kept;
+      }
       const key = keyOf(made);
       const run = runs.get(key) ?? begin(key, made, userId);
       run.listeners.add(tell);
@@ -144,11 +150,15 @@ export function createRuns(
           const id = await changeConversation(deps, conversationId, (tx) =>
             keepSummary(tx, summary, before, config.summariesKept),
           );
-          if (id !== undefined) return id;
+          if (id !== undefined) {
+            counts[written ? 'written' : 'quoted'] += 1;
+            return id;
+          }
           break;
         } catch (error) {
           if (closed) throw stopping();
           if (error instanceof ChatError || way === ways.at(-1)) throw error;
+          counts.failures += 1;
           onFailure(way, range, error);
         }
       }
@@ -173,6 +183,7 @@ export function createRuns(
 
   return {
     get,
+    counts,
     async close() {
       closed = true;
       await Promise.allSettled([...runs.values()].map(({ id }) => id));

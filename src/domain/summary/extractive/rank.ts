@@ -91,19 +91,35 @@ export function rank(neighbours: Neighbours): number[] {
     for (const weight of others.values()) sum += weight;
     return sum;
   });
-  let ranks = new Array<number>(size).fill(1);
+  // In rows one after another: the rounds below go over them many times.
+  const begins = new Int32Array(size + 1);
+  for (const [at, { size: count }] of neighbours.entries()) begins[at + 1] = (begins[at] ?? 0) + count;
+  const places = new Int32Array(begins[size] ?? 0);
+  const shares = new Float64Array(begins[size] ?? 0);
+  let next = 0;
+  for (const others of neighbours) {
+    for (const [other, weight] of others) {
+      places[next] = other;
+      shares[next] = weight / (sums[other] || 1);
+      next += 1;
+    }
+  }
+  let ranks = new Float64Array(size).fill(1);
   for (let round = 0; round < ROUNDS; round += 1) {
-    let moved = 0;
-    const next = neighbours.map((others, at) => {
+    const moved = new Float64Array(size);
+    let most = 0;
+    for (let at = 0; at < size; at += 1) {
       let sum = 0;
-      for (const [other, weight] of others) sum += (weight / (sums[other] || 1)) * (ranks[other] ?? 0);
+      for (let place = begins[at] ?? 0; place < (begins[at + 1] ?? 0); place += 1) {
+        sum += (shares[place] ?? 0) * (ranks[places[place] ?? 0] ?? 0);
+      }
       const value = 1 - DAMPING + DAMPING * sum;
-      moved = Math.max(moved, Math.abs(value - (ranks[at] ?? 0)));
-      return value;
-    });
-    ranks = next;
-    if (moved < EPSILON) break;
+      moved[at] = value;
+      most = Math.max(most, Math.abs(value - (ranks[at] ?? 0)));
+    }
+    ranks = moved;
+    if (most < EPSILON) break;
   }
   const highest = Math.max(...ranks, Number.MIN_VALUE);
-  return ranks.map((value) => value / highest);
+  return [...ranks].map((value) => value / highest);
 }

@@ -1,0 +1,122 @@
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  getOperationAST,
+  Kind,
+  type OperationDefinitionNode,
+} from 'graphql';
+import type { ErrorCode } from '../core/errors.js';
+import { codeOf } from '../graphql/errors.js';
+
+import type { Metrics } from '../infra/metrics.js';
+import { currentRequest } from '../infra/request.js';
+import type { Carrier, Tracing } from '../infra/tracing.js';
+
+type Transport = 'http' | 'sse' | 'websocket';
+
+/** What is seen of GraphQL operations, over whichever transport: each is counted, timed and traced. */
+export interface Operations {
+  /**
+   * Carries out a valid operation. A subscription is one until it is open: what comes over it is none.
+   * `parent` is the trace that its client named.
+   */
+  carryOut<Result extends object>(
+    args: ExecutionArgs,
+    from: { transport: Transport; parent: Carrier },
+    work: () => Result | PromiseLike<Result>,
+  ): Promise<Result>;
+  /** Something was answered with errors that was no operation, or not any more. */
+  failed(errors: readonly unknown[]): void;
+}
+
+/** Where an operation has several fields, or none of its own. */
+const SEVERAL = 'several';
+
+/** What is said of an operation: of few values, whatever clients send. */
+interface Sort {
+  type: string;
+  field: string;
+}
+
+export function createOperations({ metrics, tracing }: { metrics: Metrics; tracing: Tracing }): Operations {
+  const done = metrics.counter(
+    'parley_graphql_operations_total',
+    'Operations that were carried out, by type, field of the schema (several: more than one) and the code of the first ' +
+      'error, OK without.',
+    ['type', 'field', 'code'],
+  );
+  const lasted = metrics.duration(
+    'parley_graphql_operation_duration_seconds',
+    'How long operations take; a subscription until it is open.',
+    { labels: ['type', 'transport'] },
+  );
+  const failures = metrics.counter(
+    'parley_graphql_errors_total',
+    'Errors that clients were answered with, by code: of operations, of what could not be one, of events and of streams.',
+    ['code'],
+  );
+  const sorts = new WeakMap<DocumentNode, Map<string, Sort>>();
+
+  function sortOf({ document, operationName }: ExecutionArgs): Sort {
+    let ofDocument = sorts.get(document);
+    if (!ofDocument) {
+      ofDocument = new Map();
+      sorts.set(document, ofDocument);
+    }
+    const operation = getOperationAST(document, operationName);
+    // A name that is not in the document is not remembered: there are as many as clients can think of.
+    if (!operation) return { type: 'none', field: 'none' };
+    const name = operation.name?.value ?? '';
+    let sort = ofDocument.get(name);
+    if (!sort) {
+      sort = { type: operation.operation, field: rootFieldOf(operation) };
+      ofDocument.set(name, sort);
+    }
+    return sort;
+  }
+
+  function failed(errors: readonly unknown[]): ErrorCode[] {
+    const codes = errors.map(codeOf);
+    for (const code of codes) failures({ code });
+    return codes;
+  }
+
+  return {
+    failed,
+    async carryOut(args, { transport, parent }, work) {
+      const { type, field } = sortOf(args);
+      const attributes = {
+        'graphql.operation.type': type,
+        'parley.field': field,
+        'parley.transport': transport,
+        'parley.request_id': currentRequest()?.id,
+      };
+      const began = performance.now();
+      let code: ErrorCode | 'OK' = 'INTERNAL_SERVER_ERROR';
+      try {
+        return await tracing.serve(
+          field === SEVERAL ? type : `${type} ${field}`,
+          { parent, attributes, codeOf: () => (code === 'OK' ? undefined : code) },
+          async () => {
+            const result = await work();
+            [code = 'OK'] = failed((result as ExecutionResult).errors ?? []);
+            return result;
+          },
+        );
+      } finally {
+        done({ type, field, code });
+        lasted((performance.now() - began) / 1000, { type, transport });
+      }
+    },
+  };
+}
+
+/** The field of the schema that a valid operation asks for; `several` where it is not only one, or by a fragment. */
+export function rootFieldOf({ selectionSet }: OperationDefinitionNode): string {
+  const names = new Set(
+    selectionSet.selections.map((selection) => (selection.kind === Kind.FIELD ? selection.name.value : SEVERAL)),
+  );
+  const [only = SEVERAL] = names;
+  return names.size === 1 ? only : SEVERAL;
+}

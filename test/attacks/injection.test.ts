@@ -1,0 +1,129 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { errorCodes } from '../../src/core/errors.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
+import { type Operation, type TextPlace, textPlaces } from '../support/generate.js';
+import { footings, makePlace } from '../support/place.js';
+import { createGroup, openDirect, send } from '../support/talk.js';
+
+/** Texts that do something else where somebody takes them for more than a text. */
+const hostile: Record<string, string> = {
+  'a quote that ends SQL': "'; DELETE FROM users; --",
+  'SQL that is always true': "' OR '1'='1",
+  'SQL in a cast': '1::uuid; SELECT pg_sleep(5)',
+  'a dollar quote and a parameter': '$$ $1 \\',
+  'wildcards of LIKE': '%_%\\',
+  'operators of full text search': "a & !b | (c:*) <-> 'd",
+  'a NUL': 'a\u0000b',
+  'half a character': 'a\ud83d',
+  'line breaks of headers and mails': 'a\r\nBcc: victim@example.com\r\n\r\nbody',
+  'a template': '$'.concat('{7*7} {{7*7}} <%= 7*7 %> #{7*7}'),
+  'a path': '../../../../etc/passwd',
+  markup: '<script>alert(1)</script><img src=x onerror=alert(1)>',
+  'a prototype': '__proto__',
+  'a key of Redis and its glob': '*\r\nFLUSHALL\r\n',
+  'a regular expression that never ends': `${'a'.repeat(5_000)}!`,
+  'what looks like JSON': '{"$gt":""}',
+  'marks that turn and stack': `\u202e\u2066${'e\u0301'.repeat(50)}${'\u0336'.repeat(200)}`,
+  'nothing that is seen': '\u200b\u2060\ufeff',
+};
+
+const allowed: string[] = errorCodes.filter((code) => code !== 'INTERNAL_SERVER_ERROR');
+
+describe.each(footings)('hostile texts on the %s footing', (footing) => {
+  let node: RunningNode;
+  let witness: Person;
+  let group: string;
+  let needs: (type: string, path: string) => Json;
+
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    const [person, friend] = await Promise.all([register(node.url, 'witness'), register(node.url, 'friend')]);
+    witness = person;
+    group = await createGroup(witness, [friend]);
+    const [message, direct] = [await send(witness, group, 'still here'), await openDirect(witness, friend)];
+    const { viewer } = await witness.ask('{ viewer { syncCursor } }');
+    // What goes beside the hostile text has to be right, or the text would never be looked at.
+    needs = (type, path) => {
+      if (type === 'ID') {
+        if (/message|replyTo/i.test(path)) return message.id;
+        if (/conversation/i.test(path)) return /typing/i.test(path) ? direct : group;
+        return friend.id;
+      }
+      if (type === 'Int') return 1;
+      if (type === 'Boolean') return true;
+      if (type === 'DateTime') return '2026-11-27T10:00:00.000Z';
+      if (type !== 'String') return enumValues[type] ?? 'ONLINE';
+      if (/cursor|after/i.test(path)) return viewer.syncCursor;
+      if (/email/i.test(path)) return `somebody_${Math.random()}@example.com`;
+      if (/password/i.test(path)) return 'a password of nobody';
+      return `a_name_${Math.random().toString(36).slice(2)}`;
+    };
+  });
+  const enumValues: Record<string, string> = { MemberRole: 'MEMBER', ServiceRole: 'USER', Availability: 'ONLINE' };
+
+  /** The answer over HTTP; of a subscription, its first one. */
+  async function answerTo({ kind }: TextPlace, operation: Operation, person: Person): Promise<Pick<Answer, 'errors'>> {
+    if (kind !== 'subscription') return request(node.url, operation.query, operation.variables, person.token);
+    const client = connectInTest(node.url, person.token);
+    return new Promise((resolve) => {
+      const stop = client.subscribe(operation, {
+        next: (result) => {
+          resolve(result as Pick<Answer, 'errors'>);
+          stop();
+        },
+        error: (errors) => resolve({ errors: errors as NonNullable<Answer['errors']> }),
+        complete: () => resolve({}),
+      });
+    });
+  }
+
+  const places = textPlaces();
+  it('have many places where they could be put', () => {
+    expect(places.length).toBeGreaterThan(60);
+  });
+
+  it.each(places.map((place) => [place.name, place] as const))('%s takes them for texts', async (_name, place) => {
+    // Somebody of their own, for some operations end the session of who asks.
+    const person = await register(node.url, 'attacker');
+    for (const [what, text] of Object.entries(hostile)) {
+      const operation = place.withText(text, needs);
+      const { errors } = await answerTo(place, operation, person);
+      for (const error of errors ?? []) {
+        expect(allowed, `${what}: ${JSON.stringify(operation)} ${JSON.stringify(errors)}`).toContain(
+          error.extensions?.code,
+        );
+        // What the database, the file system or Node say is nobody's business.
+        expect(error.message, what).not.toMatch(
+          /syntax error|relation "|column "|ENOENT|at .+\.[jt]s:\d+|node_modules/,
+        );
+      }
+    }
+  });
+
+  it('have changed nothing that was there', async () => {
+    const { viewer, conversation } = await witness.ask(
+      'query ($id: ID!) { viewer { user { id } } conversation(id: $id) { title messages { nodes { text } } } }',
+      { id: group },
+    );
+    expect(viewer.user.id).toBe(witness.id);
+    expect(conversation.title).toBe('A group');
+    expect(conversation.messages.nodes).toContainEqual({ text: 'still here' });
+    const [{ count }] = await node.deps.database.db.$queryRaw<[{ count: number }]>`
+      SELECT count(*)::int AS count FROM users WHERE deleted_at IS NULL`;
+    expect(count).toBeGreaterThan(2);
+  });
+
+  it('come back to the letter where they may stand at all', async () => {
+    for (const text of Object.values(hostile)) {
+      const [person] = await Promise.all([register(node.url, 'writer')]);
+      const mine = await createGroup(person, []);
+      const { data, errors } = await person.request(
+        'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { text } } }',
+        { input: { conversationId: mine, text } },
+      );
+      if (errors) expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.text' });
+      else expect(data.sendMessage.message.text).toBe(text.trim());
+    }
+  });
+});

@@ -1,0 +1,46 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it } from 'vitest';
+import { readConfig } from '../../src/infra/config.js';
+import { createAddressOf } from '../../src/server/addresses.js';
+
+/** What the server takes for the client's address, of a request from 127.0.0.1 with this X-Forwarded-For. */
+async function addressWith(trustedProxies: string, forwardedFor?: string, host = '127.0.0.1'): Promise<string> {
+  const addressOf = createAddressOf(readConfig({ TRUSTED_PROXIES: trustedProxies }));
+  const server = createServer((request, response) => response.end(addressOf(request)));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  try {
+    const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor };
+    const { port } = server.address() as AddressInfo;
+    return await (await fetch(`http://127.0.0.1:${port}`, { headers: { ...headers, connection: 'close' } })).text();
+  } finally {
+    server.close();
+  }
+}
+
+it.each([
+  ['of the connection where no proxy is trusted', '', '203.0.113.7', '127.0.0.1'],
+  ['of the connection where the proxy says nothing', 'loopback', undefined, '127.0.0.1'],
+  ['that a trusted proxy names', 'loopback', '203.0.113.7', '203.0.113.7'],
+  ['behind several proxies', '127.0.0.1, 10.0.0.0/8', '203.0.113.7, 10.1.2.3', '203.0.113.7'],
+  [
+    'that the last trusted proxy saw, whatever the client put before',
+    'loopback',
+    '198.51.100.1, 203.0.113.7',
+    '203.0.113.7',
+  ],
+  ['of a proxy that another subnet would make trusted', '10.0.0.0/8', '203.0.113.7', '127.0.0.1'],
+  ['of the connection where the proxy tells none', 'loopback', 'unknown', '127.0.0.1'],
+  ['over IPv6', 'loopback', '2001:db8::7', '2001:db8::7'],
+])('the address is the one %s', async (_what, trusted, forwardedFor, address) => {
+  expect(await addressWith(trusted, forwardedFor)).toBe(address);
+});
+
+it('IPv4 is written as such where it comes over a socket of IPv6', async () => {
+  expect(await addressWith('', undefined, '::')).toBe('127.0.0.1');
+  expect(await addressWith('127.0.0.1', '::ffff:203.0.113.7', '::')).toBe('203.0.113.7');
+});
+
+it.each(['10.0.0.0/33', 'proxy.example.com', '10.0.0.1/8/8', '2001:db8::/129'])('%s is no proxy', (text) => {
+  expect(() => readConfig({ TRUSTED_PROXIES: text })).toThrow(/^TRUSTED_PROXIES: /);
+});
