@@ -27,10 +27,10 @@ export interface Reach {
 /** Undefined when they are not in the conversation. */
 export async function findReach(sql: Sql, conversationId: string, userId: string): Promise<Reach | undefined> {
   const [row] = await sql.query<Reach>(Prisma.sql`
-    SELECT p.hidden_to_seq AS "hiddenToSeq", marks.read_seq AS "readSeq", c.latest_seq AS "latestSeq"
+    SELECT p.hidden_to_seq AS "hiddenToSeq", coalesce(marks.read_seq, 0) AS "readSeq", c.latest_seq AS "latestSeq"
     FROM memberships p
     JOIN conversations c ON c.id = p.conversation_id
-    JOIN marks ON marks.conversation_id = p.conversation_id AND marks.user_id = p.user_id
+    LEFT JOIN marks ON marks.conversation_id = p.conversation_id AND marks.user_id = p.user_id
     WHERE p.conversation_id = ${conversationId}::uuid AND p.user_id = ${userId}::uuid`);
   return row;
 }
