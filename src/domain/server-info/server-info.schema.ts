@@ -2,6 +2,7 @@ import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
 import type { Config } from '../../infra/config.js';
 import { version } from '../../infra/version.js';
+import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What `extensions.code` of an error can be. Treat an unknown one as "something newer".',
@@ -54,7 +55,25 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Most messages that one summary is of.',
     }),
+    searchQueryMaxChars: t.int({
+      nullable: false,
+      description: 'Longest query of `searchMessages`, in UTF-16 units.',
+      resolve: () => QUERY_MAX_CHARS,
+    }),
     pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
+    operationDepthMax: t.exposeInt('operationDepthMax', {
+      nullable: false,
+      description: 'How deep the fields of an operation may lie in each other.',
+    }),
+    operationCostMax: t.exposeInt('operationCostMax', {
+      nullable: false,
+      description:
+        'Cost of one operation: about how many fields its answer can have, lists as long as they are asked for.',
+    }),
+    socketStreamsMax: t.exposeInt('socketStreamsMax', {
+      nullable: false,
+      description: 'Most subscriptions at once on one WebSocket.',
+    }),
   }),
 });
 
@@ -65,11 +84,14 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
     features: t.stringList({
       nullable: { list: false, items: false },
       description:
-        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `writtenSummaries` (a model server writes summaries: what is summarized goes there).',
+        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `search` (messages are found by `searchMessages`), `writtenSummaries` (a model server writes summaries: what is summarized goes there), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN).',
       resolve: (config) => [
         ...(config.registration ? ['registration'] : []),
         ...(config.identityProvider ? ['outsideUsers'] : []),
+        'search',
         ...(config.summaryServer ? ['writtenSummaries'] : []),
+        ...(config.persistedDocuments === undefined ? [] : ['persistedDocuments']),
+        ...(config.persistedDocumentsOnly ? ['persistedDocumentsOnly'] : []),
       ],
     }),
     limits: t.field({ type: Limits, nullable: false, resolve: (config) => config }),

@@ -5,6 +5,7 @@ import { LiveStream } from '../../realtime/live-stream.js';
 import { canRead } from '../conversation/conversation.policy.js';
 import { findMembership } from '../conversation/conversation.store.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
+import { take } from '../rates.js';
 import { checkReadable, openFor } from '../stream.js';
 import { countTalk, findReach, findVisible, findWait, listSummaries, type Range, type Steps } from './summary.store.js';
 
@@ -97,6 +98,8 @@ export async function streamSummary(
   connection: Connection,
   input: SummarizeInput,
 ): Promise<LiveStream<SummaryProgress>> {
+  // It does as much as the mutation.
+  take(deps.rates.mutationPerPerson, viewer);
   const range = await rangeOf(deps, viewer, input, '');
   return openFor(deps, viewer, connection, async (hooks) => {
     let stopListening = () => {};
