@@ -11,6 +11,7 @@ import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
+import type { AuditNotes } from './audit/audit.notes.js';
 import type { Standing } from './block/block.store.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
@@ -20,6 +21,7 @@ import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
+import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
 import type { Standings } from './standing/standing.js';
 import type { Typing } from './typing/typing.js';
@@ -43,6 +45,8 @@ export interface Deps {
   outside: OutsideViewers | undefined;
   /** The key of the backend beside us; absent where none is configured. */
   serviceKey: ServiceKey | undefined;
+  /** What was refused is put down, after the answer. */
+  audit: AuditNotes;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
@@ -52,6 +56,8 @@ export interface Deps {
   marks: Marks;
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
+  /** Messages that search does not find yet are put into its index. */
+  indexing: Indexing;
   presence: Presence;
   /** Contacts, blocks and suspensions are heard of on all nodes. */
   standings: Standings;

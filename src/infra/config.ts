@@ -101,6 +101,10 @@ export const settings = z.object({
   REFRESH_GRACE: duration.prefault('30s'),
   /** How long a session is remembered that has ended or expired: longer than any token of an identity provider lasts. */
   SESSION_RETENTION: duration.prefault('30d'),
+  /** How long the audit log is kept; at least 30d, for so long the database lets nobody trim it. */
+  AUDIT_RETENTION: duration.refine((ms) => ms >= 30 * units.d, 'must be at least 30d').prefault('365d'),
+  /** Refusals of one account, and from one address, that a node puts down one by one in a minute: of more, how many. */
+  AUDIT_REFUSALS_MAX: integer(1, 10_000).default(10),
   /** How long a mail for resetting a password is good for. */
   PASSWORD_RESET_TTL: duration.prefault('1h'),
   /** Most such mails for one account within PASSWORD_RESET_TTL; more are dropped without a word. */
@@ -292,6 +296,13 @@ export const SERVICE_ISSUER = 'service';
 
 type Settings = z.output<typeof settings>;
 
+/** Whether nobody may learn what a setting says: by its name, so that a new one of the kind is none less. */
+export const isSecretSetting = (name: string): boolean =>
+  /(SECRET|KEY|TOKEN|PASSWORD|URL|ENDPOINT|_PREVIOUS)$/.test(name) && !openUrls.includes(name);
+
+/** URLs that hold no password: everyone may see them. */
+const openUrls: readonly string[] = ['AUTH_JWKS_URL', 'PASSWORD_RESET_URL'] satisfies (keyof Settings)[];
+
 /** Whose access tokens sign people in, and what of these tokens says how they are called. */
 export interface IdentityProvider {
   jwksUrl: string;
@@ -324,6 +335,8 @@ interface Rates {
 }
 
 export interface Config {
+  /** What is set otherwise than by default, by name and as it was given: secrets too. */
+  given: Readonly<Record<string, string>>;
   production: boolean;
   port: number;
   host: string;
@@ -340,6 +353,8 @@ export interface Config {
   refreshTokenTtlMs: number;
   refreshGraceMs: number;
   sessionRetentionMs: number;
+  auditRetentionMs: number;
+  auditRefusalsMax: number;
   passwordResetTtlMs: number;
   passwordResetsMax: number;
   passwordResetUrl: string | undefined;
@@ -440,6 +455,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     throw new ConfigError('PERSISTED_DOCUMENTS: must be set with PERSISTED_DOCUMENTS_ONLY');
   }
   return {
+    given: otherThanDefault(given as Record<string, string>, data),
     production,
     port: data.PORT,
     host: data.HOST,
@@ -455,6 +471,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
     refreshGraceMs: data.REFRESH_GRACE,
     sessionRetentionMs: data.SESSION_RETENTION,
+    auditRetentionMs: data.AUDIT_RETENTION,
+    auditRefusalsMax: data.AUDIT_REFUSALS_MAX,
     passwordResetTtlMs: data.PASSWORD_RESET_TTL,
     passwordResetsMax: data.PASSWORD_RESETS_MAX,
     passwordResetUrl: data.PASSWORD_RESET_URL,
@@ -539,6 +557,16 @@ function ratesOf(data: Settings): Rates {
     mutationPerPerson: limited(data.RATE_MUTATION_PER_PERSON),
     searchPerPerson: limited(data.RATE_SEARCH_PER_PERSON),
   };
+}
+
+function otherThanDefault(given: Record<string, string>, data: Settings): Record<string, string> {
+  const defaults = settings.parse({});
+  const isOther = (name: keyof Settings) => JSON.stringify(data[name]) !== JSON.stringify(defaults[name]);
+  return Object.fromEntries(
+    Object.entries(given)
+      .filter(([name]) => name in defaults || name in data)
+      .filter(([name]) => isOther(name as keyof Settings)),
+  );
 }
 
 /** @throws {ConfigError} with some of its settings and without others. */

@@ -60,7 +60,7 @@ export function countTrimmed(metrics: Metrics): (table: string, trimming: Promis
   metrics.read(
     'counter',
     'parley_trimmed_rows_total',
-    'Old rows that this node removed, by what they were of: changes of the log, sessions.',
+    'Old rows that this node removed, by what they were of: changes of the log, sessions, entries of the audit log.',
     () => by('table', rows),
     ['table'],
   );

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createErasures } from '../domain/account/erasures.js';
+import { createAuditNotes } from '../domain/audit/audit.notes.js';
+import { recordSettings } from '../domain/audit/audit.settings.js';
+import { trimAuditLog } from '../domain/audit/audit.store.js';
 import { findStandings } from '../domain/block/block.store.js';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
@@ -14,6 +17,7 @@ import { findSeeable } from '../domain/presence/presence.store.js';
 import { createRateLimits } from '../domain/rates.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { createIndexing } from '../domain/search/search.index.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
@@ -158,6 +162,7 @@ export async function startNode(
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   try {
+    await recordSettings(deps);
     metricsServer = await serveMetrics(config, metrics);
     await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {
@@ -263,6 +268,10 @@ export async function startServices(
       trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
         log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
       );
+      trimmed('audit_entries', trimAuditLog(database.db, config.auditRetentionMs)).then(
+        (count) => count > 0 && log.info({ count }, 'old entries of the audit log trimmed'),
+        (error: unknown) => log.warn({ err: error }, 'the audit log could not be trimmed'),
+      );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
     const standings = await startStandings({ config, database, bus, log });
@@ -270,9 +279,11 @@ export async function startServices(
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const indexing = createIndexing({ database, log });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
-    const resetRequests = createResetRequests({ config, database, mailer, log });
+    const audit = createAuditNotes({ db: database.db, max: config.auditRefusalsMax, log });
+    const resetRequests = createResetRequests({ config, database, mailer, audit, log });
     const keysFailed = metrics.counter(
       'parley_identity_provider_failures_total',
       "Times that the identity provider's keys could not be fetched.",
@@ -295,11 +306,13 @@ export async function startServices(
       outside:
         config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed)),
       serviceKey: config.service && createServiceKey(config.service),
+      audit,
       feed,
       turns,
       sends: createSends({ config, database, feed, metrics, tracing }),
       marks: createMarks({ database, feed }),
       erasures,
+      indexing,
       presence,
       standings,
       typing,
@@ -319,9 +332,11 @@ export async function startServices(
       async close() {
         clearInterval(trim);
         await erasures.close();
+        await indexing.close();
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();
         await mailer.close();
+        await audit.close();
         sessionWatch.close();
         typing.close();
         await standings.close();

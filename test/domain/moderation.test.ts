@@ -265,6 +265,19 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     expect(await role(ana.username, 'king')).toContain('78 parley: usage:');
     const again = await there.start();
     expect((await ana.at(again.url).ask('{ viewer { serviceRole } }')).viewer.serviceRole).toBe('ADMIN');
+    // Of a command there is no account, and no address.
+    const put = await again.deps.database.db.auditEntry.findMany({ where: { action: 'SERVICE_ROLE_CHANGED' } });
+    expect(put).toMatchObject([
+      {
+        actorId: null,
+        subjectId: decodeGlobalId(ana.id, 'id').id,
+        address: null,
+        details: [
+          { name: 'role', value: 'ADMIN', oldValue: 'USER' },
+          { name: 'by', value: 'COMMAND' },
+        ],
+      },
+    ]);
     // The embedded database is of one process.
     if (footing === 'embedded') expect(await role(ana.username, 'USER')).toMatch(/^78 parley: DATA_DIR/);
     await again.stop();

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { badInput, ChatError, gone } from '../../core/errors.js';
 import type { Tx } from '../../infra/database.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
@@ -23,7 +25,18 @@ const PLACEHOLDER_NAME = 'Deleted account';
 export async function deleteAccount(
   deps: Deps,
   viewer: Viewer,
+  input: { password?: string | null | undefined },
+): Promise<void> {
+  const act: Act = { action: 'ACCOUNT_DELETED', actor: viewer, subjectId: viewer.userId };
+  const reasons = { BAD_USER_INPUT: 'WRONG_PASSWORD', FORBIDDEN: 'NOT_ALLOWED', RATE_LIMITED: 'RATE_LIMITED' };
+  await notingRefusal(deps, act, () => remove(deps, viewer, input, act), reasons);
+}
+
+async function remove(
+  deps: Deps,
+  viewer: Viewer,
   { password }: { password?: string | null | undefined },
+  act: Act,
 ): Promise<void> {
   const { userId } = viewer;
   await refuseServiceAccount(deps.database.db, userId);
@@ -51,6 +64,7 @@ export async function deleteAccount(
     ];
     await removeOwn(tx, userId);
     await tx.erasure.create({ data: { userId } });
+    await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
     const username = `deleted_${randomBytes(10).toString('hex')}`;
     return tx.user.update({
       where: { id: user.id },

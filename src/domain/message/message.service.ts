@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
-import { newId } from '../../core/ids.js';
+import { encodeGlobalId, newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Membership, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import { findReachable } from '../block/block.store.js';
 import { type Counterpart, canRead, canSend, counterpartOf } from '../conversation/conversation.policy.js';
 import {
@@ -20,6 +22,7 @@ import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { take } from '../rates.js';
+import { indexChanged } from '../search/search.index.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { holdViewer } from '../user/user.store.js';
@@ -112,13 +115,23 @@ async function findCounterpart(tx: Tx, { directKey }: Conversation, userId: stri
  * @throws {ChatError} NOT_FOUND of `input.messageId`; FORBIDDEN: not the viewer's to delete.
  */
 export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: string): Promise<Message> {
-  return changeMessage(deps, viewer, messageId, 'deleted', ({ message, conversation, membership }) => {
-    if (message.deletedAt !== null) return undefined;
-    if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
-      throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
-    }
-    return { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false };
-  });
+  const act: Act = {
+    action: 'MESSAGE_DELETED',
+    actor: viewer,
+    details: { messageId: encodeGlobalId('Message', messageId) },
+  };
+  return notingRefusal(deps, act, () =>
+    changeMessage(deps, viewer, messageId, 'deleted', async ({ tx, message, conversation, membership }) => {
+      if (message.deletedAt !== null) return undefined;
+      act.conversationId = message.conversationId;
+      act.subjectId = message.senderId ?? undefined;
+      if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
+        throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
+      }
+      if (message.senderId !== viewer.userId) await recordActs(tx, act);
+      return { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false };
+    }),
+  );
 }
 
 /** Thrown to roll back a change that turns out to change nothing. */
@@ -162,6 +175,7 @@ async function changeMessage(
       if (!data) throw new Unchanged({ ...message, conversation });
       await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
       await recount(tx, message, { ...message, ...data });
+      await indexChanged(tx, { ...message, ...data });
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
       const changed = { ...message, ...data, conversation: { ...conversation, moderatorIds } };
       return recordChange(tx, messageChanged(type, viewer.userId, changed));

@@ -1,6 +1,8 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Db, Tx } from '../../infra/database.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, type Actor, recordActs } from '../audit/audit.store.js';
 import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
@@ -42,6 +44,18 @@ async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promis
 }
 
 async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspended: boolean): Promise<User> {
+  const action = suspended ? 'USER_SUSPENDED' : 'USER_UNSUSPENDED';
+  const act: Act = { action, actor: viewer, subjectId: userId };
+  return notingRefusal(deps, act, () => changeSuspended(deps, viewer, userId, suspended, act));
+}
+
+async function changeSuspended(
+  deps: Deps,
+  viewer: Viewer,
+  userId: string,
+  suspended: boolean,
+  act: Act,
+): Promise<User> {
   // Asked before anything is locked, for anyone may try.
   await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
   const { user, changes, ended, standings } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
@@ -58,6 +72,7 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
       data: { suspendedAt: suspended ? new Date() : null },
     });
     const ended = suspended ? await endSessions(tx, userId) : [];
+    await recordActs(tx, { ...act, details: suspended ? { sessionsEnded: ended.length } : {} });
     const directIds = conversations.filter(({ kind }) => kind === 'DIRECT').map(({ id }) => id);
     const standings = await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
     return { user, ended, standings, changes: await recordUpdated(tx, directIds) };
@@ -74,21 +89,26 @@ async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspende
  *   CONFLICT of `input.role`: the only admin, or `input.userId`: suspended.
  */
 export async function setServiceRole(
-  { database }: Deps,
+  deps: Deps,
   viewer: Viewer,
   input: { userId: string; role: ServiceRole },
 ): Promise<User> {
-  return database.transaction((tx) =>
-    giveServiceRole(tx, input, async () => {
-      const own = await readServiceRole(tx, viewer);
-      if (!canSetServiceRole(own)) throw forbidden('Admins of the service say who is what.');
-    }),
+  const { userId: subjectId, role: to } = input;
+  const asked: Act = { action: 'SERVICE_ROLE_CHANGED', actor: viewer, subjectId, details: { role: to } };
+  return notingRefusal(deps, asked, () =>
+    deps.database.transaction((tx) =>
+      giveServiceRole(tx, viewer, input, async () => {
+        const own = await readServiceRole(tx, viewer);
+        if (!canSetServiceRole(own)) throw forbidden('Admins of the service say who is what.');
+      }),
+    ),
   );
 }
 
-/** The same, with another check of who does it: made when all admins are held. */
+/** The same, with another check of who does it, made when all admins are held. Without `actor`: by a command. */
 export async function giveServiceRole(
   tx: Tx,
+  actor: Actor | undefined,
   { userId, role }: { userId: string; role: ServiceRole },
   check: () => Promise<void>,
 ): Promise<User> {
@@ -105,6 +125,10 @@ export async function giveServiceRole(
   }
   if (role !== 'USER' && person.suspendedAt) {
     throw new ChatError('CONFLICT', 'This person is suspended.', { field: 'input.userId' });
+  }
+  if (person.serviceRole !== role) {
+    const details = { role: { from: person.serviceRole, to: role }, by: actor ? undefined : 'COMMAND' };
+    await recordActs(tx, { action: 'SERVICE_ROLE_CHANGED', actor, subjectId: userId, details });
   }
   return tx.user.update({ where: { id: userId }, data: { serviceRole: role } });
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { badInput, type ChatError, unauthenticated } from '../../core/errors.js';
 import { newRefreshToken, readResetToken } from '../../infra/tokens.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { byAddress, countingFailures, takeAll } from '../rates.js';
@@ -27,6 +29,14 @@ const change = z.object({ currentPassword: z.string(), newPassword: password });
  */
 export async function changePassword(deps: Deps, viewer: Viewer, input: unknown): Promise<SignedIn> {
   const given = checkInput(change, input);
+  const act: Act = { action: 'PASSWORD_CHANGED', actor: viewer, subjectId: viewer.userId };
+  return notingRefusal(deps, act, () => setPassword(deps, viewer, given, act), {
+    BAD_USER_INPUT: 'WRONG_PASSWORD',
+    RATE_LIMITED: 'RATE_LIMITED',
+  });
+}
+
+async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof change>, act: Act): Promise<SignedIn> {
   const { userId, sessionId } = viewer;
   const wrong = badInput('input.currentPassword', 'This is not your password.');
   const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
@@ -47,7 +57,9 @@ export async function changePassword(deps: Deps, viewer: Viewer, input: unknown)
     });
     if (count === 0) throw unauthenticated('This session was ended.');
     await storePassword(tx, userId, passwordHash);
-    return endSessions(tx, userId, { id: { not: sessionId } });
+    const ended = await endSessions(tx, userId, { id: { not: sessionId } });
+    await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
+    return ended;
   });
   tell(deps, credential.email, ended);
   return signedIn(deps, credential.user, sessionId, refresh.token);
@@ -61,11 +73,13 @@ const request = z.object({ email });
  * @throws {ChatError} BAD_USER_INPUT: not an address. UNAVAILABLE: too many ask at this moment. RATE_LIMITED.
  */
 export async function requestPasswordReset(
-  { resetRequests, rates }: Deps,
+  { resetRequests, rates, audit }: Deps,
   input: unknown,
 ): Promise<{ accepted: true }> {
   const given = checkInput(request, input);
-  await takeAll(byAddress(rates.passwordResetPerAddress));
+  const act: Act = { action: 'PASSWORD_RESET_REQUESTED' };
+  const counted = () => takeAll(byAddress(rates.passwordResetPerAddress));
+  await notingRefusal({ audit }, act, counted, { RATE_LIMITED: 'RATE_LIMITED' });
   resetRequests.take(given.email);
   return { accepted: true };
 }
@@ -80,15 +94,24 @@ const reset = z.object({ token: z.string().trim(), newPassword: password });
  */
 export async function resetPassword(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(reset, input);
+  const act: Act = { action: 'PASSWORD_RESET' };
+  return notingRefusal(deps, act, () => setForgottenPassword(deps, given, act), {
+    BAD_USER_INPUT: 'INVALID_TOKEN',
+    FORBIDDEN: 'SUSPENDED',
+    RATE_LIMITED: 'RATE_LIMITED',
+  });
+}
+
+async function setForgottenPassword(deps: Deps, given: z.output<typeof reset>, act: Act): Promise<SignedIn> {
   const refused = badInput('input.token', 'This is not valid, or not any more: ask for another mail.');
   return countingFailures(
     byAddress(deps.rates.passwordResetPerAddress),
     (error) => error === refused,
-    () => resetWith(deps, given, refused),
+    () => resetWith(deps, given, refused, act),
   );
 }
 
-async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: ChatError): Promise<SignedIn> {
+async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: ChatError, act: Act): Promise<SignedIn> {
   const tokenHash = readResetToken(given.token);
   if (!tokenHash) throw refused;
   const usable = () => ({ tokenHash, endedAt: null, expiresAt: { gt: new Date() } });
@@ -99,6 +122,7 @@ async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: Cha
   });
   if (!found) throw refused;
   const { user, userId } = found;
+  act.subjectId = userId;
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const done = await deps.database.transaction(async (tx) => {
     const account = await lockCredential(tx, { userId }, 'UPDATE');
@@ -106,7 +130,9 @@ async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: Cha
     if (!account || !(await tx.passwordReset.findFirst({ where: usable() }))) throw refused;
     await storePassword(tx, userId, passwordHash);
     const ended = await endSessions(tx, userId);
-    return { email: account.email, ended, signedIn: await startSession(deps, tx, user, null) };
+    const signedIn = await startSession(deps, tx, user, null);
+    await recordActs(tx, { ...act, actor: signedIn.viewer, details: { sessionsEnded: ended.length } });
+    return { email: account.email, ended, signedIn };
   });
   await rememberAddress(deps, user.usernameKey, caseKey(done.email));
   tell(deps, done.email, done.ended);

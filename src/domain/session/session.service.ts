@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
-import { newId } from '../../core/ids.js';
+import { encodeGlobalId, newId } from '../../core/ids.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
@@ -11,6 +11,8 @@ import {
   readRefreshToken,
   sameHash,
 } from '../../infra/tokens.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { lockCredential } from '../password/password.store.js';
@@ -42,6 +44,15 @@ const registration = z.object({
  *   RATE_LIMITED.
  */
 export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
+  const act: Act = { action: 'ACCOUNT_CREATED', details: { by: 'REGISTRATION' } };
+  return notingRefusal(deps, act, () => makeAccount(deps, input, act), {
+    FORBIDDEN: 'REGISTRATION_OFF',
+    CONFLICT: 'TAKEN',
+    RATE_LIMITED: 'RATE_LIMITED',
+  });
+}
+
+async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<SignedIn> {
   if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Accounts are not made here by registering.');
   const given = checkInput(registration, input);
   await takeAll(byAddress(deps.rates.registrationPerAddress));
@@ -57,7 +68,9 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
           credential: { create: { email: given.email, emailKey: caseKey(given.email), passwordHash } },
         },
       });
-      return startSession(deps, tx, user, given.deviceName);
+      const signedIn = await startSession(deps, tx, user, given.deviceName);
+      await recordActs(tx, { ...act, actor: signedIn.viewer, subjectId: user.id });
+      return signedIn;
     });
     await rememberAddress(deps, caseKey(given.username), caseKey(given.email));
     return made;
@@ -98,7 +111,9 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const key = caseKey(given.usernameOrEmail);
   const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
   // By what was given and not by whose it is: how often a name may be tried says nothing of an address.
-  return tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong));
+  const act: Act = { action: 'SIGNED_IN', details: { by: 'PASSWORD' } };
+  const trying = () => tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong, act));
+  return notingRefusal(deps, act, trying, { RATE_LIMITED: 'RATE_LIMITED' });
 }
 
 async function signIn(
@@ -106,6 +121,7 @@ async function signIn(
   key: string,
   given: z.output<typeof credentials>,
   wrong: ChatError,
+  act: Act,
 ): Promise<SignedIn> {
   // No username holds an "@" and every email does.
   const could = isUsername(key) || email.safeParse(key).success;
@@ -117,15 +133,25 @@ async function signIn(
           : { user: { usernameKey: key, deletedAt: null } },
         include: { user: true },
       });
-  if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
-  const made = await deps.database.transaction(async (tx) => {
-    // A change of the password ends the sessions that there are; none of the old one may come after it.
-    const present = await lockCredential(tx, credential, 'SHARE');
-    if (present?.passwordHash !== credential.passwordHash) throw wrong;
-    return startSession(deps, tx, credential.user, given.deviceName);
+  const attempt: Act = { ...act, subjectId: credential?.userId };
+  const start = async () => {
+    if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
+    const made = await deps.database.transaction(async (tx) => {
+      // A change of the password ends the sessions that there are; none of the old one may come after it.
+      const present = await lockCredential(tx, credential, 'SHARE');
+      if (present?.passwordHash !== credential.passwordHash) throw wrong;
+      const signedIn = await startSession(deps, tx, credential.user, given.deviceName);
+      await recordActs(tx, { ...attempt, actor: signedIn.viewer });
+      return signedIn;
+    });
+    await rememberAddress(deps, credential.user.usernameKey, credential.emailKey);
+    return made;
+  };
+  // What was given for a name is not kept: it may be the password, in the wrong field.
+  return notingRefusal(deps, attempt, start, {
+    BAD_USER_INPUT: credential ? 'WRONG_PASSWORD' : 'UNKNOWN_ACCOUNT',
+    FORBIDDEN: 'SUSPENDED',
   });
-  await rememberAddress(deps, credential.user.usernameKey, credential.emailKey);
-  return made;
 }
 
 /** Whether this is the password that was hashed; without a hash it takes the same time and says no. */
@@ -213,7 +239,13 @@ async function refresh(deps: Deps, token: string, refused: ChatError): Promise<S
   if (same && Date.now() - present.lastUsedAt.getTime() < deps.config.refreshGraceMs) {
     return signedIn(deps, present.user, present.id, same.token);
   }
-  await endSession(deps, present.userId, present.id);
+  // Whoever came with it: nobody knows which of the two that is.
+  const { id, userId } = present;
+  await endSession(deps, userId, id, {
+    action: 'REFRESH_TOKEN_REUSED',
+    subjectId: userId,
+    details: { sessionId: encodeGlobalId('Session', id) },
+  });
   throw refused;
 }
 
@@ -242,7 +274,12 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
   }
   const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
   if (!session) throw notFound('input.sessionId', 'Session');
-  await endSession(deps, viewer.userId, sessionId);
+  await endSession(deps, viewer.userId, sessionId, {
+    action: 'SESSION_ENDED',
+    actor: viewer,
+    subjectId: viewer.userId,
+    details: { sessionId: encodeGlobalId('Session', sessionId) },
+  });
   return sessionId;
 }
 
@@ -250,8 +287,16 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
 const canGoOn = ({ byKeyHash, user }: Session & { user: User }) =>
   isHere(user) && (byKeyHash === null || user.serviceRole === 'USER');
 
-async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
-  await endSessions(database.db, userId, { id: sessionId });
+async function endSession(
+  { database, sessionWatch }: Deps,
+  userId: string,
+  sessionId: string,
+  act: Act,
+): Promise<void> {
+  await database.transaction(async (tx) => {
+    const ended = await endSessions(tx, userId, { id: sessionId });
+    if (ended.length > 0) await recordActs(tx, act);
+  });
   sessionWatch.ended(sessionId);
 }
 
