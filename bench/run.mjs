@@ -16,12 +16,13 @@ import { lone } from './rows/lone.mjs';
 import { pairs } from './rows/pairs.mjs';
 import { people } from './rows/people.mjs';
 import { rooms } from './rows/rooms.mjs';
+import { search } from './rows/search.mjs';
 import { storms } from './rows/storms.mjs';
 import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
 
-const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, storms, history, people];
+const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, storms, history, people, search];
 const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({

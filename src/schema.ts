@@ -19,6 +19,7 @@ import './domain/conversation/conversation.schema.js';
 import './domain/conversation/membership.schema.js';
 import './domain/conversation/conversation-stream.schema.js';
 import './domain/message/message.schema.js';
+import './domain/search/search.schema.js';
 import './domain/receipt/receipt.schema.js';
 import './domain/presence/presence.schema.js';
 import './domain/typing/typing.schema.js';

@@ -21,6 +21,7 @@ import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
+import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
 import type { Standings } from './standing/standing.js';
 import type { Typing } from './typing/typing.js';
@@ -55,6 +56,8 @@ export interface Deps {
   marks: Marks;
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
+  /** Messages that search does not find yet are put into its index. */
+  indexing: Indexing;
   presence: Presence;
   /** Contacts, blocks and suspensions are heard of on all nodes. */
   standings: Standings;

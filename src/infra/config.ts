@@ -321,7 +321,7 @@ export interface ServiceSettings {
 }
 
 /** What is limited, each undefined where it is not. */
-export interface Rates {
+interface Rates {
   signInPerAddress: Rate | undefined;
   signInPerAccount: Rate | undefined;
   signInPerAccountAndAddress: Rate | undefined;
@@ -543,16 +543,6 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   };
 }
 
-function otherThanDefault(given: Record<string, string>, data: Settings): Record<string, string> {
-  const defaults = settings.parse({});
-  const isOther = (name: keyof Settings) => JSON.stringify(data[name]) !== JSON.stringify(defaults[name]);
-  return Object.fromEntries(
-    Object.entries(given)
-      .filter(([name]) => name in defaults || name in data)
-      .filter(([name]) => isOther(name as keyof Settings)),
-  );
-}
-
 function ratesOf(data: Settings): Rates {
   const limited = (given: Rate | undefined) => (data.RATE_LIMITS ? given : undefined);
   return {
@@ -567,6 +557,16 @@ function ratesOf(data: Settings): Rates {
     mutationPerPerson: limited(data.RATE_MUTATION_PER_PERSON),
     searchPerPerson: limited(data.RATE_SEARCH_PER_PERSON),
   };
+}
+
+function otherThanDefault(given: Record<string, string>, data: Settings): Record<string, string> {
+  const defaults = settings.parse({});
+  const isOther = (name: keyof Settings) => JSON.stringify(data[name]) !== JSON.stringify(defaults[name]);
+  return Object.fromEntries(
+    Object.entries(given)
+      .filter(([name]) => name in defaults || name in data)
+      .filter(([name]) => isOther(name as keyof Settings)),
+  );
 }
 
 /** @throws {ConfigError} with some of its settings and without others. */

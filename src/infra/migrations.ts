@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { SqlSession } from './footing.js';
 import type { Logger } from './log.js';
 
@@ -30,7 +31,9 @@ interface AppliedRow {
 
 /**
  * Applies what is missing of prisma/migrations, in order, each in one transaction with its row in Prisma's table,
- * under an advisory lock: any number of nodes may start at once. Migrations of a newer version are left alone.
+ * under an advisory lock: any number of nodes may start at once. One that is `CREATE INDEX CONCURRENTLY` and nothing else
+ * runs outside of a transaction, as that must: it is repeated until it is done. Migrations of a newer version are left
+ * alone.
  * @throws {Error} when a migration fails (it leaves nothing behind but its log), was changed after it was applied,
  *   or was left half done by another tool.
  */
@@ -54,9 +57,19 @@ export async function applyMigrations(session: SqlSession, log: Logger): Promise
   });
 }
 
-/** Runs what only one of the nodes that start may do at a time. */
+/** How long a node waits before it asks for the lock again, in milliseconds. */
+const LOCK_POLL_MS = 100;
+
+/**
+ * Runs what only one of the nodes that start may do at a time. Who waits asks again and again: a statement that waits
+ * holds a snapshot, and an index that is made concurrently waits for all of those.
+ */
 export async function underLock<T>(session: SqlSession, work: () => Promise<T>): Promise<T> {
-  await session.query('SELECT pg_advisory_lock($1)', [LOCK]);
+  for (;;) {
+    const [row] = await session.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [LOCK]);
+    if (row?.got) break;
+    await setTimeout(LOCK_POLL_MS);
+  }
   try {
     return await work();
   } finally {
@@ -66,9 +79,11 @@ export async function underLock<T>(session: SqlSession, work: () => Promise<T>):
 
 async function applyOne(session: SqlSession, name: string, sql: string, checksum: string): Promise<void> {
   const id = randomUUID();
+  const [, index] = CONCURRENTLY.exec(sql) ?? [];
   try {
+    if (index !== undefined) await createConcurrently(session, index, sql);
     await session.run('BEGIN');
-    await session.run(sql);
+    if (index === undefined) await session.run(sql);
     await session.query(
       `INSERT INTO _prisma_migrations (id, migration_name, checksum, finished_at, applied_steps_count)
        VALUES ($1, $2, $3, now(), 1)`,
@@ -82,6 +97,28 @@ async function applyOne(session: SqlSession, name: string, sql: string, checksum
       [id, name, checksum, String(error)],
     );
     throw new Error(`Migration ${name} failed and was rolled back: ${String(error)}`, { cause: error });
+  }
+}
+
+/** A migration of this one statement, which Prisma runs outside of a transaction as well. It names its index. */
+const CONCURRENTLY = /^(?:\s|--.*\n)*CREATE INDEX CONCURRENTLY IF NOT EXISTS "(\w+)"[^;]*;\s*$/;
+
+/** How often an index is begun that is given up for a deadlock: with an older node that waits for the lock. */
+const ATTEMPTS_MAX = 5;
+
+async function createConcurrently(session: SqlSession, index: string, sql: string): Promise<void> {
+  for (let attempts = 1; ; attempts += 1) {
+    // One that was not made to its end stays behind, is kept up and of no use.
+    const [broken] = await session.query(`SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid`, [
+      index,
+    ]);
+    if (broken) await session.run(`DROP INDEX CONCURRENTLY "${index}"`);
+    try {
+      await session.run(sql);
+      return;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== '40P01' || attempts === ATTEMPTS_MAX) throw error;
+    }
   }
 }
 

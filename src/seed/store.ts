@@ -54,6 +54,7 @@ export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
     if (isUniqueViolation(error) && (await isStored(deps))) return false;
     throw error;
   }
+  await deps.indexing.finish();
   // A node that starts on the embedded database would plan without statistics for its first minutes.
   await deps.database.db.$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes`;
   return true;

@@ -6,7 +6,7 @@ import type { Logger } from '../infra/log.js';
 import type { Documents } from './documents.js';
 
 /** What a client sends to be carried out: a text, or the id of one that is known here. */
-export interface Asked {
+interface Asked {
   query?: string | null | undefined;
   /** As GraphQL over HTTP has it; `sha256:` may stand before. */
   documentId?: unknown;

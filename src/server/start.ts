@@ -17,6 +17,7 @@ import { findSeeable } from '../domain/presence/presence.store.js';
 import { createRateLimits } from '../domain/rates.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { createIndexing } from '../domain/search/search.index.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
@@ -264,12 +265,12 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
+      trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
+        log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
+      );
       trimmed('audit_entries', trimAuditLog(database.db, config.auditRetentionMs)).then(
         (count) => count > 0 && log.info({ count }, 'old entries of the audit log trimmed'),
         (error: unknown) => log.warn({ err: error }, 'the audit log could not be trimmed'),
-      );
-      trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
-        log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
       );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
@@ -278,6 +279,7 @@ export async function startServices(
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const indexing = createIndexing({ database, log });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
     const audit = createAuditNotes({ db: database.db, max: config.auditRefusalsMax, log });
@@ -310,6 +312,7 @@ export async function startServices(
       sends: createSends({ config, database, feed, metrics, tracing }),
       marks: createMarks({ database, feed }),
       erasures,
+      indexing,
       presence,
       standings,
       typing,
@@ -329,6 +332,7 @@ export async function startServices(
       async close() {
         clearInterval(trim);
         await erasures.close();
+        await indexing.close();
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();
         await mailer.close();

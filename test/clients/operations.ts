@@ -76,6 +76,27 @@ export const History = graphql(`
   }
 `);
 
+export const Search = graphql(`
+  query Search($query: String!, $conversationId: ID, $first: Int, $after: String) {
+    searchMessages(query: $query, conversationId: $conversationId, first: $first, after: $after) {
+      edges {
+        cursor
+        snippet
+        node {
+          ...MessageFields
+          conversation {
+            id
+          }
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
 /** What a chat shows, and the cursor that the stream goes on from. */
 export const Opening = graphql(`
   query Opening($id: ID!) {

@@ -13,6 +13,7 @@ import {
   NodeById,
   OpenDirect,
   Register,
+  Search,
   SendMessage,
   SendTwo,
 } from './operations.js';
@@ -159,6 +160,19 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     const { data } = await alice.urql.query(NodeById, { id: sent.id }).toPromise();
     expect(data?.node).toEqual({ __typename: 'Message', id: sent.id, text: 'Hello' });
     if (data?.node?.__typename === 'Message') expectTypeOf(data.node.text).toEqualTypeOf<string | null>();
+  });
+
+  it('finds what was said, and where it stands', async () => {
+    const { alice, bob, conversationId } = await meet();
+    await alice.urql.mutation(SendMessage, { input: { conversationId, text: 'To Zürich <b>today' } }).toPromise();
+    const { data } = await bob.urql.query(Search, { query: 'zur from:me' }).toPromise();
+    expect(data?.searchMessages?.edges).toEqual([]);
+    const found = await bob.urql.query(Search, { query: `zur from:${alice.username}`, conversationId }).toPromise();
+    expect(found.data?.searchMessages?.edges).toMatchObject([
+      { snippet: 'To «Zürich» <b>today', node: { seq: 1, conversation: { id: conversationId } } },
+    ]);
+    const { error } = await bob.urql.query(Search, { query: 'in:zur' }).toPromise();
+    expect(error?.graphQLErrors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'query' });
   });
 
   it('sees the code of an error', async () => {

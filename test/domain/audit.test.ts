@@ -814,18 +814,27 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     );
   });
 
-  it('has a sign-in that comes too often as refused, of nobody', async () => {
-    const limits = { RATE_LIMITS: 'on', RATE_SIGN_IN_PER_ADDRESS: '1/10m' };
+  it('has what comes too often as refused, of nobody', async () => {
+    const rates = ['RATE_SIGN_IN_PER_ADDRESS', 'RATE_REGISTRATION_PER_ADDRESS', 'RATE_PASSWORD_RESET_PER_ADDRESS'];
+    const limits = { RATE_LIMITS: 'on', ...Object.fromEntries(rates.map((name) => [name, '1/10m'])) };
     const { url, deps } = await (await makePlace(footing)).start(limits);
+    const { db } = deps.database;
     const ana = await register(url, 'ana');
     const login = (password: string) => attempt(ana, 'login', { usernameOrEmail: ana.username, password });
     expect([await login('a wrong one'), await login(ana.password)]).toEqual(['BAD_USER_INPUT', 'RATE_LIMITED']);
-    const where = { action: 'SIGNED_IN' };
-    await eventually('both are put down', async () => (await deps.database.db.auditEntry.count({ where })) === 2);
-    const put = await deps.database.db.auditEntry.findMany({ where, orderBy: [{ at: 'asc' }, { id: 'asc' }] });
-    expect(put.map(({ subjectId, details }) => [subjectId, (details as Json)[1].value])).toEqual([
-      [rowId(ana.id), 'WRONG_PASSWORD'],
-      [null, 'RATE_LIMITED'],
+    const newcomer = { username: 'newcomer', email: 'newcomer@example.com', password: 'a password' };
+    expect(await attempt(ana, 'register', newcomer)).toBe('RATE_LIMITED');
+    const ask = () => attempt(ana, 'requestPasswordReset', { email: ana.email });
+    expect([await ask(), await ask()]).toEqual([expect.any(Object), 'RATE_LIMITED']);
+    const put = () => db.auditEntry.findMany({ where: { refused: true } });
+    await eventually('all are put down', async () => (await put()).length === 4);
+    const reasonOf = (details: Json) => details.find(({ name }: Json) => name === 'reason').value;
+    const brief = (await put()).map(({ action, subjectId, details }) => [action, subjectId, reasonOf(details)]);
+    expect(brief.sort()).toEqual([
+      ['ACCOUNT_CREATED', null, 'TOO_MANY_TRIES'],
+      ['PASSWORD_RESET_REQUESTED', null, 'TOO_MANY_TRIES'],
+      ['SIGNED_IN', null, 'TOO_MANY_TRIES'],
+      ['SIGNED_IN', rowId(ana.id), 'WRONG_PASSWORD'],
     ]);
   });
 

@@ -419,8 +419,8 @@ describe('what is configured', () => {
     const provider = await Provider.start();
     const plain = await (await makePlace('embedded')).start();
     const outside = await (await makePlace('embedded')).start({ ...provider.env, REGISTRATION: 'off' });
-    expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual(['registration']);
-    expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual(['outsideUsers']);
+    expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual(['registration', 'search']);
+    expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual(['outsideUsers', 'search']);
     // Without a provider its tokens are nothing.
     expect(await codeOf(plain.url, await provider.sign(fresh()))).toBe('UNAUTHENTICATED');
   });

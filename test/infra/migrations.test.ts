@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import type { SqlSession } from '../../src/infra/footing.js';
 import { createLog } from '../../src/infra/log.js';
 import { applyMigrations } from '../../src/infra/migrations.js';
+import { eventually } from '../support/client.js';
 import { makePlace, servicesFound } from '../support/place.js';
 
 const log = createLog('silent');
@@ -89,5 +90,65 @@ describe.skipIf(!servicesFound)('the migration that takes its time where there a
     }
     await reading.query(`SET lock_timeout = '1s'`);
     expect((await reading.query('SELECT id FROM users WHERE username_key = $1', ['ana'])).rows).toEqual([]);
+  });
+});
+
+describe.skipIf(!servicesFound)('a migration that makes an index while messages are sent', () => {
+  const name = '20261127110100_message_search_index';
+  const sessionOn = (client: pg.Client): SqlSession => ({
+    run: async (sql) => void (await client.query(sql)),
+    query: async <Row>(sql: string, parameters: unknown[] = []) => (await client.query(sql, parameters)).rows as Row[],
+  });
+  const clients = async (count: number) => {
+    const { env } = await makePlace('postgresql', { migrated: false });
+    return Promise.all(Array.from({ length: count }, () => connected(env['DATABASE_URL'])));
+  };
+  const isValid = async (client: pg.Client) =>
+    (
+      await client.query(
+        `SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass('messages_search_idx')`,
+      )
+    ).rows[0]?.valid;
+
+  it('is made by one of the nodes that start, and waits for no other', async () => {
+    const [one, other] = (await clients(2)) as [pg.Client, pg.Client];
+    await Promise.all([one, other].map((client) => applyMigrations(sessionOn(client), log)));
+    expect(await isValid(one)).toBe(true);
+    const { rows } = await one.query(
+      'SELECT count(*)::int AS count FROM _prisma_migrations WHERE migration_name = $1',
+      [name],
+    );
+    expect(rows).toEqual([{ count: 1 }]);
+  });
+
+  it('keeps nobody from sending, and what was broken off is made anew', async () => {
+    const [migrating, sending, other] = (await clients(3)) as [pg.Client, pg.Client, pg.Client];
+    await applyMigrations(sessionOn(migrating), log);
+    await sending.query(`
+      INSERT INTO users (id, username, username_key, display_name, search_words)
+      VALUES (gen_random_uuid(), 'ana', 'ana', 'Ana', '{}');
+      INSERT INTO conversations (id, kind, created_by_id) SELECT gen_random_uuid(), 'GROUP', id FROM users`);
+    const send = (client: pg.Client, seq: number) =>
+      client.query(
+        `INSERT INTO messages (id, conversation_id, seq, text) SELECT gen_random_uuid(), id, $1, 'x' FROM conversations`,
+        [seq],
+      );
+    // As a process leaves it that died on the way.
+    await migrating.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'messages_search_idx'::regclass`);
+    await migrating.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [name]);
+    await sending.query('BEGIN');
+    await send(sending, 1);
+    const migrated = applyMigrations(sessionOn(migrating), log);
+    await eventually('it waits for what is being sent', async () => {
+      const { rows } = await other.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INDEX CONCURRENTLY%'`,
+      );
+      return rows.length > 0;
+    });
+    await other.query(`SET lock_timeout = '1s'`);
+    await send(other, 2);
+    await sending.query('COMMIT');
+    await migrated;
+    expect(await isValid(other)).toBe(true);
   });
 });

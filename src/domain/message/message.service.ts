@@ -22,6 +22,7 @@ import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { take } from '../rates.js';
+import { indexChanged } from '../search/search.index.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
 import { holdViewer } from '../user/user.store.js';
@@ -174,6 +175,7 @@ async function changeMessage(
       if (!data) throw new Unchanged({ ...message, conversation });
       await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
       await recount(tx, message, { ...message, ...data });
+      await indexChanged(tx, { ...message, ...data });
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
       const changed = { ...message, ...data, conversation: { ...conversation, moderatorIds } };
       return recordChange(tx, messageChanged(type, viewer.userId, changed));

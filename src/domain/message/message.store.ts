@@ -13,6 +13,7 @@ import {
   moderatorIds,
   moderatorIdsOf,
 } from '../conversation/conversation.store.js';
+import { searchVectorOf } from '../search/search.terms.js';
 import { userColumns } from '../user/user.store.js';
 import { countedMentions } from './message.mentions.js';
 
@@ -220,9 +221,10 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
         ${column(({ message }) => Buffer.from(message.inputHash ?? []).toString('hex'))}::text[],
         ${column(({ message }) => arrayOf(message.mentionedIds))}::text[],
         ${rows.map(({ message }) => message.mentionsEveryone)}::boolean[],
-        ${column(({ message }) => arrayOf(countedMentions(message)))}::text[]
+        ${column(({ message }) => arrayOf(countedMentions(message)))}::text[],
+        ${column(({ message }) => searchVectorOf({ ...message, text: message.text ?? '' }))}::text[]
       ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash,
-                 mentioned_ids, mentions_everyone, counted_ids)
+                 mentioned_ids, mentions_everyone, counted_ids, search)
     ),
     numbered AS (
       UPDATE conversations
@@ -235,9 +237,10 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
     ),
     stored AS (
       INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash,
-                            mentioned_ids, mentions_everyone)
+                            mentioned_ids, mentions_everyone, search)
       SELECT id, conversation_id, seq, sender_id::uuid, text, created_at::timestamptz,
-             nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex'), mentioned_ids::uuid[], mentions_everyone
+             nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex'), mentioned_ids::uuid[], mentions_everyone,
+             search::tsvector
       FROM sent
     ),
     mentioned AS (

@@ -2,6 +2,7 @@ import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
 import type { Config } from '../../infra/config.js';
 import { version } from '../../infra/version.js';
+import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What `extensions.code` of an error can be. Treat an unknown one as "something newer".',
@@ -50,6 +51,11 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Groups above this size have no per-member receipts, and statuses stay SENT there.',
     }),
+    searchQueryMaxChars: t.int({
+      nullable: false,
+      description: 'Longest query of `searchMessages`, in UTF-16 units.',
+      resolve: () => QUERY_MAX_CHARS,
+    }),
     pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
     operationDepthMax: t.exposeInt('operationDepthMax', {
       nullable: false,
@@ -74,10 +80,11 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
     features: t.stringList({
       nullable: { list: false, items: false },
       description:
-        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN).',
+        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `search` (messages are found by `searchMessages`), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN).',
       resolve: (config) => [
         ...(config.registration ? ['registration'] : []),
         ...(config.identityProvider ? ['outsideUsers'] : []),
+        'search',
         ...(config.persistedDocuments === undefined ? [] : ['persistedDocuments']),
         ...(config.persistedDocumentsOnly ? ['persistedDocumentsOnly'] : []),
       ],

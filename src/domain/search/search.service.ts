@@ -1,0 +1,88 @@
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Message } from '../../generated/prisma/client.js';
+import type { Deps, Viewer } from '../deps.js';
+import { take } from '../rates.js';
+import { checkReadable } from '../stream.js';
+import { parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
+import { snippetOf } from './search.snippet.js';
+import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';
+
+/** A message that a search found. */
+export interface Found {
+  message: Message;
+  snippet: string;
+}
+
+/**
+ * Messages that the viewer may read and that match `query`, the best match first, of equals the newest. Later pages are
+ * of what was there for the first one: what was sent since is not in them. `select` is what of messages is to be read.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN of `conversationId`; RATE_LIMITED.
+ */
+export async function searchMessages(
+  deps: Deps,
+  viewer: Viewer,
+  { query: text, conversationId, ...args }: PageArgs & { query: string; conversationId: string | null },
+  select: object,
+): Promise<Page<Found>> {
+  const { database, config, rates } = deps;
+  const query = parseQuery(text);
+  const list = `search:${conversationId ?? ''}:${text}`;
+  const page = readPageArgs(list, args, matchKeys, config);
+  take(rates.searchPerPerson, viewer);
+  if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'conversationId');
+  const request = await resolve(deps, viewer, query, conversationId);
+  const matches = request ? await findMatches(database, request, page) : [];
+  const { edges, pageInfo } = toPage(list, page, matches, ({ listedAt, rank, createdAt, id }) => [
+    listedAt,
+    rank,
+    createdAt,
+    id,
+  ]);
+  const messages = await database.db.message.findMany({
+    ...select,
+    where: { id: { in: edges.map(({ node }) => node.id) } },
+  });
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  return {
+    pageInfo,
+    edges: edges.flatMap(({ cursor, node: { id } }) => {
+      const message = byId.get(id);
+      // Deleted since it was found: what is shown of it is what is there now.
+      if (!message || message.text === null) return [];
+      return [{ cursor, node: { message, snippet: snippetOf(message.text, query.phrases) } }];
+    }),
+  };
+}
+
+/** What a query names, by ids; undefined where it names nobody or nothing that is there for the viewer. */
+async function resolve(
+  { database }: Deps,
+  { userId }: Viewer,
+  query: SearchQuery,
+  conversationId: string | null,
+): Promise<MatchRequest | undefined> {
+  const people = async (names: readonly string[]) => [
+    ...(names.includes('me') ? [userId] : []),
+    ...(await findSenders(
+      database.db,
+      names.filter((name) => name !== 'me'),
+    )),
+  ];
+  const [from, notFrom, within, notWithin] = await Promise.all([
+    people(query.from),
+    people(query.notFrom),
+    findPlaces(database.sql, userId, query.in),
+    findPlaces(database.sql, userId, query.notIn),
+  ]);
+  if ((query.from.length > 0 && from.length === 0) || (query.in.length > 0 && within.length === 0)) return undefined;
+  const places = query.in.length > 0 ? within : undefined;
+  return {
+    userId,
+    within: conversationId === null ? places : places ? places.filter((id) => id === conversationId) : [conversationId],
+    notWithin,
+    since: query.since,
+    until: query.until,
+    templates: templatesOf(query, from, notFrom),
+    rankTemplates: rankTemplatesOf(query),
+  };
+}
