@@ -602,7 +602,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     for (const [name, change] of Object.entries(changes)) {
       await expect(change(), name).rejects.toThrow('append-only');
     }
-    expect(await rows()).toEqual(kept);
+    expect(await rows({ id: { in: kept.map((row) => row.id) } })).toEqual(kept);
   });
 
   it('is trimmed by age alone, from the old end, never of the last 30 days, and says so', async () => {
