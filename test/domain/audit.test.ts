@@ -831,9 +831,9 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     const reasonOf = (details: Json) => details.find(({ name }: Json) => name === 'reason').value;
     const brief = (await put()).map(({ action, subjectId, details }) => [action, subjectId, reasonOf(details)]);
     expect(brief.sort()).toEqual([
-      ['ACCOUNT_CREATED', null, 'TOO_MANY_TRIES'],
-      ['PASSWORD_RESET_REQUESTED', null, 'TOO_MANY_TRIES'],
-      ['SIGNED_IN', null, 'TOO_MANY_TRIES'],
+      ['ACCOUNT_CREATED', null, 'RATE_LIMITED'],
+      ['PASSWORD_RESET_REQUESTED', null, 'RATE_LIMITED'],
+      ['SIGNED_IN', null, 'RATE_LIMITED'],
       ['SIGNED_IN', rowId(ana.id), 'WRONG_PASSWORD'],
     ]);
   });
@@ -927,7 +927,8 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
   it('costs nothing where people write, read and look around', async () => {
     const [one, two] = await registerAll(node.url, 'busy', 'reader');
     const group = await createGroup(one, [two]);
-    const before = await rows();
+    const theirs = { actorId: { in: [rowId(one.id), rowId(two.id)] } };
+    const before = await rows(theirs);
     const statements = await statementsOf(async () => {
       const { seq } = await send(one, group, 'hello');
       await attempt(two, 'markRead', { conversationId: group, seq });
@@ -936,8 +937,10 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       await attempt(two, 'addContact', { userId: admin.id });
       await two.ask('{ viewer { user { id } conversations { nodes { id } } } }');
     });
-    expect(statements.filter((sql) => sql.includes('audit_entries'))).toEqual([]);
-    expect(await rows()).toEqual(before);
+    // What is put down late of a test before, as it came in shuffled order, is no insert of theirs.
+    expect(await rows(theirs)).toEqual(before);
+    expect(before).toHaveLength(2);
+    expect(statements.filter((sql) => sql.includes('audit_entries') && !sql.startsWith('INSERT'))).toEqual([]);
   });
 });
 
