@@ -11,7 +11,8 @@ const config: CodegenConfig = {
     'test/generated/': {
       preset: 'client',
       // Plain objects, as the caches hold them: a fragment is for sharing a selection, not for hiding it.
-      presetConfig: { fragmentMasking: false },
+      // Each document comes with its hash, and all together as persisted-documents.json.
+      presetConfig: { fragmentMasking: false, persistedDocuments: { hashAlgorithm: 'sha256' } },
       // Both clients ask for __typename anyway: so it is typed too, and tells the types of a Node apart.
       documentTransforms: [addTypenameSelectionDocumentTransform],
       config: {

@@ -17,7 +17,7 @@ try {
   try {
     const user = await findByUsername(deps, username);
     if (!user) throw new ConfigError(`nobody is called ${username}`);
-    await deps.database.transaction((tx) => giveServiceRole(tx, { userId: user.id, role }, async () => {}));
+    await deps.database.transaction((tx) => giveServiceRole(tx, undefined, { userId: user.id, role }, async () => {}));
     console.log(`${user.username} is ${role} now.`);
   } finally {
     await close();

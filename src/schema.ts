@@ -1,4 +1,5 @@
 import { defaultFieldResolver } from 'graphql';
+import { take } from './domain/rates.js';
 import { builder } from './graphql/builder.js';
 import type { Context } from './graphql/context.js';
 import './graphql/node.schema.js';
@@ -8,10 +9,12 @@ import './domain/session/session.schema.js';
 import './domain/profile/profile.schema.js';
 import './domain/account/account.schema.js';
 import './domain/moderation/moderation.schema.js';
+import './domain/audit/audit.schema.js';
 import './domain/password/password.schema.js';
 import './domain/service/service.schema.js';
 import './domain/contact/contact.schema.js';
 import './domain/block/block.schema.js';
+import './domain/standing/standing.schema.js';
 import './domain/conversation/conversation.schema.js';
 import './domain/conversation/membership.schema.js';
 import './domain/conversation/conversation-stream.schema.js';
@@ -25,11 +28,17 @@ import './domain/sync/sync.schema.js';
 /** The whole schema. A new feature is one more import above. */
 export const schema = builder.toSchema();
 
+/** Mutations with a rate of their own. */
+const countedApart = new Set(['sendMessage']);
+
 // Mutations of one operation run one after another: each begins as who asked, also after one that signed somebody in.
+// Each is counted, under whatever alias.
 for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
   const resolve = field.resolve ?? defaultFieldResolver;
   field.resolve = (root, args, context: Context, info) => {
     context.identity = context.asker;
+    const { asker, deps } = context;
+    if (asker && !(asker instanceof Error) && !countedApart.has(field.name)) take(deps.rates.mutationPerPerson, asker);
     return resolve(root, args, context, info);
   };
 }

@@ -50,6 +50,10 @@ export const badInput = (field: string, message: string) => new ChatError('BAD_U
 /** `NOT_FOUND` of the given field: it does not exist, or is not for the viewer, which must look the same. */
 export const notFound = (field: string, what: string) => new ChatError('NOT_FOUND', `${what} not found.`, { field });
 
+/** Too much of it for now: the same call goes through once that many milliseconds have passed, if nothing else is asked. */
+export const rateLimited = (message: string, retryAfterMs: number) =>
+  new ChatError('RATE_LIMITED', message, { retryAfterMs });
+
 /** What must be there beside something that was read a moment ago was removed in between: the same call may be repeated. */
 export const gone = (what: string): never => {
   throw new ChatError('UNAVAILABLE', `${what} was removed at this moment.`);

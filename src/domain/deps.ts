@@ -11,6 +11,7 @@ import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
+import type { AuditNotes } from './audit/audit.notes.js';
 import type { Standing } from './block/block.store.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { Sends } from './message/message.sending.js';
@@ -18,9 +19,11 @@ import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
+import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
+import type { Standings } from './standing/standing.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -34,12 +37,16 @@ export interface Deps {
   passwords: Passwords;
   tokens: Tokens;
   mailer: Mailer;
+  /** How often something may be done. */
+  rates: RateLimits;
   /** Who has forgotten their password is answered first, and sent a mail then. */
   resetRequests: ResetRequests;
   /** Whom an identity provider signs in; absent where none is configured. */
   outside: OutsideViewers | undefined;
   /** The key of the backend beside us; absent where none is configured. */
   serviceKey: ServiceKey | undefined;
+  /** What was refused is put down, after the answer. */
+  audit: AuditNotes;
   feed: Feed;
   /** Conversations are changed one caller at a time. */
   turns: Turns;
@@ -52,6 +59,8 @@ export interface Deps {
   /** Messages that search does not find yet are put into its index. */
   indexing: Indexing;
   presence: Presence;
+  /** Contacts, blocks and suspensions are heard of on all nodes. */
+  standings: Standings;
   typing: Typing;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */

@@ -11,13 +11,15 @@ const httpStatus: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, U
  * What of an error reaches the client. A `ChatError` as it is; a database out of reach as UNAVAILABLE; what GraphQL
  * itself says of an operation as BAD_USER_INPUT; anything else is a bug: logged with an id, and of it the client gets
  * that id only.
+ * @param options `hideSuggestions`: what GraphQL itself says names nothing of the schema that was not asked for.
  */
-export function presentError(error: unknown, log: Logger): GraphQLError {
+export function presentError(error: unknown, log: Logger, { hideSuggestions = false } = {}): GraphQLError {
   const cause = error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
   if (cause instanceof ChatError) return present(error, cause.message, cause.code, cause);
   if (cause instanceof GraphQLError) {
     // Parsing, validation, variables: their messages speak of the operation, not of us.
-    return present(cause, cause.message, 'BAD_USER_INPUT', { extensions: cause.extensions });
+    const message = hideSuggestions ? cause.message.replace(/ Did you mean [^?]*\?$/, '') : cause.message;
+    return present(cause, message, 'BAD_USER_INPUT', { extensions: cause.extensions });
   }
   if (isUnavailable(cause)) {
     log.warn({ err: cause }, 'the database is out of reach');

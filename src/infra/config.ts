@@ -15,6 +15,34 @@ const duration = z
   .regex(/^\d+(ms|s|m|h|d)$/, 'must be a number and a unit: ms, s, m, h or d (15m, 30d)')
   .transform((text) => Number.parseInt(text, 10) * units[text.replace(/^\d+/, '') as keyof typeof units])
   .refine((ms) => ms > 0 && ms <= 3_650 * units.d, 'must be more than nothing and at most 3650d');
+const durationOrOff = z.union([z.literal('off').transform(() => undefined), duration], {
+  error: 'must be off, or a number and a unit: ms, s, m, h or d (15m, 30d)',
+});
+
+/** So many in so long. */
+export interface Rate {
+  count: number;
+  perMs: number;
+}
+
+/** 30/10m: thirty in ten minutes; off: as many as may be. */
+const rate = z.union(
+  [
+    z.literal('off').transform(() => undefined),
+    z
+      .string()
+      .regex(/^[1-9]\d{0,8}\/\d+(ms|s|m|h|d)$/)
+      .transform((text, context): Rate => {
+        const [count = '', time = ''] = text.split('/');
+        const { data, error } = duration.safeParse(time);
+        if (data !== undefined && data <= 7 * units.d) return { count: Number(count), perMs: data };
+        context.addIssue(error?.issues[0]?.message ?? 'must be for 7d at the most');
+        return z.NEVER;
+      }),
+  ],
+  { error: 'must be off, or a number and how long it is for (30/10m)' },
+);
+
 const url = (...protocols: string[]) =>
   z.url({ protocol: new RegExp(`^(${protocols.join('|')})$`), error: `must be a ${protocols[0]}:// URL` });
 
@@ -40,7 +68,7 @@ const secret = z.string().min(32, 'must have at least 32 characters');
 
 /** Every setting with its default. The README's table and .env.example list the same: a test compares them. */
 export const settings = z.object({
-  /** `production` refuses what is only convenient: a generated JWT_SECRET, any origin of localhost, GraphiQL. */
+  /** `production` refuses what is only convenient: a generated JWT_SECRET, any origin of localhost, GraphiQL, introspection. */
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   /** Port of HTTP and WebSocket; 0 takes a free one. */
   PORT: integer(0, 65_535).default(4000),
@@ -73,6 +101,10 @@ export const settings = z.object({
   REFRESH_GRACE: duration.prefault('30s'),
   /** How long a session is remembered that has ended or expired: longer than any token of an identity provider lasts. */
   SESSION_RETENTION: duration.prefault('30d'),
+  /** How long the audit log is kept; at least 30d, for so long the database lets nobody trim it. */
+  AUDIT_RETENTION: duration.refine((ms) => ms >= 30 * units.d, 'must be at least 30d').prefault('365d'),
+  /** Refusals of one account, and from one address, that a node puts down one by one in a minute: of more, how many. */
+  AUDIT_REFUSALS_MAX: integer(1, 10_000).default(10),
   /** How long a mail for resetting a password is good for. */
   PASSWORD_RESET_TTL: duration.prefault('1h'),
   /** Most such mails for one account within PASSWORD_RESET_TTL; more are dropped without a word. */
@@ -92,6 +124,34 @@ export const settings = z.object({
     .string()
     .regex(/^(?:[^<>"\p{Cc}]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/u, 'must be an address or Name <address>')
     .optional(),
+  /** Whether rates are limited, and what one person or address may have open; sizes are limited either way. */
+  RATE_LIMITS: flag.prefault('on'),
+  /** Failed sign-ins from one address, whoever they are for. */
+  RATE_SIGN_IN_PER_ADDRESS: rate.prefault('60/10m'),
+  /** Failed sign-ins of one account, from addresses where it has not signed in before. */
+  RATE_SIGN_IN_PER_ACCOUNT: rate.prefault('100/1h'),
+  /** Failed sign-ins of one account from one address. */
+  RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: rate.prefault('10/10m'),
+  /** Registrations from one address, tries too. */
+  RATE_REGISTRATION_PER_ADDRESS: rate.prefault('30/1h'),
+  /** What is asked from one address about passwords that were forgotten: a mail, or a new one. */
+  RATE_PASSWORD_RESET_PER_ADDRESS: rate.prefault('20/1h'),
+  /** Refresh tokens from one address that were refused. */
+  RATE_REFRESH_PER_ADDRESS: rate.prefault('100/10m'),
+  /** Refreshes of one session. */
+  RATE_REFRESH_PER_SESSION: rate.prefault('60/10m'),
+  /** Messages of one person, on each node: so many at once, and then evenly as many in that time. */
+  RATE_SEND_PER_PERSON: rate.prefault('120/1m'),
+  /** Other mutations of one person, on each node, likewise. */
+  RATE_MUTATION_PER_PERSON: rate.prefault('600/1m'),
+  /** Searches of one person, on each node, likewise. */
+  RATE_SEARCH_PER_PERSON: rate.prefault('120/1m'),
+  /** WebSockets that one person may have open at one node. */
+  SOCKETS_PER_PERSON_MAX: integer(1, 1_000_000).default(50),
+  /** WebSockets that may be open at one node from one address. */
+  SOCKETS_PER_ADDRESS_MAX: integer(1, 1_000_000).default(2_000),
+  /** Streams over HTTP (SSE) that one person may have open at one node. */
+  STREAMS_PER_PERSON_MAX: integer(1, 1_000_000).default(50),
   /** Whether people make accounts themselves, with a password; off: FORBIDDEN. Who has one signs in either way. */
   REGISTRATION: flag.prefault('on'),
   /** Keys of the identity provider whose access tokens sign people in (JWKS); with AUTH_ISSUER and AUTH_AUDIENCE. */
@@ -144,6 +204,14 @@ export const settings = z.object({
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   /** GraphiQL in the browser at /graphql; by default on outside production. */
   GRAPHIQL: flag.optional(),
+  /** Whether clients are told the schema when they ask for it (and GraphiQL); by default on outside production. */
+  INTROSPECTION: flag.optional(),
+  /** For how long browsers are told to come over HTTPS only, where something in front speaks it; off: they are not told. */
+  HSTS: durationOrOff.prefault('off'),
+  /** The documents of your clients, as JSON of hash and text: what codegen writes as persisted-documents.json. */
+  PERSISTED_DOCUMENTS: z.string().min(1).optional(),
+  /** Whether these are all that is taken. */
+  PERSISTED_DOCUMENTS_ONLY: flag.prefault('off'),
   /** Work factor of password hashes: each step more doubles the time. */
   BCRYPT_COST: integer(4, 15).default(10),
   /** Hashes that may wait for a worker; more are refused with UNAVAILABLE. */
@@ -184,6 +252,26 @@ export const settings = z.object({
   BODY_MAX_BYTES: integer(1_024, 104_857_600).default(262_144),
   /** Largest frame that a WebSocket client may send, in bytes. */
   FRAME_MAX_BYTES: integer(1_024, 104_857_600).default(262_144),
+  /** Words and signs (GraphQL's tokens) of one document. */
+  OPERATION_TOKENS_MAX: integer(100, 1_000_000).default(2_000),
+  /** How deep the fields of an operation may lie in each other. */
+  OPERATION_DEPTH_MAX: integer(3, 1_000).default(16),
+  /** Queries or mutations that one operation may ask for side by side. */
+  OPERATION_ROOT_FIELDS_MAX: integer(1, 10_000).default(30),
+  /** Aliases in one operation. */
+  OPERATION_ALIASES_MAX: integer(0, 10_000).default(60),
+  /** Directives in one operation. */
+  OPERATION_DIRECTIVES_MAX: integer(0, 10_000).default(60),
+  /** Cost of one operation: about how many fields its answer can have, lists as long as they are asked for. */
+  OPERATION_COST_MAX: integer(100, 100_000_000).default(20_000),
+  /** How long a client may take to send the headers of a request. */
+  HEADERS_TIMEOUT: duration.prefault('15s'),
+  /** How long a client may take to send a whole request. */
+  REQUEST_TIMEOUT: duration.prefault('60s'),
+  /** How long a connection without a request is kept: longer than a load balancer in front keeps it. */
+  KEEP_ALIVE_TIMEOUT: duration.prefault('65s'),
+  /** Streams on one WebSocket, which are operations as well; one more is RATE_LIMITED. */
+  SOCKET_STREAMS_MAX: integer(1, 100_000).default(200),
   /** Operations that may be under way at once on one WebSocket, streams among them; one more is RATE_LIMITED. */
   SOCKET_OPERATIONS_MAX: integer(1, 100_000).default(500),
   /** Bytes of answers that may wait for one WebSocket client; with more it is not read from until it reads. */
@@ -208,6 +296,13 @@ export const SERVICE_ISSUER = 'service';
 
 type Settings = z.output<typeof settings>;
 
+/** Whether nobody may learn what a setting says: by its name, so that a new one of the kind is none less. */
+export const isSecretSetting = (name: string): boolean =>
+  /(SECRET|KEY|TOKEN|PASSWORD|URL|ENDPOINT|_PREVIOUS)$/.test(name) && !openUrls.includes(name);
+
+/** URLs that hold no password: everyone may see them. */
+const openUrls: readonly string[] = ['AUTH_JWKS_URL', 'PASSWORD_RESET_URL'] satisfies (keyof Settings)[];
+
 /** Whose access tokens sign people in, and what of these tokens says how they are called. */
 export interface IdentityProvider {
   jwksUrl: string;
@@ -225,7 +320,23 @@ export interface ServiceSettings {
   name: string;
 }
 
+/** What is limited, each undefined where it is not. */
+interface Rates {
+  signInPerAddress: Rate | undefined;
+  signInPerAccount: Rate | undefined;
+  signInPerAccountAndAddress: Rate | undefined;
+  registrationPerAddress: Rate | undefined;
+  passwordResetPerAddress: Rate | undefined;
+  refreshPerAddress: Rate | undefined;
+  refreshPerSession: Rate | undefined;
+  sendPerPerson: Rate | undefined;
+  mutationPerPerson: Rate | undefined;
+  searchPerPerson: Rate | undefined;
+}
+
 export interface Config {
+  /** What is set otherwise than by default, by name and as it was given: secrets too. */
+  given: Readonly<Record<string, string>>;
   production: boolean;
   port: number;
   host: string;
@@ -242,12 +353,19 @@ export interface Config {
   refreshTokenTtlMs: number;
   refreshGraceMs: number;
   sessionRetentionMs: number;
+  auditRetentionMs: number;
+  auditRefusalsMax: number;
   passwordResetTtlMs: number;
   passwordResetsMax: number;
   passwordResetUrl: string | undefined;
   /** Undefined: mails are put as files into dataDir. */
   smtpUrl: string | undefined;
   mailFrom: string;
+  rates: Rates;
+  /** Infinite, as the next two, where RATE_LIMITS is off. */
+  socketsPerPersonMax: number;
+  socketsPerAddressMax: number;
+  streamsPerPersonMax: number;
   registration: boolean;
   /** Undefined: only this server signs people in. */
   identityProvider: IdentityProvider | undefined;
@@ -264,6 +382,11 @@ export interface Config {
   tracesServiceName: string;
   tracesSampledShare: number;
   graphiql: boolean;
+  introspection: boolean;
+  /** Undefined: nothing is said of it. */
+  hstsMs: number | undefined;
+  persistedDocuments: string | undefined;
+  persistedDocumentsOnly: boolean;
   bcryptCost: number;
   passwordQueueMax: number;
   deletedAccountMessages: Settings['DELETED_ACCOUNT_MESSAGES'];
@@ -279,6 +402,16 @@ export interface Config {
   pageDefault: number;
   bodyMaxBytes: number;
   frameMaxBytes: number;
+  operationTokensMax: number;
+  operationDepthMax: number;
+  operationRootFieldsMax: number;
+  operationAliasesMax: number;
+  operationDirectivesMax: number;
+  operationCostMax: number;
+  headersTimeoutMs: number;
+  requestTimeoutMs: number;
+  keepAliveTimeoutMs: number;
+  socketStreamsMax: number;
   socketOperationsMax: number;
   socketBufferMaxBytes: number;
   streamQueueMax: number;
@@ -312,10 +445,17 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (data.SMTP_URL !== undefined && data.MAIL_FROM === undefined) {
     throw new ConfigError('MAIL_FROM: must be set with SMTP_URL: an address that its server may send from');
   }
-  if (data.SERVICE_KEY !== undefined && data.SERVICE_KEY === data.JWT_SECRET) {
+  if (data.SERVICE_KEY !== undefined && [data.JWT_SECRET, data.JWT_SECRET_PREVIOUS].includes(data.SERVICE_KEY)) {
     throw new ConfigError('SERVICE_KEY: must be another one than JWT_SECRET, which is never sent');
   }
+  if (data.HEADERS_TIMEOUT > data.REQUEST_TIMEOUT) {
+    throw new ConfigError('HEADERS_TIMEOUT: must not be longer than REQUEST_TIMEOUT, which it is part of');
+  }
+  if (data.PERSISTED_DOCUMENTS_ONLY && data.PERSISTED_DOCUMENTS === undefined) {
+    throw new ConfigError('PERSISTED_DOCUMENTS: must be set with PERSISTED_DOCUMENTS_ONLY');
+  }
   return {
+    given: otherThanDefault(given as Record<string, string>, data),
     production,
     port: data.PORT,
     host: data.HOST,
@@ -331,11 +471,17 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
     refreshGraceMs: data.REFRESH_GRACE,
     sessionRetentionMs: data.SESSION_RETENTION,
+    auditRetentionMs: data.AUDIT_RETENTION,
+    auditRefusalsMax: data.AUDIT_REFUSALS_MAX,
     passwordResetTtlMs: data.PASSWORD_RESET_TTL,
     passwordResetsMax: data.PASSWORD_RESETS_MAX,
     passwordResetUrl: data.PASSWORD_RESET_URL,
     smtpUrl: data.SMTP_URL,
     mailFrom: data.MAIL_FROM ?? 'Parley <parley@localhost>',
+    rates: ratesOf(data),
+    socketsPerPersonMax: data.RATE_LIMITS ? data.SOCKETS_PER_PERSON_MAX : Number.POSITIVE_INFINITY,
+    socketsPerAddressMax: data.RATE_LIMITS ? data.SOCKETS_PER_ADDRESS_MAX : Number.POSITIVE_INFINITY,
+    streamsPerPersonMax: data.RATE_LIMITS ? data.STREAMS_PER_PERSON_MAX : Number.POSITIVE_INFINITY,
     registration: data.REGISTRATION,
     identityProvider: identityProviderOf(data),
     service:
@@ -352,6 +498,10 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     tracesServiceName: data.OTEL_SERVICE_NAME,
     tracesSampledShare: data.OTEL_TRACES_SAMPLER_ARG,
     graphiql: data.GRAPHIQL ?? !production,
+    introspection: data.INTROSPECTION ?? !production,
+    hstsMs: data.HSTS,
+    persistedDocuments: data.PERSISTED_DOCUMENTS,
+    persistedDocumentsOnly: data.PERSISTED_DOCUMENTS_ONLY,
     bcryptCost: data.BCRYPT_COST,
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
     deletedAccountMessages: data.DELETED_ACCOUNT_MESSAGES,
@@ -367,6 +517,16 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     pageDefault: data.PAGE_DEFAULT,
     bodyMaxBytes: data.BODY_MAX_BYTES,
     frameMaxBytes: data.FRAME_MAX_BYTES,
+    operationTokensMax: data.OPERATION_TOKENS_MAX,
+    operationDepthMax: data.OPERATION_DEPTH_MAX,
+    operationRootFieldsMax: data.OPERATION_ROOT_FIELDS_MAX,
+    operationAliasesMax: data.OPERATION_ALIASES_MAX,
+    operationDirectivesMax: data.OPERATION_DIRECTIVES_MAX,
+    operationCostMax: data.OPERATION_COST_MAX,
+    headersTimeoutMs: data.HEADERS_TIMEOUT,
+    requestTimeoutMs: data.REQUEST_TIMEOUT,
+    keepAliveTimeoutMs: data.KEEP_ALIVE_TIMEOUT,
+    socketStreamsMax: data.SOCKET_STREAMS_MAX,
     socketOperationsMax: data.SOCKET_OPERATIONS_MAX,
     socketBufferMaxBytes: data.SOCKET_BUFFER_MAX_BYTES,
     streamQueueMax: data.STREAM_QUEUE_MAX,
@@ -381,6 +541,32 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     drainTimeMs: data.DRAIN_TIME,
     shutdownTimeoutMs: data.SHUTDOWN_TIMEOUT,
   };
+}
+
+function ratesOf(data: Settings): Rates {
+  const limited = (given: Rate | undefined) => (data.RATE_LIMITS ? given : undefined);
+  return {
+    signInPerAddress: limited(data.RATE_SIGN_IN_PER_ADDRESS),
+    signInPerAccount: limited(data.RATE_SIGN_IN_PER_ACCOUNT),
+    signInPerAccountAndAddress: limited(data.RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS),
+    registrationPerAddress: limited(data.RATE_REGISTRATION_PER_ADDRESS),
+    passwordResetPerAddress: limited(data.RATE_PASSWORD_RESET_PER_ADDRESS),
+    refreshPerAddress: limited(data.RATE_REFRESH_PER_ADDRESS),
+    refreshPerSession: limited(data.RATE_REFRESH_PER_SESSION),
+    sendPerPerson: limited(data.RATE_SEND_PER_PERSON),
+    mutationPerPerson: limited(data.RATE_MUTATION_PER_PERSON),
+    searchPerPerson: limited(data.RATE_SEARCH_PER_PERSON),
+  };
+}
+
+function otherThanDefault(given: Record<string, string>, data: Settings): Record<string, string> {
+  const defaults = settings.parse({});
+  const isOther = (name: keyof Settings) => JSON.stringify(data[name]) !== JSON.stringify(defaults[name]);
+  return Object.fromEntries(
+    Object.entries(given)
+      .filter(([name]) => name in defaults || name in data)
+      .filter(([name]) => isOther(name as keyof Settings)),
+  );
 }
 
 /** @throws {ConfigError} with some of its settings and without others. */

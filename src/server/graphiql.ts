@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type { GraphiQLOptions } from 'graphql-yoga';
 import { createParleyFetcher, lastTab } from './graphiql-browser.js';
@@ -181,6 +182,34 @@ export function graphiqlPage(): string {
   page ??= withOurs(renderGraphiQL(graphiqlOptions));
   return page;
 }
+
+let policy: string | undefined;
+
+/**
+ * What GraphiQL's page may do: run the code that is in it, in workers too, and ask the server that it came from. Headings
+ * of the schema's descriptions may show pictures of anywhere: those are not loaded.
+ */
+export function graphiqlPolicy(): string {
+  policy ??= [
+    "default-src 'none'",
+    `script-src ${scriptHashes(graphiqlPage()).join(' ')} blob:`,
+    'worker-src blob: data:',
+    "style-src 'unsafe-inline'",
+    'font-src data:',
+    'img-src data:',
+    // Safari before 15.4 does not count its own server's sockets in 'self'.
+    "connect-src 'self' ws: wss:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+  return policy;
+}
+
+const scriptHashes = (html: string): string[] =>
+  [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
+    ([, code = '']) => `'sha256-${createHash('sha256').update(code).digest('base64')}'`,
+  );
 
 /**
  * Has the page ask by our fetcher: GraphiQL's own leaves a tab's headers out when it subscribes over WebSocket.

@@ -1,26 +1,42 @@
-import type { ExecutionArgs } from 'graphql';
+import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext, type YogaServerInstance } from 'graphql-yoga';
-import { ChatError, unauthenticated } from '../core/errors.js';
+import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
 import type { Deps } from '../domain/deps.js';
 import { authenticate } from '../domain/session/session.service.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
-import type { Logger } from '../infra/log.js';
 import type { Carrier } from '../infra/tracing.js';
 import { schema } from '../schema.js';
+import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import type { Operations } from './operations.js';
 import { isAllowedOrigin } from './origins.js';
+import type { PersistedDocuments } from './persisted-documents.js';
 import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
 
 export type Yoga = YogaServerInstance<object, Context>;
 
 export const GRAPHQL_PATH = '/graphql';
 
+/**
+ * Headers that no page can send to another site without asking first (CORS). A request that a page could make without,
+ * a GET, has to carry one of them, whatever its value.
+ */
+export const CSRF_HEADERS = [
+  'x-graphql-yoga-csrf',
+  'apollo-require-preflight',
+  'graphql-require-preflight',
+  'x-apollo-operation-name',
+];
+
+/** When what was one too many may be tried again: others end meanwhile, or the client ends some. */
+export const TOO_MANY_RETRY_MS = 1_000;
+
 /** GraphQL over HTTP, and over SSE for subscriptions; GraphiQL for browsers. */
 export function createGraphqlHttp(
   documents: Documents,
+  persisted: PersistedDocuments,
   subscriptions: Subscriptions,
   operations: Operations,
   deps: Deps,
@@ -46,7 +62,7 @@ export function createGraphqlHttp(
         ? {
             origin: origin ?? [],
             methods: ['GET', 'POST', 'OPTIONS'],
-            allowedHeaders: ['content-type', 'authorization', 'x-request-id', 'apollo-require-preflight'],
+            allowedHeaders: ['content-type', 'authorization', 'x-request-id', ...CSRF_HEADERS],
             exposedHeaders: ['x-request-id'],
             credentials: false,
             maxAge: 600,
@@ -54,17 +70,21 @@ export function createGraphqlHttp(
         : false;
     },
     maskedErrors: {
-      maskError: (error) => presentError(error, log),
+      maskError: (error) => presentError(error, log, documents.execution),
     },
-    // Errors of parsing are not remembered: nobody sends them often.
-    parserAndValidationCache: { documentCache: documents.cache, errorCache: { get: () => undefined, set() {} } },
+    parserAndValidationCache: false,
+    extraParamNames: ['documentId'],
     context: async ({ request }) => {
       // Before who asks is looked up: reading that is part of the operation.
       const syncCursor = deps.feed.now.cursor;
       const asker = await identify(deps, request.headers.get('authorization') ?? undefined);
       return { deps, identity: asker, asker, syncCursor, signal: request.signal, cutOff };
     },
-    plugins: [errorsOfOperations(operations, log), carryingOut(operations), sharingOf(subscriptions, operations, deps)],
+    plugins: [
+      documentsOf(documents, persisted, operations),
+      carryingOut(operations),
+      sharingOf(subscriptions, operations, deps),
+    ],
   });
 }
 
@@ -103,7 +123,8 @@ function carryingOut(operations: Operations): Plugin {
 }
 
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(subscriptions: Subscriptions, operations: Operations, { presence }: Deps): Plugin {
+function sharingOf(subscriptions: Subscriptions, operations: Operations, { presence, config }: Deps): Plugin {
+  const streams = createCounts(config.streamsPerPersonMax);
   return {
     onSubscribe: ({ setSubscribeFn }) =>
       setSubscribeFn(async (args: ExecutionArgs) => {
@@ -111,24 +132,63 @@ function sharingOf(subscriptions: Subscriptions, operations: Operations, { prese
           subscriptions.open(args),
         );
         if (!(opened instanceof SharedSubscription)) return opened;
+        const { userId } = opened.stream;
+        const { asker } = args.contextValue as Context;
+        const isService = asker !== null && !(asker instanceof Error) && asker.isService;
+        const leave = isService ? () => {} : streams.enter(userId);
+        if (!leave) {
+          await opened.stream.return();
+          const message = `At most ${config.streamsPerPersonMax} streams at once: end one of them.`;
+          const refused = new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) });
+          operations.failed([refused]);
+          return { errors: [refused] };
+        }
         // A stream over HTTP is a connection of its person, as a WebSocket is.
-        return oneByOne(opened, subscriptions.counts, presence.connect(opened.stream.userId));
+        const disconnect = presence.connect(userId);
+        return oneByOne(opened, subscriptions.counts, () => {
+          leave();
+          disconnect();
+        });
       }),
   };
 }
 
-/** Errors of parsing and validation pass by the masking of execution: they get their code here. */
-function errorsOfOperations(operations: Operations, log: Logger): Plugin {
-  return {
-    onParse: () => (payload) => {
-      if (!(payload.result instanceof Error)) return;
-      operations.failed([payload.result]);
-      payload.replaceParseResult(presentError(payload.result, log));
-    },
-    onValidate: () => (payload) => {
-      if (payload.valid) return;
-      operations.failed(payload.result);
-      payload.setResult(payload.result.map((error) => presentError(error, log)));
-    },
+/** Operations are read as they are over WebSocket, and their errors told alike. */
+function documentsOf(documents: Documents, persisted: PersistedDocuments, operations: Operations): Plugin {
+  const stopExcess = ({ args, setResultAndStopExecution }: Stoppable) => {
+    const excess = documents.findExcess(args);
+    if (excess) {
+      operations.failed([excess]);
+      setResultAndStopExecution({ errors: [excess] });
+    }
+    Object.assign(args, documents.execution);
   };
+  return {
+    onParams({ params, request, setParams }) {
+      // Anything else is refused by yoga.
+      if (typeof params !== 'object' || params === null || Array.isArray(params)) return;
+      const inUrl = request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : null;
+      const query = persisted.textOf(inUrl === null ? params : { ...params, documentId: inUrl });
+      if (query !== undefined && query !== params.query) setParams({ ...params, query });
+    },
+    onParse({ setParseFn }) {
+      setParseFn((source: string | Source) => documents.parse(typeof source === 'string' ? source : source.body));
+      return ({ result }) => {
+        if (result instanceof Error) operations.failed([result]);
+      };
+    },
+    onValidate({ setValidationFn }) {
+      setValidationFn((_schema: unknown, document: DocumentNode) => documents.errorsOf(document));
+      return ({ valid, result }) => {
+        if (!valid) operations.failed(result);
+      };
+    },
+    onExecute: stopExcess,
+    onSubscribe: stopExcess,
+  };
+}
+
+interface Stoppable {
+  args: ExecutionArgs;
+  setResultAndStopExecution(result: ExecutionResult): void;
 }

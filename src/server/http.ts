@@ -5,7 +5,8 @@ import type { Config } from '../infra/config.js';
 import type { Logger } from '../infra/log.js';
 import { withRequest } from '../infra/request.js';
 import type { AddressOf } from './addresses.js';
-import { GRAPHQL_PATH, type Yoga } from './graphql-http.js';
+import { graphiqlPolicy } from './graphiql.js';
+import { CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
 
 /** What is to be told of requests, and where /metrics is answered: absent where it is not to be found. */
 export interface Watch {
@@ -20,6 +21,11 @@ export interface Health {
   ready(): Promise<{ ready: boolean; parts: Record<string, string> }>;
 }
 
+/** Bytes of all headers of a request together; more answers 431. */
+const HEADERS_MAX_BYTES = 16_384;
+/** How often it is looked for clients that take too long, at the least, in milliseconds. */
+const LATE_CHECK_MS = 5_000;
+
 /** The HTTP server: GraphQL, `/health` (the process lives), `/ready` (send it requests), and `/metrics` if it is here. */
 export function createHttpServer(
   yoga: Yoga,
@@ -30,11 +36,20 @@ export function createHttpServer(
   log: Logger,
 ): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
   const streams = new Set<ServerResponse>();
-  const server = createServer((req, res) => {
+  const headers = securityHeaders(config);
+  const { headersTimeoutMs: headersTimeout, requestTimeoutMs: requestTimeout } = config;
+  const timing = {
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: Math.min(LATE_CHECK_MS, headersTimeout / 2),
+    keepAliveTimeout: config.keepAliveTimeoutMs,
+    maxHeaderSize: HEADERS_MAX_BYTES,
+  };
+  const server = createServer(timing, (req, res) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
     res.setHeader('x-request-id', requestId);
-    res.setHeader('x-content-type-options', 'nosniff');
+    for (const [name, value] of headers) res.setHeader(name, value);
     const started = performance.now();
     const path = pathOf(req);
     res.on('close', () => {
@@ -52,6 +67,11 @@ export function createHttpServer(
 
   async function route(path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (path === GRAPHQL_PATH) {
+      // With tokens and what people wrote in it.
+      res.setHeader('cache-control', 'no-store');
+      const isPage = config.graphiql && req.method === 'GET' && (req.headers.accept ?? '').includes('text/html');
+      if (isPage) res.setHeader('content-security-policy', graphiqlPolicy());
+      else if (req.method === 'GET' && !hasCsrfHeader(req)) return refuseGet(res);
       if (req.method === 'POST' && !isJson(req)) return refuseType(req, res);
       if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return refuseBody(req, res);
       if (req.method === 'POST' && req.headers['content-length'] === undefined) {
@@ -79,6 +99,11 @@ export function createHttpServer(
     }
   }
 
+  function refuseGet(res: ServerResponse) {
+    const message = `A GET needs one of these headers, with any value: ${CSRF_HEADERS.join(', ')}.`;
+    answer(res, 403, { errors: [{ message, extensions: { code: 'FORBIDDEN' } }] });
+  }
+
   function refuseType(req: IncomingMessage, res: ServerResponse) {
     req.resume();
     refuseWith(res, 415, new ChatError('BAD_USER_INPUT', 'A POST is application/json.'));
@@ -103,6 +128,28 @@ export function createHttpServer(
     },
   };
 }
+
+/**
+ * Of every answer: it is no page, so nothing of it may run, be framed, or be loaded by pages of other sites (those that are
+ * allowed to ask, ask by CORS, which this does not touch).
+ */
+function securityHeaders({ hstsMs }: Config): [string, string][] {
+  return [
+    ['x-content-type-options', 'nosniff'],
+    ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+    ['x-frame-options', 'DENY'],
+    ['referrer-policy', 'no-referrer'],
+    ['cross-origin-resource-policy', 'same-origin'],
+    ['cross-origin-opener-policy', 'same-origin'],
+    ...(hstsMs === undefined
+      ? []
+      : [
+          ['strict-transport-security', `max-age=${Math.round(hstsMs / 1_000)}; includeSubDomains`] as [string, string],
+        ]),
+  ];
+}
+
+const hasCsrfHeader = (req: IncomingMessage): boolean => CSRF_HEADERS.some((name) => req.headers[name] !== undefined);
 
 const isEventStream = (req: IncomingMessage): boolean => req.headers.accept?.includes('text/event-stream') ?? false;
 

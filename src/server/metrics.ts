@@ -60,7 +60,7 @@ export function countTrimmed(metrics: Metrics): (table: string, trimming: Promis
   metrics.read(
     'counter',
     'parley_trimmed_rows_total',
-    'Old rows that this node removed, by what they were of: changes of the log, sessions.',
+    'Old rows that this node removed, by what they were of: changes of the log, sessions, entries of the audit log.',
     () => by('table', rows),
     ['table'],
   );
@@ -268,7 +268,7 @@ export function showServer(
   counter('parley_websocket_opened_total', 'WebSockets that were opened.', () => sockets.counts.opened);
   counter(
     'parley_websocket_refused_total',
-    'WebSockets that were refused: path, origin, or the node stops.',
+    'WebSockets that were refused: path, origin, too many from one address, or the node stops.',
     () => sockets.counts.refused,
   );
   counter(

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createErasures } from '../domain/account/erasures.js';
+import { createAuditNotes } from '../domain/audit/audit.notes.js';
+import { recordSettings } from '../domain/audit/audit.settings.js';
+import { trimAuditLog } from '../domain/audit/audit.store.js';
 import { findStandings } from '../domain/block/block.store.js';
 import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
@@ -11,6 +14,7 @@ import { createOutsideViewers } from '../domain/outside/outside.viewers.js';
 import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
+import { createRateLimits } from '../domain/rates.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
 import { createIndexing } from '../domain/search/search.index.js';
@@ -18,6 +22,8 @@ import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
+import { STANDINGS_KEPT_MS, startStandings } from '../domain/standing/standing.js';
+import { trimStandings } from '../domain/standing/standing.store.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -29,6 +35,7 @@ import { createMailer } from '../infra/mail.js';
 import { type Metrics, noMetrics, openMetrics } from '../infra/metrics.js';
 import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
+import { openRateStore } from '../infra/rates.js';
 import { createTokens } from '../infra/tokens.js';
 import { noTracing, openTracing, type Tracing } from '../infra/tracing.js';
 import { version } from '../infra/version.js';
@@ -55,6 +62,7 @@ import {
   timeDeliveries,
 } from './metrics.js';
 import { createOperations } from './operations.js';
+import { openPersistedDocuments } from './persisted-documents.js';
 import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
@@ -94,6 +102,8 @@ export async function startNode(
   if (config.production && config.smtpUrl === undefined) {
     log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
   }
+  const documents = createDocuments(schema, config, log);
+  const persisted = await openPersistedDocuments(config, documents, log);
   const nodeId = randomUUID();
   const metrics = hasMetrics(config) ? await openMetrics() : noMetrics;
   const tracing = await tracingOf(config, nodeId, log);
@@ -118,9 +128,8 @@ export async function startNode(
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),
   });
-  const documents = createDocuments(schema, log);
   const addressOf = createAddressOf(config);
-  const yoga = createGraphqlHttp(documents, subscriptions, operations, deps);
+  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
@@ -149,10 +158,11 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, subscriptions, operations, addressOf, deps);
+  const sockets = serveWebSocket(server, documents, persisted, subscriptions, operations, addressOf, deps);
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   try {
+    await recordSettings(deps);
     metricsServer = await serveMetrics(config, metrics);
     await endSessionsOfOtherKeys(deps);
     await new Promise<void>((resolve, reject) => {
@@ -211,7 +221,10 @@ export async function startServices(
     config.redisUrl === undefined ? openLocalEvents() : openRedisEvents(config.redisUrl, config.redisPrefix, log);
   const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
+  const { redisUrl: url, redisPrefix: prefix } = config;
+  const rateStore = openRateStore(url === undefined ? undefined : { url, prefix }, log);
   const close = async () => {
+    rateStore.close();
     await passwords.close();
     await bus.close();
     await database.close();
@@ -252,15 +265,25 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
       );
+      trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
+        log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
+      );
+      trimmed('audit_entries', trimAuditLog(database.db, config.auditRetentionMs)).then(
+        (count) => count > 0 && log.info({ count }, 'old entries of the audit log trimmed'),
+        (error: unknown) => log.warn({ err: error }, 'the audit log could not be trimmed'),
+      );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
-    const typing = createTyping({ config, feed });
+    const standings = await startStandings({ config, database, bus, log });
+    standings.onSight((userIds) => presence.sightChanged(userIds));
+    const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
     const indexing = createIndexing({ database, log });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
-    const resetRequests = createResetRequests({ config, database, mailer, log });
+    const audit = createAuditNotes({ db: database.db, max: config.auditRefusalsMax, log });
+    const resetRequests = createResetRequests({ config, database, mailer, audit, log });
     const keysFailed = metrics.counter(
       'parley_identity_provider_failures_total',
       "Times that the identity provider's keys could not be fetched.",
@@ -278,10 +301,12 @@ export async function startServices(
         accessTtlMs: config.accessTokenTtlMs,
       }),
       mailer,
+      rates: createRateLimits(rateStore, config),
       resetRequests,
       outside:
         config.identityProvider && createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed)),
       serviceKey: config.service && createServiceKey(config.service),
+      audit,
       feed,
       turns,
       sends: createSends({ config, database, feed, metrics, tracing }),
@@ -289,6 +314,7 @@ export async function startServices(
       erasures,
       indexing,
       presence,
+      standings,
       typing,
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
@@ -299,6 +325,7 @@ export async function startServices(
     };
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
+    presence.onInvisible((userId) => typing.stopHere(userId));
     showServices(metrics, deps, bus);
     return {
       deps,
@@ -309,8 +336,10 @@ export async function startServices(
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();
         await mailer.close();
+        await audit.close();
         sessionWatch.close();
         typing.close();
+        await standings.close();
         await presence.close();
         await feed.close();
         await close();

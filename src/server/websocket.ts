@@ -1,24 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type DocumentNode, type ExecutionArgs, type ExecutionResult, execute, type GraphQLError } from 'graphql';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  getOperationAST,
+} from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { ChatError, unauthenticated } from '../core/errors.js';
+import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
+import { networkOf } from '../core/networks.js';
 import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
-import type { Config } from '../infra/config.js';
 import { withRequest } from '../infra/request.js';
 import type { Carrier } from '../infra/tracing.js';
 import { schema } from '../schema.js';
 import type { AddressOf } from './addresses.js';
+import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
-import { GRAPHQL_PATH, identify } from './graphql-http.js';
+import { GRAPHQL_PATH, identify, TOO_MANY_RETRY_MS } from './graphql-http.js';
 import { pathOf } from './http.js';
 import type { Operations } from './operations.js';
 import { isAllowedOrigin } from './origins.js';
 import { Outbox, Postman } from './outbox.js';
+import type { PersistedDocuments } from './persisted-documents.js';
 import { SocketStream } from './socket-stream.js';
 import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 
@@ -26,7 +35,7 @@ import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 const closeCodes = {
   /** The session or its token has ended: come back with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
-  /** The client does not read what is sent to it, or who it is cannot be looked up at the moment. */
+  /** The client does not read what is sent to it, who it is cannot be looked up at the moment, or has too many open. */
   tryAgainLater: { code: 1013, reason: 'Try again later' },
   /** The server goes away: come back, perhaps to another node. */
   goingAway: { code: 1001, reason: 'Going away' },
@@ -44,15 +53,19 @@ const DRAIN_SLICE_MS = 100;
 /** Milliseconds that a client which does not read is given for its close frame. */
 const CUT_OFF_MS = 2_000;
 
-/** When an operation that was one too many may be tried again: others end meanwhile, or the client ends some. */
-const TOO_MANY_RETRY_MS = 1_000;
-
 /** What a socket keeps from its `connection_init` on. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
   identity?: Context['identity'];
   socket: WebSocket;
   connection: Connection;
   outbox: Outbox;
+  /** Subscriptions that are under way on it. */
+  streams: number;
+}
+
+/** What an operation is carried out with, and on which socket. */
+interface SocketArgs extends ExecutionArgs {
+  extra: SocketExtra;
 }
 
 export interface GraphqlWebSocket {
@@ -71,7 +84,7 @@ export interface GraphqlWebSocket {
 /** What became of sockets since the start. */
 interface SocketCounts {
   opened: number;
-  /** Requests for one that were refused: another path, a foreign origin, the node stops. */
+  /** Requests for one that were refused: another path, a foreign origin, too many from one address, the node stops. */
   refused: number;
   /** Clients that did not read, and were cut off with 1013. */
   cutOff: number;
@@ -91,6 +104,7 @@ const countedCodes = new Set([
 export function serveWebSocket(
   server: Server,
   documents: Documents,
+  persisted: PersistedDocuments,
   subscriptions: Subscriptions,
   operations: Operations,
   addressOf: AddressOf,
@@ -99,8 +113,12 @@ export function serveWebSocket(
   const { config, log } = deps;
   const postman = new Postman(subscriptions.counts.onTurn);
   const counts: SocketCounts = { opened: 0, refused: 0, cutOff: 0, silent: 0, closed: new Map() };
+  const ofPerson = createCounts(config.socketsPerPersonMax);
+  const ofAddress = createCounts(config.socketsPerAddressMax);
   const presented = (result: ExecutionResult): ExecutionResult =>
-    result.errors ? { ...result, errors: result.errors.map((error) => presentError(error, log)) } : result;
+    result.errors
+      ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.execution)) }
+      : result;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: config.frameMaxBytes,
@@ -123,8 +141,15 @@ export function serveWebSocket(
         closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
+      // It may have gone while it was looked up: then nobody would hear of its end any more.
+      if (extra.socket.readyState !== extra.socket.OPEN) return false;
       // Closed with 4403: the stock client comes back and asks its connectionParams anew.
       if (identity instanceof Error) return false;
+      const leave = identity && !identity.isService ? ofPerson.enter(identity.userId) : () => {};
+      if (!leave) {
+        closeWith(extra.socket, closeCodes.tryAgainLater);
+        return false;
+      }
       extra.identity = identity;
       if (identity) {
         let unwatch = () => {};
@@ -143,17 +168,28 @@ export function serveWebSocket(
         extra.socket.once('close', () => {
           unwatch();
           disconnect();
+          leave();
         });
       }
       return true;
     },
-    async onSubscribe({ extra, subscriptions }, _id, { query, variables, operationName, extensions }) {
+    async onSubscribe({ extra, subscriptions }, _id, payload) {
       try {
-        if (Object.keys(subscriptions).length > config.socketOperationsMax) throw tooManyOperations(config);
-        const document = documents.read(query);
+        if (Object.keys(subscriptions).length > config.socketOperationsMax) {
+          throw tooMany(`At most ${config.socketOperationsMax} operations at once on one socket.`);
+        }
+        const text = persisted.textOf(payload);
+        if (text === undefined) throw new GraphQLError('An operation needs a query, or the id of a document.');
+        const document = documents.read(text);
         if (isErrors(document)) {
           operations.failed(document);
           return document;
+        }
+        const { variables: variableValues, operationName, extensions } = payload;
+        const excess = documents.findExcess({ document, variableValues, operationName });
+        if (excess) {
+          operations.failed([excess]);
+          return [excess];
         }
         const contextValue: SocketContext = {
           parent: parentOf(extensions),
@@ -163,7 +199,22 @@ export function serveWebSocket(
           syncCursor: deps.feed.now.cursor,
           ...extra.connection,
         };
-        return { schema, document, variableValues: variables, operationName, contextValue } as ExecutionArgs;
+        if (getOperationAST(document, operationName)?.operation === 'subscription') {
+          if (extra.streams >= config.socketStreamsMax) {
+            throw tooMany(`At most ${config.socketStreamsMax} streams at once on one socket.`);
+          }
+          // From here on `subscribe` is called, which lets go of it.
+          extra.streams += 1;
+        }
+        return {
+          schema,
+          document,
+          variableValues,
+          operationName,
+          contextValue,
+          extra,
+          ...documents.execution,
+        } as SocketArgs;
       } catch (error) {
         operations.failed([error]);
         // Thrown, it would close the socket and with it every other operation.
@@ -172,10 +223,23 @@ export function serveWebSocket(
     },
     execute: async (args) => presented(await operations.carryOut(args, cameBy(args), () => execute(args))),
     async subscribe(args) {
-      const opened = await operations.carryOut(args, cameBy(args), () => subscriptions.open(args));
-      // For onOperation, which knows where it goes.
-      if (opened instanceof SharedSubscription) return opened as never;
-      return presented(opened);
+      const { extra } = args as SocketArgs;
+      const leave = () => {
+        extra.streams -= 1;
+      };
+      try {
+        const opened = await operations.carryOut(args, cameBy(args), () => subscriptions.open(args));
+        if (opened instanceof SharedSubscription) {
+          opened.whenClosed(leave);
+          // For onOperation, which knows where it goes.
+          return opened as never;
+        }
+        leave();
+        return presented(opened);
+      } catch (error) {
+        leave();
+        throw error;
+      }
     },
     onOperation: ({ extra }, id, _payload, _args, result: unknown) =>
       result instanceof SharedSubscription ? new SocketStream(result, extra.outbox, id, log) : undefined,
@@ -237,6 +301,7 @@ export function serveWebSocket(
           renew: () => {},
         },
         outbox,
+        streams: 0,
       },
     );
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
@@ -269,6 +334,9 @@ export function serveWebSocket(
     if (pathOf(request) !== GRAPHQL_PATH) return refused('404 Not Found');
     if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refused('403 Forbidden');
     const address = addressOf(request);
+    const leave = ofAddress.enter(networkOf(address));
+    if (!leave) return refused('429 Too Many Requests');
+    socket.once('close', leave);
     sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket, address));
   };
   server.on('upgrade', upgrade);
@@ -304,6 +372,7 @@ export function serveWebSocket(
   };
 }
 
+const tooMany = (message: string) => rateLimited(message, TOO_MANY_RETRY_MS);
 /** The context of an operation over a socket, with the trace that its client named. */
 type SocketContext = Context & { parent: Carrier };
 
@@ -315,11 +384,6 @@ function parentOf(extensions: Record<string, unknown> | null | undefined): Carri
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
   return { traceparent: text(extensions?.['traceparent']), tracestate: text(extensions?.['tracestate']) };
 }
-
-const tooManyOperations = ({ socketOperationsMax }: Config) =>
-  new ChatError('RATE_LIMITED', `At most ${socketOperationsMax} operations at once on one socket.`, {
-    retryAfterMs: TOO_MANY_RETRY_MS,
-  });
 
 /** Closes a socket; with `patienceMs` it is cut when the client has not answered by then. */
 function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, patienceMs?: number): void {

@@ -4,7 +4,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
 import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE, untilStatus } from '../support/presence.js';
-import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+import { attempt, createGroup, edit, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 describe.each(footings)('blocks on the %s footing', (footing) => {
   let place: Place;
@@ -48,6 +48,39 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(await unblock(ana, bob)).toMatchObject({ user: { viewerHasBlocked: false } });
     expect(await send(bob, direct, 'again')).toMatchObject({ seq: 2 });
     expect(await canSend(bob, direct)).toBe(true);
+  });
+
+  it('leave what was said to be deleted, not to be edited', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    const direct = await openDirect(ana, bob);
+    const message = await send(bob, direct, 'hello');
+    const query = 'subscription { messages { type message { text viewerCanEdit } } }';
+    const [hers, his] = [await follow(ana, query, 'messages'), await follow(bob, query, 'messages')];
+    await edit(bob, message.id, 'hello again');
+    for (const [stream, viewerCanEdit] of [
+      [hers, false],
+      [his, true],
+    ] as const) {
+      const { message } = await stream.until(({ type }) => type === 'EDITED');
+      expect(message).toEqual({ text: 'hello again', viewerCanEdit });
+    }
+    const canEdit = async () =>
+      (await bob.ask('query ($id: ID!) { node(id: $id) { ... on Message { viewerCanEdit } } }', { id: message.id }))
+        .node.viewerCanEdit;
+    expect(await canEdit()).toBe(true);
+    await block(ana, bob);
+    expect(await canEdit()).toBe(false);
+    for (const text of ['you cannot get rid of me', 'hello again']) {
+      expect(await attempt(bob.at(other.url), 'editMessage', { messageId: message.id, text })).toBe('FORBIDDEN');
+    }
+    await unblock(ana, bob);
+    await edit(bob, message.id, 'hello once more');
+    await block(ana, bob);
+    expect(await attempt(bob, 'deleteMessage', { messageId: message.id }, 'message { text }')).toEqual({
+      message: { text: null },
+    });
+    await hers.until(({ type }) => type === 'DELETED');
+    expect(hers.events.map(({ message }) => message?.text)).not.toContain('you cannot get rid of me');
   });
 
   it('let nobody begin a direct conversation, as with who is gone', async () => {

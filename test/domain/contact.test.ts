@@ -1,8 +1,8 @@
 import type { Client } from 'graphql-ws';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, type Json, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { connect, type Json, listen, type Person, register, registerAll } from '../support/client.js';
+import { footings, makePlace, startTwo } from '../support/place.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 
 const clients: Client[] = [];
@@ -12,8 +12,9 @@ afterEach(async () => {
 
 describe.each(footings)('contacts on the %s footing', (footing) => {
   let node: RunningNode;
+  let other: RunningNode;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ CONTACTS_MAX: '3' });
+    [node, other] = await startTwo(await makePlace(footing), { CONTACTS_MAX: '3' });
   });
   const makePeople = (...names: string[]) =>
     Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person, Person, Person]>;
@@ -69,6 +70,15 @@ describe.each(footings)('contacts on the %s footing', (footing) => {
     await db.user.updateMany({ where: { username: others[3]?.username ?? '' }, data: { deletedAt: new Date() } });
     await change(erin, 'removeContact', id);
     expect(await change(erin, 'addContact', others[3]?.id ?? '')).toBe('NOT_FOUND input.userId');
+  });
+
+  it('are not too many either where several are added at the same time', async () => {
+    const [ana, ...others] = await registerAll(node.url, 'ana', 'b', 'c', 'd', 'e', 'f', 'g');
+    const answers = await Promise.all(
+      others.map(({ id }, index) => change(ana.at(index % 2 ? other.url : node.url), 'addContact', id)),
+    );
+    expect(answers.filter((answer) => answer === 'FORBIDDEN input.userId')).toHaveLength(3);
+    expect((await contactsOf(ana)).totalCount).toBe(3);
   });
 
   it('see each other’s presence when each has the other, and not before', async () => {

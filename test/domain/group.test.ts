@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { connect, type Json, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
+import { footings, makePlace, startTwo } from '../support/place.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const CONVERSATIONS = `subscription { conversations {
@@ -199,4 +199,19 @@ describe.each(footings)('the limit of groups a person is in, on the %s footing',
     expect(await attempt(bob, 'joinConversation', { conversationId: first })).toMatchObject({});
     expect(await membersOf(first)).toBe(3);
   });
+
+  it('holds for many who bring somebody into one at the same time', async () => {
+    const [node, other] = await startTwo(await makePlace(footing), { GROUPS_MAX: '2' });
+    const [ana, ...others] = await registerAll(node.url, 'ana', 'one', 'two', 'three', 'four');
+    const groups = await Promise.all(others.map((person) => createGroup(person, [])));
+    await Promise.all(
+      others.flatMap((person, index) => [
+        createGroup(person.at(index % 2 ? other.url : node.url), [ana]),
+        attempt(person, 'addMembers', { conversationId: groups[index], userIds: [ana.id] }),
+      ]),
+    );
+    const { viewer } = await ana.ask('{ viewer { conversations { nodes { id } } } }');
+    expect(viewer.conversations.nodes).toHaveLength(2);
+    // Two nodes are started for it.
+  }, 120_000);
 });

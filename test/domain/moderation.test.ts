@@ -116,6 +116,38 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     expect(conversation).toEqual({ title: 'A group', latestSeq: 0 });
   });
 
+  it.skipIf(footing === 'embedded')('lets nothing be stored of what the suspended do to themselves', async () => {
+    const [ana, bob] = await people('ana', 'bob');
+    await createGroup(ana, [bob]);
+    const userId = decodeGlobalId(bob.id, 'id').id;
+    const { database } = node.deps;
+    let suspending: Promise<Json> = Promise.resolve();
+    let others: Promise<Json>[] = [];
+    await database.transaction(async (tx) => {
+      // What a suspension does last waits for this, and holds them.
+      await tx.$queryRaw`SELECT FROM sessions WHERE user_id = ${userId}::uuid FOR UPDATE`;
+      suspending = suspend(moderator, bob);
+      await waitingFor(node, 1);
+      const there = bob.at(other.url);
+      others = [
+        attempt(there, 'updateProfile', { displayName: 'Too late' }),
+        attempt(there, 'blockUser', { userId: ana.id }),
+        attempt(there, 'addContact', { userId: ana.id }),
+        attempt(there, 'deleteAccount', { password: bob.password }),
+      ];
+      await waitingFor(node, 5);
+    });
+    expect(await suspending).toMatchObject({ user: { id: bob.id } });
+    expect(await Promise.all(others)).toEqual(others.map(() => 'UNAUTHENTICATED'));
+    const { db } = database;
+    expect(await db.user.findUnique({ where: { id: userId } })).toMatchObject({
+      displayName: bob.username,
+      deletedAt: null,
+    });
+    expect(await db.block.count({ where: { blockerId: userId } })).toBe(0);
+    expect(await db.contact.count({ where: { ownerId: userId } })).toBe(0);
+  });
+
   it.skipIf(footing === 'embedded')(
     'and a conversation that is opened in the same moment wait for each other',
     async () => {
@@ -233,8 +265,22 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     expect(await role(ana.username, 'king')).toContain('78 parley: usage:');
     const again = await there.start();
     expect((await ana.at(again.url).ask('{ viewer { serviceRole } }')).viewer.serviceRole).toBe('ADMIN');
+    // Of a command there is no account, and no address.
+    const put = await again.deps.database.db.auditEntry.findMany({ where: { action: 'SERVICE_ROLE_CHANGED' } });
+    expect(put).toMatchObject([
+      {
+        actorId: null,
+        subjectId: decodeGlobalId(ana.id, 'id').id,
+        address: null,
+        details: [
+          { name: 'role', value: 'ADMIN', oldValue: 'USER' },
+          { name: 'by', value: 'COMMAND' },
+        ],
+      },
+    ]);
     // The embedded database is of one process.
     if (footing === 'embedded') expect(await role(ana.username, 'USER')).toMatch(/^78 parley: DATA_DIR/);
     await again.stop();
-  });
+    // Several processes, one after another.
+  }, 120_000);
 });

@@ -485,6 +485,7 @@ describe('somebody who forgot their password', () => {
       config: {} as never,
       database: { transaction: () => new Promise(() => {}) } as never,
       mailer: { send() {}, close: async () => {} } as never,
+      audit: { note() {}, close: async () => {} },
       log: createLog('silent'),
     });
     for (let count = 0; count < 1_000; count += 1) requests.take('nobody@example.com');

@@ -240,6 +240,8 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
       attempt(actor, 'unsuspendUser', await suspended(scene, scene.moderator)),
     'suspendUser, the service’s own account': (actor, { own }) => attempt(actor, 'suspendUser', { userId: own.id }),
     setServiceRole: (actor, { user }) => attempt(actor, 'setServiceRole', { userId: user.id, role: 'MODERATOR' }),
+    'setServiceRole, the service’s own account': (actor, { own }) =>
+      attempt(actor, 'setServiceRole', { userId: own.id, role: 'MODERATOR' }),
     createUser: (actor, { user }) => attempt(actor, 'createUser', newUser(`n${user.username}`)),
     'createAccessToken, of whom it made': (actor, { made }) => attempt(actor, 'createAccessToken', { userId: made.id }),
     'createAccessToken, of whom it made and who is a moderator': async (actor, { made }) => {

@@ -1,11 +1,24 @@
+import { once } from 'node:events';
 import type { Client } from 'graphql-ws';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { idOf } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
+import {
+  connect,
+  eventually,
+  type Json,
+  type Listening,
+  listen,
+  type Person,
+  register,
+  registerAll,
+  socketUrl,
+} from '../support/client.js';
 import { footings, makePlace, servicesFound } from '../support/place.js';
 import { PRESENCE, setAvailability, setTyping, statusesOf, untilStatus } from '../support/presence.js';
 import { openSse } from '../support/sse.js';
-import { createGroup, openDirect } from '../support/talk.js';
+import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const clients: Client[] = [];
 afterEach(async () => {
@@ -155,6 +168,117 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     expect(await tooMany.ended).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', field: 'userIds' } }]);
   });
 
+  it('is not of who went while they were let in', async () => {
+    await makeBob();
+    await eventually('nobody is there', () => node.deps.presence.size.people === 0);
+    const { deps } = node;
+    const { lookUpSession } = deps;
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    let found: Promise<unknown> | undefined;
+    deps.lookUpSession = (id) => {
+      const looked = held.then(() => lookUpSession(id));
+      found = looked;
+      return looked;
+    };
+    const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
+    await eventually('they are looked up', () => found !== undefined);
+    socket.terminate();
+    await eventually('they are gone', () => node.openSockets() === 0);
+    deps.lookUpSession = lookUpSession;
+    letGo();
+    expect(await found).toEqual(expect.any(String));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(node.deps.presence.size.people).toBe(0);
+    expect(node.deps.sessionWatch.size).toBe(0);
+  });
+
+  it('is by default of contacts as long as they may be seen, by whatever way', async () => {
+    const [ana, carol, erin] = await registerAll(node.url, 'ana', 'carol', 'erin');
+    await makeBob();
+    for (const { id } of [bob, erin]) await attempt(ana, 'addContact', { userId: id });
+    // They have her not: what they are in together shows them.
+    const group = await createGroup(carol, [ana, bob]);
+    const stream = watch(node.url, ana);
+    await untilStatus(stream, bob, 'OFFLINE');
+    await attempt(carol, 'removeMember', { conversationId: group, userId: bob.id });
+    await stream.until(() => statusesOf(stream, bob).at(-1) === null);
+    await comeOnline(node.url, bob);
+    await comeOnline(node.url, erin);
+    await attempt(carol, 'addMembers', { conversationId: group, userIds: [erin.id] });
+    await untilStatus(stream, erin, 'ONLINE');
+    await eventually('Bob is there', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
+    expect(statusesOf(stream, bob)).toEqual(['OFFLINE', null]);
+    await attempt(carol, 'addMembers', { conversationId: group, userIds: [bob.id] });
+    await untilStatus(stream, bob, 'ONLINE');
+  });
+
+  it('watches nobody for a stream that ended while it was told who is hidden', async () => {
+    const [ana, carol] = await registerAll(node.url, 'ana', 'carol');
+    await makeBob();
+    const group = await createGroup(carol, [ana, bob]);
+    const stream = watch(node.url, ana, [bob.id, carol.id]);
+    const client = clients.pop();
+    for (const person of [bob, carol]) await untilStatus(stream, person, 'OFFLINE');
+    const sights = vi.spyOn(node.deps, 'lookUpSight');
+    await openDirect(ana, carol);
+    await eventually('that she may see her was found', async () => {
+      const looked = await Promise.all(sights.mock.results.map(({ value }) => value));
+      return looked.length >= 2;
+    });
+    sights.mockRestore();
+    const { sql } = node.deps.database;
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    let isHeld = false;
+    const { query } = sql;
+    const holding = vi.spyOn(sql, 'query').mockImplementation(async (statement) => {
+      if (!isHeld && statement.sql.includes('presences.last_seen_at AS')) {
+        isHeld = true;
+        await held;
+      }
+      return query(statement) as never;
+    });
+    await attempt(carol, 'removeMember', { conversationId: group, userId: bob.id });
+    await eventually('she is told that he is hidden', () => isHeld);
+    await client?.dispose();
+    await eventually('her stream has ended', () => node.deps.feed.listeners === 0);
+    letGo();
+    holding.mockRestore();
+    await eventually('all is told', () => node.deps.presence.size.watched === 0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(node.deps.presence.size.watched).toBe(0);
+  });
+
+  it('notes now and then when somebody was last seen, for all nodes may die at once', async () => {
+    await makeBob();
+    await comeOnline(node.url, bob);
+    const { db } = node.deps.database;
+    const noted = () => db.presence.findUnique({ where: { userId: idOf('User', bob.id, 'id') } });
+    await eventually('it is noted', async () => ((await noted())?.lastSeenAt ?? null) !== null);
+    expect(await presenceOf(alice, bob)).toEqual({ status: 'ONLINE', lastSeenAt: null });
+  });
+
+  it('keeps when somebody was last seen who turns invisible while away', async () => {
+    await makeBob();
+    const device = await comeOnline(node.url, bob);
+    await eventually('he is there', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
+    await device.dispose();
+    await eventually('he is gone', async () => (await presenceOf(alice, bob))?.status === 'OFFLINE');
+    const before = await presenceOf(alice, bob);
+    expect(before.lastSeenAt).toEqual(expect.any(String));
+    await setAvailability(bob, 'INVISIBLE');
+    const { db } = node.deps.database;
+    const kept = await db.presence.findUnique({ where: { userId: idOf('User', bob.id, 'id') } });
+    expect(kept?.lastSeenAt?.toISOString()).toBe(new Date(before.lastSeenAt).toISOString());
+  });
+
   it('is of who listens over SSE as well', async () => {
     await makeBob();
     const stream = watch(node.url, alice);
@@ -213,15 +337,34 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     await untilStatus(stream, bob, 'OFFLINE');
   });
 
+  it('is by default of so many as are allowed, those talked with last', async () => {
+    const c = await place.start({ ...SETTINGS, PRESENCE_MAX_WATCHED: '3' });
+    const [ana, ...others] = await registerAll(c.url, 'ana', 'one', 'two', 'three', 'four');
+    for (const person of others.slice(0, 3)) await send(ana, await openDirect(ana, person), 'hello');
+    await attempt(ana, 'addContact', { userId: others[3].id });
+    const stream = watch(c.url, ana);
+    await untilStatus(stream, ana, 'ONLINE');
+    for (const person of others.slice(1, 3)) await untilStatus(stream, person, 'OFFLINE');
+    await c.deps.feed.sweep();
+    expect(new Set(stream.events.map(({ user }) => user.id)).size).toBe(3);
+    expect(c.deps.presence.size.watched).toBe(3);
+    // Somebody else is talked with.
+    await openDirect(ana, others[3]);
+    await untilStatus(stream, others[3], 'OFFLINE');
+    expect(c.deps.presence.size.watched).toBe(3);
+  });
+
   it('is known to a node that comes later, and outlasts one that stops', async () => {
     await comeOnline(b.url, bob);
-    const c = await place.start(SETTINGS);
+    // Long enough for coming back on a busy machine.
+    const c = await place.start({ ...SETTINGS, PRESENCE_GRACE: '5s' });
     const stream = watch(c.url, alice);
     await untilStatus(stream, bob, 'ONLINE');
     expect(statusesOf(stream, bob)).toEqual(['ONLINE']);
     const carol = await register(c.url, 'carol');
     await openDirect(alice, carol);
     const onA = watch(a.url, alice, [carol.id, bob.id]);
+    await untilStatus(onA, carol, 'OFFLINE');
     await comeOnline(c.url, carol);
     await untilStatus(onA, carol, 'ONLINE');
     await c.stop();

@@ -3,11 +3,20 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { idOf } from '../../src/core/ids.js';
 import { markRead } from '../../src/domain/receipt/receipt.service.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace, servicesFound } from '../support/place.js';
+import {
+  connect,
+  eventually,
+  type Json,
+  type Listening,
+  listen,
+  type Person,
+  register,
+  registerAll,
+} from '../support/client.js';
+import { footings, makePlace, servicesFound, startTwo } from '../support/place.js';
 import { acknowledge, mark, RECEIPTS, statusOf, unreadOf } from '../support/receipts.js';
 import { statementsOf } from '../support/statements.js';
-import { createGroup, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
+import { attempt, createGroup, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
 
 const clients: { dispose(): unknown }[] = [];
 afterEach(async () => {
@@ -35,12 +44,13 @@ const moved = (person: Person, readSeq: number, id: string) => (event: Json) =>
 
 describe.each(footings)('receipts on the %s footing', (footing) => {
   let node: RunningNode;
+  let other: RunningNode;
   let alice: Person;
   let bob: Person;
   let carol: Person;
   let dave: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ RECEIPT_MAX_MEMBERS: '4' });
+    [node, other] = await startTwo(await makePlace(footing), { RECEIPT_MAX_MEMBERS: '4' });
     [alice, bob, carol, dave] = (await Promise.all(
       ['alice', 'bob', 'carol', 'dave'].map((name) => register(node.url, name)),
     )) as [Person, Person, Person, Person];
@@ -117,6 +127,83 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
     expect(await statusOf(alice, before.id)).toBe('SEEN');
     const alone = await createGroup(alice, []);
     expect(await statusOf(alice, (await send(alice, alone, 'to nobody')).id)).toBe('SENT');
+  });
+
+  it('wait for no bot and for nobody who is suspended, where there is anybody else', async () => {
+    const [erin, frank, greta, bot] = await registerAll(node.url, 'erin', 'frank', 'greta', 'bot');
+    const { db } = node.deps.database;
+    const change = ({ id }: Person, data: { kind?: 'BOT'; suspendedAt?: Date | null }) =>
+      db.user.update({ where: { id: idOf('User', id, 'id') }, data });
+    await change(bot, { kind: 'BOT' });
+    const id = await createGroup(bot, [erin, frank, greta]);
+    const ofBot = await send(bot, id, 'from the bot');
+    const ofErin = await send(erin, id, 'from a person');
+    for (const person of [erin, frank]) await mark(person, 'markRead', id, 2);
+    const othersReadSeq = async (person: Person) =>
+      (await person.ask('query ($id: ID!) { conversation(id: $id) { othersReadSeq } }', { id })).conversation
+        .othersReadSeq;
+    expect(await statusOf(erin, ofErin.id)).toBe('SENT');
+    expect(await othersReadSeq(erin)).toBe(0);
+    await change(greta, { suspendedAt: new Date() });
+    expect(await statusOf(erin, ofErin.id)).toBe('SEEN');
+    expect(await statusOf(erin, ofBot.id)).toBe('SEEN');
+    expect(await othersReadSeq(erin)).toBe(2);
+    await change(greta, { suspendedAt: null });
+    expect(await statusOf(erin, ofErin.id)).toBe('SENT');
+    await mark(greta, 'markRead', id, 2);
+    expect(await statusOf(erin, ofErin.id)).toBe('SEEN');
+    // Who is alone with a bot waits for that.
+    const direct = await openDirect(erin, bot);
+    const { id: toBot } = await send(erin, direct, 'are you there?');
+    expect(await statusOf(erin, toBot)).toBe('SENT');
+    await mark(bot, 'markRead', direct, 1);
+    expect(await statusOf(erin, toBot)).toBe('SEEN');
+  });
+
+  it('of who cannot be written to stay where they were, but for one’s own devices', async () => {
+    const [erin, frank] = await registerAll(node.url, 'erin', 'frank');
+    const id = await openDirect(erin, frank);
+    for (const text of ['1', '2', '3']) await send(frank, id, text);
+    await mark(erin, 'markRead', id, 1);
+    const { syncCursor } = (await frank.ask('{ viewer { syncCursor } }')).viewer;
+    const [own, theirs] = [await follow(other.url, erin), await follow(other.url, frank)];
+    const seen = async () => {
+      const { conversation } = await frank.ask(
+        `query ($id: ID!) { conversation(id: $id) {
+          othersReadSeq othersDeliveredSeq members { nodes { user { id } readSeq deliveredSeq } }
+          messages { nodes { status readBy { edges { at node { id } } } deliveredTo { edges { at } } } }
+        } }`,
+        { id },
+      );
+      return conversation;
+    };
+    await attempt(erin, 'blockUser', { userId: frank.id });
+    const before = await seen();
+    expect(before.messages.nodes.map(({ status }: Json) => status)).toEqual(['SEEN', 'SENT', 'SENT']);
+    expect(await mark(erin, 'markDelivered', id, 2)).toEqual({ deliveredSeq: 2, readSeq: 1 });
+    expect(await mark(erin, 'markRead', id, 3)).toEqual({ deliveredSeq: 3, readSeq: 3 });
+    await own.until(moved(erin, 3, id));
+    expect(await unreadOf(erin, id)).toBe(0);
+    expect(await seen()).toEqual(before);
+    // Nor by what comes after, nor by what was missed.
+    await mark(frank, 'markDelivered', id, 3);
+    await theirs.until(({ membership }) => membership?.user.id === frank.id);
+    const missed = await follow(other.url, frank, { after: syncCursor });
+    for (const stream of [theirs, missed]) {
+      expect(movesOf(stream, id).map(({ membership }) => membership.user.id)).not.toContain(erin.id);
+      expect(movesOf(stream, id).map(({ conversation }) => conversation.othersReadSeq)).not.toContain(3);
+    }
+    // Until they move when both can write again.
+    await attempt(erin, 'unblockUser', { userId: frank.id });
+    expect((await seen()).messages).toEqual(before.messages);
+    await send(frank, id, '4');
+    await mark(erin, 'markRead', id, 4);
+    await theirs.until(moved(erin, 4, id));
+    expect(await statusOf(frank, (await send(frank, id, '5')).id)).toBe('SENT');
+    expect((await seen()).messages.nodes.map(({ status }: Json) => status)).toEqual([
+      ...['SEEN', 'SEEN', 'SEEN', 'SEEN'],
+      'SENT',
+    ]);
   });
 
   it('are told to everyone who is in it, with what each has to know of the others', async () => {

@@ -12,10 +12,14 @@ import { createGroup, edit, openDirect, remove, send } from '../support/talk.js'
 
 const SHOWN = 'title description visibility historyVisibility memberCount viewerCanSend';
 const MEMBER = 'role deliveredSeq readSeq user { id username displayName bio avatarUrl deletedAt }';
-const MESSAGE = `id seq kind text editedAt deletedAt mentionsEveryone mentions { id }
+const MESSAGE = `id seq kind sender { id } text editedAt deletedAt mentionsEveryone mentions { id }
   systemEvent { type oldValue newValue actor { id } subjects { id } }`;
 const CONVERSATION = `id ${SHOWN} members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } }`;
-const STATE = `{ viewer { syncCursor conversations(first: 100) { nodes { ${CONVERSATION} } } } }`;
+const STATE = `{ viewer {
+  syncCursor availability unreadCount contacts { nodes { id } } blockedUsers { nodes { id } }
+  conversations(first: 100) { nodes { ${CONVERSATION} viewerMembership { unreadCount } } }
+} }`;
+const LISTS = '{ viewer { contacts { nodes { id } } blockedUsers { nodes { id } } } }';
 const ONE = `query ($id: ID!) { conversation(id: $id) { ${CONVERSATION} } }`;
 const MESSAGES = `subscription ($after: String) {
   messages(after: $after) { type changeSeq message { ${MESSAGE} conversation { id } } }
@@ -30,6 +34,9 @@ const RECEIPTS = `subscription ($after: String) {
   receipts(after: $after) { type conversationId membership { deliveredSeq readSeq user { id } } }
 }`;
 
+const CONTACTS = 'subscription { contacts { type user { id viewerIsContact viewerHasBlocked } } }';
+const OWN_PRESENCE = 'subscription ($id: ID!) { presence(userIds: [$id]) { user { presence { status } } } }';
+
 interface Member {
   role: string;
   deliveredSeq: number;
@@ -42,7 +49,22 @@ interface Known {
   members: Record<string, Member>;
   messages: Record<string, Json>;
 }
-type State = Record<string, Known>;
+/** What somebody knows. */
+interface State {
+  conversations: Record<string, Known>;
+  contacts: string[];
+  blocked: string[];
+  availability: string;
+}
+
+/** What of it is unread, by the definition: told by nobody, but counted. */
+const unreadOf = ({ messages, members }: Known, userId: string): number =>
+  Object.values(messages).filter(
+    ({ seq, kind, deletedAt, sender }) =>
+      seq > (members[userId]?.readSeq ?? 0) && kind === 'USER' && !deletedAt && sender?.id !== userId,
+  ).length;
+const unreadCounts = ({ conversations }: Pick<State, 'conversations'>, userId: string) =>
+  Object.fromEntries(Object.entries(conversations).map(([id, known]) => [id, unreadOf(known, userId)]));
 
 /** Between two streams there is no order, but marks only move forward. */
 const furthest = (known: Pick<Member, 'deliveredSeq' | 'readSeq'> | undefined, said: Json) => ({
@@ -50,24 +72,36 @@ const furthest = (known: Pick<Member, 'deliveredSeq' | 'readSeq'> | undefined, s
   readSeq: Math.max(known?.readSeq ?? 0, said.readSeq),
 });
 
-const knownOf = ({ id: _id, members, messages, ...shown }: Json): Known => ({
+const knownOf = ({ id: _id, members, messages, viewerMembership: _own, ...shown }: Json): Known => ({
   shown,
   members: Object.fromEntries(members.nodes.map((member: Json) => [member.user.id, member])),
   messages: Object.fromEntries(messages.nodes.map((message: Json) => [message.id, message])),
 });
 
-async function fetchState(person: Person): Promise<{ syncCursor: string; state: State }> {
+const idsOf = ({ nodes }: Json): string[] => nodes.map(({ id }: Json) => id).sort();
+
+async function fetchState(person: Person): Promise<{ syncCursor: string; state: State; unread: Json }> {
   const { viewer } = await person.ask(STATE);
+  const { nodes } = viewer.conversations;
   return {
     syncCursor: viewer.syncCursor,
-    state: Object.fromEntries(viewer.conversations.nodes.map((node: Json) => [node.id, knownOf(node)])),
+    state: {
+      conversations: Object.fromEntries(nodes.map((node: Json) => [node.id, knownOf(node)])),
+      contacts: idsOf(viewer.contacts),
+      blocked: idsOf(viewer.blockedUsers),
+      availability: viewer.availability,
+    },
+    unread: {
+      total: viewer.unreadCount,
+      each: Object.fromEntries(nodes.map((node: Json) => [node.id, node.viewerMembership.unreadCount])),
+    },
   };
 }
 
 /** A client that fetched once and since then only applies events; it fetches a conversation that it comes into. */
 class Replica {
   readonly person: Person;
-  state: State = {};
+  state: State = { conversations: {}, contacts: [], blocked: [], availability: '' };
   readonly #clients: { dispose(): unknown }[] = [];
   #work: Promise<unknown> = Promise.resolve();
 
@@ -78,11 +112,16 @@ class Replica {
   async start(url: string): Promise<void> {
     const { syncCursor, state } = await fetchState(this.person);
     this.state = state;
-    const follow = (field: string, query: string, apply: (event: Json) => Promise<void> | void) => {
+    const follow = (
+      field: string,
+      query: string,
+      apply: (event: Json) => Promise<void> | void,
+      variables: Json = { after: syncCursor },
+    ) => {
       const client = connect(url, this.person.token);
       this.#clients.push(client);
       client.subscribe(
-        { query, variables: { after: syncCursor } },
+        { query, variables },
         {
           // One after another, as they come: what is applied may fetch.
           next: ({ data }) => {
@@ -94,26 +133,47 @@ class Replica {
       );
     };
     follow('messages', MESSAGES, ({ message }) => {
-      const known = message && this.state[message.conversation.id];
+      const known = message && this.state.conversations[message.conversation.id];
       if (!known) return;
       const { conversation: _conversation, ...rest } = message;
       known.messages[message.id] = rest;
     });
     follow('receipts', RECEIPTS, ({ conversationId, membership }) => {
-      const member = membership && this.state[conversationId]?.members[membership.user.id];
+      const member = membership && this.state.conversations[conversationId]?.members[membership.user.id];
       if (member) Object.assign(member, furthest(member, membership));
     });
     follow('conversations', CONVERSATIONS, (event) => this.#applyMembership(event));
+    // These two take no cursor.
+    follow('contacts', CONTACTS, (event) => this.#applyStanding(event), {});
+    const { id } = this.person;
+    const showPresence = ({ user: { presence } }: Json) => {
+      // Who is connected and looks offline is invisible.
+      if (presence) this.state.availability = presence.status === 'OFFLINE' ? 'INVISIBLE' : presence.status;
+    };
+    follow('presence', OWN_PRESENCE, showPresence, { id });
+  }
+
+  async #applyStanding({ type, user }: Json): Promise<void> {
+    if (type === 'CAUGHT_UP') {
+      const { viewer } = await this.person.ask(LISTS);
+      Object.assign(this.state, { contacts: idsOf(viewer.contacts), blocked: idsOf(viewer.blockedUsers) });
+      return;
+    }
+    const put = (list: string[], isOn: boolean) =>
+      [...list.filter((id) => id !== user.id), ...(isOn ? [user.id] : [])].sort();
+    this.state.contacts = put(this.state.contacts, user.viewerIsContact);
+    this.state.blocked = put(this.state.blocked, user.viewerHasBlocked);
   }
 
   async #applyMembership({ type, conversationId, userId, conversation, membership }: Json): Promise<void> {
-    if (type === 'LEFT') delete this.state[conversationId];
+    const { conversations } = this.state;
+    if (type === 'LEFT') delete conversations[conversationId];
     if (type === 'JOINED') {
       const fetched = (await this.person.ask(ONE, { id: conversationId })).conversation;
-      if (fetched) this.state[conversationId] = knownOf(fetched);
-      else delete this.state[conversationId];
+      if (fetched) conversations[conversationId] = knownOf(fetched);
+      else delete conversations[conversationId];
     }
-    const known = this.state[conversationId];
+    const known = conversations[conversationId];
     if (!known || !conversation) return;
     const { id: _id, ...shown } = conversation;
     known.shown = shown;
@@ -238,7 +298,10 @@ const actions: Record<string, Action> = {
     await eventually('nothing is left to do', async () => (await node.deps.database.db.erasure.count()) === 0);
   },
   addContact: ({ owner, outsider }) => mutation(owner, 'addContact', { userId: outsider.id }),
-  removeContact: ({ owner, outsider }) => mutation(owner, 'removeContact', { userId: outsider.id }),
+  removeContact: async ({ owner, other, outsider }) => {
+    for (const { id } of [other, outsider]) await mutation(owner, 'addContact', { userId: id });
+    await mutation(owner, 'removeContact', { userId: outsider.id });
+  },
   markDelivered: ({ other, group }) => mutation(other, 'markDelivered', { conversationId: group, seq: 1 }),
   markRead: ({ other, group }) => mutation(other, 'markRead', { conversationId: group, seq: 1 }),
   acknowledge: async ({ other }) =>
@@ -315,7 +378,9 @@ describe.each(footings)('what was fetched plus the events since is what is fetch
         if (!String(error).includes('UNAUTHENTICATED')) throw error;
       });
       if (!fetched) continue;
-      const { state } = fetched;
+      const { state, unread } = fetched;
+      const each = unreadCounts(state, replica.person.id);
+      expect(unread).toEqual({ each, total: Object.values(each).reduce((sum, count) => sum + count, 0) });
       let last: unknown;
       await eventually('the events tell the rest', () => {
         last = replica.state;

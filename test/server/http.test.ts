@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { type Person, register, request } from '../support/client.js';
+import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 
 describe.each(footings)('HTTP on the %s footing', (footing) => {
@@ -141,6 +141,72 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect(preflight.headers.get('access-control-allow-credentials')).not.toBe('true');
   });
 
+  describe('a GET, which any page can send', () => {
+    const asked = '/graphql?query={__typename}';
+    it.each([
+      'x-graphql-yoga-csrf',
+      'apollo-require-preflight',
+      'graphql-require-preflight',
+      'x-apollo-operation-name',
+    ])('is answered with %s, which no page can send without asking', async (name) => {
+      const answer = await get(asked, { headers: { [name]: 'any' } });
+      expect([answer.status, await answer.json()]).toEqual([200, { data: { __typename: 'Query' } }]);
+      const preflight = await fetch(url, {
+        method: 'OPTIONS',
+        headers: {
+          origin: 'https://chat.example.com',
+          'access-control-request-method': 'GET',
+          'access-control-request-headers': name,
+        },
+      });
+      expect(preflight.headers.get('access-control-allow-headers')).toContain(name);
+    });
+
+    it('is refused without, as a stream too', async () => {
+      for (const headers of [{}, { accept: 'text/event-stream' }, { accept: 'application/json', 'x-other': '1' }]) {
+        const answer = await get(asked, { headers });
+        expect(answer.status).toBe(403);
+        const { errors } = (await answer.json()) as { errors: { extensions: object }[] };
+        expect(errors[0]?.extensions).toEqual({ code: 'FORBIDDEN' });
+      }
+    });
+
+    it('changes nothing', async () => {
+      const answer = await get('/graphql?query=mutation{updateProfile(input:{bio:"x"}){viewer{id}}}', {
+        headers: { 'apollo-require-preflight': '1', authorization: `Bearer ${person.token}` },
+      });
+      expect(answer.status).toBe(405);
+      expect((await person.ask('{ viewer { user { bio } } }')).viewer.user.bio).toBeNull();
+    });
+  });
+
+  it('lets nothing of it run, be framed or be kept; the page of GraphiQL runs what is in it', async () => {
+    const answers = await Promise.all([post(), get('/health'), get('/nothing'), get('/graphql?query={x}')]);
+    for (const { headers } of answers) {
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'referrer-policy': 'no-referrer',
+        'cross-origin-resource-policy': 'same-origin',
+        'cross-origin-opener-policy': 'same-origin',
+        'cache-control': 'no-store',
+      });
+      expect(headers.has('strict-transport-security')).toBe(false);
+    }
+    const page = await get('/graphql', { headers: { accept: 'text/html' } });
+    const policy = page.headers.get('content-security-policy') ?? '';
+    expect(policy).toMatch(/script-src 'sha256-[^']+' blob:/);
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toMatch(/script-src[^;]*unsafe/);
+  });
+
+  it('tells the schema, and what might have been meant', async () => {
+    const { errors } = await request(url, '{ viewr { id } }');
+    expect(errors?.[0]?.message).toContain('Did you mean "viewer"');
+    expect((await request(url, '{ __type(name: "Message") { name } }')).data.__type.name).toBe('Message');
+  });
+
   it('takes neither forms nor batches', async () => {
     const form = new FormData();
     form.set('operations', '{"query":"{ __typename }"}');
@@ -154,6 +220,43 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
 });
 
 describe('in production', () => {
+  it('nothing of the schema is told but what is known already, over any way', async () => {
+    const place = await makePlace('embedded');
+    const node = await place.start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), HSTS: '365d' });
+    const overSocket = async (query: string, variables: Json) => {
+      try {
+        for await (const { errors } of connectInTest(node.url).iterate({ query, variables })) return errors;
+      } catch (errors) {
+        return errors as Answer['errors'];
+      }
+      return undefined;
+    };
+    for (const query of ['{ __schema { queryType { name } } }', '{ __type(name: "Message") { name } }']) {
+      expect((await request(node.url, query)).errors?.[0]?.message).toMatch(/introspection/i);
+      expect((await overSocket(query, {}))?.[0]?.message).toMatch(/introspection/i);
+    }
+    for (const [query, variables] of [
+      ['{ viewr { id } }', {}],
+      ['{ viewer { usr { id } } }', {}],
+      ['{ node(ide: "x") { id } }', {}],
+      ['query ($n: Itn) { __typename }', {}],
+      ['mutation { setAvailability(input: { availability: ONLIN }) { viewer { id } } }', {}],
+      [
+        'mutation ($input: SetAvailabilityInput!) { setAvailability(input: $input) { viewer { id } } }',
+        { input: { availability: 'ONLIN' } },
+      ],
+      ['mutation ($input: LoginInput!) { login(input: $input) { viewer { id } } }', { input: { passwrd: 'x' } }],
+    ] as [string, Json][]) {
+      for (const errors of [(await request(node.url, query, variables)).errors, await overSocket(query, variables)]) {
+        expect(errors?.length, query).toBeGreaterThan(0);
+        expect(JSON.stringify(errors)).not.toContain('Did you mean');
+      }
+    }
+    expect((await request(node.url, '{ __typename }')).data).toEqual({ __typename: 'Query' });
+    const { headers } = await fetch(node.url.replace('/graphql', '/health'));
+    expect(headers.get('strict-transport-security')).toBe('max-age=31536000; includeSubDomains');
+  });
+
   it('there is no GraphiQL, no origin of localhost, and no redirect to it', async () => {
     const node = await (await makePlace('embedded')).start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
     const page = await fetch(node.url, { headers: { accept: 'text/html' } });

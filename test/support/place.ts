@@ -52,7 +52,7 @@ export async function startTwo(place: Place, env: Record<string, string> = {}): 
 }
 
 /**
- * What tests change of the defaults: a free port, quick password hashes, quiet logs, and groups in which nothing is said
+ * What tests change of the defaults: a free port, quick password hashes, quiet logs, no rates, and groups in which nothing is said
  * but what the test says.
  */
 const testSettings = {
@@ -60,6 +60,7 @@ const testSettings = {
   PORT: '0',
   BCRYPT_COST: '4',
   SYSTEM_MESSAGES: 'off',
+  RATE_LIMITS: 'off',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
   DRAIN_TIME: '50ms',

@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { badInput, ChatError, gone } from '../../core/errors.js';
 import type { Tx } from '../../infra/database.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
-import { holdPerson, namesOf } from '../user/user.store.js';
+import { tryPassword } from '../session/sign-in.tries.js';
+import { recordStandings, recordTakenOff, type StandingChange } from '../standing/standing.store.js';
+import { holdSelf, namesOf } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
 const PLACEHOLDER_NAME = 'Deleted account';
@@ -16,30 +20,51 @@ const PLACEHOLDER_NAME = 'Deleted account';
  * themselves is gone, and all their sessions end. They are taken out of their groups soon after; what they wrote stays
  * or goes, as DELETED_ACCOUNT_MESSAGES says.
  * @throws {ChatError} BAD_USER_INPUT of `input.password`: not theirs; CONFLICT: the service's only admin; FORBIDDEN: the
- *   service's own account.
+ *   service's own account; RATE_LIMITED: too many wrong passwords.
  */
 export async function deleteAccount(
   deps: Deps,
-  { userId }: Viewer,
-  { password }: { password?: string | null | undefined },
+  viewer: Viewer,
+  input: { password?: string | null | undefined },
 ): Promise<void> {
+  const act: Act = { action: 'ACCOUNT_DELETED', actor: viewer, subjectId: viewer.userId };
+  const reasons = { BAD_USER_INPUT: 'WRONG_PASSWORD', RATE_LIMITED: 'TOO_MANY_TRIES', FORBIDDEN: 'NOT_ALLOWED' };
+  await notingRefusal(deps, act, () => remove(deps, viewer, input, act), reasons);
+}
+
+async function remove(
+  deps: Deps,
+  viewer: Viewer,
+  { password }: { password?: string | null | undefined },
+  act: Act,
+): Promise<void> {
+  const { userId } = viewer;
   await refuseServiceAccount(deps.database.db, userId);
-  const credential = await deps.database.db.credential.findUnique({ where: { userId } });
-  if (credential && !(await isPassword(deps, password ?? '', credential.passwordHash))) {
-    throw badInput('input.password', 'This is not your password.');
+  const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
+  if (credential) {
+    const wrong = badInput('input.password', 'This is not your password.');
+    await tryPassword(deps, credential.user.usernameKey, wrong, async () => {
+      if (!(await isPassword(deps, password ?? '', credential.passwordHash))) throw wrong;
+    });
   }
   let ended: string[] = [];
+  let standings: StandingChange[] = [];
   await changePerson(deps, userId, userId, async (tx) => {
     // Admins are held before any of them is, in one order for all; who is none needs none of them.
     const { serviceRole } = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
     const isLast = serviceRole === 'ADMIN' && (await isLastAdmin(tx, userId));
-    const user = (await holdPerson(tx, userId)) ?? gone('User');
+    const user = await holdSelf(tx, viewer);
     if (isLast) {
       throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
     }
     ended = await endSessions(tx, userId);
+    standings = [
+      ...(await recordTakenOff(tx, userId)),
+      ...(await recordStandings(tx, [{ userId, type: null, aboutId: null }])),
+    ];
     await removeOwn(tx, userId);
     await tx.erasure.create({ data: { userId } });
+    await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
     const username = `deleted_${randomBytes(10).toString('hex')}`;
     return tx.user.update({
       where: { id: user.id },
@@ -54,7 +79,7 @@ export async function deleteAccount(
     });
   });
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
-  deps.presence.sightChanged([userId]);
+  deps.standings.announce(standings);
   deps.erasures.begin();
 }
 

@@ -24,7 +24,10 @@ const CLAIM_MS = 60_000;
 /** Messages that are deleted at a time: their conversation is locked for that long. */
 const BATCH = 500;
 
-export function createErasures(deps: Pick<Deps, 'config' | 'database' | 'feed' | 'log' | 'turns'>): Erasures {
+export function createErasures(
+  deps: Pick<Deps, 'config' | 'database' | 'feed' | 'log' | 'turns'>,
+  { lookMs = LOOK_MS }: { lookMs?: number } = {},
+): Erasures {
   const { config, database, feed, log } = deps;
   const { db } = database;
   let closed = false;
@@ -94,7 +97,7 @@ export function createErasures(deps: Pick<Deps, 'config' | 'database' | 'feed' |
     for (const change of changes) feed.announce(change);
   }
 
-  const timer = setInterval(begin, LOOK_MS);
+  const timer = setInterval(begin, lookMs);
   begin();
   return {
     begin,

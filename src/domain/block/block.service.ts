@@ -5,7 +5,8 @@ import type { Tx } from '../../infra/database.js';
 import { lockDirect } from '../conversation/conversation.store.js';
 import { recordUpdated } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
-import { holdToChange } from '../user/user.store.js';
+import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
+import { holdToChange, holdViewer } from '../user/user.store.js';
 import { findReachable, listBlocks } from './block.store.js';
 
 /**
@@ -24,7 +25,8 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
     if (count > 0 && (await tx.block.count({ where: { blockerId: viewer.userId } })) > blocksMax) {
       throw new ChatError('FORBIDDEN', `At most ${blocksMax} people.`, { field });
     }
-    await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
+    const { count: contacts } = await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
+    return count + contacts > 0 ? 'BLOCKED' : null;
   });
 }
 
@@ -34,32 +36,43 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
  */
 export async function unblockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return change(deps, viewer, userId, async (tx) => {
-    await tx.block.deleteMany({ where: { blockerId: viewer.userId, blockedId: userId } });
+    const { count } = await tx.block.deleteMany({ where: { blockerId: viewer.userId, blockedId: userId } });
+    return count > 0 ? 'UNBLOCKED' : null;
   });
 }
 
-/** When they can reach each other no more, or again, both hear that their direct conversation changed, not by whom. */
+/**
+ * When they can reach each other no more, or again, both hear that their direct conversation changed, not by whom.
+ * `work` says what became of the viewer's own list; null: nothing did.
+ */
 async function change(
   deps: Deps,
-  { userId: viewerId }: Viewer,
+  viewer: Viewer,
   userId: string,
-  work: (tx: Tx) => Promise<void>,
+  work: (tx: Tx) => Promise<ListChangeType | null>,
 ): Promise<User> {
+  const { userId: viewerId } = viewer;
   const user = await deps.database.db.user.findUnique({ where: { id: userId } });
   if (!user) throw notFound('input.userId', 'User');
-  const { changes, isApart } = await deps.database.transaction(async (tx) => {
+  const { changes, standings } = await deps.database.transaction(async (tx) => {
     // Locked before: what is being sent in it is sent before or refused. Held after: so is a conversation being opened.
     let direct = await lockDirect(tx, viewerId, userId);
     await holdToChange(tx, [viewerId, userId]);
+    await holdViewer(tx, viewer);
     direct ??= await lockDirect(tx, viewerId, userId);
     const [wasReachable] = await findReachable(tx, viewerId, [userId]);
-    await work(tx);
+    const type = await work(tx);
     const [isReachable] = await findReachable(tx, viewerId, [userId]);
-    const isApart = wasReachable !== isReachable;
-    return { isApart, changes: isApart && direct ? await recordUpdated(tx, [direct.id]) : [] };
+    const isOther = wasReachable !== isReachable;
+    const standings = await recordStandings(tx, [
+      ...(type === null ? [] : [{ userId: viewerId, type, aboutId: userId }]),
+      // To the other one nothing but what they see is told.
+      ...(isOther ? [{ userId, type: null, aboutId: null }] : []),
+    ]);
+    return { standings, changes: isOther && direct ? await recordUpdated(tx, [direct.id]) : [] };
   });
   for (const each of changes) deps.feed.announce(each);
-  if (isApart) deps.presence.sightChanged([viewerId, userId]);
+  deps.standings.announce(standings);
   return user;
 }
 

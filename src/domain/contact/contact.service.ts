@@ -1,39 +1,62 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database.js';
 import type { Deps, Viewer } from '../deps.js';
+import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
+import { holdViewer, lockCounts } from '../user/user.store.js';
 import { listContacts } from './contact.store.js';
 
 /**
  * Puts somebody on the viewer's list of contacts; who is on it already stays. They are not told.
  * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN: the list is full.
  */
-export async function addContact({ database, config, presence }: Deps, viewer: Viewer, userId: string): Promise<User> {
+export async function addContact(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   const field = 'input.userId';
   if (userId === viewer.userId) throw badInput(field, 'A contact is somebody else.');
-  const { db } = database;
-  const user = await db.user.findUnique({ where: { id: userId, deletedAt: null } });
-  if (!user) throw notFound(field, 'User');
-  const key = { ownerId: viewer.userId, userId };
-  if (await db.contact.findUnique({ where: { ownerId_userId: key } })) return user;
-  if ((await db.contact.count({ where: { ownerId: viewer.userId } })) >= config.contactsMax) {
-    throw new ChatError('FORBIDDEN', `At most ${config.contactsMax} contacts.`, { field });
-  }
-  const { count } = await db.contact.createMany({ data: [key], skipDuplicates: true });
-  if (count > 0) presence.sightChanged([viewer.userId, userId]);
-  return user;
+  const { contactsMax } = deps.config;
+  return change(deps, viewer, userId, 'CONTACT_ADDED', async (tx, user) => {
+    if (user.deletedAt) throw notFound(field, 'User');
+    await lockCounts(tx, 'contacts', [viewer.userId]);
+    const key = { ownerId: viewer.userId, userId };
+    if (await tx.contact.findUnique({ where: { ownerId_userId: key } })) return false;
+    if ((await tx.contact.count({ where: { ownerId: viewer.userId } })) >= contactsMax) {
+      throw new ChatError('FORBIDDEN', `At most ${contactsMax} contacts.`, { field });
+    }
+    await tx.contact.create({ data: key });
+    return true;
+  });
 }
 
 /**
  * Takes somebody off the viewer's list of contacts; who is not on it stays off.
  * @throws {ChatError} NOT_FOUND of `input.userId`: no such person.
  */
-export async function removeContact({ database, presence }: Deps, viewer: Viewer, userId: string): Promise<User> {
-  const { db } = database;
-  const user = await db.user.findUnique({ where: { id: userId } });
-  if (!user) throw notFound('input.userId', 'User');
-  const { count } = await db.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
-  if (count > 0) presence.sightChanged([viewer.userId, userId]);
+export async function removeContact(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
+  return change(deps, viewer, userId, 'CONTACT_REMOVED', async (tx) => {
+    const { count } = await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
+    return count > 0;
+  });
+}
+
+/** `work` says whether that changed anything. */
+async function change(
+  { database, standings }: Deps,
+  viewer: Viewer,
+  userId: string,
+  type: ListChangeType,
+  work: (tx: Tx, user: User) => Promise<boolean>,
+): Promise<User> {
+  const { user, changes } = await database.transaction(async (tx) => {
+    await holdViewer(tx, viewer);
+    const user = await tx.user.findUnique({ where: { id: userId } });
+    if (!user) throw notFound('input.userId', 'User');
+    if (!(await work(tx, user))) return { user, changes: [] };
+    const own = { userId: viewer.userId, type, aboutId: userId };
+    // To the other one nothing but what they see is told.
+    return { user, changes: await recordStandings(tx, [own, { userId, type: null, aboutId: null }]) };
+  });
+  standings.announce(changes);
   return user;
 }
 

@@ -174,15 +174,14 @@ builder.queryField('publicConversations', (t) =>
     description:
       'Public groups, by the beginnings of words of their title; without `search` all. Latest activity first.',
     args: { search: t.arg.string(), ...forwardArgs },
-    resolve: (_root, { search, ...page }, context, info) => {
-      viewerOf(context);
-      return listPublicConversations(
+    resolve: (_root, { search, ...page }, context, info) =>
+      listPublicConversations(
         context.deps,
+        viewerOf(context),
         search ?? null,
         page,
         queryFromInfo({ context, info, typeName: 'Conversation', paths: [['nodes'], ['edges', 'node']] }),
-      );
-    },
+      ),
   }),
 );
 

@@ -10,9 +10,10 @@ import { findReachable } from '../block/block.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { recordSystemMessage } from '../message/message.system.js';
+import { take } from '../rates.js';
 import { name } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
-import { holdPeople, sessionOver } from '../user/user.store.js';
+import { holdPeople, lockCounts, sessionOver } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
 import { description, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
@@ -107,6 +108,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       },
       async (tx) => {
         const { groupsMax } = deps.config;
+        await lockCounts(tx, 'groups', [viewer.userId, ...wantedIds]);
         const full = await findFull(tx, [viewer.userId, ...wantedIds], groupsMax);
         if (full.has(viewer.userId)) throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
         const areReachable = await findReachable(tx, viewer.userId, wantedIds);
@@ -184,10 +186,11 @@ const SEARCH_MAX_CHARS = 160;
 
 /**
  * Public groups, by the beginnings of words of their title; without `search` all of them. Latest activity first.
- * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments.
+ * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED.
  */
 export async function listPublicConversations(
-  { database, config }: Deps,
+  { database, config, rates }: Deps,
+  viewer: Viewer,
   search: string | null,
   args: PageArgs,
   query: object,
@@ -197,6 +200,7 @@ export async function listPublicConversations(
   }
   const list = `public:${search ?? ''}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  take(rates.searchPerPerson, viewer);
   return toPage(list, page, await listPublic(database.db, search, page, query), (row) => [row.lastActivityAt, row.id]);
 }
 

@@ -5,12 +5,14 @@ import type { Conversation, Membership, User } from '../../generated/prisma/clie
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, type Actor, type Details, recordActs } from '../audit/audit.store.js';
 import { findReachable } from '../block/block.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import type { MessageChanged } from '../message/message.events.js';
 import { recordSystemMessage } from '../message/message.system.js';
-import { holdPeople, holdViewer } from '../user/user.store.js';
+import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { description, imageUrl, title } from './conversation.input.js';
 import { canRead, isPublic } from './conversation.policy.js';
@@ -46,10 +48,12 @@ export async function addMembers(
   const { groupMaxMembers, pageMax } = deps.config;
   if (userIds.length > pageMax) throw badInput(field, `At most ${pageMax} people at once.`);
   const wanted = [...new Set(userIds)];
-  return change(deps, viewer, conversationId, async (tx, { conversation, own }) => {
+  const act: GroupAct = { action: 'MEMBER_ADDED', actor: viewer, conversationId };
+  return change(deps, viewer, act, async (tx, { conversation, own }) => {
     if (!canAddMembers(own)) throw new ChatError('FORBIDDEN', 'Owners and admins add members.');
     const held = await holdPeople(tx, wanted);
     const areReachable = await findReachable(tx, viewer.userId, wanted);
+    await lockCounts(tx, 'groups', wanted);
     const full = await findFull(tx, wanted, deps.config.groupsMax);
     const there = await tx.membership.findMany({ where: { conversationId, userId: { in: wanted } } });
     const isThere = (id: string) => there.some(({ userId }) => userId === id);
@@ -61,6 +65,7 @@ export async function addMembers(
       throw badInput(field, `A group has at most ${groupMaxMembers} members.`);
     }
     const changed = await countChanges(tx, conversationId, { changes: newcomers.length, members: newcomers.length });
+    await recordActs(tx, ...newcomers.map(({ id }) => ({ ...act, subjectId: id })));
     const changes: Change<ConversationChanged>[] = [];
     const memberships = await bringIn(
       tx,
@@ -93,10 +98,12 @@ export async function removeMember(
   { conversationId, userId }: { conversationId: string; userId: string },
 ): Promise<Conversation> {
   if (userId === viewer.userId) throw badInput('input.userId', 'To go oneself there is leaveConversation.');
-  return change(deps, viewer, conversationId, async (tx, { conversation, own }) => {
+  const act: GroupAct = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
+  return change(deps, viewer, act, async (tx, { conversation, own }) => {
     const other = await findMembership(tx, conversationId, userId);
     if (!other) return { changes: [], result: conversation };
     if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'This member is not yours to remove.');
+    await recordActs(tx, { ...act, details: { role: other.role } });
     return takeOut(deps, tx, viewer, other);
   });
 }
@@ -106,7 +113,7 @@ export async function removeMember(
  * @throws {ChatError} NOT_FOUND; FORBIDDEN of a direct conversation.
  */
 export async function leaveConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
-  return change(deps, viewer, conversationId, async (tx, { own }) => {
+  return change(deps, viewer, { conversationId }, async (tx, { own }) => {
     return takeOut(deps, tx, viewer, own);
   });
 }
@@ -115,9 +122,10 @@ export async function leaveConversation(deps: Deps, viewer: Viewer, conversation
 export async function takeOut(
   deps: Pick<Deps, 'config'>,
   tx: Tx,
-  { userId: actorId }: Pick<Viewer, 'userId'>,
+  actor: Actor,
   member: Membership,
 ): Promise<{ changes: Told[]; result: Conversation }> {
+  const { userId: actorId } = actor;
   const { id, conversationId, userId } = member;
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
@@ -127,26 +135,29 @@ export async function takeOut(
     actorId,
     subjectIds: [userId],
   });
-  const changes = [left, ...told, ...(await handOver(deps, tx, actorId, conversationId))];
+  const changes = [left, ...told, ...(await handOver(deps, tx, actor, conversationId))];
   return { changes, result: latest(changes) ?? conversation };
 }
 
 /** Makes the next owner, where none is left and somebody can be. */
-async function handOver(deps: Pick<Deps, 'config'>, tx: Tx, actorId: string, conversationId: string): Promise<Told[]> {
+async function handOver(deps: Pick<Deps, 'config'>, tx: Tx, actor: Actor, conversationId: string): Promise<Told[]> {
   if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } })) return [];
   const next = await findNextOwner(tx, conversationId);
-  return next ? giveRole(deps, tx, actorId, next, 'OWNER') : [];
+  return next ? giveRole(deps, tx, actor, next, 'OWNER') : [];
 }
 
 /** Gives a member of a locked group another role. */
 async function giveRole(
   deps: Pick<Deps, 'config'>,
   tx: Tx,
-  actorId: string,
+  actor: Actor,
   { user, ...member }: Membership & { user: User },
   role: Membership['role'],
 ): Promise<Told[]> {
   const { id, conversationId, userId } = member;
+  const { userId: actorId } = actor;
+  const details = { role: { from: member.role, to: role } };
+  await recordActs(tx, { action: 'MEMBER_ROLE_CHANGED', actor, subjectId: userId, conversationId, details });
   await tx.membership.update({ where: { id }, data: { role }, select: { id: true } });
   const conversation = await countChanges(tx, conversationId, { changes: 1 });
   const data = { conversation, membership: { ...member, role, user } };
@@ -177,6 +188,9 @@ const tellings = {
   historyVisibility: 'HISTORY_VISIBILITY_CHANGED',
 } as const;
 
+/** The changes of a group that say who sees what. */
+const watched = ['visibility', 'historyVisibility'] as const;
+
 /**
  * Changes what a group is called, looks like, and who may find it. What is absent stays; null clears a description or a
  * picture. What it is already changes nothing.
@@ -190,17 +204,24 @@ export async function updateGroup(
   const given = Object.fromEntries(
     Object.entries(checkInput(groupUpdate, input)).filter(([, value]) => value !== undefined),
   ) as Partial<Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility' | 'historyVisibility'>>;
-  return change(deps, viewer, conversationId, async (tx, { conversation, own }) => {
+  const act: GroupAct = { action: 'GROUP_SETTINGS_CHANGED', actor: viewer, conversationId };
+  const isWatched = watched.some((field) => given[field] !== undefined);
+  return change(deps, viewer, isWatched ? act : { conversationId }, async (tx, { conversation, own }) => {
     if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Owners and admins change a group.');
     const isNew = Object.entries(given).some(([field, value]) => conversation[field as keyof Conversation] !== value);
     if (!isNew) return { changes: [], result: conversation };
-    for (const field of ['visibility', 'historyVisibility'] as const) {
-      if (given[field] !== undefined && given[field] !== conversation[field] && !canSetVisibility(own)) {
+    const details: Details = {};
+    for (const field of watched) {
+      const [from, to] = [conversation[field], given[field]];
+      if (to === undefined || to === from) continue;
+      details[field] = { from, to };
+      if (!canSetVisibility(own)) {
         throw new ChatError('FORBIDDEN', 'Owners say who may find a group and read back in it.', {
           field: `input.${field}`,
         });
       }
     }
+    if (Object.keys(details).length > 0) await recordActs(tx, { ...act, details });
     const told = (Object.keys(tellings) as (keyof typeof tellings)[]).filter(
       (field) => given[field] !== undefined && given[field] !== conversation[field],
     );
@@ -237,7 +258,9 @@ export async function setMemberRole(
   viewer: Viewer,
   { conversationId, userId, role }: { conversationId: string; userId: string; role: Membership['role'] },
 ): Promise<Membership> {
-  return change(deps, viewer, conversationId, async (tx, { own }) => {
+  const details = { role };
+  const asked: GroupAct = { action: 'MEMBER_ROLE_CHANGED', actor: viewer, subjectId: userId, conversationId, details };
+  return change(deps, viewer, asked, async (tx, { own }) => {
     if (!canSetRole(own)) throw new ChatError('FORBIDDEN', 'Owners say who is what.');
     const found = await tx.membership.findUnique({
       where: { conversationId_userId: { conversationId, userId } },
@@ -249,7 +272,7 @@ export async function setMemberRole(
     if (found.role === 'OWNER' && owners === 1) {
       throw new ChatError('CONFLICT', 'A group needs an owner: make somebody else one first.', { field: 'input.role' });
     }
-    return { changes: await giveRole(deps, tx, viewer.userId, found, role), result: { ...found, role } };
+    return { changes: await giveRole(deps, tx, viewer, found, role), result: { ...found, role } };
   });
 }
 
@@ -269,6 +292,7 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     }
     const user = await holdViewer(tx, viewer);
     const { groupsMax } = deps.config;
+    await lockCounts(tx, 'groups', [viewer.userId]);
     if ((await findFull(tx, [viewer.userId], groupsMax)).size > 0) {
       throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`, { field });
     }
@@ -297,28 +321,37 @@ const latest = (told: readonly Told[]): Conversation | undefined => {
   return data && ('message' in data ? data.message.conversation : data.conversation);
 };
 
-/** A change of who is in a group, under its lock, by one of its members; told when it is committed. */
+/** Something in a group that is put down; without an action: nothing is. */
+type GroupAct = Act & { conversationId: string };
+
+/**
+ * A change of a group, under its lock, by one of its members; told when it is committed. That it was refused is put down
+ * as `act`.
+ */
 async function change<Result>(
   deps: Deps,
   viewer: Viewer,
-  conversationId: string,
+  act: GroupAct | { action?: never; conversationId: string },
   work: (
     tx: Tx,
     state: { conversation: Conversation; own: Membership },
   ) => Promise<{ changes: Told[]; result: Result }>,
 ): Promise<Result> {
   const field = 'input.conversationId';
-  const { changes, result } = await changeConversation(deps, conversationId, async (tx) => {
-    const conversation = await lock(tx, conversationId);
-    await holdViewer(tx, viewer);
-    const own = await findMembership(tx, conversationId, viewer.userId);
-    if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
-    if (!own) throw new ChatError('FORBIDDEN', 'You are not in this group.', { field });
-    if (!hasChangingMembers(conversation)) {
-      throw new ChatError('FORBIDDEN', 'A direct conversation is of its two.', { field });
-    }
-    return work(tx, { conversation, own });
-  });
+  const { conversationId } = act;
+  const changing = () =>
+    changeConversation(deps, conversationId, async (tx) => {
+      const conversation = await lock(tx, conversationId);
+      await holdViewer(tx, viewer);
+      const own = await findMembership(tx, conversationId, viewer.userId);
+      if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
+      if (!own) throw new ChatError('FORBIDDEN', 'You are not in this group.', { field });
+      if (!hasChangingMembers(conversation)) {
+        throw new ChatError('FORBIDDEN', 'A direct conversation is of its two.', { field });
+      }
+      return work(tx, { conversation, own });
+    });
+  const { changes, result } = await (act.action === undefined ? changing() : notingRefusal(deps, act, changing));
   for (const each of changes) deps.feed.announce(each);
   return result;
 }

@@ -12,7 +12,12 @@ import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
-import { findModerating, type Moderated } from '../conversation/conversation.store.js';
+import {
+  findByIds as findConversations,
+  findModerating,
+  type Moderated,
+  otherOf,
+} from '../conversation/conversation.store.js';
 import { loadUser, User } from '../user/user.schema.js';
 import { canDelete, canEdit } from './message.policy.js';
 import {
@@ -141,8 +146,13 @@ export const Message = builder.prismaNode('Message', {
     }),
     viewerCanEdit: t.boolean({
       nullable: false,
+      description: 'Their own message, in a direct conversation only while `viewerCanSend`.',
+      // Where it depends on whom they write to, the key is of one person: the sender.
       extensions: keyedBy<MessageRow | null>((message, viewerId) => String(message && canEdit(message, viewerId))),
-      resolve: (message, _args, context) => canEdit(message, viewerOf(context).userId),
+      resolve: (message: Preloaded, _args, context) => {
+        if (!canEdit(message, viewerOf(context).userId)) return false;
+        return message.justSent || loadCanWrite(context, message.conversationId).then((can) => can !== false);
+      },
     }),
     viewerCanDelete: t.boolean({
       nullable: false,
@@ -163,6 +173,18 @@ export const Message = builder.prismaNode('Message', {
       },
     }),
   }),
+});
+
+/** Whether the other one of a direct conversation can be written to; null of groups. */
+const loadCanWrite = defineLoader(async (context, ids) => {
+  const { userId: viewerId } = viewerOf(context);
+  return Promise.all(
+    (await findConversations(context.deps.database.db, ids)).map(async (conversation) => {
+      if (conversation?.directKey == null) return null;
+      const userId = otherOf(conversation.directKey, viewerId);
+      return (await context.deps.lookUpStanding({ viewerId, userId })).canWrite;
+    }),
+  );
 });
 
 /** Whether the viewer moderates a conversation: one statement for all messages of a page. */
@@ -241,7 +263,7 @@ builder.mutationFields((t) => ({
   }),
   editMessage: t.field({
     type: EditMessagePayload,
-    description: "Of the viewer's own messages.",
+    description: "Of the viewer's own messages; in a direct conversation only while `viewerCanSend`.",
     args: { input: t.arg({ type: EditMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

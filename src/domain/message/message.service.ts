@@ -1,22 +1,27 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
-import { newId } from '../../core/ids.js';
+import { encodeGlobalId, newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Membership, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { canRead } from '../conversation/conversation.policy.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
+import { findReachable } from '../block/block.store.js';
+import { type Counterpart, canRead, canSend, counterpartOf } from '../conversation/conversation.policy.js';
 import {
   changeConversation,
   findMembership,
   findModeratorIds,
   lockAndNumber,
+  otherOf,
 } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
+import { take } from '../rates.js';
 import { indexChanged } from '../search/search.index.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
@@ -45,7 +50,7 @@ function checkLength({ config }: Deps, { text }: { text: string }): void {
  * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
  * With a `clientMessageId` that the viewer has used: the first message, as it is now.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`; FORBIDDEN: visible, but not theirs to write
- *   in; CONFLICT of `input.clientMessageId`: used with another input.
+ *   in; CONFLICT of `input.clientMessageId`: used with another input; RATE_LIMITED.
  */
 export async function sendMessage(
   deps: Deps,
@@ -54,6 +59,7 @@ export async function sendMessage(
 ): Promise<Message> {
   const given = checkInput(sendInput, input);
   checkLength(deps, given);
+  take(deps.rates.sendPerPerson, viewer);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
@@ -73,7 +79,8 @@ export async function sendMessage(
 
 /**
  * Gives a message of the viewer's another text. The text that it has already changes nothing.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted, or to who
+ *   cannot be written to.
  */
 export async function editMessage(
   deps: Deps,
@@ -84,6 +91,10 @@ export async function editMessage(
   checkLength(deps, given);
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+    // Another text says something new, as a message does.
+    if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+      throw new ChatError('FORBIDDEN', 'You cannot write here.');
+    }
     if (message.text === given.text) return undefined;
     const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
     checkMentions(mentionedIds, deps.config.mentionsMax);
@@ -92,18 +103,35 @@ export async function editMessage(
   });
 }
 
+/** Of a locked direct conversation the other one, to whom whoever cuts or opens it has to wait. */
+async function findCounterpart(tx: Tx, { directKey }: Conversation, userId: string): Promise<Counterpart | undefined> {
+  if (directKey === null) return undefined;
+  const [isReachable] = await findReachable(tx, userId, [otherOf(directKey, userId)]);
+  return counterpartOf(isReachable);
+}
+
 /**
  * Takes a message's content away; what stays is a tombstone in its place. Of one that is deleted already: nothing.
  * @throws {ChatError} NOT_FOUND of `input.messageId`; FORBIDDEN: not the viewer's to delete.
  */
 export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: string): Promise<Message> {
-  return changeMessage(deps, viewer, messageId, 'deleted', ({ message, conversation, membership }) => {
-    if (message.deletedAt !== null) return undefined;
-    if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
-      throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
-    }
-    return { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false };
-  });
+  const act: Act = {
+    action: 'MESSAGE_DELETED',
+    actor: viewer,
+    details: { messageId: encodeGlobalId('Message', messageId) },
+  };
+  return notingRefusal(deps, act, () =>
+    changeMessage(deps, viewer, messageId, 'deleted', async ({ tx, message, conversation, membership }) => {
+      if (message.deletedAt !== null) return undefined;
+      act.conversationId = message.conversationId;
+      act.subjectId = message.senderId ?? undefined;
+      if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
+        throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
+      }
+      if (message.senderId !== viewer.userId) await recordActs(tx, act);
+      return { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false };
+    }),
+  );
 }
 
 /** Thrown to roll back a change that turns out to change nothing. */

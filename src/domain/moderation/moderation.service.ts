@@ -1,10 +1,13 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Db, Tx } from '../../infra/database.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, type Actor, recordActs } from '../audit/audit.store.js';
 import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';
+import { recordStandings } from '../standing/standing.store.js';
 import { holdPerson, holdViewer } from '../user/user.store.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
 import { isLastAdmin, listSuspended, type User } from './moderation.store.js';
@@ -41,52 +44,71 @@ async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promis
 }
 
 async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspended: boolean): Promise<User> {
+  const action = suspended ? 'USER_SUSPENDED' : 'USER_UNSUSPENDED';
+  const act: Act = { action, actor: viewer, subjectId: userId };
+  return notingRefusal(deps, act, () => changeSuspended(deps, viewer, userId, suspended, act));
+}
+
+async function changeSuspended(
+  deps: Deps,
+  viewer: Viewer,
+  userId: string,
+  suspended: boolean,
+  act: Act,
+): Promise<User> {
   // Asked before anything is locked, for anyone may try.
   await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
-  const { user, changes, ended } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
+  const { user, changes, ended, standings } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
     await holdViewer(tx, viewer);
     const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
     if (suspended) await refuseServiceAccount(tx, userId);
-    if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [] };
+    if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [], standings: [] };
     await check();
     const user = await tx.user.update({
       where: { id: userId },
       data: { suspendedAt: suspended ? new Date() : null },
     });
     const ended = suspended ? await endSessions(tx, userId) : [];
+    await recordActs(tx, { ...act, details: suspended ? { sessionsEnded: ended.length } : {} });
     const directIds = conversations.filter(({ kind }) => kind === 'DIRECT').map(({ id }) => id);
-    return { user, ended, changes: await recordUpdated(tx, directIds) };
+    const standings = await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
+    return { user, ended, standings, changes: await recordUpdated(tx, directIds) };
   });
   for (const change of changes) deps.feed.announce(change);
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
-  deps.presence.sightChanged([userId]);
+  deps.standings.announce(standings);
   return user;
 }
 
 /**
  * Makes somebody a moderator or an admin of the service, or neither.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin; CONFLICT of `input.role`: the only
- *   admin, or `input.userId`: suspended.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin, or it is the service's own account;
+ *   CONFLICT of `input.role`: the only admin, or `input.userId`: suspended.
  */
 export async function setServiceRole(
-  { database }: Deps,
+  deps: Deps,
   viewer: Viewer,
   input: { userId: string; role: ServiceRole },
 ): Promise<User> {
-  return database.transaction((tx) =>
-    giveServiceRole(tx, input, async () => {
-      const own = await readServiceRole(tx, viewer);
-      if (!canSetServiceRole(own)) throw forbidden('Admins of the service say who is what.');
-    }),
+  const { userId: subjectId, role: to } = input;
+  const asked: Act = { action: 'SERVICE_ROLE_CHANGED', actor: viewer, subjectId, details: { role: to } };
+  return notingRefusal(deps, asked, () =>
+    deps.database.transaction((tx) =>
+      giveServiceRole(tx, viewer, input, async () => {
+        const own = await readServiceRole(tx, viewer);
+        if (!canSetServiceRole(own)) throw forbidden('Admins of the service say who is what.');
+      }),
+    ),
   );
 }
 
-/** The same, with another check of who does it: made when all admins are held. */
+/** The same, with another check of who does it, made when all admins are held. Without `actor`: by a command. */
 export async function giveServiceRole(
   tx: Tx,
+  actor: Actor | undefined,
   { userId, role }: { userId: string; role: ServiceRole },
   check: () => Promise<void>,
 ): Promise<User> {
@@ -94,6 +116,8 @@ export async function giveServiceRole(
   await check();
   const person = await holdPerson(tx, userId);
   if (!person) throw notFound('input.userId', 'User');
+  // Its key would moderate with it.
+  if (role !== 'USER') await refuseServiceAccount(tx, userId);
   if (role !== 'ADMIN' && isLast) {
     throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.', {
       field: 'input.role',
@@ -101,6 +125,10 @@ export async function giveServiceRole(
   }
   if (role !== 'USER' && person.suspendedAt) {
     throw new ChatError('CONFLICT', 'This person is suspended.', { field: 'input.userId' });
+  }
+  if (person.serviceRole !== role) {
+    const details = { role: { from: person.serviceRole, to: role }, by: actor ? undefined : 'COMMAND' };
+    await recordActs(tx, { action: 'SERVICE_ROLE_CHANGED', actor, subjectId: userId, details });
   }
   return tx.user.update({ where: { id: userId }, data: { serviceRole: role } });
 }

@@ -3,10 +3,12 @@ import { newId } from '../../core/ids.js';
 import type { OutsideIdentity, UserKind } from '../../generated/prisma/client.js';
 import { isUniqueViolation } from '../../infra/database.js';
 import type { OutsideClaims } from '../../infra/outside-tokens.js';
+import { recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps } from '../deps.js';
 import { holdPerson, namesOf } from '../user/user.store.js';
 import { emailFrom, namesFrom, suffixesFor } from './outside.names.js';
+import { signedInBy } from './outside.sessions.js';
 
 /**
  * The account of somebody whom a checked token is for: made at its first use, and renamed when its claims change. A
@@ -46,14 +48,17 @@ async function makeAccount(deps: Deps, claims: OutsideClaims, kind: UserKind, su
   const called = username ?? namesFrom({ ...claims, username: claims.name }, suffix).username;
   const names = { username: called ?? `user${suffix}`, displayName: displayName ?? called ?? 'User' };
   const id = newId();
-  await deps.database.db.outsideIdentity.create({
-    data: {
-      issuer,
-      subject,
-      ...rememberedOf(claims),
-      claimsAt: issuedAt,
-      user: { create: { id, kind, ...namesOf(names), avatarUrl } },
-    },
+  await deps.database.transaction(async (tx) => {
+    await tx.outsideIdentity.create({
+      data: {
+        issuer,
+        subject,
+        ...rememberedOf(claims),
+        claimsAt: issuedAt,
+        user: { create: { id, kind, ...namesOf(names), avatarUrl } },
+      },
+    });
+    await recordActs(tx, { action: 'ACCOUNT_CREATED', subjectId: id, details: { by: signedInBy(issuer) } });
   });
   return id;
 }
@@ -100,7 +105,15 @@ async function renameFromOutside(deps: Deps, known: OutsideIdentity, claims: Out
           where: { issuer, subject, claimsAt, ...before },
           data: { ...after, claimsAt: claims.issuedAt },
         });
-        if (count === 0 || !claimsAt || !(next.username ?? next.displayName ?? next.avatarUrl)) return null;
+        if (count === 0 || !claimsAt) return null;
+        const fields = [
+          next.username && next.username !== user.username && 'username',
+          after.email !== email && 'email',
+        ];
+        const told = fields.filter(Boolean).join(' ');
+        const details = { fields: told, by: signedInBy(issuer) };
+        if (told) await recordActs(tx, { action: 'ACCOUNT_CHANGED', subjectId: userId, details });
+        if (!(next.username ?? next.displayName ?? next.avatarUrl)) return null;
         const { username, displayName } = user;
         const names = { username: next.username ?? username, displayName: next.displayName ?? displayName };
         const data = {

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { ChatError, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
+import { OWN_ISSUER } from '../../infra/config.js';
 import { isUniqueViolation } from '../../infra/database.js';
 import type { OutsideClaims } from '../../infra/outside-tokens.js';
 import { sha256 } from '../../infra/tokens.js';
+import { recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
 
 /**
@@ -35,7 +37,7 @@ export async function sessionOf(deps: Deps, userId: string, claims: OutsideClaim
       return alive.id;
     }
     try {
-      return await startOutsideSession(deps, userId, outsideKey, claims.expiresAt);
+      return await startOutsideSession(deps, userId, outsideKey, claims);
     } catch (error) {
       // Twice at once: the other one is it.
       if (!isUniqueViolation(error)) throw error;
@@ -48,13 +50,18 @@ async function startOutsideSession(
   { database }: Deps,
   userId: string,
   outsideKey: Uint8Array<ArrayBuffer>,
-  expiresAt: Date,
+  { issuer, expiresAt }: OutsideClaims,
 ): Promise<string> {
   const id = newId();
   // It is renewed elsewhere: hashes of nothing, so that no refresh token fits.
   const [refreshFamilyHash, refreshHash] = [new Uint8Array(randomBytes(32)), new Uint8Array(randomBytes(32))];
-  await database.db.session.create({
-    data: { id, userId, outsideKey, refreshFamilyHash, refreshHash, expiresAt },
+  await database.transaction(async (tx) => {
+    await tx.session.create({ data: { id, userId, outsideKey, refreshFamilyHash, refreshHash, expiresAt } });
+    const details = { by: signedInBy(issuer) };
+    await recordActs(tx, { action: 'SIGNED_IN', actor: { userId, sessionId: id }, subjectId: userId, details });
   });
   return id;
 }
+
+/** What signs somebody in whom this issuer's tokens are for, as the audit log calls it. */
+export const signedInBy = (issuer: string) => (issuer === OWN_ISSUER ? 'SERVICE_KEY' : 'IDENTITY_PROVIDER');

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { ChatError } from '../../core/errors.js';
 import { createBackground } from '../../infra/background.js';
 import type { Config } from '../../infra/config.js';
@@ -5,6 +6,8 @@ import type { Database, Tx } from '../../infra/database.js';
 import type { Logger } from '../../infra/log.js';
 import type { Mailer } from '../../infra/mail.js';
 import { newResetToken } from '../../infra/tokens.js';
+import type { AuditNotes } from '../audit/audit.notes.js';
+import { recordActs } from '../audit/audit.store.js';
 import { caseKey } from '../user/user.store.js';
 import { resetMail } from './password.mails.js';
 import { lockCredential } from './password.store.js';
@@ -36,11 +39,13 @@ export function createResetRequests({
   config,
   database,
   mailer,
+  audit,
   log,
 }: {
   config: Config;
   database: Database;
   mailer: Mailer;
+  audit: AuditNotes;
   log: Logger;
 }): ResetRequests {
   const background = createBackground({
@@ -54,14 +59,25 @@ export function createResetRequests({
 
   async function answer(email: string): Promise<void> {
     const issued = await database.transaction((tx) => issueToken(tx, config, email));
-    if (!issued) return;
+    if ('refusal' in issued) {
+      const { refusal: reason, userId: subjectId } = issued;
+      audit.note({ action: 'PASSWORD_RESET_REQUESTED', subjectId, details: { reason } }, 'refused');
+      return;
+    }
     const { to, ...reset } = issued;
     mailer.send(resetMail(to, { ...reset, pageUrl: config.passwordResetUrl }));
   }
 
   return {
     take(email) {
-      if (background.run(() => answer(email), START_MS)) return;
+      // It stays this request's, whichever other one ends before it begins.
+      if (
+        background.run(
+          AsyncResource.bind(() => answer(email)),
+          START_MS,
+        )
+      )
+        return;
       throw new ChatError('UNAVAILABLE', 'Too many ask for this at the moment.', { retryAfterMs: 10_000 });
     },
     get waiting() {
@@ -71,20 +87,22 @@ export function createResetRequests({
   };
 }
 
-/** A token for whoever has this address; undefined: nobody has, or they were sent as many as they may be. */
+/** A token for whoever has this address; a refusal: nobody has, or they were sent as many as they may be. */
 async function issueToken(
   tx: Tx,
   { passwordResetTtlMs, passwordResetsMax }: Config,
   email: string,
-): Promise<{ to: string; token: string; expiresAt: Date } | undefined> {
+): Promise<{ to: string; token: string; expiresAt: Date } | { refusal: string; userId?: string }> {
   // Under the lock, so that several at once, on any node, are counted one after another.
   const account = await lockCredential(tx, { emailKey: caseKey(email) }, 'UPDATE');
-  if (!account) return undefined;
+  if (!account) return { refusal: 'UNKNOWN_ACCOUNT' };
   const { userId } = account;
   await tx.passwordReset.deleteMany({ where: { userId, expiresAt: { lte: new Date() } } });
-  if ((await tx.passwordReset.count({ where: { userId } })) >= passwordResetsMax) return undefined;
+  if ((await tx.passwordReset.count({ where: { userId } })) >= passwordResetsMax)
+    return { refusal: 'TOO_MANY', userId };
   const { token, hash } = newResetToken();
   const expiresAt = new Date(Date.now() + passwordResetTtlMs);
   await tx.passwordReset.create({ data: { tokenHash: hash, userId, expiresAt } });
+  await recordActs(tx, { action: 'PASSWORD_RESET_REQUESTED', subjectId: userId });
   return { to: account.email, token, expiresAt };
 }

@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { badInput, unauthenticated } from '../../core/errors.js';
+import { badInput, type ChatError, unauthenticated } from '../../core/errors.js';
 import { newRefreshToken, readResetToken } from '../../infra/tokens.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
+import { byAddress, countingFailures, takeAll } from '../rates.js';
 import {
   endSessions,
   isPassword,
@@ -11,7 +14,9 @@ import {
   signedIn,
   startSession,
 } from '../session/session.service.js';
+import { rememberAddress, tryPassword } from '../session/sign-in.tries.js';
 import { email, password } from '../user/user.input.js';
+import { caseKey } from '../user/user.store.js';
 import { changedMail } from './password.mails.js';
 import { lockCredential, storePassword } from './password.store.js';
 
@@ -20,14 +25,26 @@ const change = z.object({ currentPassword: z.string(), newPassword: password });
 /**
  * Changes the viewer's password. Their other sessions end; the present one stays, with new tokens: its old refresh
  * token is no good any more.
- * @throws {ChatError} BAD_USER_INPUT of the current password or the new one.
+ * @throws {ChatError} BAD_USER_INPUT of the current password or the new one; RATE_LIMITED: too many wrong ones.
  */
 export async function changePassword(deps: Deps, viewer: Viewer, input: unknown): Promise<SignedIn> {
   const given = checkInput(change, input);
+  const act: Act = { action: 'PASSWORD_CHANGED', actor: viewer, subjectId: viewer.userId };
+  return notingRefusal(deps, act, () => setPassword(deps, viewer, given, act), {
+    BAD_USER_INPUT: 'WRONG_PASSWORD',
+    RATE_LIMITED: 'TOO_MANY_TRIES',
+  });
+}
+
+async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof change>, act: Act): Promise<SignedIn> {
   const { userId, sessionId } = viewer;
   const wrong = badInput('input.currentPassword', 'This is not your password.');
   const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
-  if (!(await isPassword(deps, given.currentPassword, credential?.passwordHash)) || !credential) throw wrong;
+  if (!credential) throw wrong;
+  // Whoever has found an open session must not find out the password there.
+  await tryPassword(deps, credential.user.usernameKey, wrong, async () => {
+    if (!(await isPassword(deps, given.currentPassword, credential.passwordHash))) throw wrong;
+  });
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const refresh = newRefreshToken(sessionId);
   const ended = await deps.database.transaction(async (tx) => {
@@ -40,7 +57,9 @@ export async function changePassword(deps: Deps, viewer: Viewer, input: unknown)
     });
     if (count === 0) throw unauthenticated('This session was ended.');
     await storePassword(tx, userId, passwordHash);
-    return endSessions(tx, userId, { id: { not: sessionId } });
+    const ended = await endSessions(tx, userId, { id: { not: sessionId } });
+    await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
+    return ended;
   });
   tell(deps, credential.email, ended);
   return signedIn(deps, credential.user, sessionId, refresh.token);
@@ -51,10 +70,15 @@ const request = z.object({ email });
 /**
  * Has a mail sent to this address if it is an account's. Nothing is looked up before it returns: the answer is the same
  * and takes the same time, whoever has an account.
- * @throws {ChatError} BAD_USER_INPUT: not an address. UNAVAILABLE: too many ask at this moment.
+ * @throws {ChatError} BAD_USER_INPUT: not an address. UNAVAILABLE: too many ask at this moment. RATE_LIMITED.
  */
-export function requestPasswordReset({ resetRequests }: Deps, input: unknown): { accepted: true } {
-  resetRequests.take(checkInput(request, input).email);
+export async function requestPasswordReset(
+  { resetRequests, rates }: Deps,
+  input: unknown,
+): Promise<{ accepted: true }> {
+  const given = checkInput(request, input);
+  await takeAll(byAddress(rates.passwordResetPerAddress));
+  resetRequests.take(given.email);
   return { accepted: true };
 }
 
@@ -64,10 +88,28 @@ const reset = z.object({ token: z.string().trim(), newPassword: password });
  * Sets a new password with the token of a mail, which is used up with that, as all others of the person are; ends all
  * their sessions and begins a new one.
  * @throws {ChatError} BAD_USER_INPUT of the token, alike for an unknown, a used and an expired one; or of the password.
+ *   RATE_LIMITED: too many tokens were none.
  */
 export async function resetPassword(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(reset, input);
+  const act: Act = { action: 'PASSWORD_RESET' };
+  return notingRefusal(deps, act, () => setForgottenPassword(deps, given, act), {
+    BAD_USER_INPUT: 'INVALID_TOKEN',
+    RATE_LIMITED: 'TOO_MANY_TRIES',
+    FORBIDDEN: 'SUSPENDED',
+  });
+}
+
+async function setForgottenPassword(deps: Deps, given: z.output<typeof reset>, act: Act): Promise<SignedIn> {
   const refused = badInput('input.token', 'This is not valid, or not any more: ask for another mail.');
+  return countingFailures(
+    byAddress(deps.rates.passwordResetPerAddress),
+    (error) => error === refused,
+    () => resetWith(deps, given, refused, act),
+  );
+}
+
+async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: ChatError, act: Act): Promise<SignedIn> {
   const tokenHash = readResetToken(given.token);
   if (!tokenHash) throw refused;
   const usable = () => ({ tokenHash, endedAt: null, expiresAt: { gt: new Date() } });
@@ -78,6 +120,7 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
   });
   if (!found) throw refused;
   const { user, userId } = found;
+  act.subjectId = userId;
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const done = await deps.database.transaction(async (tx) => {
     const account = await lockCredential(tx, { userId }, 'UPDATE');
@@ -85,8 +128,11 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
     if (!account || !(await tx.passwordReset.findFirst({ where: usable() }))) throw refused;
     await storePassword(tx, userId, passwordHash);
     const ended = await endSessions(tx, userId);
-    return { email: account.email, ended, signedIn: await startSession(deps, tx, user, null) };
+    const signedIn = await startSession(deps, tx, user, null);
+    await recordActs(tx, { ...act, actor: signedIn.viewer, details: { sessionsEnded: ended.length } });
+    return { email: account.email, ended, signedIn };
   });
+  await rememberAddress(deps, user.usernameKey, caseKey(done.email));
   tell(deps, done.email, done.ended);
   return done.signedIn;
 }

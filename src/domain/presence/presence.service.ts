@@ -9,13 +9,12 @@ import { type Availability, findAcquainted, findSeen, type SeenUser, storeAvaila
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
 export async function setAvailability(
-  { database, presence, typing }: Deps,
+  { database, presence }: Deps,
   { userId }: Viewer,
   availability: Availability,
 ): Promise<void> {
-  await storeAvailability(database.db, userId, availability);
+  await storeAvailability(database.db, userId, availability, presence.isThere(userId));
   presence.availabilityChanged(userId, availability);
-  if (availability === 'INVISIBLE') typing.stopAll(userId);
 }
 
 /** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */
@@ -81,7 +80,11 @@ class Follower {
   readonly #viewer: Viewer;
   readonly #asked: readonly string[] | null;
   #stream: LiveStream<PresenceEvent> | undefined;
+  /** Those whom it is of, seeable or not. */
+  #followed: ReadonlySet<string> = new Set();
   #watched = new Map<string, () => void>();
+  /** Those who are not to be seen now: who is watched tells of it themselves. */
+  #hidden = new Map<string, () => void>();
   #stopListening = () => {};
   #onChange: (change: PresenceChange | null) => void = () => {};
   #updating: Promise<void> | undefined;
@@ -95,26 +98,20 @@ class Follower {
 
   async follow(stream: LiveStream<PresenceEvent>): Promise<void> {
     this.#stream = stream;
-    const { feed, log } = this.#deps;
+    const { feed } = this.#deps;
     const { userId } = this.#viewer;
-    const update = () => {
-      this.#update().catch((error: unknown) => {
-        log.warn({ err: error }, 'whose presence somebody may see could not be read');
-        stream.fail(error);
-      });
-    };
     this.#onChange = (change) => {
       if (change) stream.push(change);
-      else update();
+      else this.#updateSoon();
     };
-    const stopLooking = this.#deps.presence.onSight(userId, update);
+    const stopLooking = this.#deps.presence.onSight(userId, this.#updateSoon);
     this.#stopListening = stopLooking;
     const stopListening = await feed.listen({
       userId,
       conversationId: null,
       types: MEMBERSHIP_CHANGES,
       onChange: ({ change }) => {
-        if (concerns(change, userId, this.#asked)) update();
+        if (this.#isConcernedBy(change)) this.#updateSoon();
       },
       onProgress() {},
       onRemoved() {},
@@ -132,6 +129,13 @@ class Follower {
         this.#asked.filter((id) => !this.#watched.has(id)),
       );
   }
+
+  readonly #updateSoon = (): void => {
+    this.#update().catch((error: unknown) => {
+      this.#deps.log.warn({ err: error }, 'whose presence somebody may see could not be read');
+      this.#stream?.fail(error);
+    });
+  };
 
   /** One at a time; who asks while one is under way waits for one that begins later. */
   async #update(): Promise<void> {
@@ -157,6 +161,8 @@ class Follower {
       userId,
       ...(await findAcquainted(database.db, userId, config.presenceMaxWatched - 1)),
     ];
+    // Before who is seeable is read: of what changes meanwhile it is told.
+    this.#followed = new Set(asked);
     const isSeeable = await Promise.all(asked.map((id) => lookUpSight({ viewerId: userId, userId: id })));
     const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
     const stream = this.#stream;
@@ -166,9 +172,18 @@ class Follower {
       this.#watched.get(id)?.();
       this.#watched.delete(id);
     }
-    if (lost.length > 0) await this.#tellHidden(stream, lost);
+    // At once: nobody would stop watching for a stream that has ended meanwhile.
     const added = [...wanted].filter((id) => !this.#watched.has(id));
     for (const id of added) this.#watched.set(id, presence.watch([id], this.#onChange));
+    for (const [id, stop] of this.#hidden) {
+      if (this.#followed.has(id) && !wanted.has(id)) continue;
+      stop();
+      this.#hidden.delete(id);
+    }
+    for (const id of this.#followed) {
+      if (!wanted.has(id) && !this.#hidden.has(id)) this.#hidden.set(id, presence.onSight(id, this.#updateSoon));
+    }
+    await this.#tellHidden(stream, lost);
     // Where it cannot be known now, each is told when it is.
     for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
   }
@@ -183,13 +198,14 @@ class Follower {
 
   stop(): void {
     this.#stopListening();
-    for (const stop of this.#watched.values()) stop();
+    for (const stop of [...this.#watched.values(), ...this.#hidden.values()]) stop();
     this.#watched.clear();
+    this.#hidden.clear();
   }
-}
 
-/** Whether a change may be about whom the viewer may see. */
-function concerns(change: Change, userId: string, asked: readonly string[] | null): boolean {
-  if (change.type === conversationChangeTypes.created || change.subjectId === userId) return true;
-  return asked !== null && change.subjectId !== null && asked.includes(change.subjectId);
+  /** Whether a change may be about whom the viewer may see. */
+  #isConcernedBy({ type, subjectId }: Change): boolean {
+    if (type === conversationChangeTypes.created || subjectId === this.#viewer.userId) return true;
+    return subjectId !== null && this.#followed.has(subjectId);
+  }
 }

@@ -22,15 +22,21 @@ export const findChangedAvailabilities = (
     SELECT user_id::text AS "userId", availability::text FROM presences
     WHERE availability_at > clock_timestamp() - ${withinMs}::int * interval '1 millisecond'`);
 
-/** Who turns invisible was seen last in this moment. */
-export async function storeAvailability(db: Db, userId: string, availability: Availability): Promise<void> {
+/** Who turns invisible while others see them there was seen last in this moment. */
+export async function storeAvailability(
+  db: Db,
+  userId: string,
+  availability: Availability,
+  isThere: boolean,
+): Promise<void> {
+  const vanishes = isThere && availability === 'INVISIBLE';
   await db.$executeRaw`
     INSERT INTO presences (user_id, availability, last_seen_at)
-    VALUES (${userId}::uuid, ${availability}::"Availability", CASE WHEN ${availability} = 'INVISIBLE' THEN clock_timestamp() END)
+    VALUES (${userId}::uuid, ${availability}::"Availability", CASE WHEN ${vanishes}::boolean THEN clock_timestamp() END)
     ON CONFLICT (user_id) DO UPDATE SET
       availability = excluded.availability, availability_at = clock_timestamp(),
       last_seen_at = CASE
-        WHEN excluded.availability = 'INVISIBLE' AND presences.availability <> 'INVISIBLE' THEN clock_timestamp()
+        WHEN ${vanishes}::boolean AND presences.availability <> 'INVISIBLE' THEN clock_timestamp()
         ELSE presences.last_seen_at
       END`;
 }

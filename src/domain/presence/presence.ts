@@ -39,8 +39,8 @@ export interface Presence {
   availabilityChanged(userId: string, availability: Availability): void;
   /** To be called when what else is told of them (their name, their picture) is stored: those who watch hear of it. */
   personChanged(userId: string): void;
-  /** To be called when it is stored that these people may see others than before, or others them. */
-  sightChanged(userIds: readonly string[]): void;
+  /** To be called on each node when it is heard that these people may see others than before, or others them; null: all. */
+  sightChanged(userIds: readonly string[] | null): void;
   /** Calls when whom the person may see may be others than before, until what it returns is called. */
   onSight(userId: string, listener: () => void): () => void;
   /**
@@ -50,8 +50,12 @@ export interface Presence {
   watch(userIds: readonly string[], onChange: (change: PresenceChange | null) => void): () => void;
   /** How people are now, in their order; null of who does not exist. Undefined while it cannot be known. */
   read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined;
-  /** Calls when the last connection here of a person has gone: at once, without grace. */
+  /** Calls when the last connection of a person has gone, as far as is known here: at once, without grace. */
   onGone(listener: (userId: string) => void): void;
+  /** Calls on each node when somebody has turned invisible. */
+  onInvisible(listener: (userId: string) => void): void;
+  /** Whether others may see them as there, as far as is known here. */
+  isThere(userId: string): boolean;
   /** Connections here, and people who are watched here. */
   readonly size: { people: number; watched: number };
   /** Lets the other nodes know that this one's people are on their way to them. */
@@ -61,11 +65,12 @@ export interface Presence {
 
 /** What changes within so many milliseconds is told once: a storm is a few events, and what blinks is none. */
 const COLLECT_MS = 100;
+/** How often it is noted that people are there: so old what is known may be where all nodes have died at once. */
+const NOTE_MS = 5 * 60_000;
 /** How long what was read of somebody is told to others who begin to watch. */
 const REUSE_MS = 5_000;
 const CHANNEL = 'availability';
 const PEOPLE_CHANNEL = 'people';
-const SIGHT_CHANNEL = 'sight';
 
 const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
 
@@ -76,6 +81,8 @@ interface Local {
   isKnown: boolean;
   grace: NodeJS.Timeout | undefined;
   goneAt: number;
+  /** When it was last noted that they are here. */
+  notedAt: number;
 }
 
 export function createPresence(options: {
@@ -93,6 +100,7 @@ export function createPresence(options: {
   const told = new Map<string, { change: PresenceChange; at: number }>();
   const lookUpSeen = createLookup((ids: readonly string[]) => findSeen(database.sql, ids));
   const goneListeners: ((userId: string) => void)[] = [];
+  const invisibleListeners: ((userId: string) => void)[] = [];
   const lookers = new Map<string, Set<() => void>>();
   const lookUpAvailability = createLookup((ids: readonly string[]) => findAvailabilities(database.sql, ids));
   const noteSeen = createLookup(async (seen: readonly { userId: string; agoMs: number }[]) => {
@@ -144,6 +152,17 @@ export function createPresence(options: {
     roster.set(userId, undefined);
   }
 
+  /** When people were last seen is noted when they go: nobody does where every node dies. */
+  function noteHere(): void {
+    const now = performance.now();
+    const due = [...locals].filter(([, { connections, notedAt }]) => connections > 0 && now - notedAt >= NOTE_MS);
+    for (const [, local] of due) local.notedAt = now;
+    void note(
+      due.map(([userId]) => userId),
+      0,
+    );
+  }
+
   function setHere(userId: string, availability: Availability): void {
     const local = locals.get(userId);
     if (!local) return;
@@ -151,9 +170,13 @@ export function createPresence(options: {
     roster.set(userId, availability);
   }
 
+  function hear(userId: string, availability: Availability): void {
+    setHere(userId, availability);
+    if (availability === 'INVISIBLE') for (const listener of invisibleListeners) listener(userId);
+  }
   bus.subscribe(channel, (text) => {
     const [userId = '', availability] = text.split(' ');
-    setHere(userId, availability as Availability);
+    hear(userId, availability as Availability);
   });
 
   const peopleChannel = `${database.generation}:${PEOPLE_CHANNEL}`;
@@ -165,23 +188,13 @@ export function createPresence(options: {
     tellSoon([userId]);
   }
 
-  const sightChannel = `${database.generation}:${SIGHT_CHANNEL}`;
-  const lookAgain = (userIds: Iterable<string>) => {
-    for (const userId of userIds) {
-      for (const listener of [...(lookers.get(userId) ?? [])]) listener();
-      for (const onChange of [...(watchers.get(userId) ?? [])]) onChange(null);
-    }
-  };
-  bus.subscribe(sightChannel, (text) => lookAgain(text.split(' ')));
-  // Of what was said while Redis was away nothing came.
-  bus.onConnected(() => lookAgain([...lookers.keys()]));
-
   // A notice may be lost; and who could not be looked up when they came is not seen yet.
   const check = setInterval(() => {
     if (locals.size === 0) return;
+    noteHere();
     findChangedAvailabilities(database.sql, 4 * presenceIntervalMs + 10_000)
       .then((changed) => {
-        for (const { userId, availability } of changed) setHere(userId, availability);
+        for (const { userId, availability } of changed) hear(userId, availability);
         return Promise.all([...locals].filter(([, { isKnown }]) => !isKnown).map(([id, local]) => enter(id, local)));
       })
       .catch((error: unknown) =>
@@ -255,7 +268,7 @@ export function createPresence(options: {
     connect(userId) {
       let local = locals.get(userId);
       if (!local) {
-        local = { connections: 0, isKnown: false, grace: undefined, goneAt: 0 };
+        local = { connections: 0, isKnown: false, grace: undefined, goneAt: 0, notedAt: Number.NEGATIVE_INFINITY };
         locals.set(userId, local);
         enter(userId, local).catch((error: unknown) => log.warn({ err: error }, 'an availability could not be read'));
       }
@@ -269,22 +282,24 @@ export function createPresence(options: {
         own.connections -= 1;
         if (own.connections > 0) return;
         own.goneAt = performance.now();
-        for (const listener of goneListeners) listener(userId);
+        if (!roster.isElsewhere(userId)) for (const listener of goneListeners) listener(userId);
         if (!closed) own.grace = setTimeout(() => void goAway(userId, own), presenceGraceMs);
       };
     },
     statusOf,
     availabilityChanged(userId, availability) {
       bus.publish(channel, `${userId} ${availability}`);
-      setHere(userId, availability);
+      hear(userId, availability);
     },
     personChanged(userId) {
       bus.publish(peopleChannel, userId);
       renew(userId);
     },
     sightChanged(userIds) {
-      bus.publish(sightChannel, userIds.join(' '));
-      lookAgain(userIds);
+      for (const userId of userIds ?? [...lookers.keys()]) {
+        for (const listener of [...(lookers.get(userId) ?? [])]) listener();
+        for (const onChange of [...(watchers.get(userId) ?? [])]) onChange(null);
+      }
     },
     onSight(userId, listener) {
       addTo(lookers, userId, listener);
@@ -306,6 +321,11 @@ export function createPresence(options: {
     },
     read: (userIds) => (roster.isKnown ? Promise.all(userIds.map(readOne)) : undefined),
     onGone: (listener) => void goneListeners.push(listener),
+    onInvisible: (listener) => void invisibleListeners.push(listener),
+    isThere: (userId) => {
+      const availability = roster.get(userId);
+      return availability !== undefined && availability !== 'INVISIBLE';
+    },
     get size() {
       return { people: locals.size, watched: watchers.size };
     },

@@ -5,7 +5,7 @@ import { changePerson } from '../conversation/person-change.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
-import { holdPerson, namesOf } from '../user/user.store.js';
+import { holdSelf, namesOf } from '../user/user.store.js';
 
 const profile = z.object({
   displayName: displayName.nullish(),
@@ -18,11 +18,12 @@ const profile = z.object({
  * of the display name it makes the username. What it is already changes nothing.
  * @throws {ChatError} BAD_USER_INPUT.
  */
-export async function updateProfile(deps: Deps, { userId }: Viewer, input: z.input<typeof profile>): Promise<User> {
+export async function updateProfile(deps: Deps, viewer: Viewer, input: z.input<typeof profile>): Promise<User> {
   const given = checkInput(profile, input);
+  const { userId } = viewer;
   let unchanged: User | undefined;
   const changed = await changePerson(deps, userId, userId, async (tx) => {
-    const user = (await holdPerson(tx, userId)) ?? gone('User');
+    const user = await holdSelf(tx, viewer);
     const { username } = user;
     const data = {
       ...(given.displayName === undefined ? {} : namesOf({ username, displayName: given.displayName ?? username })),

@@ -36,7 +36,9 @@ export function markMoves({ receiptMaxMembers }: Pick<Config, 'receiptMaxMembers
       versionOf: ({ membership }) => versionOf(membership.mark),
       positionOf: ({ conversation }) => conversation.changeSeq,
       onlyFor: ({ data: { conversation, membership } }) =>
-        hasReceipts(conversation.memberCount, receiptMaxMembers) ? undefined : membership.userId,
+        hasReceipts(conversation.memberCount, receiptMaxMembers) && membership.mark.shownReadSeq === null
+          ? undefined
+          : membership.userId,
     },
   };
 }

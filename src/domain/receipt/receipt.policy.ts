@@ -1,6 +1,9 @@
 import type { Message } from '../../generated/prisma/client.js';
 
-/** The two lowest marks of a conversation, lowest first: of whoever is left out, the lowest of the others is among them. */
+/**
+ * The two lowest marks of a conversation, lowest first, of people who can come before bots and who is suspended: of whoever
+ * is left out, the lowest of the others who count is among them.
+ */
 export type Lowest = readonly { userId: string; seq: number }[];
 
 /** How far everyone in a conversation has come. */
@@ -21,7 +24,8 @@ export type MessageStatus = 'SENT' | 'DELIVERED' | 'SEEN';
 
 /**
  * What has become of a message: of every member but its sender. Who came in later has nothing to do with it, for their
- * marks begin behind it; nor has who left. One who never opens the app keeps it from being SEEN.
+ * marks begin behind it; nor has who left. One who never opens the app keeps it from being SEEN, but a bot does not, nor
+ * who is suspended, where there is anybody else.
  */
 export function statusOf(
   { seq, senderId }: Pick<Message, 'seq' | 'senderId'>,

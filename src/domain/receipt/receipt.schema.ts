@@ -26,7 +26,9 @@ import { countUnread, findMarks, findReceipts, findUnread, type Mark, type Unrea
 const loadReceipts = defineLoader((context, ids) =>
   findReceipts(context.deps.database.db, viewerOf(context).userId, ids, context.deps.config.receiptMaxMembers),
 );
-const loadMark = defineLoader((context, members) => findMarks(context.deps.database.db, members));
+const loadMark = defineLoader((context, members) =>
+  findMarks(context.deps.database.db, viewerOf(context).userId, members),
+);
 const loadUnread = defineLoader((context, ids) => findUnread(context.deps.database.db, viewerOf(context).userId, ids));
 
 // ── marks of a member ──
@@ -114,12 +116,12 @@ async function progressFor(context: Context, conversationId: string): Promise<Pr
 builder.prismaObjectFields(Conversation, (t) => ({
   othersReadSeq: t.int({
     description:
-      "The lowest read mark among the others; null where there are none, to who is not a member, and in groups above receiptMaxMembers. The viewer's message is SEEN when its seq <= othersReadSeq.",
+      "The lowest read mark among the others, without bots and who is suspended where there is anybody else; null where there are none, to who is not a member, and in groups above receiptMaxMembers. The viewer's message is SEEN when its seq <= othersReadSeq.",
     ...others('read'),
   }),
   othersDeliveredSeq: t.int({
     description:
-      "The lowest delivered mark among the others; null as with othersReadSeq. The viewer's message is DELIVERED when its seq <= othersDeliveredSeq.",
+      "The lowest delivered mark among the same; null as with othersReadSeq. The viewer's message is DELIVERED when its seq <= othersDeliveredSeq.",
     ...others('delivered'),
   }),
 }));
@@ -127,7 +129,8 @@ builder.prismaObjectFields(Conversation, (t) => ({
 // ── what became of a message ──
 
 const MessageStatus = builder.enumType('MessageStatus', {
-  description: 'Of all members but the sender, as they are now: who came in later or has left does not count.',
+  description:
+    'Of all members but the sender, as they are now: who came in later or has left does not count; nor do bots and who is suspended, where there is anybody else.',
   values: {
     SENT: { description: 'Stored.' },
     DELIVERED: { description: 'Every other member has it on a device, as that device said.' },

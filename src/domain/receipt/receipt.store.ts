@@ -4,6 +4,7 @@ import { type Conversation, type Mark, type Membership, Prisma, type User } from
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql } from '../../infra/database.js';
 import type { Audience, ChangeRow } from '../../realtime/change.js';
+import { isReachable } from '../block/block.store.js';
 import { conversationColumns, conversationColumnsOf, membershipColumns } from '../conversation/conversation.store.js';
 import { messageChangeTypes } from '../message/message.events.js';
 import { userColumns } from '../user/user.store.js';
@@ -18,6 +19,8 @@ const markColumns = columnsOf<Mark & { id: string }>('mark', {
   startSeq: 'mark.start_seq',
   deliveredSeq: 'mark.delivered_seq',
   readSeq: 'mark.read_seq',
+  shownDeliveredSeq: 'mark.shown_delivered_seq',
+  shownReadSeq: 'mark.shown_read_seq',
   deliveredAt: 'mark.delivered_at',
   readAt: 'mark.read_at',
 });
@@ -49,14 +52,20 @@ export interface Moved {
 
 /**
  * Moves marks forward, many in one statement, without the conversations' locks. What is beyond the newest message, and
- * what is behind a mark, moves nothing.
+ * what is behind a mark, moves nothing. In a direct conversation in which neither can write to the other, the other one
+ * goes on seeing the marks where they were, until they move when both can again.
  * @returns for each in its order: undefined where that person is not a member.
  */
 export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Moved | undefined)[]> {
   const column = <Value>(value: (move: Move) => Value) => moves.map(value);
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
     WITH asked AS MATERIALIZED (
-      SELECT asked.*, conversations.latest_seq
+      SELECT asked.*, conversations.latest_seq,
+             CASE WHEN conversations.kind = 'DIRECT' THEN EXISTS (
+               SELECT FROM memberships JOIN users ON users.id = memberships.user_id
+               WHERE memberships.conversation_id = asked.conversation_id AND memberships.user_id <> asked.user_id
+                 AND NOT ${isReachable(Prisma.raw('asked.user_id'))}
+             ) ELSE false END AS is_apart
       FROM unnest(
         ${column((move) => move.conversationId)}::uuid[], ${column((move) => move.userId)}::uuid[],
         ${column((move) => move.deliveredSeq)}::int[], ${column((move) => move.readSeq)}::int[]
@@ -64,7 +73,8 @@ export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Move
       JOIN conversations ON conversations.id = asked.conversation_id
     ),
     furthest AS (
-      SELECT conversation_id, user_id, max(greatest(delivered_seq, read_seq)) AS delivered_seq, max(read_seq) AS read_seq
+      SELECT conversation_id, user_id, max(greatest(delivered_seq, read_seq)) AS delivered_seq, max(read_seq) AS read_seq,
+             bool_or(is_apart) AS is_apart
       FROM asked WHERE greatest(delivered_seq, read_seq) <= latest_seq GROUP BY conversation_id, user_id
     ),
     held AS MATERIALIZED (
@@ -77,8 +87,18 @@ export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Move
       UPDATE marks SET
         delivered_seq = greatest(held.delivered_seq, furthest.delivered_seq),
         read_seq = greatest(held.read_seq, furthest.read_seq),
-        delivered_at = CASE WHEN furthest.delivered_seq > held.delivered_seq THEN clock_timestamp() ELSE held.delivered_at END,
-        read_at = CASE WHEN furthest.read_seq > held.read_seq THEN clock_timestamp() ELSE held.read_at END,
+        shown_delivered_seq = CASE WHEN is_apart THEN coalesce(held.shown_delivered_seq, held.delivered_seq) END,
+        shown_read_seq = CASE WHEN is_apart THEN coalesce(held.shown_read_seq, held.read_seq) END,
+        -- As others see it.
+        delivered_at = CASE
+          WHEN NOT is_apart
+            AND greatest(held.delivered_seq, furthest.delivered_seq) > coalesce(held.shown_delivered_seq, held.delivered_seq)
+          THEN clock_timestamp() ELSE held.delivered_at
+        END,
+        read_at = CASE
+          WHEN NOT is_apart AND greatest(held.read_seq, furthest.read_seq) > coalesce(held.shown_read_seq, held.read_seq)
+          THEN clock_timestamp() ELSE held.read_at
+        END,
         xid = pg_current_xact_id()
       FROM held JOIN furthest USING (conversation_id, user_id)
       WHERE marks.conversation_id = held.conversation_id AND marks.user_id = held.user_id
@@ -138,14 +158,29 @@ export async function findUpTo(
       AND coalesce(seen.seq, unseen.seq - 1, conversations.latest_seq) > marks.delivered_seq`);
 }
 
+/** What others see of a mark. */
+const shown = (mark: 'delivered' | 'read') => Prisma.raw(`coalesce(marks.shown_${mark}_seq, marks.${mark}_seq)`);
+
+/** Whether somebody is waited for: a person who can come. */
+const isAwaited = Prisma.sql`(
+  SELECT users.kind = 'PERSON' AND users.suspended_at IS NULL AND users.deleted_at IS NULL
+  FROM users WHERE users.id = marks.user_id)`;
+
+/** The two lowest marks of those who are waited for, and where these are fewer, of the others. */
+const lowest = (mark: 'delivered' | 'read') => {
+  // Put in order before: of the first few only it is looked up who they are.
+  const part = (condition: Prisma.Sql) => Prisma.sql`(
+    SELECT user_id || ' ' || seq FROM (
+      SELECT user_id, ${shown(mark)} AS seq FROM marks WHERE conversation_id = conversations.id ORDER BY seq OFFSET 0
+    ) AS marks
+    WHERE ${condition} LIMIT 2)`;
+  return Prisma.sql`ARRAY(${part(isAwaited)} UNION ALL ${part(Prisma.sql`NOT ${isAwaited}`)} LIMIT 2)`;
+};
+
 /** Selects, from `conversations`, what `progressOf` takes: null of those with more members than that. */
 const progressColumns = (receiptMaxMembers: number) => Prisma.sql`
-  CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ARRAY(
-    SELECT user_id || ' ' || delivered_seq FROM marks WHERE conversation_id = conversations.id ORDER BY delivered_seq LIMIT 2
-  ) END AS "lowestDelivered",
-  CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ARRAY(
-    SELECT user_id || ' ' || read_seq FROM marks WHERE conversation_id = conversations.id ORDER BY read_seq LIMIT 2
-  ) END AS "lowestRead"`;
+  CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ${lowest('delivered')} END AS "lowestDelivered",
+  CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ${lowest('read')} END AS "lowestRead"`;
 
 interface SelectedProgress {
   lowestDelivered: string[] | null;
@@ -183,8 +218,8 @@ export async function findReceipts(
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** Of members, as `${conversationId} ${userId}`; in their order. */
-export async function findMarks(db: Db, members: readonly string[]): Promise<(Mark | null)[]> {
+/** Of members, as `${conversationId} ${userId}`, as that person sees them; in their order. */
+export async function findMarks(db: Db, viewerId: string, members: readonly string[]): Promise<(Mark | null)[]> {
   const pairs = members.map((member) => member.split(' ') as [string, string]);
   const rows = await db.$queryRaw<Record<string, unknown>[]>`
     SELECT ${markColumns.select}
@@ -193,7 +228,10 @@ export async function findMarks(db: Db, members: readonly string[]): Promise<(Ma
   const byMember = new Map<string, Mark>();
   for (const row of rows) {
     const mark = markOf(row);
-    if (mark) byMember.set(`${mark.conversationId} ${mark.userId}`, mark);
+    if (!mark) continue;
+    const { deliveredSeq, readSeq, shownDeliveredSeq, shownReadSeq } = mark;
+    const asShown = { deliveredSeq: shownDeliveredSeq ?? deliveredSeq, readSeq: shownReadSeq ?? readSeq };
+    byMember.set(`${mark.conversationId} ${mark.userId}`, mark.userId === viewerId ? mark : { ...mark, ...asShown });
   }
   return members.map((member) => byMember.get(member) ?? null);
 }
@@ -262,7 +300,7 @@ export async function listReceivers(
   return db.$queryRaw`
     SELECT user_id::text AS "userId", ${column} AS at FROM marks
     WHERE conversation_id = ${conversationId}::uuid AND start_seq < ${seq}::int
-      AND ${Prisma.raw(`${mark}_seq`)} >= ${seq}::int AND user_id IS DISTINCT FROM ${senderId}::uuid ${beyond}
+      AND ${shown(mark)} >= ${seq}::int AND user_id IS DISTINCT FROM ${senderId}::uuid ${beyond}
     ORDER BY ${column} DESC, user_id DESC LIMIT ${page.size + 1}`;
 }
 
@@ -276,7 +314,10 @@ export function findMoved(
   const ofThese = audience
     ? Prisma.sql`AND conversation_id = ANY (${audience.conversationIds}::uuid[]) AND (
         user_id = ${audience.userId}::uuid
-        OR (SELECT member_count FROM conversations WHERE id = conversation_id) <= ${receiptMaxMembers}::int
+        OR (
+          shown_read_seq IS NULL
+          AND (SELECT member_count FROM conversations WHERE id = conversation_id) <= ${receiptMaxMembers}::int
+        )
       ) LIMIT ${audience.limit}`
     : Prisma.empty;
   return db.$queryRaw`

@@ -1,6 +1,7 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps, Viewer } from '../deps.js';
+import { take } from '../rates.js';
 import { checkReadable } from '../stream.js';
 import { parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
 import { snippetOf } from './search.snippet.js';
@@ -15,7 +16,7 @@ export interface Found {
 /**
  * Messages that the viewer may read and that match `query`, the best match first, of equals the newest. Later pages are
  * of what was there for the first one: what was sent since is not in them. `select` is what of messages is to be read.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN of `conversationId`.
+ * @throws {ChatError} BAD_USER_INPUT; RATE_LIMITED; NOT_FOUND or FORBIDDEN of `conversationId`.
  */
 export async function searchMessages(
   deps: Deps,
@@ -23,10 +24,11 @@ export async function searchMessages(
   { query: text, conversationId, ...args }: PageArgs & { query: string; conversationId: string | null },
   select: object,
 ): Promise<Page<Found>> {
-  const { database, config } = deps;
+  const { database, config, rates } = deps;
   const query = parseQuery(text);
   const list = `search:${conversationId ?? ''}:${text}`;
   const page = readPageArgs(list, args, matchKeys, config);
+  take(rates.searchPerPerson, viewer);
   if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'conversationId');
   const request = await resolve(deps, viewer, query, conversationId);
   const matches = request ? await findMatches(database, request, page) : [];

@@ -57,6 +57,19 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       resolve: () => QUERY_MAX_CHARS,
     }),
     pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
+    operationDepthMax: t.exposeInt('operationDepthMax', {
+      nullable: false,
+      description: 'How deep the fields of an operation may lie in each other.',
+    }),
+    operationCostMax: t.exposeInt('operationCostMax', {
+      nullable: false,
+      description:
+        'Cost of one operation: about how many fields its answer can have, lists as long as they are asked for.',
+    }),
+    socketStreamsMax: t.exposeInt('socketStreamsMax', {
+      nullable: false,
+      description: 'Most subscriptions at once on one WebSocket.',
+    }),
   }),
 });
 
@@ -67,10 +80,12 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
     features: t.stringList({
       nullable: { list: false, items: false },
       description:
-        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `search` (messages are found by `searchMessages`).',
+        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN), `search` (messages are found by `searchMessages`).',
       resolve: (config) => [
         ...(config.registration ? ['registration'] : []),
         ...(config.identityProvider ? ['outsideUsers'] : []),
+        ...(config.persistedDocuments === undefined ? [] : ['persistedDocuments']),
+        ...(config.persistedDocumentsOnly ? ['persistedDocumentsOnly'] : []),
         'search',
       ],
     }),

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
-import { newId } from '../../core/ids.js';
+import { encodeGlobalId, newId } from '../../core/ids.js';
 import type { User } from '../../generated/prisma/client.js';
 import { SERVICE_ISSUER } from '../../infra/config.js';
 import { isUniqueViolation } from '../../infra/database.js';
 import { sameHash } from '../../infra/tokens.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
@@ -38,6 +40,11 @@ const issuerOf = ({ config }: Deps) => config.identityProvider?.issuer ?? SERVIC
  * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT, CONFLICT of `input.externalId` or of what is taken.
  */
 export async function createUser(deps: Deps, viewer: Viewer, input: unknown): Promise<User> {
+  const act: Act = { action: 'ACCOUNT_CREATED', actor: viewer, details: { by: 'SERVICE_KEY' } };
+  return notingRefusal(deps, act, () => makeUser(deps, viewer, input, act));
+}
+
+async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: Act): Promise<User> {
   checkService(viewer);
   const { externalId: subject, kind, ...given } = checkInput(account, input);
   const address = given.email ?? null;
@@ -53,14 +60,18 @@ export async function createUser(deps: Deps, viewer: Viewer, input: unknown): Pr
       emailKey: caseKey(signsIn.email),
       passwordHash: await deps.passwords.hash(signsIn.password),
     };
-    return await deps.database.db.user.create({
-      data: {
-        id: newId(),
-        kind: kind ?? 'PERSON',
-        ...namesOf(given),
-        outsideIdentities: { create: { issuer: issuerOf(deps), subject, email: address ?? '', inputHash } },
-        ...(credential && { credential: { create: credential } }),
-      },
+    const id = newId();
+    return await deps.database.transaction(async (tx) => {
+      await recordActs(tx, { ...act, subjectId: id });
+      return tx.user.create({
+        data: {
+          id,
+          kind: kind ?? 'PERSON',
+          ...namesOf(given),
+          outsideIdentities: { create: { issuer: issuerOf(deps), subject, email: address ?? '', inputHash } },
+          ...(credential && { credential: { create: credential } }),
+        },
+      });
     });
   } catch (error) {
     if (!(isUniqueViolation(error) || error instanceof ChatError)) throw error;
@@ -109,6 +120,11 @@ const access = z.object({ userId: z.string(), deviceName: deviceName.nullish() }
  *   of the service, or none of the backend's people, as the service's own account is none.
  */
 export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>): Promise<SignedIn> {
+  const act: Act = { action: 'ACCESS_TOKEN_CREATED', actor: viewer, subjectId: input.userId };
+  return notingRefusal(deps, act, () => makeAccessToken(deps, viewer, input, act));
+}
+
+async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>, act: Act): Promise<SignedIn> {
   checkService(viewer);
   const { userId, deviceName: device } = checkInput(access, input);
   return deps.database.transaction(async (tx) => {
@@ -119,15 +135,22 @@ export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.inp
       const message = 'The service key signs in its own people only, and no moderators.';
       throw new ChatError('FORBIDDEN', message, { field: 'input.userId' });
     }
-    return startSession(deps, tx, user, device, deps.serviceKey?.hash);
+    const signedIn = await startSession(deps, tx, user, device, deps.serviceKey?.hash);
+    const sessionId = encodeGlobalId('Session', signedIn.viewer.sessionId);
+    await recordActs(tx, { ...act, details: { sessionId } });
+    return signedIn;
   });
 }
 
 /** Ends the sessions that were made with another key than the configured one; all that a key made where there is none. */
 export async function endSessionsOfOtherKeys({ database, serviceKey, log }: Deps): Promise<void> {
-  const { count } = await database.db.session.updateMany({
-    where: { endedAt: null, byKeyHash: { not: serviceKey?.hash ?? null } },
-    data: { endedAt: new Date() },
+  const count = await database.transaction(async (tx) => {
+    const { count } = await tx.session.updateMany({
+      where: { endedAt: null, byKeyHash: { not: serviceKey?.hash ?? null } },
+      data: { endedAt: new Date() },
+    });
+    if (count > 0) await recordActs(tx, { action: 'KEY_SESSIONS_ENDED', details: { sessionsEnded: count } });
+    return count;
   });
   if (count > 0) log.info({ count }, 'sessions were ended that another service key had made');
 }

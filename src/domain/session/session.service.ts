@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
-import { newId } from '../../core/ids.js';
+import { encodeGlobalId, newId } from '../../core/ids.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
@@ -11,12 +11,16 @@ import {
   readRefreshToken,
   sameHash,
 } from '../../infra/tokens.js';
+import { notingRefusal } from '../audit/audit.notes.js';
+import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
 import { lockCredential } from '../password/password.store.js';
+import { byAddress, countingFailures, takeAll } from '../rates.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
 import { caseKey, namesOf } from '../user/user.store.js';
+import { rememberAddress, tryPassword } from './sign-in.tries.js';
 
 export interface SignedIn {
   accessToken: string;
@@ -36,16 +40,26 @@ const registration = z.object({
 
 /**
  * Makes an account and signs it in.
- * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken; FORBIDDEN where registration is off.
+ * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken; FORBIDDEN where registration is off;
+ *   RATE_LIMITED.
  */
 export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
+  const act: Act = { action: 'ACCOUNT_CREATED', details: { by: 'REGISTRATION' } };
+  return notingRefusal(deps, act, () => makeAccount(deps, input, act), {
+    FORBIDDEN: 'REGISTRATION_OFF',
+    CONFLICT: 'TAKEN',
+  });
+}
+
+async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<SignedIn> {
   if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Accounts are not made here by registering.');
   const given = checkInput(registration, input);
+  await takeAll(byAddress(deps.rates.registrationPerAddress));
   await refuseTaken(deps, given);
   const passwordHash = await deps.passwords.hash(given.password);
   const names = namesOf({ username: given.username, displayName: given.displayName ?? given.username });
   try {
-    return await deps.database.transaction(async (tx) => {
+    const made = await deps.database.transaction(async (tx) => {
       const user = await tx.user.create({
         data: {
           id: newId(),
@@ -53,8 +67,12 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
           credential: { create: { email: given.email, emailKey: caseKey(given.email), passwordHash } },
         },
       });
-      return startSession(deps, tx, user, given.deviceName);
+      const signedIn = await startSession(deps, tx, user, given.deviceName);
+      await recordActs(tx, { ...act, actor: signedIn.viewer, subjectId: user.id });
+      return signedIn;
     });
+    await rememberAddress(deps, caseKey(given.username), caseKey(given.email));
+    return made;
   } catch (error) {
     // Two at once: the other came first.
     if (isUniqueViolation(error)) await refuseTaken(deps, given);
@@ -85,11 +103,25 @@ const credentials = z.object({
 
 /**
  * @throws {ChatError} BAD_USER_INPUT without a field, alike for an unknown account and a wrong password; FORBIDDEN: right,
- *   but suspended.
+ *   but suspended; RATE_LIMITED: too many wrong ones before it.
  */
 export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(credentials, input);
   const key = caseKey(given.usernameOrEmail);
+  const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
+  // By what was given and not by whose it is: how often a name may be tried says nothing of an address.
+  const attempt = () => tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong));
+  return notingRefusal(deps, { action: 'SIGNED_IN', details: { by: 'PASSWORD' } }, attempt, {
+    RATE_LIMITED: 'TOO_MANY_TRIES',
+  });
+}
+
+async function signIn(
+  deps: Deps,
+  key: string,
+  given: z.output<typeof credentials>,
+  wrong: ChatError,
+): Promise<SignedIn> {
   // No username holds an "@" and every email does.
   const could = isUsername(key) || email.safeParse(key).success;
   const credential = !could
@@ -100,13 +132,24 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
           : { user: { usernameKey: key, deletedAt: null } },
         include: { user: true },
       });
-  const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
-  if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
-  return deps.database.transaction(async (tx) => {
-    // A change of the password ends the sessions that there are; none of the old one may come after it.
-    const present = await lockCredential(tx, credential, 'SHARE');
-    if (present?.passwordHash !== credential.passwordHash) throw wrong;
-    return startSession(deps, tx, credential.user, given.deviceName);
+  const act: Act = { action: 'SIGNED_IN', subjectId: credential?.userId, details: { by: 'PASSWORD' } };
+  const attempt = async () => {
+    if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
+    const made = await deps.database.transaction(async (tx) => {
+      // A change of the password ends the sessions that there are; none of the old one may come after it.
+      const present = await lockCredential(tx, credential, 'SHARE');
+      if (present?.passwordHash !== credential.passwordHash) throw wrong;
+      const signedIn = await startSession(deps, tx, credential.user, given.deviceName);
+      await recordActs(tx, { ...act, actor: signedIn.viewer });
+      return signedIn;
+    });
+    await rememberAddress(deps, credential.user.usernameKey, credential.emailKey);
+    return made;
+  };
+  // What was given for a name is not kept: it may be the password, in the wrong field.
+  return notingRefusal(deps, act, attempt, {
+    BAD_USER_INPUT: credential ? 'WRONG_PASSWORD' : 'UNKNOWN_ACCOUNT',
+    FORBIDDEN: 'SUSPENDED',
   });
 }
 
@@ -157,18 +200,29 @@ export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken
  * A new access token and a new refresh token for the one given, which is used up with that. Within REFRESH_GRACE it gives
  * the same refresh token again, as long as that one was not used: an answer may be lost, and two tabs ask at once. One
  * that comes back later was stolen or is the thief's, so it ends its session.
- * @throws {ChatError} UNAUTHENTICATED
+ * @throws {ChatError} UNAUTHENTICATED; RATE_LIMITED: too many were refused, or one session is refreshed too often.
  */
 export async function refreshSession(
   deps: Deps,
   input: { refreshToken?: string | null | undefined },
 ): Promise<SignedIn> {
-  if (input.refreshToken == null) throw badInput('input.refreshToken', 'A refresh token is needed.');
-  const given = readRefreshToken(input.refreshToken);
+  const text = input.refreshToken;
+  if (text == null) throw badInput('input.refreshToken', 'A refresh token is needed.');
   const refused = unauthenticated('This refresh token is not valid: sign in again.');
+  return countingFailures(
+    byAddress(deps.rates.refreshPerAddress),
+    (error) => error === refused,
+    () => refresh(deps, text, refused),
+  );
+}
+
+async function refresh(deps: Deps, token: string, refused: ChatError): Promise<SignedIn> {
+  const given = readRefreshToken(token);
   if (!given) throw refused;
   const session = await findRefreshable(deps, given);
   if (!session) throw refused;
+  // By now it is theirs: nobody else uses up what a session may.
+  await takeAll([[deps.rates.refreshPerSession, session.id]]);
   const [next, ...others] = deps.tokens.successorsOf(given);
   if (sameHash(session.refreshHash, given.hashes.own)) {
     // Only one of several that come with the same token at once may rotate it: the condition decides.
@@ -184,7 +238,13 @@ export async function refreshSession(
   if (same && Date.now() - present.lastUsedAt.getTime() < deps.config.refreshGraceMs) {
     return signedIn(deps, present.user, present.id, same.token);
   }
-  await endSession(deps, present.userId, present.id);
+  // Whoever came with it: nobody knows which of the two that is.
+  const { id, userId } = present;
+  await endSession(deps, userId, id, {
+    action: 'REFRESH_TOKEN_REUSED',
+    subjectId: userId,
+    details: { sessionId: encodeGlobalId('Session', id) },
+  });
   throw refused;
 }
 
@@ -213,7 +273,12 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
   }
   const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
   if (!session) throw notFound('input.sessionId', 'Session');
-  await endSession(deps, viewer.userId, sessionId);
+  await endSession(deps, viewer.userId, sessionId, {
+    action: 'SESSION_ENDED',
+    actor: viewer,
+    subjectId: viewer.userId,
+    details: { sessionId: encodeGlobalId('Session', sessionId) },
+  });
   return sessionId;
 }
 
@@ -221,8 +286,16 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
 const canGoOn = ({ byKeyHash, user }: Session & { user: User }) =>
   isHere(user) && (byKeyHash === null || user.serviceRole === 'USER');
 
-async function endSession({ database, sessionWatch }: Deps, userId: string, sessionId: string): Promise<void> {
-  await endSessions(database.db, userId, { id: sessionId });
+async function endSession(
+  { database, sessionWatch }: Deps,
+  userId: string,
+  sessionId: string,
+  act: Act,
+): Promise<void> {
+  await database.transaction(async (tx) => {
+    const ended = await endSessions(tx, userId, { id: sessionId });
+    if (ended.length > 0) await recordActs(tx, act);
+  });
   sessionWatch.ended(sessionId);
 }
 

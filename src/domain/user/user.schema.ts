@@ -90,9 +90,6 @@ builder.queryFields((t) => ({
     type: UserConnection,
     description: 'People by the beginning of their username or of any word of their display name.',
     args: { search: t.arg.string({ required: true }), ...forwardArgs },
-    resolve: (_root, { search, ...page }, context) => {
-      viewerOf(context);
-      return searchUsers(context.deps, search, page);
-    },
+    resolve: (_root, { search, ...page }, context) => searchUsers(context.deps, viewerOf(context), search, page),
   }),
 }));

@@ -1,7 +1,8 @@
 import { badInput } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { isUsername } from '../../core/usernames.js';
-import type { Deps } from '../deps.js';
+import type { Deps, Viewer } from '../deps.js';
+import { take } from '../rates.js';
 import { caseKey, findPeople, type User } from './user.store.js';
 
 /** Twice the longest display name: nobody is found by more. */
@@ -13,11 +14,20 @@ export function findByUsername({ database }: Deps, username: string): Promise<Us
   return database.db.user.findUnique({ where: { usernameKey: caseKey(username), deletedAt: null } });
 }
 
-/** People by the beginning of their username or of any word of their display name, by username. */
-export async function searchUsers({ database, config }: Deps, search: string, args: PageArgs): Promise<Page<User>> {
+/**
+ * People by the beginning of their username or of any word of their display name, by username.
+ * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED.
+ */
+export async function searchUsers(
+  { database, config, rates }: Deps,
+  viewer: Viewer,
+  search: string,
+  args: PageArgs,
+): Promise<Page<User>> {
   if (search.length > SEARCH_MAX_CHARS)
     throw badInput('search', `A search has at most ${SEARCH_MAX_CHARS} characters.`);
   const list = `users:${search}`;
   const page = readPageArgs(list, args, ['text'], config);
+  take(rates.searchPerPerson, viewer);
   return toPage(list, page, await findPeople(database.db, search, page), (user) => [user.usernameKey]);
 }

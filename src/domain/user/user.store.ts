@@ -74,6 +74,35 @@ export async function holdViewer(tx: Tx, { userId }: { userId: string }): Promis
   return user;
 }
 
+/**
+ * The same of who changes themselves, or whom they know: held so that nobody brings them into a conversation meanwhile.
+ * @throws {ChatError} UNAUTHENTICATED
+ */
+export async function holdSelf(tx: Tx, { userId }: { userId: string }): Promise<User> {
+  const user = await holdPerson(tx, userId);
+  if (!user || !isHere(user)) throw sessionOver();
+  return user;
+}
+
+/** What people can have only so many of, and the first number of its locks. */
+const counted = { groups: 7_071, contacts: 7_072 } as const;
+/** People share that many locks: what one transaction may hold of them is bounded, however many it brings in. */
+const COUNT_LOCKS = 128;
+
+/**
+ * Until the transaction ends nobody else counts what these people have: to be called before a count that decides whether
+ * they may have one more. No lock of their rows, which would make their sends wait.
+ */
+export async function lockCounts(tx: Tx, what: keyof typeof counted, userIds: readonly string[]): Promise<void> {
+  // In one order for all.
+  await tx.$queryRaw`
+    SELECT lock FROM (
+      SELECT DISTINCT hashtext(id) & ${COUNT_LOCKS - 1}::int AS lock FROM unnest(${userIds}::text[]) AS id
+      ORDER BY lock OFFSET 0
+    ) AS locks
+    WHERE pg_advisory_xact_lock(${counted[what]}::int, lock) IS NOT NULL`;
+}
+
 /** A person, held until the transaction ends. */
 export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
   await holdToChange(tx, [id]);

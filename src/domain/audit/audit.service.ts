@@ -1,0 +1,58 @@
+import { isIP } from 'node:net';
+import { badInput, ChatError } from '../../core/errors.js';
+import { encodeGlobalId } from '../../core/ids.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Deps, Viewer } from '../deps.js';
+import { readServiceRole } from '../moderation/moderation.service.js';
+import { notingRefusal } from './audit.notes.js';
+import { canReadAuditLog } from './audit.policy.js';
+import { type Act, type AuditEntry, type AuditFilter, listEntries } from './audit.store.js';
+
+/**
+ * Entries of the audit log that fit, the latest first. That somebody looks is put down as well, for each first page.
+ * @param filter with ids of rows.
+ * @throws {ChatError} FORBIDDEN to who is no admin of the service; BAD_USER_INPUT of the filter or the page's arguments.
+ */
+export async function pageOfAuditLog(
+  deps: Deps,
+  viewer: Viewer,
+  filter: AuditFilter,
+  args: PageArgs,
+): Promise<Page<AuditEntry>> {
+  const { database, config, audit } = deps;
+  checkFilter(filter);
+  const asked: Act = {
+    action: 'AUDIT_LOG_READ',
+    actor: viewer,
+    details: {
+      actorId: filter.actorId && encodeGlobalId('User', filter.actorId),
+      subjectId: filter.subjectId && encodeGlobalId('User', filter.subjectId),
+      conversationId: filter.conversationId && encodeGlobalId('Conversation', filter.conversationId),
+      action: filter.action,
+      address: filter.address,
+      since: filter.since?.toISOString(),
+      until: filter.until?.toISOString(),
+      outcome: filter.refused === undefined ? undefined : filter.refused ? 'REFUSED' : 'DONE',
+    },
+  };
+  return notingRefusal(deps, asked, async () => {
+    if (!canReadAuditLog(await readServiceRole(database.db, viewer))) {
+      throw new ChatError('FORBIDDEN', 'Admins of the service look into the audit log.');
+    }
+    const list = `audit:${JSON.stringify(filter)}`;
+    const page = readPageArgs(list, args, ['date', 'uuid'], config);
+    const rows = await listEntries(database.db, filter, page);
+    if (!page.from) audit.note(asked, 'done');
+    return toPage(list, page, rows, ({ at, id }) => [at, id]);
+  });
+}
+
+/** @throws {ChatError} BAD_USER_INPUT */
+function checkFilter({ address, since, until }: AuditFilter): void {
+  if (address !== undefined && isIP(address) === 0) throw badInput('filter.address', 'This is not an IP address.');
+  for (const [name, at] of Object.entries({ since, until })) {
+    const ms = at?.getTime() ?? 0;
+    // As far as the database knows time, and further than anybody asks.
+    if (ms < 0 || ms >= 1e14) throw badInput(`filter.${name}`, 'This is out of all time.');
+  }
+}

@@ -1,0 +1,38 @@
+import type { Deps } from '../deps.js';
+import { clientNetwork, countingFailures } from '../rates.js';
+
+/**
+ * Checks a password of an account, as often as may be: so many wrong ones from one address, for one account from one
+ * address, and for one account from all addresses where it has not been signed in to. That last one is what an attacker
+ * with many addresses meets, and, as long as that lasts, a person who is at a new place: not at the old ones.
+ * Who gives the right password has used up none of it.
+ *
+ * @param account whatever was given to name it: alike for accounts that do not exist.
+ * @param wrong what `check` throws when the password is.
+ * @throws {ChatError} RATE_LIMITED before the password is looked at: also the right one waits.
+ */
+export async function tryPassword<T>(
+  { rates }: Deps,
+  account: string,
+  wrong: Error,
+  check: () => Promise<T>,
+): Promise<T> {
+  const network = clientNetwork();
+  const known = network !== undefined && (await rates.signedInAt.has(account, network));
+  return countingFailures(
+    [
+      ...(network === undefined ? [] : [[rates.signInPerAddress, network] as const]),
+      ...(network === undefined ? [] : [[rates.signInPerAccountAndAddress, account, network] as const]),
+      ...(known ? [] : [[rates.signInPerAccount, account] as const]),
+    ],
+    (error) => error === wrong,
+    check,
+  );
+}
+
+/** Whoever has signed in is at one of their addresses: to be called with each name that the account signs in with. */
+export async function rememberAddress({ rates }: Deps, ...names: string[]): Promise<void> {
+  const network = clientNetwork();
+  if (network === undefined) return;
+  await Promise.all(names.map((name) => rates.signedInAt.add(name, network)));
+}

@@ -1,0 +1,245 @@
+import {
+  type DocumentNode,
+  type FragmentDefinitionNode,
+  type GraphQLArgument,
+  type GraphQLCompositeType,
+  GraphQLError,
+  type GraphQLField,
+  type GraphQLSchema,
+  getNamedType,
+  getNullableType,
+  isCompositeType,
+  isListType,
+  isUnionType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionNode,
+  type SelectionSetNode,
+  type ValueNode,
+} from 'graphql';
+import type { Config } from '../infra/config.js';
+
+// How large an operation may be. Fragments count wherever they are spread, and each is gone through once: so fragments that
+// double each other cost nothing to measure, and much in what is measured.
+
+type SizeLimits = Pick<
+  Config,
+  'operationDepthMax' | 'operationRootFieldsMax' | 'operationAliasesMax' | 'operationDirectivesMax'
+>;
+type CostLimits = Pick<Config, 'operationCostMax' | 'pageMax' | 'pageDefault'>;
+
+interface Size {
+  depth: number;
+  /** Fields at the top. */
+  width: number;
+  aliases: number;
+  directives: number;
+}
+
+const nothing: Size = { depth: 0, width: 0, aliases: 0, directives: 0 };
+
+/** What is too large of a document's operations, whatever the schema: before it is validated, which takes longer. */
+export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQLError[] {
+  const fragments = fragmentsOf(document);
+  const sizes = new Map<string, Size>();
+
+  function sizeOfAll({ selections }: SelectionSetNode): Size {
+    const total = { ...nothing };
+    for (const selection of selections) {
+      const size = sizeOf(selection);
+      total.depth = Math.max(total.depth, size.depth);
+      total.width += size.width;
+      total.aliases += size.aliases;
+      total.directives += size.directives;
+    }
+    return total;
+  }
+
+  function sizeOf(selection: SelectionNode): Size {
+    const directives = selection.directives?.length ?? 0;
+    if (selection.kind === Kind.FRAGMENT_SPREAD) {
+      const spread = sizeOfFragment(selection.name.value);
+      return { ...spread, directives: spread.directives + directives };
+    }
+    const within = selection.selectionSet ? sizeOfAll(selection.selectionSet) : nothing;
+    if (selection.kind === Kind.INLINE_FRAGMENT) return { ...within, directives: within.directives + directives };
+    return {
+      // Introspection is bounded by GraphQL's own rule, and needs more than any operation.
+      depth: 1 + (isIntrospection(selection.name.value) ? 0 : within.depth),
+      width: 1,
+      aliases: within.aliases + (selection.alias ? 1 : 0),
+      directives: within.directives + directives,
+    };
+  }
+
+  function sizeOfFragment(name: string): Size {
+    const known = sizes.get(name);
+    if (known) return known;
+    const fragment = fragments.get(name);
+    // One that is part of itself is refused by validation, as one that is not there.
+    sizes.set(name, nothing);
+    const size = fragment ? sizeOfAll(fragment.selectionSet) : nothing;
+    sizes.set(name, size);
+    return size;
+  }
+
+  return operationsOf(document).flatMap((operation) => {
+    const size = sizeOfAll(operation.selectionSet);
+    const directives = size.directives + (operation.directives?.length ?? 0);
+    return [
+      ...over(operation, size.depth, limits.operationDepthMax, 'fields in each other'),
+      ...over(operation, size.width, limits.operationRootFieldsMax, 'fields side by side'),
+      ...over(operation, size.aliases, limits.operationAliasesMax, 'aliases'),
+      ...over(operation, directives, limits.operationDirectivesMax, 'directives'),
+    ];
+  });
+}
+
+/** The cost of a list whose length nobody gives. */
+const LIST_LENGTH = 10;
+
+/** What a selection costs: once, and for each item of the page that it is in. */
+interface Cost {
+  once: number;
+  each: number;
+}
+
+/** Measures what operations cost: how many fields their answer can have, of lists as many times as they can be long. */
+export interface Costs {
+  /** What is wrong with it, if it costs too much with these variables. For an operation that is valid. */
+  check(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Readonly<Record<string, unknown>> | null | undefined,
+  ): GraphQLError | undefined;
+}
+
+export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
+  /** Of operations whose lists are as long whatever their variables. */
+  const fixed = new WeakMap<OperationDefinitionNode, number>();
+  return {
+    check(document, operation, variables) {
+      let cost = fixed.get(operation);
+      if (cost === undefined) {
+        const measured = costOf(schema, limits, document, operation, variables ?? {});
+        cost = measured.cost;
+        if (!measured.varies) fixed.set(operation, cost);
+      }
+      return over(operation, cost, limits.operationCostMax, 'points of cost')[0];
+    },
+  };
+}
+
+function costOf(
+  schema: GraphQLSchema,
+  { pageMax, pageDefault }: CostLimits,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Readonly<Record<string, unknown>>,
+): { cost: number; varies: boolean } {
+  const fragments = fragmentsOf(document);
+  const costs = new Map<string, Cost>();
+  let varies = false;
+
+  function readValue(node: ValueNode): unknown {
+    if (node.kind === Kind.INT) return Number(node.value);
+    if (node.kind === Kind.LIST) return node.values;
+    if (node.kind !== Kind.VARIABLE) return undefined;
+    varies = true;
+    const name = node.name.value;
+    if (variables[name] !== undefined) return variables[name];
+    const given = operation.variableDefinitions?.find(({ variable }) => variable.name.value === name)?.defaultValue;
+    return given && readValue(given);
+  }
+
+  /** How long the list can be that a field answers, or the page. */
+  function lengthOf(args: readonly GraphQLArgument[], given: ReadonlyMap<string, ValueNode>): number | undefined {
+    const isPage = args.some(({ name }) => name === 'first' || name === 'last');
+    if (!isPage) {
+      // As many as are named.
+      const named = args.find(({ type }) => isListType(getNullableType(type)));
+      const value = named && given.get(named.name);
+      const list = value && readValue(value);
+      return Array.isArray(list) ? Math.min(list.length, pageMax) : undefined;
+    }
+    const sizes = ['first', 'last'].flatMap((name) => {
+      const value = given.get(name);
+      const size = value && readValue(value);
+      return typeof size === 'number' && size >= 0 ? [size] : [];
+    });
+    // A larger one is refused where it is read, with its name.
+    return Math.min(sizes.length > 0 ? Math.max(...sizes) : pageDefault, pageMax);
+  }
+
+  function costOfAll({ selections }: SelectionSetNode, type: GraphQLCompositeType): Cost {
+    const total = { once: 0, each: 0 };
+    for (const selection of selections) {
+      const { once, each } = costOfSelection(selection, type);
+      total.once += once;
+      total.each += each;
+    }
+    return total;
+  }
+
+  function costOfSelection(selection: SelectionNode, type: GraphQLCompositeType): Cost {
+    if (selection.kind === Kind.FRAGMENT_SPREAD) return costOfFragment(selection.name.value);
+    if (selection.kind === Kind.INLINE_FRAGMENT) {
+      const condition = selection.typeCondition && schema.getType(selection.typeCondition.name.value);
+      return costOfAll(selection.selectionSet, isCompositeType(condition) ? condition : type);
+    }
+    const field = isUnionType(type) ? undefined : type.getFields()[selection.name.value];
+    // Of GraphQL itself: known without asking anybody.
+    if (!field) return { once: 0, each: 0 };
+    return costOfField(field, new Map(selection.arguments?.map(({ name, value }) => [name.value, value])), {
+      selections: selection.selectionSet,
+      isOfPage: type.name.endsWith('Connection'),
+    });
+  }
+
+  function costOfField(
+    field: GraphQLField<unknown, unknown>,
+    given: ReadonlyMap<string, ValueNode>,
+    { selections, isOfPage }: { selections: SelectionSetNode | undefined; isOfPage: boolean },
+  ): Cost {
+    const type = getNamedType(field.type);
+    const within =
+      selections && isCompositeType(type) ? costOfAll(selections, type) : ({ once: 0, each: 0 } satisfies Cost);
+    const length = lengthOf(field.args, given);
+    const isList = isListType(getNullableType(field.type));
+    if (isList && isOfPage) return { once: 0, each: 1 + within.once };
+    if (isList) return { once: 1 + (length ?? LIST_LENGTH) * Math.max(1, within.once), each: 0 };
+    return { once: 1 + within.once + (length ?? LIST_LENGTH) * within.each, each: 0 };
+  }
+
+  function costOfFragment(name: string): Cost {
+    const known = costs.get(name);
+    if (known) return known;
+    // Validation has seen that none is part of itself.
+    const fragment = fragments.get(name);
+    const type = fragment && schema.getType(fragment.typeCondition.name.value);
+    const cost = fragment && isCompositeType(type) ? costOfAll(fragment.selectionSet, type) : { once: 0, each: 0 };
+    costs.set(name, cost);
+    return cost;
+  }
+
+  const root = schema.getRootType(operation.operation);
+  const { once } = root ? costOfAll(operation.selectionSet, root) : { once: 0 };
+  return { cost: once, varies };
+}
+
+const isIntrospection = (name: string) => name === '__schema' || name === '__type';
+
+const operationsOf = ({ definitions }: DocumentNode) =>
+  definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+
+function fragmentsOf({ definitions }: DocumentNode): Map<string, FragmentDefinitionNode> {
+  const fragments = definitions.filter((definition) => definition.kind === Kind.FRAGMENT_DEFINITION);
+  return new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
+}
+
+function over(operation: OperationDefinitionNode, count: number, max: number, what: string): GraphQLError[] {
+  if (count <= max) return [];
+  const found = count > Number.MAX_SAFE_INTEGER ? 'far more' : String(count);
+  const message = `An operation has at most ${max} ${what}; this one has ${found}.`;
+  return [new GraphQLError(message, { nodes: operation })];
+}

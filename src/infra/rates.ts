@@ -1,0 +1,167 @@
+import { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { rateLimited } from '../core/errors.js';
+import type { Rate } from './config.js';
+import type { Logger } from './log.js';
+import { sha256 } from './tokens.js';
+
+/**
+ * A rate that all nodes count together, in windows that begin with the first of them. What is counted before it is done
+ * may be given back when it turns out well: so several at once cannot all pass before the first one is counted.
+ */
+export interface SharedRate {
+  /** @throws {ChatError} RATE_LIMITED: over the rate, until the window ends. */
+  take(...key: string[]): Promise<void>;
+  giveBack(...key: string[]): Promise<void>;
+}
+
+/** What is remembered for a time, by all nodes; a node may forget the oldest of much. */
+export interface SharedMemory {
+  has(...key: string[]): Promise<boolean>;
+  add(...key: string[]): Promise<void>;
+}
+
+/** Where rates are counted: in Redis; in this process without one, and for as long as that is out of reach. */
+export interface RateStore {
+  /** Whether all nodes count together at the moment. */
+  readonly shared: boolean;
+  /** @param message of the error. Without a rate nothing is limited. */
+  rate(name: string, message: string, rate: Rate | undefined): SharedRate;
+  /** Without a time nothing is remembered. */
+  memory(name: string, forMs: number | undefined): SharedMemory;
+  close(): void;
+}
+
+/** Milliseconds after which a node counts by itself what Redis has not counted: somebody waits for the answer. */
+const COMMAND_TIMEOUT_MS = 500;
+/** What a node remembers by itself, those used last. */
+const REMEMBERED_MAX = 100_000;
+
+/** Keys are hashed: they hold names and addresses of people. */
+const hashOf = (key: readonly string[]) => Buffer.from(sha256(JSON.stringify(key))).toString('base64url');
+
+/** @param redis where it is and what keys begin with; undefined: this process is all there is. */
+export function openRateStore(redis: { url: string; prefix: string } | undefined, log: Logger): RateStore {
+  const client = redis && connect(redis.url, log);
+
+  /** Does it with Redis; otherwise as a node does by itself. */
+  async function withRedis<T>(ask: (client: Redis) => Promise<T>, alone: () => T | Promise<T>): Promise<T> {
+    // While it connects nothing is sent: a command would wait for that.
+    if (client?.status !== 'ready') return alone();
+    try {
+      return await ask(client);
+    } catch (error) {
+      // No failure but the answer: over the rate.
+      if (error instanceof RateLimiterRes) throw error;
+      log.warn({ err: error }, 'rates are counted by this node alone: Redis does not answer');
+      // One that is frozen keeps its connections open: connected anew, it is not asked before it answers.
+      if (error instanceof Error && /timed out/.test(error.message)) client.disconnect(true);
+      return alone();
+    }
+  }
+
+  return {
+    get shared() {
+      return client?.status === 'ready';
+    },
+    rate(name, message, rate) {
+      if (!rate) return { take: async () => {}, giveBack: async () => {} };
+      const options = {
+        keyPrefix: redis ? `${redis.prefix}:rate:${name}` : name,
+        points: rate.count,
+        // Redis counts in seconds here.
+        duration: Math.max(1, Math.ceil(rate.perMs / 1_000)),
+      };
+      const own = new RateLimiterMemory(options);
+      const shared = client && new RateLimiterRedis({ ...options, storeClient: client });
+      const count = (ask: (limiter: RateLimiterAbstract) => Promise<unknown>) =>
+        withRedis(
+          () => ask(shared ?? own),
+          () => ask(own),
+        );
+      return {
+        async take(...key) {
+          const hash = hashOf(key);
+          try {
+            await count((limiter) => limiter.consume(hash));
+          } catch (error) {
+            if (error instanceof RateLimiterRes) throw rateLimited(message, Math.ceil(error.msBeforeNext) + 1);
+            throw error;
+          }
+        },
+        async giveBack(...key) {
+          const hash = hashOf(key);
+          await count((limiter) => limiter.reward(hash));
+        },
+      };
+    },
+    memory(name, forMs) {
+      if (forMs === undefined) return { has: async () => false, add: async () => {} };
+      const own = new LRUCache<string, true>({ max: REMEMBERED_MAX, ttl: forMs });
+      const keyOf = (hash: string) => `${redis?.prefix}:${name}:${hash}`;
+      return {
+        async has(...key) {
+          const hash = hashOf(key);
+          const remembers = () => own.has(hash);
+          return withRedis(async (asked) => (await asked.exists(keyOf(hash))) > 0 || remembers(), remembers);
+        },
+        async add(...key) {
+          const hash = hashOf(key);
+          own.set(hash, true);
+          await withRedis(
+            async (asked) => void (await asked.set(keyOf(hash), 1, 'PX', forMs)),
+            () => {},
+          );
+        },
+      };
+    },
+    close: () => client?.disconnect(),
+  };
+}
+
+/** Never waits: what cannot be asked at once is counted without it. */
+function connect(url: string, log: Logger): Redis {
+  const client = new Redis(url, {
+    connectionName: 'parley-rates',
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1_000),
+  });
+  client.on('error', (error) => log.debug({ err: error, role: 'rates' }, 'Redis'));
+  return client;
+}
+
+/** A rate that each node counts by itself: so many at once, and then evenly as many in that time. */
+export interface NodeRate {
+  /** @throws {ChatError} RATE_LIMITED with the moment at which the next one goes through. */
+  take(key: string): void;
+}
+
+/**
+ * A bucket for each key, that fills evenly and holds `count`. Own code and not the library's, for it stands on the way of
+ * every message: a number in a map, instead of a promise and a timer each.
+ */
+export function createNodeRate(message: string, rate: Rate | undefined): NodeRate {
+  if (!rate) return { take() {} };
+  const { count, perMs } = rate;
+  const each = perMs / count;
+  /** When the bucket will be full again. */
+  const fullAt = new Map<string, number>();
+  let nextSweep = 0;
+  return {
+    take(key) {
+      const now = performance.now();
+      if (now >= nextSweep) {
+        for (const [other, at] of fullAt) if (at <= now) fullAt.delete(other);
+        nextSweep = now + perMs;
+      }
+      const full = Math.max(fullAt.get(key) ?? 0, now) + each;
+      const waitMs = full - now - perMs;
+      // Sums of fractions are not exact.
+      if (waitMs > each / 1_000) throw rateLimited(message, Math.ceil(waitMs));
+      fullAt.set(key, full);
+    },
+  };
+}

@@ -1,0 +1,439 @@
+import { Redis } from 'ioredis';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { networkOf } from '../../src/core/networks.js';
+import { createRateLimits } from '../../src/domain/rates.js';
+import { readConfig } from '../../src/infra/config.js';
+import { openRateStore } from '../../src/infra/rates.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { type Answer, ask, connectInTest, eventually, type Json, type Person, register } from '../support/client.js';
+import { footings, makePlace, type Place, servicesFound, startTwo } from '../support/place.js';
+import { startServers } from '../support/servers.js';
+import { openDirect, SEND } from '../support/talk.js';
+
+const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { refreshToken } } }';
+const REGISTER = 'mutation ($input: RegisterInput!) { register(input: $input) { tokens { refreshToken } } }';
+const REQUEST_RESET = 'mutation ($email: String!) { requestPasswordReset(input: { email: $email }) { accepted } }';
+const RESET =
+  'mutation ($token: String!) { resetPassword(input: { token: $token, newPassword: "another one" }) { tokens { refreshToken } } }';
+const REFRESH =
+  'mutation ($refreshToken: String) { refreshSession(input: { refreshToken: $refreshToken }) { tokens { refreshToken } } }';
+const CHANGE =
+  'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { tokens { accessToken refreshToken } } }';
+const DELETE = 'mutation ($password: String) { deleteAccount(input: { password: $password }) { userId } }';
+const UPDATE = 'mutation { updateProfile(input: { bio: "same" }) { viewer { id } } }';
+const SEARCH = '{ users(search: "person") { nodes { id } } }';
+const ROOMS = '{ publicConversations { nodes { id } } }';
+const MESSAGES = '{ searchMessages(query: "word") { nodes { id } } }';
+
+const SERVICE_KEY = 'the-key-of-the-service-in-these-tests';
+
+let addresses = 0;
+/** An address that no other test comes from. */
+const fresh = () => {
+  addresses += 1;
+  return `198.18.${addresses >> 8}.${addresses & 255}`;
+};
+
+/** A request that came from this address, through a proxy that is trusted. */
+async function from(address: string, url: string, query: string, variables: Json = {}, token?: string) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'x-forwarded-for': address,
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
+    body: JSON.stringify({ query, variables }),
+  });
+  return (await response.json()) as Answer;
+}
+
+const codeOf = ({ errors }: Answer) => errors?.[0]?.extensions.code;
+const waitOf = ({ errors }: Answer): number => errors?.[0]?.extensions['retryAfterMs'];
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Only what a test sets is limited; nothing else is in its way. */
+const off = Object.fromEntries(
+  [
+    'SIGN_IN_PER_ADDRESS',
+    'SIGN_IN_PER_ACCOUNT',
+    'SIGN_IN_PER_ACCOUNT_AND_ADDRESS',
+    'REGISTRATION_PER_ADDRESS',
+    'PASSWORD_RESET_PER_ADDRESS',
+    'REFRESH_PER_ADDRESS',
+    'REFRESH_PER_SESSION',
+    'SEND_PER_PERSON',
+    'MUTATION_PER_PERSON',
+    'SEARCH_PER_PERSON',
+  ].map((name) => [`RATE_${name}`, 'off']),
+);
+
+const wrong = (usernameOrEmail: string) => ({ input: { usernameOrEmail, password: 'a wrong password' } });
+const right = ({ username, password }: Person) => ({ input: { usernameOrEmail: username, password } });
+
+describe('a rate', () => {
+  it('is so many in so long, or off', () => {
+    expect(readConfig({ RATE_SEND_PER_PERSON: '30/10m' }).rates.sendPerPerson).toEqual({ count: 30, perMs: 600_000 });
+    expect(readConfig({ RATE_SEND_PER_PERSON: 'off' }).rates.sendPerPerson).toBeUndefined();
+    for (const text of ['30', '0/1m', '-1/1m', '30/10', '30/0s', '30/1y', '1/8d', '1.5/1m', 'on']) {
+      expect(() => readConfig({ RATE_SEND_PER_PERSON: text }), text).toThrow(/^RATE_SEND_PER_PERSON: /);
+    }
+  });
+
+  it('is none of all where RATE_LIMITS is off', () => {
+    const { rates, socketsPerPersonMax, socketsPerAddressMax, streamsPerPersonMax } = readConfig({
+      RATE_LIMITS: 'off',
+      SOCKETS_PER_PERSON_MAX: '3',
+    });
+    expect(new Set(Object.values(rates))).toEqual(new Set([undefined]));
+    const none = Number.POSITIVE_INFINITY;
+    expect([socketsPerPersonMax, socketsPerAddressMax, streamsPerPersonMax]).toEqual([none, none, none]);
+  });
+});
+
+describe('what counts as one address', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0DB8:0001:0002::9', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['1::', '1:0:0:0::/64'],
+    ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64'],
+    ['', ''],
+    ['no:address', 'no:address'],
+  ])('of %s is %s', (address, network) => expect(networkOf(address)).toBe(network));
+});
+
+describe.each(footings)('rates on the %s footing', (footing) => {
+  let place: Place;
+  /** Two nodes; embedded, twice the same. */
+  let first: RunningNode;
+  let second: RunningNode;
+  beforeAll(async () => {
+    place = await makePlace(footing);
+    [first, second] = await startTwo(place, { TRUSTED_PROXIES: 'loopback', SERVICE_KEY });
+  });
+
+  /** As if they had been started with these limits. */
+  async function limit(env: Record<string, string>): Promise<void> {
+    for (const node of new Set([first, second])) {
+      const config = readConfig({ ...place.env, ...off, ...env });
+      const { redisUrl: url, redisPrefix: prefix } = config;
+      const store = openRateStore(
+        url === undefined ? undefined : { url, prefix: `${prefix}:${limits}` },
+        node.deps.log,
+      );
+      onTestFinished(() => store.close());
+      await eventually('it is connected', () => store.shared === (url !== undefined));
+      node.deps.rates = createRateLimits(store, config);
+    }
+    limits += 1;
+  }
+  /** Each test counts apart. */
+  let limits = 0;
+
+  describe('sign-ins', () => {
+    it('of one account from one address: failures count, on all nodes together', async () => {
+      await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '3/1h' });
+      const person = await register(first.url);
+      const here = fresh();
+      const fail = (node: RunningNode) => from(here, node.url, LOGIN, wrong(person.username.toUpperCase()));
+      expect([await fail(first), await fail(second), await fail(first)].map(codeOf)).toEqual(
+        Array(3).fill('BAD_USER_INPUT'),
+      );
+      const refused = await from(here, second.url, LOGIN, right(person));
+      expect(codeOf(refused)).toBe('RATE_LIMITED');
+      expect(waitOf(refused)).toBeGreaterThan(3_000_000);
+      expect(waitOf(refused)).toBeLessThanOrEqual(3_600_001);
+      // Neither another person there, nor the same one elsewhere.
+      const other = await register(first.url);
+      expect(codeOf(await from(here, second.url, LOGIN, right(other)))).toBeUndefined();
+      expect(codeOf(await from(fresh(), second.url, LOGIN, right(person)))).toBeUndefined();
+    });
+
+    it('go on after as long as the refusal said, and are not kept off by tries in between', async () => {
+      await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/2s', RATE_SIGN_IN_PER_ADDRESS: '2/2s' });
+      const person = await register(first.url);
+      const here = fresh();
+      let refused: Answer = { status: 0 };
+      await eventually('there are too many', async () => {
+        refused = await from(here, first.url, LOGIN, wrong(person.username));
+        return codeOf(refused) === 'RATE_LIMITED';
+      });
+      expect(waitOf(refused)).toBeGreaterThan(0);
+      expect(waitOf(refused)).toBeLessThanOrEqual(2_001);
+      const passed = pause(waitOf(refused));
+      for (const _each of [1, 2, 3]) await from(here, second.url, LOGIN, wrong(person.username));
+      await passed;
+      expect(codeOf(await from(here, second.url, LOGIN, right(person)))).toBeUndefined();
+    });
+
+    it('a right password uses up nothing', async () => {
+      await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h', RATE_SIGN_IN_PER_ADDRESS: '2/1h' });
+      const person = await register(first.url);
+      const here = fresh();
+      for (let count = 0; count < 5; count += 1) {
+        expect(codeOf(await from(here, first.url, LOGIN, right(person)))).toBeUndefined();
+      }
+      expect(codeOf(await from(here, first.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
+      expect(codeOf(await from(here, first.url, LOGIN, right(person)))).toBeUndefined();
+    });
+
+    it('count whatever they are called in one operation, and however many come at once', async () => {
+      await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '4/1h' });
+      const person = await register(first.url);
+      const operation = `mutation ($input: LoginInput!) {
+        ${Array.from({ length: 6 }, (_, index) => `a${index}: login(input: $input) { tokens { refreshToken } }`).join(' ')}
+      }`;
+      const { errors = [] } = await from(fresh(), first.url, operation, wrong(person.username));
+      expect(errors.map(({ extensions }) => extensions.code)).toEqual([
+        ...Array(4).fill('BAD_USER_INPUT'),
+        ...Array(2).fill('RATE_LIMITED'),
+      ]);
+      const here = fresh();
+      const atOnce = await Promise.all(
+        Array.from({ length: 10 }, () => from(here, first.url, LOGIN, wrong(person.username))),
+      );
+      expect(atOnce.map(codeOf).sort()).toEqual([...Array(4).fill('BAD_USER_INPUT'), ...Array(6).fill('RATE_LIMITED')]);
+    });
+
+    it('from one address: whoever they are for, known or not, and of IPv6 from the whole network', async () => {
+      await limit({ RATE_SIGN_IN_PER_ADDRESS: '3/1h' });
+      const person = await register(first.url);
+      const names = [person.username, 'nobody_of_that_name', 'nobody@example.com'];
+      const network = '2001:db8:7:8';
+      for (const [index, name] of names.entries()) {
+        const answer = await from(`${network}::${index}`, index % 2 ? first.url : second.url, LOGIN, wrong(name));
+        expect(codeOf(answer)).toBe('BAD_USER_INPUT');
+      }
+      expect(codeOf(await from(`${network}:1:2:3:4`, second.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
+      expect(codeOf(await from('2001:db8:7:9::1', second.url, LOGIN, right(person)))).toBeUndefined();
+    });
+
+    it('of one account from everywhere: nobody is locked out where they have been signed in', async () => {
+      await limit({ RATE_SIGN_IN_PER_ACCOUNT: '3/1h' });
+      const person = await register(first.url);
+      const home = fresh();
+      expect(codeOf(await from(home, first.url, LOGIN, right(person)))).toBeUndefined();
+      for (const node of [first, second, first]) {
+        expect(codeOf(await from(fresh(), node.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
+      }
+      const elsewhere = fresh();
+      expect(codeOf(await from(elsewhere, second.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
+      // At home on any node, by either name, also after a wrong one.
+      expect(codeOf(await from(home, second.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
+      expect(codeOf(await from(home, second.url, LOGIN, right(person)))).toBeUndefined();
+      const byEmail = { input: { usernameOrEmail: person.email, password: person.password } };
+      for (const _each of [1, 2, 3]) await from(fresh(), first.url, LOGIN, wrong(person.email));
+      expect(codeOf(await from(elsewhere, second.url, LOGIN, byEmail))).toBe('RATE_LIMITED');
+      expect(codeOf(await from(home, second.url, LOGIN, byEmail))).toBeUndefined();
+    });
+
+    it('that one limit refuses count for no other', async () => {
+      await limit({ RATE_SIGN_IN_PER_ADDRESS: '2/1h', RATE_SIGN_IN_PER_ACCOUNT: '5/1d' });
+      const name = 'nobody_of_that_name';
+      const here = fresh();
+      for (let count = 0; count < 10; count += 1) await from(here, first.url, LOGIN, wrong(name));
+      const elsewhere = [fresh(), fresh(), fresh()];
+      for (const address of elsewhere) {
+        expect(codeOf(await from(address, second.url, LOGIN, wrong(name)))).toBe('BAD_USER_INPUT');
+      }
+      // Of two that refuse the longer wait is told.
+      const refused = await from(here, second.url, LOGIN, wrong(name));
+      expect([codeOf(refused), waitOf(refused) > 3_600_001]).toEqual(['RATE_LIMITED', true]);
+    });
+
+    it('also where a password is asked for of who is signed in', async () => {
+      await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h' });
+      const person = await register(first.url);
+      const here = fresh();
+      const change = (currentPassword: string) =>
+        from(here, first.url, CHANGE, { input: { currentPassword, newPassword: 'another one' } }, person.token);
+      expect(codeOf(await change('wrong password'))).toBe('BAD_USER_INPUT');
+      const remove = (password: string) => from(here, first.url, DELETE, { password }, person.token);
+      expect(codeOf(await remove('wrong password'))).toBe('BAD_USER_INPUT');
+      expect(codeOf(await change(person.password))).toBe('RATE_LIMITED');
+      expect(codeOf(await remove(person.password))).toBe('RATE_LIMITED');
+      expect(codeOf(await from(here, first.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
+    });
+  });
+
+  it('registrations from one address, on all nodes together', async () => {
+    await limit({ RATE_REGISTRATION_PER_ADDRESS: '2/1h' });
+    const here = fresh();
+    const input = (name: string) => ({
+      input: { username: `${name}_${addresses}`, email: `${name}_${addresses}@example.com`, password: 'long enough' },
+    });
+    // What is no input at all does not count.
+    expect(codeOf(await from(here, first.url, REGISTER, { input: { ...input('x').input, password: '1' } }))).toBe(
+      'BAD_USER_INPUT',
+    );
+    expect(codeOf(await from(here, first.url, REGISTER, input('one')))).toBeUndefined();
+    expect(codeOf(await from(here, second.url, REGISTER, input('one')))).toBe('CONFLICT');
+    const refused = await from(here, second.url, REGISTER, input('two'));
+    expect([codeOf(refused), waitOf(refused) > 3_000_000]).toEqual(['RATE_LIMITED', true]);
+    expect(codeOf(await from(fresh(), first.url, REGISTER, input('two')))).toBeUndefined();
+  });
+
+  it('mails for forgotten passwords, and what is tried as their tokens, on all nodes together', async () => {
+    await limit({ RATE_PASSWORD_RESET_PER_ADDRESS: '3/1h' });
+    const here = fresh();
+    expect(codeOf(await from(here, first.url, REQUEST_RESET, { email: 'a@example.com' }))).toBeUndefined();
+    expect(codeOf(await from(here, second.url, REQUEST_RESET, { email: 'b@example.com' }))).toBeUndefined();
+    expect(codeOf(await from(here, first.url, RESET, { token: 'no token' }))).toBe('BAD_USER_INPUT');
+    expect(codeOf(await from(here, second.url, RESET, { token: 'no token' }))).toBe('RATE_LIMITED');
+    expect(codeOf(await from(here, second.url, REQUEST_RESET, { email: 'c@example.com' }))).toBe('RATE_LIMITED');
+    expect(codeOf(await from(fresh(), second.url, REQUEST_RESET, { email: 'c@example.com' }))).toBeUndefined();
+  });
+
+  it('refreshes: refused ones from one address, all of one session, on all nodes together', async () => {
+    await limit({ RATE_REFRESH_PER_ADDRESS: '2/1h', RATE_REFRESH_PER_SESSION: '3/1h' });
+    const person = await register(first.url);
+    const here = fresh();
+    const refresh = (node: RunningNode, refreshToken: string, address = here) =>
+      from(address, node.url, REFRESH, { refreshToken });
+    let { refreshToken } = person;
+    for (const node of [first, second, first]) {
+      const answer = await refresh(node, refreshToken);
+      expect(codeOf(answer)).toBeUndefined();
+      ({ refreshToken } = answer.data.refreshSession.tokens);
+    }
+    expect(codeOf(await refresh(second, refreshToken))).toBe('RATE_LIMITED');
+    // That was theirs: it counts as none that was refused.
+    const other = await register(second.url);
+    expect(codeOf(await refresh(first, 'nonsense'))).toBe('UNAUTHENTICATED');
+    expect(codeOf(await refresh(second, 'nonsense'))).toBe('UNAUTHENTICATED');
+    expect(codeOf(await refresh(first, 'nonsense'))).toBe('RATE_LIMITED');
+    expect(codeOf(await refresh(second, other.refreshToken))).toBe('RATE_LIMITED');
+    expect(codeOf(await refresh(second, other.refreshToken, fresh()))).toBeUndefined();
+  });
+
+  describe('of a person', () => {
+    it('sends: so many at once, over HTTP and WebSocket alike, and then one after another, each node by itself', async () => {
+      await limit({ RATE_SEND_PER_PERSON: '4/4s', RATE_MUTATION_PER_PERSON: '2/1h' });
+      const [alice, bob] = [await register(first.url), await register(first.url)];
+      // One of the two other changes.
+      const conversationId = await openDirect(alice, bob);
+      const input = (text: string) => ({ input: { conversationId, text } });
+      const socket = connectInTest(first.url, alice.token);
+      const overSocket = async (variables: Json): Promise<Answer> => {
+        for await (const result of socket.iterate({ query: SEND, variables })) return result as Answer;
+        throw new Error('no answer');
+      };
+      const started = performance.now();
+      const answers = [
+        await alice.request(SEND, input('1')),
+        await overSocket(input('2')),
+        await alice.request(SEND, input('3')),
+        await overSocket(input('4')),
+      ];
+      expect(answers.map(codeOf)).toEqual(Array(4).fill(undefined));
+      const burst = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((each) => alice.request(SEND, input(`${each}`))));
+      const seconds = (performance.now() - started) / 1_000;
+      const through = burst.filter((answer) => codeOf(answer) === undefined).length;
+      // One a second, if the machine is slow.
+      expect(through).toBeLessThanOrEqual(Math.ceil(seconds));
+      const refused = burst.find((answer) => codeOf(answer) === 'RATE_LIMITED') as Answer;
+      expect(waitOf(refused)).toBeGreaterThan(0);
+      expect(waitOf(refused)).toBeLessThanOrEqual(1_000);
+      expect(codeOf(await bob.request(SEND, input('from bob')))).toBeUndefined();
+      if (second !== first) expect(codeOf(await alice.at(second.url).request(SEND, input('2.1')))).toBeUndefined();
+      await pause(waitOf(refused));
+      expect(codeOf(await alice.request(SEND, input('later')))).toBeUndefined();
+      // Sends are counted apart.
+      expect(codeOf(await alice.request(UPDATE))).toBeUndefined();
+      expect(codeOf(await alice.request(UPDATE))).toBe('RATE_LIMITED');
+    });
+
+    it('other mutations, under whatever alias', async () => {
+      await limit({ RATE_MUTATION_PER_PERSON: '3/1h' });
+      const [alice, bob] = [await register(first.url), await register(first.url)];
+      const fields = [1, 2, 3, 4, 5].map((each) => `a${each}: updateProfile(input: {}) { viewer { id } }`);
+      const { errors = [], data } = await alice.request(`mutation { ${fields.join(' ')} }`);
+      expect(errors.map(({ path, extensions }) => [path?.[0], extensions.code])).toEqual([
+        ['a4', 'RATE_LIMITED'],
+        ['a5', 'RATE_LIMITED'],
+      ]);
+      expect(data).toMatchObject({ a3: { viewer: {} }, a4: null });
+      expect(codeOf(await bob.request(UPDATE))).toBeUndefined();
+    });
+
+    it('searches', async () => {
+      await limit({ RATE_SEARCH_PER_PERSON: '2/1h' });
+      const [alice, bob] = [await register(first.url), await register(first.url)];
+      expect(codeOf(await alice.request(SEARCH))).toBeUndefined();
+      expect(codeOf(await alice.request(ROOMS))).toBeUndefined();
+      expect(codeOf(await alice.request(SEARCH))).toBe('RATE_LIMITED');
+      expect(codeOf(await alice.request(ROOMS))).toBe('RATE_LIMITED');
+      expect(codeOf(await alice.request(MESSAGES))).toBe('RATE_LIMITED');
+      expect(codeOf(await bob.request(SEARCH))).toBeUndefined();
+    });
+
+    it('do not bind the backend with the service key', async () => {
+      await limit({
+        RATE_MUTATION_PER_PERSON: '1/1h',
+        RATE_SEARCH_PER_PERSON: '1/1h',
+      });
+      const asService = (query: string) => ask(first.url, query, {}, SERVICE_KEY);
+      for (const _each of [1, 2, 3]) {
+        await asService(UPDATE);
+        await asService(SEARCH);
+      }
+    });
+  });
+
+  it('are none where RATE_LIMITS is off', async () => {
+    await limit({ RATE_LIMITS: 'off', RATE_SIGN_IN_PER_ADDRESS: '1/1h', RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '1/1h' });
+    const person = await register(first.url);
+    for (const _each of [1, 2, 3]) {
+      const { errors } = await from('192.0.2.1', first.url, LOGIN, wrong(person.username));
+      expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    }
+  });
+});
+
+describe.skipIf(!servicesFound)('when Redis is away', () => {
+  it('each node counts by itself: neither without bound nor without end', async () => {
+    const servers = await startServers();
+    try {
+      const place = await makePlace('postgresql');
+      const node = await place.start({
+        RATE_LIMITS: 'on',
+        RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h',
+        TRUSTED_PROXIES: 'loopback',
+        REDIS_URL: servers.redis.url,
+      });
+      const person = await register(node.url);
+      const tries = async (address: string) => {
+        const codes = [];
+        for (let count = 0; count < 3; count += 1) {
+          codes.push(codeOf(await from(address, node.url, LOGIN, wrong(person.username))));
+        }
+        return codes;
+      };
+      const bounded = ['BAD_USER_INPUT', 'BAD_USER_INPUT', 'RATE_LIMITED'];
+      expect(await tries(fresh())).toEqual(bounded);
+      servers.redis.freeze();
+      expect(await tries(fresh())).toEqual(bounded);
+      servers.redis.thaw();
+      await servers.redis.kill();
+      const here = fresh();
+      expect(await tries(here)).toEqual(bounded);
+      expect(codeOf(await from(fresh(), node.url, LOGIN, right(person)))).toBeUndefined();
+      await servers.redis.start();
+      await eventually('it is counted there again', async () => {
+        await from(fresh(), node.url, LOGIN, wrong(person.username));
+        const redis = new Redis(servers.redis.url);
+        const keys = await redis.keys('*:rate:*');
+        redis.disconnect();
+        // Nobody's name or address stands there.
+        return keys.length > 0 && !keys.some((key) => key.includes(person.username) || key.includes('198.18'));
+      });
+      await node.stop();
+    } finally {
+      await servers.remove();
+    }
+  }, 120_000);
+});

@@ -1,0 +1,413 @@
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { getIntrospectionQuery } from 'graphql';
+import { type Client, createClient } from 'graphql-ws';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import { graphiqlOptions } from '../../src/server/graphiql.js';
+import type { RunningNode } from '../../src/server/start.js';
+import {
+  connectInTest,
+  eventually,
+  type Json,
+  listen,
+  type Person,
+  register,
+  request,
+  socketUrl,
+} from '../support/client.js';
+import { footings, makePlace, startTwo } from '../support/place.js';
+import { openSse } from '../support/sse.js';
+import { MESSAGES } from '../support/talk.js';
+
+type Errors = { message: string; extensions: Json }[] | undefined;
+
+/** What one operation answers as errors, over each way to ask it. */
+const ways: Record<string, (url: string, query: string, variables?: Json, token?: string) => Promise<Errors>> = {
+  HTTP: async (url, query, variables, token) => (await request(url, query, variables, token)).errors,
+  async SSE(url, query, variables = {}, token) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        accept: 'text/event-stream',
+        'content-type': 'application/json',
+        ...(token && { authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify({ query, variables }),
+    });
+    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
+    const [, data = ''] = /data: ?(.+)/.exec(await response.text()) ?? [];
+    return (JSON.parse(data) as { errors: Errors }).errors;
+  },
+  async WebSocket(url, query, variables = {}, token) {
+    const client = connectInTest(url, token);
+    try {
+      for await (const { errors } of client.iterate({ query, variables })) return errors as Errors;
+    } catch (error) {
+      return error as Errors;
+    }
+    throw new Error('nothing was answered');
+  },
+};
+
+const repeat = (count: number, text: string) => Array.from({ length: count }, () => text).join(' ');
+const numbered = (count: number, text: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => text(index)).join(' ');
+const deep = (levels: number): string => (levels <= 1 ? 'seq' : `lastMessage { conversation { ${deep(levels - 2)} } }`);
+const page = (size: string) => `{ viewer { conversations(${size}) { nodes { id kind } } } }`;
+const withVariable = (type: string) => `query ($n: Int${type}) ${page('first: $n')}`;
+
+const SETTINGS = {
+  OPERATION_TOKENS_MAX: '100',
+  OPERATION_DEPTH_MAX: '5',
+  OPERATION_ROOT_FIELDS_MAX: '4',
+  OPERATION_ALIASES_MAX: '3',
+  OPERATION_DIRECTIVES_MAX: '2',
+  // A page of fifty with two fields each, and the two around it.
+  OPERATION_COST_MAX: '152',
+  PAGE_DEFAULT: '50',
+};
+
+/** Of each limit an operation below it, at it and above it, and what is said of that. */
+const sizes: [limit: string, at: (count: number) => [string, Json?], max: number, told: string][] = [
+  ['tokens', (count) => [`{ serverInfo { ${repeat(count - 5, 'version')} } }`], 100, 'more that 100 tokens'],
+  [
+    'depth',
+    (count) => [
+      `{ viewer { conversations { nodes { ${count === 4 ? 'id' : count === 5 ? 'lastMessage { seq }' : 'lastMessage { sender { id } }'} } } } }`,
+    ],
+    5,
+    'at most 5 fields in each other; this one has 6.',
+  ],
+  [
+    'depth, by fragments',
+    (count) => [
+      `{ viewer { ...A } } fragment A on Viewer { conversations { ...B } }
+       fragment B on ConversationConnection { nodes { ... on Conversation { ${count === 4 ? 'id' : count === 5 ? 'lastMessage { seq }' : 'lastMessage { sender { id } }'} } } }`,
+    ],
+    5,
+    'at most 5 fields in each other; this one has 6.',
+  ],
+  [
+    'root fields',
+    (count) => [`{ ${repeat(count, 'serverInfo { version }')} }`],
+    4,
+    'at most 4 fields side by side; this one has 5.',
+  ],
+  [
+    'root fields, by fragments',
+    (count) => [
+      `{ ${repeat(count - 2, '__typename')} ...A } fragment A on Query { __typename ... { serverInfo { version } } }`,
+    ],
+    4,
+    'at most 4 fields side by side; this one has 5.',
+  ],
+  [
+    'aliases',
+    (count) => [`{ serverInfo { ${numbered(count, (index) => `a${index}: version`)} } }`],
+    3,
+    'at most 3 aliases; this one has 4.',
+  ],
+  [
+    'directives',
+    (count) => [`{ serverInfo { ${repeat(count, 'version @include(if: true)')} } }`],
+    2,
+    'at most 2 directives; this one has 3.',
+  ],
+  ['cost, by first', (count) => [page(`first: ${count}`)], 50, 'at most 152 points of cost; this one has 155.'],
+  [
+    'cost, by last',
+    (count) => [`{ conversation(id: "x") { messages(last: ${count}) { nodes { id seq kind } } } }`],
+    37,
+    'this one has 154',
+  ],
+  ['cost, by a variable', (count) => [withVariable(''), { n: count }], 50, 'this one has 155.'],
+  ["cost, by a variable's default", (count) => [withVariable(` = ${count}`)], 50, 'this one has 155.'],
+];
+
+describe.each(footings)('limits on the %s footing', (footing) => {
+  let node: RunningNode;
+  let second: RunningNode;
+  let person: Person;
+
+  beforeAll(async () => {
+    [node, second] = await startTwo(await makePlace(footing), {
+      ...SETTINGS,
+      SOCKET_STREAMS_MAX: '2',
+      RATE_LIMITS: 'on',
+      SOCKETS_PER_PERSON_MAX: '2',
+      SOCKETS_PER_ADDRESS_MAX: '3',
+      STREAMS_PER_PERSON_MAX: '2',
+      TRUSTED_PROXIES: 'loopback',
+    });
+    person = await register(node.url);
+  });
+
+  describe.each(Object.entries(ways))('of an operation over %s', (_name, ask) => {
+    it.each(sizes)('%s', async (_limit, at, max, told) => {
+      for (const count of [max - 1, max]) {
+        const [query, variables] = at(count);
+        const errors = (await ask(node.url, query, variables)) ?? [];
+        expect(errors.map(({ message }) => message).filter((message) => /at most|more that/.test(message))).toEqual([]);
+      }
+      const [query, variables] = at(max + 1);
+      const errors = await ask(node.url, query, variables);
+      expect(errors?.map(({ extensions }) => extensions.code)).toEqual(['BAD_USER_INPUT']);
+      expect(errors?.[0]?.message).toContain(told);
+    });
+
+    it('fragments that double each other are measured at once, and refused', async () => {
+      const doubling = numbered(7, (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`);
+      const errors = await ask(node.url, `{ ...F0 } ${doubling} fragment F7 on Query { __typename }`);
+      expect(errors?.[0]?.message).toBe('An operation has at most 4 fields side by side; this one has 128.');
+    });
+
+    it('fragments that are part of themselves are refused, not followed', async () => {
+      const errors = await ask(node.url, '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }');
+      expect(errors?.[0]?.message).toMatch(/Cannot spread fragment/);
+    });
+
+    it('the same document is decided on with the variables of each time', async () => {
+      const sizesAsked = [50, 51, 1, 51];
+      const answers = [];
+      for (const n of sizesAsked) answers.push((await ask(node.url, withVariable(''), { n })) !== undefined);
+      expect(answers).toEqual([false, true, false, true]);
+    });
+  });
+
+  describe('of streams on one WebSocket', () => {
+    it('two; one more is RATE_LIMITED and hurts none, and queries go on', async () => {
+      const client = connectInTest(node.url, person.token);
+      const streams = [1, 2].map(() => listen(client, MESSAGES));
+      await Promise.all(streams.map(({ until }) => until(({ type }) => type === 'CAUGHT_UP')));
+      const third = listen(client, MESSAGES);
+      expect(await third.ended).toMatchObject([{ extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 } }]);
+      for await (const { data } of client.iterate({ query: '{ viewer { id } }' })) {
+        expect(data).toMatchObject({ viewer: {} });
+      }
+      streams[0]?.cancel();
+      await eventually('another one may begin', async () => {
+        const again = listen(client, MESSAGES);
+        const begun = await Promise.race([
+          again.until(({ type }) => type === 'CAUGHT_UP').catch(() => {}),
+          again.ended,
+        ]);
+        return !Array.isArray(begun) && begun !== undefined;
+      });
+    });
+
+    it('those that fail to begin count for none', async () => {
+      const client = connectInTest(node.url, person.token);
+      for (const _each of [1, 2, 3, 4]) {
+        const failed = listen(client, MESSAGES, { after: 'no cursor' });
+        expect(await failed.ended).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+      }
+      const stream = listen(client, MESSAGES);
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+    });
+  });
+
+  it('of WebSockets of one person, on each node: two; one more closes with 1013', async () => {
+    const alice = await register(node.url);
+    const bob = await register(node.url);
+    const opened = async (who: Person, url = node.url): Promise<Client | number> => {
+      const client = from('192.0.2.10', url, who.token);
+      return new Promise((resolve) => {
+        client.on('connected', () => resolve(client));
+        client.on('closed', (event) => resolve((event as CloseEvent).code));
+      });
+    };
+    // They count against one address too.
+    const first = await opened(alice);
+    expect(first).toBeTypeOf('object');
+    expect(await opened(alice)).toBeTypeOf('object');
+    expect(await opened(alice)).toBe(1013);
+    expect(await opened(bob)).toBeTypeOf('object');
+    if (second !== node) expect(await opened(alice, second.url)).toBeTypeOf('object');
+    await (first as Client).dispose();
+    await eventually('another one may come', async () => typeof (await opened(alice)) === 'object');
+  });
+
+  it('of WebSockets from one address, on each node: three; one more is refused with 429', async () => {
+    const opened = async (address: string, url = node.url): Promise<WebSocket | number> => {
+      const socket = new WebSocket(socketUrl(url), 'graphql-transport-ws', { headers: { 'x-forwarded-for': address } });
+      onTestFinished(() => socket.terminate());
+      return new Promise((resolve) => {
+        socket.on('open', () => resolve(socket));
+        socket.on('unexpected-response', (_request, response) => resolve(response.statusCode ?? 0));
+        socket.on('error', () => {});
+      });
+    };
+    const network = '2001:db8:1:1';
+    const first = await opened(`${network}::1`);
+    for (const host of [2, 3]) expect(await opened(`${network}::${host}`)).toBeTypeOf('object');
+    expect(await opened(`${network}::4`)).toBe(429);
+    expect(await opened('2001:db8:1:2::1')).toBeTypeOf('object');
+    if (second !== node) expect(await opened(`${network}::4`, second.url)).toBeTypeOf('object');
+    (first as WebSocket).terminate();
+    await eventually('another one may come', async () => typeof (await opened(`${network}::5`)) === 'object');
+  });
+
+  it('of streams over SSE of one person, on each node: two; one more is RATE_LIMITED', async () => {
+    const alice = await register(node.url);
+    const isLive = (stream: { results: Json[] }) =>
+      eventually('it is live', () => stream.results.some(({ data }) => data?.messages.type === 'CAUGHT_UP'));
+    const streams = [await openSse(node.url, alice.token), await openSse(node.url, alice.token)];
+    await Promise.all(streams.map(isLive));
+    const third = await openSse(node.url, alice.token);
+    await third.ended;
+    expect(third.results).toMatchObject([{ errors: [{ extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 } }] }]);
+    const others = [await openSse(node.url, person.token)];
+    if (second !== node) others.push(await openSse(second.url, alice.token));
+    await Promise.all(others.map(isLive));
+    streams[0]?.cancel();
+    await eventually('another one may begin', async () => {
+      const again = await openSse(node.url, alice.token);
+      await eventually('it answers', () => again.results.length > 0);
+      others.push(again);
+      return !again.results[0].errors;
+    });
+    for (const stream of [...streams, ...others]) stream.cancel();
+  });
+
+  /** A client from this address, through a proxy that is trusted. */
+  function from(address: string, url: string, token: string): Client {
+    class Proxied extends WebSocket {
+      constructor(to: string, protocol: string) {
+        super(to, protocol, { headers: { 'x-forwarded-for': address } });
+      }
+    }
+    const client = createClient({
+      url: socketUrl(url),
+      webSocketImpl: Proxied,
+      lazy: false,
+      retryAttempts: 0,
+      onNonLazyError: () => {},
+      connectionParams: { authorization: token },
+    });
+    onTestFinished(async () => {
+      await client.dispose();
+    });
+    return client;
+  }
+});
+
+describe('with the defaults', () => {
+  let url: string;
+  beforeAll(async () => {
+    ({ url } = await (await makePlace('embedded')).start());
+  });
+
+  it('introspection and the examples of GraphiQL fit in', async () => {
+    const { data, errors } = await request(
+      url,
+      getIntrospectionQuery({
+        specifiedByUrl: true,
+        inputValueDeprecation: true,
+        schemaDescription: true,
+        oneOf: true,
+      }),
+    );
+    expect(errors).toBeUndefined();
+    expect(data.__schema.types.length).toBeGreaterThan(50);
+    for (const { query } of graphiqlOptions.defaultTabs ?? []) {
+      const answer = await request(url, (query ?? '').replace(/subscription/g, 'query'), {});
+      expect(JSON.stringify(answer.errors ?? [])).not.toMatch(/at most|more that/);
+    }
+  });
+
+  it.each([
+    ['10,000 deep', `{ ${deep(10_000)} }`],
+    ['10,000 aliases', `{ ${numbered(10_000, (index) => `a${index}: __typename`)} }`],
+    ['10,000 fields', `{ ${repeat(10_000, '__typename')} }`],
+    [
+      'fragments that double each other 150 times',
+      `{ ...F0 } ${numbered(150, (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`)} fragment F150 on Query { __typename }`,
+    ],
+    ['a page of pages', page('first: 100').replace('kind', 'messages(first: 100) { nodes { id seq } }')],
+    [
+      'introspection of introspection',
+      `{ __schema { types { ${numbered(1, () => 'fields { type { fields { type { fields { type { fields { name } } } } } } }')} } } }`,
+    ],
+  ])('an operation of %s is refused', async (_what, query) => {
+    for (const ask of Object.values(ways)) {
+      const errors = await ask(url, query);
+      expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    }
+  });
+});
+
+describe('of time', () => {
+  let node: RunningNode;
+  let port: number;
+  beforeAll(async () => {
+    node = await (await makePlace('embedded')).start({
+      HEADERS_TIMEOUT: '1s',
+      REQUEST_TIMEOUT: '2s',
+      KEEP_ALIVE_TIMEOUT: '500ms',
+    });
+    port = Number(new URL(node.url).port);
+  });
+
+  /** A connection that is written to by hand; what came, and when it was closed after it was opened. */
+  async function open() {
+    const socket = connectTcp(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    await once(socket, 'connect');
+    const opened = performance.now();
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    socket.on('error', () => {});
+    const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now() - opened)));
+    return { socket, closed, text: () => text };
+  }
+  const body = '{"query":"{ __typename }"}';
+  const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+
+  it.each([
+    ['who says nothing', ''],
+    ['who never ends the headers', head],
+    ['who never ends the body', `${head}\r\n${body.slice(0, 5)}`],
+  ])('%s is cut off', async (_who, sent) => {
+    const { socket, closed, text } = await open();
+    if (sent) socket.write(sent);
+    expect(await closed).toBeGreaterThan(500);
+    if (sent) expect(text()).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('who trickles headers is cut off as well', async () => {
+    const { socket, closed } = await open();
+    socket.write('POST /graphql HTTP/1.1\r\n');
+    let count = 0;
+    const trickle = setInterval(() => {
+      count += 1;
+      socket.write(`x-${count}: 1\r\n`);
+    }, 50);
+    await closed;
+    clearInterval(trickle);
+  });
+
+  it('who takes their time within it is answered, and the connection kept for a moment', async () => {
+    const { socket, closed, text } = await open();
+    socket.write(head);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.write('\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.write(body);
+    await eventually('it is answered', () => text().includes('"__typename":"Query"'));
+    expect(text()).toMatch(/^HTTP\/1.1 200 /);
+    expect(text()).toMatch(/\r\nconnection: keep-alive\r\n/i);
+    await closed;
+  });
+
+  it('headers of more than 16 KiB are refused', async () => {
+    const { socket, text } = await open();
+    socket.write(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(17_000)}\r\n\r\n`);
+    await eventually('it is refused', () => /^HTTP\/1.1 431 /.test(text()));
+    const other = await open();
+    other.socket.write(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(15_000)}\r\n\r\n`);
+    await eventually('it is answered', () => /^HTTP\/1.1 200 /.test(other.text()));
+  });
+});
