@@ -84,6 +84,8 @@ const commands = {
     run: () => writeFileSync('schema.graphql', output(process.execPath, ['dist/print-schema.js'])),
   },
   codegen: { needs: ['install', 'codegen'], run: () => {} },
+  /** How good and how fast the embedded summarizer is: docs/SUMMARIES.md. */
+  'bench:summaries': { needs: ['install', 'generate', 'build'], run: () => import('../bench/summaries/run.mjs') },
   /** What a server needs and no more: for the Dockerfile. */
   build: { needs: ['install', 'generate', 'build'], run: () => {} },
   prepare: { needs: ['install', 'generate', 'build', 'codegen'], run: () => {} },

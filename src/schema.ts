@@ -27,6 +27,7 @@ import './domain/pin/pin.schema.js';
 import './domain/receipt/receipt.schema.js';
 import './domain/presence/presence.schema.js';
 import './domain/typing/typing.schema.js';
+import './domain/summary/summary.schema.js';
 import './domain/sync/sync.schema.js';
 
 /** The whole schema. A new feature is one more import above. */

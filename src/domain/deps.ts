@@ -26,6 +26,7 @@ import type { SeenKey } from './reply/reply.store.js';
 import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
 import type { Standings } from './standing/standing.js';
+import type { Summaries } from './summary/summaries.js';
 import type { Typing } from './typing/typing.js';
 
 /** What a node's services work with; made once, when it starts. */
@@ -64,6 +65,8 @@ export interface Deps {
   /** Contacts, blocks and suspensions are heard of on all nodes. */
   standings: Standings;
   typing: Typing;
+  /** Summaries are made, each once. */
+  summaries: Summaries;
   sessionWatch: SessionWatch;
   /** Whose a session is; null when it has ended. */
   lookUpSession: Lookup<string, string | null>;

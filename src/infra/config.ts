@@ -256,6 +256,32 @@ export const settings = z.object({
   TYPING_TTL: duration.prefault('6s'),
   /** Largest conversation in which others see who is typing. */
   TYPING_MAX_MEMBERS: integer(2, 10_000).default(250),
+  /** Most messages that one summary is of. */
+  SUMMARY_MESSAGES_MAX: integer(10, 100_000).default(20_000),
+  /** Most points of a summary. */
+  SUMMARY_HIGHLIGHTS_MAX: integer(1, 50).default(12),
+  /** Most summaries that are kept of one conversation: the oldest go first. */
+  SUMMARIES_KEPT: integer(1, 10_000).default(100),
+  /** Summaries that may wait for a worker of a node; more are refused with UNAVAILABLE. */
+  SUMMARY_QUEUE_MAX: integer(1, 10_000).default(50),
+  /** An OpenAI-compatible server that writes summaries, up to /v1; with SUMMARY_MODEL. Without it the embedded one does. */
+  SUMMARY_BASE_URL: url('https', 'http').optional(),
+  /** The model to ask there, by its name. */
+  SUMMARY_MODEL: z.string().trim().min(1).max(200).optional(),
+  /** The key that it wants, if it wants one. */
+  SUMMARY_API_KEY: z.string().optional(),
+  /** How long one call of that server may take; then it is tried once more. */
+  SUMMARY_TIMEOUT: duration.prefault('60s'),
+  /** How long it may take altogether for one summary; then the embedded summarizer makes it. */
+  SUMMARY_DEADLINE: duration.prefault('5m'),
+  /** Calls of that server that are under way at once from one node. */
+  SUMMARY_CALLS_MAX: integer(1, 100).default(4),
+  /** Most characters of messages that it is given in one call; longer ranges are several. */
+  SUMMARY_INPUT_MAX: integer(1_000, 1_000_000).default(24_000),
+  /** Tokens there that summaries of one person may cost in SUMMARY_TOKENS_WINDOW; then RATE_LIMITED. */
+  SUMMARY_TOKENS_MAX: integer(1, 1_000_000_000).default(200_000),
+  /** How long tokens count, from the first one on. */
+  SUMMARY_TOKENS_WINDOW: duration.prefault('1d'),
   /** Largest `first` and `last`. */
   PAGE_MAX: integer(1, 1_000).default(100),
   /** A page's size when a client gives none. */
@@ -330,6 +356,20 @@ export interface ServiceSettings {
   key: string;
   username: string;
   name: string;
+}
+
+/** Who writes summaries outside of this machine. */
+export interface SummaryServer {
+  baseUrl: string;
+  model: string;
+  apiKey: string | undefined;
+  /** Of one call, and of all for one summary. */
+  timeoutMs: number;
+  deadlineMs: number;
+  callsMax: number;
+  inputMax: number;
+  tokensMax: number;
+  tokensWindowMs: number;
 }
 
 /** What is limited, each undefined where it is not. */
@@ -417,6 +457,12 @@ export interface Config {
   contactsMax: number;
   blocksMax: number;
   receiptMaxMembers: number;
+  summaryMessagesMax: number;
+  summaryHighlightsMax: number;
+  summariesKept: number;
+  summaryQueueMax: number;
+  /** Undefined: only the embedded summarizer makes summaries. */
+  summaryServer: SummaryServer | undefined;
   pageMax: number;
   pageDefault: number;
   bodyMaxBytes: number;
@@ -538,6 +584,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     contactsMax: data.CONTACTS_MAX,
     blocksMax: data.BLOCKS_MAX,
     receiptMaxMembers: data.RECEIPT_MAX_MEMBERS,
+    summaryMessagesMax: data.SUMMARY_MESSAGES_MAX,
+    summaryHighlightsMax: data.SUMMARY_HIGHLIGHTS_MAX,
+    summariesKept: data.SUMMARIES_KEPT,
+    summaryQueueMax: data.SUMMARY_QUEUE_MAX,
+    summaryServer: summaryServerOf(data),
     pageMax: data.PAGE_MAX,
     pageDefault: data.PAGE_DEFAULT,
     bodyMaxBytes: data.BODY_MAX_BYTES,
@@ -592,6 +643,27 @@ function otherThanDefault(given: Record<string, string>, data: Settings): Record
       .filter(([name]) => name in defaults || name in data)
       .filter(([name]) => isOther(name as keyof Settings)),
   );
+}
+
+/** @throws {ConfigError} with some of its settings and without others. */
+function summaryServerOf(data: Settings): SummaryServer | undefined {
+  const { SUMMARY_BASE_URL: baseUrl, SUMMARY_MODEL: model, SUMMARY_API_KEY: apiKey } = data;
+  if (baseUrl === undefined || model === undefined) {
+    if (baseUrl === undefined && model === undefined && apiKey === undefined) return undefined;
+    const missing = baseUrl === undefined ? 'SUMMARY_BASE_URL' : 'SUMMARY_MODEL';
+    throw new ConfigError(`${missing}: must be set as well: SUMMARY_BASE_URL and SUMMARY_MODEL go together`);
+  }
+  return {
+    baseUrl,
+    model,
+    apiKey,
+    timeoutMs: data.SUMMARY_TIMEOUT,
+    deadlineMs: data.SUMMARY_DEADLINE,
+    callsMax: data.SUMMARY_CALLS_MAX,
+    inputMax: data.SUMMARY_INPUT_MAX,
+    tokensMax: data.SUMMARY_TOKENS_MAX,
+    tokensWindowMs: data.SUMMARY_TOKENS_WINDOW,
+  };
 }
 
 /** @throws {ConfigError} with some of its settings and without others. */

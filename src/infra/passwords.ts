@@ -1,6 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { Piscina } from 'piscina';
-import { ChatError } from '../core/errors.js';
+import { createWorkers } from './workers.js';
 
 /** bcrypt reads no further: a longer password would be cut without a word. */
 export const PASSWORD_MAX_BYTES = 72;
@@ -23,36 +21,28 @@ export interface Passwords {
  * One core stays free for the event loop. More than `queueMax` waiting calls: UNAVAILABLE.
  */
 export function createPasswords({ cost, queueMax }: { cost: number; queueMax: number }): Passwords {
-  const pool = new Piscina({
-    filename: new URL('./password-worker.js', import.meta.url).href,
-    minThreads: 0,
-    maxThreads: Math.max(1, availableParallelism() - 1),
-    idleTimeout: 60_000,
-    maxQueue: queueMax,
+  const workers = createWorkers({
+    file: new URL('./password-worker.js', import.meta.url),
+    queueMax,
+    what: 'sign-ins',
   });
-  const run = async <T>(name: string, task: unknown): Promise<T> => {
-    if (pool.queueSize >= queueMax) {
-      throw new ChatError('UNAVAILABLE', 'Too many sign-ins at this moment.', { retryAfterMs: 1_000 });
-    }
-    return pool.run(task, { name });
-  };
   let absent: Promise<string> | undefined;
   const nobodysHash = () => {
-    absent ??= run<string>('hash', { password: 'nobody has this password', cost }).catch((error: unknown) => {
+    absent ??= workers.run<string>('hash', { password: 'nobody has this password', cost }).catch((error: unknown) => {
       absent = undefined;
       throw error;
     });
     return absent;
   };
   return {
-    hash: (password) => run('hash', { password, cost }),
+    hash: (password) => workers.run('hash', { password, cost }),
     async verify(password, hash) {
-      const matches = await run<boolean>('verify', { password, hash: hash ?? (await nobodysHash()) });
+      const matches = await workers.run<boolean>('verify', { password, hash: hash ?? (await nobodysHash()) });
       return matches && hash !== undefined;
     },
     get waiting() {
-      return pool.queueSize;
+      return workers.waiting;
     },
-    close: () => pool.close({ force: true }),
+    close: () => workers.close(),
   };
 }

@@ -130,7 +130,8 @@ const by = (label: string, values: Record<string, number> | ReadonlyMap<string, 
 
 /** What a node's services say of themselves. */
 export function showServices(metrics: Metrics, deps: Deps, bus: Bus): void {
-  const { config, database, feed, mailer, passwords, presence, resetRequests, sends, marks, sessionWatch } = deps;
+  const { config, database, feed, mailer, passwords, presence, resetRequests, sends, marks, sessionWatch, summaries } =
+    deps;
   const gauge = metrics.read.bind(metrics, 'gauge');
   const counter = metrics.read.bind(metrics, 'counter');
 
@@ -239,6 +240,22 @@ export function showServices(metrics: Metrics, deps: Deps, bus: Bus): void {
     ['outcome'],
   );
   counter('parley_mail_failures_total', 'Tries to send a mail that failed.', () => mailer.counts.failures);
+
+  counter(
+    'parley_summaries_total',
+    'Summaries by where they came from: kept, quoted (the embedded summarizer) or written (the model server).',
+    () => {
+      const { kept, quoted, written } = summaries.counts;
+      return by('from', { kept, quoted, written });
+    },
+    ['from'],
+  );
+  counter(
+    'parley_summary_failures_total',
+    'Summaries that the model server was to write and did not.',
+    () => summaries.counts.failures,
+  );
+  gauge('parley_summary_waiting', 'Calls that wait for a thread of the embedded summarizer.', () => summaries.waiting);
 
   gauge(
     'parley_presence_people',

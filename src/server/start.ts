@@ -18,14 +18,15 @@ import { createRateLimits } from '../domain/rates.js';
 import { findOwnReactions } from '../domain/reaction/reaction.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
-import { createIndexing } from '../domain/search/search.index.js';
 import { findSeenBySeq } from '../domain/reply/reply.store.js';
+import { createIndexing } from '../domain/search/search.index.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
 import { STANDINGS_KEPT_MS, startStandings } from '../domain/standing/standing.js';
 import { trimStandings } from '../domain/standing/standing.store.js';
+import { createSummaries } from '../domain/summary/summaries.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
 import { keptJwtSecret } from '../infra/data-dir.js';
@@ -281,6 +282,7 @@ export async function startServices(
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const summaries = createSummaries({ config, database, log, turns });
     const indexing = createIndexing({ database, log });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
@@ -318,6 +320,7 @@ export async function startServices(
       presence,
       standings,
       typing,
+      summaries,
       sessionWatch,
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
@@ -336,6 +339,7 @@ export async function startServices(
       async close() {
         clearInterval(trim);
         await erasures.close();
+        await summaries.close();
         await indexing.close();
         // What was asked for becomes mails, and those are sent.
         await resetRequests.close();

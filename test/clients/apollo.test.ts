@@ -5,7 +5,7 @@ import { buildSchema, isInterfaceType } from 'graphql';
 import { afterEach, beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
-import type { MessageEventType, MessagesSubscription } from '../generated/graphql.js';
+import type { MessageEventType, MessagesSubscription, SummaryFieldsFragment } from '../generated/graphql.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 import { createApollo, possibleTypes } from './apollo.js';
@@ -22,6 +22,7 @@ import {
   Register,
   SendMessage,
   SendTwo,
+  Summarize,
 } from './operations.js';
 import { connectSocket, Session } from './session.js';
 
@@ -118,6 +119,30 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
       // @ts-expect-error A message goes into a conversation.
       alice.apollo.mutate({ mutation: SendMessage, variables: { input: { text: 'Hello' } } });
     expect(mistake).toBeTypeOf('function');
+  });
+
+  it('summarizes what is not read, with typed points that cite messages', async () => {
+    const { alice, bob, conversationId } = await meet();
+    for (const text of ['hi', 'we meet on Friday at ten in room 204, please bring the 40 euros', 'see you']) {
+      await send(alice.apollo, conversationId, text);
+    }
+    const told: number[] = [];
+    const summary = await new Promise<SummaryFieldsFragment>((resolve, reject) => {
+      const subscription = bob.apollo.subscribe({ query: Summarize, variables: { conversationId } }).subscribe({
+        next({ data }) {
+          if (!data) return;
+          told.push(data.summaryProgress.progress);
+          if (data.summaryProgress.summary) resolve(data.summaryProgress.summary);
+        },
+        error: reject,
+        complete: () => reject(new Error('it completed without a summary')),
+      });
+      leaving.push(() => subscription.unsubscribe());
+    });
+    expect(told.at(-1)).toBe(1);
+    expect(summary).toMatchObject({ fromSeq: 1, toSeq: 3, messageCount: 3, stale: false, model: 'extractive' });
+    const cited = summary.highlights.find(({ text }) => text.includes('room 204'))?.messages;
+    expect(cited?.map(({ seq }) => seq)).toEqual([2]);
   });
 
   it('shows a message before it is sent, and afterwards once', async () => {

@@ -32,7 +32,9 @@ export function createApollo(session: Session, socket: Client): ApolloClient {
 }
 
 /** Which types a fragment on an interface fits. */
-export const possibleTypes = { Node: ['Conversation', 'Membership', 'Message', 'Session', 'User', 'Viewer'] };
+export const possibleTypes = {
+  Node: ['Conversation', 'Membership', 'Message', 'Session', 'Summary', 'User', 'Viewer'],
+};
 
 /** Apollo Client for `follow`. */
 export function apolloAsking(apollo: ApolloClient): Asking {

@@ -20,6 +20,15 @@ const elsewhere = (code: string) =>
     .replace('../generated/', './generated/')
     .trim();
 
+it('docs/CLIENTS.md shows operations that the tests send', async () => {
+  const [page, operations] = await Promise.all(
+    ['docs/CLIENTS.md', 'test/clients/operations.ts'].map((path) => readFile(path, 'utf8')),
+  );
+  const shown = [...(page ?? '').matchAll(/^```graphql\n(.*?)\n```$/gms)].map(([, text = '']) => text);
+  expect(shown.length).toBeGreaterThan(0);
+  for (const text of shown) expect(operations).toContain(text.replace(/^/gm, '  '));
+});
+
 it('docs/CLIENTS.md shows what the tests run', async () => {
   const page = await readFile('docs/CLIENTS.md', 'utf8');
   const shown = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)\n```$/gms)].map(([, name, code]) => [name, code]);

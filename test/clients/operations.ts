@@ -76,6 +76,42 @@ export const History = graphql(`
   }
 `);
 
+export const SummaryFields = graphql(`
+  fragment SummaryFields on Summary {
+    id
+    text
+    fromSeq
+    toSeq
+    messageCount
+    stale
+    model
+    highlights {
+      text
+      kind
+      topic
+      messages {
+        id
+        seq
+      }
+    }
+  }
+`);
+
+/** A summary of what is not read yet: how far it is, at last itself. */
+export const Summarize = graphql(`
+  subscription Summarize($conversationId: ID!, $fromSeq: Int, $toSeq: Int) {
+    summaryProgress(conversationId: $conversationId, fromSeq: $fromSeq, toSeq: $toSeq) {
+      conversationId
+      fromSeq
+      toSeq
+      progress
+      summary {
+        ...SummaryFields
+      }
+    }
+  }
+`);
+
 export const Search = graphql(`
   query Search($query: String!, $conversationId: ID, $first: Int, $after: String) {
     searchMessages(query: $query, conversationId: $conversationId, first: $first, after: $after) {

@@ -116,6 +116,8 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
       return attempt(actor, 'unpinMessage', { messageId: theirs });
     },
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
+    summarizeConversation: (actor, { conversationId }) =>
+      attempt(actor, 'summarizeConversation', { conversationId, fromSeq: 1 }),
     markDelivered: (actor, { conversationId }) => attempt(actor, 'markDelivered', { conversationId, seq: 1 }),
     markRead: (actor, { conversationId }) => attempt(actor, 'markRead', { conversationId, seq: 1 }),
     'updateGroup, title, description or picture': async (actor, { conversationId }) => {
@@ -194,6 +196,8 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
       attempt(actor, 'openDirectConversation', { userId: other.id }),
     sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
+    summarizeConversation: (actor, { conversationId }) =>
+      attempt(actor, 'summarizeConversation', { conversationId, fromSeq: 1 }),
     'editMessage, one’s own': (actor, { own }) => attempt(actor, 'editMessage', { messageId: own, text: 'edited' }),
     'deleteMessage, one’s own': (actor, { own }) => attempt(actor, 'deleteMessage', { messageId: own }),
     'deleteMessage, the other’s': (actor, { theirs }) => attempt(actor, 'deleteMessage', { messageId: theirs }),

@@ -360,6 +360,8 @@ const actions: Record<string, Action> = {
     mutation(other, 'acknowledge', { cursor: (await other.ask('{ viewer { syncCursor } }')).viewer.syncCursor }),
   setAvailability: ({ member }) => mutation(member, 'setAvailability', { availability: 'AWAY' }),
   setTyping: ({ member, group }) => mutation(member, 'setTyping', { conversationId: group, isTyping: true }),
+  summarizeConversation: ({ member, group }) =>
+    mutation(member, 'summarizeConversation', { conversationId: group, fromSeq: 1 }),
   leaveConversation: ({ owner, group }) => mutation(owner, 'leaveConversation', { conversationId: group }),
 };
 

@@ -67,6 +67,10 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Groups above this size have no per-member receipts, and statuses stay SENT there.',
     }),
+    summaryMessagesMax: t.exposeInt('summaryMessagesMax', {
+      nullable: false,
+      description: 'Most messages that one summary is of.',
+    }),
     searchQueryMaxChars: t.int({
       nullable: false,
       description: 'Longest query of `searchMessages`, in UTF-16 units.',
@@ -96,11 +100,12 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
     features: t.stringList({
       nullable: { list: false, items: false },
       description:
-        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `search` (messages are found by `searchMessages`), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN).',
+        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `search` (messages are found by `searchMessages`), `writtenSummaries` (a model server writes summaries: what is summarized goes there), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN).',
       resolve: (config) => [
         ...(config.registration ? ['registration'] : []),
         ...(config.identityProvider ? ['outsideUsers'] : []),
         'search',
+        ...(config.summaryServer ? ['writtenSummaries'] : []),
         ...(config.persistedDocuments === undefined ? [] : ['persistedDocuments']),
         ...(config.persistedDocumentsOnly ? ['persistedDocumentsOnly'] : []),
       ],

@@ -1,0 +1,75 @@
+import { likeness, type WordVector } from './rank.js';
+
+/** Messages before and after a place that are held against each other there. */
+const WINDOW = 4;
+/** A pause of this many milliseconds ends a topic of itself. */
+const LONG_PAUSE = 2 * 3_600_000;
+/** Fewest messages of a topic. */
+const TOPIC_MIN = 4;
+/** How much deeper than the hills beside it a valley must be. */
+const DEPTH = 0.12;
+
+/**
+ * Which topic each message is of, numbered from 0 in the order of their beginnings: where the words before a place have
+ * little to do with those after it (TextTiling, Hearst 1997), and where nobody said anything for long. What answers an
+ * earlier message is of that one's topic.
+ */
+export function topicsOf(
+  vectors: readonly WordVector[],
+  at: readonly number[],
+  answered: readonly (number | undefined)[],
+): number[] {
+  const size = vectors.length;
+  const cohesion = new Array<number>(size).fill(0);
+  for (let place = 1; place < size; place += 1) {
+    const before = sumOf(vectors.slice(Math.max(0, place - WINDOW), place));
+    const after = sumOf(vectors.slice(place, place + WINDOW));
+    cohesion[place] = likeness(before, after) / (lengthOf(before) * lengthOf(after) || 1);
+  }
+  const topics: number[] = [];
+  let topic = 0;
+  let begun = 0;
+  for (let place = 0; place < size; place += 1) {
+    const paused = place > 0 && (at[place] ?? 0) - (at[place - 1] ?? 0) >= LONG_PAUSE;
+    if (place - begun >= TOPIC_MIN && size - place >= TOPIC_MIN && (paused || isValley(cohesion, place))) {
+      topic += 1;
+      begun = place;
+    }
+    topics.push(topic);
+  }
+  for (const [place, other] of answered.entries()) {
+    if (other !== undefined) topics[place] = topics[other] ?? 0;
+  }
+  return topics;
+}
+
+/** Whether it goes up on both sides of a place, by enough. */
+function isValley(cohesion: readonly number[], place: number): boolean {
+  const here = cohesion[place] ?? 0;
+  const hill = (step: 1 | -1) => {
+    let highest = here;
+    for (let next = place + step; next > 0 && next < cohesion.length; next += step) {
+      const value = cohesion[next] ?? 0;
+      if (value < highest) break;
+      highest = value;
+    }
+    return highest;
+  };
+  return (
+    hill(-1) + hill(1) - 2 * here >= DEPTH * 2 &&
+    (cohesion[place + 1] ?? 1) >= here &&
+    (cohesion[place - 1] ?? 1) > here
+  );
+}
+
+function sumOf(vectors: readonly WordVector[]): WordVector {
+  const sum = new Map<string, number>();
+  for (const vector of vectors) for (const [stem, weight] of vector) sum.set(stem, (sum.get(stem) ?? 0) + weight);
+  return sum;
+}
+
+function lengthOf(vector: WordVector): number {
+  let square = 0;
+  for (const weight of vector.values()) square += weight * weight;
+  return Math.sqrt(square);
+}

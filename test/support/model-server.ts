@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll } from 'vitest';
+import type { Json } from './client.js';
+
+/** What the model was given: the rules, the fenced material line by line, and all of it as it came. */
+export interface Question {
+  system: string;
+  user: string;
+  lines: Json[];
+  body: Json;
+  headers: Json;
+}
+
+/** What it says: a text, an object (as JSON), or something of its own. */
+export type Reply = string | object | ((question: Question, response: ServerResponse) => unknown);
+
+/** One highlight for each of the first messages and points that it was given. */
+export const faithful = ({ lines }: Question) => ({
+  summary: 'The model sums it up.',
+  highlights: lines.slice(0, 6).map((line, index) => ({
+    text: line.point ? `again ${line.point}` : `${line.from} wrote: ${line.text}`,
+    kind: 'NEWS',
+    topic: index,
+    messages: line.point ? line.messages : [line.n],
+  })),
+});
+
+/** A server that speaks as OpenAI's chat completions do. It is stopped after the file's tests. */
+export class FakeModelServer {
+  readonly questions: Question[] = [];
+  /** What it answers from now on. */
+  reply: Reply = faithful;
+  /** What it answers next, one after another, before that. */
+  readonly next: Reply[] = [];
+  usage: object | undefined = { prompt_tokens: 900, completion_tokens: 100, total_tokens: 1_000 };
+  #port = 0;
+  readonly #server = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const body = JSON.parse(text);
+    const [{ content: system }, { content: user }] = body.messages;
+    const [, material = ''] = /<chat-\w+>\n([\s\S]*)\n<\/chat-\w+>/.exec(user) ?? [];
+    const lines = material.split('\n').map((line) => JSON.parse(line));
+    const question = { system, user, lines, body, headers: request.headers };
+    this.questions.push(question);
+    const reply = this.next.shift() ?? this.reply;
+    const said = typeof reply === 'function' ? await reply(question, response) : reply;
+    if (response.headersSent || said === undefined) return;
+    this.say(response, typeof said === 'string' ? said : JSON.stringify(said));
+  });
+
+  static async start(): Promise<FakeModelServer> {
+    const server = new FakeModelServer();
+    server.#server.listen(0, '127.0.0.1');
+    await once(server.#server, 'listening');
+    server.#port = (server.#server.address() as AddressInfo).port;
+    afterAll(() => {
+      server.#server.closeAllConnections();
+      server.#server.close();
+    });
+    return server;
+  }
+
+  get env() {
+    return { SUMMARY_BASE_URL: `http://127.0.0.1:${this.#port}/v1`, SUMMARY_MODEL: 'tiny-1', SUMMARY_API_KEY: 'a key' };
+  }
+
+  /** Answers as a server does whose model has said this. */
+  say(response: ServerResponse, content: string | null, message: object = {}): void {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(
+      JSON.stringify({
+        id: 'chatcmpl-1',
+        object: 'chat.completion',
+        choices: [{ index: 0, message: { role: 'assistant', content, ...message }, finish_reason: 'stop' }],
+        usage: this.usage,
+      }),
+    );
+  }
+
+  /** Forgets what it was asked, and is faithful again. */
+  reset(): void {
+    this.questions.length = 0;
+    this.next.length = 0;
+    this.reply = faithful;
+  }
+}
+
+/** Answers with this status and nothing more. */
+export const status =
+  (code: number, headers: Record<string, string> = {}): Reply =>
+  (_question, response) =>
+    void response.writeHead(code, { 'content-type': 'application/json', ...headers }).end('{"error":{"message":"no"}}');
