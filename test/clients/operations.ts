@@ -76,7 +76,7 @@ export const History = graphql(`
   }
 `);
 
-export const SummaryFields = graphql(`
+graphql(`
   fragment SummaryFields on Summary {
     id
     text

@@ -23,7 +23,7 @@ export async function summarize(person: Person, conversationId: string, ends: Js
     : data.summarizeConversation.summary;
 }
 
-export async function listSummaries(person: Person, id: string, args = 'first: 100'): Promise<Json[]> {
+export async function listSummaries(person: Person, id: string, args = 'first: 20'): Promise<Json[]> {
   const { conversation } = await person.ask(
     `query ($id: ID!) { conversation(id: $id) { summaries(${args}) { nodes { ${FIELDS} } } } }`,
     { id },

@@ -1,8 +1,11 @@
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { ChatError } from '../../../src/core/errors.js';
 import { decodeGlobalId, newId } from '../../../src/core/ids.js';
 import type { Deps, Viewer } from '../../../src/domain/deps.js';
 import { createSummaries } from '../../../src/domain/summary/summaries.js';
+import { createRuns } from '../../../src/domain/summary/summary.runs.js';
 import { summarizeConversation } from '../../../src/domain/summary/summary.service.js';
+import type { Summarizer } from '../../../src/domain/summary/summary.summarizer.js';
 import { questionOf, readAnswer } from '../../../src/domain/summary/summary.written.js';
 import { readConfig, type SummaryServer } from '../../../src/infra/config.js';
 import type { RunningNode } from '../../../src/server/start.js';
@@ -446,13 +449,42 @@ describe.each(footings)('summaries by a model, on the %s footing', (footing) => 
     });
 
     it('nobody who waits for what another one may not have', async () => {
-      const deps = another({ tokensMax: 1, tokensWindowMs: 3_600_000 });
       const [carl, dora] = await registerAll(node.url, 'carl', 'dora');
       const group = await createGroup(carl, [dora]);
-      await fill(node, group, [carl], ['one fact', 'two facts', 'three facts']);
-      await ask(deps, carl, group, { fromSeq: 1, toSeq: 1 });
-      const both = [carl, dora].map((person) => ask(deps, person, group, { fromSeq: 2 }).catch((error) => error));
-      expect(await Promise.all(both)).toMatchObject([{ code: 'RATE_LIMITED' }, { model: 'tiny-1' }]);
+      await fill(node, group, [carl], ['one fact', 'two facts']);
+      const [poor, rich] = [viewerOf(carl), viewerOf(dora)];
+      let release = () => {};
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const way: Summarizer = {
+        recipe: `a way of ${group}`,
+        model: 'a way',
+        written: true,
+        async summarize({ userId }) {
+          await held;
+          if (userId === poor.userId) throw new ChatError('RATE_LIMITED', 'Enough for now.');
+          return { text: 'told', points: [], depth: 0 };
+        },
+      };
+      const runs = createRuns(
+        node.deps,
+        () => [way],
+        () => {},
+      );
+      const range = { conversationId: decodeGlobalId(group, 'id').id, fromSeq: 1, toSeq: 2 };
+      const first = expect(runs.get(range, poor.userId, () => {})).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+      const { db } = node.deps.database;
+      await eventually('it is begun', async () => (await db.summaryRun.count({ where: { recipe: way.recipe } })) === 1);
+      let waits = false;
+      const second = runs.get(range, rich.userId, () => {
+        waits = true;
+      });
+      await eventually('the other one waits', () => waits);
+      release();
+      await first;
+      expect(await db.summary.findUnique({ where: { id: await second } })).toMatchObject({ text: 'told' });
+      await runs.close();
     });
 
     it('nothing more when the time is over, and what a server does not say is estimated', async () => {
