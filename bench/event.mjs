@@ -19,15 +19,19 @@ export const eventsLike = (template) => (seq, text) => ({
 const subscriptionOf = (fields = '') =>
   `subscription ($conversationId: ID) { messages(conversationId: $conversationId) { type cursor changeSeq message { id seq text createdAt ${fields} sender { id username } conversation { id } } } }`;
 
+/** The same of what happens to one message: it is the changes that follow each other there. */
+export const changesOf = (fields = '') =>
+  `subscription ($conversationId: ID) { messages(conversationId: $conversationId) { type cursor seq: changeSeq message { id text createdAt reactions { emoji count } ${fields} sender { id username } conversation { id } } } }`;
+
 /** The steps of a subscriber of graphql-transport-ws, up to where `last` comes. */
-export const graphqlSteps = ({ token, conversationId, fields, last }) => [
+export const graphqlSteps = ({ token, conversationId, fields, query = subscriptionOf(fields), last }) => [
   { send: JSON.stringify({ type: 'connection_init', ...(token ? { payload: { authorization: token } } : {}) }) },
   { await: 'connection_ack' },
   {
     send: JSON.stringify({
       id: '1',
       type: 'subscribe',
-      payload: { query: subscriptionOf(fields), variables: { conversationId } },
+      payload: { query, variables: { conversationId } },
     }),
   },
   ...last,

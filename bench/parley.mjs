@@ -148,7 +148,7 @@ async function measureFrame(url, people, conversationId) {
 
 /**
  * Parley as what rows measure:
- * `plans(room, count)` are subscribers of a room (`fields`: that ask for more), `send(room)` sends one message there
+ * `plans(room, count)` are subscribers of a room (`fields`: that ask for more; `query`: or for that), `send(room)` sends one message there
  * and resolves when it is taken, `settle()` resolves when all is done, `server` is the process.
  */
 export async function startParley(world) {
@@ -171,7 +171,7 @@ export async function startParley(world) {
     server,
     url,
     next,
-    plans: (room, count, fields) => plansOf(url, world.rooms[room], count, fields),
+    plans: (room, count, fields, query) => plansOf(url, world.rooms[room], count, { fields, query }),
     async send(room) {
       const { id, person } = next(room);
       return (await socketOf(person)).send(id, stampedText(world.textLength));
@@ -185,7 +185,7 @@ export async function startParley(world) {
 }
 
 /** So many sockets, divided among a room's people, each subscribed to it and past CAUGHT_UP. */
-function plansOf(url, { id, people }, count, fields) {
+function plansOf(url, { id, people }, count, asked) {
   const share = (index) =>
     Math.floor(((index + 1) * count) / people.length) - Math.floor((index * count) / people.length);
   return people
@@ -193,7 +193,7 @@ function plansOf(url, { id, people }, count, fields) {
       port: new URL(url).port,
       path: '/graphql',
       protocol: 'graphql-transport-ws',
-      steps: graphqlSteps({ token, conversationId: id, fields, last: [{ await: 'CAUGHT_UP' }] }),
+      steps: graphqlSteps({ token, conversationId: id, ...asked, last: [{ await: 'CAUGHT_UP' }] }),
       count: share(index),
     }))
     .filter((plan) => plan.count > 0);

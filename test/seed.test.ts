@@ -38,6 +38,22 @@ const invariants = {
     WHERE (edited_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_EDITED')
        OR (deleted_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_DELETED')
        OR (deleted_at IS NOT NULL) <> (text IS NULL)`,
+  'reactions are of members, counted, and each a change; answers are to what others said before': `
+    SELECT (SELECT count(*) FROM reaction_groups g
+            WHERE count <> (SELECT count(*) FROM reactions r WHERE r.message_id = g.message_id AND r.emoji = g.emoji))
+         + (SELECT count(*) FROM reactions r JOIN messages m ON m.id = message_id
+            WHERE m.deleted_at IS NOT NULL
+               OR NOT EXISTS (SELECT FROM memberships p WHERE p.conversation_id = m.conversation_id AND p.user_id = r.user_id)
+               OR NOT EXISTS (SELECT FROM changes x WHERE x.conversation_id = m.conversation_id AND x.change_seq = r.change_seq
+                              AND x.message_id = m.id AND x.actor_id = r.user_id AND type = 'MESSAGE_REACTED'))
+         + (SELECT count(*) FROM messages m JOIN messages q ON q.conversation_id = m.conversation_id AND q.seq = m.reply_to_seq
+            WHERE q.seq >= m.seq OR q.sender_id = m.sender_id)
+         + (SELECT count(*) FROM messages m
+            WHERE (pinned_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_PINNED'))
+      AS count`,
+  'there is something of everything': `
+    SELECT CASE WHEN (SELECT count(*) FROM reactions) > 200 AND count(pinned_at) > 3 AND count(reply_to_seq) > 50 THEN 0 ELSE 1 END
+      AS count FROM messages`,
   'senders are members': `
     SELECT count(*) FROM messages m
     WHERE NOT EXISTS (SELECT FROM memberships p WHERE p.conversation_id = m.conversation_id AND p.user_id = m.sender_id)`,

@@ -1,3 +1,4 @@
+import type { Message } from '../generated/prisma/client.js';
 import type { Config } from '../infra/config.js';
 import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
@@ -21,6 +22,7 @@ import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
 import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
+import type { SeenKey } from './reply/reply.store.js';
 import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
 import type { Standings } from './standing/standing.js';
@@ -74,6 +76,10 @@ export interface Deps {
   lookUpStanding: Lookup<Sight, Standing>;
   /** Whether somebody may see another's presence. */
   lookUpSight: Lookup<Sight, boolean>;
+  /** With which emojis somebody reacted to a message. */
+  lookUpReactions: Lookup<{ messageId: string; userId: string }, readonly string[]>;
+  /** A message by its number, for a person; null where they do not see it. */
+  lookUpSeen: Lookup<SeenKey, Message | null>;
   /** Whether other nodes can be heard. */
   eventsConnected(): boolean;
 }

@@ -220,6 +220,18 @@ export const settings = z.object({
   DELETED_ACCOUNT_MESSAGES: z.enum(['keep', 'delete']).default('keep'),
   /** Longest text of a message, in characters (UTF-16 units), after trimming. */
   MESSAGE_MAX_CHARS: integer(1, 100_000).default(8_000),
+  /** How long a message can be edited after it was sent; `forever`: as long as it is there. */
+  MESSAGE_EDIT_WINDOW: z.union([z.literal('forever').transform(() => null), duration]).prefault('1d'),
+  /** Most earlier texts that are kept of an edited message: the first one and the newest. 0: none is. */
+  MESSAGE_VERSIONS_MAX: integer(0, 1_000).default(50),
+  /** Who reads them: all who see the message, or its sender and who moderates the group. */
+  MESSAGE_VERSIONS_FOR: z.enum(['members', 'moderators']).default('members'),
+  /** Most different emojis that people react to one message with. */
+  REACTION_EMOJIS_MAX: integer(1, 100).default(20),
+  /** Most of these that one person gives one message. */
+  REACTIONS_PER_PERSON_MAX: integer(1, 100).default(10),
+  /** Most messages that are pinned in one conversation. */
+  PINS_MAX: integer(1, 100).default(100),
   /** Whether groups tell who came, went or changed what, by messages of the service's own. */
   SYSTEM_MESSAGES: flag.default(true),
   /** Most people whom one message may name. */
@@ -431,6 +443,13 @@ export interface Config {
   passwordQueueMax: number;
   deletedAccountMessages: Settings['DELETED_ACCOUNT_MESSAGES'];
   messageMaxChars: number;
+  /** Null: for ever. */
+  messageEditWindowMs: number | null;
+  messageVersionsMax: number;
+  messageVersionsFor: Settings['MESSAGE_VERSIONS_FOR'];
+  reactionEmojisMax: number;
+  reactionsPerPersonMax: number;
+  pinsMax: number;
   systemMessages: boolean;
   mentionsMax: number;
   groupMaxMembers: number;
@@ -552,6 +571,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     passwordQueueMax: data.PASSWORD_QUEUE_MAX,
     deletedAccountMessages: data.DELETED_ACCOUNT_MESSAGES,
     messageMaxChars: data.MESSAGE_MAX_CHARS,
+    messageEditWindowMs: data.MESSAGE_EDIT_WINDOW,
+    messageVersionsMax: data.MESSAGE_VERSIONS_MAX,
+    messageVersionsFor: data.MESSAGE_VERSIONS_FOR,
+    reactionEmojisMax: data.REACTION_EMOJIS_MAX,
+    reactionsPerPersonMax: data.REACTIONS_PER_PERSON_MAX,
+    pinsMax: data.PINS_MAX,
     systemMessages: data.SYSTEM_MESSAGES,
     mentionsMax: data.MENTIONS_MAX,
     groupMaxMembers: data.GROUP_MAX_MEMBERS,

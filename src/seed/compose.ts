@@ -35,6 +35,10 @@ export interface DemoMessage {
   at: Date;
   editedAt: Date | null;
   deleted: { at: Date; by: string } | null;
+  /** What it answers: the place of that among the messages. */
+  answers: number | null;
+  reactions: { emoji: string; by: string; at: Date }[];
+  pinned: { at: Date; by: string } | null;
 }
 
 export interface DemoConversation {
@@ -74,11 +78,14 @@ interface Part {
 export function composeDemo(now: Date): Demo {
   const random = createRandom(20_261_121);
   const casting = createCasting(random);
-  const conversations = places.map((place) => {
+  const conversations = places.map((place, index) => {
     const parts = casting
       .choose(place)
       .map((script) => rehearse(script, casting.cast(script, place), casting.variant(script), place, random));
-    return perform(place, parts, now, random);
+    const conversation = perform(place, parts, now, random);
+    // With chances of its own, so that what is said stays the same.
+    enliven(conversation, now, createRandom(20_261_127 + index));
+    return conversation;
   });
   const first = Math.min(...conversations.map(({ createdAt }) => createdAt.getTime()));
   return { peopleSince: new Date(first - 2 * HOUR), conversations };
@@ -181,6 +188,7 @@ function perform(place: Place, parts: readonly Part[], now: Date, random: Random
         at: new Date(at),
         editedAt: before(now, random.next() < 0.035 ? at + random.between(15 * SECOND, 4 * MINUTE) : undefined),
         deleted: null,
+        ...untouched,
       });
       const slip = slipAfter(at, sender, place, random);
       if (slip && before(now, slip.deleted?.at.getTime())) messages.push(slip);
@@ -188,6 +196,39 @@ function perform(place: Place, parts: readonly Part[], now: Date, random: Random
   }
   messages.sort((one, other) => one.at.getTime() - other.at.getTime());
   return { place, createdAt: new Date((begins[0] ?? now.getTime()) - 2 * MINUTE), messages };
+}
+
+const untouched = { answers: null, reactions: [], pinned: null };
+
+const EMOJIS = ['👍', '❤️', '😂', '🎉', '🙏', '👀', '🔥', '👏🏽'];
+/** How far back what somebody answers is at most. */
+const ANSWERED_BACK = 4;
+
+/** Lets people react to what was said, answer it, and, in a group, its owner pin something. */
+function enliven({ place, messages }: DemoConversation, now: Date, random: Random): void {
+  for (const [index, message] of messages.entries()) {
+    if (message.deleted) continue;
+    if (random.next() < 0.12) message.reactions = reactionsTo(message, place, now, random);
+    const back = messages[index - Math.round(random.between(2, ANSWERED_BACK))];
+    const isOthers = back && back.sender !== message.sender && !back.deleted;
+    if (isOthers && random.next() < 0.05) message.answers = messages.indexOf(back);
+  }
+  const kept = messages.filter(({ deleted, at }) => !deleted && at.getTime() < now.getTime() - HOUR);
+  const pinned = kept[Math.floor(random.next() * kept.length)];
+  const [by] = place.members;
+  if (place.group && pinned && by) {
+    pinned.pinned = { at: new Date(pinned.at.getTime() + random.between(MINUTE, 30 * MINUTE)), by };
+  }
+}
+
+function reactionsTo({ sender, at }: DemoMessage, place: Place, now: Date, random: Random): DemoMessage['reactions'] {
+  const others = random.shuffled(place.members).filter((username) => username !== sender);
+  const some = others.slice(0, Math.ceil(random.next() * Math.min(4, others.length)));
+  const [first = '👍', second = '👍'] = random.shuffled(EMOJIS);
+  return some.flatMap((by) => {
+    const reactedAt = before(now, Math.round(at.getTime() + random.between(5 * SECOND, 20 * MINUTE)));
+    return reactedAt ? [{ emoji: random.next() < 0.7 ? first : second, by, at: reactedAt }] : [];
+  });
 }
 
 /** When the evening of the next such weekday begins. */
@@ -212,7 +253,7 @@ function slipAfter(at: number, sender: string, place: Place, random: Random): De
   const sent = Math.round(at + 1_001 + sentAfter * 3_000);
   const by = place.group && byOwner < 0.3 ? (place.members[0] ?? sender) : sender;
   const gone = new Date(Math.round(sent + 5 * SECOND + goneAfter * 3 * MINUTE));
-  return { sender, text: null, at: new Date(sent), editedAt: null, deleted: { at: gone, by } };
+  return { sender, text: null, at: new Date(sent), editedAt: null, deleted: { at: gone, by }, ...untouched };
 }
 
 /** When each part begins: counted back from now, at hours at which people are awake, and one after another. */

@@ -10,7 +10,7 @@ import { isUniqueViolation, type Tx } from '../infra/database.js';
 import type { Demo, DemoConversation, DemoMessage } from './compose.js';
 import { DEMO_PASSWORD, emailOf, people } from './people.js';
 
-/** Rows of one INSERT: PostgreSQL takes 65,535 parameters, and no row here has more than twelve. */
+/** Rows of one INSERT: PostgreSQL takes 65,535 parameters, and no row here has more than fourteen. */
 const BATCH = 2_000;
 
 const emailKeyOf = (person: { username: string }) => caseKey(emailOf(person));
@@ -56,7 +56,8 @@ export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
   }
   await deps.indexing.finish();
   // A node that starts on the embedded database would plan without statistics for its first minutes.
-  await deps.database.db.$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes`;
+  await deps.database.db
+    .$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes, reaction_groups, reactions`;
   return true;
 }
 
@@ -67,6 +68,8 @@ interface Rows {
   memberships: Prisma.MembershipCreateManyInput[];
   marks: Prisma.MarkCreateManyInput[];
   messages: Prisma.MessageCreateManyInput[];
+  reactionGroups: Prisma.ReactionGroupCreateManyInput[];
+  reactions: Prisma.ReactionCreateManyInput[];
   changes: Prisma.ChangeCreateManyInput[];
 }
 
@@ -77,6 +80,8 @@ async function insertAll(tx: Tx, rows: Rows): Promise<void> {
   for (const data of batches(rows.memberships)) await tx.membership.createMany({ data });
   for (const data of batches(rows.marks)) await tx.mark.createMany({ data });
   for (const data of batches(rows.messages)) await tx.message.createMany({ data });
+  for (const data of batches(rows.reactionGroups)) await tx.reactionGroup.createMany({ data });
+  for (const data of batches(rows.reactions)) await tx.reaction.createMany({ data });
   for (const data of batches(rows.changes)) await tx.change.createMany({ data });
 }
 
@@ -92,6 +97,8 @@ function rowsOf(demo: Demo, passwordHash: string): Rows {
     memberships: [],
     marks: [],
     messages: [],
+    reactionGroups: [],
+    reactions: [],
     changes: [],
   };
   const ids = new Map<string, string>();
@@ -119,6 +126,15 @@ function rowsOf(demo: Demo, passwordHash: string): Rows {
   return rows;
 }
 
+interface DemoEvent {
+  at: Date;
+  type: keyof typeof messageChangeTypes;
+  messageId: string;
+  actor: string;
+  /** Of a reaction. */
+  emoji?: string;
+}
+
 function addConversation(rows: Rows, conversation: DemoConversation, idOf: (username: string) => string): void {
   const { place, createdAt, messages } = conversation;
   const id = newId();
@@ -133,7 +149,7 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
       createdAt,
     },
   ];
-  const events: { at: Date; type: keyof typeof messageChangeTypes; messageId: string; actor: string }[] = [];
+  const events: DemoEvent[] = [];
   for (const [index, message] of messages.entries()) {
     const messageId = newId();
     rows.messages.push(messageRow(message, messageId, id, index + 1, idOf));
@@ -142,19 +158,32 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
     if (message.deleted) {
       events.push({ at: message.deleted.at, type: 'deleted', messageId, actor: message.deleted.by });
     }
+    if (message.pinned) events.push({ at: message.pinned.at, type: 'pinned', messageId, actor: message.pinned.by });
+    for (const { at, emoji, by } of message.reactions) {
+      events.push({ at, type: 'reacted', messageId, actor: by, emoji });
+    }
   }
   // Numbered in the order in which they happened; of one millisecond: in that of the messages.
   events.sort((one, other) => one.at.getTime() - other.at.getTime());
-  for (const { at, type, messageId, actor } of events) {
+  const groups = new Map<string, Prisma.ReactionGroupCreateManyInput>();
+  for (const { at, type, messageId, actor, emoji } of events) {
+    const changeSeq = changes.length + 1;
+    if (emoji !== undefined) {
+      const key = `${messageId} ${emoji}`;
+      const group = groups.get(key) ?? { messageId, emoji, count: 0, sinceChangeSeq: changeSeq };
+      groups.set(key, { ...group, count: group.count + 1 });
+      rows.reactions.push({ messageId, emoji, userId: idOf(actor), changeSeq });
+    }
     changes.push({
       conversationId: id,
-      changeSeq: changes.length + 1,
+      changeSeq,
       type: messageChangeTypes[type],
       messageId,
       actorId: idOf(actor),
       createdAt: at,
     });
   }
+  rows.reactionGroups.push(...groups.values());
   rows.conversations.push({
     id,
     createdById,
@@ -199,7 +228,7 @@ function markRow(
 }
 
 const messageRow = (
-  { sender, text, at, editedAt, deleted }: DemoMessage,
+  { sender, text, at, editedAt, deleted, answers, pinned }: DemoMessage,
   id: string,
   conversationId: string,
   seq: number,
@@ -213,4 +242,6 @@ const messageRow = (
   createdAt: at,
   editedAt,
   deletedAt: deleted?.at ?? null,
+  replyToSeq: answers === null ? null : answers + 1,
+  pinnedAt: pinned?.at ?? null,
 });

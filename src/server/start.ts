@@ -15,8 +15,10 @@ import { createResetRequests } from '../domain/password/password.requests.js';
 import { createPresence } from '../domain/presence/presence.js';
 import { findSeeable } from '../domain/presence/presence.store.js';
 import { createRateLimits } from '../domain/rates.js';
+import { findOwnReactions } from '../domain/reaction/reaction.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { findSeenBySeq } from '../domain/reply/reply.store.js';
 import { createIndexing } from '../domain/search/search.index.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
@@ -323,6 +325,8 @@ export async function startServices(
       lookUpSession: createLookup((ids) => findLivingSessions(database.sql, ids)),
       lookUpReadability: createLookup((keys) => findReadabilities(database.sql, keys)),
       lookUpStanding: createLookup((pairs) => findStandings(database.sql, pairs)),
+      lookUpReactions: createLookup((pairs) => findOwnReactions(database.sql, pairs)),
+      lookUpSeen: createLookup((keys) => findSeenBySeq(database.sql, keys)),
       lookUpSight: createLookup((sights) => findSeeable(database.sql, sights)),
       eventsConnected: () => bus.connected,
     };

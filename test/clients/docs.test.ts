@@ -35,3 +35,11 @@ it('docs/CLIENTS.md shows what the tests run', async () => {
   const run = Object.entries(files).map(async ([name, path]) => [name, elsewhere(await readFile(path, 'utf8'))]);
   expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(await Promise.all(run)));
 });
+
+it('docs/CLIENTS.md has the operations that the tests run', async () => {
+  const page = await readFile('docs/CLIENTS.md', 'utf8');
+  const shown = [...page.matchAll(/^```graphql\n(.*?)\n```$/gms)].map(([, code = '']) => code);
+  expect(shown).not.toEqual([]);
+  const run = (await readFile('test/clients/operations.ts', 'utf8')).replaceAll(/^ {2}/gm, '');
+  for (const operation of shown) expect(run).toContain(operation);
+});

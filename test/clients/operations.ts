@@ -221,3 +221,33 @@ export const Messages = graphql(`
     }
   }
 `);
+
+/** A chat that opens where reading stopped: `firstUnread` is the viewer's `readSeq` and one. */
+export const OpenAtUnread = graphql(`
+  query OpenAtUnread($id: ID!, $firstUnread: Int!) {
+    viewer {
+      id
+      syncCursor
+    }
+    conversation(id: $id) {
+      id
+      latestSeq
+      viewerMembership {
+        id
+        readSeq
+        unreadCount
+      }
+      messages(aroundSeq: $firstUnread) {
+        nodes {
+          ...MessageFields
+        }
+        pageInfo {
+          hasPreviousPage
+          hasNextPage
+          startCursor
+          endCursor
+        }
+      }
+    }
+  }
+`);

@@ -13,7 +13,7 @@ import {
   request,
 } from '../support/client.js';
 import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
-import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+import { attempt, createGroup, edit, MESSAGES, openDirect, pin, react, reply, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { user { id } } } }';
 const WHO = 'query ($id: ID!) { user(id: $id) { username displayName bio avatarUrl deletedAt } }';
@@ -148,7 +148,8 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     ).toBe(2);
   });
 
-  it('of a person’s messages leaves all, or none where the service is told so', async () => {
+  // It starts a node of its own.
+  it('of a person’s messages leaves all, or none where the service is told so', { timeout: 90_000 }, async () => {
     const strict = await place.start({ DELETED_ACCOUNT_MESSAGES: 'delete' }).catch(() => undefined);
     // The embedded database is of one node.
     const there = strict ?? (await (await makePlace(footing)).start({ DELETED_ACCOUNT_MESSAGES: 'delete' }));
@@ -172,8 +173,45 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
       where: { id: decodeGlobalId(direct, 'id').id },
       data: { latestSeq: { increment: 700 } },
     });
+    const lost = 'what nobody is to read';
+    const pinned = await send(ana, direct, lost);
+    await edit(ana, pinned.id, 'edited');
+    await react(bob, pinned.id, '👍');
+    await pin(bob, pinned.id);
+    const theirs = await send(bob, direct, 'not hers');
+    for (const [person, emoji] of [
+      [ana, '🎉'],
+      [bob, '👍'],
+      [ana, '👍'],
+    ] as const)
+      await react(person, theirs.id, emoji);
+    const answer = await reply(bob, direct, pinned.id, 'an answer');
     expect(await deleteAccount(ana)).toEqual({ userId: ana.id });
     await cleared(there);
+    const left = await bob.ask(
+      `query ($ids: [ID!]!, $direct: ID!) {
+        nodes(ids: $ids) { ... on Message { text reactions { emoji count } replyTo { text pinnedAt reactions { emoji } edits { nodes { text } } } } }
+        conversation(id: $direct) { pinnedMessages { id } }
+      }`,
+      { ids: [theirs.id, answer.id], direct },
+    );
+    expect(left).toEqual({
+      nodes: [
+        { text: 'not hers', reactions: [{ emoji: '👍', count: 1 }], replyTo: null },
+        {
+          ...{ text: 'an answer', reactions: [] },
+          replyTo: { text: null, pinnedAt: null, reactions: [], edits: { nodes: [] } },
+        },
+      ],
+      conversation: { pinnedMessages: [] },
+    });
+    expect(await db.messageVersion.count({ where: { text: lost } })).toBe(0);
+    await eventually('her reactions are told to be gone', () =>
+      stream.events.some(
+        ({ type, messageId, actor }) =>
+          type === 'REACTED' && messageId === theirs.id && actor.id === ana.id && actor.username.startsWith('deleted_'),
+      ),
+    );
     for (const { id } of sent) {
       const event = await stream.until(({ type, messageId }) => type === 'DELETED' && messageId === id);
       expect(event).toMatchObject({ actor: { id: ana.id }, message: { text: null, deletedAt: expect.any(String) } });

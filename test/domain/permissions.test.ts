@@ -108,6 +108,13 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
       attempt(actor, 'editMessage', { messageId: theirs, text: 'edited' }),
     'deleteMessage, one’s own': (actor, { own }) => attempt(actor, 'deleteMessage', { messageId: own }),
     'deleteMessage, a member’s': (actor, { theirs }) => attempt(actor, 'deleteMessage', { messageId: theirs }),
+    addReaction: (actor, { theirs }) => attempt(actor, 'addReaction', { messageId: theirs, emoji: '👍' }),
+    removeReaction: (actor, { theirs }) => attempt(actor, 'removeReaction', { messageId: theirs, emoji: '👍' }),
+    pinMessage: (actor, { theirs }) => attempt(actor, 'pinMessage', { messageId: theirs }),
+    unpinMessage: async (actor, { theirs }) => {
+      await attempt(four, 'pinMessage', { messageId: theirs });
+      return attempt(actor, 'unpinMessage', { messageId: theirs });
+    },
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
     summarizeConversation: (actor, { conversationId }) =>
       attempt(actor, 'summarizeConversation', { conversationId, fromSeq: 1 }),
@@ -194,6 +201,10 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
     'editMessage, one’s own': (actor, { own }) => attempt(actor, 'editMessage', { messageId: own, text: 'edited' }),
     'deleteMessage, one’s own': (actor, { own }) => attempt(actor, 'deleteMessage', { messageId: own }),
     'deleteMessage, the other’s': (actor, { theirs }) => attempt(actor, 'deleteMessage', { messageId: theirs }),
+    addReaction: (actor, { theirs }) => attempt(actor, 'addReaction', { messageId: theirs, emoji: '👍' }),
+    removeReaction: (actor, { theirs }) => attempt(actor, 'removeReaction', { messageId: theirs, emoji: '👍' }),
+    pinMessage: (actor, { theirs }) => attempt(actor, 'pinMessage', { messageId: theirs }),
+    unpinMessage: (actor, { theirs }) => attempt(actor, 'unpinMessage', { messageId: theirs }),
     markRead: (actor, { conversationId }) => attempt(actor, 'markRead', { conversationId, seq: 2 }),
     updateGroup: (actor, { conversationId }) => attempt(actor, 'updateGroup', { conversationId, title: 'Ours' }),
     addMembers: (actor, { conversationId }) => attempt(actor, 'addMembers', { conversationId, userIds: [two.id] }),

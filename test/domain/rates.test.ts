@@ -23,6 +23,7 @@ const DELETE = 'mutation ($password: String) { deleteAccount(input: { password: 
 const UPDATE = 'mutation { updateProfile(input: { bio: "same" }) { viewer { id } } }';
 const SEARCH = '{ users(search: "person") { nodes { id } } }';
 const ROOMS = '{ publicConversations { nodes { id } } }';
+const MESSAGES = '{ searchMessages(query: "word") { nodes { id } } }';
 
 const SERVICE_KEY = 'the-key-of-the-service-in-these-tests';
 
@@ -366,6 +367,7 @@ describe.each(footings)('rates on the %s footing', (footing) => {
       expect(codeOf(await alice.request(ROOMS))).toBeUndefined();
       expect(codeOf(await alice.request(SEARCH))).toBe('RATE_LIMITED');
       expect(codeOf(await alice.request(ROOMS))).toBe('RATE_LIMITED');
+      expect(codeOf(await alice.request(MESSAGES))).toBe('RATE_LIMITED');
       expect(codeOf(await bob.request(SEARCH))).toBeUndefined();
     });
 

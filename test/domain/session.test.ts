@@ -331,7 +331,7 @@ describe('two secrets', () => {
     await node.stop();
     node = await start(two);
     expect([await codeAt(node, signedByOne), await codeAt(node, signedByTwo)]).toEqual(['UNAUTHENTICATED', 'good']);
-  });
+  }, 120_000);
 });
 
 describe.each(footings)('sessions of long ago on the %s footing', (footing) => {

@@ -143,7 +143,7 @@ describe.each(footings)('a durable stream on the %s footing', (footing) => {
       events.push({
         type: value.type,
         replayed: value.replayed,
-        ...('change' in value && { text: value.change.data.message.text }),
+        ...('change' in value && { text: value.change.data.message?.text ?? null }),
       });
     };
     await read();

@@ -12,6 +12,10 @@ import {
   sendMessage,
   streamMessages,
 } from '../../src/domain/message/message.service.js';
+import { pinMessage } from '../../src/domain/pin/pin.service.js';
+import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.service.js';
+import { findReactions, noReactions, type Reactions } from '../../src/domain/reaction/reaction.store.js';
+import type { Message } from '../../src/generated/prisma/client.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
@@ -20,7 +24,7 @@ import { footings, makePlace, type Place } from '../support/place.js';
 // subscriber has put together from its events is what the database holds.
 
 type Step =
-  | { do: 'send' | 'edit' | 'delete'; node: number; group: number; pick: number }
+  | { do: 'send' | 'edit' | 'delete' | 'react' | 'unreact' | 'pin'; node: number; group: number; pick: number }
   | { do: 'cut' | 'resume'; who: number; node: number }
   | { do: 'lose' | 'hear' }
   | { do: 'sweep'; node: number }
@@ -40,6 +44,15 @@ const steps = fc.array(
       }),
     },
     {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constantFrom('react' as const, 'unreact' as const, 'pin' as const),
+        node: nat,
+        group: nat,
+        pick: nat,
+      }),
+    },
+    {
       weight: 3,
       arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'resume' as const), who: nat, node: nat }),
     },
@@ -53,12 +66,21 @@ const steps = fc.array(
   { minLength: 5, maxLength: 40 },
 ) as fc.Arbitrary<Step[]>;
 
+/** What a client makes of a message. */
+const whatIsKnown = ({ text, deletedAt, pinnedAt }: Message, { groups, byPerson }: Reactions) => ({
+  text,
+  deleted: deletedAt !== null,
+  pinned: pinnedAt !== null,
+  reactions: groups.map(({ emoji, count }) => `${emoji} ${count}`),
+  byPerson,
+});
+
 /** Someone who listens, is cut off, and comes back with the last cursor; what they know of messages. */
 class Subscriber {
   readonly viewer: Viewer;
   readonly conversationId: string | null;
   /** Of each message, what its last event said. */
-  readonly known = new Map<string, { text: string | null; deleted: boolean }>();
+  readonly known = new Map<string, ReturnType<typeof whatIsKnown>>();
   #cursor: string | undefined;
   #stop: (() => void) | undefined;
   /** Of the present stream: the last change of each conversation. */
@@ -99,7 +121,7 @@ class Subscriber {
     const last = this.#last.get(conversationId) ?? 0;
     if (changeSeq <= last) this.failure = new Error(`${changeSeq} came after ${last}`);
     this.#last.set(conversationId, changeSeq);
-    this.known.set(data.message.id, { text: data.message.text, deleted: data.message.deletedAt !== null });
+    if (data.message) this.known.set(data.message.id, whatIsKnown(data.message, data.message.reactions));
   }
 }
 
@@ -162,13 +184,21 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
               const sending = sendMessage(deps, owner, { conversationId, text: `text ${writes}` });
               underWay.push(sending.then(({ id }) => sent[step.group % 2]?.push(id)));
             }
-          } else if (step.do === 'edit' || step.do === 'delete') {
+          } else if ('pick' in step) {
             const messageId = sent[step.group % 2]?.at(-1 - step.pick);
             if (messageId === undefined) continue;
             writes += 1;
+            const deps = at(step.node);
+            const reaction = { messageId, emoji: step.pick % 2 ? '👍' : '🎉' };
+            const who = step.group % 3 ? owner : member;
+            // One that is deleted gets none, and is not pinned.
+            if (step.do === 'react') underWay.push(addReaction(deps, who, reaction).catch(() => {}));
+            if (step.do === 'unreact') underWay.push(removeReaction(deps, who, reaction));
+            if (step.do === 'pin') underWay.push(pinMessage(deps, owner, messageId).catch(() => {}));
             if (step.do === 'delete') underWay.push(deleteMessage(at(step.node), owner, messageId));
             // One that is deleted can't be edited.
-            else await editMessage(at(step.node), owner, { messageId, text: `edited ${writes}` }).catch(() => {});
+            if (step.do === 'edit')
+              await editMessage(at(step.node), owner, { messageId, text: `edited ${writes}` }).catch(() => {});
           }
         }
         await Promise.all(underWay);
@@ -180,7 +210,11 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
         for (const subscriber of subscribers.slice(0, 3)) {
           const ids = subscriber.conversationId === null ? groupIds : [subscriber.conversationId];
           const rows = await db.message.findMany({ where: { conversationId: { in: ids } } });
-          const truth = new Map(rows.map((row) => [row.id, { text: row.text, deleted: row.deletedAt !== null }]));
+          const reactions = await findReactions(
+            db,
+            rows.map(({ id }) => id),
+          );
+          const truth = new Map(rows.map((row, index) => [row.id, whatIsKnown(row, reactions[index] ?? noReactions)]));
           await eventually('it is complete', () => same(subscriber.known, truth)).catch(() =>
             expect(Object.fromEntries(subscriber.known)).toEqual(Object.fromEntries(truth)),
           );

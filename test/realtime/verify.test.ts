@@ -5,7 +5,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, type Person, register } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { footings, makePlace, type Place } from '../support/place.js';
-import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
+import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin, unreact } from '../support/talk.js';
 
 // In Zulip's manner (its `verify_action`): what somebody fetched before an action, plus the events since, is what they
 // fetch after it. For every mutation, for each kind of person who may see it, with somebody else writing in between.
@@ -13,8 +13,9 @@ import { createGroup, edit, openDirect, remove, send } from '../support/talk.js'
 const SHOWN = 'title description visibility historyVisibility memberCount viewerCanSend';
 const MEMBER = 'role deliveredSeq readSeq user { id username displayName bio avatarUrl deletedAt }';
 const MESSAGE = `id seq kind sender { id } text editedAt deletedAt mentionsEveryone mentions { id }
-  systemEvent { type oldValue newValue actor { id } subjects { id } }`;
-const CONVERSATION = `id ${SHOWN} members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } }`;
+  systemEvent { type oldValue newValue actor { id } subjects { id } }
+  replyTo { id text deletedAt replyCount } replyCount pinnedAt viewerReactions reactions { emoji count }`;
+const CONVERSATION = `id ${SHOWN} pinnedMessages { id } members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } }`;
 const STATE = `{ viewer {
   syncCursor availability unreadCount contacts { nodes { id } } blockedUsers { nodes { id } }
   conversations(first: 100) { nodes { ${CONVERSATION} viewerMembership { unreadCount } } }
@@ -48,6 +49,8 @@ interface Known {
   shown: Json;
   members: Record<string, Member>;
   messages: Record<string, Json>;
+  /** Ids of pinned messages, the latest first. */
+  pinned: string[];
 }
 /** What somebody knows. */
 interface State {
@@ -72,11 +75,28 @@ const furthest = (known: Pick<Member, 'deliveredSeq' | 'readSeq'> | undefined, s
   readSeq: Math.max(known?.readSeq ?? 0, said.readSeq),
 });
 
-const knownOf = ({ id: _id, members, messages, viewerMembership: _own, ...shown }: Json): Known => ({
+const knownOf = ({ id: _id, members, messages, pinnedMessages, viewerMembership: _own, ...shown }: Json): Known => ({
   shown,
   members: Object.fromEntries(members.nodes.map((member: Json) => [member.user.id, member])),
   messages: Object.fromEntries(messages.nodes.map((message: Json) => [message.id, message])),
+  pinned: pinnedMessages.map(({ id }: Json) => id),
 });
+
+/** As a client does that keeps each message once: what an answer shows of the message it answers is that one. */
+function upsert(known: Known, { conversation: _conversation, ...message }: Json): void {
+  known.messages[message.id] = message;
+  const answered = message.replyTo && known.messages[message.replyTo.id];
+  if (answered) Object.assign(answered, message.replyTo);
+  for (const other of Object.values(known.messages)) {
+    const newest = other.replyTo && known.messages[other.replyTo.id];
+    if (newest) {
+      const { id, text, deletedAt, replyCount } = newest;
+      other.replyTo = { id, text, deletedAt, replyCount };
+    }
+  }
+  const pinned = Object.values(known.messages).filter(({ pinnedAt }) => pinnedAt !== null);
+  known.pinned = pinned.sort((a, b) => (a.pinnedAt < b.pinnedAt ? 1 : -1)).map(({ id }) => id);
+}
 
 const idsOf = ({ nodes }: Json): string[] => nodes.map(({ id }: Json) => id).sort();
 
@@ -134,9 +154,7 @@ class Replica {
     };
     follow('messages', MESSAGES, ({ message }) => {
       const known = message && this.state.conversations[message.conversation.id];
-      if (!known) return;
-      const { conversation: _conversation, ...rest } = message;
-      known.messages[message.id] = rest;
+      if (known) upsert(known, message);
     });
     follow('receipts', RECEIPTS, ({ conversationId, membership }) => {
       const member = membership && this.state.conversations[conversationId]?.members[membership.user.id];
@@ -258,9 +276,43 @@ const actions: Record<string, Action> = {
   },
   openDirectConversation: ({ member, outsider }) => openDirect(member, outsider),
   createGroup: ({ owner, member, outsider }) => createGroup(owner, [member, outsider], { title: 'A new one' }),
-  sendMessage: ({ member, group }) => send(member, group, 'sent'),
-  editMessage: ({ member, messageId }) => edit(member, messageId, 'edited'),
-  deleteMessage: ({ owner, messageId }) => remove(owner, messageId),
+  sendMessage: async ({ member, other, group, messageId }) => {
+    await send(member, group, 'sent');
+    await reply(other, group, (await reply(member, group, messageId, 'answered')).id, 'answered in turn');
+  },
+  editMessage: async ({ member, other, group, messageId }) => {
+    await reply(other, group, messageId, 'answered');
+    await edit(member, messageId, 'edited');
+  },
+  // What it was: answered, and an answer, reacted to and pinned.
+  deleteMessage: async ({ owner, member, other, group, messageId }) => {
+    const answer = await reply(other, group, messageId, 'answered');
+    await reply(member, group, answer.id, 'answered in turn');
+    for (const id of [messageId, answer.id]) {
+      await react(owner, id, '👍');
+      await pin(owner, id);
+      await remove(owner, id);
+    }
+  },
+  addReaction: async ({ owner, member, other, messageId }) => {
+    for (const person of [owner, member, other]) await react(person, messageId, '👍');
+    await react(member, messageId, '🏳️‍🌈');
+  },
+  removeReaction: async ({ owner, member, messageId }) => {
+    for (const person of [owner, member]) await react(person, messageId, '👍');
+    await react(owner, messageId, '🎉');
+    for (const emoji of ['👍', '🎉']) await unreact(owner, messageId, emoji);
+  },
+  pinMessage: async ({ owner, other, direct, group, messageId }) => {
+    await pin(owner, messageId);
+    await pin(owner, (await send(owner, group, 'pinned too')).id);
+    await pin(other, (await send(owner, direct, 'pinned by the other')).id);
+  },
+  unpinMessage: async ({ owner, group, messageId }) => {
+    await pin(owner, (await send(owner, group, 'stays pinned')).id);
+    await pin(owner, messageId);
+    await unpin(owner, messageId);
+  },
   addMembers: ({ owner, outsider, group }) =>
     mutation(owner, 'addMembers', { conversationId: group, userIds: [outsider.id] }),
   removeMember: ({ owner, other, group }) =>

@@ -1,6 +1,7 @@
 import { type GraphQLObjectType, getNamedType, getOperationAST, isObjectType, parse, validate } from 'graphql';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { decodeGlobalId } from '../../src/core/ids.js';
 import { moderatorIdsOf } from '../../src/domain/conversation/conversation.store.js';
 import { isShared, planSharing } from '../../src/graphql/sharing.js';
 import { schema } from '../../src/schema.js';
@@ -16,7 +17,7 @@ import {
   socketUrl,
 } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
-import { createGroup, edit, openDirect, remove, send } from '../support/talk.js';
+import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin } from '../support/talk.js';
 
 describe('what subscriptions share', () => {
   function plan(query: string) {
@@ -66,6 +67,37 @@ describe('what subscriptions share', () => {
     expect(key(100, 'moderator 99')).toBe(key(100, 'alice'));
     expect(key(100, 'bob')).not.toBe(key(100, 'alice'));
     expect(key(101, 'bob')).not.toBe(key(101, 'carol'));
+  });
+
+  it('is by the viewer’s own reactions, where it is known who reacted', () => {
+    const { keyOf } = plan('subscription { messages { message { viewerReactions reactions { emoji count } } } }');
+    const key = (viewer: string, byPerson: Record<string, string[]> | null) =>
+      keyOf({ type: 'REACTED', change: { data: { message: { reactions: { groups: [], byPerson } } } } }, viewer);
+    expect(key('bob', {})).toBe(key('carol', {}));
+    const reacted = { alice: ['👍'], bob: ['👍'], carol: ['👍', '❤️'] };
+    expect(key('alice', reacted)).toBe(key('bob', reacted));
+    expect(key('dave', reacted)).toBe(key('erin', reacted));
+    expect(new Set(['alice', 'carol', 'dave'].map((viewer) => key(viewer, reacted))).size).toBe(3);
+    expect(key('dave', null)).not.toBe(key('erin', null));
+  });
+
+  it('is by who sees what is answered, and what of that depends on the viewer', () => {
+    const keyed = (query: string, hiddenFrom: string[] | null, viewer: string) => {
+      const quote = { message: { kind: 'USER', senderId: 'alice', deletedAt: null, replyToSeq: null }, hiddenFrom };
+      const message = { kind: 'USER', senderId: 'bob', deletedAt: null, replyToSeq: 1, quote };
+      return plan(query).keyOf({ type: 'SENT', change: { data: { message } } }, viewer);
+    };
+    const text = 'subscription { messages { message { replyTo { id text sender { id } replyCount } } } }';
+    expect(keyed(text, [], 'carol')).toBe(keyed(text, [], 'dave'));
+    expect(keyed(text, ['dave'], 'carol')).toBe(keyed(text, ['dave'], 'erin'));
+    expect(keyed(text, ['dave'], 'carol')).not.toBe(keyed(text, ['dave'], 'dave'));
+    expect(keyed(text, null, 'carol')).not.toBe(keyed(text, null, 'dave'));
+    const own = 'subscription { messages { message { replyTo { viewerCanEdit } } } }';
+    expect(keyed(own, [], 'carol')).toBe(keyed(own, [], 'bob'));
+    expect(keyed(own, [], 'alice')).not.toBe(keyed(own, [], 'bob'));
+    // Of what is answered it is not told who reacted to it.
+    const reactions = 'subscription { messages { message { replyTo { viewerReactions } } } }';
+    expect(keyed(reactions, [], 'carol')).not.toBe(keyed(reactions, [], 'dave'));
   });
 
   it('is nothing where a field says nothing, or is somewhere else than its key speaks of', () => {
@@ -214,6 +246,51 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(await answered('DELETED', false, false, false, false)).toBe(1);
   });
 
+  it('are worked out once where nobody reacted, and then once for who reacted alike', async () => {
+    const executed: unknown[] = [];
+    intercept('Message', 'viewerReactions', (message) => executed.push(message));
+    const query = `subscription { messages { type message {
+      text viewerReactions viewerCanDelete reactions { emoji count } replyTo { text replyCount }
+    } } }`;
+    const room = await createGroup(alice, [bob, carol]);
+    const first = await send(carol, room, 'to be answered');
+    const streams = await Promise.all([bob, bob, carol, carol].map((person) => live(person, query)));
+    const answered = async (fits: (event: Json) => boolean, ...expected: string[][]) => {
+      const events = await Promise.all(streams.map((stream) => stream.until(fits)));
+      expect(events.map(({ message }) => message.viewerReactions)).toEqual(expected);
+      return executed.splice(0).length;
+    };
+    const written = await reply(alice, room, first.id, 'an answer');
+    expect(await answered(({ type }) => type === 'SENT', [], [], [], [])).toBe(1);
+    await react(bob, written.id, '👍');
+    expect(await answered(({ type }) => type === 'REACTED', ['👍'], ['👍'], [], [])).toBe(2);
+    await react(carol, written.id, '👍');
+    const both = ({ message }: Json) => message?.reactions[0]?.count === 2;
+    expect(await answered(both, ['👍'], ['👍'], ['👍'], ['👍'])).toBe(1);
+  });
+
+  it('ask about each viewer where too many have reacted to say who, and give each what is theirs', async () => {
+    const query = 'subscription { messages { type message { viewerReactions reactions { emoji count } } } }';
+    const room = await createGroup(alice, [bob, carol]);
+    const { id } = await send(alice, room, 'loved by very many');
+    await react(bob, id, '🎉');
+    const messageId = decodeGlobalId(id, 'id').id;
+    await node.deps.database.db.$executeRaw`
+      WITH person AS (
+        INSERT INTO users (id, username, username_key, display_name, search_words)
+        SELECT gen_random_uuid(), 'crowd' || n, 'crowd' || n, 'x', '{}' FROM generate_series(1, 500) n RETURNING id
+      ),
+      counted AS (
+        UPDATE reaction_groups SET count = count + 500 WHERE message_id = ${messageId}::uuid
+      )
+      INSERT INTO reactions (message_id, emoji, user_id, change_seq) SELECT ${messageId}::uuid, '🎉', id, 1 FROM person`;
+    const streams = await Promise.all([alice, bob, carol].map((person) => live(person, query)));
+    await react(carol, id, '👍');
+    const events = await Promise.all(streams.map((stream) => stream.until(({ type }) => type === 'REACTED')));
+    expect(events.map(({ message }) => message.viewerReactions)).toEqual([[], ['🎉'], ['👍']]);
+    for (const { message } of events) expect(message.reactions[0]).toEqual({ emoji: '🎉', count: 501 });
+  });
+
   it('give each viewer what is theirs where a field does not say on what it depends', async () => {
     const direct = await openDirect(alice, bob);
     const query = `subscription ($conversationId: ID) { messages(conversationId: $conversationId) {
@@ -274,15 +351,22 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     });
     const written = await send(alice, room, 'the same for all', 'a key');
     await edit(alice, written.id, 'still');
+    await reply(bob, room, written.id, 'answered');
+    await react(carol, written.id, '👍');
+    await pin(alice, written.id);
+    await unpin(alice, written.id);
     await remove(alice, written.id);
     const withoutOwn = ({ events }: Listening) =>
       events.filter(({ type }) => !['CAUGHT_UP', 'CHECKPOINT'].includes(type)).map(({ own: _own, ...event }) => event);
     await Promise.all(messages.map((stream) => stream.until(({ type }) => type === 'DELETED')));
     await Promise.all(conversations.map((stream) => stream.until(({ type }) => type === 'MEMBER_JOINED')));
     const [ofAlice, ...ofOthers] = messages.map(withoutOwn);
-    expect(ofAlice?.map(({ type }) => type)).toEqual(['SENT', 'EDITED', 'DELETED']);
+    expect(ofAlice?.map(({ type }) => type)).toEqual([
+      ...['SENT', 'EDITED', 'SENT', 'REACTED', 'PINNED', 'UNPINNED', 'DELETED'],
+    ]);
+    expect(ofAlice?.[3]?.message).toMatchObject({ replyCount: 1, reactions: [{ emoji: '👍', count: 1 }] });
     for (const events of ofOthers) expect(events).toEqual(ofAlice);
-    expect(executed).toBe(9);
+    expect(executed).toBe(3 * 7);
     const [aliceSaw, bobSaw] = conversations.map(withoutOwn);
     expect(aliceSaw?.map(({ type }) => type)).toEqual(['JOINED', 'MEMBER_JOINED']);
     expect(bobSaw).toEqual(aliceSaw);

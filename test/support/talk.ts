@@ -66,6 +66,24 @@ export async function remove(person: Person, messageId: string) {
   return data.deleteMessage.message;
 }
 
+export const reply = async (person: Person, conversationId: string, replyToId: string, text: string) =>
+  (await person.ask(SEND, { input: { conversationId, text, replyToId } })).sendMessage.message as {
+    id: string;
+    seq: number;
+  };
+
+/** Of one message: fails where it is refused. */
+async function change(person: Person, mutation: string, input: Json): Promise<void> {
+  const refused = await attempt(person, mutation, input);
+  if (typeof refused === 'string') throw new Error(`${mutation}: ${refused}`);
+}
+export const react = (person: Person, messageId: string, emoji: string) =>
+  change(person, 'addReaction', { messageId, emoji });
+export const unreact = (person: Person, messageId: string, emoji: string) =>
+  change(person, 'removeReaction', { messageId, emoji });
+export const pin = (person: Person, messageId: string) => change(person, 'pinMessage', { messageId });
+export const unpin = (person: Person, messageId: string) => change(person, 'unpinMessage', { messageId });
+
 export const REMOVE_MEMBER = `mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { userId } }`;
 
 /** What a mutation answers, or its error as `CODE field`. */

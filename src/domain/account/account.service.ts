@@ -28,7 +28,7 @@ export async function deleteAccount(
   input: { password?: string | null | undefined },
 ): Promise<void> {
   const act: Act = { action: 'ACCOUNT_DELETED', actor: viewer, subjectId: viewer.userId };
-  const reasons = { BAD_USER_INPUT: 'WRONG_PASSWORD', RATE_LIMITED: 'TOO_MANY_TRIES', FORBIDDEN: 'NOT_ALLOWED' };
+  const reasons = { BAD_USER_INPUT: 'WRONG_PASSWORD', FORBIDDEN: 'NOT_ALLOWED', RATE_LIMITED: 'RATE_LIMITED' };
   await notingRefusal(deps, act, () => remove(deps, viewer, input, act), reasons);
 }
 

@@ -1,13 +1,15 @@
-import { Prisma } from '../../generated/prisma/client.js';
+import { type Conversation, Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import { changeConversation, countChanges, lock } from '../conversation/conversation.store.js';
 import { takeOut } from '../conversation/membership.service.js';
 import type { Deps } from '../deps.js';
 import { messageChangeTypes } from '../message/message.events.js';
+import { emptyMessages } from '../message/message.store.js';
+import { removeReactions } from '../reaction/reaction.store.js';
 
 /**
  * Does what is left of accounts that were deleted: takes them out of their groups and, where that is configured, deletes
- * their messages. In steps that each leave everything right, on whichever node; what one that dies leaves behind,
+ * their messages and reactions. In steps that each leave everything right, on whichever node; what one that dies leaves behind,
  * another takes up.
  */
 export interface Erasures {
@@ -84,6 +86,16 @@ export function createErasures(
           await keepClaim(userId);
         }
       }
+      const reactedIn = await db.$queryRaw<{ id: string }[]>`
+        SELECT DISTINCT conversation_id::text AS id FROM reactions JOIN messages ON messages.id = message_id
+        WHERE user_id = ${userId}::uuid`;
+      for (const { id } of reactedIn) {
+        for (let more = true; more; ) {
+          if (closed) return;
+          more = await changeConversation(deps, id, (tx) => takeBackSome(tx, id, userId));
+          await keepClaim(userId);
+        }
+      }
     }
     await db.erasure.deleteMany({ where: { userId } });
   }
@@ -116,21 +128,48 @@ export function createErasures(
  */
 async function deleteSome(tx: Tx, conversationId: string, userId: string): Promise<boolean> {
   const conversation = await lock(tx, conversationId);
-  const rows = await tx.$queryRaw<{ id: string; seq: number }[]>`
-    SELECT id::text, seq FROM messages
+  const rows = await tx.$queryRaw<{ id: string; conversationId: string; seq: number }[]>`
+    SELECT id::text, conversation_id::text AS "conversationId", seq FROM messages
     WHERE conversation_id = ${conversationId}::uuid AND sender_id = ${userId}::uuid AND deleted_at IS NULL
     ORDER BY seq LIMIT ${BATCH}`;
+  const [first, ...others] = rows;
+  if (!conversation || !first) return false;
+  await emptyMessages(tx, [first, ...others]);
+  await tellOfAll(tx, conversation, 'deleted', userId, rows);
+  return rows.length === BATCH;
+}
+
+/**
+ * Takes a person's reactions to the oldest messages in a conversation back, as if one by one. Nobody is told at once.
+ * @returns whether there are more.
+ */
+async function takeBackSome(tx: Tx, conversationId: string, userId: string): Promise<boolean> {
+  const conversation = await lock(tx, conversationId);
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM messages
+    WHERE conversation_id = ${conversationId}::uuid AND id IN (SELECT message_id FROM reactions WHERE user_id = ${userId}::uuid)
+    ORDER BY seq LIMIT ${BATCH}`;
   if (!conversation || rows.length === 0) return false;
-  const ids = rows.map(({ id }) => id);
-  await tx.message.updateMany({
-    where: { id: { in: ids } },
-    data: { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false },
-  });
-  await tx.mention.deleteMany({ where: { conversationId, seq: { in: rows.map(({ seq }) => seq) } } });
-  await countChanges(tx, conversationId, { changes: rows.length });
+  await removeReactions(
+    tx,
+    userId,
+    rows.map(({ id }) => id),
+  );
+  await tellOfAll(tx, conversation, 'reacted', userId, rows);
+  return rows.length === BATCH;
+}
+
+/** Writes a change of each of these messages of a locked conversation into the log, where feeds find them. */
+async function tellOfAll(
+  tx: Tx,
+  { id, changeSeq }: Pick<Conversation, 'id' | 'changeSeq'>,
+  type: keyof typeof messageChangeTypes,
+  actorId: string,
+  messages: readonly { id: string }[],
+): Promise<void> {
+  await countChanges(tx, id, { changes: messages.length });
   await tx.$executeRaw(Prisma.sql`
     INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
-    SELECT ${conversationId}::uuid, ${conversation.changeSeq}::int + n::int, ${messageChangeTypes.deleted}, id, ${userId}::uuid
-    FROM unnest(${ids}::uuid[]) WITH ORDINALITY AS deleted (id, n)`);
-  return rows.length === BATCH;
+    SELECT ${id}::uuid, ${changeSeq}::int + n::int, ${messageChangeTypes[type]}, message.id, ${actorId}::uuid
+    FROM unnest(${messages.map((message) => message.id)}::uuid[]) WITH ORDINALITY AS message (id, n)`);
 }

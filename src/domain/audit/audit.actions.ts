@@ -6,7 +6,7 @@ export const auditActions = {
     'Another username or email address was taken over from an identity provider. `fields` says which of them, not what they are.',
   ACCOUNT_DELETED: 'Somebody deleted their account.',
   SIGNED_IN:
-    'A session was begun with a password, or by a token of an identity provider or the service key. Refused: with a wrong password, after too many of these, for an account that is suspended or that there is not. What was typed for a name is not kept: it may be a password.',
+    'A session was begun with a password, or by a token of an identity provider or the service key. Refused: with a wrong password, for an account that is suspended or that there is not. What was typed for a name is not kept: it may be a password.',
   SESSION_ENDED: 'Somebody signed out, in this session or another one of theirs.',
   REFRESH_TOKEN_REUSED:
     'A refresh token was used again that was used up, which ended its session: somebody has a copy.',

@@ -4,8 +4,10 @@ import { foldWords, prefixQuery } from '../../core/words.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';
+import { findReachable } from '../block/block.store.js';
 import type { Deps } from '../deps.js';
 import { userColumns } from '../user/user.store.js';
+import type { Counterpart } from './conversation.policy.js';
 
 export type { Conversation, Membership };
 
@@ -217,6 +219,17 @@ export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conver
 
 export function findMembership(db: Db | Tx, conversationId: string, userId: string): Promise<Membership | null> {
   return db.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
+}
+
+/** Of a direct conversation the person on the other side; undefined in a group. */
+export async function findCounterpart(
+  tx: Tx,
+  { directKey }: Pick<Conversation, 'directKey'>,
+  userId: string,
+): Promise<Counterpart | undefined> {
+  if (directKey === null) return undefined;
+  const [isReachable] = await findReachable(tx, userId, [otherOf(directKey, userId)]);
+  return { isReachable: isReachable === true };
 }
 
 /**

@@ -10,7 +10,7 @@ import { type Act, type Actor, type Details, recordActs } from '../audit/audit.s
 import { findReachable } from '../block/block.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
-import type { MessageChanged } from '../message/message.events.js';
+import type { MessageTold } from '../message/message.events.js';
 import { recordSystemMessage } from '../message/message.system.js';
 import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
@@ -313,7 +313,7 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
 }
 
 /** What a change of a group is told by: of the conversation, or a message in it. */
-type Told = Change<ConversationChanged> | Change<MessageChanged>;
+type Told = Change<ConversationChanged> | Change<MessageTold>;
 
 /** The group as it is after the last of these. */
 const latest = (told: readonly Told[]): Conversation | undefined => {

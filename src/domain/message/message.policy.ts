@@ -1,4 +1,5 @@
 import type { Membership, Message } from '../../generated/prisma/client.js';
+import type { Config } from '../../infra/config.js';
 import { canRead } from '../conversation/conversation.policy.js';
 
 /** Those of one's conversations, but what was said there before one may see it. To anyone else they do not exist. */
@@ -12,10 +13,24 @@ type Judged = Pick<Message, 'kind' | 'senderId' | 'deletedAt'>;
 const isOwn = (message: Judged, userId: string) => message.senderId === userId;
 
 /** What somebody wrote, as long as it is there: what the service wrote stays as it is. */
-const canChange = ({ kind, deletedAt }: Judged) => kind === 'USER' && deletedAt === null;
+export const canChange = ({ kind, deletedAt }: Pick<Message, 'kind' | 'deletedAt'>) =>
+  kind === 'USER' && deletedAt === null;
 
-/** One's own. */
-export const canEdit = (message: Judged, userId: string): boolean => canChange(message) && isOwn(message, userId);
+/** One's own, as long as it may be edited at all. */
+export const isTheirsToEdit = (message: Judged, userId: string): boolean =>
+  canChange(message) && isOwn(message, userId);
+
+/** One's own, for some time after it was sent (null: for ever). */
+export const canEdit = (
+  message: Judged & Pick<Message, 'createdAt'>,
+  userId: string,
+  { messageEditWindowMs }: Pick<Config, 'messageEditWindowMs'>,
+): boolean =>
+  isTheirsToEdit(message, userId) &&
+  (messageEditWindowMs === null || Date.now() - message.createdAt.getTime() < messageEditWindowMs);
+
+/** What somebody wrote can be answered, what is left of it as well: who writes need not know that it was deleted just now. */
+export const canAnswer = ({ kind }: Pick<Message, 'kind'>): boolean => kind === 'USER';
 
 /** One's own; whoever moderates the conversation may delete anyone's. */
 export const canDelete = (message: Judged, userId: string, moderates: boolean): boolean =>

@@ -19,7 +19,8 @@ import {
   otherOf,
 } from '../conversation/conversation.store.js';
 import { loadUser, User } from '../user/user.schema.js';
-import { canDelete, canEdit } from './message.policy.js';
+import type { Beside } from './message.beside.js';
+import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
 import {
   deleteMessage,
   editMessage,
@@ -72,7 +73,7 @@ export type Preloaded = MessageRow & {
   sender?: UserRow | null;
   conversation?: ConversationRow & Partial<Moderated>;
   justSent?: boolean;
-};
+} & Partial<Beside>;
 
 const loadIsSeen = defineLoader((context, ids) => findSeen(context.deps.database.db, viewerOf(context).userId, ids));
 
@@ -146,11 +147,14 @@ export const Message = builder.prismaNode('Message', {
     }),
     viewerCanEdit: t.boolean({
       nullable: false,
-      description: 'Their own message, in a direct conversation only while `viewerCanSend`.',
-      // Where it depends on whom they write to, the key is of one person: the sender.
-      extensions: keyedBy<MessageRow | null>((message, viewerId) => String(message && canEdit(message, viewerId))),
+      description:
+        'It is theirs, and at this moment not too late: `serverInfo.limits.messageEditWindowSeconds` after `createdAt` it turns false, and no event says so. In a direct conversation only while `viewerCanSend`.',
+      // Time passes alike for all, and where it depends on whom they write to, the key is of one person: the sender.
+      extensions: keyedBy<MessageRow | null>((message, viewerId) =>
+        String(message && isTheirsToEdit(message, viewerId)),
+      ),
       resolve: (message: Preloaded, _args, context) => {
-        if (!canEdit(message, viewerOf(context).userId)) return false;
+        if (!canEdit(message, viewerOf(context).userId, context.deps.config)) return false;
         return message.justSent || loadCanWrite(context, message.conversationId).then((can) => can !== false);
       },
     }),
@@ -192,7 +196,7 @@ const loadModerating = defineLoader((context, ids) =>
   findModerating(context.deps.database.db, viewerOf(context).userId, ids),
 );
 
-const MessageConnection = builder.connectionObject(
+export const MessageConnection = builder.connectionObject(
   { type: Message, name: 'MessageConnection' },
   { name: 'MessageEdge' },
 );
@@ -234,6 +238,9 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
       description:
         "The sender's own key for this message, unique among theirs, up to 128 characters: a retry with it never sends twice.",
     }),
+    replyToId: t.id({
+      description: 'The message that it answers: of the same conversation, one that the sender sees, of kind USER.',
+    }),
   }),
 });
 const EditMessageInput = builder.inputType('EditMessageInput', {
@@ -243,7 +250,8 @@ const DeleteMessageInput = builder.inputType('DeleteMessageInput', {
   fields: (t) => ({ messageId: t.id({ required: true }) }),
 });
 
-const messagePayload = (name: string) =>
+/** What a mutation of a message answers. */
+export const messagePayload = (name: string) =>
   builder.simpleObject(name, { fields: (t) => ({ message: t.field({ type: Message, nullable: false }) }) });
 const SendMessagePayload = messagePayload('SendMessagePayload');
 const EditMessagePayload = messagePayload('EditMessagePayload');
@@ -258,12 +266,14 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      return { message: await sendMessage(context.deps, viewer, { ...input, conversationId }) };
+      const replyToId = input.replyToId == null ? null : idOf('Message', input.replyToId, 'input.replyToId');
+      return { message: await sendMessage(context.deps, viewer, { ...input, conversationId, replyToId }) };
     },
   }),
   editMessage: t.field({
     type: EditMessagePayload,
-    description: "Of the viewer's own messages; in a direct conversation only while `viewerCanSend`.",
+    description:
+      "Of the viewer's own messages, for `serverInfo.limits.messageEditWindowSeconds` after they were sent; in a direct conversation only while `viewerCanSend`. What they said before stays in `Message.edits`.",
     args: { input: t.arg({ type: EditMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -274,7 +284,7 @@ builder.mutationFields((t) => ({
   deleteMessage: t.field({
     type: DeleteMessagePayload,
     description:
-      "Soft: the message stays as a tombstone without its content. Of the viewer's own messages, and in a group by its owners and admins.",
+      "Soft: the message stays as a tombstone without its content: no text, no earlier ones, no mentions, reactions or pin. Of the viewer's own messages, and in a group by its owners and admins.",
     args: { input: t.arg({ type: DeleteMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -290,6 +300,13 @@ const MessageEventType = builder.enumType('MessageEventType', {
     SENT: {},
     EDITED: {},
     DELETED: {},
+    REACTED: { description: 'Somebody reacted to it, or took that back.' },
+    PINNED: {},
+    UNPINNED: {},
+    ERASED: {
+      description:
+        'Nothing of it is left for the viewer: drop it. (Deleted messages are DELETED; this one was taken out of the database.)',
+    },
     CAUGHT_UP: { description: 'All that was missed has come; from here on it is live.' },
     CHECKPOINT: { description: 'Nothing happened; a fresh cursor to keep.' },
   },
@@ -319,7 +336,7 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
     }),
     message: t.field({
       type: Message,
-      description: 'As it is after the change. Null for CAUGHT_UP and CHECKPOINT.',
+      description: 'As it is after the change. Null for CAUGHT_UP, CHECKPOINT and ERASED.',
       extensions: givesSource<MessageEventShape>((event) => changeOf(event)?.data.message ?? null),
       resolve: (event) => changeOf(event)?.data.message ?? null,
     }),
@@ -329,9 +346,9 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
       resolve: (event, _args, context) => {
         const change = changeOf(event);
         if (change?.actorId == null) return null;
-        const { sender } = change.data.message;
-        if (sender?.id === change.actorId) return sender;
-        return loadUser(context, change.actorId);
+        const { message, actor } = change.data;
+        if (message?.sender?.id === change.actorId) return message.sender;
+        return actor ?? loadUser(context, change.actorId);
       },
     }),
     replayed: t.exposeBoolean('replayed', {

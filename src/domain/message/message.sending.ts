@@ -1,5 +1,5 @@
 import { ChatError, notFound } from '../../core/errors.js';
-import type { Message } from '../../generated/prisma/client.js';
+import type { Membership, Message } from '../../generated/prisma/client.js';
 import { isDeadlock, isLockTimeout, isRefusal, isUnavailable, type SqlTransaction } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
@@ -7,20 +7,23 @@ import { canRead, canSend, isPublic } from '../conversation/conversation.policy.
 import type { Conversation } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Deps } from '../deps.js';
+import { findQuotesById, type Quote } from '../reply/reply.store.js';
 import { isHere } from '../user/user.policy.js';
-import { type FullMessage, type MessageChanged, messageChanged } from './message.events.js';
+import { nothingBeside } from './message.beside.js';
+import { type FullMessage, type MessageTold, messageChanged } from './message.events.js';
 import { checkMentions, type Mentions } from './message.mentions.js';
+import { canAnswer, canSee } from './message.policy.js';
 import { findFull, type Locked, lockForSenders, type Side, setLockPatience, storingSent } from './message.store.js';
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
 type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> &
-  Mentions & { senderId: string };
+  Mentions & { senderId: string; replyToId: string | null };
 
 /**
  * Stores messages and tells everyone in their conversations, many in one transaction; in each conversation in the order
  * of calls. When it resolves, the message is committed: with the sender and the conversation as they were then.
  * With a `clientMessageId` that its sender has used: the first message, as it is now.
- * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`; CONFLICT of `input.clientMessageId`: used with
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId` or `input.replyToId`; CONFLICT of `input.clientMessageId`: used with
  *   another input; UNAVAILABLE: the conversation is locked for long, or too many calls wait.
  */
 export type Sends = GroupCommit<Send, FullMessage>;
@@ -109,7 +112,7 @@ const busy = (cause: unknown) =>
 interface Decided {
   outcomes: Outcome<FullMessage>[];
   /** What is to be stored. */
-  sent: { message: Message; change: Change<MessageChanged> }[];
+  sent: { message: Message; change: Change<MessageTold> }[];
 }
 
 /** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
@@ -119,6 +122,7 @@ async function decide(
   { wait, mentionsMax }: { wait: boolean; mentionsMax: number },
 ): Promise<Decided> {
   const { locked, sideOf, stored } = await lockAndRead(sql, sends, wait);
+  const quotes = await readQuotes(sql, sends);
   const sent: Decided['sent'] = [];
   const outcomes = sends.map((send): Outcome<FullMessage> => {
     try {
@@ -131,11 +135,13 @@ async function decide(
       if (!lock && side.conversationExists) return 'LOCKED';
       const { conversation, now, sender } = authorize(lock, side);
       checkMentions(send.mentionedIds, mentionsMax);
+      const quote = quotes.answeredBy(send, sender);
       conversation.latestSeq += 1;
       conversation.changeSeq += 1;
       conversation.lastActivityAt = now;
-      const message = messageOf(send, conversation, canModerate(conversation, sender));
-      const change = messageChanged('sent', send.senderId, { ...message, sender: sender.user, conversation });
+      const message = messageOf(send, conversation, quote, canModerate(conversation, sender));
+      const full = { ...message, ...nothingBeside, quote, sender: sender.user, conversation };
+      const change = messageChanged('sent', sender.user, full);
       sent.push({ message, change });
       if (key !== undefined) stored.set(key, { message: change.data.message, inputHash: send.inputHash });
       return { result: change.data.message };
@@ -158,8 +164,9 @@ function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
 }
 
 const messageOf = (
-  { asksEveryone, ...send }: Send,
+  { asksEveryone, replyToId: _replyToId, ...send }: Send,
   { latestSeq, lastActivityAt }: Conversation,
+  quote: Quote | null,
   moderates: boolean,
 ): Message => ({
   ...send,
@@ -170,7 +177,39 @@ const messageOf = (
   createdAt: lastActivityAt,
   editedAt: null,
   deletedAt: null,
+  replyToSeq: quote?.message.seq ?? null,
+  pinnedAt: null,
 });
+
+/** Reads what these sends answer, when their conversations are locked; where none answers anything, nothing. */
+async function readQuotes(sql: SqlTransaction, sends: readonly Send[]) {
+  const field = 'input.replyToId';
+  const answers = sends.flatMap(({ conversationId, replyToId }) =>
+    replyToId === null ? [] : [{ conversationId, messageId: replyToId }],
+  );
+  const nameOf = (conversationId: string, messageId: string) => `${conversationId} ${messageId}`;
+  const found = answers.length === 0 ? [] : await findQuotesById(sql, answers);
+  const quotes = new Map(
+    answers.map(({ conversationId, messageId }, index) => [nameOf(conversationId, messageId), found[index] ?? null]),
+  );
+  return {
+    /**
+     * What a send answers, as it is after it.
+     * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.replyToId`.
+     */
+    answeredBy({ conversationId, replyToId }: Send, sender: Membership): Quote | null {
+      if (replyToId === null) return null;
+      const name = nameOf(conversationId, replyToId);
+      const quote = quotes.get(name);
+      if (!quote || !canSee(quote.message, sender)) throw notFound(field, 'Message');
+      if (!canAnswer(quote.message)) throw new ChatError('FORBIDDEN', 'This message cannot be answered.', { field });
+      const { replyCount } = quote.message;
+      const answered = { ...quote, message: { ...quote.message, replyCount: replyCount + 1 } };
+      quotes.set(name, answered);
+      return answered;
+    },
+  };
+}
 
 /** What a key stands for: the message that it was used for first, and the hash of the input then. */
 interface First {
@@ -178,8 +217,9 @@ interface First {
   inputHash: Uint8Array | null;
 }
 
-/** @throws {ChatError} CONFLICT: the key was used with another input. */
+/** @throws {ChatError} CONFLICT: the key was used with another input. Of what was deleted nobody knows. */
 function sameInput(first: First, { inputHash }: Send): First {
+  if (first.message.deletedAt !== null) return first;
   if (first.inputHash && inputHash && Buffer.compare(first.inputHash, inputHash) === 0) return first;
   throw new ChatError('CONFLICT', 'This clientMessageId was used with another input.', {
     field: 'input.clientMessageId',

@@ -1,34 +1,28 @@
 import { z } from 'zod';
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, ChatError } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
-import type { Conversation, Membership, Message } from '../../generated/prisma/client.js';
+import type { Conversation, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
-import { recordChange } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import { findReachable } from '../block/block.store.js';
-import { type Counterpart, canRead, canSend, counterpartOf } from '../conversation/conversation.policy.js';
-import {
-  changeConversation,
-  findMembership,
-  findModeratorIds,
-  lockAndNumber,
-  otherOf,
-} from '../conversation/conversation.store.js';
+import { canRead, canSend } from '../conversation/conversation.policy.js';
+import { findCounterpart, findMembership } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
+import { keepVersion } from '../edit/edit.store.js';
 import { checkInput, hashInput } from '../input.js';
 import { take } from '../rates.js';
 import { indexChanged } from '../search/search.index.js';
 import { openStream } from '../stream.js';
 import { name } from '../user/user.input.js';
-import { holdViewer } from '../user/user.store.js';
-import { type FullMessage, type MessageChanged, messageChanged, messageChangeTypes } from './message.events.js';
+import { changeMessage } from './message.change.js';
+import { type MessageChanged, messageChangeTypes } from './message.events.js';
 import { checkMentions, countedMentions, findMentions } from './message.mentions.js';
-import { canDelete, canEdit, canSee } from './message.policy.js';
+import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
+import { emptyMessages } from './message.store.js';
 
 const text = z
   .string('A message needs a text.')
@@ -50,19 +44,29 @@ function checkLength({ config }: Deps, { text }: { text: string }): void {
  * Stores a message and tells everyone in its conversation. When it returns, the message is committed.
  * With a `clientMessageId` that the viewer has used: the first message, as it is now.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`; FORBIDDEN: visible, but not theirs to write
- *   in; CONFLICT of `input.clientMessageId`: used with another input; RATE_LIMITED.
+ *   in; NOT_FOUND of `input.replyToId`: not there for them to see; FORBIDDEN of `input.replyToId`: nothing that anybody
+ *   wrote; CONFLICT of `input.clientMessageId`: used with another input; RATE_LIMITED.
  */
 export async function sendMessage(
   deps: Deps,
   viewer: Viewer,
-  input: { conversationId: string; text?: string | null | undefined; clientMessageId?: string | null | undefined },
+  input: {
+    conversationId: string;
+    text?: string | null | undefined;
+    clientMessageId?: string | null | undefined;
+    /** The message of the same conversation that it answers. */
+    replyToId?: string | null | undefined;
+  },
 ): Promise<Message> {
   const given = checkInput(sendInput, input);
   checkLength(deps, given);
   take(deps.rates.sendPerPerson, viewer);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
-  const inputHash = clientMessageId === null ? null : hashInput(conversationId, given.text);
+  const replyToId = input.replyToId ?? null;
+  // What answers nothing is hashed as it was before there were answers.
+  const hashed = [conversationId, given.text, ...(replyToId === null ? [] : [replyToId])];
+  const inputHash = clientMessageId === null ? null : hashInput(...hashed);
   const message = await deps.sends(conversationId, {
     id: newId(),
     conversationId,
@@ -70,6 +74,7 @@ export async function sendMessage(
     text: given.text,
     clientMessageId,
     inputHash,
+    replyToId,
     // Before the lock: who leaves meanwhile is named all the same, and has no unread counts.
     ...(await findMentions(deps.database.db, conversationId, given.text)),
   });
@@ -79,8 +84,8 @@ export async function sendMessage(
 
 /**
  * Gives a message of the viewer's another text. The text that it has already changes nothing.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, or deleted, or to who
- *   cannot be written to.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.messageId`; FORBIDDEN: somebody else's, deleted, sent too long
+ *   ago, or to who cannot be written to.
  */
 export async function editMessage(
   deps: Deps,
@@ -89,29 +94,34 @@ export async function editMessage(
 ): Promise<Message> {
   const given = checkInput(editInput, input);
   checkLength(deps, given);
+  const { config } = deps;
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
-    if (!canEdit(message, viewer.userId)) throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+    if (!isTheirsToEdit(message, viewer.userId)) {
+      throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+    }
+    if (!canEdit(message, viewer.userId, config)) {
+      throw new ChatError('FORBIDDEN', 'The time in which this message could be edited is over.');
+    }
     // Another text says something new, as a message does.
     if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
       throw new ChatError('FORBIDDEN', 'You cannot write here.');
     }
     if (message.text === given.text) return undefined;
     const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
-    checkMentions(mentionedIds, deps.config.mentionsMax);
+    checkMentions(mentionedIds, config.mentionsMax);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
-    return { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
+    await keepVersion(tx, message, config.messageVersionsMax);
+    const data = { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
+    await tx.message.update({ where: { id: message.id }, data, select: { id: true } });
+    const edited = { ...message, ...data };
+    await recount(tx, message, edited);
+    await indexChanged(tx, edited);
+    return edited;
   });
 }
 
-/** Of a locked direct conversation the other one, to whom whoever cuts or opens it has to wait. */
-async function findCounterpart(tx: Tx, { directKey }: Conversation, userId: string): Promise<Counterpart | undefined> {
-  if (directKey === null) return undefined;
-  const [isReachable] = await findReachable(tx, userId, [otherOf(directKey, userId)]);
-  return counterpartOf(isReachable);
-}
-
 /**
- * Takes a message's content away; what stays is a tombstone in its place. Of one that is deleted already: nothing.
+ * Takes a message's content away, everywhere and for good; what stays is a tombstone in its place. Of one that is deleted already: nothing.
  * @throws {ChatError} NOT_FOUND of `input.messageId`; FORBIDDEN: not the viewer's to delete.
  */
 export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: string): Promise<Message> {
@@ -129,63 +139,10 @@ export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: strin
         throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
       }
       if (message.senderId !== viewer.userId) await recordActs(tx, act);
-      return { text: null, deletedAt: new Date(), mentionedIds: [], mentionsEveryone: false };
+      const [deleted] = await emptyMessages(tx, [message]);
+      return deleted;
     }),
   );
-}
-
-/** Thrown to roll back a change that turns out to change nothing. */
-class Unchanged extends Error {
-  constructor(readonly unchanged: FullMessage) {
-    super();
-  }
-}
-
-/** What a message becomes. */
-type Edit = Pick<Message, 'text' | 'mentionedIds' | 'mentionsEveryone'> &
-  Partial<Pick<Message, 'editedAt' | 'deletedAt'>>;
-
-/** Changes a message under its conversation's lock, as `decide` says of its state there; undefined: not at all. */
-async function changeMessage(
-  deps: Deps,
-  viewer: Viewer,
-  messageId: string,
-  type: keyof typeof messageChangeTypes,
-  decide: (state: {
-    tx: Tx;
-    message: Message;
-    conversation: Conversation;
-    membership: Membership;
-  }) => Edit | undefined | Promise<Edit | undefined>,
-): Promise<Message> {
-  const field = 'input.messageId';
-  const known = await deps.database.db.message.findUnique({
-    where: { id: messageId },
-    select: { conversationId: true },
-  });
-  if (!known) throw notFound(field, 'Message');
-  try {
-    const change = await changeConversation(deps, known.conversationId, async (tx) => {
-      const conversation = await lockAndNumber(tx, known.conversationId);
-      await holdViewer(tx, viewer);
-      const membership = await findMembership(tx, known.conversationId, viewer.userId);
-      const message = await tx.message.findUnique({ where: { id: messageId }, include: { sender: true } });
-      if (!conversation || !message || !canSee(message, membership)) throw notFound(field, 'Message');
-      const data = await decide({ tx, message, conversation, membership });
-      if (!data) throw new Unchanged({ ...message, conversation });
-      await tx.message.update({ where: { id: messageId }, data, select: { id: true } });
-      await recount(tx, message, { ...message, ...data });
-      await indexChanged(tx, { ...message, ...data });
-      const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
-      const changed = { ...message, ...data, conversation: { ...conversation, moderatorIds } };
-      return recordChange(tx, messageChanged(type, viewer.userId, changed));
-    });
-    deps.feed.announce(change);
-    return change.data.message;
-  } catch (error) {
-    if (error instanceof Unchanged) return error.unchanged;
-    throw error;
-  }
 }
 
 /** Who has an unread mention of a message is who it names now. */
@@ -254,19 +211,23 @@ export async function listMessages(
 /** One event of the `messages` stream. */
 export type MessageEvent = Signal | MessageChangeEvent;
 type MessageChangeEvent = Delivery & { type: MessageEventType; change: Change<MessageChanged> };
-type MessageEventType = 'SENT' | 'EDITED' | 'DELETED';
+type MessageEventType = 'SENT' | 'EDITED' | 'DELETED' | 'REACTED' | 'PINNED' | 'UNPINNED' | 'ERASED';
 
 const eventTypes: Record<string, MessageEventType> = {
   [messageChangeTypes.sent]: 'SENT',
   [messageChangeTypes.edited]: 'EDITED',
   [messageChangeTypes.deleted]: 'DELETED',
+  [messageChangeTypes.reacted]: 'REACTED',
+  [messageChangeTypes.pinned]: 'PINNED',
+  [messageChangeTypes.unpinned]: 'UNPINNED',
 };
 
 const messageStream = defineStreamKind<MessageChangeEvent>({
   types: Object.keys(eventTypes),
   toEvent(change, delivery) {
-    const type = eventTypes[change.type];
-    return type && { type, ...delivery, change: change as Change<MessageChanged> };
+    const { data, ...row } = change as Change<MessageChanged>;
+    const type = data.message ? eventTypes[change.type] : 'ERASED';
+    return type && { type, ...delivery, change: { ...row, data } };
   },
 });
 

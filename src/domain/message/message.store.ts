@@ -1,6 +1,6 @@
 import { type Conversation, type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
-import type { Db, Sql, SqlTransaction } from '../../infra/database.js';
+import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { isReachable } from '../block/block.store.js';
 import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';
@@ -51,7 +51,8 @@ export async function findNewest(
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
-const messageColumns = columnsOf<Message>('message', {
+/** Of `messages` as `message`, in statements that join. */
+export const messageColumns = columnsOf<Message>('message', {
   id: 'message.id::text',
   conversationId: 'message.conversation_id::text',
   seq: 'message.seq',
@@ -66,6 +67,8 @@ const messageColumns = columnsOf<Message>('message', {
   mentionedIds: 'message.mentioned_ids::text[]',
   mentionsEveryone: 'message.mentions_everyone',
   systemEvent: 'message.system_event',
+  replyToSeq: 'message.reply_to_seq',
+  pinnedAt: 'message.pinned_at',
 });
 
 /** What a person is to a conversation. */
@@ -198,6 +201,37 @@ export async function findFull(
   });
 }
 
+/** What a message is without its content. Its key still gives it to who repeats it, whatever with: no hash tells of the text. */
+const tombstone = (deletedAt: Date) =>
+  ({
+    text: null,
+    deletedAt,
+    inputHash: null,
+    mentionedIds: [],
+    mentionsEveryone: false,
+    pinnedAt: null,
+  }) satisfies Partial<Message>;
+
+/**
+ * Takes all content of messages of one locked conversation away, wherever it is: text and earlier texts, whom it names,
+ * reactions, pins. Only answers to them stay.
+ * @returns what each of them is now.
+ */
+export async function emptyMessages<Row extends Pick<Message, 'id' | 'conversationId' | 'seq'>>(
+  tx: Tx,
+  messages: readonly [Row, ...Row[]],
+): Promise<(Row & ReturnType<typeof tombstone>)[]> {
+  const data = tombstone(new Date());
+  const id = { in: messages.map((message) => message.id) };
+  await tx.message.updateMany({ where: { id }, data });
+  await tx.mention.deleteMany({
+    where: { conversationId: messages[0].conversationId, seq: { in: messages.map(({ seq }) => seq) } },
+  });
+  await tx.reactionGroup.deleteMany({ where: { messageId: id } });
+  await tx.messageVersion.deleteMany({ where: { messageId: id } });
+  return messages.map((message) => ({ ...message, ...data }));
+}
+
 /**
  * Stores messages with their changes, and their conversations' new numbers and latest activity: one statement for any
  * number of them. Their conversations must be locked, and their numbers next in line.
@@ -222,9 +256,10 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
         ${column(({ message }) => arrayOf(message.mentionedIds))}::text[],
         ${rows.map(({ message }) => message.mentionsEveryone)}::boolean[],
         ${column(({ message }) => arrayOf(countedMentions(message)))}::text[],
-        ${column(({ message }) => searchVectorOf({ ...message, text: message.text ?? '' }))}::text[]
+        ${column(({ message }) => searchVectorOf({ ...message, text: message.text ?? '' }))}::text[],
+        ${rows.map(({ message }) => message.replyToSeq ?? 0)}::int[]
       ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash,
-                 mentioned_ids, mentions_everyone, counted_ids, search)
+                 mentioned_ids, mentions_everyone, counted_ids, search, reply_to_seq)
     ),
     numbered AS (
       UPDATE conversations
@@ -237,10 +272,10 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
     ),
     stored AS (
       INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash,
-                            mentioned_ids, mentions_everyone, search)
+                            mentioned_ids, mentions_everyone, search, reply_to_seq)
       SELECT id, conversation_id, seq, sender_id::uuid, text, created_at::timestamptz,
              nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex'), mentioned_ids::uuid[], mentions_everyone,
-             search::tsvector
+             search::tsvector, nullif(reply_to_seq, 0)
       FROM sent
     ),
     mentioned AS (

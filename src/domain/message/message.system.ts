@@ -5,7 +5,8 @@ import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { countChanges, findModeratorIds } from '../conversation/conversation.store.js';
 import type { Deps } from '../deps.js';
-import { type MessageChanged, messageChanged } from './message.events.js';
+import { nothingBeside } from './message.beside.js';
+import { type MessageTold, messageChanged } from './message.events.js';
 
 export const systemEventTypes = [
   'GROUP_CREATED',
@@ -46,7 +47,7 @@ export async function recordSystemMessage(
     oldValue = null,
     newValue = null,
   }: Pick<SystemEvent, 'type' | 'actorId'> & Partial<SystemEvent>,
-): Promise<Change<MessageChanged>[]> {
+): Promise<Change<MessageTold>[]> {
   if (!config.systemMessages) return [];
   const conversation = await countChanges(tx, conversationId, { changes: 1, messages: 1 });
   const event: SystemEvent = { type, actorId, subjectIds, oldValue, newValue };
@@ -61,6 +62,6 @@ export async function recordSystemMessage(
     },
   });
   const moderatorIds = (await findModeratorIds(tx, [conversationId])).get(conversationId) ?? null;
-  const full = { ...message, sender: null, conversation: { ...conversation, moderatorIds } };
-  return [await recordChange(tx, messageChanged('sent', actorId, full))];
+  const full = { ...message, ...nothingBeside, sender: null, conversation: { ...conversation, moderatorIds } };
+  return [await recordChange(tx, messageChanged('sent', { id: actorId }, full))];
 }

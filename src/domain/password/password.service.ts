@@ -32,7 +32,7 @@ export async function changePassword(deps: Deps, viewer: Viewer, input: unknown)
   const act: Act = { action: 'PASSWORD_CHANGED', actor: viewer, subjectId: viewer.userId };
   return notingRefusal(deps, act, () => setPassword(deps, viewer, given, act), {
     BAD_USER_INPUT: 'WRONG_PASSWORD',
-    RATE_LIMITED: 'TOO_MANY_TRIES',
+    RATE_LIMITED: 'RATE_LIMITED',
   });
 }
 
@@ -73,11 +73,13 @@ const request = z.object({ email });
  * @throws {ChatError} BAD_USER_INPUT: not an address. UNAVAILABLE: too many ask at this moment. RATE_LIMITED.
  */
 export async function requestPasswordReset(
-  { resetRequests, rates }: Deps,
+  { resetRequests, rates, audit }: Deps,
   input: unknown,
 ): Promise<{ accepted: true }> {
   const given = checkInput(request, input);
-  await takeAll(byAddress(rates.passwordResetPerAddress));
+  const act: Act = { action: 'PASSWORD_RESET_REQUESTED' };
+  const counted = () => takeAll(byAddress(rates.passwordResetPerAddress));
+  await notingRefusal({ audit }, act, counted, { RATE_LIMITED: 'RATE_LIMITED' });
   resetRequests.take(given.email);
   return { accepted: true };
 }
@@ -95,8 +97,8 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
   const act: Act = { action: 'PASSWORD_RESET' };
   return notingRefusal(deps, act, () => setForgottenPassword(deps, given, act), {
     BAD_USER_INPUT: 'INVALID_TOKEN',
-    RATE_LIMITED: 'TOO_MANY_TRIES',
     FORBIDDEN: 'SUSPENDED',
+    RATE_LIMITED: 'RATE_LIMITED',
   });
 }
 

@@ -37,6 +37,22 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       nullable: false,
       description: 'Most people whom one message may name.',
     }),
+    messageEditWindowSeconds: t.int({
+      description: 'For how long after `createdAt` a message can be edited; null: as long as it is there.',
+      resolve: ({ messageEditWindowMs }) => messageEditWindowMs && Math.ceil(messageEditWindowMs / 1_000),
+    }),
+    reactionEmojisMax: t.exposeInt('reactionEmojisMax', {
+      nullable: false,
+      description: 'Most different emojis that people react to one message with.',
+    }),
+    reactionsPerPersonMax: t.exposeInt('reactionsPerPersonMax', {
+      nullable: false,
+      description: 'Most of these that one person gives one message.',
+    }),
+    pinsMax: t.exposeInt('pinsMax', {
+      nullable: false,
+      description: 'Most messages that are pinned in one conversation.',
+    }),
     groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false, description: 'Most members of a group.' }),
     groupsMax: t.exposeInt('groupsMax', { nullable: false, description: 'Most groups that one person may be in.' }),
     contactsMax: t.exposeInt('contactsMax', {

@@ -48,6 +48,7 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
   return notingRefusal(deps, act, () => makeAccount(deps, input, act), {
     FORBIDDEN: 'REGISTRATION_OFF',
     CONFLICT: 'TAKEN',
+    RATE_LIMITED: 'RATE_LIMITED',
   });
 }
 
@@ -110,10 +111,9 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const key = caseKey(given.usernameOrEmail);
   const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
   // By what was given and not by whose it is: how often a name may be tried says nothing of an address.
-  const attempt = () => tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong));
-  return notingRefusal(deps, { action: 'SIGNED_IN', details: { by: 'PASSWORD' } }, attempt, {
-    RATE_LIMITED: 'TOO_MANY_TRIES',
-  });
+  const act: Act = { action: 'SIGNED_IN', details: { by: 'PASSWORD' } };
+  const trying = () => tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong, act));
+  return notingRefusal(deps, act, trying, { RATE_LIMITED: 'RATE_LIMITED' });
 }
 
 async function signIn(
@@ -121,6 +121,7 @@ async function signIn(
   key: string,
   given: z.output<typeof credentials>,
   wrong: ChatError,
+  act: Act,
 ): Promise<SignedIn> {
   // No username holds an "@" and every email does.
   const could = isUsername(key) || email.safeParse(key).success;
@@ -132,22 +133,22 @@ async function signIn(
           : { user: { usernameKey: key, deletedAt: null } },
         include: { user: true },
       });
-  const act: Act = { action: 'SIGNED_IN', subjectId: credential?.userId, details: { by: 'PASSWORD' } };
-  const attempt = async () => {
+  const attempt: Act = { ...act, subjectId: credential?.userId };
+  const start = async () => {
     if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
     const made = await deps.database.transaction(async (tx) => {
       // A change of the password ends the sessions that there are; none of the old one may come after it.
       const present = await lockCredential(tx, credential, 'SHARE');
       if (present?.passwordHash !== credential.passwordHash) throw wrong;
       const signedIn = await startSession(deps, tx, credential.user, given.deviceName);
-      await recordActs(tx, { ...act, actor: signedIn.viewer });
+      await recordActs(tx, { ...attempt, actor: signedIn.viewer });
       return signedIn;
     });
     await rememberAddress(deps, credential.user.usernameKey, credential.emailKey);
     return made;
   };
   // What was given for a name is not kept: it may be the password, in the wrong field.
-  return notingRefusal(deps, act, attempt, {
+  return notingRefusal(deps, attempt, start, {
     BAD_USER_INPUT: credential ? 'WRONG_PASSWORD' : 'UNKNOWN_ACCOUNT',
     FORBIDDEN: 'SUSPENDED',
   });

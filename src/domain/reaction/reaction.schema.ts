@@ -1,0 +1,125 @@
+import { idOf } from '../../core/ids.js';
+import { type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { User as UserRow } from '../../generated/prisma/client.js';
+import { builder } from '../../graphql/builder.js';
+import { forwardArgs } from '../../graphql/connection.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { keyedBy, shared, sharedField } from '../../graphql/sharing.js';
+import { Message, messagePayload, type Preloaded } from '../message/message.schema.js';
+import { loadUser, UserConnection } from '../user/user.schema.js';
+import { addReaction, removeReaction } from './reaction.service.js';
+import { findReactionGroups, findReactors, type ReactionGroup, type ReactorsPage } from './reaction.store.js';
+
+type GroupOfMessage = ReactionGroup & { messageId: string };
+
+const ReactionGroupObject = builder.objectRef<GroupOfMessage>('ReactionGroup').implement({
+  description: 'The reactions to a message with one emoji.',
+  extensions: shared('emoji', 'count'),
+  fields: (t) => ({
+    emoji: t.exposeString('emoji', {
+      nullable: false,
+      description: 'In its one spelling, which Unicode calls fully qualified.',
+    }),
+    count: t.exposeInt('count', { nullable: false }),
+    users: t.field({
+      type: UserConnection,
+      description: 'Who reacted with it, the first first.',
+      args: forwardArgs,
+      resolve: pageOfReactors,
+    }),
+  }),
+});
+
+/** One statement for all groups of a page. */
+const loadReactors = defineLoader(async (context, keys) =>
+  findReactors(
+    context.deps.database.db,
+    keys.map((key) => JSON.parse(key) as ReactorsPage),
+  ),
+);
+
+async function pageOfReactors({ messageId, emoji }: GroupOfMessage, args: PageArgs, context: Context) {
+  const list = `reactions:${messageId}:${emoji}`;
+  const page = readPageArgs(list, args, ['int'], context.deps.config);
+  const asked: ReactorsPage = { messageId, emoji, from: page.from?.[0] ?? 0, limit: page.size + 1 };
+  const reactors = (await loadReactors(context, JSON.stringify(asked))) ?? [];
+  const users = await Promise.all(reactors.map(({ userId }) => loadUser(context, userId)));
+  const rows = reactors.flatMap(({ changeSeq }, index) => {
+    const user = users[index];
+    return user ? [{ user, changeSeq }] : [];
+  });
+  const { edges, pageInfo } = toPage<{ user: UserRow; changeSeq: number }>(list, page, rows, (row) => [row.changeSeq]);
+  return { pageInfo, edges: edges.map(({ cursor, node }) => ({ cursor, node: node.user })) };
+}
+
+/** One statement for all messages of a page. */
+const loadGroups = defineLoader((context, ids) => findReactionGroups(context.deps.database.db, ids));
+
+builder.prismaObjectFields(Message, (t) => ({
+  reactions: t.field({
+    type: [ReactionGroupObject],
+    nullable: { list: false, items: false },
+    description:
+      'Each emoji with how many people reacted with it, in the order in which they began. At most `serverInfo.limits.reactionEmojisMax`.',
+    extensions: sharedField,
+    resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
+      const named = (groups: readonly ReactionGroup[]) => groups.map((group) => ({ ...group, messageId }));
+      return reactions ? named(reactions.groups) : loadGroups(context, messageId).then((groups) => named(groups ?? []));
+    },
+  }),
+  viewerReactions: t.stringList({
+    nullable: { list: false, items: false },
+    description: "The viewer's own emojis on it, in the order of their reacting.",
+    extensions: keyedBy<Preloaded | null>((message, viewerId) => {
+      if (!message) return '';
+      const byPerson = message.reactions?.byPerson;
+      // Where it is not known who reacted, each viewer has to be asked about.
+      return byPerson ? (byPerson[viewerId] ?? []).join(',') : viewerId;
+    }),
+    resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
+      const { userId } = viewerOf(context);
+      const byPerson = reactions?.byPerson;
+      return byPerson ? (byPerson[userId] ?? []) : context.deps.lookUpReactions({ messageId, userId });
+    },
+  }),
+}));
+
+const reactionInput = (name: string) =>
+  builder.inputType(name, {
+    fields: (t) => ({
+      messageId: t.id({ required: true }),
+      emoji: t.string({
+        required: true,
+        description:
+          'One emoji of Unicode, flags, skin tones and joined ones too; its spellings (with and without variation selectors) are one.',
+      }),
+    }),
+  });
+const AddReactionInput = reactionInput('AddReactionInput');
+const RemoveReactionInput = reactionInput('RemoveReactionInput');
+const AddReactionPayload = messagePayload('AddReactionPayload');
+const RemoveReactionPayload = messagePayload('RemoveReactionPayload');
+
+builder.mutationFields((t) => ({
+  addReaction: t.field({
+    type: AddReactionPayload,
+    description: 'Once per person and emoji: the same again changes nothing.',
+    args: { input: t.arg({ type: AddReactionInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const messageId = idOf('Message', input.messageId, 'input.messageId');
+      return { message: await addReaction(context.deps, viewer, { ...input, messageId }) };
+    },
+  }),
+  removeReaction: t.field({
+    type: RemoveReactionPayload,
+    description: "Of the viewer's own: one that is not there changes nothing.",
+    args: { input: t.arg({ type: RemoveReactionInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const messageId = idOf('Message', input.messageId, 'input.messageId');
+      return { message: await removeReaction(context.deps, viewer, { ...input, messageId }) };
+    },
+  }),
+}));

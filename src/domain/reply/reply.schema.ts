@@ -1,0 +1,68 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import { builder } from '../../graphql/builder.js';
+import { forwardArgs } from '../../graphql/connection.js';
+import { viewerOf } from '../../graphql/context.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { givesSource, keyedBy, sharedField } from '../../graphql/sharing.js';
+import { Message, MessageConnection, type Preloaded } from '../message/message.schema.js';
+import { listReplies } from './reply.service.js';
+import { countReplies } from './reply.store.js';
+
+/** What a message answers as it came along with it, whoever may see that. */
+const quoted = ({ quote, conversation }: Preloaded): Preloaded | null =>
+  quote ? { ...quote.message, ...(conversation ? { conversation } : {}) } : null;
+
+/** By conversation and number: one statement for all messages of a page. */
+const loadReplyCount = defineLoader((context, keys) =>
+  countReplies(
+    context.deps.database.db,
+    keys.map((key) => {
+      const [conversationId = '', seq] = key.split(' ');
+      return { conversationId, seq: Number(seq) };
+    }),
+  ),
+);
+
+builder.prismaObjectFields(Message, (t) => ({
+  replyTo: t.field({
+    type: Message,
+    description:
+      'What it answers, as that is now: a tombstone when it was deleted. Null too where it was said before the viewer may see any.',
+    extensions: {
+      ...givesSource<Preloaded | null>((message) => message && quoted(message)),
+      ...keyedBy<Preloaded | null>((message, viewerId) => {
+        if (!message || message.replyToSeq === null) return '';
+        const hiddenFrom = message.quote?.hiddenFrom;
+        // Where it is not known from whom it is hidden, each viewer has to be asked about.
+        return hiddenFrom ? String(hiddenFrom.includes(viewerId)) : viewerId;
+      }),
+    },
+    resolve: (message: Preloaded, _args, context) => {
+      const { conversationId, replyToSeq: seq, quote } = message;
+      if (seq === null) return null;
+      const { userId } = viewerOf(context);
+      if (quote?.hiddenFrom) return quote.hiddenFrom.includes(userId) ? null : quoted(message);
+      return context.deps.lookUpSeen({ conversationId, seq, userId });
+    },
+  }),
+  replyCount: t.int({
+    nullable: false,
+    description: 'How many messages answer it, without deleted ones.',
+    extensions: sharedField,
+    resolve: ({ conversationId, seq, replyCount }: Preloaded, _args, context) =>
+      replyCount ?? loadReplyCount(context, `${conversationId} ${seq}`).then((count) => count ?? 0),
+  }),
+  replies: t.field({
+    type: MessageConnection,
+    description: 'The messages that answer it, oldest first, tombstones of deleted ones among them.',
+    args: forwardArgs,
+    resolve: (message, args, context, info) =>
+      listReplies(
+        context.deps,
+        viewerOf(context),
+        message,
+        args,
+        queryFromInfo({ context, info, typeName: 'Message', paths: [['nodes'], ['edges', 'node']] }),
+      ),
+  }),
+}));

@@ -1,0 +1,208 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { attempt, createGroup, edit, openDirect, pin, react, remove, reply, send, trySend } from '../support/talk.js';
+
+const EDITS = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) { ... on Message {
+  text editedAt viewerCanEdit
+  edits(first: $first, after: $after) { nodes { text at } pageInfo { hasNextPage endCursor } }
+} } }`;
+const rowId = (id: string) => decodeGlobalId(id, 'id').id;
+
+describe.each(footings)('messages that change on the %s footing', (footing) => {
+  let node: RunningNode;
+  let ana: Person;
+  let bob: Person;
+  let carol: Person;
+  let dan: Person;
+  let group: string;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({ MESSAGE_EDIT_WINDOW: '1h', MESSAGE_VERSIONS_MAX: '3' });
+    [ana, bob, carol, dan] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dan');
+    group = await createGroup(ana, [bob, carol]);
+  });
+
+  const ask = async (person: Person, id: string, args: Json = {}) => (await person.ask(EDITS, { id, ...args })).node;
+  const textsOf = async (person: Person, id: string) =>
+    (await ask(person, id)).edits?.nodes.map(({ text }: Json) => text) ?? null;
+  /** As if a message had been sent so long ago. */
+  const age = (id: string, ms: number) =>
+    node.deps.database.db.message.update({
+      where: { id: rowId(id) },
+      data: { createdAt: new Date(Date.now() - ms) },
+    });
+  const minute = 60_000;
+
+  it('keep what they said before, with when it was written, the latest first and page by page', async () => {
+    const sent = await send(bob, group, 'one');
+    expect(await textsOf(bob, sent.id)).toEqual([]);
+    const second = await edit(bob, sent.id, 'two');
+    await edit(bob, sent.id, 'three');
+    const { edits } = await ask(carol, sent.id, { first: 1 });
+    expect(edits.nodes).toEqual([{ text: 'two', at: second.editedAt }]);
+    expect(edits.pageInfo.hasNextPage).toBe(true);
+    const rest = await ask(carol, sent.id, { first: 1, after: edits.pageInfo.endCursor });
+    expect(rest.edits.nodes).toEqual([{ text: 'one', at: sent.createdAt }]);
+    expect(rest.edits.pageInfo.hasNextPage).toBe(false);
+  });
+
+  it('keep the first and the newest of very many', async () => {
+    const { id } = await send(bob, group, 'one');
+    for (const text of ['two', 'three', 'four', 'five', 'six']) await edit(bob, id, text);
+    expect(await textsOf(carol, id)).toEqual(['five', 'four', 'one']);
+  });
+
+  it('do not count what changes nothing', async () => {
+    const { id } = await send(bob, group, 'the same');
+    await edit(bob, id, ' the same ');
+    expect(await ask(bob, id)).toMatchObject({ editedAt: null, edits: { nodes: [] } });
+  });
+
+  it('show what they said to nobody outside, and only since they came to who sees only that', async () => {
+    const { id } = await send(bob, group, 'secret');
+    await edit(bob, id, 'public');
+    expect(await ask(dan, id)).toBeNull();
+    const own = await createGroup(ana, [bob], { historyVisibility: 'SINCE_JOINED' });
+    const before = await send(ana, own, 'before');
+    await edit(ana, before.id, 'before, edited');
+    await attempt(ana, 'addMembers', { conversationId: own, userIds: [dan.id] });
+    await edit(ana, before.id, 'edited once more');
+    expect(await ask(dan, before.id)).toBeNull();
+    expect(await textsOf(bob, before.id)).toEqual(['before, edited', 'before']);
+  });
+
+  it('can be edited for a while: until then viewerCanEdit says so, and after it nobody can', async () => {
+    const { id } = await send(bob, group, 'typo');
+    await age(id, 59 * minute);
+    expect((await ask(bob, id)).viewerCanEdit).toBe(true);
+    expect((await ask(ana, id)).viewerCanEdit).toBe(false);
+    await edit(bob, id, 'no typo');
+    await age(id, 60 * minute);
+    expect((await ask(bob, id)).viewerCanEdit).toBe(false);
+    expect(await attempt(bob, 'editMessage', { messageId: id, text: 'too late' })).toBe('FORBIDDEN');
+    expect((await ask(bob, id)).text).toBe('no typo');
+    // Deleting has no such limit.
+    expect((await remove(bob, id)).deletedAt).not.toBeNull();
+    const { serverInfo } = await bob.ask('{ serverInfo { limits { messageEditWindowSeconds } } }');
+    expect(serverInfo.limits.messageEditWindowSeconds).toBe(3_600);
+  });
+
+  it('tell sender and others apart in one event, also when the time is over', async () => {
+    const query = 'subscription { messages { type messageId message { viewerCanEdit } } }';
+    const streams = await Promise.all(
+      [ana, bob, bob].map(async (person) => {
+        const stream = listen(connectInTest(node.url, person.token), query);
+        await stream.until(({ type }) => type === 'CAUGHT_UP');
+        return stream;
+      }),
+    );
+    const { id } = await send(bob, group, 'of an hour ago');
+    const seen = (type: string) =>
+      Promise.all(
+        streams.map(
+          async (stream) =>
+            (await stream.until((event) => event.messageId === id && event.type === type)).message.viewerCanEdit,
+        ),
+      );
+    expect(await seen('SENT')).toEqual([false, true, true]);
+    await age(id, 60 * minute);
+    await react(carol, id, '👍');
+    expect(await seen('REACTED')).toEqual([false, false, false]);
+  });
+
+  it('leave nothing but a tombstone when they are deleted', async () => {
+    const secret = `secret of ${Date.now()}`;
+    const { id } = await send(bob, group, `${secret}, one @${carol.username}`, 'a key of what is deleted');
+    await edit(bob, id, `${secret}, two @${carol.username}`);
+    await react(carol, id, '👍');
+    await pin(ana, id);
+    const answer = await reply(carol, group, id, 'an answer');
+    await remove(ana, id);
+    const MESSAGE = `id text deletedAt editedAt pinnedAt viewerCanEdit viewerCanDelete viewerReactions replyCount
+      mentions { id } reactions { emoji } edits { nodes { text } }`;
+    const { node: quoted } = await carol.ask(
+      `query ($id: ID!) { node(id: $id) { ... on Message { text replyTo { ${MESSAGE} } } } }`,
+      { id: answer.id },
+    );
+    expect(quoted).toMatchObject({
+      text: 'an answer',
+      replyTo: {
+        ...{ id, text: null, pinnedAt: null, viewerCanEdit: false, viewerCanDelete: false, viewerReactions: [] },
+        ...{ replyCount: 1, mentions: [], reactions: [], edits: { nodes: [] } },
+      },
+    });
+    expect(quoted.replyTo.deletedAt).not.toBeNull();
+    // Nowhere in the database, nor a hash of it.
+    const { db } = node.deps.database;
+    for (const [table] of await tables()) {
+      const rows = await db.$queryRawUnsafe<object[]>(
+        `SELECT 1 FROM "${table}" t WHERE t::text LIKE $1`,
+        `%${secret}%`,
+      );
+      expect(rows, table).toEqual([]);
+    }
+    expect(await db.message.findUnique({ where: { id: rowId(id) } })).toMatchObject({ text: null, inputHash: null });
+    for (const count of [
+      await db.reaction.count({ where: { messageId: rowId(id) } }),
+      await db.reactionGroup.count({ where: { messageId: rowId(id) } }),
+      await db.messageVersion.count({ where: { messageId: rowId(id) } }),
+    ]) {
+      expect(count).toBe(0);
+    }
+    // Its key gives the tombstone to whoever repeats it.
+    const { data } = await trySend(bob, group, `${secret}, one @${carol.username}`, 'a key of what is deleted');
+    expect(data.sendMessage.message).toMatchObject({ id, text: null });
+  });
+
+  const tables = async () =>
+    (
+      await node.deps.database.db.$queryRaw<{ name: string }[]>`
+        SELECT table_name AS name FROM information_schema.tables
+        WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`
+    ).map(({ name }) => [name]);
+
+  it('that are gone from the database are told to who was away as ERASED', async () => {
+    const own = await createGroup(ana, [bob]);
+    const { id } = await send(bob, own, 'to be taken out');
+    const { viewer } = await ana.ask('{ viewer { syncCursor } }');
+    await edit(bob, id, 'edited');
+    await node.deps.database.db.message.delete({ where: { id: rowId(id) } });
+    const query = `subscription ($after: String) { messages(after: $after) {
+      type messageId changeSeq actor { id } message { id }
+    } }`;
+    const stream = listen(connectInTest(node.url, ana.token), query, { after: viewer.syncCursor });
+    const erased = await stream.until(({ messageId }) => messageId === id);
+    expect(erased).toMatchObject({ type: 'ERASED', message: null });
+    expect(erased.changeSeq).toBeGreaterThan(1);
+  });
+});
+
+describe.each(footings)('messages that can be edited for ever, on the %s footing', (footing) => {
+  let node: RunningNode;
+  beforeAll(async () => {
+    const place = await makePlace(footing);
+    node = await place.start({ MESSAGE_VERSIONS_FOR: 'moderators', MESSAGE_EDIT_WINDOW: 'forever' });
+  });
+
+  it('show what they said before to the sender and who moderates, where the service says so', async () => {
+    const { url, deps } = node;
+    const [owner, sender, reader] = await registerAll(url, 'owner', 'sender', 'reader');
+    const textsOf = async (person: Person, id: string) =>
+      (await person.ask(EDITS, { id })).node.edits?.nodes.map(({ text }: Json) => text) ?? null;
+    const group = await createGroup(owner, [sender, reader]);
+    const { id } = await send(sender, group, 'one');
+    await deps.database.db.message.update({ where: { id: rowId(id) }, data: { createdAt: new Date(0) } });
+    await edit(sender, id, 'two');
+    expect(await textsOf(owner, id)).toEqual(['one']);
+    expect(await textsOf(sender, id)).toEqual(['one']);
+    expect(await textsOf(reader, id)).toBeNull();
+    const direct = await openDirect(owner, sender);
+    const inDirect = await send(owner, direct, 'one');
+    await edit(owner, inDirect.id, 'two');
+    expect([await textsOf(owner, inDirect.id), await textsOf(sender, inDirect.id)]).toEqual([['one'], null]);
+    const { serverInfo } = await owner.ask('{ serverInfo { limits { messageEditWindowSeconds } } }');
+    expect(serverInfo.limits.messageEditWindowSeconds).toBeNull();
+  });
+});

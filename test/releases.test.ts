@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import {
+  type DocumentNode,
+  type FragmentDefinitionNode,
+  type GraphQLError,
+  Kind,
+  type OperationDefinitionNode,
+  parse,
+  print,
+  Source,
+  validate,
+  visit,
+} from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { schema } from '../src/schema.js';
+import { graphiqlOptions } from '../src/server/graphiql.js';
+import * as clients from './clients/operations.js';
+
+// What clients of a release ask goes on working: test/releases/ holds the operations of each, as its examples had them.
+// A file of a release that is out is never changed. Before one is out: `RELEASE=write npx vitest run test/releases.test.ts`.
+
+const folder = new URL('releases/', import.meta.url);
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const fileOf = (release: string) => new URL(`${release}.graphql`, folder);
+
+/** Every operation of the examples for Apollo, urql and GraphiQL, with the fragments that it uses; each once. */
+function operationsOfNow(): string[] {
+  const tabs = (graphiqlOptions.defaultTabs ?? []).map(({ query }) => parse(query ?? '', { noLocation: true }));
+  const documents: DocumentNode[] = [...Object.values(clients), ...tabs];
+  const printed = documents.flatMap(({ definitions }) =>
+    // Codegen writes __typename into each selection: as they are written there is none.
+    definitions.map((definition) => print(visit(definition, { Field: withoutTypename }))),
+  );
+  return [...new Set(printed)].sort();
+}
+
+const withoutTypename = ({ name }: { name: { value: string } }) => (name.value === '__typename' ? null : undefined);
+
+if (process.env['RELEASE'] === 'write') {
+  const { writeFileSync } = await import('node:fs');
+  writeFileSync(fileOf(version), `${operationsOfNow().join('\n\n')}\n`);
+}
+
+const releases = readdirSync(folder).map((name) => name.replace(/\.graphql$/, ''));
+
+/** What this schema says against the operations of a release; each by itself, as clients send them. */
+function faultsOf(text: string): readonly GraphQLError[] {
+  const { definitions } = parse(new Source(text));
+  const fragments = definitions.filter(
+    (definition): definition is FragmentDefinitionNode => definition.kind === Kind.FRAGMENT_DEFINITION,
+  );
+  const operations = definitions.filter(
+    (definition): definition is OperationDefinitionNode => definition.kind === Kind.OPERATION_DEFINITION,
+  );
+  return operations.flatMap((operation) =>
+    validate(schema, { kind: Kind.DOCUMENT, definitions: [operation, ...usedBy(operation, fragments)] }),
+  );
+}
+
+function usedBy(
+  definition: OperationDefinitionNode | FragmentDefinitionNode,
+  fragments: readonly FragmentDefinitionNode[],
+): FragmentDefinitionNode[] {
+  const names = new Set<string>();
+  visit(definition, { FragmentSpread: ({ name }) => void names.add(name.value) });
+  const direct = fragments.filter(({ name }) => names.has(name.value));
+  return [...new Set([...direct, ...direct.flatMap((fragment) => usedBy(fragment, fragments))])];
+}
+
+describe('the operations of a release', () => {
+  it.each(releases)('are allowed by this schema: %s', (release) => {
+    const text = readFileSync(fileOf(release), 'utf8');
+    expect(text.match(/^(query|mutation|subscription) /gm)?.length).toBeGreaterThan(10);
+    expect(faultsOf(text)).toEqual([]);
+  });
+
+  it('are kept of this one', () => {
+    expect(releases).toContain(version);
+    const kept = parse(readFileSync(fileOf(version), 'utf8')).definitions.map(print);
+    expect(kept.sort()).toEqual(operationsOfNow());
+  });
+
+  it('would show what a schema lacks', () => {
+    const text = readFileSync(fileOf(version), 'utf8');
+    expect(faultsOf(text.replaceAll('clientMessageId', 'clientMessageKey'))).not.toEqual([]);
+  });
+});
