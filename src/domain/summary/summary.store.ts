@@ -50,16 +50,36 @@ export async function countTalk(sql: Sql, range: Range): Promise<number> {
 /** Messages read in one statement: parsing them holds up the event loop. */
 const BATCH = 1_000;
 
+interface TalkRow {
+  seq: number;
+  senderId: string | null;
+  text: string;
+  at: Date;
+  replyTo: number | null;
+  reactions: number | null;
+}
+
 /** The messages of a range, in order; with `only`, those of these numbers. */
 export async function readTalk(sql: Sql, range: Range, only?: readonly number[]): Promise<TalkMessage[]> {
   const talk: TalkMessage[] = [];
   for (let fromSeq = range.fromSeq; fromSeq <= range.toSeq; ) {
-    const rows = await sql.query<{ seq: number; senderId: string | null; text: string; at: Date }>(Prisma.sql`
-      SELECT seq, sender_id::text AS "senderId", text, created_at AS at FROM messages
+    const rows = await sql.query<TalkRow>(Prisma.sql`
+      SELECT seq, sender_id::text AS "senderId", text, created_at AS at,
+             CASE WHEN reply_to_seq >= ${range.fromSeq}::int THEN reply_to_seq END AS "replyTo",
+             (SELECT sum(count)::int FROM reaction_groups WHERE message_id = messages.id) AS reactions
+      FROM messages
       WHERE ${isTalk({ ...range, fromSeq })}
         AND (${only ?? null}::int[] IS NULL OR seq = ANY (${only ?? null}::int[]))
       ORDER BY seq LIMIT ${BATCH}::int`);
-    for (const { senderId, at, ...row } of rows) talk.push({ ...row, senderId: senderId ?? '', at: at.getTime() });
+    for (const { senderId, at, replyTo, reactions, ...row } of rows) {
+      talk.push({
+        ...row,
+        senderId: senderId ?? '',
+        at: at.getTime(),
+        replyTo: replyTo ?? undefined,
+        reactions: reactions ?? undefined,
+      });
+    }
     if (rows.length < BATCH) break;
     fromSeq = (rows.at(-1)?.seq ?? range.toSeq) + 1;
   }

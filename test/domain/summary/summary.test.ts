@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readDialogues } from '../../../bench/summaries/dialogues.mjs';
 import { decodeGlobalId } from '../../../src/core/ids.js';
 import { extract } from '../../../src/domain/summary/extractive/extract.js';
+import { readTalk } from '../../../src/domain/summary/summary.store.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import {
   connectInTest,
@@ -108,6 +109,34 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
       { id: group },
     );
     expect(listed?.[0]?.extensions.code).toBe('FORBIDDEN');
+  });
+
+  it('know what answers what, and how many react', async () => {
+    const group = await createGroup(ana, [ben]);
+    await send(ana, group, 'before the range');
+    const asked = await send(ana, group, 'which colour for the shirts?');
+    const reply = async (replyToId: string, text: string) =>
+      (await attempt(ben, 'sendMessage', { conversationId: group, text, replyToId }, 'message { id }')).message;
+    const first = await send(ben, group, 'so hungry');
+    const answer = await reply(asked.id, 'green ones');
+    await attempt(ana, 'addReaction', { messageId: answer.id, emoji: '👍' });
+    await attempt(ben, 'addReaction', { messageId: answer.id, emoji: '👍' });
+    await attempt(ana, 'addReaction', { messageId: answer.id, emoji: '🎉' });
+    const conversationId = decodeGlobalId(group, 'id').id;
+    const { sql } = node.deps.database;
+    const talk = await readTalk(sql, { conversationId, fromSeq: 2, toSeq: 4 });
+    expect(talk.map(({ seq, replyTo, reactions }) => ({ seq, replyTo, reactions }))).toEqual([
+      { seq: 2, replyTo: undefined, reactions: undefined },
+      { seq: first.seq, replyTo: undefined, reactions: undefined },
+      { seq: 4, replyTo: 2, reactions: 3 },
+    ]);
+    // What is answered is not of this range.
+    expect(await readTalk(sql, { conversationId, fromSeq: 3, toSeq: 4 }, [4])).toMatchObject([
+      { seq: 4, replyTo: undefined },
+    ]);
+    const { highlights } = await summarize(ana, group, { fromSeq: 2 });
+    const cited = highlights.map(({ messages }: Json) => messages.map(({ seq }: Json) => seq));
+    expect(cited).toContainEqual([2, 4]);
   });
 
   it('are made once, however many ask for them at once and wherever', async () => {
