@@ -1,0 +1,27 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { settings } from '../../src/infra/config.js';
+
+const page = readFileSync('docs/SECURITY.md', 'utf8');
+const rows = page
+  .split('\n')
+  .filter((line) => /^\| (?!Asked for|---)/.test(line))
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+const named = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+
+it('every point of docs/SECURITY.md has a test, and its settings are settings', () => {
+  expect(rows.length).toBeGreaterThan(20);
+  for (const [, point, , its = '', tests = ''] of rows) {
+    expect(named(tests).length, point).toBeGreaterThan(0);
+    for (const file of named(tests)) expect(existsSync(file), `${point}: ${file}`).toBe(true);
+    for (const name of named(its)) expect(Object.keys(settings.shape), point).toContain(name);
+  }
+});
+
+it('every rate, and every bound of an operation or a connection, is a point of it', () => {
+  const bounds = Object.keys(settings.shape).filter((name) =>
+    /^(RATE_|OPERATION_|SOCKET|STREAMS?_|HEADERS_|REQUEST_TIMEOUT|BODY_|FRAME_|AUDIT_|PERSISTED_)/.test(name),
+  );
+  expect(bounds.length).toBeGreaterThan(20);
+  for (const name of bounds) expect(page, name).toContain(`\`${name}\``);
+});
