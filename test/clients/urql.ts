@@ -15,6 +15,8 @@ import { isUnauthenticated, type Session } from './session.js';
 export function createUrql(session: Session, socket: Socket): Client {
   return createClient({
     url: session.url,
+    // A GET would need a header that keeps foreign pages off.
+    preferGetMethod: false,
     fetch: authorizedFetch(session),
     exchanges: [
       cacheExchange,
