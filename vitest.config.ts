@@ -11,5 +11,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     sequence: { shuffle: true },
+    // What a busy machine is too slow for once; the report names what was tried again.
+    retry: process.env['CI'] ? 1 : 0,
   },
 });
