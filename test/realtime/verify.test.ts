@@ -173,7 +173,10 @@ class Replica {
 
   async #applyStanding({ type, user }: Json): Promise<void> {
     if (type === 'CAUGHT_UP') {
-      const { viewer } = await this.person.ask(LISTS);
+      const { data } = await this.person.request(LISTS);
+      // Whose session has ended in this moment is told nothing more.
+      if (!data?.viewer) return;
+      const { viewer } = data;
       Object.assign(this.state, { contacts: idsOf(viewer.contacts), blocked: idsOf(viewer.blockedUsers) });
       return;
     }
