@@ -18,7 +18,9 @@ const running: ChildProcess[] = [];
 
 function run(env: Record<string, string>, main = 'dist/main.js'): Process {
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [main], { env: { PATH, PORT: '0', BCRYPT_COST: '4', RATE_LIMITS: 'off', ...env } });
+  const child = spawn(process.execPath, [main], {
+    env: { PATH, PORT: '0', BCRYPT_COST: '4', RATE_LIMITS: 'off', ...env },
+  });
   running.push(child);
   let output = '';
   let resolveReady: (url: string) => void = () => {};
