@@ -2,18 +2,34 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import proxyAddr from 'proxy-addr';
 import type { Config } from '../infra/config.js';
+import type { Logger } from '../infra/log.js';
 
 /** The client's address of a request: the nearest one, from the socket on, that is no proxy which we trust. */
 export type AddressOf = (request: IncomingMessage) => string;
 
-export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies'>): AddressOf {
+/** @param log is told, once, when a proxy on this machine or in a private network is not believed: it may have been forgotten. */
+export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies'>, log: Logger): AddressOf {
   const trusted = proxyAddr.compile([...trustedProxies]);
+  const isNear = proxyAddr.compile(['loopback', 'linklocal', 'uniquelocal']);
+  let isTold = false;
+  const lookForForgotten = (own: string) => {
+    if (trusted(own, 0) || !isNear(own, 0)) return;
+    isTold = true;
+    log.warn(
+      { proxy: plain(own) },
+      'X-Forwarded-For came from an address that is not in TRUSTED_PROXIES. If a proxy is there, all clients count as one.',
+    );
+  };
   return (request) => {
     const own = request.socket.remoteAddress;
     // A socket that is gone already has no address.
     if (own === undefined) return '';
+    if (!isTold && request.headers['x-forwarded-for'] !== undefined) lookForForgotten(own);
     const told = proxyAddr(request, trusted);
     // What a proxy tells may be anything: "unknown", or an address with a port.
-    return (isIP(told) === 0 ? own : told).replace(/^::ffff:(?=\d+\.)/i, '');
+    return plain(isIP(told) === 0 ? own : told);
   };
 }
+
+/** IPv4 as such where it came over a socket of IPv6. */
+const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');

@@ -131,7 +131,7 @@ export async function startNode(
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),
   });
-  const addressOf = createAddressOf(config);
+  const addressOf = createAddressOf(config, log);
   const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;

@@ -1,12 +1,13 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { readConfig } from '../../src/infra/config.js';
+import { createLog } from '../../src/infra/log.js';
 import { createAddressOf } from '../../src/server/addresses.js';
 
 /** What the server takes for the client's address, of a request from 127.0.0.1 with this X-Forwarded-For. */
 async function addressWith(trustedProxies: string, forwardedFor?: string, host = '127.0.0.1'): Promise<string> {
-  const addressOf = createAddressOf(readConfig({ TRUSTED_PROXIES: trustedProxies }));
+  const addressOf = createAddressOf(readConfig({ TRUSTED_PROXIES: trustedProxies }), createLog('silent'));
   const server = createServer((request, response) => response.end(addressOf(request)));
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   try {
@@ -43,4 +44,23 @@ it('IPv4 is written as such where it comes over a socket of IPv6', async () => {
 
 it.each(['10.0.0.0/33', 'proxy.example.com', '10.0.0.1/8/8', '2001:db8::/129'])('%s is no proxy', (text) => {
   expect(() => readConfig({ TRUSTED_PROXIES: text })).toThrow(/^TRUSTED_PROXIES: /);
+});
+
+it.each([
+  ['that is near and not trusted, once', '', '::ffff:10.0.0.5', '203.0.113.7', 1],
+  ['that is trusted, never', '10.0.0.0/8', '10.0.0.5', '203.0.113.7', 0],
+  ['that tells of nobody, never', '', '10.0.0.5', undefined, 0],
+  ['from elsewhere, never: anybody may write the header', '', '198.51.100.1', '203.0.113.7', 0],
+])('a proxy is warned of %s', (_what, trusted, remoteAddress, forwardedFor, times) => {
+  const log = createLog('silent');
+  const warn = vi.spyOn(log, 'warn');
+  const addressOf = createAddressOf(readConfig({ TRUSTED_PROXIES: trusted }), log);
+  const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor };
+  for (let request = 0; request < 3; request += 1) {
+    addressOf({ socket: { remoteAddress }, headers } as unknown as IncomingMessage);
+  }
+  expect(warn).toHaveBeenCalledTimes(times);
+  if (times > 0) {
+    expect(warn).toHaveBeenCalledWith({ proxy: '10.0.0.5' }, expect.stringContaining('TRUSTED_PROXIES'));
+  }
 });
