@@ -16,6 +16,14 @@ interface Process {
 
 const running: ChildProcess[] = [];
 
+/** Has Node tell of each library of watching that is loaded. */
+const tellLibraries = (() => {
+  const hook =
+    'export const resolve = (name, context, next) => (/^(prom-client|@opentelemetry)/.test(name) && console.error("loads " + name), next(name, context))';
+  const url = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
+  return `--import ${url(`import { register } from 'node:module'; register(${JSON.stringify(url(hook))})`)}`;
+})();
+
 function run(env: Record<string, string>, main = 'dist/main.js'): Process {
   const { PATH = '' } = process.env;
   const child = spawn(process.execPath, [main], {
@@ -50,6 +58,23 @@ describe('the process', () => {
     for (const child of running.splice(0)) {
       if (child.exitCode === null) child.kill('SIGKILL');
     }
+  });
+
+  it('loads what watches it only where that is configured', async () => {
+    const loaded = async (name: string, env: Record<string, string>) => {
+      const { ready, output } = run({ DATA_DIR: await makeDataDir(name), NODE_OPTIONS: tellLibraries, ...env });
+      const url = await ready;
+      expect(url).toMatch(/^http/);
+      expect((await request(url, '{ __typename }')).data).toEqual({ __typename: 'Query' });
+      return [...output().matchAll(/loads (\S+)/g)].map(([, library]) => library);
+    };
+    expect(await loaded('unwatched', {})).toEqual([]);
+    // Of which the first says something only if these do.
+    const watched = await loaded('watched', {
+      METRICS_PORT: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+    });
+    expect(watched).toEqual(expect.arrayContaining(['prom-client', '@opentelemetry/sdk-trace']));
   });
 
   it('keeps everything over a restart, tokens too, and ends with 0 on SIGTERM', async () => {
