@@ -1,5 +1,8 @@
 import { ChatError, notFound, unauthenticated } from '../core/errors.js';
+import type { Change } from '../realtime/change.js';
 import { type ChangeStream, openChangeStream, type StreamKind } from '../realtime/change-stream.js';
+import type { Moment } from '../realtime/feed.js';
+import { LiveStream } from '../realtime/live-stream.js';
 import { canRead, isPublic } from './conversation/conversation.policy.js';
 import type { Connection, Deps, Viewer } from './deps.js';
 
@@ -27,6 +30,53 @@ export async function openStream<Event>(
     stream.end();
     throw error;
   }
+}
+
+/**
+ * A stream of what happens just now in one conversation or in all of the viewer's: what `hear` makes of it and pushes.
+ * It ends as a durable one does.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`.
+ */
+export async function openLive<Event extends object>(
+  deps: Deps,
+  viewer: Viewer,
+  connection: Connection,
+  which: {
+    conversationId: string | null;
+    types: string[];
+    hear(moment: Moment & { change: Change }, stream: LiveStream<Event>): void;
+  },
+): Promise<LiveStream<Event>> {
+  const field = 'conversationId';
+  const { conversationId, types, hear } = which;
+  return openFor(deps, viewer, connection, async (hooks) => {
+    let stopListening = () => {};
+    const stream = new LiveStream<Event>({
+      ...hooks,
+      onClose() {
+        stopListening();
+        hooks.onClose();
+      },
+    });
+    try {
+      stopListening = await deps.feed.listen({
+        userId: viewer.userId,
+        conversationId,
+        types,
+        onChange: (moment) => hear(moment, stream),
+        onProgress() {},
+        onRemoved: () =>
+          stream.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field })),
+        onEnd: () => stream.end(),
+      });
+      if (stream.closed) stopListening();
+      if (conversationId !== null) await checkReadable(deps, viewer, conversationId, field);
+    } catch (error) {
+      stream.end();
+      throw error;
+    }
+    return stream;
+  });
 }
 
 /** @throws {ChatError} NOT_FOUND or FORBIDDEN with `field`: not the viewer's to read. */

@@ -1,12 +1,12 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Summary } from '../../generated/prisma/client.js';
-import { LiveStream } from '../../realtime/live-stream.js';
+import type { LiveStream } from '../../realtime/live-stream.js';
 import { canRead } from '../conversation/conversation.policy.js';
 import { findMembership } from '../conversation/conversation.store.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { take } from '../rates.js';
-import { checkReadable, openFor } from '../stream.js';
+import { checkReadable, openLive } from '../stream.js';
 import { countTalk, findReach, findVisible, findWait, listSummaries, type Range, type Steps } from './summary.store.js';
 
 export interface SummarizeInput {
@@ -101,52 +101,25 @@ export async function streamSummary(
   // It does as much as the mutation.
   take(deps.rates.mutationPerPerson, viewer);
   const range = await rangeOf(deps, viewer, input, '');
-  return openFor(deps, viewer, connection, async (hooks) => {
-    let stopListening = () => {};
-    const stream = new LiveStream<SummaryProgress>({
-      ...hooks,
-      onClose() {
-        stopListening();
-        hooks.onClose();
-      },
-    });
-    try {
-      // Only for hearing when the viewer is put out.
-      stopListening = await deps.feed.listen({
-        userId: viewer.userId,
-        conversationId: range.conversationId,
-        types: [],
-        onChange() {},
-        onProgress() {},
-        onRemoved: () =>
-          stream.fail(
-            new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field: 'conversationId' }),
-          ),
-        onEnd: () => stream.end(),
-      });
-      if (stream.closed) stopListening();
-      await checkReadable(deps, viewer, range.conversationId, 'conversationId');
-    } catch (error) {
+  const { conversationId } = range;
+  // Of the conversation it only hears when the viewer is put out.
+  const stream = await openLive<SummaryProgress>(deps, viewer, connection, { conversationId, types: [], hear() {} });
+  let last = -1;
+  const tell = ({ done, total }: Steps) => {
+    const progress = Math.min(1, done / Math.max(1, total));
+    // What it is counted in may grow on the way: it is not told to go back.
+    if (stream.closed || progress <= last) return;
+    last = progress;
+    stream.push({ ...range, progress, summary: null });
+  };
+  void makeFor(deps, viewer, range, tell)
+    .then(async (id) => {
+      const summary = await showMade(deps, viewer, id, 'conversationId');
+      stream.push({ ...range, progress: 1, summary });
       stream.end();
-      throw error;
-    }
-    let last = -1;
-    const tell = ({ done, total }: Steps) => {
-      const progress = Math.min(1, done / Math.max(1, total));
-      // What it is counted in may grow on the way: it is not told to go back.
-      if (stream.closed || progress <= last) return;
-      last = progress;
-      stream.push({ ...range, progress, summary: null });
-    };
-    void makeFor(deps, viewer, range, tell)
-      .then(async (id) => {
-        const summary = await showMade(deps, viewer, id, 'conversationId');
-        stream.push({ ...range, progress: 1, summary });
-        stream.end();
-      })
-      .catch((error: unknown) => stream.fail(error));
-    return stream;
-  });
+    })
+    .catch((error: unknown) => stream.fail(error));
+  return stream;
 }
 
 /**

@@ -1,10 +1,10 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import type { Change } from '../../realtime/change.js';
 import type { Moment } from '../../realtime/feed.js';
-import { LiveStream } from '../../realtime/live-stream.js';
+import type { LiveStream } from '../../realtime/live-stream.js';
 import { canSend } from '../conversation/conversation.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
-import { checkReadable, openFor } from '../stream.js';
+import { checkReadable, openLive } from '../stream.js';
 import type { User } from '../user/user.store.js';
 import { TYPING, type TypingNotice } from './typing.js';
 import { findTypist } from './typing.store.js';
@@ -70,35 +70,11 @@ export async function streamTyping(
   connection: Connection,
   conversationId: string | null,
 ): Promise<LiveStream<TypingEvent>> {
-  const field = 'conversationId';
-  return openFor(deps, viewer, connection, async (hooks) => {
-    let stopListening = () => {};
-    const stream = new LiveStream<TypingEvent>({
-      ...hooks,
-      onClose() {
-        stopListening();
-        hooks.onClose();
-      },
-    });
-    try {
-      stopListening = await deps.feed.listen({
-        userId: viewer.userId,
-        conversationId,
-        types: [TYPING],
-        onChange(moment) {
-          if (moment.change.subjectId !== viewer.userId) stream.push(eventOf(moment));
-        },
-        onProgress() {},
-        onRemoved: () =>
-          stream.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field })),
-        onEnd: () => stream.end(),
-      });
-      if (stream.closed) stopListening();
-      if (conversationId !== null) await checkReadable(deps, viewer, conversationId, field);
-    } catch (error) {
-      stream.end();
-      throw error;
-    }
-    return stream;
+  return openLive<TypingEvent>(deps, viewer, connection, {
+    conversationId,
+    types: [TYPING],
+    hear(moment, stream) {
+      if (moment.change.subjectId !== viewer.userId) stream.push(eventOf(moment));
+    },
   });
 }
