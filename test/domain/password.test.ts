@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createResetRequests } from '../../src/domain/password/password.requests.js';
 import { requestPasswordReset } from '../../src/domain/password/password.service.js';
 import { readConfig } from '../../src/infra/config.js';
@@ -435,7 +435,7 @@ describe('somebody who forgot their password', () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    afterAll(() => {
+    onTestFinished(() => {
       for (const socket of sockets) socket.destroy();
       silent.close();
     });

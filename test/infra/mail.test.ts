@@ -2,10 +2,11 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createLog } from '../../src/infra/log.js';
 import { createMailer, type Mail, type Mailer } from '../../src/infra/mail.js';
 import { eventually } from '../support/client.js';
+import { atEnd } from '../support/ending.js';
 import { mailInFolder, startMailServer } from '../support/mail.js';
 import { freePort } from '../support/servers.js';
 
@@ -35,13 +36,13 @@ function makeMailer(options: Partial<Parameters<typeof createMailer>[0]>): Maile
     retryMs: [5, 10],
     ...options,
   });
-  afterAll(() => mailer.close());
+  atEnd(() => mailer.close());
   return { ...mailer, logged: () => logged };
 }
 
 async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'parley-mail-'));
-  afterAll(() => rm(folder, { recursive: true }));
+  atEnd(() => rm(folder, { recursive: true }));
   return folder;
 }
 

@@ -1,18 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { type Client, createClient } from 'graphql-ws';
-import { afterAll } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Answer, type Json, type Person, socketUrl } from './client.js';
+import { atEnd } from './ending.js';
 import { freePort, type OwnServers, startServers } from './servers.js';
 import { openSse } from './sse.js';
 import { SEND } from './talk.js';
-
-/** What this file's tests started ends with them, the last first. */
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 /** The long form has the numbers of docs/FAULTS.md, the short one is quick: `FAULTS=long`. */
 const longForm = process.env['FAULTS'] === 'long';
@@ -59,10 +53,10 @@ export interface Fleet {
   add(env?: Record<string, string>): Promise<NodeProcess>;
 }
 
-/** Servers for a file's tests; they are removed after them. */
+/** Servers of a test's or a file's own; they are removed after it. */
 export async function ownServers(): Promise<OwnServers> {
   const servers = await startServers();
-  cleanups.push(() => servers.remove());
+  atEnd(() => servers.remove());
   return servers;
 }
 
@@ -82,8 +76,8 @@ export async function makeFleet({ postgres, redis }: OwnServers, more: Record<st
     DRAIN_TIME: '50ms',
     ...more,
   };
-  const nodes: NodeProcess[] = [];
-  cleanups.push(() => Promise.all(nodes.map((node) => node.kill())));
+  const nodes: ReturnType<typeof nodeProcess>[] = [];
+  atEnd(() => Promise.all(nodes.map((node) => node.remove())));
   return {
     env,
     async add(own = {}) {
@@ -95,11 +89,16 @@ export async function makeFleet({ postgres, redis }: OwnServers, more: Record<st
   };
 }
 
-function nodeProcess(env: Record<string, string>, port: number): NodeProcess {
+function nodeProcess(env: Record<string, string>, port: number): NodeProcess & { remove(): Promise<void> } {
   const url = `http://127.0.0.1:${port}/graphql`;
   let child: ChildProcess;
   let exited: Promise<number | null> = Promise.resolve(null);
   let output = '';
+  let removed = false;
+  const kill = async () => {
+    child?.kill('SIGKILL');
+    await exited;
+  };
   const hear = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-20_000);
   };
@@ -111,6 +110,8 @@ function nodeProcess(env: Record<string, string>, port: number): NodeProcess {
     output: () => output,
     exited: () => exited,
     async start() {
+      // Who starts it anew when it ends may be told of the end only now: it never is ready.
+      if (removed) return new Promise(() => {});
       const { PATH = '' } = process.env;
       child = spawn(process.execPath, ['dist/main.js'], { env: { PATH, PORT: String(port), ...env } });
       child.stdout?.on('data', hear);
@@ -126,9 +127,10 @@ function nodeProcess(env: Record<string, string>, port: number): NodeProcess {
       );
       if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}: ${output}`);
     },
-    async kill() {
-      child?.kill('SIGKILL');
-      await exited;
+    kill,
+    remove() {
+      removed = true;
+      return kill();
     },
     stop() {
       child.kill('SIGTERM');
@@ -383,7 +385,7 @@ export function subscribe(
   for (const _ of range(1, beside)) {
     client.subscribe({ query: EVENTS, variables: { conversationId } }, { next() {}, error() {}, complete() {} });
   }
-  cleanups.push(async () => {
+  atEnd(async () => {
     disposed = true;
     try {
       await client.dispose();
@@ -417,7 +419,7 @@ export function subscribeOverSse(person: Person, nodeUrl: () => string): Subscri
     }
   };
   void follow();
-  cleanups.push(() => {
+  atEnd(() => {
     disposed = true;
     state.cut();
   });

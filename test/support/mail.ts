@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
-import { afterAll } from 'vitest';
 import { eventually } from './client.js';
+import { atEnd } from './ending.js';
 import type { Place } from './place.js';
 
 /** A mail as a server got it, or as it stands in a file. */
@@ -66,7 +66,7 @@ export async function startMailServer({
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= new Promise<void>((resolve) => server.close(resolve)));
-  afterAll(close);
+  atEnd(close);
   const to = (address: string) => mails.filter((mail) => mail.to.includes(address));
   return {
     url: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`,

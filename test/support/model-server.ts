@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll } from 'vitest';
 import type { Json } from './client.js';
+import { atEnd } from './ending.js';
 
 /** What the model was given: the rules, the fenced material line by line, and all of it as it came. */
 export interface Question {
@@ -56,7 +56,7 @@ export class FakeModelServer {
     server.#server.listen(0, '127.0.0.1');
     await once(server.#server, 'listening');
     server.#port = (server.#server.address() as AddressInfo).port;
-    afterAll(() => {
+    atEnd(() => {
       server.#server.closeAllConnections();
       server.#server.close();
     });

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { readConfig } from '../../src/infra/config.js';
 import { createLog } from '../../src/infra/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import { eventually } from './client.js';
+import { atEnd } from './ending.js';
 import { otherDatabase, query } from './services.js';
 
 export type Footing = 'embedded' | 'postgresql';
@@ -19,28 +20,34 @@ export const servicesFound = inject('services') !== null;
 export interface Place {
   footing: Footing;
   env: Record<string, string>;
-  /** Starts a node on a free port; it is stopped after the file's tests if nobody did before. */
+  /** Starts a node on a free port; it is stopped when the place is removed if nobody did before. */
   start(env?: Record<string, string>): Promise<RunningNode>;
 }
 
-/** Makes a place, empty and (unless told otherwise, on PostgreSQL) migrated; it is removed after the file's tests. */
+/**
+ * Makes a place, empty and (unless told otherwise, on PostgreSQL) migrated. It is removed after the test that makes it, else
+ * after the file's tests: PostgreSQL has connections for so many nodes only.
+ */
 export async function makePlace(footing: Footing, { migrated = true } = {}): Promise<Place> {
   const name = `${inject('runName')}_${randomBytes(4).toString('hex')}`;
   const nodes = new Set<RunningNode>();
-  const { env, remove } = await (footing === 'embedded' ? makeFolder(name) : makeDatabase(name, migrated));
-  afterAll(async () => {
+  const made = footing === 'embedded' ? makeFolder(name) : makeDatabase(name, migrated);
+  // Before anything is waited for: a place that the body of a suite makes is no test's.
+  atEnd(async () => {
     await Promise.all([...nodes].map((node) => node.stop()));
-    await remove();
+    await (await made).remove();
   });
+  const { env } = await made;
   return {
     footing,
     env,
     async start(more = {}) {
       const config = readConfig({ ...testSettings, ...env, ...more });
       const node = await startNode(config, createLog(config.logLevel));
-      nodes.add(node);
       let stopped: Promise<void> | undefined;
-      return { ...node, stop: () => (stopped ??= node.stop()) };
+      const started = { ...node, stop: () => (stopped ??= node.stop()) };
+      nodes.add(started);
+      return started;
     },
   };
 }

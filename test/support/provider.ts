@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll } from 'vitest';
 import type { IdentityProvider } from '../../src/infra/config.js';
+import { atEnd } from './ending.js';
 
 export interface Key {
   kid: string;
@@ -56,7 +56,7 @@ export class Provider {
   static async start(): Promise<Provider> {
     const provider = new Provider(await makeKey());
     await provider.up();
-    afterAll(() => provider.down());
+    atEnd(() => provider.down());
     return provider;
   }
 

@@ -1,0 +1,4 @@
+import { afterAll } from 'vitest';
+import { endAll } from './ending.js';
+
+afterAll(endAll, 60_000);
