@@ -10,7 +10,7 @@ import { footings, makePlace } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
 /** How many operations, on each footing, each time with another seed. FUZZ_ROUNDS=20000 for a long run. */
-const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 400);
+const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 1_000);
 /** What a failed run was seeded with: FUZZ_SEED brings it again. */
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
 
