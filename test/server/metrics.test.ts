@@ -294,13 +294,12 @@ describe('who gets metrics', { timeout: 60_000 }, () => {
 });
 
 describe.skipIf(!servicesFound)('/metrics of a node that hears nothing of Redis', () => {
-  const place = makePlace('postgresql');
   let lossy: LossyRedis;
   let deaf: RunningNode;
   let other: RunningNode;
   let losing = false;
   beforeAll(async () => {
-    const { env, start } = await place;
+    const { env, start } = await makePlace('postgresql');
     const redis = new URL(env['REDIS_URL'] ?? '');
     lossy = await startLossyRedis(Number(redis.port || 6379), () => losing);
     deaf = await start({ METRICS_PORT: '0', REDIS_URL: lossy.url });
