@@ -99,26 +99,29 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect(errors).toHaveLength(1);
   });
 
-  it('refuses a body over the limit, also one that does not tell its length', async () => {
-    const chunks = (count: number) => ({
+  it('takes a body up to the limit and no byte more, also one that does not tell its length', async () => {
+    const ofSize = (bytes: number) => `${'{"query":"{ __typename }"}'.padEnd(bytes - 1)}\n`;
+    const inChunks = (body: string) => ({
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       duplex: 'half' as const,
       body: new ReadableStream({
         start(controller) {
-          controller.enqueue(new TextEncoder().encode('{"query":"{ __typename }'));
-          for (let each = 0; each < count; each += 1) controller.enqueue(new TextEncoder().encode(' '.repeat(1_000)));
-          controller.enqueue(new TextEncoder().encode('"}'));
+          for (let at = 0; at < body.length; at += 1_000) {
+            controller.enqueue(new TextEncoder().encode(body.slice(at, at + 1_000)));
+          }
           controller.close();
         },
       }),
     });
-    expect(await (await fetch(url, chunks(2))).json()).toEqual({ data: { __typename: 'Query' } });
-    expect((await fetch(url, chunks(50))).status).toBe(413);
-
-    const answer = await post({}, JSON.stringify({ query: `{ __typename } # ${'x'.repeat(5_000)}` }));
-    const { errors } = (await answer.json()) as { errors: { extensions: object }[] };
-    expect([answer.status, errors[0]?.extensions]).toEqual([413, { code: 'PAYLOAD_TOO_LARGE' }]);
+    for (const send of [(body: string) => post({}, body), (body: string) => fetch(url, inChunks(body))]) {
+      expect(await (await send(ofSize(4_096))).json()).toEqual({ data: { __typename: 'Query' } });
+      for (const bytes of [4_097, 50_000]) {
+        const answer = await send(ofSize(bytes));
+        const { errors } = (await answer.json()) as { errors: { extensions: object }[] };
+        expect([answer.status, errors[0]?.extensions]).toEqual([413, { code: 'PAYLOAD_TOO_LARGE' }]);
+      }
+    }
   });
 
   it('lets pages of allowed origins in, of localhost outside production, and no others', async () => {

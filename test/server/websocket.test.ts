@@ -89,10 +89,13 @@ describe('WebSocket', () => {
     await client.dispose();
   });
 
-  it('closes on a frame over the limit, and lets nothing behind', async () => {
+  it('takes a frame up to the limit, closes on one byte more, and lets nothing behind', async () => {
     const socket = open();
     await once(socket, 'open');
-    socket.send('x'.repeat(5_000));
+    const ofSize = (bytes: number) => '{"type":"ping"}'.padEnd(bytes);
+    socket.send(ofSize(4_096));
+    expect(String((await once(socket, 'message'))[0])).toContain('pong');
+    socket.send(ofSize(4_097));
     expect((await once(socket, 'close'))[0]).toBe(1009);
     await eventually('no socket is open', () => node.openSockets() === 0);
   });
