@@ -234,77 +234,81 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
   it('agree with the messages when everything happens at once, and never go back', { timeout: 120_000 }, async () => {
     let [marked, sent, deleted] = [0, 0, 0];
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(step, { minLength: 2, maxLength: 12 }), { maxLength: 5 }), async (rounds) => {
-        const [first] = nodes as [Deps];
-        const people = await makePeople(first);
-        const [owner] = people as [Viewer & { username: string }];
-        const { id: conversationId } = await createGroup(first, owner, {
-          title: 'x',
-          memberIds: people.slice(1).map(({ userId }) => userId),
-        });
-        const heard = await listen(nodes.at(-1) as Deps, owner);
-        const ids: string[] = [];
-        const [went, reached] = [new Set<string>(), new Map<string, Member>()];
-        for (const steps of rounds) {
-          // What a step refers to is there before its round.
-          const there = [...ids];
-          const does = async ({ act, who, ...rest }: Step, index: number) => {
-            const deps = nodes[index % nodes.length] as Deps;
-            const me = people[who] as (typeof people)[number];
-            const { seq = 0, which = 0, whom = [] } = rest as { seq?: number; which?: number; whom?: number[] };
-            const text = `${index} ${whom.map((each) => `@${people[each]?.username ?? 'everyone'}`).join(', ')}`;
-            const messageId = there[which % (there.length || 1)];
-            if (act === 'send') {
-              ids.push((await sendMessage(deps, me, { conversationId, text })).id);
-              sent += 1;
-            } else if (act === 'edit' && messageId !== undefined) await editMessage(deps, me, { messageId, text });
-            else if (act === 'delete' && messageId !== undefined) {
-              // Every other time by who owns the group.
-              await deleteMessage(deps, index % 2 === 0 ? owner : me, messageId);
-              deleted += 1;
-            } else if (act === 'leave' && who !== 0) {
-              went.add(me.userId);
-              await leaveConversation(deps, me, conversationId);
-            } else if (act === 'join') {
-              await addMembers(deps, owner, { conversationId, userIds: [me.userId] });
-            } else if (act === 'deliver' && seq % 3 === 0) {
-              await acknowledge(deps, me, { cursor: deps.feed.now.cursor, conversationId });
-            } else if (act === 'read' || act === 'deliver') {
-              await (act === 'read' ? markRead : markDelivered)(deps, me, { conversationId, seq });
-              marked += 1;
-              const before = reached.get(me.userId) ?? { delivered: 0, read: 0 };
-              reached.set(me.userId, {
-                delivered: Math.max(before.delivered, seq),
-                read: act === 'read' ? Math.max(before.read, seq) : before.read,
-              });
-            }
-          };
-          const ended = await Promise.allSettled(steps.map(does));
-          for (const one of ended) {
-            // Who is not in it at that moment, a mark beyond the newest, a message of somebody else's or deleted.
-            if (one.status === 'rejected') {
-              expect(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT', 'CONFLICT']).toContain(one.reason.code);
+      fc.asyncProperty(
+        fc.array(fc.array(step, { minLength: 4, maxLength: 14 }), { minLength: 4, maxLength: 6 }),
+        async (rounds) => {
+          const [first] = nodes as [Deps];
+          const people = await makePeople(first);
+          const [owner] = people as [Viewer & { username: string }];
+          const { id: conversationId } = await createGroup(first, owner, {
+            title: 'x',
+            memberIds: people.slice(1).map(({ userId }) => userId),
+          });
+          const heard = await listen(nodes.at(-1) as Deps, owner);
+          const ids: string[] = [];
+          const [went, reached] = [new Set<string>(), new Map<string, Member>()];
+          for (const steps of rounds) {
+            // What a step refers to is there before its round.
+            const there = [...ids];
+            const does = async ({ act, who, ...rest }: Step, index: number) => {
+              const deps = nodes[index % nodes.length] as Deps;
+              const me = people[who] as (typeof people)[number];
+              const { seq: far = 0, which = 0, whom = [] } = rest as { seq?: number; which?: number; whom?: number[] };
+              const seq = far % (there.length + 1);
+              const text = `${index} ${whom.map((each) => `@${people[each]?.username ?? 'everyone'}`).join(', ')}`;
+              const messageId = there[which % (there.length || 1)];
+              if (act === 'send') {
+                ids.push((await sendMessage(deps, me, { conversationId, text })).id);
+                sent += 1;
+              } else if (act === 'edit' && messageId !== undefined) await editMessage(deps, me, { messageId, text });
+              else if (act === 'delete' && messageId !== undefined) {
+                // Every other time by who owns the group.
+                await deleteMessage(deps, index % 2 === 0 ? owner : me, messageId);
+                deleted += 1;
+              } else if (act === 'leave' && who !== 0) {
+                went.add(me.userId);
+                await leaveConversation(deps, me, conversationId);
+              } else if (act === 'join') {
+                await addMembers(deps, owner, { conversationId, userIds: [me.userId] });
+              } else if (act === 'deliver' && far % 3 === 0) {
+                await acknowledge(deps, me, { cursor: deps.feed.now.cursor, conversationId });
+              } else if (act === 'read' || act === 'deliver') {
+                await (act === 'read' ? markRead : markDelivered)(deps, me, { conversationId, seq });
+                marked += 1;
+                const before = reached.get(me.userId) ?? { delivered: 0, read: 0 };
+                reached.set(me.userId, {
+                  delivered: Math.max(before.delivered, seq),
+                  read: act === 'read' ? Math.max(before.read, seq) : before.read,
+                });
+              }
+            };
+            const ended = await Promise.allSettled(steps.map(does));
+            for (const one of ended) {
+              // Who is not in it at that moment, a message of somebody else's or deleted.
+              if (one.status === 'rejected') {
+                expect(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT', 'CONFLICT']).toContain(one.reason.code);
+              }
             }
           }
-        }
-        const { db } = first.database;
-        const rebuilt = await rebuild(first, conversationId);
-        for (const { userId, ...unread } of rebuilt) {
-          const [found] = await findUnread(db, userId, [conversationId]);
-          expect(found).toEqual(unread);
-          expect(await countUnread(db, userId)).toBe(unread.messages);
-        }
-        const { latestSeq } = await db.conversation.findUniqueOrThrow({ where: { id: conversationId } });
-        for (const { userId, deliveredSeq, readSeq } of await db.mark.findMany({ where: { conversationId } })) {
-          expect(readSeq).toBeLessThanOrEqual(deliveredSeq);
-          expect(deliveredSeq).toBeLessThanOrEqual(latestSeq);
-          // Who went and came back begins anew.
-          const mine = went.has(userId) ? undefined : reached.get(userId);
-          expect(deliveredSeq).toBeGreaterThanOrEqual(mine?.delivered ?? 0);
-          expect(readSeq).toBeGreaterThanOrEqual(mine?.read ?? 0);
-        }
-        expect(heard.failures.filter((userId) => !went.has(userId))).toEqual([]);
-      }),
+          const { db } = first.database;
+          const rebuilt = await rebuild(first, conversationId);
+          for (const { userId, ...unread } of rebuilt) {
+            const [found] = await findUnread(db, userId, [conversationId]);
+            expect(found).toEqual(unread);
+            expect(await countUnread(db, userId)).toBe(unread.messages);
+          }
+          const { latestSeq } = await db.conversation.findUniqueOrThrow({ where: { id: conversationId } });
+          for (const { userId, deliveredSeq, readSeq } of await db.mark.findMany({ where: { conversationId } })) {
+            expect(readSeq).toBeLessThanOrEqual(deliveredSeq);
+            expect(deliveredSeq).toBeLessThanOrEqual(latestSeq);
+            // Who went and came back begins anew.
+            const mine = went.has(userId) ? undefined : reached.get(userId);
+            expect(deliveredSeq).toBeGreaterThanOrEqual(mine?.delivered ?? 0);
+            expect(readSeq).toBeGreaterThanOrEqual(mine?.read ?? 0);
+          }
+          expect(heard.failures.filter((userId) => !went.has(userId))).toEqual([]);
+        },
+      ),
       { numRuns: 20 },
     );
     // Else nothing was tried.
