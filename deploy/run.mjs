@@ -77,6 +77,14 @@ const commands = {
       return together([bin('vitest'), ['run', '--maxWorkers=1', 'test/faults', ...args]]);
     },
   },
+  /** One hostile user for 20 seconds an attack, with latencies asserted; `npm test` runs a short form without them. */
+  'test:attacks': {
+    needs: ['install', 'generate', 'build', 'codegen'],
+    run: (args) => {
+      process.env.ATTACKS = 'long';
+      return together([bin('vitest'), ['run', '--maxWorkers=1', 'test/attacks/hostile.test.ts', ...args]]);
+    },
+  },
   check: { needs: ['install', 'generate', 'build', 'codegen'], run: () => import('./check.mjs') },
   /** Writes schema.graphql. */
   schema: {

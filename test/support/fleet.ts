@@ -36,7 +36,9 @@ export async function within(ms: number, what: string | (() => string), conditio
 export interface NodeProcess {
   readonly url: string;
   readonly child: ChildProcess;
+  /** The end of what it has written to its output; `written`: how many characters it has written in all. */
   output(): string;
+  written(): number;
   /** Resolves when it is ready. */
   start(): Promise<void>;
   /** `kill -9`; resolves when it is gone. */
@@ -89,18 +91,22 @@ export async function makeFleet({ postgres, redis }: OwnServers, more: Record<st
   };
 }
 
-function nodeProcess(env: Record<string, string>, port: number): NodeProcess & { remove(): Promise<void> } {
+/** One node as a process, not started yet; whoever makes it removes it. */
+export function nodeProcess(env: Record<string, string>, port: number): NodeProcess & { remove(): Promise<void> } {
   const url = `http://127.0.0.1:${port}/graphql`;
   let child: ChildProcess;
   let exited: Promise<number | null> = Promise.resolve(null);
   let output = '';
+  let written = 0;
   let removed = false;
   const kill = async () => {
     child?.kill('SIGKILL');
     await exited;
   };
   const hear = (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-20_000);
+    const text = chunk.toString();
+    written += text.length;
+    output = (output + text).slice(-20_000);
   };
   return {
     url,
@@ -108,6 +114,7 @@ function nodeProcess(env: Record<string, string>, port: number): NodeProcess & {
       return child;
     },
     output: () => output,
+    written: () => written,
     exited: () => exited,
     async start() {
       // Who starts it anew when it ends may be told of the end only now: it never is ready.
