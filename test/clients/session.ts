@@ -7,10 +7,13 @@ export interface Tokens {
 
 /** Who is signed in on this device: keeps the tokens and renews them. */
 export class Session {
+  readonly url: string;
   #tokens: Tokens | undefined;
   #renewal: Promise<boolean> | undefined;
 
-  constructor(readonly url: string) {}
+  constructor(url: string) {
+    this.url = url;
+  }
 
   /** With what `register` or `login` answered; without: nobody is signed in any more. */
   signIn(tokens?: Tokens): void {
