@@ -75,7 +75,7 @@ export function createMailer({
       const before = sentTo.get(to) ?? 0;
       if (before >= PER_ADDRESS_MAX) {
         dropped += 1;
-        log.warn('a mail was dropped: its address was sent too many within an hour');
+        log.warn('a mail was dropped: its address got too many within an hour');
         return;
       }
       sentTo.set(to, before + 1);

@@ -40,7 +40,9 @@ export function openPostgres(
   pool.on('error', hear);
   return {
     footing: 'postgresql',
-    adapter: new PrismaPg(pool, { onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL pool') }),
+    adapter: new PrismaPg(pool, {
+      onPoolError: (error) => log.warn({ err: error }, 'the connection pool of PostgreSQL reported an error'),
+    }),
     query: async <Row>(sql: string, parameters: unknown[]) =>
       (await pool.query({ text: sql, values: parameters, ...timed })).rows as Row[],
     async transaction(work) {

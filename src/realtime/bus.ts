@@ -65,11 +65,13 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
           try {
             listener(text);
           } catch (error) {
-            log.error({ err: error, channel }, 'a message of the bus could not be handled');
+            log.error({ err: error, channel }, 'a message of another node could not be handled');
           }
         }
       };
-      engine.subscribe(channel, hear).catch((error: unknown) => log.error({ err: error, channel }, 'not subscribed'));
+      engine
+        .subscribe(channel, hear)
+        .catch((error: unknown) => log.error({ err: error, channel }, 'a channel could not be subscribed to'));
     },
     onConnected: (listener) => engine.onConnected(listener),
     close: () => engine.close(),

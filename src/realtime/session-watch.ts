@@ -56,7 +56,7 @@ export function createSessionWatch({
       (ids) => {
         for (const id of ids) endHere(id);
       },
-      (error: unknown) => log.warn({ err: error }, 'sessions could not be checked; the next time tries again'),
+      (error: unknown) => log.warn({ err: error }, 'sessions could not be checked; they are checked again'),
     );
   }, CHECK_MS);
   return {

@@ -266,10 +266,10 @@ export async function startServices(
       );
       trimmed('sessions', trimSessions(database.db, config.sessionRetentionMs)).then(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
-        (error: unknown) => log.warn({ err: error }, 'old sessions could not be forgotten'),
+        (error: unknown) => log.warn({ err: error }, 'old sessions could not be deleted'),
       );
       trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
-        log.warn({ err: error }, 'what was told of contacts and blocks could not be forgotten'),
+        log.warn({ err: error }, 'old changes of contacts and blocks could not be deleted'),
       );
       trimmed('audit_entries', trimAuditLog(database.db, config.auditRetentionMs)).then(
         (count) => count > 0 && log.info({ count }, 'old entries of the audit log trimmed'),

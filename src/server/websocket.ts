@@ -137,7 +137,7 @@ export function serveWebSocket(
         identity = await identify(deps, given ?? undefined);
         if (identity instanceof ChatError && identity.code === 'UNAVAILABLE') throw identity;
       } catch (error) {
-        log.warn({ err: error }, 'a socket could not be let in');
+        log.warn({ err: error }, 'a WebSocket client could not be authenticated');
         closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
@@ -284,7 +284,7 @@ export function serveWebSocket(
           socket.on('message', (data) => {
             if (socket.readyState !== socket.OPEN) return;
             withRequest({ id: randomUUID(), address }, () => receive(String(data))).catch((error: unknown) => {
-              log.error({ err: error }, 'a message of a socket could not be handled');
+              log.error({ err: error }, 'a message of a WebSocket could not be handled');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
           });

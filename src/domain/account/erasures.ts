@@ -46,7 +46,7 @@ export function createErasures(
       }
     })()
       .catch((error: unknown) => {
-        if (!closed) log.warn({ err: error }, 'a deleted account could not be cleared away; the next time tries again');
+        if (!closed) log.warn({ err: error }, 'the data of a deleted account could not be erased; it is tried again');
       })
       .finally(() => {
         underWay = undefined;

@@ -132,7 +132,7 @@ class Follower {
 
   readonly #updateSoon = (): void => {
     this.#update().catch((error: unknown) => {
-      this.#deps.log.warn({ err: error }, 'whose presence somebody may see could not be read');
+      this.#deps.log.warn({ err: error }, 'it could not be read whose presence a subscriber may see');
       this.#stream?.fail(error);
     });
   };

@@ -132,7 +132,7 @@ export function createPresence(options: {
 
   const note = (userIds: readonly string[], agoMs: number) =>
     Promise.all(userIds.map((userId) => noteSeen({ userId, agoMs }))).catch((error: unknown) => {
-      if (!closed) log.warn({ err: error }, 'when people were last seen could not be noted');
+      if (!closed) log.warn({ err: error }, 'the times when people were last seen could not be stored');
     });
 
   // ── who is here ──
@@ -198,7 +198,7 @@ export function createPresence(options: {
         return Promise.all([...locals].filter(([, { isKnown }]) => !isKnown).map(([id, local]) => enter(id, local)));
       })
       .catch((error: unknown) =>
-        log.warn({ err: error }, 'availabilities could not be checked; the next time tries again'),
+        log.warn({ err: error }, 'availabilities could not be checked; they are checked again'),
       );
   }, presenceIntervalMs);
 
@@ -238,7 +238,7 @@ export function createPresence(options: {
       })
       .catch((error: unknown) => {
         if (closed) return;
-        log.warn({ err: error }, 'people could not be read; the next time tries again');
+        log.warn({ err: error }, 'people whose presence changed could not be read; it is tried again');
         for (const userId of isNew) renewed.add(userId);
         tellSoon(userIds);
       });

@@ -36,7 +36,7 @@ export function createIndexing({ database, log }: Pick<Deps, 'database' | 'log'>
         more = found > 0;
         if (more) await setTimeout(PAUSE_MS);
       }
-      if (count > 0) log.info({ count }, 'messages put into the index');
+      if (count > 0) log.info({ count }, 'messages were indexed for search');
     })().finally(() => {
       underWay = undefined;
     });
@@ -45,7 +45,7 @@ export function createIndexing({ database, log }: Pick<Deps, 'database' | 'log'>
   const look = () => {
     if (closed) return;
     begin().catch((error: unknown) => {
-      if (!closed) log.warn({ err: error }, 'messages could not be put into the index; the next time tries again');
+      if (!closed) log.warn({ err: error }, 'messages could not be indexed for search; it is tried again');
     });
   };
   const timer = setInterval(look, LOOK_MS);

@@ -79,7 +79,7 @@ export async function startStandings(options: {
   function sweep(): void {
     sweeping ??= sweepOnce()
       .catch((error: unknown) => {
-        if (!closed) log.warn({ err: error }, 'who stands how to whom could not be read; the next time tries again');
+        if (!closed) log.warn({ err: error }, 'changes of contacts and blocks could not be read; it is tried again');
       })
       .finally(() => {
         sweeping = undefined;

@@ -117,7 +117,9 @@ export function createRuns(
     let toldAt = 0;
     const renew = () => {
       toldAt = performance.now();
-      renewRun(sql, made, id, last).catch((error: unknown) => log.warn({ err: error }, 'a run could not be renewed'));
+      renewRun(sql, made, id, last).catch((error: unknown) =>
+        log.warn({ err: error }, 'the lease of a summary could not be renewed'),
+      );
     };
     const alive = setInterval(renew, CLAIM_MS / 3);
     try {
@@ -131,7 +133,9 @@ export function createRuns(
       });
     } finally {
       clearInterval(alive);
-      await endRun(sql, made, id).catch((error: unknown) => log.warn({ err: error }, 'a run could not be ended'));
+      await endRun(sql, made, id).catch((error: unknown) =>
+        log.warn({ err: error }, 'the lease of a summary could not be released'),
+      );
     }
   }
 
