@@ -315,6 +315,30 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       await stored(locked as string, ...free);
     });
 
+    it('delay nobody but a sender whose own row is locked, whose messages come through in order', async () => {
+      const [shared, ...others] = await Promise.all(range(5).map(() => group(bob)));
+      await beside(async (foreign) => {
+        await foreign.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [bob.userId]);
+        let through = 0;
+        const sendLate = (index: number) =>
+          send(bob, shared as string, `late ${index}`).finally(() => {
+            through += 1;
+          });
+        const late = range(5).map(sendLate);
+        for (const round of range(3)) {
+          await Promise.all([shared as string, ...others].map((id) => send(alice, id, `at once ${round}`)));
+        }
+        late.push(sendLate(6));
+        await eventually('one waits', async () => (await waitingForLocks()) === 1);
+        expect(await send(alice, shared as string, 'at once')).toMatchObject({ seq: 4 });
+        expect(through).toBe(0);
+        await foreign.query('COMMIT');
+        const texts = (await Promise.all(late)).map(({ seq, text }) => `${seq} ${text}`);
+        expect(texts).toEqual(range(6).map((index) => `${4 + index} late ${index}`));
+      });
+      await stored(shared as string, ...others);
+    });
+
     it('leave connections to others when many conversations are locked', async () => {
       const locked = await Promise.all(range(12).map(() => group()));
       const free = await group();

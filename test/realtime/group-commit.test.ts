@@ -10,13 +10,20 @@ interface Batch {
   fail(error: unknown): void;
 }
 
-/** A group commit of calls "<key><number>", of which the test carries out the batches. */
+/** A group commit of calls "<key><number>", of which the test carries out the batches. "a1!" is a call of the caller "!". */
 function start({ sharedMax = 2, aloneMax = 1 } = {}) {
   const begun: Batch[] = [];
+  /** What unlocks the callers that are waited for. */
+  const unlocks: { unlock: () => void; fail: (error: unknown) => void }[] = [];
   const underWay = new Set<Batch>();
   const submit = createGroupCommit<string, string>({
     sharedMax,
     aloneMax,
+    callers: {
+      of: (call) => call.slice(-1),
+      untilUnlocked: () => new Promise((unlock, fail) => unlocks.push({ unlock, fail })),
+      waitedForMax: 1,
+    },
     commit: (calls, { wait }) =>
       new Promise((resolve, reject) => {
         const batch: Batch = {
@@ -41,10 +48,11 @@ function start({ sharedMax = 2, aloneMax = 1 } = {}) {
     for (let round = 0; round < 3; round += 1) await new Promise(setImmediate);
     return begun.splice(0);
   };
-  return { call, next, underWay };
+  return { call, next, underWay, unlocks };
 }
 
 const locked: (call: string) => Outcome<string> = () => 'LOCKED';
+const lockedCaller = (call: string): Outcome<string> => (call.endsWith('!') ? 'CALLER_LOCKED' : { result: call });
 
 describe('group commit', () => {
   it('starts a lone call at once, and the next ones together when a batch is done', async () => {
@@ -165,5 +173,63 @@ describe('group commit', () => {
     for (let batches = await next(); batches.length > 0; batches = await next())
       for (const batch of batches) batch.done();
     expect(await Promise.all(many)).toHaveLength(20_000);
+  });
+
+  it('lets everyone overtake a caller who is locked, whose own calls stay in order', async () => {
+    const { call, next, unlocks } = start({ sharedMax: 1 });
+    const answered: string[] = [];
+    const note = (name: string) => call(name).then((result) => void answered.push(result));
+    const all = [note('a1!'), note('a2'), note('b1')];
+    const [one] = await next();
+    all.push(note('a3!'), note('a4'));
+    one?.done(lockedCaller);
+    const [two] = await next();
+    all.push(note('a5!'));
+    expect([answered, two?.calls]).toEqual([['a2', 'b1'], ['a4']]);
+    two?.done();
+    // Of another key nothing is known yet.
+    all.push(note('b2!'));
+    const [three] = await next();
+    expect(three).toMatchObject({ calls: ['b2!'], wait: false });
+    three?.done(lockedCaller);
+    expect([await next(), unlocks.length]).toEqual([[], 1]);
+    unlocks[0]?.unlock();
+    const [four] = await next();
+    expect([four?.calls, unlocks.length]).toEqual([['a1!', 'a3!', 'a5!'], 2]);
+    four?.done();
+    unlocks[1]?.unlock();
+    const [five] = await next();
+    expect(five?.calls).toEqual(['b2!']);
+    five?.done();
+    await Promise.all(all);
+    expect(answered).toEqual(['a2', 'b1', 'a4', 'a1!', 'a3!', 'a5!', 'b2!']);
+  });
+
+  it('fails only the calls of a caller who stays locked, and holds no later call back for it', async () => {
+    const { call, next, unlocks } = start();
+    const failing = [call('a1!'), call('a2!')];
+    const [one] = await next();
+    one?.done(lockedCaller);
+    await next();
+    unlocks[0]?.fail(new Error('locked for long'));
+    for (const each of failing) await expect(each).rejects.toThrow('locked for long');
+    const later = call('a3!');
+    const [two] = await next();
+    expect(two?.calls).toEqual(['a3!']);
+    two?.done();
+    expect(await later).toBe('a3!');
+  });
+
+  it('gives up a call whose caller is locked again each time', async () => {
+    const { call, next, unlocks } = start();
+    const failing = call('a1!');
+    failing.catch(() => {});
+    for (let tries = 0; tries <= 20; tries += 1) {
+      const [batch] = await next();
+      batch?.done(lockedCaller);
+      await next();
+      unlocks[tries]?.unlock();
+    }
+    await expect(failing).rejects.toMatchObject({ code: 'UNAVAILABLE' } satisfies Partial<ChatError>);
   });
 });

@@ -13,7 +13,15 @@ import { nothingBeside } from './message.beside.js';
 import { type FullMessage, type MessageTold, messageChanged } from './message.events.js';
 import { checkMentions, type Mentions } from './message.mentions.js';
 import { canAnswer, canSee } from './message.policy.js';
-import { findFull, type Locked, lockForSenders, type Side, setLockPatience, storingSent } from './message.store.js';
+import {
+  findFull,
+  type Locked,
+  lockForSenders,
+  type Side,
+  setLockPatience,
+  storingSent,
+  waitForSender,
+} from './message.store.js';
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
 type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> &
@@ -30,7 +38,7 @@ export type Sends = GroupCommit<Send, FullMessage>;
 
 /** Most shared batches at once: while one waits for the disk, another is put together. */
 const SHARED_MAX = 2;
-/** How long a send waits for a conversation that somebody else has locked, in milliseconds. */
+/** How long a send waits for a conversation, or for its sender, that somebody else has locked, in milliseconds. */
 const LOCK_PATIENCE_MS = 10_000;
 
 export function createSends({
@@ -59,6 +67,17 @@ export function createSends({
     sharedMax: embedded ? 1 : SHARED_MAX,
     aloneMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 2)),
     commit: (sends, how) => tracing.together('commit sends', sends, () => carryOut(sends, how)),
+    callers: {
+      of: ({ senderId }) => senderId,
+      // Outside of any batch, with nothing else locked: nobody waits but this sender.
+      untilUnlocked: (senderId) =>
+        database.sql
+          .transaction((sql) => waitForSender(sql, senderId, LOCK_PATIENCE_MS))
+          .catch((error: unknown) => {
+            throw isLockTimeout(error) ? busy('Your account is busy at the moment.', error) : error;
+          }),
+      waitedForMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 4)),
+    },
   });
 
   async function carryOut(sends: readonly Send[], { wait }: { wait: boolean }): Promise<Outcome<FullMessage>[]> {
@@ -74,10 +93,13 @@ export function createSends({
       committed = true;
       for (const { change } of sent) feed.announce(change);
       became.stored += sent.length;
-      became.repeated += outcomes.filter((outcome) => outcome !== 'LOCKED' && 'result' in outcome).length - sent.length;
+      const isDone = (outcome: Outcome<FullMessage>) => typeof outcome === 'object' && 'result' in outcome;
+      became.repeated += outcomes.filter(isDone).length - sent.length;
       return outcomes;
     } catch (error) {
-      if (isLockTimeout(error)) throw busy(error);
+      if (isLockTimeout(error)) {
+        throw busy('This conversation is busy at the moment.', error, 'input.conversationId');
+      }
       const cannotGoOn = isUnavailable(error) && !isDeadlock(error);
       // Of a commit that was not answered nobody knows whether it came through: its calls are not carried out twice.
       if (committed || cannotGoOn || (finishing && !isRefusal(error))) throw error;
@@ -102,12 +124,8 @@ export function createSends({
   return Object.assign(send, { counts: commit.counts });
 }
 
-const busy = (cause: unknown) =>
-  new ChatError('UNAVAILABLE', 'This conversation is busy at the moment.', {
-    field: 'input.conversationId',
-    retryAfterMs: 1_000,
-    cause,
-  });
+const busy = (message: string, cause: unknown, field?: string) =>
+  new ChatError('UNAVAILABLE', message, { ...(field !== undefined && { field }), retryAfterMs: 1_000, cause });
 
 interface Decided {
   outcomes: Outcome<FullMessage>[];
@@ -129,6 +147,7 @@ async function decide(
       const key = keyOf(send);
       const first = key === undefined ? undefined : stored.get(key);
       const side = sideOf(send);
+      if (side.isLocked) return 'CALLER_LOCKED';
       // Also to members who could not send it any more, and whoever has the conversation locked.
       if (first && canRead(side.own)) return { result: sameInput(first, send).message };
       const lock = locked.get(send.conversationId);
@@ -252,7 +271,12 @@ async function lockAndRead(sql: SqlTransaction, sends: readonly Send[], wait: bo
   return {
     locked,
     sideOf: (send: Send): Side =>
-      sideByPair.get(pairName(send)) ?? { conversationExists: false, own: undefined, counterpart: undefined },
+      sideByPair.get(pairName(send)) ?? {
+        conversationExists: false,
+        own: undefined,
+        isLocked: false,
+        counterpart: undefined,
+      },
     stored: new Map<string, First>(
       first.map((message) => [keyOf(message) ?? '', { message, inputHash: message.inputHash }]),
     ),

@@ -75,6 +75,8 @@ export const messageColumns = columnsOf<Message>('message', {
 export interface Side {
   conversationExists: boolean;
   own: (Membership & { user: User }) | undefined;
+  /** Somebody else has the person's row locked: nothing is known of them but that they are a member. */
+  isLocked: boolean;
   /** Of a direct conversation the person on the other side. */
   counterpart: Counterpart | undefined;
 }
@@ -96,13 +98,23 @@ export const setLockPatience = (sql: Sql, patienceMs: number) =>
   sql.query(Prisma.sql`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`);
 
 /**
+ * Resolves when nobody else has the sender's row locked.
+ * @throws an error of which `isLockTimeout` says so: not within that time.
+ */
+export async function waitForSender(sql: SqlTransaction, senderId: string, patienceMs: number): Promise<void> {
+  await setLockPatience(sql, patienceMs);
+  await sql.query(Prisma.sql`SELECT FROM users WHERE id = ${senderId}::uuid FOR SHARE`);
+}
+
+/**
  * Locks the conversations of these pairs until the transaction ends, and reads for each pair, in order, what the person
  * is to it; and the ids of the messages that were stored with these keys, in no order. All in one statement, which
  * waits for who has a conversation locked only with `wait`; else it leaves that one alone.
  *
  * What a statement reads is older than the locks that it takes: `fresh` says that no conversation got a new number
  * between both. Where it is false, the same call again tells the truth. So whoever changes what is read here numbers
- * the conversation (`lockAndNumber`). The senders themselves are held, so they are as they are now.
+ * the conversation (`lockAndNumber`). The senders themselves are held, so they are as they are now; a sender whom
+ * somebody else has locked is never waited for, lest everyone else in the batch waits as well (`Side.isLocked`).
  */
 export async function lockForSenders(
   sql: SqlTransaction,
@@ -124,7 +136,7 @@ export async function lockForSenders(
       -- After the conversations, as everyone does it who locks both.
       SELECT * FROM users WHERE id = ANY (${[...new Set(pairs.map(({ userId }) => userId))]}::uuid[])
         AND (SELECT count(*) FROM locked) >= 0
-      ORDER BY id FOR SHARE
+      ORDER BY id FOR SHARE SKIP LOCKED
     )
     SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "seenSeq",
            seen.id IS NOT NULL AS "exists", ${membershipColumns.select}, ${userColumns.select},
@@ -174,6 +186,7 @@ export async function lockForSenders(
     return {
       conversationExists: row['exists'] === true,
       own: own && user && { ...own, user },
+      isLocked: own !== undefined && user === undefined,
       counterpart: counterpartOf(row['reachable']),
     };
   });
