@@ -43,6 +43,19 @@ const steps = {
   },
 };
 
+/**
+ * Environments that are as ordinary as that of the developers, for `npm run test:environments`. The process gets the
+ * variables; TEST_DATABASE_SETTINGS are the defaults of the databases that the tests create, in both modes.
+ */
+const environments = {
+  'New York': { TZ: 'America/New_York', TEST_DATABASE_SETTINGS: 'timezone=America/New_York' },
+  'Kolkata, other formats': {
+    TZ: 'Asia/Kolkata',
+    TEST_DATABASE_SETTINGS:
+      'timezone=Asia/Kolkata;datestyle=SQL, DMY;intervalstyle=iso_8601;bytea_output=escape;default_transaction_isolation=serializable',
+  },
+};
+
 const commands = {
   /**
    * Serves. In this very process, so that signals reach it; and package.json says `exec`, for the shell that npm puts
@@ -83,6 +96,23 @@ const commands = {
     run: (args) => {
       process.env.ATTACKS = 'long';
       return together([bin('vitest'), ['run', '--maxWorkers=1', 'test/attacks/hostile.test.ts', ...args]]);
+    },
+  },
+  /** The whole suite once in each environment below; further arguments choose tests, as those of `npm test` do. */
+  'test:environments': {
+    needs: ['install', 'generate', 'build', 'codegen'],
+    run: async (args) => {
+      const failed = [];
+      for (const [name, env] of Object.entries(environments)) {
+        console.log(`\nparley: ${name}: ${JSON.stringify(env)}`);
+        const before = { ...process.env };
+        Object.assign(process.env, env);
+        await together([bin('vitest'), ['run', ...args]]);
+        if (process.exitCode !== 0) failed.push(name);
+        process.env = before;
+      }
+      console.log(`\nparley: ${failed.length === 0 ? 'all environments passed' : `failed: ${failed.join(', ')}`}`);
+      process.exitCode = failed.length === 0 ? 0 : 1;
     },
   },
   check: { needs: ['install', 'generate', 'build', 'codegen'], run: () => import('./check.mjs') },

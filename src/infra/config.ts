@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isUsername } from '../core/usernames.js';
+import { parseDatabaseUrl } from './database-url.js';
 
 /** A variable of the environment that is missing or wrong; the message names it. */
 export class ConfigError extends Error {
@@ -66,6 +67,14 @@ function isAddressOrSubnet(text: string): boolean {
 
 const secret = z.string().min(32, 'must have at least 32 characters');
 
+const databaseUrl = z.string().superRefine((text, context) => {
+  try {
+    parseDatabaseUrl(text);
+  } catch (error) {
+    context.addIssue((error as Error).message);
+  }
+});
+
 /** Every setting with its default. The README's table and .env.example list the same: a test compares them. */
 export const settings = z.object({
   /** `production` refuses what is only convenient: a generated JWT_SECRET, any origin of localhost, GraphiQL, introspection. */
@@ -77,7 +86,7 @@ export const settings = z.object({
   /** Folder of what the embedded footing keeps: the database and a generated JWT_SECRET; and of mails not sent. */
   DATA_DIR: z.string().min(1).default('.data'),
   /** PostgreSQL 15 or newer; without it the database is embedded, in DATA_DIR. */
-  DATABASE_URL: url('postgresql', 'postgres').optional(),
+  DATABASE_URL: databaseUrl.optional(),
   /** Connections to PostgreSQL that one node holds at the most. */
   DATABASE_POOL_MAX: integer(2, 500).default(10),
   /** Whether the busiest statements stay prepared on a connection: off behind a pooler that does not keep them. */

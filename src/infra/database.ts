@@ -83,7 +83,11 @@ export async function openDatabase(
   const opened =
     config.databaseUrl === undefined
       ? await openPglite(config.dataDir, log)
-      : openPostgres(config.databaseUrl, { poolMax: config.databasePoolMax, prepare: config.databasePrepared, log });
+      : await openPostgres(config.databaseUrl, {
+          poolMax: config.databasePoolMax,
+          prepared: config.databasePrepared,
+          log,
+        });
   try {
     const generation = await opened.withSession(async (session) => {
       await applyMigrations(session, log);

@@ -8,6 +8,7 @@ export interface Footing {
   query<Row>(sql: string, parameters: unknown[]): Promise<Row[]>;
   /** See `Database.sql`. */
   transaction<T>(work: (session: OpenTransaction) => Promise<T>): Promise<T>;
+  /** One connection for as long as `work` takes; it is not used for anything else afterwards. */
   withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** From now on every new connection is given to `greet` before anything else runs on it. */
   onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;

@@ -38,6 +38,8 @@ interface AppliedRow {
  *   or was left half done by another tool.
  */
 export async function applyMigrations(session: SqlSession, log: Logger): Promise<void> {
+  // A large table takes as long as it takes; see `settingsSql`.
+  await session.run('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0');
   await underLock(session, async () => {
     await session.run(table);
     const rows = await session.query<AppliedRow>(

@@ -4,6 +4,7 @@ import { PrismaPGlite } from 'pglite-prisma-adapter';
 import { lockDataDir } from './data-dir.js';
 import type { Footing } from './footing.js';
 import type { Logger } from './log.js';
+import { settingsSql } from './session-settings.js';
 
 /** PGlite has no autovacuum: without statistics its planner reads lists four times slower. */
 const ANALYZE_INTERVAL_MS = 10 * 60_000;
@@ -13,7 +14,7 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
   const unlock = await lockDataDir(dataDir);
   try {
     const database = await PGlite.create(join(dataDir, 'pg'));
-    await database.exec(`SET TIME ZONE 'UTC'`);
+    await database.exec(settingsSql('public'));
     const analyze = setInterval(() => {
       database.exec('ANALYZE').catch((error) => log.warn({ err: error }, 'ANALYZE failed'));
     }, ANALYZE_INTERVAL_MS);

@@ -2,6 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Footing, SqlSession } from './footing.js';
 import type { Logger } from './log.js';
+import { explained, findDatabase } from './postgres-connection.js';
 
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -17,30 +18,37 @@ const timed = { query_timeout: 20_000 };
 const BEGIN_PREPARED = `BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
   SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`;
 
-/** PostgreSQL, over one pool that Prisma shares. With `prepare`, named statements stay prepared on a connection. */
-export function openPostgres(
+/**
+ * PostgreSQL, over one pool that Prisma shares. With `prepared`, named statements stay prepared on a connection.
+ * @throws {ConfigError} when the URL, the server or the database is wrong in a way that does not pass by itself.
+ */
+export async function openPostgres(
   url: string,
-  { poolMax, prepare, log }: { poolMax: number; prepare: boolean; log: Logger },
-): Footing {
+  { poolMax, prepared, log }: { poolMax: number; prepared: boolean; log: Logger },
+): Promise<Footing> {
+  const found = await findDatabase(url, CONNECT_TIMEOUT_MS);
+  const prepare = prepared && found.prepared;
   let greet: Parameters<Footing['onConnection']>[0] | undefined;
   const sessionOn = (client: pg.ClientBase): SqlSession => ({
     run: async (sql) => void (await client.query(sql)),
     query: async <Row>(sql: string, parameters: unknown[] = []) => (await client.query(sql, parameters)).rows as Row[],
   });
   const pool = new pg.Pool({
-    connectionString: url,
+    ...found.config,
     max: poolMax,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: 'parley',
     // What does not wait for an answer is sent at once.
     pipeline: true,
-    onConnect: (client) => greet?.(sessionOn(client)),
+    async onConnect(client) {
+      await client.query(found.settings);
+      await greet?.(sessionOn(client));
+    },
   });
   const hear = (error: Error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
   pool.on('error', hear);
   return {
     footing: 'postgresql',
     adapter: new PrismaPg(pool, {
+      schema: found.schema,
       onPoolError: (error) => log.warn({ err: error }, 'the connection pool of PostgreSQL reported an error'),
     }),
     query: async <Row>(sql: string, parameters: unknown[]) =>
@@ -91,9 +99,12 @@ export function openPostgres(
       client.on('error', hear);
       try {
         return await work(sessionOn(client));
+      } catch (error) {
+        throw explained(error);
       } finally {
         client.off('error', hear);
-        client.release();
+        // It may have settings of its own by now.
+        client.release(true);
       }
     },
     onConnection(next) {

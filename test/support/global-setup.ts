@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
 import type { TestProject } from 'vitest/node';
 import { readConfig } from '../../src/infra/config.js';
 import { openDatabase } from '../../src/infra/database.js';
 import { createLog, type Logger } from '../../src/infra/log.js';
+import { alterDatabase, alterEmbedded, databaseSettings } from './environment.js';
 import { findServices, otherDatabase, query, type Services } from './services.js';
 
 declare module 'vitest' {
@@ -33,6 +35,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const databaseTemplate = services ? `${runName}_template` : '';
   if (services) {
     await query(services.databaseUrl, `CREATE DATABASE ${databaseTemplate}`);
+    await alterDatabase(services.databaseUrl, databaseTemplate);
     const DATABASE_URL = otherDatabase(services.databaseUrl, databaseTemplate);
     await (await openDatabase(readConfig({ DATABASE_URL }), log)).close();
   }
@@ -64,7 +67,9 @@ const KEPT = 'node_modules/.cache/parley-tests';
 
 /** Puts a migrated embedded database into `folder`. */
 async function putTemplate(folder: string, log: Logger): Promise<void> {
-  const hash = createHash('sha256').update(await readFile('package-lock.json'));
+  const hash = createHash('sha256')
+    .update(await readFile('package-lock.json'))
+    .update(databaseSettings);
   for (const source of ['prisma/migrations', 'src/infra']) {
     for (const name of (await readdir(source, { recursive: true })).sort()) {
       const path = join(source, name);
@@ -78,6 +83,11 @@ async function putTemplate(folder: string, log: Logger): Promise<void> {
   );
   if (found) return;
   await rm(folder, { recursive: true, force: true });
+  if (databaseSettings !== '') {
+    await mkdir(folder, { recursive: true });
+    await (await PGlite.create(join(folder, 'pg'))).close();
+    await alterEmbedded(folder);
+  }
   await (await openDatabase(readConfig({ DATA_DIR: folder }), log)).close();
   // Those of before serve nobody any more; and whoever finds it finds all of it.
   await rm(KEPT, { recursive: true, force: true });

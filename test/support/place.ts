@@ -7,6 +7,7 @@ import { createLog } from '../../src/infra/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import { eventually } from './client.js';
 import { atEnd } from './ending.js';
+import { alterDatabase } from './environment.js';
 import { otherDatabase, query } from './services.js';
 
 export type Footing = 'embedded' | 'postgresql';
@@ -86,6 +87,7 @@ async function makeDatabase(name: string, migrated: boolean) {
     services.databaseUrl,
     `CREATE DATABASE ${name} TEMPLATE ${migrated ? inject('databaseTemplate') : 'template0'}`,
   );
+  await alterDatabase(services.databaseUrl, name);
   return {
     env: {
       // Nothing but mails goes there.

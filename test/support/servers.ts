@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
+import { alterDatabase } from './environment.js';
 import { otherDatabase, query } from './services.js';
 
 /**
@@ -159,6 +160,7 @@ async function startPostgres(folder: string): Promise<OwnPostgres & { end(): Pro
     folder,
     async createDatabase(name: string) {
       await query(url, `CREATE DATABASE ${name}`);
+      await alterDatabase(url, name);
       return otherDatabase(url, name);
     },
     async stop(mode: 'immediate' | 'fast') {

@@ -1,0 +1,238 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
+import pg from 'pg';
+import { ConfigError } from './config.js';
+import { type DatabaseTarget, parseDatabaseUrl, type SslSettings } from './database-url.js';
+import { quoteName, quoteText, reliedOn, settingsSql } from './session-settings.js';
+
+/** The oldest server that Parley supports, as `server_version_num`. */
+const OLDEST_SERVER = 150_000;
+
+/**
+ * Settings that PgBouncer keeps for each of its clients. Behind a pooler, which may give each transaction another
+ * connection to the server, all others must be the defaults of the role or the database.
+ */
+const keptByPoolers = new Set(['TimeZone', 'DateStyle', 'client_encoding', 'standard_conforming_strings']);
+
+/** How to connect to the database, once a first connection has found out what only the server can say. */
+export interface PostgresConnection {
+  config: pg.ClientConfig;
+  /** Everything of Parley's is in this schema. */
+  schema: string;
+  /** To be run on each new connection. */
+  settings: string;
+  /** Whether named statements can stay prepared, as far as the URL says. */
+  prepared: boolean;
+}
+
+/**
+ * Connects once, to find out which encryption the server accepts, in which schema Parley's tables are or are to be, and
+ * whether settings can be relied on.
+ * @throws {ConfigError} when the URL, the server or the database is wrong in a way that does not pass by itself.
+ */
+export async function findDatabase(url: string, connectTimeoutMs: number): Promise<PostgresConnection> {
+  const target = parseDatabaseUrl(url);
+  const base: pg.ClientConfig = {
+    host: target.host ?? localHost(target.port),
+    port: target.port,
+    user: target.user ?? process.env['PGUSER'] ?? systemUser(),
+    password: target.password,
+    database: target.database ?? process.env['PGDATABASE'] ?? target.user,
+    application_name: target.applicationName,
+    connectionTimeoutMillis: target.connectTimeoutMs ?? connectTimeoutMs,
+    // What the URL gives as options is set on each connection: not every pooler takes them in the startup message.
+    options: '',
+  };
+  const ways = base.host?.startsWith('/') ? [false as const] : await encryptions(target.ssl);
+  let refusal: unknown;
+  for (const ssl of ways) {
+    const config = { ...base, ssl, ...(target.ssl.direct && { sslnegotiation: 'direct' as const }) };
+    const client = new pg.Client(config);
+    // A connection that breaks between two statements is noticed by the next one.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+    } catch (error) {
+      refusal = error;
+      await client.end().catch(() => {});
+      if (ways.length > 1 && isAboutEncryption(error)) continue;
+      throw explained(error, base);
+    }
+    try {
+      return { config, ...(await settle(client, target)), prepared: target.prepared };
+    } catch (error) {
+      throw explained(error, base);
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+  throw explained(refusal, base);
+}
+
+/** Chooses the schema and makes sure that settings hold. */
+async function settle(client: pg.Client, target: DatabaseTarget): Promise<{ schema: string; settings: string }> {
+  const { rows } = await client.query<{ version: number; pid: number }>(
+    `SELECT current_setting('server_version_num')::int AS version, pg_backend_pid() AS pid`,
+  );
+  const [server] = rows;
+  if (server && server.version < OLDEST_SERVER) {
+    throw new ConfigError(
+      `DATABASE_URL: the server is PostgreSQL ${Math.floor(server.version / 10_000)}, and Parley needs 15 or newer`,
+    );
+  }
+  const schema = await chooseSchema(client, target);
+  const settings = settingsSql(schema, target.settings);
+  await client.query(settings);
+  // A pooler tells its clients other process numbers than the server's.
+  if (server && server.pid !== (client as unknown as { processID: number }).processID) {
+    await checkDefaults(client, schema);
+  }
+  return { schema, settings };
+}
+
+/**
+ * The schema of `?schema=`, which is created where it is missing. Else the first one of the search_path that has Parley's
+ * tables, so that a schema which is created later, such as one named like the role, does not hide them; else the first
+ * one that exists.
+ */
+async function chooseSchema(client: pg.Client, { schema, searchPath }: DatabaseTarget): Promise<string> {
+  if (schema !== undefined) {
+    const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
+    if (rows.length === 0) await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`);
+    return schema;
+  }
+  if (searchPath !== undefined) await client.query(`SELECT set_config('search_path', $1, false)`, [searchPath]);
+  const { rows } = await client.query<{ name: string; on_path: boolean; has_tables: boolean }>(
+    `SELECT nspname AS name, position IS NOT NULL AS on_path,
+            EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = 'log_state' AND relkind = 'r')
+              AND EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = '_prisma_migrations') AS has_tables
+     FROM pg_namespace n LEFT JOIN unnest(current_schemas(false)) WITH ORDINALITY AS path (name, position) ON nspname = name
+     WHERE position IS NOT NULL OR nspname = 'public'
+     ORDER BY position`,
+  );
+  const onPath = rows.filter(({ on_path }) => on_path);
+  const used = onPath.find(({ has_tables }) => has_tables);
+  if (used) return used.name;
+  const elsewhere = rows.find(({ has_tables }) => has_tables);
+  const [first] = onPath;
+  if (elsewhere) {
+    throw new ConfigError(
+      `DATABASE_URL: Parley's tables are in the schema ${elsewhere.name}, which is not in the search_path (${first?.name ?? 'no schema of it exists'}): add ?schema=${elsewhere.name} to use them, or ?schema= with another name to begin anew`,
+    );
+  }
+  if (!first)
+    throw new ConfigError('DATABASE_URL: no schema of the search_path exists: create one, or add ?schema=parley');
+  return first.name;
+}
+
+/** @throws {ConfigError} when settings that a pooler does not keep have other defaults than those that nodes rely on. */
+async function checkDefaults(client: pg.Client, schema: string): Promise<void> {
+  const wanted = Object.entries({ ...reliedOn, search_path: quoteName(schema) }).filter(
+    ([name]) => !keptByPoolers.has(name),
+  );
+  const { rows } = await client.query<{ name: string; value: string }>(
+    'SELECT name, reset_val AS value FROM pg_settings WHERE name = ANY ($1)',
+    [wanted.map(([name]) => name)],
+  );
+  const defaults = new Map(rows.map(({ name, value }) => [name, value]));
+  const holds = (name: string, value: string) => {
+    const found = defaults.get(name);
+    if (found === value || found === value.replaceAll('"', '')) return true;
+    // The shipped default, where no schema is named like the role.
+    if (name === 'search_path') return schema === 'public' && found === '"$user", public';
+    // 1, 2 and 3 are alike, and so are both of these.
+    return name === 'extra_float_digits' ? Number(found) >= 1 : false;
+  };
+  const wrong = wanted.filter(([name, value]) => !holds(name, value));
+  if (wrong.length === 0) return;
+  const alter = wrong.map(
+    ([name, value]) => `ALTER ROLE CURRENT_USER SET ${name} = ${name === 'search_path' ? value : quoteText(value)};`,
+  );
+  throw new ConfigError(
+    `DATABASE_URL: behind a pooler nodes cannot set ${wrong.map(([name]) => name).join(', ')} for themselves; set it for the role, and reconnect the pooler: ${alter.join(' ')}`,
+  );
+}
+
+/** What to try, one after the other. */
+async function encryptions(ssl: SslSettings): Promise<(ConnectionOptions | false)[]> {
+  const read = async (name: string, path: string | undefined) => {
+    if (path === undefined || path === 'system') return undefined;
+    return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError(`DATABASE_URL: ${name} cannot be read: ${path} (${error.code})`);
+    });
+  };
+  const [ca, cert, key] = [
+    await read('sslrootcert', ssl.rootCert),
+    await read('sslcert', ssl.cert),
+    await read('sslkey', ssl.key),
+  ];
+  const files = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  const unverified: ConnectionOptions = { ...files, rejectUnauthorized: false };
+  // As in libpq, a certificate of the authority is reason enough to verify.
+  const byAuthority: ConnectionOptions = { ...files, checkServerIdentity: () => undefined };
+  switch (ssl.mode) {
+    case 'disable':
+      return [false];
+    case 'allow':
+      return [false, unverified];
+    case 'prefer':
+      return [unverified, false];
+    case 'require':
+      return [ca ? byAuthority : unverified];
+    case 'verify-ca':
+      return [byAuthority];
+    case 'verify-full':
+      return [files];
+  }
+}
+
+const NO_SSL = 'The server does not support SSL connections';
+
+/** Whether another way to encrypt may be accepted: 28000 is what pg_hba.conf refuses. */
+const isAboutEncryption = (error: unknown) =>
+  error instanceof Error && (error.message === NO_SSL || (error as { code?: unknown }).code === '28000');
+
+/** libpq's rule: the socket of a server on this machine, else localhost. */
+function localHost(port: number): string {
+  const folders = ['/var/run/postgresql', '/tmp'];
+  const found = folders.find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`)));
+  return process.env['PGHOST'] ?? found ?? 'localhost';
+}
+
+function systemUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    throw new ConfigError('DATABASE_URL: names no user, and the system knows no name of its own user');
+  }
+}
+
+/** Of an error that lasts until somebody changes something, a message that says what; others stay as they are. */
+export function explained(error: unknown, { host, user, database }: pg.ClientConfig = {}): unknown {
+  if (!(error instanceof Error) || error instanceof ConfigError) return error;
+  const code = String((error as { code?: unknown }).code ?? '');
+  if (code === '' && error.cause !== undefined && explained(error.cause) instanceof ConfigError) {
+    return new ConfigError(`DATABASE_URL: ${error.message}`, { cause: error });
+  }
+  const say = (text: string) => new ConfigError(`DATABASE_URL: ${text}`, { cause: error });
+  if (error.message === NO_SSL) return say('the server does not encrypt connections, and sslmode wants it to');
+  if (code === '28000' && /no encryption/.test(error.message)) {
+    return say(`the server refuses connections that are not encrypted: add sslmode=verify-full (${error.message})`);
+  }
+  // Invalid authorization, invalid database or schema name, missing privileges, and features that a server lacks.
+  if (/^(28|3D|3F)...$|^42501$|^08P01$|^0A000$/.test(code)) return say(error.message);
+  if (/^(22023|42704|55P02|42602)$/.test(code)) return say(`a setting of options is refused: ${error.message}`);
+  if (/^SASL|client password must be a string|SCRAM/.test(error.message)) {
+    return say(`the server wants a password of ${user}, and the URL has none that it takes (${error.message})`);
+  }
+  if (/certificate|self-signed|altname|wrong version number|EPROTO|ERR_TLS|ERR_SSL/i.test(`${code} ${error.message}`)) {
+    return say(`no encrypted connection: ${error.message} (${code})`);
+  }
+  if (host?.startsWith('/') && (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR')) {
+    return say(`no server listens on the Unix socket in ${host} (${code}), for the database ${database}`);
+  }
+  return error;
+}

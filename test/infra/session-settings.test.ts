@@ -1,0 +1,73 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Prisma } from '../../src/generated/prisma/client.js';
+import { reliedOn } from '../../src/infra/session-settings.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { type Person, register } from '../support/client.js';
+import { alterDatabase, alterEmbedded } from '../support/environment.js';
+import { footings, makePlace } from '../support/place.js';
+import { query } from '../support/services.js';
+import { createGroup, edit, send } from '../support/talk.js';
+
+/** As a database may have been set up by others, for others. */
+const odd = [
+  'timezone=America/New_York',
+  'datestyle=SQL, DMY',
+  'intervalstyle=iso_8601',
+  'bytea_output=escape',
+  'extra_float_digits=0',
+  'standard_conforming_strings=off',
+  'default_transaction_isolation=serializable',
+  'lock_timeout=1',
+  'idle_in_transaction_session_timeout=1',
+].join(';');
+
+describe.each(footings)('a database with other defaults, on the %s footing', (footing) => {
+  let node: RunningNode;
+  let ana: Person;
+  beforeAll(async () => {
+    const { env, start } = await makePlace(footing);
+    if (footing === 'embedded') await alterEmbedded(env['DATA_DIR'] as string, odd);
+    else {
+      const url = env['DATABASE_URL'] as string;
+      await alterDatabase(url, new URL(url).pathname.slice(1), odd);
+      expect(await query(url, 'SHOW timezone')).toEqual([{ TimeZone: 'America/New_York' }]);
+    }
+    node = await start();
+    ana = await register(node.url, 'ana');
+  });
+
+  const now = (time: string | Date | undefined | null) => {
+    expect(Math.abs(Date.now() - new Date(time ?? 0).getTime()), String(time)).toBeLessThan(60_000);
+  };
+
+  it('gives nodes the settings that they rely on', async () => {
+    for (const [name, value] of Object.entries(reliedOn)) {
+      const ask = Prisma.sql`SELECT current_setting(${name}) AS value`;
+      expect(await node.deps.database.sql.query(ask), name).toEqual([{ value }]);
+      expect(await node.deps.database.db.$queryRaw(ask), name).toEqual([{ value }]);
+    }
+  });
+
+  it('keeps every time right: what the database writes and what a node writes', async () => {
+    const group = await createGroup(ana, []);
+    const message = await send(ana, group, 'now');
+    now(message.createdAt);
+    now((await edit(ana, message.id, 'then')).editedAt);
+    const data = await ana.ask(
+      '{ viewer { user { createdAt } sessions { createdAt lastUsedAt } conversations(first: 1) { nodes { createdAt lastActivityAt } } } }',
+    );
+    now(data.viewer.user.createdAt);
+    now(data.viewer.sessions[0].createdAt);
+    now(data.viewer.sessions[0].lastUsedAt);
+    now(data.viewer.conversations.nodes[0].createdAt);
+    now(data.viewer.conversations.nodes[0].lastActivityAt);
+    // As instants, and not only as they are read back.
+    const [stored] = await node.deps.database.sql.query<{ edited: number; expires: number; used: number }>(Prisma.sql`
+      SELECT (SELECT extract(epoch FROM max(edited_at))::float8 FROM messages) AS edited,
+             extract(epoch FROM max(expires_at))::float8 AS expires, extract(epoch FROM max(last_used_at))::float8 AS used
+      FROM sessions`);
+    now(new Date((stored?.edited ?? 0) * 1_000));
+    now(new Date((stored?.used ?? 0) * 1_000));
+    now(new Date((stored?.expires ?? 0) * 1_000 - node.deps.config.refreshTokenTtlMs));
+  });
+});
