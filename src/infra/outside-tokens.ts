@@ -1,4 +1,4 @@
-import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { ChatError, unauthenticated } from '../core/errors.js';
 import type { IdentityProvider } from './config.js';
 import type { Logger } from './log.js';
@@ -36,6 +36,8 @@ const ALGORITHMS = [
 ];
 /** How far the provider's clock may be from ours, in seconds. */
 const CLOCK_TOLERANCE_S = 5;
+/** How many keys are tried at most for one token: whoever invents tokens that name no key makes as much work. */
+const MATCHING_KEYS_MAX = 20;
 /** The last instant that dates in ISO 8601 and the database agree on. */
 export const FOREVER = new Date('9999-12-31T23:59:59.999Z');
 
@@ -58,9 +60,13 @@ export function createOutsideTokens(
     async verify(token) {
       let claims: JWTPayload;
       try {
-        const options = { algorithms: ALGORITHMS, issuer, audience, clockTolerance: CLOCK_TOLERANCE_S };
-        const requiredClaims = ['sub', 'iat', 'exp'];
-        ({ payload: claims } = await jwtVerify(token, keys, { ...options, requiredClaims }));
+        claims = await claimsOf(token, keys, {
+          algorithms: ALGORITHMS,
+          issuer,
+          audience,
+          clockTolerance: CLOCK_TOLERANCE_S,
+          requiredClaims: ['sub', 'iat', 'exp'],
+        });
       } catch (error) {
         if (error instanceof ChatError) throw error;
         // Whatever else it is (a key that is none, a signature of another length), the token or its key is to blame. Only
@@ -86,6 +92,33 @@ export function createOutsideTokens(
       };
     },
   };
+}
+
+/**
+ * The claims of a token that one of the keys has signed. Where several keys match its header (it names none, or two keys
+ * have the same name), they are tried one after another.
+ */
+async function claimsOf(token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (several) {
+    if (!(several instanceof errors.JWKSMultipleMatchingKeys)) throw several;
+    let tried = 0;
+    let failure: unknown = several;
+    // It gives those keys that can be read, and passes over the others.
+    for await (const key of several) {
+      tried += 1;
+      if (tried > MATCHING_KEYS_MAX) break;
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (error) {
+        // With the right key, the claims are what is wrong: another key would not help.
+        if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
 }
 
 /** Up to 255 characters, as OpenID Connect has it, and what the database can hold. */

@@ -24,4 +24,23 @@ describe('a username that is made of a text', () => {
       undefined,
     ]);
   });
+
+  it.each([
+    ['Łukasz', 'Lukasz'],
+    ['Øyvind', 'Oyvind'],
+    ['Straße', 'Strasse'],
+    ['Jürgen Müller', 'Jurgen_Muller'],
+    ['Jürgen'.normalize('NFD'), 'Jurgen'],
+    ['Þórður', 'Thordur'],
+    ['Nguyễn Văn Đức', 'Nguyen_Van_Duc'],
+    ['Ольга', 'Olga'],
+    ['Γιώργος', 'Giorgos'],
+    ['たなか', 'tanaka'],
+    ['김철수', 'GimCheolSu'],
+    ['Ａｎｎ', 'Ann'],
+    ['łukasz@example.com', 'lukasz'],
+    // Neither of these says how it is spoken: another claim or a made-up name has to do.
+    ['田中', undefined],
+    ['محمد', undefined],
+  ])('of %s is %s', (text, username) => expect(usernameFrom(text)).toBe(username));
 });

@@ -126,6 +126,30 @@ describe('the keys of an identity provider', () => {
       expect(await codeOf(token)).toBe('UNAUTHENTICATED');
   });
 
+  it('that match a token are tried one after another: it names none, or two have the same name', async () => {
+    const [first, second, third] = await Promise.all([makeKey(), makeKey(), makeKey()]);
+    const { kid: _, ...nameless } = second;
+    const broken = { kty: 'EC', crv: 'P-256', kid: 'same', alg: 'ES256', x: '%', y: '%' };
+    const same = [first, second].map(({ publicJwk }) => ({ ...publicJwk, kid: 'same' }));
+    const { kid: __, ...withoutKid } = second.publicJwk;
+    for (const keys of [
+      [broken, ...same],
+      [first.publicJwk, second.publicJwk],
+      [first.publicJwk, withoutKid],
+    ]) {
+      provider.answer = { status: 200, body: JSON.stringify({ keys }) };
+      later(11 * MINUTE_MS);
+      const isNamed = keys[0] === broken;
+      const key = isNamed ? { ...second, kid: 'same' } : nameless;
+      expect(await codeOf(await provider.sign('a', {}, key))).toBe('good');
+      expect(await codeOf(await provider.sign('a', { exp: 1 }, key))).toBe('UNAUTHENTICATED');
+      expect(await codeOf(await provider.sign('a', { aud: 'other' }, key))).toBe('UNAUTHENTICATED');
+      expect(await codeOf(await provider.sign('a', {}, { ...third, kid: isNamed ? 'same' : undefined }))).toBe(
+        'UNAUTHENTICATED',
+      );
+    }
+  });
+
   it('let the clocks be five seconds apart, and no more', async () => {
     const now = Math.floor(Date.now() / 1_000);
     for (const [claims, code] of [

@@ -12,6 +12,8 @@ export interface Key {
   publicJwk: Record<string, unknown>;
 }
 
+type SigningKey = Omit<Key, 'kid'> & { kid?: string | undefined };
+
 let keys = 0;
 
 export async function makeKey(alg = 'ES256'): Promise<Key> {
@@ -100,8 +102,10 @@ export class Provider {
     return { iss: this.issuer, aud: AUDIENCE, sub, iat: now(), exp: now() + 600, ...more };
   }
 
-  /** A token; a claim that is `undefined` is left out. */
-  sign(sub: string, more: Claims = {}, key = this.#key): Promise<string> {
-    return new SignJWT(this.claims(sub, more)).setProtectedHeader({ alg: key.alg, kid: key.kid }).sign(key.privateKey);
+  /** A token; a claim that is `undefined` is left out. A key without a `kid` is not named in it. */
+  sign(sub: string, more: Claims = {}, key: SigningKey = this.#key): Promise<string> {
+    const { alg, kid } = key;
+    const header = kid === undefined ? { alg } : { alg, kid };
+    return new SignJWT(this.claims(sub, more)).setProtectedHeader(header).sign(key.privateKey);
   }
 }
