@@ -4,6 +4,8 @@ import { createLog } from './infra/log.js';
 import { version } from './infra/version.js';
 import { startNode } from './server/start.js';
 
+// What is written into DATA_DIR is for its owner only.
+process.umask(0o077);
 try {
   const config = readConfig(process.env);
   const log = createLog(config.logLevel);

@@ -8,6 +8,8 @@ import { startServices } from './server/start.js';
 
 const roles = ['ADMIN', 'MODERATOR', 'USER'] as const;
 
+// What is written into DATA_DIR is for its owner only.
+process.umask(0o077);
 try {
   const [username, named = 'ADMIN'] = process.argv.slice(2);
   const role = roles.find((each) => each === named.toUpperCase());

@@ -6,6 +6,8 @@ import { describeDemo } from './seed/describe.js';
 import { storeDemo } from './seed/store.js';
 import { startServices } from './server/start.js';
 
+// What is written into DATA_DIR is for its owner only.
+process.umask(0o077);
 try {
   const config = readConfig(process.env);
   if (config.production) {

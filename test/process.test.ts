@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cp } from 'node:fs/promises';
+import { chmod, cp, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { type Person, register, request } from './support/client.js';
@@ -147,6 +147,37 @@ describe('the process', () => {
     const second = run({ DATA_DIR: await makeDataDir('port-2'), PORT: port });
     expect(await second.exited).toBe(1);
     expect(second.output()).toMatch(new RegExp(`parley: PORT: cannot listen on 127.0.0.1:${port}`));
+  });
+
+  it('says that HOST is no address of this machine', async () => {
+    const DATA_DIR = await makeDataDir('host');
+    const foreign = run({ DATA_DIR, HOST: '203.0.113.1' });
+    expect(await foreign.exited).toBe(78);
+    expect(foreign.output()).toMatch(/parley: HOST: cannot listen on 203\.0\.113\.1:0 \(EADDRNOTAVAIL\)\n$/);
+    const unknown = run({ DATA_DIR, HOST: 'no-such-host.invalid' });
+    expect(await unknown.exited).toBe(78);
+    expect(unknown.output()).toMatch(/parley: HOST: cannot listen on no-such-host\.invalid:0 \(E\w+\)\n$/);
+  });
+
+  it('says in one line that DATA_DIR is no folder', async () => {
+    const node = run({ DATA_DIR: 'package.json/data' });
+    expect(await node.exited).toBe(78);
+    expect(node.output()).toMatch(/^parley: DATA_DIR: package\.json\/data cannot be used: [^\n]*\n$/);
+  });
+
+  it('closes DATA_DIR to other users, with what was there and what it writes', async () => {
+    const DATA_DIR = await makeDataDir('closed');
+    await chmod(join(DATA_DIR, 'pg'), 0o777);
+    const before = process.umask(0);
+    const node = run({ DATA_DIR });
+    process.umask(before);
+    await register(await node.ready, 'alice');
+    const open: string[] = [];
+    for (const name of ['.', ...(await readdir(DATA_DIR, { recursive: true }))]) {
+      const { mode } = await stat(join(DATA_DIR, name)).catch(() => ({ mode: 0 }));
+      if ((mode & 0o077) !== 0) open.push(name);
+    }
+    expect(open).toEqual([]);
   });
 
   it('logs lines of JSON with the request id, and never a token, a password or what people write', async () => {

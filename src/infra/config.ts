@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isUsername } from '../core/usernames.js';
 import { parseDatabaseUrl } from './database-url.js';
+import { type Mailbox, parseMailbox } from './mailbox.js';
+import { canonicalOrigin } from './origin.js';
 
 /** A variable of the environment that is missing or wrong; the message names it. */
 export class ConfigError extends Error {
@@ -131,7 +133,12 @@ export const settings = z.object({
   /** Whom mails come from, `Name <address>` or an address; needed with SMTP_URL. */
   MAIL_FROM: z
     .string()
-    .regex(/^(?:[^<>"\p{Cc}]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/u, 'must be an address or Name <address>')
+    .transform((text, context): Mailbox => {
+      const mailbox = parseMailbox(text);
+      if (mailbox) return mailbox;
+      context.addIssue('must be an address or Name <address>');
+      return z.NEVER;
+    })
     .optional(),
   /** Whether rates are limited, and what one person or address may have open; sizes are limited either way. */
   RATE_LIMITS: flag.prefault('on'),
@@ -185,9 +192,16 @@ export const settings = z.object({
   /** The name of that bot that others are shown; by default its username. */
   SERVICE_NAME: z.string().trim().min(1).max(80).optional(),
   /** Comma-separated origins of web clients; outside production any origin of localhost as well. */
-  ALLOWED_ORIGINS: list.refine(
-    (all) => all.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
-    'must be origins like https://chat.example.com, separated by commas, without a path',
+  ALLOWED_ORIGINS: list.transform((all, context) =>
+    all.map((origin) => {
+      const canonical = canonicalOrigin(origin);
+      if (canonical !== undefined) return canonical;
+      context.addIssue(
+        `must be origins like https://chat.example.com, https://*.example.com or capacitor://localhost, separated by ` +
+          `commas, without a path: ${JSON.stringify(origin)} is none`,
+      );
+      return z.NEVER;
+    }),
   ),
   /** Proxies whose X-Forwarded-For is believed: addresses, subnets, or loopback, linklocal, uniquelocal. */
   TRUSTED_PROXIES: list.refine(
@@ -421,7 +435,7 @@ export interface Config {
   passwordResetUrl: string | undefined;
   /** Undefined: mails are put as files into dataDir. */
   smtpUrl: string | undefined;
-  mailFrom: string;
+  mailFrom: Mailbox;
   rates: Rates;
   /** Infinite, as the next two, where RATE_LIMITS is off. */
   socketsPerPersonMax: number;
@@ -431,6 +445,7 @@ export interface Config {
   /** Undefined: only this server signs people in. */
   identityProvider: IdentityProvider | undefined;
   service: ServiceSettings | undefined;
+  /** Canonical, with `*.` for any labels before a domain. */
   allowedOrigins: readonly string[];
   trustedProxies: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
@@ -551,7 +566,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     passwordResetsMax: data.PASSWORD_RESETS_MAX,
     passwordResetUrl: data.PASSWORD_RESET_URL,
     smtpUrl: data.SMTP_URL,
-    mailFrom: data.MAIL_FROM ?? 'Parley <parley@localhost>',
+    mailFrom: data.MAIL_FROM ?? { name: 'Parley', address: 'parley@localhost' },
     rates: ratesOf(data),
     socketsPerPersonMax: data.RATE_LIMITS ? data.SOCKETS_PER_PERSON_MAX : Number.POSITIVE_INFINITY,
     socketsPerAddressMax: data.RATE_LIMITS ? data.SOCKETS_PER_ADDRESS_MAX : Number.POSITIVE_INFINITY,

@@ -9,8 +9,6 @@ import { isUnavailable } from './database.js';
 export function exitBecauseOf(error: unknown): never {
   if (error instanceof ConfigError) exit(error.message, 78);
   if (error instanceof ChatError) exit(error.message, 1);
-  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (syscall === 'listen') exit(`PORT: cannot listen on ${address}:${port} (${code})`, 1);
   if (isUnavailable(error)) exit(`DATABASE_URL: PostgreSQL cannot be reached (${String(error)})`, 1);
   console.error(error);
   process.exit(1);

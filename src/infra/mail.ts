@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { type BackgroundCounts, createBackground } from './background.js';
+import { putWhole } from './data-dir.js';
 import type { Logger } from './log.js';
+import type { Mailbox } from './mailbox.js';
 
 /** A mail as its reader sees it. */
 export interface Mail {
@@ -52,7 +54,7 @@ export function createMailer({
   closeMs = CLOSE_MS,
 }: {
   smtpUrl: string | undefined;
-  from: string;
+  from: Mailbox;
   dataDir: string;
   log: Logger;
   retryMs?: readonly number[];
@@ -85,7 +87,7 @@ export function createMailer({
         // Not as a text, which could hold a list of them.
         to: { name: '', address: to },
         // Of all tries the same: a server that took it already, and whose answer was lost, can tell.
-        messageId: `<${randomUUID()}@${/@([^\s<>@]+)>?$/.exec(from)?.[1] ?? 'localhost'}>`,
+        messageId: `<${randomUUID()}@${from.address.slice(from.address.lastIndexOf('@') + 1)}>`,
         date: new Date(),
         // RFC 3834: nobody is to answer this by a machine.
         headers: { 'Auto-Submitted': 'auto-generated' },
@@ -116,9 +118,8 @@ function toFolder(folder: string, log: Logger): (mail: SendMailOptions) => Promi
     await chmod(folder, 0o700);
     const name = `${new Date().toISOString().replaceAll(':', '-')}-${randomUUID().slice(0, 8)}`;
     const path = join(folder, `${name}.eml`);
-    // Under its name it is there as a whole.
-    await writeFile(join(folder, `.${name}`), message, { mode: 0o600 });
-    await rename(join(folder, `.${name}`), path);
+    // The transport has a buffer, for `buffer: true` says so.
+    await putWhole(path, message as Buffer);
     log.info({ path }, 'a mail was put into a file; with SMTP_URL mails are sent');
   };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { lockDataDir } from './data-dir.js';
+import { lockDataDir, openDataDir } from './data-dir.js';
 import type { Footing } from './footing.js';
 import type { Logger } from './log.js';
 import { settingsSql } from './session-settings.js';
@@ -14,6 +14,8 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
   const unlock = await lockDataDir(dataDir);
   try {
     const database = await PGlite.create(join(dataDir, 'pg'));
+    // PGlite gives the files of a new database permissions of its own, whatever the process's umask is.
+    await openDataDir(dataDir, log);
     await database.exec(settingsSql('public'));
     const analyze = setInterval(() => {
       database.exec('ANALYZE').catch((error) => log.warn({ err: error }, 'ANALYZE failed'));

@@ -25,10 +25,28 @@ export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies
     // A socket that is gone already has no address.
     if (own === undefined) return '';
     if (!isTold && request.headers['x-forwarded-for'] !== undefined) lookForForgotten(own);
-    const told = proxyAddr(request, trusted);
-    // What a proxy tells may be anything: "unknown", or an address with a port.
-    return plain(isIP(told) === 0 ? own : told);
+    let address = own;
+    // From the socket on, each trusted proxy names the one before it; what none of them knows is left out.
+    for (const [index, named] of forwardedFor(request).reverse().entries()) {
+      if (named === undefined || !trusted(address, index)) break;
+      address = named;
+    }
+    return plain(address);
   };
+}
+
+/** The addresses in X-Forwarded-For; undefined for an entry that is none (`unknown`). */
+function forwardedFor({ headers }: IncomingMessage): (string | undefined)[] {
+  const header = String(headers['x-forwarded-for'] ?? '');
+  return header === '' ? [] : header.split(',').map(addressIn);
+}
+
+/** The address of an entry, that some proxies write with a port or in quotes: 203.0.113.7:4711, "[2001:db8::1]:80". */
+function addressIn(entry: string): string | undefined {
+  const text = entry.trim().replace(/^"(.*)"$/, '$1');
+  const [, inBrackets, beforePort] = /^(?:\[([^\]]+)\](?::\d{1,5})?|([^:]+):\d{1,5})$/.exec(text) ?? [];
+  const address = inBrackets ?? beforePort ?? text;
+  return isIP(address) === 0 ? undefined : address;
 }
 
 /** IPv4 as such where it came over a socket of IPv6. */

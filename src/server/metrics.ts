@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Deps } from '../domain/deps.js';
-import { type Config, ConfigError } from '../infra/config.js';
+import type { Config } from '../infra/config.js';
 import type { Metrics, Reading } from '../infra/metrics.js';
 import { sameHash, sha256 } from '../infra/tokens.js';
 import { version } from '../infra/version.js';
 import type { Bus } from '../realtime/bus.js';
 import { GRAPHQL_PATH } from './graphql-http.js';
 import { answer, pathOf, type Watch } from './http.js';
+import { listen } from './listening.js';
 import type { Answer, Subscriptions } from './subscriptions.js';
 import type { GraphqlWebSocket } from './websocket.js';
 
@@ -106,14 +106,9 @@ export async function serveMetrics(
     if (pathOf(req) !== METRICS_PATH) return answer(res, 404, { status: 'not found' });
     scrape(req, res).catch(() => res.destroy());
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new ConfigError(`METRICS_PORT: cannot listen there (${error.message})`)));
-    server.listen(metricsPort, metricsHost, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  const host = metricsHost.includes(':') ? `[${metricsHost}]` : metricsHost;
+  const base = await listen(server, metricsPort, metricsHost, { port: 'METRICS_PORT', host: 'METRICS_HOST' });
   return {
-    url: `http://${host}:${port}${METRICS_PATH}`,
+    url: `${base}${METRICS_PATH}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

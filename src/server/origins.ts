@@ -1,4 +1,5 @@
 import type { Config } from '../infra/config.js';
+import { isOriginAmong } from '../infra/origin.js';
 
 /**
  * Whether a browser page of this origin may talk to us, over HTTP or WebSocket: one that is configured, where
@@ -6,7 +7,7 @@ import type { Config } from '../infra/config.js';
  * browser, and free to.
  */
 export function isAllowedOrigin(config: Config, origin: string | undefined, host: string | undefined): boolean {
-  if (origin === undefined || config.allowedOrigins.includes(origin)) return true;
+  if (origin === undefined || isOriginAmong(config.allowedOrigins, origin)) return true;
   if (!URL.canParse(origin)) return false;
   const url = new URL(origin);
   if (config.graphiql && url.host === host) return true;

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { createErasures } from '../domain/account/erasures.js';
 import { createAuditNotes } from '../domain/audit/audit.notes.js';
 import { recordSettings } from '../domain/audit/audit.settings.js';
@@ -29,7 +28,7 @@ import { trimStandings } from '../domain/standing/standing.store.js';
 import { createSummaries } from '../domain/summary/summaries.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
-import { keptJwtSecret } from '../infra/data-dir.js';
+import { keptJwtSecret, openDataDir } from '../infra/data-dir.js';
 import { openDatabase } from '../infra/database.js';
 import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import type { Logger } from '../infra/log.js';
@@ -53,6 +52,7 @@ import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
+import { listen } from './listening.js';
 import {
   countRequests,
   countTrimmed,
@@ -94,7 +94,7 @@ export interface RunningNode {
  * Starts a node: database (migrated), events, HTTP and WebSocket.
  * `onReplaced` is called when another database has taken the place of the one it runs on: it is to be stopped, and
  * started anew.
- * @throws {ConfigError} when DATA_DIR is in use.
+ * @throws {ConfigError} when DATA_DIR is in use or cannot be used, or when HOST is no address of this machine.
  */
 export async function startNode(
   config: Config,
@@ -164,22 +164,17 @@ export async function startNode(
   const sockets = serveWebSocket(server, documents, persisted, subscriptions, operations, addressOf, deps);
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
+  let base: string;
   try {
     await recordSettings(deps);
     metricsServer = await serveMetrics(config, metrics);
     await endSessionsOfOtherKeys(deps);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(config.port, config.host, resolve);
-    });
+    base = await listen(server, config.port, config.host, { port: 'PORT', host: 'HOST' });
   } catch (error) {
     await metricsServer?.close();
     await close();
     throw error;
   }
-  const { port } = server.address() as AddressInfo;
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  const base = `http://${host}:${port}`;
   return {
     url: `${base}${GRAPHQL_PATH}`,
     metricsUrl: metricsServer?.url ?? (isScrapedHere ? `${base}${METRICS_PATH}` : undefined),
@@ -218,6 +213,7 @@ export async function startServices(
     tracing = noTracing,
   }: { nodeId?: string; metrics?: Metrics; tracing?: Tracing } = {},
 ): Promise<{ deps: Deps; close(): Promise<void> }> {
+  if (config.databaseUrl === undefined || config.jwtSecret === undefined) await openDataDir(config.dataDir, log);
   const secret = config.jwtSecret ?? (await keptJwtSecret(config.dataDir));
   const database = await openDatabase(config, log, { metrics, tracing });
   const engine =

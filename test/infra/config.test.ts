@@ -48,6 +48,18 @@ describe('the configuration', () => {
     ['SERVICE_NAME', 'x'.repeat(81)],
     ['ALLOWED_ORIGINS', 'chat.example.com'],
     ['ALLOWED_ORIGINS', 'https://chat.example.com/path'],
+    ['ALLOWED_ORIGINS', 'https://user:password@chat.example.com'],
+    ['ALLOWED_ORIGINS', 'https://chat.example.com, null'],
+    ['ALLOWED_ORIGINS', '*'],
+    ['ALLOWED_ORIGINS', 'https://*'],
+    ['ALLOWED_ORIGINS', 'https://*.com'],
+    ['ALLOWED_ORIGINS', 'https://chat.*.example.com'],
+    ['ALLOWED_ORIGINS', 'https://chat*.example.com'],
+    ['ALLOWED_ORIGINS', 'app://*.example.com'],
+    ['ALLOWED_ORIGINS', 'file:///index.html'],
+    ['MAIL_FROM', 'chat@example.com, other@example.com'],
+    ['MAIL_FROM', 'Chat <chat@example.com>, <other@example.com>'],
+    ['MAIL_FROM', 'Chat <chat;x@example.com>'],
     ['LOG_LEVEL', 'loud'],
     ['METRICS_PORT', 'here'],
     ['METRICS_TOKEN', 'short'],
@@ -66,8 +78,14 @@ describe('the configuration', () => {
   it('refuses an SMTP server without an address to send from', () => {
     const SMTP_URL = 'smtps://user:p%40ss@mail.example.com:465';
     expect(() => readConfig({ SMTP_URL })).toThrow(/^MAIL_FROM: /);
-    for (const MAIL_FROM of ['chat@example.com', 'Chat <chat@example.com>']) {
-      expect(readConfig({ SMTP_URL, MAIL_FROM })).toMatchObject({ smtpUrl: SMTP_URL, mailFrom: MAIL_FROM });
+    for (const [MAIL_FROM, name] of [
+      ['chat@example.com', ''],
+      ['Chat <chat@example.com>', 'Chat'],
+      ['Support: sales; help, "us" <chat@example.com>', 'Support: sales; help, "us"'],
+      ['"Chat: \\"we\\"" <chat@example.com>', 'Chat: "we"'],
+    ]) {
+      const mailFrom = { name, address: 'chat@example.com' };
+      expect(readConfig({ SMTP_URL, MAIL_FROM })).toMatchObject({ smtpUrl: SMTP_URL, mailFrom });
     }
   });
 

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { keptJwtSecret, lockDataDir } from '../../src/infra/data-dir.js';
+import { keptJwtSecret, lockDataDir, openDataDir, putWhole } from '../../src/infra/data-dir.js';
+import { createLog } from '../../src/infra/log.js';
 
 describe('DATA_DIR', () => {
   let folder: string;
@@ -65,5 +66,73 @@ describe('DATA_DIR', () => {
     expect(secrets[0]?.length).toBeGreaterThanOrEqual(32);
     expect(await readFile(join(folder, 'jwt-secret'), 'utf8')).toBe(secrets[0]);
     expect((await stat(join(folder, 'jwt-secret'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('is closed to other users with all that is in it, and what a link leads to is left alone', async () => {
+    const outside = join(folder, 'outside');
+    const dataDir = join(folder, 'data');
+    await mkdir(join(dataDir, 'pg', 'base'), { recursive: true });
+    await writeFile(outside, '');
+    await writeFile(join(dataDir, 'pg', 'base', '1'), '');
+    await symlink(outside, join(dataDir, 'link'));
+    for (const path of [outside, dataDir, join(dataDir, 'pg'), join(dataDir, 'pg', 'base')]) await chmod(path, 0o777);
+    await chmod(join(dataDir, 'pg', 'base', '1'), 0o666);
+    await openDataDir(dataDir, createLog('silent'));
+    const modes = await Promise.all(
+      ['', 'pg', 'pg/base', 'pg/base/1', '../outside'].map(
+        async (path) => (await stat(join(dataDir, path))).mode & 0o777,
+      ),
+    );
+    expect(modes).toEqual([0o700, 0o700, 0o700, 0o600, 0o777]);
+    await openDataDir(join(folder, 'new'), createLog('silent'));
+    expect((await stat(join(folder, 'new'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('is refused with its name where there can be none', async () => {
+    await writeFile(join(folder, 'file'), '');
+    for (const [path, reason] of [
+      ['file', 'it is a file'],
+      ['file/data', 'a part of its path is a file'],
+    ] as const) {
+      for (const use of [lockDataDir, keptJwtSecret, (each: string) => openDataDir(each, createLog('silent'))]) {
+        await expect(use(join(folder, path))).rejects.toThrow(
+          `DATA_DIR: ${join(folder, path)} cannot be used: ${reason}`,
+        );
+      }
+    }
+  });
+
+  it.each([
+    ['empty', ''],
+    ['cut off', 'c2hvcnQ='],
+    ['without what was written', '\0'.repeat(64)],
+  ])('refuses a secret that is %s, as a crash may leave it, with the name of the file', async (_what, content) => {
+    await writeFile(join(folder, 'jwt-secret'), content);
+    await expect(keptJwtSecret(folder)).rejects.toThrow(`DATA_DIR: ${join(folder, 'jwt-secret')} is damaged`);
+    await rm(join(folder, 'jwt-secret'));
+    expect((await keptJwtSecret(folder)).length).toBe(64);
+  });
+
+  it('has files as a whole, and nothing beside them', async () => {
+    await putWhole(join(folder, 'mail'), 'first');
+    await putWhole(join(folder, 'mail'), 'second');
+    expect(await readFile(join(folder, 'mail'), 'utf8')).toBe('second');
+    await keptJwtSecret(folder);
+    expect((await readdir(folder)).sort()).toEqual(['jwt-secret', 'mail']);
+  });
+
+  it.each(['', 'nonsense\n', '\0\0\0\0'])('is taken over from a lock that says nothing: %j', async (content) => {
+    await writeFile(join(folder, 'lock'), content);
+    await (await lockDataDir(folder))();
+  });
+
+  it('is taken over when the number of the process belongs to another program now', async () => {
+    const unlock = await lockDataDir(folder);
+    const [, host, random, start] = (await readFile(join(folder, 'lock'), 'utf8')).trim().split(' ');
+    await unlock();
+    expect(start).toBeTruthy();
+    // The parent lives, and was started at another time than this process.
+    await writeFile(join(folder, 'lock'), `${process.ppid} ${host} ${random} ${start}\n`);
+    await (await lockDataDir(folder))();
   });
 });

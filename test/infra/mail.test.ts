@@ -30,7 +30,7 @@ function makeMailer(options: Partial<Parameters<typeof createMailer>[0]>): Maile
   const log = createLog('info', stream);
   const mailer = createMailer({
     smtpUrl: undefined,
-    from: 'Chat <chat@example.com>',
+    from: { name: 'Chat', address: 'chat@example.com' },
     dataDir: '/nowhere',
     log,
     retryMs: [5, 10],
@@ -47,6 +47,20 @@ async function makeFolder(): Promise<string> {
 }
 
 describe('mail over SMTP', () => {
+  it.each([
+    ['Support: sales', '"Support: sales" <chat@example.com>'],
+    ['Chat; Team', '"Chat; Team" <chat@example.com>'],
+    ['A, B', '"A, B" <chat@example.com>'],
+    ['The "Chat"', '"The \\"Chat\\"" <chat@example.com>'],
+    ['', 'chat@example.com'],
+  ])('comes from one mailbox, whatever is in its name: %j', async (name, header) => {
+    const folder = await makeFolder();
+    const mail = mailTo();
+    makeMailer({ dataDir: folder, from: { name, address: 'chat@example.com' } }).send(mail);
+    const { source } = await mailInFolder(join(folder, 'outbox'), mail.to);
+    expect(/^From: (.*)$/m.exec(source)?.[1]).toBe(header);
+  });
+
   it('arrives as text and HTML', async () => {
     const server = await startMailServer();
     const mail = mailTo();

@@ -33,6 +33,19 @@ it.each([
   ['of a proxy that another subnet would make trusted', '10.0.0.0/8', '203.0.113.7', '127.0.0.1'],
   ['of the connection where the proxy tells none', 'loopback', 'unknown', '127.0.0.1'],
   ['over IPv6', 'loopback', '2001:db8::7', '2001:db8::7'],
+  ['without the port that a proxy adds', 'loopback', '203.0.113.7:4711', '203.0.113.7'],
+  ['without the port that a proxy adds to IPv6', 'loopback', '[2001:db8::1]:80', '2001:db8::1'],
+  ['without brackets', 'loopback', '[2001:db8::1]', '2001:db8::1'],
+  ['without quotes', 'loopback', '"[2001:db8::1]:80"', '2001:db8::1'],
+  ['behind several proxies that add ports', '127.0.0.1, 10.0.0.0/8', '203.0.113.7:1, 10.1.2.3:80', '203.0.113.7'],
+  [
+    'of the nearest proxy that is known, where that tells none',
+    'loopback, 10.0.0.0/8',
+    'unknown, 10.1.2.3',
+    '10.1.2.3',
+  ],
+  ['of the connection where what the proxy tells is garbage', 'loopback', '203.0.113.7, , a:b:c', '127.0.0.1'],
+  ['of the connection where there are letters for a port', 'loopback', '203.0.113.7:http', '127.0.0.1'],
 ])('the address is the one %s', async (_what, trusted, forwardedFor, address) => {
   expect(await addressWith(trusted, forwardedFor)).toBe(address);
 });
