@@ -2,6 +2,8 @@ import SchemaBuilder from '@pothos/core';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import SimpleObjectsPlugin from '@pothos/plugin-simple-objects';
+import { GraphQLError, GraphQLScalarType, type ValueNode } from 'graphql';
+import { GraphQLDateTime } from 'graphql-scalars';
 import { decodeGlobalId, encodeGlobalId } from '../core/ids.js';
 import type PrismaTypes from '../generated/pothos.js';
 import { getDatamodel } from '../generated/pothos.js';
@@ -40,15 +42,27 @@ export const builder = new SchemaBuilder<{
   },
 });
 
-builder.scalarType('DateTime', {
-  description: 'An instant, ISO 8601 in UTC with milliseconds.',
-  serialize: (value) => new Date(value).toISOString(),
-  parseValue: (value) => {
-    const at = typeof value === 'string' ? new Date(value) : undefined;
-    if (!at || Number.isNaN(at.getTime())) throw new TypeError('DateTime is a text in ISO 8601.');
-    return at;
-  },
-});
+/** PostgreSQL stores no year before this one, and RFC 3339 writes none after the other. */
+const [firstInstant, lastInstant] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+
+function inRange(at: Date, nodes?: ValueNode): Date {
+  if (at.getTime() >= firstInstant && at.getTime() <= lastInstant) return at;
+  throw new GraphQLError('DateTime cannot represent a time outside of the years 1 to 9999.', { nodes: nodes ?? null });
+}
+
+const { serialize: _, parseValue, parseLiteral, ...dateTime } = GraphQLDateTime.toConfig();
+builder.addScalarType(
+  'DateTime',
+  new GraphQLScalarType<Date, string>({
+    ...dateTime,
+    description:
+      'An instant as RFC 3339 writes it, with its offset: 2026-11-28T15:30:00.250Z. Answers are in UTC with milliseconds; what is given more exactly is cut to these, and leap seconds are refused.',
+    specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
+    serialize: (value) => new Date(value as Date).toISOString(),
+    parseValue: (value) => inRange(parseValue(value)),
+    parseLiteral: (node, variables) => inRange(parseLiteral(node, variables), node),
+  }),
+);
 
 builder.queryType({});
 builder.mutationType({

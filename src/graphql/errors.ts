@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { GraphQLError } from 'graphql';
+import { GraphQLError, Kind, type VariableDefinitionNode } from 'graphql';
 import { ChatError, type ErrorCode, errorCodes } from '../core/errors.js';
 import { isUnavailable } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
@@ -7,19 +7,37 @@ import type { Logger } from '../infra/log.js';
 /** Status of an answer without data, for clients that accept `application/graphql-response+json`. */
 const httpStatus: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, UNAVAILABLE: 503 };
 
+/** Longest message of GraphQL or of another library, in characters: it may quote what the client sent. */
+const MESSAGE_MAX_CHARS = 1_000;
+
+/** An error as clients get it. Presented again, it stays as it is. */
+class PresentedError extends GraphQLError {}
+
+export interface Presenting {
+  /** What GraphQL itself says names nothing of the schema that was not asked for. */
+  hideSuggestions?: boolean;
+  /** The path from an argument to where it takes this variable's value; undefined where it is not known. */
+  argumentOf?: (variable: VariableDefinitionNode) => string | undefined;
+}
+
 /**
- * What of an error reaches the client. A `ChatError` as it is; a database out of reach as UNAVAILABLE; what GraphQL
- * itself says of an operation as BAD_USER_INPUT; anything else is a bug: logged with an id, and of it the client gets
- * that id only.
- * @param options `hideSuggestions`: what GraphQL itself says names nothing of the schema that was not asked for.
+ * What of an error reaches the client. A `ChatError` as it is; a database out of reach as UNAVAILABLE; what GraphQL and
+ * the libraries around it say of an operation as BAD_USER_INPUT; anything else is a bug: logged with an id, and of it the
+ * client gets that id only.
  */
-export function presentError(error: unknown, log: Logger, { hideSuggestions = false } = {}): GraphQLError {
-  const cause = error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
+export function presentError(error: unknown, log: Logger, presenting: Presenting = {}): GraphQLError {
+  if (error instanceof PresentedError) return error;
+  const cause = causeOf(error);
   if (cause instanceof ChatError) return present(error, cause.message, cause.code, cause);
   if (cause instanceof GraphQLError) {
     // Parsing, validation, variables: their messages speak of the operation, not of us.
-    const message = hideSuggestions ? cause.message.replace(/ Did you mean [^?]*\?$/, '') : cause.message;
-    return present(cause, message, 'BAD_USER_INPUT', { extensions: cause.extensions });
+    const told =
+      cause.message.length > MESSAGE_MAX_CHARS ? `${cause.message.slice(0, MESSAGE_MAX_CHARS)}…` : cause.message;
+    const message = presenting.hideSuggestions ? told.replace(/ Did you mean [^?]*\?$/, '') : told;
+    return present(cause, message, 'BAD_USER_INPUT', {
+      field: fieldOf(cause, presenting),
+      http: httpOf(cause),
+    });
   }
   if (isUnavailable(cause)) {
     log.warn({ err: cause }, 'the database is out of reach');
@@ -32,7 +50,7 @@ export function presentError(error: unknown, log: Logger, { hideSuggestions = fa
 
 /** The code that an error has for clients: of one as it was thrown, or as it is presented already. */
 export function codeOf(error: unknown): ErrorCode {
-  const cause = error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
+  const cause = causeOf(error);
   if (cause instanceof ChatError) return cause.code;
   if (cause instanceof GraphQLError) {
     return errorCodes.find((code) => code === cause.extensions['code']) ?? 'BAD_USER_INPUT';
@@ -40,9 +58,43 @@ export function codeOf(error: unknown): ErrorCode {
   return isUnavailable(cause) ? 'UNAVAILABLE' : 'INTERNAL_SERVER_ERROR';
 }
 
-/** GraphQL wraps what a resolver throws, and several times when it passes through several hands. */
+/**
+ * GraphQL wraps what a resolver throws, and several times when it passes through several hands: this is what was thrown.
+ * An error of GraphQL's own is the outermost one of its kind, which says where in the operation the fault is.
+ */
+function causeOf(error: unknown): unknown {
+  if (!(error instanceof GraphQLError) || !error.originalError) return error;
+  const root = rootOf(error.originalError);
+  if (root instanceof ChatError) return root;
+  return root instanceof GraphQLError || variableOf(error) ? error : root;
+}
+
 function rootOf(error: Error): Error {
   return error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
+}
+
+/** Of an error that GraphQL found in the value of a variable, before it ran anything: that variable. */
+function variableOf(error: GraphQLError): VariableDefinitionNode | undefined {
+  const [node] = error.nodes ?? [];
+  return error.path === undefined && node?.kind === Kind.VARIABLE_DEFINITION ? node : undefined;
+}
+
+/** The path from the argument to what is wrong in the value of a variable. */
+function fieldOf(error: GraphQLError, { argumentOf }: Presenting): string | undefined {
+  const variable = variableOf(error);
+  const argument = variable && argumentOf?.(variable);
+  if (argument === undefined) return undefined;
+  const reason = error.originalError?.message ?? '';
+  const [, within = ''] = / at "\w+([^"]*)"$/.exec(error.message.slice(0, -`; ${reason}`.length)) ?? [];
+  const [, missing] = /^Field "(\w+)" /.exec(reason) ?? [];
+  return [argument + within.replace(/\[(\d+)\]/g, '.$1'), ...(missing === undefined ? [] : [missing])].join('.');
+}
+
+/** What yoga is to answer an error with: the status and headers that it chose itself, or that the operation is wrong. */
+function httpOf(error: GraphQLError): object | undefined {
+  const given = error.extensions['http'];
+  if (typeof given === 'object' && given !== null) return given;
+  return error.path === undefined ? { status: 400, spec: true } : undefined;
 }
 
 function present(
@@ -53,6 +105,7 @@ function present(
     field?: string | undefined;
     retryAfterMs?: number | undefined;
     extensions?: Readonly<Record<string, unknown>>;
+    http?: object | undefined;
   },
 ): GraphQLError {
   const extensions = {
@@ -62,10 +115,11 @@ function present(
     ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
   };
   const status = httpStatus[code];
+  const http = details.http ?? (status === undefined ? undefined : { status, spec: true });
   // For yoga only, which looks for it by name: no client is to see it.
-  if (status !== undefined) Object.defineProperty(extensions, 'http', { value: { status, spec: true } });
+  if (http !== undefined) Object.defineProperty(extensions, 'http', { value: http });
   const place = error instanceof GraphQLError ? error : undefined;
-  return new GraphQLError(message, {
+  return new PresentedError(message, {
     nodes: place?.nodes ?? null,
     source: place?.source ?? null,
     positions: place?.positions ?? null,

@@ -4,19 +4,25 @@ import {
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  Kind,
   NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
   parse,
   specifiedRules,
+  type VariableDefinitionNode,
   validate,
+  visit,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import { presentError } from '../graphql/errors.js';
+import { type Presenting, presentError } from '../graphql/errors.js';
 import { createCosts, findOversize } from '../graphql/operation-limits.js';
 import type { Config } from '../infra/config.js';
 import type { Logger } from '../infra/log.js';
 
 /** Characters of operations that are remembered, those used last: what they are parsed to takes some ten times that. */
 const REMEMBERED_CHARS = 4 * 1024 * 1024;
+/** Characters of an unknown name that are quoted. */
+const NAME_SHOWN_CHARS = 100;
 
 /**
  * The operations that clients send, each parsed, measured and validated once: the same text gives the same document. Their
@@ -31,6 +37,10 @@ export interface Documents {
   errorsOf(document: DocumentNode): readonly GraphQLError[];
   /** What they are to be executed with. */
   readonly execution: { hideSuggestions: boolean };
+  /** What errors of their execution are to be presented with. */
+  readonly presenting: Presenting;
+  /** The operation that is asked for. @throws {GraphQLError} The document has none of this name, or several and no name came. */
+  operationOf(document: DocumentNode, operationName: string | null | undefined): OperationDefinitionNode;
   /** Whether an operation costs too much, with the variables that it is asked with. */
   findExcess(args: Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>): GraphQLError | undefined;
 }
@@ -58,6 +68,16 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     }
   }
 
+  /** Of the variables of documents that are in use. */
+  const documentsByVariable = new WeakMap<VariableDefinitionNode, DocumentNode>();
+  const presenting: Presenting = {
+    hideSuggestions,
+    argumentOf(variable) {
+      const document = documentsByVariable.get(variable);
+      return document && argumentWith(document, variable.variable.name.value);
+    },
+  };
+
   const errorsIn = (document: DocumentNode): readonly GraphQLError[] => {
     const oversize = findOversize(document, config);
     if (oversize.length > 0) return oversize;
@@ -66,6 +86,15 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
 
   const documentsOf: Documents = {
     execution: { hideSuggestions },
+    presenting,
+    operationOf(document, operationName) {
+      const operation = getOperationAST(document, operationName);
+      if (operation) return operation;
+      const message = operationName
+        ? `The document has no operation with the name ${JSON.stringify(operationName).slice(0, NAME_SHOWN_CHARS)}.`
+        : 'The document has several operations, or none: name the one to execute.';
+      throw presentError(new GraphQLError(message), log);
+    },
     read(text) {
       try {
         const document = documentsOf.parse(text);
@@ -80,6 +109,10 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
       if (!document) {
         document = parseAnew(text);
         documents.set(text, document);
+        for (const definition of document.definitions) {
+          if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+          for (const variable of definition.variableDefinitions ?? []) documentsByVariable.set(variable, document);
+        }
       }
       return document;
     },
@@ -98,4 +131,21 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     },
   };
   return documentsOf;
+}
+
+/** The one argument that takes a variable, with the path inside of its value; undefined where there are several. */
+function argumentWith(document: DocumentNode, variableName: string): string | undefined {
+  const paths = new Set<string>();
+  const path: (string | number)[] = [];
+  const leave = () => void path.pop();
+  visit(document, {
+    Argument: { enter: ({ name }) => void path.push(name.value), leave },
+    ObjectField: { enter: ({ name }) => void path.push(name.value), leave },
+    Variable({ name }, key) {
+      if (name.value === variableName && path.length > 0)
+        paths.add([...path, ...(typeof key === 'number' ? [key] : [])].join('.'));
+    },
+  });
+  const [only] = paths;
+  return paths.size === 1 ? only : undefined;
 }

@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import {
-  type DocumentNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  execute,
-  GraphQLError,
-  getOperationAST,
-} from 'graphql';
+import { type DocumentNode, type ExecutionArgs, type ExecutionResult, execute, GraphQLError } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
@@ -117,7 +110,7 @@ export function serveWebSocket(
   const ofAddress = createCounts(config.socketsPerAddressMax);
   const presented = (result: ExecutionResult): ExecutionResult =>
     result.errors
-      ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.execution)) }
+      ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.presenting)) }
       : result;
   const sockets = new WebSocketServer({
     noServer: true,
@@ -199,7 +192,7 @@ export function serveWebSocket(
           syncCursor: deps.feed.now.cursor,
           ...extra.connection,
         };
-        if (getOperationAST(document, operationName)?.operation === 'subscription') {
+        if (documents.operationOf(document, operationName).operation === 'subscription') {
           if (extra.streams >= config.socketStreamsMax) {
             throw tooMany(`At most ${config.socketStreamsMax} streams at once on one socket.`);
           }
