@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
@@ -10,12 +11,19 @@ import { schema } from '../schema.js';
 import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
+import { EVENT_STREAM } from './media-types.js';
 import type { Operations } from './operations.js';
 import { isAllowedOrigin } from './origins.js';
 import type { PersistedDocuments } from './persisted-documents.js';
 import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
 
-export type Yoga = YogaServerInstance<object, Context>;
+export type Yoga = YogaServerInstance<Served, Context>;
+
+/** What is served, as Node knows it. */
+interface Served {
+  req: IncomingMessage;
+  res: ServerResponse;
+}
 
 export const GRAPHQL_PATH = '/graphql';
 
@@ -46,7 +54,7 @@ export function createGraphqlHttp(
     subscriptions.counts.cutOffOverSse += 1;
   };
   const { config, log } = deps;
-  return createYoga<object, Context>({
+  return createYoga<Served, Context>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     // Its logger gets every error unmasked, and with it what stood in the variables: presentError logs what is unexpected.
@@ -56,6 +64,8 @@ export function createGraphqlHttp(
     renderGraphiQL: graphiqlPage,
     multipart: false,
     batching: false,
+    // The body was read already, within BODY_MAX_BYTES.
+    maxRequestBodySize: false,
     cors: (request) => {
       const origin = request.headers.get('origin') ?? undefined;
       return isAllowedOrigin(config, origin, request.headers.get('host') ?? undefined)
@@ -70,7 +80,7 @@ export function createGraphqlHttp(
         : false;
     },
     maskedErrors: {
-      maskError: (error) => presentError(error, log, documents.execution),
+      maskError: (error) => presentError(error, log, documents.presenting),
     },
     parserAndValidationCache: false,
     extraParamNames: ['documentId'],
@@ -78,11 +88,12 @@ export function createGraphqlHttp(
       // Before who asks is looked up: reading that is part of the operation.
       const syncCursor = deps.feed.now.cursor;
       const asker = await identify(deps, request.headers.get('authorization') ?? undefined);
-      return { deps, identity: asker, asker, syncCursor, signal: request.signal, cutOff };
+      return { deps, identity: asker, asker, syncCursor, cutOff };
     },
     plugins: [
       documentsOf(documents, persisted, operations),
       carryingOut(operations),
+      streamsAskedFor(operations),
       sharingOf(subscriptions, operations, deps),
     ],
   });
@@ -120,6 +131,45 @@ function carryingOut(operations: Operations): Plugin {
         operations.carryOut(args, { transport: 'http', parent: parentOf(args) }, () => executeFn(args)),
       ),
   };
+}
+
+/**
+ * A subscription begins only where its events can be answered, and ends with the answer: whatever becomes of a request,
+ * nothing of it goes on.
+ */
+function streamsAskedFor(operations: Operations): Plugin {
+  return {
+    onSubscribe({ args, setResultAndStopExecution }) {
+      const context = args.contextValue as YogaInitialContext & Served & Context;
+      if (context.request.headers.get('accept')?.includes(EVENT_STREAM)) {
+        Object.assign(context, { signal: closeOf(context.res) });
+        return;
+      }
+      const refused = new GraphQLError(
+        `A subscription over HTTP is answered as ${EVENT_STREAM}, which has to be accepted.`,
+        {
+          extensions: { code: 'BAD_USER_INPUT', http: { status: 406 } },
+        },
+      );
+      operations.failed([refused]);
+      setResultAndStopExecution({ errors: [refused] });
+    },
+  };
+}
+
+/** Aborts when an answer is over or its connection is gone, also of one that waits behind another on its connection. */
+function closeOf(res: ServerResponse): AbortSignal {
+  const closed = new AbortController();
+  const { socket } = res.req;
+  const close = () => {
+    res.off('close', close);
+    socket.off('close', close);
+    closed.abort();
+  };
+  if (res.closed || socket.destroyed) closed.abort();
+  res.once('close', close);
+  socket.once('close', close);
+  return closed.signal;
 }
 
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
@@ -164,6 +214,9 @@ function documentsOf(documents: Documents, persisted: PersistedDocuments, operat
     Object.assign(args, documents.execution);
   };
   return {
+    onRequestParse({ requestParser, setRequestParser }) {
+      if (requestParser) setRequestParser(async (request) => readable(() => requestParser(request)));
+    },
     onParams({ params, request, setParams }) {
       // Anything else is refused by yoga.
       if (typeof params !== 'object' || params === null || Array.isArray(params)) return;
@@ -191,4 +244,15 @@ function documentsOf(documents: Documents, persisted: PersistedDocuments, operat
 interface Stoppable {
   args: ExecutionArgs;
   setResultAndStopExecution(result: ExecutionResult): void;
+}
+
+/** What cannot be read of a request is the client's fault, whatever it accepts: yoga says so of some of it only. */
+async function readable<Params>(parse: () => Params | PromiseLike<Params>): Promise<Params> {
+  try {
+    return await parse();
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof GraphQLError)) throw error;
+    const message = error instanceof GraphQLError ? error.message : 'The variables or the extensions are not JSON.';
+    throw new GraphQLError(message, { extensions: { http: { status: 400 } } });
+  }
 }

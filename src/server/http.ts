@@ -1,12 +1,16 @@
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { sendNodeResponse } from '@whatwg-node/server';
 import { ChatError } from '../core/errors.js';
+import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config.js';
 import type { Logger } from '../infra/log.js';
 import { withRequest } from '../infra/request.js';
 import type { AddressOf } from './addresses.js';
 import { graphiqlPolicy } from './graphiql.js';
 import { CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
+import { acceptedTypes, EVENT_STREAM, isJsonBody } from './media-types.js';
 
 /** What is to be told of requests, and where /metrics is answered: absent where it is not to be found. */
 export interface Watch {
@@ -35,7 +39,8 @@ export function createHttpServer(
   config: Config,
   log: Logger,
 ): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
-  const streams = new Set<ServerResponse>();
+  /** Answers of GraphQL that are not over: those that stream are cut off when the node stops. */
+  const open = new Set<ServerResponse>();
   const headers = securityHeaders(config);
   const { headersTimeoutMs: headersTimeout, requestTimeoutMs: requestTimeout } = config;
   const timing = {
@@ -55,36 +60,24 @@ export function createHttpServer(
     res.on('close', () => {
       const ms = Math.round((performance.now() - started) * 10) / 10;
       log.debug({ requestId, method: req.method, path, status: res.statusCode, ms }, 'request');
-      const isStream = isEventStream(req);
+      const isStream = isEventStream(res);
       onRequest({ method: req.method ?? '', path, status: res.statusCode, seconds: ms / 1000, isStream });
     });
     withRequest({ id: requestId, address: addressOf(req) }, () => route(path, req, res)).catch((error: unknown) => {
-      log.error({ err: error, requestId }, 'a request failed');
-      if (!res.headersSent) answer(res, 500, { status: 'error' });
-      else res.destroy();
+      // The client has gone while it was being heard or answered: there is nobody to tell.
+      if (res.destroyed || req.errored) {
+        res.destroy();
+        return;
+      }
+      const presented = presentError(error, log);
+      if (res.headersSent) res.destroy();
+      else answer(res, 500, { errors: [presented] });
     });
   });
 
   async function route(path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (path === GRAPHQL_PATH) {
-      // With tokens and what people wrote in it.
-      res.setHeader('cache-control', 'no-store');
-      const isPage = config.graphiql && req.method === 'GET' && (req.headers.accept ?? '').includes('text/html');
-      if (isPage) res.setHeader('content-security-policy', graphiqlPolicy());
-      else if (req.method === 'GET' && !hasCsrfHeader(req)) return refuseGet(res);
-      if (req.method === 'POST' && !isJson(req)) return refuseType(req, res);
-      if (Number(req.headers['content-length'] ?? 0) > config.bodyMaxBytes) return refuseBody(req, res);
-      if (req.method === 'POST' && req.headers['content-length'] === undefined) {
-        const body = await readBody(req, config.bodyMaxBytes);
-        if (!body) return refuseBody(req, res);
-        // What yoga takes for a body that was read already.
-        Object.assign(req, { body });
-      }
-      if (isEventStream(req)) {
-        streams.add(res);
-        res.once('close', () => streams.delete(res));
-      }
-      await yoga(req, res);
+      await serveGraphql(req, res);
     } else if (path === '/health') {
       answer(res, 200, { status: 'ok' });
     } else if (path === '/ready') {
@@ -99,24 +92,63 @@ export function createHttpServer(
     }
   }
 
-  function refuseGet(res: ServerResponse) {
-    const message = `A GET needs one of these headers, with any value: ${CSRF_HEADERS.join(', ')}.`;
-    answer(res, 403, { errors: [{ message, extensions: { code: 'FORBIDDEN' } }] });
+  /** What yoga is given is of few kinds, so that nothing is left to it to refuse in a way of its own. */
+  async function serveGraphql(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    // With tokens and what people wrote in it.
+    res.setHeader('cache-control', 'no-store');
+    const { method, headers } = req;
+    if (!isAddressed(req)) {
+      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The address or the Host header is not valid.'));
+    }
+    if (method !== 'GET' && method !== 'POST' && method !== 'OPTIONS') {
+      res.setHeader('allow', 'GET, POST, OPTIONS');
+      return refuse(req, res, 405, new ChatError('BAD_USER_INPUT', 'GraphQL is asked with GET or POST.'));
+    }
+    const isPage = config.graphiql && method === 'GET' && /text\/html/i.test(headers.accept ?? '');
+    if (isPage) {
+      res.setHeader('content-security-policy', graphiqlPolicy());
+      headers.accept = 'text/html';
+    } else if (method !== 'OPTIONS') {
+      if (method === 'GET' && !hasCsrfHeader(req)) {
+        const message = `A GET needs one of these headers, with any value: ${CSRF_HEADERS.join(', ')}.`;
+        return refuse(req, res, 403, new ChatError('FORBIDDEN', message));
+      }
+      const accepted = acceptedTypes(headers.accept);
+      if (accepted.length === 0) {
+        const message = `An answer is application/json, application/graphql-response+json or ${EVENT_STREAM}.`;
+        return refuse(req, res, 406, new ChatError('BAD_USER_INPUT', message));
+      }
+      headers.accept = accepted.join(',');
+    }
+    if (method === 'POST') {
+      if (!isJsonBody(headers['content-type'])) {
+        return refuse(req, res, 415, new ChatError('BAD_USER_INPUT', 'A POST is application/json, in UTF-8.'));
+      }
+      headers['content-type'] = 'application/json';
+    }
+    const body = await readBody(req, config.bodyMaxBytes);
+    if (!body) {
+      res.setHeader('connection', 'close');
+      const message = `The body has more than ${config.bodyMaxBytes} bytes.`;
+      return refuse(req, res, 413, new ChatError('PAYLOAD_TOO_LARGE', message));
+    }
+    if (!isUtf8(body)) {
+      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The body is not UTF-8.'));
+    }
+    if (method === 'POST' && body.length === 0) {
+      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The body is empty.'));
+    }
+    // What yoga takes for a body that was read already.
+    Object.assign(req, { body });
+    open.add(res);
+    res.once('close', () => open.delete(res));
+    // Not by yoga's own listener: that one answers what it did not expect with a stack trace.
+    const response = await yoga.handleNodeRequestAndResponse(req, res, { req, res });
+    await sendNodeResponse(response, res, req, true);
   }
 
-  function refuseType(req: IncomingMessage, res: ServerResponse) {
+  function refuse(req: IncomingMessage, res: ServerResponse, status: number, error: ChatError) {
     req.resume();
-    refuseWith(res, 415, new ChatError('BAD_USER_INPUT', 'A POST is application/json.'));
-  }
-
-  function refuseBody(req: IncomingMessage, res: ServerResponse) {
-    req.resume();
-    const message = `The body has more than ${config.bodyMaxBytes} bytes.`;
-    res.setHeader('connection', 'close');
-    refuseWith(res, 413, new ChatError('PAYLOAD_TOO_LARGE', message));
-  }
-
-  function refuseWith(res: ServerResponse, status: number, error: ChatError) {
     onErrors([error]);
     answer(res, status, { errors: [{ message: error.message, extensions: { code: error.code } }] });
   }
@@ -124,7 +156,7 @@ export function createHttpServer(
   return {
     server,
     cutStreams() {
-      for (const res of streams) res.destroy();
+      for (const res of open) if (isEventStream(res)) res.destroy();
     },
   };
 }
@@ -151,14 +183,15 @@ function securityHeaders({ hstsMs }: Config): [string, string][] {
 
 const hasCsrfHeader = (req: IncomingMessage): boolean => CSRF_HEADERS.some((name) => req.headers[name] !== undefined);
 
-const isEventStream = (req: IncomingMessage): boolean => req.headers.accept?.includes('text/event-stream') ?? false;
+/** Whether the URL of a request can be put together, and is the one that its path says. */
+const isAddressed = ({ url, headers: { host } }: IncomingMessage): boolean =>
+  !host || (/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) && URL.canParse(`http://${host}${url}`));
 
-/** Forms can be posted by any page: only what needs a preflight from a foreign origin is taken. */
-const isJson = (req: IncomingMessage): boolean =>
-  /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '');
+const isEventStream = (res: ServerResponse): boolean => String(res.getHeader('content-type')).startsWith(EVENT_STREAM);
 
-/** The whole body, sent without its length (chunked); undefined when it has more than `max` bytes. */
+/** The whole body; undefined when it has more than `max` bytes. */
 async function readBody(req: IncomingMessage, max: number): Promise<Buffer | undefined> {
+  if (Number(req.headers['content-length'] ?? 0) > max) return undefined;
   const chunks: Buffer[] = [];
   let size = 0;
   // Not destroyed when it is too large: it is still to be answered.
