@@ -123,8 +123,7 @@ describe('what GraphQL says of an operation', () => {
       [
         'a variable of two arguments, of which it cannot be told which one is meant',
         {
-          query:
-            'query ($n: Int) { publicConversations(first: $n) { nodes { messages(last: $n) { nodes { id } } } } }',
+          query: 'query ($n: Int) { publicConversations(first: $n) { nodes { messages(last: $n) { nodes { id } } } } }',
           variables: { n: 'x' },
         },
         'Variable "$n" got invalid value "x"; Int cannot represent non-integer value: "x"',
