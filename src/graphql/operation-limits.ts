@@ -1,4 +1,5 @@
 import {
+  type DefinitionNode,
   type DocumentNode,
   type FragmentDefinitionNode,
   type GraphQLArgument,
@@ -24,7 +25,12 @@ import type { Config } from '../infra/config.js';
 
 type SizeLimits = Pick<
   Config,
-  'operationDepthMax' | 'operationRootFieldsMax' | 'operationAliasesMax' | 'operationDirectivesMax'
+  | 'operationDepthMax'
+  | 'operationRootFieldsMax'
+  | 'operationFieldsMax'
+  | 'operationAliasesMax'
+  | 'operationDirectivesMax'
+  | 'operationComparisonsMax'
 >;
 type CostLimits = Pick<Config, 'operationCostMax' | 'pageMax' | 'pageDefault'>;
 
@@ -32,16 +38,23 @@ interface Size {
   depth: number;
   /** Fields at the top. */
   width: number;
+  /** Fields and fragments, wherever they are. */
+  fields: number;
   aliases: number;
   directives: number;
 }
 
-const nothing: Size = { depth: 0, width: 0, aliases: 0, directives: 0 };
+const nothing: Size = { depth: 0, width: 0, fields: 0, aliases: 0, directives: 0 };
 
-/** What is too large of a document's operations, whatever the schema: before it is validated, which takes longer. */
+/**
+ * What is too large of a document's operations, whatever the schema, and fragments that are part of themselves: before it
+ * is validated, which takes longer.
+ */
 export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQLError[] {
   const fragments = fragmentsOf(document);
   const sizes = new Map<string, Size>();
+  const measuring = new Set<string>();
+  const cycles: GraphQLError[] = [];
 
   function sizeOfAll({ selections }: SelectionSetNode): Size {
     const total = { ...nothing };
@@ -49,6 +62,7 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
       const size = sizeOf(selection);
       total.depth = Math.max(total.depth, size.depth);
       total.width += size.width;
+      total.fields += size.fields;
       total.aliases += size.aliases;
       total.directives += size.directives;
     }
@@ -59,14 +73,17 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
     const directives = selection.directives?.length ?? 0;
     if (selection.kind === Kind.FRAGMENT_SPREAD) {
       const spread = sizeOfFragment(selection.name.value);
-      return { ...spread, directives: spread.directives + directives };
+      return { ...spread, fields: 1 + spread.fields, directives: spread.directives + directives };
     }
     const within = selection.selectionSet ? sizeOfAll(selection.selectionSet) : nothing;
-    if (selection.kind === Kind.INLINE_FRAGMENT) return { ...within, directives: within.directives + directives };
+    if (selection.kind === Kind.INLINE_FRAGMENT) {
+      return { ...within, fields: 1 + within.fields, directives: within.directives + directives };
+    }
     return {
       // Introspection is bounded by GraphQL's own rule, and needs more than any operation.
       depth: 1 + (isIntrospection(selection.name.value) ? 0 : within.depth),
       width: 1,
+      fields: 1 + within.fields,
       aliases: within.aliases + (selection.alias ? 1 : 0),
       directives: within.directives + directives,
     };
@@ -76,24 +93,86 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
     const known = sizes.get(name);
     if (known) return known;
     const fragment = fragments.get(name);
-    // One that is part of itself is refused by validation, as one that is not there.
-    sizes.set(name, nothing);
-    const size = fragment ? sizeOfAll(fragment.selectionSet) : nothing;
+    // One that is not there is refused by validation.
+    if (!fragment) return nothing;
+    if (measuring.has(name)) {
+      cycles.push(new GraphQLError(`Cannot spread fragment "${name}" within itself.`, { nodes: fragment }));
+      return nothing;
+    }
+    measuring.add(name);
+    const size = sizeOfAll(fragment.selectionSet);
     sizes.set(name, size);
     return size;
   }
 
-  return operationsOf(document).flatMap((operation) => {
-    const size = sizeOfAll(operation.selectionSet);
-    const directives = size.directives + (operation.directives?.length ?? 0);
+  const oversize = document.definitions.flatMap((definition) => {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) {
+      // Also one that no operation spreads is validated.
+      return over(definition, sizeOfFragment(definition.name.value).fields, limits.operationFieldsMax, 'fields');
+    }
+    if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
+    const size = sizeOfAll(definition.selectionSet);
+    const directives = size.directives + (definition.directives?.length ?? 0);
     return [
-      ...over(operation, size.depth, limits.operationDepthMax, 'fields in each other'),
-      ...over(operation, size.width, limits.operationRootFieldsMax, 'fields side by side'),
-      ...over(operation, size.aliases, limits.operationAliasesMax, 'aliases'),
-      ...over(operation, directives, limits.operationDirectivesMax, 'directives'),
+      ...over(definition, size.depth, limits.operationDepthMax, 'fields in each other'),
+      ...over(definition, size.width, limits.operationRootFieldsMax, 'fields side by side'),
+      ...over(definition, size.fields, limits.operationFieldsMax, 'fields'),
+      ...over(definition, size.aliases, limits.operationAliasesMax, 'aliases'),
+      ...over(definition, directives, limits.operationDirectivesMax, 'directives'),
     ];
   });
+  if (oversize.length > 0 || cycles.length > 0) return [...oversize, ...cycles];
+  const comparisons = comparisonsOf(document, fragments);
+  const [first] = operationsOf(document);
+  return over(first, comparisons, limits.operationComparisonsMax, 'pairs of fields and fragments to compare');
 }
+
+/**
+ * About how much validation has to compare: every two fields that come together under one name in an answer, and every
+ * two definitions. Of a document without cycles and of bounded size, for fragments are gone through as often as they are
+ * spread.
+ */
+function comparisonsOf(document: DocumentNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>): number {
+  const counted = new Set<FragmentDefinitionNode>();
+
+  /** The pairs of fields in selections that are merged into one, and below. */
+  function pairsIn(sets: readonly SelectionSetNode[]): number {
+    const byName = new Map<string, { count: number; below: SelectionSetNode[] }>();
+    const spread = new Set<FragmentDefinitionNode>();
+    const collect = ({ selections }: SelectionSetNode): void => {
+      for (const selection of selections) {
+        if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
+        else if (selection.kind === Kind.FRAGMENT_SPREAD) {
+          const fragment = fragments.get(selection.name.value);
+          // Once in each answer: a fragment is not compared with itself.
+          if (!fragment || spread.has(fragment)) continue;
+          spread.add(fragment);
+          counted.add(fragment);
+          collect(fragment.selectionSet);
+        } else {
+          const name = (selection.alias ?? selection.name).value;
+          const same = byName.get(name) ?? { count: 0, below: [] };
+          same.count += 1;
+          if (selection.selectionSet) same.below.push(selection.selectionSet);
+          byName.set(name, same);
+        }
+      }
+    };
+    for (const set of sets) collect(set);
+    let pairs = 0;
+    for (const { count, below } of byName.values()) {
+      pairs += pairsOf(count) + (below.length > 0 ? pairsIn(below) : 0);
+    }
+    return pairs;
+  }
+
+  let total = pairsOf(document.definitions.length);
+  for (const { selectionSet } of operationsOf(document)) total += pairsIn([selectionSet]);
+  for (const fragment of fragments.values()) if (!counted.has(fragment)) total += pairsIn([fragment.selectionSet]);
+  return total;
+}
+
+const pairsOf = (count: number): number => (count * (count - 1)) / 2;
 
 /** The cost of a list whose length nobody gives. */
 const LIST_LENGTH = 10;
@@ -237,9 +316,9 @@ function fragmentsOf({ definitions }: DocumentNode): Map<string, FragmentDefinit
   return new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
 }
 
-function over(operation: OperationDefinitionNode, count: number, max: number, what: string): GraphQLError[] {
+function over(of: DefinitionNode | undefined, count: number, max: number, what: string): GraphQLError[] {
   if (count <= max) return [];
   const found = count > Number.MAX_SAFE_INTEGER ? 'far more' : String(count);
   const message = `An operation has at most ${max} ${what}; this one has ${found}.`;
-  return [new GraphQLError(message, { nodes: operation })];
+  return [new GraphQLError(message, { nodes: of ?? null })];
 }

@@ -162,6 +162,8 @@ export const settings = z.object({
   RATE_MUTATION_PER_PERSON: rate.prefault('600/1m'),
   /** Searches of one person, on each node, likewise. */
   RATE_SEARCH_PER_PERSON: rate.prefault('120/1m'),
+  /** Documents from one address that a node does not know yet, and has to parse and validate. */
+  RATE_UNKNOWN_DOCUMENT_PER_ADDRESS: rate.prefault('600/1m'),
   /** WebSockets that one person may have open at one node. */
   SOCKETS_PER_PERSON_MAX: integer(1, 1_000_000).default(50),
   /** WebSockets that may be open at one node from one address. */
@@ -319,6 +321,10 @@ export const settings = z.object({
   OPERATION_DEPTH_MAX: integer(3, 1_000).default(16),
   /** Queries or mutations that one operation may ask for side by side. */
   OPERATION_ROOT_FIELDS_MAX: integer(1, 10_000).default(30),
+  /** Fields and fragments in one operation, fragments as often as they are spread. */
+  OPERATION_FIELDS_MAX: integer(100, 1_000_000).default(2_000),
+  /** Pairs that validation has to compare: fields of one name in one place of the answer, and definitions. */
+  OPERATION_COMPARISONS_MAX: integer(100, 100_000_000).default(5_000),
   /** Aliases in one operation. */
   OPERATION_ALIASES_MAX: integer(0, 10_000).default(60),
   /** Directives in one operation. */
@@ -407,6 +413,7 @@ interface Rates {
   sendPerPerson: Rate | undefined;
   mutationPerPerson: Rate | undefined;
   searchPerPerson: Rate | undefined;
+  unknownDocumentPerAddress: Rate | undefined;
 }
 
 export interface Config {
@@ -494,6 +501,8 @@ export interface Config {
   operationTokensMax: number;
   operationDepthMax: number;
   operationRootFieldsMax: number;
+  operationFieldsMax: number;
+  operationComparisonsMax: number;
   operationAliasesMax: number;
   operationDirectivesMax: number;
   operationCostMax: number;
@@ -620,6 +629,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     operationTokensMax: data.OPERATION_TOKENS_MAX,
     operationDepthMax: data.OPERATION_DEPTH_MAX,
     operationRootFieldsMax: data.OPERATION_ROOT_FIELDS_MAX,
+    operationFieldsMax: data.OPERATION_FIELDS_MAX,
+    operationComparisonsMax: data.OPERATION_COMPARISONS_MAX,
     operationAliasesMax: data.OPERATION_ALIASES_MAX,
     operationDirectivesMax: data.OPERATION_DIRECTIVES_MAX,
     operationCostMax: data.OPERATION_COST_MAX,
@@ -656,6 +667,7 @@ function ratesOf(data: Settings): Rates {
     sendPerPerson: limited(data.RATE_SEND_PER_PERSON),
     mutationPerPerson: limited(data.RATE_MUTATION_PER_PERSON),
     searchPerPerson: limited(data.RATE_SEARCH_PER_PERSON),
+    unknownDocumentPerAddress: limited(data.RATE_UNKNOWN_DOCUMENT_PER_ADDRESS),
   };
 }
 

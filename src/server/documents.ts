@@ -14,13 +14,18 @@ import {
   visit,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { networkOf } from '../core/networks.js';
 import { type Presenting, presentError } from '../graphql/errors.js';
 import { createCosts, findOversize } from '../graphql/operation-limits.js';
 import type { Config } from '../infra/config.js';
 import type { Logger } from '../infra/log.js';
+import { createNodeRate } from '../infra/rates.js';
+import { currentRequest } from '../infra/request.js';
 
 /** Characters of operations that are remembered, those used last: what they are parsed to takes some ten times that. */
 const REMEMBERED_CHARS = 4 * 1024 * 1024;
+/** Errors of one document that are looked for. */
+const ERRORS_MAX = 20;
 /** Characters of an unknown name that are quoted. */
 const NAME_SHOWN_CHARS = 100;
 
@@ -58,6 +63,21 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
   // What they suggest are names of the schema.
   const hideSuggestions = !introspection;
 
+  const unknown = createNodeRate(
+    'Too many documents that this server had not seen: send values as variables, and documents as they are.',
+    config.rates.unknownDocumentPerAddress,
+  );
+  /** What is read without a request, at the start, is not limited. */
+  function takeUnknown(): void {
+    const address = currentRequest()?.address;
+    if (address === undefined) return;
+    try {
+      unknown.take(networkOf(address));
+    } catch (error) {
+      throw presentError(error, log);
+    }
+  }
+
   function parseAnew(text: string): DocumentNode {
     try {
       return parse(text, { maxTokens });
@@ -81,7 +101,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
   const errorsIn = (document: DocumentNode): readonly GraphQLError[] => {
     const oversize = findOversize(document, config);
     if (oversize.length > 0) return oversize;
-    return validate(schema, document, rules, { hideSuggestions });
+    return validate(schema, document, rules, { hideSuggestions, maxErrors: ERRORS_MAX });
   };
 
   const documentsOf: Documents = {
@@ -107,6 +127,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     parse(text) {
       let document = documents.get(text);
       if (!document) {
+        takeUnknown();
         document = parseAnew(text);
         documents.set(text, document);
         for (const definition of document.definitions) {

@@ -345,6 +345,8 @@ describe('of time', () => {
       HEADERS_TIMEOUT: '1s',
       REQUEST_TIMEOUT: '2s',
       KEEP_ALIVE_TIMEOUT: '500ms',
+      RATE_LIMITS: 'on',
+      RATE_UNKNOWN_DOCUMENT_PER_ADDRESS: '30/1h',
     });
     port = Number(new URL(node.url).port);
   });
@@ -400,6 +402,20 @@ describe('of time', () => {
     expect(text()).toMatch(/^HTTP\/1.1 200 /);
     expect(text()).toMatch(/\r\nconnection: keep-alive\r\n/i);
     await closed;
+  });
+
+  it('documents from one address that the node does not know are limited, over every way; those that it knows are not', async () => {
+    const known = '{ serverInfo { version } }';
+    expect((await request(node.url, known)).data).toMatchObject({ serverInfo: {} });
+    let refused: Errors;
+    for (let count = 0; !refused && count < 40; count += 1) {
+      refused = (await request(node.url, `{ serverInfo { version } } # ${count}`)).errors;
+    }
+    expect(refused?.[0]?.extensions).toEqual({ code: 'RATE_LIMITED', retryAfterMs: expect.any(Number) });
+    for (const ask of Object.values(ways)) {
+      expect((await ask(node.url, '{ serverInfo { version } } # one more'))?.[0]?.extensions.code).toBe('RATE_LIMITED');
+    }
+    expect((await request(node.url, known)).data).toMatchObject({ serverInfo: {} });
   });
 
   it('headers of more than 16 KiB are refused', async () => {
