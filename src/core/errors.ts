@@ -17,9 +17,19 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
+/** One value of an input that is wrong. */
+export interface WrongField {
+  field: string;
+  message: string;
+}
+
 export interface ErrorDetails {
   /** The path from the argument to what is wrong: `input.username`, `first`. */
   field?: string;
+  /** What is wrong with the input, each field once, where it is more than `field` alone. */
+  fields?: readonly WrongField[] | undefined;
+  /** Why, where a client can do something else about each reason than about another: a word in capitals. */
+  reason?: string;
   /** Milliseconds after which the same call may succeed; of RATE_LIMITED and UNAVAILABLE. */
   retryAfterMs?: number;
   /** What it stems from: logged, never sent. */
@@ -33,6 +43,8 @@ export interface ErrorDetails {
 export class ChatError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
+  readonly fields: readonly WrongField[] | undefined;
+  readonly reason: string | undefined;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: Exclude<ErrorCode, 'INTERNAL_SERVER_ERROR'>, message: string, details: ErrorDetails = {}) {
@@ -40,6 +52,8 @@ export class ChatError extends Error {
     this.name = 'ChatError';
     this.code = code;
     this.field = details.field;
+    this.fields = details.fields;
+    this.reason = details.reason;
     this.retryAfterMs = details.retryAfterMs;
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind, type VariableDefinitionNode } from 'graphql';
-import { ChatError, type ErrorCode, errorCodes } from '../core/errors.js';
+import { ChatError, type ErrorCode, errorCodes, type WrongField } from '../core/errors.js';
 import { isUnavailable } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 
@@ -103,6 +103,8 @@ function present(
   code: ErrorCode,
   details: {
     field?: string | undefined;
+    fields?: readonly WrongField[] | undefined;
+    reason?: string | undefined;
     retryAfterMs?: number | undefined;
     extensions?: Readonly<Record<string, unknown>>;
     http?: object | undefined;
@@ -112,6 +114,8 @@ function present(
     ...details.extensions,
     code,
     ...(details.field === undefined ? {} : { field: details.field }),
+    ...(details.fields === undefined ? {} : { fields: details.fields }),
+    ...(details.reason === undefined ? {} : { reason: details.reason }),
     ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
   };
   const status = httpStatus[code];

@@ -83,6 +83,30 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(hers.events.map(({ message }) => message?.text)).not.toContain('you cannot get rid of me');
   });
 
+  it('say why nobody can write, and what helps, in the same words to both and for every cause', async () => {
+    const [ana, bob, carol] = await people('ana', 'bob', 'carol');
+    const direct = await openDirect(bob, ana);
+    const withCarol = await openDirect(bob, carol);
+    await block(ana, bob);
+    await carol.ask('mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { __typename } }', {
+      input: { password: carol.password },
+    });
+    const refusals = await Promise.all([
+      trySend(bob, direct, 'hello?'),
+      trySend(ana, direct, 'hello?'),
+      trySend(bob, withCarol, 'hello?'),
+    ]);
+    for (const { errors } of refusals) {
+      expect(errors).toEqual(refusals[0]?.errors);
+      expect(errors?.[0]?.message).toContain('unblock them');
+      expect(errors?.[0]?.extensions).toEqual({
+        code: 'FORBIDDEN',
+        field: 'input.conversationId',
+        reason: 'RECIPIENT_UNREACHABLE',
+      });
+    }
+  });
+
   it('let nobody begin a direct conversation, as with who is gone', async () => {
     const [ana, bob] = await people('ana', 'bob');
     await block(ana, bob);

@@ -77,6 +77,20 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(await node.deps.database.db.user.count()).toBe(before);
     });
 
+    it('names every field that is wrong, at once', async () => {
+      const input = { ...fresh(), username: 'x', email: 'nobody', password: 'short' };
+      const { errors } = await request(url, REGISTER, { input });
+      expect(errors).toHaveLength(1);
+      expect(errors?.[0]?.extensions).toEqual({
+        code: 'BAD_USER_INPUT',
+        field: 'input.username',
+        fields: ['username', 'email', 'password'].map((name) => ({
+          field: `input.${name}`,
+          message: expect.stringMatching(/^(?:A|This) .*\.$/),
+        })),
+      });
+    });
+
     it('takes a password of exactly 8 and 72 bytes', async () => {
       for (const password of ['12345678', 'ä'.repeat(36)])
         await ask(url, REGISTER, { input: { ...fresh(), password } });

@@ -13,6 +13,7 @@ const ofOneNode = [
   'DATABASE_POOL_MAX',
   'DATABASE_PREPARED',
   'LOG_LEVEL',
+  'LOG_FORMAT',
   'METRICS_PORT',
   'METRICS_HOST',
 ] as const satisfies (keyof typeof settings.shape)[];

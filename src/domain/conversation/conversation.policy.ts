@@ -1,3 +1,4 @@
+import { ChatError } from '../../core/errors.js';
 import type { Conversation, Membership, Prisma } from '../../generated/prisma/client.js';
 
 /** Conversations that exist for this person: their own, and public groups. To anyone else they do not exist. */
@@ -28,3 +29,23 @@ export const canSend = (
   membership: Membership | null | undefined,
   counterpart: Counterpart | null | undefined,
 ): boolean => canRead(membership) && counterpart?.isReachable !== false;
+
+/**
+ * Nobody can write to this person. Who has blocked whom, was suspended or has deleted their account cannot be told apart.
+ * @param field the path from the argument, if it says who that is.
+ */
+export const recipientUnreachable = (field?: string): ChatError =>
+  new ChatError(
+    'FORBIDDEN',
+    'This person cannot be written to. If you have blocked them, unblock them first; otherwise they take no messages from you or have left.',
+    { ...(field !== undefined && { field }), reason: 'RECIPIENT_UNREACHABLE' },
+  );
+
+/** What somebody is told who cannot send (see `canSend`): why, and what would help. */
+export const sendRefused = (membership: Membership | null | undefined, field?: string): ChatError =>
+  canRead(membership)
+    ? recipientUnreachable(field)
+    : new ChatError('FORBIDDEN', 'Only members can write here: join the group first.', {
+        ...(field !== undefined && { field }),
+        reason: 'NOT_A_MEMBER',
+      });

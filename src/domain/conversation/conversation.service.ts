@@ -16,7 +16,7 @@ import { isHere } from '../user/user.policy.js';
 import { holdPeople, lockCounts, sessionOver } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
 import { description, title } from './conversation.input.js';
-import { canRead, isPublic } from './conversation.policy.js';
+import { canRead, isPublic, recipientUnreachable } from './conversation.policy.js';
 import {
   bringIn,
   type Conversation,
@@ -49,7 +49,7 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
       { kind: 'DIRECT', directKey },
       async (tx) => {
         const [isReachable] = await findReachable(tx, viewer.userId, [userId]);
-        if (!isReachable) throw new ChatError('FORBIDDEN', 'You cannot write to this person.', { field });
+        if (!isReachable) throw recipientUnreachable(field);
         return [{ userId: viewer.userId }, { userId }];
       },
       [userId],

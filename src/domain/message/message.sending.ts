@@ -3,7 +3,7 @@ import type { Membership, Message } from '../../generated/prisma/client.js';
 import { isDeadlock, isLockTimeout, isRefusal, isUnavailable, type SqlTransaction } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
-import { canRead, canSend, isPublic } from '../conversation/conversation.policy.js';
+import { canRead, canSend, isPublic, sendRefused } from '../conversation/conversation.policy.js';
 import type { Conversation } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Deps } from '../deps.js';
@@ -175,9 +175,10 @@ async function decide(
 function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
   const field = 'input.conversationId';
   if (!lock || !(canRead(own) || isPublic(lock.conversation))) throw notFound(field, 'Conversation');
+  if (!own || !canSend(own, counterpart)) throw sendRefused(own, field);
   // A session may be over that a socket of another node has not heard the end of.
-  if (!own || !isHere(own.user) || !canSend(own, counterpart)) {
-    throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
+  if (!isHere(own.user)) {
+    throw new ChatError('FORBIDDEN', 'Your account is suspended or deleted.', { field, reason: 'ACCOUNT_CLOSED' });
   }
   return { ...lock, sender: own };
 }

@@ -8,7 +8,7 @@ import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import { canRead, canSend } from '../conversation/conversation.policy.js';
+import { canRead, canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart, findMembership } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
@@ -104,7 +104,7 @@ export async function editMessage(
     }
     // Another text says something new, as a message does.
     if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
-      throw new ChatError('FORBIDDEN', 'You cannot write here.');
+      throw sendRefused(membership);
     }
     if (message.text === given.text) return undefined;
     const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);

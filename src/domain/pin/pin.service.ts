@@ -1,15 +1,23 @@
 import { ChatError } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
+import { sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { type ChangeState, changeMessage } from '../message/message.change.js';
+import { canChange } from '../message/message.policy.js';
 import { canPin } from './pin.policy.js';
 import { storePin } from './pin.store.js';
 
 /** @throws {ChatError} FORBIDDEN: what is pinned there others say, or nobody. */
 async function checkPinning({ tx, viewer, message, conversation, membership }: ChangeState): Promise<void> {
   if (canPin(message, conversation, membership, await findCounterpart(tx, conversation, viewer.userId))) return;
-  throw new ChatError('FORBIDDEN', 'You cannot say whether this message is pinned.');
+  if (!canChange(message)) {
+    throw new ChatError('FORBIDDEN', 'Deleted messages and system messages cannot be pinned.');
+  }
+  if (conversation.kind === 'DIRECT') throw sendRefused(membership);
+  throw new ChatError('FORBIDDEN', 'Only owners and admins of a group pin its messages.', {
+    reason: 'NOT_A_MODERATOR',
+  });
 }
 
 /**

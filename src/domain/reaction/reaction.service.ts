@@ -1,9 +1,11 @@
 import { emojiOf } from '../../core/emojis.js';
 import { badInput, ChatError } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
+import { sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { changeMessage } from '../message/message.change.js';
+import { canChange } from '../message/message.policy.js';
 import { canReact } from './reaction.policy.js';
 import { removeReactions, storeReaction } from './reaction.store.js';
 
@@ -31,7 +33,8 @@ export async function addReaction(
   const { reactionEmojisMax, reactionsPerPersonMax } = deps.config;
   return changeMessage(deps, viewer, input.messageId, 'reacted', async ({ tx, message, conversation, membership }) => {
     if (!canReact(message, membership, await findCounterpart(tx, conversation, userId))) {
-      throw new ChatError('FORBIDDEN', 'You cannot react to this message.');
+      if (canChange(message)) throw sendRefused(membership);
+      throw new ChatError('FORBIDDEN', 'Deleted messages and system messages take no reactions.');
     }
     const own = await tx.reaction.findMany({ where: { messageId: message.id, userId } });
     if (own.some((reaction) => reaction.emoji === emoji)) return undefined;

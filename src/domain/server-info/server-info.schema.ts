@@ -11,10 +11,14 @@ const ErrorCode = builder.enumType('ErrorCode', {
       description:
         'Nobody is signed in, or the token is expired or revoked (never treated as anonymous): refresh or sign in. A wrong password is BAD_USER_INPUT without a field.',
     },
-    FORBIDDEN: {},
+    FORBIDDEN: {
+      description:
+        'Not theirs to do; `extensions.reason` says why where something else helps with each (`NOT_A_MEMBER`, `RECIPIENT_UNREACHABLE`).',
+    },
     NOT_FOUND: { description: 'It does not exist, or not for the viewer: the two cannot be told apart.' },
     BAD_USER_INPUT: {
-      description: '`extensions.field` is the path from the argument: `input.username`, `first`.',
+      description:
+        '`extensions.field` is the path from the argument: `input.username`, `first`. Where more than one is wrong, `extensions.fields` lists each with its message.',
     },
     CONFLICT: { description: 'Taken (with its field), or contradicting what is stored.' },
     RATE_LIMITED: { description: '`extensions.retryAfterMs` says when to try again.' },

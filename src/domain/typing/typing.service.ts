@@ -1,8 +1,8 @@
-import { ChatError, notFound } from '../../core/errors.js';
+import { notFound } from '../../core/errors.js';
 import type { Change } from '../../realtime/change.js';
 import type { Moment } from '../../realtime/feed.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
-import { canSend } from '../conversation/conversation.policy.js';
+import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkReadable, openLive } from '../stream.js';
 import type { User } from '../user/user.store.js';
@@ -28,9 +28,7 @@ export async function setTyping(
     await checkReadable(deps, viewer, conversationId, field);
     throw notFound(field, 'Conversation');
   }
-  if (!canSend(found.membership, found.counterpart)) {
-    throw new ChatError('FORBIDDEN', 'You cannot send here.', { field });
-  }
+  if (!canSend(found.membership, found.counterpart)) throw sendRefused(found.membership, field);
   if (!isTyping) {
     typing.stop(conversationId, viewer.userId);
     return true;
