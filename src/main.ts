@@ -1,6 +1,6 @@
 import { readConfig } from './infra/config.js';
 import { exitBecauseOf } from './infra/exit.js';
-import { createLog } from './infra/log.js';
+import { createLog, logDestination } from './infra/log.js';
 import { version } from './infra/version.js';
 import { startNode } from './server/start.js';
 
@@ -8,7 +8,7 @@ import { startNode } from './server/start.js';
 process.umask(0o077);
 try {
   const config = readConfig(process.env);
-  const log = createLog(config.logLevel);
+  const log = createLog(config.logLevel, logDestination(config));
   const starting = startNode(config, log, { onReplaced: () => stop('the database was replaced', 75) });
   let stopping: Promise<void> | undefined;
   // 75 is EX_TEMPFAIL of sysexits.h: whatever supervises the process is to start it again.
@@ -37,7 +37,9 @@ try {
       database: node.deps.database.footing,
       events: config.redisUrl ? 'redis' : 'in-process',
     },
-    config.graphiql ? `Parley is ready: open ${node.url}` : 'Parley is ready',
+    config.graphiql
+      ? `Parley is ready: open ${node.url} in a browser`
+      : `Parley is ready: clients connect to ${node.url}`,
   );
 } catch (error) {
   exitBecauseOf(error);

@@ -212,6 +212,8 @@ export const settings = z.object({
   ),
   /** fatal, error, warn, info, debug, trace or silent. */
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** How the log is written: `json`, one object a line, or `pretty`, for people. By default pretty on a terminal only. */
+  LOG_FORMAT: z.enum(['json', 'pretty']).optional(),
   /** Port of its own for Prometheus' /metrics; 0 takes a free one. */
   METRICS_PORT: integer(0, 65_535).optional(),
   /** Address that METRICS_PORT listens on. */
@@ -456,6 +458,8 @@ export interface Config {
   allowedOrigins: readonly string[];
   trustedProxies: readonly string[];
   logLevel: Settings['LOG_LEVEL'];
+  /** Undefined: pretty on a terminal, else JSON. */
+  logFormat: Settings['LOG_FORMAT'];
   /** Undefined: metrics are on the port of all else, if there is a token, or nowhere. */
   metricsPort: number | undefined;
   metricsHost: string;
@@ -589,6 +593,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     allowedOrigins: data.ALLOWED_ORIGINS,
     trustedProxies: data.TRUSTED_PROXIES,
     logLevel: data.LOG_LEVEL,
+    logFormat: data.LOG_FORMAT,
     metricsPort: data.METRICS_PORT,
     metricsHost: data.METRICS_HOST,
     metricsToken: data.METRICS_TOKEN,

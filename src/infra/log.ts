@@ -1,4 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import type { Config } from './config.js';
+import { logLines } from './log-lines.js';
 import { currentRequest } from './request.js';
 
 export type { Logger };
@@ -32,4 +34,14 @@ export function createLog(level: string, destination: DestinationStream = pino.d
     },
     destination,
   );
+}
+
+/**
+ * Where a process writes its log: standard output, as JSON, or for people to read where the configuration says so or, if
+ * it says nothing, standard output is a terminal.
+ */
+export function logDestination({ logFormat }: Pick<Config, 'logFormat'>): DestinationStream {
+  const isTerminal = process.stdout.isTTY === true;
+  if ((logFormat ?? (isTerminal ? 'pretty' : 'json')) === 'json') return pino.destination(1);
+  return logLines(process.stdout, { colors: isTerminal && process.env['NO_COLOR'] === undefined });
 }

@@ -46,6 +46,7 @@ export async function applyMigrations(session: SqlSession, log: Logger): Promise
       'SELECT migration_name, checksum, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL',
     );
     const applied = new Map(rows.map((row) => [row.migration_name, row]));
+    let count = 0;
     for (const { name, sql } of await readMigrations()) {
       const checksum = createHash('sha256').update(sql).digest('hex');
       const row = applied.get(name);
@@ -54,8 +55,10 @@ export async function applyMigrations(session: SqlSession, log: Logger): Promise
       if (row && row.checksum !== checksum) throw new Error(`Migration ${name} was changed after it was applied.`);
       if (row) continue;
       await applyOne(session, name, sql, checksum);
-      log.info({ migration: name }, 'migration applied');
+      log.debug({ migration: name }, 'migration applied');
+      count += 1;
     }
+    if (count > 0) log.info({ count }, 'migrations applied');
   });
 }
 

@@ -13,7 +13,7 @@ import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import { EVENT_STREAM } from './media-types.js';
 import type { Operations } from './operations.js';
-import { isAllowedOrigin } from './origins.js';
+import { isAllowedOrigin, isFrom } from './origins.js';
 import type { PersistedDocuments } from './persisted-documents.js';
 import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
 
@@ -47,6 +47,7 @@ export function createGraphqlHttp(
   persisted: PersistedDocuments,
   subscriptions: Subscriptions,
   operations: Operations,
+  refusedOrigin: (origin: string) => void,
   deps: Deps,
 ): Yoga {
   // There is nothing to close: the stream itself ends with an error.
@@ -68,7 +69,11 @@ export function createGraphqlHttp(
     maxRequestBodySize: false,
     cors: (request) => {
       const origin = request.headers.get('origin') ?? undefined;
-      return isAllowedOrigin(config, origin, request.headers.get('host') ?? undefined)
+      const host = request.headers.get('host') ?? undefined;
+      const isAllowed = isAllowedOrigin(config, origin, host);
+      // A page that came from this very host needs no permission.
+      if (!isAllowed && origin !== undefined && !isFrom(origin, host)) refusedOrigin(origin);
+      return isAllowed
         ? {
             origin: origin ?? [],
             methods: ['GET', 'POST', 'OPTIONS'],

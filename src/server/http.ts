@@ -10,6 +10,7 @@ import { withRequest } from '../infra/request.js';
 import type { AddressOf } from './addresses.js';
 import { graphiqlPolicy } from './graphiql.js';
 import { CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
+import { landingPage, landingPagePolicy } from './landing-page.js';
 import { acceptedTypes, EVENT_STREAM, isJsonBody } from './media-types.js';
 
 /** What is to be told of requests, and where /metrics is answered: absent where it is not to be found. */
@@ -76,7 +77,9 @@ export function createHttpServer(
   });
 
   async function route(path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    if (path === GRAPHQL_PATH) {
+    if (!config.graphiql && (path === GRAPHQL_PATH || path === '/') && isBrowserVisit(req)) {
+      showLandingPage(res);
+    } else if (path === GRAPHQL_PATH) {
       await serveGraphql(req, res);
     } else if (path === '/health') {
       answer(res, 200, { status: 'ok' });
@@ -90,6 +93,11 @@ export function createHttpServer(
     } else {
       answer(res, 404, { status: 'not found' });
     }
+  }
+
+  function showLandingPage(res: ServerResponse) {
+    res.setHeader('content-security-policy', landingPagePolicy);
+    res.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(landingPage);
   }
 
   /** What yoga is given is of few kinds, so that nothing is left to it to refuse in a way of its own. */

@@ -1,6 +1,10 @@
 import type { Config } from '../infra/config.js';
 import { isOriginAmong } from '../infra/origin.js';
 
+/** Whether a page of this origin was loaded from this host. */
+export const isFrom = (origin: string, host: string | undefined): boolean =>
+  URL.canParse(origin) && new URL(origin).host === host;
+
 /**
  * Whether a browser page of this origin may talk to us, over HTTP or WebSocket: one that is configured, where
  * GraphiQL is on the one that it is served from (`host`, of the request), and outside production any of localhost. No origin: not a

@@ -66,6 +66,7 @@ import {
 } from './metrics.js';
 import { createOperations } from './operations.js';
 import { openPersistedDocuments } from './persisted-documents.js';
+import { createRefusedOrigins } from './refused-origins.js';
 import { createSubscriptions } from './subscriptions.js';
 import { serveWebSocket } from './websocket.js';
 
@@ -132,7 +133,8 @@ export async function startNode(
     onTurn: timeDeliveries(metrics),
   });
   const addressOf = createAddressOf(config, log);
-  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, deps);
+  const refusedOrigin = createRefusedOrigins(log);
+  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, refusedOrigin, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
@@ -161,7 +163,16 @@ export async function startNode(
     config,
     log,
   );
-  const sockets = serveWebSocket(server, documents, persisted, subscriptions, operations, addressOf, deps);
+  const sockets = serveWebSocket(
+    server,
+    documents,
+    persisted,
+    subscriptions,
+    operations,
+    addressOf,
+    refusedOrigin,
+    deps,
+  );
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   let base: string;

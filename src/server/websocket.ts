@@ -101,6 +101,7 @@ export function serveWebSocket(
   subscriptions: Subscriptions,
   operations: Operations,
   addressOf: AddressOf,
+  refusedOrigin: (origin: string) => void,
   deps: Deps,
 ): GraphqlWebSocket {
   const { config, log } = deps;
@@ -325,7 +326,11 @@ export function serveWebSocket(
       refuse(socket, status);
     };
     if (pathOf(request) !== GRAPHQL_PATH) return refused('404 Not Found');
-    if (!isAllowedOrigin(config, request.headers.origin, request.headers.host)) return refused('403 Forbidden');
+    const { origin, host } = request.headers;
+    if (!isAllowedOrigin(config, origin, host)) {
+      if (origin !== undefined) refusedOrigin(origin);
+      return refused('403 Forbidden');
+    }
     const address = addressOf(request);
     const leave = ofAddress.enter(networkOf(address));
     if (!leave) return refused('429 Too Many Requests');

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+
+const style = `
+  :root { color-scheme: light dark; }
+  body { max-width: 38rem; margin: 15vh auto 0; padding: 0 1.5rem; font: 1.05rem/1.6 system-ui, sans-serif; }
+`;
+
+/**
+ * What a browser is shown at `/` and `/graphql` where GraphiQL is off: what this is, and nothing of the version or the
+ * settings. It loads nothing.
+ */
+export const landingPage = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>Parley</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<h1>Parley</h1>
+<p>This is the API of a chat service. It works, and it is for applications: there is no page to see here.
+Use the web page or the app of the service to chat.</p>
+<p>Applications send GraphQL requests to <code>/graphql</code>, and open their WebSockets at the same address.</p>
+</main>
+</body>
+</html>
+`;
+
+/** Only its own style applies; no script, no form, no frame, no request. */
+export const landingPagePolicy = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
