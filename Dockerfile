@@ -3,8 +3,11 @@
 #   docker build -t parley .
 #   docker run --rm -p 4000:4000 -v parley:/data -e JWT_SECRET="$(openssl rand -base64 48)" parley
 #
+# Two more commands are in it (npm's scripts are not): `node dist/role.js <username> ADMIN` says who is what in the whole
+# service, `node dist/migrate.js` brings the database to what this version needs.
+#
 # Debian's Node rather than Alpine's: the official build, tested by its makers, where the one for musl is not.
-FROM node:22-slim AS base
+FROM node:24-slim AS base
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 
@@ -20,7 +23,7 @@ RUN npm ci --omit=dev --omit=optional --no-audit --no-fund \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \
       -o -name 'query_compiler_*' ! -name '*.postgresql.*' \) -delete
 
-FROM node:22-slim
+FROM node:24-slim
 ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=4000 \

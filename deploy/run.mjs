@@ -10,7 +10,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
+requireSupportedNode();
 const bin = (name) => join('node_modules', '.bin', name);
+// Prisma's command line would ask its vendor whether there is a newer version.
+process.env.CHECKPOINT_DISABLE = '1';
 // As npm does it: Prisma looks for its generators there.
 process.env.PATH = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
 
@@ -78,6 +81,8 @@ const commands = {
       return import('../dist/role.js');
     },
   },
+  /** Applies the migrations that the database lacks, and ends. */
+  migrate: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/migrate.js') },
   test: {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...args]]),
@@ -139,6 +144,30 @@ prepare(command.needs);
 // What the environment says already stays as it is.
 if (command.settings && existsSync('.env')) process.loadEnvFile('.env');
 await command.run(args);
+
+/**
+ * Ends with a message when this Node is none that package.json names: before anything is installed, for what is installed
+ * would fail in ways that do not say why. Everything above runs on Node 16.
+ */
+function requireSupportedNode() {
+  const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const [major, minor] = process.version.slice(1).split('.').map(Number);
+  const isSupported = engines.node.split('||').some((range) => {
+    const [, operator, leastMajor, leastMinor = '0'] = /^\s*(\^|>=)(\d+)(?:\.(\d+))?/.exec(range);
+    if (major === Number(leastMajor)) return minor >= Number(leastMinor);
+    return operator === '>=' && major > Number(leastMajor);
+  });
+  if (isSupported) return;
+  const needed = engines.node
+    .replace(/[\^>=\s]/g, '')
+    .split('||')
+    .join(', ');
+  console.error(`parley: Node ${needed} or newer is needed; this is Node ${process.version.slice(1)}.`);
+  console.error(
+    'parley: Install it (https://nodejs.org/en/download, or `nvm install 24`), and run the same command again.',
+  );
+  process.exit(1);
+}
 
 function prepare(needs) {
   const pending = () => needs.map((need) => [need, steps[need]]).filter(([, step]) => !isUpToDate(step));

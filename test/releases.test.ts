@@ -16,7 +16,8 @@ import { schema } from '../src/schema.js';
 import { graphiqlOptions } from '../src/server/graphiql.js';
 import * as clients from './clients/operations.js';
 
-// What clients of a release ask goes on working: test/releases/ holds the operations of each, as its examples had them.
+// What clients of a release ask goes on working: test/releases/ holds the operations of each, as its examples had them,
+// and its schema, which `npm run check` compares with this one.
 // A file of a release that is out is never changed. Before one is out: `RELEASE=write npx vitest run test/releases.test.ts`.
 
 const folder = new URL('releases/', import.meta.url);
@@ -39,9 +40,12 @@ const withoutTypename = ({ name }: { name: { value: string } }) => (name.value =
 if (process.env['RELEASE'] === 'write') {
   const { writeFileSync } = await import('node:fs');
   writeFileSync(fileOf(version), `${operationsOfNow().join('\n\n')}\n`);
+  writeFileSync(fileOf(`${version}.schema`), readFileSync('schema.graphql'));
 }
 
-const releases = readdirSync(folder).map((name) => name.replace(/\.graphql$/, ''));
+const releases = readdirSync(folder)
+  .filter((name) => !name.endsWith('.schema.graphql'))
+  .map((name) => name.replace(/\.graphql$/, ''));
 
 /** What this schema says against the operations of a release; each by itself, as clients send them. */
 function faultsOf(text: string): readonly GraphQLError[] {

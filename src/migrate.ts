@@ -1,0 +1,15 @@
+// `npm run migrate`: brings the database to what this version needs, before its nodes are started. A node does the same
+// at its start.
+import { readConfig } from './infra/config.js';
+import { openDatabase } from './infra/database.js';
+import { exitBecauseOf } from './infra/exit.js';
+import { createLog, logDestination } from './infra/log.js';
+
+try {
+  const config = readConfig(process.env);
+  const database = await openDatabase(config, createLog(config.logLevel, logDestination(config)));
+  await database.close();
+  console.log('The database has what this version needs.');
+} catch (error) {
+  exitBecauseOf(error);
+}

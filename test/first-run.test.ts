@@ -1,0 +1,128 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { connectionsIn, tellConnections } from './support/connections.js';
+
+const exec = promisify(execFile);
+
+describe('the first command in a fresh clone', () => {
+  /** Runs `npm start`'s command in a folder with only what it reads first, on a Node that says it has this version. */
+  const startOn = async (version: string) => {
+    const folder = join(inject('scratch'), `first-run-${version}`);
+    await mkdir(folder);
+    await cp('deploy', join(folder, 'deploy'), { recursive: true });
+    await cp('package.json', join(folder, 'package.json'));
+    const pretend = `Object.defineProperty(process, 'version', { value: '${version}' })`;
+    const args = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, 'deploy/run.mjs', 'check-node'];
+    const { code = 0, stderr } = await exec(process.execPath, args, { cwd: folder }).catch((error) => error);
+    return { code, stderr: stderr as string, left: await readdir(folder) };
+  };
+
+  it.each(['v16.20.2', 'v18.20.8', 'v20.18.3', 'v21.7.3', 'v22.11.0', 'v23.11.1'])(
+    'names what is wrong with Node %s, and installs nothing',
+    async (version) => {
+      const { code, stderr, left } = await startOn(version);
+      expect(stderr).toMatch(/^parley: Node 20\.19, 22\.12, 24 or newer is needed; this is Node /);
+      expect(stderr).toContain(`this is Node ${version.slice(1)}.`);
+      expect({ code, left }).toEqual({ code: 1, left: ['deploy', 'package.json'] });
+    },
+  );
+
+  it.each(['v20.19.0', 'v22.12.0', 'v24.0.0', 'v26.1.0'])('goes on with Node %s', async (version) => {
+    // There is no such command, which is looked at next.
+    expect(await startOn(version)).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
+  });
+});
+
+describe('the image', () => {
+  const dockerfile = readFileSync('Dockerfile', 'utf8');
+  const lastStage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
+  let folder: string;
+  let running: ChildProcess | undefined;
+  afterEach(() => {
+    running?.kill('SIGKILL');
+  });
+
+  beforeAll(async () => {
+    folder = join(inject('scratch'), 'image');
+    await mkdir(folder);
+    const copies = [...lastStage.matchAll(/^COPY (?:--from=\S+ )?(\S+) (\S+)$/gm)];
+    expect(copies.length).toBeGreaterThan(3);
+    for (const [, from = '', to = ''] of copies) {
+      const source = from.replace(/^\/app\//, '');
+      if (source !== 'node_modules')
+        await cp(source, join(folder, to, to.endsWith('/') ? basename(source) : ''), { recursive: true });
+    }
+    // Of the packages those that `npm ci --omit=dev --omit=optional` installs.
+    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+      packages: Record<string, { dev?: boolean; optional?: boolean; devOptional?: boolean; peer?: boolean }>;
+    };
+    for (const [path, { dev, optional, devOptional }] of Object.entries(packages)) {
+      if (dev || optional || devOptional || !/^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path)) continue;
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await symlink(resolve(path), join(folder, path));
+    }
+    await cp(inject('embeddedTemplate'), join(folder, 'data'), { recursive: true });
+  });
+
+  const env = () => ({
+    PATH: process.env['PATH'] ?? '',
+    NODE_ENV: 'production',
+    NODE_OPTIONS: tellConnections,
+    DATA_DIR: 'data',
+    PORT: '0',
+    JWT_SECRET: 'x'.repeat(32),
+  });
+
+  it('is built on a Node that package.json names', () => {
+    const versions = [...dockerfile.matchAll(/^FROM node:(\d+)-/gm)].map(([, version]) => version);
+    expect(versions).toEqual(['24', '24']);
+  });
+
+  it('serves, is healthy, and opens no connection that its owner did not configure', { timeout: 90_000 }, async () => {
+    const [, cmd] = /^CMD (\[.*\])$/m.exec(lastStage) ?? [];
+    const [, check] = /^HEALTHCHECK[^\n]*\\\n\s*CMD (\[.*\])$/m.exec(lastStage) ?? [];
+    const [program = '', ...args] = JSON.parse(cmd ?? '') as string[];
+    const child = spawn(program, args, { cwd: folder, env: env() });
+    running = child;
+    let output = '';
+    const url = await new Promise<string>((done, failed) => {
+      const hear = (chunk: Buffer) => {
+        output += chunk;
+        const [, found] = /"url":"([^"]+)"/.exec(output) ?? [];
+        if (found !== undefined) done(found);
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+      child.once('exit', (code) => failed(new Error(`ended with ${code}: ${output}`)));
+    });
+    const [node = '', ...healthArgs] = JSON.parse(check ?? '') as string[];
+    await exec(node, healthArgs, { env: { ...env(), PORT: new URL(url).port } });
+    expect(await (await fetch(url, { headers: { accept: 'text/html' } })).text()).toContain('<h1>');
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    expect(connectionsIn(output)).toEqual([]);
+  });
+
+  it('has the commands that the docs name for it', { timeout: 90_000 }, async () => {
+    const docs = ['README.md', 'Dockerfile', 'docker-compose.yml', 'docs/OPERATIONS.md', 'docs/PERMISSIONS.md'];
+    const named = docs.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bnode (dist\/[\w-]+\.js)/g)]);
+    const commands = new Set(named.map(([, command = '']) => command));
+    expect([...commands].sort()).toEqual(['dist/migrate.js', 'dist/role.js']);
+    // Each loads all of its code, and says what it needs: no database is there.
+    const outcome = async (args: string[]) => {
+      const DATABASE_URL = 'postgresql://127.0.0.1:1/parley';
+      const { code, stderr } = await exec('node', args, { cwd: folder, env: { ...env(), DATABASE_URL } }).catch(
+        (error) => error,
+      );
+      return { code, said: stderr as string };
+    };
+    for (const args of [['dist/migrate.js'], ['dist/role.js', 'somebody', 'ADMIN']]) {
+      expect(await outcome(args)).toEqual({ code: 1, said: expect.stringMatching(/^parley: DATABASE_URL: /) });
+    }
+  });
+});

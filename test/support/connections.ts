@@ -1,0 +1,27 @@
+/**
+ * `NODE_OPTIONS` with which a process of Node, and every one that it starts, writes `connects to <host>` to its standard
+ * error for each connection that it tries to open to another machine, and for each name that it looks up.
+ */
+export const tellConnections = (() => {
+  const code = `
+    import net from 'node:net';
+    import dns from 'node:dns';
+    import { syncBuiltinESMExports } from 'node:module';
+    import { writeSync } from 'node:fs';
+    const isHere = (host) => host === undefined || /^(localhost|127\\..*|::1|0\\.0\\.0\\.0|::)$/.test(host);
+    const tell = (host) => isHere(host) || writeSync(2, '\\nconnects to ' + host + '\\n');
+    const { connect } = net.Socket.prototype;
+    net.Socket.prototype.connect = function (...args) {
+      const [first, second] = Array.isArray(args[0]) ? args[0] : args;
+      tell(typeof first === 'object' && first !== null ? first.host : typeof second === 'string' ? second : undefined);
+      return connect.apply(this, args);
+    };
+    const { lookup } = dns;
+    dns.lookup = (name, ...rest) => (tell(name), lookup(name, ...rest));
+    syncBuiltinESMExports();`;
+  return `--import data:text/javascript,${encodeURIComponent(code)}`;
+})();
+
+/** The hosts that a process with these options has told of. */
+export const connectionsIn = (output: string): string[] =>
+  [...output.matchAll(/^connects to (.+)$/gm)].map(([, host = '']) => host);
