@@ -18,6 +18,10 @@ const shape = /^([0-9a-f]{12})\/([0-9a-f]{8})\/((\d{1,18}):(\d{1,18}):((?:\d{1,1
 export const encodeSyncCursor = ({ generation, epoch, snapshot }: SyncCursor): string =>
   Buffer.from(`${generation}/${epoch}/${snapshot}`).toString('base64url');
 
+/** The snapshot of a cursor that this server has made. */
+export const snapshotOf = (cursor: string): string =>
+  Buffer.from(cursor, 'base64url').toString('utf8').split('/')[2] ?? '';
+
 /** Whether PostgreSQL would take it: xmin <= xmax, and what was in progress between them, rising. */
 function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean {
   const bounds = [BigInt(xmin), BigInt(xmax)] as const;

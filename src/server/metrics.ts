@@ -8,6 +8,7 @@ import type { Bus } from '../realtime/bus.js';
 import { GRAPHQL_PATH } from './graphql-http.js';
 import { answer, pathOf, type Watch } from './http.js';
 import { listen } from './listening.js';
+import type { OldestTransaction } from './oldest-transaction.js';
 import type { Answer, Subscriptions } from './subscriptions.js';
 import type { GraphqlWebSocket } from './websocket.js';
 
@@ -124,7 +125,7 @@ const by = (label: string, values: Record<string, number> | ReadonlyMap<string, 
   }));
 
 /** What a node's services say of themselves. */
-export function showServices(metrics: Metrics, deps: Deps, bus: Bus): void {
+export function showServices(metrics: Metrics, deps: Deps, bus: Bus, oldest: OldestTransaction): void {
   const { config, database, feed, mailer, passwords, presence, resetRequests, sends, marks, sessionWatch, summaries } =
     deps;
   const gauge = metrics.read.bind(metrics, 'gauge');
@@ -158,6 +159,11 @@ export function showServices(metrics: Metrics, deps: Deps, bus: Bus): void {
     'parley_feed_last_sweep_timestamp_seconds',
     'When the last sweep that succeeded came to its end.',
     () => feed.sweptAt / 1000,
+  );
+  gauge(
+    'parley_feed_oldest_transaction_age_seconds',
+    'How long the oldest open transaction of the cluster has been open: each sweep reads what changed since its begin.',
+    () => oldest.ageSeconds(),
   );
   gauge('parley_feed_listeners', 'Streams that hear of changes.', () => feed.listeners);
   gauge('parley_feed_conversations', 'Conversations that are followed for them.', () => feed.conversations);

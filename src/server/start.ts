@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { snapshotOf } from '../core/sync-cursor.js';
 import { createErasures } from '../domain/account/erasures.js';
 import { createAuditNotes } from '../domain/audit/audit.notes.js';
 import { recordSettings } from '../domain/audit/audit.settings.js';
@@ -44,7 +45,7 @@ import { version } from '../infra/version.js';
 import { createBus } from '../realtime/bus.js';
 import type { ChangeKind } from '../realtime/change.js';
 import { trimChangeLog } from '../realtime/change-log.js';
-import { startFeed } from '../realtime/feed.js';
+import { type Feed, startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
 import { schema } from '../schema.js';
@@ -64,6 +65,7 @@ import {
   showServices,
   timeDeliveries,
 } from './metrics.js';
+import { createOldestTransaction } from './oldest-transaction.js';
 import { createOperations } from './operations.js';
 import { openPersistedDocuments } from './persisted-documents.js';
 import { createRefusedOrigins } from './refused-origins.js';
@@ -241,6 +243,14 @@ export async function startServices(
   };
   try {
     const { sweepIntervalMs, replayMax } = config;
+    const timeSweep = inSeconds(
+      metrics.duration(
+        'parley_feed_sweep_duration_seconds',
+        'How long a look into the log for what no wake-up told takes.',
+      ),
+    );
+    const oldest = createOldestTransaction();
+    let swept: Feed | undefined;
     const feed = await startFeed({
       database,
       bus,
@@ -249,13 +259,12 @@ export async function startServices(
       replayMax,
       log,
       onReplaced,
-      onSwept: inSeconds(
-        metrics.duration(
-          'parley_feed_sweep_duration_seconds',
-          'How long a look into the log for what no wake-up told takes.',
-        ),
-      ),
+      onSwept(ms) {
+        timeSweep(ms);
+        if (swept) oldest.saw(snapshotOf(swept.now.cursor));
+      },
     });
+    swept = feed;
     const sessionWatch = createSessionWatch({
       bus,
       generation: database.generation,
@@ -340,7 +349,7 @@ export async function startServices(
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
     presence.onInvisible((userId) => typing.stopHere(userId));
-    showServices(metrics, deps, bus);
+    showServices(metrics, deps, bus, oldest);
     return {
       deps,
       async close() {
