@@ -195,6 +195,12 @@ const hasCsrfHeader = (req: IncomingMessage): boolean => CSRF_HEADERS.some((name
 const isAddressed = ({ url, headers: { host } }: IncomingMessage): boolean =>
   !host || (/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) && URL.canParse(`http://${host}${url}`));
 
+/** Somebody has entered the address into a browser. */
+const isBrowserVisit = (req: IncomingMessage): boolean =>
+  (req.method === 'GET' || req.method === 'HEAD') &&
+  !hasCsrfHeader(req) &&
+  /text\/html/i.test(req.headers.accept ?? '');
+
 const isEventStream = (res: ServerResponse): boolean => String(res.getHeader('content-type')).startsWith(EVENT_STREAM);
 
 /** The whole body; undefined when it has more than `max` bytes. */
