@@ -67,6 +67,8 @@ export async function openLive<Event extends object>(
         onProgress() {},
         onRemoved: () =>
           stream.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field })),
+        // Whom it is for may be others: the client subscribes again.
+        onLost: () => stream.end(),
         onEnd: () => stream.end(),
       });
       if (stream.closed) stopListening();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind, type VariableDefinitionNode } from 'graphql';
 import { ChatError, type ErrorCode, errorCodes, type WrongField } from '../core/errors.js';
-import { isUnavailable } from '../infra/database.js';
+import { isUnavailable, stateOf } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 
 /** Status of an answer without data, for clients that accept `application/graphql-response+json`. */
@@ -40,7 +40,8 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
     });
   }
   if (isUnavailable(cause)) {
-    log.warn({ err: cause }, 'the database is out of reach');
+    // That it takes no writes is logged once, by whoever watches it.
+    if (stateOf(cause) === 'unreachable') log.warn({ err: cause }, 'the database is out of reach');
     return present(error, 'The service is not available at the moment.', 'UNAVAILABLE', { retryAfterMs: 1_000 });
   }
   const errorId = randomUUID();

@@ -93,6 +93,8 @@ export const settings = z.object({
   DATABASE_POOL_MAX: integer(2, 500).default(10),
   /** Whether the busiest statements stay prepared on a connection: off behind a pooler that does not keep them. */
   DATABASE_PREPARED: flag.prefault('on'),
+  /** How long PostgreSQL may take to answer a statement before its connection counts as dead; migrations take longer. */
+  DATABASE_STATEMENT_TIMEOUT: duration.prefault('20s'),
   /** Redis 6.2 or newer, for events between nodes; without it they stay in the process. */
   REDIS_URL: url('redis', 'rediss').optional(),
   /** What the names of all Redis channels and keys begin with. */
@@ -428,6 +430,7 @@ export interface Config {
   databaseUrl: string | undefined;
   databasePoolMax: number;
   databasePrepared: boolean;
+  databaseStatementTimeoutMs: number;
   redisUrl: string | undefined;
   redisPrefix: string;
   /** Undefined: use the one kept in dataDir. */
@@ -565,6 +568,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     databaseUrl: data.DATABASE_URL,
     databasePoolMax: data.DATABASE_POOL_MAX,
     databasePrepared: data.DATABASE_PREPARED,
+    databaseStatementTimeoutMs: data.DATABASE_STATEMENT_TIMEOUT,
     redisUrl: data.REDIS_URL,
     redisPrefix: data.REDIS_PREFIX,
     jwtSecret: data.JWT_SECRET,

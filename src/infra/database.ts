@@ -3,7 +3,7 @@ import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
 import { Prisma, PrismaClient } from '../generated/prisma/client.js';
 import type { Config } from './config.js';
 import type { Footing, PoolState, SqlSession } from './footing.js';
-import { adoptChangeLog, beginEpoch } from './history.js';
+import { adoptChangeLog, beginBreak, beginEpoch, findServerSql, type ServerSql, standbyError } from './history.js';
 import type { Logger } from './log.js';
 import { type Metrics, noMetrics } from './metrics.js';
 import { applyMigrations, underLock } from './migrations.js';
@@ -32,6 +32,27 @@ export interface SqlTransaction extends Sql {
   finish(statement: Prisma.Sql, name: string): Promise<void>;
 }
 
+/** `read-only`: a standby in recovery, or a server that is set to take no writes; `disk full`: it has no room for them. */
+export type DatabaseState = 'ok' | 'read-only' | 'disk full' | 'unreachable';
+
+/** Which server's history the node is in. A standby that is promoted begins another one, which may lack the newest. */
+interface History {
+  /** How the server is asked for its run and its timeline. */
+  readonly server: ServerSql;
+  /** Writes down the run of the server that answers, where no new connection did: behind a pooler. */
+  begin(): Promise<void>;
+  /** Begins an epoch in which no older cursor is good. */
+  beginBreak(): Promise<void>;
+  /**
+   * To be called with the timeline of whichever server has answered. When it is another one than before, all other
+   * connections are ended, for they may lead to the old server, and the listeners are called.
+   * @throws when that server is one that was left behind: the node has met its successor already.
+   */
+  met(timeline: string): void;
+  /** Calls whenever the node comes to another timeline. */
+  onChange(listener: () => void): void;
+}
+
 export interface Database {
   readonly footing: Footing['footing'];
   readonly db: Db;
@@ -46,9 +67,16 @@ export interface Database {
    */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Transactions of plain SQL, which are begun once, and single statements. */
-  readonly sql: Sql & { transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T> };
+  readonly sql: Sql & {
+    transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T>;
+    /** One that fails as UNAVAILABLE, and its connection with it, when the answer has not come in that time. */
+    queryWithin<Row>(timeoutMs: number, statement: Prisma.Sql): Promise<Row[]>;
+  };
+  readonly history: History;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
+  /** Asks the database whether it answers and takes writes. Resolves within some seconds, and never rejects. */
+  check(): Promise<DatabaseState>;
   /** The connections to it; undefined on the embedded footing, which has one. */
   pool(): PoolState | undefined;
   close(): Promise<void>;
@@ -86,39 +114,64 @@ export async function openDatabase(
       : await openPostgres(config.databaseUrl, {
           poolMax: config.databasePoolMax,
           prepared: config.databasePrepared,
+          timeoutMs: config.databaseStatementTimeoutMs,
           log,
         });
   try {
-    const generation = await opened.withSession(async (session) => {
+    const { generation, history } = await opened.withSession(async (session) => {
+      const { server, precise } = await findServerSql(session);
+      if (!precise) {
+        log.warn(
+          'PostgreSQL does not tell its timeline: each restart of it will expire all cursors, as a failover does',
+        );
+      }
+      if (await isReadOnlySession(session)) throw standbyError();
       await applyMigrations(session, log);
       const own = await underLock(session, () => adoptChangeLog(session));
-      await beginEpoch(session);
-      return own;
+      return { generation: own, history: createHistory(opened, server, await beginEpoch(session, server), log) };
     });
-    opened.onConnection(beginEpoch);
+    opened.onConnection(async (session) => history.met(await beginEpoch(session, history.server)));
+    /** What a transaction did is lost or unknown when the server was replaced while it was under way. */
+    const inOneHistory = async <T>(work: () => Promise<T>): Promise<T> => {
+      const { version } = history;
+      try {
+        const result = await work();
+        if (history.version !== version) throw new FailoverError();
+        return result;
+      } catch (error) {
+        writes.failed(error);
+        throw error;
+      }
+    };
+    const writes = watchWrites(opened, log);
     const db = new PrismaClient({ adapter: opened.adapter });
     return {
       footing: opened.footing,
       db,
       generation,
+      history,
       transaction: (work) =>
         againAfterDeadlocks(
-          () => watched(() => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 })),
+          () => watched(() => inOneHistory(() => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 }))),
           deadlocked,
         ),
       sql: {
-        ...sqlOn(opened),
+        query: ({ text, values }) => opened.query(text, values),
+        queryWithin: (timeoutMs, { text, values }) => opened.query(text, values, timeoutMs),
         transaction: (work) =>
           watched(() =>
-            opened.transaction((session) =>
-              work({
-                query: ({ text, values }, name) => session.query(text, values, name),
-                finish: ({ text, values }, name) => session.finish(text, values, name),
-              }),
+            inOneHistory(() =>
+              opened.transaction((session) =>
+                work({
+                  query: ({ text, values }, name) => session.query(text, values, name),
+                  finish: ({ text, values }, name) => session.finish(text, values, name),
+                }),
+              ),
             ),
           ),
       },
       pool: () => opened.pool(),
+      check: writes.check,
       ping: async () => void (await db.$queryRaw`SELECT 1`),
       async close() {
         await db.$disconnect();
@@ -149,7 +202,114 @@ async function againAfterDeadlocks<T>(attempt: () => Promise<T>, onDeadlock: () 
   }
 }
 
-const sqlOn = ({ query }: Pick<SqlSession, 'query'>): Sql => ({ query: ({ text, values }) => query(text, values) });
+/** How long a server that was left behind is refused, in milliseconds, before it counts as restored on purpose. */
+const LEFT_BEHIND_MS = 10_000;
+
+function createHistory(
+  opened: Footing,
+  server: ServerSql,
+  first: string,
+  log: Logger,
+): History & { /** Grows whenever the timeline changes. */ readonly version: number } {
+  const session: Pick<SqlSession, 'query'> = { query: (sql, parameters = []) => opened.query(sql, parameters) };
+  const listeners: (() => void)[] = [];
+  let timeline = first;
+  let version = 0;
+  let refusedSince: number | undefined;
+  function met(other: string): void {
+    if (other === timeline) {
+      refusedSince = undefined;
+      return;
+    }
+    if (other < timeline) {
+      refusedSince ??= performance.now();
+      if (performance.now() - refusedSince < LEFT_BEHIND_MS) throw new FailoverError();
+    }
+    log.warn({ from: timeline, to: other }, 'PostgreSQL was failed over: it is on another timeline');
+    refusedSince = undefined;
+    timeline = other;
+    version += 1;
+    opened.dropConnections();
+    for (const listener of listeners) listener();
+  }
+  return {
+    server,
+    begin: async () => met(await beginEpoch(session, server)),
+    beginBreak: () => beginBreak(session, server),
+    met,
+    onChange: (listener) => void listeners.push(listener),
+    get version() {
+      return version;
+    },
+  };
+}
+
+/** How long `check` waits for an answer, in milliseconds. */
+const CHECK_TIMEOUT_MS = 3_000;
+
+const isReadOnlySession = async (session: Pick<SqlSession, 'query'>): Promise<boolean> => {
+  const [row] = await session.query<{ readOnly: boolean }>(
+    `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "readOnly"`,
+  );
+  return row?.readOnly ?? false;
+};
+
+/** Needs room for a new file on the disk, of which nothing is left. */
+const TAKE_ROOM = `CREATE TEMPORARY TABLE parley_room ON COMMIT DROP AS SELECT repeat(md5(n::text), 30) AS text FROM generate_series(1, 50) n`;
+
+/** Whether the database takes writes, as far as is known: logged whenever that changes, not with each write that fails. */
+function watchWrites(opened: Footing, log: Logger): { failed(error: unknown): void; check(): Promise<DatabaseState> } {
+  let state: DatabaseState = 'ok';
+  function enter(next: DatabaseState, error?: unknown): DatabaseState {
+    if (next === state) return state;
+    if (next === 'read-only') log.warn({ err: error }, 'the database is read-only or a standby: writes are refused');
+    if (next === 'disk full') log.warn({ err: error }, 'the disk of the database is full: writes are refused');
+    if (next === 'ok' && state !== 'unreachable') log.info('the database takes writes again');
+    state = next;
+    return state;
+  }
+  async function ask(): Promise<DatabaseState> {
+    const query = <Row>(sql: string, parameters: unknown[] = []) =>
+      opened.query<Row>(sql, parameters, CHECK_TIMEOUT_MS);
+    if (await isReadOnlySession({ query })) return 'read-only';
+    // Whether there is room again, only a write can say.
+    if (state === 'disk full') await query(TAKE_ROOM);
+    return 'ok';
+  }
+  let asking: Promise<DatabaseState> | undefined;
+  return {
+    failed(error) {
+      const why = stateOf(error);
+      if (why === 'read-only' || why === 'disk full') enter(why, error);
+    },
+    check: () =>
+      (asking ??= ask()
+        .then(enter, (error: unknown) => {
+          const why = stateOf(error);
+          // Who may not make a temporary table cannot find out.
+          return enter(why === 'ok' ? (state === 'disk full' ? 'ok' : 'unreachable') : why, error);
+        })
+        .finally(() => {
+          asking = undefined;
+        })),
+  };
+}
+
+/** What an error says of the database; `ok` where it is of another kind. */
+export function stateOf(error: unknown): DatabaseState {
+  const code = String(sqlStateOf(error) ?? '');
+  if (['25006', '55000'].includes(code)) return 'read-only';
+  if (code === '53100') return 'disk full';
+  return isUnavailable(error) ? 'unreachable' : 'ok';
+}
+
+/** The answer is of a server that another one has replaced, or came while that happened: the same call may be repeated. */
+class FailoverError extends Error {
+  readonly code = '57P01';
+  constructor() {
+    super('PostgreSQL was failed over meanwhile, or this server was left behind by a failover');
+  }
+}
 
 /** Whether the error says that a row with this unique value is there already. */
 export function isUniqueViolation(error: unknown): boolean {
@@ -202,6 +362,7 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && unreachable.test(`${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}`);
 }
 
-// Of Node, of pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown).
+// Of Node, of pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown); 25006 and 55000 are a
+// server that takes no writes, 26000 and 42P05 a pooler that does not keep prepared statements.
 const unreachable =
-  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|Query read timeout|terminating connection|not queryable/;
+  /^25006|^55000|^26000|^42P05|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|Query read timeout|terminating connection|not queryable/;

@@ -1,6 +1,6 @@
 import { ChatError } from '../core/errors.js';
 import { ConfigError } from './config.js';
-import { isUnavailable } from './database.js';
+import { isUnavailable, stateOf } from './database.js';
 
 /**
  * Ends a command that cannot go on, and says why: an expected failure by its message alone (status 78, EX_CONFIG of
@@ -9,10 +9,17 @@ import { isUnavailable } from './database.js';
 export function exitBecauseOf(error: unknown): never {
   if (error instanceof ConfigError) exit(error.message, 78);
   if (error instanceof ChatError) exit(error.message, 1);
+  const state = stateOf(error);
+  if (state === 'read-only') {
+    exit(`DATABASE_URL: this PostgreSQL takes no writes, but a node needs the primary (${messageOf(error)})`, 1);
+  }
+  if (state === 'disk full') exit(`DATABASE_URL: the disk of PostgreSQL is full (${messageOf(error)})`, 1);
   if (isUnavailable(error)) exit(`DATABASE_URL: PostgreSQL cannot be reached (${String(error)})`, 1);
   console.error(error);
   process.exit(1);
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function exit(message: string, status: number): never {
   for (const line of message.split('\n')) console.error(`parley: ${line}`);

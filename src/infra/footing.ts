@@ -4,14 +4,16 @@ import type { SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 export interface Footing {
   footing: 'embedded' | 'postgresql';
   adapter: SqlDriverAdapterFactory;
-  /** One statement of plain SQL. */
-  query<Row>(sql: string, parameters: unknown[]): Promise<Row[]>;
+  /** One statement of plain SQL; `timeoutMs`: how long it may take, where that is not what any statement may. */
+  query<Row>(sql: string, parameters: unknown[], timeoutMs?: number): Promise<Row[]>;
   /** See `Database.sql`. */
   transaction<T>(work: (session: OpenTransaction) => Promise<T>): Promise<T>;
   /** One connection for as long as `work` takes; it is not used for anything else afterwards. */
   withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** From now on every new connection is given to `greet` before anything else runs on it. */
   onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;
+  /** Ends all connections that are open at once: what is under way on them fails as UNAVAILABLE. */
+  dropConnections(): void;
   /** Its connections; undefined where there is no pool of them. */
   pool(): PoolState | undefined;
   close(): Promise<void>;

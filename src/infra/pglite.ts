@@ -40,6 +40,7 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
         }),
       // There is one connection, and it is there.
       onConnection() {},
+      dropConnections() {},
       pool: () => undefined,
       async close() {
         clearInterval(analyze);

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Footing, SqlSession } from './footing.js';
@@ -7,8 +8,14 @@ import { explained, findDatabase } from './postgres-connection.js';
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Milliseconds that a plain statement may take before it fails as UNAVAILABLE: a server that has fallen silent says nothing. */
-const timed = { query_timeout: 20_000 };
+/** Milliseconds that a new connection may take to answer what it is asked before it is used. */
+const GREETING_TIMEOUT_MS = CONNECT_TIMEOUT_MS;
+/** pg takes it of single queries too, which its types do not say. */
+const within = (timeoutMs: number) => ({ query_timeout: timeoutMs });
+/** setTimeout's longest delay: migrations and index builds take as long as they take. */
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+/** A connection that is silent for so long is probed every second, and given up after ten probes without an answer. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
 
 /**
  * Begins a transaction in which statements are planned once for each connection, without knowledge of what they are
@@ -19,50 +26,74 @@ const BEGIN_PREPARED = `BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; S
   SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`;
 
 /**
- * PostgreSQL, over one pool that Prisma shares. With `prepared`, named statements stay prepared on a connection.
+ * PostgreSQL, over one pool that Prisma shares. With `prepared`, named statements stay prepared on a connection. A statement
+ * that takes longer than `timeoutMs` fails as UNAVAILABLE, and its connection is destroyed: a server that has fallen silent (a
+ * moved address, a firewall that has forgotten the connection) sends nothing, not even an error.
  * @throws {ConfigError} when the URL, the server or the database is wrong in a way that does not pass by itself.
  */
 export async function openPostgres(
   url: string,
-  { poolMax, prepared, log }: { poolMax: number; prepared: boolean; log: Logger },
+  { poolMax, prepared, timeoutMs, log }: { poolMax: number; prepared: boolean; timeoutMs: number; log: Logger },
 ): Promise<Footing> {
   const found = await findDatabase(url, CONNECT_TIMEOUT_MS);
-  const prepare = prepared && found.prepared;
+  let preparing = prepared && found.prepared;
   let greet: Parameters<Footing['onConnection']>[0] | undefined;
-  const sessionOn = (client: pg.ClientBase): SqlSession => ({
-    run: async (sql) => void (await client.query(sql)),
-    query: async <Row>(sql: string, parameters: unknown[] = []) => (await client.query(sql, parameters)).rows as Row[],
+  const sessionOn = (client: pg.ClientBase, limitMs: number): SqlSession => ({
+    run: async (text) => void (await client.query({ text, ...within(limitMs) })),
+    query: async <Row>(text: string, values: unknown[] = []) =>
+      (await client.query({ text, values, ...within(limitMs) })).rows as Row[],
   });
   const pool = new pg.Pool({
     ...found.config,
     max: poolMax,
+    query_timeout: timeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     // What does not wait for an answer is sent at once.
     pipeline: true,
     async onConnect(client) {
-      await client.query(found.settings);
-      await greet?.(sessionOn(client));
+      await client.query({ text: found.settings, ...within(GREETING_TIMEOUT_MS) });
+      await greet?.(sessionOn(client, GREETING_TIMEOUT_MS));
     },
   });
-  const hear = (error: Error) => log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
+  const hear = (error: Error) => {
+    if (!(error instanceof DroppedError)) log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
+  };
   pool.on('error', hear);
+  const open = new Set<OpenClient>();
+  const idle = new Set<OpenClient>();
+  pool.on('connect', (client) => open.add(client as OpenClient));
+  pool.on('acquire', (client) => idle.delete(client as OpenClient));
+  pool.on('release', (error, released) => {
+    const client = released as OpenClient;
+    // Where one connection broke or fell silent, the others to the same server are tried no more: each would take as
+    // long to fail.
+    if (isSilence(error) || !client._queryable) destroy([...idle]);
+    else if (!error) idle.add(client);
+  });
+  pool.on('remove', (client) => {
+    open.delete(client as OpenClient);
+    idle.delete(client as OpenClient);
+  });
   return {
     footing: 'postgresql',
     adapter: new PrismaPg(pool, {
       schema: found.schema,
       onPoolError: (error) => log.warn({ err: error }, 'the connection pool of PostgreSQL reported an error'),
     }),
-    query: async <Row>(sql: string, parameters: unknown[]) =>
-      (await pool.query({ text: sql, values: parameters, ...timed })).rows as Row[],
+    query: async <Row>(text: string, values: unknown[], limitMs = timeoutMs) =>
+      (await pool.query({ text, values, ...within(limitMs) })).rows as Row[],
     async transaction(work) {
       const client = await pool.connect();
+      const prepares = preparing;
       // Between two statements a connection that breaks has nobody to tell: the next statement says so.
       client.on('error', hear);
       const send = (text: string, values: unknown[] = [], name?: string) =>
-        client.query({ text, values, ...(prepare && name !== undefined && { name }), ...timed });
+        client.query({ text, values, ...(prepares && name !== undefined && { name }) });
       let finished = false;
       let broken = false;
       try {
-        const begun = client.query({ text: prepare ? BEGIN_PREPARED : 'BEGIN', ...timed });
+        const begun = client.query(prepares ? BEGIN_PREPARED : 'BEGIN');
         // Whoever waits for it hears of it.
         begun.catch(() => {});
         const result = await work({
@@ -83,6 +114,13 @@ export async function openPostgres(
         }
         return result;
       } catch (error) {
+        if (preparing && isStatementLost(error)) {
+          preparing = false;
+          log.warn(
+            { err: error },
+            'a pooler in front of PostgreSQL loses prepared statements: none are prepared from now on; set DATABASE_PREPARED=off',
+          );
+        }
         // A connection on which not even this works is not given back.
         broken = await send('ROLLBACK').then(
           () => false,
@@ -98,7 +136,7 @@ export async function openPostgres(
       const client = await pool.connect();
       client.on('error', hear);
       try {
-        return await work(sessionOn(client));
+        return await work(sessionOn(client, NO_TIMEOUT_MS));
       } catch (error) {
         throw explained(error);
       } finally {
@@ -110,7 +148,30 @@ export async function openPostgres(
     onConnection(next) {
       greet = next;
     },
+    dropConnections: () => destroy([...open]),
     pool: () => ({ busy: pool.totalCount - pool.idleCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   };
+}
+
+/** What pg's client has beside its documented interface. */
+type OpenClient = pg.PoolClient & { _queryable: boolean; connection: { stream: Duplex } };
+
+/** Whether a statement was given up because no answer came. */
+const isSilence = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout';
+
+/** Whether a prepared statement is not there, or is there though this connection did not prepare it. */
+const isStatementLost = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === '26000' || error.code === '42P05');
+
+/** A connection was ended by this node, for it leads nowhere, or to a server that was replaced. */
+class DroppedError extends Error {
+  constructor() {
+    super('Connection terminated: it leads to a server that does not answer or was replaced');
+  }
+}
+
+/** Ends connections at once. What is under way on them fails as UNAVAILABLE, and the pool lets go of them. */
+function destroy(clients: readonly OpenClient[]): void {
+  for (const client of clients) client.connection.stream.destroy(new DroppedError());
 }

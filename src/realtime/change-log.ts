@@ -1,7 +1,7 @@
 import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
-import type { Db, Sql, Tx } from '../infra/database.js';
-import { generationSql } from '../infra/history.js';
+import type { Database, Db, Sql, Tx } from '../infra/database.js';
+import { generationSql, intactSql, standbyError } from '../infra/history.js';
 import type { Change, ChangeRow } from './change.js';
 
 /**
@@ -47,25 +47,53 @@ const isPast = (snapshot: Prisma.Sql) => Prisma.sql`(
      = (SELECT count(*) FROM pg_snapshot_xip(${snapshot}) AS open (xid)
         WHERE open.xid >= pg_snapshot_xmax(pg_current_snapshot())))`;
 
+/** What a sweep finds. */
+export interface Present {
+  /** The cursor that it was read at: whatever is in neither it nor `progress` is not committed yet. */
+  at: SyncCursor;
+  /** The conversations that changed since. */
+  progress: Progress[];
+  /**
+   * False when this history never was where `from` was, or has lost something since: the database is another one, was
+   * restored, or was failed over. Then `progress` says nothing.
+   */
+  continued: boolean;
+  timeline: string;
+  /** Whether the run of the server that answered is written down as an epoch. */
+  begun: boolean;
+}
+
 /**
- * The conversations that changed since `from`, and the cursor that this was read at: whatever is in neither is not
- * committed yet. The first call, without a cursor, only takes one.
- * @returns `continued`: false when this history never was where `from` was, for the database is another one or was
- *   restored; then `progress` says nothing.
+ * The conversations that changed since `from`. Without a cursor it only takes one.
+ * @throws an error of the code 25006 when the server is a standby in recovery: what it shows may be old.
  */
 export async function readProgress(
-  db: Db,
+  { sql, history }: Pick<Database, 'sql' | 'history'>,
   from: SyncCursor | undefined,
-): Promise<{ at: SyncCursor; progress: Progress[]; continued: boolean }> {
+  timeoutMs: number,
+): Promise<Present> {
   const since = from?.snapshot ?? null;
-  type Present = SyncCursor & { past: boolean; known: string | null };
-  const rows = await db.$queryRaw<(Present & { [Field in keyof Progress]: Progress[Field] | null })[]>`
+  const { server } = history;
+  type Head = SyncCursor & {
+    past: boolean;
+    known: string | null;
+    intact: boolean | null;
+    timeline: string | null;
+    begun: boolean;
+  };
+  const rows = await sql.queryWithin<Head & { [Field in keyof Progress]: Progress[Field] | null }>(
+    timeoutMs,
+    Prisma.sql`
     WITH present AS MATERIALIZED (
       SELECT pg_current_snapshot()::text AS snapshot, left(${Prisma.raw(generationSql)}, 12) AS generation,
              (SELECT id FROM epochs ORDER BY xid DESC LIMIT 1) AS epoch,
              ${isPast(Prisma.sql`${since}::text::pg_snapshot`)} AS past,
              (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
-              ORDER BY xid DESC LIMIT 1) AS known
+              ORDER BY xid DESC LIMIT 1) AS known,
+             (${Prisma.raw(intactSql(server, 'given.epoch'))}) AS intact,
+             ${Prisma.raw(server.timeline)} AS timeline,
+             EXISTS (SELECT FROM epochs WHERE run = ${Prisma.raw(server.run)}) AS begun
+      FROM (SELECT ${from?.epoch ?? null}::text AS epoch) given
     ),
     moved AS (
       SELECT conversation_id, min(change_seq) AS from_seq, max(change_seq) AS to_seq, array_agg(DISTINCT type) AS types
@@ -74,13 +102,17 @@ export async function readProgress(
         AND NOT pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
       GROUP BY conversation_id
     )
-    SELECT snapshot, generation, epoch, past, known,
+    SELECT snapshot, generation, epoch, past, known, intact, timeline, begun,
            conversation_id::text AS "conversationId", from_seq AS "fromSeq", to_seq AS "toSeq", types
-    FROM present LEFT JOIN moved ON true`;
-  const { generation, epoch, snapshot: at, past, known } = rows[0] as (typeof rows)[number];
-  const progress = rows.filter((row): row is Present & Progress => row.conversationId !== null);
-  const continued = !from || (generation === from.generation && past && known === from.epoch);
-  return { at: { generation, epoch, snapshot: at }, progress, continued };
+    FROM present LEFT JOIN moved ON true`,
+  );
+  const head = rows[0] as (typeof rows)[number];
+  const { generation, epoch, snapshot: at, timeline, begun } = head;
+  if (timeline === null) throw standbyError();
+  const progress = rows.filter((row): row is Head & Progress => row.conversationId !== null);
+  const isContinued = ({ generation: own, epoch: mine }: SyncCursor) =>
+    generation === own && head.past && head.known === mine && head.intact === true;
+  return { at: { generation, epoch, snapshot: at }, progress, continued: !from || isContinued(from), timeline, begun };
 }
 
 /** What a stream is of, when it asks what it has missed. */
@@ -101,9 +133,13 @@ export interface MissedQuery {
  * @throws {ChatError} CURSOR_EXPIRED with the field `after`: the log does not reach back so far, the database is not
  *   the one that the cursor has seen (a restore), or more than `limit` were missed.
  */
-export async function readMissed(db: Db, cursor: SyncCursor, query: MissedQuery): Promise<ChangeRow[]> {
+export async function readMissed(
+  database: Pick<Database, 'db' | 'history'>,
+  cursor: SyncCursor,
+  query: MissedQuery,
+): Promise<ChangeRow[]> {
   const { snapshot } = cursor;
-  const rows = await db.$queryRaw<ChangeRow[]>`
+  const rows = await database.db.$queryRaw<ChangeRow[]>`
     SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type,
            message_id::text AS "messageId", subject_id::text AS "subjectId", actor_id::text AS "actorId"
     FROM (
@@ -120,20 +156,33 @@ export async function readMissed(db: Db, cursor: SyncCursor, query: MissedQuery)
     ORDER BY conversation_id, change_seq
     LIMIT ${query.limit + 1}`;
   // Asked after reading: what was trimmed before it is known here, and what is trimmed later was read.
-  await checkCursor(db, cursor);
+  await checkCursor(database, cursor);
   if (rows.length > query.limit) throw cursorExpired('after', `more than ${query.limit} changes were missed`);
   return rows;
 }
 
-/** @throws {ChatError} CURSOR_EXPIRED with `field`: the log does not reach back so far, or the database was restored. */
-export async function checkCursor(db: Db, { epoch, snapshot }: SyncCursor, field = 'after'): Promise<void> {
-  const [row] = await db.$queryRaw<{ past: boolean; epoch: string | null; kept: boolean }[]>`
-    SELECT ${isPast(Prisma.sql`s`)} AS past,
+/**
+ * @throws {ChatError} CURSOR_EXPIRED with `field`: the log does not reach back so far, or the database was restored or
+ *   failed over since.
+ */
+export async function checkCursor(
+  { db, history }: Pick<Database, 'db' | 'history'>,
+  { epoch, snapshot }: SyncCursor,
+  field = 'after',
+): Promise<void> {
+  const [row] = await db.$queryRaw<
+    { standby: boolean; past: boolean; epoch: string | null; intact: boolean | null; kept: boolean }[]
+  >`
+    SELECT pg_is_in_recovery() AS standby, ${isPast(Prisma.sql`s`)} AS past,
            (SELECT id FROM epochs WHERE pg_visible_in_snapshot(xid, s) ORDER BY xid DESC LIMIT 1) AS epoch,
+           (${Prisma.raw(intactSql(history.server, 'given.epoch'))}) AS intact,
            (SELECT trimmed_xid FROM log_state) < pg_snapshot_xmin(s) AS kept
-    FROM (SELECT ${snapshot}::text::pg_snapshot AS s) given`;
+    FROM (SELECT ${snapshot}::text::pg_snapshot AS s, ${epoch}::text AS epoch) given`;
+  if (row?.standby) throw standbyError();
   // What this history never had, it cannot say to be missed: transactions that are still to come, or another epoch.
   if (!row?.past || row.epoch !== epoch) throw cursorExpired(field, 'the database was restored');
+  // An event may have been seen after the snapshot of its cursor was taken: of a server that was replaced it may be lost.
+  if (!row.intact) throw cursorExpired(field, 'the database was failed over');
   if (!row.kept) throw cursorExpired(field, 'it is too old');
 }
 

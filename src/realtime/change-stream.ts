@@ -1,5 +1,5 @@
 import { ChatError } from '../core/errors.js';
-import { decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
+import { cursorExpired, decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import type { Change } from './change.js';
 import type { Feed, Listener, Moment } from './feed.js';
 import type { EventSource } from './live-stream.js';
@@ -212,6 +212,12 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
 
   onRemoved(): void {
     this.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field: 'conversationId' }));
+  }
+
+  onLost(): void {
+    this.#ready = [];
+    this.#live.clear();
+    this.fail(cursorExpired('after', 'the database was restored or failed over'));
   }
 
   onEnd(): void {

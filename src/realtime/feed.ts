@@ -1,4 +1,5 @@
 import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
+import { Prisma } from '../generated/prisma/client.js';
 import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
@@ -42,6 +43,11 @@ export interface Listener {
   onProgress(moment: Moment): void;
   /** The user is not in the conversation any more (of a listener to one conversation): nothing comes after this. */
   onRemoved(): void;
+  /**
+   * What it was told of may be lost, for the database was restored or failed over: nothing comes after this, and no
+   * cursor from before is good.
+   */
+  onLost(): void;
   /** The feed ends: nothing comes after this. */
   onEnd(): void;
 }
@@ -61,6 +67,8 @@ export interface Feed {
   readonly counts: FeedCounts;
   /** When the last sweep that succeeded came to its end, in milliseconds since the epoch. */
   readonly sweptAt: number;
+  /** How long ago that was, in milliseconds: until the next one, what no wake-up told of is not delivered. */
+  readonly sweepAgeMs: number;
   /** Tells a change that is committed: to the listeners here at once, and to the other nodes. */
   announce(change: Change): void;
   /** Tells that something has moved beside the log (`ChangeKind.moving`), committed as well: here and on the other nodes. */
@@ -80,6 +88,8 @@ export interface Feed {
   missed(listener: Listener, since: SyncCursor): Promise<AsyncIterator<Change[]>>;
   /** Resolves when all that was committed when it was called has been delivered here. */
   sweep(): Promise<void>;
+  /** Calls when what was read from the database before may be lost: after `onLost` of all who listened. */
+  onReset(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -96,10 +106,17 @@ interface FeedCounts {
   resumes: number;
   replayed: number;
   expired: number;
+  /** How often all streams had to begin anew, for the database was failed over or restored. */
+  resets: number;
 }
 
 /** How long a hole may be filled by wake-ups that are merely late, in milliseconds, before the log is read. */
 const HOLE_PATIENCE_MS = 15;
+/** A sweep whose answers came too late may take twice as long the next time, up to so many times its limit. */
+const PATIENCE_MAX = 16;
+/** So long after the last sweep that succeeded live streams count as late, and how often that is logged then, in milliseconds. */
+export const SWEEP_LATE_MS = 15_000;
+const LATE_LOGGED_EVERY_MS = 60_000;
 /** Changes read from the log, and given their data, at a time. */
 const BATCH = 500;
 const CHANNEL = 'changes';
@@ -149,6 +166,8 @@ export async function startFeed(options: {
   bus: Bus;
   kinds: readonly ChangeKind[];
   sweepIntervalMs: number;
+  /** How long a sweep may wait for what the database has of changes, before the connection counts as dead. */
+  sweepTimeoutMs: number;
   /** Most changes that one listener may have missed. */
   replayMax: number;
   log: Logger;
@@ -176,10 +195,20 @@ export async function startFeed(options: {
   const listeners = new Set<Listener>();
   /** What waits for listeners of whom it is not known yet what is hidden from them. */
   const held = new Map<Listener, Offer[]>();
-  let at = (await readProgress(db, undefined)).at;
+  let at = (await readProgress(database, undefined, options.sweepTimeoutMs)).at;
+  /** Epochs that the feed has left: what other nodes tell from them may be lost. */
+  const left = new Set<string>();
+  const resetListeners: (() => void)[] = [];
+  /** Grows with each reset: what was asked for before one is not taken after it. */
+  let resets = 0;
+  /** Longer after each that came too late: a database that is merely slow is to be read some time. */
+  let { sweepTimeoutMs } = options;
   let now: Moment = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
   let sweeping: Promise<void> | undefined;
   let sweptAt = Date.now();
+  /** The same by a clock that nobody sets. */
+  let sweptAtUptime = performance.now();
+  const sweepAge = () => Math.round(performance.now() - sweptAtUptime);
   let closed = false;
   const counts: FeedCounts = {
     changes: 0,
@@ -190,6 +219,7 @@ export async function startFeed(options: {
     resumes: 0,
     replayed: 0,
     expired: 0,
+    resets: 0,
   };
   /** Listeners who hear of what moves. */
   let watching = 0;
@@ -402,6 +432,7 @@ export async function startFeed(options: {
         if (lane.position === undefined || lanes.get(lane.id) !== lane) return;
         rows = await readChangesAfter(db, lane.id, lane.position, BATCH);
         const changes = await complete(rows, lane.early);
+        if (lanes.get(lane.id) !== lane) return;
         const lacking = rows.filter(({ changeSeq }) => !lane.early.has(changeSeq)).length;
         if (lacking > 0) counts.gapFills += 1;
         counts.filled += lacking;
@@ -479,12 +510,29 @@ export async function startFeed(options: {
 
   // ── the sweep ──
 
-  async function sweepOnce(): Promise<void> {
-    const seen = await readProgress(db, at);
-    // Its transactions and change numbers are not those that were seen here: from the old place nothing can be found.
-    if (!seen.continued) {
+  async function sweepOnce(again = false): Promise<void> {
+    const seen = await readProgress(database, at, sweepTimeoutMs);
+    sweepTimeoutMs = options.sweepTimeoutMs;
+    // Numbers are compared with those of a database that was dumped and restored, of which they say nothing.
+    if (seen.at.generation !== generation) {
       options.onReplaced();
       throw new Error('the database was replaced or restored');
+    }
+    database.history.met(seen.timeline);
+    if (!seen.begun) {
+      await database.history.begin();
+      if (again) throw new Error('another server answers each time');
+      return sweepOnce(true);
+    }
+    if (!seen.continued) {
+      log.warn(transition(seen.at), 'the database was failed over or restored: all streams begin anew');
+      return reset(seen.at);
+    }
+    if (seen.at.epoch !== at.epoch && (await isAhead())) {
+      await database.history.beginBreak();
+      const { at: fresh } = await readProgress(database, undefined, sweepTimeoutMs);
+      log.warn(transition(fresh), 'PostgreSQL has lost transactions in a restart: all streams begin anew');
+      return reset(fresh);
     }
     await meetNewcomers(seen.progress);
     await Promise.all(
@@ -500,9 +548,49 @@ export async function startFeed(options: {
     );
     // Read after `seen.at` was taken, so that nothing that it has seen is missed.
     if (watching > 0) await movements.sweep(at);
-    at = seen.at;
-    now = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
+    moveTo(seen.at);
     for (const listener of listeners) listener.onProgress(now);
+  }
+
+  function moveTo(next: SyncCursor): void {
+    if (next.epoch !== at.epoch) left.add(at.epoch);
+    left.delete(next.epoch);
+    at = next;
+    now = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
+  }
+
+  const transition = (next: SyncCursor) => ({ from: at.epoch, to: next.epoch, listeners: listeners.size });
+
+  /** Whether a change was delivered here that the database does not have. */
+  async function isAhead(): Promise<boolean> {
+    const positions = new Map([...lanes.values()].map(({ id, position }) => [id, position ?? 0]));
+    const rows = await database.sql.query<{ id: string; changeSeq: number }>(Prisma.sql`
+      SELECT id::text, change_seq AS "changeSeq" FROM conversations WHERE id = ANY (${[...positions.keys()]}::uuid[])`);
+    const found = new Map(rows.map((row) => [row.id, row.changeSeq]));
+    return [...positions].some(([id, position]) => position > (found.get(id) ?? 0));
+  }
+
+  /**
+   * Begins anew in another history of the database: whoever listens is told, and nothing that is known from before
+   * counts any more. Their numbers would be taken for those of other changes.
+   */
+  function reset(next: SyncCursor): void {
+    resets += 1;
+    counts.resets += 1;
+    const told = [...listeners];
+    for (const lane of lanes.values()) {
+      clearTimeout(lane.patience);
+      lane.early.clear();
+      lane.listeners.clear();
+      lane.users.clear();
+      lane.watchers.clear();
+    }
+    for (const gone of [listeners, lanes, people, held]) gone.clear();
+    watching = 0;
+    movements.reset();
+    moveTo(next);
+    for (const listener of told) listener.onLost();
+    for (const listener of resetListeners) listener();
   }
 
   /** Lets users here into conversations that they came into without our hearing of it. */
@@ -542,9 +630,13 @@ export async function startFeed(options: {
       await sweepOnce();
     } catch (error) {
       counts.sweepsFailed += 1;
+      if (performance.now() - began >= sweepTimeoutMs) {
+        sweepTimeoutMs = Math.min(2 * sweepTimeoutMs, PATIENCE_MAX * options.sweepTimeoutMs);
+      }
       throw error;
     }
     sweptAt = Date.now();
+    sweptAtUptime = performance.now();
     options.onSwept?.(performance.now() - began);
   }
 
@@ -559,12 +651,47 @@ export async function startFeed(options: {
     return tracked;
   }
 
+  /** Whether the last sweep failed: that is logged once, and when one succeeds again. */
+  let failing = false;
+  let lateLoggedAt = Number.NEGATIVE_INFINITY;
+
+  function logLate(): void {
+    if (sweepAge() < SWEEP_LATE_MS || performance.now() - lateLoggedAt < LATE_LOGGED_EVERY_MS) return;
+    lateLoggedAt = performance.now();
+    log.warn({ seconds: Math.round(sweepAge() / 1000) }, 'no sweep has succeeded for long: live streams may be behind');
+  }
+
   const timer = setInterval(() => {
+    logLate();
     if (sweeping) return;
-    sweep().catch((error: unknown) => {
-      if (!closed) log.warn({ err: error }, 'the sweep failed; the next one tries again');
-    });
+    sweep().then(
+      () => {
+        if (failing) log.info('sweeps succeed again');
+        failing = false;
+        lateLoggedAt = Number.NEGATIVE_INFINITY;
+      },
+      (error: unknown) => {
+        if (!closed && !failing) log.warn({ err: error }, 'the sweep failed; the next one tries again');
+        failing = true;
+      },
+    );
   }, options.sweepIntervalMs);
+
+  const sweepNow = () => {
+    if (!sweeping) void sweep().catch(retryInSweep);
+  };
+  // Streams are not to wait for the timer to be told of it.
+  database.history.onChange(sweepNow);
+
+  /**
+   * Whether another node tells of a change in the history that this one is in. What was told from before a failover may
+   * never have been; where the other node is ahead, a sweep follows it. Nodes of older versions do not say.
+   */
+  function isOfNow(epoch: string | undefined): boolean {
+    if (epoch === undefined || epoch === at.epoch) return true;
+    if (!left.has(epoch)) sweepNow();
+    return false;
+  }
 
   // ── the bus: "<conversation> <json>", with "+" before it when somebody joins, so that most need no parsing; what ──
   // ── moves beside the log: "~<conversation> <type> <subject> <number>"; what is fleeting: "^<conversation> <json>"   ──
@@ -586,7 +713,8 @@ export async function startFeed(options: {
     const joins = text.startsWith('+');
     const conversationId = text.slice(joins ? 1 : 0, text.indexOf(' '));
     if (!joins && !lanes.has(conversationId)) return;
-    const wire = JSON.parse(text.slice(text.indexOf(' ') + 1)) as Change;
+    const { epoch, ...wire } = JSON.parse(text.slice(text.indexOf(' ') + 1)) as Change & { epoch?: string };
+    if (!isOfNow(epoch)) return;
     const kind = kinds.get(wire.type);
     const data = kind ? kind.decode(wire.data) : null;
     if (data !== undefined) offer({ ...wire, conversationId, data });
@@ -607,7 +735,9 @@ export async function startFeed(options: {
   );
 
   async function enter(userId: string): Promise<void> {
+    const begun = resets;
     const places = await lookUpPlaces(userId);
+    if (resets !== begun) return;
     const mine = places.map(({ conversationId, hiddenToSeq }) => {
       const lane = laneOf(conversationId);
       hide(lane, userId, hiddenToSeq);
@@ -683,11 +813,14 @@ export async function startFeed(options: {
     get sweptAt() {
       return sweptAt;
     },
+    get sweepAgeMs() {
+      return sweepAge();
+    },
 
     announce(change) {
       change.committedAt ??= Date.now();
       const { conversationId, ...rest } = change;
-      const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data) });
+      const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data), epoch: at.epoch });
       bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);
       offer(change);
     },
@@ -726,7 +859,7 @@ export async function startFeed(options: {
       const ids =
         conversationId === null ? [...(people.get(userId)?.lanes ?? [])].map((lane) => lane.id) : [conversationId];
       const logged = types.filter((type) => !movingTypes.has(type));
-      const rows = await readMissed(db, since, {
+      const rows = await readMissed(database, since, {
         conversationIds: ids,
         types: logged,
         leaver: conversationId === null ? userId : null,
@@ -760,6 +893,8 @@ export async function startFeed(options: {
     },
 
     sweep,
+
+    onReset: (listener) => void resetListeners.push(listener),
 
     async close() {
       closed = true;

@@ -21,6 +21,8 @@ export interface Movements {
    * @throws {ChatError} CURSOR_EXPIRED with the field `after`: more than `limit`.
    */
   missed(audience: Audience, types: readonly string[], since: SyncCursor): Promise<ChangeRow[]>;
+  /** Forgets what is known and what is under way: the database has another history now. */
+  reset(): void;
   /** Their present states; what is not there any more is left out. */
   load(rows: readonly ChangeRow[]): Promise<Change[]>;
 }
@@ -48,6 +50,8 @@ export function createMovements(options: {
   let knownBefore = new Map<string, number>();
   let flushing: Promise<void> | undefined;
   let asked = false;
+  /** Grows with each reset: what was read before one is not delivered after it. */
+  let resets = 0;
 
   const keyOf = ({ type, conversationId, subjectId }: ChangeRow) => `${type} ${conversationId} ${subjectId}`;
   const isKnown = (key: string, changeSeq: number) =>
@@ -78,6 +82,7 @@ export function createMovements(options: {
 
   async function flushAll(): Promise<void> {
     while (pending.size > 0) {
+      const begun = resets;
       const rows = [...pending.values()].slice(0, BATCH);
       for (const row of rows) pending.delete(keyOf(row));
       try {
@@ -89,6 +94,7 @@ export function createMovements(options: {
           ]),
         );
         await Promise.all([...positions].map(([conversationId, position]) => options.reach(conversationId, position)));
+        if (resets !== begun) continue;
         for (const change of changes) {
           known.set(keyOf(change), change.changeSeq);
           options.deliver(change, kindOf.get(change.type)?.moving?.onlyFor(change));
@@ -138,6 +144,13 @@ export function createMovements(options: {
       }
       if (rows.length > audience.limit) throw cursorExpired('after', `more than ${audience.limit} marks moved`);
       return rows;
+    },
+
+    reset() {
+      resets += 1;
+      pending.clear();
+      known = new Map();
+      knownBefore = new Map();
     },
 
     load,

@@ -23,7 +23,7 @@ export interface Watch {
 
 export interface Health {
   /** Whether this node should get requests, and what of it works. */
-  ready(): Promise<{ ready: boolean; parts: Record<string, string> }>;
+  ready(): Promise<{ ready: boolean; parts: Record<string, string | number> }>;
 }
 
 /** Bytes of all headers of a request together; more answers 431. */

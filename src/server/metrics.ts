@@ -165,6 +165,11 @@ export function showServices(metrics: Metrics, deps: Deps, bus: Bus, oldest: Old
     'How long the oldest open transaction of the cluster has been open: each sweep reads what changed since its begin.',
     () => oldest.ageSeconds(),
   );
+  counter(
+    'parley_feed_resets_total',
+    'Times that all streams had to begin anew, for the database was failed over or restored.',
+    () => feed.counts.resets,
+  );
   gauge('parley_feed_listeners', 'Streams that hear of changes.', () => feed.listeners);
   gauge('parley_feed_conversations', 'Conversations that are followed for them.', () => feed.conversations);
   counter(

@@ -45,7 +45,7 @@ import { version } from '../infra/version.js';
 import { createBus } from '../realtime/bus.js';
 import type { ChangeKind } from '../realtime/change.js';
 import { trimChangeLog } from '../realtime/change-log.js';
-import { type Feed, startFeed } from '../realtime/feed.js';
+import { type Feed, SWEEP_LATE_MS, startFeed } from '../realtime/feed.js';
 import { createSessionWatch } from '../realtime/session-watch.js';
 import { createTurns } from '../realtime/turns.js';
 import { schema } from '../schema.js';
@@ -144,15 +144,19 @@ export async function startNode(
     yoga,
     {
       async ready() {
-        const database = await deps.database.ping().then(
-          () => 'ok',
-          () => 'unreachable',
-        );
+        const database = await deps.database.check();
         const events = deps.eventsConnected() ? 'ok' : 'unreachable';
         // Without Redis a node still serves: it is slower to hear of others, not wrong.
+        const { sweepAgeMs } = deps.feed;
         return {
           ready: database === 'ok' && !draining && !replaced,
-          parts: { database, events, ...(draining ? { draining: 'yes' } : {}) },
+          parts: {
+            database,
+            events,
+            sweep: sweepAgeMs > SWEEP_LATE_MS ? 'late' : 'ok',
+            sweepAgeMs,
+            ...(draining ? { draining: 'yes' } : {}),
+          },
         };
       },
     },
@@ -256,6 +260,7 @@ export async function startServices(
       bus,
       kinds: changeKinds(config),
       sweepIntervalMs,
+      sweepTimeoutMs: config.databaseStatementTimeoutMs / 2,
       replayMax,
       log,
       onReplaced,
@@ -295,6 +300,7 @@ export async function startServices(
     const presence = createPresence({ config, database, bus, nodeId, log });
     const standings = await startStandings({ config, database, bus, log });
     standings.onSight((userIds) => presence.sightChanged(userIds));
+    feed.onReset(() => standings.reset());
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
@@ -346,6 +352,7 @@ export async function startServices(
       lookUpSight: createLookup((sights) => findSeeable(database.sql, sights)),
       eventsConnected: () => bus.connected,
     };
+    feed.onReset(() => deps.outside?.forget());
     // Who has gone is not typing any more.
     presence.onGone((userId) => typing.stopAll(userId));
     presence.onInvisible((userId) => typing.stopHere(userId));

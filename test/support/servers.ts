@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chown, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
+import { atEnd } from './ending.js';
 import { alterDatabase } from './environment.js';
 import { otherDatabase, query } from './services.js';
 
@@ -23,6 +24,7 @@ export interface OwnServers {
 interface OwnPostgres {
   /** The database `postgres`; others are made by `createDatabase`. */
   url: string;
+  port: number;
   /** A folder that it may write to. */
   folder: string;
   createDatabase(name: string): Promise<string>;
@@ -32,10 +34,20 @@ interface OwnPostgres {
   start(): Promise<void>;
   /** Keeps a copy of its files; to be called while it is stopped. */
   keepCopy(): Promise<void>;
+  /**
+   * Starts a standby that replicates from this server asynchronously, by way of this port of 127.0.0.1. It is a server
+   * like this one, and ends with it.
+   */
+  startStandby(replicationPort: number): Promise<Standby>;
   /** Puts the kept copy in the place of its files; to be called while it is stopped. */
   putBack(): Promise<void>;
   /** Runs a program of PostgreSQL's own (pg_dump, pg_restore). */
   run(program: string, args: string[]): Promise<void>;
+}
+
+interface Standby extends OwnPostgres {
+  /** Makes it a primary with what it has received; resolves when it takes writes. */
+  promote(): Promise<void>;
 }
 
 interface OwnRedis {
@@ -53,9 +65,10 @@ interface OwnRedis {
 const folders = [
   ...(process.env['PATH'] ?? '').split(delimiter),
   ...list('/usr/lib/postgresql').map((version) => join('/usr/lib/postgresql', version, 'bin')),
+  '/usr/sbin',
 ];
 const find = (program: string) => folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
-const programs = ['postgres', 'initdb', 'pg_dump', 'pg_restore', 'redis-server'];
+const programs = ['postgres', 'initdb', 'pg_dump', 'pg_restore', 'pg_basebackup', 'redis-server'];
 const runAs: { uid?: number; gid?: number } | undefined = process.getuid?.() === 0 ? systemUser() : {};
 
 /** Why there can be no servers of a test's own; undefined where there can. */
@@ -148,15 +161,25 @@ async function answers(
   }
 }
 
-async function startPostgres(folder: string): Promise<OwnPostgres & { end(): Promise<void> }> {
-  const [data, copy] = [join(folder, 'data'), join(folder, 'copy')];
+type OwnedPostgres = OwnPostgres & { end(): Promise<void> };
+
+async function startPostgres(folder: string): Promise<OwnedPostgres> {
+  const data = join(folder, 'data');
   await run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']);
+  return runPostgres(folder, data);
+}
+
+/** Starts the server of a folder of data. */
+async function runPostgres(folder: string, data: string): Promise<OwnedPostgres> {
+  const copy = `${data}-copy`;
   const port = await freePort();
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`;
   const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'shared_buffers=32MB'];
+  const standbys: OwnedPostgres[] = [];
   let server: ReturnType<typeof launch>;
   const postgres = {
     url,
+    port,
     folder,
     async createDatabase(name: string) {
       await query(url, `CREATE DATABASE ${name}`);
@@ -179,13 +202,62 @@ async function startPostgres(folder: string): Promise<OwnPostgres & { end(): Pro
       await rm(data, { recursive: true, force: true });
       await rename(copy, data);
     },
+    async startStandby(replicationPort: number) {
+      const base = `${data}s`;
+      const source = `host=127.0.0.1 port=${replicationPort} user=postgres sslmode=disable gssencmode=disable`;
+      await run('pg_basebackup', ['-D', base, '-d', source, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']);
+      const standby = await runPostgres(folder, base);
+      standbys.push(standby);
+      return Object.assign(standby, {
+        async promote() {
+          await query(standby.url, 'SELECT pg_promote()');
+        },
+      });
+    },
     run,
     async end() {
-      if (server.child.exitCode === null) await postgres.stop('immediate');
+      await Promise.all(standbys.map((standby) => standby.end()));
+      if (server.child.exitCode === null && server.child.signalCode === null) await postgres.stop('immediate');
     },
   };
   await postgres.start();
   return postgres;
+}
+
+/** Why there can be no PgBouncer; undefined where there can. */
+export const pgbouncerLacking =
+  serversLacking ?? (find('pgbouncer') === undefined ? 'pgbouncer not found (install it from Debian)' : undefined);
+
+/** Starts a PgBouncer in transaction mode in front of a port; it ends with the test or the file that makes it. */
+export async function startPgbouncer(serverPort: number): Promise<{ port: number }> {
+  const folder = await mkdtemp(join(tmpdir(), 'parley_pgbouncer_'));
+  await giveAway(folder);
+  const port = await freePort();
+  const settings = {
+    listen_addr: '127.0.0.1',
+    listen_port: port,
+    unix_socket_dir: '',
+    auth_type: 'any',
+    pool_mode: 'transaction',
+    max_client_conn: 100,
+    default_pool_size: 20,
+    // By default it waits 15 s before it tries again to reach a server that refused.
+    server_login_retry: 1,
+  };
+  const ini = join(folder, 'pgbouncer.ini');
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+  await writeFile(
+    ini,
+    ['[databases]', `* = host=127.0.0.1 port=${serverPort} user=postgres`, '[pgbouncer]', ...lines, ''].join('\n'),
+  );
+  const bouncer = launch('pgbouncer', [ini]);
+  atEnd(async () => {
+    bouncer.child.kill('SIGKILL');
+    await bouncer.exited;
+    await rm(folder, { recursive: true, force: true });
+  });
+  await answers(bouncer, () => query(`postgresql://postgres@127.0.0.1:${port}/postgres`, 'SELECT 1'));
+  return { port };
 }
 
 async function startRedis(folder: string): Promise<OwnRedis> {

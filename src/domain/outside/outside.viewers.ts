@@ -14,6 +14,8 @@ export interface OutsideViewers {
    * @throws {ChatError} UNAUTHENTICATED; UNAVAILABLE: the provider's keys cannot be fetched.
    */
   viewerOf(deps: Deps, token: string): Promise<Viewer>;
+  /** Forgets accounts and sessions that were looked up: the database may have lost them. */
+  forget(): void;
 }
 
 /** Tokens that were checked already and are not checked again until they expire; of more, those used last. */
@@ -35,6 +37,7 @@ export function createOutsideViewers(tokens: OutsideTokens): OutsideViewers {
   }
 
   return {
+    forget: () => known.clear(),
     issued: (token) => tokens.issued(token),
     async viewerOf(deps, token) {
       const hash = Buffer.from(sha256(token)).toString('base64');

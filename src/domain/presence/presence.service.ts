@@ -115,6 +115,8 @@ class Follower {
       },
       onProgress() {},
       onRemoved() {},
+      // Whom it is for may be others: the client subscribes again.
+      onLost: () => stream.end(),
       onEnd: () => stream.end(),
     });
     this.#stopListening = () => {

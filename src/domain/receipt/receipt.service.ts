@@ -59,7 +59,7 @@ export async function acknowledge(
   const { database, marks } = deps;
   const field = 'input.cursor';
   const seen = decodeSyncCursor(cursor, field, database.generation);
-  await checkCursor(database.db, seen, field);
+  await checkCursor(database, seen, field);
   if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'input.conversationId');
   const reached = await findUpTo(database.sql, viewer.userId, seen, conversationId);
   await Promise.all(

@@ -24,6 +24,8 @@ export interface Standings {
    * changed of it.
    */
   listen(userId: string, listener: (change: ListChange | null) => void): () => void;
+  /** To be called when the database was restored or failed over: whoever listens is told that nobody knows what changed. */
+  reset(): void;
   close(): Promise<void>;
 }
 
@@ -42,7 +44,8 @@ export async function startStandings(options: {
   const channel = `${database.generation}:${CHANNEL}`;
   const sightListeners: ((userIds: readonly string[] | null) => void)[] = [];
   const listeners = new Map<string, Set<(change: ListChange | null) => void>>();
-  let since = (await findStandingChanges(database.sql, null)).snapshot;
+  /** Null: nothing before the next look counts. */
+  let since: string | null = (await findStandingChanges(database.sql, null)).snapshot;
   let sweptAt = performance.now();
   /** Those that were heard of since the last sweep, and since the one before. */
   let known = new Set<string>();
@@ -62,13 +65,18 @@ export async function startStandings(options: {
     }
   }
 
+  function tellUnknown(): void {
+    for (const listener of sightListeners) listener(null);
+    for (const those of listeners.values()) for (const listener of [...those]) listener(null);
+  }
+
   async function sweepOnce(): Promise<void> {
+    const begunAt = since;
     const { snapshot, changes } = await findStandingChanges(database.sql, since);
+    // Read before a reset: it may be of another history.
+    if (since !== begunAt) return;
     // So long after the last time, some may have been forgotten.
-    if (performance.now() - sweptAt > STANDINGS_KEPT_MS / 2) {
-      for (const listener of sightListeners) listener(null);
-      for (const those of listeners.values()) for (const listener of [...those]) listener(null);
-    }
+    if (performance.now() - sweptAt > STANDINGS_KEPT_MS / 2) tellUnknown();
     hear(changes);
     since = snapshot;
     sweptAt = performance.now();
@@ -116,6 +124,12 @@ export async function startStandings(options: {
       return () => {
         if (those.delete(listener) && those.size === 0 && listeners.get(userId) === those) listeners.delete(userId);
       };
+    },
+    reset() {
+      known = new Set();
+      knownBefore = new Set();
+      since = null;
+      tellUnknown();
     },
     async close() {
       closed = true;
