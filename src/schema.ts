@@ -2,6 +2,7 @@ import { defaultFieldResolver } from 'graphql';
 import { take } from './domain/rates.js';
 import { builder } from './graphql/builder.js';
 import type { Context } from './graphql/context.js';
+import { refuseUnstorableTexts } from './graphql/texts.js';
 import './graphql/node.schema.js';
 import './domain/server-info/server-info.schema.js';
 import './domain/user/user.schema.js';
@@ -31,7 +32,7 @@ import './domain/summary/summary.schema.js';
 import './domain/sync/sync.schema.js';
 
 /** The whole schema. A new feature is one more import above. */
-export const schema = builder.toSchema();
+export const schema = refuseUnstorableTexts(builder.toSchema());
 
 /** Mutations with a rate of their own. */
 const countedApart = new Set(['sendMessage']);

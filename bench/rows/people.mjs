@@ -1,5 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { foldWords } from '../../dist/core/words.js';
+import { foldWords } from '../../dist/core/text/fold.js';
 import { findPeople } from '../../dist/domain/user/user.store.js';
 import { PrismaClient } from '../../dist/generated/prisma/client.js';
 import { ask, startNode } from '../parley.mjs';

@@ -1,3 +1,4 @@
+import type { Slices } from '../core/slices.js';
 import type { Message } from '../generated/prisma/client.js';
 import type { Config } from '../infra/config.js';
 import type { Database } from '../infra/database.js';
@@ -61,6 +62,8 @@ export interface Deps {
   erasures: Erasures;
   /** Messages that search does not find yet are put into its index. */
   indexing: Indexing;
+  /** Long work of the processor that is done for somebody: all of it together leaves the others their turns. */
+  slices: Slices;
   presence: Presence;
   /** Contacts, blocks and suspensions are heard of on all nodes. */
   standings: Standings;

@@ -1,5 +1,6 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { ChatError, unauthenticated } from '../core/errors.js';
+import { storableOf } from '../core/text/characters.js';
 import type { IdentityProvider } from './config.js';
 import type { Logger } from './log.js';
 import { createOutsideKeys } from './outside-keys.js';
@@ -38,6 +39,8 @@ const ALGORITHMS = [
 const CLOCK_TOLERANCE_S = 5;
 /** How many keys are tried at most for one token: whoever invents tokens that name no key makes as much work. */
 const MATCHING_KEYS_MAX = 20;
+/** Characters of a claim that are read. */
+const CLAIM_MAX_CHARS = 4_000;
 /** The last instant that dates in ISO 8601 and the database agree on. */
 export const FOREVER = new Date('9999-12-31T23:59:59.999Z');
 
@@ -125,4 +128,6 @@ async function claimsOf(token: string, keys: JWTVerifyGetKey, options: JWTVerify
 const isSubject = (value: unknown): value is string =>
   typeof value === 'string' && /^[^\p{Cc}\p{Cs}]{1,255}$/u.test(value);
 
-const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+/** What of a claim can be stored and compared with the next token's; no more than a name or an address can need. */
+const textOf = (value: unknown): string | null =>
+  typeof value === 'string' ? storableOf(value.slice(0, CLAIM_MAX_CHARS)) || null : null;

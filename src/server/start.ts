@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createSlices } from '../core/slices.js';
 import { snapshotOf } from '../core/sync-cursor.js';
 import { createErasures } from '../domain/account/erasures.js';
 import { createAuditNotes } from '../domain/audit/audit.notes.js';
@@ -305,7 +306,8 @@ export async function startServices(
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
     const summaries = createSummaries({ config, database, log, turns });
-    const indexing = createIndexing({ database, log });
+    const slices = createSlices();
+    const indexing = createIndexing({ database, log, slices });
     const { smtpUrl, mailFrom, dataDir } = config;
     const mailer = createMailer({ smtpUrl, from: mailFrom, dataDir, log });
     const audit = createAuditNotes({ db: database.db, max: config.auditRefusalsMax, log });
@@ -339,6 +341,7 @@ export async function startServices(
       marks: createMarks({ database, feed }),
       erasures,
       indexing,
+      slices,
       presence,
       standings,
       typing,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { namesIn } from '../../src/domain/message/message.mentions.js';
+import { namesIn } from '../../src/core/text/mentions.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, listen, type Person, register, request } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';

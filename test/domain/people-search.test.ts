@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
-import { foldWords } from '../../src/core/words.js';
+import { foldWords } from '../../src/core/text/fold.js';
 import {
   findPeople,
   peopleStatement,

@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ChatError } from '../../src/core/errors.js';
 import { newId } from '../../src/core/ids.js';
+import { namesIn } from '../../src/core/text/mentions.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
 import type { Deps, Viewer } from '../../src/domain/deps.js';
 import { sendMessage } from '../../src/domain/message/message.service.js';
 import { type Phrase, parseQuery } from '../../src/domain/search/search.query.js';
 import { searchMessages } from '../../src/domain/search/search.service.js';
 import { SNIPPET_MAX_CHARS, snippetOf } from '../../src/domain/search/search.snippet.js';
-import { searchVectorOf, termsOf } from '../../src/domain/search/search.terms.js';
+import { searchVectorOf, type Term, termsOf } from '../../src/domain/search/search.terms.js';
 import { footings, makePlace } from '../support/place.js';
 
 const spelled = (phrases: readonly Phrase[]) =>
@@ -32,6 +33,18 @@ describe('a query', () => {
     ['https://example.com/Path', ['https+example+com+path*']],
     ['begin:ning', ['begin+ning*']],
     ['ab -cd -"ef gh"', ['ab*']],
+    ['--force', ['force*']],
+    ['git push --force', ['git', 'push', 'force*']],
+    ['log in: failed', ['log', 'in', 'failed*']],
+    ['note: from: has: x', ['note', 'from', 'has', 'x']],
+    ['C++', ['c++*']],
+    ['C++ or C#', ['c++', 'or', 'c#*']],
+    ['a+b 2+2', ['a+b', '2+2']],
+    ['love ❤️', ['love*']],
+    ['step 1️⃣', ['step', '1']],
+    ['Straße', ['strasse*']],
+    ['می\u200cخواهم', ['ميخواهم*']],
+    ['wo\u200brd', ['word*']],
   ])('%s looks for %j', (text, expected) => {
     expect(spelled(parseQuery(text).phrases)).toEqual(expected);
   });
@@ -54,7 +67,24 @@ describe('a query', () => {
   });
 });
 
+it.each(['❤️', '👍🏽 🇩🇪', '-- -', 'from:', 'x in:', '-ab'])('a query for %s has nothing to look for', (text) => {
+  expect(() => parseQuery(text)).toThrow(expect.objectContaining({ code: 'BAD_USER_INPUT', field: 'query' }));
+});
+
 describe('the terms of a text', () => {
+  it('know the signs of a name, and no others', () => {
+    expect(termsOf('C++ is not C, a+b ❤️ 1️⃣').map(({ text, position }) => [text, position])).toEqual([
+      ['c', 1],
+      ['c++', 1],
+      ['is', 2],
+      ['not', 3],
+      ['c', 4],
+      ['a', 5],
+      ['b', 6],
+      ['1', 7],
+    ]);
+  });
+
   it('stand where they stand', () => {
     const text = 'Ｗow, Ünïcode 京都は é!';
     expect(termsOf(text).map((term) => [term.text, term.position, text.slice(term.start, term.end)])).toEqual([
@@ -136,6 +166,102 @@ describe('a snippet', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+/** Spans of a text where a phrase stands, found one by one: what the snippet's search at once has to find. */
+function spansOf(text: string, phrase: Phrase): [number, number][] {
+  const at = new Map<number, Term[]>();
+  for (const term of termsOf(text)) at.set(term.position, [...(at.get(term.position) ?? []), term]);
+  const fits = (term: Term, { text, prefix }: Phrase[number]) =>
+    prefix ? term.text.startsWith(text) : term.text === text;
+  return [...at.keys()].flatMap((position) => {
+    const found = phrase.map((one, index) => at.get(position + index)?.find((term) => fits(term, one)));
+    return found.every((term) => term !== undefined)
+      ? found.map((term, index): [number, number] => [
+          term.start,
+          phrase[index]?.single ? (term.firstEnd ?? term.end) : term.end,
+        ])
+      : [];
+  });
+}
+
+describe('what a snippet marks', () => {
+  it('is what each phrase finds by itself', () => {
+    const word = fc.constantFrom('a', 'ab', 'abc', 'b', '北', '京', '北京', '京大', 'C++', 'C', ' ', ' ', ' ', '"');
+    const words = (maxLength: number) => fc.array(word, { maxLength }).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(words(40), words(12), (text, query) => {
+        if (text.length > SNIPPET_MAX_CHARS) return;
+        const phrases = (() => {
+          try {
+            return parseQuery(query).phrases;
+          } catch {
+            return [];
+          }
+        })();
+        const marked = new Array<boolean>(text.length).fill(false);
+        for (const [start, end] of phrases.flatMap((phrase) => spansOf(text, phrase))) marked.fill(true, start, end);
+        const expected = [...text].map((char, index) => (marked[index] ? `«${char}»` : char)).join('');
+        const snippet = snippetOf(text, phrases);
+        expect(snippet, `${query} in ${text}`).toBe(expected.replaceAll('»«', '').replace(/\s+/g, ' ').trim());
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+/** What the largest message and query take must grow with their length, not with its square. */
+describe('the time for a text grows with its length', () => {
+  const LARGEST = 100_000;
+  /** Milliseconds of the processor, which others that are busy do not count for. */
+  const costOf = (rounds: number, work: () => unknown) => {
+    let best = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < rounds; round += 1) {
+      const began = process.cpuUsage();
+      work();
+      const { user, system } = process.cpuUsage(began);
+      best = Math.min(best, (user + system) / 1_000);
+    }
+    return best;
+  };
+  const texts: Record<string, (length: number) => string> = {
+    'Han characters': (length) => '字京'.repeat(length / 2),
+    'short words': (length) => 'a '.repeat(length / 2),
+    'one word': (length) => 'a'.repeat(length),
+    marks: (length) => `a${'\u0301'.repeat(length - 1)}`,
+    'what is not seen': (length) => '\u200b'.repeat(length),
+    'signs behind an @': (length) => `@a${'-.'.repeat(length / 2 - 2)}-b`,
+    'signs in front of an @': (length) => `${'a_'.repeat(length / 2)}@x`,
+    'many @': (length) => 'a_@'.repeat(length / 3),
+    'many mentions': (length) => '@ana '.repeat(length / 5),
+    'many links': (length) => '(a://b)www.'.repeat(length / 11),
+    'many backticks': (length) => '` `` '.repeat(length / 5),
+    'runs of backticks, each longer': (length) => {
+      let text = '';
+      for (let size = 1; text.length < length; size += 1) text += `${'`'.repeat(size)} `;
+      return `${text}@ana`;
+    },
+    'labels of a site': (length) => `${'a.'.repeat(length / 2)}@`,
+    lines: (length) => ' \n'.repeat(length / 2),
+  };
+  const single = parseQuery(Array.from('天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏京字').join(' ')).phrases;
+  const repeated = parseQuery(`"${'a '.repeat(63)}b"`).phrases;
+  const works: Record<string, (text: string) => unknown> = {
+    'its entries in the index': (text) =>
+      searchVectorOf({ text, conversationId: '', seq: 1, senderId: null, mentionedIds: [], mentionsEveryone: false }),
+    'its snippet for many characters': (text) => snippetOf(text, single),
+    'its snippet for a long phrase': (text) => snippetOf(text, repeated),
+    'its mentions': (text) => namesIn(text),
+  };
+  it.each(Object.keys(texts))('of %s', (kind) => {
+    const textOf = texts[kind] as (length: number) => string;
+    const [part, whole] = [textOf(LARGEST / 20), textOf(LARGEST)];
+    for (const [what, work] of Object.entries(works)) {
+      const [short, long] = [costOf(3, () => work(part)), costOf(2, () => work(whole))];
+      // 20 where it grows with the length, 400 with the square; what takes no time is not compared.
+      expect(long, `${what}: ${short} and ${long} ms`).toBeLessThan(Math.max(120 * short, 60));
+    }
   });
 });
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { behind, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
-import { foldWords } from '../../core/words.js';
+import { foldWords } from '../../core/text/fold.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Tx } from '../../infra/database.js';
 import { recordChange } from '../../realtime/change-log.js';
@@ -11,7 +11,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { recordSystemMessage } from '../message/message.system.js';
 import { take } from '../rates.js';
-import { name } from '../user/user.input.js';
+import { clientKey } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
 import { holdPeople, lockCounts, sessionOver } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
@@ -67,7 +67,7 @@ const group = z.object({
   visibility: z.enum(['PRIVATE', 'PUBLIC']).nullish(),
   historyVisibility: z.enum(['ALL', 'SINCE_JOINED']).nullish(),
   memberIds: z.array(z.string()).nullish(),
-  clientGroupId: name('A clientGroupId', 128).nullish(),
+  clientGroupId: clientKey('A clientGroupId', 128).nullish(),
 });
 
 /**

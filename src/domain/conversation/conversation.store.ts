@@ -1,6 +1,6 @@
 import { newId } from '../../core/ids.js';
 import { behind, type PageRequest } from '../../core/page.js';
-import { foldWords, prefixQuery } from '../../core/words.js';
+import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';

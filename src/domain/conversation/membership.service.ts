@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
-import { foldWords } from '../../core/words.js';
+import { foldWords } from '../../core/text/fold.js';
 import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';

@@ -1,11 +1,9 @@
 import { badInput } from '../../core/errors.js';
-import { EVERYONE, USERNAME_MAX, USERNAME_MIN } from '../../core/usernames.js';
+import { namesIn } from '../../core/text/mentions.js';
+import { EVERYONE } from '../../core/usernames.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database.js';
-import { caseKey, findMembersByName } from '../user/user.store.js';
-
-/** An `@` and what may be a username. Not within a word, as in an address: ana@example.com. */
-const MENTION = /(?<![A-Za-z0-9_.-])@([A-Za-z0-9_.-]+)/g;
+import { findMembersByName } from '../user/user.store.js';
 
 /** Whom a text names. */
 export interface Mentions {
@@ -13,25 +11,6 @@ export interface Mentions {
   mentionedIds: string[];
   /** It says `@everyone`, which counts when a moderator of a group does. */
   asksEveryone: boolean;
-}
-
-/**
- * For each `@` of a text the usernames that it may stand for, the longest first: what ends a sentence may end a
- * username too, so "@ana." is "ana." where there is one, else "ana".
- */
-export function namesIn(text: string): string[][] {
-  return [...text.matchAll(MENTION)]
-    .map(([, run = '']) => {
-      const key = caseKey(run);
-      const shortest = key.replace(/[_.-]+$/, '');
-      const from = Math.max(shortest.length, USERNAME_MIN);
-      const names: string[] = [];
-      for (let length = Math.min(key.length, USERNAME_MAX); length >= from; length -= 1) {
-        names.push(key.slice(0, length));
-      }
-      return shortest.length > USERNAME_MAX ? [] : names;
-    })
-    .filter((names) => names.length > 0);
 }
 
 /** Finds whom a text names. Who is not in the conversation is not named. */

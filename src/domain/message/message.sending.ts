@@ -25,7 +25,12 @@ import {
 
 /** A message that somebody sends: checked as an input, not yet authorized. */
 type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> &
-  Mentions & { senderId: string; replyToId: string | null };
+  Mentions & {
+    senderId: string;
+    replyToId: string | null;
+    /** What the index holds of its text: made before anything is locked. */
+    textEntries: string;
+  };
 
 /**
  * Stores messages and tells everyone in their conversations, many in one transaction; in each conversation in the order
@@ -130,7 +135,7 @@ const busy = (message: string, cause: unknown, field?: string) =>
 interface Decided {
   outcomes: Outcome<FullMessage>[];
   /** What is to be stored. */
-  sent: { message: Message; change: Change<MessageTold> }[];
+  sent: { message: Message; change: Change<MessageTold>; textEntries: string }[];
 }
 
 /** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
@@ -161,7 +166,7 @@ async function decide(
       const message = messageOf(send, conversation, quote, canModerate(conversation, sender));
       const full = { ...message, ...nothingBeside, quote, sender: sender.user, conversation };
       const change = messageChanged('sent', sender.user, full);
-      sent.push({ message, change });
+      sent.push({ message, change, textEntries: send.textEntries });
       if (key !== undefined) stored.set(key, { message: change.data.message, inputHash: send.inputHash });
       return { result: change.data.message };
     } catch (error) {
@@ -184,7 +189,7 @@ function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
 }
 
 const messageOf = (
-  { asksEveryone, replyToId: _replyToId, ...send }: Send,
+  { asksEveryone, replyToId: _replyToId, textEntries: _textEntries, ...send }: Send,
   { latestSeq, lastActivityAt }: Conversation,
   quote: Quote | null,
   moderates: boolean,

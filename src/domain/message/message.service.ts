@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { badInput, ChatError } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { isStorable, isVisible } from '../../core/text/characters.js';
 import type { Conversation, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
@@ -16,8 +17,9 @@ import { keepVersion } from '../edit/edit.store.js';
 import { checkInput, hashInput } from '../input.js';
 import { take } from '../rates.js';
 import { indexChanged } from '../search/search.index.js';
+import { readTextEntries } from '../search/search.terms.js';
 import { openStream } from '../stream.js';
-import { name } from '../user/user.input.js';
+import { clientKey } from '../user/user.input.js';
 import { changeMessage } from './message.change.js';
 import { type MessageChanged, messageChangeTypes } from './message.events.js';
 import { checkMentions, countedMentions, findMentions } from './message.mentions.js';
@@ -28,10 +30,11 @@ const text = z
   .string('A message needs a text.')
   .trim()
   .min(1, 'A message needs a text.')
-  .refine((value) => !value.includes('\0') && value.isWellFormed(), 'A message cannot hold NUL or half a character.');
+  .refine(isStorable, 'A message cannot hold NUL or half a character.')
+  .refine(isVisible, 'A message needs a text that can be seen.');
 
 // Made once: making a schema costs more than all else that a send does in this process.
-const sendInput = z.object({ text, clientMessageId: name('A clientMessageId', 128).nullish() });
+const sendInput = z.object({ text, clientMessageId: clientKey('A clientMessageId', 128).nullish() });
 const editInput = z.object({ text });
 
 /** @throws {ChatError} BAD_USER_INPUT of `input.text`: longer than is configured. */
@@ -77,6 +80,7 @@ export async function sendMessage(
     replyToId,
     // Before the lock: who leaves meanwhile is named all the same, and has no unread counts.
     ...(await findMentions(deps.database.db, conversationId, given.text)),
+    textEntries: await readTextEntries(deps.slices, given.text),
   });
   deps.typing.stop(conversationId, viewer.userId);
   return message;
@@ -95,6 +99,8 @@ export async function editMessage(
   const given = checkInput(editInput, input);
   checkLength(deps, given);
   const { config } = deps;
+  // Before anything is locked: of a long text it takes its time.
+  const textEntries = await readTextEntries(deps.slices, given.text);
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!isTheirsToEdit(message, viewer.userId)) {
       throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
@@ -115,7 +121,7 @@ export async function editMessage(
     await tx.message.update({ where: { id: message.id }, data, select: { id: true } });
     const edited = { ...message, ...data };
     await recount(tx, message, edited);
-    await indexChanged(tx, edited);
+    await indexChanged(tx, edited, textEntries);
     return edited;
   });
 }

@@ -13,7 +13,7 @@ import {
   moderatorIds,
   moderatorIdsOf,
 } from '../conversation/conversation.store.js';
-import { searchVectorOf } from '../search/search.terms.js';
+import { searchVectorFrom } from '../search/search.terms.js';
 import { userColumns } from '../user/user.store.js';
 import { countedMentions } from './message.mentions.js';
 
@@ -247,9 +247,10 @@ export async function emptyMessages<Row extends Pick<Message, 'id' | 'conversati
 
 /**
  * Stores messages with their changes, and their conversations' new numbers and latest activity: one statement for any
- * number of them. Their conversations must be locked, and their numbers next in line.
+ * number of them. Their conversations must be locked, and their numbers next in line. `textEntries`: as
+ * `readTextEntries` gave them of the message's text.
  */
-export function storingSent(sent: readonly { message: Message; change: Change }[]): Prisma.Sql {
+export function storingSent(sent: readonly { message: Message; change: Change; textEntries: string }[]): Prisma.Sql {
   // In the order of the unique keys: two transactions that store the same ones then wait for each other in one way only.
   const rows = [...sent].sort((a, b) => compare(keyOf(a.message), keyOf(b.message)));
   const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
@@ -269,7 +270,7 @@ export function storingSent(sent: readonly { message: Message; change: Change }[
         ${column(({ message }) => arrayOf(message.mentionedIds))}::text[],
         ${rows.map(({ message }) => message.mentionsEveryone)}::boolean[],
         ${column(({ message }) => arrayOf(countedMentions(message)))}::text[],
-        ${column(({ message }) => searchVectorOf({ ...message, text: message.text ?? '' }))}::text[],
+        ${column(({ message, textEntries }) => searchVectorFrom(message, textEntries))}::text[],
         ${rows.map(({ message }) => message.replyToSeq ?? 0)}::int[]
       ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash,
                  mentioned_ids, mentions_everyone, counted_ids, search, reply_to_seq)

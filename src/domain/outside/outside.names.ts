@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { nameOf } from '../../core/text/characters.js';
 import { usernameFrom } from '../../core/usernames.js';
 import type { OutsideClaims } from '../../infra/outside-tokens.js';
-import { displayName, email } from '../user/user.input.js';
+import { displayName, email, webAddress } from '../user/user.input.js';
 
 /** What a person's row is to say, of what a token says; null where it says nothing that can be used. */
 export interface OutsideNames {
@@ -10,8 +11,6 @@ export interface OutsideNames {
   avatarUrl: string | null;
 }
 
-/** Longest address of a picture. */
-const PICTURE_MAX_CHARS = 2_000;
 const DISPLAY_NAME_MAX = 80;
 
 /** How somebody is called here who is called so elsewhere. */
@@ -19,14 +18,13 @@ export function namesFrom(
   { username, name, picture }: Pick<OutsideClaims, 'username' | 'name' | 'picture'>,
   suffix: string,
 ): OutsideNames {
-  const cut = name?.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
+  const cut = name === null ? undefined : nameOf(name.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, ' '));
   // Not through the middle of a character that is two units.
   const shown = displayName.safeParse(cut?.slice(0, DISPLAY_NAME_MAX).replace(/\p{Cs}$/u, ''));
-  const isAddress = picture !== null && picture.length <= PICTURE_MAX_CHARS && /^https?:\/\//.test(picture);
   return {
     username: (username !== null && usernameFrom(username, suffix)) || null,
     displayName: shown.data ?? null,
-    avatarUrl: isAddress && URL.canParse(picture) ? new URL(picture).href : null,
+    avatarUrl: webAddress.safeParse(picture).data ?? null,
   };
 }
 

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { ChatError } from '../../core/errors.js';
+import { emailKeyOf } from '../../core/text/addresses.js';
 import { createBackground } from '../../infra/background.js';
 import type { Config } from '../../infra/config.js';
 import type { Database, Tx } from '../../infra/database.js';
@@ -8,7 +9,6 @@ import type { Mailer } from '../../infra/mail.js';
 import { newResetToken } from '../../infra/tokens.js';
 import type { AuditNotes } from '../audit/audit.notes.js';
 import { recordActs } from '../audit/audit.store.js';
-import { caseKey } from '../user/user.store.js';
 import { resetMail } from './password.mails.js';
 import { lockCredential } from './password.store.js';
 
@@ -94,7 +94,7 @@ async function issueToken(
   email: string,
 ): Promise<{ to: string; token: string; expiresAt: Date } | { refusal: string; userId?: string }> {
   // Under the lock, so that several at once, on any node, are counted one after another.
-  const account = await lockCredential(tx, { emailKey: caseKey(email) }, 'UPDATE');
+  const account = await lockCredential(tx, { emailKey: emailKeyOf(email) }, 'UPDATE');
   if (!account) return { refusal: 'UNKNOWN_ACCOUNT' };
   const { userId } = account;
   await tx.passwordReset.deleteMany({ where: { userId, expiresAt: { lte: new Date() } } });

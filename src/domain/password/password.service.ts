@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { badInput, type ChatError, unauthenticated } from '../../core/errors.js';
+import { emailKeyOf } from '../../core/text/addresses.js';
 import { newRefreshToken, readResetToken } from '../../infra/tokens.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
@@ -16,7 +17,6 @@ import {
 } from '../session/session.service.js';
 import { rememberAddress, tryPassword } from '../session/sign-in.tries.js';
 import { email, password } from '../user/user.input.js';
-import { caseKey } from '../user/user.store.js';
 import { changedMail } from './password.mails.js';
 import { lockCredential, storePassword } from './password.store.js';
 
@@ -134,7 +134,7 @@ async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: Cha
     await recordActs(tx, { ...act, actor: signedIn.viewer, details: { sessionsEnded: ended.length } });
     return { email: account.email, ended, signedIn };
   });
-  await rememberAddress(deps, user.usernameKey, caseKey(done.email));
+  await rememberAddress(deps, user.usernameKey, emailKeyOf(done.email));
   tell(deps, done.email, done.ended);
   return done.signedIn;
 }

@@ -1,5 +1,5 @@
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database.js';
 
 interface LockedCredential {
   userId: string;
@@ -26,6 +26,11 @@ export async function lockCredential(
     WHERE ${isIt} AND deleted_at IS NULL
     FOR ${Prisma.raw(strength)} OF credentials`;
   return credential;
+}
+
+/** Stores another hash of the same password, unless that was changed meanwhile. */
+export async function storeNormalized(db: Db, userId: string, before: string, passwordHash: string): Promise<void> {
+  await db.credential.updateMany({ where: { userId, passwordHash: before }, data: { passwordHash } });
 }
 
 /** Stores a new password, in the transaction that locked the credential; what mails there are for resets end with that. */

@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Message } from '../../generated/prisma/client.js';
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Database, Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database.js';
 import type { Deps } from '../deps.js';
-import { searchVectorOf } from './search.terms.js';
+import { rebuildSome } from './search.rebuild.js';
+import { readTextEntries, searchVectorFrom } from './search.terms.js';
 
 /**
  * Puts messages into the index that were stored or changed without it: those of before there was one, and those of an
@@ -18,12 +19,15 @@ export interface Indexing {
 
 /** How often a node looks for messages that are not in the index, in milliseconds. */
 const LOOK_MS = 60_000;
-/** Messages that are put in at a time. */
+/** Messages that are put in at a time, and how many characters of text. */
 const BATCH = 200;
+const BATCH_CHARS = 200_000;
 /** Between two times, so that what people do comes first, in milliseconds. */
 const PAUSE_MS = 20;
 
-export function createIndexing({ database, log }: Pick<Deps, 'database' | 'log'>): Indexing {
+export function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>): Indexing {
+  const { log } = deps;
+  const startedAt = new Date();
   let closed = false;
   let underWay: Promise<void> | undefined;
 
@@ -31,12 +35,16 @@ export function createIndexing({ database, log }: Pick<Deps, 'database' | 'log'>
     underWay ??= (async () => {
       let count = 0;
       for (let more = true; more && !closed; ) {
-        const found = await indexSome(database);
+        const found = await indexSome(deps);
         count += found;
         more = found > 0;
         if (more) await setTimeout(PAUSE_MS);
       }
       if (count > 0) log.info({ count }, 'messages were indexed for search');
+      for (let more = true; more && !closed; ) {
+        more = await rebuildSome(deps, startedAt);
+        if (more) await setTimeout(PAUSE_MS);
+      }
     })().finally(() => {
       underWay = undefined;
     });
@@ -68,24 +76,34 @@ type Unindexed = Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId' | 'm
 };
 
 /** Puts some into the index. @returns how many were looked at. */
-async function indexSome({ sql }: Pick<Database, 'sql'>): Promise<number> {
+async function indexSome({ database: { sql }, slices }: Pick<Deps, 'database' | 'slices'>): Promise<number> {
   const rows = await sql.query<Unindexed>(Prisma.sql`
-    SELECT id::text, conversation_id::text AS "conversationId", seq, sender_id::text AS "senderId", text,
-           mentioned_ids::text[] AS "mentionedIds", mentions_everyone AS "mentionsEveryone"
-    FROM messages WHERE search IS NULL AND text IS NOT NULL ORDER BY id DESC LIMIT ${BATCH}`);
+    SELECT id, "conversationId", seq, "senderId", text, "mentionedIds", "mentionsEveryone"
+    FROM (
+      SELECT id::text, conversation_id::text AS "conversationId", seq, sender_id::text AS "senderId", text,
+             mentioned_ids::text[] AS "mentionedIds", mentions_everyone AS "mentionsEveryone",
+             sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before
+      FROM (SELECT * FROM messages WHERE search IS NULL AND text IS NOT NULL ORDER BY id DESC LIMIT ${BATCH}) newest
+    ) counted
+    WHERE before < ${BATCH_CHARS}`);
   if (rows.length === 0) return 0;
+  const vectors: string[] = [];
+  for (const row of rows) vectors.push(searchVectorFrom(row, await readTextEntries(slices, row.text)));
   // What was changed since it was read stays as it is: whoever changed it put it in, or the next look does.
   await sql.query(Prisma.sql`
     UPDATE messages SET search = given.search::tsvector
-    FROM unnest(${rows.map(({ id }) => id)}::uuid[], ${rows.map(({ text }) => text)}::text[], ${rows.map(searchVectorOf)}::text[])
+    FROM unnest(${rows.map(({ id }) => id)}::uuid[], ${rows.map(({ text }) => text)}::text[], ${vectors}::text[])
       AS given (id, text, search)
     WHERE messages.id = given.id AND messages.text = given.text AND messages.search IS NULL`);
   return rows.length;
 }
 
-/** Puts a message into the index whose text was changed in this transaction: that has taken it out. */
-export async function indexChanged(tx: Tx, message: Message): Promise<void> {
-  const { id, text } = message;
-  if (text === null) return;
-  await tx.$executeRaw`UPDATE messages SET search = ${searchVectorOf({ ...message, text })}::tsvector WHERE id = ${id}::uuid`;
+/**
+ * Puts a message into the index whose text was changed in this transaction: that has taken it out.
+ * @param textEntries what `readTextEntries` gave of the new text.
+ */
+export async function indexChanged(tx: Tx, message: Message, textEntries: string): Promise<void> {
+  if (message.text === null) return;
+  const vector = searchVectorFrom(message, textEntries);
+  await tx.$executeRaw`UPDATE messages SET search = ${vector}::tsvector WHERE id = ${message.id}::uuid`;
 }

@@ -1,5 +1,5 @@
 import { badInput } from '../../core/errors.js';
-import { entries, type Has, hasWhat, termsOf } from './search.terms.js';
+import { entries, type Has, hasWhat, PART, termsOf } from './search.terms.js';
 
 /** Longest query, in UTF-16 units. */
 export const QUERY_MAX_CHARS = 500;
@@ -48,9 +48,11 @@ const field = 'query';
 const QUOTES = '"\u201c\u201d\u201e';
 const TOKEN = new RegExp(
   [
-    '(?<not>-)?',
+    // One, before what it excludes: `--force` is an option of a program.
+    '(?<not>-(?![-\\s]))?',
     '(?:',
-    `(?<filter>from|in|has|before|after):\\s*(?:[${QUOTES}](?<quoted>[^${QUOTES}]*)[${QUOTES}]?|(?<value>[^\\s${QUOTES}]*))`,
+    // Its value follows at once: `in: x` is what people write in a sentence. At the end it is still to come.
+    `(?<filter>from|in|has|before|after):(?:[${QUOTES}](?<quoted>[^${QUOTES}]*)[${QUOTES}]?|(?<value>[^\\s${QUOTES}]+)|(?=\\s*$))`,
     `|[${QUOTES}](?<phrase>[^${QUOTES}]*)(?<end>[${QUOTES}]?)`,
     `|(?<word>[^\\s${QUOTES}]+)`,
     ')',
@@ -118,11 +120,14 @@ function* tokensOf(text: string): Generator<RegExpExecArray> {
   }
 }
 
-/** Terms of a query beside each other. A character of a script without spaces begins pairs; it is found by them. */
+/**
+ * Terms of a query beside each other. A character of a script without spaces begins pairs; it is found by them. A word with
+ * signs (`C++`) is not found by the word without them.
+ */
 function phraseOf(text: string): QueryTerm[] {
   const terms = termsOf(text);
   return terms
-    .filter((term, index) => !(term.single && terms[index - 1]?.position === term.position))
+    .filter((term, index) => !(term.bare || (term.single && terms[index - 1]?.position === term.position)))
     .map((term) => ({ text: term.text, prefix: term.single === true, single: term.single === true }));
 }
 
@@ -182,9 +187,6 @@ function isDay(day: string): boolean {
   const date = new Date(`${day}T00:00:00Z`);
   return date.getTime() >= 0 && date.toISOString().startsWith(day) && date.getUTCFullYear() < 9_999;
 }
-
-/** Stands in a template for the key of a part; in no term, and nothing to PostgreSQL. */
-export const PART = '~';
 
 /** What finds messages of one part, as PostgreSQL writes a tsquery: with PART for the part's key. */
 export interface Templates {

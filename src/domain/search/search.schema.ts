@@ -3,6 +3,7 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
+import { isSelected } from '../../graphql/selection.js';
 import { Message } from '../message/message.schema.js';
 import { QUERY_MAX_CHARS, QUERY_MAX_TERMS } from './search.query.js';
 import { searchMessages } from './search.service.js';
@@ -26,7 +27,7 @@ const MessageSearchConnection = builder.connectionObject(
 builder.queryField('searchMessages', (t) =>
   t.field({
     type: MessageSearchConnection,
-    description: `Full-text search over the messages that the viewer may read, best match first, of equals the newest. All words must be there, without regard to case and accents; the last one may go on. "Words in quotes" must stand beside each other; \`-word\` must not be there. Filters: \`from:username\` or \`from:me\`; \`in:title\` of a group, \`in:@username\` for the direct conversation; \`has:link\`, \`has:mention\`; \`before:\` and \`after:\` a day, month or year (UTC), or an instant. A query has at most ${QUERY_MAX_CHARS} characters and ${QUERY_MAX_TERMS} words. Of more than ${RANKED_MAX} matches those are ranked that were said last, conversation by conversation. Later pages are of what the first one was of.`,
+    description: `Full-text search over the messages that the viewer may read, best match first, of equals the newest. All words must be there, without regard to case, accents and vowel points; the last one may go on. "Words in quotes" must stand beside each other; \`-word\` must not be there. Filters: \`from:username\` or \`from:me\`; \`in:title\` of a group, \`in:@username\` for the direct conversation; \`has:link\`, \`has:mention\`; \`before:\` and \`after:\` a day, month or year (UTC), or an instant. A query has at most ${QUERY_MAX_CHARS} characters and ${QUERY_MAX_TERMS} words. Of more than ${RANKED_MAX} matches those are ranked that were said last, conversation by conversation. Later pages are of what the first one was of.`,
     args: { query: t.arg.string({ required: true }), conversationId: t.arg.id(), ...forwardArgs },
     resolve: async (_root, { query, conversationId, ...page }, context, info) => {
       const { edges, pageInfo } = await searchMessages(
@@ -38,6 +39,7 @@ builder.queryField('searchMessages', (t) =>
           ...page,
         },
         queryFromInfo({ context, info, typeName: 'Message', paths: [['nodes'], ['edges', 'node']] }),
+        { snippets: isSelected(info, ['edges', 'snippet']) },
       );
       return {
         pageInfo,

@@ -1,21 +1,24 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Steps } from '../../core/slices.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps, Viewer } from '../deps.js';
 import { take } from '../rates.js';
 import { checkReadable } from '../stream.js';
-import { parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
-import { snippetOf } from './search.snippet.js';
+import { type Phrase, parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
+import { snippetSteps } from './search.snippet.js';
 import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';
 
 /** A message that a search found. */
 export interface Found {
   message: Message;
+  /** Empty where none was asked for. */
   snippet: string;
 }
 
 /**
  * Messages that the viewer may read and that match `query`, the best match first, of equals the newest. Later pages are
- * of what was there for the first one: what was sent since is not in them. `select` is what of messages is to be read.
+ * of what was there for the first one: what was sent since is not in them. `select` is what of messages is to be read;
+ * without `snippets` none are made.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN of `conversationId`; RATE_LIMITED.
  */
 export async function searchMessages(
@@ -23,6 +26,7 @@ export async function searchMessages(
   viewer: Viewer,
   { query: text, conversationId, ...args }: PageArgs & { query: string; conversationId: string | null },
   select: object,
+  { snippets: withSnippets = true } = {},
 ): Promise<Page<Found>> {
   const { database, config, rates } = deps;
   const query = parseQuery(text);
@@ -43,15 +47,32 @@ export async function searchMessages(
     where: { id: { in: edges.map(({ node }) => node.id) } },
   });
   const byId = new Map(messages.map((message) => [message.id, message]));
+  const found = edges.flatMap(({ cursor, node: { id } }) => {
+    const message = byId.get(id);
+    // Deleted since it was found: what is shown of it is what is there now.
+    return !message || message.text === null ? [] : [{ cursor, message, text: message.text }];
+  });
+  const snippets = withSnippets
+    ? await deps.slices(
+        snippetsSteps(
+          found.map(({ text }) => text),
+          query.phrases,
+        ),
+      )
+    : [];
   return {
     pageInfo,
-    edges: edges.flatMap(({ cursor, node: { id } }) => {
-      const message = byId.get(id);
-      // Deleted since it was found: what is shown of it is what is there now.
-      if (!message || message.text === null) return [];
-      return [{ cursor, node: { message, snippet: snippetOf(message.text, query.phrases) } }];
-    }),
+    edges: found.map(({ cursor, message }, index) => ({ cursor, node: { message, snippet: snippets[index] ?? '' } })),
   };
+}
+
+function* snippetsSteps(texts: readonly string[], phrases: readonly Phrase[]): Steps<string[]> {
+  const snippets: string[] = [];
+  for (const text of texts) {
+    snippets.push(yield* snippetSteps(text, phrases));
+    yield;
+  }
+  return snippets;
 }
 
 /** What a query names, by ids; undefined where it names nobody or nothing that is there for the viewer. */

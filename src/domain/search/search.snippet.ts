@@ -1,5 +1,7 @@
+import { inOneGo, type Steps } from '../../core/slices.js';
+import { withoutDirections } from '../../core/text/characters.js';
 import type { Phrase, QueryTerm } from './search.query.js';
-import { type Term, termsOf } from './search.terms.js';
+import { eachTerm, type Term } from './search.terms.js';
 
 /** What stands around a match. */
 const MARK_BEGIN = '«';
@@ -8,6 +10,8 @@ const MARK_END = '»';
 export const SNIPPET_MAX_CHARS = 160;
 /** How much of that stands before the first match, where the text goes on before it. */
 const LEAD_CHARS = 40;
+/** From its first match on, so much of the text is sure to be in the snippet. */
+const REACH_CHARS = SNIPPET_MAX_CHARS - LEAD_CHARS;
 /** How far a cut moves to fall between words. */
 const SLACK_CHARS = 24;
 
@@ -18,13 +22,19 @@ interface Match {
   phrase: number;
 }
 
+/** How many positions of a text are read in one step of work that is done in slices. */
+const POSITIONS_PER_STEP = 64;
+
 /**
  * The part of a text in which most of the phrases stand, on one line, each word that matches between « and »; where
  * nothing matches, the text's beginning. What of the text could be taken for these marks is shown as ‹ and ›. It is
  * plain text, as the message is: whoever shows it as HTML has to escape it.
  */
-export function snippetOf(text: string, phrases: readonly Phrase[]): string {
-  const matches = matchesIn(text, phrases);
+export const snippetOf = (text: string, phrases: readonly Phrase[]): string => inOneGo(snippetSteps(text, phrases));
+
+/** The same, in steps. */
+export function* snippetSteps(text: string, phrases: readonly Phrase[]): Steps<string> {
+  const matches = yield* matchesIn(text, phrases);
   const first = bestStart(matches);
   let from = 0;
   let to = text.length;
@@ -48,36 +58,121 @@ export function snippetOf(text: string, phrases: readonly Phrase[]): string {
 
 /** Without what would end the line, turn its direction, or be taken for a mark. */
 const shown = (text: string): string =>
-  text
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
-    .replace(/[\u202a-\u202e\u2066-\u2069]/gu, '')
+  withoutDirections(text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' '))
     .replaceAll(MARK_BEGIN, '‹')
     .replaceAll(MARK_END, '›');
 
-function matchesIn(text: string, phrases: readonly Phrase[]): Match[] {
-  const terms = termsOf(text);
-  const at = new Map<number, Term[]>();
-  for (const term of terms) at.set(term.position, [...(at.get(term.position) ?? []), term]);
+/**
+ * Where phrases stand in a text, in its order; no more is read of it than a snippet needs. It takes as long for many
+ * phrases as for one: of all their terms it is known at each position, by a bit for each, whether the text's last terms
+ * are the phrase's up to that one (the algorithm is called Shift-And).
+ */
+function* matchesIn(text: string, phrases: readonly Phrase[]): Generator<undefined, Match[]> {
   const matches: Match[] = [];
-  for (const [number, phrase] of phrases.entries()) {
-    const [head, ...rest] = phrase;
-    for (const term of head ? terms : []) {
-      if (!matchesTerm(term, head as QueryTerm)) continue;
-      const found = [term];
-      for (const [index, next] of rest.entries()) {
-        const follower = at.get(term.position + index + 1)?.find((one) => matchesTerm(one, next));
-        if (!follower) break;
-        found.push(follower);
-      }
-      if (found.length < phrase.length) continue;
-      for (const [index, { start, end, firstEnd }] of found.entries()) {
-        const single = phrase[index]?.single === true;
-        matches.push({ start, end: single ? (firstEnd ?? end) : end, phrase: number });
+  if (phrases.length === 0) return matches;
+  const pattern = patternOf(phrases);
+  const lastStart = new Array<number>(phrases.length).fill(Number.NEGATIVE_INFINITY);
+  let missing = phrases.length;
+  let stopAt = Number.POSITIVE_INFINITY;
+  /** The terms at the last positions, as many as a phrase can have. */
+  const recent: Term[][] = [];
+  let state = pattern.none();
+
+  const report = (position: number) => {
+    for (const number of pattern.endsIn(state)) {
+      const phrase = phrases[number] as Phrase;
+      const spans = phrase.map((queried, index): Match => {
+        const there = recent[(position - phrase.length + 1 + index) % RECENT] as Term[];
+        const { start, end, firstEnd } = there.find((term) => matchesTerm(term, queried)) as Term;
+        return { start, end: queried.single ? (firstEnd ?? end) : end, phrase: number };
+      });
+      matches.push(...spans);
+      if (lastStart[number] === Number.NEGATIVE_INFINITY) missing -= 1;
+      const first = spans[0] as Match;
+      lastStart[number] = first.start;
+      // All are here: what else the text has would be no better.
+      const from = missing === 0 ? Math.min(...lastStart) : 0;
+      if (missing === 0 && (spans.at(-1) as Match).end - from <= REACH_CHARS) {
+        stopAt = Math.min(stopAt, from + SNIPPET_MAX_CHARS);
       }
     }
+  };
+
+  let position = 0;
+  let there: Term[] = [];
+  for (const term of eachTerm(text)) {
+    if (term.position !== position) {
+      if (position > 0) {
+        state = pattern.next(state, there);
+        report(position);
+        if (position % POSITIONS_PER_STEP === 0) yield;
+      }
+      if (term.start > stopAt) {
+        there = [];
+        break;
+      }
+      position = term.position;
+      there = [];
+      recent[position % RECENT] = there;
+    }
+    there.push(term);
+  }
+  if (there.length > 0) {
+    state = pattern.next(state, there);
+    report(position);
   }
   return matches.sort((one, other) => one.start - other.start || one.end - other.end);
 }
+
+/** Terms of all phrases together, each a bit: as many as fit into two numbers, and as many as a query can have. */
+const RECENT = 64;
+type Bits = readonly [low: number, high: number];
+
+function patternOf(phrases: readonly Phrase[]) {
+  const exact = new Map<string, Bits>();
+  /** By their length: of a term so many beginnings are looked up. */
+  const beginnings = new Map<number, Map<string, Bits>>();
+  let starts: Bits = [0, 0];
+  const ends: [bit: Bits, phrase: number][] = [];
+  let bit = 0;
+  for (const [number, phrase] of phrases.entries()) {
+    for (const [index, { text, prefix }] of phrase.entries()) {
+      const own: Bits = bit < 32 ? [1 << bit, 0] : [0, 1 << (bit - 32)];
+      let texts = exact;
+      if (prefix) {
+        texts = beginnings.get(text.length) ?? new Map<string, Bits>();
+        beginnings.set(text.length, texts);
+      }
+      texts.set(text, or(texts.get(text), own));
+      if (index === 0) starts = or(starts, own);
+      if (index === phrase.length - 1) ends.push([own, number]);
+      bit += 1;
+    }
+  }
+  const lastBits = ends.reduce<Bits>((bits, [own]) => or(bits, own), [0, 0]);
+
+  return {
+    none: (): Bits => [0, 0],
+    next([low, high]: Bits, there: readonly Term[]): Bits {
+      let fits: Bits = [0, 0];
+      for (const { text } of there) {
+        fits = or(exact.get(text), fits);
+        for (const [length, texts] of beginnings) {
+          if (text.length >= length) fits = or(texts.get(text.slice(0, length)), fits);
+        }
+      }
+      if ((fits[0] | fits[1]) === 0) return fits;
+      // What of one phrase ends must not begin another: each begins anywhere, which is what `starts` says.
+      return [((low << 1) | starts[0]) & fits[0], ((high << 1) | (low >>> 31) | starts[1]) & fits[1]];
+    },
+    endsIn: ([low, high]: Bits): number[] =>
+      ((low & lastBits[0]) | (high & lastBits[1])) === 0
+        ? []
+        : ends.flatMap(([own, number]) => (((low & own[0]) | (high & own[1])) === 0 ? [] : [number])),
+  };
+}
+
+const or = (one: Bits | undefined, other: Bits): Bits => (one ? [one[0] | other[0], one[1] | other[1]] : other);
 
 const matchesTerm = (term: Term, { text, prefix }: QueryTerm): boolean =>
   prefix ? term.text.startsWith(text) : term.text === text;
@@ -90,7 +185,7 @@ function bestStart(matches: readonly Match[]): Match | undefined {
   const inReach = new Map<number, number>();
   let next = 0;
   for (const match of matches) {
-    for (let other = matches[next]; other && other.end - match.start <= SNIPPET_MAX_CHARS - LEAD_CHARS; ) {
+    for (let other = matches[next]; other && other.end - match.start <= REACH_CHARS; ) {
       inReach.set(other.phrase, (inReach.get(other.phrase) ?? 0) + 1);
       next += 1;
       other = matches[next];

@@ -1,10 +1,10 @@
 import type { PageRequest } from '../../core/page.js';
+import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { isUsername } from '../../core/usernames.js';
-import { foldWords, prefixQuery } from '../../core/words.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Database, Db, Sql } from '../../infra/database.js';
-import { PART, type Place, type Templates } from './search.query.js';
-import { PART_BITS, PART_ID_CHARS } from './search.terms.js';
+import type { Place, Templates } from './search.query.js';
+import { PART, PART_BITS, PART_ID_CHARS } from './search.terms.js';
 
 /**
  * Of a search that matches more messages than this, so many are ranked: those of the parts of conversations (some

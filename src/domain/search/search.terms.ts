@@ -1,18 +1,27 @@
-import { foldWords } from '../../core/words.js';
+import { inOneGo, type Slices, type Steps } from '../../core/slices.js';
+import { UNSPACED } from '../../core/text/characters.js';
+import { foldWords } from '../../core/text/fold.js';
 import type { Message } from '../../generated/prisma/client.js';
 
 /** Characters of a word that count. */
 const WORD_MAX_CHARS = 48;
 /** The last position that a tsvector can tell from others: what stands behind it in a text is not found. */
 const POSITION_MAX = 16_383;
+/** So many terms are read in one step of work that is done in slices. */
+const TERMS_PER_STEP = 64;
 
-/** Of scripts that are written without spaces between words. */
-const unspaced =
-  '[\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{scx=Bopo}\\p{scx=Thai}\\p{scx=Laoo}\\p{scx=Khmr}\\p{scx=Mymr}]';
-const RUN = /[\p{L}\p{M}\p{N}]+/gu;
-const PIECE = new RegExp(`(?<unspaced>(?:${unspaced}\\p{M}*)+)|(?:(?!${unspaced}).)+`, 'gsu');
+const IGNORED = '\\p{Default_Ignorable_Code_Point}';
+const unspaced = `[${UNSPACED}]`;
+/** Letters and digits, with what is not seen among them, and the signs that make a name of a letter: `C++`, `F#`. */
+const RUN = new RegExp(
+  `(?<run>[\\p{L}\\p{M}\\p{N}${IGNORED}]+)(?<signs>\\+{1,3}(?![+\\p{L}\\p{N}])|#(?![#\\p{L}\\p{N}]))?`,
+  'gu',
+);
+const PIECE = new RegExp(`(?<unspaced>(?:${unspaced}[\\p{M}${IGNORED}]*)+)|(?:(?!${unspaced}).)+`, 'gsu');
 /** With what belongs to it; that of halfwidth kana is a letter to Unicode. */
-const CHARACTER = /\P{M}[\p{M}\uff9e\uff9f]*|\p{M}+/gu;
+const CHARACTER = new RegExp(`(?!${IGNORED})\\P{M}[\\p{M}\\uff9e\\uff9f${IGNORED}]*|[\\p{M}${IGNORED}]+`, 'gu');
+/** Characters of scripts without spaces that are folded already, as most are. */
+const FOLDED = /^[\u0e01-\u0e32\u0e34-\u0e3a\u0e40-\u0e4e\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]+$/;
 
 /** What of a text can be found, and where it stands there. */
 export interface Term {
@@ -24,55 +33,87 @@ export interface Term {
   end: number;
   /** Where its first character ends, of scripts without spaces; else absent. */
   firstEnd?: number;
-  /** The last character of such a run by itself, beside the pair that it is in. */
+  /** The last character of such a run by itself, at the position of the pair that it is in. */
   single?: true;
+  /** A word without the signs behind it (`C` of `C++`), at the position of the word with them. */
+  bare?: true;
 }
 
 /**
- * The terms of a text, in its order. A word is one, folded (case, accents). Where words are not set apart (Chinese,
- * Japanese, Thai, …) each pair of neighbouring characters is one, so that whatever part of a run is asked for stands
- * there as pairs beside each other; its last character is one too, so that each character begins a term.
+ * The terms of a text, in its order. A word is one, folded. Where words are not set apart (Chinese, Japanese, Thai, …)
+ * each pair of neighbouring characters is one, so that whatever part of a run is asked for stands there as pairs beside
+ * each other; its last character is one too, so that each character begins a term.
  */
-export function termsOf(text: string): Term[] {
-  const terms: Term[] = [];
+export const termsOf = (text: string): Term[] => [...eachTerm(text)];
+
+/** The same one after another: who has found enough stops. */
+export function* eachTerm(text: string): Generator<Term> {
   let position = 0;
-  for (const run of text.matchAll(RUN)) {
-    for (const piece of run[0].matchAll(PIECE)) {
-      const start = run.index + piece.index;
-      if (piece.groups?.['unspaced'] === undefined) {
-        for (const word of foldWords(piece[0])) {
+  for (const { index, groups = {} } of text.matchAll(RUN)) {
+    const run = groups['run'] as string;
+    const signs = groups['signs'] ?? '';
+    for (const { 0: piece, index: at, groups: pieces } of run.matchAll(PIECE)) {
+      const start = index + at;
+      if (pieces?.['unspaced'] === undefined) {
+        const words = foldWords(piece);
+        const end = start + piece.length;
+        const isSigned = signs !== '' && at + piece.length === run.length;
+        for (const [number, word] of words.entries()) {
           position += 1;
-          terms.push({ text: cut(word), position, start, end: start + piece[0].length });
+          const term = { text: cut(word), position, start, end };
+          if (isSigned && number === words.length - 1) {
+            yield { ...term, bare: true };
+            yield { ...term, text: cut(word) + signs, end: end + signs.length };
+          } else {
+            yield term;
+          }
         }
         continue;
       }
-      const characters = charactersOf(piece[0], start);
-      for (const [index, first] of characters.entries()) {
-        const second = characters[index + 1];
-        if (second || characters.length === 1) position += 1;
-        terms.push({
-          text: cut(first.folded + (second?.folded ?? '')),
-          position,
-          start: first.start,
-          end: second?.end ?? first.end,
-          firstEnd: first.end,
-          ...(!second && { single: true as const }),
-        });
+      let count = 0;
+      let first: Character | undefined;
+      for (const second of charactersOf(piece, start)) {
+        if (first) {
+          position += 1;
+          yield pairOf(first, second, position);
+        }
+        first = second;
+        count += 1;
       }
+      if (!first) continue;
+      if (count === 1) position += 1;
+      yield {
+        text: cut(first.folded),
+        position,
+        start: first.start,
+        end: first.end,
+        firstEnd: first.end,
+        single: true,
+      };
     }
   }
-  return terms;
 }
 
-function charactersOf(piece: string, from: number) {
-  return [...piece.matchAll(CHARACTER)]
-    .map(({ 0: character, index }) => ({
-      folded: foldWords(character).join(''),
-      start: from + index,
-      end: from + index + character.length,
-    }))
-    .filter(({ folded }) => folded !== '');
+interface Character {
+  folded: string;
+  start: number;
+  end: number;
 }
+
+function* charactersOf(piece: string, from: number): Generator<Character> {
+  for (const { 0: character, index } of piece.matchAll(CHARACTER)) {
+    const folded = FOLDED.test(character) ? character : foldWords(character).join('');
+    if (folded !== '') yield { folded, start: from + index, end: from + index + character.length };
+  }
+}
+
+const pairOf = (first: Character, second: Character, position: number): Term => ({
+  text: cut(first.folded + second.folded),
+  position,
+  start: first.start,
+  end: second.end,
+  firstEnd: first.end,
+});
 
 const cut = (word: string) => (word.length <= WORD_MAX_CHARS ? word : [...word].slice(0, WORD_MAX_CHARS).join(''));
 
@@ -87,8 +128,10 @@ export const PART_BITS = 12;
 const partKey = (conversationId: string, part: number): string => `${conversationId.slice(-PART_ID_CHARS)}${part}`;
 /** The last characters of a conversation's id, which are random. */
 export const PART_ID_CHARS = 8;
+/** Stands in a template for the key of a part; in no term, and nothing to PostgreSQL. */
+export const PART = '~';
 
-/** What the index holds beside terms; none of these signs is in a term. */
+/** What the index holds beside terms; none of these signs begins a term. */
 export const entries = {
   term: (text: string) => `:${text}`,
   sender: (userId: string) => `@${userId.slice(-12)}`,
@@ -105,22 +148,46 @@ type Indexed = Pick<Message, 'conversationId' | 'seq' | 'senderId' | 'mentionedI
   text: string;
 };
 
-/** What the column `search` of a message holds, as PostgreSQL writes a tsvector. */
-export function searchVectorOf(message: Indexed): string {
-  const key = partKey(message.conversationId, message.seq >> PART_BITS);
+/**
+ * What the index holds of a text wherever that stands, with PART for its part's key: the costly half of
+ * `searchVectorOf`, in steps.
+ */
+export function* textEntriesOf(text: string): Steps<string> {
   const positions = new Map<string, number[]>();
-  for (const { text, position } of termsOf(message.text)) {
-    if (position > POSITION_MAX) break;
-    const known = positions.get(text);
-    if (known) known.push(position);
-    else positions.set(text, [position]);
+  let count = 0;
+  for (const term of eachTerm(text)) {
+    if (term.position > POSITION_MAX) break;
+    const known = positions.get(term.text);
+    if (known) known.push(term.position);
+    else positions.set(term.text, [term.position]);
+    count += 1;
+    if (count % TERMS_PER_STEP === 0) yield;
   }
-  const facts: string[] = [];
-  if (message.senderId !== null) facts.push(entries.sender(message.senderId));
-  if (LINK.test(message.text)) facts.push(entries.has('link'));
-  if (message.mentionedIds.length > 0 || message.mentionsEveryone) facts.push(entries.has('mention'));
-  return [
-    ...[...positions].map(([text, at]) => `'${key}${entries.term(text)}':${at.join(',')}`),
-    ...facts.map((fact) => `'${key}${fact}'`),
-  ].join(' ');
+  let written = LINK.test(text) ? `'${PART}${entries.has('link')}'` : '';
+  for (const [term, at] of positions) {
+    written += ` '${PART}${entries.term(term)}':${at.join(',')}`;
+    count += 1;
+    if (count % TERMS_PER_STEP === 0) yield;
+  }
+  return written;
 }
+
+/** What the column `search` of a message holds, as PostgreSQL writes a tsvector. */
+export const searchVectorOf = (message: Indexed): string =>
+  searchVectorFrom(message, inOneGo(textEntriesOf(message.text)));
+
+/** The same, with what `textEntriesOf` gave of its text. */
+export function searchVectorFrom(message: Omit<Indexed, 'text'>, textEntries: string): string {
+  const key = partKey(message.conversationId, message.seq >> PART_BITS);
+  let vector = textEntries.replaceAll(PART, key);
+  if (message.senderId !== null) vector += ` '${key}${entries.sender(message.senderId)}'`;
+  if (message.mentionedIds.length > 0 || message.mentionsEveryone) vector += ` '${key}${entries.has('mention')}'`;
+  return vector;
+}
+
+/** Texts up to this length are read at once: that takes less than what else is done for a message. */
+const SHORT_CHARS = 1_000;
+
+/** The entries of a text; those of a long one are made in slices, so that nobody else waits for it. */
+export const readTextEntries = (slices: Slices, text: string): string | Promise<string> =>
+  text.length <= SHORT_CHARS ? inOneGo(textEntriesOf(text)) : slices(textEntriesOf(text));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
+import { emailKeyOf } from '../../core/text/addresses.js';
 import type { User } from '../../generated/prisma/client.js';
 import { SERVICE_ISSUER } from '../../infra/config.js';
 import { isUniqueViolation } from '../../infra/database.js';
@@ -11,7 +12,7 @@ import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
 import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
-import { caseKey, holdPeople, namesOf } from '../user/user.store.js';
+import { holdPeople, namesOf } from '../user/user.store.js';
 import { checkService } from './service.policy.js';
 import { isOfBackend } from './service.store.js';
 
@@ -57,7 +58,7 @@ async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: Act): P
     await refuseTaken(deps, wanted);
     const credential = signsIn && {
       email: signsIn.email,
-      emailKey: caseKey(signsIn.email),
+      emailKey: emailKeyOf(signsIn.email),
       passwordHash: await deps.passwords.hash(signsIn.password),
     };
     const id = newId();

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
+import { emailKeyOf } from '../../core/text/addresses.js';
+import { passwordOf } from '../../core/text/characters.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
@@ -15,9 +17,9 @@ import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput } from '../input.js';
-import { lockCredential } from '../password/password.store.js';
+import { lockCredential, storeNormalized } from '../password/password.store.js';
 import { byAddress, countingFailures, takeAll } from '../rates.js';
-import { deviceName, displayName, email, password, username } from '../user/user.input.js';
+import { deviceName, displayName, email, password, passwordSpellings, username } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
 import { caseKey, namesOf } from '../user/user.store.js';
 import { rememberAddress, tryPassword } from './sign-in.tries.js';
@@ -65,14 +67,14 @@ async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<Signed
         data: {
           id: newId(),
           ...names,
-          credential: { create: { email: given.email, emailKey: caseKey(given.email), passwordHash } },
+          credential: { create: { email: given.email, emailKey: emailKeyOf(given.email), passwordHash } },
         },
       });
       const signedIn = await startSession(deps, tx, user, given.deviceName);
       await recordActs(tx, { ...act, actor: signedIn.viewer, subjectId: user.id });
       return signedIn;
     });
-    await rememberAddress(deps, caseKey(given.username), caseKey(given.email));
+    await rememberAddress(deps, caseKey(given.username), emailKeyOf(given.email));
     return made;
   } catch (error) {
     // Two at once: the other came first.
@@ -90,7 +92,7 @@ export async function refuseTaken(
     database.db.user.findUnique({ where: { usernameKey: caseKey(given.username) }, select: { id: true } }),
     given.email === undefined
       ? null
-      : database.db.credential.findUnique({ where: { emailKey: caseKey(given.email) }, select: { userId: true } }),
+      : database.db.credential.findUnique({ where: { emailKey: emailKeyOf(given.email) }, select: { userId: true } }),
   ]);
   if (byName) throw new ChatError('CONFLICT', 'This username is taken.', { field: 'input.username' });
   if (byEmail) throw new ChatError('CONFLICT', 'This email address is taken.', { field: 'input.email' });
@@ -108,7 +110,8 @@ const credentials = z.object({
  */
 export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(credentials, input);
-  const key = caseKey(given.usernameOrEmail);
+  // No username holds an "@" and every email does.
+  const key = given.usernameOrEmail.includes('@') ? emailKeyOf(given.usernameOrEmail) : caseKey(given.usernameOrEmail);
   const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
   // By what was given and not by whose it is: how often a name may be tried says nothing of an address.
   const act: Act = { action: 'SIGNED_IN', details: { by: 'PASSWORD' } };
@@ -123,42 +126,80 @@ async function signIn(
   wrong: ChatError,
   act: Act,
 ): Promise<SignedIn> {
-  // No username holds an "@" and every email does.
   const could = isUsername(key) || email.safeParse(key).success;
-  const credential = !could
-    ? null
-    : await deps.database.db.credential.findFirst({
-        where: key.includes('@')
-          ? { emailKey: key, user: { deletedAt: null } }
-          : { user: { usernameKey: key, deletedAt: null } },
-        include: { user: true },
-      });
+  const find = async () =>
+    could
+      ? deps.database.db.credential.findFirst({
+          where: key.includes('@')
+            ? { emailKey: key, user: { deletedAt: null } }
+            : { user: { usernameKey: key, deletedAt: null } },
+          include: { user: true },
+        })
+      : null;
+  const credential = await find();
   const attempt: Act = { ...act, subjectId: credential?.userId };
-  const start = async () => {
-    if (!(await isPassword(deps, given.password, credential?.passwordHash)) || !credential) throw wrong;
+  const start = async (found = credential, isLast = false): Promise<SignedIn> => {
+    const match = await matchPassword(deps, given.password, found?.passwordHash);
+    if (!match || !found) throw wrong;
     const made = await deps.database.transaction(async (tx) => {
       // A change of the password ends the sessions that there are; none of the old one may come after it.
-      const present = await lockCredential(tx, credential, 'SHARE');
-      if (present?.passwordHash !== credential.passwordHash) throw wrong;
-      const signedIn = await startSession(deps, tx, credential.user, given.deviceName);
+      const present = await lockCredential(tx, found, 'SHARE');
+      if (present?.passwordHash !== found.passwordHash) return undefined;
+      const signedIn = await startSession(deps, tx, found.user, given.deviceName);
       await recordActs(tx, { ...attempt, actor: signedIn.viewer });
       return signedIn;
     });
-    await rememberAddress(deps, credential.user.usernameKey, credential.emailKey);
+    if (!made) {
+      // Changed meanwhile; or it was not normalized, and another sign-in has hashed it anew: that is looked at once.
+      if (match === 'NORMALIZED' || isLast) throw wrong;
+      return start(await find(), true);
+    }
+    await rememberAddress(deps, found.user.usernameKey, found.emailKey);
+    if (match === 'AS_GIVEN') await normalizeHash(deps, found, given.password);
     return made;
   };
   // What was given for a name is not kept: it may be the password, in the wrong field.
-  return notingRefusal(deps, attempt, start, {
+  return notingRefusal(deps, attempt, () => start(), {
     BAD_USER_INPUT: credential ? 'WRONG_PASSWORD' : 'UNKNOWN_ACCOUNT',
     FORBIDDEN: 'SUSPENDED',
   });
 }
 
+/**
+ * Whether this is the password that was hashed, by its normalized spelling or, as passwords were hashed once, as it is
+ * given; undefined where it is neither. Without a hash it takes the same time.
+ */
+async function matchPassword(
+  { passwords }: Deps,
+  text: string,
+  hash: string | undefined,
+): Promise<'NORMALIZED' | 'AS_GIVEN' | undefined> {
+  const spellings = passwordSpellings(text);
+  for (const spelling of spellings) {
+    if (await passwords.verify(spelling, hash)) return spelling === passwordOf(text) ? 'NORMALIZED' : 'AS_GIVEN';
+  }
+  // What registration would refuse can be nobody's password: it takes the time of one that is wrong.
+  if (spellings.length === 0) await passwords.verify('', undefined);
+  return undefined;
+}
+
 /** Whether this is the password that was hashed; without a hash it takes the same time and says no. */
-export function isPassword({ passwords }: Deps, text: string, hash: string | undefined): Promise<boolean> {
-  // What registration would refuse can be nobody's password; bcrypt would compare only its beginning.
-  const possible = password.safeParse(text).success;
-  return passwords.verify(possible ? text : '', possible ? hash : undefined);
+export const isPassword = async (deps: Deps, text: string, hash: string | undefined): Promise<boolean> =>
+  (await matchPassword(deps, text, hash)) !== undefined;
+
+/** Whoever signs in with another keyboard the next time is to be let in as well. */
+async function normalizeHash(
+  deps: Deps,
+  { userId, passwordHash }: { userId: string; passwordHash: string },
+  text: string,
+): Promise<void> {
+  try {
+    const { success, data } = password.safeParse(text);
+    if (success) await storeNormalized(deps.database.db, userId, passwordHash, await deps.passwords.hash(data));
+  } catch (error) {
+    // They are signed in. The next time tries again.
+    deps.log.info({ err: error, userId }, 'a password could not be hashed anew');
+  }
 }
 
 /**

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { EMAIL_MAX_CHARS, isEmail, WEB_ADDRESS_MAX_CHARS, webAddressOf } from '../../core/text/addresses.js';
+import { isStorable, isVisible, nameOf, passwordOf } from '../../core/text/characters.js';
 import { EVERYONE, isUsername, USERNAME_MAX, USERNAME_MIN, usernamePattern } from '../../core/usernames.js';
 import { PASSWORD_MAX_BYTES } from '../../infra/passwords.js';
 
@@ -11,22 +13,49 @@ export const username = z
   .regex(usernamePattern, `A username is ${USERNAME_MIN} to ${USERNAME_MAX} letters, digits, "_", "." or "-".`)
   .refine(isUsername, `@${EVERYONE} stands for all members of a group.`);
 
-/** An email address of at most 254 characters (RFC 5321's longest path); unique without regard to case. */
+/** An email address of at most 254 characters (RFC 5321's longest path); unique by `emailKeyOf`. */
 export const email = z
   .string()
   .trim()
-  .max(254, 'An email address has at most 254 characters.')
-  .pipe(z.email('This is not an email address.'));
+  .max(EMAIL_MAX_CHARS, `An email address has at most ${EMAIL_MAX_CHARS} characters.`)
+  .normalize('NFC')
+  .refine(isEmail, 'This is not an email address.');
 
-/** 8 to 72 bytes in UTF-8: bcrypt reads no more, so a longer one is refused, not cut. */
+/** 8 to 72 bytes in UTF-8, normalized: bcrypt reads no more, so a longer one is refused, not cut. */
 export const password = z
   .string()
+  .overwrite(passwordOf)
   .refine((text) => bytes(text) >= PASSWORD_MIN_BYTES, `A password has at least ${PASSWORD_MIN_BYTES} bytes.`)
   .refine((text) => bytes(text) <= PASSWORD_MAX_BYTES, `A password has at most ${PASSWORD_MAX_BYTES} bytes.`)
   .refine((text) => !text.includes('\0'), 'A password cannot hold the character NUL.');
 
-/** 1 to `max` characters after trimming, without control characters. */
+/**
+ * The spellings in which a password may have been hashed: normalized, and as it is given, as passwords were hashed before
+ * they were normalized. None of what can be nobody's: bcrypt would compare only its beginning.
+ */
+export const passwordSpellings = (text: string): string[] =>
+  [...new Set([passwordOf(text), text])].filter(
+    (spelling) =>
+      bytes(spelling) >= PASSWORD_MIN_BYTES && bytes(spelling) <= PASSWORD_MAX_BYTES && !spelling.includes('\0'),
+  );
+
+const NO_CONTROLS = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+
+/**
+ * 1 to `max` characters that people read, without control characters: composed, without what turns the direction of the
+ * text around it, and with something to be seen.
+ */
 export const name = (what: string, max: number) =>
+  z
+    .string()
+    .overwrite(nameOf)
+    .min(1, `${what} cannot be empty.`)
+    .max(max, `${what} has at most ${max} characters.`)
+    .regex(NO_CONTROLS, `${what} cannot hold control characters.`)
+    .refine(isVisible, `${what} needs a character that can be seen.`);
+
+/** 1 to `max` characters after trimming that only clients read: kept to the letter, without control characters. */
+export const clientKey = (what: string, max: number) =>
   z
     .string()
     .trim()
@@ -39,23 +68,26 @@ export const displayName = name('A display name', 80);
 /** What a device calls itself, for the list of sessions. */
 export const deviceName = name('A device name', 80);
 
-/** Up to `max` characters, lines too; an empty one is none. */
+/** Up to `max` characters, lines too; one in which nothing is to be seen is none. */
 export const longText = (what: string, max: number) =>
   z
     .string()
     .trim()
     .max(max, `${what} has at most ${max} characters.`)
-    .refine((text) => !text.includes('\0') && text.isWellFormed(), `${what} cannot hold NUL or half a character.`)
-    .transform((text) => text || null)
+    .refine(isStorable, `${what} cannot hold NUL or half a character.`)
+    .transform((text) => (isVisible(text) ? text : null))
     .nullish();
 
-/** An address of http or https, up to 2000 characters; an empty one is none. */
+/** An address of http or https as `webAddressOf` writes it, up to 2000 characters; an empty one is none. */
 export const webAddress = z
   .string()
   .trim()
-  .max(2_000, 'An address has at most 2000 characters.')
-  .refine((text) => text === '' || isWebAddress(text), 'This is no address of http or https.')
+  .max(WEB_ADDRESS_MAX_CHARS, `An address has at most ${WEB_ADDRESS_MAX_CHARS} characters.`)
+  .refine(
+    (text) => text === '' || webAddressOf(text) !== undefined,
+    'This is no address of http or https, or it holds a password or control characters.',
+  )
+  .overwrite((text) => webAddressOf(text) ?? '')
+  .max(WEB_ADDRESS_MAX_CHARS, `An address has at most ${WEB_ADDRESS_MAX_CHARS} characters when it is written as a URL.`)
   .transform((text) => text || null)
   .nullish();
-
-const isWebAddress = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);

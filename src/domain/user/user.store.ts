@@ -1,6 +1,6 @@
 import { unauthenticated } from '../../core/errors.js';
 import type { PageRequest } from '../../core/page.js';
-import { foldWords } from '../../core/words.js';
+import { foldWords } from '../../core/text/fold.js';
 import { Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Tx } from '../../infra/database.js';

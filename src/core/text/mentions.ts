@@ -1,0 +1,212 @@
+import { USERNAME_MAX, USERNAME_MIN } from '../usernames.js';
+import { UNSPACED } from './characters.js';
+
+const RUN = /[A-Za-z0-9_.-]+/y;
+const IGNORED = /\p{Default_Ignorable_Code_Point}/u;
+/**
+ * What a word is made of where words stand apart. In scripts without spaces, and in Korean, whose particles follow a name
+ * without one, a name stands directly beside letters.
+ */
+const WORD_PART = new RegExp(`(?![${UNSPACED}\\p{scx=Hang}])[\\p{L}\\p{N}\\p{Mn}\\p{Mc}]`, 'u');
+/** What stands together: up to a space, a quote, a bracket around an address, or Chinese or Japanese punctuation. */
+const TOGETHER = /[^\s<>"“”„«»‹›|，。！？；：、「」『』（）【】《》]+/gu;
+/** The name of a site and what follows it, where that begins a word: `example.com/…`. */
+const SITE = /^[\p{Ps}\p{Pi}'*_~]*(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}(?::\d+)?[/?#]/u;
+const WWW = /(?<![\p{L}\p{N}])www\./giu;
+/** Behind the `@` of an email address. Longer than such a name can be, none is looked for. */
+const DOMAIN = /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]*[\p{L}\p{M}\p{N}])?\.)+(?:\p{L}[\p{L}\p{M}]+|xn--[a-z0-9-]+)/iu;
+const DOMAIN_MAX = 255;
+const LOCAL_PART = /[\p{L}\p{M}\p{N}._%+-]/u;
+const LOCAL_PART_MAX = 64;
+
+/**
+ * For each mention in a text the usernames that it may stand for, in lower case, the longest first: what ends a sentence
+ * may end a username too, so "@ana." is "ana." where there is one, else "ana". docs/TEXT.md has the rules.
+ */
+export function namesIn(text: string): string[][] {
+  if (!text.includes('@')) return [];
+  const names: string[][] = [];
+  for (const [together] of withoutCode(text).matchAll(TOGETHER)) {
+    if (!together.includes('@')) continue;
+    const links = linksIn(together);
+    let next = 0;
+    for (let at = together.indexOf('@'); at >= 0; at = together.indexOf('@', at + 1)) {
+      while (next < links.length && (links[next]?.[1] ?? 0) <= at) next += 1;
+      if (at >= (links[next]?.[0] ?? Number.POSITIVE_INFINITY)) continue;
+      const found = mentionAt(together, at);
+      if (found.length > 0) names.push(found);
+    }
+  }
+  return names;
+}
+
+function mentionAt(text: string, at: number): string[] {
+  if (isWordPart(charBefore(text, at)) || isAddress(text, at)) return [];
+  RUN.lastIndex = at + 1;
+  const run = RUN.exec(text)?.[0].toLowerCase();
+  if (run === undefined) return [];
+  const end = at + 1 + run.length;
+  // An account of another server: @ana@example.com.
+  if (text[end] === '@' && DOMAIN.test(text.slice(end + 1, end + 1 + DOMAIN_MAX))) return [];
+  return candidatesOf(run, !(isAlphanumeric(run.at(-1)) && isWordPart(charAfter(text, end))));
+}
+
+const isWordPart = (char: string | undefined) => char !== undefined && WORD_PART.test(char);
+const isAlphanumeric = (char: string | undefined) => char !== undefined && /[a-z0-9]/.test(char);
+const isSign = (char: string | undefined) => char === '_' || char === '.' || char === '-';
+
+/** Where a name may end: with the run, at the signs at its end, and at several signs together (`ana--thanks`). */
+function candidatesOf(run: string, isWhole: boolean): string[] {
+  let wordsEnd = run.length;
+  while (isSign(run[wordsEnd - 1])) wordsEnd -= 1;
+  const names: string[] = [];
+  for (let length = Math.min(run.length, USERNAME_MAX); length >= USERNAME_MIN; length -= 1) {
+    const [last, next] = [isSign(run[length - 1]), isSign(run[length])];
+    const isAtSigns = next && (length >= wordsEnd || last || isSign(run[length + 1]));
+    const mayEnd = length === run.length ? isWhole : isAtSigns || (last && isSign(run[length - 2]));
+    if (mayEnd) names.push(run.slice(0, length));
+  }
+  return names;
+}
+
+/** Whether an `@` is that of an email address; what stands directly before it is no letter. */
+function isAddress(text: string, at: number): boolean {
+  if (!/[_%+-]/.test(text[at - 1] ?? '')) return false;
+  let hasWord = false;
+  for (let place = at - 1; place >= 0 && place >= at - LOCAL_PART_MAX; place -= 1) {
+    const char = text[place] as string;
+    if (!LOCAL_PART.test(char)) break;
+    hasWord ||= isWordPart(char);
+  }
+  return hasWord && DOMAIN.test(text.slice(at + 1, at + 1 + DOMAIN_MAX));
+}
+
+/** From where to where links go, in their order, of a text without spaces. */
+function linksIn(text: string): [from: number, to: number][] {
+  const links: [number, number][] = [];
+  // Each is looked for again only when it lies behind what was read: else many links would take the square of their number.
+  let colon = text.indexOf('://');
+  let www = nextWww(text, 0);
+  let start = SITE.test(text) ? 0 : undefined;
+  for (let from = 0; ; ) {
+    if (colon >= 0 && colon < from) colon = text.indexOf('://', from);
+    if (www >= 0 && www < from) www = nextWww(text, from);
+    if (start === undefined && colon >= 0) {
+      start = colon;
+      while (start > from && /[A-Za-z0-9+.-]/.test(text[start - 1] as string)) start -= 1;
+    }
+    if (www >= 0 && (start === undefined || www < start)) start = www;
+    if (start === undefined) return links;
+    from = linkEnd(text, start);
+    links.push([start, from]);
+    start = undefined;
+  }
+}
+
+function nextWww(text: string, from: number): number {
+  WWW.lastIndex = from;
+  return WWW.exec(text)?.index ?? -1;
+}
+
+/** A link goes to the end, or to a bracket that was opened before it: `[title](https://example.com)`. */
+function linkEnd(text: string, from: number): number {
+  let open = 0;
+  for (let place = from; place < text.length; place += 1) {
+    const char = text[place];
+    if (char === '(' || char === '[') open += 1;
+    if (char === ')' || char === ']') open -= 1;
+    if (open < 0) return place;
+  }
+  return text.length;
+}
+
+/** The character before a place, past what is not seen. */
+function charBefore(text: string, at: number): string | undefined {
+  for (let place = at; place > 0; ) {
+    const low = text.charCodeAt(place - 1);
+    const size = low >= 0xdc00 && low <= 0xdfff && place > 1 ? 2 : 1;
+    const char = text.slice(place - size, place);
+    if (!IGNORED.test(char)) return char;
+    place -= size;
+  }
+  return undefined;
+}
+
+function charAfter(text: string, at: number): string | undefined {
+  for (let place = at; place < text.length; ) {
+    const char = String.fromCodePoint(text.codePointAt(place) as number);
+    if (!IGNORED.test(char)) return char;
+    place += char.length;
+  }
+  return undefined;
+}
+
+const LINE = /[^\n]*\n|[^\n]+$/g;
+const FENCE = /^ {0,3}(`{3,}|~{3,})([^\n]*)/;
+
+/**
+ * The text with spaces in the place of code, as CommonMark has it: what stands between fences, and between as many
+ * backticks in one paragraph. Three backticks and more also reach over paragraphs, as people write them in chats.
+ */
+function withoutCode(text: string): string {
+  if (!/`|~~~/.test(text)) return text;
+  const code: [from: number, to: number][] = [];
+  const ticks: { from: number; to: number; paragraph: number }[] = [];
+  let fence: { sign: string; from: number } | undefined;
+  let paragraph = 0;
+  for (const { 0: line, index } of text.matchAll(LINE)) {
+    const [, sign = '', rest = ''] = FENCE.exec(line) ?? [];
+    if (fence) {
+      if (sign.startsWith(fence.sign) && rest.trim() === '') {
+        code.push([fence.from, index + line.length]);
+        fence = undefined;
+      }
+    } else if (sign !== '' && !(sign.startsWith('`') && rest.includes('`'))) {
+      fence = { sign, from: index };
+      paragraph += 1;
+    } else {
+      if (line.trim() === '') paragraph += 1;
+      for (const { 0: run, index: at } of line.matchAll(/`+/g)) {
+        ticks.push({ from: index + at, to: index + at + run.length, paragraph });
+      }
+    }
+  }
+  if (fence) code.push([fence.from, text.length]);
+  const nextAlike = nextOfSameLength(ticks);
+  for (let index = 0; index < ticks.length; ) {
+    const [open, close] = [ticks[index] as Ticks, ticks[nextAlike[index] ?? -1]];
+    const isCode = close && (close.paragraph === open.paragraph || open.to - open.from >= 3);
+    if (isCode && text[open.from - 1] !== '\\') {
+      code.push([open.from, close.to]);
+      index = (nextAlike[index] as number) + 1;
+    } else {
+      index += 1;
+    }
+  }
+  let plain = '';
+  let at = 0;
+  for (const [from, to] of code.sort(([one], [other]) => one - other)) {
+    if (to <= at) continue;
+    plain += text.slice(at, from) + ' '.repeat(to - Math.max(at, from));
+    at = to;
+  }
+  return plain + text.slice(at);
+}
+
+interface Ticks {
+  from: number;
+  to: number;
+  paragraph: number;
+}
+
+/** For each run of backticks the next one that is as long. */
+function nextOfSameLength(ticks: readonly Ticks[]): (number | undefined)[] {
+  const next = new Array<number | undefined>(ticks.length);
+  const last = new Map<number, number>();
+  for (let index = ticks.length - 1; index >= 0; index -= 1) {
+    const { from, to } = ticks[index] as Ticks;
+    next[index] = last.get(to - from);
+    last.set(to - from, index);
+  }
+  return next;
+}

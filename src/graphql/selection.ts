@@ -1,0 +1,14 @@
+import type { GraphQLResolveInfo, SelectionSetNode } from 'graphql';
+
+/** Whether an operation asks for a field below the one that is resolved, by the names on the way to it. */
+export function isSelected({ fieldNodes, fragments }: GraphQLResolveInfo, path: readonly string[]): boolean {
+  const isIn = (selectionSet: SelectionSetNode | undefined, [name, ...rest]: readonly string[]): boolean =>
+    selectionSet?.selections.some((selection) => {
+      if (selection.kind === 'Field') {
+        return selection.name.value === name && (rest.length === 0 || isIn(selection.selectionSet, rest));
+      }
+      const fragment = selection.kind === 'FragmentSpread' ? fragments[selection.name.value] : selection;
+      return isIn(fragment?.selectionSet, [name as string, ...rest]);
+    }) ?? false;
+  return fieldNodes.some(({ selectionSet }) => isIn(selectionSet, path));
+}
