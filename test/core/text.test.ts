@@ -37,7 +37,7 @@ describe('folded words', () => {
   ])('of %s', (_, text, words) => expect(foldWords(text)).toEqual(words));
 
   it('are the same when they are folded again', () => {
-    verify(
+    void verify(
       property(string({ unit: 'binary', maxLength: 12 }), (text) => {
         expect(fold(fold(text))).toBe(fold(text));
         expect(foldWords(foldWords(text).join(' '))).toEqual(foldWords(text));
@@ -214,7 +214,7 @@ describe('a mention', () => {
       ')',
       'x.org',
     );
-    verify(
+    void verify(
       property(tuple(part, part, part, part, part, part, part, part), (parts) => {
         for (const name of namesIn(parts.join('')).flat()) expect(name).toMatch(/^[a-z0-9_.-]{3,32}$/);
       }),
