@@ -347,6 +347,12 @@ export const settings = z.object({
   SOCKET_OPERATIONS_MAX: integer(1, 100_000).default(500),
   /** Bytes of answers that may wait for one WebSocket client; with more it is not read from until it reads. */
   SOCKET_BUFFER_MAX_BYTES: integer(16_384, 1_073_741_824).default(1_048_576),
+  /** Bytes that subscriptions of one connection may keep: their documents, each once, and the values of variables. */
+  KEPT_BYTES_PER_CONNECTION_MAX: integer(65_536, 1_073_741_824).default(2_097_152),
+  /** The same of one person, on all connections to a node. */
+  KEPT_BYTES_PER_PERSON_MAX: integer(65_536, 1_073_741_824).default(16_777_216),
+  /** The same of one address, and of frames that have come from it in part. */
+  KEPT_BYTES_PER_ADDRESS_MAX: integer(65_536, 10_737_418_240).default(134_217_728),
   /** Events that may wait for one subscriber that does not read; then its stream ends with an error. */
   STREAM_QUEUE_MAX: integer(1, 1_000_000).default(1_000),
   /** How often a node looks in the database for changes that no event told it of. */
@@ -449,6 +455,7 @@ export interface Config {
   smtpUrl: string | undefined;
   mailFrom: Mailbox;
   rates: Rates;
+  rateLimits: boolean;
   /** Infinite, as the next two, where RATE_LIMITS is off. */
   socketsPerPersonMax: number;
   socketsPerAddressMax: number;
@@ -519,6 +526,10 @@ export interface Config {
   socketStreamsMax: number;
   socketOperationsMax: number;
   socketBufferMaxBytes: number;
+  keptBytesPerConnectionMax: number;
+  /** Infinite, as the next one, where RATE_LIMITS is off. */
+  keptBytesPerPersonMax: number;
+  keptBytesPerAddressMax: number;
   streamQueueMax: number;
   sweepIntervalMs: number;
   changeRetentionMs: number;
@@ -585,6 +596,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     smtpUrl: data.SMTP_URL,
     mailFrom: data.MAIL_FROM ?? { name: 'Parley', address: 'parley@localhost' },
     rates: ratesOf(data),
+    rateLimits: data.RATE_LIMITS,
     socketsPerPersonMax: data.RATE_LIMITS ? data.SOCKETS_PER_PERSON_MAX : Number.POSITIVE_INFINITY,
     socketsPerAddressMax: data.RATE_LIMITS ? data.SOCKETS_PER_ADDRESS_MAX : Number.POSITIVE_INFINITY,
     streamsPerPersonMax: data.RATE_LIMITS ? data.STREAMS_PER_PERSON_MAX : Number.POSITIVE_INFINITY,
@@ -649,6 +661,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     socketStreamsMax: data.SOCKET_STREAMS_MAX,
     socketOperationsMax: data.SOCKET_OPERATIONS_MAX,
     socketBufferMaxBytes: data.SOCKET_BUFFER_MAX_BYTES,
+    keptBytesPerConnectionMax: data.KEPT_BYTES_PER_CONNECTION_MAX,
+    keptBytesPerPersonMax: data.RATE_LIMITS ? data.KEPT_BYTES_PER_PERSON_MAX : Number.POSITIVE_INFINITY,
+    keptBytesPerAddressMax: data.RATE_LIMITS ? data.KEPT_BYTES_PER_ADDRESS_MAX : Number.POSITIVE_INFINITY,
     streamQueueMax: data.STREAM_QUEUE_MAX,
     sweepIntervalMs: data.SWEEP_INTERVAL,
     changeRetentionMs: data.CHANGE_RETENTION,

@@ -21,9 +21,10 @@ import type { Config } from '../infra/config.js';
 import type { Logger } from '../infra/log.js';
 import { createNodeRate } from '../infra/rates.js';
 import { currentRequest } from '../infra/request.js';
+import { bytesOf } from './kept.js';
 
-/** Characters of operations that are remembered, those used last: what they are parsed to takes some ten times that. */
-const REMEMBERED_CHARS = 4 * 1024 * 1024;
+/** About how many bytes of documents are remembered, those used last. */
+const REMEMBERED_BYTES = 64 * 1024 * 1024;
 /** Errors of one document that are looked for. */
 const ERRORS_MAX = 20;
 /** Characters of an unknown name that are quoted. */
@@ -52,8 +53,8 @@ export interface Documents {
 
 export function createDocuments(schema: GraphQLSchema, config: Config, log: Logger): Documents {
   const documents = new LRUCache<string, DocumentNode>({
-    maxSize: REMEMBERED_CHARS,
-    sizeCalculation: (_document, text) => text.length + 1,
+    maxSize: REMEMBERED_BYTES,
+    sizeCalculation: (document) => bytesOf(document) + 1,
   });
   /** Of each document, once it was validated. */
   const errors = new WeakMap<DocumentNode, readonly GraphQLError[]>();

@@ -2,15 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext, type YogaServerInstance } from 'graphql-yoga';
 import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
+import { networkOf } from '../core/networks.js';
 import type { Deps } from '../domain/deps.js';
 import { authenticate } from '../domain/session/session.service.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
+import { currentRequest } from '../infra/request.js';
 import type { Carrier } from '../infra/tracing.js';
 import { schema } from '../schema.js';
 import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
+import type { Kept } from './kept.js';
 import { EVENT_STREAM } from './media-types.js';
 import type { Operations } from './operations.js';
 import { isAllowedOrigin, isFrom } from './origins.js';
@@ -21,7 +24,8 @@ export type Yoga = YogaServerInstance<Served, Context>;
 
 /** What is served, as Node knows it. */
 interface Served {
-  req: IncomingMessage;
+  /** With the body, which was read already. */
+  req: IncomingMessage & { body?: Buffer };
   res: ServerResponse;
 }
 
@@ -47,6 +51,7 @@ export function createGraphqlHttp(
   persisted: PersistedDocuments,
   subscriptions: Subscriptions,
   operations: Operations,
+  kept: Kept,
   refusedOrigin: (origin: string) => void,
   deps: Deps,
 ): Yoga {
@@ -99,7 +104,7 @@ export function createGraphqlHttp(
       documentsOf(documents, persisted, operations),
       carryingOut(operations),
       streamsAskedFor(operations),
-      sharingOf(subscriptions, operations, deps),
+      sharingOf(subscriptions, operations, kept, deps),
     ],
   });
 }
@@ -178,7 +183,12 @@ function closeOf(res: ServerResponse): AbortSignal {
 }
 
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(subscriptions: Subscriptions, operations: Operations, { presence, config }: Deps): Plugin {
+function sharingOf(
+  subscriptions: Subscriptions,
+  operations: Operations,
+  kept: Kept,
+  { presence, config }: Deps,
+): Plugin {
   const streams = createCounts(config.streamsPerPersonMax);
   return {
     onSubscribe: ({ setSubscribeFn }) =>
@@ -190,10 +200,22 @@ function sharingOf(subscriptions: Subscriptions, operations: Operations, { prese
         const { userId } = opened.stream;
         const { asker } = args.contextValue as Context;
         const isService = asker !== null && !(asker instanceof Error) && asker.isService;
-        const leave = isService ? () => {} : streams.enter(userId);
-        if (!leave) {
+        const { req, res } = args.contextValue as unknown as Served;
+        const letGo = kept.keep(
+          {
+            connection: res,
+            userId: isService ? undefined : userId,
+            network: networkOf(currentRequest()?.address ?? ''),
+          },
+          { document: args.document, length: req.body?.length ?? 0 },
+        );
+        const leave = isService ? () => {} : letGo && streams.enter(userId);
+        if (!leave || !letGo) {
+          letGo?.();
           await opened.stream.return();
-          const message = `At most ${config.streamsPerPersonMax} streams at once: end one of them.`;
+          const message = letGo
+            ? `At most ${config.streamsPerPersonMax} streams at once: end one of them.`
+            : 'Streams that are open keep too much text already: end some, or ask for less.';
           const refused = new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) });
           operations.failed([refused]);
           return { errors: [refused] };
@@ -202,6 +224,7 @@ function sharingOf(subscriptions: Subscriptions, operations: Operations, { prese
         const disconnect = presence.connect(userId);
         return oneByOne(opened, subscriptions.counts, () => {
           leave();
+          letGo();
           disconnect();
         });
       }),

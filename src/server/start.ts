@@ -54,6 +54,7 @@ import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
+import { createKept } from './kept.js';
 import { listen } from './listening.js';
 import {
   countRequests,
@@ -137,7 +138,8 @@ export async function startNode(
   });
   const addressOf = createAddressOf(config, log);
   const refusedOrigin = createRefusedOrigins(log);
-  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, refusedOrigin, deps);
+  const kept = createKept(config);
+  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, kept, refusedOrigin, deps);
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
@@ -176,6 +178,7 @@ export async function startNode(
     persisted,
     subscriptions,
     operations,
+    kept,
     addressOf,
     refusedOrigin,
     deps,

@@ -11,6 +11,7 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { planSharing, type SharingPlan } from '../graphql/sharing.js';
 import type { Logger } from '../infra/log.js';
+import { sha256 } from '../infra/tokens.js';
 import { ChangeStream, type Delivery } from '../realtime/change-stream.js';
 import { type EventSource, LiveStream } from '../realtime/live-stream.js';
 import { rootFieldOf } from './operations.js';
@@ -105,6 +106,9 @@ function frameHeader(length: number): string {
   }
   return head.toString('latin1');
 }
+
+/** Longest values of variables that stand in the key of a group as they are. */
+const KEY_MAX_CHARS = 200;
 
 const BEFORE_ID = '{"id":"';
 
@@ -277,7 +281,9 @@ export function createSubscriptions(
     const { number, plan, field } = planOf(args);
     const given = args.variableValues ?? {};
     // A variable that is absent is not one that is null.
-    const key = `${number} ${JSON.stringify(plan.variables.map((name) => (name in given ? [given[name]] : [])))}`;
+    const values = JSON.stringify(plan.variables.map((name) => (Object.hasOwn(given, name) ? [given[name]] : [])));
+    // Hashed: values may be as long as a client likes.
+    const key = `${number} ${values.length < KEY_MAX_CHARS ? values : Buffer.from(sha256(values)).toString('base64url')}`;
     let group = groups.get(key);
     if (!group) {
       group = { key, field, plan, members: 0, latest: undefined, answers: new WeakMap() };

@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type DocumentNode, type ExecutionArgs, type ExecutionResult, execute, GraphQLError } from 'graphql';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  type OperationDefinitionNode,
+} from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
+import { badInput, ChatError, rateLimited, unauthenticated } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
 import type { Connection, Deps, Viewer } from '../domain/deps.js';
 import type { Context } from '../graphql/context.js';
@@ -17,10 +24,12 @@ import { createCounts } from './counts.js';
 import type { Documents } from './documents.js';
 import { GRAPHQL_PATH, identify, TOO_MANY_RETRY_MS } from './graphql-http.js';
 import { pathOf } from './http.js';
+import type { Kept } from './kept.js';
 import type { Operations } from './operations.js';
 import { isAllowedOrigin } from './origins.js';
 import { Outbox, Postman } from './outbox.js';
 import type { PersistedDocuments } from './persisted-documents.js';
+import { createShares } from './shares.js';
 import { SocketStream } from './socket-stream.js';
 import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 
@@ -46,12 +55,28 @@ const DRAIN_SLICE_MS = 100;
 /** Milliseconds that a client which does not read is given for its close frame. */
 const CUT_OFF_MS = 2_000;
 
+/** Longest id of an operation, in bytes: it is kept for as long as the operation lasts. */
+const ID_MAX_BYTES = 128;
+/** Bytes of a frame that has come in part which count for nobody: a whole one that is as small is read at once. */
+const PARTIAL_FREE_BYTES = 16_384;
+/** Frames that one message may come in. */
+const FRAGMENTS_MAX = 1_024;
+/** Longest reason of a close frame, in bytes (RFC 6455, section 5.5). */
+const REASON_MAX_BYTES = 123;
+/** The part of the node's time that messages of one person may take, or those of one address where nobody has signed in. */
+const SHARE = 0.25;
+/** Milliseconds of the node's time that they may take at once. */
+const SHARE_AT_ONCE_MS = 250;
+/** What a frame costs that nothing comes of, and what a message costs beside what is measured of it, in milliseconds. */
+const FRAME_MS = 0.05;
+
 /** What a socket keeps from its `connection_init` on. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
   identity?: Context['identity'];
   socket: WebSocket;
   connection: Connection;
   outbox: Outbox;
+  network: string;
   /** Subscriptions that are under way on it. */
   streams: number;
 }
@@ -59,7 +84,24 @@ interface SocketExtra extends Record<PropertyKey, unknown> {
 /** What an operation is carried out with, and on which socket. */
 interface SocketArgs extends ExecutionArgs {
   extra: SocketExtra;
+  /** Of a subscription: lets go of what is kept for it. */
+  letGo?: () => void;
 }
+
+/** What is read of a `subscribe` message. */
+interface Asked {
+  query: string;
+  documentId?: unknown;
+  operationName?: string | null | undefined;
+  variables?: Record<string, unknown> | null | undefined;
+  extensions?: Record<string, unknown> | null | undefined;
+  /** Bytes of the message. */
+  [size]?: number;
+  /** The message is held no more, but for what is kept of it. */
+  [isHeard]?: () => void;
+}
+const size = Symbol('size');
+const isHeard = Symbol('isHeard');
 
 export interface GraphqlWebSocket {
   /** Sockets that are open. */
@@ -100,6 +142,7 @@ export function serveWebSocket(
   persisted: PersistedDocuments,
   subscriptions: Subscriptions,
   operations: Operations,
+  kept: Kept,
   addressOf: AddressOf,
   refusedOrigin: (origin: string) => void,
   deps: Deps,
@@ -109,6 +152,10 @@ export function serveWebSocket(
   const counts: SocketCounts = { opened: 0, refused: 0, cutOff: 0, silent: 0, closed: new Map() };
   const ofPerson = createCounts(config.socketsPerPersonMax);
   const ofAddress = createCounts(config.socketsPerAddressMax);
+  const shares = createShares({
+    share: config.rateLimits ? SHARE : Number.POSITIVE_INFINITY,
+    atOnceMs: SHARE_AT_ONCE_MS,
+  });
   const presented = (result: ExecutionResult): ExecutionResult =>
     result.errors
       ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.presenting)) }
@@ -116,14 +163,20 @@ export function serveWebSocket(
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: config.frameMaxBytes,
+    maxFragments: FRAGMENTS_MAX,
+    // Each frame in a turn of its own: others have theirs between.
+    allowSynchronousEvents: false,
     perMessageDeflate: false,
     handleProtocols,
   });
 
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-    async onConnect({ connectionParams, extra }) {
+    async onConnect(context) {
+      const { connectionParams, extra } = context;
       const { authorization, Authorization } = (connectionParams ?? {}) as Record<string, unknown>;
+      // It would be kept for as long as the socket lasts.
+      Object.assign(context, { connectionParams: undefined });
       const given = authorization ?? Authorization;
       if (given != null && typeof given !== 'string') return false;
       let identity: Context['identity'];
@@ -167,8 +220,11 @@ export function serveWebSocket(
       }
       return true;
     },
-    async onSubscribe({ extra, subscriptions }, _id, payload) {
+    async onSubscribe({ extra, subscriptions }, id, payload: Asked) {
       try {
+        if (Buffer.byteLength(id) > ID_MAX_BYTES) {
+          throw badInput('id', `The id of an operation has at most ${ID_MAX_BYTES} bytes.`);
+        }
         if (Object.keys(subscriptions).length > config.socketOperationsMax) {
           throw tooMany(`At most ${config.socketOperationsMax} operations at once on one socket.`);
         }
@@ -179,7 +235,9 @@ export function serveWebSocket(
           operations.failed(document);
           return document;
         }
-        const { variables: variableValues, operationName, extensions } = payload;
+        const { operationName, extensions } = payload;
+        const operation = documents.operationOf(document, operationName);
+        const variableValues = declaredOf(operation, payload.variables);
         const excess = documents.findExcess({ document, variableValues, operationName });
         if (excess) {
           operations.failed([excess]);
@@ -193,10 +251,17 @@ export function serveWebSocket(
           syncCursor: deps.feed.now.cursor,
           ...extra.connection,
         };
-        if (documents.operationOf(document, operationName).operation === 'subscription') {
+        let letGo: (() => void) | undefined;
+        if (operation.operation === 'subscription') {
           if (extra.streams >= config.socketStreamsMax) {
             throw tooMany(`At most ${config.socketStreamsMax} streams at once on one socket.`);
           }
+          letGo = kept.keep(
+            { connection: extra.socket, userId: limitedUserOf(extra), network: extra.network },
+            { document, length: Math.max(0, (payload[size] ?? 0) - payload.query.length) },
+          );
+          if (!letGo) throw tooMany('Streams that are open keep too much text already: end some, or ask for less.');
+          payload[isHeard]?.();
           // From here on `subscribe` is called, which lets go of it.
           extra.streams += 1;
         }
@@ -207,19 +272,30 @@ export function serveWebSocket(
           operationName,
           contextValue,
           extra,
+          letGo,
           ...documents.execution,
         } as SocketArgs;
       } catch (error) {
         operations.failed([error]);
         // Thrown, it would close the socket and with it every other operation.
         return [presentError(error, log)];
+      } finally {
+        // graphql-ws holds the message for as long as the operation lasts.
+        Object.assign(payload, { query: '', variables: null, extensions: null, documentId: null });
       }
     },
-    execute: async (args) => presented(await operations.carryOut(args, cameBy(args), () => execute(args))),
+    async execute(args) {
+      try {
+        return presented(await operations.carryOut(args, cameBy(args), () => execute(args)));
+      } catch (error) {
+        return { errors: [presentError(error, log)] };
+      }
+    },
     async subscribe(args) {
-      const { extra } = args as SocketArgs;
+      const { extra, letGo } = args as SocketArgs;
       const leave = () => {
         extra.streams -= 1;
+        letGo?.();
       };
       try {
         const opened = await operations.carryOut(args, cameBy(args), () => subscriptions.open(args));
@@ -232,7 +308,7 @@ export function serveWebSocket(
         return presented(opened);
       } catch (error) {
         leave();
-        throw error;
+        return { errors: [presentError(error, log)] };
       }
     },
     onOperation: ({ extra }, id, _payload, _args, result: unknown) =>
@@ -242,24 +318,91 @@ export function serveWebSocket(
   // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
   // socket.
   const unanswered = new WeakSet<WebSocket>();
+  /** Sockets that are not read from although their clients read: no pong of theirs can come. */
+  const heldBack = new WeakSet<WebSocket>();
   const serve = (socket: WebSocket, raw: Duplex, address: string) => {
     counts.opened += 1;
     const outbox = new Outbox(socket, raw, postman);
+    /** Why the socket is not read from at present. */
+    const reasons = new Set<'answers' | 'requests' | 'share'>();
+    const hold = (reason: 'answers' | 'requests' | 'share') => {
+      reasons.add(reason);
+      if (reason !== 'answers') heldBack.add(socket);
+      socket.pause();
+    };
+    const release = (reason: 'answers' | 'requests' | 'share') => {
+      if (!reasons.delete(reason) || reasons.size > 0) return;
+      heldBack.delete(socket);
+      unanswered.delete(socket);
+      socket.resume();
+    };
     let reading: Promise<void> | undefined;
     /** Who asks without reading the answers is not heard meanwhile, lest these pile up. */
     const untilRead = (): Promise<void> => {
-      socket.pause();
+      hold('answers');
       reading ??= new Promise((resolve) => {
         const go = () => {
           raw.off('drain', go).off('close', go);
           reading = undefined;
-          socket.resume();
+          release('answers');
           resolve();
         };
         raw.on('drain', go).on('close', go);
       });
       return reading;
     };
+    const extra: SocketExtra = {
+      socket,
+      connection: {
+        cutOff() {
+          // Each of its streams says so.
+          if (socket.readyState === socket.OPEN) counts.cutOff += 1;
+          closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS);
+        },
+        renew: () => {},
+      },
+      outbox,
+      network: networkOf(address),
+      streams: 0,
+    };
+    /** Counts what its messages cost; who takes more than a share of the node's time is not read from for a while. */
+    const spend = (ms: number) => {
+      const identity = extra.identity;
+      if (identity && !(identity instanceof Error) && identity.isService) return;
+      const waitMs = shares.spend(identity && !(identity instanceof Error) ? identity.userId : extra.network, ms);
+      if (waitMs < 1 || reasons.has('share')) return;
+      hold('share');
+      setTimeout(() => release('share'), waitMs).unref();
+    };
+    /** Bytes of messages that are being worked on; with too many no more is read. */
+    let underWay = 0;
+    const begin = (bytes: number): (() => void) => {
+      underWay += bytes;
+      if (underWay > config.socketBufferMaxBytes) hold('requests');
+      let isOver = false;
+      return () => {
+        if (isOver) return;
+        isOver = true;
+        underWay -= bytes;
+        if (underWay <= config.socketBufferMaxBytes) release('requests');
+      };
+    };
+    /** Bytes that have come of a frame which is not whole yet, and those of them that count for the address. */
+    let partial = 0;
+    let counted = 0;
+    const whole = () => {
+      partial = 0;
+      if (counted > 0) kept.partial(extra.network, -counted);
+      counted = 0;
+    };
+    raw.on('data', (chunk: Buffer) => {
+      partial += chunk.length;
+      if (partial <= PARTIAL_FREE_BYTES) return;
+      const more = partial - counted;
+      counted = partial;
+      if (kept.partial(extra.network, more)) return;
+      closeWith(socket, closeCodes.tryAgainLater, 0);
+    });
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -273,34 +416,39 @@ export function serveWebSocket(
           socket.send(text);
           return socket.bufferedAmount > config.socketBufferMaxBytes ? untilRead() : undefined;
         },
-        close: (code, reason) => socket.close(code, reason),
+        // A reason that quotes a long id would be refused by ws.
+        close: (code, reason) => socket.close(code, Buffer.byteLength(reason ?? '') <= REASON_MAX_BYTES ? reason : ''),
         onMessage: (receive) => {
           socket.on('message', (data) => {
+            whole();
             if (socket.readyState !== socket.OPEN) return;
-            withRequest({ id: randomUUID(), address }, () => receive(String(data))).catch((error: unknown) => {
-              log.error({ err: error }, 'a message of a WebSocket could not be handled');
-              socket.close(CloseCode.InternalServerError, 'Internal server error');
-            });
+            const began = performance.now();
+            const text = String(data);
+            const over = begin(text.length);
+            withRequest({ id: randomUUID(), address }, () => receive(read(text, over) as string))
+              .catch((error: unknown) => {
+                log.error({ err: error }, 'a message of a WebSocket could not be handled');
+                socket.close(CloseCode.InternalServerError, 'Internal server error');
+              })
+              .finally(over);
+            spend(performance.now() - began + FRAME_MS);
           });
         },
       },
-      {
-        socket,
-        connection: {
-          cutOff() {
-            // Each of its streams says so.
-            if (socket.readyState === socket.OPEN) counts.cutOff += 1;
-            closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS);
-          },
-          renew: () => {},
-        },
-        outbox,
-        streams: 0,
-      },
+      extra,
     );
     socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
-    socket.on('pong', () => unanswered.delete(socket));
+    socket.on('ping', () => {
+      whole();
+      spend(FRAME_MS);
+    });
+    socket.on('pong', () => {
+      whole();
+      unanswered.delete(socket);
+      spend(FRAME_MS);
+    });
     socket.once('close', (code, reason) => {
+      whole();
       const counted = countedCodes.has(code) ? String(code) : 'other';
       counts.closed.set(counted, (counts.closed.get(counted) ?? 0) + 1);
       outbox.close();
@@ -309,6 +457,7 @@ export function serveWebSocket(
   };
   const keepAlive = setInterval(() => {
     for (const socket of sockets.clients) {
+      if (heldBack.has(socket)) continue;
       if (unanswered.has(socket)) {
         counts.silent += 1;
         socket.terminate();
@@ -382,6 +531,51 @@ function parentOf(extensions: Record<string, unknown> | null | undefined): Carri
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
   return { traceparent: text(extensions?.['traceparent']), tracestate: text(extensions?.['tracestate']) };
 }
+
+/**
+ * A message as the protocol has it, and nothing else of what the client sent: graphql-ws, which takes it as read, holds it
+ * for as long as its operation lasts. What is no JSON stays as it is, for graphql-ws to refuse.
+ */
+function read(text: string, over: () => void): unknown {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (!isRecord(message)) return message;
+  const { type, id, payload } = message;
+  if (!isRecord(payload)) return { type, id, payload };
+  if (type === 'connection_init') {
+    const { authorization, Authorization } = payload;
+    return { type, payload: { authorization, Authorization } };
+  }
+  if (type !== 'subscribe') return { type, id, payload };
+  const { query, documentId, operationName, variables, extensions } = payload;
+  const asked = { query, documentId, operationName, variables, extensions };
+  return { type, id, payload: { ...asked, [size]: text.length, [isHeard]: over } };
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Of the values that came those of variables that the operation has. */
+function declaredOf(
+  { variableDefinitions = [] }: OperationDefinitionNode,
+  values: Readonly<Record<string, unknown>> | null | undefined,
+): Record<string, unknown> {
+  const declared: Record<string, unknown> = {};
+  if (!values) return declared;
+  for (const { variable } of variableDefinitions) {
+    const name = variable.name.value;
+    if (Object.hasOwn(values, name)) declared[name] = values[name];
+  }
+  return declared;
+}
+
+/** Whose limits hold on a socket; undefined where nobody is signed in, and for the service's own bot. */
+const limitedUserOf = ({ identity }: SocketExtra): string | undefined =>
+  identity && !(identity instanceof Error) && !identity.isService ? identity.userId : undefined;
 
 /** Closes a socket; with `patienceMs` it is cut when the client has not answered by then. */
 function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, patienceMs?: number): void {

@@ -1,0 +1,312 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { errorCodes } from '../../src/core/errors.js';
+import { createRandom } from '../../src/seed/random.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { eventually, type Json, type Person, register, socketUrl } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { MESSAGES } from '../support/talk.js';
+
+/** How many requests, and half as many sockets, each time with another seed. FUZZ_ROUNDS=20000 for a long run. */
+const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 300);
+/** What a failed run was seeded with: FUZZ_SEED brings it again. */
+const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
+/** How many are under way at once. */
+const AT_ONCE = 10;
+
+const expected: string[] = errorCodes.filter((code) => code !== 'INTERNAL_SERVER_ERROR');
+/** What nobody outside is to see: where the server is, and how it is made. */
+const INSIDE = /node_modules|file:\/\/|\.[jt]s:\d+|\n\s+at |ECONN|SyntaxError|TypeError|RangeError|"http":/;
+/** Close codes of docs/PROTOCOL.md that are a client's own fault, or nobody's. */
+const closeCodes = [1000, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1013, 4400, 4401, 4403, 4409, 4429];
+
+const deep = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+
+describe.each(footings)('bytes that nobody thought of, on the %s footing', (footing) => {
+  const random = createRandom(SEED);
+  let node: RunningNode;
+  let person: Person;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({ PRESENCE_GRACE: '10ms' });
+    person = await register(node.url);
+  });
+
+  const int = (max: number) => Math.floor(random.between(0, max));
+  const oneIn = (count: number) => int(count) === 0;
+
+  const documents = [
+    '{ __typename }',
+    'query A { __typename } query B { serverInfo { version } }',
+    'query ($n: Int!) { viewer { conversations(first: $n) { nodes { id } } } }',
+    'query ($since: DateTime) { auditLog(filter: { since: $since }) { nodes { id } } }',
+    'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
+    'mutation { setAvailability(input: { availability: NONE }) { viewer { id } } }',
+    'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
+    'subscription { messages { type } }',
+    MESSAGES,
+    'fragment A on Query { ...A } { ...A }',
+    '{',
+    '',
+    `{ viewer(x: ${deep(400)}) { id } }`,
+    '{ serverInfo { version } } # \ud800 \u0000 \u202e',
+    '"""',
+  ];
+  const values = () => [
+    'null',
+    'true',
+    '1',
+    '-1e400',
+    '"x"',
+    '"\\ud800"',
+    '"\\u0000"',
+    '[]',
+    '{}',
+    '{"n":"x","ids":[{}],"input":5,"since":"today"}',
+    '{"n":1e99,"ids":"x","input":{"conversationId":"x","text":[],"more":1},"since":""}',
+    '{"__proto__":{"x":1},"constructor":{"prototype":1},"toString":1}',
+    '{"n":1,"n":2}',
+    deep(10_000),
+    `{"ids":${deep(5_000)},"input":${deep(5_000)}}`,
+    JSON.stringify(documents[int(documents.length)]),
+  ];
+  const value = () => random.pick(values());
+
+  /** The JSON of an operation, right or wrong in one place or the other. */
+  function operation(): string {
+    const fields = [`"query":${oneIn(8) ? value() : JSON.stringify(random.pick(documents))}`];
+    for (const name of ['variables', 'operationName', 'extensions', 'documentId', 'more', '__proto__']) {
+      if (oneIn(name === 'variables' ? 2 : 5)) fields.push(`"${name}":${value()}`);
+    }
+    return `{${random.shuffled(fields).join(',')}}`;
+  }
+
+  /** Some of its bytes lost, doubled or exchanged. */
+  function broken(bytes: Buffer): Buffer {
+    const at = int(bytes.length);
+    const some = bytes.subarray(at, at + 1 + int(8));
+    return Buffer.concat([
+      bytes.subarray(0, at),
+      random.pick([
+        Buffer.alloc(0),
+        Buffer.concat([some, some]),
+        Buffer.from([int(256)]),
+        Buffer.from([0xff, 0xc0, 0x80]),
+      ]),
+      bytes.subarray(at + some.length),
+    ]);
+  }
+
+  function httpRequest(): Buffer {
+    const body = Buffer.from(
+      random.pick([operation(), operation(), operation(), `[${operation()}]`, value(), '', '{']),
+    );
+    const sent = oneIn(10) ? broken(Buffer.concat([body, Buffer.from('x')])) : body;
+    const method = random.pick([
+      'POST',
+      'POST',
+      'POST',
+      'POST',
+      'GET',
+      'GET',
+      'OPTIONS',
+      'PUT',
+      'HEAD',
+      'DELETE',
+      'PATCH',
+      'TRACE',
+      'M-SEARCH',
+    ]);
+    const inUrl = `query=${encodeURIComponent(random.pick(documents).replace('\ud800', ''))}&variables=${encodeURIComponent(value().slice(0, 3_000))}&operationName=${random.pick(['', 'A', 'x'])}`;
+    const path = random.pick([
+      '/graphql',
+      '/graphql',
+      '/graphql',
+      `/graphql?${inUrl}`,
+      '/graphql?query=%',
+      '/graphql?variables=x',
+      '/graphql?',
+      '/graphql/',
+      '//graphql',
+      '*',
+      'http://x/graphql',
+      '/%00',
+      '/graphql#x',
+    ]);
+    const headers = [
+      `host: ${oneIn(8) ? random.pick(['a b', '', 'x/y', '[::1]:1', '%', 'a:99999', 'ä']) : 'localhost'}`,
+      `content-type: ${oneIn(4) ? random.pick(['', 'text/plain', 'APPLICATION/JSON', 'application/json; charset=latin1', 'multipart/form-data; boundary=x', 'application/graphql', '/', ';;']) : 'application/json'}`,
+      `accept: ${random.pick(['*/*', 'application/json', 'application/graphql-response+json', 'text/html', 'image/png', 'multipart/mixed', ';q=', 'text/event-stream;q=0', ','])}`,
+      ...(oneIn(2)
+        ? [
+            `authorization: ${random.pick([`Bearer ${person.token}`, 'Bearer', 'Basic eDp5', `Bearer ${person.token}x`, '\u00e4'])}`,
+          ]
+        : []),
+      ...(oneIn(2) ? ['graphql-require-preflight: 1'] : []),
+      ...(oneIn(6)
+        ? [
+            random.pick([
+              'origin: null',
+              'origin: http://localhost:1',
+              'x-forwarded-for: x, y',
+              'expect: 100-continue',
+              'cookie: a',
+              'content-encoding: gzip',
+              'x-request-id: <x>',
+              'upgrade: websocket',
+              'traceparent: 00-x',
+            ]),
+          ]
+        : []),
+      'connection: close',
+      random.pick([
+        `content-length: ${sent.length}`,
+        `content-length: ${sent.length}`,
+        `content-length: ${sent.length}`,
+        `content-length: ${sent.length + 5}`,
+        'content-length: -1',
+        'content-length: 9999999',
+        'transfer-encoding: chunked',
+        '',
+      ]),
+    ].filter(Boolean);
+    const whole = Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`), sent]);
+    return oneIn(6) ? broken(whole) : whole;
+  }
+
+  /** Sends these bytes, says that there are no more, and resolves with what comes until the connection is closed. */
+  function exchange(bytes: Buffer): Promise<string> {
+    return new Promise((resolve) => {
+      let text = '';
+      const socket = connectTcp({ port: Number(new URL(node.url).port), host: '127.0.0.1' });
+      socket.on('data', (data) => {
+        text += data;
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(text));
+      socket.setTimeout(10_000, () => socket.destroy(new Error('it did not end')));
+      socket.end(bytes);
+    });
+  }
+
+  const codesIn = (errors: Json): unknown[] => errors.map(({ extensions }: Json) => extensions?.code);
+
+  /** What is wrong with an answer; undefined where it is as it may be. */
+  function faultOf(text: string): string | undefined {
+    // Not HTTP at all, or nobody who waits for the answer.
+    if (text === '') return undefined;
+    const [head = '', ...rest] = text.split('\r\n\r\n');
+    const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
+    if (!(status >= 200 && status < 500) && status !== 100) return `status ${status}`;
+    if (INSIDE.test(text.replace(/<html[\s\S]*/i, ''))) return 'it tells what is inside';
+    if (status < 400 || !/content-type: application\/(graphql-response\+)?json/i.test(head)) {
+      // Node's parser refuses what is not HTTP, and ws what is no WebSocket, by the status alone.
+      return status < 400 || !/x-request-id/i.test(head) ? undefined : 'refused without a body';
+    }
+    const body = rest.join('\r\n\r\n');
+    const json = body.slice(body.indexOf('{'), body.lastIndexOf('}') + 1);
+    // The answer to HEAD has none.
+    if (json === '' || /"status":/.test(json)) return undefined;
+    const codes = codesIn(JSON.parse(json).errors);
+    return codes.length > 0 && codes.every((code) => expected.includes(String(code))) ? undefined : `codes ${codes}`;
+  }
+
+  async function each(count: number, work: () => Promise<void>): Promise<void> {
+    let left = count;
+    const worker = async () => {
+      while (left > 0) {
+        left -= 1;
+        await work();
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
+
+  async function nothingIsLeft() {
+    const left = () => ({
+      sockets: node.openSockets(),
+      groups: node.subscriptionGroups(),
+      listeners: node.deps.feed.listeners,
+      sessions: node.deps.sessionWatch.size,
+      present: node.deps.presence.size.people,
+    });
+    const nothing = { sockets: 0, groups: 0, listeners: 0, sessions: 0, present: 0 };
+    await eventually('nothing is left', () => JSON.stringify(left()) === JSON.stringify(nothing)).catch(() => {});
+    expect(left()).toEqual(nothing);
+    expect((await person.ask('{ viewer { user { id } } }')).viewer.user.id).toBe(person.id);
+  }
+
+  it('as requests over HTTP are refused with a code, and leave nothing behind', {
+    timeout: 60_000 + ROUNDS * 50,
+  }, async () => {
+    await each(ROUNDS, async () => {
+      const bytes = httpRequest();
+      const text = await exchange(bytes);
+      const fault = faultOf(text);
+      expect(fault, `FUZZ_SEED=${SEED}\n${String(bytes).slice(0, 2_000)}\n→ ${text.slice(0, 1_000)}`).toBeUndefined();
+    });
+    await nothingIsLeft();
+  });
+
+  /** A frame as RFC 6455 has it, or not quite. */
+  function frame(payload: Buffer): Buffer {
+    const opcode = oneIn(4) ? int(16) : 1;
+    const first = (oneIn(8) ? 0 : 0x80) | (oneIn(20) ? 0x40 : 0) | opcode;
+    const length = oneIn(15) ? payload.length + int(100) : payload.length;
+    const masked = oneIn(15) ? 0 : 0x80;
+    const head = length < 126 ? [first, masked | length] : [first, masked | 126, length >> 8, length & 0xff];
+    return Buffer.concat([Buffer.from(head), Buffer.from(masked ? [0, 0, 0, 0] : []), payload]);
+  }
+  const id = () => random.pick(['"1"', '"1"', '"2"', '"__proto__"', '""', '1', 'null', `"${'x'.repeat(200)}"`]);
+  const message = () =>
+    random.pick([
+      () => `{"type":"subscribe","id":${id()},"payload":${operation()}}`,
+      () => `{"type":"subscribe","id":${id()},"payload":${operation()}}`,
+      () => `{"type":"subscribe","id":${id()},"payload":${operation()}}`,
+      () => `{"type":"complete","id":${id()}}`,
+      () => `{"type":"ping","payload":${value()}}`,
+      () => `{"type":${value()},"id":${id()}}`,
+      () => value(),
+    ])();
+
+  it('as frames of a WebSocket are refused with a code, and leave nothing behind', {
+    timeout: 60_000 + ROUNDS * 50,
+  }, async () => {
+    await each(ROUNDS / 2, async () => {
+      const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
+      socket.on('error', () => {});
+      const heard: string[] = [];
+      socket.on('message', (data) => heard.push(String(data)));
+      const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+      await once(socket, 'open');
+      const raw = (socket as unknown as { _socket: Socket })._socket;
+      const said: string[] = [];
+      const say = (text: string, bytes = frame(Buffer.from(text))) => {
+        said.push(text.slice(0, 500));
+        raw.write(oneIn(20) ? broken(bytes) : bytes);
+      };
+      const payload = oneIn(4) ? value() : `{"authorization":"${person.token}"}`;
+      const init = `{"type":"connection_init","payload":${payload}}`;
+      if (oneIn(10)) say(init);
+      else socket.send(init);
+      for (let count = int(6); count >= 0; count -= 1) say(message());
+      if (oneIn(2)) socket.ping();
+      // A pong tells that all before it was read; a socket on which none can come is cut off.
+      socket.once('pong', () => socket.close());
+      socket.ping();
+      const cut = setTimeout(() => socket.terminate(), 300);
+      const code = await closed;
+      clearTimeout(cut);
+      const story = `FUZZ_SEED=${SEED}\n${said.join('\n')}\n→ ${code} ${heard.join('\n').slice(0, 2_000)}`;
+      expect(closeCodes, story).toContain(code);
+      for (const text of heard) {
+        expect(text, story).not.toMatch(INSIDE);
+        const { type, payload: answer } = JSON.parse(text);
+        const errors = type === 'error' ? answer : (answer?.errors ?? []);
+        if (type !== 'pong') for (const found of codesIn(errors)) expect(expected, story).toContain(found);
+      }
+    });
+    await nothingIsLeft();
+  });
+});
