@@ -134,7 +134,7 @@ describe('with limits for people and addresses', () => {
 
   it('frames that come in part from one address are bounded, and hurt no other', async () => {
     const part = Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 3, 0, 0, 1, 2, 3, 4]), Buffer.alloc(100_000)]);
-    const sockets = [];
+    const sockets: WebSocket[] = [];
     for (const _ of [1, 2, 3]) sockets.push(await open('192.0.2.1'));
     const other = await open('192.0.2.2');
     const closed = Promise.race(sockets.map((socket) => once(socket, 'close')));
