@@ -152,7 +152,7 @@ type Indexed = Pick<Message, 'conversationId' | 'seq' | 'senderId' | 'mentionedI
  * What the index holds of a text wherever that stands, with PART for its part's key: the costly half of
  * `searchVectorOf`, in steps.
  */
-export function* textEntriesOf(text: string): Steps<string> {
+function* textEntriesOf(text: string): Steps<string> {
   const positions = new Map<string, number[]>();
   let count = 0;
   for (const term of eachTerm(text)) {
