@@ -87,7 +87,8 @@ async function giveBack(counted: readonly Counted[]): Promise<void> {
 
 /**
  * Does what may fail, counting only failures; before it is done, so that many at once are not more than many one after
- * another. What fails for another reason, or is refused by one of the rates, is not counted.
+ * another. What fails for another reason, or is refused by one of the rates, is not counted. Of one key only a part of
+ * the rate is in progress at once, and further calls wait for a moment: many calls that will succeed refuse nobody.
  * @throws {ChatError} RATE_LIMITED
  */
 export async function countingFailures<T>(
@@ -95,13 +96,23 @@ export async function countingFailures<T>(
   isFailure: (error: unknown) => boolean,
   work: () => Promise<T>,
 ): Promise<T> {
-  await takeAll(counted);
-  try {
-    const result = await work();
-    await giveBack(counted);
-    return result;
-  } catch (error) {
-    if (!isFailure(error)) await giveBack(counted);
-    throw error;
-  }
+  const counting = async () => {
+    await takeAll(counted);
+    try {
+      const result = await work();
+      await giveBack(counted);
+      return result;
+    } catch (error) {
+      if (!isFailure(error)) await giveBack(counted);
+      throw error;
+    }
+  };
+  // All callers name their rates in the same order, so no two wait for each other.
+  const inTurn = counted.reduceRight(
+    (inner, [rate, ...key]) =>
+      () =>
+        rate.inTurn(key, inner),
+    counting,
+  );
+  return inTurn();
 }

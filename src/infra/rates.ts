@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimited } from '../core/errors.js';
 import type { Rate } from './config.js';
+import { createGates } from './gates.js';
 import type { Logger } from './log.js';
 import { sha256 } from './tokens.js';
 
@@ -11,9 +12,15 @@ import { sha256 } from './tokens.js';
  * may be given back when it turns out well: so several at once cannot all pass before the first one is counted.
  */
 export interface SharedRate {
-  /** @throws {ChatError} RATE_LIMITED: over the rate, until the window ends. */
+  /** @throws {ChatError} RATE_LIMITED: over the rate, until the window ends. The refused call is not counted. */
   take(...key: string[]): Promise<void>;
   giveBack(...key: string[]): Promise<void>;
+  /**
+   * Runs work that is counted before it is done and perhaps given back. Only a part of the rate is in progress at once
+   * for one key on this node; further calls wait for a moment, so that calls in progress are never taken for failures.
+   * @throws {ChatError} RATE_LIMITED with a short wait: too many calls are waiting already.
+   */
+  inTurn<T>(key: readonly string[], work: () => Promise<T>): Promise<T>;
 }
 
 /** What is remembered for a time, by all nodes; a node may forget the oldest of much. */
@@ -35,6 +42,14 @@ export interface RateStore {
 
 /** Milliseconds after which a node counts by itself what Redis has not counted: somebody waits for the answer. */
 const COMMAND_TIMEOUT_MS = 500;
+/**
+ * The share of a rate that one node has in progress at once for one key. Several nodes together stay below the rate, so
+ * calls in progress alone do not use it up.
+ */
+const IN_PROGRESS_SHARE = 1 / 8;
+/** Calls that wait for one key on a node; a further one is refused, and may come again after that many milliseconds. */
+const WAITING_MAX = 1_000;
+const WAITING_RETRY_MS = 1_000;
 /** What a node remembers by itself, those used last. */
 const REMEMBERED_MAX = 100_000;
 
@@ -66,7 +81,7 @@ export function openRateStore(redis: { url: string; prefix: string } | undefined
       return client?.status === 'ready';
     },
     rate(name, message, rate) {
-      if (!rate) return { take: async () => {}, giveBack: async () => {} };
+      if (!rate) return { take: async () => {}, giveBack: async () => {}, inTurn: (_key, work) => work() };
       const options = {
         keyPrefix: redis ? `${redis.prefix}:rate:${name}` : name,
         points: rate.count,
@@ -80,20 +95,27 @@ export function openRateStore(redis: { url: string; prefix: string } | undefined
           () => ask(shared ?? own),
           () => ask(own),
         );
+      const giveBack = async (hash: string) => void (await count((limiter) => limiter.reward(hash)));
+      const gates = createGates({
+        atOnce: Math.max(1, Math.ceil(rate.count * IN_PROGRESS_SHARE)),
+        waitingMax: WAITING_MAX,
+        refusal: () => rateLimited('Too many calls at this moment: try again a moment later.', WAITING_RETRY_MS),
+      });
       return {
         async take(...key) {
           const hash = hashOf(key);
           try {
             await count((limiter) => limiter.consume(hash));
           } catch (error) {
-            if (error instanceof RateLimiterRes) throw rateLimited(message, Math.ceil(error.msBeforeNext) + 1);
-            throw error;
+            if (!(error instanceof RateLimiterRes)) throw error;
+            // The library counts refused calls too: without this, calls that are given back later would not open the
+            // rate again.
+            await giveBack(hash);
+            throw rateLimited(message, Math.ceil(error.msBeforeNext) + 1);
           }
         },
-        async giveBack(...key) {
-          const hash = hashOf(key);
-          await count((limiter) => limiter.reward(hash));
-        },
+        giveBack: (...key) => giveBack(hashOf(key)),
+        inTurn: (key, work) => gates.run(hashOf(key), work),
       };
     },
     memory(name, forMs) {

@@ -260,6 +260,40 @@ describe.each(footings)('rates on the %s footing', (footing) => {
     });
   });
 
+  it('a refused call is not counted, and what is given back lets others pass again', async () => {
+    await limit({ RATE_REFRESH_PER_ADDRESS: '3/1h' });
+    const { refreshPerAddress: rate } = first.deps.rates;
+    const key = fresh();
+    const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => rate.take(key)));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    for (const _each of [1, 2, 3]) await rate.giveBack(key);
+    for (const _each of [1, 2, 3]) await rate.take(key);
+    await expect(rate.take(key)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+  });
+
+  it('many valid refreshes and sign-ins at once from one address all pass, and failures still count one by one', async () => {
+    await limit({
+      RATE_REFRESH_PER_ADDRESS: '8/1h',
+      RATE_SIGN_IN_PER_ADDRESS: '8/1h',
+      RATE_SIGN_IN_PER_ACCOUNT: '8/1h',
+      RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h',
+    });
+    const office = fresh();
+    const people = await Promise.all(Array.from({ length: 30 }, () => register(first.url)));
+    const refreshed = await Promise.all(
+      people.map(({ refreshToken }, index) =>
+        from(office, index % 2 ? first.url : second.url, REFRESH, { refreshToken }),
+      ),
+    );
+    expect(refreshed.map(codeOf)).toEqual(Array(30).fill(undefined));
+    const signedIn = await Promise.all(people.map((person) => from(office, first.url, LOGIN, right(person))));
+    expect(signedIn.map(codeOf)).toEqual(Array(30).fill(undefined));
+    const failed = await Promise.all(
+      Array.from({ length: 12 }, () => from(office, first.url, REFRESH, { refreshToken: 'nonsense' })),
+    );
+    expect(failed.map(codeOf).sort()).toEqual([...Array(4).fill('RATE_LIMITED'), ...Array(8).fill('UNAUTHENTICATED')]);
+  });
+
   it('registrations from one address, on all nodes together', async () => {
     await limit({ RATE_REGISTRATION_PER_ADDRESS: '2/1h' });
     const here = fresh();
