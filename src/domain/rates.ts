@@ -10,6 +10,8 @@ export interface RateLimits {
   signInPerAddress: SharedRate;
   signInPerAccount: SharedRate;
   signInPerAccountAndAddress: SharedRate;
+  /** Sessions that are begun with the right password: counted after it was checked, so nobody else uses them up. */
+  sessionPerAccount: SharedRate;
   /** At which addresses an account has been signed in to: there nobody else can use up its tries. */
   signedInAt: SharedMemory;
   registrationPerAddress: SharedRate;
@@ -28,6 +30,11 @@ export function createRateLimits(store: RateStore, { rates, refreshTokenTtlMs }:
     signInPerAddress: store.rate('sign-in-address', signIns, rates.signInPerAddress),
     signInPerAccount: store.rate('sign-in-account', signIns, rates.signInPerAccount),
     signInPerAccountAndAddress: store.rate('sign-in-account-address', signIns, rates.signInPerAccountAndAddress),
+    sessionPerAccount: store.rate(
+      'session-account',
+      'Too many sign-ins of this account: try again later.',
+      rates.sessionPerAccount,
+    ),
     // As long as somebody stays signed in there who does nothing.
     signedInAt: store.memory('signed-in-at', rates.signInPerAccount && refreshTokenTtlMs),
     registrationPerAddress: store.rate(

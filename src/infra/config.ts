@@ -114,6 +114,8 @@ export const settings = z.object({
   REFRESH_GRACE: duration.prefault('30s'),
   /** How long a session is remembered that has ended or expired: longer than any token of an identity provider lasts. */
   SESSION_RETENTION: duration.prefault('30d'),
+  /** Sessions that one person may have; a further one ends the one that was not used for longest. */
+  SESSIONS_PER_PERSON_MAX: integer(1, 10_000).default(100),
   /** How long the audit log is kept; at least 30d, for so long the database lets nobody trim it. */
   AUDIT_RETENTION: duration.refine((ms) => ms >= 30 * units.d, 'must be at least 30d').prefault('365d'),
   /** Refusals of one account, and from one address, that a node puts down one by one in a minute: of more, how many. */
@@ -150,6 +152,8 @@ export const settings = z.object({
   RATE_SIGN_IN_PER_ACCOUNT: rate.prefault('100/1h'),
   /** Failed sign-ins of one account from one address. */
   RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: rate.prefault('10/10m'),
+  /** Sessions that are begun with the password of one account. */
+  RATE_SESSION_PER_ACCOUNT: rate.prefault('100/1h'),
   /** Registrations from one address, tries too. */
   RATE_REGISTRATION_PER_ADDRESS: rate.prefault('30/1h'),
   /** What is asked from one address about passwords that were forgotten: a mail, or a new one. */
@@ -281,10 +285,16 @@ export const settings = z.object({
   PRESENCE_INTERVAL: duration.prefault('5s'),
   /** Most people whose presence one subscription is told of. */
   PRESENCE_MAX_WATCHED: integer(1, 10_000).default(500),
+  /** Streams of presence that one person may have open at one node. */
+  PRESENCE_STREAMS_PER_PERSON_MAX: integer(1, 1_000_000).default(100),
   /** How long somebody counts as typing who does not say so again. */
   TYPING_TTL: duration.prefault('6s'),
   /** Largest conversation in which others see who is typing. */
   TYPING_MAX_MEMBERS: integer(2, 10_000).default(250),
+  /** Summaries of one person that a node makes at once; further ones wait. */
+  SUMMARIES_PER_PERSON_MAX: integer(1, 1_000).default(2),
+  /** Queries of one person that a node carries out at once; further ones wait. */
+  QUERIES_PER_PERSON_MAX: integer(1, 10_000).default(10),
   /** Most messages that one summary is of. */
   SUMMARY_MESSAGES_MAX: integer(10, 100_000).default(20_000),
   /** Most points of a summary. */
@@ -334,7 +344,11 @@ export const settings = z.object({
   /** Directives in one operation. */
   OPERATION_DIRECTIVES_MAX: integer(0, 10_000).default(60),
   /** Cost of one operation: about how many fields its answer can have, lists as long as they are asked for. */
-  OPERATION_COST_MAX: integer(100, 100_000_000).default(20_000),
+  OPERATION_COST_MAX: integer(100, 100_000_000).default(30_000),
+  /** Statements of the database that one operation may need: about one for each field that reads something. */
+  OPERATION_STATEMENTS_MAX: integer(10, 1_000_000).default(200),
+  /** Statements of one person that run at once on a node, outside of transactions; of one operation one fewer. */
+  STATEMENTS_PER_PERSON_MAX: integer(1, 1_000).default(5),
   /** How long a client may take to send the headers of a request. */
   HEADERS_TIMEOUT: duration.prefault('15s'),
   /** How long a client may take to send a whole request. */
@@ -416,6 +430,7 @@ interface Rates {
   signInPerAddress: Rate | undefined;
   signInPerAccount: Rate | undefined;
   signInPerAccountAndAddress: Rate | undefined;
+  sessionPerAccount: Rate | undefined;
   registrationPerAddress: Rate | undefined;
   passwordResetPerAddress: Rate | undefined;
   refreshPerAddress: Rate | undefined;
@@ -446,6 +461,7 @@ export interface Config {
   refreshTokenTtlMs: number;
   refreshGraceMs: number;
   sessionRetentionMs: number;
+  sessionsPerPersonMax: number;
   auditRetentionMs: number;
   auditRefusalsMax: number;
   passwordResetTtlMs: number;
@@ -520,6 +536,8 @@ export interface Config {
   operationAliasesMax: number;
   operationDirectivesMax: number;
   operationCostMax: number;
+  operationStatementsMax: number;
+  statementsPerPersonMax: number;
   headersTimeoutMs: number;
   requestTimeoutMs: number;
   keepAliveTimeoutMs: number;
@@ -537,6 +555,10 @@ export interface Config {
   presenceGraceMs: number;
   presenceIntervalMs: number;
   presenceMaxWatched: number;
+  /** Infinite where RATE_LIMITS is off. */
+  presenceStreamsPerPersonMax: number;
+  summariesPerPersonMax: number;
+  queriesPerPersonMax: number;
   typingTtlMs: number;
   typingMaxMembers: number;
   drainTimeMs: number;
@@ -588,6 +610,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     refreshTokenTtlMs: data.REFRESH_TOKEN_TTL,
     refreshGraceMs: data.REFRESH_GRACE,
     sessionRetentionMs: data.SESSION_RETENTION,
+    sessionsPerPersonMax: data.SESSIONS_PER_PERSON_MAX,
     auditRetentionMs: data.AUDIT_RETENTION,
     auditRefusalsMax: data.AUDIT_REFUSALS_MAX,
     passwordResetTtlMs: data.PASSWORD_RESET_TTL,
@@ -655,6 +678,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     operationAliasesMax: data.OPERATION_ALIASES_MAX,
     operationDirectivesMax: data.OPERATION_DIRECTIVES_MAX,
     operationCostMax: data.OPERATION_COST_MAX,
+    operationStatementsMax: data.OPERATION_STATEMENTS_MAX,
+    statementsPerPersonMax: data.STATEMENTS_PER_PERSON_MAX,
     headersTimeoutMs: data.HEADERS_TIMEOUT,
     requestTimeoutMs: data.REQUEST_TIMEOUT,
     keepAliveTimeoutMs: data.KEEP_ALIVE_TIMEOUT,
@@ -671,6 +696,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     presenceGraceMs: data.PRESENCE_GRACE,
     presenceIntervalMs: data.PRESENCE_INTERVAL,
     presenceMaxWatched: data.PRESENCE_MAX_WATCHED,
+    presenceStreamsPerPersonMax: data.RATE_LIMITS ? data.PRESENCE_STREAMS_PER_PERSON_MAX : Infinity,
+    summariesPerPersonMax: data.SUMMARIES_PER_PERSON_MAX,
+    queriesPerPersonMax: data.QUERIES_PER_PERSON_MAX,
     typingTtlMs: data.TYPING_TTL,
     typingMaxMembers: data.TYPING_MAX_MEMBERS,
     drainTimeMs: data.DRAIN_TIME,
@@ -684,6 +712,7 @@ function ratesOf(data: Settings): Rates {
     signInPerAddress: limited(data.RATE_SIGN_IN_PER_ADDRESS),
     signInPerAccount: limited(data.RATE_SIGN_IN_PER_ACCOUNT),
     signInPerAccountAndAddress: limited(data.RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS),
+    sessionPerAccount: limited(data.RATE_SESSION_PER_ACCOUNT),
     registrationPerAddress: limited(data.RATE_REGISTRATION_PER_ADDRESS),
     passwordResetPerAddress: limited(data.RATE_PASSWORD_RESET_PER_ADDRESS),
     refreshPerAddress: limited(data.RATE_REFRESH_PER_ADDRESS),

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
+import { newResetToken } from '../../src/infra/tokens.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connectInTest,
@@ -14,7 +15,7 @@ import {
   request,
 } from '../support/client.js';
 import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
-import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
+import { attempt, createGroup, MESSAGES, openAnswered, openDirect, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
 
@@ -173,11 +174,66 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     },
   );
 
+  describe('leaves no session that began at the same time', () => {
+    const RESET = 'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { tokens { accessToken } } }';
+    const living = ({ id }: Person) =>
+      node.deps.database.db.session.count({ where: { userId: decodeGlobalId(id, 'id').id, endedAt: null } });
+    /** Suspends them as soon as a password was looked at, and not before. */
+    const whenHashed = (person: Person): void => {
+      const { passwords } = node.deps;
+      const thenSuspend = async <T>(result: Promise<T>): Promise<T> => {
+        const value = await result;
+        node.deps.passwords = passwords;
+        await suspend(admin, person);
+        return value;
+      };
+      node.deps.passwords = {
+        ...passwords,
+        hash: (text) => thenSuspend(passwords.hash(text)),
+        verify: (text, hash) => thenSuspend(passwords.verify(text, hash)),
+      };
+    };
+
+    it.each(['login', 'resetPassword'])('%s', async (how) => {
+      const [ana] = await people('ana');
+      const { token, hash } = newResetToken();
+      await node.deps.database.db.passwordReset.create({
+        data: {
+          userId: decodeGlobalId(ana.id, 'id').id,
+          tokenHash: hash,
+          expiresAt: new Date(Date.now() + 60_000),
+        },
+      });
+      whenHashed(ana);
+      const { errors } =
+        how === 'login'
+          ? await signIn(ana)
+          : await request(node.url, RESET, { input: { token, newPassword: 'another password' } });
+      expect(errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+      await unsuspend(admin, ana);
+      expect(await living(ana)).toBe(0);
+    });
+
+    it.skipIf(footing === 'embedded')('a login that waits for the suspension to commit', async () => {
+      const [ana] = await people('ana');
+      const id = decodeGlobalId(ana.id, 'id').id;
+      let login: ReturnType<typeof signIn> | undefined;
+      await node.deps.database.transaction(async (tx) => {
+        await tx.user.update({ where: { id }, data: { suspendedAt: new Date() } });
+        await tx.session.updateMany({ where: { userId: id }, data: { endedAt: new Date() } });
+        login = signIn(ana);
+        await waitingFor(node, 1);
+      });
+      expect((await login)?.errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+      expect(await living(ana)).toBe(0);
+    });
+  });
+
   it('looks to others like a block, presence included', async () => {
     const [ana, blocker, suspended] = await people('ana', 'blocker', 'suspended');
     const gone = await register(node.url, 'gone');
     const all = [blocker, suspended, gone];
-    for (const person of all) await openDirect(ana, person);
+    for (const person of all) await openAnswered(ana, person);
     await attempt(blocker, 'blockUser', { userId: ana.id });
     await suspend(moderator, suspended);
     await attempt(gone, 'deleteAccount', { password: gone.password });

@@ -307,6 +307,28 @@ describe.each(footings)('people of an identity provider on the %s footing', (foo
       expect((await me(url, later)).sessions).toHaveLength(2);
     });
 
+    it('ends for tokens too that were issued a moment ahead of our clock', async () => {
+      const subject = fresh();
+      await me(url, await provider.sign(subject, { iat: inSeconds(-10) }));
+      const ahead = await provider.sign(subject, { iat: inSeconds(4) });
+      await ask(url, LOGOUT, {}, ahead);
+      for (const at of [url, other.url]) expect(await codeOf(at, ahead)).toBe('UNAUTHENTICATED');
+      expect(await codeOf(url, await provider.sign(subject, { iat: inSeconds(1), jti: 'older' }))).toBe(
+        'UNAUTHENTICATED',
+      );
+    });
+
+    it('does not begin while the person is suspended, also with a token that nobody has used yet', async () => {
+      const subject = fresh();
+      const { user } = await me(url, await provider.sign(subject, { sid: 'before', iat: inSeconds(-10) }));
+      const userId = decodeGlobalId(user.id, 'id').id;
+      const { db } = node.deps.database;
+      await db.user.update({ where: { id: userId }, data: { suspendedAt: new Date() } });
+      const unused = await provider.sign(subject, { sid: 'unused', iat: inSeconds(-1) });
+      expect(await codeOf(url, unused)).toBe('UNAUTHENTICATED');
+      expect(await db.session.count({ where: { userId } })).toBe(1);
+    });
+
     it('cannot be refreshed here: no refresh token fits', async () => {
       const { sessions } = await me(url, await provider.sign(fresh()));
       const hex = Buffer.from(sessions[0].id.split('_')[1] as string, 'base64url').toString('hex');

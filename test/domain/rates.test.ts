@@ -58,6 +58,7 @@ const off = Object.fromEntries(
     'SIGN_IN_PER_ADDRESS',
     'SIGN_IN_PER_ACCOUNT',
     'SIGN_IN_PER_ACCOUNT_AND_ADDRESS',
+    'SESSION_PER_ACCOUNT',
     'REGISTRATION_PER_ADDRESS',
     'PASSWORD_RESET_PER_ADDRESS',
     'REFRESH_PER_ADDRESS',
@@ -292,6 +293,20 @@ describe.each(footings)('rates on the %s footing', (footing) => {
       Array.from({ length: 12 }, () => from(office, first.url, REFRESH, { refreshToken: 'nonsense' })),
     );
     expect(failed.map(codeOf).sort()).toEqual([...Array(4).fill('RATE_LIMITED'), ...Array(8).fill('UNAUTHENTICATED')]);
+  });
+
+  it('sessions of one account: only with the right password, and nobody else uses them up', async () => {
+    await limit({ RATE_SESSION_PER_ACCOUNT: '2/1h' });
+    const person = await register(first.url);
+    for (let count = 0; count < 5; count += 1) {
+      expect(codeOf(await from(fresh(), first.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
+    }
+    for (const node of [first, second]) {
+      expect(codeOf(await from(fresh(), node.url, LOGIN, right(person)))).toBeUndefined();
+    }
+    const refused = await from(fresh(), first.url, LOGIN, right(person));
+    expect([codeOf(refused), waitOf(refused) > 3_000_000]).toEqual(['RATE_LIMITED', true]);
+    expect(codeOf(await from(fresh(), first.url, LOGIN, right(await register(first.url))))).toBeUndefined();
   });
 
   it('registrations from one address, on all nodes together', async () => {

@@ -54,9 +54,16 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     } as Person;
   });
 
-  it('is a bot that is made at its first use, once, whoever comes first', async () => {
+  it('is a bot that is made when a node starts, so that nobody takes its name; its session at its first use, once', async () => {
     const own = await makePlace(footing);
     const nodes = [await own.start({ SERVICE_KEY: KEY })];
+    const input = { username: 'Service', email: 'service@example.com', password: 'long enough' };
+    const { errors } = await request(
+      (nodes[0] as RunningNode).url,
+      'mutation ($input: RegisterInput!) { register(input: $input) { tokens { accessToken } } }',
+      { input },
+    );
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.username' });
     if (footing === 'postgresql') nodes.push(await own.start({ SERVICE_KEY: KEY }));
     const viewers = await Promise.all([...nodes, ...nodes, ...nodes, ...nodes].map((at) => ask(at.url, ME, {}, KEY)));
     const { user, email, sessions } = viewers[0].viewer;

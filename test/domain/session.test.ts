@@ -2,9 +2,22 @@ import { once } from 'node:events';
 import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { decodeGlobalId, newId } from '../../src/core/ids.js';
 import { trimSessions } from '../../src/domain/session/session.trim.js';
+import type { Session } from '../../src/generated/prisma/client.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { ask, connect, listen, type Person, register, request, socketUrl } from '../support/client.js';
+import {
+  ask,
+  connect,
+  connectInTest,
+  eventually,
+  type Json,
+  listen,
+  type Person,
+  register,
+  request,
+  socketUrl,
+} from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
@@ -143,6 +156,46 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
         expect(errors?.[0]?.message).toBe(answers[0]?.errors?.[0]?.message);
       }
     });
+  });
+
+  it('are so many at most: one more ends the one that was not used for longest, and its sockets', async () => {
+    const { deps, url: ownUrl } = await (await makePlace(footing)).start({ SESSIONS_PER_PERSON_MAX: '3' });
+    const person = await register(ownUrl);
+    const closed: number[] = [];
+    const client = connectInTest(ownUrl, person.token, {
+      on: { closed: (event) => void closed.push((event as { code: number }).code) },
+    });
+    await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+    const signIn = async (deviceName: string) => {
+      const input = { usernameOrEmail: person.username, password: person.password, deviceName };
+      return (await ask(ownUrl, LOGIN, { input })).login;
+    };
+    await signIn('second');
+    const third = await signIn('third');
+    expect(closed).toEqual([]);
+    expect(third.viewer.sessions).toHaveLength(3);
+    const { viewer } = await signIn('fourth');
+    expect(viewer.sessions.map(({ deviceName }: Json) => deviceName)).toEqual(['fourth', 'third', 'second']);
+    await eventually('its socket is closed', () => closed.length === 1);
+    expect(closed).toEqual([4403]);
+    expect((await request(ownUrl, '{ viewer { id } }', {}, person.token)).errors?.[0]?.extensions.code).toBe(
+      'UNAUTHENTICATED',
+    );
+    // Sessions from before the limit are shown as many as it allows, and in pages.
+    const { id } = decodeGlobalId(person.id, 'id');
+    const [one] = await deps.database.db.session.findMany({ where: { userId: id, endedAt: null }, take: 1 });
+    await deps.database.db.session.createMany({
+      data: Array.from({ length: 5 }, () => ({ ...(one as Session), id: newId(), lastUsedAt: new Date(0) })),
+    });
+    const PAGES = `query ($after: String) { viewer { sessions { id } sessionPages(first: 6, after: $after) {
+      nodes { id } pageInfo { hasNextPage endCursor } } } }`;
+    const token = third.tokens.accessToken;
+    const first = (await ask(ownUrl, PAGES, {}, token)).viewer;
+    expect([first.sessions.length, first.sessionPages.nodes.length]).toEqual([3, 6]);
+    const after = first.sessionPages.pageInfo.endCursor;
+    const rest = (await ask(ownUrl, PAGES, { after }, token)).viewer.sessionPages;
+    expect([rest.nodes.length, rest.pageInfo.hasNextPage]).toEqual([2, false]);
+    expect(new Set([...first.sessionPages.nodes, ...rest.nodes].map((session: Json) => session.id)).size).toBe(8);
   });
 
   describe('refreshSession', () => {

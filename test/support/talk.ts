@@ -18,6 +18,13 @@ export async function openDirect(person: Person, other: Person): Promise<string>
   return data.openDirectConversation.conversation.id;
 }
 
+/** The same, in which both have written: each can see whether the other is there. */
+export async function openAnswered(person: Person, other: Person): Promise<string> {
+  const id = await openDirect(person, other);
+  for (const each of [person, other]) await send(each, id, 'hello');
+  return id;
+}
+
 export async function createGroup(person: Person, members: Person[], more: object = {}): Promise<string> {
   const data = await person.ask(
     `mutation ($input: CreateGroupInput!) { createGroup(input: $input) { conversation { id } } }`,

@@ -3,10 +3,13 @@ import { ChatError, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { OWN_ISSUER } from '../../infra/config.js';
 import { isUniqueViolation } from '../../infra/database.js';
-import type { OutsideClaims } from '../../infra/outside-tokens.js';
+import { FOREVER, type OutsideClaims } from '../../infra/outside-tokens.js';
 import { sha256 } from '../../infra/tokens.js';
 import { recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
+import { announceEnded, endOldSessions } from '../session/session.service.js';
+import { isHere } from '../user/user.policy.js';
+import { holdPeople } from '../user/user.store.js';
 
 /**
  * The session that somebody's session elsewhere is here: one for each `sid` of the provider, or one for the person where
@@ -26,15 +29,24 @@ export async function sessionOf(deps: Deps, userId: string, claims: OutsideClaim
       take: 2,
     });
     const alive = sessions.find(({ endedAt }) => endedAt === null);
-    const lastEnd = sessions.find(({ endedAt }) => endedAt !== null)?.endedAt;
-    if (lastEnd && claims.issuedAt <= lastEnd) throw unauthenticated('This session was ended.');
+    const last = sessions.find(({ endedAt }) => endedAt !== null);
+    // Its last token may have been issued later than its end, by the provider's clock.
+    const lastIssued = Math.max(last?.endedAt?.getTime() ?? 0, last?.tokensIssuedUntil?.getTime() ?? 0);
+    if (claims.issuedAt.getTime() <= lastIssued) throw unauthenticated('This session was ended.');
     if (alive) {
       // A newer token: for the person who looks through the list of sessions that is its use.
-      if (alive.expiresAt < claims.expiresAt) {
-        const data = { lastUsedAt: new Date(), expiresAt: claims.expiresAt };
-        await db.session.update({ where: { id: alive.id }, data });
-      }
-      return alive.id;
+      const isLonger = alive.expiresAt < claims.expiresAt;
+      const isNewer = isDated(claims) && !(alive.tokensIssuedUntil && alive.tokensIssuedUntil >= claims.issuedAt);
+      if (!isLonger && !isNewer) return alive.id;
+      const { count } = await db.session.updateMany({
+        where: { id: alive.id, endedAt: null },
+        data: {
+          ...(isLonger && { lastUsedAt: new Date(), expiresAt: claims.expiresAt }),
+          ...(isNewer && { tokensIssuedUntil: claims.issuedAt }),
+        },
+      });
+      if (count === 1) return alive.id;
+      continue;
     }
     try {
       return await startOutsideSession(deps, userId, outsideKey, claims);
@@ -46,20 +58,34 @@ export async function sessionOf(deps: Deps, userId: string, claims: OutsideClaim
   throw new ChatError('UNAVAILABLE', 'This session is being ended and begun at this moment.');
 }
 
+/** The service key is good for ever, whenever its session was ended: it has no date. */
+const isDated = ({ issuedAt }: OutsideClaims) => issuedAt.getTime() !== FOREVER.getTime();
+
+/** @throws {ChatError} UNAUTHENTICATED: the person is suspended, or the account is gone. */
 async function startOutsideSession(
-  { database }: Deps,
+  deps: Deps,
   userId: string,
   outsideKey: Uint8Array<ArrayBuffer>,
-  { issuer, expiresAt }: OutsideClaims,
+  claims: OutsideClaims,
 ): Promise<string> {
+  const { issuer, expiresAt } = claims;
+  const tokensIssuedUntil = isDated(claims) ? claims.issuedAt : null;
   const id = newId();
   // It is renewed elsewhere: hashes of nothing, so that no refresh token fits.
   const [refreshFamilyHash, refreshHash] = [new Uint8Array(randomBytes(32)), new Uint8Array(randomBytes(32))];
-  await database.transaction(async (tx) => {
-    await tx.session.create({ data: { id, userId, outsideKey, refreshFamilyHash, refreshHash, expiresAt } });
-    const details = { by: signedInBy(issuer) };
+  const ended = await deps.database.transaction(async (tx) => {
+    // Held until the commit: a suspension at the same time either refuses this session or ends it.
+    const [user] = await holdPeople(tx, [userId]);
+    if (!user) throw unauthenticated('This account is gone.');
+    if (!isHere(user)) throw unauthenticated('This account is suspended.');
+    const data = { id, userId, outsideKey, refreshFamilyHash, refreshHash, expiresAt, tokensIssuedUntil };
+    await tx.session.create({ data });
+    const ended = await endOldSessions(tx, userId, deps.config.sessionsPerPersonMax, id);
+    const details = { by: signedInBy(issuer), ...(ended.length > 0 && { sessionsEnded: ended.length }) };
     await recordActs(tx, { action: 'SIGNED_IN', actor: { userId, sessionId: id }, subjectId: userId, details });
+    return ended;
   });
+  announceEnded(deps, ended);
   return id;
 }
 

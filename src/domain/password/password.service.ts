@@ -17,6 +17,7 @@ import {
 } from '../session/session.service.js';
 import { rememberAddress, tryPassword } from '../session/sign-in.tries.js';
 import { email, password } from '../user/user.input.js';
+import { holdPeople, holdViewer } from '../user/user.store.js';
 import { changedMail } from './password.mails.js';
 import { lockCredential, storePassword } from './password.store.js';
 
@@ -48,6 +49,7 @@ async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof ch
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const refresh = newRefreshToken(sessionId);
   const ended = await deps.database.transaction(async (tx) => {
+    await holdViewer(tx, viewer);
     const present = await lockCredential(tx, { userId }, 'UPDATE');
     // Of several changes at once the first one made this password an old one.
     if (present?.passwordHash !== credential.passwordHash) throw wrong;
@@ -125,6 +127,8 @@ async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: Cha
   act.subjectId = userId;
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const done = await deps.database.transaction(async (tx) => {
+    // The person before the credential: a deletion locks them in this order.
+    await holdPeople(tx, [userId]);
     const account = await lockCredential(tx, { userId }, 'UPDATE');
     // Under the lock: of several that come with it, or with others of the person, at once the first one ended it.
     if (!account || !(await tx.passwordReset.findFirst({ where: usable() }))) throw refused;

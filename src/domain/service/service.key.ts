@@ -18,24 +18,28 @@ export interface ServiceKey {
    * @throws {ChatError} UNAUTHENTICATED: the account is suspended or gone.
    */
   viewer(deps: Deps): Promise<Viewer>;
+  /** Makes the bot's account where there is none yet, so that nobody else can take its username. */
+  reserve(deps: Deps): Promise<void>;
 }
 
 export function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey {
   const hash = sha256(key);
   let made: Promise<Viewer> | undefined;
 
+  // As an identity provider would say it, so that another name in the configuration is taken over as well.
+  const claimsNow = () => ({
+    ...SERVICE_IDENTITY,
+    sid: null,
+    issuedAt: new Date(),
+    expiresAt: FOREVER,
+    username,
+    name,
+    picture: null,
+    email: null,
+  });
+
   async function make(deps: Deps): Promise<Viewer> {
-    // As an identity provider would say it, so that another name in the configuration is taken over as well.
-    const claims = {
-      ...SERVICE_IDENTITY,
-      sid: null,
-      issuedAt: new Date(),
-      expiresAt: FOREVER,
-      username,
-      name,
-      picture: null,
-      email: null,
-    };
+    const claims = claimsNow();
     const userId = await accountOf(deps, claims, 'BOT');
     // Later than any end of a session, whoever's clock that was taken from: what is configured stays signed in.
     const sessionId = await sessionOf(deps, userId, { ...claims, issuedAt: FOREVER });
@@ -45,6 +49,7 @@ export function createServiceKey({ key, username, name }: ServiceSettings): Serv
   return {
     is: (token) => sameHash(sha256(token), hash),
     hash,
+    reserve: async (deps) => void (await accountOf(deps, claimsNow(), 'BOT')),
     async viewer(deps) {
       for (let attempt = 0; attempt < 2; attempt += 1) {
         made ??= make(deps);

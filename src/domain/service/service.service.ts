@@ -10,7 +10,7 @@ import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { checkInput, hashInput } from '../input.js';
-import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
+import { announceEnded, refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
 import { holdPeople, namesOf } from '../user/user.store.js';
 import { checkService } from './service.policy.js';
@@ -128,7 +128,7 @@ export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.inp
 async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>, act: Act): Promise<SignedIn> {
   checkService(viewer);
   const { userId, deviceName: device } = checkInput(access, input);
-  return deps.database.transaction(async (tx) => {
+  const made = await deps.database.transaction(async (tx) => {
     // Held, so that nobody is suspended or given a role without seeing the session.
     const [user] = await holdPeople(tx, [userId]);
     if (!user) throw notFound('input.userId', 'User');
@@ -138,9 +138,12 @@ async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof
     }
     const signedIn = await startSession(deps, tx, user, device, deps.serviceKey?.hash);
     const sessionId = encodeGlobalId('Session', signedIn.viewer.sessionId);
-    await recordActs(tx, { ...act, details: { sessionId } });
+    const { length: sessionsEnded } = signedIn.endedSessions;
+    await recordActs(tx, { ...act, details: { sessionId, ...(sessionsEnded > 0 && { sessionsEnded }) } });
     return signedIn;
   });
+  announceEnded(deps, made.endedSessions);
+  return made;
 }
 
 /** Ends the sessions that were made with another key than the configured one; all that a key made where there is none. */

@@ -1,13 +1,32 @@
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { encodeGlobalId, idOf, NOBODYS_ID } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
+import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
+import { atMost } from '../../graphql/costs.js';
+import { defineLoader } from '../../graphql/loader.js';
 import { Viewer } from '../user/user.schema.js';
-import { listSessions, login, logout, refreshSession, register, type SignedIn } from './session.service.js';
+import {
+  findOwners,
+  listSessions,
+  login,
+  logout,
+  pageOfSessions,
+  refreshSession,
+  register,
+  type SignedIn,
+} from './session.service.js';
+
+/** Whether these are sessions of the viewer's that have not ended. */
+const loadIsOwn = defineLoader(async (context, ids) => {
+  const owners = await findOwners(context.deps.database.sql, ids);
+  return owners.map((userId) => userId === viewerOf(context).userId);
+});
 
 const Session = builder.prismaNode('Session', {
   id: { field: 'id' },
   nullable: true,
-  findUnique: (id, context) => ({ id, userId: viewerOf(context).userId, endedAt: null }),
+  // What is not the viewer's is looked up as what cannot be there.
+  findUnique: async (id, context) => ({ id: (await loadIsOwn(context, id)) ? id : NOBODYS_ID }),
   description: 'A signed-in device.',
   fields: (t) => ({
     deviceName: t.exposeString('deviceName'),
@@ -29,8 +48,23 @@ builder.prismaObjectField(Viewer, 'sessions', (t) =>
   t.field({
     type: [Session],
     nullable: { list: false, items: false },
-    description: 'Signed-in devices, latest used first.',
+    description: 'Signed-in devices, latest used first: at most SESSIONS_PER_PERSON_MAX.',
+    extensions: atMost('sessionsPerPersonMax'),
     resolve: (_viewer, _args, context) => listSessions(context.deps, viewerOf(context)),
+  }),
+);
+
+const SessionConnection = builder.connectionObject(
+  { type: Session, name: 'SessionConnection' },
+  { name: 'SessionEdge' },
+);
+
+builder.prismaObjectField(Viewer, 'sessionPages', (t) =>
+  t.field({
+    type: SessionConnection,
+    description: 'The same devices as `sessions`, in pages.',
+    args: forwardArgs,
+    resolve: (_viewer, args, context) => pageOfSessions(context.deps, viewerOf(context), args),
   }),
 );
 

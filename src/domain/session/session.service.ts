@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
+import { behind, type Keyset, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
 import { passwordOf } from '../../core/text/characters.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
-import { isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
+import { type Db, isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
 import {
   newRefreshToken,
   type RefreshHashes,
@@ -21,7 +22,7 @@ import { lockCredential, storeNormalized } from '../password/password.store.js';
 import { byAddress, countingFailures, takeAll } from '../rates.js';
 import { deviceName, displayName, email, password, passwordSpellings, username } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
-import { caseKey, namesOf } from '../user/user.store.js';
+import { caseKey, holdPeople, namesOf } from '../user/user.store.js';
 import { rememberAddress, tryPassword } from './sign-in.tries.js';
 
 export interface SignedIn {
@@ -30,6 +31,8 @@ export interface SignedIn {
   refreshToken: string;
   viewer: Viewer;
   user: User;
+  /** Sessions that ended because the person had too many: `announceEnded` is to be called with them after the commit. */
+  endedSessions: readonly string[];
 }
 
 const registration = z.object({
@@ -141,12 +144,17 @@ async function signIn(
   const start = async (found = credential, isLast = false): Promise<SignedIn> => {
     const match = await matchPassword(deps, given.password, found?.passwordHash);
     if (!match || !found) throw wrong;
+    if (!isLast) await takeAll([[deps.rates.sessionPerAccount, found.userId]]);
     const made = await deps.database.transaction(async (tx) => {
+      // The person before the credential: a deletion locks them in this order.
+      await holdPeople(tx, [found.userId]);
       // A change of the password ends the sessions that there are; none of the old one may come after it.
       const present = await lockCredential(tx, found, 'SHARE');
       if (present?.passwordHash !== found.passwordHash) return undefined;
       const signedIn = await startSession(deps, tx, found.user, given.deviceName);
-      await recordActs(tx, { ...attempt, actor: signedIn.viewer });
+      const { length: sessionsEnded } = signedIn.endedSessions;
+      const details = { ...attempt.details, ...(sessionsEnded > 0 && { sessionsEnded }) };
+      await recordActs(tx, { ...attempt, details, actor: signedIn.viewer });
       return signedIn;
     });
     if (!made) {
@@ -154,6 +162,7 @@ async function signIn(
       if (match === 'NORMALIZED' || isLast) throw wrong;
       return start(await find(), true);
     }
+    announceEnded(deps, made.endedSessions);
     await rememberAddress(deps, found.user.usernameKey, found.emailKey);
     if (match === 'AS_GIVEN') await normalizeHash(deps, found, given.password);
     return made;
@@ -203,24 +212,27 @@ async function normalizeHash(
 }
 
 /**
- * A new session for somebody, with its first tokens.
+ * A new session for somebody, with its first tokens. The person is read under a lock that lasts until the transaction
+ * ends: a suspension or a deletion that commits first refuses it, a later one ends it.
  * @param byKeyHash of the service key, where that makes it.
- * @throws {ChatError} FORBIDDEN: the person is suspended.
+ * @throws {ChatError} FORBIDDEN: the person is suspended. UNAUTHENTICATED: the account is gone.
  */
 export async function startSession(
   deps: Deps,
   tx: Tx,
-  user: User,
+  { id: userId }: Pick<User, 'id'>,
   device: string | null | undefined,
   byKeyHash?: Uint8Array<ArrayBuffer>,
 ): Promise<SignedIn> {
+  const [user] = await holdPeople(tx, [userId]);
+  if (!user) throw unauthenticated('This account is gone.');
   if (user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
   const id = newId();
   const refresh = newRefreshToken(id);
   await tx.session.create({
     data: {
       id,
-      userId: user.id,
+      userId,
       deviceName: device ?? null,
       refreshFamilyHash: refresh.hashes.family,
       refreshHash: refresh.hashes.own,
@@ -228,14 +240,36 @@ export async function startSession(
       expiresAt: new Date(Date.now() + deps.config.refreshTokenTtlMs),
     },
   });
-  return signedIn(deps, user, id, refresh.token);
+  const endedSessions = await endOldSessions(tx, userId, deps.config.sessionsPerPersonMax, id);
+  return { ...signedIn(deps, user, id, refresh.token), endedSessions };
+}
+
+/**
+ * Ends those of a person's sessions that are too many, the ones that were not used for longest first; never `keptId`.
+ * @returns which these are.
+ */
+export async function endOldSessions(tx: Tx, userId: string, max: number, keptId: string): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    UPDATE sessions SET ended_at = clock_timestamp()
+    WHERE ended_at IS NULL AND id IN (
+      SELECT id FROM sessions
+      WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > clock_timestamp() AND id <> ${keptId}::uuid
+      ORDER BY last_used_at DESC, id DESC OFFSET ${max - 1}::int
+    )
+    RETURNING id::text`;
+  return rows.map(({ id }) => id);
+}
+
+/** Closes the sockets and streams of sessions that ended: to be called after the commit. */
+export function announceEnded({ sessionWatch }: Deps, sessionIds: readonly string[]): void {
+  for (const sessionId of sessionIds) sessionWatch.ended(sessionId);
 }
 
 /** New tokens for a session. */
 export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken: string): SignedIn {
   const { token, expiresAt } = deps.tokens.signAccess(user.id, sessionId);
   const viewer = { userId: user.id, sessionId, expiresAt };
-  return { accessToken: token, accessTokenExpiresAt: expiresAt, refreshToken, viewer, user };
+  return { accessToken: token, accessTokenExpiresAt: expiresAt, refreshToken, viewer, user, endedSessions: [] };
 }
 
 /**
@@ -377,10 +411,47 @@ export async function findLivingSessions(sql: Sql, ids: readonly string[]): Prom
   return ids.map((id) => living.get(id) ?? null);
 }
 
-/** The viewer's sessions that can still be used, latest used first. */
-export function listSessions({ database }: Deps, viewer: Viewer): Promise<Session[]> {
-  return database.db.session.findMany({
-    where: { userId: viewer.userId, endedAt: null, expiresAt: { gt: new Date() } },
-    orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
-  });
+/** Whose these sessions are that have not ended, in their order; null of the others. */
+export async function findOwners(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
+  const rows = await sql.query<{ id: string; userId: string }>(Prisma.sql`
+    SELECT id::text, user_id::text AS "userId" FROM sessions WHERE id = ANY (${ids}::uuid[]) AND ended_at IS NULL`);
+  const owners = new Map(rows.map(({ id, userId }) => [id, userId]));
+  return ids.map((id) => owners.get(id) ?? null);
 }
+
+/** The viewer's sessions that can still be used, latest used first: at most SESSIONS_PER_PERSON_MAX. */
+export function listSessions({ database, config }: Deps, viewer: Viewer): Promise<Session[]> {
+  return findUsable(database.db, viewer, config.sessionsPerPersonMax);
+}
+
+/**
+ * A page of the viewer's sessions that can still be used, latest used first.
+ * @throws {ChatError} BAD_USER_INPUT of the page's arguments.
+ */
+export async function pageOfSessions(
+  { database, config }: Deps,
+  viewer: Viewer,
+  args: PageArgs,
+): Promise<Page<Session>> {
+  const list = `sessions:${viewer.userId}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  const rows = await findUsable(database.db, viewer, page.size + 1, page.from);
+  return toPage(list, page, rows, ({ lastUsedAt, id }) => [lastUsedAt, id]);
+}
+
+const findUsable = (
+  db: Db,
+  { userId }: Viewer,
+  take: number,
+  from?: Keyset<readonly ['date', 'uuid']>,
+): Promise<Session[]> =>
+  db.session.findMany({
+    where: {
+      userId,
+      endedAt: null,
+      expiresAt: { gt: new Date() },
+      ...behind(from, 'lastUsedAt', 'id', 'latest first'),
+    },
+    orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
+    take,
+  });
