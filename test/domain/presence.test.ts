@@ -18,7 +18,7 @@ import {
 import { footings, makePlace, servicesFound } from '../support/place.js';
 import { PRESENCE, setAvailability, setTyping, statusesOf, untilStatus } from '../support/presence.js';
 import { openSse } from '../support/sse.js';
-import { attempt, createGroup, openDirect, send } from '../support/talk.js';
+import { attempt, createGroup, openAnswered, openDirect, send } from '../support/talk.js';
 
 const clients: Client[] = [];
 afterEach(async () => {
@@ -65,7 +65,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
   });
   const makeBob = async () => {
     bob = await register(node.url, 'bob');
-    await openDirect(alice, bob);
+    await openAnswered(alice, bob);
   };
 
   it('is of all devices together: gone with the last one, after the grace, once, and when is kept', async () => {
@@ -145,8 +145,25 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await untilStatus(stream, bob, 'ONLINE');
     await untilStatus(stream, alice, 'OFFLINE');
     expect(statusesOf(stream, carol)).toEqual([]);
-    await openDirect(bob, carol);
+    await openAnswered(bob, carol);
     await untilStatus(stream, carol, 'ONLINE');
+  });
+
+  it('shows nothing to who opens a direct conversation with a stranger, until they write or have them as a contact', async () => {
+    const [ana, carol, dave] = await registerAll(node.url, 'ana', 'carol', 'dave');
+    for (const person of [carol, dave]) await comeOnline(node.url, person);
+    const directs = [await openDirect(ana, carol), await openDirect(ana, dave)] as const;
+    await send(ana, directs[0], 'are you there?');
+    const stream = watch(node.url, ana, [carol.id, dave.id]);
+    for (const person of [carol, dave]) await stream.until(({ user }) => user.id === person.id);
+    expect([await presenceOf(ana, carol), await presenceOf(ana, dave)]).toEqual([null, null]);
+    // The other side sees who has opened it.
+    expect(await presenceOf(carol, ana)).not.toBeNull();
+    await send(carol, directs[0], 'yes');
+    await untilStatus(stream, carol, 'ONLINE');
+    await attempt(dave, 'addContact', { userId: ana.id });
+    await untilStatus(stream, dave, 'ONLINE');
+    for (const person of [carol, dave]) expect(statusesOf(stream, person)).toEqual([null, 'ONLINE']);
   });
 
   it('is for nobody who shares no conversation with them', async () => {
@@ -292,7 +309,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
 
   it('is told to many in a storm, of each only where it changed', async () => {
     const people = await Promise.all(Array.from({ length: 15 }, (_, index) => register(node.url, `crowd${index}`)));
-    for (const person of people) await openDirect(alice, person);
+    for (const person of people) await openAnswered(alice, person);
     const stream = watch(
       node.url,
       alice,
@@ -321,7 +338,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
   });
   beforeEach(async () => {
     bob = await register(b.url, 'bob');
-    await openDirect(alice, bob);
+    await openAnswered(alice, bob);
   });
 
   it('is of the devices on all of them', async () => {
@@ -342,7 +359,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
   it('is by default of so many as are allowed, those talked with last', async () => {
     const c = await place.start({ ...SETTINGS, PRESENCE_MAX_WATCHED: '3' });
     const [ana, ...others] = await registerAll(c.url, 'ana', 'one', 'two', 'three', 'four');
-    for (const person of others.slice(0, 3)) await send(ana, await openDirect(ana, person), 'hello');
+    for (const person of others.slice(0, 3)) await openAnswered(ana, person);
     await attempt(ana, 'addContact', { userId: others[3].id });
     const stream = watch(c.url, ana);
     await untilStatus(stream, ana, 'ONLINE');
@@ -351,7 +368,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     expect(new Set(stream.events.map(({ user }) => user.id)).size).toBe(3);
     expect(c.deps.presence.size.watched).toBe(3);
     // Somebody else is talked with.
-    await openDirect(ana, others[3]);
+    await openAnswered(ana, others[3]);
     await untilStatus(stream, others[3], 'OFFLINE');
     expect(c.deps.presence.size.watched).toBe(3);
   });
@@ -364,7 +381,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     await untilStatus(stream, bob, 'ONLINE');
     expect(statusesOf(stream, bob)).toEqual(['ONLINE']);
     const carol = await register(c.url, 'carol');
-    await openDirect(alice, carol);
+    await openAnswered(alice, carol);
     const onA = watch(a.url, alice, [carol.id, bob.id]);
     await untilStatus(onA, carol, 'OFFLINE');
     await comeOnline(c.url, carol);

@@ -20,7 +20,7 @@ import {
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { serversLacking } from '../support/servers.js';
 import { query } from '../support/services.js';
-import { createGroup, openDirect, REMOVE_MEMBER, trySend } from '../support/talk.js';
+import { createGroup, openAnswered, REMOVE_MEMBER, trySend } from '../support/talk.js';
 
 /** What is stored of a person, in the order of seqs. */
 const stored = (fleet: Fleet, { username }: Person) =>
@@ -58,7 +58,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
       ['alice', 'bob', 'carol'].map((name) => register(other?.url ?? '', name)),
     );
     if (!one || !other || !late || !alice || !bob || !carol) throw new Error('not there');
-    for (const person of [bob, carol]) await openDirect(alice, person);
+    for (const person of [bob, carol]) await openAnswered(alice, person);
     const clients = [other, late].map((node) => connect(node.url, alice.token));
     const streams = clients.map((client) => listen(client, PRESENCE, {}, 'presence'));
     const devices = [

@@ -19,7 +19,7 @@ import {
 import { type LossyRedis, startLossyRedis } from '../support/lossy-redis.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { type OwnServers, serversLacking } from '../support/servers.js';
-import { createGroup, openDirect, REMOVE_MEMBER } from '../support/talk.js';
+import { createGroup, openAnswered, REMOVE_MEMBER } from '../support/talk.js';
 
 /** How long each message took to a subscriber, in milliseconds after its answer, the longest. */
 const longestWay = (subscribers: Subscriber[], { answered }: Sender) =>
@@ -114,7 +114,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
 
   it('makes presence unknown; back and empty, it is known again, and nobody blinked', { timeout: 60_000 }, async () => {
     const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
-    await openDirect(alice, bob);
+    await openAnswered(alice, bob);
     const clients = [connect(a.url, alice.token), connect(b.url, bob.token, { lazy: false, onNonLazyError: () => {} })];
     const [watching] = clients as [ReturnType<typeof connect>];
     const stream = listen(watching, PRESENCE, {}, 'presence');
@@ -132,7 +132,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     figure('Redis away: presence', { knownAgainAfterMs: ms });
     // It is told again of what changes.
     const carol = await register(b.url, 'carol');
-    await openDirect(alice, carol);
+    await openAnswered(alice, carol);
     clients.push(connect(b.url, carol.token, { lazy: false, onNonLazyError: () => {} }));
     await untilStatus(stream, carol, 'ONLINE');
     await Promise.all(clients.map((client) => client.dispose()));

@@ -1,6 +1,7 @@
 import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
+import { asksDatabase } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { User, Viewer } from '../user/user.schema.js';
@@ -48,7 +49,7 @@ builder.prismaObjectField(User, 'presence', (t) =>
   t.field({
     type: Presence,
     description:
-      "Null when it can't be known at the moment or is not for the viewer: they see it of whom they are in a conversation with, and of contacts who have them as a contact as well.",
+      "Null when it can't be known at the moment or is not for the viewer: they see it of members of their groups, of contacts who have them as a contact as well, and in direct conversations of who opened it, has written in it, or has them as a contact.",
     extensions: keyedBy<WithPresence | null>((user, viewerId) => (user?.presence === undefined ? viewerId : '')),
     resolve: (user: WithPresence, _args, context) =>
       user.presence === undefined ? loadPresence(context, user.id) : user.presence,
@@ -60,6 +61,7 @@ builder.prismaObjectField(Viewer, 'availability', (t) =>
     type: Availability,
     nullable: false,
     description: 'What the viewer wants others to see while connected.',
+    extensions: asksDatabase,
     resolve: async (_viewer, _args, context) => {
       const [availability] = await findAvailabilities(context.deps.database.sql, [viewerOf(context).userId]);
       return availability ?? 'ONLINE';

@@ -1,11 +1,19 @@
-import { badInput } from '../../core/errors.js';
+import { badInput, rateLimited } from '../../core/errors.js';
 import type { Change } from '../../realtime/change.js';
 import { LiveStream } from '../../realtime/live-stream.js';
 import { conversationChangeTypes } from '../conversation/conversation.events.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
+import { messageChangeTypes } from '../message/message.events.js';
 import { openFor } from '../stream.js';
 import type { PresenceChange, PresenceState } from './presence.js';
-import { type Availability, findAcquainted, findSeen, type SeenUser, storeAvailability } from './presence.store.js';
+import {
+  type Availability,
+  findAcquainted,
+  findDirects,
+  findSeen,
+  type SeenUser,
+  storeAvailability,
+} from './presence.store.js';
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
 export async function setAvailability(
@@ -34,6 +42,9 @@ export interface PresenceEvent {
   user: SeenUser & { presence: PresenceState | null };
 }
 
+/** When a stream that was one too many may be tried again: others end meanwhile. */
+const TOO_MANY_RETRY_MS = 1_000;
+
 /** After these, whom the viewer talks with may be others. */
 const MEMBERSHIP_CHANGES: readonly string[] = [
   conversationChangeTypes.created,
@@ -55,12 +66,18 @@ export async function streamPresence(
 ): Promise<LiveStream<PresenceEvent>> {
   const max = deps.config.presenceMaxWatched;
   if (userIds && userIds.length > max) throw badInput('userIds', `At most ${max} people at once.`);
-  return openFor(deps, viewer, connection, async (hooks) => {
+  const leave = viewer.isService ? () => {} : deps.presenceStreams.enter(viewer.userId);
+  if (!leave) {
+    const message = `At most ${deps.config.presenceStreamsPerPersonMax} streams of presence at once: end one of them.`;
+    throw rateLimited(message, TOO_MANY_RETRY_MS);
+  }
+  const opening = openFor(deps, viewer, connection, async (hooks) => {
     const follower = new Follower(deps, viewer, userIds && [...new Set(userIds)]);
     const stream = new LiveStream<PresenceEvent>({
       ...hooks,
       onClose() {
         follower.stop();
+        leave();
         hooks.onClose();
       },
     });
@@ -71,6 +88,10 @@ export async function streamPresence(
       throw error;
     }
     return stream;
+  });
+  return opening.catch((error: unknown) => {
+    leave();
+    throw error;
   });
 }
 
@@ -85,6 +106,8 @@ class Follower {
   #watched = new Map<string, () => void>();
   /** Those who are not to be seen now: who is watched tells of it themselves. */
   #hidden = new Map<string, () => void>();
+  /** Of these the ones with a direct conversation: who writes there can be seen from then on. */
+  #unanswered = new Map<string, () => void>();
   #stopListening = () => {};
   #onChange: (change: PresenceChange | null) => void = () => {};
   #updating: Promise<void> | undefined;
@@ -165,7 +188,10 @@ class Follower {
     ];
     // Before who is seeable is read: of what changes meanwhile it is told.
     this.#followed = new Set(asked);
-    const isSeeable = await Promise.all(asked.map((id) => lookUpSight({ viewerId: userId, userId: id })));
+    // A few of one person's streams at once: others ask with the same statements.
+    const isSeeable = await this.#deps.presenceReads.run(userId, () =>
+      Promise.all(asked.map((id) => lookUpSight({ viewerId: userId, userId: id }))),
+    );
     const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
     const stream = this.#stream;
     if (!stream || stream.closed) return;
@@ -185,9 +211,41 @@ class Follower {
     for (const id of this.#followed) {
       if (!wanted.has(id) && !this.#hidden.has(id)) this.#hidden.set(id, presence.onSight(id, this.#updateSoon));
     }
+    await this.#hearAnswers();
     await this.#tellHidden(stream, lost);
     // Where it cannot be known now, each is told when it is.
     for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
+  }
+
+  /** Listens to the direct conversations with those who are hidden, and to no other messages. */
+  async #hearAnswers(): Promise<void> {
+    const { feed, database } = this.#deps;
+    const { userId: viewerId } = this.#viewer;
+    for (const [id, stop] of this.#unanswered) {
+      if (this.#hidden.has(id)) continue;
+      stop();
+      this.#unanswered.delete(id);
+    }
+    const asked = [...this.#hidden.keys()].filter((id) => !this.#unanswered.has(id));
+    if (asked.length === 0) return;
+    for (const { conversationId, userId } of await findDirects(database.sql, viewerId, asked)) {
+      const stop = await feed.listen({
+        userId: viewerId,
+        conversationId,
+        types: [messageChangeTypes.sent],
+        onChange: ({ change }) => {
+          if (change.actorId === userId) this.#updateSoon();
+        },
+        onProgress() {},
+        onRemoved() {},
+        onLost() {},
+        onEnd() {},
+      });
+      if (this.#stream?.closed) return stop();
+      this.#unanswered.set(userId, stop);
+      // They may have answered before this was listened to.
+      this.#again = true;
+    }
   }
 
   /** Those whom the viewer asked for and may not see, or could see until now. */
@@ -200,7 +258,8 @@ class Follower {
 
   stop(): void {
     this.#stopListening();
-    for (const stop of [...this.#watched.values(), ...this.#hidden.values()]) stop();
+    for (const stop of [...this.#watched.values(), ...this.#hidden.values(), ...this.#unanswered.values()]) stop();
+    this.#unanswered.clear();
     this.#watched.clear();
     this.#hidden.clear();
   }

@@ -78,9 +78,16 @@ export interface Sight {
   userId: string;
 }
 
+/** The `direct_key` of two people, which are expressions of SQL: ids of lower-case hexadecimal digits, by their bytes. */
+const directKey = (one: string, other: string) =>
+  Prisma.raw(
+    `least(${one}::text COLLATE "C", ${other}::text) || ':' || greatest(${one}::text COLLATE "C", ${other}::text)`,
+  );
+
 /**
- * Whether people may see others' presence, in their order: their own, of whom they are in a conversation with, and of
- * contacts who have them as a contact as well; never of who cannot be reached, whatever the reason.
+ * Whether people may see others' presence, in their order: their own; of members of groups that they are in; of whom
+ * they have a direct conversation with, once these have opened it themselves, written in it, or have them as a contact;
+ * and of contacts who have them as a contact as well. Never of who cannot be reached, whatever the reason.
  */
 export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
   const rows = await sql.query<{ seeable: boolean }>(Prisma.sql`
@@ -89,7 +96,15 @@ export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<b
     ) AND (EXISTS (
       SELECT FROM memberships own
       JOIN memberships theirs ON theirs.conversation_id = own.conversation_id AND theirs.user_id = sight.user_id
+      JOIN conversations ON conversations.id = own.conversation_id AND conversations.kind = 'GROUP'
       WHERE own.user_id = sight.viewer_id
+    ) OR EXISTS (
+      SELECT FROM conversations
+      WHERE direct_key = ${directKey('sight.viewer_id', 'sight.user_id')} AND (
+        created_by_id = sight.user_id
+        OR EXISTS (SELECT FROM messages WHERE conversation_id = conversations.id AND sender_id = sight.user_id)
+        OR EXISTS (SELECT FROM contacts WHERE owner_id = sight.user_id AND user_id = sight.viewer_id)
+      )
     ) OR EXISTS (
       SELECT FROM contacts own JOIN contacts theirs ON theirs.owner_id = own.user_id AND theirs.user_id = own.owner_id
       WHERE own.owner_id = sight.viewer_id AND own.user_id = sight.user_id
@@ -99,6 +114,17 @@ export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<b
     ORDER BY sight.n`);
   return rows.map(({ seeable }) => seeable);
 }
+
+/** The direct conversations that somebody has with any of these people. */
+export const findDirects = (
+  sql: Sql,
+  viewerId: string,
+  userIds: readonly string[],
+): Promise<{ conversationId: string; userId: string }[]> =>
+  sql.query(Prisma.sql`
+    SELECT conversations.id::text AS "conversationId", other.user_id::text AS "userId"
+    FROM unnest(${userIds}::uuid[], ${userIds.map(() => viewerId)}::uuid[]) AS other (user_id, viewer_id)
+    JOIN conversations ON conversations.direct_key = ${directKey('other.viewer_id', 'other.user_id')}`);
 
 /** Whom somebody talks with in direct conversations, the latest first; then their contacts, the latest first. */
 export async function findAcquainted(db: Db, viewerId: string, limit: number): Promise<string[]> {
