@@ -4,6 +4,9 @@ import { badInput } from './errors.js';
 /** A new row's id: a UUID of version 7, so that rows made one after another lie beside each other in their index. */
 export const newId = (): string => v7();
 
+/** The id of no row: what is not for somebody is looked up by it together with all the rest. */
+export const NOBODYS_ID = '00000000-0000-0000-0000-000000000000';
+
 const shape = /^([A-Z][A-Za-z]{1,40})_([A-Za-z0-9_-]{22})$/;
 
 /**

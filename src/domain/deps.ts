@@ -1,7 +1,9 @@
 import type { Slices } from '../core/slices.js';
 import type { Message } from '../generated/prisma/client.js';
 import type { Config } from '../infra/config.js';
+import type { Counts } from '../infra/counts.js';
 import type { Database } from '../infra/database.js';
+import type { Gates } from '../infra/gates.js';
 import type { Logger } from '../infra/log.js';
 import type { Lookup } from '../infra/lookup.js';
 import type { Mailer } from '../infra/mail.js';
@@ -65,6 +67,11 @@ export interface Deps {
   /** Long work of the processor that is done for somebody: all of it together leaves the others their turns. */
   slices: Slices;
   presence: Presence;
+  /** Streams of presence that each person has open here, and how many of them look at once whom they may see. */
+  presenceStreams: Counts;
+  presenceReads: Gates;
+  /** Summaries that each person waits for here. */
+  summaryGates: Gates;
   /** Contacts, blocks and suspensions are heard of on all nodes. */
   standings: Standings;
   typing: Typing;

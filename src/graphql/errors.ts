@@ -3,6 +3,7 @@ import { GraphQLError, Kind, type VariableDefinitionNode } from 'graphql';
 import { ChatError, type ErrorCode, errorCodes, type WrongField } from '../core/errors.js';
 import { isUnavailable, stateOf } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
+import { currentRequest } from '../infra/request.js';
 
 /** Status of an answer without data, for clients that accept `application/graphql-response+json`. */
 const httpStatus: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, UNAVAILABLE: 503 };
@@ -41,12 +42,35 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
   }
   if (isUnavailable(cause)) {
     // That it takes no writes is logged once, by whoever watches it.
-    if (stateOf(cause) === 'unreachable') log.warn({ err: cause }, 'the database is out of reach');
+    if (stateOf(cause) === 'unreachable') {
+      logOnce(cause, () => log.warn({ err: cause }, 'the database is out of reach'));
+    }
     return present(error, 'The service is not available at the moment.', 'UNAVAILABLE', { retryAfterMs: 1_000 });
   }
-  const errorId = randomUUID();
-  log.error({ err: cause, errorId }, 'an unexpected error');
+  const errorId = logOnce(cause, (id) => log.error({ err: cause, errorId: id }, 'an unexpected error'));
   return present(error, 'Something went wrong on the server.', 'INTERNAL_SERVER_ERROR', { extensions: { errorId } });
+}
+
+/** Milliseconds within which a request logs errors of one class once: one operation can fail in thousands of places. */
+const LOGGED_ONCE_MS = 60_000;
+/** Classes of errors that are remembered of one request. */
+const CLASSES_MAX = 20;
+
+/** Logs an error unless one of its class was logged for the same request. @returns the id that stands in the log. */
+function logOnce(error: unknown, write: (errorId: string) => void): string {
+  const request = currentRequest();
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+  const kind = `${String(name)} ${String(code)}`;
+  const known = request?.loggedErrors?.get(kind);
+  const now = performance.now();
+  if (known && now - known.at < LOGGED_ONCE_MS) return known.errorId;
+  const errorId = randomUUID();
+  write(errorId);
+  if (request) {
+    request.loggedErrors ??= new Map();
+    if (request.loggedErrors.size < CLASSES_MAX) request.loggedErrors.set(kind, { errorId, at: now });
+  }
+  return errorId;
 }
 
 /** The code that an error has for clients: of one as it was thrown, or as it is presented already. */

@@ -1,28 +1,121 @@
 import DataLoader from 'dataloader';
 import type { Context } from './context.js';
 
+/** Keys in one statement: as parameters they stay far below the 32,767 that PostgreSQL's protocol takes. */
+const KEYS_MAX = 1_000;
+
 /**
  * A way to read rows by key from wherever in an answer they are asked for: those asked for in one turn are read in
- * one statement, each key once. Nothing is kept between turns, for a subscription's context lives as long as it does.
+ * one statement (of very many keys in several), each key once. Nothing is kept between turns, for a subscription's
+ * context lives as long as it does.
  */
 export function defineLoader<Row>(
   read: (context: Context, keys: readonly string[]) => Promise<readonly (Row | null)[]>,
 ): (context: Context, key: string) => Promise<Row | null> {
-  const loaders = new WeakMap<Context, DataLoader<string, Row | null>>();
-  return (context, key) => {
+  return loaderOf(async (context, keys) => {
+    const distinct = [...new Set(keys)];
+    const byKey = new Map<string, Row | null>();
+    await Promise.all(
+      chunksOf(distinct).map(async (chunk) => {
+        const rows = await read(context, chunk);
+        for (const [index, key] of chunk.entries()) byKey.set(key, rows[index] ?? null);
+      }),
+    );
+    return keys.map((key) => byKey.get(key) ?? null);
+  });
+}
+
+/**
+ * The same for lists below a list: each is asked for by whose list it is and by what of it is wanted. Lists of which
+ * the same is wanted are read together. A list that is asked for several times is read once.
+ * @param read gives what is wanted of each of these owners, in their order.
+ */
+export function defineListLoader<Wanted, Value>(
+  read: (context: Context, ownerIds: readonly string[], wanted: Wanted) => Promise<readonly Value[]>,
+): (context: Context, ownerId: string, wanted: Wanted) => Promise<Value> {
+  type Key = { ownerId: string; wanted: Wanted };
+  const load = loaderOf<Key, Value>(async (context, keys) => {
+    const texts = new Map<Wanted, string>();
+    const textOf = (wanted: Wanted) => {
+      const text = texts.get(wanted) ?? JSON.stringify(wanted);
+      texts.set(wanted, text);
+      return text;
+    };
+    const groups = new Map<string, { wanted: Wanted; ownerIds: Set<string>; byOwner: Map<string, Promise<Value>> }>();
+    for (const { ownerId, wanted } of keys) {
+      const group = groups.get(textOf(wanted)) ?? { wanted, ownerIds: new Set(), byOwner: new Map() };
+      group.ownerIds.add(ownerId);
+      groups.set(textOf(wanted), group);
+    }
+    for (const { wanted, ownerIds, byOwner } of groups.values()) {
+      for (const chunk of chunksOf([...ownerIds])) {
+        const values = read(context, chunk, wanted);
+        for (const [index, ownerId] of chunk.entries()) {
+          byOwner.set(
+            ownerId,
+            values.then((all) => all[index] as Value),
+          );
+        }
+      }
+    }
+    const settled = await Promise.allSettled(
+      keys.map(({ ownerId, wanted }) => groups.get(textOf(wanted))?.byOwner.get(ownerId) as Promise<Value>),
+    );
+    return settled.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as Error)));
+  });
+  return (context, ownerId, wanted) => load(context, { ownerId, wanted });
+}
+
+/** Rows that resolvers go on with in one turn of the event loop: with more, other people's calls would wait. */
+const ROWS_IN_TURN = 250;
+
+/** A value, and the turn of the event loop in which it may be gone on with; undefined: in this one. */
+interface Given<Value> {
+  value: Value;
+  turn: Promise<void> | undefined;
+}
+
+function loaderOf<Key, Value>(
+  batch: (context: Context, keys: readonly Key[]) => Promise<(Value | Error)[]>,
+): (context: Context, key: Key) => Promise<Value> {
+  const loaders = new WeakMap<Context, DataLoader<Key, Given<Value>>>();
+  return async (context, key) => {
     let loader = loaders.get(context);
     if (!loader) {
-      loader = new DataLoader(
-        async (keys) => {
-          const distinct = [...new Set(keys)];
-          const rows = await read(context, distinct);
-          const byKey = new Map(distinct.map((each, index) => [each, rows[index] ?? null]));
-          return keys.map((each) => byKey.get(each) ?? null);
-        },
-        { cache: false },
-      );
+      loader = new DataLoader(async (keys) => inTurns(await batch(context, keys)), { cache: false });
       loaders.set(context, loader);
     }
-    return loader.load(key);
+    const { value, turn } = await loader.load(key);
+    if (turn) await turn;
+    return value;
   };
+}
+
+/** Spreads many values over several turns of the event loop. */
+function inTurns<Value>(values: readonly (Value | Error)[]): (Given<Value> | Error)[] {
+  const begins: (() => void)[] = [];
+  let turn: Promise<void> | undefined;
+  let rows = 0;
+  const given = values.map((value) => {
+    rows += Array.isArray(value) ? Math.max(1, value.length) : 1;
+    if (rows > ROWS_IN_TURN) {
+      turn = new Promise((resolve) => begins.push(resolve));
+      rows = 0;
+    }
+    return value instanceof Error ? value : { value, turn };
+  });
+  const next = () => {
+    const begin = begins.shift();
+    if (!begin) return;
+    begin();
+    setImmediate(next);
+  };
+  if (begins.length > 0) setImmediate(next);
+  return given;
+}
+
+function chunksOf<Item>(items: readonly Item[]): Item[][] {
+  const chunks: Item[][] = [];
+  for (let at = 0; at < items.length; at += KEYS_MAX) chunks.push(items.slice(at, at + KEYS_MAX));
+  return chunks;
 }

@@ -19,6 +19,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import type { Config } from '../infra/config.js';
+import { boundOf, doesAsk } from './costs.js';
 
 // How large an operation may be. Fragments count wherever they are spread, and each is gone through once: so fragments that
 // double each other cost nothing to measure, and much in what is measured.
@@ -32,7 +33,7 @@ type SizeLimits = Pick<
   | 'operationDirectivesMax'
   | 'operationComparisonsMax'
 >;
-type CostLimits = Pick<Config, 'operationCostMax' | 'pageMax' | 'pageDefault'>;
+type CostLimits = Config;
 
 interface Size {
   depth: number;
@@ -177,13 +178,20 @@ const pairsOf = (count: number): number => (count * (count - 1)) / 2;
 /** The cost of a list whose length nobody gives. */
 const LIST_LENGTH = 10;
 
-/** What a selection costs: once, and for each item of the page that it is in. */
+/** What a selection costs: once, and for each item of the page that it is in; and how often it asks the database. */
 interface Cost {
   once: number;
   each: number;
+  /** Once for all items of the lists that it is in: what is read for many is read together (loader.ts). */
+  statements: number;
 }
 
-/** Measures what operations cost: how many fields their answer can have, of lists as many times as they can be long. */
+const free: Cost = { once: 0, each: 0, statements: 0 };
+
+/**
+ * Measures what operations cost: how many fields their answer can have, of lists as many times as they can be long, and
+ * how many statements they need.
+ */
 export interface Costs {
   /** What is wrong with it, if it costs too much with these variables. For an operation that is valid. */
   check(
@@ -195,27 +203,37 @@ export interface Costs {
 
 export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
   /** Of operations whose lists are as long whatever their variables. */
-  const fixed = new WeakMap<OperationDefinitionNode, number>();
+  const fixed = new WeakMap<OperationDefinitionNode, OperationCost>();
   return {
     check(document, operation, variables) {
       let cost = fixed.get(operation);
       if (cost === undefined) {
-        const measured = costOf(schema, limits, document, operation, variables ?? {});
-        cost = measured.cost;
-        if (!measured.varies) fixed.set(operation, cost);
+        cost = costOf(schema, limits, document, operation, variables ?? {});
+        if (!cost.varies) fixed.set(operation, cost);
       }
-      return over(operation, cost, limits.operationCostMax, 'points of cost')[0];
+      return (
+        over(operation, cost.points, limits.operationCostMax, 'points of cost')[0] ??
+        over(operation, cost.statements, limits.operationStatementsMax, 'statements')[0]
+      );
     },
   };
 }
 
+interface OperationCost {
+  points: number;
+  statements: number;
+  /** With other variables it can be another one. */
+  varies: boolean;
+}
+
 function costOf(
   schema: GraphQLSchema,
-  { pageMax, pageDefault }: CostLimits,
+  config: CostLimits,
   document: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
-): { cost: number; varies: boolean } {
+): OperationCost {
+  const { pageMax, pageDefault } = config;
   const fragments = fragmentsOf(document);
   const costs = new Map<string, Cost>();
   let varies = false;
@@ -251,11 +269,12 @@ function costOf(
   }
 
   function costOfAll({ selections }: SelectionSetNode, type: GraphQLCompositeType): Cost {
-    const total = { once: 0, each: 0 };
+    const total = { ...free };
     for (const selection of selections) {
-      const { once, each } = costOfSelection(selection, type);
+      const { once, each, statements } = costOfSelection(selection, type);
       total.once += once;
       total.each += each;
+      total.statements += statements;
     }
     return total;
   }
@@ -268,26 +287,33 @@ function costOf(
     }
     const field = isUnionType(type) ? undefined : type.getFields()[selection.name.value];
     // Of GraphQL itself: known without asking anybody.
-    if (!field) return { once: 0, each: 0 };
+    if (!field) return free;
     return costOfField(field, new Map(selection.arguments?.map(({ name, value }) => [name.value, value])), {
       selections: selection.selectionSet,
       isOfPage: type.name.endsWith('Connection'),
+      isOfEdge: type.name.endsWith('Edge'),
     });
   }
 
   function costOfField(
     field: GraphQLField<unknown, unknown>,
     given: ReadonlyMap<string, ValueNode>,
-    { selections, isOfPage }: { selections: SelectionSetNode | undefined; isOfPage: boolean },
+    {
+      selections,
+      isOfPage,
+      isOfEdge,
+    }: { selections: SelectionSetNode | undefined; isOfPage: boolean; isOfEdge: boolean },
   ): Cost {
     const type = getNamedType(field.type);
-    const within =
-      selections && isCompositeType(type) ? costOfAll(selections, type) : ({ once: 0, each: 0 } satisfies Cost);
-    const length = lengthOf(field.args, given);
+    const within = selections && isCompositeType(type) ? costOfAll(selections, type) : free;
+    // A page brings its edges, its nodes and what it says of itself along.
+    const asks = (isCompositeType(type) && !isOfPage && !isOfEdge) || doesAsk(field.extensions);
+    const statements = within.statements + (asks ? 1 : 0);
+    const length = lengthOf(field.args, given) ?? boundOf(field.extensions, config);
     const isList = isListType(getNullableType(field.type));
-    if (isList && isOfPage) return { once: 0, each: 1 + within.once };
-    if (isList) return { once: 1 + (length ?? LIST_LENGTH) * Math.max(1, within.once), each: 0 };
-    return { once: 1 + within.once + (length ?? LIST_LENGTH) * within.each, each: 0 };
+    if (isList && isOfPage) return { once: 0, each: 1 + within.once, statements };
+    if (isList) return { once: 1 + (length ?? LIST_LENGTH) * Math.max(1, within.once), each: 0, statements };
+    return { once: 1 + within.once + (length ?? LIST_LENGTH) * within.each, each: 0, statements };
   }
 
   function costOfFragment(name: string): Cost {
@@ -296,14 +322,14 @@ function costOf(
     // Validation has seen that none is part of itself.
     const fragment = fragments.get(name);
     const type = fragment && schema.getType(fragment.typeCondition.name.value);
-    const cost = fragment && isCompositeType(type) ? costOfAll(fragment.selectionSet, type) : { once: 0, each: 0 };
+    const cost = fragment && isCompositeType(type) ? costOfAll(fragment.selectionSet, type) : free;
     costs.set(name, cost);
     return cost;
   }
 
   const root = schema.getRootType(operation.operation);
-  const { once } = root ? costOfAll(operation.selectionSet, root) : { once: 0 };
-  return { cost: once, varies };
+  const { once: points, statements } = root ? costOfAll(operation.selectionSet, root) : free;
+  return { points, statements, varies };
 }
 
 const isIntrospection = (name: string) => name === '__schema' || name === '__type';

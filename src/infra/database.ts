@@ -9,6 +9,7 @@ import { type Metrics, noMetrics } from './metrics.js';
 import { applyMigrations, underLock } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
+import { limitStatements, whenAllowed } from './statements.js';
 import { noTracing, type Tracing } from './tracing.js';
 
 /** The client outside a transaction. */
@@ -144,7 +145,7 @@ export async function openDatabase(
       }
     };
     const writes = watchWrites(opened, log);
-    const db = new PrismaClient({ adapter: opened.adapter });
+    const db = new PrismaClient({ adapter: limitStatements(opened.adapter) });
     return {
       footing: opened.footing,
       db,
@@ -156,7 +157,7 @@ export async function openDatabase(
           deadlocked,
         ),
       sql: {
-        query: ({ text, values }) => opened.query(text, values),
+        query: ({ text, values }) => whenAllowed(() => opened.query(text, values)),
         queryWithin: (timeoutMs, { text, values }) => opened.query(text, values, timeoutMs),
         transaction: (work) =>
           watched(() =>

@@ -1,3 +1,5 @@
+import { withoutRequest } from './request.js';
+
 /**
  * Reads for many callers at once: who asks while reads are under way goes with the next one, so that a rush of callers
  * (thousands who come back when a node stops) is a few statements. A read begins after it was asked for, so what it
@@ -10,7 +12,10 @@ const KEYS_MAX = 500;
 /** Reads under way at once: fewer carry more keys each. */
 const READS_MAX = 2;
 
-/** `read` gives the values of the keys, in their order. What it throws is thrown to all who asked with it. */
+/**
+ * `read` gives the values of the keys, in their order. What it throws is thrown to all who asked with it. It runs for none
+ * of their requests: what one of them may still do does not keep the others waiting.
+ */
 export function createLookup<Key, Value>(
   read: (keys: readonly Key[]) => Promise<readonly Value[]>,
 ): Lookup<Key, Value> {
@@ -35,10 +40,12 @@ export function createLookup<Key, Value>(
   function readSoon(): void {
     if (asked || waiting.length === 0) return;
     asked = true;
-    setImmediate(() => {
-      asked = false;
-      while (waiting.length > 0 && underWay < READS_MAX) void readNext();
-    });
+    withoutRequest(() =>
+      setImmediate(() => {
+        asked = false;
+        while (waiting.length > 0 && underWay < READS_MAX) void readNext();
+      }),
+    );
   }
 
   return (key) =>

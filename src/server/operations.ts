@@ -2,15 +2,19 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
+  GraphQLError,
   getOperationAST,
   Kind,
   type OperationDefinitionNode,
 } from 'graphql';
-import type { ErrorCode } from '../core/errors.js';
+import { type ErrorCode, rateLimited } from '../core/errors.js';
+import { networkOf } from '../core/networks.js';
+import type { Context } from '../graphql/context.js';
 import { codeOf } from '../graphql/errors.js';
-
+import { createGates } from '../infra/gates.js';
 import type { Metrics } from '../infra/metrics.js';
 import { currentRequest } from '../infra/request.js';
+import { createStatementLimits, type StatementLimits } from '../infra/statements.js';
 import type { Carrier, Tracing } from '../infra/tracing.js';
 
 type Transport = 'http' | 'sse' | 'websocket';
@@ -30,6 +34,9 @@ export interface Operations {
   failed(errors: readonly unknown[]): void;
 }
 
+/** Queries of one person that may wait for others of theirs. */
+const QUERIES_WAITING_PER_PERSON = 1_000;
+
 /** Where an operation has several fields, or none of its own. */
 const SEVERAL = 'several';
 
@@ -39,7 +46,23 @@ interface Sort {
   field: string;
 }
 
-export function createOperations({ metrics, tracing }: { metrics: Metrics; tracing: Tracing }): Operations {
+export function createOperations({
+  metrics,
+  tracing,
+  statementsPerPersonMax,
+  queriesPerPersonMax,
+}: {
+  metrics: Metrics;
+  tracing: Tracing;
+  statementsPerPersonMax: number;
+  queriesPerPersonMax: number;
+}): Operations {
+  const queries = createGates({
+    atOnce: queriesPerPersonMax,
+    waitingMax: QUERIES_WAITING_PER_PERSON,
+    refusal: () => rateLimited('Too many queries at this moment: try again a moment later.', 1_000),
+  });
+  const statements = createStatementLimits(statementsPerPersonMax);
   const done = metrics.counter(
     'parley_graphql_operations_total',
     'Operations that were carried out, by type, field of the schema (several: more than one) and the code of the first ' +
@@ -76,6 +99,22 @@ export function createOperations({ metrics, tracing }: { metrics: Metrics; traci
     return sort;
   }
 
+  /** Carries a query out when it is its person's turn; where too many wait already, the answer says so. */
+  async function inTurn<Result extends object>(key: string, work: () => Result | PromiseLike<Result>): Promise<Result> {
+    let leave: () => void;
+    try {
+      leave = await queries.enter(key);
+    } catch (refusal) {
+      const error = new GraphQLError((refusal as Error).message, { originalError: refusal as Error });
+      return { errors: [error] } satisfies ExecutionResult as unknown as Result;
+    }
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
   function failed(errors: readonly unknown[]): ErrorCode[] {
     const codes = errors.map(codeOf);
     for (const code of codes) failures({ code });
@@ -92,6 +131,8 @@ export function createOperations({ metrics, tracing }: { metrics: Metrics; traci
         'parley.transport': transport,
         'parley.request_id': currentRequest()?.id,
       };
+      const key = keyOf(args);
+      limitStatements(key, statements);
       const began = performance.now();
       let code: ErrorCode | 'OK' = 'INTERNAL_SERVER_ERROR';
       try {
@@ -99,7 +140,7 @@ export function createOperations({ metrics, tracing }: { metrics: Metrics; traci
           field === SEVERAL ? type : `${type} ${field}`,
           { parent, attributes, codeOf: () => (code === 'OK' ? undefined : code) },
           async () => {
-            const result = await work();
+            const result = type === 'query' && key !== undefined ? await inTurn(key, work) : await work();
             [code = 'OK'] = failed((result as ExecutionResult).errors ?? []);
             return result;
           },
@@ -110,6 +151,19 @@ export function createOperations({ metrics, tracing }: { metrics: Metrics; traci
       }
     },
   };
+}
+
+/** Whose operation it is: of a person, or of an address. Undefined: of the backend with the service key. */
+function keyOf({ contextValue }: ExecutionArgs): string | undefined {
+  const { asker } = contextValue as Context;
+  if (asker === null || asker instanceof Error) return `address ${networkOf(currentRequest()?.address ?? '')}`;
+  return asker.isService ? undefined : asker.userId;
+}
+
+/** From here on statements of this request wait for others of the same person, and of nobody else. */
+function limitStatements(key: string | undefined, statements: StatementLimits): void {
+  const request = currentRequest();
+  if (request) request.limitStatement = statements.forOperation(key);
 }
 
 /** The field of the schema that a valid operation asks for; `several` where it is not only one, or by a fragment. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { rateLimited } from '../core/errors.js';
 import { createSlices } from '../core/slices.js';
 import { snapshotOf } from '../core/sync-cursor.js';
 import { createErasures } from '../domain/account/erasures.js';
@@ -30,9 +31,11 @@ import { trimStandings } from '../domain/standing/standing.store.js';
 import { createSummaries } from '../domain/summary/summaries.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import type { Config } from '../infra/config.js';
+import { createCounts } from '../infra/counts.js';
 import { keptJwtSecret, openDataDir } from '../infra/data-dir.js';
 import { openDatabase } from '../infra/database.js';
 import { openLocalEvents, openRedisEvents } from '../infra/events.js';
+import { createGates } from '../infra/gates.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
 import { createMailer } from '../infra/mail.js';
@@ -78,6 +81,10 @@ import { serveWebSocket } from './websocket.js';
 const changeKinds = (config: Config) =>
   [conversationChanges, joinChanges, leaveChanges, messageChanges, markMoves(config), typingNotices] as ChangeKind[];
 
+/** Streams of presence of one person that look at once whom they may see. */
+const PRESENCE_READS_PER_PERSON = 2;
+/** Summaries that one person may wait for behind those that are being made for them. */
+const SUMMARIES_WAITING_PER_PERSON = 20;
 /** How often each node looks for changes that are older than the log keeps them. */
 const TRIM_INTERVAL_MS = 10 * 60_000;
 
@@ -131,7 +138,7 @@ export async function startNode(
     await services.close();
     await tracing.close();
   };
-  const operations = createOperations({ metrics, tracing });
+  const operations = createOperations({ ...config, metrics, tracing });
   const subscriptions = createSubscriptions(log, {
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),
@@ -190,6 +197,7 @@ export async function startNode(
     await recordSettings(deps);
     metricsServer = await serveMetrics(config, metrics);
     await endSessionsOfOtherKeys(deps);
+    await deps.serviceKey?.reserve(deps);
     base = await listen(server, config.port, config.host, { port: 'PORT', host: 'HOST' });
   } catch (error) {
     await metricsServer?.close();
@@ -346,6 +354,13 @@ export async function startServices(
       indexing,
       slices,
       presence,
+      presenceStreams: createCounts(config.presenceStreamsPerPersonMax),
+      presenceReads: createGates({ atOnce: PRESENCE_READS_PER_PERSON }),
+      summaryGates: createGates({
+        atOnce: config.summariesPerPersonMax,
+        waitingMax: SUMMARIES_WAITING_PER_PERSON,
+        refusal: () => rateLimited('You wait for too many summaries at this moment: try again a moment later.', 1_000),
+      }),
       standings,
       typing,
       summaries,

@@ -11,6 +11,7 @@ import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { planSharing, type SharingPlan } from '../graphql/sharing.js';
 import type { Logger } from '../infra/log.js';
+import { continuingRequest, currentRequest } from '../infra/request.js';
 import { sha256 } from '../infra/tokens.js';
 import { ChangeStream, type Delivery } from '../realtime/change-stream.js';
 import { type EventSource, LiveStream } from '../realtime/live-stream.js';
@@ -141,6 +142,8 @@ export class SharedSubscription {
   readonly #group: Group;
   readonly #log: Logger;
   readonly #counts: SubscriptionCounts;
+  /** Whose statements its answers are. */
+  readonly #request = currentRequest();
   #onClosed: (() => void) | undefined;
   #isClosed = false;
 
@@ -177,7 +180,9 @@ export class SharedSubscription {
     const viewers = plan.keyOf(event, this.stream.userId);
     let answer = shared.get(viewers);
     if (!answer) {
-      answer = this.#workOut(event);
+      // What others get as well waits for nobody's statements; what only they get waits for their own.
+      const isOwn = group.members === 1 || viewers === this.stream.userId;
+      answer = continuingRequest(isOwn ? this.#request : undefined, () => this.#workOut(event));
       shared.set(viewers, answer);
     }
     if (plan.forAll) group.latest = { event, answer };

@@ -65,7 +65,12 @@ const SETTINGS = {
   OPERATION_DIRECTIVES_MAX: '2',
   // A page of fifty with two fields each, and the two around it.
   OPERATION_COST_MAX: '152',
+  OPERATION_STATEMENTS_MAX: '10',
   PAGE_DEFAULT: '50',
+  SESSIONS_PER_PERSON_MAX: '50',
+  PINS_MAX: '50',
+  MENTIONS_MAX: '25',
+  REACTION_EMOJIS_MAX: '12',
 };
 
 /** Of each limit an operation below it, at it and above it, and what is said of that. */
@@ -122,6 +127,18 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
     'this one has 154',
   ],
   ['cost, by a variable', (count) => [withVariable(''), { n: count }], 50, 'this one has 155.'],
+  [
+    'cost, by the most sessions that there can be',
+    (count) => [`{ viewer { sessions { id current deviceName } ${repeat(count - 151, 'id')} } }`],
+    151,
+    'this one has 153.',
+  ],
+  [
+    'statements',
+    (count) => [`{ viewer { ${repeat(count - 1, 'user { id }')} } }`],
+    10,
+    'at most 10 statements; this one has 11.',
+  ],
   ["cost, by a variable's default", (count) => [withVariable(` = ${count}`)], 50, 'this one has 155.'],
 ];
 

@@ -111,6 +111,73 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     expect(many).toBeLessThanOrEqual(10 + CHANCE);
   });
 
+  it('of the same id many times, and the same list under many aliases, are as many as of one', async () => {
+    const aliases = (count: number) =>
+      Array.from({ length: count }, (_, index) => `a${index}: messages(first: 1) { nodes { id } }`).join(' ');
+    const query = (count: number) =>
+      `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Conversation { id ${aliases(count)} } } }`;
+    const count = async (ids: number, fields: number) =>
+      (await statementsOf(() => alice.ask(query(fields), { ids: Array.from({ length: ids }, () => hot) }))).length;
+    const one = await count(1, 1);
+    expect(await count(100, 59)).toBeLessThanOrEqual(one + CHANCE);
+  });
+
+  it.each([
+    ['messages', 'Conversation', 'messages(first: 2) { nodes { id } }'],
+    ['messages around one', 'Conversation', 'messages(aroundSeq: 1, first: 2) { nodes { id } }'],
+    ['members', 'Conversation', 'members(first: 2) { nodes { id user { id } } }'],
+    ['summaries', 'Conversation', 'summaries(first: 2) { nodes { id } }'],
+    ['what is the viewer’s own', 'Conversation', 'viewerMembership { id readSeq } counterpart { id }'],
+    [
+      'conversations of members',
+      'Conversation',
+      'members(first: 3) { nodes { conversationId user { presence { status } } } }',
+    ],
+    [
+      'messages of messages',
+      'Conversation',
+      'lastMessage { id conversation { viewerCanSend viewerMembership { id } } }',
+    ],
+    ['answers', 'Message', 'replies(first: 2) { nodes { id } } replyTo { id }'],
+    ['earlier texts', 'Message', 'edits(first: 2) { nodes { text } }'],
+    ['receipts', 'Message', 'readBy(first: 2) { nodes { id } } deliveredTo(first: 2) { nodes { id } }'],
+    ['the conversation of each', 'Message', 'conversation { counterpart { id } viewerMembership { id } }'],
+  ])('of %s are as many for any number of ids', async (_name, type, fields) => {
+    const listed = await alice.ask('{ viewer { conversations(first: 16) { nodes { id lastMessage { id } } } } }');
+    const all = listed.viewer.conversations.nodes as Json[];
+    const ids = type === 'Message' ? all.map(({ lastMessage }) => lastMessage.id) : all.map(({ id }) => id);
+    const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on ${type} { ${fields} } } }`;
+    const count = async (size: number) => {
+      let data: Json;
+      const statements = await statementsOf(async () => {
+        data = await alice.ask(query, { ids: ids.slice(0, size) });
+      });
+      expect(data.nodes.filter(Boolean)).toHaveLength(size);
+      return statements.length;
+    };
+    const few = await count(2);
+    expect(await count(16)).toBeLessThanOrEqual(few + CHANCE);
+  });
+
+  it('of ids that are not for the viewer are as many for any number', async () => {
+    const [stranger] = [await register(node.url, 'stranger')];
+    const listed = await alice.ask(
+      '{ viewer { conversations(first: 16) { nodes { id lastMessage { id } viewerMembership { id } } } } }',
+    );
+    const all = listed.viewer.conversations.nodes as Json[];
+    const ids = all.flatMap((each) => [each.id, each.lastMessage.id, each.viewerMembership.id]);
+    const count = async (size: number) => {
+      let data: Json;
+      const statements = await statementsOf(async () => {
+        data = await stranger.ask('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: ids.slice(0, size) });
+      });
+      expect(data.nodes).toEqual(Array(size).fill(null));
+      return statements.length;
+    };
+    const few = await count(3);
+    expect(await count(48)).toBeLessThanOrEqual(few + CHANCE);
+  });
+
   it('of an event are as many for any number of subscribers, with what depends on the viewer too', async () => {
     const QUERY = `subscription { messages { type message {
       text sender { viewerHasBlocked viewerIsContact } conversation { viewerCanSend }

@@ -2,6 +2,7 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
+import { asksDatabase } from '../../graphql/costs.js';
 import { User, Viewer } from '../user/user.schema.js';
 import { addContact, pageOfContacts, removeContact } from './contact.service.js';
 
@@ -12,6 +13,7 @@ const ContactConnection = builder.connectionObject(
     fields: (t) => ({
       totalCount: t.int({
         nullable: false,
+        extensions: asksDatabase,
         resolve: (_page, _args, context) =>
           context.deps.database.db.contact.count({ where: { ownerId: viewerOf(context).userId } }),
       }),

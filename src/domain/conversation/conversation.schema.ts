@@ -1,6 +1,6 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import { gone } from '../../core/errors.js';
-import { idOf } from '../../core/ids.js';
+import { idOf, NOBODYS_ID } from '../../core/ids.js';
 import type {
   Conversation as ConversationRow,
   Membership as MembershipRow,
@@ -9,7 +9,7 @@ import type {
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
+import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
@@ -20,7 +20,14 @@ import {
   listPublicConversations,
   openDirectConversation,
 } from './conversation.service.js';
-import { findByIds, otherOf } from './conversation.store.js';
+import {
+  findByIds,
+  findMembers,
+  findVisible,
+  findVisibleMemberships,
+  type MembersPage,
+  otherOf,
+} from './conversation.store.js';
 
 export type { ConversationRow };
 
@@ -40,7 +47,8 @@ export const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'AD
 export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
   nullable: true,
-  findUnique: (id, context) => ({ id, conversation: visibleTo(viewerOf(context).userId) }),
+  // What is not for the viewer is looked up as what cannot be there.
+  findUnique: async (id, context) => ({ id: (await loadIsVisibleMembership(context, id)) ? id : NOBODYS_ID }),
   description: 'A person in a conversation.',
   extensions: shared('id', 'conversationId', 'user', 'role', 'joinedAt'),
   fields: (t) => ({
@@ -65,6 +73,18 @@ const MembershipConnection = builder.connectionObject(
   { name: 'MembershipEdge' },
 );
 
+const loadIsVisible = defineLoader((context, ids) =>
+  findVisible(context.deps.database.sql, viewerOf(context).userId, ids),
+);
+const loadIsVisibleMembership = defineLoader((context, ids) =>
+  findVisibleMemberships(context.deps.database.sql, viewerOf(context).userId, ids),
+);
+
+/** One statement for all conversations of which the same page is asked for. */
+const loadMembers = defineListLoader((context, ids, page: MembersPage) =>
+  findMembers(context.deps.database.sql, ids, page),
+);
+
 /** The other person of a direct conversation, and the viewer's own membership: what the rules ask for. */
 const sidesOf = (userId: string) => ({
   memberships: { where: { OR: [{ userId }, { conversation: { kind: 'DIRECT' as const } }] }, include: { user: true } },
@@ -73,7 +93,8 @@ const sidesOf = (userId: string) => ({
 export const Conversation = builder.prismaNode('Conversation', {
   id: { field: 'id' },
   nullable: true,
-  findUnique: (id, context) => ({ ...visibleTo(viewerOf(context).userId), id }),
+  // What is not for the viewer is looked up as what cannot be there.
+  findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
   description: 'A direct conversation of two people, or a group.',
   extensions: shared(
     'id',
@@ -115,13 +136,8 @@ export const Conversation = builder.prismaNode('Conversation', {
       type: MembershipConnection,
       description: 'In the order of joining.',
       args: forwardArgs,
-      resolve: (conversation, args, context, info) =>
-        listMembers(
-          context.deps,
-          conversation,
-          args,
-          queryFromInfo({ context, info, typeName: 'Membership', paths: [['nodes'], ['edges', 'node']] }),
-        ),
+      resolve: (conversation, args, context) =>
+        listMembers(context.deps, conversation, args, (id, page) => loadMembers(context, id, page)),
     }),
     viewerMembership: t.field({
       type: Membership,

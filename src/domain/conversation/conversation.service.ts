@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
-import { behind, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { foldWords } from '../../core/text/fold.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import { isUniqueViolation, type Tx } from '../../infra/database.js';
@@ -26,6 +26,7 @@ import {
   listOfMember,
   listPublic,
   type Membership,
+  type MembersPage,
 } from './conversation.store.js';
 
 /**
@@ -204,20 +205,19 @@ export async function listPublicConversations(
   return toPage(list, page, await listPublic(database.db, search, page, query), (row) => [row.lastActivityAt, row.id]);
 }
 
-/** The members of a conversation that the viewer sees, in the order of joining. */
+/**
+ * The members of a conversation that the viewer sees, in the order of joining.
+ * @param read gives a page of one conversation.
+ */
 export async function listMembers(
-  { database, config }: Deps,
+  { config }: Deps,
   conversation: Conversation,
   args: PageArgs,
-  query: object,
+  read: (conversationId: string, page: MembersPage) => Promise<Membership[]>,
 ): Promise<Page<Membership>> {
   const list = `members:${conversation.id}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await database.db.membership.findMany({
-    ...query,
-    where: { conversationId: conversation.id, ...behind(page.from, 'joinedAt', 'id', 'oldest first') },
-    orderBy: [{ joinedAt: 'asc' }, { id: 'asc' }],
-    take: page.size + 1,
-  });
+  const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
+  const rows = await read(conversation.id, { behind: from, limit: page.size + 1 });
   return toPage(list, page, rows, (row) => [row.joinedAt, row.id]);
 }

@@ -251,6 +251,57 @@ export async function findNextOwner(
   return membership && user && { ...membership, user };
 }
 
+/** So many members behind a place in the order of joining. */
+export interface MembersPage {
+  /** As ISO 8601 and the row's id; null: from the beginning. */
+  behind: readonly [joinedAt: string, id: string] | null;
+  limit: number;
+}
+
+/** The same page of members of each of these conversations, in their order. */
+export async function findMembers(
+  sql: Sql,
+  conversationIds: readonly string[],
+  { behind: from, limit }: MembersPage,
+): Promise<Membership[][]> {
+  const beyond = from
+    ? Prisma.sql`AND (joined_at, id) > (${from[0]}::text::timestamptz, ${from[1]}::uuid)`
+    : Prisma.empty;
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT ${membershipColumns.select}
+    FROM unnest(${conversationIds}::uuid[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+      SELECT * FROM memberships WHERE conversation_id = wanted.id ${beyond} ORDER BY joined_at, id LIMIT ${limit}::int
+    ) own
+    ORDER BY own.joined_at, own.id`);
+  const byConversation = new Map<string, Membership[]>(conversationIds.map((id) => [id, []]));
+  for (const row of rows) {
+    const membership = membershipColumns.of(row);
+    if (membership) byConversation.get(membership.conversationId)?.push(membership);
+  }
+  return conversationIds.map((id) => byConversation.get(id) ?? []);
+}
+
+/** Which of these conversations a person may see, in their order: `visibleTo` for many. */
+export async function findVisible(sql: Sql, userId: string, ids: readonly string[]): Promise<boolean[]> {
+  const rows = await sql.query<{ id: string }>(Prisma.sql`
+    SELECT id::text FROM conversations
+    WHERE id = ANY (${ids}::uuid[]) AND (visibility = 'PUBLIC' OR EXISTS (
+      SELECT FROM memberships WHERE conversation_id = conversations.id AND user_id = ${userId}::uuid))`);
+  const visible = new Set(rows.map(({ id }) => id));
+  return ids.map((id) => visible.has(id));
+}
+
+/** The same of memberships: of conversations that the person may see. */
+export async function findVisibleMemberships(sql: Sql, userId: string, ids: readonly string[]): Promise<boolean[]> {
+  const rows = await sql.query<{ id: string }>(Prisma.sql`
+    SELECT memberships.id::text FROM memberships JOIN conversations ON conversations.id = conversation_id
+    WHERE memberships.id = ANY (${ids}::uuid[]) AND (visibility = 'PUBLIC' OR EXISTS (
+      SELECT FROM memberships own WHERE own.conversation_id = conversations.id AND own.user_id = ${userId}::uuid))`);
+  const visible = new Set(rows.map(({ id }) => id));
+  return ids.map((id) => visible.has(id));
+}
+
 /** What of a conversation decides whether a person may read it. */
 export interface Readability {
   conversation: Pick<Conversation, 'visibility'>;

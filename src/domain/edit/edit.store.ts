@@ -1,5 +1,60 @@
-import type { Message } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import {
+  type Conversation,
+  type Membership,
+  type Message,
+  type MessageVersion,
+  Prisma,
+} from '../../generated/prisma/client.js';
+import type { Sql, Tx } from '../../infra/database.js';
+import { membershipColumns } from '../conversation/conversation.store.js';
+
+/** So many earlier texts, from before that number; null: from the newest. */
+export interface VersionsPage {
+  beyond: number | null;
+  limit: number;
+}
+
+/** Earlier texts of a message, the latest first, and what decides who may read them. */
+export interface Versions {
+  conversation: Pick<Conversation, 'kind'>;
+  own: Membership | null;
+  versions: MessageVersion[];
+}
+
+/** The same page of each of these messages, in their order; null of a message that is not there. */
+export async function findVersions(
+  sql: Sql,
+  userId: string,
+  messageIds: readonly string[],
+  { beyond, limit }: VersionsPage,
+): Promise<(Versions | null)[]> {
+  type Row = MessageVersion & { messageId: string; kind: Conversation['kind']; number: number | null };
+  const rows = await sql.query<Row & Record<string, unknown>>(Prisma.sql`
+    SELECT messages.id::text AS "messageId", conversations.kind::text AS kind, ${membershipColumns.select},
+           version.number, version.text, version.written_at AS "writtenAt"
+    FROM messages
+    JOIN conversations ON conversations.id = messages.conversation_id
+    LEFT JOIN memberships own ON own.conversation_id = conversations.id AND own.user_id = ${userId}::uuid
+    LEFT JOIN LATERAL (
+      SELECT number, text, written_at FROM message_versions
+      WHERE message_id = messages.id AND (${beyond}::int IS NULL OR number < ${beyond}::int)
+      ORDER BY number DESC LIMIT ${limit}::int
+    ) version ON own.id IS NOT NULL
+    WHERE messages.id = ANY (${messageIds}::uuid[])
+    ORDER BY version.number DESC`);
+  const byMessage = new Map<string, Versions>();
+  for (const row of rows) {
+    const { messageId, kind, number, text, writtenAt } = row;
+    const found = byMessage.get(messageId) ?? {
+      conversation: { kind },
+      own: membershipColumns.of(row) ?? null,
+      versions: [],
+    };
+    byMessage.set(messageId, found);
+    if (number !== null) found.versions.push({ messageId, number, text, writtenAt });
+  }
+  return messageIds.map((id) => byMessage.get(id) ?? null);
+}
 
 /** Keeps the text of a message that is about to get another one: of many the first and the newest, `max` at most. */
 export async function keepVersion(

@@ -1,6 +1,5 @@
-import { queryFromInfo } from '@pothos/plugin-prisma';
 import { gone } from '../../core/errors.js';
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { encodeGlobalId, idOf, NOBODYS_ID } from '../../core/ids.js';
 import type {
   Conversation as ConversationRow,
   Message as MessageRow,
@@ -9,7 +8,8 @@ import type {
 import { builder } from '../../graphql/builder.js';
 import { bothWaysArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
+import { atMost } from '../../graphql/costs.js';
+import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import {
@@ -29,7 +29,7 @@ import {
   sendMessage,
   streamMessages,
 } from './message.service.js';
-import { findNewest, findSeen } from './message.store.js';
+import { findNewest, findSeen, findStretches, type Stretch } from './message.store.js';
 import { type SystemEvent, systemEventTypes } from './message.system.js';
 
 const MessageKind = builder.enumType('MessageKind', {
@@ -53,6 +53,7 @@ const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implemen
     }),
     subjects: t.field({
       type: [User],
+      extensions: atMost('pageMax'),
       nullable: { list: false, items: false },
       description: 'Whom it is about: who was added or removed, whose role is another; also who joined or left.',
       resolve: ({ subjectIds }, _args, context) => loadUsers(context, subjectIds),
@@ -81,7 +82,7 @@ export const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
   nullable: true,
   // What is not for the viewer is looked up as what cannot be there.
-  findUnique: async (id, context) => ((await loadIsSeen(context, id)) ? { id } : { id, seq: 0 }),
+  findUnique: async (id, context) => ({ id: (await loadIsSeen(context, id)) ? id : NOBODYS_ID }),
   description: 'What was said in a conversation.',
   extensions: shared(
     'id',
@@ -135,6 +136,7 @@ export const Message = builder.prismaNode('Message', {
     }),
     mentions: t.field({
       type: [User],
+      extensions: atMost('mentionsMax'),
       nullable: { list: false, items: false },
       description:
         'Members whom the text names as `@username`, in its order: as members were when it was sent or edited. At most `serverInfo.limits.mentionsMax`.',
@@ -207,14 +209,8 @@ builder.prismaObjectFields(Conversation, (t) => ({
     description:
       'Oldest first within a page; without arguments the newest. aroundSeq is the page around one message, of `first` messages. To who is not a member: FORBIDDEN.',
     args: { ...bothWaysArgs, aroundSeq: t.arg.int() },
-    resolve: (conversation, args, context, info) =>
-      listMessages(
-        context.deps,
-        viewerOf(context),
-        conversation,
-        args,
-        queryFromInfo({ context, info, typeName: 'Message', paths: [['nodes'], ['edges', 'node']] }),
-      ),
+    resolve: (conversation, args, context) =>
+      listMessages(context.deps, conversation, args, (id, stretch) => loadStretch(context, id, stretch)),
   }),
   lastMessage: t.field({
     type: Message,
@@ -226,6 +222,11 @@ builder.prismaObjectFields(Conversation, (t) => ({
     description: 'The seq of the newest message; 0 when there is none.',
   }),
 }));
+
+/** One statement for all conversations of which the same stretch is asked for. */
+const loadStretch = defineListLoader((context, ids, stretch: Stretch) =>
+  findStretches(context.deps.database.sql, viewerOf(context).userId, ids, stretch),
+);
 
 /** One statement for all conversations of a list. */
 const loadNewest = defineLoader((context, ids) => findNewest(context.deps.database.db, viewerOf(context).userId, ids));

@@ -9,8 +9,8 @@ import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import { canRead, canSend, sendRefused } from '../conversation/conversation.policy.js';
-import { findCounterpart, findMembership } from '../conversation/conversation.store.js';
+import { canSend, sendRefused } from '../conversation/conversation.policy.js';
+import { findCounterpart } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { keepVersion } from '../edit/edit.store.js';
@@ -24,7 +24,7 @@ import { changeMessage } from './message.change.js';
 import { type MessageChanged, messageChangeTypes } from './message.events.js';
 import { checkMentions, countedMentions, findMentions } from './message.mentions.js';
 import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
-import { emptyMessages } from './message.store.js';
+import { emptyMessages, type Stretch } from './message.store.js';
 
 const text = z
   .string('A message needs a text.')
@@ -165,35 +165,31 @@ export interface HistoryArgs extends PageArgs {
   aroundSeq?: number | null | undefined;
 }
 
+/** Reads what `stretch` says of a conversation that the viewer is in; null where they are not. */
+export type ReadStretch = (conversationId: string, stretch: Stretch) => Promise<Message[] | null>;
+
 /**
- * A page of a conversation's messages, oldest first; without arguments the newest ones. `query` is what of them is
- * to be read.
+ * A page of a conversation's messages, oldest first; without arguments the newest ones.
  * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN to who is not a member.
  */
 export async function listMessages(
-  { database, config }: Deps,
-  viewer: Viewer,
+  { config }: Deps,
   conversation: Conversation,
   { aroundSeq, ...args }: HistoryArgs,
-  query: object,
+  readStretch: ReadStretch,
 ): Promise<Page<Message>> {
-  const own = await findMembership(database.db, conversation.id, viewer.userId);
-  if (!canRead(own)) {
-    throw new ChatError('FORBIDDEN', 'Join this group to read its messages.');
-  }
+  const read = async (stretch: Stretch): Promise<Message[]> => {
+    const messages = await readStretch(conversation.id, stretch);
+    if (!messages) throw new ChatError('FORBIDDEN', 'Join this group to read its messages.');
+    return messages;
+  };
   const list = `messages:${conversation.id}`;
   const page = readPageArgs(list, args, ['int'], config, 'end');
-  const read = (seq: { lt: number } | { gt: number } | { gte: number } | undefined, backward: boolean, take: number) =>
-    database.db.message.findMany({
-      ...query,
-      where: { conversationId: conversation.id, seq: { gt: own.hiddenToSeq }, ...(seq ? { AND: { seq } } : {}) },
-      orderBy: { seq: backward ? 'desc' : 'asc' },
-      take,
-    });
   if (aroundSeq == null) {
-    const from = page.from?.[0];
-    const beyond = from === undefined ? undefined : page.backward ? { lt: from } : { gt: from };
-    return toPage(list, page, await read(beyond, page.backward, page.size + 1), (row) => [row.seq]);
+    const { backward, size } = page;
+    return toPage(list, page, await read({ beyond: page.from?.[0] ?? null, backward, limit: size + 1 }), (row) => [
+      row.seq,
+    ]);
   }
   if (args.after != null || args.before != null || args.last != null) {
     throw badInput('aroundSeq', '`aroundSeq` goes with `first` only.');
@@ -203,8 +199,8 @@ export async function listMessages(
   const olderSize = Math.floor(page.size / 2);
   const newerSize = page.size - olderSize;
   const [older, newer] = await Promise.all([
-    read({ lt: aroundSeq }, true, olderSize + 1),
-    read({ gte: aroundSeq }, false, newerSize + 1),
+    read({ beyond: aroundSeq, backward: true, limit: olderSize + 1 }),
+    read({ beyond: aroundSeq - 1, backward: false, limit: newerSize + 1 }),
   ]);
   const rows = [...older.slice(0, olderSize).reverse(), ...newer.slice(0, newerSize)];
   const { edges, pageInfo } = toPage(list, { ...page, size: rows.length, backward: false }, rows, (row) => [row.seq]);

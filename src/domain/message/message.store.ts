@@ -51,6 +51,44 @@ export async function findNewest(
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
+/** So many messages beyond a number (null: from the end that is read first), in the order of reading. */
+export interface Stretch {
+  beyond: number | null;
+  backward: boolean;
+  limit: number;
+}
+
+/** The same stretch of each of these conversations, in their order; null of those that the person is not in. */
+export async function findStretches(
+  sql: Sql,
+  userId: string,
+  conversationIds: readonly string[],
+  { beyond, backward, limit }: Stretch,
+): Promise<(Message[] | null)[]> {
+  const from = beyond === null ? Prisma.empty : Prisma.sql`AND seq ${Prisma.raw(backward ? '<' : '>')} ${beyond}::int`;
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT own.conversation_id::text AS "ofId", ${messageColumns.select}
+    FROM memberships own
+    LEFT JOIN LATERAL (
+      SELECT * FROM messages
+      WHERE conversation_id = own.conversation_id AND seq > own.hidden_to_seq ${from}
+      ORDER BY seq ${Prisma.raw(backward ? 'DESC' : 'ASC')} LIMIT ${limit}::int
+    ) message ON true
+    WHERE own.user_id = ${userId}::uuid AND own.conversation_id = ANY (${conversationIds}::uuid[])`);
+  const byConversation = new Map<string, Message[]>();
+  for (const row of rows) {
+    const ofId = row['ofId'] as string;
+    const messages = byConversation.get(ofId) ?? [];
+    byConversation.set(ofId, messages);
+    const message = messageColumns.of(row);
+    if (message) messages.push(message);
+  }
+  return conversationIds.map((id) => {
+    const messages = byConversation.get(id);
+    return messages ? messages.sort((one, other) => (backward ? other.seq - one.seq : one.seq - other.seq)) : null;
+  });
+}
+
 /** Of `messages` as `message`, in statements that join. */
 export const messageColumns = columnsOf<Message>('message', {
   id: 'message.id::text',

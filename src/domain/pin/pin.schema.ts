@@ -1,6 +1,7 @@
 import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
+import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { sharedField } from '../../graphql/sharing.js';
 import { Conversation } from '../conversation/conversation.schema.js';
@@ -24,6 +25,7 @@ const loadPinned = defineLoader((context, ids) =>
 builder.prismaObjectField(Conversation, 'pinnedMessages', (t) =>
   t.field({
     type: [Message],
+    extensions: atMost('pinsMax'),
     nullable: { list: false, items: false },
     description:
       'Latest first, at most `serverInfo.limits.pinsMax`; none to who is not a member. They change with events of `messages`: whose `pinnedAt` is set is pinned.',

@@ -4,6 +4,7 @@ import type { User as UserRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
+import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { keyedBy, shared, sharedField } from '../../graphql/sharing.js';
 import { Message, messagePayload, type Preloaded } from '../message/message.schema.js';
@@ -62,7 +63,7 @@ builder.prismaObjectFields(Message, (t) => ({
     nullable: { list: false, items: false },
     description:
       'Each emoji with how many people reacted with it, in the order in which they began. At most `serverInfo.limits.reactionEmojisMax`.',
-    extensions: sharedField,
+    extensions: { ...sharedField, ...atMost('reactionEmojisMax') },
     resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
       const named = (groups: readonly ReactionGroup[]) => groups.map((group) => ({ ...group, messageId }));
       return reactions ? named(reactions.groups) : loadGroups(context, messageId).then((groups) => named(groups ?? []));

@@ -5,7 +5,8 @@ import type { Membership as MembershipRow } from '../../generated/prisma/client.
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
+import { asksDatabase } from '../../graphql/costs.js';
+import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, shared, sharedField } from '../../graphql/sharing.js';
 import { Conversation, type ConversationRow, Membership } from '../conversation/conversation.schema.js';
 import { Message, type Preloaded as MessageRow } from '../message/message.schema.js';
@@ -20,7 +21,16 @@ import {
   type ReceiptEvent as ReceiptEventShape,
   streamReceipts,
 } from './receipt.service.js';
-import { countUnread, findMarks, findReceipts, findUnread, type Mark, type Unread } from './receipt.store.js';
+import {
+  countUnread,
+  findMarks,
+  findReceipts,
+  findReceivers,
+  findUnread,
+  type Mark,
+  type ReceiversPage,
+  type Unread,
+} from './receipt.store.js';
 
 /** What of a conversation's receipts is for the viewer: one statement for all conversations of a list. */
 const loadReceipts = defineLoader((context, ids) =>
@@ -87,6 +97,7 @@ builder.prismaObjectField(Viewer, 'unreadCount', (t) =>
   t.int({
     nullable: false,
     description: 'Unread messages of all conversations together.',
+    extensions: asksDatabase,
     resolve: (_viewer, _args, context) => countUnread(context.deps.database.db, viewerOf(context).userId),
   }),
 );
@@ -148,9 +159,16 @@ const ReceiptConnection = builder.connectionObject(
   },
 );
 
+/** One statement for all messages of which the same page is asked for. */
+const loadReceivers = defineListLoader((context, keys, page: ReceiversPage) =>
+  findReceivers(context.deps.database.sql, keys, page),
+);
+
 const receivers = (mark: 'delivered' | 'read') => async (message: MessageRow, args: PageArgs, context: Context) => {
   if (!(await progressFor(context, message.conversationId))) return null;
-  const page = await listReceipts(context.deps, message, mark, args);
+  const page = await listReceipts(context.deps, message, mark, args, (key, wanted) =>
+    loadReceivers(context, key, wanted),
+  );
   const edges = page.edges.map(async ({ cursor, node: { userId, at } }) => ({
     cursor,
     at,

@@ -9,7 +9,7 @@ import type { Connection, Deps, Viewer } from '../deps.js';
 import { checkReadable, openStream } from '../stream.js';
 import { MARK_MOVED } from './receipt.events.js';
 import { keyOfMark } from './receipt.marks.js';
-import { findUpTo, listReceivers, type Mark, type MarkState } from './receipt.store.js';
+import { findUpTo, type Mark, type MarkState, type ReceiversPage } from './receipt.store.js';
 
 /** A member with their marks. */
 export type MarkedMembership = Membership & { mark: Mark };
@@ -72,14 +72,16 @@ export async function acknowledge(
 
 /** Who has a message, latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */
 export async function listReceipts(
-  { database, config }: Deps,
-  message: Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId'>,
+  { config }: Deps,
+  { id, conversationId, seq, senderId }: Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId'>,
   mark: 'delivered' | 'read',
   args: PageArgs,
+  read: (key: string, page: ReceiversPage) => Promise<{ userId: string; at: Date }[]>,
 ): Promise<Page<{ userId: string; at: Date }>> {
-  const list = `${mark}:${message.id}`;
+  const list = `${mark}:${id}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await listReceivers(database.db, message, mark, page);
+  const behind = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
+  const rows = await read(`${conversationId} ${seq} ${senderId ?? ''}`, { mark, behind, limit: page.size + 1 });
   return toPage(list, page, rows, ({ at, userId }) => [at, userId]);
 }
 

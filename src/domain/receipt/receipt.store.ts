@@ -1,4 +1,3 @@
-import type { PageRequest } from '../../core/page.js';
 import type { SyncCursor } from '../../core/sync-cursor.js';
 import { type Conversation, type Mark, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
@@ -284,24 +283,43 @@ export async function countUnread(db: Db, userId: string): Promise<number> {
   return row?.unread ?? 0;
 }
 
-/** Who has come as far as a message, but its sender; whose mark moved last, first. Who came in later is not among them. */
-export async function listReceivers(
-  db: Db,
-  { conversationId, seq, senderId }: { conversationId: string; seq: number; senderId: string | null },
-  mark: 'delivered' | 'read',
-  page: PageRequest<readonly ['date', 'uuid']>,
-): Promise<{ userId: string; at: Date }[]> {
-  const [at, id] = page.from ?? [];
+/** So many of those who have come as far as a message. */
+export interface ReceiversPage {
+  mark: 'delivered' | 'read';
+  /** When the mark of the last one moved, as ISO 8601, and who that is; null: from the beginning. */
+  behind: readonly [at: string, userId: string] | null;
+  limit: number;
+}
+
+/**
+ * Who has come as far as each of these messages (`conversation seq sender`), but its sender; whose mark moved last,
+ * first. Who came in later is not among them.
+ */
+export async function findReceivers(
+  sql: Sql,
+  keys: readonly string[],
+  { mark, behind, limit }: ReceiversPage,
+): Promise<{ userId: string; at: Date }[][]> {
+  const wanted = keys.map((key) => key.split(' ') as [string, string, string]);
   const column = Prisma.raw(`${mark}_at`);
-  const beyond =
-    at === undefined || id === undefined
-      ? Prisma.empty
-      : Prisma.sql`AND (${column}, user_id) < (${at.toISOString()}::text::timestamptz, ${id}::uuid)`;
-  return db.$queryRaw`
-    SELECT user_id::text AS "userId", ${column} AS at FROM marks
-    WHERE conversation_id = ${conversationId}::uuid AND start_seq < ${seq}::int
-      AND ${shown(mark)} >= ${seq}::int AND user_id IS DISTINCT FROM ${senderId}::uuid ${beyond}
-    ORDER BY ${column} DESC, user_id DESC LIMIT ${page.size + 1}`;
+  const beyond = behind
+    ? Prisma.sql`AND (${column}, user_id) < (${behind[0]}::text::timestamptz, ${behind[1]}::uuid)`
+    : Prisma.empty;
+  const rows = await sql.query<{ n: number; userId: string; at: Date }>(Prisma.sql`
+    SELECT wanted.n::int AS n, receiver.user_id::text AS "userId", receiver.at
+    FROM unnest(${wanted.map(([id]) => id)}::uuid[], ${wanted.map(([, seq]) => Number(seq))}::int[],
+                ${wanted.map(([, , senderId]) => senderId)}::text[])
+         WITH ORDINALITY AS wanted (conversation_id, seq, sender_id, n)
+    CROSS JOIN LATERAL (
+      SELECT user_id, ${column} AS at FROM marks
+      WHERE conversation_id = wanted.conversation_id AND start_seq < wanted.seq
+        AND ${shown(mark)} >= wanted.seq AND user_id IS DISTINCT FROM nullif(wanted.sender_id, '')::uuid ${beyond}
+      ORDER BY ${column} DESC, user_id DESC LIMIT ${limit}::int
+    ) receiver
+    ORDER BY receiver.at DESC, receiver.user_id DESC`);
+  const found = keys.map((): { userId: string; at: Date }[] => []);
+  for (const { n, userId, at } of rows) found[n - 1]?.push({ userId, at });
+  return found;
 }
 
 /** Marks that moved in transactions that the snapshot has not seen: see `Moving`. */

@@ -1,12 +1,11 @@
-import { queryFromInfo } from '@pothos/plugin-prisma';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
+import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, sharedField } from '../../graphql/sharing.js';
 import { Message, MessageConnection, type Preloaded } from '../message/message.schema.js';
 import { listReplies } from './reply.service.js';
-import { countReplies } from './reply.store.js';
+import { countReplies, findReplies, type RepliesPage } from './reply.store.js';
 
 /** What a message answers as it came along with it, whoever may see that. */
 const quoted = ({ quote, conversation }: Preloaded): Preloaded | null =>
@@ -21,6 +20,11 @@ const loadReplyCount = defineLoader((context, keys) =>
       return { conversationId, seq: Number(seq) };
     }),
   ),
+);
+
+/** One statement for all messages of which the same page of answers is asked for. */
+const loadReplies = defineListLoader((context, keys, page: RepliesPage) =>
+  findReplies(context.deps.database.sql, viewerOf(context).userId, keys, page),
 );
 
 builder.prismaObjectFields(Message, (t) => ({
@@ -56,13 +60,7 @@ builder.prismaObjectFields(Message, (t) => ({
     type: MessageConnection,
     description: 'The messages that answer it, oldest first, tombstones of deleted ones among them.',
     args: forwardArgs,
-    resolve: (message, args, context, info) =>
-      listReplies(
-        context.deps,
-        viewerOf(context),
-        message,
-        args,
-        queryFromInfo({ context, info, typeName: 'Message', paths: [['nodes'], ['edges', 'node']] }),
-      ),
+    resolve: (message, args, context) =>
+      listReplies(context.deps, message, args, (key, page) => loadReplies(context, key, page)),
   }),
 }));

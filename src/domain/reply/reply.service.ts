@@ -1,33 +1,24 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
-import { findMembership } from '../conversation/conversation.store.js';
-import type { Deps, Viewer } from '../deps.js';
-import { canSee } from '../message/message.policy.js';
+import type { Deps } from '../deps.js';
+import type { RepliesPage } from './reply.store.js';
 
 /**
- * A page of what answers a message, oldest first, tombstones of what was deleted among them. `query` is what of them is
- * to be read.
+ * A page of what answers a message, oldest first, tombstones of what was deleted among them.
+ * @param read gives those that answer one message, by its conversation and number; none to who does not see that.
  * @throws {ChatError} BAD_USER_INPUT.
  */
 export async function listReplies(
-  { database, config }: Deps,
-  viewer: Viewer,
+  { config }: Deps,
   message: Pick<Message, 'id' | 'conversationId' | 'seq'>,
   args: PageArgs,
-  query: object,
+  read: (key: string, page: RepliesPage) => Promise<Message[]>,
 ): Promise<Page<Message>> {
   const list = `replies:${message.id}`;
   const page = readPageArgs(list, args, ['int'], config);
-  const { conversationId, seq } = message;
-  const own = await findMembership(database.db, conversationId, viewer.userId);
-  const from = page.from?.[0];
-  const rows = canSee(message, own)
-    ? await database.db.message.findMany({
-        ...query,
-        where: { conversationId, replyToSeq: seq, ...(from === undefined ? {} : { seq: { gt: from } }) },
-        orderBy: { seq: 'asc' },
-        take: page.size + 1,
-      })
-    : [];
+  const rows = await read(`${message.conversationId} ${message.seq}`, {
+    beyond: page.from?.[0] ?? 0,
+    limit: page.size + 1,
+  });
   return toPage(list, page, rows, (row) => [row.seq]);
 }

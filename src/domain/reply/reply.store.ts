@@ -67,6 +67,40 @@ export async function findQuotes(db: Db | Tx, messages: readonly Answering[]): P
   return quotesOf(await db.$queryRaw<Record<string, unknown>[]>(quotesStatement('seq', pairs)), messages.length);
 }
 
+/** So many answers to a message beyond a number. */
+export interface RepliesPage {
+  beyond: number;
+  limit: number;
+}
+
+/** The same page of answers to each of these messages (`conversation seq`), in their order; none to who does not see it. */
+export async function findReplies(
+  sql: Sql,
+  userId: string,
+  keys: readonly string[],
+  { beyond, limit }: RepliesPage,
+): Promise<Message[][]> {
+  const wanted = keys.map((key) => key.split(' ') as [string, string]);
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT wanted.n::int AS n, ${messageColumns.select}
+    FROM unnest(${wanted.map(([id]) => id)}::uuid[], ${wanted.map(([, seq]) => Number(seq))}::int[])
+         WITH ORDINALITY AS wanted (conversation_id, seq, n)
+    JOIN memberships own ON own.conversation_id = wanted.conversation_id AND own.user_id = ${userId}::uuid
+      AND wanted.seq > own.hidden_to_seq
+    CROSS JOIN LATERAL (
+      SELECT * FROM messages
+      WHERE conversation_id = wanted.conversation_id AND reply_to_seq = wanted.seq AND seq > ${beyond}::int
+      ORDER BY seq LIMIT ${limit}::int
+    ) message
+    ORDER BY message.seq`);
+  const found = keys.map((): Message[] => []);
+  for (const row of rows) {
+    const message = messageColumns.of(row);
+    if (message) found[(row['n'] as number) - 1]?.push(message);
+  }
+  return found;
+}
+
 /** How many messages answer each of these, in their order, without deleted ones. */
 export async function countReplies(
   db: Db | Tx,

@@ -1,10 +1,11 @@
 import { gone } from '../../core/errors.js';
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { encodeGlobalId, idOf, NOBODYS_ID } from '../../core/ids.js';
 import type { Message as MessageRow, Summary as SummaryRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
-import { defineLoader } from '../../graphql/loader.js';
+import { atMost } from '../../graphql/costs.js';
+import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import { Message } from '../message/message.schema.js';
 import { loadUser } from '../user/user.schema.js';
@@ -14,7 +15,7 @@ import {
   streamSummary,
   summarizeConversation,
 } from './summary.service.js';
-import { findCited, findVisible } from './summary.store.js';
+import { findCited, findSummaries, findVisible, type SummariesPage } from './summary.store.js';
 import { type Point, peopleIn, type pointKinds, withNames } from './summary.talk.js';
 
 const SummaryHighlightKind = builder.enumType('SummaryHighlightKind', {
@@ -77,7 +78,7 @@ const Summary = builder.prismaNode('Summary', {
   id: { field: 'id' },
   nullable: true,
   // What is not for the viewer is looked up as what cannot be there.
-  findUnique: async (id, context) => ((await loadVisible(context, id)) ? { id } : { id, fromSeq: 0 }),
+  findUnique: async (id, context) => ({ id: (await loadVisible(context, id)) ? id : NOBODYS_ID }),
   description:
     'Some messages condensed into the points worth reading. To be seen by members who may see all of these messages. What somebody edits or deletes is gone from it at once.',
   fields: (t) => ({
@@ -101,6 +102,7 @@ const Summary = builder.prismaNode('Summary', {
     }),
     highlights: t.field({
       type: [SummaryHighlight],
+      extensions: atMost('summaryHighlightsMax'),
       nullable: { list: false, items: false },
       description: 'The points worth reading, each with the messages that it stands on; by topic, then in their order.',
       resolve: (summary) => pointsOf(summary).map((point) => ({ ...point, conversationId: summary.conversationId })),
@@ -130,13 +132,19 @@ const SummaryConnection = builder.connectionObject(
   { name: 'SummaryEdge' },
 );
 
+/** The same page of all conversations of a list together. */
+const loadSummaries = defineListLoader((context, ids, page: SummariesPage) =>
+  findSummaries(context.deps.database.db, viewerOf(context).userId, ids, page),
+);
+
 builder.prismaObjectField(Conversation, 'summaries', (t) =>
   t.field({
     type: SummaryConnection,
     description:
       'Summaries that were made, by whomever, of messages that the viewer may see: the latest first. To who is not a member: FORBIDDEN.',
     args: forwardArgs,
-    resolve: (conversation, args, context) => pageOfSummaries(context.deps, viewerOf(context), conversation, args),
+    resolve: (conversation, args, context) =>
+      pageOfSummaries(context.deps, conversation, args, (id, page) => loadSummaries(context, id, page)),
   }),
 );
 

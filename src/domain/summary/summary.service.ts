@@ -2,12 +2,18 @@ import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Summary } from '../../generated/prisma/client.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
-import { canRead } from '../conversation/conversation.policy.js';
-import { findMembership } from '../conversation/conversation.store.js';
 import type { Connection, Deps, Viewer } from '../deps.js';
 import { take } from '../rates.js';
 import { checkReadable, openLive } from '../stream.js';
-import { countTalk, findReach, findVisible, findWait, listSummaries, type Range, type Steps } from './summary.store.js';
+import {
+  countTalk,
+  findReach,
+  findVisible,
+  findWait,
+  type Range,
+  type Steps,
+  type SummariesPage,
+} from './summary.store.js';
 
 export interface SummarizeInput {
   conversationId: string;
@@ -57,13 +63,15 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
 
 /** @returns the id of the summary. */
 async function makeFor(
-  { config, database, summaries }: Deps,
-  { userId }: Viewer,
+  { config, database, summaries, summaryGates }: Deps,
+  { userId, isService }: Viewer,
   range: Range,
   tell: (steps: Steps) => void,
 ): Promise<string> {
+  const make = () => summaries.get(range, userId, tell);
   try {
-    return await summaries.get(range, userId, tell);
+    // One person's summaries wait for each other, and not other people's for them.
+    return await (isService ? make() : summaryGates.run(userId, make));
   } catch (error) {
     const server = config.summaryServer;
     if (!server || !(error instanceof ChatError) || error.code !== 'RATE_LIMITED') throw error;
@@ -127,15 +135,15 @@ export async function streamSummary(
  * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN to who is not a member.
  */
 export async function pageOfSummaries(
-  { database, config }: Deps,
-  viewer: Viewer,
+  { config }: Deps,
   { id }: Conversation,
   args: PageArgs,
+  read: (conversationId: string, page: SummariesPage) => Promise<Summary[] | null>,
 ): Promise<Page<Summary>> {
-  const own = await findMembership(database.db, id, viewer.userId);
-  if (!canRead(own)) throw new ChatError('FORBIDDEN', 'Join this group to read its summaries.');
   const list = `summaries:${id}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await listSummaries(database.db, id, own.hiddenToSeq, page);
+  const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
+  const rows = await read(id, { behind: from, limit: page.size + 1 });
+  if (!rows) throw new ChatError('FORBIDDEN', 'Join this group to read its summaries.');
   return toPage(list, page, rows, (row) => [row.createdAt, row.id]);
 }

@@ -1,5 +1,4 @@
 import { newId } from '../../core/ids.js';
-import { behind, type PageRequest } from '../../core/page.js';
 import { type Message, Prisma, type Summary } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database.js';
 import { lock } from '../conversation/conversation.store.js';
@@ -303,23 +302,48 @@ export async function findVisible(db: Db, userId: string, ids: readonly string[]
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** Those of a conversation from after `hiddenToSeq` of which something is left, the latest first. */
-export const listSummaries = (
+/** So many summaries of a conversation behind a place in their list. */
+export interface SummariesPage {
+  /** When it was made, as ISO 8601, and its id; null: from the beginning. */
+  behind: readonly [createdAt: string, id: string] | null;
+  limit: number;
+}
+
+/**
+ * The same page of summaries of each of these conversations, in their order: of all that the person may see, those of
+ * which something is left, the latest first. Null of conversations that they are not in.
+ */
+export async function findSummaries(
   db: Db,
-  conversationId: string,
-  hiddenToSeq: number,
-  page: PageRequest<readonly ['date', 'uuid']>,
-): Promise<Summary[]> =>
-  db.summary.findMany({
-    where: {
-      conversationId,
-      fromSeq: { gt: hiddenToSeq },
-      NOT: { highlights: { equals: [] } },
-      ...behind(page.from, 'createdAt', 'id', 'latest first'),
-    },
-    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-    take: page.size + 1,
-  });
+  userId: string,
+  conversationIds: readonly string[],
+  { behind, limit }: SummariesPage,
+): Promise<(Summary[] | null)[]> {
+  const beyond = behind
+    ? Prisma.sql`AND (created_at, id) < (${behind[0]}::text::timestamptz, ${behind[1]}::uuid)`
+    : Prisma.empty;
+  const rows = await db.$queryRaw<{ ofId: string; id: string | null }[]>`
+    SELECT own.conversation_id::text AS "ofId", summary.id::text AS id
+    FROM memberships own
+    LEFT JOIN LATERAL (
+      SELECT id, created_at FROM summaries
+      WHERE conversation_id = own.conversation_id AND from_seq > own.hidden_to_seq AND highlights <> '[]'::jsonb ${beyond}
+      ORDER BY created_at DESC, id DESC LIMIT ${limit}::int
+    ) summary ON true
+    WHERE own.user_id = ${userId}::uuid AND own.conversation_id = ANY (${conversationIds}::uuid[])
+    ORDER BY summary.created_at DESC, summary.id DESC`;
+  const ids = rows.flatMap(({ id }) => (id === null ? [] : [id]));
+  const summaries = ids.length === 0 ? [] : await db.summary.findMany({ where: { id: { in: ids } } });
+  const byId = new Map(summaries.map((summary) => [summary.id, summary]));
+  const byConversation = new Map<string, Summary[]>();
+  for (const { ofId, id } of rows) {
+    const found = byConversation.get(ofId) ?? [];
+    byConversation.set(ofId, found);
+    const summary = id === null ? undefined : byId.get(id);
+    if (summary) found.push(summary);
+  }
+  return conversationIds.map((id) => byConversation.get(id) ?? null);
+}
 
 /** Messages that a person may see, by `conversation seq`; null for the others. */
 export async function findCited(db: Db, userId: string, keys: readonly string[]): Promise<(Message | null)[]> {

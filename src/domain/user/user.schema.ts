@@ -1,4 +1,4 @@
-import { idOf } from '../../core/ids.js';
+import { idOf, NOBODYS_ID } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf, viewerOrNull } from '../../graphql/context.js';
@@ -39,7 +39,7 @@ export const Viewer = builder.prismaNode('User', {
   variant: 'Viewer',
   id: { field: 'id' },
   nullable: true,
-  findUnique: (id, context) => ({ id, AND: { id: viewerOf(context).userId } }),
+  findUnique: (id, context) => ({ id: id === viewerOf(context).userId ? id : NOBODYS_ID }),
   description: "The signed-in person's own side. Its id is not their User's.",
   fields: (t) => ({
     user: t.variant(User, { nullable: false }),

@@ -1,0 +1,65 @@
+import type { SqlDriverAdapter, SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import { createGates, type Gates } from './gates.js';
+import { currentRequest, type StatementLimit } from './request.js';
+
+/** Limits how many statements outside of transactions run at once. */
+export interface StatementLimits {
+  /** For one operation of this person or address; `key` undefined: of somebody who acts for everybody. */
+  forOperation(key: string | undefined): StatementLimit;
+  /** Statements that wait, of everybody together. */
+  readonly waiting: number;
+}
+
+/**
+ * @param perPersonMax statements of one person at once. One operation has one fewer, so that another one of the same
+ *   person goes on meanwhile.
+ */
+export function createStatementLimits(perPersonMax: number): StatementLimits {
+  const people = createGates({ atOnce: perPersonMax });
+  const perOperation = Math.max(1, perPersonMax - 1);
+  return {
+    forOperation(key) {
+      // Most operations that are kept, subscriptions, need none.
+      let own: Gates | undefined;
+      return (work) => {
+        own ??= createGates({ atOnce: perOperation });
+        return own.run('', key === undefined ? work : () => people.run(key, work));
+      };
+    },
+    get waiting() {
+      return people.waiting;
+    },
+  };
+}
+
+/**
+ * Runs a statement when the request that it is for may run one more. Work of the node's own is not limited, nor is what
+ * runs in a transaction: it holds locks, and others would wait with it.
+ */
+export const whenAllowed = <T>(work: () => Promise<T>): Promise<T> => {
+  const limit = currentRequest()?.limitStatement;
+  return limit ? limit(work) : work();
+};
+
+/** The same for statements of Prisma's. */
+export function limitStatements(factory: SqlDriverAdapterFactory): SqlDriverAdapterFactory {
+  return {
+    provider: factory.provider,
+    adapterName: factory.adapterName,
+    async connect() {
+      const adapter = await factory.connect();
+      const limited: Partial<SqlDriverAdapter> = {
+        queryRaw: (query) => whenAllowed(() => adapter.queryRaw(query)),
+        executeRaw: (query) => whenAllowed(() => adapter.executeRaw(query)),
+      };
+      return new Proxy(adapter, {
+        get(target, name) {
+          const own = limited[name as keyof SqlDriverAdapter];
+          if (own) return own;
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    },
+  };
+}

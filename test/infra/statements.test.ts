@@ -1,0 +1,63 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { createLookup } from '../../src/infra/lookup.js';
+import { currentRequest, withRequest } from '../../src/infra/request.js';
+import { createStatementLimits, whenAllowed } from '../../src/infra/statements.js';
+
+/** Statements that end when they are told to. */
+function makeDatabase() {
+  const running: (() => void)[] = [];
+  return {
+    running,
+    query: () => whenAllowed(() => new Promise<void>((resolve) => running.push(resolve))),
+    endAll: () => {
+      for (const end of running.splice(0)) end();
+    },
+  };
+}
+
+describe('statements', () => {
+  it('of one person run so many at once, of one operation one fewer, and of others as if these were not there', async () => {
+    const database = makeDatabase();
+    const limits = createStatementLimits(3);
+    const operation = (key: string | undefined, count: number) =>
+      withRequest({ id: 'request', address: '', limitStatement: limits.forOperation(key) }, () =>
+        Promise.all(Array.from({ length: count }, () => database.query())),
+      );
+    const all = [operation('one', 100)];
+    await nextTurn();
+    expect(database.running).toHaveLength(2);
+    all.push(operation('one', 100));
+    await nextTurn();
+    expect(database.running).toHaveLength(3);
+    all.push(operation('other', 2));
+    await nextTurn();
+    expect(database.running).toHaveLength(5);
+    // Whoever acts for everybody is bounded in each operation only.
+    all.push(operation(undefined, 5), operation(undefined, 5));
+    await nextTurn();
+    expect(database.running).toHaveLength(9);
+    while (database.running.length > 0) {
+      database.endAll();
+      await nextTurn();
+    }
+    await Promise.all(all);
+    expect(limits.waiting).toBe(0);
+  });
+
+  it('that are read for several people together, and those of the node itself, wait for nobody', async () => {
+    const limits = createStatementLimits(1);
+    const requests: unknown[] = [];
+    const lookUp = createLookup(async (keys: readonly string[]) => {
+      requests.push(currentRequest());
+      return whenAllowed(async () => keys);
+    });
+    await withRequest({ id: 'request', address: '', limitStatement: limits.forOperation('one') }, async () => {
+      const blocking = whenAllowed(() => lookUp('key'));
+      expect(await blocking).toBe('key');
+      expect(currentRequest()?.id).toBe('request');
+    });
+    expect(requests).toEqual([undefined]);
+    expect(await whenAllowed(async () => 'done')).toBe('done');
+  });
+});

@@ -1,0 +1,122 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type ExecutionArgs, type ExecutionResult, parse } from 'graphql';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { codeOf } from '../../src/graphql/errors.js';
+import { noMetrics } from '../../src/infra/metrics.js';
+import { noTracing } from '../../src/infra/tracing.js';
+import { createOperations } from '../../src/server/operations.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { connectInTest, eventually, type Json, listen, type Person, registerAll } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { PRESENCE } from '../support/presence.js';
+import { createGroup, send } from '../support/talk.js';
+
+describe('queries of one person', () => {
+  const operations = () =>
+    createOperations({ metrics: noMetrics, tracing: noTracing, statementsPerPersonMax: 5, queriesPerPersonMax: 2 });
+  /** Carries operations out that end when they are told to. */
+  const carrying = (carryOut: ReturnType<typeof operations>['carryOut']) => {
+    const running: (() => void)[] = [];
+    const start = (userId: string, query = '{ viewer { id } }', isService?: true) => {
+      const asker = { userId, sessionId: userId, expiresAt: new Date(), ...(isService && { isService }) };
+      const args = { document: parse(query), contextValue: { asker } } as unknown as ExecutionArgs;
+      return carryOut<ExecutionResult>(
+        args,
+        { transport: 'http', parent: {} },
+        () => new Promise((resolve) => running.push(() => resolve({ data: {} }))),
+      );
+    };
+    return { running, start };
+  };
+
+  it('wait for each other beyond so many at once, and nobody else waits for them', async () => {
+    const { running, start } = carrying(operations().carryOut);
+    const all = Array.from({ length: 10 }, () => start('one'));
+    await nextTurn();
+    expect(running).toHaveLength(2);
+    all.push(start('other'), start('one', 'mutation { logout { sessionId } }'), start('service', undefined, true));
+    await nextTurn();
+    expect(running).toHaveLength(5);
+    while (running.length > 0) {
+      for (const end of running.splice(0)) end();
+      await nextTurn();
+    }
+    expect(await Promise.all(all)).toEqual(Array(13).fill({ data: {} }));
+  });
+
+  it('are refused with a short wait where a thousand wait already', async () => {
+    const { running, start } = carrying(operations().carryOut);
+    const all = Array.from({ length: 1_002 }, () => start('one'));
+    const { errors = [] } = await start('one');
+    expect(errors.map(codeOf)).toEqual(['RATE_LIMITED']);
+    expect(errors[0]?.originalError).toMatchObject({ retryAfterMs: 1_000 });
+    await nextTurn();
+    while (running.length > 0) {
+      for (const end of running.splice(0)) end();
+      await nextTurn();
+    }
+    expect((await Promise.all(all)).every(({ data }) => data)).toBe(true);
+  });
+});
+
+describe.each(footings)('fairness on the %s footing', (footing) => {
+  let node: RunningNode;
+  let ana: Person;
+  let bob: Person;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start({
+      RATE_LIMITS: 'on',
+      PRESENCE_STREAMS_PER_PERSON_MAX: '2',
+      SUMMARIES_PER_PERSON_MAX: '1',
+    });
+    [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+  });
+
+  it('one person has so many streams of presence, and another may begin when one has ended', async () => {
+    const client = connectInTest(node.url, ana.token);
+    const watch = () => listen(client, PRESENCE, { userIds: [ana.id] }, 'presence');
+    const streams = [watch(), watch()];
+    for (const { until } of streams) await until(() => true);
+    expect(await watch().ended).toMatchObject([{ extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 } }]);
+    await listen(connectInTest(node.url, bob.token), PRESENCE, { userIds: [bob.id] }, 'presence').until(() => true);
+    streams[0]?.cancel();
+    await eventually('another one begins', async () => {
+      const again = watch();
+      return (
+        (await Promise.race([again.until(() => true).catch(() => false), again.ended.then(() => false)])) !== false
+      );
+    });
+  });
+
+  it('one person’s summaries wait for each other, and nobody else’s for them', async () => {
+    const group = await createGroup(ana, [bob]);
+    await send(ana, group, 'Shall we meet on Monday at noon to talk about the plan?');
+    const asked: string[] = [];
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const { summaries } = node.deps;
+    node.deps.summaries = {
+      ...summaries,
+      get: async (range, userId, tell) => {
+        asked.push(userId);
+        await held;
+        return summaries.get(range, userId, tell);
+      },
+    };
+    const summarize = (person: Person): Promise<Json> =>
+      person.ask(
+        'mutation ($input: SummarizeConversationInput!) { summarizeConversation(input: $input) { summary { id } } }',
+        { input: { conversationId: group, fromSeq: 1 } },
+      );
+    const waiting = [summarize(ana), summarize(ana)];
+    await eventually('the first is being made', () => asked.length === 1);
+    waiting.push(summarize(bob));
+    await eventually("the other person's is being made", () => asked.length === 2);
+    expect(new Set(asked).size).toBe(2);
+    letGo();
+    expect(new Set((await Promise.all(waiting)).map((data) => data.summarizeConversation.summary.id)).size).toBe(1);
+    node.deps.summaries = summaries;
+  });
+});
