@@ -9,7 +9,7 @@ import { type Metrics, noMetrics } from './metrics.js';
 import { applyMigrations, underLock } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
-import { limitStatements, whenAllowed } from './statements.js';
+import { limitStatements, whenAllowed, withoutLimitOfUniqueReads } from './statements.js';
 import { noTracing, type Tracing } from './tracing.js';
 
 /** The client outside a transaction. */
@@ -145,7 +145,7 @@ export async function openDatabase(
       }
     };
     const writes = watchWrites(opened, log);
-    const db = new PrismaClient({ adapter: limitStatements(opened.adapter) });
+    const db = withoutLimitOfUniqueReads(new PrismaClient({ adapter: limitStatements(opened.adapter) }));
     return {
       footing: opened.footing,
       db,

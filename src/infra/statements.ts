@@ -1,6 +1,6 @@
 import type { SqlDriverAdapter, SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import { createGates, type Gates } from './gates.js';
-import { currentRequest, type StatementLimit } from './request.js';
+import { currentRequest, type StatementLimit, withoutRequest } from './request.js';
 
 /** Limits how many statements outside of transactions run at once. */
 export interface StatementLimits {
@@ -62,4 +62,32 @@ export function limitStatements(factory: SqlDriverAdapterFactory): SqlDriverAdap
       });
     },
   };
+}
+
+const UNIQUE_READS: ReadonlySet<unknown> = new Set(['findUnique', 'findUniqueOrThrow']);
+
+/**
+ * Reads by unique keys run for nobody's request: Prisma puts those of one moment into one statement, whoever they are
+ * for, and one person's limit must not keep the others waiting. They are the cheapest statements that there are.
+ */
+export function withoutLimitOfUniqueReads<Client extends object>(client: Client): Client {
+  const wrapped = new Map<PropertyKey, unknown>();
+  return new Proxy(client, {
+    get(target, name) {
+      if (wrapped.has(name)) return wrapped.get(name);
+      const value: unknown = Reflect.get(target, name);
+      // Models only: what begins with $ or _ is the client's own.
+      if (typeof name !== 'string' || /^[$_]/.test(name) || typeof value !== 'object' || value === null) return value;
+      const model = new Proxy(value, {
+        get(delegate, method) {
+          const own: unknown = Reflect.get(delegate, method);
+          if (typeof own !== 'function' || !UNIQUE_READS.has(method)) return own;
+          // Asked for at once: Prisma's promises begin only when somebody waits for them, which would be their request.
+          return (...args: unknown[]) => withoutRequest(() => (own(...args) as Promise<unknown>).then((row) => row));
+        },
+      });
+      wrapped.set(name, model);
+      return model;
+    },
+  });
 }

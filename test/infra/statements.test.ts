@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createLookup } from '../../src/infra/lookup.js';
 import { currentRequest, withRequest } from '../../src/infra/request.js';
-import { createStatementLimits, whenAllowed } from '../../src/infra/statements.js';
+import { createStatementLimits, whenAllowed, withoutLimitOfUniqueReads } from '../../src/infra/statements.js';
 
 /** Statements that end when they are told to. */
 function makeDatabase() {
@@ -43,6 +43,19 @@ describe('statements', () => {
     }
     await Promise.all(all);
     expect(limits.waiting).toBe(0);
+  });
+
+  it('of Prisma that read by unique keys are nobody’s, for they go together whoever asks', async () => {
+    const seen: Record<string, unknown> = {};
+    const read = (name: string) => async () => {
+      seen[name] = currentRequest()?.id;
+      return name;
+    };
+    const client = withoutLimitOfUniqueReads({ user: { findUnique: read('unique'), findMany: read('many') } });
+    await withRequest({ id: 'request', address: '' }, async () => {
+      expect([await client.user.findUnique(), await client.user.findMany()]).toEqual(['unique', 'many']);
+    });
+    expect(seen).toEqual({ unique: undefined, many: 'request' });
   });
 
   it('that are read for several people together, and those of the node itself, wait for nobody', async () => {
