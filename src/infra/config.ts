@@ -4,6 +4,7 @@ import { isUsername } from '../core/usernames.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { type Mailbox, parseMailbox } from './mailbox.js';
 import { canonicalOrigin } from './origin.js';
+import { redisOptions } from './redis-options.js';
 
 /** A variable of the environment that is missing or wrong; the message names it. */
 export class ConfigError extends Error {
@@ -87,6 +88,8 @@ export const settings = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   /** Folder of what the embedded footing keeps: the database and a generated JWT_SECRET; and of mails not sent. */
   DATA_DIR: z.string().min(1).default('.data'),
+  /** Bytes of its disk that the embedded database leaves free: with less nothing is written. 0: none. */
+  DATA_DIR_MIN_FREE_BYTES: integer(0, 1_099_511_627_776).default(134_217_728),
   /** PostgreSQL 15 or newer; without it the database is embedded, in DATA_DIR. */
   DATABASE_URL: databaseUrl.optional(),
   /** Connections to PostgreSQL that one node holds at the most. */
@@ -96,7 +99,13 @@ export const settings = z.object({
   /** How long PostgreSQL may take to answer a statement before its connection counts as dead; migrations take longer. */
   DATABASE_STATEMENT_TIMEOUT: duration.prefault('20s'),
   /** Redis 6.2 or newer, for events between nodes; without it they stay in the process. */
-  REDIS_URL: url('redis', 'rediss').optional(),
+  REDIS_URL: z
+    .string()
+    .refine(
+      (text) => redisOptions(text) !== undefined,
+      'must be a redis:// or rediss:// URL, redis://user:password@host:6379/0, or unix:///path/to/socket?db=0',
+    )
+    .optional(),
   /** What the names of all Redis channels and keys begin with. */
   REDIS_PREFIX: z
     .string()
@@ -448,6 +457,7 @@ export interface Config {
   port: number;
   host: string;
   dataDir: string;
+  dataDirMinFreeBytes: number;
   databaseUrl: string | undefined;
   databasePoolMax: number;
   databasePrepared: boolean;
@@ -598,6 +608,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     port: data.PORT,
     host: data.HOST,
     dataDir: data.DATA_DIR,
+    dataDirMinFreeBytes: data.DATA_DIR_MIN_FREE_BYTES,
     databaseUrl: data.DATABASE_URL,
     databasePoolMax: data.DATABASE_POOL_MAX,
     databasePrepared: data.DATABASE_PREPARED,

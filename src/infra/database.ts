@@ -111,7 +111,7 @@ export async function openDatabase(
     });
   const opened =
     config.databaseUrl === undefined
-      ? await openPglite(config.dataDir, log)
+      ? await openPglite(config.dataDir, config.dataDirMinFreeBytes, log)
       : await openPostgres(config.databaseUrl, {
           poolMax: config.databasePoolMax,
           prepared: config.databasePrepared,

@@ -1,29 +1,88 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { ChatError } from '../core/errors.js';
 import { lockDataDir, openDataDir } from './data-dir.js';
-import type { Footing } from './footing.js';
+import type { Footing, SqlSession } from './footing.js';
+import { freeBytesOf, GuardedPGlite } from './guarded-pglite.js';
 import type { Logger } from './log.js';
+import { startMaintenance } from './pglite-maintenance.js';
 import { settingsSql } from './session-settings.js';
 
-/** PGlite has no autovacuum: without statistics its planner reads lists four times slower. */
-const ANALYZE_INTERVAL_MS = 10 * 60_000;
+/** The log of changes is kept small: it is written over after each checkpoint, which the maintenance makes. */
+const startParams = [...PGlite.defaultStartParams, '-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB'];
 
-/** The embedded database: PostgreSQL in this process, kept in `dataDir`. */
-export async function openPglite(dataDir: string, log: Logger): Promise<Footing> {
+/** How often it is looked whether there is room again for a database that has ended, in milliseconds. */
+const REOPEN_MS = 1_000;
+
+/**
+ * The embedded database: PostgreSQL in this process, kept in `dataDir`.
+ * @param minFree bytes of its disk that are left free: with less nothing is written, and statements that would write
+ *   fail as with a full disk (53100).
+ * @throws {ConfigError} when another process holds the folder, or there can be no such folder.
+ * @throws {ChatError} UNAVAILABLE: less is free.
+ */
+export async function openPglite(dataDir: string, minFree: number, log: Logger): Promise<Footing> {
   const unlock = await lockDataDir(dataDir);
-  try {
-    const database = await PGlite.create(join(dataDir, 'pg'));
+  const folder = join(dataDir, 'pg');
+  let greet: Parameters<Footing['onConnection']>[0] = async () => {};
+  let reopening: NodeJS.Timeout | undefined;
+  let closed = false;
+  let whenEnded: (ended: GuardedPGlite) => void = () => {};
+
+  async function open(): Promise<GuardedPGlite> {
+    const free = freeBytesOf(dataDir);
+    if (free < minFree) {
+      const megabytes = (bytes: number) => Math.floor(bytes / 1_000_000);
+      throw new ChatError(
+        'UNAVAILABLE',
+        `DATA_DIR: the disk of ${dataDir} is full: ${megabytes(free)} MB are free, and the embedded database needs ` +
+          `${megabytes(minFree)} MB (DATA_DIR_MIN_FREE_BYTES)`,
+      );
+    }
+    const isNew = !existsSync(join(folder, 'PG_VERSION'));
+    const opened = new GuardedPGlite(folder, minFree, { startParams });
+    await opened.waitReady;
     // PGlite gives the files of a new database permissions of its own, whatever the process's umask is.
-    await openDataDir(dataDir, log);
-    await database.exec(settingsSql('public'));
-    const analyze = setInterval(() => {
-      database.exec('ANALYZE').catch((error) => log.warn({ err: error }, 'ANALYZE failed'));
-    }, ANALYZE_INTERVAL_MS);
-    analyze.unref();
+    if (isNew) await openDataDir(dataDir, log);
+    await opened.exec(settingsSql('public'));
+    opened.onEnd = (cause) => {
+      log.error({ err: cause }, 'the embedded database has ended: its disk is full');
+      whenEnded(opened);
+    };
+    return opened;
+  }
+
+  try {
+    let database = await open();
+    /** Opens another one in the place of one that has ended: what was answered is in its files. */
+    const reopen = async (ended: GuardedPGlite): Promise<void> => {
+      if (closed || freeBytesOf(dataDir) < minFree) return;
+      clearInterval(reopening);
+      await ended.close();
+      try {
+        const opened = await open();
+        // Before anything else is written: it is another run of the server.
+        await greet(sessionOn(opened));
+        database = opened;
+        log.info('the embedded database is open again');
+      } catch (error) {
+        log.error({ err: error }, 'the embedded database could not be opened again; the next time tries again');
+        reopening = setInterval(() => void reopen(ended), REOPEN_MS);
+      }
+    };
+    whenEnded = (ended) => {
+      reopening = setInterval(() => void reopen(ended), REOPEN_MS);
+    };
+    const maintenance = startMaintenance(() => database, log);
     return {
       footing: 'embedded',
-      adapter: new PrismaPGlite(database),
+      adapter: new PrismaPGlite({
+        query: (...call: Parameters<PGlite['query']>) => database.query(...call),
+        exec: (...call: Parameters<PGlite['exec']>) => database.exec(...call),
+        transaction: (...call: Parameters<PGlite['transaction']>) => database.transaction(...call),
+      } as unknown as PGlite),
       query: async <Row>(sql: string, parameters: unknown[]) => (await database.query<Row>(sql, parameters)).rows,
       transaction: (work) =>
         database.transaction((tx) =>
@@ -32,18 +91,17 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
             finish: async (sql, parameters) => void (await tx.query(sql, parameters)),
           }),
         ),
-      withSession: (work) =>
-        work({
-          run: async (sql) => void (await database.exec(sql)),
-          query: async <Row>(sql: string, parameters: unknown[] = []) =>
-            (await database.query<Row>(sql, parameters)).rows,
-        }),
-      // There is one connection, and it is there.
-      onConnection() {},
+      withSession: (work) => work(sessionOn(database)),
+      // There is one connection, and it is there; after a full disk there is another one.
+      onConnection(next) {
+        greet = next;
+      },
       dropConnections() {},
       pool: () => undefined,
       async close() {
-        clearInterval(analyze);
+        closed = true;
+        clearInterval(reopening);
+        await maintenance.close();
         await database.close();
         await unlock();
       },
@@ -53,3 +111,8 @@ export async function openPglite(dataDir: string, log: Logger): Promise<Footing>
     throw error;
   }
 }
+
+const sessionOn = (database: PGlite): SqlSession => ({
+  run: async (sql) => void (await database.exec(sql)),
+  query: async <Row>(sql: string, parameters: unknown[] = []) => (await database.query<Row>(sql, parameters)).rows,
+});

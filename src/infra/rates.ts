@@ -1,10 +1,11 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimited } from '../core/errors.js';
 import type { Rate } from './config.js';
 import { createGates } from './gates.js';
 import type { Logger } from './log.js';
+import { createRedisState, type RedisState } from './redis.js';
 import { sha256 } from './tokens.js';
 
 /**
@@ -56,20 +57,23 @@ const REMEMBERED_MAX = 100_000;
 /** Keys are hashed: they hold names and addresses of people. */
 const hashOf = (key: readonly string[]) => Buffer.from(sha256(JSON.stringify(key))).toString('base64url');
 
-/** @param redis where it is and what keys begin with; undefined: this process is all there is. */
-export function openRateStore(redis: { url: string; prefix: string } | undefined, log: Logger): RateStore {
-  const client = redis && connect(redis.url, log);
+/** @param redis how to reach it and what keys begin with; undefined: this process is all there is. */
+export function openRateStore(redis: { options: RedisOptions; prefix: string } | undefined, log: Logger): RateStore {
+  const state = createRedisState('rates', log);
+  const client = redis && connect(redis.options, state, log);
 
   /** Does it with Redis; otherwise as a node does by itself. */
   async function withRedis<T>(ask: (client: Redis) => Promise<T>, alone: () => T | Promise<T>): Promise<T> {
     // While it connects nothing is sent: a command would wait for that.
     if (client?.status !== 'ready') return alone();
     try {
-      return await ask(client);
+      const answer = await ask(client);
+      state.works();
+      return answer;
     } catch (error) {
       // No failure but the answer: over the rate.
       if (error instanceof RateLimiterRes) throw error;
-      log.warn({ err: error }, 'rates are counted by this node alone: Redis does not answer');
+      state.away(error);
       // One that is frozen keeps its connections open: connected anew, it is not asked before it answers.
       if (error instanceof Error && /timed out/.test(error.message)) client.disconnect(true);
       return alone();
@@ -143,15 +147,19 @@ export function openRateStore(redis: { url: string; prefix: string } | undefined
 }
 
 /** Never waits: what cannot be asked at once is counted without it. */
-function connect(url: string, log: Logger): Redis {
-  const client = new Redis(url, {
+function connect(options: RedisOptions, state: RedisState, log: Logger): Redis {
+  const client = new Redis({
+    ...options,
+    ...state.retries,
     connectionName: 'parley-rates',
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     commandTimeout: COMMAND_TIMEOUT_MS,
-    retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1_000),
   });
-  client.on('error', (error) => log.debug({ err: error, role: 'rates' }, 'Redis'));
+  client.on('error', (error) => {
+    log.debug({ err: error, role: 'rates' }, 'Redis');
+    state.away(error);
+  });
   return client;
 }
 

@@ -43,6 +43,8 @@ import { type Metrics, noMetrics, openMetrics } from '../infra/metrics.js';
 import { createOutsideTokens } from '../infra/outside-tokens.js';
 import { createPasswords } from '../infra/passwords.js';
 import { openRateStore } from '../infra/rates.js';
+import { probeRedis } from '../infra/redis.js';
+import { redisOptions } from '../infra/redis-options.js';
 import { createTokens } from '../infra/tokens.js';
 import { noTracing, openTracing, type Tracing } from '../infra/tracing.js';
 import { version } from '../infra/version.js';
@@ -244,13 +246,14 @@ export async function startServices(
 ): Promise<{ deps: Deps; close(): Promise<void> }> {
   if (config.databaseUrl === undefined || config.jwtSecret === undefined) await openDataDir(config.dataDir, log);
   const secret = config.jwtSecret ?? (await keptJwtSecret(config.dataDir));
+  const redis = config.redisUrl === undefined ? undefined : redisOptions(config.redisUrl);
+  const { redisPrefix: prefix } = config;
+  if (redis) await probeRedis(redis, prefix);
   const database = await openDatabase(config, log, { metrics, tracing });
-  const engine =
-    config.redisUrl === undefined ? openLocalEvents() : openRedisEvents(config.redisUrl, config.redisPrefix, log);
+  const engine = redis ? openRedisEvents(redis, prefix, log) : openLocalEvents();
   const bus = createBus(engine, nodeId, log);
   const passwords = createPasswords({ cost: config.bcryptCost, queueMax: config.passwordQueueMax });
-  const { redisUrl: url, redisPrefix: prefix } = config;
-  const rateStore = openRateStore(url === undefined ? undefined : { url, prefix }, log);
+  const rateStore = openRateStore(redis && { options: redis, prefix }, log);
   const close = async () => {
     rateStore.close();
     await passwords.close();

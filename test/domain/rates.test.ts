@@ -4,6 +4,7 @@ import { networkOf } from '../../src/core/networks.js';
 import { createRateLimits } from '../../src/domain/rates.js';
 import { readConfig } from '../../src/infra/config.js';
 import { openRateStore } from '../../src/infra/rates.js';
+import { redisOptions } from '../../src/infra/redis-options.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, ask, connectInTest, eventually, type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace, type Place, servicesFound, startTwo } from '../support/place.js';
@@ -121,13 +122,11 @@ describe.each(footings)('rates on the %s footing', (footing) => {
   async function limit(env: Record<string, string>): Promise<void> {
     for (const node of new Set([first, second])) {
       const config = readConfig({ ...place.env, ...off, ...env });
-      const { redisUrl: url, redisPrefix: prefix } = config;
-      const store = openRateStore(
-        url === undefined ? undefined : { url, prefix: `${prefix}:${limits}` },
-        node.deps.log,
-      );
+      const { redisUrl, redisPrefix: prefix } = config;
+      const options = redisUrl === undefined ? undefined : redisOptions(redisUrl);
+      const store = openRateStore(options && { options, prefix: `${prefix}:${limits}` }, node.deps.log);
       onTestFinished(() => store.close());
-      await eventually('it is connected', () => store.shared === (url !== undefined));
+      await eventually('it is connected', () => store.shared === (options !== undefined));
       node.deps.rates = createRateLimits(store, config);
     }
     limits += 1;

@@ -50,7 +50,7 @@ interface Standby extends OwnPostgres {
   promote(): Promise<void>;
 }
 
-interface OwnRedis {
+export interface OwnRedis {
   url: string;
   port: number;
   /** Kills it; resolves when it is gone. */
@@ -260,7 +260,8 @@ export async function startPgbouncer(serverPort: number): Promise<{ port: number
   return { port };
 }
 
-async function startRedis(folder: string): Promise<OwnRedis> {
+/** Starts Redis by itself, in this folder, with further settings (`--unixsocket`, …). */
+export async function startRedis(folder: string, settings: readonly string[] = []): Promise<OwnRedis> {
   const dir = join(folder, 'redis');
   await mkdir(dir);
   await giveAway(dir);
@@ -286,7 +287,7 @@ async function startRedis(folder: string): Promise<OwnRedis> {
     },
     async start() {
       const none = ['--save', '', '--appendonly', 'no'];
-      server = launch('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...none]);
+      server = launch('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...none, ...settings]);
       await answers(server, ping);
     },
     freeze: () => void server.child.kill('SIGSTOP'),

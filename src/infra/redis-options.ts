@@ -1,0 +1,33 @@
+import { isIP } from 'node:net';
+import type { RedisOptions } from 'ioredis';
+
+/**
+ * How to reach Redis: `redis://user:password@host:6379/db`, `rediss://` over TLS, or a Unix socket,
+ * `unix:///path/to/redis.sock?db=1` (also `redis+unix:`; `username` and `password` are parameters as well). Certificates
+ * of an authority of one's own are trusted by NODE_EXTRA_CA_CERTS, as for every connection of Node.
+ * @returns undefined for a URL that is none of these.
+ */
+export function redisOptions(text: string): RedisOptions | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const isSocket = ['unix:', 'redis+unix:'].includes(url.protocol);
+  if (!isSocket && !['redis:', 'rediss:'].includes(url.protocol)) return undefined;
+  const database = (isSocket ? undefined : url.pathname.slice(1)) || url.searchParams.get('db') || '0';
+  if (!/^\d{1,9}$/.test(database)) return undefined;
+  const username = decodeURIComponent(url.username) || url.searchParams.get('username');
+  const password = decodeURIComponent(url.password) || url.searchParams.get('password');
+  const account = { ...(username && { username }), ...(password && { password }), db: Number(database) };
+  if (isSocket) {
+    const path = decodeURIComponent(url.pathname);
+    return url.host === '' && path.length > 1 ? { ...account, path } : undefined;
+  }
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1') || 'localhost';
+  return {
+    ...account,
+    host,
+    port: url.port === '' ? 6379 : Number(url.port),
+    // Both versions of IP: ioredis asks for IPv4 only.
+    family: 0,
+    ...(url.protocol === 'rediss:' && { tls: isIP(host) === 0 ? { servername: host } : {} }),
+  };
+}

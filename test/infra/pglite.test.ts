@@ -1,0 +1,140 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, inject, it } from 'vitest';
+import type { Footing } from '../../src/infra/footing.js';
+import { freeBytesOf } from '../../src/infra/guarded-pglite.js';
+import { createLog } from '../../src/infra/log.js';
+import { openPglite } from '../../src/infra/pglite.js';
+import { startMaintenance } from '../../src/infra/pglite-maintenance.js';
+import { eventually, register } from '../support/client.js';
+import { atEnd } from '../support/ending.js';
+import { makePlace } from '../support/place.js';
+import { createGroup, SEND, send } from '../support/talk.js';
+
+const exec = promisify(execFile);
+const log = createLog('silent');
+const megabytes = (count: number) => count * 1_048_576;
+
+/** A small disk with a migrated embedded database on it; undefined where nothing can be mounted. */
+async function makeDisk(): Promise<string | undefined> {
+  const disk = await mkdtemp(join(tmpdir(), 'parley-disk-'));
+  try {
+    await exec('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'parley-test', disk]);
+  } catch {
+    await rm(disk, { recursive: true });
+    console.log('Nothing can be mounted here: a full disk is not tested.');
+    return undefined;
+  }
+  atEnd(async () => {
+    await exec('umount', ['-l', disk]);
+    await rm(disk, { recursive: true });
+  });
+  await cp(inject('embeddedTemplate'), join(disk, 'data'), { recursive: true });
+  return disk;
+}
+
+/** Leaves so many bytes free. */
+const fill = async (disk: string, bytes: number) =>
+  writeFile(join(disk, 'ballast'), Buffer.alloc(Math.max(0, freeBytesOf(disk) - bytes)));
+const empty = (disk: string) => rm(join(disk, 'ballast'));
+
+describe('the embedded database on a full disk', () => {
+  it('ends when it cannot write its log, says so at once, and is there again when there is room', async () => {
+    const disk = await makeDisk();
+    if (disk === undefined) return;
+    const database: Footing = await openPglite(join(disk, 'data'), 0, log);
+    let closed = false;
+    atEnd(() => closed || database.close());
+    await database.query('CREATE TABLE filling (id serial PRIMARY KEY, text text)', []);
+    await fill(disk, megabytes(20));
+    let answered = 0;
+    let refused: unknown;
+    while (refused === undefined && answered < 1_000) {
+      await database
+        .query('INSERT INTO filling (text) SELECT repeat(md5(random()::text), 10) FROM generate_series(1, 2000)', [])
+        .then(
+          () => {
+            answered += 1;
+          },
+          (error: unknown) => {
+            refused = error;
+          },
+        );
+    }
+    expect(refused).toMatchObject({ code: '53100' });
+    // What it would hold this thread with for ever.
+    await expect(database.transaction(({ query }) => query('SELECT 1', []))).rejects.toMatchObject({ code: '53100' });
+    await empty(disk);
+    await eventually('it answers', () =>
+      database.query('SELECT 1', []).then(
+        () => true,
+        () => false,
+      ),
+    );
+    const [row] = await database.query<{ count: number }>('SELECT count(*)::int AS count FROM filling', []);
+    expect(row?.count).toBe(answered * 2_000);
+    await database.query("INSERT INTO filling (text) VALUES ('again')", []);
+    closed = true;
+    await database.close();
+  });
+
+  it('writes nothing while too little is free, and goes on reading', async () => {
+    const disk = await makeDisk();
+    if (disk === undefined) return;
+    const place = await makePlace('embedded');
+    const DATA_DIR_MIN_FREE_BYTES = String(megabytes(24));
+    const node = await place.start({ DATA_DIR: join(disk, 'data'), DATA_DIR_MIN_FREE_BYTES });
+    const alice = await register(node.url, 'alice');
+    const group = await createGroup(alice, []);
+    const message = await send(alice, group, 'before');
+    await fill(disk, megabytes(10));
+    const refused = await alice.request(SEND, {
+      input: { conversationId: group, text: 'while it is full', clientMessageId: 'x' },
+    });
+    expect(refused.errors?.[0]?.extensions).toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: expect.any(Number) });
+    const read = await alice.ask('query ($id: ID!) { node(id: $id) { ... on Message { text } } }', { id: message.id });
+    expect(read).toEqual({ node: { text: 'before' } });
+    await node.stop();
+    await expect(openPglite(join(disk, 'data'), megabytes(24), log)).rejects.toThrow(
+      /^DATA_DIR: the disk of .* is full/,
+    );
+    await empty(disk);
+    const again = await place.start({ DATA_DIR: join(disk, 'data'), DATA_DIR_MIN_FREE_BYTES });
+    await send(alice.at(again.url), group, 'after');
+  });
+});
+
+it('the embedded database uses the space of removed rows again, and its log does not grow without end', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-pglite-'));
+  atEnd(() => rm(folder, { recursive: true }));
+  await cp(inject('embeddedTemplate'), folder, { recursive: true });
+  const database = await openPglite(folder, 0, log);
+  atEnd(() => database.close());
+  const dead = () =>
+    database.query<{ dead: number; behind: number }>(
+      `SELECT (SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'filling')::int AS dead,
+              pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::float8 AS behind FROM pg_control_checkpoint()`,
+      [],
+    );
+  await database.query('CREATE TABLE filling (id serial PRIMARY KEY, text text)', []);
+  for (let round = 0; round < 4; round += 1) {
+    await database.query("INSERT INTO filling (text) SELECT repeat('x', 200) FROM generate_series(1, 30000)", []);
+    await database.query('DELETE FROM filling', []);
+  }
+  // They are counted a little later.
+  expect((await dead())[0]?.dead).toBeGreaterThan(50_000);
+  const session = { query: (sql: string) => database.query(sql, []).then((rows) => ({ rows })), hasRoom: true };
+  const exec = (sql: string) => database.withSession(({ run }) => run(sql));
+  const maintenance = startMaintenance(() => ({ ...session, exec }) as never, log, { intervalMs: 10, idleMs: 10 });
+  try {
+    await eventually('the table is vacuumed', async () => {
+      const [now] = await dead();
+      return now?.dead === 0 && now.behind < megabytes(32);
+    });
+  } finally {
+    await maintenance.close();
+  }
+});
