@@ -83,6 +83,15 @@ const commands = {
   },
   /** Applies the migrations that the database lacks, and ends. */
   migrate: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/migrate.js') },
+  /** Copies the embedded database to PostgreSQL: `npm run move -- postgresql://…`. */
+  move: {
+    settings: true,
+    needs: ['install', 'generate', 'build'],
+    run: (args) => {
+      process.argv = [process.argv[0], 'move', ...args];
+      return import('../dist/move.js');
+    },
+  },
   test: {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...args]]),

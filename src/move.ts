@@ -1,0 +1,45 @@
+// `npm run move -- postgresql://…`: copies the embedded database of DATA_DIR to PostgreSQL, while no node runs.
+import { ConfigError, readConfig } from './infra/config.js';
+import { openDataDir } from './infra/data-dir.js';
+import { exitBecauseOf } from './infra/exit.js';
+import { adoptChangeLog } from './infra/history.js';
+import { createLog } from './infra/log.js';
+import { applyMigrations, underLock } from './infra/migrations.js';
+import { copyDatabase } from './infra/move.js';
+import { openPglite } from './infra/pglite.js';
+import { openPostgres } from './infra/postgres.js';
+
+// What is written into DATA_DIR is for its owner only.
+process.umask(0o077);
+try {
+  const [url] = process.argv.slice(2);
+  if (url === undefined) throw new ConfigError('usage: npm run move -- postgresql://user:password@host/database');
+  const { DATABASE_URL: _own, REDIS_URL: _redis, ...env } = process.env;
+  const config = readConfig({ ...env, DATABASE_URL: url });
+  const log = createLog('warn');
+  await openDataDir(config.dataDir, log);
+  const embedded = await openPglite(config.dataDir, config.dataDirMinFreeBytes, log);
+  try {
+    const postgres = await openPostgres(url, { poolMax: 2, prepared: config.databasePrepared, log });
+    try {
+      const counts = await embedded.withSession(async (source) => {
+        await applyMigrations(source, log);
+        return postgres.withSession(async (target) => {
+          await applyMigrations(target, log);
+          await underLock(target, () => adoptChangeLog(target));
+          return copyDatabase(source, target);
+        });
+      });
+      for (const [table, count] of counts) if (count > 0) console.log(`${String(count).padStart(10)}  ${table}`);
+      const secret =
+        config.jwtSecret === undefined ? ` and JWT_SECRET as it stands in ${config.dataDir}/jwt-secret` : '';
+      console.log(`All of ${config.dataDir} is on PostgreSQL now. Start nodes with that DATABASE_URL${secret}.`);
+    } finally {
+      await postgres.close();
+    }
+  } finally {
+    await embedded.close();
+  }
+} catch (error) {
+  exitBecauseOf(error);
+}
