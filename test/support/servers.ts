@@ -287,7 +287,16 @@ export async function startRedis(folder: string, settings: readonly string[] = [
     },
     async start() {
       const none = ['--save', '', '--appendonly', 'no'];
-      server = launch('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...none, ...settings]);
+      server = launch('redis-server', [
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        dir,
+        ...none,
+        ...settings,
+      ]);
       await answers(server, ping);
     },
     freeze: () => void server.child.kill('SIGSTOP'),
