@@ -9,6 +9,9 @@ import { copyDatabase } from './infra/move.js';
 import { openPglite } from './infra/pglite.js';
 import { openPostgres } from './infra/postgres.js';
 
+/** How long one statement may take: a constraint is checked over all rows of its table. */
+const COPY_MS = 86_400_000;
+
 // What is written into DATA_DIR is for its owner only.
 process.umask(0o077);
 try {
@@ -20,7 +23,7 @@ try {
   await openDataDir(config.dataDir, log);
   const embedded = await openPglite(config.dataDir, config.dataDirMinFreeBytes, log);
   try {
-    const postgres = await openPostgres(url, { poolMax: 2, prepared: config.databasePrepared, log });
+    const postgres = await openPostgres(url, { poolMax: 2, prepared: config.databasePrepared, timeoutMs: COPY_MS, log });
     try {
       const counts = await embedded.withSession(async (source) => {
         await applyMigrations(source, log);
