@@ -23,7 +23,12 @@ try {
   await openDataDir(config.dataDir, log);
   const embedded = await openPglite(config.dataDir, config.dataDirMinFreeBytes, log);
   try {
-    const postgres = await openPostgres(url, { poolMax: 2, prepared: config.databasePrepared, timeoutMs: COPY_MS, log });
+    const postgres = await openPostgres(url, {
+      poolMax: 2,
+      prepared: config.databasePrepared,
+      timeoutMs: COPY_MS,
+      log,
+    });
     try {
       const counts = await embedded.withSession(async (source) => {
         await applyMigrations(source, log);
