@@ -18,6 +18,7 @@ import type { Erasures } from './account/erasures.js';
 import type { AuditNotes } from './audit/audit.notes.js';
 import type { Standing } from './block/block.store.js';
 import type { Readability } from './conversation/conversation.store.js';
+import type { PersonUpdates } from './conversation/person-updates.js';
 import type { Sends } from './message/message.sending.js';
 import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { ResetRequests } from './password/password.requests.js';
@@ -62,6 +63,8 @@ export interface Deps {
   marks: Marks;
   /** What is left to do of deleted accounts is done. */
   erasures: Erasures;
+  /** Everyone in conversations with people who have changed is told. */
+  personUpdates: PersonUpdates;
   /** Messages that search does not find yet are put into its index. */
   indexing: Indexing;
   /** Long work of the processor that is done for somebody: all of it together leaves the others their turns. */

@@ -20,6 +20,7 @@ export interface RateLimits {
   refreshPerSession: SharedRate;
   sendPerPerson: NodeRate;
   mutationPerPerson: NodeRate;
+  openDirectPerPerson: NodeRate;
   searchPerPerson: NodeRate;
 }
 
@@ -51,6 +52,10 @@ export function createRateLimits(store: RateStore, { rates, refreshTokenTtlMs }:
     refreshPerSession: store.rate('refresh-session', refreshes, rates.refreshPerSession),
     sendPerPerson: createNodeRate('Too many messages: send this one a moment later.', rates.sendPerPerson),
     mutationPerPerson: createNodeRate('Too many changes: try again a moment later.', rates.mutationPerPerson),
+    openDirectPerPerson: createNodeRate(
+      'Too many new direct conversations: begin this one later.',
+      rates.openDirectPerPerson,
+    ),
     searchPerPerson: createNodeRate('Too many searches: try again a moment later.', rates.searchPerPerson),
   };
 }

@@ -175,6 +175,8 @@ export const settings = z.object({
   RATE_SEND_PER_PERSON: rate.prefault('120/1m'),
   /** Other mutations of one person, on each node, likewise. */
   RATE_MUTATION_PER_PERSON: rate.prefault('600/1m'),
+  /** Direct conversations that one person begins, on each node, likewise; opening one that is there counts for nothing. */
+  RATE_OPEN_DIRECT_PER_PERSON: rate.prefault('120/1h'),
   /** Searches of one person, on each node, likewise. */
   RATE_SEARCH_PER_PERSON: rate.prefault('120/1m'),
   /** Documents from one address that a node does not know yet, and has to parse and validate. */
@@ -446,6 +448,7 @@ interface Rates {
   refreshPerSession: Rate | undefined;
   sendPerPerson: Rate | undefined;
   mutationPerPerson: Rate | undefined;
+  openDirectPerPerson: Rate | undefined;
   searchPerPerson: Rate | undefined;
   unknownDocumentPerAddress: Rate | undefined;
 }
@@ -730,6 +733,7 @@ function ratesOf(data: Settings): Rates {
     refreshPerSession: limited(data.RATE_REFRESH_PER_SESSION),
     sendPerPerson: limited(data.RATE_SEND_PER_PERSON),
     mutationPerPerson: limited(data.RATE_MUTATION_PER_PERSON),
+    openDirectPerPerson: limited(data.RATE_OPEN_DIRECT_PER_PERSON),
     searchPerPerson: limited(data.RATE_SEARCH_PER_PERSON),
     unknownDocumentPerAddress: limited(data.RATE_UNKNOWN_DOCUMENT_PER_ADDRESS),
   };

@@ -29,6 +29,31 @@ export async function readChangesAfter(
   return rows.map(({ createdAt, ...row }) => ({ ...row, committedAt: createdAt.getTime() }));
 }
 
+/**
+ * The changes of many conversations, of each those after its `changeSeq`, of these types or all; in the order of
+ * `places`, and of changes in each of them; at most `limit` altogether.
+ */
+export const readChangesOfMany = (
+  sql: Sql,
+  places: readonly { conversationId: string; changeSeq: number }[],
+  limit: number,
+  types?: readonly string[],
+): Promise<ChangeRow[]> =>
+  sql.query(Prisma.sql`
+    SELECT change.*
+    FROM unnest(${places.map((place) => place.conversationId)}::uuid[], ${places.map((place) => place.changeSeq)}::int[])
+         WITH ORDINALITY AS place (conversation_id, change_seq, n)
+    CROSS JOIN LATERAL (
+      SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type, message_id::text AS "messageId",
+             subject_id::text AS "subjectId", actor_id::text AS "actorId",
+             (extract(epoch FROM created_at) * 1000)::float8 AS "committedAt"
+      FROM changes
+      WHERE changes.conversation_id = place.conversation_id AND changes.change_seq > place.change_seq
+        AND (${types ?? null}::text[] IS NULL OR type = ANY (${types ?? null}::text[]))
+      ORDER BY change_seq LIMIT ${limit}
+    ) change
+    ORDER BY place.n, change."changeSeq" LIMIT ${limit}`);
+
 export interface Progress {
   conversationId: string;
   /** The first and the last of its changes since. */
@@ -239,6 +264,13 @@ export async function findPlaces(sql: Sql, userIds: readonly string[]): Promise<
     ]),
   );
   return userIds.map((id) => byUser.get(id) ?? []);
+}
+
+/** The number of each conversation's newest change, by id. */
+export async function findPositions(sql: Sql, conversationIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await sql.query<{ id: string; changeSeq: number }>(Prisma.sql`
+    SELECT id::text, change_seq AS "changeSeq" FROM conversations WHERE id = ANY (${conversationIds}::uuid[])`);
+  return new Map(rows.map((row) => [row.id, row.changeSeq]));
 }
 
 /** For each person and conversation the newest message that is not for them to see; null where they are no member. */

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
 import type { Database } from '../infra/database.js';
@@ -5,8 +7,18 @@ import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
 import type { Bus } from './bus.js';
 import type { Change, ChangeKind, ChangeRow } from './change.js';
-import { findHidden, findPlaces, type Progress, readChangesAfter, readMissed, readProgress } from './change-log.js';
+import {
+  findHidden,
+  findPlaces,
+  findPositions,
+  type Progress,
+  readChangesAfter,
+  readChangesOfMany,
+  readMissed,
+  readProgress,
+} from './change-log.js';
 import { createMovements } from './movements.js';
+import { inSlices } from './slices.js';
 
 /**
  * A change, or none, and the feed's cursor when it was delivered. One and the same object for all who hear of it, so
@@ -71,6 +83,8 @@ export interface Feed {
   readonly sweepAgeMs: number;
   /** Tells a change that is committed: to the listeners here at once, and to the other nodes. */
   announce(change: Change): void;
+  /** Tells several, in their order, without holding the event loop for long: each may be for thousands. */
+  announceAll(changes: readonly Change[]): Promise<void>;
   /** Tells that something has moved beside the log (`ChangeKind.moving`), committed as well: here and on the other nodes. */
   announceMove(row: ChangeRow): void;
   /** Tells what is fleeting (`ChangeKind.fleeting`) to who listens just now, here and on the other nodes. */
@@ -119,6 +133,12 @@ export const SWEEP_LATE_MS = 15_000;
 const LATE_LOGGED_EVERY_MS = 60_000;
 /** Changes read from the log, and given their data, at a time. */
 const BATCH = 500;
+/** Conversations that are read at a time. */
+const LANES_AT_ONCE = 200;
+/** Reads of the log for one conversation each that are under way at once: others need the connections too. */
+const READS_MAX = 3;
+/** How long what is under way when the feed ends is waited for, in milliseconds. */
+const CLOSE_MS = 2_000;
 const CHANNEL = 'changes';
 
 /** One conversation that somebody here listens to. */
@@ -210,6 +230,7 @@ export async function startFeed(options: {
   let sweptAtUptime = performance.now();
   const sweepAge = () => Math.round(performance.now() - sweptAtUptime);
   let closed = false;
+  const reading = pLimit(READS_MAX);
   const counts: FeedCounts = {
     changes: 0,
     gapFills: 0,
@@ -285,11 +306,10 @@ export async function startFeed(options: {
 
   async function placeAll(fresh: readonly Lane[]): Promise<void> {
     try {
-      const rows = await db.conversation.findMany({
-        where: { id: { in: fresh.map((lane) => lane.id) } },
-        select: { id: true, changeSeq: true },
-      });
-      const found = new Map(rows.map((row) => [row.id, row.changeSeq]));
+      const found = await findPositions(
+        database.sql,
+        fresh.map((lane) => lane.id),
+      );
       for (const lane of fresh) lane.position ??= found.get(lane.id) ?? 0;
     } finally {
       for (const lane of fresh) {
@@ -431,7 +451,7 @@ export async function startFeed(options: {
       do {
         if (lane.position === undefined || lanes.get(lane.id) !== lane) return;
         rows = await readChangesAfter(db, lane.id, lane.position, BATCH);
-        const changes = await complete(rows, lane.early);
+        const changes = await complete(rows, (row) => lane.early.get(row.changeSeq));
         if (lanes.get(lane.id) !== lane) return;
         const lacking = rows.filter(({ changeSeq }) => !lane.early.has(changeSeq)).length;
         if (lacking > 0) counts.gapFills += 1;
@@ -446,13 +466,64 @@ export async function startFeed(options: {
     return lane.filling;
   }
 
+  /**
+   * Reads from the log all that these lanes have not delivered, of many of them with each statement. What they hear of
+   * meanwhile waits.
+   */
+  function fillTogether(some: readonly Lane[]): Promise<void> {
+    const filling = (async () => {
+      for (let more = true; more; ) {
+        refuseIfClosed();
+        const open = some.filter((lane) => lanes.get(lane.id) === lane);
+        const rows = await readChangesOfMany(
+          database.sql,
+          open.map(({ id, position = 0 }) => ({ conversationId: id, changeSeq: position })),
+          BATCH,
+        );
+        const earlyOf = ({ conversationId, changeSeq }: ChangeRow) => lanes.get(conversationId)?.early.get(changeSeq);
+        const lacking = rows.filter((row) => !earlyOf(row)).length;
+        if (lacking > 0) counts.gapFills += 1;
+        counts.filled += lacking;
+        const byId = new Map(open.map((lane) => [lane.id, lane]));
+        await inSlices(await complete(rows, earlyOf), (change) => {
+          const lane = byId.get(change.conversationId);
+          if (lane && lanes.get(lane.id) === lane && change.changeSeq === (lane.position ?? 0) + 1)
+            deliver(lane, change);
+        });
+        more = rows.length === BATCH;
+      }
+    })();
+    return Promise.all(
+      some.map((lane) => {
+        clearTimeout(lane.patience);
+        lane.patience = undefined;
+        lane.filling = filling.finally(() => {
+          lane.filling = undefined;
+          if (lane.early.has((lane.position ?? 0) + 1)) deliverNext(lane);
+        });
+        return lane.filling;
+      }),
+    ).then(() => {});
+  }
+
+  /** What takes long ends with the feed. */
+  function refuseIfClosed(): void {
+    if (closed) throw new Error('the feed has ended');
+  }
+
   /** Gives rows of the log their data, from wake-ups where these came, else from the database. */
-  async function complete(rows: readonly ChangeRow[], early?: ReadonlyMap<number, Change>): Promise<Change[]> {
-    const changes: Change[] = rows.map((row) => early?.get(row.changeSeq) ?? { ...row, data: null });
+  async function complete(
+    rows: readonly ChangeRow[],
+    earlyOf?: (row: ChangeRow) => Change | undefined,
+  ): Promise<Change[]> {
+    const changes: Change[] = rows.map((row) => earlyOf?.(row) ?? { ...row, data: null });
     const wanted = new Map<ChangeKind, Change[]>();
     for (const change of changes) {
       const kind = change.data === null ? kinds.get(change.type) : undefined;
-      if (kind) wanted.set(kind, [...(wanted.get(kind) ?? []), change]);
+      if (!kind) continue;
+      const some = wanted.get(kind);
+      if (some) some.push(change);
+      else wanted.set(kind, [change]);
     }
     await Promise.all(
       [...wanted].map(async ([kind, lacking]) => {
@@ -535,17 +606,7 @@ export async function startFeed(options: {
       return reset(fresh);
     }
     await meetNewcomers(seen.progress);
-    await Promise.all(
-      seen.progress.map(async ({ conversationId, toSeq }) => {
-        const lane = lanes.get(conversationId);
-        if (!lane) return;
-        await lane.placing;
-        if (lane.position !== undefined && lane.position < toSeq) await fill(lane);
-        dropIfUnused(lane);
-        // Unless nobody follows it any more, it must have come so far before the cursor moves.
-        if (lanes.get(conversationId) === lane && (lane.position ?? -1) < toSeq) throw new Error('a hole is left');
-      }),
-    );
+    await catchUp(seen.progress);
     // Read after `seen.at` was taken, so that nothing that it has seen is missed.
     if (watching > 0) await movements.sweep(at);
     moveTo(seen.at);
@@ -593,20 +654,50 @@ export async function startFeed(options: {
     for (const listener of resetListeners) listener();
   }
 
+  /** Has all that is followed here delivered up to what was found in the log. */
+  async function catchUp(progress: readonly Progress[]): Promise<void> {
+    const followed = progress.flatMap(({ conversationId, toSeq }) => {
+      const lane = lanes.get(conversationId);
+      return lane ? [{ lane, toSeq }] : [];
+    });
+    await Promise.all(new Set(followed.map(({ lane }) => lane.placing)));
+    const isBehind = ({ lane, toSeq }: (typeof followed)[number]) =>
+      lanes.get(lane.id) === lane && (lane.position ?? -1) < toSeq;
+    // What is being filled already may have been read before the last of it was written.
+    await Promise.all(followed.filter(isBehind).map(({ lane }) => lane.filling));
+    const behind = followed.filter((each) => isBehind(each) && each.lane.position !== undefined);
+    for (let from = 0; from < behind.length; from += LANES_AT_ONCE) {
+      const some = behind.slice(from, from + LANES_AT_ONCE).filter(isBehind);
+      await Promise.all(some.map(({ lane }) => lane.filling));
+      await fillTogether(some.filter((each) => isBehind(each) && !each.lane.filling).map(({ lane }) => lane));
+    }
+    for (const { lane } of followed) dropIfUnused(lane);
+    // Unless nobody follows it any more, it must have come so far before the cursor moves.
+    if (followed.some(isBehind)) throw new Error('a hole is left');
+  }
+
   /** Lets users here into conversations that they came into without our hearing of it. */
   async function meetNewcomers(progress: readonly Progress[]): Promise<void> {
+    if (people.size === 0) return;
     const suspects = progress.filter(({ types }) => types.some((type) => joinTypes.has(type)));
-    if (suspects.length === 0 || people.size === 0) return;
-    const rows = await db.change.findMany({
-      where: {
-        type: { in: [...joinTypes] },
-        OR: suspects.map(({ conversationId, fromSeq }) => ({ conversationId, changeSeq: { gte: fromSeq } })),
-      },
-      orderBy: { changeSeq: 'asc' },
-      omit: { createdAt: true },
-    });
-    const changes = await complete(rows);
-    await Promise.all(suspects.map(({ conversationId }) => lanes.get(conversationId)?.placing));
+    for (let from = 0; from < suspects.length; from += LANES_AT_ONCE) {
+      const some = suspects.slice(from, from + LANES_AT_ONCE);
+      let next = some.map(({ conversationId, fromSeq }) => ({ conversationId, changeSeq: fromSeq - 1 }));
+      while (next.length > 0) {
+        refuseIfClosed();
+        const rows = await readChangesOfMany(database.sql, next, BATCH, [...joinTypes]);
+        await meet(await complete(rows));
+        // Of the last conversation there may be more, and all of those behind it.
+        const last = rows.length === BATCH ? rows.at(-1) : undefined;
+        const at = next.findIndex(({ conversationId }) => conversationId === last?.conversationId);
+        next = last && at >= 0 ? [last, ...next.slice(at + 1)] : [];
+      }
+    }
+  }
+
+  /** Lets in those whom these changes bring into conversations that have gone on without them. */
+  async function meet(changes: readonly Change[]): Promise<void> {
+    await Promise.all(new Set(changes.map(({ conversationId }) => lanes.get(conversationId)?.placing)));
     const admissions: Promise<void>[] = [];
     for (const change of changes) {
       for (const userId of joinedBy(change).filter((id) => people.has(id))) {
@@ -617,7 +708,8 @@ export async function startFeed(options: {
           lane.position = change.changeSeq - 1;
         }
         if (lane.users.has(userId) || (lane.position ?? 0) < change.changeSeq) continue;
-        admissions.push(admit(lane, userId, change.changeSeq - 1));
+        const joined = lane;
+        admissions.push(reading(() => admit(joined, userId, change.changeSeq - 1)));
       }
     }
     await Promise.all(admissions);
@@ -799,6 +891,14 @@ export async function startFeed(options: {
     }
   }
 
+  function announce(change: Change): void {
+    change.committedAt ??= Date.now();
+    const { conversationId, ...rest } = change;
+    const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data), epoch: at.epoch });
+    bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);
+    offer(change);
+  }
+
   return {
     get now() {
       return now;
@@ -817,13 +917,9 @@ export async function startFeed(options: {
       return sweepAge();
     },
 
-    announce(change) {
-      change.committedAt ??= Date.now();
-      const { conversationId, ...rest } = change;
-      const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data), epoch: at.epoch });
-      bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);
-      offer(change);
-    },
+    announce,
+
+    announceAll: (changes) => inSlices(changes, announce),
 
     tell(change) {
       const { conversationId, ...rest } = change;
@@ -901,8 +997,14 @@ export async function startFeed(options: {
       clearInterval(timer);
       for (const listener of [...listeners]) listener.onEnd();
       for (const lane of lanes.values()) clearTimeout(lane.patience);
-      await sweeping?.catch(() => {});
-      await Promise.allSettled([...lanes.values()].map((lane) => lane.filling));
+      const underWay = [sweeping, ...[...lanes.values()].map((lane) => lane.filling)];
+      // A database that does not answer is not waited for.
+      const tooLate = new AbortController();
+      await Promise.race([
+        Promise.allSettled(underWay),
+        delay(CLOSE_MS, undefined, { signal: tooLate.signal, ref: false }).catch(() => {}),
+      ]);
+      tooLate.abort();
     },
   };
 }

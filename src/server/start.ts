@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { rateLimited } from '../core/errors.js';
 import { createSlices } from '../core/slices.js';
 import { snapshotOf } from '../core/sync-cursor.js';
@@ -7,8 +8,14 @@ import { createAuditNotes } from '../domain/audit/audit.notes.js';
 import { recordSettings } from '../domain/audit/audit.settings.js';
 import { trimAuditLog } from '../domain/audit/audit.store.js';
 import { findStandings } from '../domain/block/block.store.js';
-import { conversationChanges, joinChanges, leaveChanges } from '../domain/conversation/conversation.events.js';
+import {
+  conversationChanges,
+  creationChanges,
+  joinChanges,
+  leaveChanges,
+} from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
+import { createPersonUpdates } from '../domain/conversation/person-updates.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
@@ -81,7 +88,15 @@ import { serveWebSocket } from './websocket.js';
 
 /** What the features put on the feed. */
 const changeKinds = (config: Config) =>
-  [conversationChanges, joinChanges, leaveChanges, messageChanges, markMoves(config), typingNotices] as ChangeKind[];
+  [
+    conversationChanges,
+    creationChanges,
+    joinChanges,
+    leaveChanges,
+    messageChanges,
+    markMoves(config),
+    typingNotices,
+  ] as ChangeKind[];
 
 /** Streams of presence of one person that look at once whom they may see. */
 const PRESENCE_READS_PER_PERSON = 2;
@@ -89,6 +104,9 @@ const PRESENCE_READS_PER_PERSON = 2;
 const SUMMARIES_WAITING_PER_PERSON = 20;
 /** How often each node looks for changes that are older than the log keeps them. */
 const TRIM_INTERVAL_MS = 10 * 60_000;
+
+/** The least time that what is under way has to end, in milliseconds, where clients took all of SHUTDOWN_TIMEOUT. */
+const CLOSE_MIN_MS = 1_000;
 
 export interface RunningNode {
   /** Where it is served, for instance http://127.0.0.1:4000/graphql. */
@@ -213,6 +231,7 @@ export async function startNode(
     openSockets: () => sockets.size,
     subscriptionGroups: () => subscriptions.groups,
     async stop() {
+      const deadline = performance.now() + config.shutdownTimeoutMs;
       draining = true;
       // What is kept alive ends with its next answer or soon without one: a balancer would go on using it.
       server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
@@ -227,8 +246,11 @@ export async function startNode(
       await closed;
       clearTimeout(cutOff);
       await yoga.dispose();
-      await close();
-      await metricsServer?.close();
+      const closing = close().then(() => metricsServer?.close());
+      const timeLeftMs = Math.max(CLOSE_MIN_MS, deadline - performance.now());
+      const isClosed = await Promise.race([closing.then(() => true), delay(timeLeftMs, false, { ref: false })]);
+      closing.catch(() => {});
+      if (!isClosed) log.warn('what is under way did not end in time: it is cut off');
     },
   };
 }
@@ -319,6 +341,7 @@ export async function startServices(
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, feed, log, turns });
+    const personUpdates = createPersonUpdates({ database, feed, log, turns }, { onTold: () => erasures.begin() });
     const summaries = createSummaries({ config, database, log, turns });
     const slices = createSlices();
     const indexing = createIndexing({ database, log, slices });
@@ -354,6 +377,7 @@ export async function startServices(
       sends: createSends({ config, database, feed, metrics, tracing }),
       marks: createMarks({ database, feed }),
       erasures,
+      personUpdates,
       indexing,
       slices,
       presence,
@@ -385,6 +409,7 @@ export async function startServices(
       deps,
       async close() {
         clearInterval(trim);
+        await personUpdates.close();
         await erasures.close();
         await summaries.close();
         await indexing.close();

@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { decodeGlobalId } from '../../src/core/ids.js';
 import { type Attack, attackForm, runAttack, startProbe } from '../support/attack.js';
 import { type Json, type Person, register, request, socketUrl } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
@@ -9,7 +10,7 @@ import { nodeProcess, within } from '../support/fleet.js';
 import { heapOf, inspected } from '../support/inside.js';
 import { footings, makePlace } from '../support/place.js';
 import { freePort } from '../support/servers.js';
-import { createGroup, send } from '../support/talk.js';
+import { createGroup, insertGroups, send } from '../support/talk.js';
 
 /** How long each attack lasts, in milliseconds. */
 const LASTS_MS = attackForm(500, 20_000);
@@ -156,6 +157,19 @@ const attacks: Attack[] = [
           call.on('response', (response) => void response.resume().on('end', resolve));
           call.end(body);
         });
+    },
+  },
+  {
+    name: 'profile changes of somebody in many conversations',
+    async prepare({ url, deps }) {
+      const [attacker, friend] = [await register(url, 'attacker'), await register(url, 'friend')];
+      const userIds = [attacker, friend].map(({ id }) => decodeGlobalId(id, 'id').id);
+      await insertGroups(deps.database.db, attackForm(200, 5_000), userIds);
+      let count = 0;
+      return postAs(attacker.token, () => {
+        count += 1;
+        return `mutation { updateProfile(input: { bio: "${count}" }) { viewer { id } } }`;
+      });
     },
   },
   {

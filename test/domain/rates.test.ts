@@ -6,10 +6,19 @@ import { readConfig } from '../../src/infra/config.js';
 import { openRateStore } from '../../src/infra/rates.js';
 import { redisOptions } from '../../src/infra/redis-options.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { type Answer, ask, connectInTest, eventually, type Json, type Person, register } from '../support/client.js';
+import {
+  type Answer,
+  ask,
+  connectInTest,
+  eventually,
+  type Json,
+  type Person,
+  register,
+  registerAll,
+} from '../support/client.js';
 import { footings, makePlace, type Place, servicesFound, startTwo } from '../support/place.js';
 import { startServers } from '../support/servers.js';
-import { openDirect, SEND } from '../support/talk.js';
+import { attempt, openDirect, SEND } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { refreshToken } } }';
 const REGISTER = 'mutation ($input: RegisterInput!) { register(input: $input) { tokens { refreshToken } } }';
@@ -417,6 +426,18 @@ describe.each(footings)('rates on the %s footing', (footing) => {
       expect(codeOf(await alice.request(ROOMS))).toBe('RATE_LIMITED');
       expect(codeOf(await alice.request(MESSAGES))).toBe('RATE_LIMITED');
       expect(codeOf(await bob.request(SEARCH))).toBeUndefined();
+    });
+
+    it('direct conversations that are begun, but not those that are there', async () => {
+      await limit({ RATE_OPEN_DIRECT_PER_PERSON: '2/1h' });
+      const [alice, ...others] = await registerAll(first.url, 'alice', 'bob', 'carol', 'dave');
+      const open = (at: number) =>
+        attempt(alice, 'openDirectConversation', { userId: others[at]?.id }, 'conversation { id }');
+      const there = await open(0);
+      expect(await open(0)).toEqual(there);
+      expect(await open(1)).toMatchObject({ conversation: {} });
+      expect(await open(2)).toBe('RATE_LIMITED');
+      expect(await open(0)).toEqual(there);
     });
 
     it('do not bind the backend with the service key', async () => {

@@ -1,3 +1,5 @@
+import { newId } from '../../src/core/ids.js';
+import type { Db } from '../../src/infra/database.js';
 import type { Answer, Json, Person } from './client.js';
 
 /** The operations that most tests need, as short as they can be. */
@@ -102,4 +104,21 @@ export async function attempt(person: Person, mutation: string, input: Json, sel
   );
   const [error] = errors ?? [];
   return error ? [error.extensions.code, error.extensions.field].filter(Boolean).join(' ') : data[mutation];
+}
+
+/** Puts groups of these people (ids of rows) into the database, past all limits. @returns their ids, in order. */
+export async function insertGroups(db: Db, count: number, userIds: readonly string[]): Promise<string[]> {
+  const ids = Array.from({ length: count }, newId).sort();
+  const [creatorId] = userIds;
+  await db.$executeRaw`
+    INSERT INTO conversations (id, kind, title, created_by_id, member_count)
+    SELECT id, 'GROUP', 'A group', ${creatorId}::uuid, ${userIds.length}::int FROM unnest(${ids}::uuid[]) AS id`;
+  await db.$executeRaw`
+    INSERT INTO memberships (id, conversation_id, user_id, role)
+    SELECT gen_random_uuid(), id, user_id, CASE WHEN user_id = ${creatorId}::uuid THEN 'OWNER' ELSE 'MEMBER' END::"MemberRole"
+    FROM unnest(${ids}::uuid[]) AS id CROSS JOIN unnest(${userIds}::uuid[]) AS user_id`;
+  await db.$executeRaw`
+    INSERT INTO marks (conversation_id, user_id)
+    SELECT id, user_id FROM unnest(${ids}::uuid[]) AS id CROSS JOIN unnest(${userIds}::uuid[]) AS user_id`;
+  return ids;
 }

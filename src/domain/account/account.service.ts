@@ -49,7 +49,7 @@ async function remove(
   }
   let ended: string[] = [];
   let standings: StandingChange[] = [];
-  await changePerson(deps, userId, userId, async (tx) => {
+  await changePerson(deps, userId, async (tx) => {
     // Admins are held before any of them is, in one order for all; who is none needs none of them.
     const { serviceRole } = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
     const isLast = serviceRole === 'ADMIN' && (await isLastAdmin(tx, userId));

@@ -57,7 +57,11 @@ export function createErasures(
     const [row] = await db.$queryRaw<{ userId: string }[]>`
       UPDATE erasures SET claimed_until = clock_timestamp() + ${CLAIM_MS}::int * interval '1 millisecond'
       WHERE user_id = (
-        SELECT user_id FROM erasures WHERE claimed_until < clock_timestamp() LIMIT 1 FOR UPDATE SKIP LOCKED
+        SELECT user_id FROM erasures
+        WHERE claimed_until < clock_timestamp()
+          -- Everyone hears that the account is deleted before they hear that it leaves.
+          AND NOT EXISTS (SELECT FROM person_updates WHERE person_updates.user_id = erasures.user_id)
+        LIMIT 1 FOR UPDATE SKIP LOCKED
       )
       RETURNING user_id::text AS "userId"`;
     return row?.userId;
@@ -106,7 +110,7 @@ export function createErasures(
       const member = await tx.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
       return member ? (await takeOut(deps, tx, { userId }, member)).changes : [];
     });
-    for (const change of changes) feed.announce(change);
+    await feed.announceAll(changes);
   }
 
   const timer = setInterval(begin, lookMs);

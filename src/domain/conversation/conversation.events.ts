@@ -47,7 +47,7 @@ export function conversationChanged(
 const { created, updated, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
 
 export const conversationChanges: ChangeKind<ConversationChanged> = {
-  types: [created, updated, memberUpdated],
+  types: [updated, memberUpdated],
   encode: (data) => ({ v: VERSION, ...data }),
   decode(json) {
     const { v, ...data } = json as { v: number } & ConversationChanged;
@@ -60,6 +60,12 @@ export const conversationChanges: ChangeKind<ConversationChanged> = {
     return data;
   },
   load: loadChanges,
+};
+
+/** Those that bring in all who are in it from the beginning. */
+export const creationChanges: ChangeKind<ConversationChanged> = {
+  ...conversationChanges,
+  types: [created],
   joined: ({ data }) => data?.memberIds ?? [],
 };
 
@@ -75,14 +81,18 @@ export const joinChanges: ChangeKind<ConversationChanged> = {
 export const leaveChanges: ChangeKind<ConversationChanged> = {
   ...conversationChanges,
   types: [memberLeft],
-  joined: () => [],
   left: ({ subjectId }) => (subjectId === null ? [] : [subjectId]),
 };
 
 async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(ConversationChanged | null)[]> {
   const ids = [...new Set(rows.map((row) => row.conversationId))];
   const creations = rows.filter((row) => row.type === created).map((row) => row.conversationId);
-  const subjects = rows.flatMap((row) => (row.subjectId === null ? [] : [row.subjectId]));
+  const subjects = rows.filter((row) => row.subjectId !== null && row.type !== memberLeft);
+  const pairs = await db.$queryRaw<{ id: string }[]>`
+    SELECT memberships.id::text
+    FROM unnest(${subjects.map((row) => row.conversationId)}::uuid[], ${subjects.map((row) => row.subjectId)}::uuid[])
+         AS subject (conversation_id, user_id)
+    JOIN memberships USING (conversation_id, user_id)`;
   const [conversations, members, joins, memberships] = await Promise.all([
     db.conversation.findMany({ where: { id: { in: ids } }, omit: { inputHash: true } }),
     db.membership.findMany({
@@ -93,28 +103,23 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
       where: { conversationId: { in: creations }, type: memberJoined },
       select: { conversationId: true, subjectId: true },
     }),
-    db.membership.findMany({
-      where: { conversationId: { in: ids }, userId: { in: subjects } },
-      include: { user: true },
-    }),
+    db.membership.findMany({ where: { id: { in: pairs.map(({ id }) => id) } }, include: { user: true } }),
   ]);
   const byId = new Map(conversations.map((conversation) => [conversation.id, { ...conversation, inputHash: null }]));
   // Who came later has a change of their own for that.
   const cameLater = new Set(joins.map(({ conversationId, subjectId }) => `${conversationId} ${subjectId}`));
+  const bySubject = new Map(memberships.map((each) => [`${each.conversationId} ${each.userId}`, each]));
+  const membersOf = new Map<string, string[]>(creations.map((id) => [id, []]));
+  for (const { conversationId, userId } of members) {
+    if (!cameLater.has(`${conversationId} ${userId}`)) membersOf.get(conversationId)?.push(userId);
+  }
   return rows.map(({ conversationId, subjectId, type }) => {
     const conversation = byId.get(conversationId);
     if (!conversation) return null;
-    const membership =
-      memberships.find((each) => each.conversationId === conversationId && each.userId === subjectId) ?? null;
+    const membership = bySubject.get(`${conversationId} ${subjectId}`) ?? null;
     // Who joined or changed and is gone again has a later change.
     if (!membership && (type === memberJoined || type === memberUpdated)) return null;
-    const memberIds =
-      type === created
-        ? members
-            .filter((member) => member.conversationId === conversationId)
-            .map((member) => member.userId)
-            .filter((userId) => !cameLater.has(`${conversationId} ${userId}`))
-        : [];
+    const memberIds = type === created ? (membersOf.get(conversationId) ?? []) : [];
     return { conversation, memberIds, membership: type === memberLeft ? null : membership };
   });
 }

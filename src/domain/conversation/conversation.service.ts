@@ -32,7 +32,7 @@ import {
 /**
  * The direct conversation of the viewer with somebody, made where there is none.
  * @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves; FORBIDDEN: there is none yet, and
- *   they cannot be written to.
+ *   they cannot be written to; RATE_LIMITED: the viewer has begun too many.
  */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
   const field = 'input.userId';
@@ -43,6 +43,7 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
   if (found) return found;
   const other = await db.user.findUnique({ where: { id: userId }, select: { id: true } });
   if (!other) throw notFound(field, 'User');
+  take(deps.rates.openDirectPerPerson, viewer);
   try {
     return await create(
       deps,
@@ -165,7 +166,7 @@ async function create(
     });
     return { conversation: told[0]?.data.message.conversation ?? conversation, changes: [created, ...told] };
   });
-  for (const change of changes) deps.feed.announce(change);
+  await deps.feed.announceAll(changes);
   return conversation;
 }
 

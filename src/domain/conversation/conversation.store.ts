@@ -93,14 +93,12 @@ export async function lock(tx: Tx, id: string): Promise<Conversation | undefined
   return row;
 }
 
-export type LockedConversation = Pick<Conversation, 'id' | 'kind'>;
-
-/** Locks all conversations that a person is in until the transaction ends, in the order in which everyone locks. */
-export const lockAllOf = (tx: Tx, userId: string): Promise<LockedConversation[]> =>
-  tx.$queryRaw`
-    SELECT id::text, kind::text FROM conversations
-    WHERE id IN (SELECT conversation_id FROM memberships WHERE user_id = ${userId}::uuid)
-    ORDER BY conversations.id FOR NO KEY UPDATE`;
+/** Locks those of these conversations that nobody else has locked, until the transaction ends. @returns their ids. */
+export async function lockFree(tx: Tx, ids: readonly string[]): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM conversations WHERE id = ANY (${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`;
+  return rows.map(({ id }) => id);
+}
 
 /** Locks the direct conversation of two people until the transaction ends; undefined when there is none. */
 export async function lockDirect(tx: Tx, oneId: string, otherId: string): Promise<Conversation | undefined> {
@@ -117,15 +115,6 @@ export async function findFull(tx: Db | Tx, userIds: readonly string[], groupsMa
     FROM memberships JOIN conversations ON conversations.id = conversation_id AND kind = 'GROUP'
     WHERE user_id = ANY (${userIds}::uuid[]) GROUP BY user_id HAVING count(*) >= ${groupsMax}`;
   return new Set(rows.map(({ userId }) => userId));
-}
-
-/** Whether a person is in a conversation that is not one of these. */
-export async function isElsewhere(tx: Tx, userId: string, ids: readonly string[]): Promise<boolean> {
-  const [row] = await tx.$queryRaw<[{ found: boolean }]>`
-    SELECT EXISTS (
-      SELECT FROM memberships WHERE user_id = ${userId}::uuid AND conversation_id <> ALL (${ids}::uuid[])
-    ) AS found`;
-  return row.found;
 }
 
 /** Gives each of these locked conversations its next change number. */

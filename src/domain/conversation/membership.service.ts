@@ -308,7 +308,7 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     });
     return { changes: [joining, ...told], result: latest(told) ?? joined };
   });
-  for (const change of changes) deps.feed.announce(change);
+  await deps.feed.announceAll(changes);
   return result;
 }
 
@@ -352,6 +352,6 @@ async function change<Result>(
       return work(tx, { conversation, own });
     });
   const { changes, result } = await (act.action === undefined ? changing() : notingRefusal(deps, act, changing));
-  for (const each of changes) deps.feed.announce(each);
+  await deps.feed.announceAll(changes);
   return result;
 }

@@ -3,7 +3,7 @@ import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.
 import type { Db, Tx } from '../../infra/database.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, type Actor, recordActs } from '../audit/audit.store.js';
-import { recordUpdated, underAllLocks } from '../conversation/person-change.js';
+import { recordUpdate } from '../conversation/person-updates.store.js';
 import type { Deps, Viewer } from '../deps.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';
@@ -58,28 +58,26 @@ async function changeSuspended(
 ): Promise<User> {
   // Asked before anything is locked, for anyone may try.
   await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
-  const { user, changes, ended, standings } = await underAllLocks(deps, userId, async (tx, conversations, check) => {
+  const { user, update, ended, standings } = await deps.database.transaction(async (tx) => {
     await holdViewer(tx, viewer);
     const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
     if (suspended) await refuseServiceAccount(tx, userId);
-    if ((person.suspendedAt !== null) === suspended) return { user: person, changes: [], ended: [], standings: [] };
-    await check();
+    if ((person.suspendedAt !== null) === suspended) return { user: person, update: null, ended: [], standings: [] };
     const user = await tx.user.update({
       where: { id: userId },
       data: { suspendedAt: suspended ? new Date() : null },
     });
     const ended = suspended ? await endSessions(tx, userId) : [];
     await recordActs(tx, { ...act, details: suspended ? { sessionsEnded: ended.length } : {} });
-    const directIds = conversations.filter(({ kind }) => kind === 'DIRECT').map(({ id }) => id);
     const standings = await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
-    return { user, ended, standings, changes: await recordUpdated(tx, directIds) };
+    return { user, ended, standings, update: await recordUpdate(tx, userId, 'CONVERSATION_UPDATED') };
   });
-  for (const change of changes) deps.feed.announce(change);
   for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
   deps.standings.announce(standings);
+  if (update) await deps.personUpdates.begin(update);
   return user;
 }
 

@@ -97,7 +97,7 @@ async function renameFromOutside(deps: Deps, known: OutsideIdentity, claims: Out
     const next = namesFrom(changed, suffix);
     try {
       // Whoever sees them hears of it, as when they change their profile themselves.
-      await changePerson(deps, userId, userId, async (tx) => {
+      await changePerson(deps, userId, async (tx) => {
         const user = await holdPerson(tx, userId);
         if (!user) return null;
         const { count } = await tx.outsideIdentity.updateMany({

@@ -22,7 +22,7 @@ export async function updateProfile(deps: Deps, viewer: Viewer, input: z.input<t
   const given = checkInput(profile, input);
   const { userId } = viewer;
   let unchanged: User | undefined;
-  const changed = await changePerson(deps, userId, userId, async (tx) => {
+  const changed = await changePerson(deps, userId, async (tx) => {
     const user = await holdSelf(tx, viewer);
     const { username } = user;
     const data = {
