@@ -282,8 +282,12 @@ export const settings = z.object({
   MENTIONS_MAX: integer(0, 1_000).default(50),
   /** Most members of a group. */
   GROUP_MAX_MEMBERS: integer(2, 1_000_000).default(10_000),
-  /** Most groups that one person may be in. */
+  /** Most people that one call brings into a group. */
+  GROUP_ADD_MAX: integer(1, 10_000).default(100),
+  /** Most groups that one person may be in that they made or joined themselves. */
   GROUPS_MAX: integer(1, 100_000).default(1_000),
+  /** Most groups that others may have brought one person into; one and the same person into a tenth of these. */
+  GROUPS_ADDED_MAX: integer(1, 100_000).default(2_000),
   /** Most people that one person may have as contacts. */
   CONTACTS_MAX: integer(1, 100_000).default(5_000),
   /** Most people that one person may have blocked. */
@@ -527,7 +531,9 @@ export interface Config {
   systemMessages: boolean;
   mentionsMax: number;
   groupMaxMembers: number;
+  groupAddMax: number;
   groupsMax: number;
+  groupsAddedMax: number;
   contactsMax: number;
   blocksMax: number;
   receiptMaxMembers: number;
@@ -671,7 +677,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     systemMessages: data.SYSTEM_MESSAGES,
     mentionsMax: data.MENTIONS_MAX,
     groupMaxMembers: data.GROUP_MAX_MEMBERS,
+    groupAddMax: data.GROUP_ADD_MAX,
     groupsMax: data.GROUPS_MAX,
+    groupsAddedMax: data.GROUPS_ADDED_MAX,
     contactsMax: data.CONTACTS_MAX,
     blocksMax: data.BLOCKS_MAX,
     receiptMaxMembers: data.RECEIPT_MAX_MEMBERS,

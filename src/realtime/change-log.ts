@@ -14,6 +14,11 @@ export async function recordChange<Data>(tx: Tx, change: Change<Data>): Promise<
   return change;
 }
 
+/** Writes several changes into the log, as `recordChange` does. */
+export async function recordChanges(tx: Tx, changes: readonly Change[]): Promise<void> {
+  await tx.change.createMany({ data: changes.map(({ data: _data, committedAt: _committedAt, ...row }) => row) });
+}
+
 /** The changes of one conversation after `changeSeq`, in order, at most `limit`. */
 export async function readChangesAfter(
   db: Db,

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
 import { footings, makePlace, startTwo } from '../support/place.js';
@@ -174,34 +175,49 @@ describe.each(footings)('groups on the %s footing', (footing) => {
   });
 });
 
-describe.each(footings)('the limit of groups a person is in, on the %s footing', (footing) => {
-  it('holds for who makes one, joins one, and is brought into one', async () => {
-    const { url } = await (await makePlace(footing)).start({ GROUPS_MAX: '2' });
-    const [ana, bob, carol] = (await Promise.all(['ana', 'bob', 'carol'].map((name) => register(url, name)))) as [
-      Person,
-      Person,
-      Person,
-    ];
-    const first = await createGroup(ana, [], { visibility: 'PUBLIC' });
-    await createGroup(ana, [bob]);
-    await openDirect(ana, carol);
-    expect(await attempt(ana, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
-    // Who is in as many as they may be is left out, or skipped.
-    const theirs = await createGroup(bob, [ana, carol], { visibility: 'PUBLIC' });
+describe.each(footings)('the limits of groups a person is in, on the %s footing', (footing) => {
+  const rowOf = (person: Person) => decodeGlobalId(person.id, 'id').id;
+
+  it('are one for those that somebody makes or joins, and one for those that others bring them into', async () => {
+    const { url, deps } = await (await makePlace(footing)).start({ GROUPS_MAX: '2', GROUPS_ADDED_MAX: '3' });
+    const [ana, bob, carol, dave, eve] = await registerAll(url, 'ana', 'bob', 'carol', 'dave', 'eve');
     const membersOf = async (id: string) =>
-      (await bob.ask('query ($id: ID!) { conversation(id: $id) { memberCount } }', { id })).conversation.memberCount;
-    expect(await membersOf(theirs)).toBe(2);
-    const added = await attempt(bob, 'addMembers', { conversationId: theirs, userIds: [ana.id] }, 'skippedUserIds');
-    expect(added).toEqual({ skippedUserIds: [ana.id] });
-    expect(await attempt(bob, 'joinConversation', { conversationId: first })).toBe('FORBIDDEN input.conversationId');
-    expect(await attempt(carol, 'joinConversation', { conversationId: first })).toMatchObject({});
-    expect(await attempt(bob, 'leaveConversation', { conversationId: theirs })).toMatchObject({});
-    expect(await attempt(bob, 'joinConversation', { conversationId: first })).toMatchObject({});
-    expect(await membersOf(first)).toBe(3);
+      (await ana.ask('query ($id: ID!) { conversation(id: $id) { memberCount } }', { id })).conversation.memberCount;
+    const add = (person: Person, conversationId: string) =>
+      attempt(person, 'addMembers', { conversationId, userIds: [ana.id] }, 'skippedUserIds');
+
+    // One and the same person brings somebody into a tenth of them, here one.
+    const ofBob = await createGroup(bob, [ana, carol], { visibility: 'PUBLIC' });
+    expect(await membersOf(ofBob)).toBe(3);
+    expect(await membersOf(await createGroup(bob, [ana], { visibility: 'PUBLIC' }))).toBe(1);
+    expect(await attempt(bob, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
+    for (const person of [carol, dave]) {
+      expect(await membersOf(await createGroup(person, [ana], { visibility: 'PUBLIC' }))).toBe(2);
+    }
+    const ofEve = await createGroup(eve, [ana], { visibility: 'PUBLIC' });
+    expect(await membersOf(ofEve)).toBe(1);
+    expect(await add(eve, ofEve)).toEqual({ skippedUserIds: [ana.id] });
+
+    // However many these are, two of one's own are left.
+    await createGroup(ana, []);
+    expect(await attempt(ana, 'joinConversation', { conversationId: ofEve })).toMatchObject({});
+    expect(await attempt(ana, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
+    expect(await attempt(ana, 'leaveConversation', { conversationId: ofEve })).toMatchObject({});
+    expect(await attempt(ana, 'leaveConversation', { conversationId: ofBob })).toMatchObject({});
+    expect(await add(eve, ofEve)).toEqual({ skippedUserIds: [] });
+    expect(await attempt(ana, 'joinConversation', { conversationId: ofBob })).toMatchObject({});
+
+    // Of who came before it was stored who brought them in, the group says it: she made one of them, and joined none.
+    await deps.database.db.$executeRaw`UPDATE memberships SET added_by_id = NULL WHERE user_id = ${rowOf(ana)}::uuid`;
+    await deps.database.db.$executeRaw`
+      UPDATE conversations SET visibility = 'PRIVATE'
+      WHERE id IN (SELECT conversation_id FROM memberships WHERE user_id = ${rowOf(ana)}::uuid)`;
+    await createGroup(ana, []);
+    expect(await attempt(ana, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
   });
 
-  it('holds for many who bring somebody into one at the same time', async () => {
-    const [node, other] = await startTwo(await makePlace(footing), { GROUPS_MAX: '2' });
+  it('hold for many who bring somebody into one at the same time', async () => {
+    const [node, other] = await startTwo(await makePlace(footing), { GROUPS_ADDED_MAX: '2' });
     const [ana, ...others] = await registerAll(node.url, 'ana', 'one', 'two', 'three', 'four');
     const groups = await Promise.all(others.map((person) => createGroup(person, [])));
     await Promise.all(
@@ -212,6 +228,16 @@ describe.each(footings)('the limit of groups a person is in, on the %s footing',
     );
     const { viewer } = await ana.ask('{ viewer { conversations { nodes { id } } } }');
     expect(viewer.conversations.nodes).toHaveLength(2);
-    // Two nodes are started for it.
   }, 120_000);
+
+  it('are joined by one of the people that one call brings in', async () => {
+    const { url } = await (await makePlace(footing)).start({ GROUP_ADD_MAX: '1' });
+    const [ana, bob, carol] = await registerAll(url, 'ana', 'bob', 'carol');
+    const input = { title: 'Both at once', memberIds: [bob.id, carol.id] };
+    expect(await attempt(ana, 'createGroup', input)).toBe('BAD_USER_INPUT input.memberIds');
+    const conversationId = await createGroup(ana, [bob]);
+    const both = { conversationId, userIds: [bob.id, carol.id] };
+    expect(await attempt(ana, 'addMembers', both)).toBe('BAD_USER_INPUT input.userIds');
+    expect(await attempt(ana, 'addMembers', { conversationId, userIds: [carol.id] })).toMatchObject({});
+  });
 });

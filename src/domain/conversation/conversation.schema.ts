@@ -227,7 +227,10 @@ const CreateGroupInput = builder.inputType('CreateGroupInput', {
     description: t.string({ description: 'Up to 1000 characters.' }),
     visibility: t.field({ type: ConversationVisibility, defaultValue: 'PRIVATE' }),
     historyVisibility: t.field({ type: HistoryVisibility, defaultValue: 'ALL' }),
-    memberIds: t.idList({ description: "People to begin with; the creator's own id counts for nothing." }),
+    memberIds: t.idList({
+      description:
+        "People to begin with, at most `serverInfo.limits.groupAddMax`; the creator's own id counts for nothing.",
+    }),
     clientGroupId: t.string({
       description: "The creator's own key, up to 128 characters: a retry with it never creates twice.",
     }),

@@ -23,6 +23,7 @@ import {
   directKeyOf,
   findFull,
   findMembership,
+  isFull,
   listOfMember,
   listPublic,
   type Membership,
@@ -93,6 +94,10 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
   const history = historyVisibility === 'ALL' ? [] : [historyVisibility];
   const inputHash = hashInput(title, description, visibility, ...history, ...wantedIds);
   try {
+    const { groupAddMax } = deps.config;
+    if (wantedIds.length > groupAddMax) {
+      throw badInput('input.memberIds', `At most ${groupAddMax} people at once: the others can be added later.`);
+    }
     const there = await db.user.count({ where: { id: { in: wantedIds }, deletedAt: null } });
     if (there !== wantedIds.length) throw notFound('input.memberIds', 'User');
     return await create(
@@ -109,10 +114,11 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
         inputHash: clientGroupId === null ? null : inputHash,
       },
       async (tx) => {
-        const { groupsMax } = deps.config;
+        const { groupsMax, groupsAddedMax } = deps.config;
         await lockCounts(tx, 'groups', [viewer.userId, ...wantedIds]);
-        const full = await findFull(tx, [viewer.userId, ...wantedIds], groupsMax);
-        if (full.has(viewer.userId)) throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
+        const full = await findFull(tx, wantedIds, viewer, groupsAddedMax);
+        if (await isFull(tx, viewer.userId, groupsMax))
+          throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
         const areReachable = await findReachable(tx, viewer.userId, wantedIds);
         const memberIds = wantedIds.filter((id, index) => areReachable[index] && !full.has(id));
         return [{ userId: viewer.userId, role: 'OWNER' }, ...memberIds.map((userId) => ({ userId }))];
@@ -155,7 +161,7 @@ async function create(
     const conversation = await tx.conversation.create({
       data: { ...data, id, createdById: viewer.userId, changeSeq: 1, memberCount: members.length },
     });
-    await bringIn(tx, conversation, members);
+    await bringIn(tx, conversation, members, viewer.userId);
     const change = conversationChanged('created', viewer.userId, null, { conversation, memberIds: userIds });
     const created = await recordChange(tx, change);
     if (conversation.kind === 'DIRECT') return { conversation, changes: [created] };

@@ -108,12 +108,39 @@ export async function lockDirect(tx: Tx, oneId: string, otherId: string): Promis
   return row;
 }
 
-/** Which of these people are in as many groups as anyone may be in. */
-export async function findFull(tx: Db | Tx, userIds: readonly string[], groupsMax: number): Promise<Set<string>> {
+/** Whether others brought a member of a group in. Of who came before that was stored, the group says what is likely. */
+const isAdded = Prisma.sql`
+  CASE WHEN added_by_id IS NULL THEN visibility = 'PRIVATE' AND created_by_id <> user_id ELSE added_by_id <> user_id END`;
+
+/** Whether somebody is in as many groups that they made or joined themselves as anyone may be in. */
+export async function isFull(tx: Db | Tx, userId: string, groupsMax: number): Promise<boolean> {
+  const [row] = await tx.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS count FROM memberships JOIN conversations ON conversations.id = conversation_id
+    WHERE user_id = ${userId}::uuid AND kind = 'GROUP' AND NOT ${isAdded}`;
+  return row.count >= groupsMax;
+}
+
+/** The share of `groupsAddedMax` that one person may use up of another's. */
+const SHARE_OF_ONE = 0.1;
+
+/**
+ * Which of these people cannot be brought into one more group by this one. `isService`: by the backend beside us, which
+ * may use up all of `groupsAddedMax`.
+ */
+export async function findFull(
+  tx: Db | Tx,
+  userIds: readonly string[],
+  adder: { userId: string; isService?: true },
+  groupsAddedMax: number,
+): Promise<Set<string>> {
+  const ofOneMax = adder.isService ? groupsAddedMax : Math.ceil(groupsAddedMax * SHARE_OF_ONE);
   const rows = await tx.$queryRaw<{ userId: string }[]>`
     SELECT user_id::text AS "userId"
-    FROM memberships JOIN conversations ON conversations.id = conversation_id AND kind = 'GROUP'
-    WHERE user_id = ANY (${userIds}::uuid[]) GROUP BY user_id HAVING count(*) >= ${groupsMax}`;
+    FROM memberships JOIN conversations ON conversations.id = conversation_id
+    WHERE user_id = ANY (${userIds}::uuid[]) AND kind = 'GROUP' AND ${isAdded}
+    GROUP BY user_id
+    HAVING count(*) >= ${groupsAddedMax}::int
+      OR count(*) FILTER (WHERE added_by_id = ${adder.userId}::uuid) >= ${ofOneMax}::int`;
   return new Set(rows.map(({ userId }) => userId));
 }
 
@@ -164,19 +191,29 @@ export async function findModerating(db: Db, userId: string, ids: readonly strin
 /**
  * Brings people into a conversation, which must be locked or new. Their marks begin at its newest message, so that
  * nothing that was said before is unread to them; whether they may see it, the conversation says. Their rows must be
- * held (`holdPeople`).
+ * held (`holdPeople`). `byId`: who brings them in, of whose groups it counts as one if it is themselves.
  */
 export async function bringIn(
   tx: Tx,
   { id: conversationId, latestSeq, historyVisibility }: Pick<Conversation, 'id' | 'latestSeq' | 'historyVisibility'>,
   members: readonly { userId: string; role?: Membership['role'] }[],
+  byId: string,
 ): Promise<Membership[]> {
   const hiddenToSeq = historyVisibility === 'SINCE_JOINED' ? latestSeq : 0;
-  const data = members.map((member) => ({ ...member, id: newId(), conversationId, hiddenToSeq }));
-  const memberships = await tx.membership.createManyAndReturn({ data });
-  const at = { startSeq: latestSeq, deliveredSeq: latestSeq, readSeq: latestSeq };
-  await tx.mark.createMany({ data: members.map(({ userId }) => ({ conversationId, userId, ...at })) });
-  return memberships;
+  const rows = await tx.$queryRaw<Record<string, unknown>[]>`
+    WITH own AS (
+      INSERT INTO memberships (id, conversation_id, user_id, role, hidden_to_seq, added_by_id)
+      SELECT id, ${conversationId}::uuid, user_id, role::"MemberRole", ${hiddenToSeq}::int, ${byId}::uuid
+      FROM unnest(${members.map(() => newId())}::uuid[], ${members.map(({ userId }) => userId)}::uuid[],
+                  ${members.map(({ role }) => role ?? 'MEMBER')}::text[]) AS member (id, user_id, role)
+      RETURNING *
+    ),
+    mark AS (
+      INSERT INTO marks (conversation_id, user_id, start_seq, delivered_seq, read_seq)
+      SELECT conversation_id, user_id, ${latestSeq}::int, ${latestSeq}::int, ${latestSeq}::int FROM own
+    )
+    SELECT ${membershipColumns.select} FROM own`;
+  return rows.flatMap((row) => membershipColumns.of(row) ?? []);
 }
 
 /** Gives a locked conversation numbers for so many more changes and messages, and so many more members. */

@@ -21,7 +21,7 @@ import {
 const AddMembersInput = builder.inputType('AddMembersInput', {
   fields: (t) => ({
     conversationId: t.id({ required: true }),
-    userIds: t.idList({ required: true, description: 'At most `serverInfo.limits.pageMax` at once.' }),
+    userIds: t.idList({ required: true, description: 'At most `serverInfo.limits.groupAddMax` at once.' }),
   }),
 });
 const AddMembersPayload = builder.simpleObject('AddMembersPayload', {

@@ -4,7 +4,7 @@ import { foldWords } from '../../core/text/fold.js';
 import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
-import { recordChange } from '../../realtime/change-log.js';
+import { recordChange, recordChanges } from '../../realtime/change-log.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, type Actor, type Details, recordActs } from '../audit/audit.store.js';
 import { findReachable } from '../block/block.store.js';
@@ -23,6 +23,7 @@ import {
   findFull,
   findMembership,
   findNextOwner,
+  isFull,
   lock,
 } from './conversation.store.js';
 import {
@@ -45,8 +46,8 @@ export async function addMembers(
   { conversationId, userIds }: { conversationId: string; userIds: readonly string[] },
 ): Promise<{ conversation: Conversation; skippedUserIds: string[] }> {
   const field = 'input.userIds';
-  const { groupMaxMembers, pageMax } = deps.config;
-  if (userIds.length > pageMax) throw badInput(field, `At most ${pageMax} people at once.`);
+  const { groupMaxMembers, groupAddMax, groupsAddedMax } = deps.config;
+  if (userIds.length > groupAddMax) throw badInput(field, `At most ${groupAddMax} people at once.`);
   const wanted = [...new Set(userIds)];
   const act: GroupAct = { action: 'MEMBER_ADDED', actor: viewer, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
@@ -54,12 +55,15 @@ export async function addMembers(
     const held = await holdPeople(tx, wanted);
     const areReachable = await findReachable(tx, viewer.userId, wanted);
     await lockCounts(tx, 'groups', wanted);
-    const full = await findFull(tx, wanted, deps.config.groupsMax);
+    const full = await findFull(tx, wanted, viewer, groupsAddedMax);
     const there = await tx.membership.findMany({ where: { conversationId, userId: { in: wanted } } });
-    const isThere = (id: string) => there.some(({ userId }) => userId === id);
-    const people = held.filter(({ id }) => isThere(id) || (areReachable[wanted.indexOf(id)] && !full.has(id)));
+    const thereIds = new Set(there.map(({ userId }) => userId));
+    const isThere = (id: string) => thereIds.has(id);
+    const reachableIds = new Set(wanted.filter((_id, index) => areReachable[index]));
+    const people = held.filter(({ id }) => isThere(id) || (reachableIds.has(id) && !full.has(id)));
     const newcomers = people.filter(({ id }) => !isThere(id));
-    const skippedUserIds = wanted.filter((id) => !people.some((person) => person.id === id));
+    const peopleIds = new Set(people.map(({ id }) => id));
+    const skippedUserIds = wanted.filter((id) => !peopleIds.has(id));
     if (newcomers.length === 0) return { changes: [], result: { conversation, skippedUserIds } };
     if (conversation.memberCount + newcomers.length > groupMaxMembers) {
       throw badInput(field, `A group has at most ${groupMaxMembers} members.`);
@@ -71,14 +75,16 @@ export async function addMembers(
       tx,
       conversation,
       newcomers.map(({ id: userId }) => ({ userId })),
+      viewer.userId,
     );
     const byUser = new Map(memberships.map((membership) => [membership.userId, membership]));
     for (const [index, user] of newcomers.entries()) {
       const membership = byUser.get(user.id) as Membership;
       const numbered = { ...changed, changeSeq: changed.changeSeq - newcomers.length + 1 + index };
       const data = { conversation: numbered, membership: { ...membership, user } };
-      changes.push(await recordChange(tx, conversationChanged('memberJoined', viewer.userId, user.id, data)));
+      changes.push(conversationChanged('memberJoined', viewer.userId, user.id, data));
     }
+    await recordChanges(tx, changes);
     const told = await recordSystemMessage(deps, tx, conversationId, {
       type: 'MEMBER_ADDED',
       actorId: viewer.userId,
@@ -293,10 +299,10 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     const user = await holdViewer(tx, viewer);
     const { groupsMax } = deps.config;
     await lockCounts(tx, 'groups', [viewer.userId]);
-    if ((await findFull(tx, [viewer.userId], groupsMax)).size > 0) {
+    if (await isFull(tx, viewer.userId, groupsMax)) {
       throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`, { field });
     }
-    const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }])) as [Membership];
+    const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }], viewer.userId)) as [Membership];
     const joined = await countChanges(tx, conversationId, { changes: 1, members: 1 });
     const data = { conversation: joined, membership: { ...membership, user } };
     const change = conversationChanged('memberJoined', viewer.userId, viewer.userId, data);

@@ -1,6 +1,7 @@
 import type { User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database.js';
 import type { Change } from '../../realtime/change.js';
+import { recordChanges } from '../../realtime/change-log.js';
 import type { Deps } from '../deps.js';
 import { type ConversationChanged, conversationChanged } from './conversation.events.js';
 import { numberAll } from './conversation.store.js';
@@ -58,6 +59,3 @@ export async function recordMemberUpdated(
   await recordChanges(tx, changes);
   return changes;
 }
-
-const recordChanges = (tx: Tx, changes: readonly Change[]) =>
-  tx.change.createMany({ data: changes.map(({ data: _data, ...row }) => row) });

@@ -58,7 +58,18 @@ const Limits = builder.objectRef<Config>('Limits').implement({
       description: 'Most messages that are pinned in one conversation.',
     }),
     groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false, description: 'Most members of a group.' }),
-    groupsMax: t.exposeInt('groupsMax', { nullable: false, description: 'Most groups that one person may be in.' }),
+    groupAddMax: t.exposeInt('groupAddMax', {
+      nullable: false,
+      description: 'Most people that one call brings into a group.',
+    }),
+    groupsMax: t.exposeInt('groupsMax', {
+      nullable: false,
+      description: 'Most groups that one person may be in that they made or joined themselves.',
+    }),
+    groupsAddedMax: t.exposeInt('groupsAddedMax', {
+      nullable: false,
+      description: 'Most groups that others may have brought one person into.',
+    }),
     contactsMax: t.exposeInt('contactsMax', {
       nullable: false,
       description: 'Most people that one person may have as contacts.',
