@@ -157,8 +157,14 @@ export interface MissedQuery {
   limit: number;
 }
 
+/** Changes of one conversation by their numbers, in order. */
+export interface Missed {
+  conversationId: string;
+  changeSeqs: number[];
+}
+
 /**
- * What a cursor has not seen: of each message, member or conversation only the latest change. By conversation, in the
+ * What a cursor has not seen, by its numbers alone: there can be many. Of each message, member or conversation only the latest change. By conversation, in the
  * order of changes (transaction ids are given before the wait for a row lock, so they do not tell the order).
  * @throws {ChatError} CURSOR_EXPIRED with the field `after`: the log does not reach back so far, the database is not
  *   the one that the cursor has seen (a restore), or more than `limit` were missed.
@@ -167,12 +173,13 @@ export async function readMissed(
   database: Pick<Database, 'db' | 'history'>,
   cursor: SyncCursor,
   query: MissedQuery,
-): Promise<ChangeRow[]> {
+): Promise<Missed[]> {
   const { snapshot } = cursor;
-  const rows = await database.db.$queryRaw<ChangeRow[]>`
-    SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type,
-           message_id::text AS "messageId", subject_id::text AS "subjectId", actor_id::text AS "actorId"
+  const rows = await database.db.$queryRaw<Missed[]>`
+    SELECT conversation_id::text AS "conversationId", array_agg(change_seq ORDER BY change_seq) AS "changeSeqs"
     FROM (
+      SELECT conversation_id, change_seq
+      FROM (
       SELECT DISTINCT ON (conversation_id, message_id, subject_id) *
       FROM changes
       WHERE xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
@@ -182,12 +189,34 @@ export async function readMissed(
           OR (subject_id = ${query.leaver}::uuid AND type = ANY (${query.leaveTypes}::text[]))
         )
       ORDER BY conversation_id, message_id, subject_id, change_seq DESC
-    ) latest
-    ORDER BY conversation_id, change_seq
-    LIMIT ${query.limit + 1}`;
+      ) latest
+      ORDER BY conversation_id, change_seq
+      LIMIT ${query.limit + 1}
+    ) missed
+    GROUP BY conversation_id ORDER BY conversation_id`;
   // Asked after reading: what was trimmed before it is known here, and what is trimmed later was read.
   await checkCursor(database, cursor);
-  if (rows.length > query.limit) throw cursorExpired('after', `more than ${query.limit} changes were missed`);
+  if (rows.reduce((sum, { changeSeqs }) => sum + changeSeqs.length, 0) > query.limit)
+    throw cursorExpired('after', `more than ${query.limit} changes were missed`);
+  return rows;
+}
+
+/**
+ * Changes by their numbers, in the order in which they are asked for.
+ * @throws {ChatError} CURSOR_EXPIRED with the field `after`: some were trimmed since they were found.
+ */
+export async function readChangesAt(
+  sql: Sql,
+  keys: readonly { conversationId: string; changeSeq: number }[],
+): Promise<ChangeRow[]> {
+  const rows = await sql.query<ChangeRow>(Prisma.sql`
+    SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type, message_id::text AS "messageId",
+           subject_id::text AS "subjectId", actor_id::text AS "actorId"
+    FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.changeSeq)}::int[])
+         WITH ORDINALITY AS key (conversation_id, change_seq, n)
+    JOIN changes USING (conversation_id, change_seq)
+    ORDER BY key.n`);
+  if (rows.length < keys.length) throw cursorExpired('after', 'it is too old');
   return rows;
 }
 

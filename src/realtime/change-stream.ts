@@ -3,6 +3,7 @@ import { cursorExpired, decodeSyncCursor, type SyncCursor } from '../core/sync-c
 import type { Change } from './change.js';
 import type { Feed, Listener, Moment } from './feed.js';
 import type { EventSource } from './live-stream.js';
+import type { ReplayTurn } from './replays.js';
 import { Stream } from './stream.js';
 
 /** Where and when an event is delivered. */
@@ -100,7 +101,7 @@ const CHECKPOINT_MS = 30_000;
  * the last event and then every 30. Nothing is skipped and nothing repeated; all that a cursor of it has seen was
  * delivered in front of it.
  *
- * What was missed is read as fast as it is taken. What happens meanwhile waits in the queue, and where that runs over
+ * What was missed is read as fast as it is taken, of few streams of one person at a time: others wait until then. What happens meanwhile waits in the queue, and where that runs over
  * it is dropped and read in a second round: catching up needs no more memory than life.
  *
  * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED with the field `after`.
@@ -131,6 +132,8 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   /** Who takes events as they happen, past the queue. */
   #taker: ((event: Event | Signal) => void) | undefined;
 
+  /** Whose turn it is to replay: this one's, until it is live. */
+  #turn: ReplayTurn | undefined;
   /** What is still to be replayed; undefined once it is live. */
   #replay: AsyncIterator<Change[]> | undefined;
   /** Where the replay under way began; its events carry it, for they are not in the order of cursors. */
@@ -159,6 +162,7 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
       onOverflow: () => this.#overflow(),
       onClose: () => {
         this.#stopListening?.();
+        this.#turn?.end();
         options.onClose();
         this.#onClosed?.();
       },
@@ -168,6 +172,9 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   async open(): Promise<void> {
     const { feed, generation, after } = this.#options;
     const since = after == null ? undefined : decodeSyncCursor(after, 'after', generation);
+    // Before anything is read or kept for it: who waits costs nothing.
+    if (since) this.#turn = await feed.replays.begin(this.userId, () => this.cutOff());
+    if (this.#live.closed) this.#turn?.end();
     this.#mark = feed.now;
     this.#replay = noChanges();
     this.#stopListening = await feed.listen(this);
@@ -258,7 +265,10 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   async next(): Promise<IteratorResult<Event | Signal>> {
     for (;;) {
       const event = this.#ready.shift();
-      if (event !== undefined) return { value: event, done: false };
+      if (event !== undefined) {
+        this.#turn?.working(false);
+        return { value: event, done: false };
+      }
       if (this.#replay && !this.#live.closed) {
         await this.#goOnReplaying(this.#replay);
         continue;
@@ -272,7 +282,9 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
 
   async #goOnReplaying(replay: AsyncIterator<Change[]>): Promise<void> {
     const { feed, generation } = this.#options;
+    this.#turn?.working(true);
     const { done, value: changes } = await replay.next();
+    this.#turn?.working(false);
     if (!done) {
       for (const change of changes) {
         // A second round begins where the feed was, which is a little before what the first one read.
@@ -292,6 +304,8 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
       await this.#replaySince(decodeSyncCursor(since, 'after', generation), since);
     } else {
       this.#replay = undefined;
+      this.#turn?.end();
+      this.#turn = undefined;
       this.#signalledAt = Date.now();
       // What was replayed is newer than the mark: a cursor that has seen it follows.
       if (this.#replayed && this.#unseen === 'no') this.#unseen = 'since this sweep';

@@ -52,6 +52,14 @@ export interface ChangeKind<Data = unknown> {
   fleeting?: true;
 }
 
+/** Things of one conversation that moved, by their subjects alone: there can be many. */
+export interface MissedMoves {
+  type: string;
+  conversationId: string;
+  /** Separated by spaces: one text takes less memory than one for each. */
+  subjectIds: string;
+}
+
 export interface Audience {
   userId: string;
   conversationIds: readonly string[];
@@ -63,11 +71,10 @@ export interface Audience {
  * that they need no number under the conversation's lock.
  */
 interface Moving<Data = unknown> {
-  /**
-   * What moved in transactions that the snapshot has not seen: anywhere, or what of it is for one person in these
-   * conversations, at most `limit`. Each thing once, with the number that `versionOf` gives.
-   */
-  movedSince(db: Db, snapshot: string, of?: Audience): Promise<ChangeRow[]>;
+  /** What moved in transactions that the snapshot has not seen. Each thing once, with the number that `versionOf` gives. */
+  movedSince(db: Db, snapshot: string): Promise<ChangeRow[]>;
+  /** What of that is for one person in these conversations, at most `limit`. Each thing once. */
+  missedSince(db: Db, snapshot: string, of: Audience): Promise<MissedMoves[]>;
   /** Grows with each move. */
   versionOf(data: Data): number;
   /** The conversation's newest change when the state was read. */
@@ -75,3 +82,11 @@ interface Moving<Data = unknown> {
   /** The one person whom it is for; undefined: everyone in the conversation. */
   onlyFor(change: Change<Data>): string | undefined;
 }
+
+/** A row of what moves beside the log. */
+export const moveOf = (row: Pick<ChangeRow, 'conversationId' | 'type' | 'subjectId' | 'changeSeq'>): ChangeRow => ({
+  ...row,
+  moving: true,
+  messageId: null,
+  actorId: row.subjectId,
+});

@@ -6,18 +6,21 @@ import type { Database } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
 import { createLookup } from '../infra/lookup.js';
 import type { Bus } from './bus.js';
-import type { Change, ChangeKind, ChangeRow } from './change.js';
+import { type Change, type ChangeKind, type ChangeRow, moveOf } from './change.js';
 import {
   findHidden,
   findPlaces,
   findPositions,
+  type Missed,
   type Progress,
   readChangesAfter,
+  readChangesAt,
   readChangesOfMany,
   readMissed,
   readProgress,
 } from './change-log.js';
 import { createMovements } from './movements.js';
+import { createReplays, type Replays } from './replays.js';
 import { inSlices } from './slices.js';
 
 /**
@@ -94,6 +97,8 @@ export interface Feed {
    * @returns what ends it; calling it again does nothing.
    */
   listen(listener: Listener): Promise<() => void>;
+  /** Few people replay at a time: to be asked before `missed`. */
+  readonly replays: Replays;
   /**
    * What a listener missed since a cursor: in its present state, without `data` where nothing is left to tell. In
    * batches, so that nobody has to hold it all.
@@ -133,6 +138,10 @@ export const SWEEP_LATE_MS = 15_000;
 const LATE_LOGGED_EVERY_MS = 60_000;
 /** Changes read from the log, and given their data, at a time. */
 const BATCH = 500;
+/** Missed changes that are read, and given their data, at a time: each replay that is under way holds so many. */
+const REPLAY_BATCH = 100;
+/** Batches of replays that are read at once, of all together: others need the connections too. */
+const REPLAY_READS_MAX = 3;
 /** Conversations that are read at a time. */
 const LANES_AT_ONCE = 200;
 /** Reads of the log for one conversation each that are under way at once: others need the connections too. */
@@ -172,13 +181,22 @@ interface Person {
   known: Promise<void>;
 }
 
-/** A row of what moves beside the log. */
-export const moveOf = (row: Pick<ChangeRow, 'conversationId' | 'type' | 'subjectId' | 'changeSeq'>): ChangeRow => ({
-  ...row,
-  moving: true,
-  messageId: null,
-  actorId: row.subjectId,
-});
+/** Of what was missed so many at a time. */
+function* inBatches(
+  missed: readonly Missed[],
+  size: number,
+): Generator<{ conversationId: string; changeSeq: number }[]> {
+  let batch: { conversationId: string; changeSeq: number }[] = [];
+  for (const { conversationId, changeSeqs } of missed) {
+    for (const changeSeq of changeSeqs) {
+      batch.push({ conversationId, changeSeq });
+      if (batch.length < size) continue;
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
 
 /** Starts the feed of a node. It needs the database once, for its first snapshot. */
 export async function startFeed(options: {
@@ -231,6 +249,8 @@ export async function startFeed(options: {
   const sweepAge = () => Math.round(performance.now() - sweptAtUptime);
   let closed = false;
   const reading = pLimit(READS_MAX);
+  const replaying = pLimit(REPLAY_READS_MAX);
+  const replays = createReplays();
   const counts: FeedCounts = {
     changes: 0,
     gapFills: 0,
@@ -951,18 +971,23 @@ export async function startFeed(options: {
       return stop;
     },
 
+    replays,
+
     async missed({ userId, conversationId, types }, since) {
       const ids =
         conversationId === null ? [...(people.get(userId)?.lanes ?? [])].map((lane) => lane.id) : [conversationId];
       const logged = types.filter((type) => !movingTypes.has(type));
-      const rows = await readMissed(database, since, {
-        conversationIds: ids,
-        types: logged,
-        leaver: conversationId === null ? userId : null,
-        leaveTypes: leaveTypes.filter((type) => types.includes(type)),
-        limit: options.replayMax,
-      });
-      const moved = await movements.missed({ userId, conversationIds: ids, limit: options.replayMax }, types, since);
+      const missed = await replaying(() =>
+        readMissed(database, since, {
+          conversationIds: ids,
+          types: logged,
+          leaver: conversationId === null ? userId : null,
+          leaveTypes: leaveTypes.filter((type) => types.includes(type)),
+          limit: options.replayMax,
+        }),
+      );
+      const audience = { userId, conversationIds: ids, limit: options.replayMax };
+      const moved = await replaying(() => movements.missed(audience, types, since));
       /** Those of a batch that are theirs as it is read, which may be long after they asked for it. */
       const theirsOf = async (changes: readonly Change[]): Promise<Change[]> => {
         const conversations = [...new Set(changes.map((change) => change.conversationId))];
@@ -979,11 +1004,11 @@ export async function startFeed(options: {
         });
       };
       return (async function* () {
-        for (let from = 0; from < rows.length; from += BATCH) {
-          yield theirsOf(await complete(rows.slice(from, from + BATCH)));
+        for (const keys of inBatches(missed, REPLAY_BATCH)) {
+          yield replaying(async () => theirsOf(await complete(await readChangesAt(database.sql, keys))));
         }
-        for (let from = 0; from < moved.length; from += BATCH) {
-          yield theirsOf(await movements.load(moved.slice(from, from + BATCH)));
+        for (const rows of movements.inBatches(moved, REPLAY_BATCH)) {
+          yield replaying(async () => theirsOf(await movements.load(rows)));
         }
       })();
     },

@@ -1,7 +1,7 @@
 import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
 import type { Db } from '../infra/database.js';
 import type { Logger } from '../infra/log.js';
-import type { Audience, Change, ChangeKind, ChangeRow } from './change.js';
+import { type Audience, type Change, type ChangeKind, type ChangeRow, type MissedMoves, moveOf } from './change.js';
 
 /**
  * What moves beside the change log (`ChangeKind.moving`), as one node sees it. Of each thing that moves only the newest
@@ -20,7 +20,9 @@ export interface Movements {
    * What of these types has moved since the cursor, for one person.
    * @throws {ChatError} CURSOR_EXPIRED with the field `after`: more than `limit`.
    */
-  missed(audience: Audience, types: readonly string[], since: SyncCursor): Promise<ChangeRow[]>;
+  missed(audience: Audience, types: readonly string[], since: SyncCursor): Promise<MissedMoves[]>;
+  /** So many of them at a time. */
+  inBatches(missed: readonly MissedMoves[], size: number): Iterable<ChangeRow[]>;
   /** Forgets what is known and what is under way: the database has another history now. */
   reset(): void;
   /** Their present states; what is not there any more is left out. */
@@ -136,14 +138,31 @@ export function createMovements(options: {
     },
 
     async missed(audience, types, since) {
-      const rows: ChangeRow[] = [];
+      const missed: MissedMoves[] = [];
+      let count = 0;
       for (const kind of kinds) {
-        if (!kind.types.some((type) => types.includes(type))) continue;
-        const limit = audience.limit - rows.length + 1;
-        rows.push(...((await kind.moving?.movedSince(db, since.snapshot, { ...audience, limit })) ?? []));
+        if (!kind.moving || !kind.types.some((type) => types.includes(type))) continue;
+        const limit = audience.limit - count + 1;
+        for (const moves of await kind.moving.missedSince(db, since.snapshot, { ...audience, limit })) {
+          missed.push(moves);
+          count += moves.subjectIds.split(' ').length;
+        }
       }
-      if (rows.length > audience.limit) throw cursorExpired('after', `more than ${audience.limit} marks moved`);
-      return rows;
+      if (count > audience.limit) throw cursorExpired('after', `more than ${audience.limit} marks moved`);
+      return missed;
+    },
+
+    *inBatches(missed, size) {
+      let rows: ChangeRow[] = [];
+      for (const { type, conversationId, subjectIds } of missed) {
+        for (const subjectId of subjectIds.split(' ')) {
+          rows.push(moveOf({ type, conversationId, subjectId, changeSeq: 0 }));
+          if (rows.length < size) continue;
+          yield rows;
+          rows = [];
+        }
+      }
+      if (rows.length > 0) yield rows;
     },
 
     reset() {

@@ -1,8 +1,7 @@
 import type { Config } from '../../infra/config.js';
-import type { ChangeKind, ChangeRow } from '../../realtime/change.js';
-import { moveOf } from '../../realtime/feed.js';
+import { type ChangeKind, type ChangeRow, moveOf } from '../../realtime/change.js';
 import { hasReceipts } from './receipt.policy.js';
-import { findMarkStates, findMoved, type Mark, type MarkState } from './receipt.store.js';
+import { findMarkStates, findMissedMoves, findMoved, type Mark, type MarkState } from './receipt.store.js';
 
 export const MARK_MOVED = 'MARK_MOVED';
 
@@ -29,9 +28,12 @@ export function markMoves({ receiptMaxMembers }: Pick<Config, 'receiptMaxMembers
         receiptMaxMembers,
       ),
     moving: {
-      async movedSince(db, snapshot, audience) {
-        const rows = await findMoved(db, snapshot, audience, receiptMaxMembers);
-        return rows.map((row) => moveOf({ ...row, type: MARK_MOVED }));
+      async movedSince(db, snapshot) {
+        return (await findMoved(db, snapshot)).map((row) => moveOf({ ...row, type: MARK_MOVED }));
+      },
+      async missedSince(db, snapshot, audience) {
+        const missed = await findMissedMoves(db, snapshot, audience, receiptMaxMembers);
+        return missed.map((moves) => ({ ...moves, type: MARK_MOVED }));
       },
       versionOf: ({ membership }) => versionOf(membership.mark),
       positionOf: ({ conversation }) => conversation.changeSeq,

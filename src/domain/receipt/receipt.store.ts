@@ -2,7 +2,7 @@ import type { SyncCursor } from '../../core/sync-cursor.js';
 import { type Conversation, type Mark, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/columns.js';
 import type { Db, Sql } from '../../infra/database.js';
-import type { Audience, ChangeRow } from '../../realtime/change.js';
+import type { Audience, ChangeRow, MissedMoves } from '../../realtime/change.js';
 import { isReachable } from '../block/block.store.js';
 import { conversationColumns, conversationColumnsOf, membershipColumns } from '../conversation/conversation.store.js';
 import { messageChangeTypes } from '../message/message.events.js';
@@ -322,29 +322,41 @@ export async function findReceivers(
   return found;
 }
 
+const movedAfter = (snapshot: string) => Prisma.sql`
+  xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
+  AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot)`;
+
 /** Marks that moved in transactions that the snapshot has not seen: see `Moving`. */
-export function findMoved(
+export const findMoved = (
   db: Db,
   snapshot: string,
-  audience: Audience | undefined,
+): Promise<Pick<ChangeRow, 'conversationId' | 'subjectId' | 'changeSeq'>[]> =>
+  db.$queryRaw`
+    SELECT conversation_id::text AS "conversationId", user_id::text AS "subjectId",
+           delivered_seq + read_seq AS "changeSeq"
+    FROM marks WHERE ${movedAfter(snapshot)}`;
+
+/** Those of them that one person sees: see `Moving`. */
+export const findMissedMoves = (
+  db: Db,
+  snapshot: string,
+  audience: Audience,
   receiptMaxMembers: number,
-): Promise<Pick<ChangeRow, 'conversationId' | 'subjectId' | 'changeSeq'>[]> {
-  const ofThese = audience
-    ? Prisma.sql`AND conversation_id = ANY (${audience.conversationIds}::uuid[]) AND (
+): Promise<Omit<MissedMoves, 'type'>[]> =>
+  db.$queryRaw`
+    SELECT conversation_id::text AS "conversationId", string_agg(user_id::text, ' ') AS "subjectIds"
+    FROM (
+      SELECT conversation_id, user_id FROM marks
+      WHERE ${movedAfter(snapshot)} AND conversation_id = ANY (${audience.conversationIds}::uuid[]) AND (
         user_id = ${audience.userId}::uuid
         OR (
           shown_read_seq IS NULL
           AND (SELECT member_count FROM conversations WHERE id = conversation_id) <= ${receiptMaxMembers}::int
         )
-      ) LIMIT ${audience.limit}`
-    : Prisma.empty;
-  return db.$queryRaw`
-    SELECT conversation_id::text AS "conversationId", user_id::text AS "subjectId",
-           delivered_seq + read_seq AS "changeSeq"
-    FROM marks
-    WHERE xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
-      AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot) ${ofThese}`;
-}
+      )
+      LIMIT ${audience.limit}
+    ) missed
+    GROUP BY conversation_id`;
 
 /** A member with all that an event says of their mark. */
 export interface MarkState {
