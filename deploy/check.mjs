@@ -17,6 +17,8 @@ const checks = {
   },
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
+  'each migration locks one busy table at most, and says who may run on it': () =>
+    run(process.execPath, ['prisma/locks.mjs']),
 };
 
 let failed = 0;

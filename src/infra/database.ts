@@ -6,7 +6,7 @@ import type { Footing, PoolState, SqlSession } from './footing.js';
 import { adoptChangeLog, beginBreak, beginEpoch, findServerSql, type ServerSql, standbyError } from './history.js';
 import type { Logger } from './log.js';
 import { type Metrics, noMetrics } from './metrics.js';
-import { applyMigrations, underLock } from './migrations.js';
+import { applyMigrations } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
 import { limitStatements, whenAllowed, withoutLimitOfUniqueReads } from './statements.js';
@@ -119,7 +119,7 @@ export async function openDatabase(
           log,
         });
   try {
-    const { generation, history } = await opened.withSession(async (session) => {
+    const { generation, history } = await opened.exclusively(async (session) => {
       const { server, precise } = await findServerSql(session);
       if (!precise) {
         log.warn(
@@ -127,8 +127,8 @@ export async function openDatabase(
         );
       }
       if (await isReadOnlySession(session)) throw standbyError();
-      await applyMigrations(session, log);
-      const own = await underLock(session, () => adoptChangeLog(session));
+      await applyMigrations(session, log, config.databaseUrl === undefined ? 'DATA_DIR' : 'DATABASE_URL');
+      const own = await adoptChangeLog(session);
       return { generation: own, history: createHistory(opened, server, await beginEpoch(session, server), log) };
     });
     opened.onConnection(async (session) => history.met(await beginEpoch(session, history.server)));

@@ -8,8 +8,11 @@ export interface Footing {
   query<Row>(sql: string, parameters: unknown[], timeoutMs?: number): Promise<Row[]>;
   /** See `Database.sql`. */
   transaction<T>(work: (session: OpenTransaction) => Promise<T>): Promise<T>;
-  /** One connection for as long as `work` takes; it is not used for anything else afterwards. */
-  withSession<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
+  /**
+   * One connection, for what only one of the nodes that start, and no `prisma migrate`, may do at a time. It is not used
+   * for anything else afterwards.
+   */
+  exclusively<T>(work: (session: SqlSession) => Promise<T>): Promise<T>;
   /** From now on every new connection is given to `greet` before anything else runs on it. */
   onConnection(greet: (session: Pick<SqlSession, 'query'>) => Promise<void>): void;
   /** Ends all connections that are open at once: what is under way on them fails as UNAVAILABLE. */

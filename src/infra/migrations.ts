@@ -1,14 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { ConfigError } from './config.js';
 import type { SqlSession } from './footing.js';
 import type { Logger } from './log.js';
+import { version } from './version.js';
 
 /** The same from src/infra and from dist/infra. */
 const folder = new URL('../../prisma/migrations/', import.meta.url);
-
-/** The advisory lock that `prisma migrate` takes: it and we exclude each other. */
-const LOCK = 72_707_369;
 
 /** As Prisma makes it, so that `prisma migrate deploy` and `prisma migrate status` work on the same database. */
 const table = `
@@ -30,101 +29,132 @@ interface AppliedRow {
 }
 
 /**
- * Applies what is missing of prisma/migrations, in order, each in one transaction with its row in Prisma's table,
- * under an advisory lock: any number of nodes may start at once. One that is `CREATE INDEX CONCURRENTLY` and nothing else
- * runs outside of a transaction, as that must: it is repeated until it is done. Migrations of a newer version are left
- * alone.
+ * Applies what is missing of prisma/migrations, in order, each in one transaction with its row in Prisma's table. The
+ * caller sees to it that only one node at a time does so: see `Footing.exclusively`. One that is `CREATE INDEX CONCURRENTLY` and nothing else
+ * runs outside of a transaction, as that must. One that is given up as a deadlock, or because it waited too long for a lock,
+ * is tried again.
+ * @throws {ConfigError} naming `setting` when the database has migrations that this version does not know, unless the
+ *   database says that this version may run on it.
  * @throws {Error} when a migration fails (it leaves nothing behind but its log), was changed after it was applied,
  *   or was left half done by another tool.
  */
-export async function applyMigrations(session: SqlSession, log: Logger): Promise<void> {
-  // A large table takes as long as it takes; see `settingsSql`.
-  await session.run('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0');
-  await underLock(session, async () => {
-    await session.run(table);
-    const rows = await session.query<AppliedRow>(
-      'SELECT migration_name, checksum, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL',
-    );
-    const applied = new Map(rows.map((row) => [row.migration_name, row]));
-    let count = 0;
-    for (const { name, sql } of await readMigrations()) {
-      const checksum = createHash('sha256').update(sql).digest('hex');
-      const row = applied.get(name);
-      if (row?.finished_at === null)
-        throw new Error(`Migration ${name} was left half done: see prisma migrate resolve.`);
-      if (row && row.checksum !== checksum) throw new Error(`Migration ${name} was changed after it was applied.`);
-      if (row) continue;
-      await applyOne(session, name, sql, checksum);
-      log.debug({ migration: name }, 'migration applied');
-      count += 1;
+export async function applyMigrations(
+  session: SqlSession,
+  log: Logger,
+  setting: 'DATABASE_URL' | 'DATA_DIR' = 'DATABASE_URL',
+): Promise<void> {
+  await session.run(table);
+  const rows = await session.query<AppliedRow>(
+    'SELECT migration_name, checksum, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL',
+  );
+  const applied = new Map(rows.map((row) => [row.migration_name, row]));
+  const migrations = await readMigrations();
+  const known = new Set(migrations.map(({ name }) => name));
+  const newer = [...applied.keys()].filter((name) => !known.has(name)).sort();
+  if (newer.length > 0) await checkNewer(session, newer, known, setting, log);
+  let count = 0;
+  for (const { name, sql } of migrations) {
+    const checksum = createHash('sha256').update(sql).digest('hex');
+    const row = applied.get(name);
+    if (row?.finished_at === null) throw new Error(`Migration ${name} was left half done: see prisma migrate resolve.`);
+    if (row && row.checksum !== checksum) throw new Error(`Migration ${name} was changed after it was applied.`);
+    if (row) continue;
+    await applyOne(session, { name, sql, checksum }, log);
+    log.debug({ migration: name }, 'migration applied');
+    count += 1;
+  }
+  if (count > 0) log.info({ count }, 'migrations applied');
+}
+
+/** What the migrations of a newer version say in the comment of `log_state`: see "Upgrade" in docs/OPERATIONS.md. */
+const OLDEST = /^Oldest migration that a build must know: (\w+)$/;
+
+/** Refuses a database of a newer version, unless it says that a build which knows this one's migrations may run on it. */
+async function checkNewer(
+  session: SqlSession,
+  newer: readonly string[],
+  known: ReadonlySet<string>,
+  setting: string,
+  log: Logger,
+): Promise<void> {
+  const [row] = await session.query<{ comment: string | null }>(
+    `SELECT obj_description(to_regclass('log_state'), 'pg_class') AS comment`,
+  );
+  const [, oldest] = OLDEST.exec(row?.comment ?? '') ?? [];
+  if (oldest !== undefined && known.has(oldest)) {
+    log.warn({ migrations: newer }, 'a newer version has migrated the database; this version may still run on it');
+    return;
+  }
+  const named = newer.length > 3 ? `${newer.slice(0, 3).join(', ')} and ${newer.length - 3} more` : newer.join(', ');
+  throw new ConfigError(
+    `${setting}: the database has migrations that version ${version} does not know (${named}): a newer version has used it. Start that version, or restore a backup from before the upgrade`,
+  );
+}
+
+/** How long a migration waits for a lock: while it waits, everybody who sends waits behind it. */
+const LOCK_TIMEOUT_MS = 2_000;
+
+/** How often a migration is tried that others keep from its locks, and the pause before the next time, in milliseconds. */
+const ATTEMPTS_MAX = 60;
+const PAUSE_MS = { min: 200, max: 1_500 };
+
+/** A deadlock, or a lock that was not granted in time: nothing of the migration is done, and it may be tried again. */
+const isInTheWay = (error: unknown) => ['40P01', '55P03'].includes(String((error as { code?: unknown }).code));
+
+interface Migration {
+  name: string;
+  sql: string;
+  checksum: string;
+}
+
+async function applyOne(session: SqlSession, migration: Migration, log: Logger): Promise<void> {
+  const { name, checksum } = migration;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await attemptOne(session, migration);
+      return;
+    } catch (error) {
+      await session.run('ROLLBACK');
+      if (isInTheWay(error) && attempt < ATTEMPTS_MAX) {
+        log.warn({ migration: name, attempt, err: error }, 'a migration could not get its locks and is tried again');
+        await setTimeout(PAUSE_MS.min + Math.random() * (PAUSE_MS.max - PAUSE_MS.min));
+        continue;
+      }
+      await session.query(
+        `INSERT INTO _prisma_migrations (id, migration_name, checksum, logs, rolled_back_at) VALUES ($1, $2, $3, $4, now())`,
+        [randomUUID(), name, checksum, String(error)],
+      );
+      throw new Error(`Migration ${name} failed and was rolled back: ${String(error)}`, { cause: error });
     }
-    if (count > 0) log.info({ count }, 'migrations applied');
-  });
-}
-
-/** How long a node waits before it asks for the lock again, in milliseconds. */
-const LOCK_POLL_MS = 100;
-
-/**
- * Runs what only one of the nodes that start may do at a time. Who waits asks again and again: a statement that waits
- * holds a snapshot, and an index that is made concurrently waits for all of those.
- */
-export async function underLock<T>(session: SqlSession, work: () => Promise<T>): Promise<T> {
-  for (;;) {
-    const [row] = await session.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [LOCK]);
-    if (row?.got) break;
-    await setTimeout(LOCK_POLL_MS);
-  }
-  try {
-    return await work();
-  } finally {
-    await session.query('SELECT pg_advisory_unlock($1)', [LOCK]);
   }
 }
 
-async function applyOne(session: SqlSession, name: string, sql: string, checksum: string): Promise<void> {
-  const id = randomUUID();
+async function attemptOne(session: SqlSession, { name, sql, checksum }: Migration): Promise<void> {
   const [, index] = CONCURRENTLY.exec(sql) ?? [];
-  try {
-    if (index !== undefined) await createConcurrently(session, index, sql);
-    await session.run('BEGIN');
-    if (index === undefined) await session.run(sql);
-    await session.query(
-      `INSERT INTO _prisma_migrations (id, migration_name, checksum, finished_at, applied_steps_count)
-       VALUES ($1, $2, $3, now(), 1)`,
-      [id, name, checksum],
-    );
-    await session.run('COMMIT');
-  } catch (error) {
-    await session.run('ROLLBACK');
-    await session.query(
-      `INSERT INTO _prisma_migrations (id, migration_name, checksum, logs, rolled_back_at) VALUES ($1, $2, $3, $4, now())`,
-      [id, name, checksum, String(error)],
-    );
-    throw new Error(`Migration ${name} failed and was rolled back: ${String(error)}`, { cause: error });
-  }
+  // It waits for transactions that are under way, which can take long, and meanwhile keeps nobody from sending.
+  if (index !== undefined) await createConcurrently(session, index, sql);
+  // A large table takes as long as it takes; see `settingsSql`.
+  await session.run(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`);
+  if (index === undefined) await session.run(sql);
+  await session.query(
+    `INSERT INTO _prisma_migrations (id, migration_name, checksum, finished_at, applied_steps_count)
+     VALUES ($1, $2, $3, now(), 1)`,
+    [randomUUID(), name, checksum],
+  );
+  await session.run('COMMIT');
 }
 
 /** A migration of this one statement, which Prisma runs outside of a transaction as well. It names its index. */
 const CONCURRENTLY = /^(?:\s|--.*\n)*CREATE INDEX CONCURRENTLY IF NOT EXISTS "(\w+)"[^;]*;\s*$/;
 
-/** How often an index is begun that is given up for a deadlock: with an older node that waits for the lock. */
-const ATTEMPTS_MAX = 5;
-
 async function createConcurrently(session: SqlSession, index: string, sql: string): Promise<void> {
-  for (let attempts = 1; ; attempts += 1) {
-    // One that was not made to its end stays behind, is kept up and of no use.
-    const [broken] = await session.query(`SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid`, [
-      index,
-    ]);
-    if (broken) await session.run(`DROP INDEX CONCURRENTLY "${index}"`);
-    try {
-      await session.run(sql);
-      return;
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== '40P01' || attempts === ATTEMPTS_MAX) throw error;
-    }
-  }
+  // One that was not made to its end stays behind, is kept up and of no use.
+  const [broken] = await session.query(`SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid`, [
+    index,
+  ]);
+  await session.run('SET statement_timeout = 0');
+  if (broken) await session.run(`DROP INDEX CONCURRENTLY "${index}"`);
+  await session.run(sql);
 }
 
 async function readMigrations(): Promise<{ name: string; sql: string }[]> {

@@ -91,7 +91,8 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
             finish: async (sql, parameters) => void (await tx.query(sql, parameters)),
           }),
         ),
-      withSession: (work) => work(sessionOn(database)),
+      // The lock of the folder keeps others away.
+      exclusively: (work) => work(sessionOn(database)),
       // There is one connection, and it is there; after a full disk there is another one.
       onConnection(next) {
         greet = next;

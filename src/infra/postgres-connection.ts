@@ -148,8 +148,9 @@ async function checkDefaults(client: pg.Client, schema: string): Promise<void> {
   };
   const wrong = wanted.filter(([name, value]) => !holds(name, value));
   if (wrong.length === 0) return;
+  const role = `ALTER ROLE CURRENT_USER IN DATABASE ${quoteName(client.database ?? '')}`;
   const alter = wrong.map(
-    ([name, value]) => `ALTER ROLE CURRENT_USER SET ${name} = ${name === 'search_path' ? value : quoteText(value)};`,
+    ([name, value]) => `${role} SET ${name} = ${name === 'search_path' ? value : quoteText(value)};`,
   );
   throw new ConfigError(
     `DATABASE_URL: behind a pooler nodes cannot set ${wrong.map(([name]) => name).join(', ')} for themselves; set it for the role, and reconnect the pooler: ${alter.join(' ')}`,

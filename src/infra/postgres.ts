@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Footing, SqlSession } from './footing.js';
@@ -56,6 +57,19 @@ export async function openPostgres(
       await greet?.(sessionOn(client, GREETING_TIMEOUT_MS));
     },
   });
+  const withSession = async <T>(work: (session: SqlSession) => Promise<T>): Promise<T> => {
+    const client = await pool.connect();
+    client.on('error', hear);
+    try {
+      return await work(sessionOn(client, NO_TIMEOUT_MS));
+    } catch (error) {
+      throw explained(error);
+    } finally {
+      client.off('error', hear);
+      // It may have settings of its own by now, or an open transaction.
+      client.release(true);
+    }
+  };
   const hear = (error: Error) => {
     if (!(error instanceof DroppedError)) log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
   };
@@ -132,19 +146,13 @@ export async function openPostgres(
         client.release(broken);
       }
     },
-    async withSession(work) {
-      const client = await pool.connect();
-      client.on('error', hear);
-      try {
-        return await work(sessionOn(client, NO_TIMEOUT_MS));
-      } catch (error) {
-        throw explained(error);
-      } finally {
-        client.off('error', hear);
-        // It may have settings of its own by now.
-        client.release(true);
-      }
-    },
+    exclusively: (work) =>
+      withSession(async (lock) => {
+        await takeLock(lock, log);
+        const result = await withSession(work);
+        await lock.run('COMMIT');
+        return result;
+      }),
     onConnection(next) {
       greet = next;
     },
@@ -174,4 +182,27 @@ class DroppedError extends Error {
 /** Ends connections at once. What is under way on them fails as UNAVAILABLE, and the pool lets go of them. */
 function destroy(clients: readonly OpenClient[]): void {
   for (const client of clients) client.connection.stream.destroy(new DroppedError());
+}
+
+/** The advisory lock that `prisma migrate` takes: it and we exclude each other. */
+const LOCK = 72_707_369;
+
+/** How long a node waits before it asks for the lock again, in milliseconds. */
+const LOCK_POLL_MS = 100;
+
+/**
+ * Begins a transaction that holds the lock until it ends: one of the session would be another transaction's behind a
+ * pooler. Who waits asks again and again: a statement that waits holds a snapshot, and an index that is made
+ * concurrently waits for all of those. An open transaction without a statement holds none.
+ */
+async function takeLock(session: SqlSession, log: Logger): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    await session.run('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0');
+    // Without parameters: the extended protocol's portal would keep its snapshot until the next statement.
+    const [row] = await session.query<{ got: boolean }>(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS got`);
+    if (row?.got) return;
+    await session.run('ROLLBACK');
+    if (attempt === 10) log.info('another node migrates the database; this one waits for it');
+    await setTimeout(LOCK_POLL_MS);
+  }
 }

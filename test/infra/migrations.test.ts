@@ -2,6 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { ConfigError, readConfig } from '../../src/infra/config.js';
+import { openDatabase } from '../../src/infra/database.js';
 import type { SqlSession } from '../../src/infra/footing.js';
 import { createLog } from '../../src/infra/log.js';
 import { applyMigrations } from '../../src/infra/migrations.js';
@@ -59,12 +61,46 @@ describe('migrations', () => {
     await expect(applyMigrations(session, log)).rejects.toThrow('left half done');
   });
 
-  it('of a newer version are left alone', async () => {
+  it('of a newer version refuse to start, unless the database says that this one may run on it', async () => {
+    const oldest = (name: string) =>
+      session.run(`COMMENT ON TABLE log_state IS 'Oldest migration that a build must know: ${name}'`);
     await applyMigrations(session, log);
     await session.run(
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'y', '99991231000000_later', now())`,
     );
+    await oldest('20261127120000_summaries');
     await applyMigrations(session, log);
+    // What it lacks is not applied either.
+    await session.run(`DELETE FROM _prisma_migrations WHERE migration_name = '20261128160500_oldest_build'`);
+    const before = await rows();
+    for (const say of [
+      () => oldest('99991230000000_sooner'),
+      () => session.run('COMMENT ON TABLE log_state IS NULL'),
+    ]) {
+      await say();
+      const starting = applyMigrations(session, log, 'DATA_DIR');
+      await expect(starting).rejects.toThrow(ConfigError);
+      await expect(starting).rejects.toThrow(
+        /^DATA_DIR: .*99991231000000_later.*Start that version, or restore a backup/,
+      );
+    }
+    expect(await rows()).toEqual(before);
+  });
+
+  it('that others are in the way of are tried again, and leave no trace of it', async () => {
+    const codes = ['40P01', '55P03'];
+    const refusing: SqlSession = {
+      ...session,
+      async run(sql) {
+        await session.run(sql);
+        if (!sql.includes('"ServiceRole"')) return;
+        const code = codes.shift();
+        if (code !== undefined) throw Object.assign(new Error('others are in the way'), { code });
+      },
+    };
+    await applyMigrations(refusing, log);
+    expect(codes).toEqual([]);
+    expect((await rows()).filter(({ finished }) => !finished)).toEqual([]);
   });
 });
 
@@ -74,6 +110,41 @@ async function connected(connectionString: string | undefined): Promise<pg.Clien
   onTestFinished(() => client.end());
   return client;
 }
+
+const sessionOn = (client: pg.Client): SqlSession => ({
+  run: async (sql) => void (await client.query(sql)),
+  query: async <Row>(sql: string, parameters: unknown[] = []) => (await client.query(sql, parameters)).rows as Row[],
+});
+
+describe.skipIf(!servicesFound)('a migration whose table others use', () => {
+  it('lets go of what it waits for, so that they go on, and is applied when they are done', async () => {
+    const { env } = await makePlace('postgresql', { migrated: false });
+    const [migrating, using, other] = (await Promise.all(
+      Array.from({ length: 3 }, () => connected(env['DATABASE_URL'])),
+    )) as [pg.Client, pg.Client, pg.Client];
+    await applyMigrations(sessionOn(migrating), log);
+    // As if it were new, and a transaction were using its table.
+    const name = '20261128160500_oldest_build';
+    await migrating.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [name]);
+    await using.query('BEGIN; LOCK TABLE log_state IN SHARE UPDATE EXCLUSIVE MODE');
+    const warnings: object[] = [];
+    const watching = {
+      ...log,
+      info() {},
+      warn: (fields: object) => void warnings.push(fields),
+    } as unknown as typeof log;
+    const migrated = applyMigrations(sessionOn(migrating), watching);
+    await eventually('it has given up once', () => warnings.length > 0);
+    expect(warnings[0]).toMatchObject({ migration: name, attempt: 1, err: { code: '55P03' } });
+    // Nobody stands in the queue for it at this moment, or not for long.
+    await other.query(`SET lock_timeout = '5s'`);
+    await other.query('BEGIN; LOCK TABLE log_state IN ACCESS SHARE MODE; COMMIT');
+    await using.query('COMMIT');
+    await migrated;
+    const { rows } = await other.query('SELECT finished_at FROM _prisma_migrations WHERE migration_name = $1', [name]);
+    expect(rows).toHaveLength(1);
+  });
+});
 
 describe.skipIf(!servicesFound)('the migration that takes its time where there are many people', () => {
   it('keeps nobody from reading them', async () => {
@@ -95,10 +166,6 @@ describe.skipIf(!servicesFound)('the migration that takes its time where there a
 
 describe.skipIf(!servicesFound)('a migration that makes an index while messages are sent', () => {
   const name = '20261127110100_message_search_index';
-  const sessionOn = (client: pg.Client): SqlSession => ({
-    run: async (sql) => void (await client.query(sql)),
-    query: async <Row>(sql: string, parameters: unknown[] = []) => (await client.query(sql, parameters)).rows as Row[],
-  });
   const clients = async (count: number) => {
     const { env } = await makePlace('postgresql', { migrated: false });
     return Promise.all(Array.from({ length: count }, () => connected(env['DATABASE_URL'])));
@@ -111,8 +178,11 @@ describe.skipIf(!servicesFound)('a migration that makes an index while messages 
     ).rows[0]?.valid;
 
   it('is made by one of the nodes that start, and waits for no other', async () => {
-    const [one, other] = (await clients(2)) as [pg.Client, pg.Client];
-    await Promise.all([one, other].map((client) => applyMigrations(sessionOn(client), log)));
+    const { env } = await makePlace('postgresql', { migrated: false });
+    const config = readConfig(env);
+    const databases = await Promise.all([openDatabase(config, log), openDatabase(config, log)]);
+    await Promise.all(databases.map((database) => database.close()));
+    const one = await connected(env['DATABASE_URL']);
     expect(await isValid(one)).toBe(true);
     const { rows } = await one.query(
       'SELECT count(*)::int AS count FROM _prisma_migrations WHERE migration_name = $1',

@@ -39,8 +39,8 @@ export interface NodeProcess {
   /** The end of what it has written to its output; `written`: how many characters it has written in all. */
   output(): string;
   written(): number;
-  /** Resolves when it is ready. */
-  start(): Promise<void>;
+  /** Resolves when it is ready. `build`: the folder of another build than this one. */
+  start(build?: string): Promise<void>;
   /** `kill -9`; resolves when it is gone. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with its status. */
@@ -52,7 +52,7 @@ export interface NodeProcess {
 export interface Fleet {
   env: Record<string, string>;
   /** Starts one more node; `env` wins over the fleet's. */
-  add(env?: Record<string, string>): Promise<NodeProcess>;
+  add(env?: Record<string, string>, build?: string): Promise<NodeProcess>;
 }
 
 /** Servers of a test's or a file's own; they are removed after it. */
@@ -82,10 +82,10 @@ export async function makeFleet({ postgres, redis }: OwnServers, more: Record<st
   atEnd(() => Promise.all(nodes.map((node) => node.remove())));
   return {
     env,
-    async add(own = {}) {
+    async add(own = {}, build) {
       const node = nodeProcess({ ...env, ...own }, await freePort());
       nodes.push(node);
-      await node.start();
+      await node.start(build);
       return node;
     },
   };
@@ -116,11 +116,14 @@ export function nodeProcess(env: Record<string, string>, port: number): NodeProc
     output: () => output,
     written: () => written,
     exited: () => exited,
-    async start() {
+    async start(build) {
       // Who starts it anew when it ends may be told of the end only now: it never is ready.
       if (removed) return new Promise(() => {});
       const { PATH = '' } = process.env;
-      child = spawn(process.execPath, ['dist/main.js'], { env: { PATH, PORT: String(port), ...env } });
+      child = spawn(process.execPath, ['dist/main.js'], {
+        ...(build !== undefined && { cwd: build }),
+        env: { PATH, PORT: String(port), ...env },
+      });
       child.stdout?.on('data', hear);
       child.stderr?.on('data', hear);
       exited = new Promise((resolve) => child.once('exit', resolve));
@@ -128,7 +131,7 @@ export function nodeProcess(env: Record<string, string>, port: number): NodeProc
       process.once('exit', killIt);
       void exited.then(() => process.off('exit', killIt));
       await within(
-        30_000,
+        form(30_000, 120_000),
         () => `${url} is ready: ${output}`,
         () => child.exitCode !== null || isReady(url),
       );

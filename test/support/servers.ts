@@ -30,8 +30,8 @@ interface OwnPostgres {
   createDatabase(name: string): Promise<string>;
   /** Immediate: as if the machine lost power. Resolves when it is gone. */
   stop(mode: 'immediate' | 'fast'): Promise<void>;
-  /** Resolves when it answers. */
-  start(): Promise<void>;
+  /** Resolves when it answers. `more`: settings as name=value. */
+  start(more?: string[]): Promise<void>;
   /** Keeps a copy of its files; to be called while it is stopped. */
   keepCopy(): Promise<void>;
   /**
@@ -132,7 +132,11 @@ async function run(program: string, args: string[]): Promise<void> {
 
 /** A program that runs until it is stopped, and never outlives this process. */
 function launch(program: string, args: string[]) {
-  const child = spawn(find(program) ?? program, args, { ...runAs, cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(find(program) ?? program, args, {
+    ...runAs,
+    cwd: tmpdir(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   const hear = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-4_000);
@@ -190,8 +194,8 @@ async function runPostgres(folder: string, data: string): Promise<OwnedPostgres>
       server.child.kill(mode === 'immediate' ? 'SIGQUIT' : 'SIGINT');
       await server.exited;
     },
-    async start() {
-      server = launch('postgres', ['-D', data, ...settings.flatMap((setting) => ['-c', setting])]);
+    async start(more: string[] = []) {
+      server = launch('postgres', ['-D', data, ...[...settings, ...more].flatMap((setting) => ['-c', setting])]);
       await answers(server, () => query(url, 'SELECT 1'));
     },
     async keepCopy() {
