@@ -4,7 +4,7 @@ import { openDataDir } from './infra/data-dir.js';
 import { exitBecauseOf } from './infra/exit.js';
 import { adoptChangeLog } from './infra/history.js';
 import { createLog } from './infra/log.js';
-import { applyMigrations, underLock } from './infra/migrations.js';
+import { applyMigrations } from './infra/migrations.js';
 import { copyDatabase } from './infra/move.js';
 import { openPglite } from './infra/pglite.js';
 import { openPostgres } from './infra/postgres.js';
@@ -30,11 +30,11 @@ try {
       log,
     });
     try {
-      const counts = await embedded.withSession(async (source) => {
-        await applyMigrations(source, log);
-        return postgres.withSession(async (target) => {
+      const counts = await embedded.exclusively(async (source) => {
+        await applyMigrations(source, log, 'DATA_DIR');
+        return postgres.exclusively(async (target) => {
           await applyMigrations(target, log);
-          await underLock(target, () => adoptChangeLog(target));
+          await adoptChangeLog(target);
           return copyDatabase(source, target);
         });
       });

@@ -1,6 +1,5 @@
 import { ConfigError } from './config.js';
 import type { SqlSession } from './footing.js';
-import { underLock } from './migrations.js';
 
 /** Tables that are not copied: what a database says of itself, and the log, whose transactions mean nothing elsewhere. */
 const OWN_TABLES = ['_prisma_migrations', 'epochs', 'changes', 'log_state'];
@@ -11,46 +10,45 @@ const TOGETHER = 500;
 /**
  * Copies a migrated embedded database into an empty, migrated one on PostgreSQL, in one transaction: all of it or
  * nothing. Numbers go on where they were. The change log stays behind, so that every older cursor expires and none is
- * taken for one of the new database.
+ * taken for one of the new database. The caller sees to it that nobody else changes the tables: see
+ * `Footing.exclusively`.
  * @returns how many rows each table has.
  * @throws {ConfigError} when the target has rows already.
  */
 export async function copyDatabase(source: SqlSession, target: SqlSession): Promise<Map<string, number>> {
-  return underLock(target, async () => {
-    const tables = await tablesOf(source);
-    const counts = new Map<string, number>();
-    await target.run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0');
-    try {
-      for (const { name } of tables) {
-        await target.run(`LOCK TABLE ${name}`);
-        const [filled] = await target.query(`SELECT 1 FROM ${name} LIMIT 1`);
-        if (filled) throw new ConfigError(`the database to move to must be empty, and its table ${name} has rows`);
-      }
-      // Rows come in any order, and as they are: what refers to others is checked at the end, and nothing is derived anew.
-      const references = await target.query<{ table: string; name: string; definition: string }>(
-        `SELECT conrelid::regclass::text AS "table", quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
-         FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace`,
-      );
-      for (const { table, name } of references) await target.run(`ALTER TABLE ${table} DROP CONSTRAINT ${name}`);
-      for (const { name } of tables) await target.run(`ALTER TABLE ${name} DISABLE TRIGGER USER`);
-      for (const table of tables) counts.set(table.name, await copyTable(source, target, table));
-      for (const { name } of tables) await target.run(`ALTER TABLE ${name} ENABLE TRIGGER USER`);
-      for (const { table, name, definition } of references) {
-        await target.run(`ALTER TABLE ${table} ADD CONSTRAINT ${name} ${definition}`);
-      }
-      await copySequences(source, target);
-      for (const [name, count] of counts) {
-        const [stored] = await target.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${name}`);
-        if (stored?.count !== count) throw new Error(`${name} has ${stored?.count} rows instead of ${count}`);
-      }
-      await target.run('COMMIT');
-    } catch (error) {
-      await target.run('ROLLBACK');
-      throw error;
+  const tables = await tablesOf(source);
+  const counts = new Map<string, number>();
+  await target.run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0');
+  try {
+    for (const { name } of tables) {
+      await target.run(`LOCK TABLE ${name}`);
+      const [filled] = await target.query(`SELECT 1 FROM ${name} LIMIT 1`);
+      if (filled) throw new ConfigError(`the database to move to must be empty, and its table ${name} has rows`);
     }
-    for (const { name } of tables) await target.run(`ANALYZE ${name}`);
-    return counts;
-  });
+    // Rows come in any order, and as they are: what refers to others is checked at the end, and nothing is derived anew.
+    const references = await target.query<{ table: string; name: string; definition: string }>(
+      `SELECT conrelid::regclass::text AS "table", quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
+       FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace`,
+    );
+    for (const { table, name } of references) await target.run(`ALTER TABLE ${table} DROP CONSTRAINT ${name}`);
+    for (const { name } of tables) await target.run(`ALTER TABLE ${name} DISABLE TRIGGER USER`);
+    for (const table of tables) counts.set(table.name, await copyTable(source, target, table));
+    for (const { name } of tables) await target.run(`ALTER TABLE ${name} ENABLE TRIGGER USER`);
+    for (const { table, name, definition } of references) {
+      await target.run(`ALTER TABLE ${table} ADD CONSTRAINT ${name} ${definition}`);
+    }
+    await copySequences(source, target);
+    for (const [name, count] of counts) {
+      const [stored] = await target.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${name}`);
+      if (stored?.count !== count) throw new Error(`${name} has ${stored?.count} rows instead of ${count}`);
+    }
+    await target.run('COMMIT');
+  } catch (error) {
+    await target.run('ROLLBACK');
+    throw error;
+  }
+  for (const { name } of tables) await target.run(`ANALYZE ${name}`);
+  return counts;
 }
 
 interface Table {
