@@ -127,7 +127,7 @@ it('the embedded database uses the space of removed rows again, and its log does
   // They are counted a little later.
   expect((await dead())[0]?.dead).toBeGreaterThan(50_000);
   const session = { query: (sql: string) => database.query(sql, []).then((rows) => ({ rows })), hasRoom: true };
-  const exec = (sql: string) => database.withSession(({ run }) => run(sql));
+  const exec = (sql: string) => database.exclusively(({ run }) => run(sql));
   const maintenance = startMaintenance(() => ({ ...session, exec }) as never, log, { intervalMs: 10, idleMs: 10 });
   try {
     await eventually('the table is vacuumed', async () => {
