@@ -17,6 +17,11 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
+/** What `extensions.reason` of a FORBIDDEN can be; docs/PROTOCOL.md says what helps with each. */
+export const forbiddenReasons = ['NOT_A_MEMBER', 'RECIPIENT_UNREACHABLE', 'ACCOUNT_CLOSED', 'NOT_A_MODERATOR'] as const;
+
+export type ForbiddenReason = (typeof forbiddenReasons)[number];
+
 /** One value of an input that is wrong. */
 export interface WrongField {
   field: string;
@@ -28,8 +33,8 @@ export interface ErrorDetails {
   field?: string;
   /** What is wrong with the input, each field once, where it is more than `field` alone. */
   fields?: readonly WrongField[] | undefined;
-  /** Why, where a client can do something else about each reason than about another: a word in capitals. */
-  reason?: string;
+  /** Why it is FORBIDDEN, where something different helps with each reason. */
+  reason?: ForbiddenReason;
   /** Milliseconds after which the same call may succeed; of RATE_LIMITED and UNAVAILABLE. */
   retryAfterMs?: number;
   /** What it stems from: logged, never sent. */
@@ -44,7 +49,7 @@ export class ChatError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
   readonly fields: readonly WrongField[] | undefined;
-  readonly reason: string | undefined;
+  readonly reason: ForbiddenReason | undefined;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: Exclude<ErrorCode, 'INTERNAL_SERVER_ERROR'>, message: string, details: ErrorDetails = {}) {

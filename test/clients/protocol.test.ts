@@ -4,7 +4,7 @@ import { buildSchema, type GraphQLEnumType, type GraphQLObjectType, isEnumType }
 import { CloseCode, createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { errorCodes } from '../../src/core/errors.js';
+import { errorCodes, forbiddenReasons } from '../../src/core/errors.js';
 import { settings } from '../../src/infra/config.js';
 
 /** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, of the client's `terminate()`. */
@@ -39,7 +39,7 @@ describe('docs/PROTOCOL.md', async () => {
     const enumValues = Object.values(buildSchema(await source('schema.graphql')).getTypeMap())
       .filter(isEnumType)
       .flatMap((type) => type.getValues().map(({ name }) => name));
-    const known = [...Object.keys(settings.shape), ...enumValues];
+    const known = [...Object.keys(settings.shape), ...enumValues, ...forbiddenReasons];
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
@@ -57,6 +57,10 @@ describe('docs/PROTOCOL.md', async () => {
 
   it('has every error code', () => {
     expect(rows('Errors').map(([code]) => code)).toEqual(errorCodes);
+  });
+
+  it('has every reason of a FORBIDDEN', () => {
+    expect(rows('Reasons of a FORBIDDEN').map(([reason]) => reason)).toEqual(forbiddenReasons);
   });
 
   it('has every field and type of an event', async () => {

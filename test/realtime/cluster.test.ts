@@ -235,7 +235,7 @@ describe.skipIf(!servicesFound)('a node without Redis', () => {
     const ready = await fetch(node.url.replace('/graphql', '/ready'));
     expect([ready.status, await ready.json()]).toEqual([
       200,
-      { status: 'ready', database: 'ok', events: 'unreachable' },
+      { status: 'ready', database: 'ok', events: 'unreachable', sweep: 'ok', sweepAgeMs: expect.any(Number) },
     ]);
   });
 });
