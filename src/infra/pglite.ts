@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
@@ -41,11 +40,10 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
           `${megabytes(minFree)} MB (DATA_DIR_MIN_FREE_BYTES)`,
       );
     }
-    const isNew = !existsSync(join(folder, 'PG_VERSION'));
     const opened = new GuardedPGlite(folder, minFree, { startParams });
     await opened.waitReady;
-    // PGlite gives the files of a new database permissions of its own, whatever the process's umask is.
-    if (isNew) await openDataDir(dataDir, log);
+    // PGlite gives files that it creates at a start permissions of its own, whatever the process's umask is.
+    await openDataDir(dataDir, log);
     await opened.exec(settingsSql('public'));
     opened.onEnd = (cause) => {
       log.error({ err: cause }, 'the embedded database has ended: its disk is full');
