@@ -12,8 +12,9 @@ export default defineConfig({
     maxWorkers: 3,
     // No module of ours keeps anything; loading all of them for each file took a sixth of the suite.
     isolate: false,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Tests wait for conditions, and whole processes start within many of them: a slow machine needs its time.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     sequence: { shuffle: true },
     // What a busy machine is too slow for once; the report names what was tried again.
     retry: process.env['CI'] ? 1 : 0,

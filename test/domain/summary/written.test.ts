@@ -137,7 +137,12 @@ describe.each(footings)('summaries by a model, on the %s footing', (footing) => 
   let ben: Person;
   beforeAll(async () => {
     server = await FakeModelServer.start();
-    [node, other] = await startTwo(await makePlace(footing), { ...server.env, SUMMARY_INPUT_MAX: '16000' });
+    [node, other] = await startTwo(await makePlace(footing), {
+      ...server.env,
+      SUMMARY_INPUT_MAX: '16000',
+      // Tests have one person wait for one summary in several places.
+      SUMMARIES_PER_PERSON_MAX: '10',
+    });
     [ana, ben] = await registerAll(node.url, 'ana', 'ben');
   });
   beforeEach(() => server.reset());
