@@ -1,7 +1,7 @@
-import { readConfig } from './infra/config.js';
+import { readConfig } from './infra/config/config.js';
+import { version } from './infra/config/version.js';
 import { exitBecauseOf } from './infra/exit.js';
-import { createLog, logDestination } from './infra/log.js';
-import { version } from './infra/version.js';
+import { createLog, logDestination } from './infra/telemetry/log.js';
 import { startNode } from './server/start.js';
 
 // What is written into DATA_DIR is for its owner only.

@@ -1,13 +1,13 @@
 // `npm run move -- postgresql://…`: copies the embedded database of DATA_DIR to PostgreSQL, while no node runs.
-import { ConfigError, readConfig } from './infra/config.js';
-import { openDataDir } from './infra/data-dir.js';
+import { ConfigError, readConfig } from './infra/config/config.js';
+import { openDataDir } from './infra/database/data-dir.js';
+import { adoptChangeLog } from './infra/database/history.js';
+import { applyMigrations } from './infra/database/migrations.js';
+import { copyDatabase } from './infra/database/move.js';
+import { openPglite } from './infra/database/pglite.js';
+import { openPostgres } from './infra/database/postgres.js';
 import { exitBecauseOf } from './infra/exit.js';
-import { adoptChangeLog } from './infra/history.js';
-import { createLog } from './infra/log.js';
-import { applyMigrations } from './infra/migrations.js';
-import { copyDatabase } from './infra/move.js';
-import { openPglite } from './infra/pglite.js';
-import { openPostgres } from './infra/postgres.js';
+import { createLog } from './infra/telemetry/log.js';
 
 /** How long one statement may take: a constraint is checked over all rows of its table. */
 const COPY_MS = 86_400_000;

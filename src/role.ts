@@ -1,9 +1,9 @@
 // `npm run role -- <username> [ADMIN | MODERATOR | USER]`: who is what in the whole service, said on its machine.
 import { giveServiceRole } from './domain/moderation/moderation.service.js';
 import { findByUsername } from './domain/user/user.service.js';
-import { ConfigError, readConfig } from './infra/config.js';
+import { ConfigError, readConfig } from './infra/config/config.js';
 import { exitBecauseOf } from './infra/exit.js';
-import { createLog } from './infra/log.js';
+import { createLog } from './infra/telemetry/log.js';
 import { startServices } from './server/start.js';
 
 const roles = ['ADMIN', 'MODERATOR', 'USER'] as const;

@@ -1,8 +1,8 @@
 import { defaultFieldResolver } from 'graphql';
-import { take } from './domain/rates.js';
 import { builder } from './graphql/builder.js';
 import type { Context } from './graphql/context.js';
 import { refuseUnstorableTexts } from './graphql/texts.js';
+import { take } from './platform/rates.js';
 import './graphql/node.schema.js';
 import './domain/server-info/server-info.schema.js';
 import './domain/user/user.schema.js';

@@ -1,6 +1,6 @@
-import { ConfigError, readConfig } from './infra/config.js';
+import { ConfigError, readConfig } from './infra/config/config.js';
 import { exitBecauseOf } from './infra/exit.js';
-import { createLog } from './infra/log.js';
+import { createLog } from './infra/telemetry/log.js';
 import { composeDemo } from './seed/compose.js';
 import { describeDemo } from './seed/describe.js';
 import { storeDemo } from './seed/store.js';

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../src/infra/config.js';
-import { openDatabase } from '../src/infra/database.js';
-import { createLog } from '../src/infra/log.js';
+import { readConfig } from '../src/infra/config/config.js';
+import { openDatabase } from '../src/infra/database/database.js';
+import { createLog } from '../src/infra/telemetry/log.js';
 import { composeDemo } from '../src/seed/compose.js';
 import { type Answer, ask, eventually, register, request } from './support/client.js';
 import { footings, makePlace, type Place, servicesFound } from './support/place.js';

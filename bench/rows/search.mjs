@@ -1,7 +1,7 @@
 import { parseQuery, rankTemplatesOf, templatesOf } from '../../dist/domain/search/search.query.js';
 import { findMatches } from '../../dist/domain/search/search.store.js';
 import { searchVectorOf } from '../../dist/domain/search/search.terms.js';
-import { openPostgres } from '../../dist/infra/postgres.js';
+import { openPostgres } from '../../dist/infra/database/postgres.js';
 import { ask, startNode } from '../parley.mjs';
 import { median, percentile } from '../statistics.mjs';
 

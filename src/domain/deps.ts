@@ -1,16 +1,17 @@
 import type { Slices } from '../core/slices.js';
 import type { Message } from '../generated/prisma/client.js';
-import type { Config } from '../infra/config.js';
-import type { Counts } from '../infra/counts.js';
-import type { Database } from '../infra/database.js';
-import type { Gates } from '../infra/gates.js';
-import type { Logger } from '../infra/log.js';
-import type { Lookup } from '../infra/lookup.js';
+import type { Counts } from '../infra/async/counts.js';
+import type { Gates } from '../infra/async/gates.js';
+import type { Lookup } from '../infra/async/lookup.js';
+import type { Passwords } from '../infra/auth/passwords.js';
+import type { Tokens } from '../infra/auth/tokens.js';
+import type { Config } from '../infra/config/config.js';
+import type { Database } from '../infra/database/database.js';
 import type { Mailer } from '../infra/mail.js';
-import type { Metrics } from '../infra/metrics.js';
-import type { Passwords } from '../infra/passwords.js';
-import type { Tokens } from '../infra/tokens.js';
-import type { Tracing } from '../infra/tracing.js';
+import type { Logger } from '../infra/telemetry/log.js';
+import type { Metrics } from '../infra/telemetry/metrics.js';
+import type { Tracing } from '../infra/telemetry/tracing.js';
+import type { RateLimits } from '../platform/rates.js';
 import type { Feed } from '../realtime/feed.js';
 import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
@@ -24,7 +25,6 @@ import type { OutsideViewers } from './outside/outside.viewers.js';
 import type { ResetRequests } from './password/password.requests.js';
 import type { Presence } from './presence/presence.js';
 import type { Sight } from './presence/presence.store.js';
-import type { RateLimits } from './rates.js';
 import type { Marks } from './receipt/receipt.marks.js';
 import type { SeenKey } from './reply/reply.store.js';
 import type { Indexing } from './search/search.index.js';
@@ -95,26 +95,4 @@ export interface Deps {
   lookUpSeen: Lookup<SeenKey, Message | null>;
   /** Whether other nodes can be heard. */
   eventsConnected(): boolean;
-}
-
-/** What a stream may ask of the connection that it goes over. */
-export interface Connection {
-  /** Aborted when the client has gone; absent where the transport ends its streams itself (WebSocket). */
-  readonly signal?: AbortSignal | undefined;
-  /** Ends the connection of a client that does not read, in a way that makes it come back and resume. */
-  cutOff?(): void;
-  /**
-   * Present where the connection itself ends with the session (WebSocket), so that its streams need not: tells it
-   * that the session was refreshed over it, and lasts until the new token expires.
-   */
-  renew?(viewer: Viewer): void;
-}
-
-/** Who is asking, in which session, and until when the token they gave is good. */
-export interface Viewer {
-  userId: string;
-  sessionId: string;
-  expiresAt: Date;
-  /** It is the backend beside us, with the service key: it makes accounts, and sessions for them. */
-  isService?: true;
 }

@@ -1,5 +1,6 @@
 import { type ChatError, unauthenticated } from '../core/errors.js';
-import type { Connection, Deps, Viewer } from '../domain/deps.js';
+import type { Deps } from '../domain/deps.js';
+import type { Connection, Viewer } from '../platform/viewer.js';
 
 /** What every resolver gets. */
 export interface Context extends Connection {

@@ -1,4 +1,4 @@
-import type { Config } from '../infra/config.js';
+import type { Config } from '../infra/config/config.js';
 
 const AT_MOST = 'parley.atMost';
 

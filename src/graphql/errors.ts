@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind, type VariableDefinitionNode } from 'graphql';
 import { ChatError, type ErrorCode, errorCodes, type WrongField } from '../core/errors.js';
-import { isUnavailable, stateOf } from '../infra/database.js';
-import type { Logger } from '../infra/log.js';
-import { currentRequest } from '../infra/request.js';
+import { isUnavailable, stateOf } from '../infra/database/database.js';
+import type { Logger } from '../infra/telemetry/log.js';
+import { currentRequest } from '../infra/telemetry/request.js';
 
 /** Status of an answer without data, for clients that accept `application/graphql-response+json`. */
 const httpStatus: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, UNAVAILABLE: 503 };

@@ -18,7 +18,7 @@ import {
   type SelectionSetNode,
   type ValueNode,
 } from 'graphql';
-import type { Config } from '../infra/config.js';
+import type { Config } from '../infra/config/config.js';
 import { boundOf, doesAsk } from './costs.js';
 
 // How large an operation may be. Fragments count wherever they are spread, and each is gone through once: so fragments that

@@ -1,8 +1,8 @@
 import { RedisPubSub } from 'graphql-redis-subscriptions';
 import { PubSub } from 'graphql-subscriptions';
 import { Redis, type RedisOptions } from 'ioredis';
-import type { Logger } from './log.js';
 import { createRedisState, type RedisState } from './redis.js';
+import type { Logger } from './telemetry/log.js';
 
 /** Milliseconds after which a command that Redis does not answer fails: a frozen Redis must not hold calls. */
 const COMMAND_TIMEOUT_MS = 2_000;

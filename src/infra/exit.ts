@@ -1,6 +1,6 @@
 import { ChatError } from '../core/errors.js';
-import { ConfigError } from './config.js';
-import { isUnavailable, stateOf } from './database.js';
+import { ConfigError } from './config/config.js';
+import { isUnavailable, stateOf } from './database/database.js';
 
 /**
  * Ends a command that cannot go on, and says why: an expected failure by its message alone (status 78, EX_CONFIG of

@@ -3,10 +3,10 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { createTransport, type SendMailOptions } from 'nodemailer';
-import { type BackgroundCounts, createBackground } from './background.js';
-import { putWhole } from './data-dir.js';
-import type { Logger } from './log.js';
-import type { Mailbox } from './mailbox.js';
+import { type BackgroundCounts, createBackground } from './async/background.js';
+import type { Mailbox } from './config/mailbox.js';
+import { putWhole } from './database/data-dir.js';
+import type { Logger } from './telemetry/log.js';
 
 /** A mail as its reader sees it. */
 export interface Mail {

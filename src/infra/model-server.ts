@@ -1,6 +1,6 @@
 import OpenAI from 'openai';
 import pLimit from 'p-limit';
-import type { SummaryServer } from './config.js';
+import type { SummaryServer } from './config/config.js';
 
 /** A server that answers as OpenAI's chat completions do. */
 export interface ModelServer {

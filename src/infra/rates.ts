@@ -2,11 +2,11 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimited } from '../core/errors.js';
-import type { Rate } from './config.js';
-import { createGates } from './gates.js';
-import type { Logger } from './log.js';
+import { createGates } from './async/gates.js';
+import { sha256 } from './auth/tokens.js';
+import type { Rate } from './config/config.js';
 import { createRedisState, type RedisState } from './redis.js';
-import { sha256 } from './tokens.js';
+import type { Logger } from './telemetry/log.js';
 
 /**
  * A rate that all nodes count together, in windows that begin with the first of them. What is counted before it is done

@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { ConfigError } from './config.js';
-import type { Logger } from './log.js';
+import { ConfigError } from './config/config.js';
+import type { Logger } from './telemetry/log.js';
 
 /** What Redis says when it will not have us, by what the operator has to look at. */
 const refusals: [reason: string, RegExp][] = [

@@ -1,5 +1,5 @@
 import type { EventEngine } from '../infra/events.js';
-import type { Logger } from '../infra/log.js';
+import type { Logger } from '../infra/telemetry/log.js';
 
 /**
  * Carries short texts between nodes. At most once: what is published while a node cannot be reached is lost to it,

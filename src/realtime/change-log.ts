@@ -1,7 +1,7 @@
 import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
-import type { Database, Db, Sql, Tx } from '../infra/database.js';
-import { generationSql, intactSql, standbyError } from '../infra/history.js';
+import type { Database, Db, Sql, Tx } from '../infra/database/database.js';
+import { generationSql, intactSql, standbyError } from '../infra/database/history.js';
 import type { Change, ChangeRow } from './change.js';
 
 /**

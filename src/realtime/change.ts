@@ -1,4 +1,4 @@
-import type { Db } from '../infra/database.js';
+import type { Db } from '../infra/database/database.js';
 
 /**
  * A change that others see, as the change log has it: numbered without holes in its conversation.

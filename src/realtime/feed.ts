@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
-import type { Database } from '../infra/database.js';
-import type { Logger } from '../infra/log.js';
-import { createLookup } from '../infra/lookup.js';
+import { createLookup } from '../infra/async/lookup.js';
+import type { Database } from '../infra/database/database.js';
+import type { Logger } from '../infra/telemetry/log.js';
 import type { Bus } from './bus.js';
 import { type Change, type ChangeKind, type ChangeRow, moveOf } from './change.js';
 import {

@@ -1,6 +1,6 @@
 import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
-import type { Db } from '../infra/database.js';
-import type { Logger } from '../infra/log.js';
+import type { Db } from '../infra/database/database.js';
+import type { Logger } from '../infra/telemetry/log.js';
 import { type Audience, type Change, type ChangeKind, type ChangeRow, type MissedMoves, moveOf } from './change.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Logger } from '../infra/log.js';
+import type { Logger } from '../infra/telemetry/log.js';
 import type { Bus } from './bus.js';
 
 /** Tells whoever serves a session here (sockets, streams) that it was ended, on whatever node that happened. */

@@ -6,7 +6,7 @@ import type { Deps } from '../domain/deps.js';
 import { messageChangeTypes } from '../domain/message/message.events.js';
 import { caseKey, searchWordsOf } from '../domain/user/user.store.js';
 import type { Prisma } from '../generated/prisma/client.js';
-import { isUniqueViolation, type Tx } from '../infra/database.js';
+import { isUniqueViolation, type Tx } from '../infra/database/database.js';
 import type { Demo, DemoConversation, DemoMessage } from './compose.js';
 import { DEMO_PASSWORD, emailOf, people } from './people.js';
 

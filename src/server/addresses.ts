@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import proxyAddr from 'proxy-addr';
-import type { Config } from '../infra/config.js';
-import type { Logger } from '../infra/log.js';
+import type { Config } from '../infra/config/config.js';
+import type { Logger } from '../infra/telemetry/log.js';
 
 /** The client's address of a request: the nearest one, from the socket on, that is no proxy which we trust. */
 export type AddressOf = (request: IncomingMessage) => string;

@@ -17,10 +17,10 @@ import { LRUCache } from 'lru-cache';
 import { networkOf } from '../core/networks.js';
 import { type Presenting, presentError } from '../graphql/errors.js';
 import { createCosts, findOversize } from '../graphql/operation-limits.js';
-import type { Config } from '../infra/config.js';
-import type { Logger } from '../infra/log.js';
+import type { Config } from '../infra/config/config.js';
 import { createNodeRate } from '../infra/rates.js';
-import { currentRequest } from '../infra/request.js';
+import type { Logger } from '../infra/telemetry/log.js';
+import { currentRequest } from '../infra/telemetry/request.js';
 import { bytesOf } from './kept.js';
 
 /** About how many bytes of documents are remembered, those used last. */

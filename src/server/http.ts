@@ -4,9 +4,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { sendNodeResponse } from '@whatwg-node/server';
 import { ChatError } from '../core/errors.js';
 import { presentError } from '../graphql/errors.js';
-import type { Config } from '../infra/config.js';
-import type { Logger } from '../infra/log.js';
-import { withRequest } from '../infra/request.js';
+import type { Config } from '../infra/config/config.js';
+import type { Logger } from '../infra/telemetry/log.js';
+import { withRequest } from '../infra/telemetry/request.js';
 import type { AddressOf } from './addresses.js';
 import { graphiqlPolicy } from './graphiql.js';
 import { CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';

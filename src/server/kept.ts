@@ -1,5 +1,5 @@
 import type { DocumentNode } from 'graphql';
-import type { Config } from '../infra/config.js';
+import type { Config } from '../infra/config/config.js';
 
 /** Bytes that a parsed document takes for each of its tokens (measured: up to 480). */
 const BYTES_PER_TOKEN = 500;

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Deps } from '../domain/deps.js';
-import type { Config } from '../infra/config.js';
-import type { Metrics, Reading } from '../infra/metrics.js';
-import { sameHash, sha256 } from '../infra/tokens.js';
-import { version } from '../infra/version.js';
+import { sameHash, sha256 } from '../infra/auth/tokens.js';
+import type { Config } from '../infra/config/config.js';
+import { version } from '../infra/config/version.js';
+import type { Metrics, Reading } from '../infra/telemetry/metrics.js';
 import type { Bus } from '../realtime/bus.js';
 import { GRAPHQL_PATH } from './graphql-http.js';
 import { answer, pathOf, type Watch } from './http.js';

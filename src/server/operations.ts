@@ -11,11 +11,11 @@ import { type ErrorCode, rateLimited } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
 import type { Context } from '../graphql/context.js';
 import { codeOf } from '../graphql/errors.js';
-import { createGates } from '../infra/gates.js';
-import type { Metrics } from '../infra/metrics.js';
-import { currentRequest } from '../infra/request.js';
-import { createStatementLimits, type StatementLimits } from '../infra/statements.js';
-import type { Carrier, Tracing } from '../infra/tracing.js';
+import { createGates } from '../infra/async/gates.js';
+import { createStatementLimits, type StatementLimits } from '../infra/database/statements.js';
+import type { Metrics } from '../infra/telemetry/metrics.js';
+import { currentRequest } from '../infra/telemetry/request.js';
+import type { Carrier, Tracing } from '../infra/telemetry/tracing.js';
 
 type Transport = 'http' | 'sse' | 'websocket';
 

@@ -1,5 +1,5 @@
-import type { Config } from '../infra/config.js';
-import { isOriginAmong } from '../infra/origin.js';
+import type { Config } from '../infra/config/config.js';
+import { isOriginAmong } from '../infra/config/origin.js';
 
 /** Whether a page of this origin was loaded from this host. */
 export const isFrom = (origin: string, host: string | undefined): boolean =>

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { badInput, ChatError } from '../core/errors.js';
-import { type Config, ConfigError } from '../infra/config.js';
-import type { Logger } from '../infra/log.js';
+import { type Config, ConfigError } from '../infra/config/config.js';
+import type { Logger } from '../infra/telemetry/log.js';
 import type { Documents } from './documents.js';
 
 /** What a client sends to be carried out: a text, or the id of one that is known here. */

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Logger } from '../infra/log.js';
+import type { Logger } from '../infra/telemetry/log.js';
 
 /** How many origins are logged within an hour at the most: any client may send any number of them. */
 const LOGGED_MAX = 100;

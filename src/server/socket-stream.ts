@@ -1,5 +1,5 @@
 import { presentError } from '../graphql/errors.js';
-import type { Logger } from '../infra/log.js';
+import type { Logger } from '../infra/telemetry/log.js';
 import { type Outbox, Recipient } from './outbox.js';
 import type { SharedSubscription } from './subscriptions.js';
 

@@ -10,9 +10,9 @@ import {
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { planSharing, type SharingPlan } from '../graphql/sharing.js';
-import type { Logger } from '../infra/log.js';
-import { continuingRequest, currentRequest } from '../infra/request.js';
-import { sha256 } from '../infra/tokens.js';
+import { sha256 } from '../infra/auth/tokens.js';
+import type { Logger } from '../infra/telemetry/log.js';
+import { continuingRequest, currentRequest } from '../infra/telemetry/request.js';
 import { ChangeStream, type Delivery } from '../realtime/change-stream.js';
 import { type EventSource, LiveStream } from '../realtime/live-stream.js';
 import { rootFieldOf } from './operations.js';

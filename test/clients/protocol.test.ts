@@ -5,7 +5,7 @@ import { CloseCode, createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { errorCodes, forbiddenReasons } from '../../src/core/errors.js';
-import { settings } from '../../src/infra/config.js';
+import { settings } from '../../src/infra/config/config.js';
 
 /** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, of the client's `terminate()`. */
 const otherCodes = [1002, 1006, 1007, 1009, 4499];

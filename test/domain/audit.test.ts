@@ -8,9 +8,9 @@ import { createAuditNotes } from '../../src/domain/audit/audit.notes.js';
 import { recordSettings } from '../../src/domain/audit/audit.settings.js';
 import { trimAuditLog } from '../../src/domain/audit/audit.store.js';
 import type { AuditEntry } from '../../src/generated/prisma/client.js';
-import { readConfig } from '../../src/infra/config.js';
-import { createLog } from '../../src/infra/log.js';
-import { withRequest } from '../../src/infra/request.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
+import { withRequest } from '../../src/infra/telemetry/request.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   type Answer,

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
-import { hashInput } from '../../src/domain/input.js';
+import { hashInput } from '../../src/platform/input.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';

@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
 import { createGroup } from '../../src/domain/conversation/conversation.service.js';
-import type { Deps, Viewer } from '../../src/domain/deps.js';
+import type { Deps } from '../../src/domain/deps.js';
 import { findBeside } from '../../src/domain/message/message.beside.js';
 import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { pinMessage, unpinMessage } from '../../src/domain/pin/pin.service.js';
 import { findPinned } from '../../src/domain/pin/pin.store.js';
 import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.service.js';
 import { findOwnReactions } from '../../src/domain/reaction/reaction.store.js';
+import type { Viewer } from '../../src/platform/viewer.js';
 import { footings, makePlace } from '../support/place.js';
 
 // Histories of what people do to messages, one after another or at the same time, against a model that remembers all.

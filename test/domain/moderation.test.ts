@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
-import { newResetToken } from '../../src/infra/tokens.js';
+import { newResetToken } from '../../src/infra/auth/tokens.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connectInTest,

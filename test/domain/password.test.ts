@@ -6,8 +6,8 @@ import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createResetRequests } from '../../src/domain/password/password.requests.js';
 import { requestPasswordReset } from '../../src/domain/password/password.service.js';
-import { readConfig } from '../../src/infra/config.js';
-import { createLog } from '../../src/infra/log.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import {
   type Answer,

@@ -10,7 +10,7 @@ import {
   wordCountsStatement,
 } from '../../src/domain/user/user.store.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import type { Db } from '../../src/infra/database.js';
+import type { Db } from '../../src/infra/database/database.js';
 import { footings, makePlace, servicesFound } from '../support/place.js';
 
 interface Named {

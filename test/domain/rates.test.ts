@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { networkOf } from '../../src/core/networks.js';
-import { createRateLimits } from '../../src/domain/rates.js';
-import { readConfig } from '../../src/infra/config.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { redisOptions } from '../../src/infra/config/redis-options.js';
 import { openRateStore } from '../../src/infra/rates.js';
-import { redisOptions } from '../../src/infra/redis-options.js';
+import { createRateLimits } from '../../src/platform/rates.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   type Answer,

@@ -4,11 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
 import { createGroup } from '../../src/domain/conversation/conversation.service.js';
 import { addMembers, leaveConversation } from '../../src/domain/conversation/membership.service.js';
-import type { Deps, Viewer } from '../../src/domain/deps.js';
+import type { Deps } from '../../src/domain/deps.js';
 import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { statusOf } from '../../src/domain/receipt/receipt.policy.js';
 import { acknowledge, markDelivered, markRead, streamReceipts } from '../../src/domain/receipt/receipt.service.js';
 import { countUnread, findReceipts, findUnread, type Unread } from '../../src/domain/receipt/receipt.store.js';
+import type { Viewer } from '../../src/platform/viewer.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
 

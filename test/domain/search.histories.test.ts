@@ -5,9 +5,10 @@ import { newId } from '../../src/core/ids.js';
 import { blockUser } from '../../src/domain/block/block.service.js';
 import { createGroup, openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
 import { addMembers, leaveConversation, removeMember } from '../../src/domain/conversation/membership.service.js';
-import type { Deps, Viewer } from '../../src/domain/deps.js';
+import type { Deps } from '../../src/domain/deps.js';
 import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { searchMessages } from '../../src/domain/search/search.service.js';
+import type { Viewer } from '../../src/platform/viewer.js';
 import { footings, makePlace } from '../support/place.js';
 
 // Histories of what people do in several conversations, against a model that remembers who may read what: search shows

@@ -10,7 +10,7 @@ import {
 } from '../../src/domain/search/search.store.js';
 import { PART_BITS, searchVectorOf } from '../../src/domain/search/search.terms.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import type { Database } from '../../src/infra/database.js';
+import type { Database } from '../../src/infra/database/database.js';
 import { footings, makePlace } from '../support/place.js';
 
 /** One long conversation of several parts, and many short ones. */

@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { readConfig } from '../../src/infra/config.js';
-import { createLog } from '../../src/infra/log.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import { eventually, register } from '../support/client.js';
 import { atEnd } from '../support/ending.js';

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../src/infra/config.js';
-import { openDatabase } from '../../src/infra/database.js';
-import { createLog } from '../../src/infra/log.js';
+import { ConfigError, readConfig } from '../../src/infra/config/config.js';
+import { openDatabase } from '../../src/infra/database/database.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { register } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
 import { alterDatabase } from '../support/environment.js';

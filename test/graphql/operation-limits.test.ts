@@ -1,7 +1,7 @@
 import { parse, specifiedRules, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { findOversize } from '../../src/graphql/operation-limits.js';
-import { readConfig } from '../../src/infra/config.js';
+import { readConfig } from '../../src/infra/config/config.js';
 import { schema } from '../../src/schema.js';
 
 const config = readConfig({});

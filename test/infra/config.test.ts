@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readConfig, settings } from '../../src/infra/config.js';
+import { readConfig, settings } from '../../src/infra/config/config.js';
 
 describe('the configuration', () => {
   it('needs nothing', () => {

@@ -4,8 +4,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, wr
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { keptJwtSecret, lockDataDir, openDataDir, putWhole } from '../../src/infra/data-dir.js';
-import { createLog } from '../../src/infra/log.js';
+import { keptJwtSecret, lockDataDir, openDataDir, putWhole } from '../../src/infra/database/data-dir.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 
 describe('DATA_DIR', () => {
   let folder: string;
@@ -31,7 +31,7 @@ describe('DATA_DIR', () => {
   });
 
   it('goes to one of several that find a stale lock at once', async () => {
-    const module = JSON.stringify(resolve('dist/infra/data-dir.js'));
+    const module = JSON.stringify(resolve('dist/infra/database/data-dir.js'));
     const script = `import(${module}).then(async ({ lockDataDir }) => {
       await lockDataDir(${JSON.stringify(folder)}).then(() => console.log('held'), () => console.log('refused'));
       process.stdin.resume().on('end', () => process.exit());

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, inject, it } from 'vitest';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { ConfigError, readConfig } from '../../src/infra/config.js';
-import { openDatabase } from '../../src/infra/database.js';
-import { parseDatabaseUrl } from '../../src/infra/database-url.js';
-import { createLog } from '../../src/infra/log.js';
-import { findDatabase } from '../../src/infra/postgres-connection.js';
+import { ConfigError, readConfig } from '../../src/infra/config/config.js';
+import { parseDatabaseUrl } from '../../src/infra/config/database-url.js';
+import { openDatabase } from '../../src/infra/database/database.js';
+import { findDatabase } from '../../src/infra/database/postgres-connection.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { register } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
 import { makePlace, servicesFound } from '../support/place.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createGates } from '../../src/infra/gates.js';
+import { createGates } from '../../src/infra/async/gates.js';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createLog } from '../../src/infra/log.js';
-import { logLines } from '../../src/infra/log-lines.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
+import { logLines } from '../../src/infra/telemetry/log-lines.js';
 
 describe('the log', () => {
   it('removes secrets and texts wherever a careless line puts them', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createLookup } from '../../src/infra/lookup.js';
+import { createLookup } from '../../src/infra/async/lookup.js';
 
 describe('a lookup', () => {
   /** Reads that wait until they are let go on. */

@@ -2,11 +2,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { ConfigError, readConfig } from '../../src/infra/config.js';
-import { openDatabase } from '../../src/infra/database.js';
-import type { SqlSession } from '../../src/infra/footing.js';
-import { createLog } from '../../src/infra/log.js';
-import { applyMigrations } from '../../src/infra/migrations.js';
+import { ConfigError, readConfig } from '../../src/infra/config/config.js';
+import { openDatabase } from '../../src/infra/database/database.js';
+import type { SqlSession } from '../../src/infra/database/footing.js';
+import { applyMigrations } from '../../src/infra/database/migrations.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { eventually } from '../support/client.js';
 import { makePlace, servicesFound } from '../support/place.js';
 

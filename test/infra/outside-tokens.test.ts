@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createLog } from '../../src/infra/log.js';
-import { createOutsideTokens, type OutsideTokens } from '../../src/infra/outside-tokens.js';
+import { createOutsideTokens, type OutsideTokens } from '../../src/infra/auth/outside-tokens.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { makeKey, Provider } from '../support/provider.js';
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');

@@ -1,6 +1,6 @@
 import bcrypt from 'bcryptjs';
 import { describe, expect, it } from 'vitest';
-import { createPasswords } from '../../src/infra/passwords.js';
+import { createPasswords } from '../../src/infra/auth/passwords.js';
 
 describe('passwords', () => {
   it('are hashed and recognized, and nobody has none', async () => {

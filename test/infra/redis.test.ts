@@ -6,11 +6,11 @@ import { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { redisOptions } from '../../src/infra/config/redis-options.js';
 import { type EventEngine, openRedisEvents } from '../../src/infra/events.js';
-import { createLog } from '../../src/infra/log.js';
 import { openRateStore } from '../../src/infra/rates.js';
 import { probeRedis } from '../../src/infra/redis.js';
-import { redisOptions } from '../../src/infra/redis-options.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { eventually } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
 import { freePort, type OwnRedis, serversLacking, startRedis } from '../support/servers.js';
@@ -174,7 +174,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () =>
     const module = (name: string) => JSON.stringify(resolve(`dist/infra/${name}.js`));
     const script = `
       const { openRedisEvents } = await import(${module('events')});
-      const { createLog } = await import(${module('log')});
+      const { createLog } = await import(${module('telemetry/log')});
       const engine = openRedisEvents(${JSON.stringify(options)}, 'tls', createLog('silent'));
       await engine.subscribe('talk', (text) => { console.log(text); process.exit(0); });
       engine.onConnected(() => engine.publish('talk', 'over TLS'));`;

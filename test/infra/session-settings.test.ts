@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { reliedOn } from '../../src/infra/session-settings.js';
+import { reliedOn } from '../../src/infra/config/session-settings.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
 import { alterDatabase, alterEmbedded } from '../support/environment.js';

@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
 import { presentError } from '../../src/graphql/errors.js';
-import { type Database, isUnavailable, type Tx } from '../../src/infra/database.js';
-import { createLog } from '../../src/infra/log.js';
+import { type Database, isUnavailable, type Tx } from '../../src/infra/database/database.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace, servicesFound } from '../support/place.js';
 

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createLookup } from '../../src/infra/lookup.js';
-import { currentRequest, withRequest } from '../../src/infra/request.js';
-import { createStatementLimits, whenAllowed, withoutLimitOfUniqueReads } from '../../src/infra/statements.js';
+import { createLookup } from '../../src/infra/async/lookup.js';
+import { createStatementLimits, whenAllowed, withoutLimitOfUniqueReads } from '../../src/infra/database/statements.js';
+import { currentRequest, withRequest } from '../../src/infra/telemetry/request.js';
 
 /** Statements that end when they are told to. */
 function makeDatabase() {

@@ -1,7 +1,7 @@
 import { PubSub } from 'graphql-subscriptions';
 import { expect, it } from 'vitest';
 import type { EventEngine } from '../../src/infra/events.js';
-import { createLog } from '../../src/infra/log.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { createBus } from '../../src/realtime/bus.js';
 
 function start() {

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { newId } from '../../src/core/ids.js';
 import { createGroup } from '../../src/domain/conversation/conversation.service.js';
 import { addMembers, removeMember } from '../../src/domain/conversation/membership.service.js';
-import type { Deps, Viewer } from '../../src/domain/deps.js';
+import type { Deps } from '../../src/domain/deps.js';
 import {
   deleteMessage,
   editMessage,
@@ -16,6 +16,7 @@ import { pinMessage } from '../../src/domain/pin/pin.service.js';
 import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.service.js';
 import { findReactions, noReactions, type Reactions } from '../../src/domain/reaction/reaction.store.js';
 import type { Message } from '../../src/generated/prisma/client.js';
+import type { Viewer } from '../../src/platform/viewer.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';

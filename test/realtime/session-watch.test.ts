@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createLog } from '../../src/infra/log.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import type { Bus } from '../../src/realtime/bus.js';
 import { createSessionWatch } from '../../src/realtime/session-watch.js';
 

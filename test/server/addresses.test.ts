@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, vi } from 'vitest';
-import { readConfig } from '../../src/infra/config.js';
-import { createLog } from '../../src/infra/log.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { createAddressOf } from '../../src/server/addresses.js';
 
 /** What the server takes for the client's address, of a request from 127.0.0.1 with this X-Forwarded-For. */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { WebSocket } from 'ws';
-import { createLog } from '../../src/infra/log.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
 import { Outbox, Postman, Recipient } from '../../src/server/outbox.js';
 import { Answer } from '../../src/server/subscriptions.js';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLog } from '../../src/infra/log.js';
-import { openTracing } from '../../src/infra/tracing.js';
+import { createLog } from '../../src/infra/telemetry/log.js';
+import { openTracing } from '../../src/infra/telemetry/tracing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { type Collector, type ReceivedSpan, startCollector } from '../support/otlp.js';

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import type { TestProject } from 'vitest/node';
-import { readConfig } from '../../src/infra/config.js';
-import { openDatabase } from '../../src/infra/database.js';
-import { createLog, type Logger } from '../../src/infra/log.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { openDatabase } from '../../src/infra/database/database.js';
+import { createLog, type Logger } from '../../src/infra/telemetry/log.js';
 import { alterDatabase, alterEmbedded, databaseSettings } from './environment.js';
 import { findServices, otherDatabase, query, type Services } from './services.js';
 

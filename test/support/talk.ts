@@ -1,5 +1,5 @@
 import { newId } from '../../src/core/ids.js';
-import type { Db } from '../../src/infra/database.js';
+import type { Db } from '../../src/infra/database/database.js';
 import type { Answer, Json, Person } from './client.js';
 
 /** The operations that most tests need, as short as they can be. */

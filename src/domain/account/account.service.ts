@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { badInput, ChatError, gone } from '../../core/errors.js';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
+import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
-import type { Deps, Viewer } from '../deps.js';
+import type { Deps } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';

@@ -1,5 +1,5 @@
 import { type Conversation, Prisma } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
 import { changeConversation, countChanges, lock } from '../conversation/conversation.store.js';
 import { takeOut } from '../conversation/membership.service.js';
 import type { Deps } from '../deps.js';

@@ -1,7 +1,7 @@
 import { ChatError, type ErrorCode } from '../../core/errors.js';
-import { createBackground } from '../../infra/background.js';
-import type { Db } from '../../infra/database.js';
-import type { Logger } from '../../infra/log.js';
+import { createBackground } from '../../infra/async/background.js';
+import type { Db } from '../../infra/database/database.js';
+import type { Logger } from '../../infra/telemetry/log.js';
 import { type Act, type AuditRow, rowOf, storeRows } from './audit.store.js';
 
 /**

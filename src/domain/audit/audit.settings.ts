@@ -1,7 +1,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type Config, isSecretSetting, settings } from '../../infra/config.js';
-import type { Database } from '../../infra/database.js';
+import { type Config, isSecretSetting, settings } from '../../infra/config/config.js';
+import type { Database } from '../../infra/database/database.js';
 import { type Details, recordActs } from './audit.store.js';
 
 /** What is different on each node, and bears on nothing but that. */

@@ -1,8 +1,8 @@
 import { newId } from '../../core/ids.js';
 import { behind, type PageRequest } from '../../core/page.js';
 import type { AuditEntry, Prisma } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
-import { currentRequest } from '../../infra/request.js';
+import type { Db, Tx } from '../../infra/database/database.js';
+import { currentRequest } from '../../infra/telemetry/request.js';
 import { type AuditAction, auditActions } from './audit.actions.js';
 
 export type { AuditEntry };

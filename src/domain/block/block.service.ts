@@ -1,10 +1,11 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Block, User } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
+import type { Viewer } from '../../platform/viewer.js';
 import { lockDirect } from '../conversation/conversation.store.js';
 import { recordUpdated } from '../conversation/person-change.js';
-import type { Deps, Viewer } from '../deps.js';
+import type { Deps } from '../deps.js';
 import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
 import { holdToChange, holdViewer } from '../user/user.store.js';
 import { findReachable, listBlocks } from './block.store.js';

@@ -1,6 +1,6 @@
 import { behind, type PageRequest } from '../../core/page.js';
 import { type Block, Prisma, type User } from '../../generated/prisma/client.js';
-import type { Db, Sql, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
 
 /** Whether one of two people has blocked the other; both are expressions of SQL. */
 const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(

@@ -1,8 +1,9 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
-import type { Deps, Viewer } from '../deps.js';
+import type { Tx } from '../../infra/database/database.js';
+import type { Viewer } from '../../platform/viewer.js';
+import type { Deps } from '../deps.js';
 import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
 import { holdViewer, lockCounts } from '../user/user.store.js';
 import { listContacts } from './contact.store.js';

@@ -1,6 +1,6 @@
 import { behind, type PageRequest } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
-import type { Db } from '../../infra/database.js';
+import type { Db } from '../../infra/database/database.js';
 
 /** Somebody's contacts, the latest first. */
 export function listContacts(

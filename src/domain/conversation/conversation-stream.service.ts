@@ -1,8 +1,9 @@
+import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import type { Connection, Deps, Viewer } from '../deps.js';
-import { openStream } from '../stream.js';
+import type { Deps } from '../deps.js';
 import { type ConversationChanged, conversationChangeTypes } from './conversation.events.js';
+import { openStream } from './open-stream.js';
 
 type EventType = 'JOINED' | 'UPDATED' | 'MEMBER_JOINED' | 'MEMBER_UPDATED' | 'MEMBER_LEFT' | 'LEFT';
 

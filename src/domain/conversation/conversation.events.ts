@@ -1,5 +1,5 @@
 import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
-import type { Db } from '../../infra/database.js';
+import type { Db } from '../../infra/database/database.js';
 import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
 import { reviveDates } from '../../realtime/wire.js';
 

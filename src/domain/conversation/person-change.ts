@@ -1,5 +1,5 @@
 import type { User } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChanges } from '../../realtime/change-log.js';
 import type { Deps } from '../deps.js';

@@ -1,5 +1,5 @@
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 
 /** What is told in a conversation: that the member is changed, or (in direct ones) that the conversation itself is. */
 export type UpdateType = 'MEMBER_UPDATED' | 'CONVERSATION_UPDATED';

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../deps.js';
 import { changeConversation, lock, lockFree } from './conversation.store.js';
 import { recordMemberUpdated, recordUpdated } from './person-change.js';

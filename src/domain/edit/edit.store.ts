@@ -5,7 +5,7 @@ import {
   type MessageVersion,
   Prisma,
 } from '../../generated/prisma/client.js';
-import type { Sql, Tx } from '../../infra/database.js';
+import type { Sql, Tx } from '../../infra/database/database.js';
 import { membershipColumns } from '../conversation/conversation.store.js';
 
 /** So many earlier texts, from before that number; null: from the newest. */

@@ -1,5 +1,5 @@
 import type { Message } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 import { findReactions, noReactions, type Reactions } from '../reaction/reaction.store.js';
 import { countReplies, findQuotes, type Quote } from '../reply/reply.store.js';
 

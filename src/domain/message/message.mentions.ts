@@ -2,7 +2,7 @@ import { badInput } from '../../core/errors.js';
 import { namesIn } from '../../core/text/mentions.js';
 import { EVERYONE } from '../../core/usernames.js';
 import type { Message } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 import { findMembersByName } from '../user/user.store.js';
 
 /** Whom a text names. */

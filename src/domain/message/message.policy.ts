@@ -1,5 +1,5 @@
 import type { Membership, Message } from '../../generated/prisma/client.js';
-import type { Config } from '../../infra/config.js';
+import type { Config } from '../../infra/config/config.js';
 import { canRead } from '../conversation/conversation.policy.js';
 
 /** Those of one's conversations, but what was said there before one may see it. To anyone else they do not exist. */

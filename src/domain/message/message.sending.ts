@@ -1,6 +1,12 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import type { Membership, Message } from '../../generated/prisma/client.js';
-import { isDeadlock, isLockTimeout, isRefusal, isUnavailable, type SqlTransaction } from '../../infra/database.js';
+import {
+  isDeadlock,
+  isLockTimeout,
+  isRefusal,
+  isUnavailable,
+  type SqlTransaction,
+} from '../../infra/database/database.js';
 import type { Change } from '../../realtime/change.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic, sendRefused } from '../conversation/conversation.policy.js';

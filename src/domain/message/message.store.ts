@@ -1,6 +1,6 @@
 import { type Conversation, type Membership, type Message, Prisma, type User } from '../../generated/prisma/client.js';
-import { columnsOf } from '../../infra/columns.js';
-import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database.js';
+import { columnsOf } from '../../infra/database/columns.js';
+import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { Change } from '../../realtime/change.js';
 import { isReachable } from '../block/block.store.js';
 import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';

@@ -1,6 +1,6 @@
 import { newId } from '../../core/ids.js';
 import type { Prisma } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { countChanges, findModeratorIds } from '../conversation/conversation.store.js';

@@ -1,6 +1,6 @@
 import { behind, type PageRequest } from '../../core/page.js';
 import type { User } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 
 export type { User };
 

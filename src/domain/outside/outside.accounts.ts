@@ -1,8 +1,8 @@
 import { ChatError, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import type { OutsideIdentity, UserKind } from '../../generated/prisma/client.js';
-import { isUniqueViolation } from '../../infra/database.js';
-import type { OutsideClaims } from '../../infra/outside-tokens.js';
+import type { OutsideClaims } from '../../infra/auth/outside-tokens.js';
+import { isUniqueViolation } from '../../infra/database/database.js';
 import { recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps } from '../deps.js';

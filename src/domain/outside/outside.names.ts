@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { nameOf } from '../../core/text/characters.js';
 import { usernameFrom } from '../../core/usernames.js';
-import type { OutsideClaims } from '../../infra/outside-tokens.js';
+import type { OutsideClaims } from '../../infra/auth/outside-tokens.js';
 import { displayName, email, webAddress } from '../user/user.input.js';
 
 /** What a person's row is to say, of what a token says; null where it says nothing that can be used. */

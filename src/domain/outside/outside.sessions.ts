@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { ChatError, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
-import { OWN_ISSUER } from '../../infra/config.js';
-import { isUniqueViolation } from '../../infra/database.js';
-import { FOREVER, type OutsideClaims } from '../../infra/outside-tokens.js';
-import { sha256 } from '../../infra/tokens.js';
+import { FOREVER, type OutsideClaims } from '../../infra/auth/outside-tokens.js';
+import { sha256 } from '../../infra/auth/tokens.js';
+import { OWN_ISSUER } from '../../infra/config/config.js';
+import { isUniqueViolation } from '../../infra/database/database.js';
 import { recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
 import { announceEnded, endOldSessions } from '../session/session.service.js';

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import type { OutsideTokens } from '../../infra/outside-tokens.js';
-import { sha256 } from '../../infra/tokens.js';
-import type { Deps, Viewer } from '../deps.js';
+import type { OutsideTokens } from '../../infra/auth/outside-tokens.js';
+import { sha256 } from '../../infra/auth/tokens.js';
+import type { Viewer } from '../../platform/viewer.js';
+import type { Deps } from '../deps.js';
 import { accountOf } from './outside.accounts.js';
 import { sessionOf } from './outside.sessions.js';
 

@@ -1,12 +1,12 @@
 import { AsyncResource } from 'node:async_hooks';
 import { ChatError } from '../../core/errors.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
-import { createBackground } from '../../infra/background.js';
-import type { Config } from '../../infra/config.js';
-import type { Database, Tx } from '../../infra/database.js';
-import type { Logger } from '../../infra/log.js';
+import { createBackground } from '../../infra/async/background.js';
+import { newResetToken } from '../../infra/auth/tokens.js';
+import type { Config } from '../../infra/config/config.js';
+import type { Database, Tx } from '../../infra/database/database.js';
 import type { Mailer } from '../../infra/mail.js';
-import { newResetToken } from '../../infra/tokens.js';
+import type { Logger } from '../../infra/telemetry/log.js';
 import type { AuditNotes } from '../audit/audit.notes.js';
 import { recordActs } from '../audit/audit.store.js';
 import { resetMail } from './password.mails.js';

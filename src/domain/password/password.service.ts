@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { badInput, type ChatError, unauthenticated } from '../../core/errors.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
-import { newRefreshToken, readResetToken } from '../../infra/tokens.js';
+import { newRefreshToken, readResetToken } from '../../infra/auth/tokens.js';
+import { checkInput } from '../../platform/input.js';
+import { byAddress, countingFailures, takeAll } from '../../platform/rates.js';
+import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import type { Deps, Viewer } from '../deps.js';
-import { checkInput } from '../input.js';
-import { byAddress, countingFailures, takeAll } from '../rates.js';
+import type { Deps } from '../deps.js';
 import {
   endSessions,
   isPassword,

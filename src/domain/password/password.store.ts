@@ -1,5 +1,5 @@
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 
 interface LockedCredential {
   userId: string;

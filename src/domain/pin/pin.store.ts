@@ -1,5 +1,5 @@
 import type { Message } from '../../generated/prisma/client.js';
-import type { Db, Tx } from '../../infra/database.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 
 /** Pins a message of a locked conversation: later than every other there. @returns when. */
 export async function storePin(tx: Tx, { id, conversationId }: Pick<Message, 'id' | 'conversationId'>): Promise<Date> {

@@ -1,10 +1,11 @@
 import { badInput, rateLimited } from '../../core/errors.js';
+import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { LiveStream } from '../../realtime/live-stream.js';
 import { conversationChangeTypes } from '../conversation/conversation.events.js';
-import type { Connection, Deps, Viewer } from '../deps.js';
+import { openFor } from '../conversation/open-stream.js';
+import type { Deps } from '../deps.js';
 import { messageChangeTypes } from '../message/message.events.js';
-import { openFor } from '../stream.js';
 import type { PresenceChange, PresenceState } from './presence.js';
 import {
   type Availability,

@@ -1,5 +1,5 @@
 import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
-import type { Db, Sql } from '../../infra/database.js';
+import type { Db, Sql } from '../../infra/database/database.js';
 import { isReachable } from '../block/block.store.js';
 import { userColumns } from '../user/user.store.js';
 

@@ -1,7 +1,7 @@
-import type { Config } from '../../infra/config.js';
-import type { Database } from '../../infra/database.js';
-import type { Logger } from '../../infra/log.js';
-import { createLookup } from '../../infra/lookup.js';
+import { createLookup } from '../../infra/async/lookup.js';
+import type { Config } from '../../infra/config/config.js';
+import type { Database } from '../../infra/database/database.js';
+import type { Logger } from '../../infra/telemetry/log.js';
 import type { Bus } from '../../realtime/bus.js';
 import { createRoster } from '../../realtime/roster.js';
 import {

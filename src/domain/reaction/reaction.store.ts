@@ -1,5 +1,5 @@
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Db, Sql, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
 
 /** How many people reacted to a message with an emoji. */
 export interface ReactionGroup {

@@ -1,4 +1,4 @@
-import type { Config } from '../../infra/config.js';
+import type { Config } from '../../infra/config/config.js';
 import { type ChangeKind, type ChangeRow, moveOf } from '../../realtime/change.js';
 import { hasReceipts } from './receipt.policy.js';
 import { findMarkStates, findMissedMoves, findMoved, type Mark, type MarkState } from './receipt.store.js';

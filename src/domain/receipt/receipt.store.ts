@@ -1,7 +1,7 @@
 import type { SyncCursor } from '../../core/sync-cursor.js';
 import { type Conversation, type Mark, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
-import { columnsOf } from '../../infra/columns.js';
-import type { Db, Sql } from '../../infra/database.js';
+import { columnsOf } from '../../infra/database/columns.js';
+import type { Db, Sql } from '../../infra/database/database.js';
 import type { Audience, ChangeRow, MissedMoves } from '../../realtime/change.js';
 import { isReachable } from '../block/block.store.js';
 import { conversationColumns, conversationColumnsOf, membershipColumns } from '../conversation/conversation.store.js';

@@ -1,5 +1,5 @@
 import { type Message, Prisma, type User } from '../../generated/prisma/client.js';
-import type { Db, Sql, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { messageColumns } from '../message/message.store.js';
 import { userColumns } from '../user/user.store.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Message } from '../../generated/prisma/client.js';
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database.js';
+import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../deps.js';
 import { rebuildSome } from './search.rebuild.js';
 import { readTextEntries, searchVectorFrom } from './search.terms.js';

@@ -1,9 +1,10 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Steps } from '../../core/slices.js';
 import type { Message } from '../../generated/prisma/client.js';
-import type { Deps, Viewer } from '../deps.js';
-import { take } from '../rates.js';
-import { checkReadable } from '../stream.js';
+import { take } from '../../platform/rates.js';
+import type { Viewer } from '../../platform/viewer.js';
+import { checkReadable } from '../conversation/open-stream.js';
+import type { Deps } from '../deps.js';
 import { type Phrase, parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
 import { snippetSteps } from './search.snippet.js';
 import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';

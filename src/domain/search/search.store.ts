@@ -2,7 +2,7 @@ import type { PageRequest } from '../../core/page.js';
 import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Database, Db, Sql } from '../../infra/database.js';
+import type { Database, Db, Sql } from '../../infra/database/database.js';
 import type { Place, Templates } from './search.query.js';
 import { PART, PART_BITS, PART_ID_CHARS } from './search.terms.js';
 

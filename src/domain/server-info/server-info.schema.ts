@@ -1,7 +1,7 @@
 import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
-import type { Config } from '../../infra/config.js';
-import { version } from '../../infra/version.js';
+import type { Config } from '../../infra/config/config.js';
+import { version } from '../../infra/config/version.js';
 import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {

@@ -1,8 +1,9 @@
 import { unauthenticated } from '../../core/errors.js';
-import type { ServiceSettings } from '../../infra/config.js';
-import { FOREVER } from '../../infra/outside-tokens.js';
-import { sameHash, sha256 } from '../../infra/tokens.js';
-import type { Deps, Viewer } from '../deps.js';
+import { FOREVER } from '../../infra/auth/outside-tokens.js';
+import { sameHash, sha256 } from '../../infra/auth/tokens.js';
+import type { ServiceSettings } from '../../infra/config/config.js';
+import type { Viewer } from '../../platform/viewer.js';
+import type { Deps } from '../deps.js';
 import { accountOf } from '../outside/outside.accounts.js';
 import { sessionOf } from '../outside/outside.sessions.js';
 import { SERVICE_IDENTITY } from './service.store.js';

@@ -1,6 +1,6 @@
 import { ChatError } from '../../core/errors.js';
-import type { Db, Tx } from '../../infra/database.js';
-import type { Viewer } from '../deps.js';
+import type { Db, Tx } from '../../infra/database/database.js';
+import type { Viewer } from '../../platform/viewer.js';
 import { isServiceAccount } from './service.store.js';
 
 /** @throws {ChatError} FORBIDDEN: only the backend beside us makes accounts, and sessions for them. */

@@ -1,5 +1,5 @@
-import { OWN_ISSUER } from '../../infra/config.js';
-import type { Db, Tx } from '../../infra/database.js';
+import { OWN_ISSUER } from '../../infra/config/config.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 
 /** Who the service's own account is, among those that are somebody elsewhere. */
 export const SERVICE_IDENTITY = { issuer: OWN_ISSUER, subject: 'service' };

@@ -6,20 +6,21 @@ import { emailKeyOf } from '../../core/text/addresses.js';
 import { passwordOf } from '../../core/text/characters.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma, type Session, type User } from '../../generated/prisma/client.js';
-import { type Db, isUniqueViolation, type Sql, type Tx } from '../../infra/database.js';
 import {
   newRefreshToken,
   type RefreshHashes,
   type RefreshToken,
   readRefreshToken,
   sameHash,
-} from '../../infra/tokens.js';
+} from '../../infra/auth/tokens.js';
+import { type Db, isUniqueViolation, type Sql, type Tx } from '../../infra/database/database.js';
+import { checkInput } from '../../platform/input.js';
+import { byAddress, countingFailures, takeAll } from '../../platform/rates.js';
+import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import type { Deps, Viewer } from '../deps.js';
-import { checkInput } from '../input.js';
+import type { Deps } from '../deps.js';
 import { lockCredential, storeNormalized } from '../password/password.store.js';
-import { byAddress, countingFailures, takeAll } from '../rates.js';
 import { deviceName, displayName, email, password, passwordSpellings, username } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
 import { caseKey, holdPeople, namesOf } from '../user/user.store.js';

@@ -1,4 +1,4 @@
-import type { Db } from '../../infra/database.js';
+import type { Db } from '../../infra/database/database.js';
 
 /** Rows deleted at a time, so that nobody waits for long. */
 const TRIM_BATCH = 5_000;

@@ -1,5 +1,5 @@
+import { clientNetwork, countingFailures } from '../../platform/rates.js';
 import type { Deps } from '../deps.js';
-import { clientNetwork, countingFailures } from '../rates.js';
 
 /**
  * Checks a password of an account, as often as may be: so many wrong ones from one address, for one account from one

@@ -1,6 +1,7 @@
+import type { Connection, Viewer } from '../../platform/viewer.js';
 import { LiveStream } from '../../realtime/live-stream.js';
-import type { Connection, Deps, Viewer } from '../deps.js';
-import { openFor } from '../stream.js';
+import { openFor } from '../conversation/open-stream.js';
+import type { Deps } from '../deps.js';
 import type { ListChange } from './standing.js';
 
 /** One event of the `contacts` stream. */

@@ -1,5 +1,5 @@
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Db, Sql, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
 
 /** What can become of the list of contacts, or of blocks. */
 export type ListChangeType = 'CONTACT_ADDED' | 'CONTACT_REMOVED' | 'BLOCKED' | 'UNBLOCKED';

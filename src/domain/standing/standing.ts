@@ -1,6 +1,6 @@
-import type { Config } from '../../infra/config.js';
-import type { Database } from '../../infra/database.js';
-import type { Logger } from '../../infra/log.js';
+import type { Config } from '../../infra/config/config.js';
+import type { Database } from '../../infra/database/database.js';
+import type { Logger } from '../../infra/telemetry/log.js';
 import type { Bus } from '../../realtime/bus.js';
 import { findStandingChanges, type ListChangeType, type StandingChange } from './standing.store.js';
 

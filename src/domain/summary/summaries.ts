@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import type { Workers } from '../../infra/async/workers.js';
 import { createModelServer, ModelError } from '../../infra/model-server.js';
-import type { Workers } from '../../infra/workers.js';
 import type { Deps } from '../deps.js';
 import { createExtractive, createSummaryWorkers } from './summary.extractive.js';
 import { createRuns, type SummaryRuns } from './summary.runs.js';

@@ -1,5 +1,5 @@
-import type { Config } from '../../infra/config.js';
-import { createWorkers, type Workers } from '../../infra/workers.js';
+import { createWorkers, type Workers } from '../../infra/async/workers.js';
+import type { Config } from '../../infra/config/config.js';
 import { partsOf, type Summarizer } from './summary.summarizer.js';
 import type { Point } from './summary.talk.js';
 

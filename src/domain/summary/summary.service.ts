@@ -1,10 +1,11 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Summary } from '../../generated/prisma/client.js';
+import { take } from '../../platform/rates.js';
+import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
-import type { Connection, Deps, Viewer } from '../deps.js';
-import { take } from '../rates.js';
-import { checkReadable, openLive } from '../stream.js';
+import { checkReadable, openLive } from '../conversation/open-stream.js';
+import type { Deps } from '../deps.js';
 import {
   countTalk,
   findReach,

@@ -1,6 +1,6 @@
 import { newId } from '../../core/ids.js';
 import { type Message, Prisma, type Summary } from '../../generated/prisma/client.js';
-import type { Db, Sql, Tx } from '../../infra/database.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { lock } from '../conversation/conversation.store.js';
 import type { Point, TalkMessage } from './summary.talk.js';
 

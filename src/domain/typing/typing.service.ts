@@ -1,10 +1,11 @@
 import { notFound } from '../../core/errors.js';
+import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import type { Moment } from '../../realtime/feed.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
 import { canSend, sendRefused } from '../conversation/conversation.policy.js';
-import type { Connection, Deps, Viewer } from '../deps.js';
-import { checkReadable, openLive } from '../stream.js';
+import { checkReadable, openLive } from '../conversation/open-stream.js';
+import type { Deps } from '../deps.js';
 import type { User } from '../user/user.store.js';
 import { TYPING, type TypingNotice } from './typing.js';
 import { findTypist } from './typing.store.js';

@@ -1,5 +1,5 @@
 import { type Membership, Prisma, type User } from '../../generated/prisma/client.js';
-import type { Sql } from '../../infra/database.js';
+import type { Sql } from '../../infra/database/database.js';
 import { isReachable } from '../block/block.store.js';
 import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';
 import { membershipColumns } from '../conversation/conversation.store.js';

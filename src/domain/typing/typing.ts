@@ -1,4 +1,4 @@
-import type { Config } from '../../infra/config.js';
+import type { Config } from '../../infra/config/config.js';
 import type { Bus } from '../../realtime/bus.js';
 import type { ChangeKind } from '../../realtime/change.js';
 import type { Feed } from '../../realtime/feed.js';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { EMAIL_MAX_CHARS, isEmail, WEB_ADDRESS_MAX_CHARS, webAddressOf } from '../../core/text/addresses.js';
 import { isStorable, isVisible, nameOf, passwordOf } from '../../core/text/characters.js';
 import { EVERYONE, isUsername, USERNAME_MAX, USERNAME_MIN, usernamePattern } from '../../core/usernames.js';
-import { PASSWORD_MAX_BYTES } from '../../infra/passwords.js';
+import { PASSWORD_MAX_BYTES } from '../../infra/auth/passwords.js';
 
 const PASSWORD_MIN_BYTES = 8;
 const bytes = (text: string) => Buffer.byteLength(text, 'utf8');

@@ -1,8 +1,9 @@
 import { badInput } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { isUsername } from '../../core/usernames.js';
-import type { Deps, Viewer } from '../deps.js';
-import { take } from '../rates.js';
+import { take } from '../../platform/rates.js';
+import type { Viewer } from '../../platform/viewer.js';
+import type { Deps } from '../deps.js';
 import { caseKey, findPeople, type User } from './user.store.js';
 
 /** Twice the longest display name: nobody is found by more. */

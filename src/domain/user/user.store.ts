@@ -2,8 +2,8 @@ import { unauthenticated } from '../../core/errors.js';
 import type { PageRequest } from '../../core/page.js';
 import { foldWords } from '../../core/text/fold.js';
 import { Prisma, type User } from '../../generated/prisma/client.js';
-import { columnsOf } from '../../infra/columns.js';
-import type { Db, Tx } from '../../infra/database.js';
+import { columnsOf } from '../../infra/database/columns.js';
+import type { Db, Tx } from '../../infra/database/database.js';
 import { isHere } from './user.policy.js';
 
 /** Of `users` as `person`, in statements that join. */

@@ -1,13 +1,14 @@
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { ChatError } from '../../../src/core/errors.js';
 import { decodeGlobalId, newId } from '../../../src/core/ids.js';
-import type { Deps, Viewer } from '../../../src/domain/deps.js';
+import type { Deps } from '../../../src/domain/deps.js';
 import { createSummaries } from '../../../src/domain/summary/summaries.js';
 import { createRuns } from '../../../src/domain/summary/summary.runs.js';
 import { summarizeConversation } from '../../../src/domain/summary/summary.service.js';
 import type { Summarizer } from '../../../src/domain/summary/summary.summarizer.js';
 import { questionOf, readAnswer } from '../../../src/domain/summary/summary.written.js';
-import { readConfig, type SummaryServer } from '../../../src/infra/config.js';
+import { readConfig, type SummaryServer } from '../../../src/infra/config/config.js';
+import type { Viewer } from '../../../src/platform/viewer.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, registerAll } from '../../support/client.js';
 import { FakeModelServer, faithful, type Reply, status } from '../../support/model-server.js';

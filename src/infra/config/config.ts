@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isUsername } from '../core/usernames.js';
+import { isUsername } from '../../core/usernames.js';
 import { parseDatabaseUrl } from './database-url.js';
 import { type Mailbox, parseMailbox } from './mailbox.js';
 import { canonicalOrigin } from './origin.js';

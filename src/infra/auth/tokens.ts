@@ -1,8 +1,8 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { validate } from 'uuid';
-import { unauthenticated } from '../core/errors.js';
-import { OWN_ISSUER } from './config.js';
+import { unauthenticated } from '../../core/errors.js';
+import { OWN_ISSUER } from '../config/config.js';
 
 /** What an access token says: who, in which session, until when. */
 interface AccessClaims {

@@ -1,4 +1,4 @@
-import { Prisma } from '../generated/prisma/client.js';
+import { Prisma } from '../../generated/prisma/client.js';
 
 /** Columns of one table in a statement that joins several: what selects them, and what takes them out of a row. */
 export interface Columns<Part> {

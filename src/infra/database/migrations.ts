@@ -1,13 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import { ConfigError } from './config.js';
+import { ConfigError } from '../config/config.js';
+import { version } from '../config/version.js';
+import type { Logger } from '../telemetry/log.js';
 import type { SqlSession } from './footing.js';
-import type { Logger } from './log.js';
-import { version } from './version.js';
 
 /** The same from src/infra and from dist/infra. */
-const folder = new URL('../../prisma/migrations/', import.meta.url);
+const folder = new URL('../../../prisma/migrations/', import.meta.url);
 
 /** As Prisma makes it, so that `prisma migrate deploy` and `prisma migrate status` work on the same database. */
 const table = `

@@ -1,8 +1,8 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
-import { ChatError, unauthenticated } from '../core/errors.js';
-import { storableOf } from '../core/text/characters.js';
-import type { IdentityProvider } from './config.js';
-import type { Logger } from './log.js';
+import { ChatError, unauthenticated } from '../../core/errors.js';
+import { storableOf } from '../../core/text/characters.js';
+import type { IdentityProvider } from '../config/config.js';
+import type { Logger } from '../telemetry/log.js';
 import { createOutsideKeys } from './outside-keys.js';
 
 /** What an identity provider's access token says: who, in which of its sessions, when, and how they are called. */

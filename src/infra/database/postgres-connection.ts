@@ -4,9 +4,9 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import { ConfigError } from './config.js';
-import { type DatabaseTarget, parseDatabaseUrl, type SslSettings } from './database-url.js';
-import { quoteName, quoteText, reliedOn, settingsSql } from './session-settings.js';
+import { ConfigError } from '../config/config.js';
+import { type DatabaseTarget, parseDatabaseUrl, type SslSettings } from '../config/database-url.js';
+import { quoteName, quoteText, reliedOn, settingsSql } from '../config/session-settings.js';
 
 /** The oldest server that Parley supports, as `server_version_num`. */
 const OLDEST_SERVER = 150_000;

@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
+import type { Logger } from '../telemetry/log.js';
 import type { Footing, SqlSession } from './footing.js';
-import type { Logger } from './log.js';
 import { explained, findDatabase } from './postgres-connection.js';
 
 /** Milliseconds to wait for a free connection before a call fails as UNAVAILABLE. */

@@ -1,4 +1,4 @@
-import { withoutRequest } from './request.js';
+import { withoutRequest } from '../telemetry/request.js';
 
 /**
  * Reads for many callers at once: who asks while reads are under way goes with the next one, so that a rush of callers

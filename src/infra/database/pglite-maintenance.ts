@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
+import type { Logger } from '../telemetry/log.js';
 import type { GuardedPGlite } from './guarded-pglite.js';
-import type { Logger } from './log.js';
 
 /** How often it is looked whether there is something to do, in milliseconds. */
 const INTERVAL_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { SqlDriverAdapter, SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
-import { createGates, type Gates } from './gates.js';
-import { currentRequest, type StatementLimit, withoutRequest } from './request.js';
+import { createGates, type Gates } from '../async/gates.js';
+import { currentRequest, type StatementLimit, withoutRequest } from '../telemetry/request.js';
 
 /** Limits how many statements outside of transactions run at once. */
 export interface StatementLimits {

@@ -1,16 +1,16 @@
 import { setTimeout } from 'node:timers/promises';
 import { isDriverAdapterError } from '@prisma/driver-adapter-utils';
-import { Prisma, PrismaClient } from '../generated/prisma/client.js';
-import type { Config } from './config.js';
+import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
+import type { Config } from '../config/config.js';
+import type { Logger } from '../telemetry/log.js';
+import { type Metrics, noMetrics } from '../telemetry/metrics.js';
+import { noTracing, type Tracing } from '../telemetry/tracing.js';
 import type { Footing, PoolState, SqlSession } from './footing.js';
 import { adoptChangeLog, beginBreak, beginEpoch, findServerSql, type ServerSql, standbyError } from './history.js';
-import type { Logger } from './log.js';
-import { type Metrics, noMetrics } from './metrics.js';
 import { applyMigrations } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
 import { limitStatements, whenAllowed, withoutLimitOfUniqueReads } from './statements.js';
-import { noTracing, type Tracing } from './tracing.js';
 
 /** The client outside a transaction. */
 export type Db = PrismaClient;

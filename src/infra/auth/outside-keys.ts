@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose';
-import { ChatError } from '../core/errors.js';
-import type { Logger } from './log.js';
+import { ChatError } from '../../core/errors.js';
+import type { Logger } from '../telemetry/log.js';
 
 /** How old the provider's keys may be before they are fetched anew: so long a key that it took back may still count. */
 const MAX_AGE_MS = 10 * 60_000;

@@ -1,4 +1,4 @@
-import { createWorkers } from './workers.js';
+import { createWorkers } from '../async/workers.js';
 
 /** bcrypt reads no further: a longer password would be cut without a word. */
 export const PASSWORD_MAX_BYTES = 72;

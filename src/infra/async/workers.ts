@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
-import { ChatError } from '../core/errors.js';
+import { ChatError } from '../../core/errors.js';
 
 /** Worker threads that run the functions of one file, so that the event loop goes on. */
 export interface Workers {

@@ -1,4 +1,4 @@
-import type { Logger } from './log.js';
+import type { Logger } from '../telemetry/log.js';
 
 /** Work that nobody waits for: it is done after the answer, and again after a while when it fails. */
 export interface Background {

@@ -1,10 +1,11 @@
-import { ChatError, notFound, unauthenticated } from '../core/errors.js';
-import type { Change } from '../realtime/change.js';
-import { type ChangeStream, openChangeStream, type StreamKind } from '../realtime/change-stream.js';
-import type { Moment } from '../realtime/feed.js';
-import { LiveStream } from '../realtime/live-stream.js';
-import { canRead, isPublic } from './conversation/conversation.policy.js';
-import type { Connection, Deps, Viewer } from './deps.js';
+import { ChatError, notFound, unauthenticated } from '../../core/errors.js';
+import type { Connection, Viewer } from '../../platform/viewer.js';
+import type { Change } from '../../realtime/change.js';
+import { type ChangeStream, openChangeStream, type StreamKind } from '../../realtime/change-stream.js';
+import type { Moment } from '../../realtime/feed.js';
+import { LiveStream } from '../../realtime/live-stream.js';
+import type { Deps } from '../deps.js';
+import { canRead, isPublic } from './conversation.policy.js';
 
 /**
  * A durable stream for the viewer: of one conversation or of all of theirs. It ends with the viewer's session or token,

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { ChatError } from '../core/errors.js';
+import { ChatError } from '../../core/errors.js';
+import { settingsSql } from '../config/session-settings.js';
+import type { Logger } from '../telemetry/log.js';
 import { lockDataDir, openDataDir } from './data-dir.js';
 import type { Footing, SqlSession } from './footing.js';
 import { freeBytesOf, GuardedPGlite } from './guarded-pglite.js';
-import type { Logger } from './log.js';
 import { startMaintenance } from './pglite-maintenance.js';
-import { settingsSql } from './session-settings.js';
 
 /** The log of changes is kept small: it is written over after each checkpoint, which the maintenance makes. */
 const startParams = [...PGlite.defaultStartParams, '-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB'];

@@ -1,9 +1,9 @@
 import { ChatError } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
-import type { Config } from '../infra/config.js';
+import type { Config } from '../infra/config/config.js';
 import { createNodeRate, type NodeRate, type RateStore, type SharedMemory, type SharedRate } from '../infra/rates.js';
-import { currentRequest } from '../infra/request.js';
-import type { Viewer } from './deps.js';
+import { currentRequest } from '../infra/telemetry/request.js';
+import type { Viewer } from './viewer.js';
 
 /** What is limited in time. Another limit is a setting, a line here, and a call where it counts. */
 export interface RateLimits {
