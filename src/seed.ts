@@ -13,10 +13,11 @@ try {
   if (config.production) {
     throw new ConfigError('NODE_ENV: the accounts of the demo have a published password; they are not for production');
   }
+  const demo = composeDemo(new Date());
   const { deps, close } = await startServices(config, createLog('warn'));
   try {
     const started = Date.now();
-    const stored = await storeDemo(deps, composeDemo(new Date()));
+    const stored = await storeDemo(deps, demo);
     console.log(await describeDemo(deps, stored ? Date.now() - started : undefined));
   } finally {
     await close();

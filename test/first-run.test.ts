@@ -125,4 +125,15 @@ describe('the image', () => {
       expect(await outcome(args)).toEqual({ code: 1, said: expect.stringMatching(/^parley: DATABASE_URL: /) });
     }
   });
+
+  it('contains no dialogues of the demo, and the seed command says so', async () => {
+    expect(await readdir(folder)).not.toContain('deploy');
+    const seed = (NODE_ENV: string) =>
+      exec('node', ['dist/seed.js'], { cwd: folder, env: { ...env(), NODE_ENV } }).catch((error) => error);
+    expect(await seed('production')).toMatchObject({ code: 78, stderr: expect.stringMatching(/^parley: NODE_ENV: /) });
+    expect(await seed('development')).toMatchObject({
+      code: 78,
+      stderr: expect.stringMatching(/^parley: The dialogues of the demo are missing: \S+\.txt does not exist\. /),
+    });
+  });
 });

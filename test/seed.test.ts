@@ -4,6 +4,7 @@ import { readConfig } from '../src/infra/config/config.js';
 import { openDatabase } from '../src/infra/database/database.js';
 import { createLog } from '../src/infra/telemetry/log.js';
 import { composeDemo } from '../src/seed/compose.js';
+import { parseScripts } from '../src/seed/read-scripts.js';
 import { type Answer, ask, eventually, register, request } from './support/client.js';
 import { footings, makePlace, type Place, servicesFound } from './support/place.js';
 import { openSse } from './support/sse.js';
@@ -206,5 +207,22 @@ describe('the content', () => {
   it('is the same each time', () => {
     const now = new Date('2026-11-21T12:00:00Z');
     expect(composeDemo(now)).toEqual(composeDemo(now));
+  });
+
+  it('is read from files with topics, options, lines and variants', () => {
+    const text =
+      '# A comment.\n=== work\ntimes: 3\ncast: anna, james\nA: Is {thing} ready?\n~ 2h\nB: Yes: it is.\n---\nthing: the report\n---\nthing: a: b\n\n=== friends\nA: Hi.\n';
+    expect(parseScripts(text)).toEqual([
+      {
+        about: 'work',
+        times: 3,
+        cast: ['anna', 'james'],
+        lines: 'A: Is {thing} ready?\n~ 2h\nB: Yes: it is.\n',
+        variants: [{ thing: 'the report' }, { thing: 'a: b' }],
+      },
+      { about: 'friends', lines: 'A: Hi.\n' },
+    ]);
+    expect(() => parseScripts('A: Hello.')).toThrow('Line 1 is not part of a script: A: Hello.');
+    expect(() => parseScripts('=== work\nA: Hi.\n---\nno value')).toThrow('Line 4 is not part of a script: no value');
   });
 });

@@ -2,32 +2,8 @@ import type { Language, Person } from './people.js';
 import { people } from './people.js';
 import { type Place, places } from './places.js';
 import { createRandom, type Random } from './random.js';
+import { readScripts } from './read-scripts.js';
 import { render, rolesOf, type Scene, type Script, type Turn, turnsOf } from './script.js';
-import { arabic } from './talk/ar.js';
-import { german } from './talk/de.js';
-import { english } from './talk/en.js';
-import { spanish } from './talk/es.js';
-import { french } from './talk/fr.js';
-import { hindi } from './talk/hi.js';
-import { japanese } from './talk/ja.js';
-import { portuguese } from './talk/pt.js';
-import { russian } from './talk/ru.js';
-import { turkish } from './talk/tr.js';
-import { chinese } from './talk/zh.js';
-
-const talk: Record<Language, readonly Script[]> = {
-  en: english,
-  de: german,
-  es: spanish,
-  fr: french,
-  pt: portuguese,
-  tr: turkish,
-  ru: russian,
-  ar: arabic,
-  hi: hindi,
-  ja: japanese,
-  zh: chinese,
-};
 
 export interface DemoMessage {
   sender: string;
@@ -74,6 +50,7 @@ interface Part {
 /**
  * What the people of the demo have said to each other until `now`. The same `now` gives the same demo; another one
  * the same conversations on other days.
+ * @throws {ConfigError} when the files with the dialogues are missing.
  */
 export function composeDemo(now: Date): Demo {
   const random = createRandom(20_261_121);
@@ -91,8 +68,10 @@ export function composeDemo(now: Date): Demo {
   return { peopleSince: new Date(first - 2 * HOUR), conversations };
 }
 
-/** Who plays what where, so that nobody hears the same twice before all else was said. */
+/** Chooses the scripts and the cast of each place, so that nobody gets the same script twice before all others were used. */
 function createCasting(random: Random) {
+  const scriptsOf = new Map<Language, readonly Script[]>();
+  for (const { language } of people) if (!scriptsOf.has(language)) scriptsOf.set(language, readScripts(language));
   const byName = new Map(people.map((person) => [person.username, person]));
   const personOf = (username: string): Person => {
     const person = byName.get(username);
@@ -105,7 +84,7 @@ function createCasting(random: Random) {
   return {
     /** As many scripts as the place has; the told-once ones first and in their order. */
     choose(place: Place): Script[] {
-      const fitting = talk[place.language].filter(
+      const fitting = (scriptsOf.get(place.language) ?? []).filter(
         (script) =>
           place.about.includes(script.about) &&
           (place.group ? rolesOf(script).length <= place.members.length : rolesOf(script).length === 2),
