@@ -96,12 +96,12 @@ const commands = {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => together([bin('vitest'), ['run', ...args]]),
   },
-  /** The fault tests with the numbers of docs/FAULTS.md; `npm test` runs a short form of them. */
+  /** The fault tests with the numbers of docs/FAULTS.md, all or those whose files are named; `npm test` runs a short form. */
   'test:faults': {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => {
       process.env.FAULTS = 'long';
-      return together([bin('vitest'), ['run', '--maxWorkers=1', 'test/faults', ...args]]);
+      return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/faults')]]);
     },
   },
   /** One hostile user for 20 seconds an attack, with latencies asserted; `npm test` runs a short form without them. */
@@ -109,7 +109,7 @@ const commands = {
     needs: ['install', 'generate', 'build', 'codegen'],
     run: (args) => {
       process.env.ATTACKS = 'long';
-      return together([bin('vitest'), ['run', '--maxWorkers=1', 'test/attacks/hostile.test.ts', ...args]]);
+      return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/attacks/hostile.test.ts')]]);
     },
   },
   /** The whole suite once in each environment below; further arguments choose tests, as those of `npm test` do. */
@@ -176,6 +176,21 @@ function requireSupportedNode() {
     'parley: Install it (https://nodejs.org/en/download, or `nvm install 24`), and run the same command again.',
   );
   process.exit(1);
+}
+
+/**
+ * Arguments for Vitest, with `files` unless they name test files themselves: Vitest would run the files of both. An
+ * argument after an option is the option's value, unless it is the path of a file.
+ */
+function withFiles(args, files) {
+  const tests = readdirSync('test', { recursive: true }).map((path) => join('test', path));
+  const namesFiles = args.some((arg, index) => {
+    if (arg.startsWith('-')) return false;
+    if (existsSync(arg)) return true;
+    const isValue = /^--?[^=]+$/.test(args[index - 1] ?? '');
+    return !isValue && tests.some((path) => path.includes(arg));
+  });
+  return namesFiles ? args : [files, ...args];
 }
 
 function prepare(needs) {

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, inject, it } from 'vitest';
 import type { Footing } from '../../src/infra/database/footing.js';
@@ -138,3 +140,57 @@ it('the embedded database uses the space of removed rows again, and its log does
     await maintenance.close();
   }
 });
+
+/**
+ * Keeps what a loss of power would leave of a folder: a copy of it as it is now, in which a file changes only when its
+ * content is synchronized. Resolves with what ends it and returns the folder of the copy.
+ */
+async function keepSynchronized(folder: string): Promise<() => string> {
+  const kept = await mkdtemp(join(tmpdir(), 'parley-power-'));
+  atEnd(() => rm(kept, { recursive: true }));
+  await cp(folder, kept, { recursive: true });
+  const { fdatasyncSync } = fs;
+  const restore = () => {
+    fs.fdatasyncSync = fdatasyncSync;
+    syncBuiltinESMExports();
+  };
+  fs.fdatasyncSync = (descriptor) => {
+    fdatasyncSync(descriptor);
+    const path = fs.readlinkSync(`/proc/self/fd/${descriptor}`);
+    if (path.startsWith(folder)) fs.copyFileSync(path, join(kept, relative(folder, path)));
+  };
+  syncBuiltinESMExports();
+  atEnd(restore);
+  return () => {
+    restore();
+    return kept;
+  };
+}
+
+it.skipIf(process.platform !== 'linux')(
+  'the embedded database has every answered transaction after a loss of power',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-pglite-'));
+    atEnd(() => rm(folder, { recursive: true }));
+    await cp(inject('embeddedTemplate'), folder, { recursive: true });
+    const database = await openPglite(folder, 0, log);
+    atEnd(() => database.close());
+    await database.query('CREATE TABLE answered (number int)', []);
+    const losePower = await keepSynchronized(folder);
+    for (let number = 1; number <= 5; number += 1) {
+      await database.query('INSERT INTO answered VALUES ($1)', [number]);
+    }
+    // Data files too: their changes are in no log that is read after the checkpoint.
+    await database.exclusively(({ run }) => run('CHECKPOINT'));
+    await database.transaction(({ query }) => query('INSERT INTO answered VALUES (6)', []));
+    const kept = losePower();
+    await rm(join(kept, 'lock'));
+    const again = await openPglite(kept, 0, log);
+    try {
+      const rows = await again.query<{ number: number }>('SELECT number FROM answered ORDER BY number', []);
+      expect(rows.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6]);
+    } finally {
+      await again.close();
+    }
+  },
+);

@@ -1,5 +1,6 @@
 import { closeSync, statfsSync } from 'node:fs';
 import { messages, PGlite, type PGliteOptions } from '@electric-sql/pglite';
+import { SyncedNodeFS } from './synced-node-fs.js';
 
 /** Milliseconds for which the free space counts as known. */
 const SPACE_KNOWN_MS = 50;
@@ -22,7 +23,7 @@ export class GuardedPGlite extends PGlite {
 
   /** @param minFree bytes that must be free on the disk of the folder for anything to be written; 0: any. */
   constructor(folder: string, minFree: number, options: PGliteOptions) {
-    super(folder, options);
+    super(folder, { ...options, fs: new SyncedNodeFS(folder) });
     this.#folder = folder;
     this.#minFree = minFree;
   }

@@ -8,9 +8,16 @@ import { lockDataDir, openDataDir } from './data-dir.js';
 import type { Footing, SqlSession } from './footing.js';
 import { freeBytesOf, GuardedPGlite } from './guarded-pglite.js';
 import { startMaintenance } from './pglite-maintenance.js';
+import { syncTree } from './synced-node-fs.js';
 
-/** The log of changes is kept small: it is written over after each checkpoint, which the maintenance makes. */
-const startParams = [...PGlite.defaultStartParams, '-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB'];
+const startParams = [
+  // By default PGlite switches fsync off (-F): a loss of power would lose transactions whose mutations were answered.
+  ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
+  // Of PostgreSQL's ways to synchronize its log the only one that reaches the file system: fdatasync does nothing in PGlite.
+  ...['-c', 'wal_sync_method=fsync'],
+  // The log is kept small: it is written over after each checkpoint, which the maintenance makes.
+  ...['-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB'],
+];
 
 /** How often it is looked whether there is room again for a database that has ended, in milliseconds. */
 const REOPEN_MS = 1_000;
@@ -42,6 +49,7 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
     }
     const opened = new GuardedPGlite(folder, minFree, { startParams });
     await opened.waitReady;
+    syncTree(folder);
     // PGlite gives files that it creates at a start permissions of its own, whatever the process's umask is.
     await openDataDir(dataDir, log);
     await opened.exec(settingsSql('public'));
