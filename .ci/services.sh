@@ -1,4 +1,5 @@
-# Sourced by ./run: PostgreSQL, Redis and PgBouncer on this machine, installed from Debian and started where they do not answer.
+# Sourced by ./run: PostgreSQL and Redis on this machine, installed from Debian and started where they do not answer, and
+# the programs PgBouncer and HAProxy, which tests start themselves.
 # Exports TEST_DATABASE_URL and TEST_REDIS_URL, unless they are given.
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -64,13 +65,14 @@ provide_redis() {
   TEST_REDIS_URL=redis://127.0.0.1:6379
 }
 
-# Failovers are tried through it as well; without it the tests say that they are skipped.
-provide_pgbouncer() {
-  command -v pgbouncer > /dev/null || [ -x /usr/sbin/pgbouncer ] || install_packages pgbouncer ||
-    echo 'ci: PgBouncer could not be installed: what needs it is skipped'
+# provide_program NAME: tests start it themselves, from the PATH or from /usr/sbin; without it they are skipped with a message.
+provide_program() {
+  command -v "$1" > /dev/null || [ -x "/usr/sbin/$1" ] || install_packages "$1" ||
+    echo "ci: $1 could not be installed: the tests that need it are skipped"
 }
 
 [ -n "${TEST_DATABASE_URL:-}" ] || provide_postgres
 [ -n "${TEST_REDIS_URL:-}" ] || provide_redis
-provide_pgbouncer
+provide_program pgbouncer
+provide_program haproxy
 export TEST_DATABASE_URL TEST_REDIS_URL
