@@ -1,11 +1,12 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { connectionsIn, tellConnections } from './support/connections.js';
+import { atEnd } from './support/ending.js';
 
 const exec = promisify(execFile);
 
@@ -37,6 +38,73 @@ describe('the first command in a fresh clone', () => {
     expect(await startOn(version)).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
   });
 });
+
+/** What runs a command in a network namespace of its own, in which no address can be reached. */
+const isolated = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
+const isolationLacking =
+  spawnSync('unshare', [...isolated, 'true']).status === 0 ? undefined : 'unshare --net is not permitted or not found';
+if (isolationLacking !== undefined) console.log(`npm start without a network is not tested: ${isolationLacking}.`);
+
+describe.skipIf(isolationLacking !== undefined)('npm start without a network', () => {
+  it('generates, builds and serves, and tries to reach nobody', { timeout: 240_000 }, async () => {
+    const folder = join(inject('scratch'), 'isolated');
+    await mkdir(folder);
+    const generated = resolve('src/generated');
+    for (const path of ['deploy', 'package.json', 'package-lock.json', 'tsconfig.json', 'prisma', 'prisma.config.ts']) {
+      await cp(path, join(folder, path), { recursive: true });
+    }
+    await cp('src', join(folder, 'src'), { recursive: true, filter: (path) => resolve(path) !== generated });
+    // Links to the packages and no link to their folder, in which an `npm ci` would delete them.
+    await mkdir(join(folder, 'node_modules'));
+    for (const name of await readdir('node_modules')) {
+      if (name !== '.package-lock.json') {
+        await symlink(resolve('node_modules', name), join(folder, 'node_modules', name));
+      }
+    }
+    // Written last: nothing is left to install.
+    await cp('node_modules/.package-lock.json', join(folder, 'node_modules', '.package-lock.json'));
+    const child = spawn('unshare', [...isolated, 'npm', 'start'], {
+      cwd: folder,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: folder,
+        NODE_OPTIONS: tellConnections,
+        // Of npm, which is not ours: whether there is a newer npm.
+        npm_config_update_notifier: 'false',
+        // The namespace's loopback interface is down, and has no address.
+        HOST: '0.0.0.0',
+        PORT: '0',
+      },
+    });
+    atEnd(() => child.kill('SIGKILL'));
+    const output = await outputUntilReady(child);
+    // Programs of all kinds count there, tsc too, which is none of Node's.
+    const counters = await readFile(`/proc/${child.pid}/net/snmp`, 'utf8');
+    const [names = [], values = []] = [...counters.matchAll(/^Ip: (.*)$/gm)].map(([, line = '']) => line.split(' '));
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    expect(output).toMatch(/^parley: generate/m);
+    expect(output).toMatch(/^parley: build/m);
+    expect({ connections: connectionsIn(output), packetsWithoutRoute: values[names.indexOf('OutNoRoutes')] }).toEqual({
+      connections: [],
+      packetsWithoutRoute: '0',
+    });
+  });
+});
+
+/** What a process has written when it says where it serves. */
+function outputUntilReady(child: ChildProcess): Promise<string> {
+  let output = '';
+  return new Promise((done, failed) => {
+    const keep = (chunk: Buffer) => {
+      output += chunk;
+      if (/"url":"[^"]+"/.test(output)) done(output);
+    };
+    child.stdout?.on('data', keep);
+    child.stderr?.on('data', keep);
+    child.once('exit', (code) => failed(new Error(`ended with ${code}: ${output}`)));
+  });
+}
 
 describe('the image', () => {
   const dockerfile = readFileSync('Dockerfile', 'utf8');
