@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { statfsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +26,9 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const runName = `parley_test_${process.pid}_${Date.now().toString(36)}`;
-  const scratch = await mkdtemp(join(tmpdir(), `${runName}_`));
+  const parent = scratchParent();
+  await removeAbandoned(parent);
+  const scratch = await mkdtemp(join(parent, `${runName}_`));
   const { services, reason } = await findServices();
   if (!services && process.env['REQUIRE_SERVICES'] === '1') throw new Error(`REQUIRE_SERVICES: ${reason}`);
   const log = createLog('warn');
@@ -62,6 +65,43 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
+/** Free bytes that a file system in memory must have to hold the embedded databases of all workers. */
+const MEMORY_MIN_BYTES = 4_000_000_000;
+
+/** Where the folders of tests are made: in memory if there is room, because each embedded database is a copy of 40 MB. */
+function scratchParent(): string {
+  if (process.env['TMPDIR'] !== undefined) return tmpdir();
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm');
+    return bavail * bsize >= MEMORY_MIN_BYTES ? '/dev/shm' : tmpdir();
+  } catch {
+    return tmpdir();
+  }
+}
+
+/** Removes the folders of runs that were killed: what they leave behind occupies memory. */
+async function removeAbandoned(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const pid = Number(/^parley_test_(\d+)_/.exec(name)?.[1] ?? 0);
+    if (pid > 0 && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/**
+ * Settings of the embedded template. A start clears the memory of the server, and with PostgreSQL's default of 128 MB
+ * that takes a second of CPU time for each of the hundreds of nodes that the tests start.
+ */
+const EMBEDDED_SETTINGS = 'shared_buffers = 8MB; max_connections = 10';
+
 /** Kept from run to run, for each state of what it is made by: making a cluster takes seconds of a core. */
 const KEPT = 'node_modules/.cache/parley-tests';
 
@@ -69,7 +109,8 @@ const KEPT = 'node_modules/.cache/parley-tests';
 async function putTemplate(folder: string, log: Logger): Promise<void> {
   const hash = createHash('sha256')
     .update(await readFile('package-lock.json'))
-    .update(databaseSettings);
+    .update(databaseSettings)
+    .update(EMBEDDED_SETTINGS);
   for (const source of ['prisma/migrations', 'src/infra']) {
     for (const name of (await readdir(source, { recursive: true })).sort()) {
       const path = join(source, name);
@@ -89,6 +130,7 @@ async function putTemplate(folder: string, log: Logger): Promise<void> {
     await alterEmbedded(folder);
   }
   await (await openDatabase(readConfig({ DATA_DIR: folder }), log)).close();
+  await alterEmbedded(folder, EMBEDDED_SETTINGS);
   // Those of before serve nobody any more; and whoever finds it finds all of it.
   await rm(KEPT, { recursive: true, force: true });
   const copy = join(KEPT, `of ${process.pid}`);
