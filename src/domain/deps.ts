@@ -17,7 +17,6 @@ import type { SessionWatch } from '../realtime/session-watch.js';
 import type { Turns } from '../realtime/turns.js';
 import type { Erasures } from './account/erasures.js';
 import type { AuditNotes } from './audit/audit.notes.js';
-import type { Standing } from './block/block.store.js';
 import type { Readability } from './conversation/conversation.store.js';
 import type { PersonUpdates } from './conversation/person-updates.js';
 import type { Sends } from './message/message.sending.js';
@@ -32,6 +31,7 @@ import type { ServiceKey } from './service/service.key.js';
 import type { Standings } from './standing/standing.js';
 import type { Summaries } from './summary/summaries.js';
 import type { Typing } from './typing/typing.js';
+import type { Standing } from './user/reach.store.js';
 
 /** What a node's services work with; made once, when it starts. */
 export interface Deps {

@@ -7,7 +7,6 @@ import { createErasures } from '../domain/account/erasures.js';
 import { createAuditNotes } from '../domain/audit/audit.notes.js';
 import { recordSettings } from '../domain/audit/audit.settings.js';
 import { trimAuditLog } from '../domain/audit/audit.store.js';
-import { findStandings } from '../domain/block/block.store.js';
 import {
   conversationChanges,
   creationChanges,
@@ -36,6 +35,7 @@ import { STANDINGS_KEPT_MS, startStandings } from '../domain/standing/standing.j
 import { trimStandings } from '../domain/standing/standing.store.js';
 import { createSummaries } from '../domain/summary/summaries.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
+import { findStandings } from '../domain/user/reach.store.js';
 import { createCounts } from '../infra/async/counts.js';
 import { createGates } from '../infra/async/gates.js';
 import { createLookup } from '../infra/async/lookup.js';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
-import { createGroup } from '../../src/domain/conversation/conversation.service.js';
 import type { Deps } from '../../src/domain/deps.js';
+import { createGroup } from '../../src/domain/group/group.service.js';
 import { findBeside } from '../../src/domain/message/message.beside.js';
 import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { pinMessage, unpinMessage } from '../../src/domain/pin/pin.service.js';

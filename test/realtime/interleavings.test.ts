@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { RedisPubSub } from 'graphql-redis-subscriptions';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { newId } from '../../src/core/ids.js';
-import { createGroup } from '../../src/domain/conversation/conversation.service.js';
-import { addMembers, removeMember } from '../../src/domain/conversation/membership.service.js';
 import type { Deps } from '../../src/domain/deps.js';
+import { createGroup } from '../../src/domain/group/group.service.js';
+import { addMembers, removeMember } from '../../src/domain/group/membership.service.js';
 import {
   deleteMessage,
   editMessage,

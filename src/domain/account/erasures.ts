@@ -1,8 +1,8 @@
 import { type Conversation, Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import { changeConversation, countChanges, lock } from '../conversation/conversation.store.js';
-import { takeOut } from '../conversation/membership.service.js';
 import type { Deps } from '../deps.js';
+import { takeOut } from '../group/membership.service.js';
 import { messageChangeTypes } from '../message/message.events.js';
 import { emptyMessages } from '../message/message.store.js';
 import { removeReactions } from '../reaction/reaction.store.js';

@@ -4,7 +4,7 @@ import { encodeGlobalId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Viewer } from '../../platform/viewer.js';
 import type { Deps } from '../deps.js';
-import { readServiceRole } from '../moderation/moderation.service.js';
+import { readServiceRole } from '../user/user.store.js';
 import { notingRefusal } from './audit.notes.js';
 import { canReadAuditLog } from './audit.policy.js';
 import { type Act, type AuditEntry, type AuditFilter, listEntries } from './audit.store.js';

@@ -7,8 +7,9 @@ import { lockDirect } from '../conversation/conversation.store.js';
 import { recordUpdated } from '../conversation/person-change.js';
 import type { Deps } from '../deps.js';
 import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
+import { findReachable } from '../user/reach.store.js';
 import { holdToChange, holdViewer } from '../user/user.store.js';
-import { findReachable, listBlocks } from './block.store.js';
+import { listBlocks } from './block.store.js';
 
 /**
  * Blocks somebody: from now on neither can write to the other in a direct conversation, begin one, or see the other's

@@ -14,7 +14,6 @@ import { shared } from '../../graphql/sharing.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
 import {
-  createGroup,
   listConversations,
   listMembers,
   listPublicConversations,
@@ -221,25 +220,6 @@ const OpenDirectConversationPayload = builder.simpleObject('OpenDirectConversati
   fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
 });
 
-const CreateGroupInput = builder.inputType('CreateGroupInput', {
-  fields: (t) => ({
-    title: t.string({ required: true, description: '1 to 100 characters.' }),
-    description: t.string({ description: 'Up to 1000 characters.' }),
-    visibility: t.field({ type: ConversationVisibility, defaultValue: 'PRIVATE' }),
-    historyVisibility: t.field({ type: HistoryVisibility, defaultValue: 'ALL' }),
-    memberIds: t.idList({
-      description:
-        "People to begin with, at most `serverInfo.limits.groupAddMax`; the creator's own id counts for nothing.",
-    }),
-    clientGroupId: t.string({
-      description: "The creator's own key, up to 128 characters: a retry with it never creates twice.",
-    }),
-  }),
-});
-const CreateGroupPayload = builder.simpleObject('CreateGroupPayload', {
-  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
-});
-
 builder.mutationFields((t) => ({
   openDirectConversation: t.field({
     type: OpenDirectConversationPayload,
@@ -249,17 +229,6 @@ builder.mutationFields((t) => ({
       const viewer = viewerOf(context);
       const userId = idOf('User', input.userId, 'input.userId');
       return { conversation: await openDirectConversation(context.deps, viewer, userId) };
-    },
-  }),
-  createGroup: t.field({
-    type: CreateGroupPayload,
-    description:
-      'Makes a group whose owner is the viewer. Idempotent by clientGroupId: the same input again returns the first group; another input with it is a CONFLICT.',
-    args: { input: t.arg({ type: CreateGroupInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const memberIds = (input.memberIds ?? []).map((id, index) => idOf('User', id, `input.memberIds.${index}`));
-      return { conversation: await createGroup(context.deps, viewer, { ...input, memberIds }) };
     },
   }),
 }));

@@ -4,8 +4,8 @@ import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
-import { findReachable } from '../block/block.store.js';
 import type { Deps } from '../deps.js';
+import { findReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 import type { Counterpart } from './conversation.policy.js';
 

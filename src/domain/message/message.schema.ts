@@ -30,7 +30,7 @@ import {
   streamMessages,
 } from './message.service.js';
 import { findNewest, findSeen, findStretches, type Stretch } from './message.store.js';
-import { type SystemEvent, systemEventTypes } from './message.system.js';
+import { type SystemEvent, systemEventTypes } from './system-event.js';
 
 const MessageKind = builder.enumType('MessageKind', {
   values: {

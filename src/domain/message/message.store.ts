@@ -2,7 +2,6 @@ import { type Conversation, type Membership, type Message, Prisma, type User } f
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { Change } from '../../realtime/change.js';
-import { isReachable } from '../block/block.store.js';
 import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';
 import {
   conversationColumns,
@@ -14,6 +13,7 @@ import {
   moderatorIdsOf,
 } from '../conversation/conversation.store.js';
 import { searchVectorFrom } from '../search/search.terms.js';
+import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 import { countedMentions } from './message.mentions.js';
 

@@ -3,9 +3,10 @@ import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { canModerateService, type ServiceRole as Role } from '../user/service-role.policy.js';
 import { User, UserConnection, Viewer } from '../user/user.schema.js';
-import { canModerateService, type ServiceRole as Role } from './moderation.policy.js';
-import { pageOfSuspended, readServiceRole, setServiceRole, suspendUser, unsuspendUser } from './moderation.service.js';
+import { readServiceRole } from '../user/user.store.js';
+import { pageOfSuspended, setServiceRole, suspendUser, unsuspendUser } from './moderation.service.js';
 
 const ServiceRole = builder.enumType('ServiceRole', {
   description: 'What somebody may do for the whole service.',

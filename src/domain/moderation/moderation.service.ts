@@ -9,16 +9,11 @@ import type { Deps } from '../deps.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';
 import { recordStandings } from '../standing/standing.store.js';
-import { holdPerson, holdViewer } from '../user/user.store.js';
-import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from './moderation.policy.js';
+import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from '../user/service-role.policy.js';
+import { holdPerson, holdViewer, readServiceRole } from '../user/user.store.js';
 import { isLastAdmin, listSuspended, type User } from './moderation.store.js';
 
 const forbidden = (message: string) => new ChatError('FORBIDDEN', message);
-
-/** What the viewer may do for the whole service. */
-export async function readServiceRole(db: Db | Tx, { userId }: Viewer): Promise<ServiceRole> {
-  return (await db.user.findUnique({ where: { id: userId }, select: { serviceRole: true } }))?.serviceRole ?? 'USER';
-}
 
 /**
  * Suspends somebody: their sessions end at once, they cannot sign in, and nobody can write to them in direct

@@ -9,8 +9,8 @@ import type { Mailer } from '../../infra/mail.js';
 import type { Logger } from '../../infra/telemetry/log.js';
 import type { AuditNotes } from '../audit/audit.notes.js';
 import { recordActs } from '../audit/audit.store.js';
+import { lockCredential } from '../session/credential.store.js';
 import { resetMail } from './password.mails.js';
-import { lockCredential } from './password.store.js';
 
 /** Asks for a mail to reset a password with, on their way from the answer to the mail. */
 export interface ResetRequests {

@@ -8,6 +8,7 @@ import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
+import { lockCredential, storePassword } from '../session/credential.store.js';
 import {
   endSessions,
   isPassword,
@@ -20,7 +21,6 @@ import { rememberAddress, tryPassword } from '../session/sign-in.tries.js';
 import { email, password } from '../user/user.input.js';
 import { holdPeople, holdViewer } from '../user/user.store.js';
 import { changedMail } from './password.mails.js';
-import { lockCredential, storePassword } from './password.store.js';
 
 const change = z.object({ currentPassword: z.string(), newPassword: password });
 

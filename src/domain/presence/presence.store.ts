@@ -1,6 +1,6 @@
 import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Sql } from '../../infra/database/database.js';
-import { isReachable } from '../block/block.store.js';
+import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 
 export type Availability = PresenceRow['availability'];

@@ -3,9 +3,9 @@ import { type Conversation, type Mark, type Membership, Prisma, type User } from
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql } from '../../infra/database/database.js';
 import type { Audience, ChangeRow, MissedMoves } from '../../realtime/change.js';
-import { isReachable } from '../block/block.store.js';
 import { conversationColumns, conversationColumnsOf, membershipColumns } from '../conversation/conversation.store.js';
 import { messageChangeTypes } from '../message/message.events.js';
+import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 import type { Lowest, Progress } from './receipt.policy.js';
 

@@ -20,10 +20,10 @@ import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
-import { lockCredential, storeNormalized } from '../password/password.store.js';
 import { deviceName, displayName, email, password, passwordSpellings, username } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
 import { caseKey, holdPeople, namesOf } from '../user/user.store.js';
+import { lockCredential, storeNormalized } from './credential.store.js';
 import { rememberAddress, tryPassword } from './sign-in.tries.js';
 
 export interface SignedIn {

@@ -1,8 +1,8 @@
 import { type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Sql } from '../../infra/database/database.js';
-import { isReachable } from '../block/block.store.js';
 import { type Counterpart, counterpartOf } from '../conversation/conversation.policy.js';
 import { membershipColumns } from '../conversation/conversation.store.js';
+import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 
 /** Somebody who may be typing. */

@@ -103,6 +103,11 @@ export async function lockCounts(tx: Tx, what: keyof typeof counted, userIds: re
     WHERE pg_advisory_xact_lock(${counted[what]}::int, lock) IS NOT NULL`;
 }
 
+/** What the viewer may do for the whole service. */
+export async function readServiceRole(db: Db | Tx, { userId }: { userId: string }): Promise<User['serviceRole']> {
+  return (await db.user.findUnique({ where: { id: userId }, select: { serviceRole: true } }))?.serviceRole ?? 'USER';
+}
+
 /** A person, held until the transaction ends. */
 export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
   await holdToChange(tx, [id]);

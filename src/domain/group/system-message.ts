@@ -5,31 +5,9 @@ import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { countChanges, findModeratorIds } from '../conversation/conversation.store.js';
 import type { Deps } from '../deps.js';
-import { nothingBeside } from './message.beside.js';
-import { type MessageTold, messageChanged } from './message.events.js';
-
-export const systemEventTypes = [
-  'GROUP_CREATED',
-  'MEMBER_JOINED',
-  'MEMBER_ADDED',
-  'MEMBER_LEFT',
-  'MEMBER_REMOVED',
-  'ROLE_CHANGED',
-  'TITLE_CHANGED',
-  'DESCRIPTION_CHANGED',
-  'VISIBILITY_CHANGED',
-  'HISTORY_VISIBILITY_CHANGED',
-] as const;
-
-/** What happened in a group, as it is kept with the message that tells it. */
-export interface SystemEvent {
-  type: (typeof systemEventTypes)[number];
-  actorId: string;
-  /** Whom it is about. */
-  subjectIds: string[];
-  oldValue: string | null;
-  newValue: string | null;
-}
+import { nothingBeside } from '../message/message.beside.js';
+import { type MessageTold, messageChanged } from '../message/message.events.js';
+import type { SystemEvent } from '../message/system-event.js';
 
 /**
  * Stores a message of the service's own in a locked group, which tells what happened there; where those are switched

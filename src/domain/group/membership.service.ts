@@ -9,14 +9,8 @@ import type { Change } from '../../realtime/change.js';
 import { recordChange, recordChanges } from '../../realtime/change-log.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, type Actor, type Details, recordActs } from '../audit/audit.store.js';
-import { findReachable } from '../block/block.store.js';
-import type { Deps } from '../deps.js';
-import type { MessageTold } from '../message/message.events.js';
-import { recordSystemMessage } from '../message/message.system.js';
-import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
-import { type ConversationChanged, conversationChanged } from './conversation.events.js';
-import { description, imageUrl, title } from './conversation.input.js';
-import { canRead, isPublic } from './conversation.policy.js';
+import { type ConversationChanged, conversationChanged } from '../conversation/conversation.events.js';
+import { canRead, isPublic } from '../conversation/conversation.policy.js';
 import {
   bringIn,
   changeConversation,
@@ -26,7 +20,7 @@ import {
   findNextOwner,
   isFull,
   lock,
-} from './conversation.store.js';
+} from '../conversation/conversation.store.js';
 import {
   canAddMembers,
   canRemoveMember,
@@ -34,7 +28,13 @@ import {
   canSetVisibility,
   canUpdate,
   hasChangingMembers,
-} from './membership.policy.js';
+} from '../conversation/membership.policy.js';
+import type { Deps } from '../deps.js';
+import type { MessageTold } from '../message/message.events.js';
+import { findReachable } from '../user/reach.store.js';
+import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
+import { description, imageUrl, title } from './group.input.js';
+import { recordSystemMessage } from './system-message.js';
 
 /**
  * Brings people into a group. Who is in it already stays as they are.

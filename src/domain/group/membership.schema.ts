@@ -1,14 +1,14 @@
 import { encodeGlobalId, idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
-import { isPublic } from './conversation.policy.js';
+import { isPublic } from '../conversation/conversation.policy.js';
 import {
   Conversation,
   ConversationVisibility,
   HistoryVisibility,
   MemberRole,
   Membership,
-} from './conversation.schema.js';
+} from '../conversation/conversation.schema.js';
 import {
   addMembers,
   joinConversation,

@@ -1,0 +1,41 @@
+import { Prisma } from '../../generated/prisma/client.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
+
+/** Whether one of two people has blocked the other; both are expressions of SQL. */
+const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
+  EXISTS (SELECT FROM blocks WHERE blocker_id = ${one} AND blocked_id = ${other})
+  OR EXISTS (SELECT FROM blocks WHERE blocker_id = ${other} AND blocked_id = ${one}))`;
+
+/** Whether a person (a row of `users`) can be written to by another, an expression of SQL. */
+export const isReachable = (from: Prisma.Sql) => Prisma.sql`
+  (users.deleted_at IS NULL AND users.suspended_at IS NULL AND NOT ${areApart(Prisma.raw('users.id'), from)})`;
+
+/** Which of these people somebody can write to, in their order. */
+export async function findReachable(db: Db | Tx, fromId: string, userIds: readonly string[]): Promise<boolean[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT id::text FROM users
+    WHERE id = ANY (${userIds}::uuid[]) AND ${isReachable(Prisma.sql`${fromId}::uuid`)}`;
+  const reachable = new Set(rows.map(({ id }) => id));
+  return userIds.map((id) => reachable.has(id));
+}
+
+/** How somebody stands to another. */
+export interface Standing {
+  hasBlocked: boolean;
+  canWrite: boolean;
+  isContact: boolean;
+}
+
+/** Of pairs of people, in their order. */
+export async function findStandings(
+  sql: Sql,
+  pairs: readonly { viewerId: string; userId: string }[],
+): Promise<Standing[]> {
+  return sql.query<Standing>(Prisma.sql`
+    SELECT EXISTS (SELECT FROM blocks WHERE blocker_id = pair.viewer_id AND blocked_id = pair.user_id) AS "hasBlocked",
+           EXISTS (SELECT FROM users WHERE id = pair.user_id AND ${isReachable(Prisma.raw('pair.viewer_id'))}) AS "canWrite",
+           EXISTS (SELECT FROM contacts WHERE owner_id = pair.viewer_id AND user_id = pair.user_id) AS "isContact"
+    FROM unnest(${pairs.map(({ viewerId }) => viewerId)}::uuid[], ${pairs.map(({ userId }) => userId)}::uuid[])
+         WITH ORDINALITY AS pair (viewer_id, user_id, n)
+    ORDER BY pair.n`);
+}
