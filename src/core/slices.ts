@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** Work in steps: between two `yield`s it takes microseconds. */
 export type Steps<Result> = Generator<undefined, Result, undefined>;
@@ -14,7 +15,10 @@ interface Work {
   advance(until: number): boolean;
 }
 
-export function createSlices(sliceMs = 4): Slices {
+/** Milliseconds after which other work has its turn. */
+const SLICE_MS = 4;
+
+export function createSlices(sliceMs = SLICE_MS): Slices {
   const waiting: Work[] = [];
   let isPlanned = false;
 
@@ -57,5 +61,17 @@ export function inOneGo<Result>(steps: Steps<Result>): Result {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
+  }
+}
+
+/** Calls `work` for each item in turn, and lets other work run whenever a slice of time is over. */
+export async function inSlices<Item>(items: Iterable<Item>, work: (item: Item) => void): Promise<void> {
+  let began = performance.now();
+  for (const item of items) {
+    if (performance.now() - began > SLICE_MS) {
+      await nextTurn();
+      began = performance.now();
+    }
+    work(item);
   }
 }

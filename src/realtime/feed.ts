@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
+import { inSlices } from '../core/slices.js';
 import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
 import { createLookup } from '../infra/async/lookup.js';
@@ -21,7 +22,6 @@ import {
 } from './change-log.js';
 import { createMovements } from './movements.js';
 import { createReplays, type Replays } from './replays.js';
-import { inSlices } from './slices.js';
 
 /**
  * A change, or none, and the feed's cursor when it was delivered. One and the same object for all who hear of it, so

@@ -1,14 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ExecutionArgs, type ExecutionResult, parse } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { createSummaries } from '../../src/domain/summary/summaries.js';
+import { createSummaryWorkers } from '../../src/domain/summary/summary.extractive.js';
 import { codeOf } from '../../src/graphql/errors.js';
 import { noMetrics } from '../../src/infra/telemetry/metrics.js';
 import { noTracing } from '../../src/infra/telemetry/tracing.js';
 import { createOperations } from '../../src/server/operations.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, registerAll } from '../support/client.js';
+import { atEnd } from '../support/ending.js';
 import { footings, makePlace } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
+import { PROGRESS } from '../support/summaries.js';
 import { createGroup, send } from '../support/talk.js';
 
 describe('queries of one person', () => {
@@ -88,35 +92,55 @@ describe.each(footings)('fairness on the %s footing', (footing) => {
     });
   });
 
-  it('one person’s summaries wait for each other, and nobody else’s for them', async () => {
+  it('the summaries of one person wait for each other, and those of others and joins do not wait', async () => {
     const group = await createGroup(ana, [bob]);
     await send(ana, group, 'Shall we meet on Monday at noon to talk about the plan?');
-    const asked: string[] = [];
-    let letGo = () => {};
-    const held = new Promise<void>((resolve) => {
-      letGo = resolve;
+    await send(ana, group, 'The plan is ready, and I have sent it to everybody.');
+    const { deps } = node;
+    const { summaries } = deps;
+    const workers = createSummaryWorkers(deps.config);
+    let made = 0;
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
     });
-    const { summaries } = node.deps;
-    node.deps.summaries = {
-      ...summaries,
-      get: async (range, userId, tell) => {
-        asked.push(userId);
-        await held;
-        return summaries.get(range, userId, tell);
+    deps.summaries = createSummaries(deps, {
+      ...workers,
+      run: async (name, task) => {
+        made += 1;
+        await released;
+        return workers.run(name, task);
       },
-    };
-    const summarize = (person: Person): Promise<Json> =>
-      person.ask(
+    });
+    atEnd(async () => {
+      const replaced = deps.summaries;
+      deps.summaries = summaries;
+      await replaced.close();
+    });
+    const summarize = async (person: Person, fromSeq: number): Promise<string> => {
+      const data: Json = await person.ask(
         'mutation ($input: SummarizeConversationInput!) { summarizeConversation(input: $input) { summary { id } } }',
-        { input: { conversationId: group, fromSeq: 1 } },
+        { input: { conversationId: group, fromSeq } },
       );
-    const waiting = [summarize(ana), summarize(ana)];
-    await eventually('the first is being made', () => asked.length === 1);
-    waiting.push(summarize(bob));
-    await eventually("the other person's is being made", () => asked.length === 2);
-    expect(new Set(asked).size).toBe(2);
-    letGo();
-    expect(new Set((await Promise.all(waiting)).map((data) => data.summarizeConversation.summary.id)).size).toBe(1);
-    node.deps.summaries = summaries;
+      return data.summarizeConversation.summary.id;
+    };
+    const first = summarize(ana, 1);
+    await eventually('the first is being made', () => made === 1);
+    const second = summarize(ana, 2);
+    await eventually('the second waits', () => deps.summaryGates.waiting === 1);
+    const joined = [ana, bob].map((person) =>
+      listen(connectInTest(node.url, person.token), PROGRESS, { conversationId: group, fromSeq: 1 }, 'summaryProgress'),
+    );
+    // A stream has its first event as soon as it has joined.
+    for (const { until } of joined) await until(({ progress }) => progress < 1);
+    const others = summarize(bob, 2);
+    await eventually("the other person's is being made", () => made === 2);
+    expect(deps.summaryGates.waiting).toBe(1);
+    release();
+    for (const { until } of joined) {
+      const { summary } = await until(({ progress }) => progress === 1);
+      expect(summary.id).toBe(await first);
+    }
+    expect(await others).toBe(await second);
   });
 });

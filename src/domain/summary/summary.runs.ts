@@ -22,14 +22,15 @@ import {
 } from './summary.store.js';
 import type { Summarizer, Talk } from './summary.summarizer.js';
 
-/** Makes summaries, each once: who wants one that is being made, on whichever node, waits for it. */
+/** Makes each summary once: a caller that asks for one that is already being made, on any node, waits for that one. */
 export interface SummaryRuns {
   /**
-   * The id of the summary of a range by the first of these ways that works: of one that is kept, or of a new one.
-   * `tell` hears how far it is.
-   * @throws {ChatError} RATE_LIMITED of who asks; UNAVAILABLE: too much is waiting, or its messages keep changing.
+   * Returns the id of the summary of a range: of a stored one, or of a new one that the first working way makes.
+   * `tell` receives the progress. `enter` is awaited before a new run begins on this node, and what it resolves to is
+   * called when the run has ended; joining a run that is in progress does not call it.
+   * @throws {ChatError} RATE_LIMITED for the caller; UNAVAILABLE when the queue is full or the messages keep changing.
    */
-  get(range: Range, userId: string, tell: (steps: Steps) => void): Promise<string>;
+  get(range: Range, userId: string, tell: (steps: Steps) => void, enter?: () => Promise<() => void>): Promise<string>;
   /** Since the start: those kept that were enough, those made in each way, and how often a way failed. */
   readonly counts: { kept: number; quoted: number; written: number; failures: number };
   close(): Promise<void>;
@@ -64,7 +65,12 @@ export function createRuns(
 
   const keyOf = ({ conversationId, fromSeq, toSeq, recipe }: Made) => `${conversationId} ${fromSeq} ${toSeq} ${recipe}`;
 
-  async function get(range: Range, userId: string, tell: (steps: Steps) => void): Promise<string> {
+  async function get(
+    range: Range,
+    userId: string,
+    tell: (steps: Steps) => void,
+    enter: () => Promise<() => void> = async () => () => {},
+  ): Promise<string> {
     for (;;) {
       const [way] = waysNow(range);
       const made = { ...range, recipe: way.recipe };
@@ -74,7 +80,13 @@ export function createRuns(
         return kept;
       }
       const key = keyOf(made);
-      const run = runs.get(key) ?? begin(key, made, userId);
+      let run = runs.get(key);
+      let leave = () => {};
+      if (!run) {
+        leave = await enter();
+        // Somebody else may have begun it during the wait.
+        run = runs.get(key) ?? begin(key, made, userId);
+      }
       run.listeners.add(tell);
       tell(run.last);
       try {
@@ -84,6 +96,7 @@ export function createRuns(
         if (run.userId === userId || !(error instanceof ChatError) || error.code !== 'RATE_LIMITED') throw error;
       } finally {
         run.listeners.delete(tell);
+        leave();
       }
     }
   }

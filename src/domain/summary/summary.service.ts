@@ -69,10 +69,9 @@ async function makeFor(
   range: Range,
   tell: (steps: Steps) => void,
 ): Promise<string> {
-  const make = () => summaries.get(range, userId, tell);
   try {
-    // One person's summaries wait for each other, and not other people's for them.
-    return await (isService ? make() : summaryGates.run(userId, make));
+    // The summaries of one person wait for each other; those of other people do not wait for them.
+    return await summaries.get(range, userId, tell, isService ? undefined : () => summaryGates.enter(userId));
   } catch (error) {
     const server = config.summaryServer;
     if (!server || !(error instanceof ChatError) || error.code !== 'RATE_LIMITED') throw error;

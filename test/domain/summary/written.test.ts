@@ -141,8 +141,6 @@ describe.each(footings)('summaries by a model, on the %s footing', (footing) => 
     [node, other] = await startTwo(await makePlace(footing), {
       ...server.env,
       SUMMARY_INPUT_MAX: '16000',
-      // Tests have one person wait for one summary in several places.
-      SUMMARIES_PER_PERSON_MAX: '10',
     });
     [ana, ben] = await registerAll(node.url, 'ana', 'ben');
   });
