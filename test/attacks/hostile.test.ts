@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { decodeGlobalId } from '../../src/core/ids.js';
+import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import { type Attack, attackForm, runAttack, startProbe } from '../support/attack.js';
 import { type Json, type Person, register, request, socketUrl } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
@@ -64,13 +64,13 @@ const attacks: Attack[] = [
     async prepare({ url }) {
       const attacker = await register(url, 'attacker');
       const group = await createGroup(attacker, [await register(url, 'friend')]);
-      for (let message = 0; message < attackForm(20, 100); message += 1) {
+      for (let message = 0; message < attackForm(5, 100); message += 1) {
         await send(attacker, group, Array.from({ length: 8_000 }, (_, at) => han(at * 7 + message)).join(''));
       }
       const query = Array.from({ length: 60 }, (_, at) => han(at * 7)).join(' ');
       return postAs(
         attacker.token,
-        () => 'query ($query: String!) { searchMessages(query: $query, first: 50) { nodes { snippet } } }',
+        () => 'query ($query: String!) { searchMessages(query: $query, first: 100) { nodes { snippet } } }',
         { query },
       );
     },
@@ -182,6 +182,104 @@ const attacks: Attack[] = [
         () => 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
         { input: { conversationId: group, text: `@a${'.'.repeat(7_000)}x ${'@a.!'.repeat(200)}` } },
       );
+    },
+  },
+  ...[
+    { name: 'one conversation a hundred times, each with the same list under 59 aliases', firstOf: () => 1 },
+    { name: 'a hundred conversations, each with 59 lists of different lengths', firstOf: (alias: number) => alias + 1 },
+  ].map(
+    ({ name, firstOf }, kind): Attack => ({
+      name,
+      async prepare({ url, deps }) {
+        const attacker = await register(url, 'attacker');
+        const groups = await insertGroups(deps.database.db, 100, [decodeGlobalId(attacker.id, 'id').id]);
+        const ids = groups.map((id) => encodeGlobalId('Conversation', kind === 0 ? (groups[0] ?? '') : id));
+        const lists = Array.from({ length: 59 }, (_, at) => `a${at}: messages(first: ${firstOf(at)}) { nodes { id } }`);
+        const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Conversation { ${lists.join(' ')} } } }`;
+        // As many of them as one operation may cost: the node refuses more at once.
+        let count = ids.length;
+        while ((await request(url, query, { ids: ids.slice(0, count) }, attacker.token)).errors && count > 1) {
+          count = Math.floor(count / 2);
+        }
+        return postAs(attacker.token, () => query, { ids: ids.slice(0, count) });
+      },
+    }),
+  ),
+  {
+    name: 'summaries of one range after another of long Chinese messages',
+    async prepare({ url }) {
+      const attacker = await register(url, 'attacker');
+      const group = await createGroup(attacker, [await register(url, 'friend')]);
+      const count = attackForm(5, 100);
+      for (let message = 0; message < count; message += 1) {
+        await send(attacker, group, Array.from({ length: 8_000 }, (_, at) => han(at * 7 + message)).join(''));
+      }
+      const query =
+        'mutation ($input: SummarizeConversationInput!) { summarizeConversation(input: $input) { summary { id } } }';
+      let asked = 0;
+      return (target) => {
+        asked += 1;
+        const fromSeq = 1 + (asked % count);
+        const toSeq = fromSeq + (Math.floor(asked / count) % (count - fromSeq + 1));
+        return request(target, query, { input: { conversationId: group, fromSeq, toSeq } }, attacker.token);
+      };
+    },
+  },
+  {
+    name: 'streams of the presence of as many people as one may watch',
+    parallel: 1,
+    async prepare({ url, deps }) {
+      const attacker = await register(url, 'attacker');
+      const people = Array.from({ length: attackForm(100, 500) }, (_, at) => ({
+        id: newId(),
+        username: `watched_${newId().slice(0, 8)}${at}`,
+      }));
+      await deps.database.db.user.createMany({
+        data: people.map((person) => ({ ...person, usernameKey: person.username, displayName: 'Watched' })),
+      });
+      await deps.database.db.contact.createMany({
+        data: people.map(({ id }) => ({ ownerId: decodeGlobalId(attacker.id, 'id').id, userId: id })),
+      });
+      const userIds = people.map(({ id }) => encodeGlobalId('User', id));
+      return async (target, over) => {
+        const socket = await openSocket(target, attacker.token);
+        for (let at = 0; at < 20 && !over.aborted; at += 1) {
+          const payload = {
+            query: 'subscription ($userIds: [ID!]) { presence(userIds: $userIds) { user { id } } }',
+            variables: { userIds },
+          };
+          socket?.send(JSON.stringify({ id: `${at}`, type: 'subscribe', payload }));
+          await delay(10);
+        }
+        socket?.terminate();
+      };
+    },
+  },
+  {
+    name: 'documents and values of variables as long as a body allows',
+    async prepare({ url }) {
+      const attacker = await register(url, 'attacker');
+      const group = await createGroup(attacker, []);
+      const bodies = [
+        // Names, comments and strings have no limit of their own; 262,144 bytes is that of a body.
+        { query: `query ${'q'.repeat(250_000)} { viewer { user { id } } }` },
+        { query: `{ viewer { user { id } } } #${'x'.repeat(250_000)}` },
+        { query: `{ searchMessages(query: "${'y'.repeat(250_000)}", first: 1) { nodes { snippet } } }` },
+        {
+          query: 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
+          variables: { input: { conversationId: group, text: 'z'.repeat(250_000) } },
+        },
+        {
+          query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
+          variables: { ids: Array.from({ length: 20_000 }, (_, at) => `a${at}`) },
+        },
+      ];
+      let asked = 0;
+      return (target) => {
+        asked += 1;
+        const { query, variables } = bodies[asked % bodies.length] as { query: string; variables?: Json };
+        return request(target, query, variables, attacker.token);
+      };
     },
   },
 ];
