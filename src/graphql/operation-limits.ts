@@ -178,6 +178,9 @@ const pairsOf = (count: number): number => (count * (count - 1)) / 2;
 /** The cost of a list whose length nobody gives. */
 const LIST_LENGTH = 10;
 
+/** What a page costs beyond its fields: authorizing, reading and connecting it takes as long as that many of them. */
+const PAGE_POINTS = 5;
+
 /** What a selection costs: once, and for each item of the page that it is in; and how often it asks the database. */
 interface Cost {
   once: number;
@@ -251,8 +254,7 @@ function costOf(
 
   /** How long the list can be that a field answers, or the page. */
   function lengthOf(args: readonly GraphQLArgument[], given: ReadonlyMap<string, ValueNode>): number | undefined {
-    const isPage = args.some(({ name }) => name === 'first' || name === 'last');
-    if (!isPage) {
+    if (!isPaged({ args })) {
       // As many as are named.
       const named = args.find(({ type }) => isListType(getNullableType(type)));
       const value = named && given.get(named.name);
@@ -313,7 +315,8 @@ function costOf(
     const isList = isListType(getNullableType(field.type));
     if (isList && isOfPage) return { once: 0, each: 1 + within.once, statements };
     if (isList) return { once: 1 + (length ?? LIST_LENGTH) * Math.max(1, within.once), each: 0, statements };
-    return { once: 1 + within.once + (length ?? LIST_LENGTH) * within.each, each: 0, statements };
+    const ofPage = isPaged(field) ? PAGE_POINTS : 0;
+    return { once: 1 + ofPage + within.once + (length ?? LIST_LENGTH) * within.each, each: 0, statements };
   }
 
   function costOfFragment(name: string): Cost {
@@ -331,6 +334,9 @@ function costOf(
   const { once: points, statements } = root ? costOfAll(operation.selectionSet, root) : free;
   return { points, statements, varies };
 }
+
+const isPaged = ({ args }: Pick<GraphQLField<unknown, unknown>, 'args'>): boolean =>
+  args.some(({ name }) => name === 'first' || name === 'last');
 
 const isIntrospection = (name: string) => name === '__schema' || name === '__type';
 

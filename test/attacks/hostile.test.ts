@@ -49,11 +49,14 @@ async function keepOpen(sockets: (WebSocket | undefined)[], over: AbortSignal): 
   );
 }
 
-/** A POST of a document by nobody in particular; its answer is read and dropped. */
+/** A POST of a document; a document that the schema does not have would be no attack at all. */
 const postAs =
   (token: string | undefined, query: () => string, variables: Json = {}) =>
-  (url: string): Promise<unknown> =>
-    request(url, query(), variables, token);
+  async (url: string): Promise<void> => {
+    const { errors } = await request(url, query(), variables, token);
+    const invalid = errors?.find(({ extensions }: Json) => extensions.code === 'GRAPHQL_VALIDATION_FAILED');
+    if (invalid) throw new Error(invalid.message);
+  };
 
 /** A character of the common ones in Chinese texts. */
 const han = (index: number) => String.fromCodePoint(0x4e00 + (index % 5_000));
@@ -70,7 +73,7 @@ const attacks: Attack[] = [
       const query = Array.from({ length: 60 }, (_, at) => han(at * 7)).join(' ');
       return postAs(
         attacker.token,
-        () => 'query ($query: String!) { searchMessages(query: $query, first: 100) { nodes { snippet } } }',
+        () => 'query ($query: String!) { searchMessages(query: $query, first: 100) { edges { snippet } } }',
         { query },
       );
     },
@@ -221,7 +224,7 @@ const attacks: Attack[] = [
         asked += 1;
         const fromSeq = 1 + (asked % count);
         const toSeq = fromSeq + (Math.floor(asked / count) % (count - fromSeq + 1));
-        return request(target, query, { input: { conversationId: group, fromSeq, toSeq } }, attacker.token);
+        return postAs(attacker.token, () => query, { input: { conversationId: group, fromSeq, toSeq } })(target);
       };
     },
   },
@@ -264,7 +267,7 @@ const attacks: Attack[] = [
         // Names, comments and strings have no limit of their own; 262,144 bytes is that of a body.
         { query: `query ${'q'.repeat(250_000)} { viewer { user { id } } }` },
         { query: `{ viewer { user { id } } } #${'x'.repeat(250_000)}` },
-        { query: `{ searchMessages(query: "${'y'.repeat(250_000)}", first: 1) { nodes { snippet } } }` },
+        { query: `{ searchMessages(query: "${'y'.repeat(250_000)}", first: 1) { edges { snippet } } }` },
         {
           query: 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
           variables: { input: { conversationId: group, text: 'z'.repeat(250_000) } },
@@ -278,7 +281,7 @@ const attacks: Attack[] = [
       return (target) => {
         asked += 1;
         const { query, variables } = bodies[asked % bodies.length] as { query: string; variables?: Json };
-        return request(target, query, variables, attacker.token);
+        return postAs(attacker.token, () => query, variables)(target);
       };
     },
   },
