@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { register } from '../support/client.js';
+import { atEnd } from '../support/ending.js';
+import { isReady, makeFleet, type NodeProcess, nodeProcess, ownServers, within } from '../support/fleet.js';
+import { freePort, serversLacking } from '../support/servers.js';
+import { query } from '../support/services.js';
+import { createGroup, send } from '../support/talk.js';
+
+describe.skipIf(serversLacking !== undefined)('a node on a standby in recovery', () => {
+  /** A primary with a database that nodes have migrated, or an empty one, and its standby, which has all of it. */
+  async function makePair({ migrated }: { migrated: boolean }) {
+    const servers = await ownServers();
+    const fleet = await makeFleet(servers);
+    if (migrated) await (await fleet.add()).stop();
+    const { postgres } = servers;
+    const standby = await postgres.startStandby(postgres.port);
+    await within(10_000, 'the standby has everything', async () => {
+      const [row] = await query<{ caughtUp: boolean }>(
+        postgres.url,
+        `SELECT bool_or(replay_lsn >= pg_current_wal_lsn()) AS "caughtUp" FROM pg_stat_replication`,
+      );
+      return row?.caughtUp;
+    });
+    const url = new URL(fleet.env['DATABASE_URL'] as string);
+    url.port = String(standby.port);
+    const node = nodeProcess({ ...fleet.env, DATABASE_URL: url.href }, await freePort());
+    atEnd(() => node.remove());
+    return { postgres, standby, node };
+  }
+
+  /** Its output but for its log, when it has ended with status 1 at its start. */
+  async function reasonAtStart(node: NodeProcess): Promise<string[]> {
+    await expect(node.start()).rejects.toThrow(/the node ended with 1/);
+    return node
+      .output()
+      .trim()
+      .split('\n')
+      .filter((line) => !line.startsWith('{'));
+  }
+  const oneLine = [
+    expect.stringMatching(/^parley: DATABASE_URL: this PostgreSQL takes no writes, but a node needs the primary \(/),
+  ];
+
+  it('does not start where no node has been, and says why in one line', async () => {
+    const { node } = await makePair({ migrated: false });
+    expect(await reasonAtStart(node)).toEqual(oneLine);
+  });
+
+  it('does not start where nodes have been, says why in one line, and starts once the standby is promoted', async () => {
+    const { postgres, standby, node } = await makePair({ migrated: true });
+    expect(await reasonAtStart(node)).toEqual(oneLine);
+    await postgres.stop('immediate');
+    await standby.promote();
+    await within(10_000, 'it takes writes', async () => {
+      const [row] = await query<{ standby: boolean }>(standby.url, 'SELECT pg_is_in_recovery() AS standby');
+      return row?.standby === false;
+    });
+    await node.start();
+    expect(await isReady(node.url)).toBe(true);
+    const alice = await register(node.url, 'alice');
+    expect((await send(alice, await createGroup(alice, []), 'on the new primary')).seq).toBe(1);
+  });
+});
