@@ -21,9 +21,9 @@ export const landingPage = `<!doctype html>
 <body>
 <main>
 <h1>Parley</h1>
-<p>This is the API of a chat service. It works, and it is for applications: there is no page to see here.
-Use the web page or the app of the service to chat.</p>
-<p>Applications send GraphQL requests to <code>/graphql</code>, and open their WebSockets at the same address.</p>
+<p>This is the API of a chat service. It is running, but it has no web pages of its own: to chat, use the web page or
+the app of the service.</p>
+<p>Applications send GraphQL requests to <code>/graphql</code> and open WebSockets at the same address.</p>
 </main>
 </body>
 </html>

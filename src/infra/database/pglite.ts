@@ -17,7 +17,12 @@ const startParams = [
   ...['-c', 'wal_sync_method=fsync'],
   // The log is kept small: it is written over after each checkpoint, which the maintenance makes.
   ...['-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB'],
+  // The default of 128 MB is filled with zeros at each start; what is not in it is in the file cache of the system.
+  ...['-c', 'shared_buffers=32MB'],
 ];
+
+/** A new cluster is held in memory several times while PGlite makes it: segments of its log of 1 MB, and not of 16. */
+const initDbStartParams = ['--wal-segsize=1'];
 
 /** How often it is looked whether there is room again for a database that has ended, in milliseconds. */
 const REOPEN_MS = 1_000;
@@ -47,7 +52,7 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
           `${megabytes(minFree)} MB (DATA_DIR_MIN_FREE_BYTES)`,
       );
     }
-    const opened = new GuardedPGlite(folder, minFree, { startParams });
+    const opened = new GuardedPGlite(folder, minFree, { startParams, initDbStartParams });
     await opened.waitReady;
     syncTree(folder);
     // PGlite gives files that it creates at a start permissions of its own, whatever the process's umask is.
