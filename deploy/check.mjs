@@ -16,6 +16,7 @@ const checks = {
     return { status: status || Number(!same), output: same ? '' : output.slice(0, 2_000) };
   },
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
+  'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
   'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
   'each migration locks one busy table at most, and says who may run on it': () =>
     run(process.execPath, ['prisma/locks.mjs']),

@@ -1,6 +1,7 @@
 import { defaultFieldResolver } from 'graphql';
 import { builder } from './graphql/builder.js';
 import type { Context } from './graphql/context.js';
+import { describeConventions } from './graphql/conventions.js';
 import { refuseUnstorableTexts } from './graphql/texts.js';
 import { take } from './platform/rates.js';
 import './graphql/node.schema.js';
@@ -33,7 +34,7 @@ import './domain/summary/summary.schema.js';
 import './domain/sync/sync.schema.js';
 
 /** The whole schema. A new feature is one more import above. */
-export const schema = refuseUnstorableTexts(builder.toSchema());
+export const schema = describeConventions(refuseUnstorableTexts(builder.toSchema()));
 
 /** Mutations with a rate of their own. */
 const countedApart = new Set(['sendMessage']);

@@ -36,7 +36,7 @@ export const builder = new SchemaBuilder<{
     cursorType: 'String',
     edgesFieldOptions: { nullable: { list: false, items: false } },
     nodeFieldOptions: { nullable: false },
-    nodeTypeOptions: { description: 'Anything with a globally unique, opaque id.' },
+    nodeTypeOptions: { description: 'An object with a globally unique, opaque id.' },
     nodeQueryOptions: false,
     nodesQueryOptions: false,
   },
@@ -56,7 +56,7 @@ builder.addScalarType(
   new GraphQLScalarType<Date, string>({
     ...dateTime,
     description:
-      'An instant as RFC 3339 writes it, with its offset: 2026-11-28T15:30:00.250Z. Answers are in UTC with milliseconds; what is given more exactly is cut to these, and leap seconds are refused.',
+      'A date and time in the format of RFC 3339 with an offset, for example 2026-11-28T15:30:00.250Z. Responses are in UTC with milliseconds. Inputs with a higher precision are truncated to milliseconds, and leap seconds are rejected.',
     specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
     serialize: (value) => new Date(value as Date).toISOString(),
     parseValue: (value) => inRange(parseValue(value)),
@@ -64,9 +64,12 @@ builder.addScalarType(
   }),
 );
 
-builder.queryType({});
+builder.queryType({ description: 'Reads data. Unless stated otherwise, a field requires a signed-in user.' });
 builder.mutationType({
   description:
-    'Mutations answer null with an error beside it, so that one that fails does not hide its neighbours. In an input an absent field keeps, an explicit null clears.',
+    'Changes data. A mutation that fails returns null and an error, so that the results of other mutations in the same operation remain available. In an input, an omitted field leaves the value unchanged, and an explicit null removes it.',
 });
-builder.subscriptionType({});
+builder.subscriptionType({
+  description:
+    'Streams of events. Every event is an upsert: it carries the current state of the objects that changed. The streams `messages`, `receipts` and `conversations` can be resumed with `after`; an event may then be repeated, but none is missed.',
+});

@@ -1,17 +1,17 @@
 import { builder } from './builder.js';
 
-const pageSize = 'How many at most: from 1 to `serverInfo.limits.pageMax`.';
+const pageSize = 'The maximum number of items: from 1 to `serverInfo.limits.pageMax`.';
 
 /** The arguments of a list that is read forward only. */
 export const forwardArgs = builder.args((t) => ({
   first: t.int({ description: pageSize }),
-  after: t.string({ description: 'The `endCursor` of the page before.' }),
+  after: t.string({ description: 'Only items after this cursor: the `endCursor` of the previous page.' }),
 }));
 
 /** The arguments of a list that is read both ways. */
 export const bothWaysArgs = builder.args((t) => ({
   first: t.int({ description: pageSize }),
-  after: t.string({ description: 'The `endCursor` of the page before.' }),
+  after: t.string({ description: 'Only items after this cursor: the `endCursor` of the previous page.' }),
   last: t.int({ description: pageSize }),
-  before: t.string({ description: 'The `startCursor` of the page after.' }),
+  before: t.string({ description: 'Only items before this cursor: the `startCursor` of the next page.' }),
 }));

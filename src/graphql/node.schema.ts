@@ -15,8 +15,8 @@ function checkNodeId(id: string, field: string, info: GraphQLResolveInfo): strin
 
 builder.queryField('node', (t) =>
   t.node({
-    description: 'Anything by its id; null when it does not exist or is not for the viewer.',
-    args: { id: t.arg.id({ required: true }) },
+    description: 'An object by its id. It is null if the object does not exist or the viewer cannot see it.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the object.' }) },
     id: (_root, { id }, context, info) => {
       viewerOf(context);
       return checkNodeId(id, 'id', info);
@@ -26,8 +26,9 @@ builder.queryField('node', (t) =>
 
 builder.queryField('nodes', (t) =>
   t.nodeList({
-    description: 'Several at once, in the order of the ids: at most `serverInfo.limits.pageMax`.',
-    args: { ids: t.arg.idList({ required: true }) },
+    description:
+      'Several objects, in the order of their ids, at most `serverInfo.limits.pageMax`. An entry is null if the object does not exist or the viewer cannot see it.',
+    args: { ids: t.arg.idList({ required: true, description: 'The ids of the objects.' }) },
     ids: (_root, { ids }, context, info) => {
       viewerOf(context);
       const max = context.deps.config.pageMax;

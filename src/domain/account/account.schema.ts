@@ -4,17 +4,19 @@ import { viewerOf } from '../../graphql/context.js';
 import { deleteAccount } from './account.service.js';
 
 const DeleteAccountInput = builder.inputType('DeleteAccountInput', {
-  fields: (t) => ({ password: t.string({ description: "The viewer's; not needed of accounts that have none." }) }),
+  fields: (t) => ({
+    password: t.string({ description: "The viewer's password. Accounts without a password do not need it." }),
+  }),
 });
 const DeleteAccountPayload = builder.simpleObject('DeleteAccountPayload', {
-  fields: (t) => ({ userId: t.id({ nullable: false }) }),
+  fields: (t) => ({ userId: t.id({ nullable: false, description: 'The id of the deleted user.' }) }),
 });
 
 builder.mutationField('deleteAccount', (t) =>
   t.field({
     type: DeleteAccountPayload,
     description:
-      'For good: the name becomes a placeholder and is free for others, all sessions end, and groups are left (a last owner hands over). Messages stay or go, as the service is configured.',
+      "Deletes the viewer's account permanently. All sessions end, the name is replaced by a placeholder and becomes available to others, and the user leaves all groups; if they were the only owner of a group, another member becomes owner. The configuration of the service determines whether their messages are kept.",
     args: { input: t.arg({ type: DeleteAccountInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -8,26 +8,27 @@ import { pageOfAuditLog } from './audit.service.js';
 import { actionOf, type AuditDetail as Detail, type AuditEntry as Entry, readDetails } from './audit.store.js';
 
 const AuditAction = builder.enumType('AuditAction', {
-  description: 'What is put down in the audit log. Treat an unknown one as "something newer".',
+  description:
+    'A kind of action that the audit log records. Treat an unknown value as an action that a newer server introduced.',
   values: Object.fromEntries(
     Object.entries(auditActions).map(([name, description]) => [name, { description }]),
   ) as Record<Action, { description: string }>,
 });
 
 const AuditOutcome = builder.enumType('AuditOutcome', {
-  description: 'What came of it. Treat an unknown one as "something newer".',
+  description: 'The outcome of a recorded action. Treat an unknown value as an outcome that a newer server introduced.',
   values: {
-    DONE: {},
-    REFUSED: { description: '`reason` in `details` says why.' },
+    DONE: { description: 'The action was carried out.' },
+    REFUSED: { description: 'The action was denied. The detail `reason` contains the reason.' },
   },
 });
 
 const AuditDetail = builder.objectRef<Detail>('AuditDetail').implement({
-  description: 'What else there is to say of an entry, by name.',
+  description: 'A named detail of an audit log entry.',
   fields: (t) => ({
-    name: t.exposeString('name', { nullable: false }),
-    value: t.exposeString('value'),
-    oldValue: t.exposeString('oldValue', { description: 'Of what changed: what it was before.' }),
+    name: t.exposeString('name', { nullable: false, description: 'The name of the detail.' }),
+    value: t.exposeString('value', { description: 'The value; for a change, the new value.' }),
+    oldValue: t.exposeString('oldValue', { description: 'For a change, the value before it.' }),
   }),
 });
 
@@ -35,48 +36,67 @@ const idOrNull = (typename: string, id: string | null) => (id === null ? null : 
 
 const AuditEntry = builder.objectRef<Entry>('AuditEntry').implement({
   description:
-    'Something that bears on security, as it was put down when it happened. Ids stay also of what is gone; names, email addresses, secrets and texts are never in it.',
+    'A security-relevant action, recorded when it happened. Ids are kept even if the object that they identify has been deleted. Entries never contain names, email addresses, secrets or message texts.',
   fields: (t) => ({
-    id: t.id({ nullable: false, resolve: ({ id }) => encodeGlobalId('AuditEntry', id) }),
-    at: t.expose('at', { type: 'DateTime', nullable: false }),
-    action: t.field({ type: AuditAction, nullable: false, resolve: actionOf }),
+    id: t.id({
+      nullable: false,
+      description: 'The globally unique id of this entry.',
+      resolve: ({ id }) => encodeGlobalId('AuditEntry', id),
+    }),
+    at: t.expose('at', { type: 'DateTime', description: 'When the action happened.', nullable: false }),
+    action: t.field({ type: AuditAction, description: 'The kind of action.', nullable: false, resolve: actionOf }),
     outcome: t.field({
       type: AuditOutcome,
+      description: 'Whether the action was carried out or denied.',
       nullable: false,
       resolve: ({ refused }) => (refused ? ('REFUSED' as const) : ('DONE' as const)),
     }),
     actorId: t.id({
-      description: 'Who did it; null: nobody who was signed in, a command on the machine, or a node by itself.',
+      description:
+        'The id of the user who performed the action. It is null if nobody was signed in, or if a command on the server or the server itself performed it.',
       resolve: ({ actorId }) => idOrNull('User', actorId),
     }),
     actor: t.field({
       type: User,
-      description: 'As they are now.',
+      description: 'The current state of the user who performed the action.',
       resolve: ({ actorId }, _args, context) => (actorId === null ? null : loadUser(context, actorId)),
     }),
-    subjectId: t.id({ description: 'On whom.', resolve: ({ subjectId }) => idOrNull('User', subjectId) }),
+    subjectId: t.id({
+      description: 'The id of the user whom the action affected.',
+      resolve: ({ subjectId }) => idOrNull('User', subjectId),
+    }),
     subject: t.field({
       type: User,
-      description: 'As they are now.',
+      description: 'The current state of the user whom the action affected.',
       resolve: ({ subjectId }, _args, context) => (subjectId === null ? null : loadUser(context, subjectId)),
     }),
     conversationId: t.id({
-      description: 'In which conversation.',
+      description: 'The id of the conversation in which the action happened.',
       resolve: ({ conversationId }) => idOrNull('Conversation', conversationId),
     }),
     sessionId: t.id({
-      description: 'In which session; of a sign-in the one that it began.',
+      description:
+        'The id of the session in which the action happened. For a sign-in, it is the session that was created.',
       resolve: ({ sessionId }) => idOrNull('Session', sessionId),
     }),
     address: t.exposeString('address', {
-      description: "The client's IP address, as far as it can be told; null of what came from no client.",
+      description:
+        'The IP address of the client, as far as the server can determine it. It is null for actions that no client requested.',
     }),
-    requestId: t.exposeString('requestId', { description: "What the server's log has of the same request." }),
+    requestId: t.exposeString('requestId', {
+      description: "The id under which the server's log contains the same request.",
+    }),
     count: t.exposeInt('count', {
       nullable: false,
-      description: 'Above 1 of what came too often to be put down one by one: so often within a minute.',
+      description:
+        'How many actions this entry stands for. It is greater than 1 if equal actions within one minute were too frequent to be recorded individually.',
     }),
-    details: t.field({ type: [AuditDetail], nullable: { list: false, items: false }, resolve: readDetails }),
+    details: t.field({
+      type: [AuditDetail],
+      description: 'Further details, depending on the action.',
+      nullable: { list: false, items: false },
+      resolve: readDetails,
+    }),
   }),
 });
 
@@ -86,16 +106,16 @@ const AuditEntryConnection = builder.connectionObject(
 );
 
 const AuditFilter = builder.inputType('AuditFilter', {
-  description: 'All that is given must be so.',
+  description: 'Conditions on audit log entries. An entry must match all conditions that are given.',
   fields: (t) => ({
-    actorId: t.id({ description: 'Who did it: a user.' }),
-    subjectId: t.id({ description: 'On whom: a user.' }),
-    conversationId: t.id(),
-    action: t.field({ type: AuditAction }),
-    outcome: t.field({ type: AuditOutcome }),
-    address: t.string({ description: 'An IP address, as it stands there.' }),
-    since: t.field({ type: 'DateTime', description: 'From then on.' }),
-    until: t.field({ type: 'DateTime', description: 'Before then.' }),
+    actorId: t.id({ description: 'The user who performed the action.' }),
+    subjectId: t.id({ description: 'The user whom the action affected.' }),
+    conversationId: t.id({ description: 'The conversation in which the action happened.' }),
+    action: t.field({ type: AuditAction, description: 'The kind of action.' }),
+    outcome: t.field({ type: AuditOutcome, description: 'Whether the action was carried out or denied.' }),
+    address: t.string({ description: 'The IP address of the client, exactly as the entry contains it.' }),
+    since: t.field({ type: 'DateTime', description: 'Only entries at or after this time.' }),
+    until: t.field({ type: 'DateTime', description: 'Only entries before this time.' }),
   }),
 });
 
@@ -103,8 +123,11 @@ builder.queryField('auditLog', (t) =>
   t.field({
     type: AuditEntryConnection,
     description:
-      'Who did what that bears on security, the latest first. For admins of the service, FORBIDDEN to others; that somebody looked is in it too.',
-    args: { filter: t.arg({ type: AuditFilter }), ...forwardArgs },
+      'The audit log of security-relevant actions, newest first. Only admins of the service are allowed to read it; for others the error is FORBIDDEN. Reading it is recorded as well.',
+    args: {
+      filter: t.arg({ type: AuditFilter, description: 'Conditions that the entries must match.' }),
+      ...forwardArgs,
+    },
     resolve: (_root, { filter, ...page }, context) => {
       const viewer = viewerOf(context);
       const id = (typename: string, name: 'actorId' | 'subjectId' | 'conversationId') =>

@@ -8,7 +8,7 @@ import { blockUser, pageOfBlocks, unblockUser } from './block.service.js';
 builder.prismaObjectField(Viewer, 'blockedUsers', (t) =>
   t.field({
     type: UserConnection,
-    description: 'Whom the viewer has blocked, the latest first.',
+    description: 'The users that the viewer has blocked, most recently blocked first.',
     args: forwardArgs,
     resolve: async (_viewer, args, context) => {
       const { edges, pageInfo } = await pageOfBlocks(context.deps, viewerOf(context), args);
@@ -19,30 +19,30 @@ builder.prismaObjectField(Viewer, 'blockedUsers', (t) =>
 
 builder.prismaObjectField(User, 'viewerHasBlocked', (t) =>
   t.boolean({
-    description: 'Whether the viewer has blocked them. Who has blocked the viewer is not told.',
+    description: 'Whether the viewer has blocked the user. Whether the user has blocked the viewer is not disclosed.',
     resolve: async ({ id: userId }, _args, context) =>
       (await context.deps.lookUpStanding({ viewerId: viewerOf(context).userId, userId })).hasBlocked,
   }),
 );
 
 const BlockUserInput = builder.inputType('BlockUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true }) }),
+  fields: (t) => ({ userId: t.id({ required: true, description: 'The user to block.' }) }),
 });
 const BlockUserPayload = builder.simpleObject('BlockUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, nullable: false }) }),
+  fields: (t) => ({ user: t.field({ type: User, description: 'The blocked user.', nullable: false }) }),
 });
 const UnblockUserInput = builder.inputType('UnblockUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true }) }),
+  fields: (t) => ({ userId: t.id({ required: true, description: 'The user to unblock.' }) }),
 });
 const UnblockUserPayload = builder.simpleObject('UnblockUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, nullable: false }) }),
+  fields: (t) => ({ user: t.field({ type: User, description: 'The unblocked user.', nullable: false }) }),
 });
 
 builder.mutationFields((t) => ({
   blockUser: t.field({
     type: BlockUserPayload,
     description:
-      "From now on neither can write to the other in a direct conversation, begin one, or see the other's presence, and they cannot bring the viewer into groups; in groups that both are in messages still flow. They are off the viewer's contacts, and are not told.",
+      "Blocks a user, removes them from the viewer's contacts and does not notify them. Until the viewer unblocks them, neither can send messages to the other in a direct conversation, open a new one or see the other's presence, and the blocked user cannot add the viewer to groups. Messages in common groups are not affected.",
     args: { input: t.arg({ type: BlockUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       user: await blockUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
@@ -50,7 +50,7 @@ builder.mutationFields((t) => ({
   }),
   unblockUser: t.field({
     type: UnblockUserPayload,
-    description: 'Who is not blocked stays so.',
+    description: 'Unblocks a user. It has no effect if the user is not blocked.',
     args: { input: t.arg({ type: UnblockUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       user: await unblockUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),

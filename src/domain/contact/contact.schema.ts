@@ -13,6 +13,7 @@ const ContactConnection = builder.connectionObject(
     fields: (t) => ({
       totalCount: t.int({
         nullable: false,
+        description: 'The number of all contacts of the viewer.',
         extensions: asksDatabase,
         resolve: (_page, _args, context) =>
           context.deps.database.db.contact.count({ where: { ownerId: viewerOf(context).userId } }),
@@ -21,14 +22,20 @@ const ContactConnection = builder.connectionObject(
   },
   {
     name: 'ContactEdge',
-    fields: (t) => ({ addedAt: t.expose('addedAt' as never, { type: 'DateTime', nullable: false }) }),
+    fields: (t) => ({
+      addedAt: t.expose('addedAt' as never, {
+        type: 'DateTime',
+        description: 'When the viewer added this contact.',
+        nullable: false,
+      }),
+    }),
   },
 );
 
 builder.prismaObjectField(Viewer, 'contacts', (t) =>
   t.field({
     type: ContactConnection,
-    description: 'The latest first.',
+    description: "The viewer's contacts, most recently added first.",
     args: forwardArgs,
     resolve: async (_viewer, args, context) => {
       const { edges, pageInfo } = await pageOfContacts(context.deps, viewerOf(context), args);
@@ -39,16 +46,18 @@ builder.prismaObjectField(Viewer, 'contacts', (t) =>
 
 builder.prismaObjectField(User, 'viewerIsContact', (t) =>
   t.boolean({
-    description: "Whether they are on the viewer's list of contacts.",
+    description: "Whether the user is one of the viewer's contacts.",
     resolve: async ({ id: userId }, _args, context) =>
       (await context.deps.lookUpStanding({ viewerId: viewerOf(context).userId, userId })).isContact,
   }),
 );
 
 const contactInput = (name: string) =>
-  builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true }) }) });
+  builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true, description: 'The other user.' }) }) });
 const contactPayload = (name: string) =>
-  builder.simpleObject(name, { fields: (t) => ({ contact: t.field({ type: User, nullable: false }) }) });
+  builder.simpleObject(name, {
+    fields: (t) => ({ contact: t.field({ type: User, nullable: false, description: 'The other user.' }) }),
+  });
 const AddContactInput = contactInput('AddContactInput');
 const AddContactPayload = contactPayload('AddContactPayload');
 const RemoveContactInput = contactInput('RemoveContactInput');
@@ -57,7 +66,8 @@ const RemoveContactPayload = contactPayload('RemoveContactPayload');
 builder.mutationFields((t) => ({
   addContact: t.field({
     type: AddContactPayload,
-    description: 'Who is one already stays one. They are not told.',
+    description:
+      "Adds a user to the viewer's contacts. Adding an existing contact has no effect. The other user is not notified. At most `serverInfo.limits.contactsMax` contacts are allowed.",
     args: { input: t.arg({ type: AddContactInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       contact: await addContact(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
@@ -65,6 +75,8 @@ builder.mutationFields((t) => ({
   }),
   removeContact: t.field({
     type: RemoveContactPayload,
+    description:
+      "Removes a user from the viewer's contacts. It has no effect if the user is not a contact. The other user is not notified.",
     args: { input: t.arg({ type: RemoveContactInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       contact: await removeContact(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),

@@ -10,28 +10,34 @@ import {
 } from './conversation-stream.service.js';
 
 const ConversationEventType = builder.enumType('ConversationEventType', {
-  description: 'What happened; a hint. Treat an unknown one as "something newer".',
+  description:
+    "What changed in a conversation. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway.",
   values: {
-    JOINED: { description: 'The viewer is in it now.' },
-    UPDATED: { description: 'Title, description, picture, visibility.' },
-    MEMBER_JOINED: {},
-    MEMBER_UPDATED: {},
-    MEMBER_LEFT: {},
-    LEFT: { description: 'The viewer is no longer in it: drop it.' },
-    CAUGHT_UP: { description: 'All that was missed has come; from here on it is live.' },
-    CHECKPOINT: { description: 'Nothing happened; a fresh cursor to keep.' },
+    JOINED: { description: 'The viewer became a member of the conversation.' },
+    UPDATED: { description: 'The title, description, picture or a visibility setting changed.' },
+    MEMBER_JOINED: { description: 'Another user became a member.' },
+    MEMBER_UPDATED: { description: 'The role or the profile of a member changed.' },
+    MEMBER_LEFT: { description: 'Another member left or was removed.' },
+    LEFT: { description: "The viewer is no longer a member. Remove the conversation from the client's data." },
+    CAUGHT_UP: { description: 'All missed events have been delivered. The following events are live.' },
+    CHECKPOINT: { description: 'Nothing changed. The event only carries a newer cursor to store.' },
   },
 });
 
 const changeOf = (event: ConversationEventShape) => ('change' in event ? event.change : undefined);
 
 const ConversationEvent = builder.objectRef<ConversationEventShape>('ConversationEvent').implement({
-  description: 'A change of a conversation or of who is in it: an upsert of what it carries.',
+  description: 'A change of a conversation or of its members. Apply it as an upsert of the objects that it carries.',
   extensions: shared('type', 'cursor', 'conversationId', 'conversation', 'membership', 'userId', 'actor'),
   fields: (t) => ({
-    type: t.expose('type', { type: ConversationEventType, nullable: false }),
-    cursor: t.exposeString('cursor', { nullable: false, description: 'Keep the last one: it is what `after` takes.' }),
+    type: t.expose('type', { type: ConversationEventType, description: 'The kind of change.', nullable: false }),
+    cursor: t.exposeString('cursor', {
+      nullable: false,
+      description:
+        'The position in the stream after this event. Store the latest one and pass it as `after` to resume.',
+    }),
     conversationId: t.id({
+      description: 'The id of the conversation. It is null for CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => {
         const change = changeOf(event);
         return change ? encodeGlobalId('Conversation', change.conversationId) : null;
@@ -39,17 +45,17 @@ const ConversationEvent = builder.objectRef<ConversationEventShape>('Conversatio
     }),
     conversation: t.field({
       type: Conversation,
-      description: 'Null once the viewer has left it.',
+      description: 'The conversation after the change. It is null for LEFT, CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => (event.type === 'LEFT' ? null : (changeOf(event)?.data.conversation ?? null)),
     }),
     membership: t.field({
       type: Membership,
-      description: 'Who joined or changed.',
+      description: 'The membership of the user who joined or whose membership or profile changed.',
       extensions: givesSource<ConversationEventShape>((event) => changeOf(event)?.data.membership ?? null),
       resolve: (event) => changeOf(event)?.data.membership ?? null,
     }),
     userId: t.id({
-      description: 'Who left.',
+      description: 'The id of the user who left, for MEMBER_LEFT and LEFT.',
       resolve: (event) => {
         const change = event.type === 'LEFT' || event.type === 'MEMBER_LEFT' ? changeOf(event) : undefined;
         return change?.subjectId == null ? null : encodeGlobalId('User', change.subjectId);
@@ -57,7 +63,7 @@ const ConversationEvent = builder.objectRef<ConversationEventShape>('Conversatio
     }),
     actor: t.field({
       type: User,
-      description: 'Who made the change.',
+      description: 'The user who made the change.',
       resolve: (event, _args, context) => {
         const actorId = changeOf(event)?.actorId;
         return actorId == null ? null : loadUser(context, actorId);
@@ -71,8 +77,8 @@ builder.subscriptionField('conversations', (t) =>
     type: ConversationEvent,
     nullable: false,
     description:
-      "The viewer's list of conversations, and who is in them. With `after`, a cursor of one of its events or `viewer.syncCursor`, first comes what changed since, then CAUGHT_UP, then life; without it begins with CAUGHT_UP.",
-    args: { after: t.arg.string() },
+      "Changes of the viewer's conversations and of their members. With `after`, it delivers the missed changes first, then CAUGHT_UP, then live events. Without it, it begins with CAUGHT_UP.",
+    args: { after: t.arg.string({ description: 'The cursor of an event of this stream, or `viewer.syncCursor`.' }) },
     subscribe: (_root, { after }, context) => streamConversations(context.deps, viewerOf(context), context, after),
     resolve: (event) => event,
   }),

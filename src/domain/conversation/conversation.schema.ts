@@ -30,40 +30,72 @@ import {
 
 export type { ConversationRow };
 
-const ConversationKind = builder.enumType('ConversationKind', { values: ['DIRECT', 'GROUP'] as const });
-export const ConversationVisibility = builder.enumType('ConversationVisibility', {
+const ConversationKind = builder.enumType('ConversationKind', {
+  description: 'The kind of a conversation.',
   values: {
-    PRIVATE: { description: 'For its members only.' },
-    PUBLIC: { description: 'Anyone may find and join it.' },
+    DIRECT: { description: 'A conversation between two users.' },
+    GROUP: {
+      description:
+        'A conversation with a title, roles and any number of members up to `serverInfo.limits.groupMaxMembers`.',
+    },
+  },
+});
+export const ConversationVisibility = builder.enumType('ConversationVisibility', {
+  description: 'Who can find and join a conversation.',
+  values: {
+    PRIVATE: { description: 'Only members can see the conversation.' },
+    PUBLIC: { description: 'Every user can find and join the conversation.' },
   },
 });
 export const HistoryVisibility = builder.enumType('HistoryVisibility', {
-  description: 'What of the messages before they came those see who join from now on.',
-  values: { ALL: {}, SINCE_JOINED: { description: 'None of it.' } },
+  description: 'Whether new members can read messages sent before they joined.',
+  values: {
+    ALL: { description: 'New members can read all messages.' },
+    SINCE_JOINED: { description: 'New members can only read messages sent after they joined.' },
+  },
 });
-export const MemberRole = builder.enumType('MemberRole', { values: ['OWNER', 'ADMIN', 'MEMBER'] as const });
+export const MemberRole = builder.enumType('MemberRole', {
+  description: 'The role of a member in a group.',
+  values: {
+    OWNER: {
+      description:
+        'Owners can change all settings and roles of the group. A group always has at least one owner. Both members of a direct conversation have the role MEMBER.',
+    },
+    ADMIN: {
+      description:
+        'Admins can add members, remove members without a role, change the title, description and picture, and delete or pin messages.',
+    },
+    MEMBER: { description: 'Members can read and send messages.' },
+  },
+});
 
 export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
   nullable: true,
   // What is not for the viewer is looked up as what cannot be there.
   findUnique: async (id, context) => ({ id: (await loadIsVisibleMembership(context, id)) ? id : NOBODYS_ID }),
-  description: 'A person in a conversation.',
+  description: "A user's membership in a conversation.",
   extensions: shared('id', 'conversationId', 'user', 'role', 'joinedAt'),
   fields: (t) => ({
     conversationId: t.globalID({
       nullable: false,
+      description: 'The id of the conversation.',
       resolve: ({ conversationId }) => ({ type: 'Conversation', id: conversationId }),
     }),
     user: t.field({
       type: User,
+      description: 'The user.',
       nullable: false,
       // An event brings them along.
       resolve: (membership: MembershipRow & { user?: UserRow }, _args, context) =>
         membership.user ?? loadUser(context, membership.userId).then((user) => user ?? gone('User')),
     }),
-    role: t.expose('role', { type: MemberRole, nullable: false }),
-    joinedAt: t.expose('joinedAt', { type: 'DateTime', nullable: false }),
+    role: t.expose('role', { type: MemberRole, description: "The user's role in the conversation.", nullable: false }),
+    joinedAt: t.expose('joinedAt', {
+      type: 'DateTime',
+      description: 'When the user became a member.',
+      nullable: false,
+    }),
   }),
 });
 
@@ -94,7 +126,7 @@ export const Conversation = builder.prismaNode('Conversation', {
   nullable: true,
   // What is not for the viewer is looked up as what cannot be there.
   findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
-  description: 'A direct conversation of two people, or a group.',
+  description: 'A direct conversation between two users, or a group.',
   extensions: shared(
     'id',
     'kind',
@@ -109,45 +141,66 @@ export const Conversation = builder.prismaNode('Conversation', {
     'latestSeq',
   ),
   fields: (t) => ({
-    kind: t.expose('kind', { type: ConversationKind, nullable: false }),
-    visibility: t.expose('visibility', { type: ConversationVisibility, nullable: false }),
-    historyVisibility: t.expose('historyVisibility', { type: HistoryVisibility, nullable: false }),
-    title: t.exposeString('title', {
-      description: 'Of a group; null in a direct conversation, which is named after its counterpart.',
+    kind: t.expose('kind', {
+      type: ConversationKind,
+      description: 'Whether this is a direct conversation or a group.',
+      nullable: false,
     }),
-    description: t.exposeString('description'),
-    imageUrl: t.exposeString('imageUrl'),
+    visibility: t.expose('visibility', {
+      type: ConversationVisibility,
+      description:
+        'Whether users who are not members can find and join this group. Direct conversations are always PRIVATE.',
+      nullable: false,
+    }),
+    historyVisibility: t.expose('historyVisibility', {
+      type: HistoryVisibility,
+      description: 'Whether new members can read messages sent before they joined.',
+      nullable: false,
+    }),
+    title: t.exposeString('title', {
+      description:
+        "The title of a group. It is null for a direct conversation, for which clients show the counterpart's name.",
+    }),
+    description: t.exposeString('description', {
+      description: 'The description of a group, or null if there is none.',
+    }),
+    imageUrl: t.exposeString('imageUrl', { description: "The URL of a group's picture, or null if there is none." }),
     counterpart: t.field({
       type: User,
-      description: 'The other person of a direct conversation.',
+      description: 'The other user of a direct conversation. It is null for a group.',
       select: (_args, context) => sidesOf(viewerOf(context).userId),
       resolve: ({ kind, memberships }, _args, context) =>
         kind === 'DIRECT' ? memberships.find(({ userId }) => userId !== viewerOf(context).userId)?.user : null,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When the conversation was created.',
+      nullable: false,
+    }),
     lastActivityAt: t.expose('lastActivityAt', {
       type: 'DateTime',
       nullable: false,
-      description: 'When the newest message was sent, or the conversation made.',
+      description: 'When the newest message was sent, or, if there are no messages, when the conversation was created.',
     }),
-    memberCount: t.exposeInt('memberCount', { nullable: false }),
+    memberCount: t.exposeInt('memberCount', { nullable: false, description: 'The number of members.' }),
     members: t.field({
       type: MembershipConnection,
-      description: 'In the order of joining.',
+      description: 'The members, in the order in which they joined.',
       args: forwardArgs,
       resolve: (conversation, args, context) =>
         listMembers(context.deps, conversation, args, (id, page) => loadMembers(context, id, page)),
     }),
     viewerMembership: t.field({
       type: Membership,
-      description: "What is the viewer's own here; null when not a member.",
+      description: "The viewer's own membership. It is null if the viewer is not a member.",
       select: (_args, context) => sidesOf(viewerOf(context).userId),
       resolve: ({ memberships }, _args, context) =>
         memberships.find(({ userId }) => userId === viewerOf(context).userId) ?? null,
     }),
     viewerCanSend: t.boolean({
       nullable: false,
-      description: 'False alike for left, blocked, suspended and deleted counterparts.',
+      description:
+        'Whether the viewer can send messages. In a direct conversation it is false if either user has blocked the other, or if the counterpart is suspended or deleted; the cases cannot be distinguished.',
       resolve: async ({ id: conversationId, directKey }, _args, context) => {
         const { userId } = viewerOf(context);
         const [readability, standing] = await Promise.all([
@@ -171,7 +224,7 @@ const ConversationConnection = builder.connectionObject(
 builder.prismaObjectField(Viewer, 'conversations', (t) =>
   t.field({
     type: ConversationConnection,
-    description: 'Latest activity first.',
+    description: "The viewer's conversations, ordered by their latest activity, latest first.",
     args: forwardArgs,
     resolve: (_viewer, args, context, info) =>
       listConversations(
@@ -186,9 +239,14 @@ builder.prismaObjectField(Viewer, 'conversations', (t) =>
 builder.queryField('publicConversations', (t) =>
   t.field({
     type: ConversationConnection,
-    description:
-      'Public groups, by the beginnings of words of their title; without `search` all. Latest activity first.',
-    args: { search: t.arg.string(), ...forwardArgs },
+    description: 'Public groups, ordered by their latest activity, latest first.',
+    args: {
+      search: t.arg.string({
+        description:
+          'Only groups whose title contains words that begin with these words. Omit it for all public groups.',
+      }),
+      ...forwardArgs,
+    },
     resolve: (_root, { search, ...page }, context, info) =>
       listPublicConversations(
         context.deps,
@@ -203,8 +261,9 @@ builder.queryField('publicConversations', (t) =>
 builder.queryField('conversation', (t) =>
   t.prismaField({
     type: Conversation,
-    description: 'Null when it does not exist or the viewer may not see it: the two cannot be told apart.',
-    args: { id: t.arg.id({ required: true }) },
+    description:
+      'A conversation by its id. It is null if the conversation does not exist or the viewer cannot see it; the two cases cannot be distinguished.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the conversation.' }) },
     resolve: (query, _root, args, context) =>
       context.deps.database.db.conversation.findUnique({
         ...query,
@@ -214,16 +273,19 @@ builder.queryField('conversation', (t) =>
 );
 
 const OpenDirectConversationInput = builder.inputType('OpenDirectConversationInput', {
-  fields: (t) => ({ userId: t.id({ required: true }) }),
+  fields: (t) => ({ userId: t.id({ required: true, description: 'The other user.' }) }),
 });
 const OpenDirectConversationPayload = builder.simpleObject('OpenDirectConversationPayload', {
-  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+  fields: (t) => ({
+    conversation: t.field({ type: Conversation, description: 'The direct conversation.', nullable: false }),
+  }),
 });
 
 builder.mutationFields((t) => ({
   openDirectConversation: t.field({
     type: OpenDirectConversationPayload,
-    description: 'The one direct conversation between the viewer and that person: made on first use.',
+    description:
+      'Returns the direct conversation between the viewer and another user, and creates it if it does not exist.',
     args: { input: t.arg({ type: OpenDirectConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -8,10 +8,10 @@ import { listVersions } from './edit.service.js';
 import { findVersions, type VersionsPage } from './edit.store.js';
 
 const MessageEdit = builder.objectRef<MessageVersion>('MessageEdit').implement({
-  description: 'What a message said before it was edited.',
+  description: 'An earlier text of an edited message.',
   fields: (t) => ({
-    text: t.exposeString('text', { nullable: false }),
-    at: t.expose('writtenAt', { type: 'DateTime', nullable: false, description: 'When it was written so.' }),
+    text: t.exposeString('text', { nullable: false, description: 'The earlier text.' }),
+    at: t.expose('writtenAt', { type: 'DateTime', nullable: false, description: 'When this text was written.' }),
   }),
 });
 
@@ -29,7 +29,7 @@ builder.prismaObjectField(Message, 'edits', (t) =>
   t.field({
     type: MessageEditConnection,
     description:
-      'Its earlier texts, the latest first; of very many the first and the newest. None of a deleted one. Null where they are not for the viewer: a server may keep them for the sender and who moderates the group.',
+      'The earlier texts, newest first. For very many edits, it contains the first and the newest texts. It is empty for a deleted message, and null if the viewer is not allowed to read earlier texts: a server can restrict them to the sender and the owners and admins of the group.',
     args: forwardArgs,
     resolve: (message, args, context) =>
       listVersions(context.deps, viewerOf(context), message, args, (id, page) => loadVersions(context, id, page)),

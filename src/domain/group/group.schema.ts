@@ -6,28 +6,37 @@ import { createGroup } from './group.service.js';
 
 const CreateGroupInput = builder.inputType('CreateGroupInput', {
   fields: (t) => ({
-    title: t.string({ required: true, description: '1 to 100 characters.' }),
-    description: t.string({ description: 'Up to 1000 characters.' }),
-    visibility: t.field({ type: ConversationVisibility, defaultValue: 'PRIVATE' }),
-    historyVisibility: t.field({ type: HistoryVisibility, defaultValue: 'ALL' }),
+    title: t.string({ required: true, description: 'The title: 1 to 100 characters.' }),
+    description: t.string({ description: 'The description: up to 1000 characters.' }),
+    visibility: t.field({
+      type: ConversationVisibility,
+      description: 'Who can find and join the group.',
+      defaultValue: 'PRIVATE',
+    }),
+    historyVisibility: t.field({
+      type: HistoryVisibility,
+      description: 'Whether new members can read messages sent before they joined.',
+      defaultValue: 'ALL',
+    }),
     memberIds: t.idList({
       description:
-        "People to begin with, at most `serverInfo.limits.groupAddMax`; the creator's own id counts for nothing.",
+        'The initial members, at most `serverInfo.limits.groupAddMax`. The creator is always a member and need not be listed.',
     }),
     clientGroupId: t.string({
-      description: "The creator's own key, up to 128 characters: a retry with it never creates twice.",
+      description:
+        'An idempotency key chosen by the client, up to 128 characters. Retrying with the same key and input never creates a second group.',
     }),
   }),
 });
 const CreateGroupPayload = builder.simpleObject('CreateGroupPayload', {
-  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+  fields: (t) => ({ conversation: t.field({ type: Conversation, description: 'The new group.', nullable: false }) }),
 });
 
 builder.mutationFields((t) => ({
   createGroup: t.field({
     type: CreateGroupPayload,
     description:
-      'Makes a group whose owner is the viewer. Idempotent by clientGroupId: the same input again returns the first group; another input with it is a CONFLICT.',
+      'Creates a group with the viewer as its owner. With a `clientGroupId` it is idempotent: repeating the same input returns the first group, and a different input with the same key is a CONFLICT.',
     args: { input: t.arg({ type: CreateGroupInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

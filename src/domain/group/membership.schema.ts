@@ -20,76 +20,86 @@ import {
 
 const AddMembersInput = builder.inputType('AddMembersInput', {
   fields: (t) => ({
-    conversationId: t.id({ required: true }),
-    userIds: t.idList({ required: true, description: 'At most `serverInfo.limits.groupAddMax` at once.' }),
+    conversationId: t.id({ required: true, description: 'The group to add members to.' }),
+    userIds: t.idList({ required: true, description: 'The users to add, at most `serverInfo.limits.groupAddMax`.' }),
   }),
 });
 const AddMembersPayload = builder.simpleObject('AddMembersPayload', {
   fields: (t) => ({
-    conversation: t.field({ type: Conversation, nullable: false }),
+    conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
     skippedUserIds: t.idList({
       nullable: { list: false, items: false },
-      description: 'Who could not be added, and is not told why.',
+      description: 'The users that could not be added. The reason is not disclosed.',
     }),
   }),
 });
 
 const RemoveMemberInput = builder.inputType('RemoveMemberInput', {
-  fields: (t) => ({ conversationId: t.id({ required: true }), userId: t.id({ required: true }) }),
+  fields: (t) => ({
+    conversationId: t.id({ required: true, description: 'The group.' }),
+    userId: t.id({ required: true, description: 'The member to remove.' }),
+  }),
 });
 const RemoveMemberPayload = builder.simpleObject('RemoveMemberPayload', {
   fields: (t) => ({
-    conversationId: t.id({ nullable: false }),
-    conversation: t.field({ type: Conversation, nullable: true }),
-    userId: t.id({ nullable: false }),
+    conversationId: t.id({ nullable: false, description: 'The id of the group.' }),
+    conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: true }),
+    userId: t.id({ nullable: false, description: 'The id of the removed user.' }),
   }),
 });
 
 const UpdateGroupInput = builder.inputType('UpdateGroupInput', {
   fields: (t) => ({
-    conversationId: t.id({ required: true }),
-    title: t.string({ description: '1 to 100 characters.' }),
-    description: t.string({ description: 'Up to 1000 characters.' }),
-    imageUrl: t.string({ description: 'Of http or https, up to 2000 characters.' }),
-    visibility: t.field({ type: ConversationVisibility }),
+    conversationId: t.id({ required: true, description: 'The group to change.' }),
+    title: t.string({ description: 'The title: 1 to 100 characters.' }),
+    description: t.string({ description: 'The description: up to 1000 characters.' }),
+    imageUrl: t.string({ description: 'An http or https URL of the picture, up to 2000 characters.' }),
+    visibility: t.field({ type: ConversationVisibility, description: 'Who can find and join the group.' }),
     historyVisibility: t.field({
       type: HistoryVisibility,
-      description: 'Of who joins from now on: what somebody sees already, they go on seeing.',
+      description:
+        'Whether members who join from now on can read earlier messages. Existing members keep their access.',
     }),
   }),
 });
 const UpdateGroupPayload = builder.simpleObject('UpdateGroupPayload', {
-  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+  fields: (t) => ({
+    conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
+  }),
 });
 
 const SetMemberRoleInput = builder.inputType('SetMemberRoleInput', {
   fields: (t) => ({
-    conversationId: t.id({ required: true }),
-    userId: t.id({ required: true }),
-    role: t.field({ type: MemberRole, required: true }),
+    conversationId: t.id({ required: true, description: 'The group.' }),
+    userId: t.id({ required: true, description: 'The member whose role changes.' }),
+    role: t.field({ type: MemberRole, description: 'The new role.', required: true }),
   }),
 });
 const SetMemberRolePayload = builder.simpleObject('SetMemberRolePayload', {
-  fields: (t) => ({ membership: t.field({ type: Membership, nullable: false }) }),
+  fields: (t) => ({
+    membership: t.field({ type: Membership, description: 'The membership with the new role.', nullable: false }),
+  }),
 });
 
 const JoinConversationInput = builder.inputType('JoinConversationInput', {
-  fields: (t) => ({ conversationId: t.id({ required: true }) }),
+  fields: (t) => ({ conversationId: t.id({ required: true, description: 'The public group to join.' }) }),
 });
 const JoinConversationPayload = builder.simpleObject('JoinConversationPayload', {
-  fields: (t) => ({ conversation: t.field({ type: Conversation, nullable: false }) }),
+  fields: (t) => ({
+    conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
+  }),
 });
 
 const LeaveConversationInput = builder.inputType('LeaveConversationInput', {
-  fields: (t) => ({ conversationId: t.id({ required: true }) }),
+  fields: (t) => ({ conversationId: t.id({ required: true, description: 'The group to leave.' }) }),
 });
 const LeaveConversationPayload = builder.simpleObject('LeaveConversationPayload', {
   fields: (t) => ({
-    conversationId: t.id({ nullable: false }),
+    conversationId: t.id({ nullable: false, description: 'The id of the group.' }),
     conversation: t.field({
       type: Conversation,
       nullable: true,
-      description: 'Null when the viewer can no longer see it.',
+      description: 'The group after the change. It is null if the viewer can no longer see it.',
     }),
   }),
 });
@@ -97,7 +107,8 @@ const LeaveConversationPayload = builder.simpleObject('LeaveConversationPayload'
 builder.mutationFields((t) => ({
   addMembers: t.field({
     type: AddMembersPayload,
-    description: 'By owners and admins of a group. Who is in it already stays as they are.',
+    description:
+      'Adds users to a group. Only owners and admins are allowed to do this. Existing members are not affected.',
     args: { input: t.arg({ type: AddMembersInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -110,7 +121,7 @@ builder.mutationFields((t) => ({
   removeMember: t.field({
     type: RemoveMemberPayload,
     description:
-      'Owners of a group remove anyone else, admins those who are neither; their streams of it end. Who is not in it is out: that is no error.',
+      'Removes a member from a group and ends their streams of it. Owners can remove everyone else; admins can only remove members who are neither owner nor admin. It has no effect if the user is not a member.',
     args: { input: t.arg({ type: RemoveMemberInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -123,7 +134,7 @@ builder.mutationFields((t) => ({
   updateGroup: t.field({
     type: UpdateGroupPayload,
     description:
-      'By owners and admins; `visibility` and `historyVisibility` by owners. An absent field keeps, an explicit null clears a description or a picture.',
+      'Changes the settings of a group. Owners and admins can change the title, description and picture; only owners can change `visibility` and `historyVisibility`. Omitted fields remain unchanged; an explicit null removes the description or the picture.',
     args: { input: t.arg({ type: UpdateGroupInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -136,7 +147,7 @@ builder.mutationFields((t) => ({
   setMemberRole: t.field({
     type: SetMemberRolePayload,
     description:
-      'By owners, of anyone, themselves too as long as there is another owner (else CONFLICT of `input.role`).',
+      'Changes the role of a member. Only owners are allowed to do this. Owners can change their own role if there is another owner; otherwise the error is CONFLICT with the field `input.role`.',
     args: { input: t.arg({ type: SetMemberRoleInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -148,7 +159,7 @@ builder.mutationFields((t) => ({
   }),
   joinConversation: t.field({
     type: JoinConversationPayload,
-    description: 'A public group. Who is in it already stays as they are.',
+    description: 'Adds the viewer to a public group. It has no effect if the viewer is already a member.',
     args: { input: t.arg({ type: JoinConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -159,7 +170,7 @@ builder.mutationFields((t) => ({
   leaveConversation: t.field({
     type: LeaveConversationPayload,
     description:
-      "The last owner's place goes to who has been there longest, admins first; to a bot only where there is no person, to who is suspended only where there is nobody else.",
+      'Removes the viewer from a group. If the viewer is the only owner, the member with the longest membership becomes owner: admins take precedence over other members, persons over bots, and suspended users come last.',
     args: { input: t.arg({ type: LeaveConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -33,35 +33,44 @@ import { findNewest, findSeen, findStretches, type Stretch } from './message.sto
 import { type SystemEvent, systemEventTypes } from './system-event.js';
 
 const MessageKind = builder.enumType('MessageKind', {
+  description: 'The kind of a message.',
   values: {
-    USER: { description: 'Written by a person or a bot.' },
-    SYSTEM: { description: 'Written by the service: see systemEvent. Nobody edits or deletes it.' },
+    USER: { description: 'A person or a bot wrote the message.' },
+    SYSTEM: {
+      description:
+        'The service wrote the message to report the event in `systemEvent`. It cannot be edited or deleted.',
+    },
   },
 });
 
-const SystemEventType = builder.enumType('SystemEventType', { values: systemEventTypes });
+const SystemEventType = builder.enumType('SystemEventType', {
+  description: 'The kind of an event in a group. Treat an unknown value as an event that a newer server introduced.',
+  values: Object.fromEntries(
+    Object.entries(systemEventTypes).map(([name, description]) => [name, { description }]),
+  ) as Record<keyof typeof systemEventTypes, { description: string }>,
+});
 
 const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implement({
-  description: 'What happened in a group.',
+  description: 'An event in a group that a system message reports.',
   extensions: shared('type', 'actor', 'subjects', 'oldValue', 'newValue'),
   fields: (t) => ({
-    type: t.expose('type', { type: SystemEventType, nullable: false }),
+    type: t.expose('type', { type: SystemEventType, description: 'The kind of event.', nullable: false }),
     actor: t.field({
       type: User,
-      description: 'Who did it.',
+      description: 'The user who caused the event.',
       resolve: ({ actorId }, _args, context) => loadUser(context, actorId),
     }),
     subjects: t.field({
       type: [User],
       extensions: atMost('pageMax'),
       nullable: { list: false, items: false },
-      description: 'Whom it is about: who was added or removed, whose role is another; also who joined or left.',
+      description: 'The users concerned: those who joined, left, were added or removed, or whose role changed.',
       resolve: ({ subjectIds }, _args, context) => loadUsers(context, subjectIds),
     }),
     oldValue: t.exposeString('oldValue', {
-      description: 'Of *_CHANGED what it was: a title, a description, the name of a value of an enum.',
+      description: 'For events whose name ends with _CHANGED, the previous value: a text or the name of an enum value.',
     }),
-    newValue: t.exposeString('newValue', { description: 'What it is now; of GROUP_CREATED the title.' }),
+    newValue: t.exposeString('newValue', { description: 'The new value. For GROUP_CREATED it is the title.' }),
   }),
 });
 
@@ -83,7 +92,7 @@ export const Message = builder.prismaNode('Message', {
   nullable: true,
   // What is not for the viewer is looked up as what cannot be there.
   findUnique: async (id, context) => ({ id: (await loadIsSeen(context, id)) ? id : NOBODYS_ID }),
-  description: 'What was said in a conversation.',
+  description: 'A message in a conversation.',
   extensions: shared(
     'id',
     'conversation',
@@ -102,6 +111,7 @@ export const Message = builder.prismaNode('Message', {
   fields: (t) => ({
     conversation: t.field({
       type: Conversation,
+      description: 'The conversation that contains the message.',
       nullable: false,
       // Not async: what is there is given at once, for everyone who waits for the event.
       resolve: (message: Preloaded, _args, context) =>
@@ -110,47 +120,59 @@ export const Message = builder.prismaNode('Message', {
     }),
     seq: t.exposeInt('seq', {
       nullable: false,
-      description: 'Given in order of commit, 1, 2, 3, … and never reused; a viewer may not see all of them.',
+      description:
+        'The position of the message in its conversation: 1, 2, 3, … in commit order. Numbers are never reused. The viewer may not be able to see all messages.',
     }),
-    kind: t.expose('kind', { type: MessageKind, nullable: false }),
+    kind: t.expose('kind', {
+      type: MessageKind,
+      description: 'Whether a user or the service wrote the message.',
+      nullable: false,
+    }),
     sender: t.field({
       type: User,
-      description: 'Null for a system message.',
+      description: 'The user who sent the message. It is null for a system message.',
       resolve: (message: Preloaded, _args, context) =>
         message.sender ?? (message.senderId === null ? null : loadUser(context, message.senderId)),
     }),
     text: t.exposeString('text', {
       description:
-        'Null when deleted, and where the content is of another sort (encrypted, only media): only deletedAt says deleted.',
+        'The text. It is null if the message was deleted, and for content of another kind, such as encrypted content or media. Use `deletedAt` to detect deleted messages.',
     }),
     systemEvent: t.field({
       type: SystemEventObject,
-      description: 'Of a message of kind SYSTEM.',
+      description: 'The event that a message of kind SYSTEM reports. It is null for other messages.',
       resolve: ({ systemEvent }) => systemEvent as SystemEvent | null,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
-    editedAt: t.expose('editedAt', { type: 'DateTime' }),
-    deletedAt: t.expose('deletedAt', { type: 'DateTime' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the message was sent.', nullable: false }),
+    editedAt: t.expose('editedAt', {
+      type: 'DateTime',
+      description: 'When the text was last edited, or null if it was never edited.',
+    }),
+    deletedAt: t.expose('deletedAt', {
+      type: 'DateTime',
+      description: 'When the message was deleted. It is null unless the message is a tombstone.',
+    }),
     clientMessageId: t.exposeString('clientMessageId', {
-      description: "The sender's own key, for matching an optimistic copy; the same for every viewer.",
+      description:
+        "The idempotency key that the sender's client chose. Use it to replace an optimistic copy. It is the same for every viewer.",
     }),
     mentions: t.field({
       type: [User],
       extensions: atMost('mentionsMax'),
       nullable: { list: false, items: false },
       description:
-        'Members whom the text names as `@username`, in its order: as members were when it was sent or edited. At most `serverInfo.limits.mentionsMax`.',
+        'The members that the text mentions by `@username`, in the order of their mention, resolved when the message was sent or last edited. At most `serverInfo.limits.mentionsMax`.',
       resolve: (message: Preloaded, _args, context) =>
         message.mentionedIds.length === 0 ? [] : loadUsers(context, message.mentionedIds),
     }),
     mentionsEveryone: t.exposeBoolean('mentionsEveryone', {
       nullable: false,
-      description: 'An owner or admin of a group wrote `@everyone`: it counts as a mention of every member.',
+      description: 'Whether an owner or admin of a group wrote `@everyone`, which counts as a mention of every member.',
     }),
     viewerCanEdit: t.boolean({
       nullable: false,
       description:
-        'It is theirs, and at this moment not too late: `serverInfo.limits.messageEditWindowSeconds` after `createdAt` it turns false, and no event says so. In a direct conversation only while `viewerCanSend`.',
+        'Whether the viewer can edit the message now: it is their own, and in a direct conversation `viewerCanSend` is true. It becomes false `serverInfo.limits.messageEditWindowSeconds` after `createdAt` without an event.',
       // Time passes alike for all, and where it depends on whom they write to, the key is of one person: the sender.
       extensions: keyedBy<MessageRow | null>((message, viewerId) =>
         String(message && isTheirsToEdit(message, viewerId)),
@@ -162,6 +184,8 @@ export const Message = builder.prismaNode('Message', {
     }),
     viewerCanDelete: t.boolean({
       nullable: false,
+      description:
+        'Whether the viewer can delete the message: it is their own, or they are an owner or admin of the group.',
       extensions: keyedBy<Preloaded | null>((message, viewerId) => {
         const moderatorIds = message?.conversation?.moderatorIds;
         // Where it is not known who moderates, each viewer has to be asked about.
@@ -207,19 +231,25 @@ builder.prismaObjectFields(Conversation, (t) => ({
   messages: t.field({
     type: MessageConnection,
     description:
-      'Oldest first within a page; without arguments the newest. aroundSeq is the page around one message, of `first` messages. To who is not a member: FORBIDDEN.',
-    args: { ...bothWaysArgs, aroundSeq: t.arg.int() },
+      'Messages in ascending order of `seq`. Without arguments, it returns the newest page; with `aroundSeq`, it returns a page of `first` messages around that message. The error is FORBIDDEN if the viewer is not a member.',
+    args: {
+      ...bothWaysArgs,
+      aroundSeq: t.arg.int({
+        description:
+          'The `seq` of the message around which to read. It cannot be combined with `after`, `before` or `last`.',
+      }),
+    },
     resolve: (conversation, args, context) =>
       listMessages(context.deps, conversation, args, (id, stretch) => loadStretch(context, id, stretch)),
   }),
   lastMessage: t.field({
     type: Message,
-    description: 'The newest message; null when there is none, and to who is not a member.',
+    description: 'The newest message. It is null if there is none or if the viewer is not a member.',
     resolve: ({ id }, _args, context) => loadNewest(context, id),
   }),
   latestSeq: t.exposeInt('latestSeq', {
     nullable: false,
-    description: 'The seq of the newest message; 0 when there is none.',
+    description: 'The `seq` of the newest message, or 0 if there is none.',
   }),
 }));
 
@@ -233,27 +263,38 @@ const loadNewest = defineLoader((context, ids) => findNewest(context.deps.databa
 
 const SendMessageInput = builder.inputType('SendMessageInput', {
   fields: (t) => ({
-    conversationId: t.id({ required: true }),
-    text: t.string({ description: '1 to `serverInfo.limits.messageMaxChars` characters, after trimming.' }),
+    conversationId: t.id({ required: true, description: 'The conversation to send the message to.' }),
+    text: t.string({ description: 'The text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.' }),
     clientMessageId: t.string({
       description:
-        "The sender's own key for this message, unique among theirs, up to 128 characters: a retry with it never sends twice.",
+        "An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message.",
     }),
     replyToId: t.id({
-      description: 'The message that it answers: of the same conversation, one that the sender sees, of kind USER.',
+      description:
+        'The message that this message replies to. It must be a message of kind USER in the same conversation that the sender can see.',
     }),
   }),
 });
 const EditMessageInput = builder.inputType('EditMessageInput', {
-  fields: (t) => ({ messageId: t.id({ required: true }), text: t.string({ required: true }) }),
+  fields: (t) => ({
+    messageId: t.id({ required: true, description: 'The message to edit.' }),
+    text: t.string({
+      required: true,
+      description: 'The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.',
+    }),
+  }),
 });
 const DeleteMessageInput = builder.inputType('DeleteMessageInput', {
-  fields: (t) => ({ messageId: t.id({ required: true }) }),
+  fields: (t) => ({ messageId: t.id({ required: true, description: 'The message to delete.' }) }),
 });
 
 /** What a mutation of a message answers. */
 export const messagePayload = (name: string) =>
-  builder.simpleObject(name, { fields: (t) => ({ message: t.field({ type: Message, nullable: false }) }) });
+  builder.simpleObject(name, {
+    fields: (t) => ({
+      message: t.field({ type: Message, nullable: false, description: 'The message after the change.' }),
+    }),
+  });
 const SendMessagePayload = messagePayload('SendMessagePayload');
 const EditMessagePayload = messagePayload('EditMessagePayload');
 const DeleteMessagePayload = messagePayload('DeleteMessagePayload');
@@ -262,7 +303,7 @@ builder.mutationFields((t) => ({
   sendMessage: t.field({
     type: SendMessagePayload,
     description:
-      'Answers when the message is stored. Idempotent by clientMessageId: the same input again returns the first message; another input with it is a CONFLICT.',
+      'Sends a message, and returns after it is stored. With a `clientMessageId` it is idempotent: repeating the same input returns the first message, and a different input with the same key is a CONFLICT.',
     args: { input: t.arg({ type: SendMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -274,7 +315,7 @@ builder.mutationFields((t) => ({
   editMessage: t.field({
     type: EditMessagePayload,
     description:
-      "Of the viewer's own messages, for `serverInfo.limits.messageEditWindowSeconds` after they were sent; in a direct conversation only while `viewerCanSend`. What they said before stays in `Message.edits`.",
+      "Replaces the text of one of the viewer's own messages, within `serverInfo.limits.messageEditWindowSeconds` after it was sent. In a direct conversation, `viewerCanSend` must be true. The earlier text remains available in `Message.edits`.",
     args: { input: t.arg({ type: EditMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -285,7 +326,7 @@ builder.mutationFields((t) => ({
   deleteMessage: t.field({
     type: DeleteMessagePayload,
     description:
-      "Soft: the message stays as a tombstone without its content: no text, no earlier ones, no mentions, reactions or pin. Of the viewer's own messages, and in a group by its owners and admins.",
+      'Deletes a message. The message remains as a tombstone without text, earlier texts, mentions, reactions or pin. Users can delete their own messages; owners and admins of a group can delete every message in it.',
     args: { input: t.arg({ type: DeleteMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -296,40 +337,42 @@ builder.mutationFields((t) => ({
 }));
 
 const MessageEventType = builder.enumType('MessageEventType', {
-  description: 'What happened; a hint for sounds and badges. Treat an unknown one as "something newer".',
+  description:
+    "What changed in a message, as a hint for sounds and badges. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway.",
   values: {
-    SENT: {},
-    EDITED: {},
-    DELETED: {},
-    REACTED: { description: 'Somebody reacted to it, or took that back.' },
-    PINNED: {},
-    UNPINNED: {},
+    SENT: { description: 'The message was sent.' },
+    EDITED: { description: 'The text was edited.' },
+    DELETED: { description: 'The message was deleted and is now a tombstone.' },
+    REACTED: { description: 'A reaction was added or removed.' },
+    PINNED: { description: 'The message was pinned.' },
+    UNPINNED: { description: 'The message was unpinned.' },
     ERASED: {
-      description:
-        'Nothing of it is left for the viewer: drop it. (Deleted messages are DELETED; this one was taken out of the database.)',
+      description: "The message was removed from the database without a tombstone. Remove it from the client's data.",
     },
-    CAUGHT_UP: { description: 'All that was missed has come; from here on it is live.' },
-    CHECKPOINT: { description: 'Nothing happened; a fresh cursor to keep.' },
+    CAUGHT_UP: { description: 'All missed events have been delivered. The following events are live.' },
+    CHECKPOINT: { description: 'Nothing changed. The event only carries a newer cursor to store.' },
   },
 });
 
 const changeOf = (event: MessageEventShape) => ('change' in event ? event.change : undefined);
 
 const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implement({
-  description: 'A change of a message: an upsert of what it carries.',
+  description: 'A change of a message. Apply it as an upsert of the objects that it carries.',
   extensions: shared('type', 'cursor', 'changeSeq', 'messageId', 'message', 'actor', 'replayed'),
   fields: (t) => ({
-    type: t.expose('type', { type: MessageEventType, nullable: false }),
+    type: t.expose('type', { type: MessageEventType, description: 'The kind of change.', nullable: false }),
     cursor: t.exposeString('cursor', {
       nullable: false,
-      description: 'Keep the last one: it is what `after` takes.',
+      description:
+        'The position in the stream after this event. Store the latest one and pass it as `after` to resume.',
     }),
     changeSeq: t.int({
       description:
-        'The number of this change in its conversation, growing; what comes again carries the same. Null for CAUGHT_UP and CHECKPOINT.',
+        'The number of this change in its conversation, in ascending order. A repeated event has the same number. It is null for CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => changeOf(event)?.changeSeq ?? null,
     }),
     messageId: t.id({
+      description: 'The id of the message. It is null for CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => {
         const id = changeOf(event)?.messageId;
         return id == null ? null : encodeGlobalId('Message', id);
@@ -337,13 +380,13 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
     }),
     message: t.field({
       type: Message,
-      description: 'As it is after the change. Null for CAUGHT_UP, CHECKPOINT and ERASED.',
+      description: 'The message after the change. It is null for CAUGHT_UP, CHECKPOINT and ERASED.',
       extensions: givesSource<MessageEventShape>((event) => changeOf(event)?.data.message ?? null),
       resolve: (event) => changeOf(event)?.data.message ?? null,
     }),
     actor: t.field({
       type: User,
-      description: 'Who made the change.',
+      description: 'The user who made the change.',
       resolve: (event, _args, context) => {
         const change = changeOf(event);
         if (change?.actorId == null) return null;
@@ -354,7 +397,8 @@ const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implem
     }),
     replayed: t.exposeBoolean('replayed', {
       nullable: false,
-      description: 'True while catching up: no sounds.',
+      description:
+        'Whether the event was missed earlier and is delivered during catch-up. Do not notify the user of such events.',
     }),
   }),
 });
@@ -364,8 +408,11 @@ builder.subscriptionField('messages', (t) =>
     type: MessageEvent,
     nullable: false,
     description:
-      "Every change of messages, in order within each conversation: of one conversation, or of all the viewer's. With `after`, the cursor of an event, first comes what changed since, then CAUGHT_UP, then life; without it begins with CAUGHT_UP.",
-    args: { conversationId: t.arg.id(), after: t.arg.string() },
+      "Changes of messages, in order within each conversation, of one conversation or of all of the viewer's conversations. With `after`, it delivers the missed changes first, then CAUGHT_UP, then live events. Without it, it begins with CAUGHT_UP.",
+    args: {
+      conversationId: t.arg.id({ description: 'Only changes in this conversation.' }),
+      after: t.arg.string({ description: 'The cursor of an event of this stream, or `viewer.syncCursor`.' }),
+    },
     subscribe: (_root, { conversationId, after }, context) =>
       streamMessages(context.deps, viewerOf(context), context, {
         conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),

@@ -9,16 +9,16 @@ import { readServiceRole } from '../user/user.store.js';
 import { pageOfSuspended, setServiceRole, suspendUser, unsuspendUser } from './moderation.service.js';
 
 const ServiceRole = builder.enumType('ServiceRole', {
-  description: 'What somebody may do for the whole service.',
+  description: 'The role of a user in the whole service.',
   values: {
-    USER: {},
-    MODERATOR: { description: 'Suspends people.' },
-    ADMIN: { description: 'Suspends moderators too, and says who is what.' },
+    USER: { description: 'The user has no additional permissions.' },
+    MODERATOR: { description: 'The user can suspend other users.' },
+    ADMIN: { description: 'The user can also suspend moderators, assign service roles and read the audit log.' },
   },
 });
 
 builder.prismaObjectField(Viewer, 'serviceRole', (t) =>
-  t.expose('serviceRole', { type: ServiceRole, nullable: false }),
+  t.expose('serviceRole', { type: ServiceRole, description: "The viewer's role in the service.", nullable: false }),
 );
 
 const loadOwnRole = defineLoader<Role>(async (context, keys) => {
@@ -35,12 +35,13 @@ async function forModerators<Value>(context: Context, value: Value): Promise<Val
 builder.prismaObjectFields(User, (t) => ({
   serviceRole: t.field({
     type: ServiceRole,
-    description: 'For moderators and admins of the service; null to others.',
+    description: "The user's role in the service. It is null unless the viewer is a moderator or admin of the service.",
     resolve: ({ serviceRole }, _args, context) => forModerators(context, serviceRole),
   }),
   suspendedAt: t.field({
     type: 'DateTime',
-    description: 'Since when they may not sign in. For moderators and admins of the service; null to others.',
+    description:
+      'When the user was suspended, or null if they are not suspended. It is always null unless the viewer is a moderator or admin of the service.',
     resolve: ({ suspendedAt }, _args, context) => forModerators(context, suspendedAt),
   }),
 }));
@@ -48,36 +49,40 @@ builder.prismaObjectFields(User, (t) => ({
 builder.queryField('suspendedUsers', (t) =>
   t.field({
     type: UserConnection,
-    description: 'Who is suspended, the latest first. For moderators and admins of the service, FORBIDDEN to others.',
+    description:
+      'The suspended users, most recently suspended first. Only moderators and admins of the service are allowed to read this; for others the error is FORBIDDEN.',
     args: forwardArgs,
     resolve: (_root, args, context) => pageOfSuspended(context.deps, viewerOf(context), args),
   }),
 );
 
 const SuspendUserInput = builder.inputType('SuspendUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true }) }),
+  fields: (t) => ({ userId: t.id({ required: true, description: 'The user to suspend.' }) }),
 });
 const SuspendUserPayload = builder.simpleObject('SuspendUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, nullable: false }) }),
+  fields: (t) => ({ user: t.field({ type: User, description: 'The suspended user.', nullable: false }) }),
 });
 const UnsuspendUserInput = builder.inputType('UnsuspendUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true }) }),
+  fields: (t) => ({ userId: t.id({ required: true, description: 'The suspended user.' }) }),
 });
 const UnsuspendUserPayload = builder.simpleObject('UnsuspendUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, nullable: false }) }),
+  fields: (t) => ({ user: t.field({ type: User, description: 'The user.', nullable: false }) }),
 });
 const SetServiceRoleInput = builder.inputType('SetServiceRoleInput', {
-  fields: (t) => ({ userId: t.id({ required: true }), role: t.field({ type: ServiceRole, required: true }) }),
+  fields: (t) => ({
+    userId: t.id({ required: true, description: 'The user whose role changes.' }),
+    role: t.field({ type: ServiceRole, description: 'The new role.', required: true }),
+  }),
 });
 const SetServiceRolePayload = builder.simpleObject('SetServiceRolePayload', {
-  fields: (t) => ({ user: t.field({ type: User, nullable: false }) }),
+  fields: (t) => ({ user: t.field({ type: User, description: 'The user with the new role.', nullable: false }) }),
 });
 
 builder.mutationFields((t) => ({
   suspendUser: t.field({
     type: SuspendUserPayload,
     description:
-      'By moderators of the service; of moderators by admins; never of the service itself. Their sessions and sockets end at once, they cannot sign in, and nobody can write to them in direct conversations.',
+      'Suspends a user. Their sessions end and their WebSockets close immediately, they cannot sign in, and nobody can send messages to them in direct conversations. Moderators of the service can suspend users, and admins can also suspend moderators. The account of the service key cannot be suspended.',
     args: { input: t.arg({ type: SuspendUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       user: await suspendUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
@@ -85,7 +90,8 @@ builder.mutationFields((t) => ({
   }),
   unsuspendUser: t.field({
     type: UnsuspendUserPayload,
-    description: 'By who may suspend them. They sign in anew.',
+    description:
+      'Ends the suspension of a user, who must then sign in again. The same users as for `suspendUser` are allowed to do this.',
     args: { input: t.arg({ type: UnsuspendUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({
       user: await unsuspendUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
@@ -94,7 +100,7 @@ builder.mutationFields((t) => ({
   setServiceRole: t.field({
     type: SetServiceRolePayload,
     description:
-      'By admins of the service, themselves too as long as there is another one (else CONFLICT of `input.role`). The first one is made by `npm run role`.',
+      'Changes the role of a user in the service. Only admins of the service are allowed to do this. Admins can change their own role if there is another admin; otherwise the error is CONFLICT with the field `input.role`. The command `npm run role` appoints the first admin.',
     args: { input: t.arg({ type: SetServiceRoleInput, required: true }) },
     resolve: async (_root, { input: { userId, role } }, context) => {
       const viewer = viewerOf(context);

@@ -3,28 +3,30 @@ import { viewerOf } from '../../graphql/context.js';
 import { renewSocket, signedInPayload } from '../session/session.schema.js';
 import { changePassword, requestPasswordReset, resetPassword } from './password.service.js';
 
-const newPassword = '8 to 72 bytes in UTF-8.';
+const newPassword = 'The new password: 8 to 72 bytes in UTF-8.';
 
 const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
   fields: (t) => ({
-    currentPassword: t.string({ required: true }),
+    currentPassword: t.string({ required: true, description: "The viewer's current password." }),
     newPassword: t.string({ required: true, description: newPassword }),
   }),
 });
 
 const RequestPasswordResetInput = builder.inputType('RequestPasswordResetInput', {
-  fields: (t) => ({ email: t.string({ required: true }) }),
+  fields: (t) => ({ email: t.string({ required: true, description: 'The email address of the account.' }) }),
 });
 
 const ResetPasswordInput = builder.inputType('ResetPasswordInput', {
   fields: (t) => ({
-    token: t.string({ required: true, description: 'From the mail.' }),
+    token: t.string({ required: true, description: 'The token from the email.' }),
     newPassword: t.string({ required: true, description: newPassword }),
   }),
 });
 
 const RequestPasswordResetPayload = builder.simpleObject('RequestPasswordResetPayload', {
-  fields: (t) => ({ accepted: t.boolean({ nullable: false }) }),
+  fields: (t) => ({
+    accepted: t.boolean({ nullable: false, description: 'Always true. It does not show whether the account exists.' }),
+  }),
 });
 
 const ChangePasswordPayload = signedInPayload('ChangePasswordPayload');
@@ -34,7 +36,7 @@ builder.mutationFields((t) => ({
   changePassword: t.field({
     type: ChangePasswordPayload,
     description:
-      "Ends all other sessions of the viewer's, their live sockets too. This one stays and gets new tokens: keep them in place of the old ones, whose refresh token is no good any more. A wrong current password is BAD_USER_INPUT of `input.currentPassword`.",
+      "Changes the viewer's password, ends all other sessions and closes their WebSockets. The current session continues with new tokens; replace the old ones, because the old refresh token is invalid. A wrong current password is reported as BAD_USER_INPUT with the field `input.currentPassword`.",
     args: { input: t.arg({ type: ChangePasswordInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -44,14 +46,14 @@ builder.mutationFields((t) => ({
   requestPasswordReset: t.field({
     type: RequestPasswordResetPayload,
     description:
-      'Always accepted, and as fast, so that nobody learns who has an account. Whoever has gets a mail with a token for `resetPassword`; an account is sent only so many in a time.',
+      'Sends an email with a token for `resetPassword` if the address belongs to an account. The response and its timing are the same for every address, so that nobody can find out who has an account. The number of emails per account and time is limited.',
     args: { input: t.arg({ type: RequestPasswordResetInput, required: true }) },
     resolve: (_root, { input }, { deps }) => requestPasswordReset(deps, input),
   }),
   resetPassword: t.field({
     type: ResetPasswordPayload,
     description:
-      "Sets a new password with the token of a mail, once: ends all of the person's sessions, their live sockets too, and signs in anew. A token that is used, expired or unknown is BAD_USER_INPUT of `input.token`.",
+      'Sets a new password with a token from an email, ends all sessions of the user, closes their WebSockets and creates a new session. A token that is unknown, expired or already used is reported as BAD_USER_INPUT with the field `input.token`.',
     args: { input: t.arg({ type: ResetPasswordInput, required: true }) },
     resolve: (_root, { input }, { deps }) => resetPassword(deps, input),
   }),

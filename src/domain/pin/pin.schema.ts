@@ -12,7 +12,7 @@ import { findPinned } from './pin.store.js';
 builder.prismaObjectField(Message, 'pinnedAt', (t) =>
   t.expose('pinnedAt', {
     type: 'DateTime',
-    description: 'Set while it is pinned; of what was pinned later it is later.',
+    description: 'When the message was pinned, or null if it is not pinned. Later pins have later times.',
     extensions: sharedField,
   }),
 );
@@ -28,13 +28,13 @@ builder.prismaObjectField(Conversation, 'pinnedMessages', (t) =>
     extensions: atMost('pinsMax'),
     nullable: { list: false, items: false },
     description:
-      'Latest first, at most `serverInfo.limits.pinsMax`; none to who is not a member. They change with events of `messages`: whose `pinnedAt` is set is pinned.',
+      'The pinned messages, most recently pinned first, at most `serverInfo.limits.pinsMax`. The list is empty if the viewer is not a member. Events of the `messages` stream keep it current: a message is pinned while its `pinnedAt` is set.',
     resolve: async ({ id }, _args, context) => (await loadPinned(context, id)) ?? [],
   }),
 );
 
 const pinInput = (name: string) =>
-  builder.inputType(name, { fields: (t) => ({ messageId: t.id({ required: true }) }) });
+  builder.inputType(name, { fields: (t) => ({ messageId: t.id({ required: true, description: 'The message.' }) }) });
 const PinMessageInput = pinInput('PinMessageInput');
 const UnpinMessageInput = pinInput('UnpinMessageInput');
 const PinMessagePayload = messagePayload('PinMessagePayload');
@@ -44,7 +44,7 @@ builder.mutationFields((t) => ({
   pinMessage: t.field({
     type: PinMessagePayload,
     description:
-      'In a group by its owners and admins, in a direct conversation by either of the two. One that is pinned stays where it is.',
+      'Pins a message. Pinning a pinned message has no effect. In a group, only owners and admins are allowed to do this; in a direct conversation, both users are.',
     args: { input: t.arg({ type: PinMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -54,7 +54,8 @@ builder.mutationFields((t) => ({
   }),
   unpinMessage: t.field({
     type: UnpinMessagePayload,
-    description: 'By whom pinMessage is allowed to. One that is not pinned stays as it is.',
+    description:
+      'Unpins a message. It has no effect if the message is not pinned. The same users as for `pinMessage` are allowed to do this.',
     args: { input: t.arg({ type: UnpinMessageInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

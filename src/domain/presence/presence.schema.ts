@@ -15,27 +15,39 @@ import {
 import { findAvailabilities } from './presence.store.js';
 
 const Availability = builder.enumType('Availability', {
+  description: 'How a user wants to appear to others while connected.',
   values: {
-    ONLINE: {},
-    AWAY: {},
-    BUSY: {},
-    INVISIBLE: { description: 'Connected, but OFFLINE to everyone else, and never typing.' },
+    ONLINE: { description: 'The user is available.' },
+    AWAY: { description: 'The user is away from their devices.' },
+    BUSY: { description: 'The user does not want to be disturbed.' },
+    INVISIBLE: { description: 'The user appears as OFFLINE to everyone else, and their typing is not shown.' },
   },
 });
 
 const PresenceStatus = builder.enumType('PresenceStatus', {
-  values: ['ONLINE', 'AWAY', 'BUSY', 'OFFLINE'] as const,
+  description: 'How a user appears to others.',
+  values: {
+    ONLINE: { description: 'The user is connected and available.' },
+    AWAY: { description: 'The user is connected and away from their devices.' },
+    BUSY: { description: 'The user is connected and does not want to be disturbed.' },
+    OFFLINE: { description: 'The user is not connected, or does not want to appear as connected.' },
+  },
 });
 
 const Presence = builder.objectRef<PresenceState>('Presence').implement({
   description:
-    'A person is there while any of their connections is, and for a grace (PRESENCE_GRACE) after the last has gone.',
+    'Whether a user is connected. A user counts as connected while at least one of their connections exists, and for a short grace period after the last one closed.',
   extensions: shared('status', 'lastSeenAt'),
   fields: (t) => ({
-    status: t.expose('status', { type: PresenceStatus, nullable: false }),
+    status: t.expose('status', {
+      type: PresenceStatus,
+      description: 'How the user appears to others.',
+      nullable: false,
+    }),
     lastSeenAt: t.expose('lastSeenAt', {
       type: 'DateTime',
-      description: 'When the last connection went, of who is OFFLINE; null of who is there, and who never was.',
+      description:
+        'When the last connection of an OFFLINE user closed. It is null for a connected user and for a user who never connected.',
     }),
   }),
 });
@@ -49,7 +61,7 @@ builder.prismaObjectField(User, 'presence', (t) =>
   t.field({
     type: Presence,
     description:
-      "Null when it can't be known at the moment or is not for the viewer: they see it of members of their groups, of contacts who have them as a contact as well, and in direct conversations of who opened it, has written in it, or has them as a contact.",
+      'Whether the user is connected. It is null if it cannot be determined at the moment or the viewer is not allowed to see it. The viewer can see the presence of members of common groups, of contacts who have the viewer as a contact, and of the counterpart of a direct conversation who opened it, has written in it or has the viewer as a contact.',
     extensions: keyedBy<WithPresence | null>((user, viewerId) => (user?.presence === undefined ? viewerId : '')),
     resolve: (user: WithPresence, _args, context) =>
       user.presence === undefined ? loadPresence(context, user.id) : user.presence,
@@ -60,7 +72,7 @@ builder.prismaObjectField(Viewer, 'availability', (t) =>
   t.field({
     type: Availability,
     nullable: false,
-    description: 'What the viewer wants others to see while connected.',
+    description: 'How the viewer wants to appear to others while connected.',
     extensions: asksDatabase,
     resolve: async (_viewer, _args, context) => {
       const [availability] = await findAvailabilities(context.deps.database.sql, [viewerOf(context).userId]);
@@ -70,16 +82,25 @@ builder.prismaObjectField(Viewer, 'availability', (t) =>
 );
 
 const SetAvailabilityInput = builder.inputType('SetAvailabilityInput', {
-  fields: (t) => ({ availability: t.field({ type: Availability, required: true }) }),
+  fields: (t) => ({
+    availability: t.field({
+      type: Availability,
+      description: 'How the viewer wants to appear to others.',
+      required: true,
+    }),
+  }),
 });
 const SetAvailabilityPayload = builder.simpleObject('SetAvailabilityPayload', {
-  fields: (t) => ({ viewer: t.field({ type: Viewer, nullable: false }) }),
+  fields: (t) => ({
+    viewer: t.field({ type: Viewer, description: 'The viewer with the new availability.', nullable: false }),
+  }),
 });
 
 builder.mutationField('setAvailability', (t) =>
   t.field({
     type: SetAvailabilityPayload,
-    description: 'What the viewer wants others to see while connected: kept, and for all their devices.',
+    description:
+      "Sets how the viewer appears to others while connected. The setting is stored and applies to all of the viewer's devices.",
     args: { input: t.arg({ type: SetAvailabilityInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -90,12 +111,13 @@ builder.mutationField('setAvailability', (t) =>
 );
 
 const PresenceEvent = builder.objectRef<PresenceEventShape>('PresenceEvent').implement({
+  description: 'The presence of a user, or a change of it. Apply it as an upsert of the user.',
   extensions: shared('user'),
   fields: (t) => ({
     user: t.field({
       type: User,
       nullable: false,
-      description: 'With its new presence.',
+      description: 'The user with their current presence.',
       extensions: givesSource<PresenceEventShape>(({ user }) => user),
       resolve: ({ user }) => user,
     }),
@@ -107,8 +129,13 @@ builder.subscriptionField('presence', (t) =>
     type: PresenceEvent,
     nullable: false,
     description:
-      "Of these people (at most PRESENCE_MAX_WATCHED); by default of the viewer, their direct conversations and their contacts, latest first. Begins with how each of them is now, as soon as that is known; of who is not for the viewer to see with null. The viewer's own availability on other devices shows in their own presence.",
-    args: { userIds: t.arg.idList() },
+      "The presence of users and its changes. It begins with the current state of each user, as soon as it is known. The presence of a user that the viewer cannot see is null. The viewer's own presence shows the availability set on other devices.",
+    args: {
+      userIds: t.arg.idList({
+        description:
+          'The users, at most `serverInfo.limits.presenceMaxWatched`. By default, these are the viewer, the counterparts of their direct conversations and their contacts, latest first.',
+      }),
+    },
     subscribe: (_root, { userIds }, context) =>
       streamPresence(
         context.deps,

@@ -5,20 +5,24 @@ import { updateProfile } from './profile.service.js';
 
 const UpdateProfileInput = builder.inputType('UpdateProfileInput', {
   fields: (t) => ({
-    displayName: t.string({ description: '1 to 80 characters; null makes it the username.' }),
-    bio: t.string({ description: 'Up to 1000 characters.' }),
-    avatarUrl: t.string({ description: 'Of http or https, up to 2000 characters.' }),
+    displayName: t.string({
+      description: 'The name to show to others: 1 to 80 characters. Null resets it to the username.',
+    }),
+    bio: t.string({ description: 'A text about the user: up to 1000 characters.' }),
+    avatarUrl: t.string({ description: "An http or https URL of the user's picture, up to 2000 characters." }),
   }),
 });
 const UpdateProfilePayload = builder.simpleObject('UpdateProfilePayload', {
-  fields: (t) => ({ viewer: t.field({ type: Viewer, nullable: false }) }),
+  fields: (t) => ({
+    viewer: t.field({ type: Viewer, description: 'The viewer with the new profile.', nullable: false }),
+  }),
 });
 
 builder.mutationField('updateProfile', (t) =>
   t.field({
     type: UpdateProfilePayload,
     description:
-      'An absent field keeps, an explicit null clears. Others hear of it as MEMBER_UPDATED in every conversation with the viewer, and on the `presence` stream.',
+      "Changes the viewer's profile. Omitted fields remain unchanged; an explicit null removes the value. Other users receive the change as MEMBER_UPDATED in each common conversation, and on the `presence` stream.",
     args: { input: t.arg({ type: UpdateProfileInput, required: true }) },
     resolve: async (_root, { input: { displayName, bio, avatarUrl } }, context) => ({
       viewer: await updateProfile(context.deps, viewerOf(context), { displayName, bio, avatarUrl }),

@@ -15,17 +15,17 @@ import { findReactionGroups, findReactors, type ReactionGroup, type ReactorsPage
 type GroupOfMessage = ReactionGroup & { messageId: string };
 
 const ReactionGroupObject = builder.objectRef<GroupOfMessage>('ReactionGroup').implement({
-  description: 'The reactions to a message with one emoji.',
+  description: 'All reactions to a message with the same emoji.',
   extensions: shared('emoji', 'count'),
   fields: (t) => ({
     emoji: t.exposeString('emoji', {
       nullable: false,
-      description: 'In its one spelling, which Unicode calls fully qualified.',
+      description: 'The emoji in its fully qualified Unicode spelling.',
     }),
-    count: t.exposeInt('count', { nullable: false }),
+    count: t.exposeInt('count', { nullable: false, description: 'The number of users who reacted with this emoji.' }),
     users: t.field({
       type: UserConnection,
-      description: 'Who reacted with it, the first first.',
+      description: 'The users who reacted with this emoji, earliest reaction first.',
       args: forwardArgs,
       resolve: pageOfReactors,
     }),
@@ -62,7 +62,7 @@ builder.prismaObjectFields(Message, (t) => ({
     type: [ReactionGroupObject],
     nullable: { list: false, items: false },
     description:
-      'Each emoji with how many people reacted with it, in the order in which they began. At most `serverInfo.limits.reactionEmojisMax`.',
+      'The reactions, grouped by emoji, in the order in which each emoji was first used. At most `serverInfo.limits.reactionEmojisMax` groups.',
     extensions: { ...sharedField, ...atMost('reactionEmojisMax') },
     resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
       const named = (groups: readonly ReactionGroup[]) => groups.map((group) => ({ ...group, messageId }));
@@ -71,7 +71,7 @@ builder.prismaObjectFields(Message, (t) => ({
   }),
   viewerReactions: t.stringList({
     nullable: { list: false, items: false },
-    description: "The viewer's own emojis on it, in the order of their reacting.",
+    description: 'The emojis with which the viewer reacted, in the order in which they were added.',
     extensions: keyedBy<Preloaded | null>((message, viewerId) => {
       if (!message) return '';
       const byPerson = message.reactions?.byPerson;
@@ -89,11 +89,11 @@ builder.prismaObjectFields(Message, (t) => ({
 const reactionInput = (name: string) =>
   builder.inputType(name, {
     fields: (t) => ({
-      messageId: t.id({ required: true }),
+      messageId: t.id({ required: true, description: 'The message.' }),
       emoji: t.string({
         required: true,
         description:
-          'One emoji of Unicode, flags, skin tones and joined ones too; its spellings (with and without variation selectors) are one.',
+          'A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji.',
       }),
     }),
   });
@@ -105,7 +105,7 @@ const RemoveReactionPayload = messagePayload('RemoveReactionPayload');
 builder.mutationFields((t) => ({
   addReaction: t.field({
     type: AddReactionPayload,
-    description: 'Once per person and emoji: the same again changes nothing.',
+    description: 'Adds a reaction of the viewer to a message. Repeating the same reaction has no effect.',
     args: { input: t.arg({ type: AddReactionInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -115,7 +115,8 @@ builder.mutationFields((t) => ({
   }),
   removeReaction: t.field({
     type: RemoveReactionPayload,
-    description: "Of the viewer's own: one that is not there changes nothing.",
+    description:
+      "Removes one of the viewer's reactions from a message. It has no effect if the reaction does not exist.",
     args: { input: t.arg({ type: RemoveReactionInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -73,22 +73,24 @@ const unreadCount = (what: keyof Unread) => ({
 builder.prismaObjectFields(Membership, (t) => ({
   deliveredSeq: t.int({
     description:
-      "How far the messages are on a device of theirs, as that said. Null where receipts are not for the viewer, and in groups above receiptMaxMembers (the viewer's own are always there).",
+      "The delivered mark: the `seq` up to which one of the user's devices has reported to have received all messages. It is null if the viewer cannot see receipts, and, except for the viewer's own membership, in groups with more than `serverInfo.limits.receiptMaxMembers` members.",
     extensions: keyOfMarks,
     resolve: async (membership, _args, context) => (await markFor(context, membership))?.deliveredSeq,
   }),
   readSeq: t.int({
     description:
-      "How far they have read. Null where receipts are not for the viewer, and in groups above receiptMaxMembers (the viewer's own are always there).",
+      "The read mark: the `seq` up to which the user has read all messages. It is null if the viewer cannot see receipts, and, except for the viewer's own membership, in groups with more than `serverInfo.limits.receiptMaxMembers` members.",
     extensions: keyOfMarks,
     resolve: async (membership, _args, context) => (await markFor(context, membership))?.readSeq,
   }),
   unreadCount: t.int({
-    description: "Messages of others after readSeq that are not deleted; the viewer's own only.",
+    description:
+      'The number of messages of other users after `readSeq`, without deleted ones. It is null for memberships of other users.',
     ...unreadCount('messages'),
   }),
   unreadMentionCount: t.int({
-    description: "How many of these name the viewer, as `@username` or `@everyone`; the viewer's own only.",
+    description:
+      'The number of unread messages that mention the viewer by `@username` or `@everyone`. It is null for memberships of other users.',
     ...unreadCount('mentions'),
   }),
 }));
@@ -96,7 +98,7 @@ builder.prismaObjectFields(Membership, (t) => ({
 builder.prismaObjectField(Viewer, 'unreadCount', (t) =>
   t.int({
     nullable: false,
-    description: 'Unread messages of all conversations together.',
+    description: "The number of unread messages in all of the viewer's conversations.",
     extensions: asksDatabase,
     resolve: (_viewer, _args, context) => countUnread(context.deps.database.db, viewerOf(context).userId),
   }),
@@ -127,12 +129,12 @@ async function progressFor(context: Context, conversationId: string): Promise<Pr
 builder.prismaObjectFields(Conversation, (t) => ({
   othersReadSeq: t.int({
     description:
-      "The lowest read mark among the others, without bots and who is suspended where there is anybody else; null where there are none, to who is not a member, and in groups above receiptMaxMembers. The viewer's message is SEEN when its seq <= othersReadSeq.",
+      "The lowest read mark of all other members. Bots and suspended users do not count, unless no one else remains. A message of the viewer's is SEEN if its `seq` is at most this value. It is null if there are no other members, if the viewer is not a member, and in groups with more than `serverInfo.limits.receiptMaxMembers` members.",
     ...others('read'),
   }),
   othersDeliveredSeq: t.int({
     description:
-      "The lowest delivered mark among the same; null as with othersReadSeq. The viewer's message is DELIVERED when its seq <= othersDeliveredSeq.",
+      "The lowest delivered mark of the same members as in `othersReadSeq`, and null under the same conditions. A message of the viewer's is DELIVERED if its `seq` is at most this value.",
     ...others('delivered'),
   }),
 }));
@@ -141,11 +143,11 @@ builder.prismaObjectFields(Conversation, (t) => ({
 
 const MessageStatus = builder.enumType('MessageStatus', {
   description:
-    'Of all members but the sender, as they are now: who came in later or has left does not count; nor do bots and who is suspended, where there is anybody else.',
+    'How far a message has got, computed over the current members of the conversation, excluding the sender and members who joined after the message. Bots and suspended users do not count, unless no one else remains.',
   values: {
-    SENT: { description: 'Stored.' },
-    DELIVERED: { description: 'Every other member has it on a device, as that device said.' },
-    SEEN: { description: 'Every other member has read it. Who never opens the conversation keeps it from that.' },
+    SENT: { description: 'The message is stored.' },
+    DELIVERED: { description: 'Every other member has received the message on a device.' },
+    SEEN: { description: 'Every other member has read the message.' },
   },
 });
 
@@ -154,7 +156,11 @@ const ReceiptConnection = builder.connectionObject(
   {
     name: 'ReceiptEdge',
     fields: (t) => ({
-      at: t.expose('at' as never, { type: 'DateTime', nullable: false, description: 'When their mark moved last.' }),
+      at: t.expose('at' as never, {
+        type: 'DateTime',
+        nullable: false,
+        description: "When the user's mark last moved.",
+      }),
     }),
   },
 );
@@ -181,7 +187,8 @@ builder.prismaObjectFields(Message, (t) => ({
   status: t.field({
     type: MessageStatus,
     nullable: false,
-    description: 'SENT for good in groups above receiptMaxMembers.',
+    description:
+      'Whether the other members have received and read the message. It stays SENT in groups with more than `serverInfo.limits.receiptMaxMembers` members.',
     extensions: sharedField,
     resolve: (message: MessageRow, _args, context) =>
       message.justSent
@@ -193,13 +200,14 @@ builder.prismaObjectFields(Message, (t) => ({
   readBy: t.field({
     type: ReceiptConnection,
     description:
-      "Who has read it, in the order of their mark's last move, latest first: without its sender, and without those who came in later. Null in groups above receiptMaxMembers.",
+      'The users who have read the message, ordered by the last change of their read mark, latest first. The sender and members who joined later are not included. It is null in groups with more than `serverInfo.limits.receiptMaxMembers` members.',
     args: forwardArgs,
     resolve: receivers('read'),
   }),
   deliveredTo: t.field({
     type: ReceiptConnection,
-    description: 'Who has it on a device; as with readBy.',
+    description:
+      'The users who have received the message on a device, with the same order and the same restrictions as `readBy`.',
     args: forwardArgs,
     resolve: receivers('delivered'),
   }),
@@ -209,10 +217,21 @@ builder.prismaObjectFields(Message, (t) => ({
 
 const markInput = (name: string) =>
   builder.inputType(name, {
-    fields: (t) => ({ conversationId: t.id({ required: true }), seq: t.int({ required: true }) }),
+    fields: (t) => ({
+      conversationId: t.id({ required: true, description: 'The conversation.' }),
+      seq: t.int({ required: true, description: 'The `seq` of the last message that was received or read.' }),
+    }),
   });
 const markPayload = (name: string) =>
-  builder.simpleObject(name, { fields: (t) => ({ membership: t.field({ type: Membership, nullable: false }) }) });
+  builder.simpleObject(name, {
+    fields: (t) => ({
+      membership: t.field({
+        type: Membership,
+        nullable: false,
+        description: "The viewer's membership with the current marks.",
+      }),
+    }),
+  });
 const MarkDeliveredInput = markInput('MarkDeliveredInput');
 const MarkDeliveredPayload = markPayload('MarkDeliveredPayload');
 const MarkReadInput = markInput('MarkReadInput');
@@ -220,14 +239,15 @@ const MarkReadPayload = markPayload('MarkReadPayload');
 
 const AcknowledgeInput = builder.inputType('AcknowledgeInput', {
   fields: (t) => ({
-    cursor: t.string({ required: true }),
+    cursor: t.string({ required: true, description: 'The cursor of an event of the `messages` stream.' }),
     conversationId: t.id({
-      description: 'Of a stream of one conversation: that conversation. Absent: of the stream of all.',
+      description:
+        'The conversation of the stream, if the cursor comes from a stream of a single conversation. Omit it for a cursor of the stream of all conversations.',
     }),
   }),
 });
 const AcknowledgePayload = builder.simpleObject('AcknowledgePayload', {
-  fields: (t) => ({ cursor: t.string({ nullable: false }) }),
+  fields: (t) => ({ cursor: t.string({ nullable: false, description: 'The cursor that was acknowledged.' }) }),
 });
 
 const rowInput = ({ conversationId, seq }: { conversationId: string; seq: number }) => ({
@@ -238,7 +258,7 @@ const rowInput = ({ conversationId, seq }: { conversationId: string; seq: number
 builder.mutationFields((t) => ({
   markDelivered: t.field({
     type: MarkDeliveredPayload,
-    description: "Moves the viewer's delivered mark up to seq; never back.",
+    description: "Moves the viewer's delivered mark in a conversation forward to `seq`. Marks never move backward.",
     args: { input: t.arg({ type: MarkDeliveredInput, required: true }) },
     resolve: async (_root, { input }, context): Promise<{ membership: MarkedMembership }> => ({
       membership: await markDelivered(context.deps, viewerOf(context), rowInput(input)),
@@ -246,7 +266,8 @@ builder.mutationFields((t) => ({
   }),
   markRead: t.field({
     type: MarkReadPayload,
-    description: "Moves the viewer's read mark (and with it the delivered mark) up to seq; never back.",
+    description:
+      "Moves the viewer's read mark, and with it the delivered mark, in a conversation forward to `seq`. Marks never move backward.",
     args: { input: t.arg({ type: MarkReadInput, required: true }) },
     resolve: async (_root, { input }, context): Promise<{ membership: MarkedMembership }> => ({
       membership: await markRead(context.deps, viewerOf(context), rowInput(input)),
@@ -255,7 +276,7 @@ builder.mutationFields((t) => ({
   acknowledge: t.field({
     type: AcknowledgePayload,
     description:
-      'All that came up to this cursor of a `messages` stream is on this device: moves the delivered marks of all its conversations. An event that its own cursor has not seen yet is in that of the CHECKPOINT, which follows within two seconds; `markDelivered` tells at once.',
+      "Reports that this device has received all events of a `messages` stream up to a cursor, and moves the viewer's delivered marks in all conversations of the stream. The cursor of an event may not cover that event yet; the next CHECKPOINT, which follows within two seconds, does. Use `markDelivered` for an immediate update.",
     args: { input: t.arg({ type: AcknowledgeInput, required: true }) },
     resolve: async (_root, { input: { cursor, conversationId } }, context) => {
       await acknowledge(context.deps, viewerOf(context), {
@@ -270,10 +291,12 @@ builder.mutationFields((t) => ({
 // ── the stream ──
 
 const ReceiptEventType = builder.enumType('ReceiptEventType', {
+  description:
+    "The kind of a receipt event. Treat an unknown value as an event that a newer server introduced, and apply the event's data anyway.",
   values: {
-    MOVED: { description: 'The marks of one member are further than before.' },
-    CAUGHT_UP: { description: 'All that was missed has come; from here on it is live.' },
-    CHECKPOINT: { description: 'Nothing happened; a fresh cursor to keep.' },
+    MOVED: { description: 'A mark of a member moved forward.' },
+    CAUGHT_UP: { description: 'All missed events have been delivered. The following events are live.' },
+    CHECKPOINT: { description: 'Nothing changed. The event only carries a newer cursor to store.' },
   },
 });
 
@@ -281,12 +304,17 @@ const changeOf = (event: ReceiptEventShape) => ('change' in event ? event.change
 
 const ReceiptEvent = builder.objectRef<ReceiptEventShape>('ReceiptEvent').implement({
   description:
-    'An upsert of what it carries: of several moves within a moment only the last is told. In groups above receiptMaxMembers only of the viewer’s own.',
+    "A move of a member's delivered or read mark. Apply it as an upsert of the objects that it carries. Of several moves in quick succession, only the last one is delivered. In groups with more than `serverInfo.limits.receiptMaxMembers` members, the stream only contains the viewer's own marks.",
   extensions: shared('type', 'cursor', 'conversationId', 'membership', 'conversation'),
   fields: (t) => ({
-    type: t.expose('type', { type: ReceiptEventType, nullable: false }),
-    cursor: t.exposeString('cursor', { nullable: false, description: 'Keep the last one: it is what `after` takes.' }),
+    type: t.expose('type', { type: ReceiptEventType, description: 'The kind of event.', nullable: false }),
+    cursor: t.exposeString('cursor', {
+      nullable: false,
+      description:
+        'The position in the stream after this event. Store the latest one and pass it as `after` to resume.',
+    }),
     conversationId: t.id({
+      description: 'The id of the conversation. It is null for CAUGHT_UP and CHECKPOINT.',
       resolve: (event) => {
         const change = changeOf(event);
         return change ? encodeGlobalId('Conversation', change.conversationId) : null;
@@ -294,13 +322,13 @@ const ReceiptEvent = builder.objectRef<ReceiptEventShape>('ReceiptEvent').implem
     }),
     membership: t.field({
       type: Membership,
-      description: 'Whose marks moved.',
+      description: 'The membership whose marks moved.',
       extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.membership ?? null),
       resolve: (event) => changeOf(event)?.data.membership ?? null,
     }),
     conversation: t.field({
       type: Conversation,
-      description: 'With the new othersReadSeq and othersDeliveredSeq.',
+      description: 'The conversation with the new values of `othersReadSeq` and `othersDeliveredSeq`.',
       extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.conversation ?? null),
       resolve: (event) => changeOf(event)?.data.conversation ?? null,
     }),
@@ -312,8 +340,11 @@ builder.subscriptionField('receipts', (t) =>
     type: ReceiptEvent,
     nullable: false,
     description:
-      "Marks that moved, of one conversation or of all the viewer's, their own on other devices too. With `after`, a cursor of one of its events or `viewer.syncCursor`, first comes what moved since, then CAUGHT_UP, then life; without it begins with CAUGHT_UP.",
-    args: { conversationId: t.arg.id(), after: t.arg.string() },
+      "Moves of delivered and read marks, including the viewer's own on other devices, in one conversation or in all of the viewer's conversations. With `after`, it delivers the missed moves first, then CAUGHT_UP, then live events. Without it, it begins with CAUGHT_UP.",
+    args: {
+      conversationId: t.arg.id({ description: 'Only moves in this conversation.' }),
+      after: t.arg.string({ description: 'The cursor of an event of this stream, or `viewer.syncCursor`.' }),
+    },
     subscribe: (_root, { conversationId, after }, context) =>
       streamReceipts(context.deps, viewerOf(context), context, {
         conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),

@@ -31,7 +31,7 @@ builder.prismaObjectFields(Message, (t) => ({
   replyTo: t.field({
     type: Message,
     description:
-      'What it answers, as that is now: a tombstone when it was deleted. Null too where it was said before the viewer may see any.',
+      'The current state of the message that this message replies to, which is a tombstone if it was deleted. It is null if this message is not a reply, or if the viewer cannot see the other message.',
     extensions: {
       ...givesSource<Preloaded | null>((message) => message && quoted(message)),
       ...keyedBy<Preloaded | null>((message, viewerId) => {
@@ -51,14 +51,14 @@ builder.prismaObjectFields(Message, (t) => ({
   }),
   replyCount: t.int({
     nullable: false,
-    description: 'How many messages answer it, without deleted ones.',
+    description: 'The number of replies to this message, without deleted ones.',
     extensions: sharedField,
     resolve: ({ conversationId, seq, replyCount }: Preloaded, _args, context) =>
       replyCount ?? loadReplyCount(context, `${conversationId} ${seq}`).then((count) => count ?? 0),
   }),
   replies: t.field({
     type: MessageConnection,
-    description: 'The messages that answer it, oldest first, tombstones of deleted ones among them.',
+    description: 'The replies to this message, oldest first, including tombstones of deleted replies.',
     args: forwardArgs,
     resolve: (message, args, context) =>
       listReplies(context.deps, message, args, (key, page) => loadReplies(context, key, page)),

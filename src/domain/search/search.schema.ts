@@ -18,7 +18,7 @@ const MessageSearchConnection = builder.connectionObject(
       snippet: t.expose('snippet' as never, {
         type: 'String',
         nullable: false,
-        description: `The text around the match, some ${SNIPPET_MAX_CHARS} characters on one line, the matching words between « and » (what of the text looks like these marks is shown as ‹ and ›). Plain text: escape it before it becomes HTML.`,
+        description: `The text around the match on one line, up to about ${SNIPPET_MAX_CHARS} characters. Matching words are enclosed in « and »; where the text itself contains these characters, they are replaced with ‹ and ›. It is plain text: escape it before you insert it into HTML.`,
       }),
     }),
   },
@@ -27,8 +27,12 @@ const MessageSearchConnection = builder.connectionObject(
 builder.queryField('searchMessages', (t) =>
   t.field({
     type: MessageSearchConnection,
-    description: `Full-text search over the messages that the viewer may read, best match first, of equals the newest. All words must be there, without regard to case, accents and vowel points; the last one may go on. "Words in quotes" must stand beside each other; \`-word\` must not be there. Filters: \`from:username\` or \`from:me\`; \`in:title\` of a group, \`in:@username\` for the direct conversation; \`has:link\`, \`has:mention\`; \`before:\` and \`after:\` a day, month or year (UTC), or an instant. A query has at most ${QUERY_MAX_CHARS} characters and ${QUERY_MAX_TERMS} words. Of more than ${RANKED_MAX} matches those are ranked that were said last, conversation by conversation. Later pages are of what the first one was of.`,
-    args: { query: t.arg.string({ required: true }), conversationId: t.arg.id(), ...forwardArgs },
+    description: `Full-text search over the messages that the viewer can read, best match first; among equal matches, newer messages come first. A message must contain all words, regardless of case, accents and vowel points; the last word can be the beginning of a word. Words in quotation marks must be adjacent, and \`-word\` excludes messages. The filters are: \`from:username\` or \`from:me\`; \`in:title\` for a group and \`in:@username\` for a direct conversation; \`has:link\` and \`has:mention\`; \`before:\` and \`after:\` with a day, month or year in UTC, or a date and time. A query can have up to ${QUERY_MAX_CHARS} characters and ${QUERY_MAX_TERMS} words. If there are more than ${RANKED_MAX} matches, only the newest ones of each conversation are ranked. All pages show the matches at the time of the first page.`,
+    args: {
+      query: t.arg.string({ required: true, description: 'The search terms and filters.' }),
+      conversationId: t.arg.id({ description: 'Only search in this conversation.' }),
+      ...forwardArgs,
+    },
     resolve: async (_root, { query, conversationId, ...page }, context, info) => {
       const { edges, pageInfo } = await searchMessages(
         context.deps,

@@ -5,117 +5,149 @@ import { version } from '../../infra/config/version.js';
 import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
-  description: 'What `extensions.code` of an error can be. Treat an unknown one as "something newer".',
+  description:
+    'The values of `extensions.code` of an error. Treat an unknown value as an error that a newer server introduced.',
   values: {
     UNAUTHENTICATED: {
       description:
-        'Nobody is signed in, or the token is expired or revoked (never treated as anonymous): refresh or sign in. A wrong password is BAD_USER_INPUT without a field.',
+        'No user is signed in, or the access token has expired or was revoked. An invalid token is never treated as anonymous access. Refresh the session or sign in. A wrong password is reported as BAD_USER_INPUT without a field.',
     },
     FORBIDDEN: {
       description:
-        'Not theirs to do; `extensions.reason` says why where something else helps with each (`NOT_A_MEMBER`, `RECIPIENT_UNREACHABLE`).',
+        'The viewer is not allowed to do this. If the client can offer a remedy, `extensions.reason` names the cause: `NOT_A_MEMBER` or `RECIPIENT_UNREACHABLE`.',
     },
-    NOT_FOUND: { description: 'It does not exist, or not for the viewer: the two cannot be told apart.' },
+    NOT_FOUND: {
+      description: 'The object does not exist, or the viewer cannot see it. The two cases cannot be distinguished.',
+    },
     BAD_USER_INPUT: {
       description:
-        '`extensions.field` is the path from the argument: `input.username`, `first`. Where more than one is wrong, `extensions.fields` lists each with its message.',
+        'An argument is invalid. `extensions.field` contains its path, for example `input.username` or `first`. If several arguments are invalid, `extensions.fields` lists each path with its message.',
     },
-    CONFLICT: { description: 'Taken (with its field), or contradicting what is stored.' },
-    RATE_LIMITED: { description: '`extensions.retryAfterMs` says when to try again.' },
+    CONFLICT: {
+      description:
+        'A value is already taken (`extensions.field` contains its path), or the request contradicts the stored state.',
+    },
+    RATE_LIMITED: { description: 'Too many requests. Retry after `extensions.retryAfterMs` milliseconds.' },
     CURSOR_EXPIRED: {
-      description: "This cursor can't be resumed from: fetch again, and subscribe anew.",
+      description:
+        'The stream cannot be resumed from this cursor. Fetch the data again and subscribe with a new `viewer.syncCursor`.',
     },
-    PAYLOAD_TOO_LARGE: {},
-    UNAVAILABLE: { description: 'A part that this needs is down for the moment: the same call may be repeated.' },
-    INTERNAL_SERVER_ERROR: { description: 'A fault of the server; `extensions.errorId` finds it in the log.' },
+    PAYLOAD_TOO_LARGE: { description: 'The request is larger than the server accepts.' },
+    UNAVAILABLE: { description: 'A service that the server needs is temporarily unavailable. Retry the same request.' },
+    INTERNAL_SERVER_ERROR: {
+      description: "The server failed. `extensions.errorId` identifies the failure in the server's log.",
+    },
   } satisfies Record<(typeof errorCodes)[number], object>,
 });
 
 const Limits = builder.objectRef<Config>('Limits').implement({
+  description: 'The limits that this server applies.',
   fields: (t) => ({
     messageMaxChars: t.exposeInt('messageMaxChars', {
       nullable: false,
-      description: 'Longest text of a message, in UTF-16 units, after trimming.',
+      description: "The maximum length of a message's text after trimming, in UTF-16 code units.",
     }),
     mentionsMax: t.exposeInt('mentionsMax', {
       nullable: false,
-      description: 'Most people whom one message may name.',
+      description: 'The maximum number of users that one message can mention.',
     }),
     messageEditWindowSeconds: t.int({
-      description: 'For how long after `createdAt` a message can be edited; null: as long as it is there.',
+      description:
+        'For how many seconds after `createdAt` a message can be edited. It is null if there is no time limit.',
       resolve: ({ messageEditWindowMs }) => messageEditWindowMs && Math.ceil(messageEditWindowMs / 1_000),
     }),
     reactionEmojisMax: t.exposeInt('reactionEmojisMax', {
       nullable: false,
-      description: 'Most different emojis that people react to one message with.',
+      description: 'The maximum number of different emojis in the reactions to one message.',
     }),
     reactionsPerPersonMax: t.exposeInt('reactionsPerPersonMax', {
       nullable: false,
-      description: 'Most of these that one person gives one message.',
+      description: 'The maximum number of reactions that one user can add to one message.',
     }),
     pinsMax: t.exposeInt('pinsMax', {
       nullable: false,
-      description: 'Most messages that are pinned in one conversation.',
+      description: 'The maximum number of pinned messages in one conversation.',
     }),
-    groupMaxMembers: t.exposeInt('groupMaxMembers', { nullable: false, description: 'Most members of a group.' }),
+    groupMaxMembers: t.exposeInt('groupMaxMembers', {
+      nullable: false,
+      description: 'The maximum number of members of a group.',
+    }),
     groupAddMax: t.exposeInt('groupAddMax', {
       nullable: false,
-      description: 'Most people that one call brings into a group.',
+      description: 'The maximum number of users that one request can add to a group.',
     }),
     groupsMax: t.exposeInt('groupsMax', {
       nullable: false,
-      description: 'Most groups that one person may be in that they made or joined themselves.',
+      description: 'The maximum number of groups that one user can be in by creating or joining them.',
     }),
     groupsAddedMax: t.exposeInt('groupsAddedMax', {
       nullable: false,
-      description: 'Most groups that others may have brought one person into.',
+      description: 'The maximum number of groups that one user can be in by being added by others.',
     }),
     contactsMax: t.exposeInt('contactsMax', {
       nullable: false,
-      description: 'Most people that one person may have as contacts.',
+      description: 'The maximum number of contacts of one user.',
     }),
     blocksMax: t.exposeInt('blocksMax', {
       nullable: false,
-      description: 'Most people that one person may have blocked.',
+      description: 'The maximum number of users that one user can block.',
     }),
     receiptMaxMembers: t.exposeInt('receiptMaxMembers', {
       nullable: false,
-      description: 'Groups above this size have no per-member receipts, and statuses stay SENT there.',
+      description:
+        "The maximum number of members of a group with receipts. In larger groups, members cannot see each other's marks, and the status of messages stays SENT.",
     }),
     summaryMessagesMax: t.exposeInt('summaryMessagesMax', {
       nullable: false,
-      description: 'Most messages that one summary is of.',
+      description: 'The maximum number of messages that one summary covers.',
     }),
     searchQueryMaxChars: t.int({
       nullable: false,
-      description: 'Longest query of `searchMessages`, in UTF-16 units.',
+      description: 'The maximum length of the query of `searchMessages`, in UTF-16 code units.',
       resolve: () => QUERY_MAX_CHARS,
     }),
-    pageMax: t.exposeInt('pageMax', { nullable: false, description: 'Largest `first` and `last`.' }),
+    pageMax: t.exposeInt('pageMax', { nullable: false, description: 'The maximum value of `first` and `last`.' }),
     operationDepthMax: t.exposeInt('operationDepthMax', {
       nullable: false,
-      description: 'How deep the fields of an operation may lie in each other.',
+      description: 'The maximum depth of nested fields in an operation.',
     }),
     operationCostMax: t.exposeInt('operationCostMax', {
       nullable: false,
       description:
-        'Cost of one operation: about how many fields its answer can have, lists as long as they are asked for.',
+        'The maximum cost of an operation. The cost is approximately the number of fields that the response can contain, where lists count with their maximum length.',
+    }),
+    sessionsPerPersonMax: t.exposeInt('sessionsPerPersonMax', {
+      nullable: false,
+      description:
+        'The maximum number of sessions of one user. Signing in again ends the session that was used least recently.',
+    }),
+    presenceMaxWatched: t.exposeInt('presenceMaxWatched', {
+      nullable: false,
+      description: 'The maximum number of users in one subscription to `presence`.',
+    }),
+    typingTtlMs: t.exposeInt('typingTtlMs', {
+      nullable: false,
+      description: 'For how many milliseconds a call of `setTyping` is valid.',
+    }),
+    typingMaxMembers: t.exposeInt('typingMaxMembers', {
+      nullable: false,
+      description: 'The maximum number of members of a conversation in which typing is shown.',
     }),
     socketStreamsMax: t.exposeInt('socketStreamsMax', {
       nullable: false,
-      description: 'Most subscriptions at once on one WebSocket.',
+      description: 'The maximum number of concurrent subscriptions on one WebSocket.',
     }),
   }),
 });
 
 const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
-  description: 'What this server is and can: ask before using what an older one may lack.',
+  description: 'The version, features and limits of a server.',
   fields: (t) => ({
-    version: t.string({ nullable: false, resolve: () => version }),
+    version: t.string({ nullable: false, description: 'The version of the server.', resolve: () => version }),
     features: t.stringList({
       nullable: { list: false, items: false },
       description:
-        'What is switched on here, by name: `registration` (people make accounts with `register`), `outsideUsers` (access tokens of an identity provider sign people in), `search` (messages are found by `searchMessages`), `writtenSummaries` (a model server writes summaries: what is summarized goes there), `persistedDocuments` (operations may be asked for by the hash of their document), `persistedDocumentsOnly` (all others are FORBIDDEN).',
+        'The optional features that are enabled: `registration` (users can create accounts with `register`), `outsideUsers` (access tokens of an identity provider sign users in), `search` (messages can be searched with `searchMessages`), `writtenSummaries` (a model server writes summaries and therefore receives the summarized messages), `persistedDocuments` (operations can be requested by the hash of their document), `persistedDocumentsOnly` (all other operations are FORBIDDEN).',
       resolve: (config) => [
         ...(config.registration ? ['registration'] : []),
         ...(config.identityProvider ? ['outsideUsers'] : []),
@@ -125,11 +157,16 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
         ...(config.persistedDocumentsOnly ? ['persistedDocumentsOnly'] : []),
       ],
     }),
-    limits: t.field({ type: Limits, nullable: false, resolve: (config) => config }),
+    limits: t.field({
+      type: Limits,
+      description: 'The limits that this server applies.',
+      nullable: false,
+      resolve: (config) => config,
+    }),
     errorCodes: t.field({
       type: [ErrorCode],
       nullable: { list: false, items: false },
-      description: 'What `extensions.code` of an error can be.',
+      description: 'The values of `extensions.code` that errors of this server can have.',
       resolve: () => errorCodes,
     }),
   }),
@@ -139,7 +176,8 @@ builder.queryField('serverInfo', (t) =>
   t.field({
     type: ServerInfo,
     nullable: false,
-    description: 'What this server is and can: ask before using what an older one may lack.',
+    description:
+      'The version, features and limits of this server. Check them before using features that an older server may lack.',
     resolve: (_root, _args, { deps }) => deps.config,
   }),
 );

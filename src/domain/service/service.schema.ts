@@ -9,37 +9,41 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
   fields: (t) => ({
     username: t.string({
       required: true,
-      description: '3 to 32 letters, digits, `_`, `.` or `-`; unique without regard to case.',
+      description: 'The username: 3 to 32 letters, digits, `_`, `.` or `-`. It is unique regardless of case.',
     }),
-    displayName: t.string({ required: true, description: 'Up to 80 characters.' }),
-    email: t.string({ description: 'Only they themselves see it. With a password unique without regard to case.' }),
+    displayName: t.string({ required: true, description: 'The name to show to others: up to 80 characters.' }),
+    email: t.string({
+      description:
+        'The email address, which only the user can see. If a password is given, the address must be unique regardless of case.',
+    }),
     externalId: t.string({
       required: true,
       description:
-        'Your own key of them, 1 to 128 characters: a retry with it makes nobody twice. Where an identity provider is configured, the `sub` of its tokens: who comes with one is this account.',
+        'Your own key for this user, 1 to 128 characters. Retrying with the same key never creates a second user. If an identity provider is configured, this is the `sub` claim of its tokens: a token with this claim signs in as this user.',
     }),
-    kind: t.field({ type: UserKind, defaultValue: 'PERSON' }),
+    kind: t.field({ type: UserKind, description: 'Whether the user is a person or a bot.', defaultValue: 'PERSON' }),
     password: t.string({
-      description: '8 to 72 bytes in UTF-8, to sign in with `login`; needs an email. Absent: only tokens sign them in.',
+      description:
+        'The password for `login`: 8 to 72 bytes in UTF-8. It requires an email address. Without it, the user can only sign in with tokens.',
     }),
   }),
 });
 
 const CreateUserPayload = builder.simpleObject('CreateUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, nullable: false }) }),
+  fields: (t) => ({ user: t.field({ type: User, description: 'The user.', nullable: false }) }),
 });
 
 const CreateAccessTokenInput = builder.inputType('CreateAccessTokenInput', {
   fields: (t) => ({
-    userId: t.id({ required: true }),
-    deviceName: t.string({ description: 'Up to 80 characters, for the list of sessions.' }),
+    userId: t.id({ required: true, description: 'The user to sign in.' }),
+    deviceName: t.string({ description: 'A name for the list of sessions, up to 80 characters.' }),
   }),
 });
 
 const CreateAccessTokenPayload = builder.simpleObject('CreateAccessTokenPayload', {
   fields: (t) => ({
-    tokens: t.field({ type: AuthTokens, nullable: false }),
-    user: t.field({ type: User, nullable: false }),
+    tokens: t.field({ type: AuthTokens, description: 'The tokens of the new session.', nullable: false }),
+    user: t.field({ type: User, description: 'The user who was signed in.', nullable: false }),
   }),
 });
 
@@ -47,8 +51,13 @@ builder.queryField('userByExternalId', (t) =>
   t.field({
     type: User,
     description:
-      'Whom `createUser` made with this key, or the `sub` of an identity provider; also when they were deleted (`deletedAt`). For the service key.',
-    args: { externalId: t.arg.string({ required: true }) },
+      'The user that `createUser` created with this key, or that the identity provider identifies by this `sub` claim. Deleted users are included; their `deletedAt` is set. Only the service key is allowed to call this.',
+    args: {
+      externalId: t.arg.string({
+        required: true,
+        description: 'The key given to `createUser`, or the `sub` claim of the identity provider.',
+      }),
+    },
     resolve: (_root, { externalId }, context) => findByExternalId(context.deps, viewerOf(context), externalId),
   }),
 );
@@ -57,14 +66,14 @@ builder.mutationFields((t) => ({
   createUser: t.field({
     type: CreateUserPayload,
     description:
-      'Makes an account for one of your own people. The same input again gives the same one (a password is not compared); another input with its `externalId`, or one of a deleted account, is a CONFLICT of that, a taken username or email one of theirs. For the service key, FORBIDDEN for others.',
+      'Creates an account for one of your own users. It is idempotent: repeating the same input returns the same user, where passwords are not compared. The error is CONFLICT if the input differs from that of an account with the same `externalId`, if that account was deleted, or if the username or email address is taken; `extensions.field` contains the path. Only the service key is allowed to call this; for other callers the error is FORBIDDEN.',
     args: { input: t.arg({ type: CreateUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({ user: await createUser(context.deps, viewerOf(context), input) }),
   }),
   createAccessToken: t.field({
     type: CreateAccessTokenPayload,
     description:
-      'A new session for one of your own people, to be handed to their client: it refreshes it by itself. It ends when the service key is changed. FORBIDDEN of `input.userId` of who moderates the service, and of whom neither `createUser` made nor the identity provider signs in. For the service key, FORBIDDEN for others.',
+      'Creates a session for a user, for you to pass to their client, which then refreshes it by itself. The session ends when the service key changes. Only the service key is allowed to call this; for other callers the error is FORBIDDEN. It is also FORBIDDEN, with the field `input.userId`, for moderators and admins of the service, and for users that neither `createUser` nor the identity provider created.',
     args: { input: t.arg({ type: CreateAccessTokenInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

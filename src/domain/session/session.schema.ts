@@ -27,19 +27,19 @@ const Session = builder.prismaNode('Session', {
   nullable: true,
   // What is not the viewer's is looked up as what cannot be there.
   findUnique: async (id, context) => ({ id: (await loadIsOwn(context, id)) ? id : NOBODYS_ID }),
-  description: 'A signed-in device.',
+  description: 'A signed-in session of a device.',
   fields: (t) => ({
-    deviceName: t.exposeString('deviceName'),
+    deviceName: t.exposeString('deviceName', { description: 'The name that the client gave when signing in.' }),
     current: t.boolean({
       nullable: false,
-      description: 'Whether this request came in it.',
+      description: 'Whether this session made the current request.',
       resolve: ({ id }, _args, context) => viewerOf(context).sessionId === id,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the user signed in.', nullable: false }),
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: false,
-      description: 'When it was last refreshed.',
+      description: 'When the session was last refreshed.',
     }),
   }),
 });
@@ -48,7 +48,8 @@ builder.prismaObjectField(Viewer, 'sessions', (t) =>
   t.field({
     type: [Session],
     nullable: { list: false, items: false },
-    description: 'Signed-in devices, latest used first: at most SESSIONS_PER_PERSON_MAX.',
+    description:
+      "The viewer's signed-in sessions, most recently used first, at most `serverInfo.limits.sessionsPerPersonMax`.",
     extensions: atMost('sessionsPerPersonMax'),
     resolve: (_viewer, _args, context) => listSessions(context.deps, viewerOf(context)),
   }),
@@ -62,23 +63,28 @@ const SessionConnection = builder.connectionObject(
 builder.prismaObjectField(Viewer, 'sessionPages', (t) =>
   t.field({
     type: SessionConnection,
-    description: 'The same devices as `sessions`, in pages.',
+    description: 'The same sessions as in `sessions`, in pages.',
     args: forwardArgs,
     resolve: (_viewer, args, context) => pageOfSessions(context.deps, viewerOf(context), args),
   }),
 );
 
 export const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
-  description: 'A signed-in session.',
+  description: 'The tokens of a signed-in session.',
   fields: (t) => ({
     accessToken: t.exposeString('accessToken', {
       nullable: false,
       description:
-        "A JWT for the Authorization header (`Bearer …`) and for `authorization` in the WebSocket's connectionParams (with or without `Bearer `).",
+        'A JWT. Send it as `Bearer <token>` in the Authorization header, or as `authorization` in the `connectionParams` of a WebSocket, where the prefix `Bearer ` is optional.',
     }),
-    accessTokenExpiresAt: t.expose('accessTokenExpiresAt', { type: 'DateTime', nullable: false }),
+    accessTokenExpiresAt: t.expose('accessTokenExpiresAt', {
+      type: 'DateTime',
+      description: 'When the access token expires.',
+      nullable: false,
+    }),
     refreshToken: t.exposeString('refreshToken', {
-      description: 'Always given at present; nullable for a server that keeps it in a cookie.',
+      description:
+        'The token that `refreshSession` takes. It is currently always set; it is nullable for servers that keep it in a cookie.',
     }),
   }),
 });
@@ -87,10 +93,16 @@ export const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
 export const signedInPayload = (name: string) =>
   builder.objectRef<SignedIn>(name).implement({
     fields: (t) => ({
-      tokens: t.field({ type: AuthTokens, nullable: false, resolve: (signedIn) => signedIn }),
+      tokens: t.field({
+        type: AuthTokens,
+        nullable: false,
+        description: 'The tokens of the session.',
+        resolve: (signedIn) => signedIn,
+      }),
       viewer: t.prismaField({
         type: Viewer,
         nullable: false,
+        description: 'The user who is signed in.',
         resolve: (query, { viewer }, _args, context) => {
           // What is asked below this is asked as them; the next mutation of the operation is not (schema.ts).
           context.identity = viewer;
@@ -110,33 +122,41 @@ const RegisterInput = builder.inputType('RegisterInput', {
   fields: (t) => ({
     username: t.string({
       required: true,
-      description: '3 to 32 letters, digits, `_`, `.` or `-`; unique without regard to case.',
+      description: 'The username: 3 to 32 letters, digits, `_`, `.` or `-`. It is unique regardless of case.',
     }),
-    email: t.string({ required: true, description: 'Unique without regard to case.' }),
-    password: t.string({ required: true, description: '8 to 72 bytes in UTF-8.' }),
-    displayName: t.string({ description: 'Up to 80 characters; absent: the username.' }),
-    deviceName: t.string({ description: 'Up to 80 characters, for the list of sessions.' }),
+    email: t.string({
+      required: true,
+      description: 'The email address, which only the user can see. It is unique regardless of case.',
+    }),
+    password: t.string({ required: true, description: 'The password: 8 to 72 bytes in UTF-8.' }),
+    displayName: t.string({
+      description: 'The name to show to others: up to 80 characters. The default is the username.',
+    }),
+    deviceName: t.string({ description: 'A name for the list of sessions, up to 80 characters.' }),
   }),
 });
 
 const LoginInput = builder.inputType('LoginInput', {
   fields: (t) => ({
-    usernameOrEmail: t.string({ required: true }),
-    password: t.string({ required: true }),
-    deviceName: t.string({ description: 'Up to 80 characters, for the list of sessions.' }),
+    usernameOrEmail: t.string({
+      required: true,
+      description: 'The username or the email address of the account, regardless of case.',
+    }),
+    password: t.string({ required: true, description: 'The password of the account.' }),
+    deviceName: t.string({ description: 'A name for the list of sessions, up to 80 characters.' }),
   }),
 });
 
 const RefreshSessionInput = builder.inputType('RefreshSessionInput', {
-  fields: (t) => ({ refreshToken: t.string() }),
+  fields: (t) => ({ refreshToken: t.string({ description: 'The refresh token of the session.' }) }),
 });
 
 const LogoutInput = builder.inputType('LogoutInput', {
-  fields: (t) => ({ sessionId: t.id({ description: 'Absent: the session that asks.' }) }),
+  fields: (t) => ({ sessionId: t.id({ description: 'The session to end, by default the session of this request.' }) }),
 });
 
 const LogoutPayload = builder.simpleObject('LogoutPayload', {
-  fields: (t) => ({ sessionId: t.id({ nullable: false }) }),
+  fields: (t) => ({ sessionId: t.id({ nullable: false, description: 'The id of the session that ended.' }) }),
 });
 
 const RegisterPayload = signedInPayload('RegisterPayload');
@@ -147,27 +167,28 @@ builder.mutationFields((t) => ({
   register: t.field({
     type: RegisterPayload,
     description:
-      'Makes an account and signs it in. A taken username or email is a CONFLICT with its field. FORBIDDEN where `serverInfo.features` has no `registration`.',
+      'Creates an account and signs in. A username or email address that is taken is reported as CONFLICT with its field. The error is FORBIDDEN if `serverInfo.features` does not contain `registration`.',
     args: { input: t.arg({ type: RegisterInput, required: true }) },
     resolve: (_root, { input }, { deps }) => register(deps, input),
   }),
   login: t.field({
     type: LoginPayload,
-    description: 'An unknown account and a wrong password answer alike: BAD_USER_INPUT without a field.',
+    description:
+      'Signs in with a password and creates a session. An unknown account and a wrong password produce the same error: BAD_USER_INPUT without a field.',
     args: { input: t.arg({ type: LoginInput, required: true }) },
     resolve: (_root, { input }, { deps }) => login(deps, input),
   }),
   refreshSession: t.field({
     type: RefreshSessionPayload,
     description:
-      'Rotates the refresh token. A used one gives the same new one again for a moment (REFRESH_GRACE), as long as that was not used; later it ends its whole session. Over a WebSocket of the same session it also renews that: the socket and its streams go on until the new token expires.',
+      'Exchanges a refresh token for new tokens. For a short grace period, using the same refresh token again returns the same new tokens, unless these were used already; later, reuse ends the session. If called over a WebSocket of the same session, the socket and its subscriptions stay open until the new access token expires.',
     args: { input: t.arg({ type: RefreshSessionInput, required: true }) },
     resolve: async (_root, { input }, context) => renewSocket(context, await refreshSession(context.deps, input)),
   }),
   logout: t.field({
     type: LogoutPayload,
     description:
-      "Ends this session, or the named one of the viewer's: its live sockets close too. Of somebody whom an identity provider signs in it ends with all tokens issued until then.",
+      "Ends the current session, or another session of the viewer's, and closes its WebSockets. For a user that an identity provider signs in, all tokens issued so far become invalid.",
     args: { input: t.arg({ type: LogoutInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -5,24 +5,26 @@ import { loadUser, User } from '../user/user.schema.js';
 import { type ContactEvent as ContactEventShape, streamContacts } from './standing.service.js';
 
 const ContactEventType = builder.enumType('ContactEventType', {
-  description: 'What the viewer did; a hint. Treat an unknown one as "something newer".',
+  description:
+    "What changed in the viewer's contacts or blocked users. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway.",
   values: {
-    CONTACT_ADDED: {},
-    CONTACT_REMOVED: { description: 'Or they have deleted their account.' },
-    BLOCKED: { description: 'They are off the contacts, too.' },
-    UNBLOCKED: { description: 'Or they have deleted their account.' },
-    CAUGHT_UP: { description: 'From here on every change comes: fetch both lists now.' },
+    CONTACT_ADDED: { description: 'The viewer added a contact.' },
+    CONTACT_REMOVED: { description: 'The viewer removed a contact, or the contact deleted their account.' },
+    BLOCKED: { description: 'The viewer blocked a user, who is therefore no longer a contact.' },
+    UNBLOCKED: { description: 'The viewer unblocked a user, or a blocked user deleted their account.' },
+    CAUGHT_UP: { description: 'The stream is live: it delivers every later change. Fetch both lists now.' },
   },
 });
 
 const ContactEvent = builder.objectRef<ContactEventShape>('ContactEvent').implement({
-  description: "A change of the viewer's contacts or of whom they have blocked: an upsert of what it carries.",
+  description: "A change of the viewer's contacts or blocked users. Apply it as an upsert of the user that it carries.",
   extensions: shared('type', 'user'),
   fields: (t) => ({
-    type: t.expose('type', { type: ContactEventType, nullable: false }),
+    type: t.expose('type', { type: ContactEventType, description: 'The kind of change.', nullable: false }),
     user: t.field({
       type: User,
-      description: 'Whom it is about: with viewerIsContact and viewerHasBlocked as they are now. Null for CAUGHT_UP.',
+      description:
+        'The user concerned, with the current values of `viewerIsContact` and `viewerHasBlocked`. It is null for CAUGHT_UP.',
       resolve: ({ aboutId }, _args, context) => (aboutId === null ? null : loadUser(context, aboutId)),
     }),
   }),
@@ -33,7 +35,7 @@ builder.subscriptionField('contacts', (t) =>
     type: ContactEvent,
     nullable: false,
     description:
-      "The viewer's contacts and whom they have blocked, as that changes on any of their devices. Nothing of it is kept for who is away: it begins with CAUGHT_UP, and who fetches both lists at that misses nothing.",
+      "Changes of the viewer's contacts and blocked users, made on any of their devices. This stream cannot be resumed. It begins with CAUGHT_UP; a client that fetches both lists then misses nothing.",
     subscribe: (_root, _args, context) => streamContacts(context.deps, viewerOf(context), context),
     resolve: (event) => event,
   }),

@@ -19,14 +19,14 @@ import { findCited, findSummaries, findVisible, type SummariesPage } from './sum
 import { type Point, peopleIn, type pointKinds, withNames } from './summary.talk.js';
 
 const SummaryHighlightKind = builder.enumType('SummaryHighlightKind', {
-  description: 'What a point is, as far as that can be told. Treat an unknown one as POINT.',
+  description: 'The kind of a point, as far as the summarizer can determine it. Treat an unknown value as POINT.',
   values: {
-    DECISION: {},
-    TASK: { description: 'Somebody takes it on, or is to do it.' },
-    QUESTION: { description: 'Still open.' },
-    ANSWER: { description: 'Of a question that was asked.' },
-    NEWS: {},
-    POINT: {},
+    DECISION: { description: 'A decision.' },
+    TASK: { description: 'A task that someone takes on or is asked to do.' },
+    QUESTION: { description: 'A question that has not been answered.' },
+    ANSWER: { description: 'An answer to a question.' },
+    NEWS: { description: 'A piece of news.' },
+    POINT: { description: 'Any other point.' },
   } satisfies Record<(typeof pointKinds)[number], object>,
 });
 
@@ -44,22 +44,23 @@ async function named(context: Context, text: string): Promise<string> {
 }
 
 const SummaryHighlight = builder.objectRef<Highlight>('SummaryHighlight').implement({
-  description: 'A point worth reading.',
+  description: 'A main point of a summary.',
   fields: (t) => ({
     text: t.string({
       nullable: false,
-      description: 'Of the embedded summarizer what was said, with who said it; a line for each of its messages.',
+      description:
+        'The text of the point. The embedded summarizer quotes what was said with the name of its author, one line for each message.',
       resolve: ({ text }, _args, context) => named(context, text),
     }),
-    kind: t.expose('kind', { type: SummaryHighlightKind, nullable: false }),
+    kind: t.expose('kind', { type: SummaryHighlightKind, description: 'The kind of the point.', nullable: false }),
     topic: t.exposeInt('topic', {
       nullable: false,
-      description: 'Highlights with the same number are of one topic.',
+      description: 'The number of the topic. Points with the same number belong to the same topic.',
     }),
     messages: t.field({
       type: [Message],
       nullable: { list: false, items: false },
-      description: 'The messages that it stands on: never none.',
+      description: 'The messages that the point is based on. There is always at least one.',
       resolve: async ({ conversationId, seqs }, _args, context) => {
         const messages = await Promise.all(seqs.map((seq) => loadCited(context, `${conversationId} ${seq}`)));
         return messages.filter((message): message is MessageRow => message !== null);
@@ -80,17 +81,18 @@ const Summary = builder.prismaNode('Summary', {
   // What is not for the viewer is looked up as what cannot be there.
   findUnique: async (id, context) => ({ id: (await loadVisible(context, id)) ? id : NOBODYS_ID }),
   description:
-    'Some messages condensed into the points worth reading. To be seen by members who may see all of these messages. What somebody edits or deletes is gone from it at once.',
+    'The main points of a range of messages. Only members who can read all of these messages can see it. Content that is edited or deleted disappears from it immediately.',
   fields: (t) => ({
     conversation: t.field({
       type: Conversation,
+      description: 'The conversation.',
       nullable: false,
       resolve: ({ conversationId }, _args, context) =>
         loadConversation(context, conversationId).then((conversation) => conversation ?? gone('Conversation')),
     }),
     text: t.string({
       nullable: false,
-      description: 'To be read as one. With names that people have now.',
+      description: 'The whole summary as one text, with the current names of users.',
       resolve: (summary, _args, context) =>
         named(
           context,
@@ -104,26 +106,32 @@ const Summary = builder.prismaNode('Summary', {
       type: [SummaryHighlight],
       extensions: atMost('summaryHighlightsMax'),
       nullable: { list: false, items: false },
-      description: 'The points worth reading, each with the messages that it stands on; by topic, then in their order.',
+      description:
+        'The main points with the messages that they are based on, grouped by topic and in the order of the messages.',
       resolve: (summary) => pointsOf(summary).map((point) => ({ ...point, conversationId: summary.conversationId })),
     }),
-    fromSeq: t.exposeInt('fromSeq', { nullable: false }),
-    toSeq: t.exposeInt('toSeq', { nullable: false }),
+    fromSeq: t.exposeInt('fromSeq', { nullable: false, description: 'The `seq` of the first message of the range.' }),
+    toSeq: t.exposeInt('toSeq', { nullable: false, description: 'The `seq` of the last message of the range.' }),
     messageCount: t.exposeInt('messageCount', {
       nullable: false,
-      description: 'How many messages it is of: those of its range that somebody wrote and nobody had deleted.',
+      description:
+        'The number of messages that the summary covers: those in the range that users wrote and that had not been deleted.',
     }),
     stale: t.exposeBoolean('stale', {
       nullable: false,
       description:
-        'Something in its range was edited or deleted since; what it said of that is gone. Summarize once more for a new one.',
+        'Whether a message in the range was edited or deleted after the summary was created. The summary no longer contains that content. Summarize again to create a new summary.',
     }),
     model: t.exposeString('model', {
       nullable: false,
       description:
-        'Which summarizer wrote it: `extractive` is the embedded one, which quotes; else the name of the model, which writes in words of its own.',
+        'The summarizer: `extractive` for the embedded one, which quotes messages, or the name of the model, which writes its own text.',
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When the summary was created.',
+      nullable: false,
+    }),
   }),
 });
 
@@ -141,7 +149,7 @@ builder.prismaObjectField(Conversation, 'summaries', (t) =>
   t.field({
     type: SummaryConnection,
     description:
-      'Summaries that were made, by whomever, of messages that the viewer may see: the latest first. To who is not a member: FORBIDDEN.',
+      'Existing summaries of messages that the viewer can read, newest first, including those that other members requested. The error is FORBIDDEN if the viewer is not a member.',
     args: forwardArgs,
     resolve: (conversation, args, context) =>
       pageOfSummaries(context.deps, conversation, args, (id, page) => loadSummaries(context, id, page)),
@@ -150,26 +158,26 @@ builder.prismaObjectField(Conversation, 'summaries', (t) =>
 
 const seqArgs = {
   fromSeq:
-    'By default the first message that the viewer has not read. What was said before they may see any is left out.',
-  toSeq: 'Included; by default the newest.',
+    'The `seq` of the first message, by default that of the first message that the viewer has not read. Messages that the viewer cannot read are left out.',
+  toSeq: 'The `seq` of the last message, by default that of the newest message.',
 };
 
 const SummarizeConversationInput = builder.inputType('SummarizeConversationInput', {
   fields: (t) => ({
-    conversationId: t.id({ required: true }),
+    conversationId: t.id({ required: true, description: 'The conversation to summarize.' }),
     fromSeq: t.int({ description: seqArgs.fromSeq }),
     toSeq: t.int({ description: seqArgs.toSeq }),
   }),
 });
 const SummarizeConversationPayload = builder.simpleObject('SummarizeConversationPayload', {
-  fields: (t) => ({ summary: t.field({ type: Summary, nullable: false }) }),
+  fields: (t) => ({ summary: t.field({ type: Summary, description: 'The summary.', nullable: false }) }),
 });
 
 builder.mutationField('summarizeConversation', (t) =>
   t.field({
     type: SummarizeConversationPayload,
     description:
-      'The points worth reading of a range of messages, at most `serverInfo.limits.summaryMessagesMax`. One that was made of the same range comes again as long as nothing in it changed. Answers when it is made, which can take long where a model server writes it: `summaryProgress` tells how far it is.',
+      'Summarizes a range of at most `serverInfo.limits.summaryMessagesMax` messages. An existing summary of the same range is returned if nothing in the range has changed. It returns when the summary is complete, which can take long if a model server writes it; use the subscription `summaryProgress` to follow the progress.',
     args: { input: t.arg({ type: SummarizeConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -180,18 +188,22 @@ builder.mutationField('summarizeConversation', (t) =>
 );
 
 const SummaryProgress = builder.objectRef<SummaryProgressShape>('SummaryProgress').implement({
-  description: 'How far a summary is.',
+  description: 'The progress of a summary.',
   fields: (t) => ({
     conversationId: t.id({
       nullable: false,
+      description: 'The id of the conversation.',
       resolve: ({ conversationId }) => encodeGlobalId('Conversation', conversationId),
     }),
-    fromSeq: t.exposeInt('fromSeq', { nullable: false }),
-    toSeq: t.exposeInt('toSeq', { nullable: false }),
-    progress: t.exposeFloat('progress', { nullable: false, description: 'From 0 to 1; never less than before.' }),
+    fromSeq: t.exposeInt('fromSeq', { nullable: false, description: 'The `seq` of the first message of the range.' }),
+    toSeq: t.exposeInt('toSeq', { nullable: false, description: 'The `seq` of the last message of the range.' }),
+    progress: t.exposeFloat('progress', {
+      nullable: false,
+      description: 'The progress from 0 to 1. It never decreases.',
+    }),
     summary: t.field({
       type: Summary,
-      description: 'Of the last event.',
+      description: 'The summary. It is null in all events but the last.',
       resolve: async ({ summary }, _args, context) => summary && loadVisible(context, summary.id),
     }),
   }),
@@ -202,9 +214,9 @@ builder.subscriptionField('summaryProgress', (t) =>
     type: SummaryProgress,
     nullable: false,
     description:
-      'The same as summarizeConversation, told while it happens: how far it is, at last the summary; then it completes. One that is being made already, on whichever node, is waited for. It begins anew after a break.',
+      'Summarizes messages like `summarizeConversation`, and delivers the progress and finally the summary. Then the stream completes. If any server process is already creating the same summary, the stream follows that one. This stream cannot be resumed.',
     args: {
-      conversationId: t.arg.id({ required: true }),
+      conversationId: t.arg.id({ required: true, description: 'The conversation to summarize.' }),
       fromSeq: t.arg.int({ description: seqArgs.fromSeq }),
       toSeq: t.arg.int({ description: seqArgs.toSeq }),
     },

@@ -5,7 +5,7 @@ builder.prismaObjectField(Viewer, 'syncCursor', (t) =>
   t.string({
     nullable: false,
     description:
-      'Taken before anything else of this operation is read: what is fetched beside it, plus the streams from here, misses nothing.',
+      'A cursor of the state before this operation reads anything else. A client that fetches data in the same operation and subscribes with `after` set to this cursor misses no change.',
     resolve: (_viewer, _args, context) => context.syncCursor,
   }),
 );

@@ -6,14 +6,17 @@ import { User } from '../user/user.schema.js';
 import { setTyping, streamTyping, type TypingEvent as TypingEventShape } from './typing.service.js';
 
 const SetTypingInput = builder.inputType('SetTypingInput', {
-  fields: (t) => ({ conversationId: t.id({ required: true }), isTyping: t.boolean({ required: true }) }),
+  fields: (t) => ({
+    conversationId: t.id({ required: true, description: 'The conversation in which the viewer is typing.' }),
+    isTyping: t.boolean({ required: true, description: 'Whether the viewer is typing.' }),
+  }),
 });
 const SetTypingPayload = builder.simpleObject('SetTypingPayload', {
   fields: (t) => ({
     accepted: t.boolean({
       nullable: false,
       description:
-        'Whether others are told: not of who is INVISIBLE, and not in conversations above TYPING_MAX_MEMBERS.',
+        'Whether other members can see that the viewer is typing. It is false if the viewer is INVISIBLE, and in conversations with more than `serverInfo.limits.typingMaxMembers` members.',
     }),
   }),
 });
@@ -22,7 +25,7 @@ builder.mutationField('setTyping', (t) =>
   t.field({
     type: SetTypingPayload,
     description:
-      'To be said every few seconds while it is so. It ends by itself after TYPING_TTL (6 s), on sending and on disconnecting; what is said more often than every half of that is told no more often.',
+      'Reports whether the viewer is typing. Repeat it every few seconds while the user types. Typing ends automatically after `serverInfo.limits.typingTtlMs`, when a message is sent and when the client disconnects. Calls that are more frequent than every half of that time are not passed on.',
     args: { input: t.arg({ type: SetTypingInput, required: true }) },
     resolve: async (_root, { input: { conversationId, isTyping } }, context) => ({
       accepted: await setTyping(context.deps, viewerOf(context), {
@@ -34,18 +37,20 @@ builder.mutationField('setTyping', (t) =>
 );
 
 const TypingEvent = builder.objectRef<TypingEventShape>('TypingEvent').implement({
+  description: 'A change of whether a member is typing.',
   extensions: shared('conversationId', 'user', 'isTyping', 'expiresAt'),
   fields: (t) => ({
     conversationId: t.id({
       nullable: false,
+      description: 'The id of the conversation.',
       resolve: ({ conversationId }) => encodeGlobalId('Conversation', conversationId),
     }),
-    user: t.field({ type: User, nullable: false, resolve: ({ user }) => user }),
-    isTyping: t.exposeBoolean('isTyping', { nullable: false }),
+    user: t.field({ type: User, description: 'The member.', nullable: false, resolve: ({ user }) => user }),
+    isTyping: t.exposeBoolean('isTyping', { nullable: false, description: 'Whether the member is typing.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: false,
-      description: 'When it ends unless renewed.',
+      description: 'When typing ends unless another event extends it.',
     }),
   }),
 });
@@ -54,8 +59,9 @@ builder.subscriptionField('typing', (t) =>
   t.field({
     type: TypingEvent,
     nullable: false,
-    description: 'Who of the others types, in one conversation or in all of the viewer’s. Nothing of it is kept.',
-    args: { conversationId: t.arg.id() },
+    description:
+      "The typing of other members, in one conversation or in all of the viewer's conversations. This stream cannot be resumed.",
+    args: { conversationId: t.arg.id({ description: 'Only typing in this conversation.' }) },
     subscribe: (_root, { conversationId }, context) =>
       streamTyping(
         context.deps,

@@ -7,7 +7,10 @@ import { shared } from '../../graphql/sharing.js';
 import { findByUsername, searchUsers } from './user.service.js';
 import { findByIds } from './user.store.js';
 
-export const UserKind = builder.enumType('UserKind', { values: ['PERSON', 'BOT'] as const });
+export const UserKind = builder.enumType('UserKind', {
+  description: 'The kind of a user.',
+  values: { PERSON: { description: 'A person.' }, BOT: { description: 'A program.' } },
+});
 
 export const User = builder.prismaNode('User', {
   id: { field: 'id' },
@@ -19,18 +22,22 @@ export const User = builder.prismaNode('User', {
   description: 'A person or a bot.',
   extensions: shared('id', 'kind', 'username', 'displayName', 'bio', 'avatarUrl', 'createdAt', 'deletedAt'),
   fields: (t) => ({
-    kind: t.expose('kind', { type: UserKind, nullable: false }),
+    kind: t.expose('kind', { type: UserKind, description: 'Whether the user is a person or a bot.', nullable: false }),
     username: t.exposeString('username', {
       nullable: false,
-      description: '3 to 32 letters, digits, `_`, `.` or `-`; unique without regard to case.',
+      description: 'The username: 3 to 32 letters, digits, `_`, `.` or `-`. It is unique regardless of case.',
     }),
-    displayName: t.exposeString('displayName', { nullable: false }),
-    bio: t.exposeString('bio'),
-    avatarUrl: t.exposeString('avatarUrl'),
-    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false }),
+    displayName: t.exposeString('displayName', { nullable: false, description: 'The name to show to others.' }),
+    bio: t.exposeString('bio', { description: 'A text about the user, or null if there is none.' }),
+    avatarUrl: t.exposeString('avatarUrl', { description: "The URL of the user's picture, or null if there is none." }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When the account was created.',
+      nullable: false,
+    }),
     deletedAt: t.expose('deletedAt', {
       type: 'DateTime',
-      description: 'Set when the account is gone; the name is then a placeholder.',
+      description: 'When the account was deleted, or null. The names of a deleted user are placeholders.',
     }),
   }),
 });
@@ -40,12 +47,13 @@ export const Viewer = builder.prismaNode('User', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, context) => ({ id: id === viewerOf(context).userId ? id : NOBODYS_ID }),
-  description: "The signed-in person's own side. Its id is not their User's.",
+  description: "The signed-in user with their private data. Its id differs from the id of the viewer's `User`.",
   fields: (t) => ({
-    user: t.variant(User, { nullable: false }),
+    user: t.variant(User, { nullable: false, description: "The viewer's public profile." }),
     email: t.string({
       nullable: false,
-      description: 'Empty where none is known, as it may be of people whom an identity provider signs in, and of bots.',
+      description:
+        "The viewer's email address. It is empty if none is known, which is possible for bots and for users that an identity provider signs in.",
       select: {
         credential: { select: { email: true } },
         outsideIdentities: { select: { email: true }, orderBy: { createdAt: 'asc' }, take: 1 },
@@ -63,7 +71,7 @@ export const UserConnection = builder.connectionObject({ type: User, name: 'User
 builder.queryFields((t) => ({
   viewer: t.prismaField({
     type: Viewer,
-    description: 'The signed-in person and what only they may see; null when nobody is signed in.',
+    description: 'The signed-in user with their private data. It is null if no user is signed in.',
     resolve: (query, _root, _args, context) => {
       const viewer = viewerOrNull(context);
       return viewer && context.deps.database.db.user.findUnique({ ...query, where: { id: viewer.userId } });
@@ -71,7 +79,8 @@ builder.queryFields((t) => ({
   }),
   user: t.prismaField({
     type: User,
-    args: { id: t.arg.id({ required: true }) },
+    description: 'A user by their id, or null if there is none.',
+    args: { id: t.arg.id({ required: true, description: 'The id of the user.' }) },
     resolve: (query, _root, args, context) => {
       viewerOf(context);
       return context.deps.database.db.user.findUnique({ ...query, where: { id: idOf('User', args.id, 'id') } });
@@ -79,8 +88,8 @@ builder.queryFields((t) => ({
   }),
   userByUsername: t.field({
     type: User,
-    description: 'Without regard to case.',
-    args: { username: t.arg.string({ required: true }) },
+    description: 'A user by their username, or null if there is none.',
+    args: { username: t.arg.string({ required: true, description: 'The username, regardless of case.' }) },
     resolve: (_root, { username }, context) => {
       viewerOf(context);
       return findByUsername(context.deps, username);
@@ -88,8 +97,14 @@ builder.queryFields((t) => ({
   }),
   users: t.field({
     type: UserConnection,
-    description: 'People by the beginning of their username or of any word of their display name.',
-    args: { search: t.arg.string({ required: true }), ...forwardArgs },
+    description: 'Users whose username, or a word of whose display name, begins with the search text.',
+    args: {
+      search: t.arg.string({
+        required: true,
+        description: 'The beginning of a username or of a word of a display name.',
+      }),
+      ...forwardArgs,
+    },
     resolve: (_root, { search, ...page }, context) => searchUsers(context.deps, viewerOf(context), search, page),
   }),
 }));
