@@ -5,6 +5,7 @@ import { inject } from 'vitest';
 import { readConfig } from '../../src/infra/config/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
+import { forgetNode, noteNode } from './accounts.js';
 import { eventually } from './client.js';
 import { atEnd } from './ending.js';
 import { alterDatabase } from './environment.js';
@@ -45,8 +46,14 @@ export async function makePlace(footing: Footing, { migrated = true } = {}): Pro
     async start(more = {}) {
       const config = readConfig({ ...testSettings, ...env, ...more });
       const node = await startNode(config, createLog(config.logLevel));
+      noteNode(node);
       let stopped: Promise<void> | undefined;
-      const started = { ...node, stop: () => (stopped ??= node.stop()) };
+      const stop = () => {
+        forgetNode(node);
+        stopped ??= node.stop();
+        return stopped;
+      };
+      const started = { ...node, stop };
       nodes.add(started);
       return started;
     },
