@@ -7,8 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     setupFiles: 'test/support/setup.ts',
-    // Each file starts nodes of its own; an embedded database takes some 350 MB and a core while it starts. Tests wait a
-    // third of their time, so three on two cores.
+    // Tests wait for a third of their time, so that three workers keep two cores busy.
     maxWorkers: 3,
     // No module of ours keeps anything; loading all of them for each file took a sixth of the suite.
     isolate: false,
@@ -16,7 +15,7 @@ export default defineConfig({
     testTimeout: 90_000,
     hookTimeout: 120_000,
     sequence: { shuffle: true },
-    // What a busy machine is too slow for once; the report names what was tried again.
-    retry: process.env['CI'] ? 1 : 0,
+    // A test that fails only sometimes shows a defect of the code or of the test.
+    retry: 0,
   },
 });
