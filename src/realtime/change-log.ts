@@ -50,7 +50,8 @@ export const readChangesOfMany = (
          WITH ORDINALITY AS place (conversation_id, change_seq, n)
     CROSS JOIN LATERAL (
       SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type, message_id::text AS "messageId",
-             subject_id::text AS "subjectId", actor_id::text AS "actorId",
+             subject_id::text AS "subjectId", membership_id::text AS "membershipId",
+             actor_id::text AS "actorId",
              (extract(epoch FROM created_at) * 1000)::float8 AS "committedAt"
       FROM changes
       WHERE changes.conversation_id = place.conversation_id AND changes.change_seq > place.change_seq
@@ -211,7 +212,8 @@ export async function readChangesAt(
 ): Promise<ChangeRow[]> {
   const rows = await sql.query<ChangeRow>(Prisma.sql`
     SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type, message_id::text AS "messageId",
-           subject_id::text AS "subjectId", actor_id::text AS "actorId"
+           subject_id::text AS "subjectId", membership_id::text AS "membershipId",
+             actor_id::text AS "actorId"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.changeSeq)}::int[])
          WITH ORDINALITY AS key (conversation_id, change_seq, n)
     JOIN changes USING (conversation_id, change_seq)

@@ -14,6 +14,8 @@ export interface Change<Data = unknown> {
   messageId: string | null;
   /** Whom it is about: who joined, changed or left. */
   subjectId: string | null;
+  /** The membership that this change ended; absent or null in all other changes, and in those of older versions. */
+  membershipId?: string | null;
   /** Who made it. */
   actorId: string | null;
   /**

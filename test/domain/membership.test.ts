@@ -15,7 +15,7 @@ const LEAVE = `mutation ($input: LeaveConversationInput!) {
 }`;
 const CONVERSATIONS = `subscription ($after: String) {
   conversations(after: $after) {
-    type cursor conversationId userId
+    type cursor conversationId userId membershipId changeSeq replayed
     actor { id }
     conversation { id title memberCount viewerMembership { role } }
     membership { role user { id username } }
@@ -285,6 +285,43 @@ describe.each(footings)('who is in a group on the %s footing', (footing) => {
         { type: 'LEFT', conversationId: group, conversation: null, userId: bob.id, actor: { id: alice.id } },
         { type: 'JOINED', conversation: { ...conversation, memberCount: 3 }, membership: { user: { id: bob.id } } },
       ]);
+    });
+
+    it('names the membership that ended, as the payloads do, live and replayed', async () => {
+      const group = await createGroup(alice, [bob, carol, dave]);
+      const { conversation } = await alice.ask(
+        'query ($id: ID!) { conversation(id: $id) { members(first: 10) { nodes { id user { id } } } } }',
+        { id: group },
+      );
+      const membershipOf = ({ id }: Person): string =>
+        conversation.members.nodes.find(({ user }: Json) => user.id === id).id;
+      await node.deps.feed.sweep();
+      const { viewer } = await dave.ask(SYNC);
+      const [ofBob, ofDave] = [await follow(bob, 'conversations'), await follow(dave, 'conversations')];
+      const removal = () => attempt(alice, 'removeMember', { conversationId: group, userId: bob.id }, 'membershipId');
+      expect(await removal()).toEqual({ membershipId: membershipOf(bob) });
+      expect(await removal()).toEqual({ membershipId: null });
+      expect(await attempt(carol, 'leaveConversation', { conversationId: group }, 'membershipId')).toEqual({
+        membershipId: membershipOf(carol),
+      });
+      expect(await ofBob.until(({ type }) => type === 'LEFT')).toMatchObject({ membershipId: membershipOf(bob) });
+      await ofDave.until(({ userId }) => userId === carol.id);
+      const again = await follow(dave, 'conversations', { after: viewer.syncCursor });
+      const ended = (stream: Listening) =>
+        stream.events.flatMap(({ type, userId, membershipId, changeSeq, replayed }) =>
+          type === 'MEMBER_LEFT' ? [{ userId, membershipId, changeSeq, replayed }] : [],
+        );
+      const [first, second] = ended(ofDave);
+      expect(ended(ofDave)).toEqual([
+        { userId: bob.id, membershipId: membershipOf(bob), changeSeq: expect.any(Number), replayed: false },
+        { userId: carol.id, membershipId: membershipOf(carol), changeSeq: expect.any(Number), replayed: false },
+      ]);
+      expect(second?.changeSeq).toBeGreaterThan(first?.changeSeq);
+      expect(ended(again)).toEqual([
+        { ...first, replayed: true },
+        { ...second, replayed: true },
+      ]);
+      expect(again.events.at(-1)).toMatchObject({ type: 'CAUGHT_UP', changeSeq: null, replayed: false });
     });
 
     it('with a syncCursor brings what changed since, once and as it is now', async () => {

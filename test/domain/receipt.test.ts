@@ -251,7 +251,14 @@ describe.each(footings)('receipts on the %s footing', (footing) => {
       ].sort(),
     );
     await mark(carol, 'markRead', id, 4);
-    await again.until(moved(carol, 4, id));
+    const live = await again.until(moved(carol, 4, id));
+    expect(live.replayed).toBe(false);
+    expect(replayed.every((event) => event.replayed)).toBe(true);
+    // The number of a membership grows with each of its moves, in replays as in live events.
+    const numberOf = (events: Json[], { id: userId }: Person) =>
+      events.find(({ membership }) => membership.user.id === userId)?.changeSeq;
+    expect(live.changeSeq).toBeGreaterThan(numberOf(replayed, carol));
+    expect(numberOf(replayed, bob)).toBeGreaterThan(numberOf(movesOf(stream, id), bob));
   });
 
   it('are told to who is put out no more', async () => {

@@ -4,7 +4,7 @@ import type { Json, Person } from './client.js';
 
 export const RECEIPTS = `subscription ($conversationId: ID, $after: String) {
   receipts(conversationId: $conversationId, after: $after) {
-    type cursor conversationId
+    type cursor conversationId changeSeq replayed
     membership { deliveredSeq readSeq unreadCount user { id } }
     conversation { othersReadSeq othersDeliveredSeq }
   }

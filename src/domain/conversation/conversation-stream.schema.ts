@@ -28,7 +28,18 @@ const changeOf = (event: ConversationEventShape) => ('change' in event ? event.c
 
 const ConversationEvent = builder.objectRef<ConversationEventShape>('ConversationEvent').implement({
   description: 'A change of a conversation or of its members. Apply it as an upsert of the objects that it carries.',
-  extensions: shared('type', 'cursor', 'conversationId', 'conversation', 'membership', 'userId', 'actor'),
+  extensions: shared(
+    'type',
+    'cursor',
+    'conversationId',
+    'conversation',
+    'membership',
+    'userId',
+    'membershipId',
+    'actor',
+    'changeSeq',
+    'replayed',
+  ),
   fields: (t) => ({
     type: t.expose('type', { type: ConversationEventType, description: 'The kind of change.', nullable: false }),
     cursor: t.exposeString('cursor', {
@@ -60,6 +71,23 @@ const ConversationEvent = builder.objectRef<ConversationEventShape>('Conversatio
         const change = event.type === 'LEFT' || event.type === 'MEMBER_LEFT' ? changeOf(event) : undefined;
         return change?.subjectId == null ? null : encodeGlobalId('User', change.subjectId);
       },
+    }),
+    membershipId: t.id({
+      description:
+        'The id of the membership that ended, for LEFT and MEMBER_LEFT: remove it from the cache. It is null for all other types, and for what a server of an older version recorded.',
+      resolve: (event) => {
+        const id = changeOf(event)?.membershipId;
+        return id == null ? null : encodeGlobalId('Membership', id);
+      },
+    }),
+    changeSeq: t.int({
+      description:
+        'The number of this change in its conversation. It grows with each change; an event that is delivered again has the same number. It is null for CAUGHT_UP and CHECKPOINT.',
+      resolve: (event) => changeOf(event)?.changeSeq ?? null,
+    }),
+    replayed: t.exposeBoolean('replayed', {
+      nullable: false,
+      description: 'True for changes that were missed, which are delivered before CAUGHT_UP.',
     }),
     actor: t.field({
       type: User,

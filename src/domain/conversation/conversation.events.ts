@@ -24,12 +24,16 @@ type Kind = keyof typeof conversationChangeTypes;
 /** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
 const VERSION = 2;
 
-/** A change numbered `conversation.changeSeq`. `subjectId` is whom it is about; null when it is all of them. */
+/**
+ * A change numbered `conversation.changeSeq`. `subjectId` is whom it is about; null when it is all of them.
+ * `endedMembershipId` is the membership that a `memberLeft` ended.
+ */
 export function conversationChanged(
   kind: Kind,
   actorId: string | null,
   subjectId: string | null,
   data: Pick<ConversationChanged, 'conversation'> & Partial<ConversationChanged>,
+  endedMembershipId: string | null = null,
 ): Change<ConversationChanged> {
   const { conversation, memberIds = [], membership = null } = data;
   return {
@@ -38,6 +42,7 @@ export function conversationChanged(
     type: conversationChangeTypes[kind],
     messageId: null,
     subjectId,
+    membershipId: endedMembershipId,
     actorId,
     // Hashes serve only the row that they stand in.
     data: { conversation: { ...conversation, inputHash: null, searchWords: [] }, memberIds, membership },

@@ -45,6 +45,11 @@ const RemoveMemberPayload = builder.simpleObject('RemoveMemberPayload', {
     conversationId: t.id({ nullable: false, description: 'The id of the group.' }),
     conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: true }),
     userId: t.id({ nullable: false, description: 'The id of the removed user.' }),
+    membershipId: t.id({
+      nullable: true,
+      description:
+        'The id of the membership that ended: remove it from the cache. It is null when the person was not a member.',
+    }),
   }),
 });
 
@@ -101,6 +106,10 @@ const LeaveConversationPayload = builder.simpleObject('LeaveConversationPayload'
       nullable: true,
       description: 'The group after the change. It is null if the viewer can no longer see it.',
     }),
+    membershipId: t.id({
+      nullable: true,
+      description: "The id of the viewer's membership, which has ended: remove it from the cache.",
+    }),
   }),
 });
 
@@ -127,8 +136,13 @@ builder.mutationFields((t) => ({
       const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
       const userId = idOf('User', input.userId, 'input.userId');
-      const conversation = await removeMember(context.deps, viewer, { conversationId, userId });
-      return { conversationId: input.conversationId, conversation, userId: input.userId };
+      const { conversation, membershipId } = await removeMember(context.deps, viewer, { conversationId, userId });
+      return {
+        conversationId: input.conversationId,
+        conversation,
+        userId: input.userId,
+        membershipId: membershipId && encodeGlobalId('Membership', membershipId),
+      };
     },
   }),
   updateGroup: t.field({
@@ -175,8 +189,12 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const conversation = await leaveConversation(context.deps, viewer, conversationId);
-      return { conversationId: input.conversationId, conversation: isPublic(conversation) ? conversation : null };
+      const { conversation, membershipId } = await leaveConversation(context.deps, viewer, conversationId);
+      return {
+        conversationId: input.conversationId,
+        conversation: isPublic(conversation) ? conversation : null,
+        membershipId: membershipId && encodeGlobalId('Membership', membershipId),
+      };
     },
   }),
 }));

@@ -95,20 +95,27 @@ export async function addMembers(
   });
 }
 
+/** A group that somebody has left or been removed from. */
+export interface Left {
+  conversation: Conversation;
+  /** The membership that ended; null when there was none. */
+  membershipId: string | null;
+}
+
 /**
- * Puts somebody out of a group. Who is not in it is out: that changes nothing.
+ * Removes a member from a group. Removing somebody who is no member changes nothing.
  * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN.
  */
 export async function removeMember(
   deps: Deps,
   viewer: Viewer,
   { conversationId, userId }: { conversationId: string; userId: string },
-): Promise<Conversation> {
+): Promise<Left> {
   if (userId === viewer.userId) throw badInput('input.userId', 'To go oneself there is leaveConversation.');
   const act: GroupAct = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
     const other = await findMembership(tx, conversationId, userId);
-    if (!other) return { changes: [], result: conversation };
+    if (!other) return { changes: [], result: { conversation, membershipId: null } };
     if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'This member is not yours to remove.');
     await recordActs(tx, { ...act, details: { role: other.role } });
     return takeOut(deps, tx, viewer, other);
@@ -119,7 +126,7 @@ export async function removeMember(
  * Takes the viewer out of a group. The last owner's place goes on: see `findNextOwner`.
  * @throws {ChatError} NOT_FOUND; FORBIDDEN of a direct conversation.
  */
-export async function leaveConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
+export async function leaveConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Left> {
   return change(deps, viewer, { conversationId }, async (tx, { own }) => {
     return takeOut(deps, tx, viewer, own);
   });
@@ -131,19 +138,19 @@ export async function takeOut(
   tx: Tx,
   actor: Actor,
   member: Membership,
-): Promise<{ changes: Told[]; result: Conversation }> {
+): Promise<{ changes: Told[]; result: Left }> {
   const { userId: actorId } = actor;
   const { id, conversationId, userId } = member;
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
-  const left = await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }));
+  const left = await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }, id));
   const told = await recordSystemMessage(deps, tx, conversationId, {
     type: actorId === userId ? 'MEMBER_LEFT' : 'MEMBER_REMOVED',
     actorId,
     subjectIds: [userId],
   });
   const changes = [left, ...told, ...(await handOver(deps, tx, actor, conversationId))];
-  return { changes, result: latest(changes) ?? conversation };
+  return { changes, result: { conversation: latest(changes) ?? conversation, membershipId: id } };
 }
 
 /** Makes the next owner, where none is left and somebody can be. */

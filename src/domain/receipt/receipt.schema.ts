@@ -305,7 +305,7 @@ const changeOf = (event: ReceiptEventShape) => ('change' in event ? event.change
 const ReceiptEvent = builder.objectRef<ReceiptEventShape>('ReceiptEvent').implement({
   description:
     "A move of a member's delivered or read mark. Apply it as an upsert of the objects that it carries. Of several moves in quick succession, only the last one is delivered. In groups with more than `serverInfo.limits.receiptMaxMembers` members, the stream only contains the viewer's own marks.",
-  extensions: shared('type', 'cursor', 'conversationId', 'membership', 'conversation'),
+  extensions: shared('type', 'cursor', 'conversationId', 'membership', 'conversation', 'changeSeq', 'replayed'),
   fields: (t) => ({
     type: t.expose('type', { type: ReceiptEventType, description: 'The kind of event.', nullable: false }),
     cursor: t.exposeString('cursor', {
@@ -331,6 +331,15 @@ const ReceiptEvent = builder.objectRef<ReceiptEventShape>('ReceiptEvent').implem
       description: 'The conversation with the new values of `othersReadSeq` and `othersDeliveredSeq`.',
       extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.conversation ?? null),
       resolve: (event) => changeOf(event)?.data.conversation ?? null,
+    }),
+    changeSeq: t.int({
+      description:
+        'A number that grows with each move of the marks of this membership: an event whose number is not above the last one of its membership is a repetition. It is null for CAUGHT_UP and CHECKPOINT.',
+      resolve: (event) => changeOf(event)?.changeSeq ?? null,
+    }),
+    replayed: t.exposeBoolean('replayed', {
+      nullable: false,
+      description: 'True for moves that were missed, which are delivered before CAUGHT_UP.',
     }),
   }),
 });
