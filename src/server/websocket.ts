@@ -551,10 +551,20 @@ function read(text: string, over: () => void): unknown {
     const { authorization, Authorization } = payload;
     return { type, payload: { authorization, Authorization } };
   }
-  if (type !== 'subscribe') return { type, id, payload };
+  if (type !== 'subscribe') return { type, id, payload: isWritable(payload) ? payload : undefined };
   const { query, documentId, operationName, variables, extensions } = payload;
   const asked = { query, documentId, operationName, variables, extensions };
   return { type, id, payload: { ...asked, [size]: text.length, [isHeard]: over } };
+}
+
+/** Whether a value can be written as JSON, as graphql-ws writes the payload of a ping: one nested too deep cannot. */
+function isWritable(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
