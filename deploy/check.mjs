@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSchema, findBreakingChanges } from 'graphql';
+import { configurationFiles } from './configuration.mjs';
 
 const bin = (name) => join('node_modules', '.bin', name);
 
@@ -15,6 +16,8 @@ const checks = {
     const same = output === readFileSync('schema.graphql', 'utf8');
     return { status: status || Number(!same), output: same ? '' : output.slice(0, 2_000) };
   },
+  'docs/CONFIGURATION.md and .env.example are generated (else: node deploy/run.mjs configuration)':
+    generatedConfiguration,
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
   'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
@@ -33,6 +36,11 @@ for (const [name, check] of Object.entries(checks)) {
   console.log(output);
 }
 process.exitCode = failed === 0 ? 0 : 1;
+
+function generatedConfiguration() {
+  const differing = Object.entries(configurationFiles()).filter(([path, text]) => readFileSync(path, 'utf8') !== text);
+  return { status: differing.length === 0 ? 0 : 1, output: differing.map(([path]) => `${path} differs`).join('\n') };
+}
 
 /** The schema of each release is kept as a file: clones may lack the tags. */
 function sinceLastRelease() {

@@ -135,6 +135,14 @@ const commands = {
     needs: ['install', 'generate', 'build'],
     run: () => writeFileSync('schema.graphql', output(process.execPath, ['dist/print-schema.js'])),
   },
+  /** Writes docs/CONFIGURATION.md and .env.example. */
+  configuration: {
+    needs: ['install', 'generate', 'build'],
+    run: async () => {
+      const { configurationFiles } = await import('./configuration.mjs');
+      for (const [path, text] of Object.entries(configurationFiles())) writeFileSync(path, text);
+    },
+  },
   codegen: { needs: ['install', 'codegen'], run: () => {} },
   /** How good and how fast the embedded summarizer is: docs/SUMMARIES.md. */
   'bench:summaries': { needs: ['install', 'generate', 'build'], run: () => import('../bench/summaries/run.mjs') },

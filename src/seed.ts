@@ -1,4 +1,5 @@
-import { ConfigError, readConfig } from './infra/config/config.js';
+import { readConfig } from './infra/config/config.js';
+import { ConfigError } from './infra/config/config-error.js';
 import { exitBecauseOf } from './infra/exit.js';
 import { createLog } from './infra/telemetry/log.js';
 import { composeDemo } from './seed/compose.js';

@@ -1,5 +1,5 @@
 import { ChatError } from '../core/errors.js';
-import { ConfigError } from './config/config.js';
+import { ConfigError } from './config/config-error.js';
 import { isUnavailable, stateOf } from './database/database.js';
 
 /**

@@ -1,6 +1,6 @@
 import OpenAI from 'openai';
 import pLimit from 'p-limit';
-import type { SummaryServer } from './config/config.js';
+import type { SummaryServer } from './config/settings/summaries.js';
 
 /** A server that answers as OpenAI's chat completions do. */
 export interface ModelServer {

@@ -4,7 +4,7 @@ import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimi
 import { rateLimited } from '../core/errors.js';
 import { createGates } from './async/gates.js';
 import { sha256 } from './auth/tokens.js';
-import type { Rate } from './config/config.js';
+import type { Rate } from './config/kinds.js';
 import { createRedisState, type RedisState } from './redis.js';
 import type { Logger } from './telemetry/log.js';
 

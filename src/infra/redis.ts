@@ -1,5 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { ConfigError } from './config/config.js';
+import { ConfigError } from './config/config-error.js';
 import type { Logger } from './telemetry/log.js';
 
 /** What Redis says when it will not have us, by what the operator has to look at. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ConfigError } from '../infra/config/config.js';
+import { ConfigError } from '../infra/config/config-error.js';
 import type { Language } from './people.js';
 import type { Script, Topic } from './script.js';
 

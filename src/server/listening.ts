@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ChatError } from '../core/errors.js';
-import { ConfigError } from '../infra/config/config.js';
+import { ConfigError } from '../infra/config/config-error.js';
 
 /**
  * Listens, and resolves with where.

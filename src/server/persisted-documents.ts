@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { badInput, ChatError } from '../core/errors.js';
-import { type Config, ConfigError } from '../infra/config/config.js';
+import type { Config } from '../infra/config/config.js';
+import { ConfigError } from '../infra/config/config-error.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import type { Documents } from './documents.js';
 

@@ -3,7 +3,7 @@ import { chmod, chown, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ConfigError } from '../../src/infra/config/config.js';
+import { ConfigError } from '../../src/infra/config/config-error.js';
 import { findDatabase } from '../../src/infra/database/postgres-connection.js';
 import { form, ownServers } from '../support/fleet.js';
 import { type OwnServers, serversLacking } from '../support/servers.js';

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { ConfigError } from '../../src/infra/config/config-error.js';
 import { openDatabase } from '../../src/infra/database/database.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { register } from '../support/client.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readConfig, settings } from '../../src/infra/config/config.js';
+import { clientLimits, readConfig, settings } from '../../src/infra/config/config.js';
 
 describe('the configuration', () => {
   it('needs nothing', () => {
@@ -128,19 +128,46 @@ describe('the configuration', () => {
     expect(readConfig({ SERVICE_KEY: key }).service).toEqual({ key, username: 'service', name: 'service' });
   });
 
-  it('is what .env.example and the README list, with the same defaults', () => {
-    const defaults = settings.parse({});
-    const example = readFileSync('.env.example', 'utf8');
-    const listed = [...example.matchAll(/^# ?([A-Z][A-Z0-9_]+)=(.*)$/gm)].map((match) => [match[1], match[2]]);
-    // The last one is for docker compose only.
-    expect(listed.pop()?.[0]).toBe('POSTGRES_PASSWORD');
-    expect(listed.map(([name]) => name)).toEqual(Object.keys(settings.shape));
-    const readme = readFileSync('README.md', 'utf8');
-    for (const [name, text] of listed as [keyof typeof defaults, string][]) {
-      if (text !== '' && defaults[name] !== undefined) {
-        expect(settings.parse({ [name]: text })[name], name).toEqual(defaults[name]);
-      }
-      expect(readme, name).toContain(`| \`${name}\` |`);
+  it('reports as given what differs from the default of its mode', () => {
+    const production = { NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) };
+    expect(readConfig({ GRAPHIQL: 'on', PAGE_MAX: '0100', TYPING_TTL: '6000ms', PATH: '/bin' }).given).toEqual({});
+    expect(readConfig({ ...production, GRAPHIQL: 'on' })).toMatchObject({ graphiql: true, introspection: false });
+    expect(readConfig({ ...production, GRAPHIQL: 'on' }).given).toEqual({ ...production, GRAPHIQL: 'on' });
+    expect(readConfig({ TYPING_TTL: '7s' }).given).toEqual({ TYPING_TTL: '7s' });
+  });
+
+  it('removes the limits of rates and connections where RATE_LIMITS is off, and no limits of sizes', () => {
+    const config = readConfig({ RATE_LIMITS: 'off', RATE_SEND_PER_PERSON: '1/1m', SOCKETS_PER_PERSON_MAX: '1' });
+    expect(new Set(Object.values(config.rates))).toEqual(new Set([undefined]));
+    expect(config).toMatchObject({ socketsPerPersonMax: Number.POSITIVE_INFINITY, bodyMaxBytes: 262_144 });
+    const limited = readConfig({ RATE_SEND_PER_PERSON: '1/1m', RATE_SEARCH_PER_PERSON: 'off' });
+    expect(limited.rates).toMatchObject({ sendPerPerson: { count: 1, perMs: 60_000 }, searchPerPerson: undefined });
+  });
+
+  it.each(Object.entries(settings))('describes %s in full sentences and has a valid default', (_name, setting) => {
+    expect(setting.description).toMatch(/^[A-Z`].*\.$/);
+    for (const production of [false, true]) {
+      expect(setting.read(undefined, { production })).not.toHaveProperty('problem');
+    }
+  });
+
+  it('describes what clients see without names of environment variables', () => {
+    expect(clientLimits.length).toBeGreaterThan(10);
+    for (const { description } of clientLimits) {
+      expect(description).toMatch(/\.$/);
+      for (const name of Object.keys(settings)) expect(description).not.toContain(name);
+    }
+  });
+
+  it('is described by README.md with the same names and defaults', () => {
+    const rows = [...readFileSync('README.md', 'utf8').matchAll(/^\| ((?:`[A-Z_]+`(?:, )?)+) \| (?:`([^`]*)`)? *\|/gm)];
+    const named = rows.flatMap(([, names = '', text]) =>
+      [...names.matchAll(/[A-Z_]+/g)].map(([name]) => ({ name, default: text })),
+    );
+    expect(named.length).toBeGreaterThanOrEqual(8);
+    for (const row of named) {
+      expect(Object.keys(settings)).toContain(row.name);
+      expect(row).toEqual({ name: row.name, default: settings[row.name]?.default || undefined });
     }
   });
 });

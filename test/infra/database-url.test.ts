@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, inject, it } from 'vitest';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { ConfigError, readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/infra/config/config.js';
+import { ConfigError } from '../../src/infra/config/config-error.js';
 import { parseDatabaseUrl } from '../../src/infra/config/database-url.js';
 import { openDatabase } from '../../src/infra/database/database.js';
 import { findDatabase } from '../../src/infra/database/postgres-connection.js';

@@ -39,7 +39,7 @@ describe('docs/OPERATIONS.md', () => {
     const spoken = [...page.matchAll(/`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b[^`]*`/g)].map(([, name = '']) => name);
     // Codes of errors; and what the exporter of traces reads by itself.
     const others = ['INTERNAL_SERVER_ERROR', 'NODE_EXTRA_CA_CERTS', 'CURSOR_EXPIRED', 'OTEL_EXPORTER_OTLP_HEADERS'];
-    const known = [...Object.keys(settings.shape), ...others];
+    const known = [...Object.keys(settings), ...others];
     expect(spoken.filter((name) => !known.includes(name))).toEqual([]);
     for (const needed of ['METRICS_PORT', 'METRICS_HOST', 'METRICS_TOKEN', 'OTEL_EXPORTER_OTLP_ENDPOINT']) {
       expect(spoken).toContain(needed);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { IdentityProvider } from '../../src/infra/config/config.js';
+import type { IdentityProvider } from '../../src/infra/config/settings/accounts.js';
 import { atEnd } from './ending.js';
 
 export interface Key {

@@ -4,20 +4,6 @@ import { type Config, isSecretSetting, settings } from '../../infra/config/confi
 import type { Database } from '../../infra/database/database.js';
 import { type Details, recordActs } from './audit.store.js';
 
-/** What is different on each node, and bears on nothing but that. */
-const ofOneNode = [
-  'PORT',
-  'HOST',
-  'DATA_DIR',
-  'DATABASE_URL',
-  'DATABASE_POOL_MAX',
-  'DATABASE_PREPARED',
-  'LOG_LEVEL',
-  'LOG_FORMAT',
-  'METRICS_PORT',
-  'METRICS_HOST',
-] as const satisfies (keyof typeof settings.shape)[];
-
 /** A setting as it is kept: a secret as a salted hash, in hexadecimal digits. */
 type Kept = string | { salt: string; hash: string };
 
@@ -33,8 +19,9 @@ export async function recordSettings({ config, database }: { config: Config; dat
       SELECT settings FROM seen_settings WHERE id = 1 FOR UPDATE`;
     const kept = { ...row.settings };
     const details: Details = {};
-    for (const name of Object.keys(settings.shape)) {
-      if ((ofOneNode as readonly string[]).includes(name)) continue;
+    for (const [name, { perNode }] of Object.entries(settings)) {
+      // Nodes that start in turn would record a change each time.
+      if (perNode) continue;
       const [before, now] = [kept[name], config.given[name]];
       if (await isSame(before, now)) continue;
       if (isSecretSetting(name)) details[name] = before === undefined ? 'set' : now === undefined ? 'unset' : 'changed';

@@ -3,7 +3,7 @@ import { ChatError, unauthenticated } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import { FOREVER, type OutsideClaims } from '../../infra/auth/outside-tokens.js';
 import { sha256 } from '../../infra/auth/tokens.js';
-import { OWN_ISSUER } from '../../infra/config/config.js';
+import { OWN_ISSUER } from '../../infra/config/issuers.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
 import { recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';

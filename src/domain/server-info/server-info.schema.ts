@@ -1,6 +1,6 @@
 import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
-import type { Config } from '../../infra/config/config.js';
+import { type Config, clientLimits } from '../../infra/config/config.js';
 import { version } from '../../infra/config/version.js';
 import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
@@ -40,102 +40,19 @@ const ErrorCode = builder.enumType('ErrorCode', {
   } satisfies Record<(typeof errorCodes)[number], object>,
 });
 
-const Limits = builder.objectRef<Config>('Limits').implement({
+const Limits = builder.objectRef<object>('Limits').implement({
   description: 'The limits that this server applies.',
   fields: (t) => ({
-    messageMaxChars: t.exposeInt('messageMaxChars', {
-      nullable: false,
-      description: "The maximum length of a message's text after trimming, in UTF-16 code units.",
-    }),
-    mentionsMax: t.exposeInt('mentionsMax', {
-      nullable: false,
-      description: 'The maximum number of users that one message can mention.',
-    }),
-    messageEditWindowSeconds: t.int({
-      description:
-        'For how many seconds after `createdAt` a message can be edited. It is null if there is no time limit.',
-      resolve: ({ messageEditWindowMs }) => messageEditWindowMs && Math.ceil(messageEditWindowMs / 1_000),
-    }),
-    reactionEmojisMax: t.exposeInt('reactionEmojisMax', {
-      nullable: false,
-      description: 'The maximum number of different emojis in the reactions to one message.',
-    }),
-    reactionsPerPersonMax: t.exposeInt('reactionsPerPersonMax', {
-      nullable: false,
-      description: 'The maximum number of reactions that one user can add to one message.',
-    }),
-    pinsMax: t.exposeInt('pinsMax', {
-      nullable: false,
-      description: 'The maximum number of pinned messages in one conversation.',
-    }),
-    groupMaxMembers: t.exposeInt('groupMaxMembers', {
-      nullable: false,
-      description: 'The maximum number of members of a group.',
-    }),
-    groupAddMax: t.exposeInt('groupAddMax', {
-      nullable: false,
-      description: 'The maximum number of users that one request can add to a group.',
-    }),
-    groupsMax: t.exposeInt('groupsMax', {
-      nullable: false,
-      description: 'The maximum number of groups that one user can be in by creating or joining them.',
-    }),
-    groupsAddedMax: t.exposeInt('groupsAddedMax', {
-      nullable: false,
-      description: 'The maximum number of groups that one user can be in by being added by others.',
-    }),
-    contactsMax: t.exposeInt('contactsMax', {
-      nullable: false,
-      description: 'The maximum number of contacts of one user.',
-    }),
-    blocksMax: t.exposeInt('blocksMax', {
-      nullable: false,
-      description: 'The maximum number of users that one user can block.',
-    }),
-    receiptMaxMembers: t.exposeInt('receiptMaxMembers', {
-      nullable: false,
-      description:
-        "The maximum number of members of a group with receipts. In larger groups, members cannot see each other's marks, and the status of messages stays SENT.",
-    }),
-    summaryMessagesMax: t.exposeInt('summaryMessagesMax', {
-      nullable: false,
-      description: 'The maximum number of messages that one summary covers.',
-    }),
+    ...Object.fromEntries(
+      clientLimits.map(({ name, description, nullable, read }) => [
+        name,
+        t.int({ nullable, description, resolve: (config) => read(config) }),
+      ]),
+    ),
     searchQueryMaxChars: t.int({
       nullable: false,
       description: 'The maximum length of the query of `searchMessages`, in UTF-16 code units.',
       resolve: () => QUERY_MAX_CHARS,
-    }),
-    pageMax: t.exposeInt('pageMax', { nullable: false, description: 'The maximum value of `first` and `last`.' }),
-    operationDepthMax: t.exposeInt('operationDepthMax', {
-      nullable: false,
-      description: 'The maximum depth of nested fields in an operation.',
-    }),
-    operationCostMax: t.exposeInt('operationCostMax', {
-      nullable: false,
-      description:
-        'The maximum cost of an operation. The cost is approximately the number of fields that the response can contain, where lists count with their maximum length.',
-    }),
-    sessionsPerPersonMax: t.exposeInt('sessionsPerPersonMax', {
-      nullable: false,
-      description:
-        'The maximum number of sessions of one user. Signing in again ends the session that was used least recently.',
-    }),
-    presenceMaxWatched: t.exposeInt('presenceMaxWatched', {
-      nullable: false,
-      description: 'The maximum number of users in one subscription to `presence`.',
-    }),
-    typingTtlMs: t.exposeInt('typingTtlMs', {
-      nullable: false,
-      description: 'For how many milliseconds a call of `setTyping` is valid.',
-    }),
-    typingMaxMembers: t.exposeInt('typingMaxMembers', {
-      nullable: false,
-      description: 'The maximum number of members of a conversation in which typing is shown.',
-    }),
-    socketStreamsMax: t.exposeInt('socketStreamsMax', {
-      nullable: false,
-      description: 'The maximum number of concurrent subscriptions on one WebSocket.',
     }),
   }),
 });

@@ -1,7 +1,7 @@
 import { unauthenticated } from '../../core/errors.js';
 import { FOREVER } from '../../infra/auth/outside-tokens.js';
 import { sameHash, sha256 } from '../../infra/auth/tokens.js';
-import type { ServiceSettings } from '../../infra/config/config.js';
+import type { ServiceSettings } from '../../infra/config/settings/accounts.js';
 import type { Viewer } from '../../platform/viewer.js';
 import type { Deps } from '../deps.js';
 import { accountOf } from '../outside/outside.accounts.js';

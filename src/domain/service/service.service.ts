@@ -4,7 +4,7 @@ import { encodeGlobalId, newId } from '../../core/ids.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
 import type { User } from '../../generated/prisma/client.js';
 import { sameHash } from '../../infra/auth/tokens.js';
-import { SERVICE_ISSUER } from '../../infra/config/config.js';
+import { SERVICE_ISSUER } from '../../infra/config/issuers.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
 import { checkInput, hashInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';

@@ -1,4 +1,4 @@
-import { OWN_ISSUER } from '../../infra/config/config.js';
+import { OWN_ISSUER } from '../../infra/config/issuers.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 
 /** Who the service's own account is, among those that are somebody elsewhere. */

@@ -1,7 +1,7 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { ChatError, unauthenticated } from '../../core/errors.js';
 import { storableOf } from '../../core/text/characters.js';
-import type { IdentityProvider } from '../config/config.js';
+import type { IdentityProvider } from '../config/settings/accounts.js';
 import type { Logger } from '../telemetry/log.js';
 import { createOutsideKeys } from './outside-keys.js';
 

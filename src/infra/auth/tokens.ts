@@ -2,7 +2,7 @@ import { createHash, createHmac, createSecretKey, type KeyObject, randomBytes, t
 import jwt from 'jsonwebtoken';
 import { validate } from 'uuid';
 import { unauthenticated } from '../../core/errors.js';
-import { OWN_ISSUER } from '../config/config.js';
+import { OWN_ISSUER } from '../config/issuers.js';
 
 /** What an access token says: who, in which session, until when. */
 interface AccessClaims {

@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/config.js';
+import { ConfigError } from '../config/config-error.js';
 import type { SqlSession } from './footing.js';
 
 /** Tables that are not copied: what a database says of itself, and the log, whose transactions mean nothing elsewhere. */

@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import { ConfigError } from '../config/config.js';
+import { ConfigError } from '../config/config-error.js';
 import { type DatabaseTarget, parseDatabaseUrl, type SslSettings } from '../config/database-url.js';
 import { quoteName, quoteText, reliedOn, settingsSql } from '../config/session-settings.js';
 
