@@ -2,21 +2,27 @@ import { cursorExpired, type SyncCursor } from '../core/sync-cursor.js';
 import { Prisma } from '../generated/prisma/client.js';
 import type { Database, Db, Sql, Tx } from '../infra/database/database.js';
 import { generationSql, intactSql, standbyError } from '../infra/database/history.js';
+import { announceAfterCommit, defineAnnouncement } from '../infra/database/unit-of-work.js';
 import type { Change, ChangeRow } from './change.js';
 
+/** Changes of the log, which the feed delivers. */
+export const changesCommitted = defineAnnouncement<Change>('changes');
+
 /**
- * Writes a change into the log. Call it in the transaction of the change, after raising the conversation's
- * `changeSeq`, whose row lock makes the order of numbers the order of commits.
+ * Writes a change into the log, and has it announced after the commit. Call it in the transaction of the change, after
+ * raising the conversation's `changeSeq`, whose row lock makes the order of numbers the order of commits.
  */
 export async function recordChange<Data>(tx: Tx, change: Change<Data>): Promise<Change<Data>> {
   const { data: _data, committedAt: _committedAt, ...row } = change;
   await tx.change.create({ data: row });
+  announceAfterCommit(tx, changesCommitted, change);
   return change;
 }
 
-/** Writes several changes into the log, as `recordChange` does. */
+/** Writes several changes into the log, and has them announced, as `recordChange` does. */
 export async function recordChanges(tx: Tx, changes: readonly Change[]): Promise<void> {
   await tx.change.createMany({ data: changes.map(({ data: _data, committedAt: _committedAt, ...row }) => row) });
+  announceAfterCommit(tx, changesCommitted, ...changes);
 }
 
 /** The changes of one conversation after `changeSeq`, in order, at most `limit`. */

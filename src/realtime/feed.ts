@@ -9,6 +9,7 @@ import type { Logger } from '../infra/telemetry/log.js';
 import type { Bus } from './bus.js';
 import { type Change, type ChangeKind, type ChangeRow, moveOf } from './change.js';
 import {
+  changesCommitted,
   findHidden,
   findPlaces,
   findPositions,
@@ -84,10 +85,6 @@ export interface Feed {
   readonly sweptAt: number;
   /** How long ago that was, in milliseconds: until the next one, what no wake-up told of is not delivered. */
   readonly sweepAgeMs: number;
-  /** Tells a change that is committed: to the listeners here at once, and to the other nodes. */
-  announce(change: Change): void;
-  /** Tells several, in their order, without holding the event loop for long: each may be for thousands. */
-  announceAll(changes: readonly Change[]): Promise<void>;
   /** Tells that something has moved beside the log (`ChangeKind.moving`), committed as well: here and on the other nodes. */
   announceMove(row: ChangeRow): void;
   /** Tells what is fleeting (`ChangeKind.fleeting`) to who listens just now, here and on the other nodes. */
@@ -911,6 +908,7 @@ export async function startFeed(options: {
     }
   }
 
+  /** Delivers a committed change to the listeners of this node at once, and to the other nodes. */
   function announce(change: Change): void {
     change.committedAt ??= Date.now();
     const { conversationId, ...rest } = change;
@@ -918,6 +916,9 @@ export async function startFeed(options: {
     bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);
     offer(change);
   }
+
+  // In slices, for each change may have thousands of listeners.
+  database.onCommitted(changesCommitted, (changes) => inSlices(changes, announce));
 
   return {
     get now() {
@@ -936,10 +937,6 @@ export async function startFeed(options: {
     get sweepAgeMs() {
       return sweepAge();
     },
-
-    announce,
-
-    announceAll: (changes) => inSlices(changes, announce),
 
     tell(change) {
       const { conversationId, ...rest } = change;

@@ -1,3 +1,5 @@
+import type { Database } from '../infra/database/database.js';
+import { defineAnnouncement } from '../infra/database/unit-of-work.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import type { Bus } from './bus.js';
 
@@ -11,9 +13,10 @@ export interface SessionWatch {
   close(): void;
   /** Sessions that are watched here at present. */
   readonly size: number;
-  /** To be called after the session's end is committed. */
-  ended(sessionId: string): void;
 }
+
+/** Sessions, by id, whose end a transaction has stored. */
+export const endedSessions = defineAnnouncement<string>('ended sessions');
 
 const CHANNEL = 'sessions';
 /** How often sessions that are watched are looked up, in case that the notice of their end was lost. */
@@ -25,13 +28,13 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 /** `findEnded` says which of some sessions have ended: asked every few seconds, for a notice may be lost with Redis. */
 export function createSessionWatch({
+  database,
   bus,
-  generation,
   findEnded,
   log,
 }: {
+  database: Pick<Database, 'generation' | 'onCommitted'>;
   bus: Bus;
-  generation: string;
   findEnded(sessionIds: readonly string[]): Promise<readonly string[]>;
   log: Logger;
 }): SessionWatch {
@@ -46,9 +49,17 @@ export function createSessionWatch({
   const endHere = (sessionId: string, expiredAt = Number.POSITIVE_INFINITY) => {
     for (const [end, expires] of [...(watchers.get(sessionId) ?? [])]) if (expires <= expiredAt) end();
   };
-  bus.subscribe(`${generation}:${CHANNEL}`, (sessionId) => {
+  const channel = `${database.generation}:${CHANNEL}`;
+  const endNow = (sessionId: string) => {
     remember(sessionId);
     endHere(sessionId);
+  };
+  bus.subscribe(channel, endNow);
+  database.onCommitted(endedSessions, (sessionIds) => {
+    for (const sessionId of sessionIds) {
+      bus.publish(channel, sessionId);
+      endNow(sessionId);
+    }
   });
   const check = setInterval(() => {
     if (watchers.size === 0) return;
@@ -90,11 +101,6 @@ export function createSessionWatch({
     },
     get size() {
       return watchers.size;
-    },
-    ended(sessionId) {
-      bus.publish(`${generation}:${CHANNEL}`, sessionId);
-      remember(sessionId);
-      endHere(sessionId);
     },
   };
 }

@@ -15,6 +15,7 @@ import {
 } from '../domain/conversation/conversation.events.js';
 import { findReadabilities } from '../domain/conversation/conversation.store.js';
 import { createPersonUpdates } from '../domain/conversation/person-updates.js';
+import { peopleUpdated } from '../domain/conversation/person-updates.store.js';
 import type { Deps } from '../domain/deps.js';
 import { messageChanges } from '../domain/message/message.events.js';
 import { createSends } from '../domain/message/message.sending.js';
@@ -308,8 +309,8 @@ export async function startServices(
     });
     swept = feed;
     const sessionWatch = createSessionWatch({
+      database,
       bus,
-      generation: database.generation,
       async findEnded(ids) {
         const owners = await findLivingSessions(database.sql, ids);
         return ids.filter((_id, index) => owners[index] === null);
@@ -340,8 +341,11 @@ export async function startServices(
     feed.onReset(() => standings.reset());
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
-    const erasures = createErasures({ config, database, feed, log, turns });
-    const personUpdates = createPersonUpdates({ database, feed, log, turns }, { onTold: () => erasures.begin() });
+    const erasures = createErasures({ config, database, log, turns });
+    const personUpdates = createPersonUpdates({ database, log, turns }, { onTold: () => erasures.begin() });
+    database.onCommitted(peopleUpdated, async (updates) => {
+      await Promise.all(updates.map((update) => personUpdates.begin(update)));
+    });
     const summaries = createSummaries({ config, database, log, turns });
     const slices = createSlices();
     const indexing = createIndexing({ database, log, slices });
@@ -374,7 +378,7 @@ export async function startServices(
       audit,
       feed,
       turns,
-      sends: createSends({ config, database, feed, metrics, tracing }),
+      sends: createSends({ config, database, metrics, tracing }),
       marks: createMarks({ database, feed }),
       erasures,
       personUpdates,

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ChatError } from '../../src/core/errors.js';
 import { newId } from '../../src/core/ids.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
@@ -96,11 +96,17 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
   it('answer and announce each message with the rows as they were after it', async () => {
     const id = await group(bob);
     const announced: Change<MessageChanged>[] = [];
-    const { announce } = deps.feed;
-    vi.spyOn(deps.feed, 'announce').mockImplementation((change) => {
-      announced.push(change as Change<MessageChanged>);
-      announce(change);
+    const stopListening = await deps.feed.listen({
+      userId: bob.userId,
+      conversationId: id,
+      types: ['MESSAGE_SENT'],
+      onChange: ({ change }) => void announced.push(change as Change<MessageChanged>),
+      onProgress() {},
+      onRemoved() {},
+      onLost() {},
+      onEnd() {},
     });
+    onTestFinished(stopListening);
     const answers = await Promise.all(range(5).map((index) => send(bob, id, `${index}`, `rows ${index}`)));
     for (const [index, message] of answers.entries()) {
       const row = await deps.database.db.message.findUniqueOrThrow({
@@ -204,22 +210,24 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       transaction((sql) => {
         let reads = 0;
         const index = asked.push(0) - 1;
-        return work({
-          ...sql,
-          async query<Row>(statement: Prisma.Sql) {
-            const rows = await sql.query<Row>(statement);
-            reads += 1;
-            asked[index] = reads;
-            if (reads > 1) return rows;
-            // As if carol had been a member until somebody put her out, while this statement was on its way to the lock.
-            return (rows as Record<string, unknown>[]).map((row) => ({
-              ...row,
-              'own.id': newId(),
-              'user.id': carol.userId,
-              seenSeq: Number(row['seenSeq']) - 1,
-            })) as Row[];
-          },
-        });
+        const { query } = sql;
+        return work(
+          Object.assign(sql, {
+            async query<Row>(statement: Prisma.Sql) {
+              const rows = await query<Row>(statement);
+              reads += 1;
+              asked[index] = reads;
+              if (reads > 1) return rows;
+              // As if carol had been a member until somebody put her out, while this statement was on its way to the lock.
+              return (rows as Record<string, unknown>[]).map((row) => ({
+                ...row,
+                'own.id': newId(),
+                'user.id': carol.userId,
+                seenSeq: Number(row['seenSeq']) - 1,
+              })) as Row[];
+            },
+          }),
+        );
       }),
     );
     const late = await send(carol, id, 'late').catch(codeOf);
@@ -233,17 +241,19 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     const { transaction } = deps.database.sql;
     let tries = 0;
     vi.spyOn(deps.database.sql, 'transaction').mockImplementation((work) =>
-      transaction((sql) =>
-        work({
-          ...sql,
-          async finish(...statement) {
-            tries += 1;
-            await sql.finish(...statement);
-            // As when the connection broke before the commit was answered.
-            throw new Error('no answer');
-          },
-        }),
-      ),
+      transaction((sql) => {
+        const { finish } = sql;
+        return work(
+          Object.assign(sql, {
+            async finish(...statement: Parameters<typeof finish>) {
+              tries += 1;
+              await finish(...statement);
+              // As when the connection broke before the commit was answered.
+              throw new Error('no answer');
+            },
+          }),
+        );
+      }),
     );
     await expect(send(bob, id, 'once', 'of unknown fate')).rejects.toThrow('no answer');
     expect(tries).toBe(1);
@@ -278,7 +288,8 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
             return row?.scans ?? 0;
           };
           const before = await count();
-          const done = await work({ ...sql, finish: async (...statement) => void (await sql.query(...statement)) });
+          const finish: typeof sql.finish = async (...statement) => void (await sql.query(...statement));
+          const done = await work(Object.assign(sql, { finish }));
           scans.push((await count()) - before);
           return done;
         }),

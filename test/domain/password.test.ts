@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createResetRequests } from '../../src/domain/password/password.requests.js';
 import { requestPasswordReset } from '../../src/domain/password/password.service.js';
 import { readConfig } from '../../src/infra/config/config.js';
@@ -79,15 +79,16 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
     return (await smtp.until(person.email, count)).map(tokenOf) as [string, ...string[]];
   };
   const isSignedIn = async (token: string) => failure(await request(node.url, ME, {}, token)) === undefined;
-  /** The sessions that other sockets are told of while `work` runs: told at once, not found at the next look. */
-  const endedBy = async (work: () => Promise<unknown>): Promise<string[]> => {
-    const told = vi.spyOn(node.deps.sessionWatch, 'ended');
-    try {
-      await work();
-      return told.mock.calls.map(([sessionId]) => sessionId).sort();
-    } finally {
-      told.mockRestore();
-    }
+  /** Which of these sessions end while `work` runs: their end is announced, not found by the next check. */
+  const endedBy = async (tokens: readonly string[], work: () => Promise<unknown>): Promise<string[]> => {
+    const ended: string[] = [];
+    const { sessionWatch } = node.deps;
+    const unwatch = sessionsOf(tokens).map((id) =>
+      sessionWatch.watch(id, new Date(Date.now() + 60_000), () => ended.push(id)),
+    );
+    await work();
+    for (const stop of unwatch) stop();
+    return ended.sort();
   };
   const sessionsOf = (tokens: readonly string[]) =>
     tokens.map((token) => (jwt.decode(token) as { sid: string }).sid).sort();
@@ -117,7 +118,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       const here = await openSocket(node.url, person.token);
       const ended = [await openSocket(node.url, tokens[0]), await openSocket(other.url, tokens[1])];
       let answer: Json;
-      const told = await endedBy(async () => {
+      const told = await endedBy([person.token, ...tokens], async () => {
         answer = await change(person, NEW);
       });
       expect(told).toEqual(sessionsOf(tokens));
@@ -348,7 +349,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
         [node, other, other].map(({ url }, index) => openSocket(url, tokens[index] ?? '')),
       );
       const [token] = await tokensFor(person);
-      expect(await endedBy(() => reset(token))).toEqual(sessionsOf(tokens));
+      expect(await endedBy(tokens, () => reset(token))).toEqual(sessionsOf(tokens));
       expect(await Promise.all(sockets.map(({ closed }) => closed))).toEqual([4403, 4403, 4403]);
       for (const old of tokens) expect(await isSignedIn(old)).toBe(false);
       const refreshed = await request(node.url, REFRESH, { input: { refreshToken: person.refreshToken } });

@@ -15,10 +15,17 @@ const bus: Bus = {
 };
 /** Sessions whose end nobody told. */
 let quietlyEnded: string[] = [];
+/** As a transaction does that ends a session. */
+let end: (sessionId: string) => void;
 const make = () =>
   createSessionWatch({
+    database: {
+      generation: 'generation',
+      onCommitted: (_announcement, handler) => {
+        end = (sessionId) => void handler([sessionId as never]);
+      },
+    },
     bus,
-    generation: 'generation',
     findEnded: async (ids) => ids.filter((id) => quietlyEnded.includes(id)),
     log: createLog('silent'),
   });
@@ -49,14 +56,14 @@ describe('watching a session', () => {
     watch.watch('other', new Date(START + 3_000), () => told.push('other'));
     vi.advanceTimersByTime(1_500);
     expect(told).toEqual(['old']);
-    watch.ended('session');
+    end('session');
     expect(told).toEqual(['old', 'renewed']);
   });
 
   it('tells who begins to watch a session that ended a moment ago', () => {
     const watch = make();
     const told: string[] = [];
-    watch.ended('session');
+    end('session');
     watch.watch('session', soon, () => told.push('late'));
     vi.advanceTimersByTime(1);
     expect(told).toEqual(['late']);

@@ -10,7 +10,7 @@ import { isLastAdmin } from '../moderation/moderation.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
 import { tryPassword } from '../session/sign-in.tries.js';
-import { recordStandings, recordTakenOff, type StandingChange } from '../standing/standing.store.js';
+import { recordStandings, recordTakenOff } from '../standing/standing.store.js';
 import { holdSelf, namesOf } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
@@ -48,8 +48,6 @@ async function remove(
       if (!(await isPassword(deps, password ?? '', credential.passwordHash))) throw wrong;
     });
   }
-  let ended: string[] = [];
-  let standings: StandingChange[] = [];
   await changePerson(deps, userId, async (tx) => {
     // Admins are held before any of them is, in one order for all; who is none needs none of them.
     const { serviceRole } = (await tx.user.findUnique({ where: { id: userId } })) ?? gone('User');
@@ -58,11 +56,9 @@ async function remove(
     if (isLast) {
       throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
     }
-    ended = await endSessions(tx, userId);
-    standings = [
-      ...(await recordTakenOff(tx, userId)),
-      ...(await recordStandings(tx, [{ userId, type: null, aboutId: null }])),
-    ];
+    const ended = await endSessions(tx, userId);
+    await recordTakenOff(tx, userId);
+    await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
     await removeOwn(tx, userId);
     await tx.erasure.create({ data: { userId } });
     await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
@@ -79,8 +75,6 @@ async function remove(
       },
     });
   });
-  for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
-  deps.standings.announce(standings);
   deps.erasures.begin();
 }
 

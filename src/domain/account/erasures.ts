@@ -27,10 +27,10 @@ const CLAIM_MS = 60_000;
 const BATCH = 500;
 
 export function createErasures(
-  deps: Pick<Deps, 'config' | 'database' | 'feed' | 'log' | 'turns'>,
+  deps: Pick<Deps, 'config' | 'database' | 'log' | 'turns'>,
   { lookMs = LOOK_MS }: { lookMs?: number } = {},
 ): Erasures {
-  const { config, database, feed, log } = deps;
+  const { config, database, log } = deps;
   const { db } = database;
   let closed = false;
   let underWay: Promise<void> | undefined;
@@ -105,12 +105,11 @@ export function createErasures(
   }
 
   async function leave(userId: string, conversationId: string): Promise<void> {
-    const changes = await changeConversation(deps, conversationId, async (tx) => {
+    await changeConversation(deps, conversationId, async (tx) => {
       await lock(tx, conversationId);
       const member = await tx.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
-      return member ? (await takeOut(deps, tx, { userId }, member)).changes : [];
+      if (member) await takeOut(deps, tx, { userId }, member);
     });
-    await feed.announceAll(changes);
   }
 
   const timer = setInterval(begin, lookMs);

@@ -56,7 +56,7 @@ async function change(
   const { userId: viewerId } = viewer;
   const user = await deps.database.db.user.findUnique({ where: { id: userId } });
   if (!user) throw notFound('input.userId', 'User');
-  const { changes, standings } = await deps.database.transaction(async (tx) => {
+  await deps.database.transaction(async (tx) => {
     // Locked before: what is being sent in it is sent before or refused. Held after: so is a conversation being opened.
     let direct = await lockDirect(tx, viewerId, userId);
     await holdToChange(tx, [viewerId, userId]);
@@ -66,15 +66,13 @@ async function change(
     const type = await work(tx);
     const [isReachable] = await findReachable(tx, viewerId, [userId]);
     const isOther = wasReachable !== isReachable;
-    const standings = await recordStandings(tx, [
+    await recordStandings(tx, [
       ...(type === null ? [] : [{ userId: viewerId, type, aboutId: userId }]),
       // To the other one nothing but what they see is told.
       ...(isOther ? [{ userId, type: null, aboutId: null }] : []),
     ]);
-    return { standings, changes: isOther && direct ? await recordUpdated(tx, [direct.id]) : [] };
+    if (isOther && direct) await recordUpdated(tx, [direct.id]);
   });
-  for (const each of changes) deps.feed.announce(each);
-  deps.standings.announce(standings);
   return user;
 }
 

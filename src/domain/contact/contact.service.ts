@@ -42,23 +42,22 @@ export async function removeContact(deps: Deps, viewer: Viewer, userId: string):
 
 /** `work` says whether that changed anything. */
 async function change(
-  { database, standings }: Deps,
+  { database }: Deps,
   viewer: Viewer,
   userId: string,
   type: ListChangeType,
   work: (tx: Tx, user: User) => Promise<boolean>,
 ): Promise<User> {
-  const { user, changes } = await database.transaction(async (tx) => {
+  return database.transaction(async (tx) => {
     await holdViewer(tx, viewer);
     const user = await tx.user.findUnique({ where: { id: userId } });
     if (!user) throw notFound('input.userId', 'User');
-    if (!(await work(tx, user))) return { user, changes: [] };
+    if (!(await work(tx, user))) return user;
     const own = { userId: viewer.userId, type, aboutId: userId };
     // To the other one nothing but what they see is told.
-    return { user, changes: await recordStandings(tx, [own, { userId, type: null, aboutId: null }]) };
+    await recordStandings(tx, [own, { userId, type: null, aboutId: null }]);
+    return user;
   });
-  standings.announce(changes);
-  return user;
 }
 
 /** The viewer's contacts, the latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */

@@ -2,7 +2,6 @@ import { newId } from '../../core/ids.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Viewer } from '../../platform/viewer.js';
-import type { Change } from '../../realtime/change.js';
 import { recordChange } from '../../realtime/change-log.js';
 import type { Deps } from '../deps.js';
 import { isHere } from '../user/user.policy.js';
@@ -11,9 +10,9 @@ import { conversationChanged } from './conversation.events.js';
 import { bringIn, type Conversation, type Membership } from './conversation.store.js';
 
 /**
- * Creates a conversation with its members, records the change, and announces it after the commit.
+ * Creates a conversation with its members and records the change.
  * @param choose selects the members among the viewer and the people in `wantedIds`, whose rows are locked meanwhile.
- * @param recordMore records further changes in the same transaction; the last of them carries the newest conversation.
+ * @param recordMore records further changes in the same transaction, and returns the conversation as they leave it.
  */
 export async function createConversation(
   deps: Deps,
@@ -21,13 +20,10 @@ export async function createConversation(
   data: Omit<Prisma.ConversationUncheckedCreateInput, 'id' | 'createdById'>,
   choose: (tx: Tx) => Promise<{ userId: string; role?: Membership['role'] }[]>,
   wantedIds: readonly string[],
-  recordMore: (
-    tx: Tx,
-    conversation: Conversation,
-  ) => Promise<Change<{ message: { conversation: Conversation } }>[]> = async () => [],
+  recordMore: (tx: Tx, conversation: Conversation) => Promise<Conversation | undefined> = async () => undefined,
 ): Promise<Conversation> {
   const id = newId();
-  const { conversation, changes } = await deps.database.transaction(async (tx) => {
+  return deps.database.transaction(async (tx) => {
     const held = await holdPeople(tx, [viewer.userId, ...wantedIds]);
     if (!held.some((user) => user.id === viewer.userId && isHere(user))) throw sessionOver();
     const members = await choose(tx);
@@ -37,10 +33,7 @@ export async function createConversation(
     });
     await bringIn(tx, conversation, members, viewer.userId);
     const change = conversationChanged('created', viewer.userId, null, { conversation, memberIds: userIds });
-    const created = await recordChange(tx, change);
-    const more = await recordMore(tx, conversation);
-    return { conversation: more.at(-1)?.data.message.conversation ?? conversation, changes: [created, ...more] };
+    await recordChange(tx, change);
+    return (await recordMore(tx, conversation)) ?? conversation;
   });
-  await deps.feed.announceAll(changes);
-  return conversation;
 }

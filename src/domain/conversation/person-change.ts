@@ -1,9 +1,8 @@
 import type { User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
-import type { Change } from '../../realtime/change.js';
 import { recordChanges } from '../../realtime/change-log.js';
 import type { Deps } from '../deps.js';
-import { type ConversationChanged, conversationChanged } from './conversation.events.js';
+import { conversationChanged } from './conversation.events.js';
 import { numberAll } from './conversation.store.js';
 import { recordUpdate } from './person-updates.store.js';
 
@@ -17,11 +16,11 @@ export async function changePerson(
   userId: string,
   work: (tx: Tx) => Promise<User | null>,
 ): Promise<User | null> {
-  const { user, update } = await deps.database.transaction(async (tx) => {
-    const user = await work(tx);
-    return { user, update: user && (await recordUpdate(tx, userId, 'MEMBER_UPDATED')) };
+  const user = await deps.database.transaction(async (tx) => {
+    const changed = await work(tx);
+    if (changed) await recordUpdate(tx, userId, 'MEMBER_UPDATED');
+    return changed;
   });
-  if (update) await deps.personUpdates.begin(update);
   if (user) deps.presence.personChanged(userId);
   return user;
 }
@@ -29,22 +28,16 @@ export async function changePerson(
 /**
  * Records that these locked conversations are not what they were to those in them, without saying who made them so: of
  * a direct conversation that one of the two cannot be reached any more, or again.
- * @returns what is to be announced.
  */
-export async function recordUpdated(tx: Tx, ids: readonly string[]): Promise<Change<ConversationChanged>[]> {
+export async function recordUpdated(tx: Tx, ids: readonly string[]): Promise<void> {
   const changes = (await numberAll(tx, ids)).map((conversation) =>
     conversationChanged('updated', null, null, { conversation }),
   );
   await recordChanges(tx, changes);
-  return changes;
 }
 
-/** Records that a member of these locked conversations is changed. @returns what is to be announced. */
-export async function recordMemberUpdated(
-  tx: Tx,
-  userId: string,
-  ids: readonly string[],
-): Promise<Change<ConversationChanged>[]> {
+/** Records that a member of these locked conversations has changed. */
+export async function recordMemberUpdated(tx: Tx, userId: string, ids: readonly string[]): Promise<void> {
   const memberships = await tx.membership.findMany({
     where: { userId, conversationId: { in: [...ids] } },
     include: { user: true },
@@ -57,5 +50,4 @@ export async function recordMemberUpdated(
     }),
   );
   await recordChanges(tx, changes);
-  return changes;
 }

@@ -1,5 +1,6 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database/database.js';
+import { announceAfterCommit, defineAnnouncement } from '../../infra/database/unit-of-work.js';
 
 /** What is told in a conversation: that the member is changed, or (in direct ones) that the conversation itself is. */
 export type UpdateType = 'MEMBER_UPDATED' | 'CONVERSATION_UPDATED';
@@ -27,16 +28,19 @@ const columns = Prisma.sql`
   user_id::text AS "userId", type, after_id::text AS "afterId", last_id::text AS "lastId", version`;
 const claim = Prisma.sql`clock_timestamp() + ${CLAIM_MS}::int * interval '1 millisecond'`;
 
+/** Changes of people that are stored and not announced yet in their conversations. */
+export const peopleUpdated = defineAnnouncement<PersonUpdate>('changes of people');
+
 /**
  * Stores that a change of a person is to be told; the last statement of its transaction, so that nobody waits for long.
  * Where an earlier change is being told, it goes on from there, and once around: that one's conversations are told anew.
  */
-export async function recordUpdate(tx: Tx, userId: string, type: UpdateType): Promise<PersonUpdate> {
+export async function recordUpdate(tx: Tx, userId: string, type: UpdateType): Promise<void> {
   const [row] = await tx.$queryRaw<[PersonUpdate]>`
     INSERT INTO person_updates (user_id, type, claimed_until) VALUES (${userId}::uuid, ${type}, ${claim})
     ON CONFLICT (user_id, type) DO UPDATE SET version = person_updates.version + 1, last_id = person_updates.after_id
     RETURNING ${columns}, xmax = 0 AS "isClaimed"`;
-  return row;
+  announceAfterCommit(tx, peopleUpdated, row);
 }
 
 /** Takes over what no node is telling of. */

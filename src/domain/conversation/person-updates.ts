@@ -31,7 +31,7 @@ const LOOK_MS = 30_000;
 const PAUSE_MIN_MS = 5;
 
 export function createPersonUpdates(
-  deps: Pick<Deps, 'database' | 'feed' | 'log' | 'turns'>,
+  deps: Pick<Deps, 'database' | 'log' | 'turns'>,
   {
     onTold,
     lookMs = LOOK_MS,
@@ -41,7 +41,7 @@ export function createPersonUpdates(
     lookMs?: number;
   },
 ): PersonUpdates {
-  const { database, feed, log } = deps;
+  const { database, log } = deps;
   let closed = false;
   /** What this node has claimed and not told everywhere yet: each gets one step in its turn. */
   const claimed: PersonUpdate[] = [];
@@ -60,8 +60,8 @@ export function createPersonUpdates(
     for (const id of ids.filter((each) => !told.has(each))) {
       await changeConversation(deps, id, async (tx) => {
         await lock(tx, id);
-        return record(tx, update, [id]);
-      }).then((changes) => feed.announceAll(changes));
+        await record(tx, update, [id]);
+      });
     }
     const last = ids.at(-1);
     if (last !== undefined && ids.length === STEP) return moveUpdate(database.db, update, last);
@@ -75,11 +75,11 @@ export function createPersonUpdates(
   /** Tells of it in those of the conversations that nobody has locked. @returns which these are. */
   async function tell(update: PersonUpdate, ids: readonly string[]): Promise<ReadonlySet<string>> {
     if (ids.length === 0) return new Set();
-    const { free, changes } = await database.transaction(async (tx) => {
-      const free = await lockFree(tx, ids);
-      return { free, changes: await record(tx, update, free) };
+    const free = await database.transaction(async (tx) => {
+      const locked = await lockFree(tx, ids);
+      await record(tx, update, locked);
+      return locked;
     });
-    await feed.announceAll(changes);
     return new Set(free);
   }
 

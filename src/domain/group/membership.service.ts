@@ -30,7 +30,6 @@ import {
   hasChangingMembers,
 } from '../conversation/membership.policy.js';
 import type { Deps } from '../deps.js';
-import type { MessageTold } from '../message/message.events.js';
 import { findReachable } from '../user/reach.store.js';
 import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
 import { description, imageUrl, title } from './group.input.js';
@@ -65,7 +64,7 @@ export async function addMembers(
     const newcomers = people.filter(({ id }) => !isThere(id));
     const peopleIds = new Set(people.map(({ id }) => id));
     const skippedUserIds = wanted.filter((id) => !peopleIds.has(id));
-    if (newcomers.length === 0) return { changes: [], result: { conversation, skippedUserIds } };
+    if (newcomers.length === 0) return { conversation, skippedUserIds };
     if (conversation.memberCount + newcomers.length > groupMaxMembers) {
       throw badInput(field, `A group has at most ${groupMaxMembers} members.`);
     }
@@ -86,12 +85,12 @@ export async function addMembers(
       changes.push(conversationChanged('memberJoined', viewer.userId, user.id, data));
     }
     await recordChanges(tx, changes);
-    const told = await recordSystemMessage(deps, tx, conversationId, {
+    const announced = await recordSystemMessage(deps, tx, conversationId, {
       type: 'MEMBER_ADDED',
       actorId: viewer.userId,
       subjectIds: newcomers.map(({ id }) => id),
     });
-    return { changes: [...changes, ...told], result: { conversation: latest(told) ?? changed, skippedUserIds } };
+    return { conversation: announced ?? changed, skippedUserIds };
   });
 }
 
@@ -115,7 +114,7 @@ export async function removeMember(
   const act: GroupAct = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
     const other = await findMembership(tx, conversationId, userId);
-    if (!other) return { changes: [], result: { conversation, membershipId: null } };
+    if (!other) return { conversation, membershipId: null };
     if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'This member is not yours to remove.');
     await recordActs(tx, { ...act, details: { role: other.role } });
     return takeOut(deps, tx, viewer, other);
@@ -138,36 +137,42 @@ export async function takeOut(
   tx: Tx,
   actor: Actor,
   member: Membership,
-): Promise<{ changes: Told[]; result: Left }> {
+): Promise<Left> {
   const { userId: actorId } = actor;
   const { id, conversationId, userId } = member;
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
-  const left = await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }, id));
-  const told = await recordSystemMessage(deps, tx, conversationId, {
+  await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }, id));
+  const announced = await recordSystemMessage(deps, tx, conversationId, {
     type: actorId === userId ? 'MEMBER_LEFT' : 'MEMBER_REMOVED',
     actorId,
     subjectIds: [userId],
   });
-  const changes = [left, ...told, ...(await handOver(deps, tx, actor, conversationId))];
-  return { changes, result: { conversation: latest(changes) ?? conversation, membershipId: id } };
+  const latest = (await handOver(deps, tx, actor, conversationId)) ?? announced ?? conversation;
+  return { conversation: latest, membershipId: id };
 }
 
-/** Makes the next owner, where none is left and somebody can be. */
-async function handOver(deps: Pick<Deps, 'config'>, tx: Tx, actor: Actor, conversationId: string): Promise<Told[]> {
-  if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } })) return [];
+/** Makes the next owner, where none is left and somebody can be. @returns the group as it is then, if that changed it. */
+async function handOver(
+  deps: Pick<Deps, 'config'>,
+  tx: Tx,
+  actor: Actor,
+  conversationId: string,
+): Promise<Conversation | undefined> {
+  if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } }))
+    return undefined;
   const next = await findNextOwner(tx, conversationId);
-  return next ? giveRole(deps, tx, actor, next, 'OWNER') : [];
+  return next ? giveRole(deps, tx, actor, next, 'OWNER') : undefined;
 }
 
-/** Gives a member of a locked group another role. */
+/** Gives a member of a locked group another role. @returns the group as it is then. */
 async function giveRole(
   deps: Pick<Deps, 'config'>,
   tx: Tx,
   actor: Actor,
   { user, ...member }: Membership & { user: User },
   role: Membership['role'],
-): Promise<Told[]> {
+): Promise<Conversation> {
   const { id, conversationId, userId } = member;
   const { userId: actorId } = actor;
   const details = { role: { from: member.role, to: role } };
@@ -175,15 +180,15 @@ async function giveRole(
   await tx.membership.update({ where: { id }, data: { role }, select: { id: true } });
   const conversation = await countChanges(tx, conversationId, { changes: 1 });
   const data = { conversation, membership: { ...member, role, user } };
-  const updated = await recordChange(tx, conversationChanged('memberUpdated', actorId, userId, data));
-  const told = await recordSystemMessage(deps, tx, conversationId, {
+  await recordChange(tx, conversationChanged('memberUpdated', actorId, userId, data));
+  const announced = await recordSystemMessage(deps, tx, conversationId, {
     type: 'ROLE_CHANGED',
     actorId,
     subjectIds: [userId],
     oldValue: member.role,
     newValue: role,
   });
-  return [updated, ...told];
+  return announced ?? conversation;
 }
 
 const groupUpdate = z.object({
@@ -223,7 +228,7 @@ export async function updateGroup(
   return change(deps, viewer, isWatched ? act : { conversationId }, async (tx, { conversation, own }) => {
     if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Owners and admins change a group.');
     const isNew = Object.entries(given).some(([field, value]) => conversation[field as keyof Conversation] !== value);
-    if (!isNew) return { changes: [], result: conversation };
+    if (!isNew) return conversation;
     const details: Details = {};
     for (const field of watched) {
       const [from, to] = [conversation[field], given[field]];
@@ -246,19 +251,18 @@ export async function updateGroup(
       select: { id: true },
     });
     const updated = await countChanges(tx, conversationId, { changes: 1 });
-    const updating = conversationChanged('updated', viewer.userId, null, { conversation: updated });
-    const changes: Told[] = [await recordChange(tx, updating)];
+    await recordChange(tx, conversationChanged('updated', viewer.userId, null, { conversation: updated }));
+    let latest: Conversation = updated;
     for (const field of told) {
       const event = { oldValue: conversation[field], newValue: updated[field] };
-      changes.push(
-        ...(await recordSystemMessage(deps, tx, conversationId, {
-          type: tellings[field],
-          actorId: viewer.userId,
-          ...event,
-        })),
-      );
+      const announced = await recordSystemMessage(deps, tx, conversationId, {
+        type: tellings[field],
+        actorId: viewer.userId,
+        ...event,
+      });
+      latest = announced ?? latest;
     }
-    return { changes, result: latest(changes) ?? updated };
+    return latest;
   });
 }
 
@@ -281,12 +285,13 @@ export async function setMemberRole(
       include: { user: true },
     });
     if (!found) throw notFound('input.userId', 'Member');
-    if (found.role === role) return { changes: [], result: found };
+    if (found.role === role) return found;
     const owners = await tx.membership.count({ where: { conversationId, role: 'OWNER' } });
     if (found.role === 'OWNER' && owners === 1) {
       throw new ChatError('CONFLICT', 'A group needs an owner: make somebody else one first.', { field: 'input.role' });
     }
-    return { changes: await giveRole(deps, tx, viewer, found, role), result: { ...found, role } };
+    await giveRole(deps, tx, viewer, found, role);
+    return { ...found, role };
   });
 }
 
@@ -296,10 +301,10 @@ export async function setMemberRole(
  */
 export async function joinConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
   const field = 'input.conversationId';
-  const { changes, result } = await changeConversation(deps, conversationId, async (tx) => {
+  return changeConversation(deps, conversationId, async (tx) => {
     const conversation = await lock(tx, conversationId);
     const own = await findMembership(tx, conversationId, viewer.userId);
-    if (conversation && own) return { changes: [], result: conversation };
+    if (conversation && own) return conversation;
     if (!conversation || !isPublic(conversation)) throw notFound(field, 'Conversation');
     if (conversation.memberCount >= deps.config.groupMaxMembers) {
       throw new ChatError('FORBIDDEN', `A group has at most ${deps.config.groupMaxMembers} members.`, { field });
@@ -313,43 +318,27 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }], viewer.userId)) as [Membership];
     const joined = await countChanges(tx, conversationId, { changes: 1, members: 1 });
     const data = { conversation: joined, membership: { ...membership, user } };
-    const change = conversationChanged('memberJoined', viewer.userId, viewer.userId, data);
-    const joining = await recordChange(tx, change);
-    const told = await recordSystemMessage(deps, tx, conversationId, {
+    await recordChange(tx, conversationChanged('memberJoined', viewer.userId, viewer.userId, data));
+    const announced = await recordSystemMessage(deps, tx, conversationId, {
       type: 'MEMBER_JOINED',
       actorId: viewer.userId,
       subjectIds: [viewer.userId],
     });
-    return { changes: [joining, ...told], result: latest(told) ?? joined };
+    return announced ?? joined;
   });
-  await deps.feed.announceAll(changes);
-  return result;
 }
-
-/** What a change of a group is told by: of the conversation, or a message in it. */
-type Told = Change<ConversationChanged> | Change<MessageTold>;
-
-/** The group as it is after the last of these. */
-const latest = (told: readonly Told[]): Conversation | undefined => {
-  const data = told.at(-1)?.data;
-  return data && ('message' in data ? data.message.conversation : data.conversation);
-};
 
 /** Something in a group that is put down; without an action: nothing is. */
 type GroupAct = Act & { conversationId: string };
 
 /**
- * A change of a group, under its lock, by one of its members; told when it is committed. That it was refused is put down
- * as `act`.
+ * Runs a change of a group under its lock, for one of its members. A refusal is written into the audit log as `act`.
  */
 async function change<Result>(
   deps: Deps,
   viewer: Viewer,
   act: GroupAct | { action?: never; conversationId: string },
-  work: (
-    tx: Tx,
-    state: { conversation: Conversation; own: Membership },
-  ) => Promise<{ changes: Told[]; result: Result }>,
+  work: (tx: Tx, state: { conversation: Conversation; own: Membership }) => Promise<Result>,
 ): Promise<Result> {
   const field = 'input.conversationId';
   const { conversationId } = act;
@@ -365,7 +354,5 @@ async function change<Result>(
       }
       return work(tx, { conversation, own });
     });
-  const { changes, result } = await (act.action === undefined ? changing() : notingRefusal(deps, act, changing));
-  await deps.feed.announceAll(changes);
-  return result;
+  return act.action === undefined ? changing() : notingRefusal(deps, act, changing);
 }

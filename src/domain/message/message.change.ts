@@ -33,8 +33,8 @@ class Unchanged extends Error {
 }
 
 /**
- * Changes a message, or what belongs to it, under its conversation's lock and tells everyone there. `act` authorizes,
- * stores, and gives the row as it is then; undefined: nothing is to change.
+ * Changes a message, or what belongs to it, under its conversation's lock. `act` authorizes, stores, and returns
+ * the row as it is then; undefined: nothing is to change.
  * @throws {ChatError} NOT_FOUND of `input.messageId`; what `act` throws.
  */
 export async function changeMessage(
@@ -51,7 +51,7 @@ export async function changeMessage(
   });
   if (!known) throw notFound(field, 'Message');
   try {
-    const change = await changeConversation(deps, known.conversationId, async (tx) => {
+    return await changeConversation(deps, known.conversationId, async (tx) => {
       const conversation = await lockAndNumber(tx, known.conversationId);
       const user = await holdViewer(tx, viewer);
       const membership = await findMembership(tx, known.conversationId, viewer.userId);
@@ -63,10 +63,9 @@ export async function changeMessage(
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
       const { sender } = message;
       const full = { ...changed, ...beside, sender, conversation: { ...conversation, moderatorIds } };
-      return recordChange(tx, messageChanged(type, user, full));
+      const { data } = await recordChange(tx, messageChanged(type, user, full));
+      return data.message;
     });
-    deps.feed.announce(change);
-    return change.data.message;
   } catch (error) {
     if (error instanceof Unchanged) return error.unchanged;
     throw error;

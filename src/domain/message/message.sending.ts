@@ -7,7 +7,9 @@ import {
   isUnavailable,
   type SqlTransaction,
 } from '../../infra/database/database.js';
+import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
 import type { Change } from '../../realtime/change.js';
+import { changesCommitted } from '../../realtime/change-log.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic, sendRefused } from '../conversation/conversation.policy.js';
 import type { Conversation } from '../conversation/conversation.store.js';
@@ -55,10 +57,9 @@ const LOCK_PATIENCE_MS = 10_000;
 export function createSends({
   config,
   database,
-  feed,
   metrics,
   tracing,
-}: Pick<Deps, 'config' | 'database' | 'feed' | 'metrics' | 'tracing'>): Sends {
+}: Pick<Deps, 'config' | 'database' | 'metrics' | 'tracing'>): Sends {
   const embedded = database.footing === 'embedded';
   const became = { stored: 0, repeated: 0, refused: 0, failed: 0 };
   const lasted = metrics.duration(
@@ -98,11 +99,10 @@ export function createSends({
       const { outcomes, sent } = await database.sql.transaction(async (sql) => {
         const decided = await decide(sql, sends, { wait, mentionsMax: config.mentionsMax });
         finishing = true;
-        if (decided.sent.length > 0) await sql.finish(storingSent(decided.sent), 'storingSent');
+        if (decided.sent.length > 0) await finishWith(sql, decided.sent);
         return decided;
       });
       committed = true;
-      for (const { change } of sent) feed.announce(change);
       became.stored += sent.length;
       const isDone = (outcome: Outcome<FullMessage>) => typeof outcome === 'object' && 'result' in outcome;
       became.repeated += outcomes.filter(isDone).length - sent.length;
@@ -133,6 +133,12 @@ export function createSends({
       }
     });
   return Object.assign(send, { counts: commit.counts });
+}
+
+/** Stores what is sent, with its changes, and commits. */
+function finishWith(sql: SqlTransaction, sent: Decided['sent']): Promise<void> {
+  announceAfterCommit(sql, changesCommitted, ...sent.map(({ change }) => change));
+  return sql.finish(storingSent(sent), 'storingSent');
 }
 
 const busy = (message: string, cause: unknown, field?: string) =>

@@ -54,27 +54,24 @@ async function changeSuspended(
 ): Promise<User> {
   // Asked before anything is locked, for anyone may try.
   await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
-  const { user, update, ended, standings } = await deps.database.transaction(async (tx) => {
+  return deps.database.transaction(async (tx) => {
     await holdViewer(tx, viewer);
     const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
     if (suspended) await refuseServiceAccount(tx, userId);
-    if ((person.suspendedAt !== null) === suspended) return { user: person, update: null, ended: [], standings: [] };
+    if ((person.suspendedAt !== null) === suspended) return person;
     const user = await tx.user.update({
       where: { id: userId },
       data: { suspendedAt: suspended ? new Date() : null },
     });
     const ended = suspended ? await endSessions(tx, userId) : [];
     await recordActs(tx, { ...act, details: suspended ? { sessionsEnded: ended.length } : {} });
-    const standings = await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
-    return { user, ended, standings, update: await recordUpdate(tx, userId, 'CONVERSATION_UPDATED') };
+    await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
+    await recordUpdate(tx, userId, 'CONVERSATION_UPDATED');
+    return user;
   });
-  for (const sessionId of ended) deps.sessionWatch.ended(sessionId);
-  deps.standings.announce(standings);
-  if (update) await deps.personUpdates.begin(update);
-  return user;
 }
 
 /**

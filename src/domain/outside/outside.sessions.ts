@@ -7,7 +7,7 @@ import { OWN_ISSUER } from '../../infra/config/issuers.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
 import { recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
-import { announceEnded, endOldSessions } from '../session/session.service.js';
+import { endOldSessions } from '../session/session.service.js';
 import { isHere } from '../user/user.policy.js';
 import { holdPeople } from '../user/user.store.js';
 
@@ -73,7 +73,7 @@ async function startOutsideSession(
   const id = newId();
   // It is renewed elsewhere: hashes of nothing, so that no refresh token fits.
   const [refreshFamilyHash, refreshHash] = [new Uint8Array(randomBytes(32)), new Uint8Array(randomBytes(32))];
-  const ended = await deps.database.transaction(async (tx) => {
+  await deps.database.transaction(async (tx) => {
     // Held until the commit: a suspension at the same time either refuses this session or ends it.
     const [user] = await holdPeople(tx, [userId]);
     if (!user) throw unauthenticated('This account is gone.');
@@ -83,9 +83,7 @@ async function startOutsideSession(
     const ended = await endOldSessions(tx, userId, deps.config.sessionsPerPersonMax, id);
     const details = { by: signedInBy(issuer), ...(ended.length > 0 && { sessionsEnded: ended.length }) };
     await recordActs(tx, { action: 'SIGNED_IN', actor: { userId, sessionId: id }, subjectId: userId, details });
-    return ended;
   });
-  announceEnded(deps, ended);
   return id;
 }
 

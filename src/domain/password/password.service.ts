@@ -49,7 +49,7 @@ async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof ch
   });
   const passwordHash = await deps.passwords.hash(given.newPassword);
   const refresh = newRefreshToken(sessionId);
-  const ended = await deps.database.transaction(async (tx) => {
+  await deps.database.transaction(async (tx) => {
     await holdViewer(tx, viewer);
     const present = await lockCredential(tx, { userId }, 'UPDATE');
     // Of several changes at once the first one made this password an old one.
@@ -62,9 +62,8 @@ async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof ch
     await storePassword(tx, userId, passwordHash);
     const ended = await endSessions(tx, userId, { id: { not: sessionId } });
     await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
-    return ended;
   });
-  tell(deps, credential.email, ended);
+  sendNotice(deps, credential.email);
   return signedIn(deps, credential.user, sessionId, refresh.token);
 }
 
@@ -137,15 +136,14 @@ async function resetWith(deps: Deps, given: z.output<typeof reset>, refused: Cha
     const ended = await endSessions(tx, userId);
     const signedIn = await startSession(deps, tx, user, null);
     await recordActs(tx, { ...act, actor: signedIn.viewer, details: { sessionsEnded: ended.length } });
-    return { email: account.email, ended, signedIn };
+    return { email: account.email, signedIn };
   });
   await rememberAddress(deps, user.usernameKey, emailKeyOf(done.email));
-  tell(deps, done.email, done.ended);
+  sendNotice(deps, done.email);
   return done.signedIn;
 }
 
-/** To be called after the commit: sockets of the ended sessions close, and whoever has the address hears of it. */
-function tell({ sessionWatch, mailer }: Deps, address: string, endedSessions: readonly string[]): void {
-  for (const sessionId of endedSessions) sessionWatch.ended(sessionId);
+/** Sends the owner of the address a mail that the password has changed; to be called after the commit. */
+function sendNotice({ mailer }: Deps, address: string): void {
   mailer.send(changedMail(address, new Date()));
 }

@@ -11,7 +11,7 @@ import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
-import { announceEnded, refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
+import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
 import { holdPeople, namesOf } from '../user/user.store.js';
 import { checkService } from './service.policy.js';
@@ -129,7 +129,7 @@ export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.inp
 async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>, act: Act): Promise<SignedIn> {
   checkService(viewer);
   const { userId, deviceName: device } = checkInput(access, input);
-  const made = await deps.database.transaction(async (tx) => {
+  return deps.database.transaction(async (tx) => {
     // Held, so that nobody is suspended or given a role without seeing the session.
     const [user] = await holdPeople(tx, [userId]);
     if (!user) throw notFound('input.userId', 'User');
@@ -139,12 +139,10 @@ async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof
     }
     const signedIn = await startSession(deps, tx, user, device, deps.serviceKey?.hash);
     const sessionId = encodeGlobalId('Session', signedIn.viewer.sessionId);
-    const { length: sessionsEnded } = signedIn.endedSessions;
+    const { sessionsEnded } = signedIn;
     await recordActs(tx, { ...act, details: { sessionId, ...(sessionsEnded > 0 && { sessionsEnded }) } });
     return signedIn;
   });
-  announceEnded(deps, made.endedSessions);
-  return made;
 }
 
 /** Ends the sessions that were made with another key than the configured one; all that a key made where there is none. */

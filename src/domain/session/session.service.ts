@@ -14,9 +14,11 @@ import {
   sameHash,
 } from '../../infra/auth/tokens.js';
 import { type Db, isUniqueViolation, type Sql, type Tx } from '../../infra/database/database.js';
+import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
 import { checkInput } from '../../platform/input.js';
 import { byAddress, countingFailures, takeAll } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
+import { endedSessions } from '../../realtime/session-watch.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import type { Deps } from '../deps.js';
@@ -32,8 +34,8 @@ export interface SignedIn {
   refreshToken: string;
   viewer: Viewer;
   user: User;
-  /** Sessions that ended because the person had too many: `announceEnded` is to be called with them after the commit. */
-  endedSessions: readonly string[];
+  /** How many sessions ended because the person had too many. */
+  sessionsEnded: number;
 }
 
 const registration = z.object({
@@ -153,7 +155,7 @@ async function signIn(
       const present = await lockCredential(tx, found, 'SHARE');
       if (present?.passwordHash !== found.passwordHash) return undefined;
       const signedIn = await startSession(deps, tx, found.user, given.deviceName);
-      const { length: sessionsEnded } = signedIn.endedSessions;
+      const { sessionsEnded } = signedIn;
       const details = { ...attempt.details, ...(sessionsEnded > 0 && { sessionsEnded }) };
       await recordActs(tx, { ...attempt, details, actor: signedIn.viewer });
       return signedIn;
@@ -163,7 +165,6 @@ async function signIn(
       if (match === 'NORMALIZED' || isLast) throw wrong;
       return start(await find(), true);
     }
-    announceEnded(deps, made.endedSessions);
     await rememberAddress(deps, found.user.usernameKey, found.emailKey);
     if (match === 'AS_GIVEN') await normalizeHash(deps, found, given.password);
     return made;
@@ -241,8 +242,8 @@ export async function startSession(
       expiresAt: new Date(Date.now() + deps.config.refreshTokenTtlMs),
     },
   });
-  const endedSessions = await endOldSessions(tx, userId, deps.config.sessionsPerPersonMax, id);
-  return { ...signedIn(deps, user, id, refresh.token), endedSessions };
+  const { length: sessionsEnded } = await endOldSessions(tx, userId, deps.config.sessionsPerPersonMax, id);
+  return { ...signedIn(deps, user, id, refresh.token), sessionsEnded };
 }
 
 /**
@@ -258,19 +259,16 @@ export async function endOldSessions(tx: Tx, userId: string, max: number, keptId
       ORDER BY last_used_at DESC, id DESC OFFSET ${max - 1}::int
     )
     RETURNING id::text`;
-  return rows.map(({ id }) => id);
-}
-
-/** Closes the sockets and streams of sessions that ended: to be called after the commit. */
-export function announceEnded({ sessionWatch }: Deps, sessionIds: readonly string[]): void {
-  for (const sessionId of sessionIds) sessionWatch.ended(sessionId);
+  const ids = rows.map(({ id }) => id);
+  announceAfterCommit(tx, endedSessions, ...ids);
+  return ids;
 }
 
 /** New tokens for a session. */
 export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken: string): SignedIn {
   const { token, expiresAt } = deps.tokens.signAccess(user.id, sessionId);
   const viewer = { userId: user.id, sessionId, expiresAt };
-  return { accessToken: token, accessTokenExpiresAt: expiresAt, refreshToken, viewer, user, endedSessions: [] };
+  return { accessToken: token, accessTokenExpiresAt: expiresAt, refreshToken, viewer, user, sessionsEnded: 0 };
 }
 
 /**
@@ -363,27 +361,23 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
 const canGoOn = ({ byKeyHash, user }: Session & { user: User }) =>
   isHere(user) && (byKeyHash === null || user.serviceRole === 'USER');
 
-async function endSession(
-  { database, sessionWatch }: Deps,
-  userId: string,
-  sessionId: string,
-  act: Act,
-): Promise<void> {
+async function endSession({ database }: Deps, userId: string, sessionId: string, act: Act): Promise<void> {
   await database.transaction(async (tx) => {
     const ended = await endSessions(tx, userId, { id: sessionId });
     if (ended.length > 0) await recordActs(tx, act);
   });
-  sessionWatch.ended(sessionId);
 }
 
-/** Ends a person's sessions, and answers which those are: `sessionWatch` is to be told after the commit. */
+/** Ends a person's sessions, whose sockets and streams close after the commit. @returns which sessions these are. */
 export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionWhereInput = {}): Promise<string[]> {
   const ended = await tx.session.updateManyAndReturn({
     where: { ...which, userId, endedAt: null },
     data: { endedAt: new Date() },
     select: { id: true },
   });
-  return ended.map(({ id }) => id);
+  const ids = ended.map(({ id }) => id);
+  announceAfterCommit(tx, endedSessions, ...ids);
+  return ids;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import { announceAfterCommit, defineAnnouncement } from '../../infra/database/unit-of-work.js';
 
 /** What can become of the list of contacts, or of blocks. */
 export type ListChangeType = 'CONTACT_ADDED' | 'CONTACT_REMOVED' | 'BLOCKED' | 'UNBLOCKED';
@@ -12,31 +13,36 @@ export interface StandingChange {
   aboutId: string | null;
 }
 
+/** Changes of contacts, blocks and visibility that a transaction has stored. */
+export const standingsChanged = defineAnnouncement<StandingChange>('changes of contacts and blocks');
+
 const columns = Prisma.sql`id::text, user_id::text AS "userId", type, about_id::text AS "aboutId"`;
 
-/** Writes it in the transaction that makes it so. @returns what is to be told after the commit. */
-export function recordStandings(
+/** Writes changes in the transaction that makes them, and has them announced after its commit. */
+export async function recordStandings(
   tx: Tx,
   changes: readonly Pick<StandingChange, 'userId' | 'type' | 'aboutId'>[],
-): Promise<StandingChange[]> {
+): Promise<void> {
   const column = <Value>(value: (change: (typeof changes)[number]) => Value) => changes.map(value);
-  return tx.$queryRaw`
+  const recorded = await tx.$queryRaw<StandingChange[]>`
     INSERT INTO standing_changes (user_id, type, about_id)
     SELECT * FROM unnest(
       ${column(({ userId }) => userId)}::uuid[], ${column(({ type }) => type)}::text[],
       ${column(({ aboutId }) => aboutId)}::uuid[]
     )
     RETURNING ${columns}`;
+  announceAfterCommit(tx, standingsChanged, ...recorded);
 }
 
-/** Those on whose lists of contacts or blocks somebody is: to be called before they are taken off. */
-export function recordTakenOff(tx: Tx, userId: string): Promise<StandingChange[]> {
-  return tx.$queryRaw`
+/** Records that somebody is taken off all lists of contacts and blocks: to be called before they are. */
+export async function recordTakenOff(tx: Tx, userId: string): Promise<void> {
+  const recorded = await tx.$queryRaw<StandingChange[]>`
     INSERT INTO standing_changes (user_id, type, about_id)
     SELECT owner_id, 'CONTACT_REMOVED', user_id FROM contacts WHERE user_id = ${userId}::uuid
     UNION ALL
     SELECT blocker_id, 'UNBLOCKED', blocked_id FROM blocks WHERE blocked_id = ${userId}::uuid
     RETURNING ${columns}`;
+  announceAfterCommit(tx, standingsChanged, ...recorded);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Config } from '../../infra/config/config.js';
 import type { Database } from '../../infra/database/database.js';
 import type { Logger } from '../../infra/telemetry/log.js';
 import type { Bus } from '../../realtime/bus.js';
-import { findStandingChanges, type ListChangeType, type StandingChange } from './standing.store.js';
+import { findStandingChanges, type ListChangeType, type StandingChange, standingsChanged } from './standing.store.js';
 
 /** What became of somebody's own list. */
 export interface ListChange {
@@ -15,8 +15,6 @@ export interface ListChange {
  * node: at once as a rule, and where the notice was lost by the next look into what was written of it (SWEEP_INTERVAL).
  */
 export interface Standings {
-  /** To be called when these are committed: tells them here and on the other nodes. */
-  announce(changes: readonly StandingChange[]): void;
   /** Calls with those who may see others than before, or others them; null: anyone may. */
   onSight(listener: (userIds: readonly string[] | null) => void): void;
   /**
@@ -111,12 +109,12 @@ export async function startStandings(options: {
   // The embedded database is of one node, which tells itself.
   const timer = database.footing === 'embedded' ? undefined : setInterval(sweep, config.sweepIntervalMs);
 
+  database.onCommitted(standingsChanged, (changes) => {
+    bus.publish(channel, changes.map(written).join(','));
+    hear(changes);
+  });
+
   return {
-    announce(changes) {
-      if (changes.length === 0) return;
-      bus.publish(channel, changes.map(written).join(','));
-      hear(changes);
-    },
     onSight: (listener) => void sightListeners.push(listener),
     listen(userId, listener) {
       const those = listeners.get(userId) ?? new Set();

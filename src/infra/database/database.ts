@@ -11,6 +11,7 @@ import { applyMigrations } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
 import { limitStatements, whenAllowed, withoutLimitOfUniqueReads } from './statements.js';
+import { type Announcer, createAnnouncer } from './unit-of-work.js';
 
 /** The client outside a transaction. */
 export type Db = PrismaClient;
@@ -63,10 +64,13 @@ export interface Database {
    */
   readonly generation: string;
   /**
-   * Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. When that was given up as a deadlock,
-   * `work` runs again in another one: what it does beside the database must be right to do again.
+   * Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. When PostgreSQL gave the transaction up
+   * as a deadlock, `work` runs again in another one: what it does besides the database must be right to do again.
+   * It resolves when the transaction is committed and what it recorded (`announceAfterCommit`) is announced.
    */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Sets what announces, after each commit, what the transaction has recorded. */
+  readonly onCommitted: Announcer['handle'];
   /** Transactions of plain SQL, which are begun once, and single statements. */
   readonly sql: Sql & {
     transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T>;
@@ -145,28 +149,39 @@ export async function openDatabase(
       }
     };
     const writes = watchWrites(opened, log);
+    const announcer = createAnnouncer(log);
     const db = withoutLimitOfUniqueReads(new PrismaClient({ adapter: limitStatements(opened.adapter) }));
     return {
       footing: opened.footing,
       db,
       generation,
       history,
+      onCommitted: announcer.handle,
       transaction: (work) =>
-        againAfterDeadlocks(
-          () => watched(() => inOneHistory(() => db.$transaction(work, { maxWait: 10_000, timeout: 20_000 }))),
-          deadlocked,
+        announcer.run((begin) =>
+          againAfterDeadlocks(
+            () =>
+              watched(() =>
+                inOneHistory(() => db.$transaction((tx) => work(begin(tx)), { maxWait: 10_000, timeout: 20_000 })),
+              ),
+            deadlocked,
+          ),
         ),
       sql: {
         query: ({ text, values }) => whenAllowed(() => opened.query(text, values)),
         queryWithin: (timeoutMs, { text, values }) => opened.query(text, values, timeoutMs),
         transaction: (work) =>
-          watched(() =>
-            inOneHistory(() =>
-              opened.transaction((session) =>
-                work({
-                  query: ({ text, values }, name) => session.query(text, values, name),
-                  finish: ({ text, values }, name) => session.finish(text, values, name),
-                }),
+          announcer.run((begin) =>
+            watched(() =>
+              inOneHistory(() =>
+                opened.transaction((session) =>
+                  work(
+                    begin({
+                      query: ({ text, values }, name) => session.query(text, values, name),
+                      finish: ({ text, values }, name) => session.finish(text, values, name),
+                    }),
+                  ),
+                ),
               ),
             ),
           ),
