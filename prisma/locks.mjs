@@ -20,6 +20,9 @@ const BEFORE = [
   '20261127120000_summaries',
 ];
 
+/** Those that must lock several, and begin with a LOCK TABLE of them in the order in which sends use them. */
+const IN_ORDER_OF_SENDS = ['20261129080000_personal_logs'];
+
 const folder = join(dirname(fileURLToPath(import.meta.url)), 'migrations');
 const names = readdirSync(folder, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
@@ -41,7 +44,7 @@ for (const name of names) {
     [before.map(({ oid }) => oid)],
   );
   if (!isIndex) await database.exec('COMMIT');
-  if (locked.length > 1 && !BEFORE.includes(name)) {
+  if (locked.length > 1 && !BEFORE.includes(name) && !IN_ORDER_OF_SENDS.includes(name)) {
     faults.push(`${name} locks ${locked.map((table) => table.name).join(' and ')}: make one migration for each.`);
   }
 }

@@ -16,7 +16,7 @@ import './domain/password/password.schema.js';
 import './domain/service/service.schema.js';
 import './domain/contact/contact.schema.js';
 import './domain/block/block.schema.js';
-import './domain/standing/standing.schema.js';
+import './domain/relationship/relationship.schema.js';
 import './domain/conversation/conversation.schema.js';
 import './domain/group/group.schema.js';
 import './domain/group/membership.schema.js';

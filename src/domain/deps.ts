@@ -28,7 +28,6 @@ import type { Marks } from './receipt/receipt.marks.js';
 import type { SeenKey } from './reply/reply.store.js';
 import type { Indexing } from './search/search.index.js';
 import type { ServiceKey } from './service/service.key.js';
-import type { Standings } from './standing/standing.js';
 import type { Summaries } from './summary/summaries.js';
 import type { Typing } from './typing/typing.js';
 import type { Standing } from './user/reach.store.js';
@@ -75,8 +74,6 @@ export interface Deps {
   presenceReads: Gates;
   /** Summaries that each person waits for here. */
   summaryGates: Gates;
-  /** Contacts, blocks and suspensions are heard of on all nodes. */
-  standings: Standings;
   typing: Typing;
   /** Summaries are made, each once. */
   summaries: Summaries;

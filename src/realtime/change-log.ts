@@ -308,10 +308,15 @@ export async function findPlaces(sql: Sql, userIds: readonly string[]): Promise<
   return userIds.map((id) => byUser.get(id) ?? []);
 }
 
-/** The number of each conversation's newest change, by id. */
-export async function findPositions(sql: Sql, conversationIds: readonly string[]): Promise<Map<string, number>> {
+/** The number of the newest change in each of these logs, by id: of conversations, and of people. */
+export async function findPositions(
+  sql: Sql,
+  { conversationIds, userIds }: { conversationIds: readonly string[]; userIds: readonly string[] },
+): Promise<Map<string, number>> {
   const rows = await sql.query<{ id: string; changeSeq: number }>(Prisma.sql`
-    SELECT id::text, change_seq AS "changeSeq" FROM conversations WHERE id = ANY (${conversationIds}::uuid[])`);
+    SELECT id::text, change_seq AS "changeSeq" FROM conversations WHERE id = ANY (${conversationIds}::uuid[])
+    UNION ALL
+    SELECT user_id::text, change_seq FROM personal_logs WHERE user_id = ANY (${userIds}::uuid[])`);
   return new Map(rows.map((row) => [row.id, row.changeSeq]));
 }
 

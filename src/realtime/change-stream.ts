@@ -82,7 +82,7 @@ export interface ChangeStreamOptions<Event> {
   feed: Feed;
   generation: string;
   userId: string;
-  /** Of this conversation, or (null) of all that the user is in. */
+  /** See `Listener.conversationId`. */
   conversationId: string | null;
   kind: StreamKind<Event>;
   after: string | null | undefined;

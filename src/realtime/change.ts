@@ -1,10 +1,12 @@
 import type { Db } from '../infra/database/database.js';
 
 /**
- * A change that others see, as the change log has it: numbered without holes in its conversation.
+ * A change as the change log has it, numbered without gaps in its log: of a conversation, for those who are in it, or of a
+ * person, for nobody but them.
  * `data` is what it says in full, defined by the feature that owns its type.
  */
 export interface Change<Data = unknown> {
+  /** Whose log it is in: a conversation's, or (by the user's id) a person's own. */
   conversationId: string;
   /** 1, 2, 3, … in the order of commits. Of what moves beside the log: a number that grows with each move of it. */
   changeSeq: number;

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { inSlices } from '../core/slices.js';
 import { encodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
-import { Prisma } from '../generated/prisma/client.js';
 import { createLookup } from '../infra/async/lookup.js';
 import type { Database } from '../infra/database/database.js';
 import type { Logger } from '../infra/telemetry/log.js';
@@ -49,7 +48,10 @@ const isHidden = ({ hidden }: Offer, userId: string): boolean =>
 /** Who hears of changes as they happen. Its functions are called one after another and must not throw. */
 export interface Listener {
   readonly userId: string;
-  /** Of this conversation, or (null) of all that the user is in, those joined later too. */
+  /**
+   * The log whose changes it receives: of this conversation, or (by the user's own id) the user's own; null: of all
+   * conversations that the user is in, with those joined later.
+   */
   readonly conversationId: string | null;
   /** The types of changes it is for; the others pass by. */
   readonly types: readonly string[];
@@ -104,6 +106,11 @@ export interface Feed {
   missed(listener: Listener, since: SyncCursor): Promise<AsyncIterator<Change[]>>;
   /** Resolves when all that was committed when it was called has been delivered here. */
   sweep(): Promise<void>;
+  /**
+   * Calls with the ids of logs in which there are changes of these types, whether or not anybody listens to them: on
+   * every node, as soon as it is notified of the change, and otherwise in the next sweep. It must not throw.
+   */
+  observe(types: readonly string[], observer: (ids: readonly string[]) => void): void;
   /** Calls when what was read from the database before may be lost: after `onLost` of all who listened. */
   onReset(listener: () => void): void;
   close(): Promise<void>;
@@ -147,9 +154,11 @@ const READS_MAX = 3;
 const CLOSE_MS = 2_000;
 const CHANNEL = 'changes';
 
-/** One conversation that somebody here listens to. */
+/** The log of a conversation, or of a person, that somebody on this node listens to. */
 interface Lane {
   id: string;
+  /** Whether it is a person's own, whose id it has then. */
+  isPersonal: boolean;
   /** The change delivered last; undefined while it is being looked up, when changes only queue. */
   position: number | undefined;
   /** Resolves when the position is known. */
@@ -177,6 +186,9 @@ interface Person {
   /** Resolves when their lanes are known and placed. */
   known: Promise<void>;
 }
+
+/** Whether a listener receives the changes of the user's own log. */
+const isOwnLog = ({ userId, conversationId }: Listener): boolean => conversationId === userId;
 
 /** Of what was missed so many at a time. */
 function* inBatches(
@@ -261,6 +273,11 @@ export async function startFeed(options: {
   };
   /** Listeners who hear of what moves. */
   let watching = 0;
+  const observers: { types: readonly string[]; observer: (ids: readonly string[]) => void }[] = [];
+  const observedTypes = new Set<string>();
+  /** Up to which change of which log the observers were notified: since the last sweep, and since the one before. */
+  let notified = new Map<string, number>();
+  let notifiedBefore = new Map<string, number>();
 
   const joinedBy = (change: Change) => kinds.get(change.type)?.joined?.(change) ?? [];
   /** Who is gone again already sees nothing. */
@@ -271,11 +288,12 @@ export async function startFeed(options: {
 
   // ── lanes ──
 
-  function laneOf(id: string): Lane {
+  function laneOf(id: string, isPersonal = false): Lane {
     let lane = lanes.get(id);
     if (!lane) {
       lane = {
         id,
+        isPersonal,
         position: undefined,
         placing: undefined,
         early: new Map(),
@@ -321,12 +339,15 @@ export async function startFeed(options: {
     await Promise.all(new Set(opened.map((lane) => lane.placing)));
   }
 
+  const findPositionsOf = (some: readonly Lane[]) =>
+    findPositions(database.sql, {
+      conversationIds: some.filter((lane) => !lane.isPersonal).map(({ id }) => id),
+      userIds: some.filter((lane) => lane.isPersonal).map(({ id }) => id),
+    });
+
   async function placeAll(fresh: readonly Lane[]): Promise<void> {
     try {
-      const found = await findPositions(
-        database.sql,
-        fresh.map((lane) => lane.id),
-      );
+      const found = await findPositionsOf(fresh);
       for (const lane of fresh) lane.position ??= found.get(lane.id) ?? 0;
     } finally {
       for (const lane of fresh) {
@@ -342,6 +363,7 @@ export async function startFeed(options: {
   // ── delivery ──
 
   function offer(change: Change): void {
+    if (observedTypes.has(change.type)) notifyObservers([{ ...change, toSeq: change.changeSeq, types: [change.type] }]);
     const newcomers = joinedBy(change).filter((userId) => people.has(userId));
     let lane = lanes.get(change.conversationId);
     if (newcomers.length > 0 && !lane) {
@@ -362,6 +384,20 @@ export async function startFeed(options: {
   }
 
   const retryInSweep = (error: unknown) => log.warn({ err: error }, 'the log could not be read; the sweep tries again');
+
+  /** Notifies the observers of changes of their types that they were not notified of. */
+  function notifyObservers(changed: readonly Pick<Progress, 'conversationId' | 'toSeq' | 'types'>[]): void {
+    const fresh = changed.filter(
+      ({ conversationId: id, toSeq, types }) =>
+        types.some((type) => observedTypes.has(type)) &&
+        toSeq > Math.max(notified.get(id) ?? 0, notifiedBefore.get(id) ?? 0),
+    );
+    for (const { conversationId, toSeq } of fresh) notified.set(conversationId, toSeq);
+    for (const { types: wanted, observer } of observers) {
+      const ids = fresh.filter(({ types }) => types.some((type) => wanted.includes(type)));
+      if (ids.length > 0) observer([...new Set(ids.map(({ conversationId }) => conversationId))]);
+    }
+  }
 
   /** Delivers what is next in line; what is beyond a hole waits a moment, then the hole is read. */
   function deliverNext(lane: Lane): void {
@@ -624,6 +660,9 @@ export async function startFeed(options: {
     }
     await meetNewcomers(seen.progress);
     await catchUp(seen.progress);
+    notifyObservers(seen.progress);
+    notifiedBefore = notified;
+    notified = new Map();
     // Read after `seen.at` was taken, so that nothing that it has seen is missed.
     if (watching > 0) await movements.sweep(at);
     moveTo(seen.at);
@@ -642,9 +681,7 @@ export async function startFeed(options: {
   /** Whether a change was delivered here that the database does not have. */
   async function isAhead(): Promise<boolean> {
     const positions = new Map([...lanes.values()].map(({ id, position }) => [id, position ?? 0]));
-    const rows = await database.sql.query<{ id: string; changeSeq: number }>(Prisma.sql`
-      SELECT id::text, change_seq AS "changeSeq" FROM conversations WHERE id = ANY (${[...positions.keys()]}::uuid[])`);
-    const found = new Map(rows.map((row) => [row.id, row.changeSeq]));
+    const found = await findPositionsOf([...lanes.values()]);
     return [...positions].some(([id, position]) => position > (found.get(id) ?? 0));
   }
 
@@ -665,6 +702,8 @@ export async function startFeed(options: {
     }
     for (const gone of [listeners, lanes, people, held]) gone.clear();
     watching = 0;
+    notified.clear();
+    notifiedBefore.clear();
     movements.reset();
     moveTo(next);
     for (const listener of told) listener.onLost();
@@ -802,7 +841,7 @@ export async function startFeed(options: {
     return false;
   }
 
-  // ── the bus: "<conversation> <json>", with "+" before it when somebody joins, so that most need no parsing; what ──
+  // ── the bus: "<log> <json>", with "+" before it when all nodes must read it, so that most need no parsing; what    ──
   // ── moves beside the log: "~<conversation> <type> <subject> <number>"; what is fleeting: "^<conversation> <json>"   ──
 
   bus.subscribe(channel, (text) => {
@@ -819,9 +858,9 @@ export async function startFeed(options: {
       movements.heard(moveOf({ conversationId, type, subjectId, changeSeq: Number(changeSeq) }));
       return;
     }
-    const joins = text.startsWith('+');
-    const conversationId = text.slice(joins ? 1 : 0, text.indexOf(' '));
-    if (!joins && !lanes.has(conversationId)) return;
+    const isForAllNodes = text.startsWith('+');
+    const conversationId = text.slice(isForAllNodes ? 1 : 0, text.indexOf(' '));
+    if (!isForAllNodes && !lanes.has(conversationId)) return;
     const { epoch, ...wire } = JSON.parse(text.slice(text.indexOf(' ') + 1)) as Change & { epoch?: string };
     if (!isOfNow(epoch)) return;
     const kind = kinds.get(wire.type);
@@ -865,11 +904,14 @@ export async function startFeed(options: {
   async function attach(listener: Listener): Promise<void> {
     const { userId, conversationId } = listener;
     if (conversationId !== null) {
-      const lane = laneOf(conversationId);
-      held.set(listener, []);
+      const isOwn = isOwnLog(listener);
+      const lane = laneOf(conversationId, isOwn);
+      if (!isOwn) held.set(listener, []);
       lane.listeners.add(listener);
       if (watches(listener)) lane.watchers.set(userId, (lane.watchers.get(userId) ?? new Set()).add(listener));
       await place([lane]);
+      // Nothing in a person's own log is hidden from them.
+      if (isOwn) return;
       // To who is no member everything is hidden until their joining says otherwise.
       hide(lane, userId, (await lookUpHidden({ conversationId, userId })) ?? Number.POSITIVE_INFINITY);
       const waiting = held.get(listener) ?? [];
@@ -913,7 +955,8 @@ export async function startFeed(options: {
     change.committedAt ??= Date.now();
     const { conversationId, ...rest } = change;
     const wire = JSON.stringify({ ...rest, data: kinds.get(change.type)?.encode(change.data), epoch: at.epoch });
-    bus.publish(channel, `${joinedBy(change).length > 0 ? '+' : ''}${conversationId} ${wire}`);
+    const isForAllNodes = observedTypes.has(change.type) || joinedBy(change).length > 0;
+    bus.publish(channel, `${isForAllNodes ? '+' : ''}${conversationId} ${wire}`);
     offer(change);
   }
 
@@ -928,7 +971,7 @@ export async function startFeed(options: {
       return listeners.size;
     },
     get conversations() {
-      return lanes.size;
+      return [...lanes.values()].filter((lane) => !lane.isPersonal).length;
     },
     counts,
     get sweptAt() {
@@ -970,7 +1013,8 @@ export async function startFeed(options: {
 
     replays,
 
-    async missed({ userId, conversationId, types }, since) {
+    async missed(listener, since) {
+      const { userId, conversationId, types } = listener;
       const ids =
         conversationId === null ? [...(people.get(userId)?.lanes ?? [])].map((lane) => lane.id) : [conversationId];
       const logged = types.filter((type) => !movingTypes.has(type));
@@ -987,6 +1031,7 @@ export async function startFeed(options: {
       const moved = await replaying(() => movements.missed(audience, types, since));
       /** Those of a batch that are theirs as it is read, which may be long after they asked for it. */
       const theirsOf = async (changes: readonly Change[]): Promise<Change[]> => {
+        if (isOwnLog(listener)) return [...changes];
         const conversations = [...new Set(changes.map((change) => change.conversationId))];
         const hidden = await findHidden(
           database.sql,
@@ -1011,6 +1056,11 @@ export async function startFeed(options: {
     },
 
     sweep,
+
+    observe(types, observer) {
+      observers.push({ types, observer });
+      for (const type of types) observedTypes.add(type);
+    },
 
     onReset: (listener) => void resetListeners.push(listener),
 

@@ -26,14 +26,14 @@ import { findSeeable } from '../domain/presence/presence.store.js';
 import { findOwnReactions } from '../domain/reaction/reaction.store.js';
 import { markMoves } from '../domain/receipt/receipt.events.js';
 import { createMarks } from '../domain/receipt/receipt.marks.js';
+import { relationshipChanges, relationshipTypes } from '../domain/relationship/relationship.events.js';
+import { trimRelationshipCopies } from '../domain/relationship/relationship.store.js';
 import { findSeenBySeq } from '../domain/reply/reply.store.js';
 import { createIndexing } from '../domain/search/search.index.js';
 import { createServiceKey } from '../domain/service/service.key.js';
 import { endSessionsOfOtherKeys } from '../domain/service/service.service.js';
 import { findLivingSessions } from '../domain/session/session.service.js';
 import { trimSessions } from '../domain/session/session.trim.js';
-import { STANDINGS_KEPT_MS, startStandings } from '../domain/standing/standing.js';
-import { trimStandings } from '../domain/standing/standing.store.js';
 import { createSummaries } from '../domain/summary/summaries.js';
 import { createTyping, typingNotices } from '../domain/typing/typing.js';
 import { findStandings } from '../domain/user/reach.store.js';
@@ -97,6 +97,7 @@ const changeKinds = (config: Config) =>
     messageChanges,
     markMoves(config),
     typingNotices,
+    relationshipChanges,
   ] as ChangeKind[];
 
 /** Streams of presence of one person that look at once whom they may see. */
@@ -327,7 +328,7 @@ export async function startServices(
         (count) => count > 0 && log.info({ count }, 'old sessions forgotten'),
         (error: unknown) => log.warn({ err: error }, 'old sessions could not be deleted'),
       );
-      trimStandings(database.db, STANDINGS_KEPT_MS).catch((error: unknown) =>
+      trimRelationshipCopies(database.db).catch((error: unknown) =>
         log.warn({ err: error }, 'old changes of contacts and blocks could not be deleted'),
       );
       trimmed('audit_entries', trimAuditLog(database.db, config.auditRetentionMs)).then(
@@ -336,9 +337,8 @@ export async function startServices(
       );
     }, TRIM_INTERVAL_MS);
     const presence = createPresence({ config, database, bus, nodeId, log });
-    const standings = await startStandings({ config, database, bus, log });
-    standings.onSight((userIds) => presence.sightChanged(userIds));
-    feed.onReset(() => standings.reset());
+    feed.observe(relationshipTypes, (userIds) => presence.sightChanged(userIds));
+    feed.onReset(() => presence.sightChanged(null));
     const typing = createTyping({ config, feed, bus, generation: database.generation, nodeId });
     const turns = createTurns();
     const erasures = createErasures({ config, database, log, turns });
@@ -392,7 +392,6 @@ export async function startServices(
         waitingMax: SUMMARIES_WAITING_PER_PERSON,
         refusal: () => rateLimited('You wait for too many summaries at this moment: try again a moment later.', 1_000),
       }),
-      standings,
       typing,
       summaries,
       sessionWatch,
@@ -423,7 +422,6 @@ export async function startServices(
         await audit.close();
         sessionWatch.close();
         typing.close();
-        await standings.close();
         await presence.close();
         await feed.close();
         await close();

@@ -20,7 +20,6 @@ const STATE = `{ viewer {
   syncCursor availability unreadCount contacts { nodes { id } } blockedUsers { nodes { id } }
   conversations(first: 100) { nodes { ${CONVERSATION} viewerMembership { unreadCount } } }
 } }`;
-const LISTS = '{ viewer { contacts { nodes { id } } blockedUsers { nodes { id } } } }';
 const ONE = `query ($id: ID!) { conversation(id: $id) { ${CONVERSATION} } }`;
 const MESSAGES = `subscription ($after: String) {
   messages(after: $after) { type changeSeq message { ${MESSAGE} conversation { id } } }
@@ -35,7 +34,9 @@ const RECEIPTS = `subscription ($after: String) {
   receipts(after: $after) { type conversationId membership { deliveredSeq readSeq user { id } } }
 }`;
 
-const CONTACTS = 'subscription { contacts { type user { id viewerIsContact viewerHasBlocked } } }';
+const CONTACTS = `subscription ($after: String) {
+  contacts(after: $after) { type user { id viewerIsContact viewerHasBlocked } }
+}`;
 const OWN_PRESENCE = 'subscription ($id: ID!) { presence(userIds: [$id]) { user { presence { status } } } }';
 
 interface Member {
@@ -161,8 +162,8 @@ class Replica {
       if (member) Object.assign(member, furthest(member, membership));
     });
     follow('conversations', CONVERSATIONS, (event) => this.#applyMembership(event));
-    // These two take no cursor.
-    follow('contacts', CONTACTS, (event) => this.#applyStanding(event), {});
+    follow('contacts', CONTACTS, (event) => this.#applyContact(event));
+    // This one takes no cursor.
     const { id } = this.person;
     const showPresence = ({ user: { presence } }: Json) => {
       // Who is connected and looks offline is invisible.
@@ -171,15 +172,8 @@ class Replica {
     follow('presence', OWN_PRESENCE, showPresence, { id });
   }
 
-  async #applyStanding({ type, user }: Json): Promise<void> {
-    if (type === 'CAUGHT_UP') {
-      const { data } = await this.person.request(LISTS);
-      // Whose session has ended in this moment is told nothing more.
-      if (!data?.viewer) return;
-      const { viewer } = data;
-      Object.assign(this.state, { contacts: idsOf(viewer.contacts), blocked: idsOf(viewer.blockedUsers) });
-      return;
-    }
+  #applyContact({ user }: Json): void {
+    if (!user) return;
     const put = (list: string[], isOn: boolean) =>
       [...list.filter((id) => id !== user.id), ...(isOn ? [user.id] : [])].sort();
     this.state.contacts = put(this.state.contacts, user.viewerIsContact);

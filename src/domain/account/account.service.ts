@@ -7,10 +7,10 @@ import { type Act, recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
 import type { Deps } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
+import { recordRelationshipChanges, recordRemovalFromLists } from '../relationship/relationship.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
 import { tryPassword } from '../session/sign-in.tries.js';
-import { recordStandings, recordTakenOff } from '../standing/standing.store.js';
 import { holdSelf, namesOf } from '../user/user.store.js';
 
 /** What others see of who has deleted their account. */
@@ -57,8 +57,8 @@ async function remove(
       throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
     }
     const ended = await endSessions(tx, userId);
-    await recordTakenOff(tx, userId);
-    await recordStandings(tx, [{ userId, type: null, aboutId: null }]);
+    await recordRemovalFromLists(tx, userId);
+    await recordRelationshipChanges(tx, [{ userId, type: null, aboutId: null }]);
     await removeOwn(tx, userId);
     await tx.erasure.create({ data: { userId } });
     await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });

@@ -6,7 +6,8 @@ import type { Viewer } from '../../platform/viewer.js';
 import { lockDirect } from '../conversation/conversation.store.js';
 import { recordUpdated } from '../conversation/person-change.js';
 import type { Deps } from '../deps.js';
-import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
+import type { ListChangeType } from '../relationship/relationship.events.js';
+import { recordRelationshipChanges } from '../relationship/relationship.store.js';
 import { findReachable } from '../user/reach.store.js';
 import { holdToChange, holdViewer } from '../user/user.store.js';
 import { listBlocks } from './block.store.js';
@@ -66,7 +67,7 @@ async function change(
     const type = await work(tx);
     const [isReachable] = await findReachable(tx, viewerId, [userId]);
     const isOther = wasReachable !== isReachable;
-    await recordStandings(tx, [
+    await recordRelationshipChanges(tx, [
       ...(type === null ? [] : [{ userId: viewerId, type, aboutId: userId }]),
       // To the other one nothing but what they see is told.
       ...(isOther ? [{ userId, type: null, aboutId: null }] : []),

@@ -4,7 +4,8 @@ import type { Contact, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Viewer } from '../../platform/viewer.js';
 import type { Deps } from '../deps.js';
-import { type ListChangeType, recordStandings } from '../standing/standing.store.js';
+import type { ListChangeType } from '../relationship/relationship.events.js';
+import { recordRelationshipChanges } from '../relationship/relationship.store.js';
 import { holdViewer, lockCounts } from '../user/user.store.js';
 import { listContacts } from './contact.store.js';
 
@@ -55,7 +56,7 @@ async function change(
     if (!(await work(tx, user))) return user;
     const own = { userId: viewer.userId, type, aboutId: userId };
     // To the other one nothing but what they see is told.
-    await recordStandings(tx, [own, { userId, type: null, aboutId: null }]);
+    await recordRelationshipChanges(tx, [own, { userId, type: null, aboutId: null }]);
     return user;
   });
 }

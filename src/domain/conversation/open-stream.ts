@@ -34,6 +34,24 @@ export async function openStream<Event>(
 }
 
 /**
+ * A durable stream of the viewer's own log. It ends with the viewer's session or token, when the client goes, and when it
+ * does not read.
+ * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
+ */
+export function openPersonalStream<Event>(
+  deps: Deps,
+  viewer: Viewer,
+  connection: Connection,
+  which: { kind: StreamKind<Event>; after: string | null | undefined },
+): Promise<ChangeStream<Event>> {
+  const { feed, database } = deps;
+  const { userId: conversationId } = viewer;
+  return openFor(deps, viewer, connection, (hooks) =>
+    openChangeStream<Event>({ ...hooks, ...which, conversationId, feed, generation: database.generation }),
+  );
+}
+
+/**
  * A stream of what happens just now in one conversation or in all of the viewer's: what `hear` makes of it and pushes.
  * It ends as a durable one does.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`.

@@ -132,12 +132,7 @@ export async function leaveConversation(deps: Deps, viewer: Viewer, conversation
 }
 
 /** Takes a member out of a locked group: by themselves, or by another. */
-export async function takeOut(
-  deps: Pick<Deps, 'config'>,
-  tx: Tx,
-  actor: Actor,
-  member: Membership,
-): Promise<Left> {
+export async function takeOut(deps: Pick<Deps, 'config'>, tx: Tx, actor: Actor, member: Membership): Promise<Left> {
   const { userId: actorId } = actor;
   const { id, conversationId, userId } = member;
   await tx.membership.delete({ where: { id } });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
+import { trimChangeLog } from '../../src/realtime/change-log.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connectInTest,
@@ -15,7 +16,10 @@ import { footings, makePlace, servicesFound, startTwo } from '../support/place.j
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { attempt, openDirect } from '../support/talk.js';
 
-const CONTACTS = 'subscription { contacts { type user { id viewerIsContact viewerHasBlocked } } }';
+const CONTACTS = `subscription ($after: String) {
+  contacts(after: $after) { type cursor replayed changeSeq user { id viewerIsContact viewerHasBlocked } }
+}`;
+const SYNC_CURSOR = '{ viewer { syncCursor } }';
 
 /** Resolves when it listens. */
 async function follow(person: Person, url: string): Promise<Listening> {
@@ -28,11 +32,18 @@ async function watch(person: Person, url: string): Promise<Listening> {
   await untilStatus(stream, person, 'ONLINE');
   return stream;
 }
-/** What was told, as short as it can be. */
-const told = ({ events }: Listening): string[] =>
-  events.slice(1).map(({ type, user }) => `${type} ${user.viewerIsContact} ${user.viewerHasBlocked}`);
-const toldTimes = (stream: Listening, count: number) =>
-  eventually(`${count} were told`, () => stream.events.length === count + 1);
+const changesOf = ({ events }: Listening): Json[] => events.filter(({ user }) => user !== null);
+/** What was delivered, as short as it can be. */
+const delivered = (stream: Listening): string[] =>
+  changesOf(stream).map(({ type, user }) => `${type} ${user.viewerIsContact} ${user.viewerHasBlocked}`);
+const untilDelivered = (stream: Listening, count: number) =>
+  eventually(`${count} were delivered`, () => changesOf(stream).length === count);
+/** Resumes; resolves with what was missed when that is delivered. */
+async function missedBy(person: Person, url: string, after: string): Promise<Json[]> {
+  const stream = listen(connectInTest(url, person.token), CONTACTS, { after }, 'contacts');
+  await stream.until(({ type }) => type === 'CAUGHT_UP');
+  return changesOf(stream);
+}
 
 const makeAdmin = ({ deps }: RunningNode, { id }: Person) =>
   deps.database.db.user.update({ where: { id: decodeGlobalId(id, 'id').id }, data: { serviceRole: 'ADMIN' } });
@@ -68,16 +79,17 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
     }
     await attempt(bob, 'blockUser', { userId: ana.id });
     await attempt(ana, 'blockUser', { userId });
-    await toldTimes(own, 6);
+    await untilDelivered(own, 6);
     // How it is when it is told, which may be later than what happened.
-    expect(told(own).map((text) => text.split(' ')[0])).toEqual([
+    expect(delivered(own).map((text) => text.split(' ')[0])).toEqual([
       ...['CONTACT_ADDED', 'CONTACT_REMOVED', 'CONTACT_ADDED'],
       ...['BLOCKED', 'UNBLOCKED', 'BLOCKED'],
     ]);
-    expect(told(own).at(-1)).toBe('BLOCKED false true');
-    expect(own.events.at(-1)?.user.id).toBe(bob.id);
-    await toldTimes(his, 1);
-    expect(his.events.at(-1)).toMatchObject({ type: 'BLOCKED', user: { id: ana.id } });
+    expect(delivered(own).at(-1)).toBe('BLOCKED false true');
+    expect(own.events.findLast(({ user }) => user)?.user.id).toBe(bob.id);
+    expect(changesOf(own).map(({ changeSeq }) => changeSeq)).toEqual([1, 2, 3, 4, 5, 7]);
+    await untilDelivered(his, 1);
+    expect(changesOf(his).at(-1)).toMatchObject({ type: 'BLOCKED', user: { id: ana.id } });
   });
 
   it('are told when somebody on them deletes their account', async () => {
@@ -86,8 +98,38 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
     await attempt(carol, 'blockUser', { userId: bob.id });
     const streams = [await follow(ana, other.url), await follow(carol, other.url)];
     await attempt(bob, 'deleteAccount', { password: bob.password });
-    for (const stream of streams) await toldTimes(stream, 1);
-    expect(streams.flatMap(told)).toEqual(['CONTACT_REMOVED false false', 'UNBLOCKED false false']);
+    for (const stream of streams) await untilDelivered(stream, 1);
+    expect(streams.flatMap(delivered)).toEqual(['CONTACT_REMOVED false false', 'UNBLOCKED false false']);
+  });
+
+  it('are resumed on any node: of each person the latest change, as they are now', async () => {
+    const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
+    const after = (await ana.ask(SYNC_CURSOR)).viewer.syncCursor as string;
+    await attempt(ana, 'addContact', { userId: bob.id });
+    await attempt(ana, 'addContact', { userId: carol.id });
+    await attempt(ana, 'blockUser', { userId: bob.id });
+    await attempt(carol, 'addContact', { userId: ana.id });
+    const missed = await missedBy(ana, other.url, after);
+    expect(missed.map(({ type, replayed, user }) => [type, replayed, user.id])).toEqual([
+      ['CONTACT_ADDED', true, carol.id],
+      ['BLOCKED', true, bob.id],
+    ]);
+    expect(missed.map(({ user }) => [user.viewerIsContact, user.viewerHasBlocked])).toEqual([
+      [true, false],
+      [false, true],
+    ]);
+    expect(await missedBy(carol, other.url, after)).toMatchObject([{ type: 'CONTACT_ADDED', user: { id: ana.id } }]);
+    expect(await missedBy(bob, other.url, after)).toEqual([]);
+  });
+
+  it('cannot be resumed from a cursor that the log does not reach back to', async () => {
+    const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+    const after = (await ana.ask(SYNC_CURSOR)).viewer.syncCursor as string;
+    await attempt(ana, 'addContact', { userId: bob.id });
+    await eventually('that is trimmed', async () => (await trimChangeLog(node.deps.database.db, 0)) > 0);
+    const stream = listen(connectInTest(node.url, ana.token), CONTACTS, { after }, 'contacts');
+    const [error] = (await stream.ended) as Json[];
+    expect(error.extensions).toMatchObject({ code: 'CURSOR_EXPIRED', field: 'after' });
   });
 
   it('end with the session', async () => {
@@ -124,7 +166,7 @@ describe.skipIf(!servicesFound)('contacts and blocks of which no notice arrives'
   beforeAll(async () => {
     const place = await makePlace('postgresql');
     const { port } = new URL(inject('services')?.redisUrl ?? '');
-    lossy = await startLossyRedis(Number(port || 6379), (message) => message.includes(':standings\r\n'));
+    lossy = await startLossyRedis(Number(port || 6379), (message) => message.includes(':changes\r\n'));
     const settings = { PRESENCE_GRACE: '300ms', PRESENCE_INTERVAL: '300ms' };
     a = await place.start(settings);
     b = await place.start({ ...settings, REDIS_URL: lossy.url });
@@ -149,13 +191,47 @@ describe.skipIf(!servicesFound)('contacts and blocks of which no notice arrives'
     await isHidden(carol);
     await attempt(ana, 'removeContact', { userId: dave.id });
     await isHidden(dave);
-    await toldTimes(stream, 4);
-    expect(stream.events.slice(1).map(({ type, user }: Json) => [type, user.id])).toEqual([
+    await untilDelivered(stream, 4);
+    expect(changesOf(stream).map(({ type, user }: Json) => [type, user.id])).toEqual([
       ['CONTACT_ADDED', bob.id],
       ['CONTACT_ADDED', carol.id],
       ['CONTACT_ADDED', dave.id],
       ['CONTACT_REMOVED', dave.id],
     ]);
     expect(lossy.lost).toBeGreaterThan(0);
+  });
+
+  it('are exchanged with nodes of the previous release, which have a table of their own for them', async () => {
+    const [ana, bob, carol] = await registerAll(a.url, 'ana', 'bob', 'carol');
+    const { db } = a.deps.database;
+    const stream = await follow(ana, b.url);
+    const people = await watch(ana, b.url);
+    await befriend(ana, bob);
+    await untilStatus(people, bob, 'OFFLINE');
+    const [anaId, bobId, carolId] = [ana, bob, carol].map(({ id }) => decodeGlobalId(id, 'id').id) as [
+      string,
+      string,
+      string,
+    ];
+    // As those nodes do it.
+    await db.$transaction([
+      db.contact.create({ data: { ownerId: anaId, userId: carolId } }),
+      db.contact.deleteMany({ where: { ownerId: bobId, userId: anaId } }),
+      db.$executeRaw`
+        INSERT INTO standing_changes (user_id, type, about_id) VALUES
+        (${anaId}::uuid, 'CONTACT_ADDED', ${carolId}::uuid), (${carolId}::uuid, NULL, NULL),
+        (${bobId}::uuid, 'CONTACT_REMOVED', ${anaId}::uuid), (${anaId}::uuid, NULL, NULL)`,
+    ]);
+    await untilDelivered(stream, 2);
+    expect(changesOf(stream)[1]).toMatchObject({ type: 'CONTACT_ADDED', user: { id: carol.id }, changeSeq: 3 });
+    await people.until(() => statusesOf(people, bob).at(-1) === null);
+    // What they read of this one's: in the order of writing, with nothing of their own twice.
+    const rows = await db.standingChange.findMany({ where: { userId: anaId }, orderBy: { changedAt: 'asc' } });
+    expect(rows.map(({ type, isCopy }) => [type, isCopy])).toEqual([
+      ['CONTACT_ADDED', true],
+      [null, true],
+      ['CONTACT_ADDED', false],
+      [null, false],
+    ]);
   });
 });
