@@ -68,7 +68,11 @@ function logOnce(error: unknown, write: (errorId: string) => void): string {
   write(errorId);
   if (request) {
     request.loggedErrors ??= new Map();
-    if (request.loggedErrors.size < CLASSES_MAX) request.loggedErrors.set(kind, { errorId, at: now });
+    const logged = request.loggedErrors;
+    logged.delete(kind);
+    const [oldest] = logged.keys();
+    if (logged.size >= CLASSES_MAX && oldest !== undefined) logged.delete(oldest);
+    logged.set(kind, { errorId, at: now });
   }
   return errorId;
 }

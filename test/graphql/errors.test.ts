@@ -1,5 +1,8 @@
 import { type GraphQLScalarType, parseValue as parseLiteralText } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { presentError } from '../../src/graphql/errors.js';
+import type { Logger } from '../../src/infra/telemetry/log.js';
+import { withRequest } from '../../src/infra/telemetry/request.js';
 import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Person, register } from '../support/client.js';
@@ -203,5 +206,37 @@ describe('DateTime', () => {
 
   it.each([1, 0.5, true, {}, []])('does not take %j, which is no text', (value) => {
     expect(() => type.parseValue(value)).toThrow(/^DateTime cannot represent/);
+  });
+});
+
+describe('the log of unexpected errors', () => {
+  /** Presents an error for each of these names within one request. @returns the ids that clients and the log receive. */
+  function presentAll(names: readonly string[]) {
+    const logged: string[] = [];
+    const log = { error: ({ errorId }: { errorId: string }) => logged.push(errorId) } as unknown as Logger;
+    const answered = withRequest({ id: 'request', address: '127.0.0.1' }, () =>
+      names.map((name) => presentError(Object.assign(new Error('a bug'), { name }), log).extensions['errorId']),
+    );
+    return { logged, answered };
+  }
+
+  it('has one line per request and class, however many fields fail', () => {
+    const { logged, answered } = presentAll(Array.from({ length: 1_000 }, (_, index) => `Class${index % 2}`));
+    expect(logged).toHaveLength(2);
+    expect(new Set(answered)).toEqual(new Set(logged));
+  });
+
+  it('still has one line for the newest classes when a request has had many', () => {
+    const many = Array.from({ length: 100 }, (_, index) => `Class${index}`);
+    const { logged, answered } = presentAll([...many, ...Array.from({ length: 1_000 }, () => 'Newest')]);
+    expect(logged).toHaveLength(many.length + 1);
+    expect(answered.at(-1)).toBe(logged.at(-1));
+  });
+
+  it('has a line for each request', () => {
+    const [one, other] = [presentAll(['Class']), presentAll(['Class'])];
+    expect(one.logged).toHaveLength(1);
+    expect(other.logged).toHaveLength(1);
+    expect(one.logged).not.toEqual(other.logged);
   });
 });

@@ -43,7 +43,7 @@ describe.each(footings)('statements on the %s footing', (footing) => {
   let hot: string;
   beforeAll(async () => {
     // Nothing else reads meanwhile.
-    node = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    node = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h', OPERATION_COST_MAX: '1000000' });
     alice = await register(node.url, 'alice');
     others = await Promise.all(Array.from({ length: 8 }, (_, index) => register(node.url, `other${index}`)));
     hot = await createGroup(alice, others);
