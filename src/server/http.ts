@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { sendNodeResponse } from '@whatwg-node/server';
 import { ChatError } from '../core/errors.js';
+import { parseUrl } from '../core/urls.js';
 import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config/config.js';
 import type { Logger } from '../infra/telemetry/log.js';
@@ -193,7 +194,7 @@ const hasCsrfHeader = (req: IncomingMessage): boolean => CSRF_HEADERS.some((name
 
 /** Whether the URL of a request can be put together, and is the one that its path says. */
 const isAddressed = ({ url, headers: { host } }: IncomingMessage): boolean =>
-  !host || (/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) && URL.canParse(`http://${host}${url}`));
+  !host || (/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) && parseUrl(`http://${host}${url}`) !== undefined);
 
 /** Somebody has entered the address into a browser. */
 const isBrowserVisit = (req: IncomingMessage): boolean =>

@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url';
+import { parseUrl } from '../urls.js';
 import { withoutDirections } from './characters.js';
 
 /** Letters and digits of any script, and the signs that RFC 5321 has without quotes; RFC 6531 adds the scripts. */
@@ -36,8 +37,9 @@ export const WEB_ADDRESS_MAX_CHARS = 2_000;
  * dots comes out alike. Undefined where it is none, holds somebody's name and password, or characters that are not seen.
  */
 export function webAddressOf(text: string): string | undefined {
-  if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) || withoutDirections(text) !== text || !URL.canParse(text))
-    return undefined;
-  const { protocol, username, password, href } = new URL(text);
+  if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) || withoutDirections(text) !== text) return undefined;
+  const url = parseUrl(text);
+  if (!url) return undefined;
+  const { protocol, username, password, href } = url;
   return /^https?:$/.test(protocol) && username === '' && password === '' ? href : undefined;
 }

@@ -1,3 +1,5 @@
+import { parseUrl } from '../../core/urls.js';
+
 /** Schemes whose port is left out of an origin when it is this one. */
 const defaultPorts: Record<string, string> = { 'http:': '80', 'https:': '443' };
 
@@ -13,7 +15,7 @@ export function canonicalOrigin(text: string): string | undefined {
   if (authority === '' || protocol === 'file:') return undefined;
   const isWildcard = authority.startsWith('*.');
   const given = isWildcard ? authority.slice(2) : authority;
-  if (given.includes('*') || !URL.canParse(`${protocol}//${given}`)) return undefined;
+  if (given.includes('*') || !parseUrl(`${protocol}//${given}`)) return undefined;
   const isWeb = protocol in defaultPorts;
   // Names of hosts are normalized by the parser for http and https only.
   const { hostname, port } = new URL(`${isWeb ? protocol : 'parley:'}//${given.toLowerCase()}`);

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
+import { parseUrl } from '../../core/urls.js';
 
 /**
  * How to reach Redis: `redis://user:password@host:6379/db`, `rediss://` over TLS, or a Unix socket,
@@ -8,8 +9,8 @@ import type { RedisOptions } from 'ioredis';
  * @returns undefined for a URL that is none of these.
  */
 export function redisOptions(text: string): RedisOptions | undefined {
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
+  const url = parseUrl(text);
+  if (!url) return undefined;
   const isSocket = ['unix:', 'redis+unix:'].includes(url.protocol);
   if (!isSocket && !['redis:', 'rediss:'].includes(url.protocol)) return undefined;
   const database = (isSocket ? undefined : url.pathname.slice(1)) || url.searchParams.get('db') || '0';

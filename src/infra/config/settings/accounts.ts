@@ -1,3 +1,4 @@
+import { parseUrl } from '../../../core/urls.js';
 import { isUsername } from '../../../core/usernames.js';
 import { ConfigError } from '../config-error.js';
 import { defineSettings, setting } from '../define-settings.js';
@@ -28,7 +29,7 @@ export const accountSettings = defineSettings('Accounts and passwords', {
 });
 
 const isResetUrl = (given: string) =>
-  given.includes('{token}') && /^https?:/.test(given) && URL.canParse(given.replaceAll('{token}', 'token'));
+  given.includes('{token}') && /^https?:/.test(given) && parseUrl(given.replaceAll('{token}', 'token')) !== undefined;
 
 export const passwordResetSettings = defineSettings('Accounts and passwords', {
   PASSWORD_RESET_TTL: setting(duration(), {
