@@ -184,7 +184,11 @@ class Replica {
     const { conversations } = this.state;
     if (type === 'LEFT') delete conversations[conversationId];
     if (type === 'JOINED') {
-      const fetched = (await this.person.ask(ONE, { id: conversationId })).conversation;
+      const { data, errors } = await this.person.request(ONE, { id: conversationId });
+      // A suspension can end the session between the event and this query; the streams end with it.
+      if (errors?.some(({ extensions }: Json) => extensions.code === 'UNAUTHENTICATED')) return;
+      if (errors) throw new Error(JSON.stringify(errors));
+      const fetched = data.conversation;
       if (fetched) conversations[conversationId] = knownOf(fetched);
       else delete conversations[conversationId];
     }
