@@ -123,11 +123,13 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
   });
 
   it('cannot be resumed from a cursor that the log does not reach back to', async () => {
-    const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+    // On a database of its own: the cursors of the other tests are as old as the start of their nodes.
+    const { url, deps } = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    const [ana, bob] = await registerAll(url, 'ana', 'bob');
     const after = (await ana.ask(SYNC_CURSOR)).viewer.syncCursor as string;
     await attempt(ana, 'addContact', { userId: bob.id });
-    await eventually('that is trimmed', async () => (await trimChangeLog(node.deps.database.db, 0)) > 0);
-    const stream = listen(connectInTest(node.url, ana.token), CONTACTS, { after }, 'contacts');
+    await eventually('that is trimmed', async () => (await trimChangeLog(deps.database.db, 0)) > 0);
+    const stream = listen(connectInTest(url, ana.token), CONTACTS, { after }, 'contacts');
     const [error] = (await stream.ended) as Json[];
     expect(error.extensions).toMatchObject({ code: 'CURSOR_EXPIRED', field: 'after' });
   });
