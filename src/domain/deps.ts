@@ -82,7 +82,7 @@ export interface Deps {
   lookUpSession: Lookup<string, string | null>;
   /** What decides whether a person may read a conversation. */
   lookUpReadability: Lookup<{ conversationId: string; userId: string }, Readability | null>;
-  /** How somebody stands to another: read for many viewers at once, as when an event reaches them all. */
+  /** The relationship of one user to another. Reads for many viewers are batched, as when an event reaches them all. */
   lookUpStanding: Lookup<Sight, Standing>;
   /** Whether somebody may see another's presence. */
   lookUpSight: Lookup<Sight, boolean>;

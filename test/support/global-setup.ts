@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import type { TestProject } from 'vitest/node';
 import { readConfig } from '../../src/infra/config/config.js';
+import { isAlive } from '../../src/infra/database/data-dir.js';
 import { openDatabase } from '../../src/infra/database/database.js';
 import { createLog, type Logger } from '../../src/infra/telemetry/log.js';
 import { alterDatabase, alterEmbedded, databaseSettings } from './environment.js';
@@ -84,15 +85,6 @@ async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = Number(/^parley_test_(\d+)_/.exec(name)?.[1] ?? 0);
     if (pid > 0 && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -102,7 +102,7 @@ export interface Left {
 }
 
 /**
- * Removes a member from a group. Removing somebody who is no member changes nothing.
+ * Removes a member from a group. Idempotent: removing a user who is not a member does nothing.
  * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN.
  */
 export async function removeMember(

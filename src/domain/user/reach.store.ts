@@ -10,7 +10,7 @@ const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
 export const isReachable = (from: Prisma.Sql) => Prisma.sql`
   (users.deleted_at IS NULL AND users.suspended_at IS NULL AND NOT ${areApart(Prisma.raw('users.id'), from)})`;
 
-/** Which of these people somebody can write to, in their order. */
+/** Whether a user can write to each of these people, in their order. */
 export async function findReachable(db: Db | Tx, fromId: string, userIds: readonly string[]): Promise<boolean[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT id::text FROM users
@@ -19,7 +19,7 @@ export async function findReachable(db: Db | Tx, fromId: string, userIds: readon
   return userIds.map((id) => reachable.has(id));
 }
 
-/** How somebody stands to another. */
+/** The relationship of one user to another. */
 export interface Standing {
   hasBlocked: boolean;
   canWrite: boolean;

@@ -86,7 +86,7 @@ type ValueOf<Declared> = Declared extends Setting<infer Value, string> ? Value :
 
 /**
  * Declares the settings of one part of the server.
- * @param toConfig what of them is in `Config`; by default each under its name in camel case.
+ * @param toConfig maps the values to properties of `Config`; by default each setting becomes one, named in camel case.
  */
 export function defineSettings<const Settings extends Record<string, Setting>, Part extends object = Values<Settings>>(
   title: string,

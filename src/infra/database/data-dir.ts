@@ -255,7 +255,8 @@ export async function keptJwtSecret(dataDir: string): Promise<string> {
   return secret;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process with this id runs. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -5,7 +5,7 @@ import { NodeFS } from '@electric-sql/pglite/nodefs';
 
 type FileSystemOptions = Awaited<ReturnType<NodeFS['init']>>['emscriptenOpts'];
 
-/** What of Emscripten's file system is used below. */
+/** The parts of Emscripten's module that this file uses. */
 interface EmscriptenModule {
   FS: { isDir(mode: number): boolean };
   NODEFS: {
