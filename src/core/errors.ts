@@ -35,6 +35,8 @@ export interface ErrorDetails {
   fields?: readonly WrongField[] | undefined;
   /** Why it is FORBIDDEN, where something different helps with each reason. */
   reason?: ForbiddenReason;
+  /** The configured limit that was reached: its field in `serverInfo.limits`. */
+  limit?: string | undefined;
   /** Milliseconds after which the same call may succeed; of RATE_LIMITED and UNAVAILABLE. */
   retryAfterMs?: number;
   /** What it stems from: logged, never sent. */
@@ -50,6 +52,7 @@ export class ChatError extends Error {
   readonly field: string | undefined;
   readonly fields: readonly WrongField[] | undefined;
   readonly reason: ForbiddenReason | undefined;
+  readonly limit: string | undefined;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: Exclude<ErrorCode, 'INTERNAL_SERVER_ERROR'>, message: string, details: ErrorDetails = {}) {
@@ -59,19 +62,28 @@ export class ChatError extends Error {
     this.field = details.field;
     this.fields = details.fields;
     this.reason = details.reason;
+    this.limit = details.limit;
     this.retryAfterMs = details.retryAfterMs;
   }
 }
 
-/** `BAD_USER_INPUT` of the given field. */
-export const badInput = (field: string, message: string) => new ChatError('BAD_USER_INPUT', message, { field });
+/** `BAD_USER_INPUT` of the given field. `limit` is the configured limit that the value exceeds, if it is one. */
+export const badInput = (field: string, message: string, limit?: string) =>
+  new ChatError('BAD_USER_INPUT', message, { field, limit });
+
+/**
+ * `FORBIDDEN`, because the viewer may do this, but a configured limit is reached.
+ * @param limit the limit's field in `serverInfo.limits`.
+ */
+export const limitReached = (limit: string, message: string, field?: string) =>
+  new ChatError('FORBIDDEN', message, { limit, ...(field !== undefined && { field }) });
 
 /** `NOT_FOUND` of the given field: it does not exist, or is not for the viewer, which must look the same. */
 export const notFound = (field: string, what: string) => new ChatError('NOT_FOUND', `${what} not found.`, { field });
 
 /** Too much of it for now: the same call goes through once that many milliseconds have passed, if nothing else is asked. */
-export const rateLimited = (message: string, retryAfterMs: number) =>
-  new ChatError('RATE_LIMITED', message, { retryAfterMs });
+export const rateLimited = (message: string, retryAfterMs: number, limit?: string) =>
+  new ChatError('RATE_LIMITED', message, { retryAfterMs, limit });
 
 /** What must be there beside something that was read a moment ago was removed in between: the same call may be repeated. */
 export const gone = (what: string): never => {

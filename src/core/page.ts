@@ -97,7 +97,11 @@ export function readPageArgs<const Kinds extends KeyKinds>(
   for (const name of ['first', 'last'] as const) {
     const size = args[name];
     if (size != null && (size < 1 || size > limits.pageMax)) {
-      throw badInput(name, `\`${name}\` must be from 1 to ${limits.pageMax}.`);
+      throw badInput(
+        name,
+        `\`${name}\` must be from 1 to ${limits.pageMax}.`,
+        size > limits.pageMax ? 'pageMax' : undefined,
+      );
     }
   }
   if (args.first != null && args.last != null) throw badInput('last', 'Give `first` or `last`, not both.');

@@ -37,6 +37,7 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
     const message = presenting.hideSuggestions ? told.replace(/ Did you mean [^?]*\?$/, '') : told;
     return present(cause, message, 'BAD_USER_INPUT', {
       field: fieldOf(cause, presenting),
+      limit: limitOf(cause),
       http: httpOf(cause),
     });
   }
@@ -119,6 +120,12 @@ function fieldOf(error: GraphQLError, { argumentOf }: Presenting): string | unde
   return [argument + within.replace(/\[(\d+)\]/g, '.$1'), ...(missing === undefined ? [] : [missing])].join('.');
 }
 
+/** The configured limit that an operation exceeds, as the check of its size named it. */
+function limitOf({ extensions }: GraphQLError): string | undefined {
+  const limit = extensions['limit'];
+  return typeof limit === 'string' ? limit : undefined;
+}
+
 /** What yoga is to answer an error with: the status and headers that it chose itself, or that the operation is wrong. */
 function httpOf(error: GraphQLError): object | undefined {
   const given = error.extensions['http'];
@@ -134,6 +141,7 @@ function present(
     field?: string | undefined;
     fields?: readonly WrongField[] | undefined;
     reason?: string | undefined;
+    limit?: string | undefined;
     retryAfterMs?: number | undefined;
     extensions?: Readonly<Record<string, unknown>>;
     http?: object | undefined;
@@ -145,6 +153,7 @@ function present(
     ...(details.field === undefined ? {} : { field: details.field }),
     ...(details.fields === undefined ? {} : { fields: details.fields }),
     ...(details.reason === undefined ? {} : { reason: details.reason }),
+    ...(details.limit === undefined ? {} : { limit: details.limit }),
     ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
   };
   const status = httpStatus[code];

@@ -32,7 +32,7 @@ builder.queryField('nodes', (t) =>
     ids: (_root, { ids }, context, info) => {
       viewerOf(context);
       const max = context.deps.config.pageMax;
-      if (ids.length > max) throw badInput('ids', `At most ${max} ids at once.`);
+      if (ids.length > max) throw badInput('ids', `A request can ask for at most ${max} ids.`, 'pageMax');
       return ids.map((id, index) => checkNodeId(id, `ids.${index}`, info));
     },
   }),

@@ -34,6 +34,7 @@ type SizeLimits = Pick<
   | 'operationComparisonsMax'
 >;
 type CostLimits = Config;
+type ClientLimitName = 'operationDepthMax' | 'operationCostMax';
 
 interface Size {
   depth: number;
@@ -115,7 +116,7 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
     const size = sizeOfAll(definition.selectionSet);
     const directives = size.directives + (definition.directives?.length ?? 0);
     return [
-      ...over(definition, size.depth, limits.operationDepthMax, 'fields in each other'),
+      ...over(definition, size.depth, limits.operationDepthMax, 'fields in each other', 'operationDepthMax'),
       ...over(definition, size.width, limits.operationRootFieldsMax, 'fields side by side'),
       ...over(definition, size.fields, limits.operationFieldsMax, 'fields'),
       ...over(definition, size.aliases, limits.operationAliasesMax, 'aliases'),
@@ -215,7 +216,7 @@ export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
         if (!cost.varies) fixed.set(operation, cost);
       }
       return (
-        over(operation, cost.points, limits.operationCostMax, 'points of cost')[0] ??
+        over(operation, cost.points, limits.operationCostMax, 'points of cost', 'operationCostMax')[0] ??
         over(operation, cost.statements, limits.operationStatementsMax, 'statements')[0]
       );
     },
@@ -348,9 +349,16 @@ function fragmentsOf({ definitions }: DocumentNode): Map<string, FragmentDefinit
   return new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
 }
 
-function over(of: DefinitionNode | undefined, count: number, max: number, what: string): GraphQLError[] {
+/** @param limit the name that clients know the limit by, if they do. */
+function over(
+  of: DefinitionNode | undefined,
+  count: number,
+  max: number,
+  what: string,
+  limit?: ClientLimitName,
+): GraphQLError[] {
   if (count <= max) return [];
   const found = count > Number.MAX_SAFE_INTEGER ? 'far more' : String(count);
   const message = `An operation has at most ${max} ${what}; this one has ${found}.`;
-  return [new GraphQLError(message, { nodes: of ?? null })];
+  return [new GraphQLError(message, { nodes: of ?? null, ...(limit && { extensions: { limit } }) })];
 }

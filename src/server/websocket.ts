@@ -255,7 +255,10 @@ export function serveWebSocket(
         let letGo: (() => void) | undefined;
         if (operation.operation === 'subscription') {
           if (extra.streams >= config.socketStreamsMax) {
-            throw tooMany(`At most ${config.socketStreamsMax} streams at once on one socket.`);
+            throw tooMany(
+              `One socket can have at most ${config.socketStreamsMax} streams at once.`,
+              'socketStreamsMax',
+            );
           }
           letGo = kept.keep(
             { connection: extra.socket, userId: limitedUserOf(extra), network: extra.network },
@@ -520,7 +523,8 @@ export function serveWebSocket(
   };
 }
 
-const tooMany = (message: string) => rateLimited(message, TOO_MANY_RETRY_MS);
+const tooMany = (message: string, limit?: string) => rateLimited(message, TOO_MANY_RETRY_MS, limit);
+
 /** The context of an operation over a socket, with the trace that its client named. */
 type SocketContext = Context & { parent: Carrier };
 

@@ -1,4 +1,4 @@
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, limitReached, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Block, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
@@ -26,7 +26,7 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
     const data = { blockerId: viewer.userId, blockedId: userId };
     const { count } = await tx.block.createMany({ data, skipDuplicates: true });
     if (count > 0 && (await tx.block.count({ where: { blockerId: viewer.userId } })) > blocksMax) {
-      throw new ChatError('FORBIDDEN', `At most ${blocksMax} people.`, { field });
+      throw limitReached('blocksMax', `You can block at most ${blocksMax} users.`, field);
     }
     const { count: contacts } = await tx.contact.deleteMany({ where: { ownerId: viewer.userId, userId } });
     return count + contacts > 0 ? 'BLOCKED' : null;

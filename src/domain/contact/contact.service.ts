@@ -1,4 +1,4 @@
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, limitReached, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
@@ -23,7 +23,7 @@ export async function addContact(deps: Deps, viewer: Viewer, userId: string): Pr
     const key = { ownerId: viewer.userId, userId };
     if (await tx.contact.findUnique({ where: { ownerId_userId: key } })) return false;
     if ((await tx.contact.count({ where: { ownerId: viewer.userId } })) >= contactsMax) {
-      throw new ChatError('FORBIDDEN', `At most ${contactsMax} contacts.`, { field });
+      throw limitReached('contactsMax', `You can have at most ${contactsMax} contacts.`, field);
     }
     await tx.contact.create({ data: key });
     return true;

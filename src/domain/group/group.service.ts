@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, ChatError, limitReached, notFound } from '../../core/errors.js';
 import { foldWords } from '../../core/text/fold.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
 import { checkInput, hashInput } from '../../platform/input.js';
@@ -33,8 +33,9 @@ const group = z.object({
 export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typeof group>): Promise<Conversation> {
   const given = checkInput(group, input);
   const wantedIds = [...new Set(given.memberIds)].filter((id) => id !== viewer.userId).sort();
-  if (wantedIds.length + 1 > deps.config.groupMaxMembers) {
-    throw badInput('input.memberIds', `A group has at most ${deps.config.groupMaxMembers} members.`);
+  const { groupMaxMembers } = deps.config;
+  if (wantedIds.length + 1 > groupMaxMembers) {
+    throw badInput('input.memberIds', `A group can have at most ${groupMaxMembers} members.`, 'groupMaxMembers');
   }
   const { db } = deps.database;
   const { title, description = null, clientGroupId = null } = given;
@@ -46,7 +47,8 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
   try {
     const { groupAddMax } = deps.config;
     if (wantedIds.length > groupAddMax) {
-      throw badInput('input.memberIds', `At most ${groupAddMax} people at once: the others can be added later.`);
+      const message = `A request can add at most ${groupAddMax} users to a group. Add the others later.`;
+      throw badInput('input.memberIds', message, 'groupAddMax');
     }
     const there = await db.user.count({ where: { id: { in: wantedIds }, deletedAt: null } });
     if (there !== wantedIds.length) throw notFound('input.memberIds', 'User');
@@ -67,8 +69,9 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
         const { groupsMax, groupsAddedMax } = deps.config;
         await lockCounts(tx, 'groups', [viewer.userId, ...wantedIds]);
         const full = await findFull(tx, wantedIds, viewer, groupsAddedMax);
-        if (await isFull(tx, viewer.userId, groupsMax))
-          throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`);
+        if (await isFull(tx, viewer.userId, groupsMax)) {
+          throw limitReached('groupsMax', `You can create and join at most ${groupsMax} groups.`);
+        }
         const areReachable = await findReachable(tx, viewer.userId, wantedIds);
         const memberIds = wantedIds.filter((id, index) => areReachable[index] && !full.has(id));
         return [{ userId: viewer.userId, role: 'OWNER' }, ...memberIds.map((userId) => ({ userId }))];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badInput, ChatError, notFound } from '../../core/errors.js';
+import { badInput, ChatError, limitReached, notFound } from '../../core/errors.js';
 import { foldWords } from '../../core/text/fold.js';
 import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
@@ -47,7 +47,9 @@ export async function addMembers(
 ): Promise<{ conversation: Conversation; skippedUserIds: string[] }> {
   const field = 'input.userIds';
   const { groupMaxMembers, groupAddMax, groupsAddedMax } = deps.config;
-  if (userIds.length > groupAddMax) throw badInput(field, `At most ${groupAddMax} people at once.`);
+  if (userIds.length > groupAddMax) {
+    throw badInput(field, `A request can add at most ${groupAddMax} users to a group.`, 'groupAddMax');
+  }
   const wanted = [...new Set(userIds)];
   const act: GroupAct = { action: 'MEMBER_ADDED', actor: viewer, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
@@ -66,7 +68,7 @@ export async function addMembers(
     const skippedUserIds = wanted.filter((id) => !peopleIds.has(id));
     if (newcomers.length === 0) return { conversation, skippedUserIds };
     if (conversation.memberCount + newcomers.length > groupMaxMembers) {
-      throw badInput(field, `A group has at most ${groupMaxMembers} members.`);
+      throw badInput(field, `A group can have at most ${groupMaxMembers} members.`, 'groupMaxMembers');
     }
     const changed = await countChanges(tx, conversationId, { changes: newcomers.length, members: newcomers.length });
     await recordActs(tx, ...newcomers.map(({ id }) => ({ ...act, subjectId: id })));
@@ -301,14 +303,14 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     const own = await findMembership(tx, conversationId, viewer.userId);
     if (conversation && own) return conversation;
     if (!conversation || !isPublic(conversation)) throw notFound(field, 'Conversation');
-    if (conversation.memberCount >= deps.config.groupMaxMembers) {
-      throw new ChatError('FORBIDDEN', `A group has at most ${deps.config.groupMaxMembers} members.`, { field });
+    const { groupMaxMembers, groupsMax } = deps.config;
+    if (conversation.memberCount >= groupMaxMembers) {
+      throw limitReached('groupMaxMembers', `A group can have at most ${groupMaxMembers} members.`, field);
     }
     const user = await holdViewer(tx, viewer);
-    const { groupsMax } = deps.config;
     await lockCounts(tx, 'groups', [viewer.userId]);
     if (await isFull(tx, viewer.userId, groupsMax)) {
-      throw new ChatError('FORBIDDEN', `At most ${groupsMax} groups.`, { field });
+      throw limitReached('groupsMax', `You can create and join at most ${groupsMax} groups.`, field);
     }
     const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }], viewer.userId)) as [Membership];
     const joined = await countChanges(tx, conversationId, { changes: 1, members: 1 });

@@ -29,7 +29,9 @@ export async function findMentions(db: Db | Tx, conversationId: string, text: st
  * @throws {ChatError} BAD_USER_INPUT of `input.text`: too many.
  */
 export function checkMentions(mentionedIds: readonly string[], max: number): void {
-  if (mentionedIds.length > max) throw badInput('input.text', `A message names at most ${max} people.`);
+  if (mentionedIds.length > max) {
+    throw badInput('input.text', `A message can mention at most ${max} users.`, 'mentionsMax');
+  }
 }
 
 /** Who has an unread mention of a message: not its sender, and nobody by name where it is for everyone. */

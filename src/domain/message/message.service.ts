@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badInput, ChatError } from '../../core/errors.js';
+import { badInput, ChatError, limitReached } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { isStorable, isVisible } from '../../core/text/characters.js';
@@ -41,7 +41,9 @@ const editInput = z.object({ text });
 /** @throws {ChatError} BAD_USER_INPUT of `input.text`: longer than is configured. */
 function checkLength({ config }: Deps, { text }: { text: string }): void {
   const max = config.messageMaxChars;
-  if (text.length > max) throw badInput('input.text', `A message has at most ${max} characters.`);
+  if (text.length > max) {
+    throw badInput('input.text', `A message can have at most ${max} characters.`, 'messageMaxChars');
+  }
 }
 
 /**
@@ -107,7 +109,7 @@ export async function editMessage(
       throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
     }
     if (!canEdit(message, viewer.userId, config)) {
-      throw new ChatError('FORBIDDEN', 'The time in which this message could be edited is over.');
+      throw limitReached('messageEditWindowSeconds', 'The time in which this message could be edited is over.');
     }
     // Another text says something new, as a message does.
     if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {

@@ -1,4 +1,4 @@
-import { ChatError } from '../../core/errors.js';
+import { ChatError, limitReached } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { sendRefused } from '../conversation/conversation.policy.js';
@@ -34,7 +34,7 @@ export const pinMessage = (deps: Deps, viewer: Viewer, messageId: string): Promi
     const { conversationId } = message;
     const { pinsMax } = deps.config;
     if ((await tx.message.count({ where: { conversationId, pinnedAt: { not: null } } })) >= pinsMax) {
-      throw new ChatError('FORBIDDEN', `At most ${pinsMax} pinned messages.`, { field: 'input.messageId' });
+      throw limitReached('pinsMax', `A conversation can have at most ${pinsMax} pinned messages.`, 'input.messageId');
     }
     return { ...message, pinnedAt: await storePin(tx, message) };
   });

@@ -66,7 +66,9 @@ export async function streamPresence(
   userIds: readonly string[] | null,
 ): Promise<LiveStream<PresenceEvent>> {
   const max = deps.config.presenceMaxWatched;
-  if (userIds && userIds.length > max) throw badInput('userIds', `At most ${max} people at once.`);
+  if (userIds && userIds.length > max) {
+    throw badInput('userIds', `One subscription can watch at most ${max} users.`, 'presenceMaxWatched');
+  }
   const leave = viewer.isService ? () => {} : deps.presenceStreams.enter(viewer.userId);
   if (!leave) {
     const message = `At most ${deps.config.presenceStreamsPerPersonMax} streams of presence at once: end one of them.`;

@@ -1,5 +1,5 @@
 import { emojiOf } from '../../core/emojis.js';
-import { badInput, ChatError } from '../../core/errors.js';
+import { badInput, ChatError, limitReached } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { sendRefused } from '../conversation/conversation.policy.js';
@@ -40,11 +40,13 @@ export async function addReaction(
     const own = await tx.reaction.findMany({ where: { messageId: message.id, userId } });
     if (own.some((reaction) => reaction.emoji === emoji)) return undefined;
     if (own.length >= reactionsPerPersonMax) {
-      throw new ChatError('FORBIDDEN', `At most ${reactionsPerPersonMax} reactions of one person.`, { field });
+      const message = `One user can add at most ${reactionsPerPersonMax} reactions to a message.`;
+      throw limitReached('reactionsPerPersonMax', message, field);
     }
     const groups = await tx.reactionGroup.findMany({ where: { messageId: message.id } });
     if (groups.length >= reactionEmojisMax && !groups.some((group) => group.emoji === emoji)) {
-      throw new ChatError('FORBIDDEN', `At most ${reactionEmojisMax} different reactions.`, { field });
+      const message = `A message can have reactions with at most ${reactionEmojisMax} different emojis.`;
+      throw limitReached('reactionEmojisMax', message, field);
     }
     await storeReaction(tx, { messageId: message.id, emoji, userId }, conversation.changeSeq);
     return message;

@@ -66,7 +66,9 @@ const TOKEN = new RegExp(
  * @throws {ChatError} BAD_USER_INPUT of `query`: too long, a filter without a usable value, or nothing to look for.
  */
 export function parseQuery(text: string): SearchQuery {
-  if (text.length > QUERY_MAX_CHARS) throw badInput(field, `A query has at most ${QUERY_MAX_CHARS} characters.`);
+  if (text.length > QUERY_MAX_CHARS) {
+    throw badInput(field, `A query can have at most ${QUERY_MAX_CHARS} characters.`, 'searchQueryMaxChars');
+  }
   const query: SearchQuery = {
     phrases: [],
     without: [],

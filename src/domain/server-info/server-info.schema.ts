@@ -14,14 +14,14 @@ const ErrorCode = builder.enumType('ErrorCode', {
     },
     FORBIDDEN: {
       description:
-        'The viewer is not allowed to do this. If the client can offer a remedy, `extensions.reason` names the cause: `NOT_A_MEMBER` or `RECIPIENT_UNREACHABLE`.',
+        'The viewer is not allowed to do this. If the client can offer a remedy, `extensions.reason` names the cause: `NOT_A_MEMBER` or `RECIPIENT_UNREACHABLE`. If a limit is reached, `extensions.limit` names its field in `serverInfo.limits`.',
     },
     NOT_FOUND: {
       description: 'The object does not exist, or the viewer cannot see it. The two cases cannot be distinguished.',
     },
     BAD_USER_INPUT: {
       description:
-        'An argument is invalid. `extensions.field` contains its path, for example `input.username` or `first`. If several arguments are invalid, `extensions.fields` lists each path with its message.',
+        'An argument is invalid. `extensions.field` contains its path, for example `input.username` or `first`. If several arguments are invalid, `extensions.fields` lists each path with its message. If a value exceeds a limit, `extensions.limit` names its field in `serverInfo.limits`.',
     },
     CONFLICT: {
       description:
@@ -41,7 +41,8 @@ const ErrorCode = builder.enumType('ErrorCode', {
 });
 
 const Limits = builder.objectRef<object>('Limits').implement({
-  description: 'The limits that this server applies.',
+  description:
+    'The limits that this server applies. An error of a request that exceeds one names its field in `extensions.limit`.',
   fields: (t) => ({
     ...Object.fromEntries(
       clientLimits.map(({ name, description, nullable, read }) => [

@@ -54,7 +54,9 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
   const asked = input.fromSeq ?? Math.max(reach.readSeq + 1, toSeq - max + 1);
   // What was said before they came is not theirs to read, and so not for a summary of theirs.
   const fromSeq = Math.max(asked, reach.hiddenToSeq + 1);
-  if (toSeq - fromSeq + 1 > max) throw badInput(ends.fromSeq, `A summary is of at most ${max} messages.`);
+  if (toSeq - fromSeq + 1 > max) {
+    throw badInput(ends.fromSeq, `A summary can cover at most ${max} messages.`, 'summaryMessagesMax');
+  }
   const range = { conversationId, fromSeq, toSeq };
   if (fromSeq > toSeq || (await countTalk(database.sql, range)) === 0) {
     throw badInput(input.fromSeq == null ? ends.fromSeq : ends.toSeq, 'There is nothing to summarize.');

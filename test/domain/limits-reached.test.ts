@@ -1,0 +1,328 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../../src/core/ids.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { type Answer, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
+import { footings, makePlace } from '../support/place.js';
+import { createGroup, edit, pin, react, reply, send } from '../support/talk.js';
+
+const settings = {
+  BLOCKS_MAX: '1',
+  CONTACTS_MAX: '1',
+  GROUP_ADD_MAX: '2',
+  GROUP_MAX_MEMBERS: '3',
+  GROUPS_MAX: '1',
+  MENTIONS_MAX: '1',
+  MESSAGE_EDIT_WINDOW: '1h',
+  MESSAGE_MAX_CHARS: '100',
+  OPERATION_COST_MAX: '300',
+  OPERATION_DEPTH_MAX: '6',
+  PAGE_MAX: '10',
+  PINS_MAX: '1',
+  PRESENCE_MAX_WATCHED: '1',
+  REACTION_EMOJIS_MAX: '2',
+  REACTIONS_PER_PERSON_MAX: '2',
+  SOCKET_STREAMS_MAX: '1',
+  SUMMARY_MESSAGES_MAX: '10',
+};
+
+/** Fields of `serverInfo.limits` that no request can exceed. */
+const neverExceeded = [
+  // `addMembers` skips these users, so that the reason is not disclosed.
+  'groupsAddedMax',
+  // Larger conversations have no receipts and do not show who is typing.
+  'receiptMaxMembers',
+  'typingMaxMembers',
+  // Another session ends instead.
+  'sessionsPerPersonMax',
+  'typingTtlMs',
+];
+
+/** The people of one case, who have used up no limit. */
+interface Scene {
+  node: RunningNode;
+  ana: Person;
+  bob: Person;
+  carol: Person;
+  dora: Person;
+}
+
+interface Case {
+  limit: string;
+  /** What exceeds the limit. */
+  by: string;
+  code: 'FORBIDDEN' | 'BAD_USER_INPUT' | 'RATE_LIMITED';
+  exceed(scene: Scene): Promise<unknown>;
+}
+
+const mutate = (person: Person, mutation: string, input: Json): Promise<Answer> => {
+  const type = `${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Input`;
+  return person.request(`mutation ($input: ${type}!) { ${mutation}(input: $input) { __typename } }`, { input });
+};
+const errorsOf = async (answer: Promise<Answer>) => (await answer).errors;
+const PRESENCE = 'subscription ($userIds: [ID!]) { presence(userIds: $userIds) { user { id } } }';
+
+const cases: Case[] = [
+  {
+    limit: 'blocksMax',
+    by: 'blockUser',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob, carol }) {
+      await mutate(ana, 'blockUser', { userId: bob.id });
+      return errorsOf(mutate(ana, 'blockUser', { userId: carol.id }));
+    },
+  },
+  {
+    limit: 'contactsMax',
+    by: 'addContact',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob, carol }) {
+      await mutate(ana, 'addContact', { userId: bob.id });
+      return errorsOf(mutate(ana, 'addContact', { userId: carol.id }));
+    },
+  },
+  {
+    limit: 'groupAddMax',
+    by: 'addMembers',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob, carol, dora }) {
+      const conversationId = await createGroup(ana, []);
+      return errorsOf(mutate(ana, 'addMembers', { conversationId, userIds: [bob.id, carol.id, dora.id] }));
+    },
+  },
+  {
+    limit: 'groupMaxMembers',
+    by: 'createGroup',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana, bob, carol, dora }) =>
+      errorsOf(mutate(ana, 'createGroup', { title: 'A group', memberIds: [bob.id, carol.id, dora.id] })),
+  },
+  {
+    limit: 'groupMaxMembers',
+    by: 'addMembers',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob, carol, dora }) {
+      const conversationId = await createGroup(ana, [bob, carol]);
+      return errorsOf(mutate(ana, 'addMembers', { conversationId, userIds: [dora.id] }));
+    },
+  },
+  {
+    limit: 'groupMaxMembers',
+    by: 'joinConversation',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob, carol, dora }) {
+      const conversationId = await createGroup(ana, [bob, carol], { visibility: 'PUBLIC' });
+      return errorsOf(mutate(dora, 'joinConversation', { conversationId }));
+    },
+  },
+  {
+    limit: 'groupsMax',
+    by: 'createGroup',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      await createGroup(ana, []);
+      return errorsOf(mutate(ana, 'createGroup', { title: 'Another group' }));
+    },
+  },
+  {
+    limit: 'groupsMax',
+    by: 'joinConversation',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob }) {
+      const conversationId = await createGroup(ana, [], { visibility: 'PUBLIC' });
+      await createGroup(bob, []);
+      return errorsOf(mutate(bob, 'joinConversation', { conversationId }));
+    },
+  },
+  {
+    limit: 'mentionsMax',
+    by: 'sendMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob, carol }) {
+      const conversationId = await createGroup(ana, [bob, carol]);
+      const text = `@${bob.username} @${carol.username}`;
+      return errorsOf(mutate(ana, 'sendMessage', { conversationId, text }));
+    },
+  },
+  {
+    limit: 'mentionsMax',
+    by: 'editMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob, carol }) {
+      const { id: messageId } = await send(ana, await createGroup(ana, [bob, carol]), 'hello');
+      return errorsOf(mutate(ana, 'editMessage', { messageId, text: `@${bob.username} @${carol.username}` }));
+    },
+  },
+  {
+    limit: 'messageEditWindowSeconds',
+    by: 'editMessage',
+    code: 'FORBIDDEN',
+    async exceed({ node, ana }) {
+      const { id: messageId } = await send(ana, await createGroup(ana, []), 'hello');
+      await edit(ana, messageId, 'hello again');
+      const { id } = decodeGlobalId(messageId, 'id');
+      const createdAt = new Date(Date.now() - 2 * 3_600_000);
+      await node.deps.database.db.message.update({ where: { id }, data: { createdAt } });
+      return errorsOf(mutate(ana, 'editMessage', { messageId, text: 'too late' }));
+    },
+  },
+  {
+    limit: 'messageMaxChars',
+    by: 'sendMessage',
+    code: 'BAD_USER_INPUT',
+    exceed: async ({ ana }) =>
+      errorsOf(mutate(ana, 'sendMessage', { conversationId: await createGroup(ana, []), text: 'a'.repeat(101) })),
+  },
+  {
+    limit: 'messageMaxChars',
+    by: 'editMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana }) {
+      const { id: messageId } = await send(ana, await createGroup(ana, []), 'hello');
+      return errorsOf(mutate(ana, 'editMessage', { messageId, text: 'a'.repeat(101) }));
+    },
+  },
+  {
+    limit: 'operationCostMax',
+    by: 'a query',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) =>
+      errorsOf(
+        ana.request(
+          '{ publicConversations { nodes { members { nodes { id role } } messages { nodes { id text seq createdAt } } } } }',
+        ),
+      ),
+  },
+  {
+    limit: 'operationDepthMax',
+    by: 'a query',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) =>
+      errorsOf(
+        ana.request(
+          '{ viewer { conversations(first: 1) { nodes { messages(first: 1) { nodes { conversation { counterpart { id } } } } } } } }',
+        ),
+      ),
+  },
+  ...(['first', 'last'] as const).map(
+    (argument): Case => ({
+      limit: 'pageMax',
+      by: `messages(${argument})`,
+      code: 'BAD_USER_INPUT',
+      exceed: async ({ ana }) =>
+        errorsOf(
+          ana.request(`query ($id: ID!) { conversation(id: $id) { messages(${argument}: 11) { nodes { id } } } }`, {
+            id: await createGroup(ana, []),
+          }),
+        ),
+    }),
+  ),
+  {
+    limit: 'pageMax',
+    by: 'nodes',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) =>
+      errorsOf(
+        ana.request('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: Array<string>(11).fill(ana.id) }),
+      ),
+  },
+  {
+    limit: 'pinsMax',
+    by: 'pinMessage',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      const group = await createGroup(ana, []);
+      await pin(ana, (await send(ana, group, 'one')).id);
+      return errorsOf(mutate(ana, 'pinMessage', { messageId: (await send(ana, group, 'two')).id }));
+    },
+  },
+  {
+    limit: 'presenceMaxWatched',
+    by: 'presence',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ node, ana, bob, carol }) =>
+      listen(connectInTest(node.url, ana.token), PRESENCE, { userIds: [bob.id, carol.id] }, 'presence').ended,
+  },
+  {
+    limit: 'reactionEmojisMax',
+    by: 'addReaction',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob }) {
+      const { id: messageId } = await send(ana, await createGroup(ana, [bob]), 'hello');
+      for (const emoji of ['👍', '🎉']) await react(ana, messageId, emoji);
+      return errorsOf(mutate(bob, 'addReaction', { messageId, emoji: '😀' }));
+    },
+  },
+  {
+    limit: 'reactionsPerPersonMax',
+    by: 'addReaction',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      const { id: messageId } = await send(ana, await createGroup(ana, []), 'hello');
+      for (const emoji of ['👍', '🎉']) await react(ana, messageId, emoji);
+      return errorsOf(mutate(ana, 'addReaction', { messageId, emoji: '😀' }));
+    },
+  },
+  {
+    limit: 'searchQueryMaxChars',
+    by: 'searchMessages',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) =>
+      errorsOf(
+        ana.request('query ($query: String!) { searchMessages(query: $query) { nodes { id } } }', {
+          query: 'a'.repeat(10_000),
+        }),
+      ),
+  },
+  {
+    limit: 'socketStreamsMax',
+    by: 'a second subscription',
+    code: 'RATE_LIMITED',
+    async exceed({ node, ana }) {
+      const client = connectInTest(node.url, ana.token);
+      const messages = 'subscription { messages { type } }';
+      await listen(client, messages).until(({ type }) => type === 'CAUGHT_UP');
+      return listen(client, messages).ended;
+    },
+  },
+  {
+    limit: 'summaryMessagesMax',
+    by: 'summarizeConversation',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana }) {
+      const conversationId = await createGroup(ana, []);
+      const { id } = await send(ana, conversationId, 'the first');
+      for (let index = 0; index < 10; index += 1) await reply(ana, conversationId, id, `${index}`);
+      return errorsOf(mutate(ana, 'summarizeConversation', { conversationId, fromSeq: 1 }));
+    },
+  },
+];
+
+describe.each(footings)('errors of limits that are reached, on the %s footing', (footing) => {
+  let node: RunningNode;
+  beforeAll(async () => {
+    node = await (await makePlace(footing)).start(settings);
+  });
+
+  it.each(cases)('name $limit when $by exceeds it', async ({ limit, code, exceed }) => {
+    const [ana, bob, carol, dora] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dora');
+    const errors = (await exceed({ node, ana, bob, carol, dora })) as NonNullable<Answer['errors']>;
+    expect(errors?.map(({ extensions }) => ({ code: extensions.code, limit: extensions['limit'] }))).toEqual([
+      { code, limit },
+    ]);
+  });
+
+  it('do not name a limit when a value is wrong for another reason', async () => {
+    const [ana] = await registerAll(node.url, 'ana');
+    const query = '{ publicConversations(first: 0) { nodes { id } } }';
+    const [error] = (await ana.request(query)).errors ?? [];
+    expect(error?.extensions).toEqual({ code: 'BAD_USER_INPUT', field: 'first' });
+  });
+
+  it('exist for every limit of serverInfo that a request can exceed', async () => {
+    const [ana] = await registerAll(node.url, 'ana');
+    const { __type } = await ana.ask('{ __type(name: "Limits") { fields { name } } }');
+    const published = __type.fields.map(({ name }: Json) => name);
+    const tried = new Set(cases.map(({ limit }) => limit));
+    expect([...tried, ...neverExceeded].sort()).toEqual(published.sort());
+  });
+});
