@@ -9,7 +9,7 @@ import { from, of, switchMap } from 'rxjs';
 import type { Asking } from './follow.js';
 import { isUnauthenticated, type Session } from './session.js';
 
-/** Apollo Client for a Parley server: queries and mutations over HTTP, subscriptions over the socket. */
+/** Creates an Apollo Client that sends queries and mutations over HTTP, and subscriptions over the WebSocket. */
 export function createApollo(session: Session, socket: Client): ApolloClient {
   const authorization = new SetContextLink(({ headers }) => {
     const token = session.accessToken;
@@ -31,12 +31,12 @@ export function createApollo(session: Session, socket: Client): ApolloClient {
   });
 }
 
-/** Which types a fragment on an interface fits. */
+/** The object types that implement each interface. */
 export const possibleTypes = {
   Node: ['Conversation', 'Membership', 'Message', 'Session', 'Summary', 'User', 'Viewer'],
 };
 
-/** Apollo Client for `follow`. */
+/** Adapts Apollo Client for `follow`. */
 export function apolloAsking(apollo: ApolloClient): Asking {
   const errorsOf = (error: unknown) => (error ? { errors: CombinedGraphQLErrors.is(error) ? error.errors : [] } : {});
   return {

@@ -1,20 +1,20 @@
 import type { DocumentNode } from 'graphql';
 import { retryDelay, type Session } from './session.js';
 
-/** What the generated `graphql()` gives: a document that knows its result and its variables. */
+/** A document of the generated `graphql()`, which carries the types of its result and variables. */
 type TypedDocument<Data, Variables> = DocumentNode & { __apiType?: (variables: Variables) => Data };
 
-/** What came of an operation: its data, or why there is none (an empty list where the server was not reached). */
+/** The result of an operation: data, or errors (an empty list if the server could not be reached). */
 export interface Answer<Data> {
   data?: Data | null | undefined;
   errors?: readonly { extensions?: Record<string, unknown> }[] | undefined;
 }
 
-/** What `follow` needs of a client: see `apolloAsking` and `urqlAsking`. Neither function rejects or throws. */
+/** The client that `follow` uses: see `apolloAsking` and `urqlAsking`. Neither function throws or rejects. */
 export interface Asking {
-  /** Asks the server, not a cache. */
+  /** Queries the server and bypasses the cache. */
   query<Data, Variables>(document: TypedDocument<Data, Variables>, variables: Variables): Promise<Answer<Data>>;
-  /** @returns what ends it. */
+  /** @returns a function that ends the subscription. */
   subscribe<Data, Variables>(
     document: TypedDocument<Data, Variables>,
     variables: Variables,
@@ -31,28 +31,28 @@ export interface StreamEvent {
 
 export interface Following<Snapshot, SnapshotVariables, Data, StreamVariables, Event extends StreamEvent> {
   session: Session;
-  /** What is to be kept up to date; it selects `viewer { syncCursor }` beside it. */
+  /** Fetches the initial state. The query must also select `viewer { syncCursor }`. */
   snapshot: { query: TypedDocument<Snapshot, SnapshotVariables>; variables: SnapshotVariables };
-  /** It has the variable `$after`, and selects `cursor`, `changeSeq` and `message { conversation { id } }`. */
+  /** A subscription with the variable `$after` that selects `cursor`, `changeSeq` and `message { conversation { id } }`. */
   stream: {
     query: TypedDocument<Data, StreamVariables>;
     variables: StreamVariables;
     event: (data: Data) => Event;
   };
-  /** At the beginning, and again when too much was missed: it takes the place of all that was shown. */
+  /** Called at the start, and again after `CURSOR_EXPIRED`. The snapshot replaces everything that was shown. */
   onSnapshot(snapshot: Snapshot): void;
-  /** Each change once and in order, on top of the snapshot; CAUGHT_UP and CHECKPOINT too. */
+  /** Called once for each change since the snapshot, in order, and also for CAUGHT_UP and CHECKPOINT. */
   onEvent(event: Event): void;
-  /** It is over for good: the session has ended, or what is asked is not for this person (any more). */
+  /** Called when retrying cannot help: the session has ended, or the user may not (or no longer) read this. */
   onEnd(errors: NonNullable<Answer<unknown>['errors']>): void;
 }
 
-/** Codes after which asking again can only bring the same. */
+/** Error codes after which a retry would fail in the same way. */
 const finalCodes: unknown[] = ['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT'];
 
 /**
- * Fetches what is shown, and then every change of it, whatever happens in between: until it is stopped (by calling
- * what is returned), or over for good, it comes back with the cursor that it had last.
+ * Fetches a snapshot and then follows its changes. After every failure it resumes from the last cursor, until the
+ * returned function is called or `onEnd` reports that retrying cannot help.
  */
 export function follow<
   Snapshot extends { viewer?: { syncCursor: string } | null },
@@ -62,7 +62,7 @@ export function follow<
   Event extends StreamEvent,
 >(client: Asking, { session, snapshot, stream, ...on }: Following<Snapshot, A, Data, B, Event>): () => void {
   let cursor: string | undefined;
-  /** By conversation, the change that came last: what came before it has come, so it is a repeat. */
+  /** The last `changeSeq` of each conversation. An event with the same or a lower number is a repetition. */
   const seen = new Map<string, number>();
   let failures = 0;
   let stopped = false;

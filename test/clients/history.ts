@@ -1,6 +1,6 @@
 import type { HistoryQuery, MessageFieldsFragment } from '../generated/graphql.js';
 
-/** The history with this message: in its own place or that of its optimistic copy, else where its `seq` belongs. */
+/** Returns the history with this message, which replaces its older version or optimistic copy, or is inserted by `seq`. */
 export function withMessage(history: HistoryQuery, message: MessageFieldsFragment): HistoryQuery {
   const { conversation } = history;
   if (!conversation?.messages) return history;
@@ -8,7 +8,7 @@ export function withMessage(history: HistoryQuery, message: MessageFieldsFragmen
     id === message.id || (clientMessageId !== null && clientMessageId === message.clientMessageId);
   const shown = conversation.messages.nodes;
   const others = shown.filter((node) => !isSame(node));
-  // Somebody edited, or reacted to, what is further back than what is shown.
+  // The message is older than those that are shown: it was edited, or somebody reacted to it.
   if (others.length === shown.length && message.seq < (shown[0]?.seq ?? 0)) return history;
   const nodes = [...others, message].sort((a, b) => a.seq - b.seq);
   return { ...history, conversation: { ...conversation, messages: { ...conversation.messages, nodes } } };

@@ -5,7 +5,7 @@ export interface Tokens {
   refreshToken: string | null;
 }
 
-/** Who is signed in on this device: keeps the tokens and renews them. */
+/** The user's session on this device: keeps the tokens and renews them. */
 export class Session {
   readonly url: string;
   #tokens: Tokens | undefined;
@@ -15,7 +15,7 @@ export class Session {
     this.url = url;
   }
 
-  /** With what `register` or `login` answered; without: nobody is signed in any more. */
+  /** Stores the tokens that `register` or `login` returned. Without tokens, the user is signed out. */
   signIn(tokens?: Tokens): void {
     this.#tokens = tokens;
   }
@@ -25,8 +25,9 @@ export class Session {
   }
 
   /**
-   * To be called with the token that the server refused. True: there is another one now, try again. A refresh token is
-   * good for one use, and a second use ends the session: so whoever comes meanwhile waits for the same renewal.
+   * Call this with the access token that the server rejected. Resolves to true if there is another one now, so that the
+   * request can be retried. A refresh token can be used once, and a second use ends the session: concurrent calls
+   * therefore share one renewal.
    */
   renew(refused: string | undefined, ask: Ask = this.#askOverHttp): Promise<boolean> {
     if (refused !== this.accessToken) return Promise.resolve(this.accessToken !== undefined);
@@ -48,7 +49,7 @@ export class Session {
       else if (data?.refreshSession) this.signIn(data.refreshSession.tokens);
       return data?.refreshSession != null;
     } catch {
-      // The server is out of reach: the tokens are still good.
+      // The server cannot be reached. The tokens remain valid.
       return false;
     }
   }
@@ -68,14 +69,14 @@ type Ask = (payload: { query: string; variables: Record<string, unknown> }) => P
   errors?: readonly { extensions?: Record<string, unknown> }[];
 }>;
 
-/** Whether one of the errors says that the access token is no good, or missing. */
+/** Whether one of the errors says that the access token is missing, invalid or expired. */
 export function isUnauthenticated(errors: readonly { extensions?: Record<string, unknown> }[] | undefined): boolean {
   return errors?.some(({ extensions }) => extensions?.['code'] === 'UNAUTHENTICATED') ?? false;
 }
 
 /**
- * The WebSocket for subscriptions: it comes back by itself, with a new token where the old one was refused, and also
- * when the other side has fallen silent.
+ * Creates the WebSocket client for subscriptions. It reconnects after every disconnect, with a new token if the old one
+ * was rejected, and closes a connection on which the server no longer answers pings.
  */
 export function connectSocket(session: Session, options: Partial<ClientOptions> = {}): Client {
   const { keepAlive = 10_000 } = options;
@@ -84,7 +85,7 @@ export function connectSocket(session: Session, options: Partial<ClientOptions> 
   let silence: ReturnType<typeof setTimeout>;
   const client = createClient({
     url: session.url.replace(/^http/, 'ws'),
-    // Asked anew for every connection.
+    // Called for each connection.
     async connectionParams() {
       if (refused) await session.renew(sent);
       refused = false;
@@ -105,21 +106,21 @@ export function connectSocket(session: Session, options: Partial<ClientOptions> 
     },
     keepAlive,
     retryAttempts: Number.POSITIVE_INFINITY,
-    // graphql-ws's own doubles without end.
+    // The default of graphql-ws doubles without a maximum.
     retryWait: (failures) => new Promise((resolve) => setTimeout(resolve, retryDelay(failures))),
-    // By default a server that cannot be reached at all is not tried again.
+    // By default, graphql-ws gives up if the server cannot be reached at all.
     shouldRetry: () => true,
     ...options,
   });
   return { ...client, subscribe: resuming(client) };
 }
 
-/** Milliseconds before the next try: up to 30 seconds, and for everybody another, so that they do not come at once. */
+/** Milliseconds before the next attempt: at most 30 seconds, with jitter. */
 export const retryDelay = (failures: number): number => Math.random() * Math.min(30_000, 500 * 2 ** failures);
 
 /**
- * Renews the session over its own open socket, which goes on with its streams: to be called before the token expires
- * (`accessTokenExpiresAt`). True: there is a new one.
+ * Renews the session over its open WebSocket, which keeps its subscriptions. Call it before the token expires
+ * (`accessTokenExpiresAt`). Resolves to true if there is a new token.
  */
 export function renewInBand(session: Session, socket: Client): Promise<boolean> {
   return session.renew(
@@ -127,7 +128,7 @@ export function renewInBand(session: Session, socket: Client): Promise<boolean> 
     (payload) =>
       new Promise((resolve, reject) => {
         const forget = socket.on('closed', () => {
-          // Sent again, as graphql-ws would, the used token would end the session.
+          // graphql-ws would send the mutation again, and a second use of the refresh token ends the session.
           cancel();
           reject(new Error('The socket was closed.'));
         });
@@ -144,8 +145,9 @@ export function renewInBand(session: Session, socket: Client): Promise<boolean> 
 }
 
 /**
- * After a break graphql-ws sends a subscription again as it was. Here with the cursor of the last event as `$after`, so
- * that what happened meanwhile comes too. For subscriptions that have this variable and select `cursor`.
+ * After a reconnect, graphql-ws sends each subscription again with its original variables. This sets `$after` to the
+ * cursor of the last event, so that missed events are delivered. It applies to subscriptions that have this variable and
+ * select `cursor`.
  */
 function resuming(client: Client): Client['subscribe'] {
   return (payload, sink) => {

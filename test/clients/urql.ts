@@ -11,11 +11,11 @@ import type { Client as Socket } from 'graphql-ws';
 import type { Asking } from './follow.js';
 import { isUnauthenticated, type Session } from './session.js';
 
-/** urql for a Parley server: queries and mutations over HTTP, subscriptions over the socket. */
+/** Creates a urql client that sends queries and mutations over HTTP, and subscriptions over the WebSocket. */
 export function createUrql(session: Session, socket: Socket): Client {
   return createClient({
     url: session.url,
-    // A GET would need a header that keeps foreign pages off.
+    // A GET request would need an additional header against cross-site request forgery.
     preferGetMethod: false,
     fetch: authorizedFetch(session),
     exchanges: [
@@ -32,7 +32,7 @@ export function createUrql(session: Session, socket: Socket): Client {
   });
 }
 
-/** `fetch` with the session's token; where that is refused, once more with a new one. */
+/** `fetch` with the access token. If the server rejects it, the request is sent once more with a new token. */
 function authorizedFetch(session: Session): typeof fetch {
   return async (input, init) => {
     const send = () => {
@@ -47,7 +47,7 @@ function authorizedFetch(session: Session): typeof fetch {
   };
 }
 
-/** urql for `follow`. */
+/** Adapts urql for `follow`. */
 export function urqlAsking(urql: Client): Asking {
   const errorsOf = (error: CombinedError | undefined) => error && { errors: error.graphQLErrors };
   return {
@@ -58,7 +58,7 @@ export function urqlAsking(urql: Client): Asking {
     },
     subscribe(document, variables, onAnswer, onComplete) {
       return urql.subscription(document, variables as AnyVariables).subscribe(({ data, error, hasNext }) => {
-        // The last result says only that it is the last, and repeats the one before.
+        // The final result repeats the previous one and only says that the stream has ended.
         if (!error && !hasNext) onComplete();
         else onAnswer({ data: data as never, ...errorsOf(error) });
       }).unsubscribe;
