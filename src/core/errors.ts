@@ -87,7 +87,7 @@ export const rateLimited = (message: string, retryAfterMs: number, limit?: strin
 
 /** What must be there beside something that was read a moment ago was removed in between: the same call may be repeated. */
 export const gone = (what: string): never => {
-  throw new ChatError('UNAVAILABLE', `${what} was removed at this moment.`);
+  throw new ChatError('UNAVAILABLE', `${what} was deleted in the meantime. Try again.`);
 };
 
 /** Nobody is signed in, or with a token that no longer counts. */

@@ -26,7 +26,7 @@ export function decodeGlobalId(globalId: string, field: string): { typename: str
   const bytes = match ? Buffer.from(match[2] ?? '', 'base64url') : undefined;
   // The last of the 22 characters has four spare bits: only one spelling of an id is the id.
   if (!match || bytes?.length !== 16 || bytes.toString('base64url') !== match[2]) {
-    throw badInput(field, 'This is not an id.');
+    throw badInput(field, 'This is not a valid id.');
   }
   const hex = bytes.toString('hex');
   const id = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
@@ -40,6 +40,6 @@ export function decodeGlobalId(globalId: string, field: string): { typename: str
 export function idOf(typename: string, globalId: string | number, field: string): string {
   const decoded = decodeGlobalId(String(globalId), field);
   if (decoded.typename !== typename)
-    throw badInput(field, `This is the id of a ${decoded.typename}, not of a ${typename}.`);
+    throw badInput(field, `The id of a ${typename} is expected, but this is the id of a ${decoded.typename}.`);
   return decoded.id;
 }

@@ -68,7 +68,7 @@ function decodePageCursor<Kinds extends KeyKinds>(
   try {
     parts = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
   } catch {
-    throw badInput(field, 'This is not a cursor.');
+    throw badInput(field, 'This is not a valid cursor.');
   }
   const [sealed, ...keys] = Array.isArray(parts) ? (parts as unknown[]) : [];
   if (
@@ -76,7 +76,7 @@ function decodePageCursor<Kinds extends KeyKinds>(
     keys.length !== kinds.length ||
     !kinds.every((kind, index) => valid[kind](keys[index]))
   ) {
-    throw badInput(field, 'This is not a cursor of this list.');
+    throw badInput(field, 'This cursor does not belong to this list.');
   }
   const values: unknown = kinds.map((kind, index) => (kind === 'date' ? new Date(keys[index] as number) : keys[index]));
   return values as Keyset<Kinds>;
@@ -99,15 +99,16 @@ export function readPageArgs<const Kinds extends KeyKinds>(
     if (size != null && (size < 1 || size > limits.pageMax)) {
       throw badInput(
         name,
-        `\`${name}\` must be from 1 to ${limits.pageMax}.`,
+        `\`${name}\` must be between 1 and ${limits.pageMax}.`,
         size > limits.pageMax ? 'pageMax' : undefined,
       );
     }
   }
-  if (args.first != null && args.last != null) throw badInput('last', 'Give `first` or `last`, not both.');
-  if (args.after != null && args.before != null) throw badInput('before', 'Give `after` or `before`, not both.');
-  if (args.first != null && args.before != null) throw badInput('before', '`before` goes with `last`.');
-  if (args.last != null && args.after != null) throw badInput('after', '`after` goes with `first`.');
+  if (args.first != null && args.last != null) throw badInput('last', 'Use either `first` or `last`, not both.');
+  if (args.after != null && args.before != null) throw badInput('before', 'Use either `after` or `before`, not both.');
+  if (args.first != null && args.before != null)
+    throw badInput('before', 'Use `before` with `last`, not with `first`.');
+  if (args.last != null && args.after != null) throw badInput('after', 'Use `after` with `first`, not with `last`.');
   const backward =
     args.last != null || args.before != null || (whole === 'end' && args.first == null && args.after == null);
   const [field, cursor] = backward ? (['before', args.before] as const) : (['after', args.after] as const);

@@ -34,13 +34,17 @@ function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean 
 export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
   const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
   if (!match || !isSnapshot(match.slice(4))) {
-    throw new ChatError('BAD_USER_INPUT', 'This is not a cursor of a stream.', { field });
+    throw new ChatError('BAD_USER_INPUT', 'This is not a valid stream cursor.', { field });
   }
-  if (match[1] !== generation) throw cursorExpired(field, 'it is of another database');
+  if (match[1] !== generation) throw cursorExpired(field, 'it belongs to another database');
   return { generation, epoch: match[2] as string, snapshot: match[3] as string };
 }
 
 export const cursorExpired = (field: string, why: string) =>
-  new ChatError('CURSOR_EXPIRED', `This cursor can't be resumed from (${why}): fetch again with viewer.syncCursor.`, {
-    field,
-  });
+  new ChatError(
+    'CURSOR_EXPIRED',
+    `The stream cannot be resumed from this cursor (${why}). Fetch again with viewer.syncCursor.`,
+    {
+      field,
+    },
+  );

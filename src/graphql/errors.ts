@@ -46,7 +46,7 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
     if (stateOf(cause) === 'unreachable') {
       logOnce(cause, () => log.warn({ err: cause }, 'the database is out of reach'));
     }
-    return present(error, 'The service is not available at the moment.', 'UNAVAILABLE', { retryAfterMs: 1_000 });
+    return present(error, 'The service is temporarily unavailable.', 'UNAVAILABLE', { retryAfterMs: 1_000 });
   }
   const errorId = logOnce(cause, (id) => log.error({ err: cause, errorId: id }, 'an unexpected error'));
   return present(error, 'Something went wrong on the server.', 'INTERNAL_SERVER_ERROR', { extensions: { errorId } });

@@ -8,7 +8,7 @@ import { viewerOf } from './context.js';
 function checkNodeId(id: string, field: string, info: GraphQLResolveInfo): string {
   const type = info.schema.getType(decodeGlobalId(id, field).typename);
   if (!isObjectType(type) || !type.getInterfaces().some(({ name }) => name === 'Node')) {
-    throw badInput(field, 'This is not an id.');
+    throw badInput(field, 'This is not a valid id.');
   }
   return id;
 }

@@ -116,8 +116,8 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
     const size = sizeOfAll(definition.selectionSet);
     const directives = size.directives + (definition.directives?.length ?? 0);
     return [
-      ...over(definition, size.depth, limits.operationDepthMax, 'fields in each other', 'operationDepthMax'),
-      ...over(definition, size.width, limits.operationRootFieldsMax, 'fields side by side'),
+      ...over(definition, size.depth, limits.operationDepthMax, 'levels of nested fields', 'operationDepthMax'),
+      ...over(definition, size.width, limits.operationRootFieldsMax, 'fields at the top level'),
       ...over(definition, size.fields, limits.operationFieldsMax, 'fields'),
       ...over(definition, size.aliases, limits.operationAliasesMax, 'aliases'),
       ...over(definition, directives, limits.operationDirectivesMax, 'directives'),
@@ -216,7 +216,7 @@ export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
         if (!cost.varies) fixed.set(operation, cost);
       }
       return (
-        over(operation, cost.points, limits.operationCostMax, 'points of cost', 'operationCostMax')[0] ??
+        over(operation, cost.points, limits.operationCostMax, 'cost points', 'operationCostMax')[0] ??
         over(operation, cost.statements, limits.operationStatementsMax, 'statements')[0]
       );
     },
@@ -358,7 +358,7 @@ function over(
   limit?: ClientLimitName,
 ): GraphQLError[] {
   if (count <= max) return [];
-  const found = count > Number.MAX_SAFE_INTEGER ? 'far more' : String(count);
-  const message = `An operation has at most ${max} ${what}; this one has ${found}.`;
+  const found = count > Number.MAX_SAFE_INTEGER ? 'many more' : String(count);
+  const message = `An operation can have at most ${max} ${what}; this one has ${found}.`;
   return [new GraphQLError(message, { nodes: of ?? null, ...(limit && { extensions: { limit } }) })];
 }

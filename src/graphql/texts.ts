@@ -45,7 +45,8 @@ const isTextIn = (type: GraphQLInputType): boolean => {
 
 function checkTexts(value: unknown, path: readonly string[]): void {
   if (typeof value === 'string') {
-    if (!isStorable(value)) throw badInput(path.join('.'), 'A text cannot hold NUL or half a character.');
+    if (!isStorable(value))
+      throw badInput(path.join('.'), 'Text must not contain NUL characters or unpaired surrogates.');
   } else if (Array.isArray(value)) {
     for (const one of value) checkTexts(one, path);
   } else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {

@@ -11,7 +11,7 @@ export function exitBecauseOf(error: unknown): never {
   if (error instanceof ChatError) exit(error.message, 1);
   const state = stateOf(error);
   if (state === 'read-only') {
-    exit(`DATABASE_URL: this PostgreSQL takes no writes, but a node needs the primary (${messageOf(error)})`, 1);
+    exit(`DATABASE_URL: this PostgreSQL server is read-only, but a node requires the primary (${messageOf(error)})`, 1);
   }
   if (state === 'disk full') exit(`DATABASE_URL: the disk of PostgreSQL is full (${messageOf(error)})`, 1);
   if (isUnavailable(error)) exit(`DATABASE_URL: PostgreSQL cannot be reached (${String(error)})`, 1);

@@ -71,7 +71,7 @@ export function createModelServer(server: SummaryServer): ModelServer {
           const message = answer?.choices?.[0]?.message;
           const text = message?.content;
           if (typeof text !== 'string' || text.trim() === '' || message?.refusal) {
-            throw new ModelError('the model did not answer');
+            throw new ModelError('the model server did not respond');
           }
           return { text: text.slice(0, ANSWER_MAX), tokens: answer.usage?.total_tokens };
         } catch (error) {
@@ -86,14 +86,14 @@ const FINAL = [400, 401, 403, 404, 422];
 
 function modelError(error: unknown, patience: AbortSignal): ModelError {
   const isServers = true;
-  if (patience.aborted) return new ModelError('the model server took too long', { isServers, cause: error });
+  if (patience.aborted) return new ModelError('the model server did not respond in time', { isServers, cause: error });
   if (!(error instanceof OpenAI.APIError)) {
-    return new ModelError('the model server gave nonsense', { isServers, cause: error });
+    return new ModelError('the model server sent an invalid response', { isServers, cause: error });
   }
   const status = error.status as number | undefined;
   const after = Number(error.headers?.get('retry-after'));
   return new ModelError(
-    status === undefined ? 'the model server is out of reach' : `the model server answered ${status}`,
+    status === undefined ? 'the model server is unreachable' : `the model server responded with status ${status}`,
     {
       isServers,
       mayPass: status === undefined || !FINAL.includes(status),

@@ -103,7 +103,7 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
       const gates = createGates({
         atOnce: Math.max(1, Math.ceil(rate.count * IN_PROGRESS_SHARE)),
         waitingMax: WAITING_MAX,
-        refusal: () => rateLimited('Too many calls at this moment: try again a moment later.', WAITING_RETRY_MS),
+        refusal: () => rateLimited('Too many requests. Try again in a moment.', WAITING_RETRY_MS),
       });
       return {
         async take(...key) {

@@ -95,9 +95,12 @@ export async function probeRedis(options: RedisOptions, prefix: string): Promise
     const cause = wrongConfiguration.includes(reasonOf(failure)) ? failure : error;
     const reason = reasonOf(cause);
     if (!wrongConfiguration.includes(reason)) return;
-    const hint = reason === 'permission' ? ` (it needs the channels ${prefix}:* and the keys ${prefix}:*)` : '';
+    const hint =
+      reason === 'permission'
+        ? ` (the Redis user needs access to the channels ${prefix}:* and the keys ${prefix}:*)`
+        : '';
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`REDIS_URL: Redis refuses this node: ${message.split('\n')[0]}${hint}`, { cause });
+    throw new ConfigError(`REDIS_URL: Redis rejects this node: ${message.split('\n')[0]}${hint}`, { cause });
   } finally {
     redis.disconnect();
   }

@@ -204,7 +204,7 @@ export async function readMissed(
   // Asked after reading: what was trimmed before it is known here, and what is trimmed later was read.
   await checkCursor(database, cursor);
   if (rows.reduce((sum, { changeSeqs }) => sum + changeSeqs.length, 0) > query.limit)
-    throw cursorExpired('after', `more than ${query.limit} changes were missed`);
+    throw cursorExpired('after', `more than ${query.limit} changes have been missed`);
   return rows;
 }
 
@@ -249,7 +249,7 @@ export async function checkCursor(
   // What this history never had, it cannot say to be missed: transactions that are still to come, or another epoch.
   if (!row?.past || row.epoch !== epoch) throw cursorExpired(field, 'the database was restored');
   // An event may have been seen after the snapshot of its cursor was taken: of a server that was replaced it may be lost.
-  if (!row.intact) throw cursorExpired(field, 'the database was failed over');
+  if (!row.intact) throw cursorExpired(field, 'a database failover occurred');
   if (!row.kept) throw cursorExpired(field, 'it is too old');
 }
 

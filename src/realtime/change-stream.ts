@@ -218,13 +218,15 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   }
 
   onRemoved(): void {
-    this.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field: 'conversationId' }));
+    this.fail(
+      new ChatError('NOT_FOUND', 'You are no longer a member of this conversation.', { field: 'conversationId' }),
+    );
   }
 
   onLost(): void {
     this.#ready = [];
     this.#live.clear();
-    this.fail(cursorExpired('after', 'the database was restored or failed over'));
+    this.fail(cursorExpired('after', 'the database was restored, or a failover occurred'));
   }
 
   onEnd(): void {
@@ -259,7 +261,12 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
 
   cutOff(): void {
     this.#options.onCutOff();
-    this.fail(new ChatError('UNAVAILABLE', 'Too many events waited for this subscriber: resume with the last cursor.'));
+    this.fail(
+      new ChatError(
+        'UNAVAILABLE',
+        'Too many events are waiting for this subscription. Resume it from the last cursor.',
+      ),
+    );
   }
 
   async next(): Promise<IteratorResult<Event | Signal>> {

@@ -177,7 +177,11 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
   function hold(key: string, waiting: Waiting<Call, Result>): void {
     waiting.callerLocks += 1;
     if (waiting.callerLocks > CALLER_TRIES) {
-      waiting.reject(new ChatError('UNAVAILABLE', 'Your account is busy at the moment.', { retryAfterMs: 1_000 }));
+      waiting.reject(
+        new ChatError('UNAVAILABLE', 'Your account has too many requests in progress. Try again in a moment.', {
+          retryAfterMs: 1_000,
+        }),
+      );
       return;
     }
     counts.waiting += 1;
@@ -227,7 +231,11 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
   const submit = (key: string, call: Call): Promise<Result> =>
     new Promise((resolve, reject) => {
       if (counts.waiting >= WAITING_MAX) {
-        reject(new ChatError('UNAVAILABLE', 'Too much is being sent at the moment.', { retryAfterMs: 1_000 }));
+        reject(
+          new ChatError('UNAVAILABLE', 'Too many messages are being sent at the moment. Try again in a moment.', {
+            retryAfterMs: 1_000,
+          }),
+        );
         return;
       }
       counts.waiting += 1;

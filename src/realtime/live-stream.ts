@@ -73,7 +73,7 @@ export class LiveStream<Event extends object> implements EventSource<Event> {
 
   cutOff(): void {
     this.#onCutOff();
-    this.fail(new ChatError('UNAVAILABLE', 'Too many events waited for this subscriber: subscribe again.'));
+    this.fail(new ChatError('UNAVAILABLE', 'Too many events are waiting for this subscription. Subscribe again.'));
   }
 
   next(): Promise<IteratorResult<Event>> {

@@ -148,7 +148,7 @@ export function createMovements(options: {
           count += moves.subjectIds.split(' ').length;
         }
       }
-      if (count > audience.limit) throw cursorExpired('after', `more than ${audience.limit} marks moved`);
+      if (count > audience.limit) throw cursorExpired('after', `more than ${audience.limit} marks have moved`);
       return missed;
     },
 

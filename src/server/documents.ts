@@ -65,7 +65,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
   const hideSuggestions = !introspection;
 
   const unknown = createNodeRate(
-    'Too many documents that this server had not seen: send values as variables, and documents as they are.',
+    'Too many new documents. Send values as variables, so that documents can be reused.',
     config.rates.unknownDocumentPerAddress,
   );
   /** What is read without a request, at the start, is not limited. */
@@ -85,7 +85,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     } catch (error) {
       // Deeper than the stack, which a large OPERATION_TOKENS_MAX lets through.
       const tooDeep = error instanceof RangeError;
-      throw presentError(tooDeep ? new GraphQLError('This document is nested too deeply.') : error, log);
+      throw presentError(tooDeep ? new GraphQLError('The document is nested too deeply.') : error, log);
     }
   }
 
@@ -112,8 +112,8 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
       const operation = getOperationAST(document, operationName);
       if (operation) return operation;
       const message = operationName
-        ? `The document has no operation with the name ${JSON.stringify(operationName).slice(0, NAME_SHOWN_CHARS)}.`
-        : 'The document has several operations, or none: name the one to execute.';
+        ? `The document contains no operation with the name ${JSON.stringify(operationName).slice(0, NAME_SHOWN_CHARS)}.`
+        : 'The document must contain exactly one operation, or the request must name one of them.';
       throw presentError(new GraphQLError(message), log);
     },
     read(text) {

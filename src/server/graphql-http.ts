@@ -116,7 +116,7 @@ export function createGraphqlHttp(
 export async function identify(deps: Deps, authorization: string | undefined): Promise<Context['identity']> {
   if (authorization === undefined || authorization === '') return null;
   const token = /^(?:Bearer\s+)?([\w.~+/-]+={0,2})$/i.exec(authorization.trim())?.[1];
-  if (token === undefined) return unauthenticated('The Authorization header is not `Bearer <token>`.');
+  if (token === undefined) return unauthenticated('The Authorization header must be `Bearer <token>`.');
   try {
     return await authenticate(deps, token);
   } catch (error) {
@@ -156,7 +156,7 @@ function streamsAskedFor(operations: Operations): Plugin {
         return;
       }
       const refused = new GraphQLError(
-        `A subscription over HTTP is answered as ${EVENT_STREAM}, which has to be accepted.`,
+        `Subscriptions over HTTP are sent as ${EVENT_STREAM}, which the Accept header must allow.`,
         {
           extensions: { code: 'BAD_USER_INPUT', http: { status: 406 } },
         },
@@ -214,8 +214,8 @@ function sharingOf(
           letGo?.();
           await opened.stream.return();
           const message = letGo
-            ? `At most ${config.streamsPerPersonMax} streams at once: end one of them.`
-            : 'Streams that are open keep too much text already: end some, or ask for less.';
+            ? `You can have at most ${config.streamsPerPersonMax} open subscriptions. End one of them first.`
+            : 'Your open subscriptions use too much memory. End some of them, or use smaller documents and variables.';
           const refused = new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) });
           operations.failed([refused]);
           return { errors: [refused] };
@@ -280,7 +280,8 @@ async function readable<Params>(parse: () => Params | PromiseLike<Params>): Prom
     return await parse();
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof GraphQLError)) throw error;
-    const message = error instanceof GraphQLError ? error.message : 'The variables or the extensions are not JSON.';
+    const message =
+      error instanceof GraphQLError ? error.message : 'The variables or the extensions are not valid JSON.';
     throw new GraphQLError(message, { extensions: { http: { status: 400 } } });
   }
 }

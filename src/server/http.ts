@@ -107,11 +107,11 @@ export function createHttpServer(
     res.setHeader('cache-control', 'no-store');
     const { method, headers } = req;
     if (!isAddressed(req)) {
-      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The address or the Host header is not valid.'));
+      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The URL or the Host header is not valid.'));
     }
     if (method !== 'GET' && method !== 'POST' && method !== 'OPTIONS') {
       res.setHeader('allow', 'GET, POST, OPTIONS');
-      return refuse(req, res, 405, new ChatError('BAD_USER_INPUT', 'GraphQL is asked with GET or POST.'));
+      return refuse(req, res, 405, new ChatError('BAD_USER_INPUT', 'GraphQL requests must use GET or POST.'));
     }
     const isPage = config.graphiql && method === 'GET' && /text\/html/i.test(headers.accept ?? '');
     if (isPage) {
@@ -119,33 +119,38 @@ export function createHttpServer(
       headers.accept = 'text/html';
     } else if (method !== 'OPTIONS') {
       if (method === 'GET' && !hasCsrfHeader(req)) {
-        const message = `A GET needs one of these headers, with any value: ${CSRF_HEADERS.join(', ')}.`;
+        const message = `A GET request must have one of these headers, with any value: ${CSRF_HEADERS.join(', ')}.`;
         return refuse(req, res, 403, new ChatError('FORBIDDEN', message));
       }
       const accepted = acceptedTypes(headers.accept);
       if (accepted.length === 0) {
-        const message = `An answer is application/json, application/graphql-response+json or ${EVENT_STREAM}.`;
+        const message = `The Accept header must allow application/json, application/graphql-response+json or ${EVENT_STREAM}.`;
         return refuse(req, res, 406, new ChatError('BAD_USER_INPUT', message));
       }
       headers.accept = accepted.join(',');
     }
     if (method === 'POST') {
       if (!isJsonBody(headers['content-type'])) {
-        return refuse(req, res, 415, new ChatError('BAD_USER_INPUT', 'A POST is application/json, in UTF-8.'));
+        return refuse(
+          req,
+          res,
+          415,
+          new ChatError('BAD_USER_INPUT', 'The content type of a POST request must be application/json in UTF-8.'),
+        );
       }
       headers['content-type'] = 'application/json';
     }
     const body = await readBody(req, config.bodyMaxBytes);
     if (!body) {
       res.setHeader('connection', 'close');
-      const message = `The body has more than ${config.bodyMaxBytes} bytes.`;
+      const message = `The request body is larger than ${config.bodyMaxBytes} bytes.`;
       return refuse(req, res, 413, new ChatError('PAYLOAD_TOO_LARGE', message));
     }
     if (!isUtf8(body)) {
-      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The body is not UTF-8.'));
+      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The request body is not valid UTF-8.'));
     }
     if (method === 'POST' && body.length === 0) {
-      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The body is empty.'));
+      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The request body is empty.'));
     }
     // What yoga takes for a body that was read already.
     Object.assign(req, { body });

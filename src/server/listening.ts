@@ -20,7 +20,8 @@ export async function listen(
       const place = `${inUrl(host)}:${port}`;
       const message = `cannot listen on ${place} (${error.code})`;
       // Whoever has the port may be about to leave it: the configuration is not wrong.
-      if (error.code === 'EADDRINUSE') reject(new ChatError('UNAVAILABLE', `${names.port}: ${message}: it is in use`));
+      if (error.code === 'EADDRINUSE')
+        reject(new ChatError('UNAVAILABLE', `${names.port}: ${message}: it is already in use`));
       // A low port is for privileged processes; everything else is about the address.
       else reject(new ConfigError(`${error.code === 'EACCES' ? names.port : names.host}: ${message}`));
     });

@@ -60,7 +60,7 @@ export function createOperations({
   const queries = createGates({
     atOnce: queriesPerPersonMax,
     waitingMax: QUERIES_WAITING_PER_PERSON,
-    refusal: () => rateLimited('Too many queries at this moment: try again a moment later.', 1_000),
+    refusal: () => rateLimited('Too many queries. Try again in a moment.', 1_000),
   });
   const statements = createStatementLimits(statementsPerPersonMax);
   const done = metrics.counter(

@@ -51,7 +51,7 @@ export async function openPersistedDocuments(
       const found = id === undefined ? undefined : known?.get(id);
       if (found !== undefined) return found;
       if (only && text !== undefined && !texts.has(text)) {
-        throw new ChatError('FORBIDDEN', 'Only documents that this server knows are taken here.');
+        throw new ChatError('FORBIDDEN', 'This server accepts only its persisted documents.');
       }
       // Apollo's client sends both when it was told that the id is not known.
       if (text === undefined && id !== undefined) throw badInput('documentId', known ? NOT_FOUND : NOT_SUPPORTED);
@@ -66,7 +66,7 @@ async function readList(path: string): Promise<ReadonlyMap<string, string>> {
     return new Map(Object.entries(list).map(([id, text]) => [plainId(id), text]));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`PERSISTED_DOCUMENTS: ${path} is no JSON of hashes and documents: ${why}`);
+    throw new ConfigError(`PERSISTED_DOCUMENTS: ${path} is not a JSON object that maps hashes to documents: ${why}`);
   }
 }
 

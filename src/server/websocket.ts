@@ -224,13 +224,14 @@ export function serveWebSocket(
     async onSubscribe({ extra, subscriptions }, id, payload: Asked) {
       try {
         if (Buffer.byteLength(id) > ID_MAX_BYTES) {
-          throw badInput('id', `The id of an operation has at most ${ID_MAX_BYTES} bytes.`);
+          throw badInput('id', `The id of an operation can have at most ${ID_MAX_BYTES} bytes.`);
         }
         if (Object.keys(subscriptions).length > config.socketOperationsMax) {
-          throw tooMany(`At most ${config.socketOperationsMax} operations at once on one socket.`);
+          throw tooMany(`You can have at most ${config.socketOperationsMax} concurrent operations on one WebSocket.`);
         }
         const text = persisted.textOf(payload);
-        if (text === undefined) throw new GraphQLError('An operation needs a query, or the id of a document.');
+        if (text === undefined)
+          throw new GraphQLError('The request must contain a query or the id of a persisted document.');
         const document = documents.read(text);
         if (isErrors(document)) {
           operations.failed(document);
@@ -264,7 +265,10 @@ export function serveWebSocket(
             { connection: extra.socket, userId: limitedUserOf(extra), network: extra.network },
             { document, length: Math.max(0, (payload[size] ?? 0) - payload.query.length) },
           );
-          if (!letGo) throw tooMany('Streams that are open keep too much text already: end some, or ask for less.');
+          if (!letGo)
+            throw tooMany(
+              'Your open subscriptions use too much memory. End some of them, or use smaller documents and variables.',
+            );
           payload[isHeard]?.();
           // From here on `subscribe` is called, which lets go of it.
           extra.streams += 1;

@@ -394,7 +394,7 @@ describe('two secrets', () => {
     node = await start(one, two);
     expect(await codeAt(node, signedByTwo)).toBe('good');
     const expired = jwt.sign({ ...(jwt.decode(signedByTwo) as jwt.JwtPayload), exp: 1 }, two);
-    expect((await request(node.url, ME, {}, expired)).errors?.[0]?.message).toBe('The token is expired.');
+    expect((await request(node.url, ME, {}, expired)).errors?.[0]?.message).toBe('The token has expired.');
     await node.stop();
     node = await start(two);
     expect([await codeAt(node, signedByOne), await codeAt(node, signedByTwo)]).toEqual(['UNAUTHENTICATED', 'good']);

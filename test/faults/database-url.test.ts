@@ -101,10 +101,19 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)('how a DATABA
   it.each([
     ['postgresql://encrypted@127.0.0.1:PORT/postgres', 'add sslmode='],
     ['postgresql://plain@127.0.0.1:PORT/postgres?sslmode=require', 'pg_hba.conf'],
-    ['postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=require&sslrootcert=OTHER', 'no encrypted connection'],
-    ['postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=verify-ca&sslrootcert=OTHER', 'no encrypted connection'],
-    ['postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=verify-full&sslrootcert=CA', 'no encrypted connection'],
-    ['postgresql://postgres@localhost:PORT/postgres?sslmode=verify-full', 'no encrypted connection'],
+    [
+      'postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=require&sslrootcert=OTHER',
+      'the encrypted connection failed',
+    ],
+    [
+      'postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=verify-ca&sslrootcert=OTHER',
+      'the encrypted connection failed',
+    ],
+    [
+      'postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=verify-full&sslrootcert=CA',
+      'the encrypted connection failed',
+    ],
+    ['postgresql://postgres@localhost:PORT/postgres?sslmode=verify-full', 'the encrypted connection failed'],
   ])('%s is refused: %s', async (url, reason) => {
     const error = await reach(url).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ConfigError);

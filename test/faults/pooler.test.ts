@@ -55,7 +55,7 @@ describe.skipIf(form(true, false) || pgbouncerLacking !== undefined)('behind PgB
     const open = () => openDatabase(through, createLog('silent'));
     const error = await open().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ConfigError);
-    expect((error as Error).message).toMatch(/^DATABASE_URL: behind a pooler .*;$/);
+    expect((error as Error).message).toMatch(/^DATABASE_URL: nodes cannot set .* connection pooler; .*;$/);
     await query(url, /ALTER ROLE .*/.exec((error as Error).message)?.[0] ?? '');
     // The pooler's connections are of before.
     await query(

@@ -38,7 +38,9 @@ describe.skipIf(serversLacking !== undefined)('a node on a standby in recovery',
       .filter((line) => !line.startsWith('{'));
   }
   const oneLine = [
-    expect.stringMatching(/^parley: DATABASE_URL: this PostgreSQL takes no writes, but a node needs the primary \(/),
+    expect.stringMatching(
+      /^parley: DATABASE_URL: this PostgreSQL server is read-only, but a node requires the primary \(/,
+    ),
   ];
 
   it('does not start where no node has been, and says why in one line', async () => {

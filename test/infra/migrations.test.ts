@@ -59,7 +59,7 @@ describe('migrations', () => {
     await session.run(`UPDATE _prisma_migrations SET checksum = 'another'`);
     await expect(applyMigrations(session, log)).rejects.toThrow('was changed after it was applied');
     await session.run('UPDATE _prisma_migrations SET finished_at = NULL');
-    await expect(applyMigrations(session, log)).rejects.toThrow('left half done');
+    await expect(applyMigrations(session, log)).rejects.toThrow('only partly applied');
   });
 
   it('of a newer version refuse to start, unless the database says that this one may run on it', async () => {

@@ -82,7 +82,7 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
       `{ viewer { conversations { nodes { ${count === 4 ? 'id' : count === 5 ? 'lastMessage { seq }' : 'lastMessage { sender { id } }'} } } } }`,
     ],
     5,
-    'at most 5 fields in each other; this one has 6.',
+    'at most 5 levels of nested fields; this one has 6.',
   ],
   [
     'depth, by fragments',
@@ -91,13 +91,13 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
        fragment B on ConversationConnection { nodes { ... on Conversation { ${count === 4 ? 'id' : count === 5 ? 'lastMessage { seq }' : 'lastMessage { sender { id } }'} } } }`,
     ],
     5,
-    'at most 5 fields in each other; this one has 6.',
+    'at most 5 levels of nested fields; this one has 6.',
   ],
   [
     'root fields',
     (count) => [`{ ${repeat(count, 'serverInfo { version }')} }`],
     4,
-    'at most 4 fields side by side; this one has 5.',
+    'at most 4 fields at the top level; this one has 5.',
   ],
   [
     'root fields, by fragments',
@@ -105,7 +105,7 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
       `{ ${repeat(count - 2, '__typename')} ...A } fragment A on Query { __typename ... { serverInfo { version } } }`,
     ],
     4,
-    'at most 4 fields side by side; this one has 5.',
+    'at most 4 fields at the top level; this one has 5.',
   ],
   [
     'aliases',
@@ -119,7 +119,7 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
     2,
     'at most 2 directives; this one has 3.',
   ],
-  ['cost, by first', (count) => [page(`first: ${count}`)], 50, 'at most 157 points of cost; this one has 160.'],
+  ['cost, by first', (count) => [page(`first: ${count}`)], 50, 'at most 157 cost points; this one has 160.'],
   [
     'cost, by last',
     (count) => [`{ conversation(id: "x") { messages(last: ${count}) { nodes { id seq kind } } } }`],
@@ -176,7 +176,7 @@ describe.each(footings)('limits on the %s footing', (footing) => {
     it('fragments that double each other are measured at once, and refused', async () => {
       const doubling = numbered(7, (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`);
       const errors = await ask(node.url, `{ ...F0 } ${doubling} fragment F7 on Query { __typename }`);
-      expect(errors?.[0]?.message).toBe('An operation has at most 4 fields side by side; this one has 128.');
+      expect(errors?.[0]?.message).toBe('An operation can have at most 4 fields at the top level; this one has 128.');
     });
 
     it('fragments that are part of themselves are refused, not followed', async () => {

@@ -43,7 +43,7 @@ async function remove(
   await refuseServiceAccount(deps.database.db, userId);
   const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
   if (credential) {
-    const wrong = badInput('input.password', 'This is not your password.');
+    const wrong = badInput('input.password', 'The password is incorrect.');
     await tryPassword(deps, credential.user.usernameKey, wrong, async () => {
       if (!(await isPassword(deps, password ?? '', credential.passwordHash))) throw wrong;
     });
@@ -54,7 +54,7 @@ async function remove(
     const isLast = serviceRole === 'ADMIN' && (await isLastAdmin(tx, userId));
     const user = await holdSelf(tx, viewer);
     if (isLast) {
-      throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.');
+      throw new ChatError('CONFLICT', 'The service must have at least one admin. Make another user an admin first.');
     }
     const ended = await endSessions(tx, userId);
     await recordRemovalFromLists(tx, userId);

@@ -38,7 +38,7 @@ export async function pageOfAuditLog(
   };
   return notingRefusal(deps, asked, async () => {
     if (!canReadAuditLog(await readServiceRole(database.db, viewer))) {
-      throw new ChatError('FORBIDDEN', 'Admins of the service look into the audit log.');
+      throw new ChatError('FORBIDDEN', 'Only admins can read the audit log.');
     }
     const list = `audit:${JSON.stringify(filter)}`;
     const page = readPageArgs(list, args, ['date', 'uuid'], config);
@@ -50,10 +50,10 @@ export async function pageOfAuditLog(
 
 /** @throws {ChatError} BAD_USER_INPUT */
 function checkFilter({ address, since, until }: AuditFilter): void {
-  if (address !== undefined && isIP(address) === 0) throw badInput('filter.address', 'This is not an IP address.');
+  if (address !== undefined && isIP(address) === 0) throw badInput('filter.address', 'This is not a valid IP address.');
   for (const [name, at] of Object.entries({ since, until })) {
     const ms = at?.getTime() ?? 0;
     // As far as the database knows time, and further than anybody asks.
-    if (ms < 0 || ms >= 1e14) throw badInput(`filter.${name}`, 'This is out of all time.');
+    if (ms < 0 || ms >= 1e14) throw badInput(`filter.${name}`, 'The time is out of range.');
   }
 }

@@ -20,7 +20,7 @@ import { listBlocks } from './block.store.js';
  */
 export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   const field = 'input.userId';
-  if (userId === viewer.userId) throw badInput(field, 'One cannot block oneself.');
+  if (userId === viewer.userId) throw badInput(field, 'You cannot block yourself.');
   return change(deps, viewer, userId, async (tx) => {
     const { blocksMax } = deps.config;
     const data = { blockerId: viewer.userId, blockedId: userId };

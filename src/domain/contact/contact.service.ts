@@ -15,7 +15,7 @@ import { listContacts } from './contact.store.js';
  */
 export async function addContact(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   const field = 'input.userId';
-  if (userId === viewer.userId) throw badInput(field, 'A contact is somebody else.');
+  if (userId === viewer.userId) throw badInput(field, 'You cannot add yourself as a contact.');
   const { contactsMax } = deps.config;
   return change(deps, viewer, userId, 'CONTACT_ADDED', async (tx, user) => {
     if (user.deletedAt) throw notFound(field, 'User');

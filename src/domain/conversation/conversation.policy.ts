@@ -37,7 +37,7 @@ export const canSend = (
 export const recipientUnreachable = (field?: string): ChatError =>
   new ChatError(
     'FORBIDDEN',
-    'This person cannot be written to. If you have blocked them, unblock them first; otherwise they take no messages from you or have left.',
+    'You cannot send messages to this user. If you have blocked them, unblock them first. Otherwise they do not accept messages from you or are no longer active.',
     { ...(field !== undefined && { field }), reason: 'RECIPIENT_UNREACHABLE' },
   );
 
@@ -45,7 +45,7 @@ export const recipientUnreachable = (field?: string): ChatError =>
 export const sendRefused = (membership: Membership | null | undefined, field?: string): ChatError =>
   canRead(membership)
     ? recipientUnreachable(field)
-    : new ChatError('FORBIDDEN', 'Only members can write here: join the group first.', {
+    : new ChatError('FORBIDDEN', 'Only members can send messages in this conversation. Join the group first.', {
         ...(field !== undefined && { field }),
         reason: 'NOT_A_MEMBER',
       });

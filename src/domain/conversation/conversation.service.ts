@@ -23,7 +23,7 @@ import {
  */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
   const field = 'input.userId';
-  if (userId === viewer.userId) throw badInput(field, 'A direct conversation is with somebody else.');
+  if (userId === viewer.userId) throw badInput(field, 'You cannot open a direct conversation with yourself.');
   const { db } = deps.database;
   const directKey = directKeyOf(viewer.userId, userId);
   const found = await db.conversation.findUnique({ where: { directKey } });
@@ -78,7 +78,7 @@ export async function listPublicConversations(
   query: object,
 ): Promise<Page<Conversation>> {
   if (search !== null && search.length > SEARCH_MAX_CHARS) {
-    throw badInput('search', `A search has at most ${SEARCH_MAX_CHARS} characters.`);
+    throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
   }
   const list = `public:${search ?? ''}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);

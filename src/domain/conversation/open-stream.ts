@@ -85,7 +85,7 @@ export async function openLive<Event extends object>(
         onChange: (moment) => hear(moment, stream),
         onProgress() {},
         onRemoved: () =>
-          stream.fail(new ChatError('NOT_FOUND', 'You are not in this conversation any more.', { field })),
+          stream.fail(new ChatError('NOT_FOUND', 'You are no longer a member of this conversation.', { field })),
         // Whom it is for may be others: the client subscribes again.
         onLost: () => stream.end(),
         onEnd: () => stream.end(),
@@ -109,7 +109,8 @@ export async function checkReadable(
 ): Promise<void> {
   const found = await lookUpReadability({ conversationId, userId });
   if (!found || !(canRead(found.membership) || isPublic(found.conversation))) throw notFound(field, 'Conversation');
-  if (!canRead(found.membership)) throw new ChatError('FORBIDDEN', 'Join this group first.', { field });
+  if (!canRead(found.membership))
+    throw new ChatError('FORBIDDEN', 'You are not a member of this group. Join it first.', { field });
 }
 
 /** What a stream that is being made is to call. */
@@ -153,4 +154,4 @@ export async function openFor<Made extends { end(): void; fail(error: unknown): 
   return made;
 }
 
-const sessionEnded = () => unauthenticated('The session has ended, or its token is expired.');
+const sessionEnded = () => unauthenticated('The session has ended, or its token has expired.');

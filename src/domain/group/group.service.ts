@@ -91,7 +91,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       throw notFound('input.clientGroupId', 'Conversation');
     }
     if (!first.inputHash || Buffer.compare(first.inputHash, inputHash) !== 0) {
-      throw new ChatError('CONFLICT', 'This clientGroupId was used with another input.', {
+      throw new ChatError('CONFLICT', 'This clientGroupId has already been used with different input.', {
         field: 'input.clientGroupId',
       });
     }

@@ -53,7 +53,7 @@ export async function addMembers(
   const wanted = [...new Set(userIds)];
   const act: GroupAct = { action: 'MEMBER_ADDED', actor: viewer, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
-    if (!canAddMembers(own)) throw new ChatError('FORBIDDEN', 'Owners and admins add members.');
+    if (!canAddMembers(own)) throw new ChatError('FORBIDDEN', 'Only owners and admins can add members.');
     const held = await holdPeople(tx, wanted);
     const areReachable = await findReachable(tx, viewer.userId, wanted);
     await lockCounts(tx, 'groups', wanted);
@@ -112,12 +112,12 @@ export async function removeMember(
   viewer: Viewer,
   { conversationId, userId }: { conversationId: string; userId: string },
 ): Promise<Left> {
-  if (userId === viewer.userId) throw badInput('input.userId', 'To go oneself there is leaveConversation.');
+  if (userId === viewer.userId) throw badInput('input.userId', 'Use leaveConversation to leave the group yourself.');
   const act: GroupAct = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
     const other = await findMembership(tx, conversationId, userId);
     if (!other) return { conversation, membershipId: null };
-    if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'This member is not yours to remove.');
+    if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'You are not allowed to remove this member.');
     await recordActs(tx, { ...act, details: { role: other.role } });
     return takeOut(deps, tx, viewer, other);
   });
@@ -223,7 +223,7 @@ export async function updateGroup(
   const act: GroupAct = { action: 'GROUP_SETTINGS_CHANGED', actor: viewer, conversationId };
   const isWatched = watched.some((field) => given[field] !== undefined);
   return change(deps, viewer, isWatched ? act : { conversationId }, async (tx, { conversation, own }) => {
-    if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Owners and admins change a group.');
+    if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Only owners and admins can change the group.');
     const isNew = Object.entries(given).some(([field, value]) => conversation[field as keyof Conversation] !== value);
     if (!isNew) return conversation;
     const details: Details = {};
@@ -232,7 +232,7 @@ export async function updateGroup(
       if (to === undefined || to === from) continue;
       details[field] = { from, to };
       if (!canSetVisibility(own)) {
-        throw new ChatError('FORBIDDEN', 'Owners say who may find a group and read back in it.', {
+        throw new ChatError('FORBIDDEN', 'Only owners can change the visibility of the group and of its history.', {
           field: `input.${field}`,
         });
       }
@@ -276,7 +276,7 @@ export async function setMemberRole(
   const details = { role };
   const asked: GroupAct = { action: 'MEMBER_ROLE_CHANGED', actor: viewer, subjectId: userId, conversationId, details };
   return change(deps, viewer, asked, async (tx, { own }) => {
-    if (!canSetRole(own)) throw new ChatError('FORBIDDEN', 'Owners say who is what.');
+    if (!canSetRole(own)) throw new ChatError('FORBIDDEN', 'Only owners can change the roles of members.');
     const found = await tx.membership.findUnique({
       where: { conversationId_userId: { conversationId, userId } },
       include: { user: true },
@@ -285,7 +285,9 @@ export async function setMemberRole(
     if (found.role === role) return found;
     const owners = await tx.membership.count({ where: { conversationId, role: 'OWNER' } });
     if (found.role === 'OWNER' && owners === 1) {
-      throw new ChatError('CONFLICT', 'A group needs an owner: make somebody else one first.', { field: 'input.role' });
+      throw new ChatError('CONFLICT', 'A group must have an owner. Make another member an owner first.', {
+        field: 'input.role',
+      });
     }
     await giveRole(deps, tx, viewer, found, role);
     return { ...found, role };
@@ -345,9 +347,9 @@ async function change<Result>(
       await holdViewer(tx, viewer);
       const own = await findMembership(tx, conversationId, viewer.userId);
       if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
-      if (!own) throw new ChatError('FORBIDDEN', 'You are not in this group.', { field });
+      if (!own) throw new ChatError('FORBIDDEN', 'You are not a member of this group.', { field });
       if (!hasChangingMembers(conversation)) {
-        throw new ChatError('FORBIDDEN', 'A direct conversation is of its two.', { field });
+        throw new ChatError('FORBIDDEN', 'Direct conversations cannot be changed.', { field });
       }
       return work(tx, { conversation, own });
     });

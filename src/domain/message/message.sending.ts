@@ -86,7 +86,9 @@ export function createSends({
         database.sql
           .transaction((sql) => waitForSender(sql, senderId, LOCK_PATIENCE_MS))
           .catch((error: unknown) => {
-            throw isLockTimeout(error) ? busy('Your account is busy at the moment.', error) : error;
+            throw isLockTimeout(error)
+              ? busy('Your account has too many requests in progress. Try again in a moment.', error)
+              : error;
           }),
       waitedForMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 4)),
     },
@@ -109,7 +111,7 @@ export function createSends({
       return outcomes;
     } catch (error) {
       if (isLockTimeout(error)) {
-        throw busy('This conversation is busy at the moment.', error, 'input.conversationId');
+        throw busy('This conversation is being changed at the moment. Try again.', error, 'input.conversationId');
       }
       const cannotGoOn = isUnavailable(error) && !isDeadlock(error);
       // Of a commit that was not answered nobody knows whether it came through: its calls are not carried out twice.
@@ -195,7 +197,10 @@ function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
   if (!own || !canSend(own, counterpart)) throw sendRefused(own, field);
   // A session may be over that a socket of another node has not heard the end of.
   if (!isHere(own.user)) {
-    throw new ChatError('FORBIDDEN', 'Your account is suspended or deleted.', { field, reason: 'ACCOUNT_CLOSED' });
+    throw new ChatError('FORBIDDEN', 'Your account has been suspended or deleted.', {
+      field,
+      reason: 'ACCOUNT_CLOSED',
+    });
   }
   return { ...lock, sender: own };
 }
@@ -239,7 +244,7 @@ async function readQuotes(sql: SqlTransaction, sends: readonly Send[]) {
       const name = nameOf(conversationId, replyToId);
       const quote = quotes.get(name);
       if (!quote || !canSee(quote.message, sender)) throw notFound(field, 'Message');
-      if (!canAnswer(quote.message)) throw new ChatError('FORBIDDEN', 'This message cannot be answered.', { field });
+      if (!canAnswer(quote.message)) throw new ChatError('FORBIDDEN', 'You cannot reply to this message.', { field });
       const { replyCount } = quote.message;
       const answered = { ...quote, message: { ...quote.message, replyCount: replyCount + 1 } };
       quotes.set(name, answered);
@@ -258,7 +263,7 @@ interface First {
 function sameInput(first: First, { inputHash }: Send): First {
   if (first.message.deletedAt !== null) return first;
   if (first.inputHash && inputHash && Buffer.compare(first.inputHash, inputHash) === 0) return first;
-  throw new ChatError('CONFLICT', 'This clientMessageId was used with another input.', {
+  throw new ChatError('CONFLICT', 'This clientMessageId has already been used with different input.', {
     field: 'input.clientMessageId',
   });
 }

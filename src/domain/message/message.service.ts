@@ -28,11 +28,11 @@ import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
 import { emptyMessages, type Stretch } from './message.store.js';
 
 const text = z
-  .string('A message needs a text.')
+  .string('The message must not be empty.')
   .trim()
-  .min(1, 'A message needs a text.')
-  .refine(isStorable, 'A message cannot hold NUL or half a character.')
-  .refine(isVisible, 'A message needs a text that can be seen.');
+  .min(1, 'The message must not be empty.')
+  .refine(isStorable, 'The message must not contain NUL characters or unpaired surrogates.')
+  .refine(isVisible, 'The message must contain at least one visible character.');
 
 // Made once: making a schema costs more than all else that a send does in this process.
 const sendInput = z.object({ text, clientMessageId: clientKey('A clientMessageId', 128).nullish() });
@@ -106,10 +106,10 @@ export async function editMessage(
   const textEntries = await readTextEntries(deps.slices, given.text);
   return changeMessage(deps, viewer, input.messageId, 'edited', async ({ tx, message, conversation, membership }) => {
     if (!isTheirsToEdit(message, viewer.userId)) {
-      throw new ChatError('FORBIDDEN', 'This message is not yours to edit.');
+      throw new ChatError('FORBIDDEN', 'You can edit only your own messages.');
     }
     if (!canEdit(message, viewer.userId, config)) {
-      throw limitReached('messageEditWindowSeconds', 'The time in which this message could be edited is over.');
+      throw limitReached('messageEditWindowSeconds', 'This message is too old to be edited.');
     }
     // Another text says something new, as a message does.
     if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
@@ -145,7 +145,7 @@ export async function deleteMessage(deps: Deps, viewer: Viewer, messageId: strin
       act.conversationId = message.conversationId;
       act.subjectId = message.senderId ?? undefined;
       if (!canDelete(message, viewer.userId, canModerate(conversation, membership))) {
-        throw new ChatError('FORBIDDEN', 'This message is not yours to delete.');
+        throw new ChatError('FORBIDDEN', 'You are not allowed to delete this message.');
       }
       if (message.senderId !== viewer.userId) await recordActs(tx, act);
       const [deleted] = await emptyMessages(tx, [message]);
@@ -195,9 +195,9 @@ export async function listMessages(
     ]);
   }
   if (args.after != null || args.before != null || args.last != null) {
-    throw badInput('aroundSeq', '`aroundSeq` goes with `first` only.');
+    throw badInput('aroundSeq', 'Use `aroundSeq` only with `first`.');
   }
-  if (aroundSeq < 1) throw badInput('aroundSeq', 'Seqs begin with 1.');
+  if (aroundSeq < 1) throw badInput('aroundSeq', 'A seq must be at least 1.');
   // Half the page before the message, it and the other half after; what one side lacks, the other does not fill.
   const olderSize = Math.floor(page.size / 2);
   const newerSize = page.size - olderSize;

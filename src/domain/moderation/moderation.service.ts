@@ -53,13 +53,13 @@ async function changeSuspended(
   act: Act,
 ): Promise<User> {
   // Asked before anything is locked, for anyone may try.
-  await mayModerate(deps.database.db, viewer, 'Moderators and admins suspend people.');
+  await mayModerate(deps.database.db, viewer, 'Only moderators and admins can suspend users.');
   return deps.database.transaction(async (tx) => {
     await holdViewer(tx, viewer);
-    const own = await mayModerate(tx, viewer, 'Moderators and admins suspend people.');
+    const own = await mayModerate(tx, viewer, 'Only moderators and admins can suspend users.');
     const person = await holdPerson(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
-    if (!canSuspend(own, person.serviceRole)) throw forbidden('This person is not yours to suspend.');
+    if (!canSuspend(own, person.serviceRole)) throw forbidden('You are not allowed to suspend this user.');
     if (suspended) await refuseServiceAccount(tx, userId);
     if ((person.suspendedAt !== null) === suspended) return person;
     const user = await tx.user.update({
@@ -90,7 +90,7 @@ export async function setServiceRole(
     deps.database.transaction((tx) =>
       giveServiceRole(tx, viewer, input, async () => {
         const own = await readServiceRole(tx, viewer);
-        if (!canSetServiceRole(own)) throw forbidden('Admins of the service say who is what.');
+        if (!canSetServiceRole(own)) throw forbidden('Only admins can change the roles of users.');
       }),
     ),
   );
@@ -110,12 +110,12 @@ export async function giveServiceRole(
   // Its key would moderate with it.
   if (role !== 'USER') await refuseServiceAccount(tx, userId);
   if (role !== 'ADMIN' && isLast) {
-    throw new ChatError('CONFLICT', 'The service needs an admin: make somebody else one first.', {
+    throw new ChatError('CONFLICT', 'The service must have at least one admin. Make another user an admin first.', {
       field: 'input.role',
     });
   }
   if (role !== 'USER' && person.suspendedAt) {
-    throw new ChatError('CONFLICT', 'This person is suspended.', { field: 'input.userId' });
+    throw new ChatError('CONFLICT', 'This user is suspended.', { field: 'input.userId' });
   }
   if (person.serviceRole !== role) {
     const details = { role: { from: person.serviceRole, to: role }, by: actor ? undefined : 'COMMAND' };
@@ -129,7 +129,7 @@ export async function giveServiceRole(
  * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT of the page's arguments.
  */
 export async function pageOfSuspended({ database, config }: Deps, viewer: Viewer, args: PageArgs): Promise<Page<User>> {
-  await mayModerate(database.db, viewer, 'Moderators and admins see who is suspended.');
+  await mayModerate(database.db, viewer, 'Only moderators and admins can list suspended users.');
   const list = 'suspended';
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
   const rows = await listSuspended(database.db, page);

@@ -24,7 +24,7 @@ export async function accountOf(deps: Deps, claims: OutsideClaims, kind: UserKin
       where: { issuer_subject: { issuer, subject } },
       include: { user: { select: { deletedAt: true } } },
     });
-    if (known?.user.deletedAt) throw unauthenticated('This account is gone.');
+    if (known?.user.deletedAt) throw unauthenticated('This account has been deleted.');
     if (known) {
       const { userId } = known;
       await renameFromOutside(deps, known, claims).catch((error: unknown) =>
@@ -39,7 +39,7 @@ export async function accountOf(deps: Deps, claims: OutsideClaims, kind: UserKin
       if (!isUniqueViolation(error)) throw error;
     }
   }
-  throw new ChatError('UNAVAILABLE', 'No username could be found that is free.');
+  throw new ChatError('UNAVAILABLE', 'No free username was found. Try again.');
 }
 
 async function makeAccount(deps: Deps, claims: OutsideClaims, kind: UserKind, suffix: string): Promise<string> {
@@ -127,5 +127,5 @@ async function renameFromOutside(deps: Deps, known: OutsideIdentity, claims: Out
       if (!isUniqueViolation(error)) throw error;
     }
   }
-  throw new ChatError('UNAVAILABLE', 'No username could be found that is free.');
+  throw new ChatError('UNAVAILABLE', 'No free username was found. Try again.');
 }

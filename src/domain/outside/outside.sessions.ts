@@ -32,7 +32,7 @@ export async function sessionOf(deps: Deps, userId: string, claims: OutsideClaim
     const last = sessions.find(({ endedAt }) => endedAt !== null);
     // Its last token may have been issued later than its end, by the provider's clock.
     const lastIssued = Math.max(last?.endedAt?.getTime() ?? 0, last?.tokensIssuedUntil?.getTime() ?? 0);
-    if (claims.issuedAt.getTime() <= lastIssued) throw unauthenticated('This session was ended.');
+    if (claims.issuedAt.getTime() <= lastIssued) throw unauthenticated('This session has ended.');
     if (alive) {
       // A newer token: for the person who looks through the list of sessions that is its use.
       const isLonger = alive.expiresAt < claims.expiresAt;
@@ -55,7 +55,7 @@ export async function sessionOf(deps: Deps, userId: string, claims: OutsideClaim
       if (!isUniqueViolation(error)) throw error;
     }
   }
-  throw new ChatError('UNAVAILABLE', 'This session is being ended and begun at this moment.');
+  throw new ChatError('UNAVAILABLE', 'This session is being replaced. Try again.');
 }
 
 /** The service key is good for ever, whenever its session was ended: it has no date. */
@@ -76,7 +76,7 @@ async function startOutsideSession(
   await deps.database.transaction(async (tx) => {
     // Held until the commit: a suspension at the same time either refuses this session or ends it.
     const [user] = await holdPeople(tx, [userId]);
-    if (!user) throw unauthenticated('This account is gone.');
+    if (!user) throw unauthenticated('This account has been deleted.');
     if (!isHere(user)) throw unauthenticated('This account is suspended.');
     const data = { id, userId, outsideKey, refreshFamilyHash, refreshHash, expiresAt, tokensIssuedUntil };
     await tx.session.create({ data });

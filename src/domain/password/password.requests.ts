@@ -78,7 +78,9 @@ export function createResetRequests({
         )
       )
         return;
-      throw new ChatError('UNAVAILABLE', 'Too many ask for this at the moment.', { retryAfterMs: 10_000 });
+      throw new ChatError('UNAVAILABLE', 'Too many password resets are being requested. Try again in a moment.', {
+        retryAfterMs: 10_000,
+      });
     },
     get waiting() {
       return background.counts.waiting;

@@ -40,7 +40,7 @@ export async function changePassword(deps: Deps, viewer: Viewer, input: unknown)
 
 async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof change>, act: Act): Promise<SignedIn> {
   const { userId, sessionId } = viewer;
-  const wrong = badInput('input.currentPassword', 'This is not your password.');
+  const wrong = badInput('input.currentPassword', 'The password is incorrect.');
   const credential = await deps.database.db.credential.findUnique({ where: { userId }, include: { user: true } });
   if (!credential) throw wrong;
   // Whoever has found an open session must not find out the password there.
@@ -58,7 +58,7 @@ async function setPassword(deps: Deps, viewer: Viewer, given: z.output<typeof ch
       where: { id: sessionId, userId, endedAt: null },
       data: refreshed(deps, refresh.hashes),
     });
-    if (count === 0) throw unauthenticated('This session was ended.');
+    if (count === 0) throw unauthenticated('This session has ended.');
     await storePassword(tx, userId, passwordHash);
     const ended = await endSessions(tx, userId, { id: { not: sessionId } });
     await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
@@ -105,7 +105,7 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
 }
 
 async function setForgottenPassword(deps: Deps, given: z.output<typeof reset>, act: Act): Promise<SignedIn> {
-  const refused = badInput('input.token', 'This is not valid, or not any more: ask for another mail.');
+  const refused = badInput('input.token', 'This code is invalid or has expired. Request another email.');
   return countingFailures(
     byAddress(deps.rates.passwordResetPerAddress),
     (error) => error === refused,

@@ -16,7 +16,7 @@ async function checkPinning({ tx, viewer, message, conversation, membership }: C
     throw new ChatError('FORBIDDEN', 'Deleted messages and system messages cannot be pinned.');
   }
   if (conversation.kind === 'DIRECT') throw sendRefused(membership);
-  throw new ChatError('FORBIDDEN', 'Only owners and admins of a group pin its messages.', {
+  throw new ChatError('FORBIDDEN', 'Only owners and admins can pin messages in a group.', {
     reason: 'NOT_A_MODERATOR',
   });
 }

@@ -71,7 +71,7 @@ export async function streamPresence(
   }
   const leave = viewer.isService ? () => {} : deps.presenceStreams.enter(viewer.userId);
   if (!leave) {
-    const message = `At most ${deps.config.presenceStreamsPerPersonMax} streams of presence at once: end one of them.`;
+    const message = `You can have at most ${deps.config.presenceStreamsPerPersonMax} presence subscriptions. End one of them first.`;
     throw rateLimited(message, TOO_MANY_RETRY_MS);
   }
   const opening = openFor(deps, viewer, connection, async (hooks) => {

@@ -15,7 +15,7 @@ const field = 'input.emoji';
 /** @throws {ChatError} BAD_USER_INPUT of `input.emoji`. */
 function checkEmoji(text: string): string {
   const emoji = emojiOf(text);
-  if (emoji === undefined) throw badInput(field, 'This is not one emoji.');
+  if (emoji === undefined) throw badInput(field, 'A reaction must be a single emoji.');
   return emoji;
 }
 
@@ -35,7 +35,7 @@ export async function addReaction(
   return changeMessage(deps, viewer, input.messageId, 'reacted', async ({ tx, message, conversation, membership }) => {
     if (!canReact(message, membership, await findCounterpart(tx, conversation, userId))) {
       if (canChange(message)) throw sendRefused(membership);
-      throw new ChatError('FORBIDDEN', 'Deleted messages and system messages take no reactions.');
+      throw new ChatError('FORBIDDEN', 'You cannot react to deleted messages or system messages.');
     }
     const own = await tx.reaction.findMany({ where: { messageId: message.id, userId } });
     if (own.some((reaction) => reaction.emoji === emoji)) return undefined;

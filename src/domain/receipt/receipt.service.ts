@@ -34,7 +34,7 @@ async function mark(
   marks: { deliveredSeq: number; readSeq: number },
 ): Promise<MarkedMembership> {
   const field = 'input.seq';
-  if (seq < 0) throw badInput(field, 'Seqs begin with 1.');
+  if (seq < 0) throw badInput(field, 'A seq must be at least 1.');
   const move = { conversationId, userId: viewer.userId, ...marks };
   const moved = await deps.marks(keyOfMark(move), move);
   if (!moved) {
@@ -42,7 +42,8 @@ async function mark(
     // They joined in this moment.
     throw notFound('input.conversationId', 'Conversation');
   }
-  if (seq > moved.latestSeq) throw badInput(field, `The newest message here is ${moved.latestSeq}.`);
+  if (seq > moved.latestSeq)
+    throw badInput(field, `The newest message in this conversation has the seq ${moved.latestSeq}.`);
   return { ...moved.membership, mark: moved.mark };
 }
 

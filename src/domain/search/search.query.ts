@@ -98,10 +98,10 @@ export function parseQuery(text: string): SearchQuery {
     (not ? query.without : query.phrases).push(phrase);
     if (!not) last = groups['end'] ? undefined : phrase;
   }
-  if (terms > QUERY_MAX_TERMS) throw badInput(field, `A query has at most ${QUERY_MAX_TERMS} words.`);
-  if (filters > QUERY_MAX_FILTERS) throw badInput(field, `A query has at most ${QUERY_MAX_FILTERS} filters.`);
+  if (terms > QUERY_MAX_TERMS) throw badInput(field, `A query can have at most ${QUERY_MAX_TERMS} words.`);
+  if (filters > QUERY_MAX_FILTERS) throw badInput(field, `A query can have at most ${QUERY_MAX_FILTERS} filters.`);
   if (query.phrases.length + query.from.length + query.has.length === 0) {
-    throw badInput(field, 'A query needs a word to look for, or `from:` or `has:`.');
+    throw badInput(field, 'A query must contain a word, `from:` or `has:`.');
   }
   const lastTerm = last?.at(-1);
   if (lastTerm && [...lastTerm.text].length >= PREFIX_MIN_CHARS) lastTerm.prefix = true;
@@ -134,7 +134,7 @@ function phraseOf(text: string): QueryTerm[] {
 }
 
 function addFilter(query: SearchQuery, filter: string, value: string, not: boolean): void {
-  if (value === '') throw badInput(field, `\`${filter}:\` needs a value.`);
+  if (value === '') throw badInput(field, `The filter \`${filter}:\` requires a value.`);
   switch (filter) {
     case 'from':
       (not ? query.notFrom : query.from).push(value.replace(/^@/, '').toLowerCase());
@@ -146,15 +146,18 @@ function addFilter(query: SearchQuery, filter: string, value: string, not: boole
       break;
     case 'has': {
       const what = hasWhat.find((one) => one === value.toLowerCase().replace(/s$/, ''));
-      if (!what) throw badInput(field, `\`has:\` knows ${hasWhat.join(' and ')}.`);
+      if (!what) throw badInput(field, `The filter \`has:\` accepts only ${hasWhat.join(' and ')}.`);
       (not ? query.hasNot : query.has).push(what);
       break;
     }
     default: {
-      if (not) throw badInput(field, `\`${filter}:\` cannot be turned round.`);
+      if (not) throw badInput(field, `The filter \`${filter}:\` cannot be negated.`);
       const [begin, end] = periodOf(value) ?? [];
       if (!begin || !end) {
-        throw badInput(field, `\`${filter}:\` takes a day, a month, a year or an instant: 2026-11-27, 2026-11, 2026.`);
+        throw badInput(
+          field,
+          `The filter \`${filter}:\` requires a day, a month, a year or a time, for example 2026-11-27, 2026-11 or 2026.`,
+        );
       }
       // Of several the narrowest counts.
       if (filter === 'before') query.until = query.until && query.until < begin ? query.until : begin;

@@ -66,7 +66,7 @@ export function createServiceKey({ key, username, name }: ServiceSettings): Serv
         if ((await deps.lookUpSession(viewer.sessionId)) === viewer.userId) return viewer;
         forget();
       }
-      throw unauthenticated('The account of the service cannot sign in.');
+      throw unauthenticated('The service account cannot sign in.');
     },
   };
 }

@@ -17,7 +17,9 @@ import { holdPeople, namesOf } from '../user/user.store.js';
 import { checkService } from './service.policy.js';
 import { isOfBackend } from './service.store.js';
 
-const externalId = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,128}$/u, 'An externalId is 1 to 128 characters.');
+const externalId = z
+  .string()
+  .regex(/^[^\p{Cc}\p{Cs}]{1,128}$/u, 'An externalId must have 1 to 128 characters and no control characters.');
 
 const account = z
   .object({
@@ -30,7 +32,7 @@ const account = z
   })
   .refine((given) => given.password == null || given.email != null, {
     path: ['email'],
-    message: 'Who signs in with a password needs an email address.',
+    message: 'An account with a password requires an email address.',
   });
 
 /** Whose the externalIds are: the identity provider's, where there is one, so that its people sign in as these accounts. */
@@ -90,9 +92,10 @@ async function findMade(deps: Deps, subject: string, inputHash: Uint8Array): Pro
   const found = await findIdentity(deps, subject);
   if (!found) return undefined;
   const conflict = (message: string) => new ChatError('CONFLICT', message, { field: 'input.externalId' });
-  if (found.user.deletedAt) throw conflict('The account of this externalId was deleted: another one needs another.');
+  if (found.user.deletedAt)
+    throw conflict('The account with this externalId has been deleted. Use another externalId.');
   if (found.inputHash && sameHash(found.inputHash, inputHash)) return found.user;
-  throw conflict('There is an account of this externalId already, made of something else.');
+  throw conflict('An account with this externalId already exists and was created from different input.');
 }
 
 const findIdentity = (deps: Deps, subject: string) =>
@@ -134,7 +137,8 @@ async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof
     const [user] = await holdPeople(tx, [userId]);
     if (!user) throw notFound('input.userId', 'User');
     if (user.serviceRole !== 'USER' || !(await isOfBackend(tx, userId, issuerOf(deps)))) {
-      const message = 'The service key signs in its own people only, and no moderators.';
+      const message =
+        'The service key can create sessions only for users that it manages, and not for moderators or admins.';
       throw new ChatError('FORBIDDEN', message, { field: 'input.userId' });
     }
     const signedIn = await startSession(deps, tx, user, device, deps.serviceKey?.hash);

@@ -61,7 +61,7 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
 }
 
 async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<SignedIn> {
-  if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Accounts are not made here by registering.');
+  if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Registration is disabled on this server.');
   const given = checkInput(registration, input);
   await takeAll(byAddress(deps.rates.registrationPerAddress));
   await refuseTaken(deps, given);
@@ -100,8 +100,8 @@ export async function refuseTaken(
       ? null
       : database.db.credential.findUnique({ where: { emailKey: emailKeyOf(given.email) }, select: { userId: true } }),
   ]);
-  if (byName) throw new ChatError('CONFLICT', 'This username is taken.', { field: 'input.username' });
-  if (byEmail) throw new ChatError('CONFLICT', 'This email address is taken.', { field: 'input.email' });
+  if (byName) throw new ChatError('CONFLICT', 'This username is already taken.', { field: 'input.username' });
+  if (byEmail) throw new ChatError('CONFLICT', 'This email address is already taken.', { field: 'input.email' });
 }
 
 const credentials = z.object({
@@ -118,7 +118,7 @@ export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(credentials, input);
   // No username holds an "@" and every email does.
   const key = given.usernameOrEmail.includes('@') ? emailKeyOf(given.usernameOrEmail) : caseKey(given.usernameOrEmail);
-  const wrong = new ChatError('BAD_USER_INPUT', 'Wrong username, email or password.');
+  const wrong = new ChatError('BAD_USER_INPUT', 'The username, email address or password is incorrect.');
   // By what was given and not by whose it is: how often a name may be tried says nothing of an address.
   const act: Act = { action: 'SIGNED_IN', details: { by: 'PASSWORD' } };
   const trying = () => tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong, act));
@@ -227,7 +227,7 @@ export async function startSession(
   byKeyHash?: Uint8Array<ArrayBuffer>,
 ): Promise<SignedIn> {
   const [user] = await holdPeople(tx, [userId]);
-  if (!user) throw unauthenticated('This account is gone.');
+  if (!user) throw unauthenticated('This account has been deleted.');
   if (user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
   const id = newId();
   const refresh = newRefreshToken(id);
@@ -282,8 +282,8 @@ export async function refreshSession(
   input: { refreshToken?: string | null | undefined },
 ): Promise<SignedIn> {
   const text = input.refreshToken;
-  if (text == null) throw badInput('input.refreshToken', 'A refresh token is needed.');
-  const refused = unauthenticated('This refresh token is not valid: sign in again.');
+  if (text == null) throw badInput('input.refreshToken', 'A refresh token is required.');
+  const refused = unauthenticated('This refresh token is not valid. Sign in again.');
   return countingFailures(
     byAddress(deps.rates.refreshPerAddress),
     (error) => error === refused,
@@ -344,7 +344,7 @@ export const refreshed = ({ config }: Deps, { family, own }: RefreshHashes) => (
  */
 export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sessionId): Promise<string> {
   if (viewer.isService && sessionId === viewer.sessionId) {
-    throw new ChatError('FORBIDDEN', 'The service key stays signed in for as long as it is configured.');
+    throw new ChatError('FORBIDDEN', 'The session of the service key lasts as long as the key is configured.');
   }
   const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
   if (!session) throw notFound('input.sessionId', 'Session');
@@ -391,7 +391,7 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
     ? await outside.viewerOf(deps, accessToken)
     : tokens.verifyAccess(accessToken);
   const userId = await deps.lookUpSession(viewer.sessionId);
-  if (userId !== viewer.userId) throw unauthenticated('This session was ended.');
+  if (userId !== viewer.userId) throw unauthenticated('This session has ended.');
   return viewer;
 }
 

@@ -180,7 +180,9 @@ export function createRuns(
         }
       }
     }
-    throw new ChatError('UNAVAILABLE', 'These messages are being edited at this moment.', { retryAfterMs: 1_000 });
+    throw new ChatError('UNAVAILABLE', 'These messages are being edited. Try again in a moment.', {
+      retryAfterMs: 1_000,
+    });
   }
 
   function talkOf(range: Range, { recipe }: Summarizer, more: Pick<Talk, 'userId' | 'count' | 'tell'>): Talk {
@@ -208,4 +210,4 @@ export function createRuns(
   };
 }
 
-const stopping = () => new ChatError('UNAVAILABLE', 'This server is being stopped.', { retryAfterMs: 1_000 });
+const stopping = () => new ChatError('UNAVAILABLE', 'The server is shutting down. Try again.', { retryAfterMs: 1_000 });

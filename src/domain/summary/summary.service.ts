@@ -38,7 +38,7 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
   const { conversationId } = input;
   const ends = { fromSeq: `${place}fromSeq`, toSeq: `${place}toSeq` };
   for (const name of ['fromSeq', 'toSeq'] as const) {
-    if (input[name] != null && input[name] < 1) throw badInput(ends[name], 'Seqs begin with 1.');
+    if (input[name] != null && input[name] < 1) throw badInput(ends[name], 'A seq must be at least 1.');
   }
   const reach = await findReach(database.sql, conversationId, viewer.userId);
   if (!reach) {
@@ -47,7 +47,7 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
     throw notFound(field, 'Conversation');
   }
   if (input.fromSeq != null && input.toSeq != null && input.toSeq < input.fromSeq) {
-    throw badInput(ends.toSeq, '`toSeq` must not be before `fromSeq`.');
+    throw badInput(ends.toSeq, '`toSeq` must not be less than `fromSeq`.');
   }
   const max = config.summaryMessagesMax;
   const toSeq = Math.min(input.toSeq ?? reach.latestSeq, reach.latestSeq);
@@ -59,7 +59,7 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
   }
   const range = { conversationId, fromSeq, toSeq };
   if (fromSeq > toSeq || (await countTalk(database.sql, range)) === 0) {
-    throw badInput(input.fromSeq == null ? ends.fromSeq : ends.toSeq, 'There is nothing to summarize.');
+    throw badInput(input.fromSeq == null ? ends.fromSeq : ends.toSeq, 'There are no messages to summarize.');
   }
   return range;
 }

@@ -88,7 +88,7 @@ export function createWritten(
       let total = plan.parts.reduce((sum, { pieces }) => sum + pieces.length, 1);
       const tokens = Math.ceil((plan.size + sizeOfPoints(before)) / TOKEN_CHARS) + total * AROUND_TOKENS;
       if (!(await countTokens(sql, userId, tokens, { tokensMax, windowMs }))) {
-        throw new ChatError('RATE_LIMITED', 'You have had as many summaries written as you may for now.');
+        throw new ChatError('RATE_LIMITED', 'You have requested too many summaries. Try again later.');
       }
       let spent = 0;
       let done = 0;
@@ -271,7 +271,7 @@ export function readAnswer(
   max: number,
 ): Omit<Digest, 'depth'> {
   const parsed = answerShape.safeParse(jsonIn(answer));
-  if (!parsed.success) throw new ModelError('the model did not answer as it was asked to');
+  if (!parsed.success) throw new ModelError('the model did not respond in the requested format');
   const given = new Set([...messages.map(({ seq }) => seq), ...points.flatMap(({ seqs }) => seqs)]);
   const material = [...messages, ...points].map(({ text }) => text.toLowerCase()).join('\n');
   const isClean = (text: string) =>
@@ -292,7 +292,7 @@ export function readAnswer(
     const seqs = [...new Set(point.data.messages)].filter((seq) => given.has(seq)).sort((a, b) => a - b);
     return seqs.length === 0 ? [] : [{ text: clean(text, POINT_MAX), kind, topic, seqs }];
   });
-  if (found.length === 0) throw new ModelError('nothing of what the model said stands on a message');
+  if (found.length === 0) throw new ModelError('no highlight of the model refers to a message');
   const { summary } = parsed.data;
   return { text: isClean(summary) ? clean(summary, TEXT_MAX) : '', points: found.slice(0, max) };
 }

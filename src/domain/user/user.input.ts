@@ -10,24 +10,24 @@ const bytes = (text: string) => Buffer.byteLength(text, 'utf8');
 /** 3 to 32 letters, digits, `_`, `.`, `-`; unique without regard to case. */
 export const username = z
   .string()
-  .regex(usernamePattern, `A username is ${USERNAME_MIN} to ${USERNAME_MAX} letters, digits, "_", "." or "-".`)
-  .refine(isUsername, `@${EVERYONE} stands for all members of a group.`);
+  .regex(usernamePattern, `A username must have ${USERNAME_MIN} to ${USERNAME_MAX} letters, digits, "_", "." or "-".`)
+  .refine(isUsername, `The name "${EVERYONE}" is reserved: it mentions all members of a group.`);
 
 /** An email address of at most 254 characters (RFC 5321's longest path); unique by `emailKeyOf`. */
 export const email = z
   .string()
   .trim()
-  .max(EMAIL_MAX_CHARS, `An email address has at most ${EMAIL_MAX_CHARS} characters.`)
+  .max(EMAIL_MAX_CHARS, `An email address can have at most ${EMAIL_MAX_CHARS} characters.`)
   .normalize('NFC')
-  .refine(isEmail, 'This is not an email address.');
+  .refine(isEmail, 'This is not a valid email address.');
 
 /** 8 to 72 bytes in UTF-8, normalized: bcrypt reads no more, so a longer one is refused, not cut. */
 export const password = z
   .string()
   .overwrite(passwordOf)
-  .refine((text) => bytes(text) >= PASSWORD_MIN_BYTES, `A password has at least ${PASSWORD_MIN_BYTES} bytes.`)
-  .refine((text) => bytes(text) <= PASSWORD_MAX_BYTES, `A password has at most ${PASSWORD_MAX_BYTES} bytes.`)
-  .refine((text) => !text.includes('\0'), 'A password cannot hold the character NUL.');
+  .refine((text) => bytes(text) >= PASSWORD_MIN_BYTES, `A password must have at least ${PASSWORD_MIN_BYTES} bytes.`)
+  .refine((text) => bytes(text) <= PASSWORD_MAX_BYTES, `A password can have at most ${PASSWORD_MAX_BYTES} bytes.`)
+  .refine((text) => !text.includes('\0'), 'A password must not contain NUL characters.');
 
 /**
  * The spellings in which a password may have been hashed: normalized, and as it is given, as passwords were hashed before
@@ -49,19 +49,19 @@ export const name = (what: string, max: number) =>
   z
     .string()
     .overwrite(nameOf)
-    .min(1, `${what} cannot be empty.`)
-    .max(max, `${what} has at most ${max} characters.`)
-    .regex(NO_CONTROLS, `${what} cannot hold control characters.`)
-    .refine(isVisible, `${what} needs a character that can be seen.`);
+    .min(1, `${what} must not be empty.`)
+    .max(max, `${what} can have at most ${max} characters.`)
+    .regex(NO_CONTROLS, `${what} must not contain control characters.`)
+    .refine(isVisible, `${what} must contain at least one visible character.`);
 
 /** 1 to `max` characters after trimming that only clients read: kept to the letter, without control characters. */
 export const clientKey = (what: string, max: number) =>
   z
     .string()
     .trim()
-    .min(1, `${what} cannot be empty.`)
-    .max(max, `${what} has at most ${max} characters.`)
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u, `${what} cannot hold control characters.`);
+    .min(1, `${what} must not be empty.`)
+    .max(max, `${what} can have at most ${max} characters.`)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, `${what} must not contain control characters.`);
 
 export const displayName = name('A display name', 80);
 
@@ -73,8 +73,8 @@ export const longText = (what: string, max: number) =>
   z
     .string()
     .trim()
-    .max(max, `${what} has at most ${max} characters.`)
-    .refine(isStorable, `${what} cannot hold NUL or half a character.`)
+    .max(max, `${what} can have at most ${max} characters.`)
+    .refine(isStorable, `${what} must not contain NUL characters or unpaired surrogates.`)
     .transform((text) => (isVisible(text) ? text : null))
     .nullish();
 
@@ -82,12 +82,12 @@ export const longText = (what: string, max: number) =>
 export const webAddress = z
   .string()
   .trim()
-  .max(WEB_ADDRESS_MAX_CHARS, `An address has at most ${WEB_ADDRESS_MAX_CHARS} characters.`)
+  .max(WEB_ADDRESS_MAX_CHARS, `A URL can have at most ${WEB_ADDRESS_MAX_CHARS} characters.`)
   .refine(
     (text) => text === '' || webAddressOf(text) !== undefined,
-    'This is no address of http or https, or it holds a password or control characters.',
+    'The URL must begin with http:// or https:// and must not contain a password or control characters.',
   )
   .overwrite((text) => webAddressOf(text) ?? '')
-  .max(WEB_ADDRESS_MAX_CHARS, `An address has at most ${WEB_ADDRESS_MAX_CHARS} characters when it is written as a URL.`)
+  .max(WEB_ADDRESS_MAX_CHARS, `A URL can have at most ${WEB_ADDRESS_MAX_CHARS} characters in its encoded form.`)
   .transform((text) => text || null)
   .nullish();

@@ -26,7 +26,7 @@ export async function searchUsers(
   args: PageArgs,
 ): Promise<Page<User>> {
   if (search.length > SEARCH_MAX_CHARS)
-    throw badInput('search', `A search has at most ${SEARCH_MAX_CHARS} characters.`);
+    throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
   const list = `users:${search}`;
   const page = readPageArgs(list, args, ['text'], config);
   take(rates.searchPerPerson, viewer);

@@ -61,7 +61,7 @@ export async function holdToChange(tx: Tx, ids: readonly string[]): Promise<void
   await tx.$queryRaw`SELECT FROM users WHERE id = ANY (${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
 }
 
-export const sessionOver = () => unauthenticated('This session was ended.');
+export const sessionOver = () => unauthenticated('This session has ended.');
 
 /**
  * Who asks, held until the transaction ends: to be called under the lock of what they change, for a suspension or a

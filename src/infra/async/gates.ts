@@ -61,7 +61,8 @@ export function createGates({
     const entered = gate;
     if (entered.running < atOnce) entered.running += 1;
     else {
-      if (entered.waiting.length - entered.next >= waitingMax) throw refusal?.() ?? new Error('Too much is waiting.');
+      if (entered.waiting.length - entered.next >= waitingMax)
+        throw refusal?.() ?? new Error('Too many calls are waiting.');
       waiting += 1;
       await new Promise<void>((resolve) => entered.waiting.push(resolve));
     }

@@ -24,7 +24,9 @@ export function createWorkers({ file, queueMax, what }: { file: URL; queueMax: n
   return {
     run: async (name, task) => {
       if (pool.queueSize >= queueMax) {
-        throw new ChatError('UNAVAILABLE', `Too many ${what} at this moment.`, { retryAfterMs: 1_000 });
+        throw new ChatError('UNAVAILABLE', `Too many ${what} are in progress. Try again in a moment.`, {
+          retryAfterMs: 1_000,
+        });
       }
       return pool.run(task, { name });
     },

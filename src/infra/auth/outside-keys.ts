@@ -32,7 +32,11 @@ export function createOutsideKeys(url: string, log: Logger, onFailure: () => voi
       onFailure();
       log.warn({ err: cause, url }, 'the keys of the identity provider could not be fetched');
       const details = { cause, retryAfterMs: COOLDOWN_MS };
-      const error = new ChatError('UNAVAILABLE', 'Who this token is for cannot be checked at the moment.', details);
+      const error = new ChatError(
+        'UNAVAILABLE',
+        'The token cannot be verified at the moment. Try again later.',
+        details,
+      );
       failure = { at: Date.now(), error };
       throw error;
     }
@@ -55,17 +59,18 @@ export function createOutsideKeys(url: string, log: Logger, onFailure: () => voi
 async function readKeys(response: Response): Promise<{ keys: object[] }> {
   if (response.status !== 200) {
     await response.body?.cancel();
-    throw new errors.JOSEError(`Status ${response.status} instead of a set of keys.`);
+    throw new errors.JOSEError(`The server responded with status ${response.status} instead of a key set.`);
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new errors.JWKSInvalid('The set of keys is too large.');
+    if (bytes > MAX_BYTES) throw new errors.JWKSInvalid('The key set is too large.');
     chunks.push(chunk);
   }
   const set = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { keys?: unknown } | null;
   const isKey = (key: unknown): key is object => typeof key === 'object' && key !== null && !Array.isArray(key);
-  if (!Array.isArray(set?.keys) || !set.keys.every(isKey)) throw new errors.JWKSInvalid('This is no set of keys.');
+  if (!Array.isArray(set?.keys) || !set.keys.every(isKey))
+    throw new errors.JWKSInvalid('The response is not a key set.');
   return { keys: set.keys };
 }

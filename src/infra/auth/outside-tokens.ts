@@ -75,7 +75,9 @@ export function createOutsideTokens(
         // Whatever else it is (a key that is none, a signature of another length), the token or its key is to blame. Only
         // what it says is logged: some hold the claims.
         log.debug({ reason: String(error) }, 'a token of the identity provider was refused');
-        throw unauthenticated(error instanceof errors.JWTExpired ? 'The token is expired.' : 'The token is not valid.');
+        throw unauthenticated(
+          error instanceof errors.JWTExpired ? 'The token has expired.' : 'The token is not valid.',
+        );
       }
       const { sub, iat = Number.NaN, exp = Number.NaN } = claims;
       // From the future it would outlive the end of its session, and what later tokens say.

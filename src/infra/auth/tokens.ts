@@ -75,7 +75,7 @@ function claimsOf(token: string, keys: readonly KeyObject[]): jwt.JwtPayload {
       }) as jwt.JwtPayload;
     } catch (error) {
       // It is looked at only when the signature is right.
-      if (error instanceof jwt.TokenExpiredError) throw unauthenticated('The token is expired.');
+      if (error instanceof jwt.TokenExpiredError) throw unauthenticated('The token has expired.');
     }
   }
   throw unauthenticated('The token is not valid.');

@@ -50,7 +50,7 @@ export function parseDatabaseUrl(url: string): DatabaseTarget {
   const given = readParameters(parts['query'] ?? '');
   const options = readOptions(given.get('options') ?? '');
   if (given.has('schema') && options['search_path'] !== undefined) {
-    throw new Error('schema and a search_path in options exclude each other');
+    throw new Error('schema and a search_path in options must not be used together');
   }
   const { search_path: searchPath, ...settings } = options;
   return {
@@ -177,15 +177,18 @@ function sslOf(given: ReadonlyMap<string, string>): SslSettings {
   const [rootCert, cert, key] = [given.get('sslrootcert'), given.get('sslcert'), given.get('sslkey')];
   const isDirect = given.get('sslnegotiation') === 'direct';
   if (mode === 'disable' && (rootCert ?? cert ?? key ?? (isDirect || undefined)) !== undefined) {
-    throw new Error('sslrootcert, sslcert, sslkey and sslnegotiation need an sslmode: verify-full, for instance');
+    throw new Error('sslrootcert, sslcert, sslkey and sslnegotiation require an sslmode, for example verify-full');
   }
-  if ((cert === undefined) !== (key === undefined)) throw new Error('sslcert and sslkey go together');
+  if ((cert === undefined) !== (key === undefined)) throw new Error('sslcert and sslkey must be set together');
   if (mode === 'verify-ca' && rootCert === undefined) {
-    throw new Error('sslmode=verify-ca needs an sslrootcert: of public authorities use sslmode=verify-full');
+    throw new Error(
+      'sslmode=verify-ca requires sslrootcert; for certificates of public authorities, use sslmode=verify-full',
+    );
   }
-  if (rootCert === 'system' && mode !== 'verify-full') throw new Error('sslrootcert=system needs sslmode=verify-full');
+  if (rootCert === 'system' && mode !== 'verify-full')
+    throw new Error('sslrootcert=system requires sslmode=verify-full');
   if (isDirect && (mode === 'allow' || mode === 'prefer')) {
-    throw new Error('sslnegotiation=direct needs an sslmode of require, verify-ca or verify-full');
+    throw new Error('sslnegotiation=direct requires an sslmode of require, verify-ca or verify-full');
   }
   return { mode, rootCert, cert, key, direct: isDirect };
 }

@@ -72,8 +72,8 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
     const [pid = '', host = hostname(), , start] = holder.trim().split(' ');
     if (/^\d+$/.test(pid) && !(await isGone(path, Number(pid), host, start))) {
       throw new ConfigError(
-        `DATA_DIR: ${dataDir} is in use by process ${pid}${host === hostname() ? '' : ` on ${host}`}: stop that, or give ` +
-          `this one another DATA_DIR or a DATABASE_URL (if ${pid} is no Parley, delete ${path})`,
+        `DATA_DIR: ${dataDir} is in use by process ${pid}${host === hostname() ? '' : ` on ${host}`}: stop that process, or use ` +
+          `another DATA_DIR or a DATABASE_URL (if process ${pid} is not Parley, delete ${path})`,
       );
     }
     await removeStale(path, holder);
@@ -86,11 +86,11 @@ async function makeFolder(dataDir: string): Promise<void> {
 }
 
 const reasons: Record<string, string> = {
-  EEXIST: 'it is a file and not a folder',
-  ENOTDIR: 'a part of its path is a file and not a folder',
+  EEXIST: 'it is a file, not a directory',
+  ENOTDIR: 'a part of its path is a file, not a directory',
   EROFS: 'its file system is read-only',
-  EACCES: 'this process may not write there',
-  EPERM: 'this process may not write there',
+  EACCES: 'this process has no write permission',
+  EPERM: 'this process has no write permission',
   ENOSPC: 'its disk is full',
   EDQUOT: "the owner's quota is used up",
 };
@@ -248,8 +248,8 @@ export async function keptJwtSecret(dataDir: string): Promise<string> {
   // A key that anybody can guess would let anybody sign in as anybody.
   if (!/^[\x21-\x7e]{32,}$/.test(secret)) {
     throw new ConfigError(
-      `DATA_DIR: ${path} is damaged: it must hold a secret of at least 32 characters. Put it back from a backup, or ` +
-        'delete it: a new one is made then, and everybody has to sign in again or refresh their tokens',
+      `DATA_DIR: ${path} is damaged: it must contain a secret of at least 32 characters. Restore it from a backup, or ` +
+        'delete it: a new secret is then generated, and all users must sign in again or refresh their tokens',
     );
   }
   return secret;

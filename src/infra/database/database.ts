@@ -323,7 +323,7 @@ export function stateOf(error: unknown): DatabaseState {
 class FailoverError extends Error {
   readonly code = '57P01';
   constructor() {
-    super('PostgreSQL was failed over meanwhile, or this server was left behind by a failover');
+    super('a failover of PostgreSQL occurred, or this server was demoted in one');
   }
 }
 

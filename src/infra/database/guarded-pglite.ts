@@ -39,9 +39,9 @@ export class GuardedPGlite extends PGlite {
 
   /** Every statement passes here, those of transactions and of Prisma too. */
   override execProtocolRawSync(message: Uint8Array): Uint8Array<ArrayBuffer> {
-    if (this.#end) throw diskFull('The embedded database has ended.');
+    if (this.#end) throw diskFull('The embedded database has stopped.');
     if (!this.#isGuarded) this.#guard();
-    if (!this.hasRoom && isWrite(message)) throw diskFull('Too little space is free on the disk of DATA_DIR.');
+    if (!this.hasRoom && isWrite(message)) throw diskFull('The disk of DATA_DIR has too little free space.');
     return super.execProtocolRawSync(message) as Uint8Array<ArrayBuffer>;
   }
 
@@ -65,7 +65,7 @@ export class GuardedPGlite extends PGlite {
       stackRestore(pointer);
       if (!this.#end) return;
       this.onEnd(this.#end.cause);
-      throw diskFull('The embedded database has ended.');
+      throw diskFull('The embedded database has stopped.');
     };
   }
 

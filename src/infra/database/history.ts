@@ -90,7 +90,7 @@ export const intactSql = ({ timeline }: ServerSql, epoch: string) => `(
 
 /** What PostgreSQL answers to a write while it is a standby: there is nothing to write the epoch into. */
 export const standbyError = () =>
-  Object.assign(new Error('this PostgreSQL server is a standby in recovery and takes no writes'), {
+  Object.assign(new Error('this PostgreSQL server is a standby in recovery and rejects writes'), {
     code: '25006',
     severity: 'ERROR',
   });

@@ -56,7 +56,8 @@ export async function applyMigrations(
   for (const { name, sql } of migrations) {
     const checksum = createHash('sha256').update(sql).digest('hex');
     const row = applied.get(name);
-    if (row?.finished_at === null) throw new Error(`Migration ${name} was left half done: see prisma migrate resolve.`);
+    if (row?.finished_at === null)
+      throw new Error(`Migration ${name} was only partly applied: see "prisma migrate resolve".`);
     if (row && row.checksum !== checksum) throw new Error(`Migration ${name} was changed after it was applied.`);
     if (row) continue;
     await applyOne(session, { name, sql, checksum }, log);
@@ -87,7 +88,7 @@ async function checkNewer(
   }
   const named = newer.length > 3 ? `${newer.slice(0, 3).join(', ')} and ${newer.length - 3} more` : newer.join(', ');
   throw new ConfigError(
-    `${setting}: the database has migrations that version ${version} does not know (${named}): a newer version has used it. Start that version, or restore a backup from before the upgrade`,
+    `${setting}: the database contains migrations that are unknown to version ${version} (${named}): a newer version has used it. Start that version, or restore a backup from before the upgrade`,
   );
 }
 

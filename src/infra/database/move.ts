@@ -23,7 +23,7 @@ export async function copyDatabase(source: SqlSession, target: SqlSession): Prom
     for (const { name } of tables) {
       await target.run(`LOCK TABLE ${name}`);
       const [filled] = await target.query(`SELECT 1 FROM ${name} LIMIT 1`);
-      if (filled) throw new ConfigError(`the database to move to must be empty, and its table ${name} has rows`);
+      if (filled) throw new ConfigError(`the target database must be empty, but its table ${name} contains rows`);
     }
     // Rows come in any order, and as they are: what refers to others is checked at the end, and nothing is derived anew.
     const references = await target.query<{ table: string; name: string; definition: string }>(

@@ -48,7 +48,7 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
       const megabytes = (bytes: number) => Math.floor(bytes / 1_000_000);
       throw new ChatError(
         'UNAVAILABLE',
-        `DATA_DIR: the disk of ${dataDir} is full: ${megabytes(free)} MB are free, and the embedded database needs ` +
+        `DATA_DIR: the disk of ${dataDir} is full: ${megabytes(free)} MB are free, and the embedded database requires ` +
           `${megabytes(minFree)} MB (DATA_DIR_MIN_FREE_BYTES)`,
       );
     }

@@ -80,7 +80,7 @@ async function settle(client: pg.Client, target: DatabaseTarget): Promise<{ sche
   const [server] = rows;
   if (server && server.version < OLDEST_SERVER) {
     throw new ConfigError(
-      `DATABASE_URL: the server is PostgreSQL ${Math.floor(server.version / 10_000)}, and Parley needs 15 or newer`,
+      `DATABASE_URL: the server runs PostgreSQL ${Math.floor(server.version / 10_000)}, and Parley requires 15 or newer`,
     );
   }
   const schema = await chooseSchema(client, target);
@@ -120,7 +120,7 @@ async function chooseSchema(client: pg.Client, { schema, searchPath }: DatabaseT
   const [first] = onPath;
   if (elsewhere) {
     throw new ConfigError(
-      `DATABASE_URL: Parley's tables are in the schema ${elsewhere.name}, which is not in the search_path (${first?.name ?? 'no schema of it exists'}): add ?schema=${elsewhere.name} to use them, or ?schema= with another name to begin anew`,
+      `DATABASE_URL: Parley's tables are in the schema ${elsewhere.name}, which is not in the search_path (${first?.name ?? 'no schema of it exists'}): add ?schema=${elsewhere.name} to use them, or ?schema= with another name to start with an empty schema`,
     );
   }
   if (!first)
@@ -153,7 +153,7 @@ async function checkDefaults(client: pg.Client, schema: string): Promise<void> {
     ([name, value]) => `${role} SET ${name} = ${name === 'search_path' ? value : quoteText(value)};`,
   );
   throw new ConfigError(
-    `DATABASE_URL: behind a pooler nodes cannot set ${wrong.map(([name]) => name).join(', ')} for themselves; set it for the role, and reconnect the pooler: ${alter.join(' ')}`,
+    `DATABASE_URL: nodes cannot set ${wrong.map(([name]) => name).join(', ')} themselves through a connection pooler; set it for the role, and reconnect the pooler: ${alter.join(' ')}`,
   );
 }
 
@@ -207,7 +207,9 @@ function systemUser(): string {
   try {
     return userInfo().username;
   } catch {
-    throw new ConfigError('DATABASE_URL: names no user, and the system knows no name of its own user');
+    throw new ConfigError(
+      'DATABASE_URL: contains no user name, and the operating system has no name for the current user',
+    );
   }
 }
 
@@ -219,18 +221,18 @@ export function explained(error: unknown, { host, user, database }: pg.ClientCon
     return new ConfigError(`DATABASE_URL: ${error.message}`, { cause: error });
   }
   const say = (text: string) => new ConfigError(`DATABASE_URL: ${text}`, { cause: error });
-  if (error.message === NO_SSL) return say('the server does not encrypt connections, and sslmode wants it to');
+  if (error.message === NO_SSL) return say('the server does not support encrypted connections, which sslmode requires');
   if (code === '28000' && /no encryption/.test(error.message)) {
-    return say(`the server refuses connections that are not encrypted: add sslmode=verify-full (${error.message})`);
+    return say(`the server rejects unencrypted connections: add sslmode=verify-full (${error.message})`);
   }
   // Invalid authorization, invalid database or schema name, missing privileges, and features that a server lacks.
   if (/^(28|3D|3F)...$|^42501$|^08P01$|^0A000$/.test(code)) return say(error.message);
-  if (/^(22023|42704|55P02|42602)$/.test(code)) return say(`a setting of options is refused: ${error.message}`);
+  if (/^(22023|42704|55P02|42602)$/.test(code)) return say(`a setting in options was rejected: ${error.message}`);
   if (/^SASL|client password must be a string|SCRAM/.test(error.message)) {
-    return say(`the server wants a password of ${user}, and the URL has none that it takes (${error.message})`);
+    return say(`the server requires a password for ${user}, and the URL contains no valid one (${error.message})`);
   }
   if (/certificate|self-signed|altname|wrong version number|EPROTO|ERR_TLS|ERR_SSL/i.test(`${code} ${error.message}`)) {
-    return say(`no encrypted connection: ${error.message} (${code})`);
+    return say(`the encrypted connection failed: ${error.message} (${code})`);
   }
   if (host?.startsWith('/') && (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR')) {
     return say(`no server listens on the Unix socket in ${host} (${code}), for the database ${database}`);

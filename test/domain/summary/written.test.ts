@@ -67,8 +67,8 @@ describe('what a model answers', () => {
     expect(seqsOf(point({ messages: [4, 99, 3, 3, -1] }), point({ messages: [99] }), point({ messages: [] }))).toEqual([
       [3, 4],
     ]);
-    expect(() => read({ summary: 'all fine', highlights: [point({ messages: [5] })] })).toThrow(/stands on a message/);
-    expect(() => read({ summary: '', highlights: [] })).toThrow(/stands on a message/);
+    expect(() => read({ summary: 'all fine', highlights: [point({ messages: [5] })] })).toThrow(/refers to a message/);
+    expect(() => read({ summary: '', highlights: [] })).toThrow(/refers to a message/);
     const points = [{ text: 'x', kind: 'NEWS' as const, topic: 0, seqs: [1, 2] }];
     const answer = JSON.stringify({ highlights: [point({ messages: [2, 3] })] });
     expect(readAnswer(answer, { points, messages: [] }, [], 5).points.map(({ seqs }) => seqs)).toEqual([[2]]);
@@ -90,7 +90,7 @@ describe('what a model answers', () => {
       '{"highlights": "none"}',
       '}{',
     ]) {
-      expect(() => read(bad)).toThrow(/as it was asked/);
+      expect(() => read(bad)).toThrow(/in the requested format/);
     }
     expect(read({ highlights: Array.from({ length: 30 }, () => point()) }).points).toHaveLength(5);
     const [long] = read({ highlights: [point({ text: 'x'.repeat(5_000) })], summary: 'y'.repeat(9_000) }).points;
@@ -323,7 +323,7 @@ describe.each(footings)('summaries by a model, on the %s footing', (footing) => 
       highlights: [{ text: 'Ana owes Ben 500 euros, pay at http://evil.example/now', kind: 'TASK', messages: [999] }],
     };
     const obeyed = await summarize(ana, group, { fromSeq: 1 });
-    // Nothing of it stands on a message, so it is as good as no answer; and only here.
+    // Nothing of it refers to a message, so it is as good as no answer; and only here.
     expect(obeyed.model).toBe('extractive');
     expect(obeyed.text).not.toMatch(/evil\.example\/now/);
     expect(server.questions).toHaveLength(2);

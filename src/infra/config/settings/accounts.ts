@@ -66,7 +66,9 @@ export const mailSettings = defineSettings(
   },
   ({ smtpUrl, mailFrom }) => {
     if (smtpUrl !== undefined && mailFrom === undefined) {
-      throw new ConfigError('MAIL_FROM: must be set with SMTP_URL: an address that its server may send from');
+      throw new ConfigError(
+        'MAIL_FROM: must be set if SMTP_URL is set: an address that the mail server is allowed to send from',
+      );
     }
     return { smtpUrl, mailFrom: mailFrom ?? { name: 'Parley', address: 'parley@localhost' } };
   },
@@ -114,7 +116,7 @@ export const identityProviderSettings = defineSettings(
     let identityProvider: IdentityProvider | undefined;
     if (jwksUrl !== undefined && issuer !== undefined && audience !== undefined) {
       if (issuer === OWN_ISSUER || issuer === SERVICE_ISSUER) {
-        throw new ConfigError(`AUTH_ISSUER: must not be ${issuer}, which is this server's own`);
+        throw new ConfigError(`AUTH_ISSUER: must not be ${issuer}, which is the issuer of this server's own tokens`);
       }
       identityProvider = {
         jwksUrl,
@@ -126,7 +128,7 @@ export const identityProviderSettings = defineSettings(
       };
     } else if (Object.values(needed).some((value) => value !== undefined)) {
       const [missing] = Object.entries(needed).find(([, value]) => value === undefined) ?? [];
-      throw new ConfigError(`${missing}: must be set as well: ${Object.keys(needed).join(', ')} go together`);
+      throw new ConfigError(`${missing}: must be set: ${Object.keys(needed).join(', ')} are required together`);
     }
     return { identityProvider };
   },

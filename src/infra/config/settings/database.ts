@@ -73,7 +73,7 @@ export const databaseSettings = defineSettings(
   },
   (values) => {
     if (values.redisUrl !== undefined && values.databaseUrl === undefined) {
-      throw new ConfigError('REDIS_URL: needs DATABASE_URL: nodes that share events must share a database');
+      throw new ConfigError('REDIS_URL: requires DATABASE_URL: nodes that share events must share a database');
     }
     return values;
   },

@@ -96,7 +96,7 @@ export const summarySettings = defineSettings(
       };
     } else if (summaryBaseUrl ?? summaryModel ?? summaryApiKey) {
       const missing = summaryBaseUrl === undefined ? 'SUMMARY_BASE_URL' : 'SUMMARY_MODEL';
-      throw new ConfigError(`${missing}: must be set as well: SUMMARY_BASE_URL and SUMMARY_MODEL go together`);
+      throw new ConfigError(`${missing}: must be set: SUMMARY_BASE_URL and SUMMARY_MODEL are required together`);
     }
     return { ...config, summaryServer };
   },

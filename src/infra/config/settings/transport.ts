@@ -80,7 +80,7 @@ export const connectionSettings = defineSettings(
   },
   (values) => {
     if (values.headersTimeoutMs > values.requestTimeoutMs) {
-      throw new ConfigError('HEADERS_TIMEOUT: must not be longer than REQUEST_TIMEOUT, which it is part of');
+      throw new ConfigError('HEADERS_TIMEOUT: must not be longer than REQUEST_TIMEOUT, which includes it');
     }
     return values;
   },
@@ -162,7 +162,7 @@ export const operationSettings = defineSettings(
   },
   (values) => {
     if (values.persistedDocumentsOnly && values.persistedDocuments === undefined) {
-      throw new ConfigError('PERSISTED_DOCUMENTS: must be set with PERSISTED_DOCUMENTS_ONLY');
+      throw new ConfigError('PERSISTED_DOCUMENTS: must be set if PERSISTED_DOCUMENTS_ONLY is on');
     }
     return values;
   },
