@@ -125,7 +125,7 @@ describe('docs/PROTOCOL.md', async () => {
       await new Promise<void>((resolve) => {
         client.subscribe({ query: '{ x }' }, { next() {}, error: () => resolve(), complete: resolve });
       });
-      expect(connections > 1 ? 'comes back' : 'gives up').toBe(does);
+      expect(connections > 1 ? 'reconnects' : 'gives up').toBe(does);
       await client.dispose();
     });
   });
