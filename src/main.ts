@@ -1,6 +1,6 @@
+import { exitBecauseOf } from './app/exit.js';
 import { readConfig } from './infra/config/config.js';
 import { version } from './infra/config/version.js';
-import { exitBecauseOf } from './infra/exit.js';
 import { createLog, logDestination } from './infra/telemetry/log.js';
 import { startNode } from './server/start.js';
 

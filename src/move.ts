@@ -1,5 +1,6 @@
 // `npm run move -- postgresql://…`: copies the embedded database of DATA_DIR to PostgreSQL, while no node runs.
 
+import { exitBecauseOf } from './app/exit.js';
 import { readConfig } from './infra/config/config.js';
 import { ConfigError } from './infra/config/config-error.js';
 import { openDataDir } from './infra/database/data-dir.js';
@@ -8,7 +9,6 @@ import { applyMigrations } from './infra/database/migrations.js';
 import { copyDatabase } from './infra/database/move.js';
 import { openPglite } from './infra/database/pglite.js';
 import { openPostgres } from './infra/database/postgres.js';
-import { exitBecauseOf } from './infra/exit.js';
 import { createLog } from './infra/telemetry/log.js';
 
 /** How long one statement may take: a constraint is checked over all rows of its table. */

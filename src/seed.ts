@@ -1,11 +1,11 @@
+import { exitBecauseOf } from './app/exit.js';
+import { startServices } from './app/node.js';
 import { readConfig } from './infra/config/config.js';
 import { ConfigError } from './infra/config/config-error.js';
-import { exitBecauseOf } from './infra/exit.js';
 import { createLog } from './infra/telemetry/log.js';
 import { composeDemo } from './seed/compose.js';
 import { describeDemo } from './seed/describe.js';
 import { storeDemo } from './seed/store.js';
-import { startServices } from './server/start.js';
 
 // What is written into DATA_DIR is for its owner only.
 process.umask(0o077);

@@ -7,7 +7,7 @@ import {
   isScalarType,
 } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { schema } from '../src/schema.js';
+import { schema } from '../src/app/schema.js';
 import { connect, listen, request } from './support/client.js';
 import { makePlace } from './support/place.js';
 

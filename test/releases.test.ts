@@ -12,7 +12,7 @@ import {
   visit,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { schema } from '../src/schema.js';
+import { schema } from '../src/app/schema.js';
 import { graphiqlOptions } from '../src/server/graphiql.js';
 import * as clients from './clients/operations.js';
 

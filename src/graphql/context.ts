@@ -1,5 +1,5 @@
 import { type ChatError, unauthenticated } from '../core/errors.js';
-import type { Deps } from '../domain/deps.js';
+import type { Deps } from '../platform/deps.js';
 import type { Connection, Viewer } from '../platform/viewer.js';
 
 /** What every resolver gets. */

@@ -25,7 +25,7 @@ export interface SharedRate {
 }
 
 /** What is remembered for a time, by all nodes; a node may forget the oldest of much. */
-export interface SharedMemory {
+interface SharedMemory {
   has(...key: string[]): Promise<boolean>;
   add(...key: string[]): Promise<void>;
 }

@@ -1,68 +1,36 @@
 import { ChatError } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
 import type { Config } from '../infra/config/config.js';
-import { createNodeRate, type NodeRate, type RateStore, type SharedMemory, type SharedRate } from '../infra/rates.js';
+import type { Rate } from '../infra/config/kinds.js';
+import { createNodeRate, type NodeRate, type SharedRate } from '../infra/rates.js';
 import { currentRequest } from '../infra/telemetry/request.js';
+import type { Deps } from './deps.js';
+import { defineService, type Service } from './service.js';
 import type { Viewer } from './viewer.js';
 
-/** What is limited in time. Another limit is a setting, a line here, and a call where it counts. */
-export interface RateLimits {
-  signInPerAddress: SharedRate;
-  signInPerAccount: SharedRate;
-  signInPerAccountAndAddress: SharedRate;
-  /** Sessions that are begun with the right password: counted after it was checked, so nobody else uses them up. */
-  sessionPerAccount: SharedRate;
-  /** At which addresses an account has been signed in to: there nobody else can use up its tries. */
-  signedInAt: SharedMemory;
-  registrationPerAddress: SharedRate;
-  passwordResetPerAddress: SharedRate;
-  refreshPerAddress: SharedRate;
-  refreshPerSession: SharedRate;
-  sendPerPerson: NodeRate;
-  mutationPerPerson: NodeRate;
-  openDirectPerPerson: NodeRate;
-  searchPerPerson: NodeRate;
-}
+/** Defines a rate limit of one person, which each node counts by itself. Without a rate nothing is limited. */
+export const definePersonRate = (message: string, rateOf: (config: Config) => Rate | undefined): Service<NodeRate> =>
+  defineService('a rate per person', ({ config }) => createNodeRate(message, rateOf(config)));
 
-export function createRateLimits(store: RateStore, { rates, refreshTokenTtlMs }: Config): RateLimits {
-  const signIns = 'Too many sign-ins with a wrong password: try again later.';
-  const refreshes = 'Too many refreshes: try again later.';
-  return {
-    signInPerAddress: store.rate('sign-in-address', signIns, rates.signInPerAddress),
-    signInPerAccount: store.rate('sign-in-account', signIns, rates.signInPerAccount),
-    signInPerAccountAndAddress: store.rate('sign-in-account-address', signIns, rates.signInPerAccountAndAddress),
-    sessionPerAccount: store.rate(
-      'session-account',
-      'Too many sign-ins of this account: try again later.',
-      rates.sessionPerAccount,
-    ),
-    // As long as somebody stays signed in there who does nothing.
-    signedInAt: store.memory('signed-in-at', rates.signInPerAccount && refreshTokenTtlMs),
-    registrationPerAddress: store.rate(
-      'registration-address',
-      'Too many registrations from this address: try again later.',
-      rates.registrationPerAddress,
-    ),
-    passwordResetPerAddress: store.rate(
-      'password-reset-address',
-      'Too many ask for new passwords from this address: try again later.',
-      rates.passwordResetPerAddress,
-    ),
-    refreshPerAddress: store.rate('refresh-address', refreshes, rates.refreshPerAddress),
-    refreshPerSession: store.rate('refresh-session', refreshes, rates.refreshPerSession),
-    sendPerPerson: createNodeRate('Too many messages: send this one a moment later.', rates.sendPerPerson),
-    mutationPerPerson: createNodeRate('Too many changes: try again a moment later.', rates.mutationPerPerson),
-    openDirectPerPerson: createNodeRate(
-      'Too many new direct conversations: begin this one later.',
-      rates.openDirectPerPerson,
-    ),
-    searchPerPerson: createNodeRate('Too many searches: try again a moment later.', rates.searchPerPerson),
-  };
-}
+/**
+ * Defines a rate limit that all nodes count together. Without a rate nothing is limited.
+ * @param name of its keys in Redis; unique.
+ */
+export const defineSharedRate = (
+  name: string,
+  message: string,
+  rateOf: (config: Config) => Rate | undefined,
+): Service<SharedRate> => defineService(name, ({ config, rateStore }) => rateStore.rate(name, message, rateOf(config)));
+
+/** All mutations of one person but those with a rate of their own. */
+export const mutationPerPerson = definePersonRate(
+  'Too many changes: try again a moment later.',
+  ({ rates }) => rates.mutationPerPerson,
+);
 
 /** Counts what somebody does. The backend with the service key is not limited: it acts for everybody. */
-export function take(rate: NodeRate, { userId, isService }: Viewer): void {
-  if (!isService) rate.take(userId);
+export function take(deps: Pick<Deps, 'services'>, rate: Service<NodeRate>, { userId, isService }: Viewer): void {
+  if (!isService) rate.of(deps).take(userId);
 }
 
 /** Whose request it is, as far as addresses tell; undefined in commands and in work of the node's own. */

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import { ChatError } from '../core/errors.js';
+import { by, type Metrics } from '../infra/telemetry/metrics.js';
 
 /**
  * Lets many calls share one transaction, without waiting for company: a call starts at once when a batch may start, and
@@ -54,6 +55,36 @@ export interface Batches<Call, Result> {
     /** Most callers that are waited for at once. */
     waitedForMax: number;
   };
+}
+
+/** Registers the counts of a queue under the metrics that all queues share. */
+export function exposeGroupCommit(
+  metrics: Metrics,
+  queue: string,
+  { counts }: Pick<GroupCommit<unknown, unknown>, 'counts'>,
+): void {
+  const labels = ['queue'];
+  metrics.read(
+    'gauge',
+    'parley_group_commit_waiting',
+    'Calls that wait for the transaction that carries them.',
+    () => by('queue', { [queue]: counts.waiting }),
+    labels,
+  );
+  metrics.read(
+    'counter',
+    'parley_group_commit_batches_total',
+    'Transactions of many calls.',
+    () => by('queue', { [queue]: counts.batches }),
+    labels,
+  );
+  metrics.read(
+    'counter',
+    'parley_group_commit_calls_total',
+    'Calls that these carried.',
+    () => by('queue', { [queue]: counts.calls }),
+    labels,
+  );
 }
 
 /** Most calls in one batch: keeps a transaction, and what others wait for, to some ten milliseconds. */

@@ -1,5 +1,5 @@
-import type { Deps } from '../domain/deps.js';
 import { caseKey } from '../domain/user/user.store.js';
+import type { Deps } from '../platform/deps.js';
 import { DEMO_PASSWORD, type Language, people } from './people.js';
 
 const languages: Record<Language, string> = {

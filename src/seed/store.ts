@@ -2,11 +2,12 @@ import { ChatError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
 import { conversationChangeTypes } from '../domain/conversation/conversation.events.js';
 import { directKeyOf } from '../domain/conversation/conversation.store.js';
-import type { Deps } from '../domain/deps.js';
 import { messageChangeTypes } from '../domain/message/message.events.js';
+import { indexing } from '../domain/search/search.index.js';
 import { caseKey, searchWordsOf } from '../domain/user/user.store.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { isUniqueViolation, type Tx } from '../infra/database/database.js';
+import type { Deps } from '../platform/deps.js';
 import type { Demo, DemoConversation, DemoMessage } from './compose.js';
 import { DEMO_PASSWORD, emailOf, people } from './people.js';
 
@@ -54,7 +55,7 @@ export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
     if (isUniqueViolation(error) && (await isStored(deps))) return false;
     throw error;
   }
-  await deps.indexing.finish();
+  await indexing.of(deps).finish();
   // A node that starts on the embedded database would plan without statistics for its first minutes.
   await deps.database.db
     .$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes, reaction_groups, reactions`;

@@ -1,16 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext, type YogaServerInstance } from 'graphql-yoga';
+import { schema } from '../app/schema.js';
 import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
-import type { Deps } from '../domain/deps.js';
-import { authenticate } from '../domain/session/session.service.js';
+import { authenticate } from '../domain/session/session.authentication.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { createCounts } from '../infra/async/counts.js';
 import { currentRequest } from '../infra/telemetry/request.js';
 import type { Carrier } from '../infra/telemetry/tracing.js';
-import { schema } from '../schema.js';
+import type { Deps } from '../platform/deps.js';
+import { connected } from '../platform/feature.js';
 import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
 import type { Kept } from './kept.js';
@@ -183,12 +184,8 @@ function closeOf(res: ServerResponse): AbortSignal {
 }
 
 /** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(
-  subscriptions: Subscriptions,
-  operations: Operations,
-  kept: Kept,
-  { presence, config }: Deps,
-): Plugin {
+function sharingOf(subscriptions: Subscriptions, operations: Operations, kept: Kept, deps: Deps): Plugin {
+  const { config } = deps;
   const streams = createCounts(config.streamsPerPersonMax);
   return {
     onSubscribe: ({ setSubscribeFn }) =>
@@ -221,7 +218,7 @@ function sharingOf(
           return { errors: [refused] };
         }
         // A stream over HTTP is a connection of its person, as a WebSocket is.
-        const disconnect = presence.connect(userId);
+        const disconnect = connected(deps, { userId });
         return oneByOne(opened, subscriptions.counts, () => {
           leave();
           letGo();

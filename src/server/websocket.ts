@@ -11,16 +11,18 @@ import {
 } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { schema } from '../app/schema.js';
 import { badInput, ChatError, rateLimited, unauthenticated } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
-import type { Deps } from '../domain/deps.js';
+import { sessionWatch } from '../domain/session/session.authentication.js';
 import type { Context } from '../graphql/context.js';
 import { presentError } from '../graphql/errors.js';
 import { createCounts } from '../infra/async/counts.js';
 import { withRequest } from '../infra/telemetry/request.js';
 import type { Carrier } from '../infra/telemetry/tracing.js';
+import type { Deps } from '../platform/deps.js';
+import { connected } from '../platform/feature.js';
 import type { Connection, Viewer } from '../platform/viewer.js';
-import { schema } from '../schema.js';
 import type { AddressOf } from './addresses.js';
 import type { Documents } from './documents.js';
 import { GRAPHQL_PATH, identify, TOO_MANY_RETRY_MS } from './graphql-http.js';
@@ -204,7 +206,7 @@ export function serveWebSocket(
         const watch = (viewer: Viewer) => {
           unwatch();
           extra.identity = viewer;
-          unwatch = deps.sessionWatch.watch(viewer.sessionId, viewer.expiresAt, () => {
+          unwatch = sessionWatch.of(deps).watch(viewer.sessionId, viewer.expiresAt, () => {
             // A client need not answer the close frame: what it sends meanwhile is not heard, and speaks for nobody.
             extra.identity = unauthenticated('The session has ended.');
             closeWith(extra.socket, closeCodes.forbidden);
@@ -212,7 +214,7 @@ export function serveWebSocket(
         };
         watch(identity);
         extra.connection.renew = watch;
-        const disconnect = deps.presence.connect(identity.userId);
+        const disconnect = connected(deps, identity);
         extra.socket.once('close', () => {
           unwatch();
           disconnect();

@@ -1,7 +1,7 @@
 import { parse, validate } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/app/schema.js';
 import { errorCodes } from '../../src/core/errors.js';
-import { schema } from '../../src/schema.js';
 import { createRandom } from '../../src/seed/random.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';

@@ -3,6 +3,8 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { errorCodes } from '../../src/core/errors.js';
+import { presence } from '../../src/domain/presence/presence.js';
+import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import { createRandom } from '../../src/seed/random.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, socketUrl } from '../support/client.js';
@@ -228,8 +230,8 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
       sockets: node.openSockets(),
       groups: node.subscriptionGroups(),
       listeners: node.deps.feed.listeners,
-      sessions: node.deps.sessionWatch.size,
-      present: node.deps.presence.size.people,
+      sessions: sessionWatch.of(node.deps).size,
+      present: presence.of(node.deps).size.people,
     });
     const nothing = { sockets: 0, groups: 0, listeners: 0, sessions: 0, present: 0 };
     await eventually('nothing is left', () => JSON.stringify(left()) === JSON.stringify(nothing)).catch(() => {});

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { decodeGlobalId, idOf } from '../../src/core/ids.js';
-import { createErasures } from '../../src/domain/account/erasures.js';
+import { createErasures, erasures } from '../../src/domain/account/erasures.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connectInTest,
@@ -264,11 +264,11 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
       await db.user.update({ where: { id: rowId(ana) }, data: { deletedAt: new Date() } });
       await db.erasure.create({ data: { userId: rowId(ana) } });
       const before = Date.now();
-      node.deps.erasures.begin();
+      erasures.of(node.deps).begin();
       await waitingFor(node, 1);
       const { claimedUntil } = await db.erasure.findUniqueOrThrow({ where: { userId: rowId(ana) } });
       expect(claimedUntil.getTime()).toBeGreaterThan(before + 30_000);
-      other.deps.erasures.begin();
+      erasures.of(other.deps).begin();
       await other.deps.database.ping();
     });
     await cleared();

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { erasures } from '../../src/domain/account/erasures.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -252,7 +253,7 @@ describe.each(footings)('who is in a group on the %s footing', (footing) => {
       await attempt(alice, 'joinConversation', { conversationId: room });
       expect(await members(room)).toEqual({ [gone.username]: 'MEMBER', [alice.username]: 'MEMBER' });
       await node.deps.database.db.erasure.create({ data: { userId: rowId(gone.id) } });
-      node.deps.erasures.begin();
+      erasures.of(node.deps).begin();
       await eventually('who joined owns it', async () => (await members(room))[alice.username] === 'OWNER');
       expect(Object.keys(await members(room))).toHaveLength(1);
     });

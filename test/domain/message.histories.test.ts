@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
-import type { Deps } from '../../src/domain/deps.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import { findBeside } from '../../src/domain/message/message.beside.js';
 import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { pinMessage, unpinMessage } from '../../src/domain/pin/pin.service.js';
 import { findPinned } from '../../src/domain/pin/pin.store.js';
 import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.service.js';
-import { findOwnReactions } from '../../src/domain/reaction/reaction.store.js';
+import { ownReactionsLookup } from '../../src/domain/reaction/reaction.store.js';
+import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { footings, makePlace } from '../support/place.js';
 
@@ -123,7 +123,7 @@ describe.each(footings)('what becomes of messages on the %s footing', (footing) 
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), async (steps, together) => {
         const [first] = nodes as [Deps];
-        const { db, sql } = first.database;
+        const { db } = first.database;
         const people = await makePeople(first);
         const viewer = (person: number) => people[person] as Viewer;
         const owner = viewer(0);
@@ -212,9 +212,8 @@ describe.each(footings)('what becomes of messages on the %s footing', (footing) 
             versions: known.versions,
             groups: inOrder([...known.reactions].map(([emoji, by]) => `${emoji} ${by.size}`)),
           });
-          const own = await findOwnReactions(
-            sql,
-            people.map(({ userId }) => ({ messageId: row.id, userId })),
+          const own = await Promise.all(
+            people.map(({ userId }) => ownReactionsLookup.of(first)({ messageId: row.id, userId })),
           );
           for (const [person, { userId }] of people.entries()) {
             const theirs = [...known.reactions].filter(([, by]) => by.has(person)).map(([emoji]) => emoji);

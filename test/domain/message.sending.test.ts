@@ -3,11 +3,11 @@ import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from '
 import type { ChatError } from '../../src/core/errors.js';
 import { newId } from '../../src/core/ids.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
-import type { Deps } from '../../src/domain/deps.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import type { MessageChanged } from '../../src/domain/message/message.events.js';
 import { sendMessage } from '../../src/domain/message/message.service.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
+import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import type { Change } from '../../src/realtime/change.js';
 import { eventually } from '../support/client.js';

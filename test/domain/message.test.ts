@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -439,8 +440,9 @@ describe.each(footings)('messages on the %s footing', (footing) => {
     });
 
     it('leaves no listener behind, however a client goes', async () => {
-      const { feed, sessionWatch } = node.deps;
-      const idle = () => feed.listeners === 0 && feed.conversations === 0 && sessionWatch.size === 0;
+      const { feed } = node.deps;
+      const sessions = sessionWatch.of(node.deps);
+      const idle = () => feed.listeners === 0 && feed.conversations === 0 && sessions.size === 0;
       await eventually('those of other tests are gone', idle);
       const sockets: { terminate?: () => void; close?: () => void }[] = [];
       const open = async (variables: object) => {

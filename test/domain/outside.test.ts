@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { exportSPKI, importJWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
+import { outsideViewers } from '../../src/domain/outside/outside.viewers.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, register, request } from '../support/client.js';
 import { footings, makePlace, type Place, servicesFound, waitingFor } from '../support/place.js';
@@ -275,7 +276,7 @@ describe.each(footings)('people of an identity provider on the %s footing', (foo
       const viewers = await Promise.all(
         tokens.map((token, index) => {
           const { deps } = index % 2 ? node : other;
-          return deps.outside?.viewerOf(deps, token);
+          return outsideViewers.of(deps)?.viewerOf(deps, token);
         }),
       );
       expect(new Set(viewers.map((viewer) => viewer?.sessionId)).size).toBe(1);

@@ -6,6 +6,7 @@ import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createResetRequests } from '../../src/domain/password/password.requests.js';
 import { requestPasswordReset } from '../../src/domain/password/password.service.js';
+import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import { readConfig } from '../../src/infra/config/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
@@ -82,9 +83,9 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
   /** Which of these sessions end while `work` runs: their end is announced, not found by the next check. */
   const endedBy = async (tokens: readonly string[], work: () => Promise<unknown>): Promise<string[]> => {
     const ended: string[] = [];
-    const { sessionWatch } = node.deps;
+    const sessions = sessionWatch.of(node.deps);
     const unwatch = sessionsOf(tokens).map((id) =>
-      sessionWatch.watch(id, new Date(Date.now() + 60_000), () => ended.push(id)),
+      sessions.watch(id, new Date(Date.now() + 60_000), () => ended.push(id)),
     );
     await work();
     for (const stop of unwatch) stop();

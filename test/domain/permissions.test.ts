@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/app/schema.js';
 import { decodeGlobalId } from '../../src/core/ids.js';
-import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';

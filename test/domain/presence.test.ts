@@ -3,6 +3,9 @@ import type { Client } from 'graphql-ws';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { idOf } from '../../src/core/ids.js';
+import { presence } from '../../src/domain/presence/presence.js';
+import { presenceVisibilityLookup } from '../../src/domain/presence/presence.store.js';
+import { sessionLookup, sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connect,
@@ -187,31 +190,31 @@ describe.each(footings)('presence on the %s footing', (footing) => {
 
   it('is not of who went while they were let in', async () => {
     await makeBob();
-    await eventually('nobody is there', () => node.deps.presence.size.people === 0);
+    await eventually('nobody is there', () => presence.of(node.deps).size.people === 0);
     const { deps } = node;
-    const { lookUpSession } = deps;
+    const lookUpSession = sessionLookup.of(deps);
     let letGo = () => {};
     const held = new Promise<void>((resolve) => {
       letGo = resolve;
     });
     let found: Promise<unknown> | undefined;
-    deps.lookUpSession = (id) => {
+    deps.services.replace(sessionLookup, (id) => {
       const looked = held.then(() => lookUpSession(id));
       found = looked;
       return looked;
-    };
+    });
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
     await once(socket, 'open');
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
     await eventually('they are looked up', () => found !== undefined);
     socket.terminate();
     await eventually('they are gone', () => node.openSockets() === 0);
-    deps.lookUpSession = lookUpSession;
+    deps.services.replace(sessionLookup, lookUpSession);
     letGo();
     expect(await found).toEqual(expect.any(String));
     await new Promise((resolve) => setTimeout(resolve, 0));
-    expect(node.deps.presence.size.people).toBe(0);
-    expect(node.deps.sessionWatch.size).toBe(0);
+    expect(presence.of(node.deps).size.people).toBe(0);
+    expect(sessionWatch.of(node.deps).size).toBe(0);
   });
 
   it('is by default of contacts as long as they may be seen, by whatever way', async () => {
@@ -241,13 +244,15 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     const stream = watch(node.url, ana, [bob.id, carol.id]);
     const client = clients.pop();
     for (const person of [bob, carol]) await untilStatus(stream, person, 'OFFLINE');
-    const sights = vi.spyOn(node.deps, 'lookUpSight');
+    const lookUpVisibility = presenceVisibilityLookup.of(node.deps);
+    const lookedUp = vi.fn(lookUpVisibility);
+    node.deps.services.replace(presenceVisibilityLookup, lookedUp);
     await openDirect(ana, carol);
     await eventually('that she may see her was found', async () => {
-      const looked = await Promise.all(sights.mock.results.map(({ value }) => value));
+      const looked = await Promise.all(lookedUp.mock.results.map(({ value }) => value));
       return looked.length >= 2;
     });
-    sights.mockRestore();
+    node.deps.services.replace(presenceVisibilityLookup, lookUpVisibility);
     const { sql } = node.deps.database;
     let letGo = () => {};
     const held = new Promise<void>((resolve) => {
@@ -268,9 +273,9 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await eventually('her stream has ended', () => node.deps.feed.listeners === 0);
     letGo();
     holding.mockRestore();
-    await eventually('all is told', () => node.deps.presence.size.watched === 0);
+    await eventually('all is told', () => presence.of(node.deps).size.watched === 0);
     await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(node.deps.presence.size.watched).toBe(0);
+    expect(presence.of(node.deps).size.watched).toBe(0);
   });
 
   it('notes now and then when somebody was last seen, for all nodes may die at once', async () => {
@@ -333,7 +338,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
   beforeAll(async () => {
     place = await makePlace('postgresql');
     [a, b] = await Promise.all([place.start(SETTINGS), place.start(SETTINGS)]);
-    await eventually('Redis is connected', () => a.deps.eventsConnected() && b.deps.eventsConnected());
+    await eventually('Redis is connected', () => a.deps.bus.connected && b.deps.bus.connected);
     alice = await register(a.url, 'alice');
   });
   beforeEach(async () => {
@@ -366,11 +371,11 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     for (const person of others.slice(1, 3)) await untilStatus(stream, person, 'OFFLINE');
     await c.deps.feed.sweep();
     expect(new Set(stream.events.map(({ user }) => user.id)).size).toBe(3);
-    expect(c.deps.presence.size.watched).toBe(3);
+    expect(presence.of(c.deps).size.watched).toBe(3);
     // Somebody else is talked with.
     await openAnswered(ana, others[3]);
     await untilStatus(stream, others[3], 'OFFLINE');
-    expect(c.deps.presence.size.watched).toBe(3);
+    expect(presence.of(c.deps).size.watched).toBe(3);
   });
 
   it('is known to a node that comes later, and outlasts one that stops', async () => {

@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { networkOf } from '../../src/core/networks.js';
+import { refreshPerAddress } from '../../src/domain/session/session.rates.js';
 import { readConfig } from '../../src/infra/config/config.js';
 import { redisOptions } from '../../src/infra/config/redis-options.js';
 import { openRateStore } from '../../src/infra/rates.js';
-import { createRateLimits } from '../../src/platform/rates.js';
+import { createServices } from '../../src/platform/service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   type Answer,
@@ -136,7 +137,11 @@ describe.each(footings)('rates on the %s footing', (footing) => {
       const store = openRateStore(options && { options, prefix: `${prefix}:${limits}` }, node.deps.log);
       onTestFinished(() => store.close());
       await eventually('it is connected', () => store.shared === (options !== undefined));
-      node.deps.rates = createRateLimits(store, config);
+      node.deps.rateStore = store;
+      node.deps.config = { ...node.deps.config, rates: config.rates };
+      const services = createServices(() => node.deps);
+      onTestFinished(() => services.close());
+      node.deps.services = services;
     }
     limits += 1;
   }
@@ -271,7 +276,7 @@ describe.each(footings)('rates on the %s footing', (footing) => {
 
   it('a refused call is not counted, and what is given back lets others pass again', async () => {
     await limit({ RATE_REFRESH_PER_ADDRESS: '3/1h' });
-    const { refreshPerAddress: rate } = first.deps.rates;
+    const rate = refreshPerAddress.of(first.deps);
     const key = fresh();
     const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => rate.take(key)));
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);

@@ -64,7 +64,7 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
       PRESENCE_GRACE: '300ms',
       PRESENCE_INTERVAL: '300ms',
     });
-    await eventually('they hear each other', () => node.deps.eventsConnected() && other.deps.eventsConnected());
+    await eventually('they hear each other', () => node.deps.bus.connected && other.deps.bus.connected);
   });
 
   it('are told to one’s other devices, each change once, and to nobody else', async () => {
@@ -172,7 +172,7 @@ describe.skipIf(!servicesFound)('contacts and blocks of which no notice arrives'
     const settings = { PRESENCE_GRACE: '300ms', PRESENCE_INTERVAL: '300ms' };
     a = await place.start(settings);
     b = await place.start({ ...settings, REDIS_URL: lossy.url });
-    await eventually('they hear each other', () => a.deps.eventsConnected() && b.deps.eventsConnected());
+    await eventually('they hear each other', () => a.deps.bus.connected && b.deps.bus.connected);
   });
   afterAll(() => lossy.close());
 

@@ -4,11 +4,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
 import { blockUser } from '../../src/domain/block/block.service.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
-import type { Deps } from '../../src/domain/deps.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import { addMembers, leaveConversation, removeMember } from '../../src/domain/group/membership.service.js';
 import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { searchMessages } from '../../src/domain/search/search.service.js';
+import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { footings, makePlace } from '../support/place.js';
 

@@ -4,12 +4,12 @@ import { ChatError } from '../../src/core/errors.js';
 import { newId } from '../../src/core/ids.js';
 import { namesIn } from '../../src/core/text/mentions.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
-import type { Deps } from '../../src/domain/deps.js';
 import { sendMessage } from '../../src/domain/message/message.service.js';
 import { type Phrase, parseQuery } from '../../src/domain/search/search.query.js';
 import { searchMessages } from '../../src/domain/search/search.service.js';
 import { SNIPPET_MAX_CHARS, snippetOf } from '../../src/domain/search/search.snippet.js';
 import { searchVectorOf, type Term, termsOf } from '../../src/domain/search/search.terms.js';
+import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { footings, makePlace } from '../support/place.js';
 

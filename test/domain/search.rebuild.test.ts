@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { indexing } from '../../src/domain/search/search.index.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
 import { footings, makePlace, type Place } from '../support/place.js';
@@ -30,7 +31,7 @@ describe.each(footings)('what was stored by older rules on the %s footing', (foo
       INSERT INTO messages (id, conversation_id, seq, text)
       SELECT lpad(seq::text, 32, '0')::uuid, id, seq, 'plain ' || seq FROM conversations, generate_series(1, 250) AS seq`;
     await db.$executeRaw`UPDATE conversations SET latest_seq = 250`;
-    await node.deps.indexing.finish();
+    await indexing.of(node.deps).finish();
     await send(ana, group, 'Straße in Łódź');
     const { xmin } = (
       (await db.$queryRaw`SELECT xmin::text FROM messages WHERE text = 'plain 7'`) as { xmin: string }[]
@@ -51,7 +52,7 @@ describe.each(footings)('what was stored by older rules on the %s footing', (foo
     expect((await ana.ask(PEOPLE, { search: 'lukasz' })).users.nodes).toEqual([]);
 
     await db.$executeRaw`INSERT INTO search_rebuilds (what) VALUES ('messages'), ('people'), ('groups')`;
-    await node.deps.indexing.finish();
+    await indexing.of(node.deps).finish();
     expect(await texts('strasse lodz')).toEqual(['Straße in Łódź']);
     expect((await ana.ask(PEOPLE, { search: 'lukasz' })).users.nodes).toHaveLength(1);
     expect((await ana.ask(GROUPS, { search: 'lodz' })).publicConversations.nodes).toEqual([{ title: 'Łódź' }]);
@@ -64,11 +65,11 @@ describe.each(footings)('what was stored by older rules on the %s footing', (foo
     // A node of the version before writes on until it is stopped: the next start looks at what came since.
     await send(ana, group, 'Große Straße');
     await db.$executeRaw`UPDATE messages SET search = replace(search::text, 'grosse', 'große')::tsvector WHERE text LIKE 'Gro%'`;
-    await node.deps.indexing.finish();
+    await indexing.of(node.deps).finish();
     expect(await texts('grosse')).toEqual([]);
     if (footing === 'embedded') await node.stop();
     const next = await place.start();
-    await next.deps.indexing.finish();
+    await indexing.of(next.deps).finish();
     const { searchMessages } = await (await register(next.url, 'other')).ask(SEARCH, { query: 'grosse' });
     expect(searchMessages.nodes).toEqual([]);
     const [{ found } = { found: false }] = await next.deps.database.db.$queryRaw<{ found: boolean }[]>`

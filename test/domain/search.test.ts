@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { indexing } from '../../src/domain/search/search.index.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -260,10 +261,10 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await found(ben, 'walrus')).toEqual(['walrus one']);
     await deps.database.db.$executeRaw`UPDATE messages SET search = NULL WHERE text = 'walrus one'`;
     expect(await found(ben, 'walrus')).toEqual([]);
-    await deps.indexing.finish();
+    await indexing.of(deps).finish();
     expect(await found(ben, 'walrus')).toEqual(['walrus three', 'walrus one']);
     await remove(ana, id);
-    await deps.indexing.finish();
+    await indexing.of(deps).finish();
     expect(await found(ben, 'walrus')).toEqual(['walrus one']);
     const [{ left }] = await deps.database.db.$queryRaw<[{ left: number }]>`
       SELECT count(*)::int AS left FROM messages WHERE text IS NULL AND search IS NOT NULL`;

@@ -1,6 +1,8 @@
 import type { Client } from 'graphql-ws';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { idOf } from '../../src/core/ids.js';
+import { presence } from '../../src/domain/presence/presence.js';
+import { typing } from '../../src/domain/typing/typing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
 import { footings, makePlace, type Place, startTwo } from '../support/place.js';
@@ -26,7 +28,7 @@ describe.each(footings)('typing on the %s footing', (footing) => {
     const settings = { TYPING_TTL: '600ms', TYPING_MAX_MEMBERS: '3' };
     node = await place.start(settings);
     const second = footing === 'postgresql' ? await place.start(settings) : node;
-    await eventually('they hear each other', () => node.deps.eventsConnected() && second.deps.eventsConnected());
+    await eventually('they hear each other', () => node.deps.bus.connected && second.deps.bus.connected);
     there = second;
     nodes.push(node, second);
     [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => register(node.url, name)))) as [
@@ -83,7 +85,7 @@ describe.each(footings)('typing on the %s footing', (footing) => {
     await send(alice, direct, 'what I typed');
     await ended(2);
     const device = connect(node.url, alice.token, { lazy: false, onNonLazyError: () => {} });
-    await eventually('she is connected', () => node.deps.presence.size.people > 0);
+    await eventually('she is connected', () => presence.of(node.deps).size.people > 0);
     await setTyping(alice, direct);
     await eventually('five', () => said(stream, direct).length === 5);
     await device.dispose();
@@ -143,7 +145,7 @@ describe.each(footings)('typing at one node and another, on the %s footing', (fo
   });
   async function two(ttl: string): Promise<[RunningNode, RunningNode]> {
     const started = await startTwo(places.pop() as Place, { TYPING_TTL: ttl });
-    await eventually('they hear each other', () => started.every(({ deps }) => deps.eventsConnected()));
+    await eventually('they hear each other', () => started.every(({ deps }) => deps.bus.connected));
     nodes.push(...started);
     return started;
   }
@@ -194,7 +196,7 @@ describe.each(footings)('typing at one node and another, on the %s footing', (fo
     await setTyping(ana, direct);
     await stream.until(({ isTyping }) => isTyping);
     await setTyping(ana.at(b.url), direct);
-    await eventually('half of its time is over', () => !b.deps.typing.isTold(conversationId, id));
+    await eventually('half of its time is over', () => !typing.of(b.deps).isTold(conversationId, id));
     const before = Date.now();
     await setTyping(ana.at(b.url), direct);
     await eventually('it was told again', () => said().length > 1);

@@ -1,9 +1,9 @@
 import { type GraphQLScalarType, parseValue as parseLiteralText } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/app/schema.js';
 import { presentError } from '../../src/graphql/errors.js';
 import type { Logger } from '../../src/infra/telemetry/log.js';
 import { withRequest } from '../../src/infra/telemetry/request.js';
-import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Person, register } from '../support/client.js';
 import { makePlace } from '../support/place.js';

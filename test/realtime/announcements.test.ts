@@ -26,7 +26,7 @@ describe.each(footings)('what a transaction records on the %s footing', (footing
   beforeAll(async () => {
     // Nothing is found by a sweep.
     [node, other] = await startTwo(await makePlace(footing), { SWEEP_INTERVAL: '1h' });
-    await eventually('they hear each other', () => node.deps.eventsConnected() && other.deps.eventsConnected());
+    await eventually('they hear each other', () => node.deps.bus.connected && other.deps.bus.connected);
     [ana] = await registerAll(node.url, 'ana');
   });
 

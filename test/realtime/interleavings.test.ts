@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { RedisPubSub } from 'graphql-redis-subscriptions';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { newId } from '../../src/core/ids.js';
-import type { Deps } from '../../src/domain/deps.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import { addMembers, removeMember } from '../../src/domain/group/membership.service.js';
 import {
@@ -16,6 +15,7 @@ import { pinMessage } from '../../src/domain/pin/pin.service.js';
 import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.service.js';
 import { findReactions, noReactions, type Reactions } from '../../src/domain/reaction/reaction.store.js';
 import type { Message } from '../../src/generated/prisma/client.js';
+import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually } from '../support/client.js';
@@ -134,7 +134,7 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
     // One queue so short that catching up runs over it.
     const env = { SWEEP_INTERVAL: '1h', STREAM_QUEUE_MAX: '200' };
     nodes = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start(env)));
-    await eventually('they hear each other', () => nodes.every(({ deps }) => deps.eventsConnected()));
+    await eventually('they hear each other', () => nodes.every(({ deps }) => deps.bus.connected));
   });
   /** While it is true, what nodes publish is lost. */
   let losing = false;

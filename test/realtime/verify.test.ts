@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/app/schema.js';
 import { decodeGlobalId } from '../../src/core/ids.js';
-import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, type Person, register } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';

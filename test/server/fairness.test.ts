@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ExecutionArgs, type ExecutionResult, parse } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createSummaries } from '../../src/domain/summary/summaries.js';
+import { createSummaries, summaries, summaryGates } from '../../src/domain/summary/summaries.js';
 import { createSummaryWorkers } from '../../src/domain/summary/summary.extractive.js';
 import { codeOf } from '../../src/graphql/errors.js';
 import { noMetrics } from '../../src/infra/telemetry/metrics.js';
@@ -97,14 +97,14 @@ describe.each(footings)('fairness on the %s footing', (footing) => {
     await send(ana, group, 'Shall we meet on Monday at noon to talk about the plan?');
     await send(ana, group, 'The plan is ready, and I have sent it to everybody.');
     const { deps } = node;
-    const { summaries } = deps;
+    const original = summaries.of(deps);
     const workers = createSummaryWorkers(deps.config);
     let made = 0;
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    deps.summaries = createSummaries(deps, {
+    const delayed = createSummaries(deps, {
       ...workers,
       run: async (name, task) => {
         made += 1;
@@ -112,10 +112,10 @@ describe.each(footings)('fairness on the %s footing', (footing) => {
         return workers.run(name, task);
       },
     });
+    deps.services.replace(summaries, delayed);
     atEnd(async () => {
-      const replaced = deps.summaries;
-      deps.summaries = summaries;
-      await replaced.close();
+      deps.services.replace(summaries, original);
+      await delayed.close();
     });
     const summarize = async (person: Person, fromSeq: number): Promise<string> => {
       const data: Json = await person.ask(
@@ -127,7 +127,7 @@ describe.each(footings)('fairness on the %s footing', (footing) => {
     const first = summarize(ana, 1);
     await eventually('the first is being made', () => made === 1);
     const second = summarize(ana, 2);
-    await eventually('the second waits', () => deps.summaryGates.waiting === 1);
+    await eventually('the second waits', () => summaryGates.of(deps).waiting === 1);
     const joined = [ana, bob].map((person) =>
       listen(connectInTest(node.url, person.token), PROGRESS, { conversationId: group, fromSeq: 1 }, 'summaryProgress'),
     );
@@ -135,7 +135,7 @@ describe.each(footings)('fairness on the %s footing', (footing) => {
     for (const { until } of joined) await until(({ progress }) => progress < 1);
     const others = summarize(bob, 2);
     await eventually("the other person's is being made", () => made === 2);
-    expect(deps.summaryGates.waiting).toBe(1);
+    expect(summaryGates.of(deps).waiting).toBe(1);
     release();
     for (const { until } of joined) {
       const { summary } = await until(({ progress }) => progress === 1);

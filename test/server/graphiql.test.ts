@@ -1,6 +1,6 @@
 import { parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { schema } from '../../src/schema.js';
+import { schema } from '../../src/app/schema.js';
 import { graphiqlOptions, graphiqlPage } from '../../src/server/graphiql.js';
 
 describe('GraphiQL', () => {

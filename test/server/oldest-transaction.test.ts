@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createOldestTransaction } from '../../src/server/oldest-transaction.js';
+import { createOldestTransaction } from '../../src/realtime/oldest-transaction.js';
 
 it('the age of the oldest open transaction is counted from the first snapshot in which it is the oldest', () => {
   let time = 0;

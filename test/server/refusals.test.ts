@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { presence } from '../../src/domain/presence/presence.js';
+import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -50,9 +52,9 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
   const left = () => ({
     listeners: node.deps.feed.listeners,
     groups: node.subscriptionGroups(),
-    sessions: node.deps.sessionWatch.size,
-    present: node.deps.presence.size.people,
-    watched: node.deps.presence.size.watched,
+    sessions: sessionWatch.of(node.deps).size,
+    present: presence.of(node.deps).size.people,
+    watched: presence.of(node.deps).size.watched,
     sockets: node.openSockets(),
   });
   const nothing = { listeners: 0, groups: 0, sessions: 0, present: 0, watched: 0, sockets: 0 };

@@ -1,10 +1,10 @@
 import { type GraphQLObjectType, getNamedType, getOperationAST, isObjectType, parse, validate } from 'graphql';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { schema } from '../../src/app/schema.js';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import { moderatorIdsOf } from '../../src/domain/conversation/conversation.store.js';
 import { isShared, planSharing } from '../../src/graphql/sharing.js';
-import { schema } from '../../src/schema.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connect,

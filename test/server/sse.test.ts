@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
 import { footings, makePlace } from '../support/place.js';
@@ -76,7 +77,8 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
   });
 
   it('leaves nothing behind when the client goes while it is being set up', async () => {
-    const { feed, sessionWatch } = node.deps;
+    const { feed } = node.deps;
+    const sessions = sessionWatch.of(node.deps);
     for (let count = 0; count < 20; count += 1) {
       const abort = new AbortController();
       const asked = fetch(node.url, {
@@ -92,9 +94,6 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
       setTimeout(() => abort.abort(), count / 2);
       await asked.catch(() => {});
     }
-    await eventually(
-      'nobody listens',
-      () => feed.listeners === 0 && feed.conversations === 0 && sessionWatch.size === 0,
-    );
+    await eventually('nobody listens', () => feed.listeners === 0 && feed.conversations === 0 && sessions.size === 0);
   });
 });

@@ -14,7 +14,7 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
-import { schema } from '../../src/schema.js';
+import { schema } from '../../src/app/schema.js';
 import type { Random } from '../../src/seed/random.js';
 import type { Json } from './client.js';
 

@@ -1,17 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { badInput, ChatError, gone } from '../../core/errors.js';
-import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
 import { changePerson } from '../conversation/person-change.js';
-import type { Deps } from '../deps.js';
 import { isLastAdmin } from '../moderation/moderation.store.js';
-import { recordRelationshipChanges, recordRemovalFromLists } from '../relationship/relationship.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions, isPassword } from '../session/session.service.js';
 import { tryPassword } from '../session/sign-in.tries.js';
 import { holdSelf, namesOf } from '../user/user.store.js';
+import { erasures } from './erasures.js';
 
 /** What others see of who has deleted their account. */
 const PLACEHOLDER_NAME = 'Deleted account';
@@ -57,9 +56,7 @@ async function remove(
       throw new ChatError('CONFLICT', 'The service must have at least one admin. Make another user an admin first.');
     }
     const ended = await endSessions(tx, userId);
-    await recordRemovalFromLists(tx, userId);
-    await recordRelationshipChanges(tx, [{ userId, type: null, aboutId: null }]);
-    await removeOwn(tx, userId);
+    for (const feature of deps.features) await feature.onAccountDeleted?.(tx, userId);
     await tx.erasure.create({ data: { userId } });
     await recordActs(tx, { ...act, details: { sessionsEnded: ended.length } });
     const username = `deleted_${randomBytes(10).toString('hex')}`;
@@ -75,19 +72,5 @@ async function remove(
       },
     });
   });
-  deps.erasures.begin();
-}
-
-/** What nobody but themselves needs. */
-async function removeOwn(tx: Tx, userId: string): Promise<void> {
-  await tx.credential.deleteMany({ where: { userId } });
-  await tx.passwordReset.deleteMany({ where: { userId } });
-  // Whose it was stays known, so that a token that is still good makes no new account of it.
-  await tx.outsideIdentity.updateMany({
-    where: { userId },
-    data: { email: '', usernameClaim: null, nameClaim: null, pictureClaim: null },
-  });
-  await tx.contact.deleteMany({ where: { OR: [{ ownerId: userId }, { userId }] } });
-  await tx.block.deleteMany({ where: { OR: [{ blockerId: userId }, { blockedId: userId }] } });
-  await tx.mention.deleteMany({ where: { userId } });
+  erasures.of(deps).begin();
 }

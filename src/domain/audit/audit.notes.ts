@@ -2,6 +2,8 @@ import { ChatError, type ErrorCode } from '../../core/errors.js';
 import { createBackground } from '../../infra/async/background.js';
 import type { Db } from '../../infra/database/database.js';
 import type { Logger } from '../../infra/telemetry/log.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import { type Act, type AuditRow, rowOf, storeRows } from './audit.store.js';
 
 /**
@@ -110,12 +112,16 @@ export function createAuditNotes({
   };
 }
 
+export const auditNotes = defineService('audit notes', ({ database, config, log }) =>
+  createAuditNotes({ db: database.db, max: config.auditRefusalsMax, log }),
+);
+
 /** What an error of such a code means, as `reason` of what is put down; others are not put down. */
 type Reasons = Partial<Record<ErrorCode, string>>;
 
 /** Does what may be refused, and puts down that it was. `act` may be said more of until then. */
 export async function notingRefusal<Result>(
-  { audit }: { audit: AuditNotes },
+  deps: Pick<Deps, 'services'>,
   act: Act,
   work: () => Promise<Result>,
   reasons: Reasons = { FORBIDDEN: 'NOT_ALLOWED' },
@@ -124,7 +130,7 @@ export async function notingRefusal<Result>(
     return await work();
   } catch (error) {
     const reason = error instanceof ChatError ? reasons[error.code] : undefined;
-    if (reason !== undefined) audit.note({ ...act, details: { ...act.details, reason } }, 'refused');
+    if (reason !== undefined) auditNotes.of(deps).note({ ...act, details: { ...act.details, reason } }, 'refused');
     throw error;
   }
 }

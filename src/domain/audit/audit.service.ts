@@ -2,10 +2,10 @@ import { isIP } from 'node:net';
 import { badInput, ChatError } from '../../core/errors.js';
 import { encodeGlobalId } from '../../core/ids.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
-import type { Deps } from '../deps.js';
 import { readServiceRole } from '../user/user.store.js';
-import { notingRefusal } from './audit.notes.js';
+import { auditNotes, notingRefusal } from './audit.notes.js';
 import { canReadAuditLog } from './audit.policy.js';
 import { type Act, type AuditEntry, type AuditFilter, listEntries } from './audit.store.js';
 
@@ -20,7 +20,7 @@ export async function pageOfAuditLog(
   filter: AuditFilter,
   args: PageArgs,
 ): Promise<Page<AuditEntry>> {
-  const { database, config, audit } = deps;
+  const { database, config } = deps;
   checkFilter(filter);
   const asked: Act = {
     action: 'AUDIT_LOG_READ',
@@ -43,7 +43,7 @@ export async function pageOfAuditLog(
     const list = `audit:${JSON.stringify(filter)}`;
     const page = readPageArgs(list, args, ['date', 'uuid'], config);
     const rows = await listEntries(database.db, filter, page);
-    if (!page.from) audit.note(asked, 'done');
+    if (!page.from) auditNotes.of(deps).note(asked, 'done');
     return toPage(list, page, rows, ({ at, id }) => [at, id]);
   });
 }

@@ -2,6 +2,7 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
+import { relationshipLookup } from '../user/reach.store.js';
 import { User, UserConnection, Viewer } from '../user/user.schema.js';
 import { blockUser, pageOfBlocks, unblockUser } from './block.service.js';
 
@@ -21,7 +22,7 @@ builder.prismaObjectField(User, 'viewerHasBlocked', (t) =>
   t.boolean({
     description: 'Whether the viewer has blocked the user. Whether the user has blocked the viewer is not disclosed.',
     resolve: async ({ id: userId }, _args, context) =>
-      (await context.deps.lookUpStanding({ viewerId: viewerOf(context).userId, userId })).hasBlocked,
+      (await relationshipLookup.of(context.deps)({ viewerId: viewerOf(context).userId, userId })).hasBlocked,
   }),
 );
 

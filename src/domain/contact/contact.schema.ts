@@ -3,6 +3,7 @@ import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { asksDatabase } from '../../graphql/costs.js';
+import { relationshipLookup } from '../user/reach.store.js';
 import { User, Viewer } from '../user/user.schema.js';
 import { addContact, pageOfContacts, removeContact } from './contact.service.js';
 
@@ -48,7 +49,7 @@ builder.prismaObjectField(User, 'viewerIsContact', (t) =>
   t.boolean({
     description: "Whether the user is one of the viewer's contacts.",
     resolve: async ({ id: userId }, _args, context) =>
-      (await context.deps.lookUpStanding({ viewerId: viewerOf(context).userId, userId })).isContact,
+      (await relationshipLookup.of(context.deps)({ viewerId: viewerOf(context).userId, userId })).isContact,
   }),
 );
 

@@ -1,7 +1,7 @@
+import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import type { Deps } from '../deps.js';
 import { type ConversationChanged, conversationChangeTypes } from './conversation.events.js';
 import { openStream } from './open-stream.js';
 

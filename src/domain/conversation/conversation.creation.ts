@@ -1,9 +1,9 @@
 import { newId } from '../../core/ids.js';
 import type { Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { recordChange } from '../../realtime/change-log.js';
-import type { Deps } from '../deps.js';
 import { isHere } from '../user/user.policy.js';
 import { holdPeople, sessionOver } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';

@@ -11,6 +11,7 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
+import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { canSend, visibleTo } from './conversation.policy.js';
 import {
@@ -26,6 +27,7 @@ import {
   findVisibleMemberships,
   type MembersPage,
   otherOf,
+  readabilityLookup,
 } from './conversation.store.js';
 
 export type { ConversationRow };
@@ -204,8 +206,8 @@ export const Conversation = builder.prismaNode('Conversation', {
       resolve: async ({ id: conversationId, directKey }, _args, context) => {
         const { userId } = viewerOf(context);
         const [readability, standing] = await Promise.all([
-          context.deps.lookUpReadability({ conversationId, userId }),
-          directKey && context.deps.lookUpStanding({ viewerId: userId, userId: otherOf(directKey, userId) }),
+          readabilityLookup.of(context.deps)({ conversationId, userId }),
+          directKey && relationshipLookup.of(context.deps)({ viewerId: userId, userId: otherOf(directKey, userId) }),
         ]);
         return canSend(readability?.membership, standing ? { isReachable: standing.canWrite } : null);
       },

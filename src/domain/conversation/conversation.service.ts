@@ -1,12 +1,14 @@
 import { badInput, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
-import type { Deps } from '../deps.js';
 import { findReachable } from '../user/reach.store.js';
+import { searchPerPerson } from '../user/user.rates.js';
 import { createConversation } from './conversation.creation.js';
 import { recipientUnreachable } from './conversation.policy.js';
+import { openDirectPerPerson } from './conversation.rates.js';
 import {
   type Conversation,
   directKeyOf,
@@ -30,7 +32,7 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
   if (found) return found;
   const other = await db.user.findUnique({ where: { id: userId }, select: { id: true } });
   if (!other) throw notFound(field, 'User');
-  take(deps.rates.openDirectPerPerson, viewer);
+  take(deps, openDirectPerPerson, viewer);
   try {
     return await createConversation(
       deps,
@@ -71,18 +73,19 @@ const SEARCH_MAX_CHARS = 160;
  * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED.
  */
 export async function listPublicConversations(
-  { database, config, rates }: Deps,
+  deps: Deps,
   viewer: Viewer,
   search: string | null,
   args: PageArgs,
   query: object,
 ): Promise<Page<Conversation>> {
+  const { database, config } = deps;
   if (search !== null && search.length > SEARCH_MAX_CHARS) {
     throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
   }
   const list = `public:${search ?? ''}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  take(rates.searchPerPerson, viewer);
+  take(deps, searchPerPerson, viewer);
   return toPage(list, page, await listPublic(database.db, search, page, query), (row) => [row.lastActivityAt, row.id]);
 }
 

@@ -4,7 +4,8 @@ import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
-import type { Deps } from '../deps.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineLookup } from '../../platform/service.js';
 import { findReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 import type { Counterpart } from './conversation.policy.js';
@@ -361,7 +362,7 @@ export async function listPublic(
 }
 
 /** For each person and conversation what decides whether they may read it; null where there is no such conversation. */
-export async function findReadabilities(
+async function findReadabilities(
   sql: Sql,
   keys: readonly { conversationId: string; userId: string }[],
 ): Promise<(Readability | null)[]> {
@@ -385,6 +386,12 @@ export async function findReadabilities(
   }
   return found;
 }
+
+/** What decides whether a person may read a conversation. */
+export const readabilityLookup = defineLookup(
+  'readability',
+  ({ database }, keys: readonly { conversationId: string; userId: string }[]) => findReadabilities(database.sql, keys),
+);
 
 /** A person's conversations, latest activity first. `query` is what of them is to be read. */
 export function listOfMember(

@@ -1,11 +1,13 @@
 import { ChatError, notFound, unauthenticated } from '../../core/errors.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, openChangeStream, type StreamKind } from '../../realtime/change-stream.js';
 import type { Moment } from '../../realtime/feed.js';
 import { LiveStream } from '../../realtime/live-stream.js';
-import type { Deps } from '../deps.js';
+import { sessionWatch } from '../session/session.authentication.js';
 import { canRead, isPublic } from './conversation.policy.js';
+import { readabilityLookup } from './conversation.store.js';
 
 /**
  * A durable stream for the viewer: of one conversation or of all of theirs. It ends with the viewer's session or token,
@@ -102,12 +104,12 @@ export async function openLive<Event extends object>(
 
 /** @throws {ChatError} NOT_FOUND or FORBIDDEN with `field`: not the viewer's to read. */
 export async function checkReadable(
-  { lookUpReadability }: Deps,
+  deps: Deps,
   { userId }: Viewer,
   conversationId: string,
   field: string,
 ): Promise<void> {
-  const found = await lookUpReadability({ conversationId, userId });
+  const found = await readabilityLookup.of(deps)({ conversationId, userId });
   if (!found || !(canRead(found.membership) || isPublic(found.conversation))) throw notFound(field, 'Conversation');
   if (!canRead(found.membership))
     throw new ChatError('FORBIDDEN', 'You are not a member of this group. Join it first.', { field });
@@ -123,7 +125,7 @@ export interface StreamHooks {
 
 /** Makes a stream that ends with the viewer's session or token, and when the client goes. */
 export async function openFor<Made extends { end(): void; fail(error: unknown): void }>(
-  { config, sessionWatch }: Deps,
+  deps: Deps,
   viewer: Viewer,
   connection: Connection,
   make: (hooks: StreamHooks) => Promise<Made>,
@@ -134,11 +136,13 @@ export async function openFor<Made extends { end(): void; fail(error: unknown): 
     ended = true;
     opened?.fail(sessionEnded());
   };
-  const unwatch = connection.renew ? () => {} : sessionWatch.watch(viewer.sessionId, viewer.expiresAt, onSessionEnd);
+  const unwatch = connection.renew
+    ? () => {}
+    : sessionWatch.of(deps).watch(viewer.sessionId, viewer.expiresAt, onSessionEnd);
   try {
     opened = await make({
       userId: viewer.userId,
-      queueMax: config.streamQueueMax,
+      queueMax: deps.config.streamQueueMax,
       onCutOff: () => connection.cutOff?.(),
       onClose: unwatch,
     });

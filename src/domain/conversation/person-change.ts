@@ -1,10 +1,14 @@
 import type { User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineHook } from '../../platform/service.js';
 import { recordChanges } from '../../realtime/change-log.js';
-import type { Deps } from '../deps.js';
 import { conversationChanged } from './conversation.events.js';
 import { numberAll } from './conversation.store.js';
 import { recordUpdate } from './person-updates.store.js';
+
+/** After each change of a person's row is committed, on the node that made it. */
+export const personChanged = defineHook<[userId: string]>('person changed');
 
 /**
  * Changes a person; whoever sees them in a conversation hears of it there. `work` changes the person's row, which it must
@@ -21,7 +25,7 @@ export async function changePerson(
     if (changed) await recordUpdate(tx, userId, 'MEMBER_UPDATED');
     return changed;
   });
-  if (user) deps.presence.personChanged(userId);
+  if (user) personChanged.emit(deps, userId);
   return user;
 }
 

@@ -1,9 +1,17 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Tx } from '../../infra/database/database.js';
-import type { Deps } from '../deps.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineHook, defineService } from '../../platform/service.js';
 import { changeConversation, lock, lockFree } from './conversation.store.js';
 import { recordMemberUpdated, recordUpdated } from './person-change.js';
-import { claimUpdates, findToldNext, finishUpdate, moveUpdate, type PersonUpdate } from './person-updates.store.js';
+import {
+  claimUpdates,
+  findToldNext,
+  finishUpdate,
+  moveUpdate,
+  type PersonUpdate,
+  peopleUpdated,
+} from './person-updates.store.js';
 
 /**
  * Tells that people have changed in all the conversations that they are in, a few conversations at a time: none is
@@ -157,3 +165,14 @@ export function createPersonUpdates(
     },
   };
 }
+
+/** When everyone has been notified of the changes of a person. */
+export const personUpdatesDone = defineHook<[]>('person updates done');
+
+export const personUpdates = defineService('person updates', (deps) => {
+  const updates = createPersonUpdates(deps, { onTold: () => personUpdatesDone.emit(deps) });
+  deps.database.onCommitted(peopleUpdated, async (committed) => {
+    await Promise.all(committed.map((update) => updates.begin(update)));
+  });
+  return updates;
+});

@@ -1,8 +1,8 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Message, MessageVersion } from '../../generated/prisma/client.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { canModerate } from '../conversation/membership.policy.js';
-import type { Deps } from '../deps.js';
 import { canSee } from '../message/message.policy.js';
 import { canReadVersions } from './edit.policy.js';
 import type { Versions, VersionsPage } from './edit.store.js';

@@ -3,6 +3,7 @@ import { badInput, ChatError, limitReached, notFound } from '../../core/errors.j
 import { foldWords } from '../../core/text/fold.js';
 import type { Conversation, Membership, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
@@ -29,7 +30,6 @@ import {
   canUpdate,
   hasChangingMembers,
 } from '../conversation/membership.policy.js';
-import type { Deps } from '../deps.js';
 import { findReachable } from '../user/reach.store.js';
 import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
 import { description, imageUrl, title } from './group.input.js';

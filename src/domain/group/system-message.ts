@@ -1,9 +1,9 @@
 import { newId } from '../../core/ids.js';
 import type { Conversation, Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { countChanges, findModeratorIds } from '../conversation/conversation.store.js';
-import type { Deps } from '../deps.js';
 import { nothingBeside } from '../message/message.beside.js';
 import { messageChanged } from '../message/message.events.js';
 import type { SystemEvent } from '../message/system-event.js';

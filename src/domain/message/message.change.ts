@@ -1,6 +1,7 @@
 import { notFound } from '../../core/errors.js';
 import type { Conversation, Membership, Message, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { recordChange } from '../../realtime/change-log.js';
 import {
@@ -9,7 +10,6 @@ import {
   findModeratorIds,
   lockAndNumber,
 } from '../conversation/conversation.store.js';
-import type { Deps } from '../deps.js';
 import { holdViewer } from '../user/user.store.js';
 import { findBeside, nothingBeside } from './message.beside.js';
 import { type FullMessage, messageChanged, type messageChangeTypes } from './message.events.js';

@@ -18,6 +18,7 @@ import {
   type Moderated,
   otherOf,
 } from '../conversation/conversation.store.js';
+import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User } from '../user/user.schema.js';
 import type { Beside } from './message.beside.js';
 import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
@@ -212,7 +213,7 @@ const loadCanWrite = defineLoader(async (context, ids) => {
     (await findConversations(context.deps.database.db, ids)).map(async (conversation) => {
       if (conversation?.directKey == null) return null;
       const userId = otherOf(conversation.directKey, viewerId);
-      return (await context.deps.lookUpStanding({ viewerId, userId })).canWrite;
+      return (await relationshipLookup.of(context.deps)({ viewerId, userId })).canWrite;
     }),
   );
 });
@@ -305,6 +306,7 @@ builder.mutationFields((t) => ({
     description:
       'Sends a message, and returns after it is stored. With a `clientMessageId` it is idempotent: repeating the same input returns the first message, and a different input with the same key is a CONFLICT.',
     args: { input: t.arg({ type: SendMessageInput, required: true }) },
+    extensions: { hasOwnRate: true },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');

@@ -8,13 +8,14 @@ import {
   type SqlTransaction,
 } from '../../infra/database/database.js';
 import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import type { Change } from '../../realtime/change.js';
 import { changesCommitted } from '../../realtime/change-log.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic, sendRefused } from '../conversation/conversation.policy.js';
 import type { Conversation } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
-import type { Deps } from '../deps.js';
 import { findQuotesById, type Quote } from '../reply/reply.store.js';
 import { isHere } from '../user/user.policy.js';
 import { nothingBeside } from './message.beside.js';
@@ -54,12 +55,9 @@ const SHARED_MAX = 2;
 /** How long a send waits for a conversation, or for its sender, that somebody else has locked, in milliseconds. */
 const LOCK_PATIENCE_MS = 10_000;
 
-export function createSends({
-  config,
-  database,
-  metrics,
-  tracing,
-}: Pick<Deps, 'config' | 'database' | 'metrics' | 'tracing'>): Sends {
+export const sends = defineService('sends', createSends);
+
+function createSends({ config, database, metrics, tracing }: Deps): Sends {
   const embedded = database.footing === 'embedded';
   const became = { stored: 0, repeated: 0, refused: 0, failed: 0 };
   const lasted = metrics.duration(

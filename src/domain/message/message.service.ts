@@ -5,8 +5,10 @@ import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.
 import { isStorable, isVisible } from '../../core/text/characters.js';
 import type { Conversation, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { checkInput, hashInput } from '../../platform/input.js';
 import { take } from '../../platform/rates.js';
+import { defineHook } from '../../platform/service.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
@@ -16,7 +18,6 @@ import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import { openStream } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
 import { keepVersion } from '../edit/edit.store.js';
 import { indexChanged } from '../search/search.index.js';
 import { readTextEntries } from '../search/search.terms.js';
@@ -25,6 +26,8 @@ import { changeMessage } from './message.change.js';
 import { type MessageChanged, messageChangeTypes } from './message.events.js';
 import { checkMentions, countedMentions, findMentions } from './message.mentions.js';
 import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
+import { sendPerPerson } from './message.rates.js';
+import { sends } from './message.sending.js';
 import { emptyMessages, type Stretch } from './message.store.js';
 
 const text = z
@@ -37,6 +40,9 @@ const text = z
 // Made once: making a schema costs more than all else that a send does in this process.
 const sendInput = z.object({ text, clientMessageId: clientKey('A clientMessageId', 128).nullish() });
 const editInput = z.object({ text });
+
+/** After each send that succeeded: its conversation and its sender. */
+export const messageSent = defineHook<[conversationId: string, senderId: string]>('message sent');
 
 /** @throws {ChatError} BAD_USER_INPUT of `input.text`: longer than is configured. */
 function checkLength({ config }: Deps, { text }: { text: string }): void {
@@ -66,14 +72,14 @@ export async function sendMessage(
 ): Promise<Message> {
   const given = checkInput(sendInput, input);
   checkLength(deps, given);
-  take(deps.rates.sendPerPerson, viewer);
+  take(deps, sendPerPerson, viewer);
   const { conversationId } = input;
   const clientMessageId = given.clientMessageId ?? null;
   const replyToId = input.replyToId ?? null;
   // What answers nothing is hashed as it was before there were answers.
   const hashed = [conversationId, given.text, ...(replyToId === null ? [] : [replyToId])];
   const inputHash = clientMessageId === null ? null : hashInput(...hashed);
-  const message = await deps.sends(conversationId, {
+  const message = await sends.of(deps)(conversationId, {
     id: newId(),
     conversationId,
     senderId: viewer.userId,
@@ -85,7 +91,7 @@ export async function sendMessage(
     ...(await findMentions(deps.database.db, conversationId, given.text)),
     textEntries: await readTextEntries(deps.slices, given.text),
   });
-  deps.typing.stop(conversationId, viewer.userId);
+  messageSent.emit(deps, conversationId, viewer.userId);
   return message;
 }
 

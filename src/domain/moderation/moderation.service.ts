@@ -1,11 +1,11 @@
 import { ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Db, Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, type Actor, recordActs } from '../audit/audit.store.js';
 import { recordUpdate } from '../conversation/person-updates.store.js';
-import type { Deps } from '../deps.js';
 import { recordRelationshipChanges } from '../relationship/relationship.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';

@@ -5,8 +5,8 @@ import { FOREVER, type OutsideClaims } from '../../infra/auth/outside-tokens.js'
 import { sha256 } from '../../infra/auth/tokens.js';
 import { OWN_ISSUER } from '../../infra/config/issuers.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { recordActs } from '../audit/audit.store.js';
-import type { Deps } from '../deps.js';
 import { endOldSessions } from '../session/session.service.js';
 import { isHere } from '../user/user.policy.js';
 import { holdPeople } from '../user/user.store.js';

@@ -1,17 +1,19 @@
 import { LRUCache } from 'lru-cache';
-import type { OutsideTokens } from '../../infra/auth/outside-tokens.js';
+import { createOutsideTokens, type OutsideTokens } from '../../infra/auth/outside-tokens.js';
 import { sha256 } from '../../infra/auth/tokens.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
-import type { Deps } from '../deps.js';
+import { type AccessTokenSource, requireLivingSession } from '../session/session.authentication.js';
 import { accountOf } from './outside.accounts.js';
 import { sessionOf } from './outside.sessions.js';
 
 /** Whom the access tokens of an identity provider are for. */
-export interface OutsideViewers {
+export interface OutsideViewers extends AccessTokenSource {
   /** Whether the token says that it is the provider's; nothing of it is checked by that. */
   issued(token: string): boolean;
   /**
-   * Makes the account and the session at a token's first use. Whether the session is still alive is not looked at.
+   * Creates the account and the session at a token's first use.
    * @throws {ChatError} UNAUTHENTICATED; UNAVAILABLE: the provider's keys cannot be fetched.
    */
   viewerOf(deps: Deps, token: string): Promise<Viewer>;
@@ -22,7 +24,7 @@ export interface OutsideViewers {
 /** Tokens that were checked already and are not checked again until they expire; of more, those used last. */
 const REMEMBERED_MAX = 20_000;
 
-export function createOutsideViewers(tokens: OutsideTokens): OutsideViewers {
+function createOutsideViewers(tokens: OutsideTokens): OutsideViewers {
   // By hash: whoever reads this memory finds no tokens.
   const known = new LRUCache<string, Viewer>({ max: REMEMBERED_MAX });
   /** Being checked: apart, so that tokens which turn out worthless push nobody out. */
@@ -43,10 +45,22 @@ export function createOutsideViewers(tokens: OutsideTokens): OutsideViewers {
     async viewerOf(deps, token) {
       const hash = Buffer.from(sha256(token)).toString('base64');
       const found = known.get(hash);
-      if (found && found.expiresAt > new Date()) return found;
+      if (found && found.expiresAt > new Date()) return requireLivingSession(deps, found);
       const looking = asked.get(hash) ?? look(deps, token, hash).finally(() => asked.delete(hash));
       asked.set(hash, looking);
-      return looking;
+      return requireLivingSession(deps, await looking);
     },
   };
 }
+
+/** Undefined where no identity provider is configured. */
+export const outsideViewers = defineService('identity provider', ({ config, log, metrics, feed }) => {
+  if (!config.identityProvider) return undefined;
+  const keysFailed = metrics.counter(
+    'parley_identity_provider_failures_total',
+    "Times that the identity provider's keys could not be fetched.",
+  );
+  const viewers = createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed));
+  feed.onReset(() => viewers.forget());
+  return viewers;
+});

@@ -7,7 +7,8 @@ import type { Config } from '../../infra/config/config.js';
 import type { Database, Tx } from '../../infra/database/database.js';
 import type { Mailer } from '../../infra/mail.js';
 import type { Logger } from '../../infra/telemetry/log.js';
-import type { AuditNotes } from '../audit/audit.notes.js';
+import { defineService } from '../../platform/service.js';
+import { type AuditNotes, auditNotes } from '../audit/audit.notes.js';
 import { recordActs } from '../audit/audit.store.js';
 import { lockCredential } from '../session/credential.store.js';
 import { resetMail } from './password.mails.js';
@@ -88,6 +89,10 @@ export function createResetRequests({
     close: () => background.close(),
   };
 }
+
+export const resetRequests = defineService('password reset requests', (deps) =>
+  createResetRequests({ ...deps, audit: auditNotes.of(deps) }),
+);
 
 /** A token for whoever has this address; a refusal: nobody has, or they were sent as many as they may be. */
 async function issueToken(

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { badInput, type ChatError, unauthenticated } from '../../core/errors.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
 import { newRefreshToken, readResetToken } from '../../infra/auth/tokens.js';
+import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import { byAddress, countingFailures, takeAll } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import type { Deps } from '../deps.js';
 import { lockCredential, storePassword } from '../session/credential.store.js';
 import {
   endSessions,
@@ -21,6 +21,8 @@ import { rememberAddress, tryPassword } from '../session/sign-in.tries.js';
 import { email, password } from '../user/user.input.js';
 import { holdPeople, holdViewer } from '../user/user.store.js';
 import { changedMail } from './password.mails.js';
+import { passwordResetPerAddress } from './password.rates.js';
+import { resetRequests } from './password.requests.js';
 
 const change = z.object({ currentPassword: z.string(), newPassword: password });
 
@@ -74,15 +76,12 @@ const request = z.object({ email });
  * and takes the same time, whoever has an account.
  * @throws {ChatError} BAD_USER_INPUT: not an address. UNAVAILABLE: too many ask at this moment. RATE_LIMITED.
  */
-export async function requestPasswordReset(
-  { resetRequests, rates, audit }: Deps,
-  input: unknown,
-): Promise<{ accepted: true }> {
+export async function requestPasswordReset(deps: Deps, input: unknown): Promise<{ accepted: true }> {
   const given = checkInput(request, input);
   const act: Act = { action: 'PASSWORD_RESET_REQUESTED' };
-  const counted = () => takeAll(byAddress(rates.passwordResetPerAddress));
-  await notingRefusal({ audit }, act, counted, { RATE_LIMITED: 'RATE_LIMITED' });
-  resetRequests.take(given.email);
+  const counted = () => takeAll(byAddress(passwordResetPerAddress.of(deps)));
+  await notingRefusal(deps, act, counted, { RATE_LIMITED: 'RATE_LIMITED' });
+  resetRequests.of(deps).take(given.email);
   return { accepted: true };
 }
 
@@ -107,7 +106,7 @@ export async function resetPassword(deps: Deps, input: unknown): Promise<SignedI
 async function setForgottenPassword(deps: Deps, given: z.output<typeof reset>, act: Act): Promise<SignedIn> {
   const refused = badInput('input.token', 'This code is invalid or has expired. Request another email.');
   return countingFailures(
-    byAddress(deps.rates.passwordResetPerAddress),
+    byAddress(passwordResetPerAddress.of(deps)),
     (error) => error === refused,
     () => resetWith(deps, given, refused, act),
   );

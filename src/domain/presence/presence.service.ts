@@ -1,40 +1,42 @@
 import { badInput, rateLimited } from '../../core/errors.js';
+import { createCounts } from '../../infra/async/counts.js';
+import { createGates } from '../../infra/async/gates.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { LiveStream } from '../../realtime/live-stream.js';
 import { conversationChangeTypes } from '../conversation/conversation.events.js';
 import { openFor } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
 import { messageChangeTypes } from '../message/message.events.js';
-import type { PresenceChange, PresenceState } from './presence.js';
+import { type PresenceChange, type PresenceState, presence } from './presence.js';
 import {
   type Availability,
   findAcquainted,
   findDirects,
   findSeen,
+  presenceVisibilityLookup,
   type SeenUser,
   storeAvailability,
 } from './presence.store.js';
 
 /** What the viewer wants others to see while connected, from now on and on all devices. */
-export async function setAvailability(
-  { database, presence }: Deps,
-  { userId }: Viewer,
-  availability: Availability,
-): Promise<void> {
-  await storeAvailability(database.db, userId, availability, presence.isThere(userId));
-  presence.availabilityChanged(userId, availability);
+export async function setAvailability(deps: Deps, { userId }: Viewer, availability: Availability): Promise<void> {
+  const tracker = presence.of(deps);
+  await storeAvailability(deps.database.db, userId, availability, tracker.isThere(userId));
+  tracker.availabilityChanged(userId, availability);
 }
 
 /** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */
 export async function readPresences(
-  { presence, lookUpSight }: Deps,
+  deps: Deps,
   { userId: viewerId }: Viewer,
   userIds: readonly string[],
 ): Promise<(PresenceState | null)[]> {
-  const changes = await presence.read(userIds);
+  const changes = await presence.of(deps).read(userIds);
   if (!changes) return userIds.map(() => null);
-  const seeable = await Promise.all(userIds.map((userId) => lookUpSight({ viewerId, userId })));
+  const lookUpVisibility = presenceVisibilityLookup.of(deps);
+  const seeable = await Promise.all(userIds.map((userId) => lookUpVisibility({ viewerId, userId })));
   return changes.map((change, index) => (change && seeable[index] ? change.user.presence : null));
 }
 
@@ -42,6 +44,14 @@ export async function readPresences(
 export interface PresenceEvent {
   user: SeenUser & { presence: PresenceState | null };
 }
+
+/** Presence streams that each person has open on this node. */
+const presenceStreams = defineService('presence streams', ({ config }) =>
+  createCounts(config.presenceStreamsPerPersonMax),
+);
+/** Streams of one person that read at the same time whom they may see. */
+const READS_PER_PERSON = 2;
+const presenceReads = defineService('presence reads', () => createGates({ atOnce: READS_PER_PERSON }));
 
 /** When a stream that was one too many may be tried again: others end meanwhile. */
 const TOO_MANY_RETRY_MS = 1_000;
@@ -69,7 +79,7 @@ export async function streamPresence(
   if (userIds && userIds.length > max) {
     throw badInput('userIds', `One subscription can watch at most ${max} users.`, 'presenceMaxWatched');
   }
-  const leave = viewer.isService ? () => {} : deps.presenceStreams.enter(viewer.userId);
+  const leave = viewer.isService ? () => {} : presenceStreams.of(deps).enter(viewer.userId);
   if (!leave) {
     const message = `You can have at most ${deps.config.presenceStreamsPerPersonMax} presence subscriptions. End one of them first.`;
     throw rateLimited(message, TOO_MANY_RETRY_MS);
@@ -130,7 +140,7 @@ class Follower {
       if (change) stream.push(change);
       else this.#updateSoon();
     };
-    const stopLooking = this.#deps.presence.onSight(userId, this.#updateSoon);
+    const stopLooking = presence.of(this.#deps).onSight(userId, this.#updateSoon);
     this.#stopListening = stopLooking;
     const stopListening = await feed.listen({
       userId,
@@ -183,7 +193,9 @@ class Follower {
   }
 
   async #updateOnce(): Promise<void> {
-    const { database, presence, config, lookUpSight } = this.#deps;
+    const { database, config } = this.#deps;
+    const tracker = presence.of(this.#deps);
+    const lookUpVisibility = presenceVisibilityLookup.of(this.#deps);
     const { userId } = this.#viewer;
     const asked = this.#asked ?? [
       userId,
@@ -192,9 +204,9 @@ class Follower {
     // Before who is seeable is read: of what changes meanwhile it is told.
     this.#followed = new Set(asked);
     // A few of one person's streams at once: others ask with the same statements.
-    const isSeeable = await this.#deps.presenceReads.run(userId, () =>
-      Promise.all(asked.map((id) => lookUpSight({ viewerId: userId, userId: id }))),
-    );
+    const isSeeable = await presenceReads
+      .of(this.#deps)
+      .run(userId, () => Promise.all(asked.map((id) => lookUpVisibility({ viewerId: userId, userId: id }))));
     const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
     const stream = this.#stream;
     if (!stream || stream.closed) return;
@@ -205,19 +217,19 @@ class Follower {
     }
     // At once: nobody would stop watching for a stream that has ended meanwhile.
     const added = [...wanted].filter((id) => !this.#watched.has(id));
-    for (const id of added) this.#watched.set(id, presence.watch([id], this.#onChange));
+    for (const id of added) this.#watched.set(id, tracker.watch([id], this.#onChange));
     for (const [id, stop] of this.#hidden) {
       if (this.#followed.has(id) && !wanted.has(id)) continue;
       stop();
       this.#hidden.delete(id);
     }
     for (const id of this.#followed) {
-      if (!wanted.has(id) && !this.#hidden.has(id)) this.#hidden.set(id, presence.onSight(id, this.#updateSoon));
+      if (!wanted.has(id) && !this.#hidden.has(id)) this.#hidden.set(id, tracker.onSight(id, this.#updateSoon));
     }
     await this.#hearAnswers();
     await this.#tellHidden(stream, lost);
     // Where it cannot be known now, each is told when it is.
-    for (const change of (await presence.read(added)) ?? []) if (change) stream.push(change);
+    for (const change of (await tracker.read(added)) ?? []) if (change) stream.push(change);
   }
 
   /** Listens to the direct conversations with those who are hidden, and to no other messages. */

@@ -1,5 +1,6 @@
 import { type Presence as PresenceRow, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Sql } from '../../infra/database/database.js';
+import { defineLookup } from '../../platform/service.js';
 import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 
@@ -89,7 +90,7 @@ const directKey = (one: string, other: string) =>
  * they have a direct conversation with, once these have opened it themselves, written in it, or have them as a contact;
  * and of contacts who have them as a contact as well. Never of who cannot be reached, whatever the reason.
  */
-export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
+async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<boolean[]> {
   const rows = await sql.query<{ seeable: boolean }>(Prisma.sql`
     SELECT sight.viewer_id = sight.user_id OR EXISTS (
       SELECT FROM users WHERE users.id = sight.user_id AND ${isReachable(Prisma.raw('sight.viewer_id'))}
@@ -114,6 +115,11 @@ export async function findSeeable(sql: Sql, sights: readonly Sight[]): Promise<b
     ORDER BY sight.n`);
   return rows.map(({ seeable }) => seeable);
 }
+
+/** Whether a person may see another's presence. */
+export const presenceVisibilityLookup = defineLookup('presence visibility', ({ database }, pairs: readonly Sight[]) =>
+  findSeeable(database.sql, pairs),
+);
 
 /** The direct conversations that somebody has with any of these people. */
 export const findDirects = (

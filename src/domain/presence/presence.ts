@@ -2,6 +2,7 @@ import { createLookup } from '../../infra/async/lookup.js';
 import type { Config } from '../../infra/config/config.js';
 import type { Database } from '../../infra/database/database.js';
 import type { Logger } from '../../infra/telemetry/log.js';
+import { defineService } from '../../platform/service.js';
 import type { Bus } from '../../realtime/bus.js';
 import { createRoster } from '../../realtime/roster.js';
 import {
@@ -85,7 +86,7 @@ interface Local {
   notedAt: number;
 }
 
-export function createPresence(options: {
+function createPresence(options: {
   config: Config;
   database: Database;
   bus: Bus;
@@ -345,6 +346,8 @@ export function createPresence(options: {
     },
   };
 }
+
+export const presence = defineService('presence', createPresence);
 
 function addTo<Listener>(listeners: Map<string, Set<Listener>>, userId: string, listener: Listener): void {
   const those = listeners.get(userId);

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { gone } from '../../core/errors.js';
 import type { User } from '../../generated/prisma/client.js';
+import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changePerson } from '../conversation/person-change.js';
-import type { Deps } from '../deps.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
 import { holdSelf, namesOf } from '../user/user.store.js';
 

@@ -10,7 +10,13 @@ import { keyedBy, shared, sharedField } from '../../graphql/sharing.js';
 import { Message, messagePayload, type Preloaded } from '../message/message.schema.js';
 import { loadUser, UserConnection } from '../user/user.schema.js';
 import { addReaction, removeReaction } from './reaction.service.js';
-import { findReactionGroups, findReactors, type ReactionGroup, type ReactorsPage } from './reaction.store.js';
+import {
+  findReactionGroups,
+  findReactors,
+  ownReactionsLookup,
+  type ReactionGroup,
+  type ReactorsPage,
+} from './reaction.store.js';
 
 type GroupOfMessage = ReactionGroup & { messageId: string };
 
@@ -81,7 +87,7 @@ builder.prismaObjectFields(Message, (t) => ({
     resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
       const { userId } = viewerOf(context);
       const byPerson = reactions?.byPerson;
-      return byPerson ? (byPerson[userId] ?? []) : context.deps.lookUpReactions({ messageId, userId });
+      return byPerson ? (byPerson[userId] ?? []) : ownReactionsLookup.of(context.deps)({ messageId, userId });
     },
   }),
 }));

@@ -1,10 +1,10 @@
 import { emojiOf } from '../../core/emojis.js';
 import { badInput, ChatError, limitReached } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
-import type { Deps } from '../deps.js';
 import { changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
 import { canReact } from './reaction.policy.js';

@@ -1,5 +1,6 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import { defineLookup } from '../../platform/service.js';
 
 /** How many people reacted to a message with an emoji. */
 export interface ReactionGroup {
@@ -53,7 +54,7 @@ export async function findReactions(db: Db | Tx, messageIds: readonly string[]):
 }
 
 /** With which emojis people reacted to messages, for each pair, in the order of their reacting. */
-export async function findOwnReactions(
+async function findOwnReactions(
   sql: Sql,
   pairs: readonly { messageId: string; userId: string }[],
 ): Promise<string[][]> {
@@ -67,6 +68,12 @@ export async function findOwnReactions(
   for (const { n, emoji } of rows) emojis[n - 1]?.push(emoji);
   return emojis;
 }
+
+/** The emojis with which a user has reacted to a message. */
+export const ownReactionsLookup = defineLookup(
+  'own reactions',
+  ({ database }, pairs: readonly { messageId: string; userId: string }[]) => findOwnReactions(database.sql, pairs),
+);
 
 /** A stretch of those who reacted to a message with an emoji. */
 export interface ReactorsPage {

@@ -2,14 +2,14 @@ import { badInput, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { decodeSyncCursor } from '../../core/sync-cursor.js';
 import type { Membership, Message } from '../../generated/prisma/client.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { checkCursor } from '../../realtime/change-log.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { checkReadable, openStream } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
 import { MARK_MOVED } from './receipt.events.js';
-import { keyOfMark } from './receipt.marks.js';
+import { keyOfMark, receiptMarks } from './receipt.marks.js';
 import { findUpTo, type Mark, type MarkState, type ReceiversPage } from './receipt.store.js';
 
 /** A member with their marks. */
@@ -36,7 +36,7 @@ async function mark(
   const field = 'input.seq';
   if (seq < 0) throw badInput(field, 'A seq must be at least 1.');
   const move = { conversationId, userId: viewer.userId, ...marks };
-  const moved = await deps.marks(keyOfMark(move), move);
+  const moved = await receiptMarks.of(deps)(keyOfMark(move), move);
   if (!moved) {
     await checkReadable(deps, viewer, conversationId, 'input.conversationId');
     // They joined in this moment.
@@ -58,7 +58,7 @@ export async function acknowledge(
   viewer: Viewer,
   { cursor, conversationId }: { cursor: string; conversationId: string | null },
 ): Promise<void> {
-  const { database, marks } = deps;
+  const { database } = deps;
   const field = 'input.cursor';
   const seen = decodeSyncCursor(cursor, field, database.generation);
   await checkCursor(database, seen, field);
@@ -67,7 +67,7 @@ export async function acknowledge(
   await Promise.all(
     reached.map(({ conversationId, seq }) => {
       const move = { conversationId, userId: viewer.userId, deliveredSeq: seq, readSeq: 0 };
-      return marks(keyOfMark(move), move);
+      return receiptMarks.of(deps)(keyOfMark(move), move);
     }),
   );
 }

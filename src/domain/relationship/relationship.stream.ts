@@ -1,8 +1,8 @@
+import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
 import { openPersonalStream } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
 import { type ListChangeType, listChangeTypes } from './relationship.events.js';
 
 /** One event of the `contacts` stream. */

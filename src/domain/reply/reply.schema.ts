@@ -5,7 +5,7 @@ import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { givesSource, keyedBy, sharedField } from '../../graphql/sharing.js';
 import { Message, MessageConnection, type Preloaded } from '../message/message.schema.js';
 import { listReplies } from './reply.service.js';
-import { countReplies, findReplies, type RepliesPage } from './reply.store.js';
+import { countReplies, findReplies, type RepliesPage, visibleMessageLookup } from './reply.store.js';
 
 /** What a message answers as it came along with it, whoever may see that. */
 const quoted = ({ quote, conversation }: Preloaded): Preloaded | null =>
@@ -46,7 +46,7 @@ builder.prismaObjectFields(Message, (t) => ({
       if (seq === null) return null;
       const { userId } = viewerOf(context);
       if (quote?.hiddenFrom) return quote.hiddenFrom.includes(userId) ? null : quoted(message);
-      return context.deps.lookUpSeen({ conversationId, seq, userId });
+      return visibleMessageLookup.of(context.deps)({ conversationId, seq, userId });
     },
   }),
   replyCount: t.int({

@@ -1,6 +1,6 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
-import type { Deps } from '../deps.js';
+import type { Deps } from '../../platform/deps.js';
 import type { RepliesPage } from './reply.store.js';
 
 /**

@@ -1,5 +1,6 @@
 import { type Message, Prisma, type User } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import { defineLookup } from '../../platform/service.js';
 import { messageColumns } from '../message/message.store.js';
 import { userColumns } from '../user/user.store.js';
 
@@ -115,14 +116,14 @@ export async function countReplies(
 }
 
 /** A message by its number, for a person. */
-export interface SeenKey {
+interface VisibleKey {
   conversationId: string;
   seq: number;
   userId: string;
 }
 
 /** These messages, in their order; null where the person does not see it: SQL's side of `canSee`. */
-export async function findSeenBySeq(sql: Sql, keys: readonly SeenKey[]): Promise<(Message | null)[]> {
+async function findVisible(sql: Sql, keys: readonly VisibleKey[]): Promise<(Message | null)[]> {
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
     SELECT key.n::int AS n, ${messageColumns.select}
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.seq)}::int[],
@@ -135,3 +136,8 @@ export async function findSeenBySeq(sql: Sql, keys: readonly SeenKey[]): Promise
   for (const row of rows) found[(row['n'] as number) - 1] = messageColumns.of(row) ?? null;
   return found;
 }
+
+/** A message by its number, as a person sees it; null where they do not see it. */
+export const visibleMessageLookup = defineLookup('visible messages', ({ database }, keys: readonly VisibleKey[]) =>
+  findVisible(database.sql, keys),
+);

@@ -2,7 +2,8 @@ import { setTimeout } from 'node:timers/promises';
 import type { Message } from '../../generated/prisma/client.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
-import type { Deps } from '../deps.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import { rebuildSome } from './search.rebuild.js';
 import { readTextEntries, searchVectorFrom } from './search.terms.js';
 
@@ -25,7 +26,7 @@ const BATCH_CHARS = 200_000;
 /** Between two times, so that what people do comes first, in milliseconds. */
 const PAUSE_MS = 20;
 
-export function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>): Indexing {
+function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>): Indexing {
   const { log } = deps;
   const startedAt = new Date();
   let closed = false;
@@ -70,6 +71,8 @@ export function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>):
     },
   };
 }
+
+export const indexing = defineService('search indexing', createIndexing);
 
 type Unindexed = Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId' | 'mentionedIds' | 'mentionsEveryone'> & {
   text: string;

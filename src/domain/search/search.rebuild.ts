@@ -1,6 +1,6 @@
 import { foldWords } from '../../core/text/fold.js';
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Deps } from '../deps.js';
+import type { Deps } from '../../platform/deps.js';
 import { searchWordsOf } from '../user/user.store.js';
 import { readTextEntries, searchVectorFrom } from './search.terms.js';
 

@@ -1,10 +1,11 @@
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Steps } from '../../core/slices.js';
 import type { Message } from '../../generated/prisma/client.js';
+import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { checkReadable } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
+import { searchPerPerson } from '../user/user.rates.js';
 import { type Phrase, parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
 import { snippetSteps } from './search.snippet.js';
 import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';
@@ -29,11 +30,11 @@ export async function searchMessages(
   select: object,
   { snippets: withSnippets = true } = {},
 ): Promise<Page<Found>> {
-  const { database, config, rates } = deps;
+  const { database, config } = deps;
   const query = parseQuery(text);
   const list = `search:${conversationId ?? ''}:${text}`;
   const page = readPageArgs(list, args, matchKeys, config);
-  take(rates.searchPerPerson, viewer);
+  take(deps, searchPerPerson, viewer);
   if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'conversationId');
   const request = await resolve(deps, viewer, query, conversationId);
   const matches = request ? await findMatches(database, request, page) : [];

@@ -1,6 +1,6 @@
 import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
-import { type Config, clientLimits } from '../../infra/config/config.js';
+import { clientLimits } from '../../infra/config/config.js';
 import { version } from '../../infra/config/version.js';
 import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
@@ -47,7 +47,7 @@ const Limits = builder.objectRef<object>('Limits').implement({
     ...Object.fromEntries(
       clientLimits.map(({ name, description, nullable, read }) => [
         name,
-        t.int({ nullable, description, resolve: (config) => read(config) }),
+        t.int({ nullable, description, resolve: (_limits, _args, { deps }) => read(deps.config) }),
       ]),
     ),
     searchQueryMaxChars: t.int({
@@ -58,7 +58,7 @@ const Limits = builder.objectRef<object>('Limits').implement({
   }),
 });
 
-const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
+const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
   description: 'The version, features and limits of a server.',
   fields: (t) => ({
     version: t.string({ nullable: false, description: 'The version of the server.', resolve: () => version }),
@@ -66,20 +66,14 @@ const ServerInfo = builder.objectRef<Config>('ServerInfo').implement({
       nullable: { list: false, items: false },
       description:
         'The optional features that are enabled: `registration` (users can create accounts with `register`), `outsideUsers` (access tokens of an identity provider sign users in), `search` (messages can be searched with `searchMessages`), `writtenSummaries` (a model server writes summaries and therefore receives the summarized messages), `persistedDocuments` (operations can be requested by the hash of their document), `persistedDocumentsOnly` (all other operations are FORBIDDEN).',
-      resolve: (config) => [
-        ...(config.registration ? ['registration'] : []),
-        ...(config.identityProvider ? ['outsideUsers'] : []),
-        'search',
-        ...(config.summaryServer ? ['writtenSummaries'] : []),
-        ...(config.persistedDocuments === undefined ? [] : ['persistedDocuments']),
-        ...(config.persistedDocumentsOnly ? ['persistedDocumentsOnly'] : []),
-      ],
+      resolve: (_root, _args, { deps }) =>
+        deps.features.flatMap(({ capabilities }) => capabilities?.(deps.config) ?? []),
     }),
     limits: t.field({
       type: Limits,
       description: 'The limits that this server applies.',
       nullable: false,
-      resolve: (config) => config,
+      resolve: (info) => info,
     }),
     errorCodes: t.field({
       type: [ErrorCode],

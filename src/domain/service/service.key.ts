@@ -2,28 +2,30 @@ import { unauthenticated } from '../../core/errors.js';
 import { FOREVER } from '../../infra/auth/outside-tokens.js';
 import { sameHash, sha256 } from '../../infra/auth/tokens.js';
 import type { ServiceSettings } from '../../infra/config/settings/accounts.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
-import type { Deps } from '../deps.js';
 import { accountOf } from '../outside/outside.accounts.js';
 import { sessionOf } from '../outside/outside.sessions.js';
+import { type AccessTokenSource, sessionLookup } from '../session/session.authentication.js';
 import { SERVICE_IDENTITY } from './service.store.js';
 
 /** The key with which the backend beside us is a bot of its own. */
-export interface ServiceKey {
+export interface ServiceKey extends AccessTokenSource {
   /** Compared so that its time says nothing of how much of it was right. */
-  is(token: string): boolean;
+  issued(token: string): boolean;
   /** Marks the sessions that are made with it, so that they end when it is taken back. */
   readonly hash: Uint8Array<ArrayBuffer>;
   /**
    * The bot, in a session that lives: both are made at the first use, and the session anew when it was ended.
    * @throws {ChatError} UNAUTHENTICATED: the account is suspended or gone.
    */
-  viewer(deps: Deps): Promise<Viewer>;
+  viewerOf(deps: Deps): Promise<Viewer>;
   /** Makes the bot's account where there is none yet, so that nobody else can take its username. */
   reserve(deps: Deps): Promise<void>;
 }
 
-export function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey {
+function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey {
   const hash = sha256(key);
   let made: Promise<Viewer> | undefined;
 
@@ -48,10 +50,10 @@ export function createServiceKey({ key, username, name }: ServiceSettings): Serv
   }
 
   return {
-    is: (token) => sameHash(sha256(token), hash),
+    issued: (token) => sameHash(sha256(token), hash),
     hash,
     reserve: async (deps) => void (await accountOf(deps, claimsNow(), 'BOT')),
-    async viewer(deps) {
+    async viewerOf(deps) {
       for (let attempt = 0; attempt < 2; attempt += 1) {
         made ??= make(deps);
         const remembered = made;
@@ -63,10 +65,16 @@ export function createServiceKey({ key, username, name }: ServiceSettings): Serv
           forget();
           throw error;
         });
-        if ((await deps.lookUpSession(viewer.sessionId)) === viewer.userId) return viewer;
+        if ((await sessionLookup.of(deps)(viewer.sessionId)) === viewer.userId) return viewer;
         forget();
       }
       throw unauthenticated('The service account cannot sign in.');
     },
   };
 }
+
+/** Undefined where no service key is configured. */
+export const serviceKey = defineService(
+  'service key',
+  ({ config }) => config.service && createServiceKey(config.service),
+);

@@ -6,14 +6,15 @@ import type { User } from '../../generated/prisma/client.js';
 import { sameHash } from '../../infra/auth/tokens.js';
 import { SERVICE_ISSUER } from '../../infra/config/issuers.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { checkInput, hashInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import type { Deps } from '../deps.js';
 import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
 import { holdPeople, namesOf } from '../user/user.store.js';
+import { serviceKey } from './service.key.js';
 import { checkService } from './service.policy.js';
 import { isOfBackend } from './service.store.js';
 
@@ -141,7 +142,7 @@ async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof
         'The service key can create sessions only for users that it manages, and not for moderators or admins.';
       throw new ChatError('FORBIDDEN', message, { field: 'input.userId' });
     }
-    const signedIn = await startSession(deps, tx, user, device, deps.serviceKey?.hash);
+    const signedIn = await startSession(deps, tx, user, device, serviceKey.of(deps)?.hash);
     const sessionId = encodeGlobalId('Session', signedIn.viewer.sessionId);
     const { sessionsEnded } = signedIn;
     await recordActs(tx, { ...act, details: { sessionId, ...(sessionsEnded > 0 && { sessionsEnded }) } });
@@ -150,10 +151,12 @@ async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof
 }
 
 /** Ends the sessions that were made with another key than the configured one; all that a key made where there is none. */
-export async function endSessionsOfOtherKeys({ database, serviceKey, log }: Deps): Promise<void> {
+export async function endSessionsOfOtherKeys(deps: Deps): Promise<void> {
+  const { database, log } = deps;
+  const hash = serviceKey.of(deps)?.hash ?? null;
   const count = await database.transaction(async (tx) => {
     const { count } = await tx.session.updateMany({
-      where: { endedAt: null, byKeyHash: { not: serviceKey?.hash ?? null } },
+      where: { endedAt: null, byKeyHash: { not: hash } },
       data: { endedAt: new Date() },
     });
     if (count > 0) await recordActs(tx, { action: 'KEY_SESSIONS_ENDED', details: { sessionsEnded: count } });

@@ -15,17 +15,18 @@ import {
 } from '../../infra/auth/tokens.js';
 import { type Db, isUniqueViolation, type Sql, type Tx } from '../../infra/database/database.js';
 import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
+import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import { byAddress, countingFailures, takeAll } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { endedSessions } from '../../realtime/session-watch.js';
 import { notingRefusal } from '../audit/audit.notes.js';
 import { type Act, recordActs } from '../audit/audit.store.js';
-import type { Deps } from '../deps.js';
 import { deviceName, displayName, email, password, passwordSpellings, username } from '../user/user.input.js';
 import { isHere } from '../user/user.policy.js';
 import { caseKey, holdPeople, namesOf } from '../user/user.store.js';
 import { lockCredential, storeNormalized } from './credential.store.js';
+import { refreshPerAddress, refreshPerSession, registrationPerAddress, sessionPerAccount } from './session.rates.js';
 import { rememberAddress, tryPassword } from './sign-in.tries.js';
 
 export interface SignedIn {
@@ -63,7 +64,7 @@ export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
 async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<SignedIn> {
   if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Registration is disabled on this server.');
   const given = checkInput(registration, input);
-  await takeAll(byAddress(deps.rates.registrationPerAddress));
+  await takeAll(byAddress(registrationPerAddress.of(deps)));
   await refuseTaken(deps, given);
   const passwordHash = await deps.passwords.hash(given.password);
   const names = namesOf({ username: given.username, displayName: given.displayName ?? given.username });
@@ -147,7 +148,7 @@ async function signIn(
   const start = async (found = credential, isLast = false): Promise<SignedIn> => {
     const match = await matchPassword(deps, given.password, found?.passwordHash);
     if (!match || !found) throw wrong;
-    if (!isLast) await takeAll([[deps.rates.sessionPerAccount, found.userId]]);
+    if (!isLast) await takeAll([[sessionPerAccount.of(deps), found.userId]]);
     const made = await deps.database.transaction(async (tx) => {
       // The person before the credential: a deletion locks them in this order.
       await holdPeople(tx, [found.userId]);
@@ -285,7 +286,7 @@ export async function refreshSession(
   if (text == null) throw badInput('input.refreshToken', 'A refresh token is required.');
   const refused = unauthenticated('This refresh token is not valid. Sign in again.');
   return countingFailures(
-    byAddress(deps.rates.refreshPerAddress),
+    byAddress(refreshPerAddress.of(deps)),
     (error) => error === refused,
     () => refresh(deps, text, refused),
   );
@@ -297,7 +298,7 @@ async function refresh(deps: Deps, token: string, refused: ChatError): Promise<S
   const session = await findRefreshable(deps, given);
   if (!session) throw refused;
   // By now it is theirs: nobody else uses up what a session may.
-  await takeAll([[deps.rates.refreshPerSession, session.id]]);
+  await takeAll([[refreshPerSession.of(deps), session.id]]);
   const [next, ...others] = deps.tokens.successorsOf(given);
   if (sameHash(session.refreshHash, given.hashes.own)) {
     // Only one of several that come with the same token at once may rotate it: the condition decides.
@@ -378,32 +379,6 @@ export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionW
   const ids = ended.map(({ id }) => id);
   announceAfterCommit(tx, endedSessions, ...ids);
   return ids;
-}
-
-/**
- * Who an access token speaks for: one of ours, one of the identity provider's, or the service key.
- * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session was ended; UNAVAILABLE: it cannot be told now.
- */
-export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
-  const { serviceKey, outside, tokens } = deps;
-  if (serviceKey?.is(accessToken)) return serviceKey.viewer(deps);
-  const viewer = outside?.issued(accessToken)
-    ? await outside.viewerOf(deps, accessToken)
-    : tokens.verifyAccess(accessToken);
-  const userId = await deps.lookUpSession(viewer.sessionId);
-  if (userId !== viewer.userId) throw unauthenticated('This session has ended.');
-  return viewer;
-}
-
-/** Whose these sessions are; null of those that have ended, or that their person may not go on with (`canGoOn`). */
-export async function findLivingSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
-  const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
-    SELECT sessions.id::text, user_id::text AS "userId"
-    FROM sessions JOIN users ON users.id = user_id
-    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL
-      AND deleted_at IS NULL AND suspended_at IS NULL AND (by_key_hash IS NULL OR service_role = 'USER')`);
-  const living = new Map(alive.map(({ id, userId }) => [id, userId]));
-  return ids.map((id) => living.get(id) ?? null);
 }
 
 /** Whose these sessions are that have not ended, in their order; null of the others. */

@@ -1,5 +1,6 @@
+import type { Deps } from '../../platform/deps.js';
 import { clientNetwork, countingFailures } from '../../platform/rates.js';
-import type { Deps } from '../deps.js';
+import { signedInAt, signInPerAccount, signInPerAccountAndAddress, signInPerAddress } from './session.rates.js';
 
 /**
  * Checks a password of an account, as often as may be: so many wrong ones from one address, for one account from one
@@ -11,19 +12,14 @@ import type { Deps } from '../deps.js';
  * @param wrong what `check` throws when the password is.
  * @throws {ChatError} RATE_LIMITED before the password is looked at: also the right one waits.
  */
-export async function tryPassword<T>(
-  { rates }: Deps,
-  account: string,
-  wrong: Error,
-  check: () => Promise<T>,
-): Promise<T> {
+export async function tryPassword<T>(deps: Deps, account: string, wrong: Error, check: () => Promise<T>): Promise<T> {
   const network = clientNetwork();
-  const known = network !== undefined && (await rates.signedInAt.has(account, network));
+  const known = network !== undefined && (await signedInAt.of(deps).has(account, network));
   return countingFailures(
     [
-      ...(network === undefined ? [] : [[rates.signInPerAddress, network] as const]),
-      ...(network === undefined ? [] : [[rates.signInPerAccountAndAddress, account, network] as const]),
-      ...(known ? [] : [[rates.signInPerAccount, account] as const]),
+      ...(network === undefined ? [] : [[signInPerAddress.of(deps), network] as const]),
+      ...(network === undefined ? [] : [[signInPerAccountAndAddress.of(deps), account, network] as const]),
+      ...(known ? [] : [[signInPerAccount.of(deps), account] as const]),
     ],
     (error) => error === wrong,
     check,
@@ -31,8 +27,8 @@ export async function tryPassword<T>(
 }
 
 /** Whoever has signed in is at one of their addresses: to be called with each name that the account signs in with. */
-export async function rememberAddress({ rates }: Deps, ...names: string[]): Promise<void> {
+export async function rememberAddress(deps: Deps, ...names: string[]): Promise<void> {
   const network = clientNetwork();
   if (network === undefined) return;
-  await Promise.all(names.map((name) => rates.signedInAt.add(name, network)));
+  await Promise.all(names.map((name) => signedInAt.of(deps).add(name, network)));
 }

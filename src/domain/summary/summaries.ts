@@ -1,7 +1,10 @@
 import { LRUCache } from 'lru-cache';
+import { rateLimited } from '../../core/errors.js';
+import { createGates } from '../../infra/async/gates.js';
 import type { Workers } from '../../infra/async/workers.js';
 import { createModelServer, ModelError } from '../../infra/model-server.js';
-import type { Deps } from '../deps.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
 import { createExtractive, createSummaryWorkers } from './summary.extractive.js';
 import { createRuns, type SummaryRuns } from './summary.runs.js';
 import type { Range } from './summary.store.js';
@@ -61,3 +64,17 @@ export function createSummaries(
     },
   };
 }
+
+/** Summaries that one person may wait for behind those that are being made for them. */
+const WAITING_PER_PERSON = 20;
+
+export const summaries = defineService('summaries', (deps) => createSummaries(deps));
+
+/** Summaries that each person waits for on this node. */
+export const summaryGates = defineService('summaries per person', ({ config }) =>
+  createGates({
+    atOnce: config.summariesPerPersonMax,
+    waitingMax: WAITING_PER_PERSON,
+    refusal: () => rateLimited('You are waiting for too many summaries: try again a moment later.', 1_000),
+  }),
+);

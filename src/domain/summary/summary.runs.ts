@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ChatError } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
+import type { Deps } from '../../platform/deps.js';
 import { changeConversation } from '../conversation/conversation.store.js';
-import type { Deps } from '../deps.js';
 import {
   CLAIM_MS,
   claimRun,

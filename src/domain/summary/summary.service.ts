@@ -1,11 +1,12 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Conversation, Summary } from '../../generated/prisma/client.js';
-import { take } from '../../platform/rates.js';
+import type { Deps } from '../../platform/deps.js';
+import { mutationPerPerson, take } from '../../platform/rates.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
 import { checkReadable, openLive } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
+import { summaries, summaryGates } from './summaries.js';
 import {
   countTalk,
   findReach,
@@ -66,15 +67,17 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
 
 /** @returns the id of the summary. */
 async function makeFor(
-  { config, database, summaries, summaryGates }: Deps,
+  deps: Deps,
   { userId, isService }: Viewer,
   range: Range,
   tell: (steps: Steps) => void,
 ): Promise<string> {
   try {
     // The summaries of one person wait for each other; those of other people do not wait for them.
-    return await summaries.get(range, userId, tell, isService ? undefined : () => summaryGates.enter(userId));
+    const enter = isService ? undefined : () => summaryGates.of(deps).enter(userId);
+    return await summaries.of(deps).get(range, userId, tell, enter);
   } catch (error) {
+    const { config, database } = deps;
     const server = config.summaryServer;
     if (!server || !(error instanceof ChatError) || error.code !== 'RATE_LIMITED') throw error;
     const { tokensMax, tokensWindowMs: windowMs } = server;
@@ -109,7 +112,7 @@ export async function streamSummary(
   input: SummarizeInput,
 ): Promise<LiveStream<SummaryProgress>> {
   // It does as much as the mutation.
-  take(deps.rates.mutationPerPerson, viewer);
+  take(deps, mutationPerPerson, viewer);
   const range = await rangeOf(deps, viewer, input, '');
   const { conversationId } = range;
   // Of the conversation it only hears when the viewer is put out.

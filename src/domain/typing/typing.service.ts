@@ -1,13 +1,13 @@
 import { notFound } from '../../core/errors.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import type { Moment } from '../../realtime/feed.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
 import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { checkReadable, openLive } from '../conversation/open-stream.js';
-import type { Deps } from '../deps.js';
 import type { User } from '../user/user.store.js';
-import { TYPING, type TypingNotice } from './typing.js';
+import { TYPING, type TypingNotice, typing } from './typing.js';
 import { findTypist } from './typing.store.js';
 
 /**
@@ -21,9 +21,10 @@ export async function setTyping(
   viewer: Viewer,
   { conversationId, isTyping }: { conversationId: string; isTyping: boolean },
 ): Promise<boolean> {
-  const { database, config, typing } = deps;
+  const { database, config } = deps;
+  const tracker = typing.of(deps);
   const field = 'input.conversationId';
-  if (isTyping && typing.isTold(conversationId, viewer.userId)) return true;
+  if (isTyping && tracker.isTold(conversationId, viewer.userId)) return true;
   const found = await findTypist(database.sql, conversationId, viewer.userId);
   if (!found) {
     await checkReadable(deps, viewer, conversationId, field);
@@ -31,11 +32,11 @@ export async function setTyping(
   }
   if (!canSend(found.membership, found.counterpart)) throw sendRefused(found.membership, field);
   if (!isTyping) {
-    typing.stop(conversationId, viewer.userId);
+    tracker.stop(conversationId, viewer.userId);
     return true;
   }
   if (found.memberCount > config.typingMaxMembers || found.isInvisible) return false;
-  typing.start(conversationId, found.user);
+  tracker.start(conversationId, found.user);
   return true;
 }
 

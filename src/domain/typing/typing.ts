@@ -1,4 +1,5 @@
 import type { Config } from '../../infra/config/config.js';
+import { defineService } from '../../platform/service.js';
 import type { Bus } from '../../realtime/bus.js';
 import type { ChangeKind } from '../../realtime/change.js';
 import type { Feed } from '../../realtime/feed.js';
@@ -67,7 +68,7 @@ interface Typist {
   later: NodeJS.Timeout | undefined;
 }
 
-export function createTyping(options: {
+function createTyping(options: {
   config: Pick<Config, 'typingTtlMs'>;
   feed: Feed;
   bus: Bus;
@@ -222,3 +223,7 @@ export function createTyping(options: {
     },
   };
 }
+
+export const typing = defineService('typing', ({ config, feed, bus, database, nodeId }) =>
+  createTyping({ config, feed, bus, generation: database.generation, nodeId }),
+);

@@ -1,5 +1,6 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import { defineLookup } from '../../platform/service.js';
 
 /** Whether one of two people has blocked the other; both are expressions of SQL. */
 const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
@@ -20,18 +21,18 @@ export async function findReachable(db: Db | Tx, fromId: string, userIds: readon
 }
 
 /** The relationship of one user to another. */
-export interface Standing {
+export interface Relationship {
   hasBlocked: boolean;
   canWrite: boolean;
   isContact: boolean;
 }
 
 /** Of pairs of people, in their order. */
-export async function findStandings(
+async function findRelationships(
   sql: Sql,
   pairs: readonly { viewerId: string; userId: string }[],
-): Promise<Standing[]> {
-  return sql.query<Standing>(Prisma.sql`
+): Promise<Relationship[]> {
+  return sql.query<Relationship>(Prisma.sql`
     SELECT EXISTS (SELECT FROM blocks WHERE blocker_id = pair.viewer_id AND blocked_id = pair.user_id) AS "hasBlocked",
            EXISTS (SELECT FROM users WHERE id = pair.user_id AND ${isReachable(Prisma.raw('pair.viewer_id'))}) AS "canWrite",
            EXISTS (SELECT FROM contacts WHERE owner_id = pair.viewer_id AND user_id = pair.user_id) AS "isContact"
@@ -39,3 +40,9 @@ export async function findStandings(
          WITH ORDINALITY AS pair (viewer_id, user_id, n)
     ORDER BY pair.n`);
 }
+
+/** The relationship of one user to another. Reads for many viewers are batched, as when an event reaches all of them. */
+export const relationshipLookup = defineLookup(
+  'relationships',
+  ({ database }, pairs: readonly { viewerId: string; userId: string }[]) => findRelationships(database.sql, pairs),
+);

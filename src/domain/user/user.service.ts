@@ -1,9 +1,10 @@
 import { badInput } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { isUsername } from '../../core/usernames.js';
+import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
-import type { Deps } from '../deps.js';
+import { searchPerPerson } from './user.rates.js';
 import { caseKey, findPeople, type User } from './user.store.js';
 
 /** Twice the longest display name: nobody is found by more. */
@@ -19,16 +20,12 @@ export function findByUsername({ database }: Deps, username: string): Promise<Us
  * People by the beginning of their username or of any word of their display name, by username.
  * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED.
  */
-export async function searchUsers(
-  { database, config, rates }: Deps,
-  viewer: Viewer,
-  search: string,
-  args: PageArgs,
-): Promise<Page<User>> {
+export async function searchUsers(deps: Deps, viewer: Viewer, search: string, args: PageArgs): Promise<Page<User>> {
+  const { database, config } = deps;
   if (search.length > SEARCH_MAX_CHARS)
     throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
   const list = `users:${search}`;
   const page = readPageArgs(list, args, ['text'], config);
-  take(rates.searchPerPerson, viewer);
+  take(deps, searchPerPerson, viewer);
   return toPage(list, page, await findPeople(database.db, search, page), (user) => [user.usernameKey]);
 }

@@ -15,7 +15,8 @@ export interface Metrics {
   ): Observe<Label>;
   /**
    * Numbers that are kept elsewhere and read when somebody asks: so that what is counted where it is busiest is a plain
-   * `+= 1`. `read` gives one number, or one for each value of the labels, or (undefined) none at the moment.
+   * `+= 1`. `read` gives one number, or one for each value of the labels, or (undefined) none at the moment. Several
+   * calls with one name make one metric of all their readings, which must then differ in their labels.
    */
   read(
     type: 'counter' | 'gauge',
@@ -36,6 +37,13 @@ type Observe<Label extends string> = (
 
 export type Reading = number | undefined | readonly { labels: Record<string, string>; value: number }[];
 
+/** One number for each value of a label. */
+export const by = (label: string, values: Record<string, number> | ReadonlyMap<string, number>): Reading =>
+  (values instanceof Map ? [...values] : Object.entries(values)).map(([name, value]: [string, number]) => ({
+    labels: { [label]: name },
+    value,
+  }));
+
 /** In seconds: from what one row takes to what nobody waits for. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -54,6 +62,7 @@ export async function openMetrics(): Promise<Metrics> {
   collectDefaultMetrics({ register: registry });
   const known = <Kind extends Metric>(name: string) => registry.getSingleMetric(name) as Kind | undefined;
   const registers = [registry];
+  const reads = new Map<string, (() => Reading | Promise<Reading>)[]>();
   return {
     counter<Label extends string>(name: string, help: string, labels: readonly Label[] = []): Count<Label> {
       const counter =
@@ -73,13 +82,26 @@ export async function openMetrics(): Promise<Metrics> {
         histogram.observe(given ?? ({} as Record<Label, string>), seconds);
     },
     read(type, name, help, read, labels = []) {
+      const known = reads.get(name);
+      if (known) {
+        known.push(read);
+        return;
+      }
+      const all = [read];
+      reads.set(name, all);
       const options = { name, help, labelNames: labels, registers };
       /** What cannot be read at the moment is left out, and hides nothing else. */
       const readAll = async () => {
-        const reading = await Promise.resolve()
-          .then(read)
-          .catch(() => undefined);
-        return typeof reading === 'number' ? [{ labels: {}, value: reading }] : (reading ?? []);
+        const readings = await Promise.all(
+          all.map((each) =>
+            Promise.resolve()
+              .then(each)
+              .catch(() => undefined),
+          ),
+        );
+        return readings.flatMap((reading) =>
+          typeof reading === 'number' ? [{ labels: {}, value: reading }] : (reading ?? []),
+        );
       };
       if (type === 'counter') {
         new Counter({

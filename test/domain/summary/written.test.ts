@@ -1,14 +1,14 @@
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { ChatError } from '../../../src/core/errors.js';
 import { decodeGlobalId, newId } from '../../../src/core/ids.js';
-import type { Deps } from '../../../src/domain/deps.js';
-import { createSummaries } from '../../../src/domain/summary/summaries.js';
 import { createRuns } from '../../../src/domain/summary/summary.runs.js';
 import { summarizeConversation } from '../../../src/domain/summary/summary.service.js';
 import type { Summarizer } from '../../../src/domain/summary/summary.summarizer.js';
 import { questionOf, readAnswer } from '../../../src/domain/summary/summary.written.js';
 import { readConfig } from '../../../src/infra/config/config.js';
 import type { SummaryServer } from '../../../src/infra/config/settings/summaries.js';
+import type { Deps } from '../../../src/platform/deps.js';
+import { createServices } from '../../../src/platform/service.js';
 import type { Viewer } from '../../../src/platform/viewer.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, registerAll } from '../../support/client.js';
@@ -165,9 +165,10 @@ describe.each(footings)('summaries by a model, on the %s footing', (footing) => 
     const { config } = node.deps;
     const server = { ...(config.summaryServer as SummaryServer), ...more };
     const deps = { ...node.deps, config: { ...config, summaryServer: server } };
-    const summaries = createSummaries(deps);
-    onTestFinished(() => summaries.close());
-    return { ...deps, summaries };
+    const services = createServices(() => made);
+    const made: Deps = { ...deps, services };
+    onTestFinished(() => services.close());
+    return made;
   }
   const viewerOf = ({ id }: Person): Viewer => ({
     userId: decodeGlobalId(id, 'id').id,
@@ -405,7 +406,7 @@ describe.each(footings)('summaries by a model, on the %s footing', (footing) => 
       const waiting = ask(patient, ana, group, { fromSeq: 2 });
       const refused = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       await eventually('it is asked', () => server.questions.length === 1);
-      await patient.summaries.close();
+      await patient.services.close();
       await refused;
       expect(await node.deps.database.db.summaryRun.count()).toBe(0);
     });

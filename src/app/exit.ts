@@ -1,6 +1,6 @@
 import { ChatError } from '../core/errors.js';
-import { ConfigError } from './config/config-error.js';
-import { isUnavailable, stateOf } from './database/database.js';
+import { ConfigError } from '../infra/config/config-error.js';
+import { isUnavailable, stateOf } from '../infra/database/database.js';
 
 /**
  * Ends a command that cannot go on, and says why: an expected failure by its message alone (status 78, EX_CONFIG of

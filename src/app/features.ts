@@ -1,0 +1,60 @@
+import { accountFeature } from '../domain/account/account.feature.js';
+import { auditFeature } from '../domain/audit/audit.feature.js';
+import { blockFeature } from '../domain/block/block.feature.js';
+import { contactFeature } from '../domain/contact/contact.feature.js';
+import { conversationFeature } from '../domain/conversation/conversation.feature.js';
+import { editFeature } from '../domain/edit/edit.feature.js';
+import { groupFeature } from '../domain/group/group.feature.js';
+import { messageFeature } from '../domain/message/message.feature.js';
+import { moderationFeature } from '../domain/moderation/moderation.feature.js';
+import { outsideFeature } from '../domain/outside/outside.feature.js';
+import { passwordFeature } from '../domain/password/password.feature.js';
+import { pinFeature } from '../domain/pin/pin.feature.js';
+import { presenceFeature } from '../domain/presence/presence.feature.js';
+import { profileFeature } from '../domain/profile/profile.feature.js';
+import { reactionFeature } from '../domain/reaction/reaction.feature.js';
+import { receiptFeature } from '../domain/receipt/receipt.feature.js';
+import { relationshipFeature } from '../domain/relationship/relationship.feature.js';
+import { replyFeature } from '../domain/reply/reply.feature.js';
+import { searchFeature } from '../domain/search/search.feature.js';
+import { serverInfoFeature } from '../domain/server-info/server-info.feature.js';
+import { serviceFeature } from '../domain/service/service.feature.js';
+import { sessionFeature } from '../domain/session/session.feature.js';
+import { summaryFeature } from '../domain/summary/summary.feature.js';
+import { syncFeature } from '../domain/sync/sync.feature.js';
+import { typingFeature } from '../domain/typing/typing.feature.js';
+import { userFeature } from '../domain/user/user.feature.js';
+import type { Feature } from '../platform/feature.js';
+
+/**
+ * Everything that Parley can do. A new feature is one more line. The order is that in which hooks are called; services
+ * start in it and stop in the reverse order.
+ */
+export const features: readonly Feature[] = [
+  serverInfoFeature,
+  userFeature,
+  auditFeature,
+  sessionFeature,
+  profileFeature,
+  moderationFeature,
+  passwordFeature,
+  relationshipFeature,
+  contactFeature,
+  blockFeature,
+  outsideFeature,
+  serviceFeature,
+  presenceFeature,
+  conversationFeature,
+  groupFeature,
+  messageFeature,
+  searchFeature,
+  editFeature,
+  reactionFeature,
+  replyFeature,
+  pinFeature,
+  receiptFeature,
+  typingFeature,
+  summaryFeature,
+  syncFeature,
+  accountFeature,
+];

@@ -1,0 +1,44 @@
+import { by } from '../infra/telemetry/metrics.js';
+import type { Deps } from '../platform/deps.js';
+import type { Retention } from '../platform/feature.js';
+import { trimChangeLog } from '../realtime/change-log.js';
+
+/** How often each node looks for rows that are too old. */
+const INTERVAL_MS = 10 * 60_000;
+
+const changeLog: Retention = {
+  table: 'changes',
+  rows: 'change log entries',
+  trim: ({ database, config }) => trimChangeLog(database.db, config.changeRetentionMs),
+};
+
+/** Deletes the old rows of the change log and of all features from time to time. @returns a function that stops it. */
+export function startRetention(deps: Deps): () => void {
+  const { features, log, metrics } = deps;
+  const all = [changeLog, ...features.flatMap(({ retention = [] }) => retention)];
+  const deleted = new Map<string, number>();
+  metrics.read(
+    'counter',
+    'parley_trimmed_rows_total',
+    'Old rows that this node removed, by table: changes of the log, sessions, entries of the audit log, and so on.',
+    () => by('table', deleted),
+    ['table'],
+  );
+  const failed = metrics.counter('parley_trim_failures_total', 'Times that old rows could not be removed.', ['table']);
+
+  async function run({ table, rows, trim }: Retention): Promise<void> {
+    try {
+      const count = await trim(deps);
+      deleted.set(table, (deleted.get(table) ?? 0) + count);
+      if (count > 0) log.info({ count, table }, `old ${rows} deleted`);
+    } catch (error) {
+      failed({ table });
+      log.warn({ err: error, table }, `old ${rows} could not be deleted`);
+    }
+  }
+
+  const timer = setInterval(() => {
+    for (const retention of all) void run(retention);
+  }, INTERVAL_MS);
+  return () => clearInterval(timer);
+}

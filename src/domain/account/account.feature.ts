@@ -1,0 +1,12 @@
+import { defineFeature } from '../../platform/feature.js';
+import { personUpdatesDone } from '../conversation/person-updates.js';
+import { erasures } from './erasures.js';
+
+export const accountFeature = defineFeature('account', {
+  schema: () => import('./account.schema.js'),
+  start(deps) {
+    const service = erasures.of(deps);
+    // An account is erased after everyone has been notified of its deletion.
+    personUpdatesDone.on(deps, () => service.begin());
+  },
+});

@@ -1,0 +1,17 @@
+import { defineFeature } from '../../platform/feature.js';
+import { auditNotes } from './audit.notes.js';
+import { recordSettings } from './audit.settings.js';
+import { trimAuditLog } from './audit.store.js';
+
+export const auditFeature = defineFeature('audit', {
+  schema: () => import('./audit.schema.js'),
+  start: (deps) => void auditNotes.of(deps),
+  beforeServing: recordSettings,
+  retention: [
+    {
+      table: 'audit_entries',
+      rows: 'audit log entries',
+      trim: ({ database, config }) => trimAuditLog(database.db, config.auditRetentionMs),
+    },
+  ],
+});

@@ -1,0 +1,8 @@
+import { defineFeature } from '../../platform/feature.js';
+import { erasureSteps } from '../account/erasures.js';
+import { groupErasure } from './group.erasure.js';
+
+export const groupFeature = defineFeature('group', {
+  contributes: [erasureSteps.with(groupErasure)],
+  schema: () => Promise.all([import('./group.schema.js'), import('./membership.schema.js')]),
+});

@@ -1,0 +1,17 @@
+import { defineFeature } from '../../platform/feature.js';
+import { resetRequests } from './password.requests.js';
+
+export const passwordFeature = defineFeature('password', {
+  schema: () => import('./password.schema.js'),
+  start: (deps) => void resetRequests.of(deps),
+  onAccountDeleted: async (tx, userId) => void (await tx.passwordReset.deleteMany({ where: { userId } })),
+  metrics(deps) {
+    const service = resetRequests.of(deps);
+    deps.metrics.read(
+      'gauge',
+      'parley_password_reset_waiting',
+      'Requests for password resets that wait.',
+      () => service.waiting,
+    );
+  },
+});

@@ -1,0 +1,11 @@
+import { defineFeature } from '../../platform/feature.js';
+import { exposeGroupCommit } from '../../realtime/group-commit.js';
+import { markMoves } from './receipt.events.js';
+import { receiptMarks } from './receipt.marks.js';
+
+export const receiptFeature = defineFeature('receipt', {
+  schema: () => import('./receipt.schema.js'),
+  changeKinds: ({ config }) => [markMoves(config)],
+  start: (deps) => void receiptMarks.of(deps),
+  metrics: (deps) => exposeGroupCommit(deps.metrics, 'marks', receiptMarks.of(deps)),
+});

@@ -1,0 +1,70 @@
+import { unauthenticated } from '../../core/errors.js';
+import { Prisma } from '../../generated/prisma/client.js';
+import type { Sql } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineExtensionPoint } from '../../platform/feature.js';
+import { defineLookup, defineService, type Service } from '../../platform/service.js';
+import type { Viewer } from '../../platform/viewer.js';
+import { createSessionWatch } from '../../realtime/session-watch.js';
+
+/** Access tokens that are not the server's own: those of an identity provider, or the service key. */
+export interface AccessTokenSource {
+  /** Whether the token claims to come from this source; nothing of it is verified by that. */
+  issued(token: string): boolean;
+  /**
+   * The viewer that the token stands for, in a session that has not ended.
+   * @throws {ChatError} UNAUTHENTICATED; UNAVAILABLE: the source cannot be asked at the moment.
+   */
+  viewerOf(deps: Deps, token: string): Promise<Viewer>;
+}
+
+/** Sources that are not configured are undefined. */
+export const accessTokenSources = defineExtensionPoint<Service<AccessTokenSource | undefined>>('access token sources');
+
+/**
+ * The viewer that an access token stands for.
+ * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session has ended; UNAVAILABLE: this cannot be
+ *   determined at the moment.
+ */
+export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
+  for (const service of accessTokenSources.of(deps)) {
+    const source = service.of(deps);
+    if (source?.issued(accessToken)) return source.viewerOf(deps, accessToken);
+  }
+  return requireLivingSession(deps, deps.tokens.verifyAccess(accessToken));
+}
+
+/** @throws {ChatError} UNAUTHENTICATED: the session of the viewer has ended. */
+export async function requireLivingSession(deps: Deps, viewer: Viewer): Promise<Viewer> {
+  const userId = await sessionLookup.of(deps)(viewer.sessionId);
+  if (userId !== viewer.userId) throw unauthenticated('This session has ended.');
+  return viewer;
+}
+
+/** The user of a session; null when it has ended. */
+export const sessionLookup = defineLookup('sessions', ({ database }, ids: readonly string[]) =>
+  findLivingSessions(database.sql, ids),
+);
+
+export const sessionWatch = defineService('session watch', ({ database, bus, log }) =>
+  createSessionWatch({
+    database,
+    bus,
+    async findEnded(ids) {
+      const owners = await findLivingSessions(database.sql, ids);
+      return ids.filter((_id, index) => owners[index] === null);
+    },
+    log,
+  }),
+);
+
+/** The users of these sessions, in their order; null where a session has ended or its user may not continue it (`canGoOn`). */
+async function findLivingSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
+  const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
+    SELECT sessions.id::text, user_id::text AS "userId"
+    FROM sessions JOIN users ON users.id = user_id
+    WHERE sessions.id = ANY (${[...new Set(ids)]}::uuid[]) AND ended_at IS NULL
+      AND deleted_at IS NULL AND suspended_at IS NULL AND (by_key_hash IS NULL OR service_role = 'USER')`);
+  const living = new Map(alive.map(({ id, userId }) => [id, userId]));
+  return ids.map((id) => living.get(id) ?? null);
+}

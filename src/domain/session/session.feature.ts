@@ -1,0 +1,26 @@
+import { defineFeature } from '../../platform/feature.js';
+import { sessionWatch } from './session.authentication.js';
+import { trimSessions } from './session.trim.js';
+
+export const sessionFeature = defineFeature('session', {
+  schema: () => import('./session.schema.js'),
+  capabilities: ({ registration }) => (registration ? ['registration'] : []),
+  start: (deps) => void sessionWatch.of(deps),
+  onAccountDeleted: async (tx, userId) => void (await tx.credential.deleteMany({ where: { userId } })),
+  retention: [
+    {
+      table: 'sessions',
+      rows: 'ended sessions',
+      trim: ({ database, config }) => trimSessions(database.db, config.sessionRetentionMs),
+    },
+  ],
+  metrics(deps) {
+    const watch = sessionWatch.of(deps);
+    deps.metrics.read(
+      'gauge',
+      'parley_watched_sessions',
+      'Sessions whose end closes something here.',
+      () => watch.size,
+    );
+  },
+});

@@ -1,0 +1,16 @@
+import { defineFeature } from '../../platform/feature.js';
+import { messageSent } from '../message/message.service.js';
+import { presence } from '../presence/presence.js';
+import { typing, typingNotices } from './typing.js';
+
+export const typingFeature = defineFeature('typing', {
+  schema: () => import('./typing.schema.js'),
+  changeKinds: () => [typingNotices],
+  start(deps) {
+    const tracker = typing.of(deps);
+    messageSent.on(deps, (conversationId, senderId) => tracker.stop(conversationId, senderId));
+    const people = presence.of(deps);
+    people.onGone((userId) => tracker.stopAll(userId));
+    people.onInvisible((userId) => tracker.stopHere(userId));
+  },
+});

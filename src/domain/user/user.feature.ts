@@ -1,0 +1,5 @@
+import { defineFeature } from '../../platform/feature.js';
+
+export const userFeature = defineFeature('user', {
+  schema: () => import('./user.schema.js'),
+});
