@@ -20,7 +20,7 @@ try {
       .then(
         () => process.exit(status),
         (error: unknown) => {
-          log.error({ err: error }, 'did not stop cleanly');
+          log.error({ err: error }, 'shutdown failed');
           process.exit(1);
         },
       );

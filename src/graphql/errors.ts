@@ -44,11 +44,11 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
   if (isUnavailable(cause)) {
     // That it takes no writes is logged once, by whoever watches it.
     if (stateOf(cause) === 'unreachable') {
-      logOnce(cause, () => log.warn({ err: cause }, 'the database is out of reach'));
+      logOnce(cause, () => log.warn({ err: cause }, 'database unreachable'));
     }
     return present(error, 'The service is temporarily unavailable.', 'UNAVAILABLE', { retryAfterMs: 1_000 });
   }
-  const errorId = logOnce(cause, (id) => log.error({ err: cause, errorId: id }, 'an unexpected error'));
+  const errorId = logOnce(cause, (id) => log.error({ err: cause, errorId: id }, 'unexpected error'));
   return present(error, 'Something went wrong on the server.', 'INTERNAL_SERVER_ERROR', { extensions: { errorId } });
 }
 

@@ -40,7 +40,7 @@ export function openRedisEvents(options: RedisOptions, prefix: string, log: Logg
         : { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS }),
     });
     redis.on('error', (error) => {
-      log.debug({ err: error, role }, 'Redis');
+      log.debug({ err: error, role }, 'Redis error');
       state.away(error);
     });
     redis.on('close', () => closed || state.away());

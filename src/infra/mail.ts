@@ -77,7 +77,7 @@ export function createMailer({
       const before = sentTo.get(to) ?? 0;
       if (before >= PER_ADDRESS_MAX) {
         dropped += 1;
-        log.warn('a mail was dropped: its address got too many within an hour');
+        log.warn('email dropped: too many emails to its address within an hour');
         return;
       }
       sentTo.set(to, before + 1);
@@ -92,7 +92,7 @@ export function createMailer({
         // RFC 3834: nobody is to answer this by a machine.
         headers: { 'Auto-Submitted': 'auto-generated' },
       };
-      if (!background.run(() => deliver(mail))) log.error('a mail was dropped: too many wait to be sent');
+      if (!background.run(() => deliver(mail))) log.error('email dropped: the queue is full');
     },
     get counts() {
       return { ...background.counts, dropped };
@@ -120,6 +120,6 @@ function toFolder(folder: string, log: Logger): (mail: SendMailOptions) => Promi
     const path = join(folder, `${name}.eml`);
     // The transport has a buffer, for `buffer: true` says so.
     await putWhole(path, message as Buffer);
-    log.info({ path }, 'a mail was put into a file; with SMTP_URL mails are sent');
+    log.info({ path }, 'email written to a file, because SMTP_URL is not set');
   };
 }

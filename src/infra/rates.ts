@@ -157,7 +157,7 @@ function connect(options: RedisOptions, state: RedisState, log: Logger): Redis {
     commandTimeout: COMMAND_TIMEOUT_MS,
   });
   client.on('error', (error) => {
-    log.debug({ err: error, role: 'rates' }, 'Redis');
+    log.debug({ err: error, role: 'rates' }, 'Redis error');
     state.away(error);
   });
   return client;

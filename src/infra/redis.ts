@@ -49,14 +49,14 @@ export function createRedisState(role: string, log: Logger): RedisState {
       const reason = reasonOf(error);
       if (said.has(reason)) return;
       said.add(reason);
-      log.warn({ role, reason, ...(error === undefined ? {} : { err: error }) }, 'Redis is out of reach');
+      log.warn({ role, reason, ...(error === undefined ? {} : { err: error }) }, 'Redis unreachable');
     },
     works() {
       failures = 0;
       if (!isAway) return;
       isAway = false;
       said.clear();
-      log.info({ role }, 'Redis is connected');
+      log.info({ role }, 'Redis connected');
     },
   };
 }

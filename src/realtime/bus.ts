@@ -34,7 +34,7 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
   const send = (channel: string, text: string) => {
     engine.publish(channel, own + text).catch((error: unknown) => {
       counts.lost += 1;
-      log.debug({ err: error, channel }, 'not published');
+      log.debug({ err: error, channel }, 'message could not be published');
     });
   };
   const sendCollected = () => {
@@ -65,13 +65,13 @@ export function createBus(engine: EventEngine, nodeId: string, log: Logger): Bus
           try {
             listener(text);
           } catch (error) {
-            log.error({ err: error, channel }, 'a message of another node could not be handled');
+            log.error({ err: error, channel }, 'message from another node could not be handled');
           }
         }
       };
       engine
         .subscribe(channel, hear)
-        .catch((error: unknown) => log.error({ err: error, channel }, 'a channel could not be subscribed to'));
+        .catch((error: unknown) => log.error({ err: error, channel }, 'Redis channel could not be subscribed to'));
     },
     onConnected: (listener) => engine.onConnected(listener),
     close: () => engine.close(),

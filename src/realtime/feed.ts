@@ -383,7 +383,8 @@ export async function startFeed(options: {
     deliverNext(lane);
   }
 
-  const retryInSweep = (error: unknown) => log.warn({ err: error }, 'the log could not be read; the sweep tries again');
+  const retryInSweep = (error: unknown) =>
+    log.warn({ err: error }, 'change log could not be read; the next sweep retries');
 
   /** Notifies the observers of changes of their types that they were not notified of. */
   function notifyObservers(changed: readonly Pick<Progress, 'conversationId' | 'toSeq' | 'types'>[]): void {
@@ -458,7 +459,7 @@ export async function startFeed(options: {
     try {
       listener.onChange(moment);
     } catch (error) {
-      log.error({ err: error, type: moment.change.type }, 'a listener failed');
+      log.error({ err: error, type: moment.change.type }, 'stream listener failed');
     }
   }
 
@@ -649,13 +650,13 @@ export async function startFeed(options: {
       return sweepOnce(true);
     }
     if (!seen.continued) {
-      log.warn(transition(seen.at), 'the database was failed over or restored: all streams begin anew');
+      log.warn(transition(seen.at), 'database failover or restore detected: all streams restart');
       return reset(seen.at);
     }
     if (seen.at.epoch !== at.epoch && (await isAhead())) {
       await database.history.beginBreak();
       const { at: fresh } = await readProgress(database, undefined, sweepTimeoutMs);
-      log.warn(transition(fresh), 'PostgreSQL has lost transactions in a restart: all streams begin anew');
+      log.warn(transition(fresh), 'PostgreSQL lost transactions in a restart: all streams restart');
       return reset(fresh);
     }
     await meetNewcomers(seen.progress);
@@ -806,7 +807,7 @@ export async function startFeed(options: {
   function logLate(): void {
     if (sweepAge() < SWEEP_LATE_MS || performance.now() - lateLoggedAt < LATE_LOGGED_EVERY_MS) return;
     lateLoggedAt = performance.now();
-    log.warn({ seconds: Math.round(sweepAge() / 1000) }, 'no sweep has succeeded for long: live streams may be behind');
+    log.warn({ seconds: Math.round(sweepAge() / 1000) }, 'no sweep has succeeded recently: streams may be delayed');
   }
 
   const timer = setInterval(() => {
@@ -819,7 +820,7 @@ export async function startFeed(options: {
         lateLoggedAt = Number.NEGATIVE_INFINITY;
       },
       (error: unknown) => {
-        if (!closed && !failing) log.warn({ err: error }, 'the sweep failed; the next one tries again');
+        if (!closed && !failing) log.warn({ err: error }, 'sweep failed; the next one retries');
         failing = true;
       },
     );

@@ -69,7 +69,7 @@ export function createMovements(options: {
     setImmediate(() => {
       asked = false;
       flush().catch((error: unknown) =>
-        log.warn({ err: error }, 'receipt marks could not be read; the sweep tries again'),
+        log.warn({ err: error }, 'receipt marks could not be read; the next sweep retries'),
       );
     });
   }

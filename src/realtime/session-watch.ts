@@ -67,7 +67,7 @@ export function createSessionWatch({
       (ids) => {
         for (const id of ids) endHere(id);
       },
-      (error: unknown) => log.warn({ err: error }, 'sessions could not be checked; they are checked again'),
+      (error: unknown) => log.warn({ err: error }, 'sessions could not be checked; retrying'),
     );
   }, CHECK_MS);
   return {

@@ -17,7 +17,7 @@ export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies
     isTold = true;
     log.warn(
       { proxy: plain(own) },
-      'X-Forwarded-For came from an address that is not in TRUSTED_PROXIES. If a proxy is there, all clients count as one.',
+      'X-Forwarded-For ignored: it was sent by an address that is not in TRUSTED_PROXIES; if that is a proxy, all its clients share one address',
     );
   };
   return (request) => {

@@ -42,7 +42,7 @@ export async function openPersistedDocuments(
     const read = documents.read(text);
     // It may be of clients that are older or newer than this server: the others go on.
     if (Array.isArray(read))
-      log.warn({ id, errors: read.map(({ message }) => message) }, 'a persisted document is invalid');
+      log.warn({ id, errors: read.map(({ message }) => message) }, 'persisted document is invalid');
   }
   return {
     textOf(asked) {

@@ -19,6 +19,6 @@ export function createRefusedOrigins(log: Logger): (origin: string) => void {
     logged.purgeStale();
     if (logged.size >= LOGGED_MAX) return;
     logged.set(shown, true);
-    log.warn({ origin: shown }, 'a web page was refused: its origin is not in ALLOWED_ORIGINS');
+    log.warn({ origin: shown }, 'request rejected: its origin is not in ALLOWED_ORIGINS');
   };
 }

@@ -187,7 +187,7 @@ export function serveWebSocket(
         identity = await identify(deps, given ?? undefined);
         if (identity instanceof ChatError && identity.code === 'UNAVAILABLE') throw identity;
       } catch (error) {
-        log.warn({ err: error }, 'a WebSocket client could not be authenticated');
+        log.warn({ err: error }, 'WebSocket client could not be authenticated');
         closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
@@ -437,7 +437,7 @@ export function serveWebSocket(
             const over = begin(text.length);
             withRequest({ id: randomUUID(), address }, () => receive(read(text, over) as string))
               .catch((error: unknown) => {
-                log.error({ err: error }, 'a message of a WebSocket could not be handled');
+                log.error({ err: error }, 'WebSocket message could not be handled');
                 socket.close(CloseCode.InternalServerError, 'Internal server error');
               })
               .finally(over);
@@ -447,7 +447,7 @@ export function serveWebSocket(
       },
       extra,
     );
-    socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
+    socket.on('error', (error) => log.debug({ err: error }, 'socket error'));
     socket.on('ping', () => {
       whole();
       spend(FRAME_MS);

@@ -99,11 +99,11 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
     }
     const { data } = await alice.request('{ viewer { user { id } } }');
     expect(data.viewer.user.id).toBe(alice.id);
-    expect([said('read-only or a standby'), said('out of reach'), said('an unexpected error')]).toEqual([1, 0, 0]);
+    expect([said('read-only or a standby'), said('database unreachable'), said('unexpected error')]).toEqual([1, 0, 0]);
     await setReadOnly('off');
     await eventually('it takes writes', async () => (await ready()).status === 200);
     await send(alice, group, 'as ever');
-    expect(said('takes writes again')).toBe(1);
+    expect(said('accepts writes again')).toBe(1);
   });
 
   it('a full disk: the same', async () => {
@@ -121,14 +121,14 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
       const [error] = (await trySend(alice, group, 'in vain')).errors ?? [];
       expect(error?.extensions).toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: 1_000 });
     }
-    expect([said('disk of the database is full'), said('out of reach'), said('an unexpected error')]).toEqual([
+    expect([said('disk of the database is full'), said('database unreachable'), said('unexpected error')]).toEqual([
       1, 0, 0,
     ]);
     await query(url, 'DROP TRIGGER no_room ON messages');
     await send(alice, group, 'as ever');
     // That there is room for a file is tried out.
     expect(await node.deps.database.check()).toBe('ok');
-    expect(said('takes writes again')).toBe(1);
+    expect(said('accepts writes again')).toBe(1);
   });
 
   it('a pooler that loses prepared statements: the log names DATABASE_PREPARED, and sends go on', async () => {

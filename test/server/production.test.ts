@@ -73,7 +73,7 @@ describe('in production', () => {
     await open('https://third.example.com');
     // A page of this very host needs no permission.
     await post(new URL(url).origin);
-    const message = 'a web page was refused: its origin is not in ALLOWED_ORIGINS';
+    const message = 'request rejected: its origin is not in ALLOWED_ORIGINS';
     expect(lines).toEqual([
       { level: 'warn', origin: 'https://other.example.com', message },
       { level: 'warn', origin: 'https://third.example.com', message },

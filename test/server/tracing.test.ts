@@ -148,7 +148,7 @@ describe('traces', () => {
     await expect(tracing.serve('two', asked, () => Promise.reject(new Error('two')))).rejects.toThrow('two');
     await tracing.close();
     await eventually('it is told', () => lines.length > 0);
-    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['traces could not be sent']);
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['traces could not be exported']);
     collector.close();
   });
 

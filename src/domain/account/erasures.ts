@@ -51,7 +51,7 @@ export function createErasures(deps: ErasureDeps, { lookMs = LOOK_MS }: { lookMs
       }
     })()
       .catch((error: unknown) => {
-        if (!closed) log.warn({ err: error }, 'the data of a deleted account could not be erased; it is tried again');
+        if (!closed) log.warn({ err: error }, 'data of a deleted account could not be erased; retrying');
       })
       .finally(() => {
         underWay = undefined;

@@ -43,7 +43,7 @@ export function createAuditNotes({
   log: Logger;
 }): AuditNotes {
   const background = createBackground({
-    name: 'entries of the audit log',
+    name: 'audit log entries',
     atOnce: 1,
     waitingMax: BATCHES_MAX,
     retryMs: RETRY_MS,
@@ -66,7 +66,7 @@ export function createAuditNotes({
     }, START_MS);
     if (taken) return;
     waiting = [];
-    log.error({ entries: rows.length }, 'entries of the audit log are lost: too many wait');
+    log.error({ entries: rows.length }, 'audit log entries dropped: the queue is full');
   }
 
   /** What of it has been put down too often in this window; undefined: nothing. */

@@ -105,8 +105,7 @@ export function createPersonUpdates(
 
   /** What failed stays claimed for a while, then whichever node looks first tries again. */
   function failed(error: unknown): void {
-    if (!closed)
-      log.warn({ err: error }, 'a change of a person is not told in all conversations yet; it is tried again');
+    if (!closed) log.warn({ err: error }, 'profile change not yet delivered to all conversations; retrying');
   }
 
   function run(): void {

@@ -28,7 +28,7 @@ export async function accountOf(deps: Deps, claims: OutsideClaims, kind: UserKin
     if (known) {
       const { userId } = known;
       await renameFromOutside(deps, known, claims).catch((error: unknown) =>
-        deps.log.warn({ err: error, userId }, 'a profile could not be updated from the identity provider'),
+        deps.log.warn({ err: error, userId }, 'profile could not be updated from the identity provider'),
       );
       return userId;
     }

@@ -50,7 +50,7 @@ export function createResetRequests({
   log: Logger;
 }): ResetRequests {
   const background = createBackground({
-    name: 'requests for password resets',
+    name: 'password reset requests',
     atOnce: 1,
     waitingMax: WAITING_MAX,
     retryMs: RETRY_MS,

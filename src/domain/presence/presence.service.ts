@@ -170,7 +170,7 @@ class Follower {
 
   readonly #updateSoon = (): void => {
     this.#update().catch((error: unknown) => {
-      this.#deps.log.warn({ err: error }, 'it could not be read whose presence a subscriber may see');
+      this.#deps.log.warn({ err: error }, 'presence permissions could not be read');
       this.#stream?.fail(error);
     });
   };

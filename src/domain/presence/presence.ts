@@ -133,7 +133,7 @@ function createPresence(options: {
 
   const note = (userIds: readonly string[], agoMs: number) =>
     Promise.all(userIds.map((userId) => noteSeen({ userId, agoMs }))).catch((error: unknown) => {
-      if (!closed) log.warn({ err: error }, 'the times when people were last seen could not be stored');
+      if (!closed) log.warn({ err: error }, 'last seen times could not be stored');
     });
 
   // ── who is here ──
@@ -198,9 +198,7 @@ function createPresence(options: {
         for (const { userId, availability } of changed) hear(userId, availability);
         return Promise.all([...locals].filter(([, { isKnown }]) => !isKnown).map(([id, local]) => enter(id, local)));
       })
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'availabilities could not be checked; they are checked again'),
-      );
+      .catch((error: unknown) => log.warn({ err: error }, 'availabilities could not be checked; retrying'));
   }, presenceIntervalMs);
 
   // ── telling of it ──
@@ -239,7 +237,7 @@ function createPresence(options: {
       })
       .catch((error: unknown) => {
         if (closed) return;
-        log.warn({ err: error }, 'people whose presence changed could not be read; it is tried again');
+        log.warn({ err: error }, 'changed presence could not be read; retrying');
         for (const userId of isNew) renewed.add(userId);
         tellSoon(userIds);
       });
@@ -271,7 +269,7 @@ function createPresence(options: {
       if (!local) {
         local = { connections: 0, isKnown: false, grace: undefined, goneAt: 0, notedAt: Number.NEGATIVE_INFINITY };
         locals.set(userId, local);
-        enter(userId, local).catch((error: unknown) => log.warn({ err: error }, 'an availability could not be read'));
+        enter(userId, local).catch((error: unknown) => log.warn({ err: error }, 'availability could not be read'));
       }
       const own = local;
       clearTimeout(own.grace);

@@ -41,7 +41,7 @@ function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>): Indexi
         more = found > 0;
         if (more) await setTimeout(PAUSE_MS);
       }
-      if (count > 0) log.info({ count }, 'messages were indexed for search');
+      if (count > 0) log.info({ count }, 'messages indexed for search');
       for (let more = true; more && !closed; ) {
         more = await rebuildSome(deps, startedAt);
         if (more) await setTimeout(PAUSE_MS);
@@ -54,7 +54,7 @@ function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>): Indexi
   const look = () => {
     if (closed) return;
     begin().catch((error: unknown) => {
-      if (!closed) log.warn({ err: error }, 'messages could not be indexed for search; it is tried again');
+      if (!closed) log.warn({ err: error }, 'messages could not be indexed for search; retrying');
     });
   };
   const timer = setInterval(look, LOOK_MS);

@@ -65,7 +65,7 @@ export async function rebuildSome(deps: Pick<Deps, 'database' | 'log' | 'slices'
     if (last === undefined) {
       await sql.query(Prisma.sql`
         UPDATE search_rebuilds SET done_to = top, top = NULL, before = NULL WHERE what = ${what} AND top = ${top}::uuid`);
-      deps.log.info({ what }, 'what searches find was rebuilt');
+      deps.log.info({ what }, 'search index rebuilt');
     } else {
       await sql.query(Prisma.sql`
         UPDATE search_rebuilds SET before = ${last}::uuid

@@ -162,5 +162,5 @@ export async function endSessionsOfOtherKeys(deps: Deps): Promise<void> {
     if (count > 0) await recordActs(tx, { action: 'KEY_SESSIONS_ENDED', details: { sessionsEnded: count } });
     return count;
   });
-  if (count > 0) log.info({ count }, 'sessions were ended that another service key had made');
+  if (count > 0) log.info({ count }, 'sessions of a previous service key ended');
 }

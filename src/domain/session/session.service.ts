@@ -210,7 +210,7 @@ async function normalizeHash(
     if (success) await storeNormalized(deps.database.db, userId, passwordHash, await deps.passwords.hash(data));
   } catch (error) {
     // They are signed in. The next time tries again.
-    deps.log.info({ err: error, userId }, 'a password could not be hashed anew');
+    deps.log.info({ err: error, userId }, 'password could not be rehashed');
   }
 }
 

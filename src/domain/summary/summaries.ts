@@ -47,7 +47,7 @@ export function createSummaries(
       const { name, message } = error instanceof Error ? error : { name: typeof error, message: '' };
       log.warn(
         { model: way.model, error: name, reason: message },
-        'no summary from the model server: the embedded one makes it',
+        'model server returned no summary; using the embedded summarizer',
       );
     },
   );

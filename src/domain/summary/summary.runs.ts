@@ -131,7 +131,7 @@ export function createRuns(
     const renew = () => {
       toldAt = performance.now();
       renewRun(sql, made, id, last).catch((error: unknown) =>
-        log.warn({ err: error }, 'the lease of a summary could not be renewed'),
+        log.warn({ err: error }, 'lease of a summary could not be renewed'),
       );
     };
     const alive = setInterval(renew, CLAIM_MS / 3);
@@ -147,7 +147,7 @@ export function createRuns(
     } finally {
       clearInterval(alive);
       await endRun(sql, made, id).catch((error: unknown) =>
-        log.warn({ err: error }, 'the lease of a summary could not be released'),
+        log.warn({ err: error }, 'lease of a summary could not be released'),
       );
     }
   }

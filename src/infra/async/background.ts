@@ -89,10 +89,10 @@ export function createBackground({
       const facts = { work: name, tries: job.failures, ...factsOf(error) };
       if (wait === undefined) {
         counts.lost += 1;
-        log.error(facts, 'background work was given up');
+        log.error(facts, 'background job failed permanently');
         return;
       }
-      log.warn({ ...facts, againInMs: wait }, 'background work failed; it is tried again');
+      log.warn({ ...facts, againInMs: wait }, 'background job failed; retrying');
       // Not all at once where many failed together.
       put(job, wait * (0.8 + 0.4 * Math.random()));
     }
@@ -128,7 +128,7 @@ export function createBackground({
       await Promise.race([idle, tooLate]);
       clearTimeout(timer);
       const undone = ready.splice(0).length + running;
-      if (undone > 0) log.error({ work: name, undone }, 'background work was unfinished at the end');
+      if (undone > 0) log.error({ work: name, undone }, 'background jobs unfinished at shutdown');
     },
   };
 }

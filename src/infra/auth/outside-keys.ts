@@ -30,7 +30,7 @@ export function createOutsideKeys(url: string, log: Logger, onFailure: () => voi
       return Response.json(keys);
     } catch (cause) {
       onFailure();
-      log.warn({ err: cause, url }, 'the keys of the identity provider could not be fetched');
+      log.warn({ err: cause, url }, 'keys of the identity provider could not be fetched');
       const details = { cause, retryAfterMs: COOLDOWN_MS };
       const error = new ChatError(
         'UNAVAILABLE',

@@ -74,7 +74,7 @@ export function createOutsideTokens(
         if (error instanceof ChatError) throw error;
         // Whatever else it is (a key that is none, a signature of another length), the token or its key is to blame. Only
         // what it says is logged: some hold the claims.
-        log.debug({ reason: String(error) }, 'a token of the identity provider was refused');
+        log.debug({ reason: String(error) }, 'token of the identity provider rejected');
         throw unauthenticated(
           error instanceof errors.JWTExpired ? 'The token has expired.' : 'The token is not valid.',
         );

@@ -35,7 +35,10 @@ export async function openDataDir(dataDir: string, log: Logger): Promise<void> {
     });
   }
   if (failed > 0) {
-    log.warn({ err: reason, dataDir, count: failed }, 'files in DATA_DIR are open to other users and cannot be closed');
+    log.warn(
+      { err: reason, dataDir, count: failed },
+      'files in DATA_DIR are accessible to other users, and their permissions cannot be changed',
+    );
   }
 }
 

@@ -127,7 +127,7 @@ export async function openDatabase(
       const { server, precise } = await findServerSql(session);
       if (!precise) {
         log.warn(
-          'PostgreSQL does not tell its timeline: each restart of it will expire all cursors, as a failover does',
+          'PostgreSQL timeline cannot be read: each restart of PostgreSQL will expire all cursors, as a failover does',
         );
       }
       if (await isReadOnlySession(session)) throw standbyError();
@@ -241,7 +241,7 @@ function createHistory(
       refusedSince ??= performance.now();
       if (performance.now() - refusedSince < LEFT_BEHIND_MS) throw new FailoverError();
     }
-    log.warn({ from: timeline, to: other }, 'PostgreSQL was failed over: it is on another timeline');
+    log.warn({ from: timeline, to: other }, 'PostgreSQL failover detected: the timeline has changed');
     refusedSince = undefined;
     timeline = other;
     version += 1;
@@ -278,9 +278,9 @@ function watchWrites(opened: Footing, log: Logger): { failed(error: unknown): vo
   let state: DatabaseState = 'ok';
   function enter(next: DatabaseState, error?: unknown): DatabaseState {
     if (next === state) return state;
-    if (next === 'read-only') log.warn({ err: error }, 'the database is read-only or a standby: writes are refused');
-    if (next === 'disk full') log.warn({ err: error }, 'the disk of the database is full: writes are refused');
-    if (next === 'ok' && state !== 'unreachable') log.info('the database takes writes again');
+    if (next === 'read-only') log.warn({ err: error }, 'database is read-only or a standby: writes are rejected');
+    if (next === 'disk full') log.warn({ err: error }, 'disk of the database is full: writes are rejected');
+    if (next === 'ok' && state !== 'unreachable') log.info('database accepts writes again');
     state = next;
     return state;
   }

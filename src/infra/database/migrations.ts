@@ -83,7 +83,7 @@ async function checkNewer(
   );
   const [, oldest] = OLDEST.exec(row?.comment ?? '') ?? [];
   if (oldest !== undefined && known.has(oldest)) {
-    log.warn({ migrations: newer }, 'a newer version has migrated the database; this version may still run on it');
+    log.warn({ migrations: newer }, 'database was migrated by a newer version, which this version is compatible with');
     return;
   }
   const named = newer.length > 3 ? `${newer.slice(0, 3).join(', ')} and ${newer.length - 3} more` : newer.join(', ');
@@ -117,7 +117,7 @@ async function applyOne(session: SqlSession, migration: Migration, log: Logger):
     } catch (error) {
       await session.run('ROLLBACK');
       if (isInTheWay(error) && attempt < ATTEMPTS_MAX) {
-        log.warn({ migration: name, attempt, err: error }, 'a migration could not get its locks and is tried again');
+        log.warn({ migration: name, attempt, err: error }, 'migration could not acquire its locks; retrying');
         await setTimeout(PAUSE_MS.min + Math.random() * (PAUSE_MS.max - PAUSE_MS.min));
         continue;
       }

@@ -57,7 +57,7 @@ export function startMaintenance(
       isLargeSaid = true;
       log.warn(
         { bytes: state.size },
-        'the embedded database has grown large: it gets slower, and PostgreSQL is the place for it (npm run move)',
+        'embedded database has grown large and becomes slower: move it to PostgreSQL (npm run move)',
       );
     }
     if (state.behind > CHECKPOINT_BYTES) await current().exec('CHECKPOINT');
@@ -79,7 +79,7 @@ export function startMaintenance(
     running = running.then(() =>
       closing.signal.aborted
         ? undefined
-        : look().catch((error) => log.warn({ err: error }, 'the embedded database was not maintained')),
+        : look().catch((error) => log.warn({ err: error }, 'maintenance of the embedded database failed')),
     );
   }, intervalMs);
   timer.unref();

@@ -59,7 +59,7 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
     await openDataDir(dataDir, log);
     await opened.exec(settingsSql('public'));
     opened.onEnd = (cause) => {
-      log.error({ err: cause }, 'the embedded database has ended: its disk is full');
+      log.error({ err: cause }, 'embedded database stopped: its disk is full');
       whenEnded(opened);
     };
     return opened;
@@ -77,9 +77,9 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
         // Before anything else is written: it is another run of the server.
         await greet(sessionOn(opened));
         database = opened;
-        log.info('the embedded database is open again');
+        log.info('embedded database reopened');
       } catch (error) {
-        log.error({ err: error }, 'the embedded database could not be opened again; the next time tries again');
+        log.error({ err: error }, 'embedded database could not be reopened; the next call retries');
         reopening = setInterval(() => void reopen(ended), REOPEN_MS);
       }
     };

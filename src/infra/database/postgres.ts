@@ -71,7 +71,7 @@ export async function openPostgres(
     }
   };
   const hear = (error: Error) => {
-    if (!(error instanceof DroppedError)) log.warn({ err: error }, 'an idle connection to PostgreSQL broke');
+    if (!(error instanceof DroppedError)) log.warn({ err: error }, 'idle PostgreSQL connection lost');
   };
   pool.on('error', hear);
   const open = new Set<OpenClient>();
@@ -93,7 +93,7 @@ export async function openPostgres(
     footing: 'postgresql',
     adapter: new PrismaPg(pool, {
       schema: found.schema,
-      onPoolError: (error) => log.warn({ err: error }, 'the connection pool of PostgreSQL reported an error'),
+      onPoolError: (error) => log.warn({ err: error }, 'PostgreSQL connection pool error'),
     }),
     query: async <Row>(text: string, values: unknown[], limitMs = timeoutMs) =>
       (await pool.query({ text, values, ...within(limitMs) })).rows as Row[],
@@ -132,7 +132,7 @@ export async function openPostgres(
           preparing = false;
           log.warn(
             { err: error },
-            'a pooler in front of PostgreSQL loses prepared statements: none are prepared from now on; set DATABASE_PREPARED=off',
+            'connection pooler does not keep prepared statements: they are disabled from now on; set DATABASE_PREPARED=off',
           );
         }
         // A connection on which not even this works is not given back.
@@ -202,7 +202,7 @@ async function takeLock(session: SqlSession, log: Logger): Promise<void> {
     const [row] = await session.query<{ got: boolean }>(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS got`);
     if (row?.got) return;
     await session.run('ROLLBACK');
-    if (attempt === 10) log.info('another node migrates the database; this one waits for it');
+    if (attempt === 10) log.info('waiting for another node to migrate the database');
     await setTimeout(LOCK_POLL_MS);
   }
 }

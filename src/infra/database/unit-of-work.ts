@@ -53,7 +53,7 @@ export function createAnnouncer(log: Logger): Announcer {
       try {
         await handlers.get(announcement)?.(items);
       } catch (error) {
-        log.error({ err: error, announcement: announcement.name }, 'what was committed could not be announced');
+        log.error({ err: error, announcement: announcement.name }, 'committed changes could not be announced');
       }
     }
   }

@@ -92,7 +92,7 @@ export async function openTracing({
             exporter.export(spans, (result) => {
               if (result.code !== 0 && performance.now() - toldAt > TELL_MS) {
                 toldAt = performance.now();
-                log.warn({ err: result.error, spans: spans.length }, 'traces could not be sent');
+                log.warn({ err: result.error, spans: spans.length }, 'traces could not be exported');
               }
               done(result);
             }),
