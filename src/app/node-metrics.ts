@@ -64,7 +64,7 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
   counter('parley_bus_published_total', 'Texts for other nodes that were published.', () => bus.counts.published);
   counter('parley_bus_heard_total', 'Texts of other nodes that were heard.', () => bus.counts.heard);
   counter('parley_bus_lost_total', 'Messages to other nodes that could not be sent.', () => bus.counts.lost);
-  gauge('parley_redis_connected', 'Whether Redis connected, 1 or 0; absent without Redis.', () =>
+  gauge('parley_redis_connected', 'Whether Redis is connected, 1 or 0; absent without Redis.', () =>
     config.redisUrl === undefined ? undefined : Number(bus.connected),
   );
 

@@ -18,7 +18,7 @@ export function checkInput<Schema extends z.ZodType>(schema: Schema, input: unkn
   }
   const fields = [...wrong].map(([field, message]) => ({ field, message }));
   const [first] = fields;
-  throw new ChatError('BAD_USER_INPUT', first?.message ?? 'This is not valid.', {
+  throw new ChatError('BAD_USER_INPUT', first?.message ?? 'The input is not valid.', {
     field: first?.field ?? 'input',
     fields: fields.length > 1 ? fields : undefined,
   });

@@ -24,7 +24,7 @@ export const defineSharedRate = (
 
 /** All mutations of one person but those with a rate of their own. */
 export const mutationPerPerson = definePersonRate(
-  'Too many changes: try again a moment later.',
+  'You are making changes too quickly. Try again in a moment.',
   ({ rates }) => rates.mutationPerPerson,
 );
 

@@ -60,7 +60,7 @@ export async function startNode(
 ): Promise<RunningNode> {
   let replaced = false;
   if (config.production && config.smtpUrl === undefined) {
-    log.warn('SMTP_URL is not set: mails are not sent, but put as files into DATA_DIR/outbox');
+    log.warn('SMTP_URL is not set: emails are written to DATA_DIR/outbox instead of being sent');
   }
   const documents = createDocuments(schema, config, log);
   const persisted = await openPersistedDocuments(config, documents, log);
@@ -73,7 +73,7 @@ export async function startNode(
     () => {
       if (replaced) return;
       replaced = true;
-      log.fatal('the database was replaced under this node, which cannot go on with it');
+      log.fatal('database was replaced while this node was running: the node stops');
       onReplaced();
     },
     { nodeId, metrics, tracing },
@@ -173,7 +173,7 @@ export async function startNode(
       const timeLeftMs = Math.max(CLOSE_MIN_MS, deadline - performance.now());
       const isClosed = await Promise.race([closing.then(() => true), delay(timeLeftMs, false, { ref: false })]);
       closing.catch(() => {});
-      if (!isClosed) log.warn('what is under way did not end in time: it is cut off');
+      if (!isClosed) log.warn('shutdown timeout: pending operations are aborted');
     },
   };
 }

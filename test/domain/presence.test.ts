@@ -338,7 +338,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
   beforeAll(async () => {
     place = await makePlace('postgresql');
     [a, b] = await Promise.all([place.start(SETTINGS), place.start(SETTINGS)]);
-    await eventually('Redis connected', () => a.deps.bus.connected && b.deps.bus.connected);
+    await eventually('Redis is connected', () => a.deps.bus.connected && b.deps.bus.connected);
     alice = await register(a.url, 'alice');
   });
   beforeEach(async () => {

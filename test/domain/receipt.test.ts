@@ -424,7 +424,7 @@ describe.skipIf(!servicesFound)('receipts over two nodes', () => {
   beforeAll(async () => {
     const place = await makePlace('postgresql');
     [a, b] = await Promise.all([place.start(), place.start()]);
-    await eventually('Redis connected', () => a.deps.bus.connected && b.deps.bus.connected);
+    await eventually('Redis is connected', () => a.deps.bus.connected && b.deps.bus.connected);
     [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => register(a.url, name)))) as [
       Person,
       Person,

@@ -54,7 +54,11 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
 
   /** Sends steadily through a fault that `breakIt` begins and `mend` ends. */
   async function through(fault: string, breakIt: () => unknown, forMs: number, mend: () => unknown): Promise<void> {
-    await within(15_000, 'Redis connected', async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok');
+    await within(
+      15_000,
+      'Redis is connected',
+      async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
+    );
     const { group, subscribers, sender } = await makeTalk();
     const stop = sender.steadily(form(25, 100));
     await within(5_000, 'it flows', () => sender.answered.length > 10);
@@ -65,7 +69,11 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     const times = await Promise.all(
       subscribers.map((subscriber) => within(5_000, lacking(subscriber, sent), () => hasAll(subscriber, sent))),
     );
-    await within(15_000, 'Redis connected', async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok');
+    await within(
+      15_000,
+      'Redis is connected',
+      async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
+    );
     await stop();
     for (const subscriber of subscribers) {
       await within(5_000, lacking(subscriber, sender.answered), () => hasAll(subscriber, sender.answered));
@@ -189,7 +197,11 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
 
     /** Once with Redis and once without. */
     async function withAndWithout(fault: string, measure: (limit: number) => Promise<number>): Promise<void> {
-      await within(15_000, 'Redis connected', async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok');
+      await within(
+        15_000,
+        'Redis is connected',
+        async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
+      );
       // A sweep takes a second or two: what is there sooner came with Redis.
       const endedAfterMs = await measure(form(5_000, 1_000));
       await servers.redis.kill();

@@ -33,7 +33,7 @@ describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
     place = await makePlace('postgresql');
     // Started at once, on the same database: the migrations run under a lock.
     [a, b] = await Promise.all([place.start(), place.start()]);
-    await eventually('Redis connected', () => a.deps.bus.connected && b.deps.bus.connected);
+    await eventually('Redis is connected', () => a.deps.bus.connected && b.deps.bus.connected);
     [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
   });
 
@@ -122,7 +122,7 @@ describe.skipIf(!servicesFound)('two nodes between which wake-ups are lost', () 
   const pair = async (env: Record<string, string> = {}) => {
     const place = await makePlace('postgresql');
     const [a, b] = (await Promise.all([place.start(env), place.start(env)])) as [RunningNode, RunningNode];
-    await eventually('Redis connected', () => a.deps.bus.connected && b.deps.bus.connected);
+    await eventually('Redis is connected', () => a.deps.bus.connected && b.deps.bus.connected);
     const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map((name) => register(a.url, name)));
     return { a, b, alice, bob, carol } as { a: RunningNode; b: RunningNode; alice: Person; bob: Person; carol: Person };
   };

@@ -1,6 +1,6 @@
 import { definePersonRate } from '../../platform/rates.js';
 
 export const openDirectPerPerson = definePersonRate(
-  'Too many new direct conversations: begin this one later.',
+  'You have started too many direct conversations. Try again later.',
   ({ rates }) => rates.openDirectPerPerson,
 );

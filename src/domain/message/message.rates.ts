@@ -1,6 +1,6 @@
 import { definePersonRate } from '../../platform/rates.js';
 
 export const sendPerPerson = definePersonRate(
-  'Too many messages: send this one a moment later.',
+  'You are sending messages too quickly. Try again in a moment.',
   ({ rates }) => rates.sendPerPerson,
 );

@@ -2,6 +2,6 @@ import { defineSharedRate } from '../../platform/rates.js';
 
 export const passwordResetPerAddress = defineSharedRate(
   'password-reset-address',
-  'Too many requests for new passwords from this address: try again later.',
+  'Too many password reset requests from this IP address. Try again later.',
   ({ rates }) => rates.passwordResetPerAddress,
 );

@@ -1,8 +1,8 @@
 import { defineSharedRate } from '../../platform/rates.js';
 import { defineService } from '../../platform/service.js';
 
-const signIns = 'Too many sign-ins with a wrong password: try again later.';
-const refreshes = 'Too many refreshes: try again later.';
+const signIns = 'Too many sign-in attempts with an incorrect password. Try again later.';
+const refreshes = 'Too many token refreshes. Try again later.';
 
 export const signInPerAddress = defineSharedRate('sign-in-address', signIns, ({ rates }) => rates.signInPerAddress);
 export const signInPerAccount = defineSharedRate('sign-in-account', signIns, ({ rates }) => rates.signInPerAccount);
@@ -15,7 +15,7 @@ export const signInPerAccountAndAddress = defineSharedRate(
 /** Sessions that start with the right password: counted after it was checked, so that nobody else uses them up. */
 export const sessionPerAccount = defineSharedRate(
   'session-account',
-  'Too many sign-ins of this account: try again later.',
+  'Too many sign-ins to this account. Try again later.',
   ({ rates }) => rates.sessionPerAccount,
 );
 
@@ -29,7 +29,7 @@ export const signedInAt = defineService('signed-in-at', ({ config, rateStore }) 
 
 export const registrationPerAddress = defineSharedRate(
   'registration-address',
-  'Too many registrations from this address: try again later.',
+  'Too many registrations from this IP address. Try again later.',
   ({ rates }) => rates.registrationPerAddress,
 );
 export const refreshPerAddress = defineSharedRate('refresh-address', refreshes, ({ rates }) => rates.refreshPerAddress);

@@ -75,6 +75,6 @@ export const summaryGates = defineService('summaries per person', ({ config }) =
   createGates({
     atOnce: config.summariesPerPersonMax,
     waitingMax: WAITING_PER_PERSON,
-    refusal: () => rateLimited('You are waiting for too many summaries: try again a moment later.', 1_000),
+    refusal: () => rateLimited('You are waiting for too many summaries. Try again in a moment.', 1_000),
   }),
 );
