@@ -19,7 +19,7 @@ import {
 } from '../support/client.js';
 import { footings, makePlace, type Place, servicesFound, startTwo } from '../support/place.js';
 import { startServers } from '../support/servers.js';
-import { attempt, openDirect, SEND } from '../support/talk.js';
+import { attempt, createGroup, openDirect, SEND } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { refreshToken } } }';
 const REGISTER = 'mutation ($input: RegisterInput!) { register(input: $input) { tokens { refreshToken } } }';
@@ -430,6 +430,14 @@ describe.each(footings)('rates on the %s footing', (footing) => {
       expect(codeOf(await alice.request(SEARCH))).toBe('RATE_LIMITED');
       expect(codeOf(await alice.request(ROOMS))).toBe('RATE_LIMITED');
       expect(codeOf(await alice.request(MESSAGES))).toBe('RATE_LIMITED');
+      const group = await createGroup(alice, [bob]);
+      const membersOf = (search?: string) =>
+        alice.request(
+          'query ($id: ID!, $search: String) { conversation(id: $id) { members(search: $search) { nodes { id } } } }',
+          { id: group, search },
+        );
+      expect(codeOf(await membersOf('alice'))).toBe('RATE_LIMITED');
+      expect(codeOf(await membersOf())).toBeUndefined();
       expect(codeOf(await bob.request(SEARCH))).toBeUndefined();
     });
 

@@ -44,6 +44,14 @@ describe('what subscriptions share', () => {
     expect(plan(query).variables).toEqual([]);
   });
 
+  it('is all of a membership and its conversation that is the same for all', () => {
+    const query = 'subscription { conversations { membership { role user { id } conversation { id title } } } }';
+    expect(plan(query).forAll).toBe(true);
+    const ofViewer =
+      'subscription { conversations { membership { conversation { membership(userId: "x") { role } } } } }';
+    expect(plan(ofViewer).forAll).toBe(false);
+  });
+
   it('is by key what says what of the viewer it depends on', () => {
     const [alice, bob, carol] = keys(
       'subscription { messages { message { viewerCanEdit } } }',

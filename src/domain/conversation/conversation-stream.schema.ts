@@ -63,7 +63,10 @@ const ConversationEvent = builder.objectRef<ConversationEventShape>('Conversatio
       type: Membership,
       description: 'The membership of the user who joined or whose membership or profile changed.',
       extensions: givesSource<ConversationEventShape>((event) => changeOf(event)?.data.membership ?? null),
-      resolve: (event) => changeOf(event)?.data.membership ?? null,
+      resolve: (event) => {
+        const { membership = null, conversation } = changeOf(event)?.data ?? {};
+        return membership && { ...membership, conversation };
+      },
     }),
     userId: t.id({
       description: 'The id of the user who left, for MEMBER_LEFT and LEFT.',

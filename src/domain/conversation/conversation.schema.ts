@@ -23,6 +23,7 @@ import {
 import {
   findByIds,
   findMembers,
+  findMembershipsOf,
   findVisible,
   findVisibleMemberships,
   type MembersPage,
@@ -71,13 +72,16 @@ export const MemberRole = builder.enumType('MemberRole', {
   },
 });
 
+/** A membership with what an event carries of it, so that nothing else has to be read. */
+type LoadedMembership = MembershipRow & { user?: UserRow; conversation?: ConversationRow };
+
 export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
   nullable: true,
   // What is not for the viewer is looked up as what cannot be there.
   findUnique: async (id, context) => ({ id: (await loadIsVisibleMembership(context, id)) ? id : NOBODYS_ID }),
   description: "A user's membership in a conversation.",
-  extensions: shared('id', 'conversationId', 'user', 'role', 'joinedAt'),
+  extensions: shared('id', 'conversationId', 'conversation', 'user', 'role', 'joinedAt'),
   fields: (t) => ({
     conversationId: t.globalID({
       nullable: false,
@@ -88,8 +92,7 @@ export const Membership = builder.prismaNode('Membership', {
       type: User,
       description: 'The user.',
       nullable: false,
-      // An event brings them along.
-      resolve: (membership: MembershipRow & { user?: UserRow }, _args, context) =>
+      resolve: (membership: LoadedMembership, _args, context) =>
         membership.user ?? loadUser(context, membership.userId).then((user) => user ?? gone('User')),
     }),
     role: t.expose('role', { type: MemberRole, description: "The user's role in the conversation.", nullable: false }),
@@ -111,6 +114,11 @@ const loadIsVisible = defineLoader((context, ids) =>
 );
 const loadIsVisibleMembership = defineLoader((context, ids) =>
   findVisibleMemberships(context.deps.database.sql, viewerOf(context).userId, ids),
+);
+
+/** One statement for all conversations in which the same user is looked up. */
+const loadMembership = defineListLoader((context, ids, userId: string) =>
+  findMembershipsOf(context.deps.database.sql, viewerOf(context).userId, userId, ids),
 );
 
 /** One statement for all conversations of which the same page is asked for. */
@@ -188,9 +196,30 @@ export const Conversation = builder.prismaNode('Conversation', {
     members: t.field({
       type: MembershipConnection,
       description: 'The members, in the order in which they joined.',
-      args: forwardArgs,
-      resolve: (conversation, args, context) =>
-        listMembers(context.deps, conversation, args, (id, page) => loadMembers(context, id, page)),
+      args: {
+        search: t.arg.string({
+          description:
+            'Only members whose username, or a word of whose display name, begins with this text, as in `users`. Omit it for all members.',
+        }),
+        role: t.arg({ type: MemberRole, description: 'Only members with this role.' }),
+        ...forwardArgs,
+      },
+      resolve: (conversation, { search, role, ...args }, context) =>
+        listMembers(
+          context.deps,
+          viewerOf(context),
+          conversation,
+          { search: search ?? null, role: role ?? null },
+          args,
+          (id, page) => loadMembers(context, id, page),
+        ),
+    }),
+    membership: t.field({
+      type: Membership,
+      description:
+        'The membership of a user. It is null if the user is not a member, and if the viewer cannot see the members.',
+      args: { userId: t.arg.id({ required: true, description: 'The id of the user.' }) },
+      resolve: ({ id }, { userId }, context) => loadMembership(context, id, idOf('User', userId, 'userId')),
     }),
     viewerMembership: t.field({
       type: Membership,
@@ -217,6 +246,17 @@ export const Conversation = builder.prismaNode('Conversation', {
 
 /** A conversation by the id of its row, for what belongs to one and was authorized by that. */
 export const loadConversation = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
+
+builder.prismaObjectField(Membership, 'conversation', (t) =>
+  t.field({
+    type: Conversation,
+    description: 'The conversation.',
+    nullable: false,
+    resolve: (membership: LoadedMembership, _args, context) =>
+      membership.conversation ??
+      loadConversation(context, membership.conversationId).then((conversation) => conversation ?? gone('Conversation')),
+  }),
+);
 
 const ConversationConnection = builder.connectionObject(
   { type: Conversation, name: 'ConversationConnection' },

@@ -14,6 +14,7 @@ import {
   directKeyOf,
   listOfMember,
   listPublic,
+  type MembersFilter,
   type Membership,
   type MembersPage,
 } from './conversation.store.js';
@@ -65,8 +66,15 @@ export async function listConversations(
   return toPage(list, page, rows, (row) => [row.lastActivityAt, row.id]);
 }
 
-/** As people search: longer than any title. */
+/** As long as a search for users: longer than any title, and twice the longest display name. */
 const SEARCH_MAX_CHARS = 160;
+
+/** @throws {ChatError} BAD_USER_INPUT of `search`: it is too long. */
+function checkSearch(search: string): void {
+  if (search.length > SEARCH_MAX_CHARS) {
+    throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
+  }
+}
 
 /**
  * Public groups, by the beginnings of words of their title; without `search` all of them. Latest activity first.
@@ -80,9 +88,7 @@ export async function listPublicConversations(
   query: object,
 ): Promise<Page<Conversation>> {
   const { database, config } = deps;
-  if (search !== null && search.length > SEARCH_MAX_CHARS) {
-    throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
-  }
+  if (search !== null) checkSearch(search);
   const list = `public:${search ?? ''}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
   take(deps, searchPerPerson, viewer);
@@ -90,18 +96,25 @@ export async function listPublicConversations(
 }
 
 /**
- * The members of a conversation that the viewer sees, in the order of joining.
+ * The members of a conversation that the viewer sees, or those that match a filter, in the order in which they joined.
  * @param read gives a page of one conversation.
+ * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED of a search.
  */
 export async function listMembers(
-  { config }: Deps,
+  deps: Deps,
+  viewer: Viewer,
   conversation: Conversation,
+  filter: MembersFilter,
   args: PageArgs,
   read: (conversationId: string, page: MembersPage) => Promise<Membership[]>,
 ): Promise<Page<Membership>> {
-  const list = `members:${conversation.id}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
+  const { search, role } = filter;
+  if (search !== null) checkSearch(search);
+  const isFiltered = search !== null || role !== null;
+  const list = `members:${conversation.id}${isFiltered ? `:${JSON.stringify([role, search])}` : ''}`;
+  const page = readPageArgs(list, args, ['date', 'uuid'], deps.config);
+  if (search !== null) take(deps, searchPerPerson, viewer);
   const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(conversation.id, { behind: from, limit: page.size + 1 });
+  const rows = await read(conversation.id, { ...filter, behind: from, limit: page.size + 1 });
   return toPage(list, page, rows, (row) => [row.joinedAt, row.id]);
 }

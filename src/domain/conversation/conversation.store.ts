@@ -7,7 +7,7 @@ import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineLookup } from '../../platform/service.js';
 import { findReachable } from '../user/reach.store.js';
-import { userColumns } from '../user/user.store.js';
+import { nameSearchOf, userColumns } from '../user/user.store.js';
 import type { Counterpart } from './conversation.policy.js';
 
 export type { Conversation, Membership };
@@ -278,28 +278,66 @@ export async function findNextOwner(
   return membership && user && { ...membership, user };
 }
 
+/** Which members of a conversation to list; null: whoever they are. */
+export interface MembersFilter {
+  /** The beginnings of a username or of words of a display name. */
+  search: string | null;
+  role: Membership['role'] | null;
+}
+
 /** So many members behind a place in the order of joining. */
-export interface MembersPage {
+export interface MembersPage extends MembersFilter {
   /** As ISO 8601 and the row's id; null: from the beginning. */
   behind: readonly [joinedAt: string, id: string] | null;
   limit: number;
 }
 
+/** Says to the planner that a partial index has all members with this role. */
+const inModeratorIndex = (role: Membership['role']) =>
+  role === 'MEMBER' ? Prisma.empty : Prisma.sql`AND role <> 'MEMBER'`;
+
+/** A search that so many users match looks through the members; of fewer users, each is looked up among the members. */
+const FEW_NAMED = 1_000;
+
 /** The same page of members of each of these conversations, in their order. */
 export async function findMembers(
   sql: Sql,
   conversationIds: readonly string[],
-  { behind: from, limit }: MembersPage,
+  { behind: from, limit, search, role }: MembersPage,
 ): Promise<Membership[][]> {
+  const named = search === null ? undefined : nameSearchOf(search);
+  if (search !== null && !named) return conversationIds.map(() => []);
   const beyond = from
     ? Prisma.sql`AND (joined_at, id) > (${from[0]}::text::timestamptz, ${from[1]}::uuid)`
     : Prisma.empty;
+  const withRole =
+    role === null ? Prisma.empty : Prisma.sql`AND role = ${role}::text::"MemberRole" ${inModeratorIndex(role)}`;
+  const member = Prisma.sql`SELECT * FROM memberships WHERE conversation_id = wanted.id ${beyond} ${withRole}`;
+  const inOrder = Prisma.sql`ORDER BY joined_at, id LIMIT ${limit}::int`;
+  const candidates = named
+    ? Prisma.sql`
+      WITH candidates AS MATERIALIZED (${named.candidates(FEW_NAMED)}),
+      size AS MATERIALIZED (SELECT count(*) < ${FEW_NAMED}::int AS is_few FROM candidates),
+      people AS MATERIALIZED (
+        SELECT person.id FROM candidates CROSS JOIN LATERAL (
+          SELECT * FROM users WHERE users.username_key = candidates.username_key OFFSET 0
+        ) AS person
+        WHERE (SELECT is_few FROM size) AND ${named.matches}
+      )`
+    : Prisma.empty;
+  const members = named
+    ? Prisma.sql`
+      (SELECT own.* FROM people CROSS JOIN LATERAL (${member} AND user_id = people.id OFFSET 0) AS own
+       WHERE (SELECT is_few FROM size) ${inOrder})
+      UNION ALL
+      (${member} AND NOT (SELECT is_few FROM size)
+         AND EXISTS (SELECT FROM users person WHERE person.id = user_id AND ${named.matches}) ${inOrder})`
+    : Prisma.sql`${member} ${inOrder}`;
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    ${candidates}
     SELECT ${membershipColumns.select}
     FROM unnest(${conversationIds}::uuid[]) AS wanted (id)
-    CROSS JOIN LATERAL (
-      SELECT * FROM memberships WHERE conversation_id = wanted.id ${beyond} ORDER BY joined_at, id LIMIT ${limit}::int
-    ) own
+    CROSS JOIN LATERAL (${members}) own
     ORDER BY own.joined_at, own.id`);
   const byConversation = new Map<string, Membership[]>(conversationIds.map((id) => [id, []]));
   for (const row of rows) {
@@ -307,6 +345,30 @@ export async function findMembers(
     if (membership) byConversation.get(membership.conversationId)?.push(membership);
   }
   return conversationIds.map((id) => byConversation.get(id) ?? []);
+}
+
+/**
+ * The membership of a user in each of these conversations, in their order; null where the user is not a member, and
+ * where the viewer can see neither the conversation nor its members.
+ */
+export async function findMembershipsOf(
+  sql: Sql,
+  viewerId: string,
+  userId: string,
+  conversationIds: readonly string[],
+): Promise<(Membership | null)[]> {
+  const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
+    SELECT ${membershipColumns.select}
+    FROM memberships own JOIN conversations ON conversations.id = own.conversation_id
+    WHERE own.conversation_id = ANY (${conversationIds}::uuid[]) AND own.user_id = ${userId}::uuid
+      AND (visibility = 'PUBLIC' OR EXISTS (
+        SELECT FROM memberships viewer WHERE viewer.conversation_id = conversations.id AND viewer.user_id = ${viewerId}::uuid))`);
+  const byConversation = new Map<string, Membership>();
+  for (const row of rows) {
+    const membership = membershipColumns.of(row);
+    if (membership) byConversation.set(membership.conversationId, membership);
+  }
+  return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
 /** Which of these conversations a person may see, in their order: `visibleTo` for many. */

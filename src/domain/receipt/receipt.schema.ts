@@ -324,7 +324,10 @@ const ReceiptEvent = builder.objectRef<ReceiptEventShape>('ReceiptEvent').implem
       type: Membership,
       description: 'The membership whose marks moved.',
       extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.membership ?? null),
-      resolve: (event) => changeOf(event)?.data.membership ?? null,
+      resolve: (event) => {
+        const { membership = null, conversation } = changeOf(event)?.data ?? {};
+        return membership && { ...membership, conversation };
+      },
     }),
     conversation: t.field({
       type: Conversation,

@@ -158,6 +158,62 @@ export interface WordCount {
 }
 
 /**
+ * The beginning of a username that a search can be, where its words do not say it: a username may contain "_.-", at which
+ * words are split.
+ */
+function usernameBeginning(search: string): string | undefined {
+  const asTyped = caseKey(search).trim();
+  return /^[a-z0-9_.-]*[_.-][a-z0-9_.-]*$/.test(asTyped) ? asTyped : undefined;
+}
+
+/** A search for users among the rows of another table, as parts of a statement. */
+export interface NameSearch {
+  /** Whether the search finds a row of `users` as `person`. */
+  matches: Prisma.Sql;
+  /**
+   * Selects `username_key` of `max` users at most, among whom are all that the search finds if they are fewer than `max`.
+   */
+  candidates(max: number): Prisma.Sql;
+}
+
+/** What `findPeople` finds, for statements that join; undefined where the search finds nobody. */
+export function nameSearchOf(search: string): NameSearch | undefined {
+  const words = searchedWords(search);
+  const asTyped = usernameBeginning(search);
+  const conditions: Prisma.Sql[] = [];
+  if (words.length > 0) conditions.push(Prisma.sql`(${Prisma.join(words.map(beginsWord), ' AND ')})`);
+  if (asTyped !== undefined) conditions.push(Prisma.sql`starts_with(person.username_key, ${asTyped}::text)`);
+  if (conditions.length === 0) return undefined;
+  return {
+    matches: Prisma.sql`(person.deleted_at IS NULL AND (${Prisma.join(conditions, ' OR ')}))`,
+    candidates(max) {
+      const ways: Prisma.Sql[] = [];
+      if (words.length > 0) {
+        ways.push(Prisma.sql`
+          (SELECT own.username_key
+           FROM (
+             SELECT word, (SELECT count(*) FROM (
+               SELECT FROM name_prefixes WHERE prefix = word LIMIT ${max}::int) AS own) AS count
+             FROM unnest(${words}::text[]) AS word ORDER BY count LIMIT 1
+           ) AS rarest
+           CROSS JOIN LATERAL (
+             SELECT username_key FROM name_prefixes WHERE prefix = rarest.word LIMIT ${max}::int) AS own)`);
+      }
+      if (asTyped !== undefined) {
+        ways.push(Prisma.sql`
+          (SELECT username_key FROM users
+           WHERE username_key >= ${asTyped} AND username_key < ${`${asTyped}~`} LIMIT ${max}::int)`);
+      }
+      return Prisma.sql`SELECT username_key FROM (${Prisma.join(ways, ' UNION ')}) AS found LIMIT ${max}::int`;
+    },
+  };
+}
+
+/** Of search words, which contain no spaces, it is faster to look into all of them as one text than into each. */
+const beginsWord = (word: string) =>
+  Prisma.sql`strpos(' ' || array_to_string(person.search_words, ' '), ${` ${word}`}::text) > 0`;
+
+/**
  * What finds the usernames of a page of `findPeople`; undefined where nothing is searched for. Each word's people are a
  * stretch of one index, by username: it is read from the page's beginning and no further than the page needs.
  * `counts`: what `wordCountsStatement` found.
@@ -184,9 +240,9 @@ export function peopleStatement(
       (SELECT username_key FROM name_prefixes own WHERE prefix = ${first} AND username_key > ${from}
        ${alsoIn.length > 0 ? Prisma.join(alsoIn, ' ') : Prisma.empty} ${rest})`);
   }
-  // A username may hold "_.-", at which words are split: asked for as it is, it must be found too. "~" is behind them all.
-  const asTyped = caseKey(search).trim();
-  if (/^[a-z0-9_.-]*[_.-][a-z0-9_.-]*$/.test(asTyped)) {
+  const asTyped = usernameBeginning(search);
+  if (asTyped !== undefined) {
+    // "~" is behind all characters of a username.
     ways.push(Prisma.sql`
       (SELECT username_key FROM users WHERE username_key >= ${asTyped} AND username_key < ${`${asTyped}~`}
          AND username_key > ${from} AND deleted_at IS NULL ${rest})`);
