@@ -192,7 +192,7 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
   const inDirect: Record<string, Try<Direct>> = {
     'openDirectConversation, a new one': (actor, { other }) =>
       attempt(actor, 'openDirectConversation', { userId: other.id }),
-    'openDirectConversation, one that is there': (actor, { other }) =>
+    'openDirectConversation, an existing one': (actor, { other }) =>
       attempt(actor, 'openDirectConversation', { userId: other.id }),
     sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
@@ -258,14 +258,15 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
     'setServiceRole, the service’s own account': (actor, { own }) =>
       attempt(actor, 'setServiceRole', { userId: own.id, role: 'MODERATOR' }),
     createUser: (actor, { user }) => attempt(actor, 'createUser', newUser(`n${user.username}`)),
-    'createAccessToken, of whom it made': (actor, { made }) => attempt(actor, 'createAccessToken', { userId: made.id }),
-    'createAccessToken, of whom it made and who is a moderator': async (actor, { made }) => {
+    'createAccessToken, for a user that it created': (actor, { made }) =>
+      attempt(actor, 'createAccessToken', { userId: made.id }),
+    'createAccessToken, for a moderator that it created': async (actor, { made }) => {
       await setServiceRole(made, 'MODERATOR');
       return attempt(actor, 'createAccessToken', { userId: made.id });
     },
-    'createAccessToken, of who registered': (actor, { user }) =>
+    'createAccessToken, for a user who registered': (actor, { user }) =>
       attempt(actor, 'createAccessToken', { userId: user.id }),
-    'createAccessToken, of the service’s own account': (actor, { own }) =>
+    'createAccessToken, for the service’s own account': (actor, { own }) =>
       attempt(actor, 'createAccessToken', { userId: own.id }),
   };
 
@@ -325,16 +326,16 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
 
   /** By the title of its table: how a column is set up, and what its rows try. */
   const ways: Record<string, Way> = {
-    'In a group': { make: makeGroup, tries: inGroup, isReused: () => true },
-    'With one other person': {
+    Groups: { make: makeGroup, tries: inGroup, isReused: () => true },
+    'Direct conversations': {
       make: (actor, what) => makeDirect(actor, isNewOne(what)),
       tries: inDirect,
       // Either of the two may have blocked the other, and both cases are to be tried.
       isReused: (actor) => actor !== 'blocked',
     },
     // Some rows change the scene before they try.
-    'For the whole service': { make: makeService, tries: inService, isReused: () => false },
-    'For oneself': { make: makeSelf, tries: forOneself, isReused: () => false },
+    'The whole service': { make: makeService, tries: inService, isReused: () => false },
+    'One’s own account': { make: makeSelf, tries: forOneself, isReused: () => false },
   };
   const isNewOne = (what: string) => what.endsWith('a new one');
 
@@ -344,7 +345,7 @@ describe.each(footings)('who may do what, on the %s footing', (footing) => {
   for (const { title, actors, rows } of tables) {
     describe(title, () => {
       it.concurrent.each(rows.map(({ what, cells }) => [what, cells] as const))('%s', async (what, cells) => {
-        const way = ways[title];
+        const way = ways[title.replaceAll("'", '’')];
         const attemptIt = way?.tries[what.replaceAll("'", '’')];
         if (!way || !attemptIt) throw new Error('nothing tries this row');
         const answers: string[] = [];
