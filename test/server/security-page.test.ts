@@ -5,7 +5,7 @@ import { settings } from '../../src/infra/config/config.js';
 const page = readFileSync('docs/SECURITY.md', 'utf8');
 const rows = page
   .split('\n')
-  .filter((line) => /^\| (?!Asked for|---)/.test(line))
+  .filter((line) => /^\| (?!Requirement |---)/.test(line))
   .map((line) => line.split('|').map((cell) => cell.trim()));
 const named = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
 
