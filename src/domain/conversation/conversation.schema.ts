@@ -21,6 +21,8 @@ import {
   openDirectConversation,
 } from './conversation.service.js';
 import {
+  directKeyOf,
+  findByDirectKeys,
   findByIds,
   findMembers,
   findMembershipsOf,
@@ -258,6 +260,24 @@ builder.prismaObjectField(Membership, 'conversation', (t) =>
   }),
 );
 
+/** One statement for all users of a list. */
+const loadWithViewer = defineLoader((context, userIds) => {
+  const viewerId = viewerOf(context).userId;
+  return findByDirectKeys(
+    context.deps.database.db,
+    userIds.map((userId) => directKeyOf(viewerId, userId)),
+  );
+});
+
+builder.prismaObjectField(User, 'viewerConversation', (t) =>
+  t.field({
+    type: Conversation,
+    description:
+      'The direct conversation between the viewer and the user. It is null if there is none yet; `openDirectConversation` creates it.',
+    resolve: ({ id }, _args, context) => loadWithViewer(context, id),
+  }),
+);
+
 const ConversationConnection = builder.connectionObject(
   { type: Conversation, name: 'ConversationConnection' },
   { name: 'ConversationEdge' },
@@ -267,11 +287,19 @@ builder.prismaObjectField(Viewer, 'conversations', (t) =>
   t.field({
     type: ConversationConnection,
     description: "The viewer's conversations, ordered by their latest activity, latest first.",
-    args: forwardArgs,
-    resolve: (_viewer, args, context, info) =>
+    args: {
+      kind: t.arg({ type: ConversationKind, description: 'Only conversations of this kind.' }),
+      unreadOnly: t.arg.boolean({
+        description:
+          'If it is true, only conversations in which the viewer has unread messages (`unreadCount` above 0).',
+      }),
+      ...forwardArgs,
+    },
+    resolve: (_viewer, { kind, unreadOnly, ...args }, context, info) =>
       listConversations(
         context.deps,
         viewerOf(context),
+        { kind: kind ?? null, unreadOnly: unreadOnly ?? false },
         args,
         queryFromInfo({ context, info, typeName: 'Conversation', paths: [['nodes'], ['edges', 'node']] }),
       ),

@@ -11,6 +11,7 @@ import { recipientUnreachable } from './conversation.policy.js';
 import { openDirectPerPerson } from './conversation.rates.js';
 import {
   type Conversation,
+  type ConversationsFilter,
   directKeyOf,
   listOfMember,
   listPublic,
@@ -53,16 +54,22 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
   }
 }
 
-/** The viewer's conversations, latest activity first. `query` is what of them is to be read. */
+/**
+ * The viewer's conversations that match a filter, latest activity first. `query` is what of them is to be read.
+ * @throws {ChatError} BAD_USER_INPUT of the page's arguments.
+ */
 export async function listConversations(
   { database, config }: Deps,
   viewer: Viewer,
+  filter: ConversationsFilter,
   args: PageArgs,
   query: object,
 ): Promise<Page<Conversation>> {
-  const list = `conversations:${viewer.userId}`;
+  const { kind, unreadOnly } = filter;
+  const isFiltered = kind !== null || unreadOnly;
+  const list = `conversations:${viewer.userId}${isFiltered ? `:${JSON.stringify([kind, unreadOnly])}` : ''}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await listOfMember(database.db, viewer.userId, page, query);
+  const rows = await listOfMember(database.db, viewer.userId, filter, page, query);
   return toPage(list, page, rows, (row) => [row.lastActivityAt, row.id]);
 }
 

@@ -455,17 +455,70 @@ export const readabilityLookup = defineLookup(
   ({ database }, keys: readonly { conversationId: string; userId: string }[]) => findReadabilities(database.sql, keys),
 );
 
-/** A person's conversations, latest activity first. `query` is what of them is to be read. */
-export function listOfMember(
+/**
+ * The number of messages that a member has not read, from `conversations` and the member's row of `marks`: messages of
+ * others after the read mark, without deleted and system messages. It counts the messages that do not count, which are few
+ * and have indexes, so that the distance between the mark and the newest message makes no difference.
+ */
+export const unreadMessages = Prisma.sql`
+  greatest(0, conversations.latest_seq - marks.read_seq
+    - (SELECT count(*) FROM messages
+       WHERE conversation_id = conversations.id AND sender_id = marks.user_id AND seq > marks.read_seq
+         AND deleted_at IS NULL AND kind = 'USER')
+    - (SELECT count(*) FROM messages
+       WHERE conversation_id = conversations.id AND seq > marks.read_seq AND (deleted_at IS NOT NULL OR kind <> 'USER'))
+  )::int`;
+
+/** Which conversations of a member to list. */
+export interface ConversationsFilter {
+  /** Null: of either kind. */
+  kind: Conversation['kind'] | null;
+  unreadOnly: boolean;
+}
+
+/** A member's conversations, latest activity first. `query` is what of them is to be read. */
+export async function listOfMember(
   db: Db,
   userId: string,
+  { kind, unreadOnly }: ConversationsFilter,
   page: PageRequest<readonly ['date', 'uuid']>,
   query: object,
 ): Promise<Conversation[]> {
+  const where = unreadOnly
+    ? { id: { in: await findUnreadOfMember(db, userId, kind, page) } }
+    : { ...(kind && { kind }), ...behind(page.from, 'lastActivityAt', 'id', 'latest first') };
   return db.conversation.findMany({
     ...query,
-    where: { memberships: { some: { userId } }, ...behind(page.from, 'lastActivityAt', 'id', 'latest first') },
+    where: { memberships: { some: { userId } }, ...where },
     orderBy: [{ lastActivityAt: 'desc' }, { id: 'desc' }],
     take: page.size + 1,
   });
+}
+
+/** The ids of a page of the conversations in which a member has unread messages. */
+async function findUnreadOfMember(
+  db: Db,
+  userId: string,
+  kind: Conversation['kind'] | null,
+  { from, size }: PageRequest<readonly ['date', 'uuid']>,
+): Promise<string[]> {
+  const [at, id] = from ?? [];
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT conversations.id::text
+    FROM memberships JOIN marks USING (conversation_id, user_id)
+    JOIN conversations ON conversations.id = memberships.conversation_id
+    WHERE memberships.user_id = ${userId}::uuid AND conversations.latest_seq > marks.read_seq
+      AND (${kind}::text IS NULL OR conversations.kind::text = ${kind}::text)
+      AND (${id ?? null}::text IS NULL OR (conversations.last_activity_at, conversations.id)
+           < (${at?.toISOString() ?? null}::text::timestamptz, ${id ?? null}::text::uuid))
+      AND ${unreadMessages} > 0
+    ORDER BY conversations.last_activity_at DESC, conversations.id DESC LIMIT ${size + 1}`;
+  return rows.map((row) => row.id);
+}
+
+/** The direct conversations with these direct keys, in their order; null where there is none. */
+export async function findByDirectKeys(db: Db, directKeys: readonly string[]): Promise<(Conversation | null)[]> {
+  const conversations = await db.conversation.findMany({ where: { directKey: { in: [...directKeys] } } });
+  const byKey = new Map(conversations.map((conversation) => [conversation.directKey, conversation]));
+  return directKeys.map((directKey) => byKey.get(directKey) ?? null);
 }

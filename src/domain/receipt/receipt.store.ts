@@ -3,7 +3,12 @@ import { type Conversation, type Mark, type Membership, Prisma, type User } from
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql } from '../../infra/database/database.js';
 import type { Audience, ChangeRow, MissedMoves } from '../../realtime/change.js';
-import { conversationColumns, conversationColumnsOf, membershipColumns } from '../conversation/conversation.store.js';
+import {
+  conversationColumns,
+  conversationColumnsOf,
+  membershipColumns,
+  unreadMessages,
+} from '../conversation/conversation.store.js';
 import { messageChangeTypes } from '../message/message.events.js';
 import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
@@ -235,20 +240,6 @@ export async function findMarks(db: Db, viewerId: string, members: readonly stri
   return members.map((member) => byMember.get(member) ?? null);
 }
 
-/**
- * Messages of others after a person's read mark, as many as are there: neither deleted ones nor what no person wrote.
- * Short stretches of two indexes are counted, of their own messages and of those that do not count, whatever the
- * distance between the mark and the newest message.
- */
-const unread = Prisma.sql`
-  greatest(0, conversations.latest_seq - marks.read_seq
-    - (SELECT count(*) FROM messages
-       WHERE conversation_id = conversations.id AND sender_id = marks.user_id AND seq > marks.read_seq
-         AND deleted_at IS NULL AND kind = 'USER')
-    - (SELECT count(*) FROM messages
-       WHERE conversation_id = conversations.id AND seq > marks.read_seq AND (deleted_at IS NOT NULL OR kind <> 'USER'))
-  )::int`;
-
 /** Of these the ones that name the person, or everyone. */
 const unreadMentions = Prisma.sql`
   ((SELECT count(*) FROM mentions
@@ -266,7 +257,7 @@ export interface Unread {
 /** How much is unread in each of these conversations, in their order; null where the person is no member. */
 export async function findUnread(db: Db, userId: string, ids: readonly string[]): Promise<(Unread | null)[]> {
   const rows = await db.$queryRaw<(Unread & { id: string })[]>`
-    SELECT conversations.id::text, ${unread} AS messages, ${unreadMentions} AS mentions
+    SELECT conversations.id::text, ${unreadMessages} AS messages, ${unreadMentions} AS mentions
     FROM marks JOIN conversations ON conversations.id = marks.conversation_id
     WHERE marks.user_id = ${userId}::uuid AND marks.conversation_id = ANY (${ids}::uuid[])`;
   const byId = new Map(rows.map(({ id, messages, mentions }) => [id, { messages, mentions }]));
@@ -276,7 +267,7 @@ export async function findUnread(db: Db, userId: string, ids: readonly string[])
 /** The same of all of a person's conversations together. */
 export async function countUnread(db: Db, userId: string): Promise<number> {
   const [row] = await db.$queryRaw<{ unread: number }[]>`
-    SELECT coalesce(sum(${unread}), 0)::int AS unread
+    SELECT coalesce(sum(${unreadMessages}), 0)::int AS unread
     FROM memberships JOIN marks USING (conversation_id, user_id)
     JOIN conversations ON conversations.id = memberships.conversation_id
     WHERE memberships.user_id = ${userId}::uuid AND conversations.latest_seq > marks.read_seq`;
