@@ -10,7 +10,7 @@ try {
   const config = readConfig(process.env);
   const database = await openDatabase(config, createLog(config.logLevel, logDestination(config)));
   await database.close();
-  console.log('The database has what this version needs.');
+  console.log('The database schema is up to date.');
 } catch (error) {
   exitBecauseOf(error);
 }

@@ -42,8 +42,10 @@ try {
       });
       for (const [table, count] of counts) if (count > 0) console.log(`${String(count).padStart(10)}  ${table}`);
       const secret =
-        config.jwtSecret === undefined ? ` and JWT_SECRET as it stands in ${config.dataDir}/jwt-secret` : '';
-      console.log(`All of ${config.dataDir} is on PostgreSQL now. Start nodes with that DATABASE_URL${secret}.`);
+        config.jwtSecret === undefined ? ` and with JWT_SECRET set to the content of ${config.dataDir}/jwt-secret` : '';
+      console.log(
+        `The database in ${config.dataDir} has been copied to PostgreSQL. Start nodes with this DATABASE_URL${secret}.`,
+      );
     } finally {
       await postgres.close();
     }

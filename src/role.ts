@@ -20,9 +20,9 @@ try {
   const { deps, close } = await startServices(readConfig(process.env), createLog('warn'));
   try {
     const user = await findByUsername(deps, username);
-    if (!user) throw new ConfigError(`nobody is called ${username}`);
+    if (!user) throw new ConfigError(`no user has the name ${username}`);
     await deps.database.transaction((tx) => giveServiceRole(tx, undefined, { userId: user.id, role }, async () => {}));
-    console.log(`${user.username} is ${role} now.`);
+    console.log(`${user.username} now has the role ${role}.`);
   } finally {
     await close();
   }

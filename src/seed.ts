@@ -12,7 +12,7 @@ process.umask(0o077);
 try {
   const config = readConfig(process.env);
   if (config.production) {
-    throw new ConfigError('NODE_ENV: the accounts of the demo have a published password; they are not for production');
+    throw new ConfigError('NODE_ENV: the demo accounts have a public password and must not be used in production');
   }
   const demo = composeDemo(new Date());
   const { deps, close } = await startServices(config, createLog('warn'));

@@ -201,7 +201,7 @@ describe('the image', () => {
     expect(await seed('production')).toMatchObject({ code: 78, stderr: expect.stringMatching(/^parley: NODE_ENV: /) });
     expect(await seed('development')).toMatchObject({
       code: 78,
-      stderr: expect.stringMatching(/^parley: The dialogues of the demo are missing: \S+\.txt does not exist\. /),
+      stderr: expect.stringMatching(/^parley: The demo dialogues are missing: \S+\.txt does not exist\. /),
     });
   });
 });

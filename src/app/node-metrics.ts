@@ -14,63 +14,63 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
 
   gauge(
     'parley_info',
-    'Always 1; its labels say what runs.',
+    'Always 1. The labels contain the version and the kind of database.',
     () => [{ labels: { version, database: database.footing }, value: 1 }],
     ['version', 'database'],
   );
 
   counter(
     'parley_feed_changes_total',
-    'Changes of the log that this node delivered to who listens.',
+    'Change log entries that this node delivered to subscribers.',
     () => feed.counts.changes,
   );
   counter(
     'parley_feed_gap_fills_total',
-    'Times that changes were read from the log because no wake-up had told of them in time.',
+    'Reads of the change log because a wake-up was missing or late.',
     () => feed.counts.gapFills,
   );
-  counter('parley_feed_filled_changes_total', 'Changes that were read for that.', () => feed.counts.filled);
+  counter('parley_feed_filled_changes_total', 'Change log entries read to fill gaps.', () => feed.counts.filled);
   counter(
     'parley_feed_sweeps_total',
-    'Looks into the log for what no wake-up told, by result.',
+    'Sweeps of the change log for missed changes, by result.',
     () => by('result', { ok: feed.counts.sweeps - feed.counts.sweepsFailed, failed: feed.counts.sweepsFailed }),
     ['result'],
   );
   gauge(
     'parley_feed_last_sweep_timestamp_seconds',
-    'When the last sweep that succeeded came to its end.',
+    'Time at which the last successful sweep ended.',
     () => feed.sweptAt / 1000,
   );
   gauge(
     'parley_feed_oldest_transaction_age_seconds',
-    'How long the oldest open transaction of the cluster has been open: each sweep reads what changed since its begin.',
+    'Age of the oldest open transaction in the database cluster. Each sweep reads the changes since its start.',
     () => oldest.ageSeconds(),
   );
   counter(
     'parley_feed_resets_total',
-    'Times that all streams had to begin anew, for the database was failed over or restored.',
+    'Restarts of all streams because of a failover or a restore of the database.',
     () => feed.counts.resets,
   );
-  gauge('parley_feed_listeners', 'Streams that hear of changes.', () => feed.listeners);
-  gauge('parley_feed_conversations', 'Conversations that are followed for them.', () => feed.conversations);
+  gauge('parley_feed_listeners', 'Open streams that receive changes.', () => feed.listeners);
+  gauge('parley_feed_conversations', 'Conversations with at least one such stream.', () => feed.conversations);
   counter(
     'parley_resumes_total',
-    'Streams that were opened with a cursor: resumed, or expired (CURSOR_EXPIRED).',
+    'Streams opened with a cursor, by outcome: resumed or expired (CURSOR_EXPIRED).',
     () => by('outcome', { resumed: feed.counts.resumes, expired: feed.counts.expired }),
     ['outcome'],
   );
-  counter('parley_replayed_events_total', 'Events that resumes brought again.', () => feed.counts.replayed);
+  counter('parley_replayed_events_total', 'Events replayed to resumed streams.', () => feed.counts.replayed);
 
-  counter('parley_bus_published_total', 'Texts for other nodes that were published.', () => bus.counts.published);
-  counter('parley_bus_heard_total', 'Texts of other nodes that were heard.', () => bus.counts.heard);
-  counter('parley_bus_lost_total', 'Messages to other nodes that could not be sent.', () => bus.counts.lost);
-  gauge('parley_redis_connected', 'Whether Redis is connected, 1 or 0; absent without Redis.', () =>
+  counter('parley_bus_published_total', 'Messages published to other nodes.', () => bus.counts.published);
+  counter('parley_bus_heard_total', 'Messages received from other nodes.', () => bus.counts.heard);
+  counter('parley_bus_lost_total', 'Messages to other nodes that could not be published.', () => bus.counts.lost);
+  gauge('parley_redis_connected', 'Whether Redis is connected (1) or not (0). Absent without Redis.', () =>
     config.redisUrl === undefined ? undefined : Number(bus.connected),
   );
 
   gauge(
     'parley_database_connections',
-    'Connections to PostgreSQL, by state; absent where the database is embedded.',
+    'Connections to PostgreSQL, by state. Absent with the embedded database.',
     () => {
       const pool = database.pool();
       return pool && by('state', { busy: pool.busy, idle: pool.idle });
@@ -79,7 +79,7 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
   );
   gauge(
     'parley_database_waiting',
-    'Calls that wait for a connection to PostgreSQL; absent where the database is embedded.',
+    'Calls waiting for a connection to PostgreSQL. Absent with the embedded database.',
     () => database.pool()?.waiting,
   );
   /** One ping for both, and for scrapes that come at once. */
@@ -90,20 +90,20 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
     });
     return pinging;
   };
-  gauge('parley_database_up', 'Whether the database answers, 1 or 0.', async () =>
+  gauge('parley_database_up', 'Whether the database responds (1) or not (0).', async () =>
     Number((await ping()) !== undefined),
   );
-  gauge('parley_database_ping_seconds', 'How long the database takes to answer; absent when it does not.', ping);
+  gauge('parley_database_ping_seconds', 'Response time of the database. Absent if it does not respond.', ping);
 
-  gauge('parley_password_waiting', 'Password hashes that wait for a worker.', () => passwords.waiting);
-  gauge('parley_mail_waiting', 'Mails that wait or are being sent.', () => mailer.counts.waiting);
+  gauge('parley_password_waiting', 'Password hashes waiting for a worker thread.', () => passwords.waiting);
+  gauge('parley_mail_waiting', 'Emails that are waiting or being sent.', () => mailer.counts.waiting);
   counter(
     'parley_mails_total',
-    'Mails by what became of them: sent, failed (given up, or too many waited) or dropped (the address was sent too many).',
+    'Emails by outcome: sent, failed (all attempts failed, or the queue was full) or dropped (too many to one address).',
     () => by('outcome', { sent: mailer.counts.done, failed: mailer.counts.lost, dropped: mailer.counts.dropped }),
     ['outcome'],
   );
-  counter('parley_mail_failures_total', 'Tries to send a mail that failed.', () => mailer.counts.failures);
+  counter('parley_mail_failures_total', 'Failed attempts to send an email.', () => mailer.counts.failures);
 }
 
 /** How long it takes, in seconds; undefined when it fails or takes too long. */

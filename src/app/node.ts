@@ -65,7 +65,7 @@ export async function startServices(
     const oldest = createOldestTransaction();
     const sweepDuration = metrics.duration(
       'parley_feed_sweep_duration_seconds',
-      'How long a look into the log for what no wake-up told takes.',
+      'Duration of sweeps of the change log.',
     );
     let started: Feed | undefined;
     const feed = await startFeed({

@@ -20,11 +20,13 @@ export function startRetention(deps: Deps): () => void {
   metrics.read(
     'counter',
     'parley_trimmed_rows_total',
-    'Old rows that this node removed, by table: changes of the log, sessions, entries of the audit log, and so on.',
+    'Expired rows that this node deleted, by table.',
     () => by('table', deleted),
     ['table'],
   );
-  const failed = metrics.counter('parley_trim_failures_total', 'Times that old rows could not be removed.', ['table']);
+  const failed = metrics.counter('parley_trim_failures_total', 'Failed deletions of expired rows, by table.', [
+    'table',
+  ]);
 
   async function run({ table, rows, trim }: Retention): Promise<void> {
     try {

@@ -67,21 +67,21 @@ export function exposeGroupCommit(
   metrics.read(
     'gauge',
     'parley_group_commit_waiting',
-    'Calls that wait for the transaction that carries them.',
+    'Calls waiting for a shared transaction, by queue.',
     () => by('queue', { [queue]: counts.waiting }),
     labels,
   );
   metrics.read(
     'counter',
     'parley_group_commit_batches_total',
-    'Transactions of many calls.',
+    'Shared transactions, by queue.',
     () => by('queue', { [queue]: counts.batches }),
     labels,
   );
   metrics.read(
     'counter',
     'parley_group_commit_calls_total',
-    'Calls that these carried.',
+    'Calls committed in shared transactions, by queue.',
     () => by('queue', { [queue]: counts.calls }),
     labels,
   );

@@ -75,7 +75,7 @@ function createCasting(random: Random) {
   const byName = new Map(people.map((person) => [person.username, person]));
   const personOf = (username: string): Person => {
     const person = byName.get(username);
-    if (!person) throw new Error(`Nobody is called ${username}.`);
+    if (!person) throw new Error(`No user has the name ${username}.`);
     return person;
   };
   const uses = new Map<Script, number>();

@@ -47,19 +47,19 @@ export async function describeDemo({ database, config }: Deps, tookMs: number | 
   });
   return [
     tookMs === undefined
-      ? `The demo is in ${where} already: nothing was changed.`
-      : `Seeded ${where} in ${(tookMs / 1_000).toFixed(1)} s.`,
-    `${people.length} people, ${direct} direct conversations, ${groups} groups, ${messages} messages.`,
+      ? `The demo data already exists in ${where}. Nothing was changed.`
+      : `Demo data written to ${where} in ${(tookMs / 1_000).toFixed(1)} s.`,
+    `${people.length} users, ${direct} direct conversations, ${groups} groups, ${messages} messages.`,
     '',
     ...table([['username', 'password', 'languages', 'conversations'], ...rows]),
     '',
-    `All of them have the password ${DEMO_PASSWORD}: ${people.map(({ username }) => username).join(', ')}.`,
+    `All users have the password ${DEMO_PASSWORD}: ${people.map(({ username }) => username).join(', ')}.`,
     '',
-    'Go on:',
+    'Next steps:',
     footing === 'embedded' ? '  npm start' : '  npm start   (with the same DATABASE_URL)',
-    `  open http://${config.host}:${config.port}/graphql, and sign in there:`,
+    `  open http://${config.host}:${config.port}/graphql and sign in:`,
     `    mutation { login(input: { usernameOrEmail: "anna", password: "${DEMO_PASSWORD}" }) { tokens { accessToken } } }`,
-    '  then put this into the headers: { "authorization": "Bearer <accessToken>" }',
+    '  then set this in Headers: { "authorization": "Bearer <accessToken>" }',
     '    { viewer { conversations { nodes { title counterpart { displayName } lastMessage { text } } } } }',
   ].join('\n');
 }

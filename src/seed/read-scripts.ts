@@ -29,7 +29,7 @@ export function readScripts(language: Language): Script[] {
   const file = new URL(`${language}.txt`, folder);
   if (!existsSync(file)) {
     throw new ConfigError(
-      `The dialogues of the demo are missing: ${fileURLToPath(file)} does not exist. ` +
+      `The demo dialogues are missing: ${fileURLToPath(file)} does not exist. ` +
         'The production image does not contain them: run `npm run seed` in a clone of the repository.',
     );
   }

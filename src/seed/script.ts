@@ -65,7 +65,7 @@ export function turnsOf({ lines }: Script): Turn[] {
       continue;
     }
     const turn = /^([A-Z])(\??): (.+)$/.exec(line.trim());
-    if (!turn) throw new Error(`This is no line of a script: ${line}`);
+    if (!turn) throw new Error(`Not a line of a script: ${line}`);
     const [, role = '', mark, template = ''] = turn;
     turns.push({ role, optional: mark === '?', template, pauseMs, weekday });
     pauseMs = 0;

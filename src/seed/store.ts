@@ -36,7 +36,7 @@ async function isStored({ database: { db } }: Deps): Promise<boolean> {
   if (taken.length === 0) return false;
   throw new ChatError(
     'CONFLICT',
-    `The demo has accounts of these names, which are somebody else's here: ${taken.map(({ username }) => username).join(', ')}.\nNothing was changed. Use another database (DATABASE_URL), or another folder for the embedded one (DATA_DIR).`,
+    `The demo contains users whose names or email addresses are already taken: ${taken.map(({ username }) => username).join(', ')}.\nNothing was changed. Use another database (DATABASE_URL), or another directory for the embedded one (DATA_DIR).`,
   );
 }
 
@@ -120,7 +120,7 @@ function rowsOf(demo: Demo, passwordHash: string): Rows {
   }
   const idOf = (username: string): string => {
     const id = ids.get(username);
-    if (id === undefined) throw new Error(`Nobody is called ${username}.`);
+    if (id === undefined) throw new Error(`No user has the name ${username}.`);
     return id;
   };
   for (const conversation of demo.conversations) addConversation(rows, conversation, idOf);

@@ -27,7 +27,7 @@ export function createParleyFetcher(url) {
     return value.replace(/<(\w+(?:\.\w+)+)>/g, (placeholder, path) => {
       const found = path.split('.').reduce((part, name) => part?.[name], kept());
       if (found == null || typeof found === 'object') {
-        throw problem(`There is no ${placeholder} in the answers so far: run the tabs from left to right.`);
+        throw problem(`The previous responses contain no value for ${placeholder}. Run the tabs from left to right.`);
       }
       return found;
     });
@@ -72,8 +72,8 @@ export function createParleyFetcher(url) {
       else if (type === 'complete') end('complete');
     };
     socket.onclose = ({ code, reason }) => {
-      const why = code === 4403 ? ': the token in Headers is not good, or no longer' : '';
-      end('error', problem(`The server closed the socket with ${code} ${reason}${why}.`));
+      const why = code === 4403 ? ': the token in Headers is invalid or has expired' : '';
+      end('error', problem(`The server closed the WebSocket with ${code} ${reason}${why}.`));
     };
     return () => {
       over = true;

@@ -10,14 +10,15 @@ const signedInAs = (who: string) => JSON.stringify({ Authorization: `Bearer <${w
 
 const exampleTabs = [
   {
-    query: `# Two people talk. Run the tabs from left to right,
-# each with the round button or Ctrl-Enter.
+    query: `# In this example, two users chat. Run the tabs from
+# left to right, each with the round button or
+# Ctrl-Enter.
 #
-# Nothing has to be copied: what stands in <…> in
-# Variables and Headers, below, is filled in from
-# the answers of the tabs before.
+# You do not have to copy anything: placeholders <…>
+# in Variables and Headers (below) are replaced by
+# values from the previous responses.
 #
-# 1 · Make two accounts.
+# 1 · Create two accounts.
 mutation TwoPeople {
   alice: register(input: {
     username: "alice"
@@ -37,8 +38,8 @@ mutation TwoPeople {
   }
 }
 
-# Are they there already (CONFLICT), or are their
-# tokens too old (UNAUTHENTICATED)? Then run this:
+# If the accounts already exist (CONFLICT), or their
+# tokens have expired (UNAUTHENTICATED), run this:
 mutation ComeBack {
   alice: login(input: {
     usernameOrEmail: "alice"
@@ -58,15 +59,14 @@ mutation ComeBack {
 `,
   },
   {
-    query: `# 2 · As Bob: listen.
+    query: `# 2 · As Bob: subscribe to messages.
 #
-# Do this in a SECOND WINDOW beside this one: open
-# the same address again, and run its tab 2 there.
-# (GraphiQL ends a subscription when you go to
-# another tab.)
+# Do this in a SECOND WINDOW: open the same URL
+# again, and run tab 2 there. (GraphiQL ends a
+# subscription when you switch to another tab.)
 #
-# It answers CAUGHT_UP, and then waits for what
-# happens. Go on here, with tab 3.
+# The first event is CAUGHT_UP. The subscription then
+# waits for new messages. Continue here with tab 3.
 subscription BobListens {
   messages {
     type
@@ -83,7 +83,7 @@ subscription BobListens {
     headers: signedInAs('bob'),
   },
   {
-    query: `# 3 · As Alice: open the conversation with Bob.
+    query: `# 3 · As Alice: open a conversation with Bob.
 mutation AliceMeetsBob($bob: ID!) {
   openDirectConversation(input: { userId: $bob }) {
     conversation {
@@ -97,12 +97,13 @@ mutation AliceMeetsBob($bob: ID!) {
     headers: signedInAs('alice'),
   },
   {
-    query: `# 4 · As Alice: say something, and look at Bob's
-# window: it is there.
+    query: `# 4 · As Alice: send a message. It appears in Bob's
+# window.
 #
-# Run twice, it is stored once: clientMessageId is
-# the key of a retry. Change it and the text (in
-# Variables) to say something else.
+# If you run this twice, the message is stored once:
+# clientMessageId is an idempotency key for retries.
+# To send another message, change both the key and
+# the text in Variables.
 mutation AliceSays($input: SendMessageInput!) {
   sendMessage(input: $input) {
     message { id seq text createdAt }
@@ -123,12 +124,11 @@ mutation AliceSays($input: SendMessageInput!) {
     headers: signedInAs('alice'),
   },
   {
-    query: `# 5 · As Bob, who was away. First what happened
-# after the last event that he saw (its cursor),
-# then CAUGHT_UP, then life.
+    query: `# 5 · As Bob: resume after a disconnection.
 #
-# Stop Bob's subscription, let Alice say something
-# more, and run this.
+# Stop Bob's subscription, send another message as
+# Alice, and run this. The missed events after the
+# cursor come first, then CAUGHT_UP, then new events.
 subscription BobIsBack($after: String) {
   messages(after: $after) {
     type
@@ -145,8 +145,8 @@ subscription BobIsBack($after: String) {
     headers: signedInAs('bob'),
   },
   {
-    query: `# 6 · As either: the conversations, and what was
-# said in them.
+    query: `# 6 · As Alice: read the conversations and their
+# messages.
 query WhatWasSaid {
   viewer {
     user { displayName }

@@ -21,9 +21,9 @@ export const landingPage = `<!doctype html>
 <body>
 <main>
 <h1>Parley</h1>
-<p>This is the API of a chat service. It is running, but it has no web pages of its own: to chat, use the web page or
-the app of the service.</p>
-<p>Applications send GraphQL requests to <code>/graphql</code> and open WebSockets at the same address.</p>
+<p>This server provides the API of a chat service. It is running, but it has no user interface: to chat, use the
+website or the app of the service.</p>
+<p>Applications send GraphQL requests to <code>/graphql</code> and open WebSocket connections to the same URL.</p>
 </main>
 </body>
 </html>

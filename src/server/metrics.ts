@@ -21,12 +21,12 @@ const countedPaths = ['/', GRAPHQL_PATH, '/health', '/ready', METRICS_PATH];
 export function countRequests(metrics: Metrics): Watch['onRequest'] {
   const requests = metrics.counter(
     'parley_http_requests_total',
-    'HTTP requests that were answered, by method, path and status.',
+    'Completed HTTP requests, by method, path and status.',
     ['method', 'path', 'status'],
   );
   const lasted = metrics.duration(
     'parley_http_request_duration_seconds',
-    'How long HTTP requests take, without streams over SSE.',
+    'Duration of HTTP requests, except for SSE streams.',
     { labels: ['path'] },
   );
   return ({ method, path: given, status, seconds, isStream }) => {
@@ -40,7 +40,7 @@ export function countRequests(metrics: Metrics): Watch['onRequest'] {
 export function timeDeliveries(metrics: Metrics): (answer: Answer | undefined) => void {
   const lag = metrics.duration(
     'parley_delivery_lag_seconds',
-    'From the commit of a change to its writing to a connection; of many at once, of one in 32.',
+    'Time from the commit of a change until its event is written to a connection, sampled 1 in 32 under load.',
   );
   return (answer) => {
     // Clocks differ: what seems to have come before it was committed took no time.
@@ -97,37 +97,37 @@ export function showServer(
 
   gauge(
     'parley_connections',
-    'Open connections: WebSockets, and streams over SSE.',
+    'Open connections: WebSockets and SSE streams.',
     () => by('transport', { websocket: sockets.size, sse: counts.openOverSse }),
     ['transport'],
   );
-  counter('parley_websocket_opened_total', 'WebSockets that were opened.', () => sockets.counts.opened);
+  counter('parley_websocket_opened_total', 'WebSockets opened.', () => sockets.counts.opened);
   counter(
     'parley_websocket_refused_total',
-    'WebSockets that were refused: path, origin, too many from one address, or the node stops.',
+    'WebSocket upgrades rejected because of the path, the origin, too many connections from one address, or a shutdown.',
     () => sockets.counts.refused,
   );
   counter(
     'parley_websocket_closed_total',
-    'WebSockets that were closed, by close code.',
+    'WebSockets closed, by close code.',
     () => by('code', sockets.counts.closed),
     ['code'],
   );
   counter(
     'parley_websocket_silent_total',
-    'WebSockets that were cut because no pong came.',
+    'WebSockets terminated because no pong was received.',
     () => sockets.counts.silent,
   );
   counter(
     'parley_cut_offs_total',
-    'Connections that were ended because their client did not read: WebSockets with 1013, streams over SSE with UNAVAILABLE.',
+    'Connections ended because the client read too slowly: WebSockets with 1013, SSE streams with UNAVAILABLE.',
     () => by('transport', { websocket: sockets.counts.cutOff, sse: counts.cutOffOverSse }),
     ['transport'],
   );
 
   gauge(
     'parley_subscriptions',
-    'Open subscriptions, by the field that they are of.',
+    'Open subscriptions, by field.',
     () => {
       const open = new Map<string, number>();
       for (const field of subscriptions.streams.values()) open.set(field, (open.get(field) ?? 0) + 1);
@@ -137,35 +137,31 @@ export function showServer(
   );
   gauge(
     'parley_subscription_groups',
-    'Groups of equal subscriptions, which share their answers.',
+    'Groups of identical subscriptions, which share their execution.',
     () => subscriptions.groups,
   );
   counter(
     'parley_subscription_answers_total',
-    'Answers to events that were worked out, each for all who get the same.',
+    'Executions of subscriptions for events, each shared by a group.',
     () => counts.answers,
   );
   counter(
     'parley_deliveries_total',
-    'Answers to events that were handed to connections, by transport.',
+    'Results delivered to connections, by transport.',
     () => by('transport', { websocket: postman.delivered, sse: counts.deliveredOverSse }),
     ['transport'],
   );
 
-  gauge('parley_outbox_waiting', 'Answers that wait to be written to WebSockets.', () => postman.waiting);
-  gauge('parley_outbox_longest', 'Answers that wait for the WebSocket for which most do.', () =>
+  gauge('parley_outbox_waiting', 'Results waiting to be written to WebSockets.', () => postman.waiting);
+  gauge('parley_outbox_longest', 'Length of the longest queue of results of a WebSocket.', () =>
     longest(postman.outboxes, ({ waiting }) => waiting),
   );
-  gauge(
-    'parley_stream_queue_waiting',
-    'Events that wait in streams to be asked for: while catching up, and over SSE.',
-    () => {
-      let sum = 0;
-      for (const { queued } of subscriptions.streams.keys()) sum += queued;
-      return sum;
-    },
-  );
-  gauge('parley_stream_queue_longest', 'Events that wait in the stream in which most do.', () =>
+  gauge('parley_stream_queue_waiting', 'Events queued in streams during catch-up and over SSE.', () => {
+    let sum = 0;
+    for (const { queued } of subscriptions.streams.keys()) sum += queued;
+    return sum;
+  });
+  gauge('parley_stream_queue_longest', 'Length of the longest queue of events of a stream.', () =>
     longest(subscriptions.streams.keys(), ({ queued }) => queued),
   );
 }

@@ -65,18 +65,18 @@ export function createOperations({
   const statements = createStatementLimits(statementsPerPersonMax);
   const done = metrics.counter(
     'parley_graphql_operations_total',
-    'Operations that were carried out, by type, field of the schema (several: more than one) and the code of the first ' +
-      'error, OK without.',
+    'Executed operations, by type, root field (`several` if there is more than one) and the code of the first error, or ' +
+      '`OK` without one.',
     ['type', 'field', 'code'],
   );
   const lasted = metrics.duration(
     'parley_graphql_operation_duration_seconds',
-    'How long operations take; a subscription until it is open.',
+    'Duration of operations. For subscriptions, the time until the stream is open.',
     { labels: ['type', 'transport'] },
   );
   const failures = metrics.counter(
     'parley_graphql_errors_total',
-    'Errors that clients were answered with, by code: of operations, of what could not be one, of events and of streams.',
+    'Errors returned to clients, by code: for operations, invalid requests, events and streams.',
     ['code'],
   );
   const sorts = new WeakMap<DocumentNode, Map<string, Sort>>();

@@ -134,7 +134,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
     it('says FORBIDDEN to who has not joined a public group', async () => {
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       const { errors } = await trySend(carol, room, 'hello');
-      expect(errors?.[0]?.message).toContain('join the group');
+      expect(errors?.[0]?.message).toContain('Join the group first');
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', reason: 'NOT_A_MEMBER' });
     });
   });

@@ -313,8 +313,8 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
         ({ stdout }) => stdout.trim(),
         (error: Json) => `${error.code} ${error.stderr.trim()}`,
       );
-    expect(await role(ana.username)).toBe(`${ana.username} is ADMIN now.`);
-    expect(await role('nobody_at_all')).toBe('78 parley: nobody is called nobody_at_all');
+    expect(await role(ana.username)).toBe(`${ana.username} now has the role ADMIN.`);
+    expect(await role('nobody_at_all')).toBe('78 parley: no user has the name nobody_at_all');
     expect(await role(ana.username, 'king')).toContain('78 parley: usage:');
     const again = await there.start();
     expect((await ana.at(again.url).ask('{ viewer { serviceRole } }')).viewer.serviceRole).toBe('ADMIN');

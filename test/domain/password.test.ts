@@ -213,7 +213,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       const person = await register(node.url);
       expect(await askForReset(written(person.email))).toMatchObject(accepted);
       const [mail] = await smtp.until(person.email);
-      expect(mail?.subject).toBe('Choose a new password');
+      expect(mail?.subject).toBe('Reset your password');
       expect(mail?.source).toContain('From: Chat <chat@example.com>');
       expect(mail?.source).toMatch(/^https:\/\/chat\.example\.com\/reset#token=[\w-]{43}$/m);
       expect(mail?.source).toMatch(/href="https:\/\/chat\.example\.com\/reset#token=[\w-]{43}"/);
@@ -462,7 +462,7 @@ describe('somebody who forgot their password', () => {
     const person = await register(url);
     expect(await request(url, REQUEST, { input: { email: person.email } })).toMatchObject(accepted);
     const mail = await mailInFolder(outboxOf(place), person.email);
-    expect(mail.source).toContain('give this code');
+    expect(mail.source).toContain('enter this code');
     expect((await stat(outboxOf(place))).mode & 0o777).toBe(0o700);
     await ask(url, RESET, { input: { token: tokenOf(mail), newPassword: NEW } });
   });

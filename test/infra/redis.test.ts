@@ -129,7 +129,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () =>
     for (const [url, reason] of [
       [`${redis.url}/99`, /^REDIS_URL: Redis rejects this node: .*DB index/],
       [as('nobody:secret'), /^REDIS_URL: Redis rejects this node: WRONGPASS/],
-      [as('mute:secret'), /^REDIS_URL: Redis rejects this node: .*it needs the channels parley:\*/],
+      [as('mute:secret'), /^REDIS_URL: Redis rejects this node: .*needs access to the channels parley:\*/],
       [redis.url.replace('redis:', 'rediss:'), undefined],
       [`redis://127.0.0.1:${await freePort()}`, undefined],
       ['redis://no-such-host.invalid', undefined],

@@ -30,7 +30,7 @@ describe('in production', () => {
     const answer = await visit(path);
     const page = await answer.text();
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-    expect(page).toContain('This is the API of a chat service.');
+    expect(page).toContain('This server provides the API of a chat service.');
     // Nothing is loaded from anywhere, nothing says which version this is.
     expect(page).not.toMatch(/https?:|src=|href=|@import|url\(|<script/);
     expect(page).not.toContain('0.1');

@@ -62,13 +62,13 @@ function createSends({ config, database, metrics, tracing }: Deps): Sends {
   const became = { stored: 0, repeated: 0, refused: 0, failed: 0 };
   const lasted = metrics.duration(
     'parley_send_duration_seconds',
-    'How long a send takes from its call to the answer of the commit, or to its refusal.',
+    'Duration of sends, from the call to the commit or the rejection.',
   );
   metrics.read(
     'counter',
     'parley_sends_total',
-    'Sends by what became of them: stored, repeated (the key was used before, with the same input), refused (an error of ' +
-      'the sender) or failed.',
+    'Sends by outcome: stored, repeated (a retry with the same key and input), refused (an error of the sender) or ' +
+      'failed.',
     () => Object.entries(became).map(([outcome, value]) => ({ labels: { outcome }, value })),
     ['outcome'],
   );

@@ -58,7 +58,7 @@ export const outsideViewers = defineService('identity provider', ({ config, log,
   if (!config.identityProvider) return undefined;
   const keysFailed = metrics.counter(
     'parley_identity_provider_failures_total',
-    "Times that the identity provider's keys could not be fetched.",
+    'Failed attempts to fetch the keys of the identity provider.',
   );
   const viewers = createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed));
   feed.onReset(() => viewers.forget());

@@ -10,7 +10,7 @@ export const passwordFeature = defineFeature('password', {
     deps.metrics.read(
       'gauge',
       'parley_password_reset_waiting',
-      'Requests for password resets that wait.',
+      'Password reset requests waiting to be processed.',
       () => service.waiting,
     );
   },

@@ -5,21 +5,21 @@ export function resetMail(
   to: string,
   { token, expiresAt, pageUrl }: { token: string; expiresAt: Date; pageUrl: string | undefined },
 ): Mail {
-  return compose(to, 'Choose a new password', [
-    'Somebody, probably you, asked for a new password for your account.',
+  return compose(to, 'Reset your password', [
+    'Someone, probably you, asked to reset the password of your account.',
     ...(pageUrl === undefined
-      ? ['To choose one, give this code where you asked for it:', token]
-      : ['You choose it here:', new URL(pageUrl.replaceAll('{token}', token))]),
-    `It can be used once, until ${expiresAt.toUTCString()}.`,
-    'If you did not ask for it, do nothing: your password stays as it is.',
+      ? ['To choose a new password, enter this code where you asked for it:', token]
+      : ['To choose a new password, open this link:', new URL(pageUrl.replaceAll('{token}', token))]),
+    `It can be used once and expires on ${expiresAt.toUTCString()}.`,
+    'If you did not ask for this, ignore this email. Your password stays unchanged.',
   ]);
 }
 
 /** For whoever did not change it themselves. */
 export function changedMail(to: string, at: Date): Mail {
   return compose(to, 'Your password was changed', [
-    `The password of your account was changed on ${at.toUTCString()}, and other devices were signed out.`,
-    'If you did not change it, ask for a new password at once where you sign in.',
+    `The password of your account was changed on ${at.toUTCString()}. Your other devices were signed out.`,
+    'If this was not you, reset your password immediately on the sign-in page.',
   ]);
 }
 

@@ -20,13 +20,13 @@ export const presenceFeature = defineFeature('presence', {
     metrics.read(
       'gauge',
       'parley_presence_people',
-      'People who are connected to this node, with those of a moment ago.',
+      'Users connected to this node, including those within the grace period.',
       () => tracker.size.people,
     );
     metrics.read(
       'gauge',
       'parley_presence_watched',
-      'People whose presence somebody here is told of.',
+      'Users whose presence is watched by clients of this node.',
       () => tracker.size.watched,
     );
   },

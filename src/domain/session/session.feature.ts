@@ -19,7 +19,7 @@ export const sessionFeature = defineFeature('session', {
     deps.metrics.read(
       'gauge',
       'parley_watched_sessions',
-      'Sessions whose end closes something here.',
+      'Sessions with an open connection or stream on this node.',
       () => watch.size,
     );
   },

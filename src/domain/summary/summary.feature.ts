@@ -12,7 +12,7 @@ export const summaryFeature = defineFeature('summary', {
     metrics.read(
       'counter',
       'parley_summaries_total',
-      'Summaries by where they came from: kept, quoted (the embedded summarizer) or written (the model server).',
+      'Summaries by origin: kept (stored earlier), quoted (by the embedded summarizer) or written (by the model server).',
       () => {
         const { kept, quoted, written } = service.counts;
         return by('from', { kept, quoted, written });
@@ -22,13 +22,13 @@ export const summaryFeature = defineFeature('summary', {
     metrics.read(
       'counter',
       'parley_summary_failures_total',
-      'Summaries that the model server was to write and did not.',
+      'Summaries that the model server failed to write.',
       () => service.counts.failures,
     );
     metrics.read(
       'gauge',
       'parley_summary_waiting',
-      'Calls that wait for a thread of the embedded summarizer.',
+      'Calls waiting for a thread of the embedded summarizer.',
       () => service.waiting,
     );
   },

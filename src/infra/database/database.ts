@@ -98,11 +98,11 @@ export async function openDatabase(
 ): Promise<Database> {
   const lasted = metrics.duration(
     'parley_database_transaction_duration_seconds',
-    'How long transactions of several statements last, with the wait for a connection and for locks.',
+    'Duration of transactions with several statements, including waits for a connection and for locks.',
   );
   const deadlocked = metrics.counter(
     'parley_database_deadlocks_total',
-    'Transactions that were given up as a deadlock, and tried again.',
+    'Transactions rolled back by a deadlock and retried.',
   );
   const watched = <T>(work: () => Promise<T>): Promise<T> =>
     tracing.step('transaction', async () => {
