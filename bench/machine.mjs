@@ -33,8 +33,8 @@ export function describeMachine(clientKind) {
   return [
     `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}, Node ${process.version}`,
     pinning
-      ? 'the server on core 0, clients and this harness on core 1 (taskset); PostgreSQL and Redis on both, as they were started'
-      : 'nothing kept to a core: there is no taskset here, or only one core',
+      ? 'server on core 0, clients and harness on core 1 (taskset); PostgreSQL and Redis on both cores'
+      : 'no CPU pinning: taskset is missing, or there is only one core',
     `subscribers: the ${clientKind} client`,
     `load averages at the start: ${loadavg()
       .map((load) => load.toFixed(1))

@@ -9,7 +9,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const connections = {
   key: 'connections',
-  title: 'Connecting, and the memory of connections',
+  title: 'Connecting, and memory per connection',
   async measure(world, { audiences, runs, say }) {
     const count = audiences.at(-1);
     const seen = Object.fromEntries(Object.keys(names).map((key) => [key, []]));
@@ -50,8 +50,8 @@ export const connections = {
         },
       ],
       notes: [
-        'At most 256 on their way at once, 100 connections of a warm-up before; raw `ws` clients only connect.',
-        'Memory is what the process holds (RSS) with the connections less what it held before, after garbage collection both times.',
+        'At most 256 connect at the same time, after a warm-up of 100 connections; raw `ws` clients only connect.',
+        'Memory is the resident set size (RSS) of the process with the connections minus that without them, both after garbage collection.',
       ],
     };
   },

@@ -14,8 +14,8 @@ const modes = [
 const names = {
   parley: '**Parley**',
   raw: 'raw `ws.send`',
-  coalesced: 'raw coalesced, all that waits',
-  joinedAlike: 'raw coalesced, as many as Parley',
+  coalesced: 'raw, coalesced without limit',
+  joinedAlike: 'raw, coalesced as Parley does',
   socketIo: 'Socket.IO room',
   graphqlWs: 'graphql-ws by default',
   yoga: 'yoga over graphql-ws by default',
@@ -49,10 +49,10 @@ export const fanOut = {
       // The tables have them all; a chart is to be seen at a glance.
       bars: barsOf(measured[0]),
       notes: [
-        `One at a time: the next message is sent when everybody has the last one. With a backlog: ${BACKLOG} are under way, the next is sent when everybody has one more.`,
-        'CPU is user and system time of the server process; that of as many sends to a room where nobody listens is measured in between and subtracted. PostgreSQL and Redis are processes of their own and not in it.',
-        'A raw peer is told each message by the harness over a pipe. Having nothing to do before it delivers, it finds the whole backlog in one tick, so "all that waits" joins nearly all of it into one write; "as many as Parley" joins as many as Parley did in the same round.',
-        'Every subscriber checks that each message came to it once and in order; all servers send frames of the same length.',
+        `One at a time: the next message is sent when all subscribers have the last one. With a backlog: ${BACKLOG} are in flight, and the next is sent when all subscribers have one more.`,
+        'CPU is the user and system time of the server process, minus that of the same number of sends to a room without subscribers, which is measured in between. PostgreSQL and Redis are separate processes and not included.',
+        'The harness passes each message to a raw peer over a pipe. The peer has nothing to do before it delivers, so it finds the whole backlog in one tick: "coalesced without limit" joins nearly all of it into one write, "coalesced as Parley does" joins as many as Parley did in the same round.',
+        'Every subscriber checks that it receives each message once and in order; all servers send frames of the same length.',
       ],
     };
   },
@@ -113,13 +113,13 @@ function tableOf({ audience, seen }) {
     head: [
       'Server',
       'one at a time',
-      'to raw',
+      'vs. raw',
       'with a backlog',
-      'to raw',
-      'events a write',
+      'vs. raw',
+      'events per write',
       'deliveries/s',
-      'µs of client',
-      'µs a send (subtracted)',
+      'client µs',
+      'µs per send (subtracted)',
     ],
     lines: measuredOf(seen).map(([key, name]) => [
       name,

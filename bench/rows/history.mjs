@@ -8,7 +8,7 @@ const CONVERSATIONS = 1_000;
 
 export const history = {
   key: 'history',
-  title: 'A page of history as it grows',
+  title: 'A page of a growing history',
   /** Only with --long: it fills the database for minutes. */
   long: true,
   async measure(world, { quick, runs, say }) {
@@ -42,7 +42,7 @@ export const history = {
       })),
       tables: [
         {
-          title: `${pages} pages over HTTP, one after another; ms (p50; p99)`,
+          title: `${pages} sequential pages over HTTP; ms (p50; p99)`,
           head: ['Messages', ...Object.values(words)],
           lines: Object.entries(sizes).map(([key, size]) => [
             String(size),
@@ -51,8 +51,8 @@ export const history = {
         },
       ],
       notes: [
-        `Half of the messages are in the conversation that is read, the others in ${CONVERSATIONS - 1} more; filled by generate_series, then VACUUM ANALYZE.`,
-        'Both sizes cannot be there at once, so that these runs do not take turns.',
+        `Half of the messages are in the conversation that is read, the others in ${CONVERSATIONS - 1} more; filled with generate_series, then VACUUM ANALYZE.`,
+        'The two sizes cannot exist at the same time, so their runs do not alternate.',
       ],
     };
   },

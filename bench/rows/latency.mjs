@@ -13,7 +13,7 @@ const PER_SECOND = 10;
 
 export const latency = {
   key: 'latency',
-  title: 'From send to delivery at a steady rate',
+  title: 'Latency from send to delivery at a steady rate',
   async measure(world, { audiences: [audience], runs, seconds, warmUp, say }) {
     await world.place.query(makePeerConversations(1));
     const seen = { parley: [], stored: [] };
@@ -42,7 +42,7 @@ export const latency = {
           lines: [line('**Parley**', 'parley'), line('bare `ws`: insert, Redis, raw `ws.send`', 'stored')],
         },
       ],
-      notes: ['Of every delivery to every subscriber, from the moment the text was made at the sender.'],
+      notes: ['Measured for every delivery to every subscriber, from the moment when the sender created the text.'],
     };
   },
 };

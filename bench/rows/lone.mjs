@@ -11,7 +11,7 @@ import { median, percentile } from '../statistics.mjs';
 
 export const lone = {
   key: 'lone',
-  title: 'One sender and one receiver, on both footings',
+  title: 'One sender and one receiver, in both modes',
   async measure({ place }, { quick, runs, say }) {
     const messages = quick ? 50 : 500;
     const folder = await mkdtemp(join(tmpdir(), 'parley-bench-'));
@@ -34,13 +34,13 @@ export const lone = {
     return {
       tables: [
         {
-          title: `${messages} messages, the next after the last is delivered and answered; ms`,
+          title: `${messages} messages, each sent after the previous one was delivered and answered; ms`,
           head: ['', 'p50', 'p99'],
           lines: [...seen].map(([what, all]) => [what, at(all, 0.5), at(all, 0.99)]),
         },
       ],
       notes: [
-        'A person who registers costs 2^10 rounds of bcrypt here, as by default; `{ __typename }` shows how much twenty of them at once hold up everybody else.',
+        'A registration costs 2^10 rounds of bcrypt here, as by default; `{ __typename }` shows how much twenty concurrent ones delay everybody else.',
       ],
     };
   },
@@ -75,14 +75,14 @@ async function measureFooting(place, messages, run) {
       answered.push(times[1]);
     }
     found[`send to receive, sent over ${way}`] = delivered;
-    found[`send to answer, over ${way}`] = answered;
+    found[`send to response, over ${way}`] = answered;
   }
   listener.terminate();
   overSocket.close();
   agent.destroy();
   found['`{ __typename }` alone'] = await pings(url, new Promise((resolve) => setTimeout(resolve, 1_500)));
   const many = Array.from({ length: 20 }, (_, index) => register(url, `${name}many${index}`));
-  found['`{ __typename }` beside 20 registrations at once'] = await pings(url, Promise.all(many));
+  found['`{ __typename }` during 20 concurrent registrations'] = await pings(url, Promise.all(many));
   await node.stop();
   return found;
 }

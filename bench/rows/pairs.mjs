@@ -31,15 +31,15 @@ export const pairs = {
     return {
       targets: [
         {
-          what: `${PAIRS} pairs: CPU per message of server and PostgreSQL, in deliveries by raw \`ws.send\``,
+          what: `${PAIRS} pairs: CPU per message of server and PostgreSQL, as a multiple of a delivery by raw \`ws.send\``,
           atMost: 45,
           ...ratioOf(together, raw),
         },
       ],
       tables: [
         {
-          title: 'Per message, stored and seen by the receiver before the next',
-          head: ['messages/s', 'µs of server', 'µs of PostgreSQL', 'µs of a raw delivery', 'p50 ms', 'p99 ms'],
+          title: 'Per message; each one is stored and received before the next is sent',
+          head: ['messages/s', 'server µs', 'PostgreSQL µs', 'raw delivery µs', 'p50 ms', 'p99 ms'],
           lines: [
             [
               median(of('perSecond')).toFixed(0),
@@ -53,7 +53,7 @@ export const pairs = {
         },
       ],
       notes: [
-        'PostgreSQL: the processes of this database’s connections, not those that write logs and data for all.',
+        'PostgreSQL: the processes of this database’s connections, without the shared processes that write the WAL and the data files.',
         `A raw delivery: one message at a time to ${audience} subscribers, in the same round.`,
       ],
     };

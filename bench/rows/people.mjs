@@ -21,11 +21,11 @@ const SEARCHES = [
   { kind: 'two words', search: 'mar gar' },
   { kind: 'two common words', search: 'maria garcia' },
   { kind: 'a first name and a letter', search: 'zoe m' },
-  { kind: 'two letters apart', search: 'm z' },
-  { kind: 'the beginning of a username', search: 'anna.12' },
+  { kind: 'two separate letters', search: 'm z' },
+  { kind: 'a prefix of a username', search: 'anna.12' },
   { kind: 'a word in Cyrillic', search: 'Иванов' },
   { kind: 'a word in Chinese', search: '王' },
-  { kind: 'nobody', search: 'maria qqqq' },
+  { kind: 'no match', search: 'maria qqqq' },
 ];
 
 /** The commonest first: the share of each falls with its place, as it does of real names. */
@@ -44,7 +44,7 @@ const GONE = 50;
 
 export const people = {
   key: 'people',
-  title: 'A search among a million people',
+  title: 'Searching a million people',
   /** Only with --long: it fills the database for minutes. */
   long: true,
   async measure(world, { quick, runs, say }) {
@@ -74,8 +74,8 @@ export const people = {
       ],
       tables: [
         {
-          title: `A page of 50, ${searches} times, one after another; ms`,
-          head: ['Search', 'for', 'found', '`findPeople` p50', 'p99', 'over HTTP p50', 'p99'],
+          title: `A page of 50, ${searches} sequential requests; ms`,
+          head: ['Search', 'query', 'found', '`findPeople` p50', 'p99', 'over HTTP p50', 'p99'],
           lines: SEARCHES.map(({ kind, search }, index) => [
             kind,
             `\`${search}\``,
@@ -88,8 +88,8 @@ export const people = {
         },
       ],
       notes: [
-        `${COMMON * 100} % have one of ${FIRST.split(' ').length} first and of ${LAST.split(' ').length} last names, of falling shares and several scripts, the others rare ones; one of ${GONE} accounts is deleted. Filled by generate_series, then VACUUM ANALYZE.`,
-        `What search keeps of a person: ${Math.round(prefixes)} bytes, index included.`,
+        `${COMMON * 100} % have one of ${FIRST.split(' ').length} first and ${LAST.split(' ').length} last names in several scripts, with decreasing frequency; the others have rare names. One in ${GONE} accounts is deleted. Filled with generate_series, then VACUUM ANALYZE.`,
+        `Search data per person: ${Math.round(prefixes)} bytes, including the index.`,
       ],
     };
   },
@@ -149,7 +149,7 @@ async function searchAll({ place, people: [reader] }, searches) {
       const between = performance.now();
       const { nodes, pageInfo } = await request(search, after);
       const ended = performance.now();
-      result.found = `${nodes.length}${pageInfo.hasNextPage ? ' and more' : ''}`;
+      result.found = `${nodes.length}${pageInfo.hasNextPage ? '+' : ''}`;
       if (count < 0) continue;
       result.took.push(between - began);
       result.tookHttp.push(ended - between);

@@ -41,7 +41,7 @@ export const rooms = {
       tables: [
         {
           title: `${count} rooms of ${SIZE}, ${PER_SECOND} messages/s; µs of server CPU`,
-          head: ['Server', 'per delivery', 'to Socket.IO', 'per send (subtracted)'],
+          head: ['Server', 'per delivery', 'vs. Socket.IO', 'per send (subtracted)'],
           lines: Object.entries(names).map(([key, name]) => [
             name,
             median(of(key)).toFixed(2),
@@ -51,7 +51,7 @@ export const rooms = {
         },
       ],
       notes: [
-        'Sends to rooms where somebody listens and to as many where nobody does take turns, a slice of seconds each; the difference is the deliveries. It is a small difference of large numbers: look at the runs.',
+        'Sends to rooms with subscribers alternate with sends to as many rooms without, in slices of some seconds; the difference is the cost of the deliveries. It is a small difference of large numbers, so consider the individual runs.',
       ],
     };
   },

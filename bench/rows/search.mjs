@@ -17,8 +17,8 @@ const WORDS = 20_000;
 const VIEWERS = [
   { name: 'one long conversation', kinds: ['long'] },
   { name: '1,000 conversations', kinds: ['many'] },
-  { name: 'five small ones', kinds: ['few'] },
-  { name: 'all of them', kinds: ['long', 'many', 'rest', 'few'] },
+  { name: 'five small conversations', kinds: ['few'] },
+  { name: 'all conversations', kinds: ['long', 'many', 'rest', 'few'] },
 ];
 /** What is searched for; `word(n)` is the n-th most common one. */
 const searchesOf = (word) => [
@@ -26,11 +26,11 @@ const searchesOf = (word) => [
   { kind: 'the same, second page', query: word(1), second: true },
   { kind: 'a common word', query: word(50) },
   { kind: 'a rare word', query: word(WORDS - 7) },
-  { kind: 'a word of nobody', query: 'qqqqqq' },
+  { kind: 'a word that does not occur', query: 'qqqqqq' },
   { kind: 'a common and a rare word', query: `${word(1)} ${word(WORDS - 11)}` },
-  { kind: 'the beginning of a word', query: `${word(2)} ${word(900).slice(0, 3)}` },
-  { kind: 'two common words beside each other', query: `"${word(1)} ${word(2)}"` },
-  { kind: 'a rare word of before', query: `${word(WORDS - 7)} before:2026-06` },
+  { kind: 'a prefix of a word', query: `${word(2)} ${word(900).slice(0, 3)}` },
+  { kind: 'a phrase of two common words', query: `"${word(1)} ${word(2)}"` },
+  { kind: 'a rare word with `before:`', query: `${word(WORDS - 7)} before:2026-06` },
   { kind: 'a part of a Chinese text', query: '京大学' },
 ];
 
@@ -53,7 +53,7 @@ function random(seed) {
 
 export const search = {
   key: 'search',
-  title: 'A search among a million messages',
+  title: 'Searching a million messages',
   /** Only with --long: it fills the database for minutes. */
   long: true,
   async measure(world, { quick, runs, say }) {
@@ -84,7 +84,7 @@ export const search = {
         },
       ],
       tables: VIEWERS.map(({ name }) => ({
-        title: `Of who is in ${name}: a page of 50, ${times} times, one after another; ms`,
+        title: `A user with access to ${name}: a page of 50, ${times} sequential requests; ms`,
         head: ['Search', 'found', '`findMatches` p50', 'p99', 'over HTTP p50', 'p99'],
         lines: searches.map(({ kind }) => {
           const key = `${name}: ${kind}`;
@@ -99,8 +99,8 @@ export const search = {
         }),
       })),
       notes: [
-        `Two fifths of the messages are in one conversation, as many in a thousand, the others in others. 4 to 13 words each, of ${WORDS}, of falling shares; one of 500 is Chinese. Then VACUUM ANALYZE.`,
-        `What search keeps of a message in its index: ${Math.round(index)} bytes.`,
+        `Two fifths of the messages are in one conversation, two fifths in a thousand others, and the rest elsewhere. Each has 4 to 13 words out of ${WORDS}, with decreasing frequency; one in 500 is Chinese. Then VACUUM ANALYZE.`,
+        `Search index per message: ${Math.round(index)} bytes.`,
       ],
     };
   },
@@ -207,7 +207,7 @@ async function searchAll({ place }, viewers, searches, times) {
         const between = performance.now();
         const { edges, pageInfo } = await request(token, query, after);
         const ended = performance.now();
-        result.found = `${edges.length}${pageInfo.hasNextPage ? ' and more' : ''}`;
+        result.found = `${edges.length}${pageInfo.hasNextPage ? '+' : ''}`;
         if (count < 0) continue;
         result.took.push(between - began);
         result.tookHttp.push(ended - between);

@@ -22,7 +22,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const storms = {
   key: 'storms',
-  title: 'Who is there, who has read, who is typing',
+  title: 'Presence, receipts and typing',
   async measure({ place }, { quick, runs, say }) {
     const sizes = quick ? { crowd: 300, group: 100, idleSeconds: 5 } : { crowd: 5_000, group: 1_000, idleSeconds: 60 };
     const settings = { RECEIPT_MAX_MEMBERS: String(sizes.group), TYPING_MAX_MEMBERS: String(sizes.group) };
@@ -46,15 +46,22 @@ export const storms = {
     return {
       tables: [
         {
-          title: `${sizes.crowd} people come within 5 s, each watched by ${WATCHED} of the others; then ${sizes.idleSeconds} s in which nothing happens`,
-          head: ['', 'ms of server CPU', 'Redis commands', 'events', 'ms until all were told', 'ms of CPU idle'],
+          title: `${sizes.crowd} users connect within 5 s, each watched by ${WATCHED} others; then ${sizes.idleSeconds} s without activity`,
+          head: [
+            '',
+            'ms of server CPU',
+            'Redis commands',
+            'events',
+            'ms until all events arrived',
+            'ms of CPU without activity',
+          ],
           lines: [
             [
               'with a `presence` stream each',
               ...['cpuMs', 'redis', 'events', 'settleMs', 'idleMs'].map((field) => of('presence', field)),
             ],
             [
-              'with a `messages` stream in its place',
+              'with a `messages` stream instead',
               of('bare', 'cpuMs'),
               of('bare', 'redis'),
               '–',
@@ -64,13 +71,13 @@ export const storms = {
           ],
         },
         {
-          title: `A group of ${sizes.group} reads one message at once, everyone listening to all marks`,
+          title: `All members of a group of ${sizes.group} read one message at the same time, and all subscribe to receipts`,
           head: [
-            'ms until the last was told',
+            'ms until the last event arrived',
             'ms of server CPU',
             'transactions',
             'events delivered',
-            'µs of CPU an event',
+            'µs of CPU per event',
           ],
           lines: [
             [
@@ -80,14 +87,14 @@ export const storms = {
           ],
         },
         {
-          title: `${TYPISTS} of a group of ${sizes.group} type for ${TYPING_SECONDS} s and say so ten times a second, everyone listening`,
-          head: ['calls', 'events delivered', 'ms of server CPU', 'µs of CPU an event'],
+          title: `${TYPISTS} members of a group of ${sizes.group} call \`setTyping\` ten times a second for ${TYPING_SECONDS} s, and all subscribe to typing`,
+          head: ['calls', 'events delivered', 'ms of server CPU', 'µs of CPU per event'],
           lines: [[...['calls', 'events', 'cpuMs'].map((field) => of('typing', field)), of('typing', 'perEvent', 2)]],
         },
       ],
       notes: [
-        `A transition (somebody comes) costs ${extra('cpuMs').toFixed(0)} µs with its ${WATCHED} watchers, beyond a connection without presence streams.`,
-        'Redis commands are those of the whole server in that time, one node. Clients and harness share a core with nobody: they are one Node process, which limits how fast marks and events can go.',
+        `A transition (a user connects) costs ${extra('cpuMs').toFixed(0)} µs with its ${WATCHED} watchers, in addition to a connection without presence streams.`,
+        'Redis commands are those of the whole server in that time, with one node. Clients and harness have a core of their own but are a single Node process, which limits the rate of marks and events.',
       ],
     };
   },

@@ -11,7 +11,7 @@ const wanted = ['viewerReactions', 'viewerCanDelete'];
 
 export const viewerFields = {
   key: 'viewer-fields',
-  title: 'The same with fields that depend on the viewer',
+  title: 'Fields that depend on the viewer',
   async measure(world, { audiences: [audience], runs, seconds, warmUp, say }) {
     const seen = { SENT: { without: [], with: [] }, REACTED: { without: [], with: [] } };
     for (let run = 1; run <= runs; run += 1) {
@@ -31,12 +31,12 @@ export const viewerFields = {
     return {
       targets: [
         {
-          what: `${audience} subscribers, SENT events with ${named} against without`,
+          what: `${audience} subscribers, SENT events with ${named} compared to without`,
           atMost: 1.3,
           ...ratio('SENT'),
         },
         {
-          what: `${audience} subscribers, reactions by one of them with ${named} against without`,
+          what: `${audience} subscribers, reactions by one of them with ${named} compared to without`,
           atMost: 1.5,
           ...ratio('REACTED'),
         },
@@ -54,7 +54,7 @@ export const viewerFields = {
         ],
       })),
       notes: [
-        'A reaction is added and taken back in turn, by one of the people who listen; the plain fragment has `reactions` too.',
+        'One of the subscribers adds and removes a reaction in turn; the plain fragment also contains `reactions`.',
       ],
     };
   },

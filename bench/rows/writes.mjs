@@ -20,7 +20,7 @@ const hasPgbench = works('pgbench');
 
 export const writes = {
   key: 'writes',
-  title: 'Sends, answered and stored',
+  title: 'Sends, stored and answered',
   async measure(world, { quick, runs, seconds, warmUp, say }) {
     const times = { seconds, warmUp };
     const many = quick ? 100 : 1_000;
@@ -73,7 +73,7 @@ export const writes = {
       tables: [
         ...places.map(({ key, words }) => ({
           title: `${words}, ${IN_FLIGHT} in flight`,
-          head: ['', 'sends/s', 'to pgbench', 'p50 ms', 'p99 ms', 'µs of server', 'µs of PostgreSQL'],
+          head: ['', 'sends/s', 'vs. pgbench', 'p50 ms', 'p99 ms', 'server µs', 'PostgreSQL µs'],
           lines: Object.entries(names).map(([who, name]) => [
             name,
             cell(`${who} ${key}`, 'perSecond', 0),
@@ -93,9 +93,9 @@ export const writes = {
         },
       ],
       notes: [
-        'Parley’s sends are whole: signed in, authorized, idempotent by a key, announced to Redis. Over WebSocket several people send, each over a socket of their own; over HTTP the same people, on as many connections as are in flight.',
-        'pgbench’s statement numbers, inserts message and change in the same tables, in conversations of its own; it asks for no right, looks for no repeat, and is found by no search.',
-        'PostgreSQL and its disk are the same for all and on both cores; pgbench runs where the clients run, on core 1.',
+        'Parley’s sends are complete: authenticated, authorized, idempotent by a key, and announced to Redis. Over WebSocket several users send, each over their own connection; over HTTP the same users, with as many connections as requests in flight.',
+        'pgbench’s statement assigns the numbers and inserts message and change into the same tables, in separate conversations. It checks no permissions, detects no repetitions, and its messages are not indexed for search.',
+        'PostgreSQL and its disk are the same for all, on both cores; pgbench runs on core 1 like the clients.',
         ...(hasPgbench ? [] : ['pgbench is not installed here.']),
       ],
     };
