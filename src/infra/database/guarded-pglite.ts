@@ -1,6 +1,10 @@
 import { closeSync, statfsSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messages, PGlite, type PGliteOptions } from '@electric-sql/pglite';
 import { SyncedNodeFS } from './synced-node-fs.js';
+
+/** Milliseconds of statements in one turn of the event loop, after which the next one waits for another turn. */
+const TURN_MAX_MS = 5;
 
 /** Milliseconds for which the free space counts as known. */
 const SPACE_KNOWN_MS = 50;
@@ -18,6 +22,10 @@ export class GuardedPGlite extends PGlite {
   #isGuarded = false;
   #end: { cause: unknown } | undefined;
   #room: { at: number; enough: boolean } | undefined;
+  /** Milliseconds that statements have taken in this turn of the event loop. */
+  #busyMs = 0;
+  /** Resolves in the next turn of the event loop; undefined where nothing has run in this one. */
+  #nextTurn: Promise<void> | undefined;
   /** Called once when it has ended by itself: nothing works any more, and another one is to be opened. */
   onEnd: (cause: unknown) => void = () => {};
 
@@ -35,6 +43,24 @@ export class GuardedPGlite extends PGlite {
       this.#room = { at: now, enough: freeBytesOf(this.#folder) >= this.#minFree };
     }
     return this.#room.enough;
+  }
+
+  /**
+   * A statement resolves without a turn of the event loop. Without this, those that wait for each other would run one
+   * after another before any other client is heard.
+   */
+  override async execProtocolRaw(...call: Parameters<PGlite['execProtocolRaw']>): Promise<Uint8Array> {
+    this.#nextTurn ??= nextTurn().then(() => {
+      this.#nextTurn = undefined;
+      this.#busyMs = 0;
+    });
+    if (this.#busyMs >= TURN_MAX_MS) await this.#nextTurn;
+    const began = performance.now();
+    try {
+      return await super.execProtocolRaw(...call);
+    } finally {
+      this.#busyMs += performance.now() - began;
+    }
   }
 
   /** Every statement passes here, those of transactions and of Prisma too. */
