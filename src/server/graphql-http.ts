@@ -25,8 +25,7 @@ export type Yoga = YogaServerInstance<Served, Context>;
 
 /** What is served, as Node knows it. */
 interface Served {
-  /** With the body, which was read already. */
-  req: IncomingMessage & { body?: Buffer };
+  req: IncomingMessage & { bodyBytes: number };
   res: ServerResponse;
 }
 
@@ -204,7 +203,7 @@ function sharingOf(subscriptions: Subscriptions, operations: Operations, kept: K
             userId: isService ? undefined : userId,
             network: networkOf(currentRequest()?.address ?? ''),
           },
-          { document: args.document, length: req.body?.length ?? 0 },
+          { document: args.document, length: req.bodyBytes },
         );
         const leave = isService ? () => {} : letGo && streams.enter(userId);
         if (!leave || !letGo) {

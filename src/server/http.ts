@@ -152,12 +152,15 @@ export function createHttpServer(
     if (method === 'POST' && body.length === 0) {
       return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The request body is empty.'));
     }
-    // What yoga takes for a body that was read already.
-    Object.assign(req, { body });
     open.add(res);
     res.once('close', () => open.delete(res));
-    // Not by yoga's own listener: that one answers what it did not expect with a stack trace.
-    const response = await yoga.handleNodeRequestAndResponse(req, res, { req, res });
+    // Not by yoga's own listener: that one answers what it did not expect with a stack trace. Nor by its adapter for
+    // Node's requests, which lists every index of a body that was read already: 30 ms for one of 256 KB.
+    const response = await yoga.handleRequest(requestOf(yoga, req, res, body), {
+      req: Object.assign(req, { bodyBytes: body.length }),
+      res,
+      waitUntil: yoga.waitUntil,
+    });
     await sendNodeResponse(response, res, req, true);
   }
 
@@ -208,6 +211,21 @@ const isBrowserVisit = (req: IncomingMessage): boolean =>
   /text\/html/i.test(req.headers.accept ?? '');
 
 const isEventStream = (res: ServerResponse): boolean => String(res.getHeader('content-type')).startsWith(EVENT_STREAM);
+
+/** A request of Node's, whose body was read, as the Fetch API has it. Its signal aborts when the client goes away. */
+function requestOf(yoga: Yoga, req: IncomingMessage, res: ServerResponse, body: Buffer): Request {
+  const { method = 'GET', headers, url = '/' } = req;
+  const aborted = new AbortController();
+  const abort = () => aborted.abort();
+  res.once('close', abort);
+  res.once('finish', () => res.off('close', abort));
+  return new yoga.fetchAPI.Request(`http://${headers.host || 'localhost'}${url}`, {
+    method,
+    headers: headers as Record<string, string>,
+    signal: aborted.signal,
+    ...(method === 'POST' && { body: body as Uint8Array<ArrayBuffer> }),
+  });
+}
 
 /** The whole body; undefined when it has more than `max` bytes. */
 async function readBody(req: IncomingMessage, max: number): Promise<Buffer | undefined> {
