@@ -31,8 +31,8 @@ export interface PersonUpdates {
 const record = (tx: Tx, { userId, type }: PersonUpdate, ids: readonly string[]) =>
   type === 'MEMBER_UPDATED' ? recordMemberUpdated(tx, userId, ids) : recordUpdated(tx, ids);
 
-/** Conversations that are told at a time. */
-const STEP = 50;
+/** Conversations that are told at a time: fewer in the embedded database, which nobody else reads meanwhile. */
+const STEPS = { postgresql: 50, embedded: 10 } as const;
 /** How often a node looks for what another has left behind, in milliseconds. */
 const LOOK_MS = 30_000;
 /** The least pause between two steps, in milliseconds: it is as long as the step was, so that half the time is others'. */
@@ -50,6 +50,7 @@ export function createPersonUpdates(
   },
 ): PersonUpdates {
   const { database, log } = deps;
+  const stepSize = STEPS[database.footing];
   let closed = false;
   /** What this node has claimed and not told everywhere yet: each gets one step in its turn. */
   const claimed: PersonUpdate[] = [];
@@ -61,7 +62,7 @@ export function createPersonUpdates(
    * @returns the update as it is to go on; undefined: it is done.
    */
   async function step(update: PersonUpdate, onFree = () => {}): Promise<PersonUpdate | undefined> {
-    const ids = await findToldNext(database.db, update, STEP);
+    const ids = await findToldNext(database.db, update, stepSize);
     const told = await tell(update, ids);
     onFree();
     // Those that somebody had locked, one by one: the others are not held up meanwhile.
@@ -72,7 +73,7 @@ export function createPersonUpdates(
       });
     }
     const last = ids.at(-1);
-    if (last !== undefined && ids.length === STEP) return moveUpdate(database.db, update, last);
+    if (last !== undefined && ids.length === stepSize) return moveUpdate(database.db, update, last);
     // Behind the last conversation it goes on before the first, up to where it began.
     if (update.afterId !== null && update.lastId !== null && update.afterId >= update.lastId) {
       return moveUpdate(database.db, update, null);
