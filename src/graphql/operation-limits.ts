@@ -180,7 +180,7 @@ const pairsOf = (count: number): number => (count * (count - 1)) / 2;
 const LIST_LENGTH = 10;
 
 /** What a page costs beyond its fields: authorizing, reading and connecting it takes as long as that many of them. */
-const PAGE_POINTS = 5;
+const PAGE_POINTS = 20;
 
 /** What a selection costs: once, and for each item of the page that it is in; and how often it asks the database. */
 interface Cost {
@@ -203,18 +203,29 @@ export interface Costs {
     operation: OperationDefinitionNode,
     variables: Readonly<Record<string, unknown>> | null | undefined,
   ): GraphQLError | undefined;
+  /** The cost points of a valid operation with these variables. */
+  pointsOf(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Readonly<Record<string, unknown>> | null | undefined,
+  ): number;
 }
 
 export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
   /** Of operations whose lists are as long whatever their variables. */
   const fixed = new WeakMap<OperationDefinitionNode, OperationCost>();
+  const measure: (...call: Parameters<Costs['pointsOf']>) => OperationCost = (document, operation, variables) => {
+    let cost = fixed.get(operation);
+    if (cost === undefined) {
+      cost = costOf(schema, limits, document, operation, variables ?? {});
+      if (!cost.varies) fixed.set(operation, cost);
+    }
+    return cost;
+  };
   return {
+    pointsOf: (...call) => measure(...call).points,
     check(document, operation, variables) {
-      let cost = fixed.get(operation);
-      if (cost === undefined) {
-        cost = costOf(schema, limits, document, operation, variables ?? {});
-        if (!cost.varies) fixed.set(operation, cost);
-      }
+      const cost = measure(document, operation, variables);
       return (
         over(operation, cost.points, limits.operationCostMax, 'cost points', 'operationCostMax')[0] ??
         over(operation, cost.statements, limits.operationStatementsMax, 'statements')[0]

@@ -48,8 +48,12 @@ export interface Documents {
   /** The operation that is asked for. @throws {GraphQLError} The document has none of this name, or several and no name came. */
   operationOf(document: DocumentNode, operationName: string | null | undefined): OperationDefinitionNode;
   /** Whether an operation costs too much, with the variables that it is asked with. */
-  findExcess(args: Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>): GraphQLError | undefined;
+  findExcess(args: Asked): GraphQLError | undefined;
+  /** The cost points of a valid operation; 0 where the document has none of this name. */
+  costOf(args: Asked): number;
 }
+
+type Asked = Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>;
 
 export function createDocuments(schema: GraphQLSchema, config: Config, log: Logger): Documents {
   const documents = new LRUCache<string, DocumentNode>({
@@ -59,7 +63,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
   /** Of each document, once it was validated. */
   const errors = new WeakMap<DocumentNode, readonly GraphQLError[]>();
   const costs = createCosts(schema, config);
-  const { introspection, operationTokensMax: maxTokens } = config;
+  const { introspection, operationTokensMax: maxTokens, operationValuesMax } = config;
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   // What they suggest are names of the schema.
   const hideSuggestions = !introspection;
@@ -98,6 +102,12 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
       return document && argumentWith(document, variable.variable.name.value);
     },
   };
+
+  function tooManyValues(operation: OperationDefinitionNode, variables: unknown): GraphQLError | undefined {
+    if (countValues(variables, operationValuesMax + 1) <= operationValuesMax + 1) return undefined;
+    const message = `An operation can have at most ${operationValuesMax} values in its variables.`;
+    return new GraphQLError(message, { nodes: operation });
+  }
 
   const errorsIn = (document: DocumentNode): readonly GraphQLError[] => {
     const oversize = findOversize(document, config);
@@ -148,11 +158,29 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     },
     findExcess({ document, operationName, variableValues }) {
       const operation = getOperationAST(document, operationName);
-      const excess = operation && costs.check(document, operation, variableValues);
+      const excess =
+        operation && (tooManyValues(operation, variableValues) ?? costs.check(document, operation, variableValues));
       return excess ? presentError(excess, log) : undefined;
+    },
+    costOf({ document, operationName, variableValues }) {
+      const operation = getOperationAST(document, operationName);
+      return operation ? costs.pointsOf(document, operation, variableValues) : 0;
     },
   };
   return documentsOf;
+}
+
+/** How many values a value consists of, itself included. It stops soon after `max`. */
+function countValues(value: unknown, max: number): number {
+  const left = [value];
+  let count = 0;
+  while (left.length > 0 && count + left.length <= max) {
+    const next = left.pop();
+    count += 1;
+    if (typeof next !== 'object' || next === null) continue;
+    for (const inner of Array.isArray(next) ? next : Object.values(next)) left.push(inner);
+  }
+  return count + left.length;
 }
 
 /** The one argument that takes a variable, with the path inside of its value; undefined where there are several. */

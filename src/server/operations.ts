@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type DocumentNode,
   type ExecutionArgs,
@@ -16,6 +17,8 @@ import { createStatementLimits, type StatementLimits } from '../infra/database/s
 import type { Metrics } from '../infra/telemetry/metrics.js';
 import { currentRequest } from '../infra/telemetry/request.js';
 import type { Carrier, Tracing } from '../infra/telemetry/tracing.js';
+import { createLoopTime } from './loop-time.js';
+import { createShares } from './shares.js';
 
 type Transport = 'http' | 'sse' | 'websocket';
 
@@ -37,6 +40,13 @@ export interface Operations {
 /** Queries of one person that may wait for others of theirs. */
 const QUERIES_WAITING_PER_PERSON = 1_000;
 
+/** Milliseconds of the node's time that the operations of one person may take at once. */
+const SHARE_AT_ONCE_MS = 500;
+/** For how many milliseconds after an operation of somebody else the node counts as used by others. */
+const OTHERS_MS = 1_000;
+/** The part of an operation's weight that does not depend on its cost: it is received, read and answered. */
+const WEIGHT_BASE = 10;
+
 /** Where an operation has several fields, or none of its own. */
 const SEVERAL = 'several';
 
@@ -51,17 +61,27 @@ export function createOperations({
   tracing,
   statementsPerPersonMax,
   queriesPerPersonMax,
+  largeOperationCost,
+  timePerPersonPercent,
+  costOf,
 }: {
   metrics: Metrics;
   tracing: Tracing;
   statementsPerPersonMax: number;
   queriesPerPersonMax: number;
+  largeOperationCost: number;
+  timePerPersonPercent: number;
+  /** The cost points of a valid operation. */
+  costOf: (args: ExecutionArgs) => number;
 }): Operations {
-  const queries = createGates({
-    atOnce: queriesPerPersonMax,
-    waitingMax: QUERIES_WAITING_PER_PERSON,
-    refusal: () => rateLimited('Too many queries. Try again in a moment.', 1_000),
-  });
+  const waitingMax = QUERIES_WAITING_PER_PERSON;
+  const refusal = () => rateLimited('Too many queries. Try again in a moment.', 1_000);
+  const queries = createGates({ atOnce: queriesPerPersonMax, waitingMax, refusal });
+  const large = createGates({ atOnce: 1, waitingMax, refusal });
+  const shares = createShares({ share: timePerPersonPercent / 100, atOnceMs: SHARE_AT_ONCE_MS });
+  const loopTime = createLoopTime();
+  /** Who began an operation last, and when the last operation of anybody else began. */
+  let latest: { key: string; at: number; otherAt: number } = { key: '', at: -Infinity, otherAt: -Infinity };
   const statements = createStatementLimits(statementsPerPersonMax);
   const done = metrics.counter(
     'parley_graphql_operations_total',
@@ -99,19 +119,55 @@ export function createOperations({
     return sort;
   }
 
-  /** Carries a query out when it is its person's turn; where too many wait already, the answer says so. */
-  async function inTurn<Result extends object>(key: string, work: () => Result | PromiseLike<Result>): Promise<Result> {
-    let leave: () => void;
+  function noteUseBy(key: string): void {
+    const at = performance.now();
+    latest = { key, at, otherAt: latest.key === key ? latest.otherAt : latest.at };
+  }
+
+  function isUsedByOthers(key: string): boolean {
+    const at = latest.key === key ? latest.otherAt : latest.at;
+    return performance.now() - at < OTHERS_MS;
+  }
+
+  /** Resolves when a person has used no more than their share of the time, or nobody else uses the node. */
+  async function whenPaid(key: string): Promise<void> {
+    for (let waitMs = shares.waitOf(key); waitMs >= 1 && isUsedByOthers(key); waitMs = shares.waitOf(key)) {
+      await delay(Math.min(waitMs, OTHERS_MS));
+    }
+  }
+
+  /**
+   * Executes an operation when it is its person's turn. If too many of theirs are waiting, the result is an error.
+   * Small mutations do not wait: they have rates of their own.
+   */
+  async function inTurn<Result extends object>(
+    key: string,
+    type: string,
+    cost: number,
+    work: () => Result | PromiseLike<Result>,
+  ): Promise<Result> {
+    const isLarge = cost >= largeOperationCost;
+    if (type !== 'query' && !isLarge) return work();
+    const leave: (() => void)[] = [];
     try {
-      leave = await queries.enter(key);
-    } catch (refusal) {
-      const error = new GraphQLError((refusal as Error).message, { originalError: refusal as Error });
-      return { errors: [error] } satisfies ExecutionResult as unknown as Result;
+      // First: those that wait for each other take no turns of small queries.
+      if (isLarge) leave.push(await large.enter(key));
+      if (type === 'query') leave.push(await queries.enter(key));
+    } catch (error) {
+      for (const end of leave) end();
+      const refused = new GraphQLError((error as Error).message, { originalError: error as Error });
+      return { errors: [refused] } satisfies ExecutionResult as unknown as Result;
     }
     try {
-      return await work();
+      await whenPaid(key);
+      const end = loopTime.begin(WEIGHT_BASE + cost);
+      try {
+        return await work();
+      } finally {
+        shares.spend(key, end());
+      }
     } finally {
-      leave();
+      for (const end of leave) end();
     }
   }
 
@@ -133,6 +189,7 @@ export function createOperations({
       };
       const key = keyOf(args);
       limitStatements(key, statements);
+      if (key !== undefined) noteUseBy(key);
       const began = performance.now();
       let code: ErrorCode | 'OK' = 'INTERNAL_SERVER_ERROR';
       try {
@@ -140,7 +197,9 @@ export function createOperations({
           field === SEVERAL ? type : `${type} ${field}`,
           { parent, attributes, codeOf: () => (code === 'OK' ? undefined : code) },
           async () => {
-            const result = type === 'query' && key !== undefined ? await inTurn(key, work) : await work();
+            const result = await (key === undefined || type === 'subscription'
+              ? work()
+              : inTurn(key, type, costOf(args), work));
             [code = 'OK'] = failed((result as ExecutionResult).errors ?? []);
             return result;
           },

@@ -83,7 +83,7 @@ export async function startNode(
     await services.close();
     await tracing.close();
   };
-  const operations = createOperations({ ...config, metrics, tracing });
+  const operations = createOperations({ ...config, metrics, tracing, costOf: documents.costOf });
   const subscriptions = createSubscriptions(log, {
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),

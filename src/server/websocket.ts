@@ -66,9 +66,7 @@ const PARTIAL_FREE_BYTES = 16_384;
 const FRAGMENTS_MAX = 1_024;
 /** Longest reason of a close frame, in bytes (RFC 6455, section 5.5). */
 const REASON_MAX_BYTES = 123;
-/** The part of the node's time that messages of one person may take, or those of one address where nobody has signed in. */
-const SHARE = 0.25;
-/** Milliseconds of the node's time that they may take at once. */
+/** Milliseconds of the node's time that messages of one person or address may take at once. */
 const SHARE_AT_ONCE_MS = 250;
 /** What a frame costs that nothing comes of, and what a message costs beside what is measured of it, in milliseconds. */
 const FRAME_MS = 0.05;
@@ -155,10 +153,7 @@ export function serveWebSocket(
   const counts: SocketCounts = { opened: 0, refused: 0, cutOff: 0, silent: 0, closed: new Map() };
   const ofPerson = createCounts(config.socketsPerPersonMax);
   const ofAddress = createCounts(config.socketsPerAddressMax);
-  const shares = createShares({
-    share: config.rateLimits ? SHARE : Number.POSITIVE_INFINITY,
-    atOnceMs: SHARE_AT_ONCE_MS,
-  });
+  const shares = createShares({ share: config.timePerPersonPercent / 100, atOnceMs: SHARE_AT_ONCE_MS });
   const presented = (result: ExecutionResult): ExecutionResult =>
     result.errors
       ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.presenting)) }

@@ -17,7 +17,15 @@ import { createGroup, send } from '../support/talk.js';
 
 describe('queries of one person', () => {
   const operations = () =>
-    createOperations({ metrics: noMetrics, tracing: noTracing, statementsPerPersonMax: 5, queriesPerPersonMax: 2 });
+    createOperations({
+      metrics: noMetrics,
+      tracing: noTracing,
+      statementsPerPersonMax: 5,
+      queriesPerPersonMax: 2,
+      largeOperationCost: 1_000,
+      timePerPersonPercent: Number.POSITIVE_INFINITY,
+      costOf: ({ document }) => (JSON.stringify(document).includes('conversations') ? 1_000 : 1),
+    });
   /** Carries operations out that end when they are told to. */
   const carrying = (carryOut: ReturnType<typeof operations>['carryOut']) => {
     const running: (() => void)[] = [];
@@ -46,6 +54,22 @@ describe('queries of one person', () => {
       await nextTurn();
     }
     expect(await Promise.all(all)).toEqual(Array(13).fill({ data: {} }));
+  });
+
+  it('run one after another if they are large, beside small ones', async () => {
+    const { running, start } = carrying(operations().carryOut);
+    const large = '{ conversations { nodes { id } } }';
+    const all = [start('one', large), start('one', large), start('one', large), start('one'), start('other', large)];
+    await nextTurn();
+    expect(running).toHaveLength(3);
+    for (const end of running.splice(0)) end();
+    await nextTurn();
+    expect(running).toHaveLength(1);
+    while (running.length > 0) {
+      for (const end of running.splice(0)) end();
+      await nextTurn();
+    }
+    expect(await Promise.all(all)).toEqual(Array(5).fill({ data: {} }));
   });
 
   it('are refused with a short wait where a thousand wait already', async () => {

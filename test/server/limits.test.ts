@@ -64,8 +64,9 @@ const SETTINGS = {
   OPERATION_ALIASES_MAX: '3',
   OPERATION_DIRECTIVES_MAX: '2',
   // A page of fifty with two fields each, and the two around it.
-  OPERATION_COST_MAX: '157',
+  OPERATION_COST_MAX: '172',
   OPERATION_STATEMENTS_MAX: '10',
+  OPERATION_VALUES_MAX: '40',
   PAGE_DEFAULT: '50',
   SESSIONS_PER_PERSON_MAX: '50',
   PINS_MAX: '50',
@@ -119,19 +120,19 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
     2,
     'at most 2 directives; this one has 3.',
   ],
-  ['cost, by first', (count) => [page(`first: ${count}`)], 50, 'at most 157 cost points; this one has 160.'],
+  ['cost, by first', (count) => [page(`first: ${count}`)], 50, 'at most 172 cost points; this one has 175.'],
   [
     'cost, by last',
     (count) => [`{ conversation(id: "x") { messages(last: ${count}) { nodes { id seq kind } } } }`],
     37,
-    'this one has 159',
+    'this one has 174',
   ],
-  ['cost, by a variable', (count) => [withVariable(''), { n: count }], 50, 'this one has 160.'],
+  ['cost, by a variable', (count) => [withVariable(''), { n: count }], 50, 'this one has 175.'],
   [
     'cost, by the most sessions that there can be',
     (count) => [`{ viewer { sessions { id current deviceName } ${repeat(count - 151, 'id')} } }`],
-    156,
-    'this one has 158.',
+    171,
+    'this one has 173.',
   ],
   [
     'statements',
@@ -139,7 +140,16 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
     10,
     'at most 10 statements; this one has 11.',
   ],
-  ["cost, by a variable's default", (count) => [withVariable(` = ${count}`)], 50, 'this one has 160.'],
+  [
+    'values of variables',
+    (count) => [
+      'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename } }',
+      { ids: Array.from({ length: count - 1 }, (_, index) => `a${index}`) },
+    ],
+    40,
+    'at most 40 values in its variables.',
+  ],
+  ["cost, by a variable's default", (count) => [withVariable(` = ${count}`)], 50, 'this one has 175.'],
 ];
 
 describe.each(footings)('limits on the %s footing', (footing) => {

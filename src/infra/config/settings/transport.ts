@@ -136,6 +136,11 @@ export const operationSettings = defineSettings(
       clientDescription:
         'The maximum cost of an operation. The cost is approximately the number of fields that the response can contain, where lists count with their maximum length.',
     }),
+    OPERATION_VALUES_MAX: setting(integer(10, 1_000_000), {
+      default: '2000',
+      description:
+        'The maximum number of values in the variables of one operation. Lists, input objects and what they contain count one each.',
+    }),
     OPERATION_STATEMENTS_MAX: setting(integer(10, 1_000_000), {
       default: '200',
       description:
@@ -144,6 +149,17 @@ export const operationSettings = defineSettings(
     QUERIES_PER_PERSON_MAX: setting(integer(1, 10_000), {
       default: '10',
       description: 'The number of queries of one person that a node executes at the same time. Further ones wait.',
+    }),
+    LARGE_OPERATION_COST: setting(integer(1, 100_000_000), {
+      default: '1000',
+      description:
+        'The cost from which an operation counts as large. The large queries and mutations of one person run one after another.',
+    }),
+    TIME_PER_PERSON_PERCENT: setting(integer(1, 100), {
+      default: '25',
+      description:
+        'The percentage of the processing time of a node that the queries, large mutations and WebSocket messages of one person may use. Above it, HTTP queries wait while other people use the node, and a WebSocket is read more slowly.',
+      rateLimit: true,
     }),
     STATEMENTS_PER_PERSON_MAX: setting(integer(1, 1_000), {
       default: '5',
