@@ -20,6 +20,7 @@ const checks = {
     generatedConfiguration,
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
+  'texts in src contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
   'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
   'each migration locks one busy table at most, and says who may run on it': () =>
     run(process.execPath, ['prisma/locks.mjs']),

@@ -10,11 +10,9 @@ import {
   isObjectType,
   isSpecifiedScalarType,
 } from 'graphql';
+import { avoided } from './wording.mjs';
 
 const settings = new Set(readFileSync('.env.example', 'utf8').match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []);
-// Words that were used with a meaning of their own; docs/GLOSSARY.md has the terms to use.
-const avoided =
-  /\b(told|tells|telling|put down|footing|beside|standing|hears?|heard|lest|anew|no more than one|whom they|to who|of who|by who|from who|is here|somebody|nobody's)\b/i;
 
 const problems = [];
 const check = (name, description) => {

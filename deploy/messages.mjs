@@ -1,0 +1,34 @@
+// Prints which texts in src contain avoided words (see wording.mjs), one line each, and exits with 1 if there are any.
+// Checked are all strings with several words: messages of errors and of the log, help texts, emails and pages. SQL in
+// tagged templates is not.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAst } from 'vitest/node';
+import { avoided } from './wording.mjs';
+
+// What instructs a model, and what is generated.
+const skipped = /^generated\b|summary\.written\.ts$/;
+
+/** Calls `found` with each text below a node and its offset. */
+function visit(node, found) {
+  if (node.type === 'TaggedTemplateExpression' || node.type === 'ImportDeclaration') return;
+  if (node.type === 'Literal' && typeof node.value === 'string') found(node.value, node.start);
+  if (node.type === 'TemplateElement') found(node.value.raw, node.start);
+  for (const child of Object.values(node).flat()) {
+    if (child !== null && typeof child === 'object' && 'type' in child) visit(child, found);
+  }
+}
+
+const problems = readdirSync('src', { recursive: true, encoding: 'utf8' }).flatMap((name) => {
+  if (!/\.[jt]s$/.test(name) || skipped.test(name)) return [];
+  const code = readFileSync(join('src', name), 'utf8');
+  if (!avoided.test(code)) return [];
+  const found = [];
+  visit(parseAst(code, { lang: name.endsWith('.ts') ? 'ts' : 'js' }), (text, start) => {
+    const match = / /.test(text) && avoided.exec(text);
+    if (match) found.push(`src/${name}:${code.slice(0, start).split('\n').length}: "${match[0]}" in "${text.trim()}"`);
+  });
+  return found;
+});
+for (const problem of problems) console.log(problem);
+process.exitCode = problems.length === 0 ? 0 : 1;
