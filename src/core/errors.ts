@@ -1,6 +1,6 @@
 /**
- * What `extensions.code` of an error can be: the contract's `ErrorCode`, in its order.
- * `INTERNAL_SERVER_ERROR` is never thrown: it is what anything else becomes on its way out.
+ * The values of `extensions.code`: the `ErrorCode` of the contract, in its order.
+ * `INTERNAL_SERVER_ERROR` is never thrown: unexpected errors are presented to clients with this code.
  */
 export const errorCodes = [
   'UNAUTHENTICATED',
@@ -17,34 +17,34 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** What `extensions.reason` of a FORBIDDEN can be; docs/PROTOCOL.md says what helps with each. */
+/** The values of `extensions.reason` of a FORBIDDEN error. docs/PROTOCOL.md describes how clients react to each. */
 export const forbiddenReasons = ['NOT_A_MEMBER', 'RECIPIENT_UNREACHABLE', 'ACCOUNT_CLOSED', 'NOT_A_MODERATOR'] as const;
 
 export type ForbiddenReason = (typeof forbiddenReasons)[number];
 
-/** One value of an input that is wrong. */
+/** An invalid value of an input. */
 export interface WrongField {
   field: string;
   message: string;
 }
 
 export interface ErrorDetails {
-  /** The path from the argument to what is wrong: `input.username`, `first`. */
+  /** The path of the invalid value, from the argument: `input.username`, `first`. */
   field?: string;
-  /** What is wrong with the input, each field once, where it is more than `field` alone. */
+  /** All invalid fields, each once, if there are several. */
   fields?: readonly WrongField[] | undefined;
-  /** Why it is FORBIDDEN, where something different helps with each reason. */
+  /** The reason of a FORBIDDEN error, if clients react to it differently. */
   reason?: ForbiddenReason;
   /** The configured limit that was reached: its field in `serverInfo.limits`. */
   limit?: string | undefined;
-  /** Milliseconds after which the same call may succeed; of RATE_LIMITED and UNAVAILABLE. */
+  /** The time in milliseconds after which a retry may succeed, for RATE_LIMITED and UNAVAILABLE. */
   retryAfterMs?: number;
-  /** What it stems from: logged, never sent. */
+  /** The original error, which is logged but never sent to clients. */
   cause?: unknown;
 }
 
 /**
- * An expected failure: its message and code reach the client as they are. Every other error is a bug,
+ * An expected error, whose message and code are sent to the client unchanged. Every other error is a bug, which is
  * logged with an id and masked.
  */
 export class ChatError extends Error {
@@ -78,17 +78,17 @@ export const badInput = (field: string, message: string, limit?: string) =>
 export const limitReached = (limit: string, message: string, field?: string) =>
   new ChatError('FORBIDDEN', message, { limit, ...(field !== undefined && { field }) });
 
-/** `NOT_FOUND` of the given field: it does not exist, or is not for the viewer, which must look the same. */
+/** `NOT_FOUND` for the given field: the object does not exist, or the viewer must not see it. Clients cannot tell which. */
 export const notFound = (field: string, what: string) => new ChatError('NOT_FOUND', `${what} not found.`, { field });
 
-/** Too much of it for now: the same call goes through once that many milliseconds have passed, if nothing else is asked. */
+/** `RATE_LIMITED`: the same call is accepted after `retryAfterMs` milliseconds, provided that no others are made. */
 export const rateLimited = (message: string, retryAfterMs: number, limit?: string) =>
   new ChatError('RATE_LIMITED', message, { retryAfterMs, limit });
 
-/** What must be there beside something that was read a moment ago was removed in between: the same call may be repeated. */
+/** `UNAVAILABLE`: a related object was deleted between two reads. The call can be repeated. */
 export const gone = (what: string): never => {
   throw new ChatError('UNAVAILABLE', `${what} was deleted in the meantime. Try again.`);
 };
 
-/** Nobody is signed in, or with a token that no longer counts. */
+/** `UNAUTHENTICATED`: the request has no token, or an invalid one. */
 export const unauthenticated = (message = 'Sign in first.') => new ChatError('UNAUTHENTICATED', message);

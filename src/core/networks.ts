@@ -1,12 +1,12 @@
 import { parseUrl } from './urls.js';
 
 /**
- * What counts as one client of an IP address: IPv4 as it is, of IPv6 the first 64 bits, of which every connection at home
- * has at least one block. Text that is no address is itself.
+ * The network that counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address, because every
+ * customer of a provider gets at least such a block. Other text is returned unchanged.
  */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;
-  // Without the zone of a link-local one (%eth0), which is of this machine.
+  // The zone of a link-local address (%eth0) has a meaning only on this machine.
   const url = parseUrl(`http://[${address.replace(/%.*$/, '')}]`);
   if (!url) return address;
   // As URLs write it: lower case, no leading zeros, no dotted end.

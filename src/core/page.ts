@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { badInput } from './errors.js';
 
-/** The arguments of a Relay connection, as a client gave them. */
+/** The arguments of a Relay connection, as received from the client. */
 export interface PageArgs {
   first?: number | null | undefined;
   after?: string | null | undefined;
@@ -16,10 +16,10 @@ interface Keys {
   date: Date;
 }
 
-/** What the place of a row in its list is made of, the deciding value first. */
+/** The types of the sort keys of a list, the primary key first. */
 export type KeyKinds = readonly (keyof Keys)[];
 
-/** The values of a row that its place is made of. */
+/** The sort keys of a row. */
 export type Keyset<Kinds extends KeyKinds = KeyKinds> = { readonly [Index in keyof Kinds]: Keys[Kinds[Index]] };
 
 const valid: { [Kind in keyof Keys]: (value: unknown) => boolean } = {
@@ -30,13 +30,13 @@ const valid: { [Kind in keyof Keys]: (value: unknown) => boolean } = {
 };
 
 export interface PageLimits {
-  /** The page's size when the client gives none. */
+  /** The page size if the client specifies none. */
   pageDefault: number;
-  /** The largest `first` or `last`. */
+  /** The maximum of `first` and `last`. */
   pageMax: number;
 }
 
-/** What to read: `size` rows beyond the keyset `from` (exclusive), in list order or against it. */
+/** The rows to read: `size` rows after the keyset `from` (exclusive), in list order or in reverse. */
 export interface PageRequest<Kinds extends KeyKinds = KeyKinds> {
   size: number;
   backward: boolean;
@@ -48,7 +48,7 @@ export interface Page<Row> {
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
 }
 
-/** What binds a cursor to one list, in few bytes: a cursor of another list is recognized as foreign. */
+/** A short hash that binds a cursor to one list, so that cursors of other lists are rejected. */
 const seal = (list: string) => createHash('sha256').update(list).digest('base64url').slice(0, 6);
 
 /** The cursor of the row at `keyset` in the list named `list`. */
@@ -57,7 +57,7 @@ function encodePageCursor(list: string, keyset: Keyset): string {
   return Buffer.from(JSON.stringify([seal(list), ...keys])).toString('base64url');
 }
 
-/** @throws {ChatError} BAD_USER_INPUT with `field`, when it is no cursor of this list. */
+/** @throws {ChatError} BAD_USER_INPUT for `field` if this is not a cursor of this list. */
 function decodePageCursor<Kinds extends KeyKinds>(
   list: string,
   cursor: string,
@@ -83,9 +83,11 @@ function decodePageCursor<Kinds extends KeyKinds>(
 }
 
 /**
- * Checks a connection's arguments. `kinds` is what a place in this list is made of; `whole` says whether a page asked for without `first` and `last` is the beginning or the end of the list.
- * @throws {ChatError} BAD_USER_INPUT with the argument as field: a size out of bounds, both directions at once,
- *   a cursor that is not of this list.
+ * Validates the arguments of a connection.
+ * @param kinds the types of the sort keys of the list.
+ * @param whole whether a page without `first` and `last` is taken from the start or from the end of the list.
+ * @throws {ChatError} BAD_USER_INPUT for the argument: a size out of range, both directions at once, or a cursor of
+ *   another list.
  */
 export function readPageArgs<const Kinds extends KeyKinds>(
   list: string,
@@ -119,7 +121,7 @@ export function readPageArgs<const Kinds extends KeyKinds>(
   };
 }
 
-/** What is behind a place in a list that is ordered by a date and then an id, as a condition of the database client's. */
+/** A Prisma condition for the rows after a keyset of a list that is ordered by a date and then by an id. */
 export function behind(
   from: Keyset<readonly ['date', 'uuid']> | undefined,
   date: string,
@@ -132,8 +134,9 @@ export function behind(
 }
 
 /**
- * A page in list order, of `rows` read for `request`: up to `size + 1` of them, in the order of reading
- * (against the list's order when `backward`). The one too many says that there is more.
+ * Builds a page in list order.
+ * @param rows up to `size + 1` rows that were read for `request`, in the order of reading (reversed if `backward`). The
+ *   additional row shows that there is another page.
  */
 export function toPage<Row>(
   list: string,

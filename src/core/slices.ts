@@ -1,21 +1,21 @@
 import { setImmediate } from 'node:timers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Work in steps: between two `yield`s it takes microseconds. */
+/** Work that is divided into steps: it yields every few microseconds. */
 export type Steps<Result> = Generator<undefined, Result, undefined>;
 
 /**
- * Does long work of the processor in slices, so that what everybody else waits for comes in between. However much such
- * work there is at once, there is one slice in a turn of the event loop; the pieces of work take turns.
+ * Runs CPU-bound work in time slices, so that it does not block the event loop. However many pieces of work there are,
+ * each turn of the event loop runs one slice; the pieces take turns.
  */
 export type Slices = <Result>(steps: Steps<Result>) => Promise<Result>;
 
 interface Work {
-  /** Goes on until it is done or the time is over. @returns whether it is done. */
+  /** Continues until the work is done or the time slice is over. @returns whether the work is done. */
   advance(until: number): boolean;
 }
 
-/** Milliseconds after which other work has its turn. */
+/** The length of a time slice in milliseconds. */
 const SLICE_MS = 4;
 
 export function createSlices(sliceMs = SLICE_MS): Slices {
@@ -56,7 +56,7 @@ export function createSlices(sliceMs = SLICE_MS): Slices {
     });
 }
 
-/** All steps at once, where the work is known to be short. */
+/** Runs all steps at once, for work that is known to be short. */
 export function inOneGo<Result>(steps: Steps<Result>): Result {
   for (;;) {
     const { done, value } = steps.next();
@@ -64,7 +64,7 @@ export function inOneGo<Result>(steps: Steps<Result>): Result {
   }
 }
 
-/** Calls `work` for each item in turn, and lets other work run whenever a slice of time is over. */
+/** Calls `work` for each item in order, and lets other work run at the end of each time slice. */
 export async function inSlices<Item>(items: Iterable<Item>, work: (item: Item) => void): Promise<void> {
   let began = performance.now();
   for (const item of items) {

@@ -1,10 +1,9 @@
 import { ChatError } from './errors.js';
 
 /**
- * A place in the history of all changes: which database's history it is, the newest epoch (run of the server) seen in
- * it, and the snapshot of PostgreSQL (`pg_current_snapshot()`, "743:747:743") of all transactions that were visible
- * there. What was missed since is what that snapshot does not see: exact, whatever the order in which transactions
- * commit.
+ * A position in the change log: the generation of the database, its latest epoch (run of the server), and the PostgreSQL
+ * snapshot (`pg_current_snapshot()`, "743:747:743") of the transactions that were visible. The changes that have been
+ * missed since are exactly those that this snapshot does not see, in whatever order transactions commit.
  */
 export interface SyncCursor {
   generation: string;
@@ -14,15 +13,15 @@ export interface SyncCursor {
 
 const shape = /^([0-9a-f]{12})\/([0-9a-f]{8})\/((\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?))$/;
 
-/** The opaque text that clients keep. */
+/** Encodes a cursor as the opaque text that clients store. */
 export const encodeSyncCursor = ({ generation, epoch, snapshot }: SyncCursor): string =>
   Buffer.from(`${generation}/${epoch}/${snapshot}`).toString('base64url');
 
-/** The snapshot of a cursor that this server has made. */
+/** The snapshot in a cursor that was created by this server. */
 export const snapshotOf = (cursor: string): string =>
   Buffer.from(cursor, 'base64url').toString('utf8').split('/')[2] ?? '';
 
-/** Whether PostgreSQL would take it: xmin <= xmax, and what was in progress between them, rising. */
+/** Whether PostgreSQL accepts the snapshot: xmin <= xmax, with the transactions in progress between them in ascending order. */
 function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean {
   const bounds = [BigInt(xmin), BigInt(xmax)] as const;
   const ids = inProgress === '' ? [] : inProgress.split(',').map(BigInt);
@@ -30,7 +29,7 @@ function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean 
   return bounds[0] > 0n && bounds[0] <= bounds[1] && rising && ids.every((id) => id >= bounds[0] && id < bounds[1]);
 }
 
-/** @throws {ChatError} BAD_USER_INPUT with `field`: not a cursor of a stream; CURSOR_EXPIRED: of another database. */
+/** @throws {ChatError} BAD_USER_INPUT for `field`: not a stream cursor; CURSOR_EXPIRED: a cursor of another database. */
 export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
   const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
   if (!match || !isSnapshot(match.slice(4))) {

@@ -3,13 +3,13 @@ import anyAscii from 'any-ascii';
 export const USERNAME_MIN = 3;
 export const USERNAME_MAX = 32;
 
-/** `@everyone` in a message names all members: nobody is called so. */
+/** Reserved: `@everyone` in a message mentions all members. */
 export const EVERYONE = 'everyone';
 
 /** 3 to 32 letters, digits, `_`, `.`, `-`. */
 export const usernamePattern = new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_MIN},${USERNAME_MAX}}$`);
 
-/** Whether somebody may be called so. */
+/** Whether this is a valid username. */
 export const isUsername = (text: string): boolean => usernamePattern.test(text) && text.toLowerCase() !== EVERYONE;
 
 /** Scripts that any-ascii writes letter by letter. Of others it drops vowels, or takes every Han character for Chinese. */

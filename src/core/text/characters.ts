@@ -7,7 +7,7 @@ export const UNSPACED =
 /** What shows nothing by itself: spaces, control characters, and what only changes its neighbours. */
 const INVISIBLE = /^[\p{White_Space}\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb\u{1d159}]*$/u;
 
-/** Whether a reader sees anything of a text. */
+/** Whether a text contains a visible character. */
 export const isVisible = (text: string): boolean => !INVISIBLE.test(text);
 
 /** Embeddings, overrides and isolates: they turn the direction of what stands behind them, beyond the text's own end. */
@@ -21,7 +21,7 @@ export const withoutDirections = (text: string): string => text.replace(DIRECTIO
  */
 export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
 
-/** What can be stored of a text that nobody can be told about. */
+/** Removes what cannot be stored from a text whose author cannot be asked to correct it. */
 export const storableOf = (text: string): string => text.replaceAll('\0', '').toWellFormed();
 
 /** A name as it is kept: composed (NFC), and without what turns the text around it. */
