@@ -320,16 +320,19 @@ export async function findPositions(
   return new Map(rows.map((row) => [row.id, row.changeSeq]));
 }
 
-/** For each person and conversation the newest message that is not for them to see; null where they are no member. */
-export async function findHidden(
-  sql: Sql,
-  keys: readonly { conversationId: string; userId: string }[],
-): Promise<(number | null)[]> {
-  const rows = await sql.query<{ hiddenToSeq: number | null }>(Prisma.sql`
-    SELECT hidden_to_seq AS "hiddenToSeq"
+/** What a conversation is to a person, and the conversation's newest change when that was read. */
+export interface Access {
+  /** Messages up to this number are hidden from the person; null if they are not a member. */
+  hiddenToSeq: number | null;
+  changeSeq: number;
+}
+
+/** The access of each person to each conversation, in the order of the keys. */
+export const findAccess = (sql: Sql, keys: readonly { conversationId: string; userId: string }[]): Promise<Access[]> =>
+  sql.query<Access>(Prisma.sql`
+    SELECT memberships.hidden_to_seq AS "hiddenToSeq", coalesce(conversations.change_seq, 0) AS "changeSeq"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.userId)}::uuid[])
            WITH ORDINALITY AS key (conversation_id, user_id, n)
     LEFT JOIN memberships USING (conversation_id, user_id)
+    LEFT JOIN conversations ON conversations.id = key.conversation_id
     ORDER BY key.n`);
-  return rows.map(({ hiddenToSeq }) => hiddenToSeq);
-}

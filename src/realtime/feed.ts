@@ -9,7 +9,7 @@ import type { Bus } from './bus.js';
 import { type Change, type ChangeKind, type ChangeRow, moveOf } from './change.js';
 import {
   changesCommitted,
-  findHidden,
+  findAccess,
   findPlaces,
   findPositions,
   type Missed,
@@ -240,8 +240,10 @@ export async function startFeed(options: {
   const lanes = new Map<string, Lane>();
   const people = new Map<string, Person>();
   const listeners = new Set<Listener>();
-  /** What waits for listeners of whom it is not known yet what is hidden from them. */
-  const held = new Map<Listener, Offer[]>();
+  /** Listeners whose access is being looked up, with what was delivered meanwhile. */
+  const held = new Map<Listener, { offers: Offer[]; leftAt: number }>();
+  /** The change by which a listener to one conversation was known to be a member: an earlier departure is undone. */
+  const memberAt = new WeakMap<Listener, number>();
   let at = (await readProgress(database, undefined, options.sweepTimeoutMs)).at;
   /** Epochs that the feed has left: what other nodes tell from them may be lost. */
   const left = new Set<string>();
@@ -430,11 +432,21 @@ export async function startFeed(options: {
       lane.hidden.delete(userId);
     }
     for (const listener of left.length > 0 ? [...lane.listeners] : []) {
-      if (!left.includes(listener.userId)) continue;
-      held.delete(listener);
-      listener.onRemoved();
+      if (left.includes(listener.userId)) depart(lane, listener, change.changeSeq);
     }
     if (left.length > 0) dropIfUnused(lane);
+  }
+
+  /** Ends a listener whose user has left, unless they had joined again before it began to listen. */
+  function depart(lane: Lane, listener: Listener, changeSeq: number): void {
+    const waiting = held.get(listener);
+    if (!waiting && changeSeq > (memberAt.get(listener) ?? 0)) {
+      listener.onRemoved();
+      return;
+    }
+    if (waiting) waiting.leftAt = changeSeq;
+    // What happened while they were out is not for them, until the lane comes to their joining.
+    lane.hidden.set(listener.userId, Number.POSITIVE_INFINITY);
   }
 
   const momentOf = (change: Change, lane: Lane): Offer => {
@@ -451,7 +463,7 @@ export async function startFeed(options: {
     if (!listener.types.includes(moment.change.type)) return;
     const waiting = held.size > 0 ? held.get(listener) : undefined;
     if (waiting) {
-      waiting.push(moment);
+      waiting.offers.push(moment);
       return;
     }
     // Judged now: once it waits in somebody's queue they may be out, or in once more.
@@ -879,8 +891,8 @@ export async function startFeed(options: {
 
   /** Of those who come at the same time in one statement. */
   const lookUpPlaces = createLookup((userIds: readonly string[]) => findPlaces(database.sql, userIds));
-  const lookUpHidden = createLookup((keys: readonly { conversationId: string; userId: string }[]) =>
-    findHidden(database.sql, keys),
+  const lookUpAccess = createLookup((keys: readonly { conversationId: string; userId: string }[]) =>
+    findAccess(database.sql, keys),
   );
 
   async function enter(userId: string): Promise<void> {
@@ -907,17 +919,26 @@ export async function startFeed(options: {
     if (conversationId !== null) {
       const isOwn = isOwnLog(listener);
       const lane = laneOf(conversationId, isOwn);
-      if (!isOwn) held.set(listener, []);
+      if (!isOwn) held.set(listener, { offers: [], leftAt: 0 });
       lane.listeners.add(listener);
       if (watches(listener)) lane.watchers.set(userId, (lane.watchers.get(userId) ?? new Set()).add(listener));
       await place([lane]);
       // Nothing in a person's own log is hidden from them.
       if (isOwn) return;
-      // To who is no member everything is hidden until their joining says otherwise.
-      hide(lane, userId, (await lookUpHidden({ conversationId, userId })) ?? Number.POSITIVE_INFINITY);
-      const waiting = held.get(listener) ?? [];
+      const { hiddenToSeq, changeSeq } = await lookUpAccess({ conversationId, userId });
+      if (hiddenToSeq === null) {
+        // Everything is hidden from somebody who is not a member, until they join.
+        hide(lane, userId, Number.POSITIVE_INFINITY);
+      } else {
+        memberAt.set(listener, changeSeq);
+        // A lane that lags behind knows less of them than the database.
+        if ((lane.position ?? 0) < changeSeq) lane.hidden.set(userId, hiddenToSeq);
+        else hide(lane, userId, hiddenToSeq);
+      }
+      const waiting = held.get(listener);
       held.delete(listener);
-      for (const moment of waiting) hand(listener, moment);
+      if (waiting && waiting.leftAt > (memberAt.get(listener) ?? 0)) listener.onRemoved();
+      else for (const moment of waiting?.offers ?? []) hand(listener, moment);
       return;
     }
     let person = people.get(userId);
@@ -1034,11 +1055,11 @@ export async function startFeed(options: {
       const theirsOf = async (changes: readonly Change[]): Promise<Change[]> => {
         if (isOwnLog(listener)) return [...changes];
         const conversations = [...new Set(changes.map((change) => change.conversationId))];
-        const hidden = await findHidden(
+        const access = await findAccess(
           database.sql,
           conversations.map((id) => ({ conversationId: id, userId })),
         );
-        const hiddenIn = new Map(conversations.map((id, index) => [id, hidden[index] ?? null]));
+        const hiddenIn = new Map(conversations.map((id, index) => [id, access[index]?.hiddenToSeq ?? null]));
         return changes.filter((change) => {
           const hiddenTo = hiddenIn.get(change.conversationId) ?? null;
           if (hiddenTo === null) return leftBy(change).includes(userId);

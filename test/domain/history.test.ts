@@ -244,6 +244,78 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
           stream.end();
         }
       });
+
+      it.each([
+        ['ALL', 'SINCE_JOINED', ['welcome']],
+        ['SINCE_JOINED', 'ALL', ['seen, edited', 'welcome']],
+      ] as const)(
+        'continues for a member who left and joined again before subscribing (%s, then %s)',
+        async (before, after, expected) => {
+          // It sweeps only when the test says so.
+          const lagging = await place.start({
+            REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_lagging`,
+            SWEEP_INTERVAL: '1h',
+          });
+          const [late, stays] = await registerAll(node.url, 'late', 'stays');
+          const stayed = await openStream(lagging, stays, null);
+          const group = await createGroup(ana, [stays], { historyVisibility: before });
+          await join(group, late);
+          await lagging.deps.feed.sweep();
+          const seen = await send(ana, group, 'seen');
+          await leave(group, late);
+          await attempt(ana, 'updateGroup', { conversationId: group, historyVisibility: after });
+          await edit(ana, seen.id, 'seen, edited');
+          await send(ana, group, 'while late was out');
+          await join(group, late);
+
+          const stream = await openStream(lagging, late, group);
+          expect(textOf(await stream.next())).toBe('CAUGHT_UP');
+          await lagging.deps.feed.sweep();
+          await send(ana, group, 'welcome');
+          await lagging.deps.feed.sweep();
+          for (const text of expected) expect(textOf(await stream.next())).toBe(text);
+
+          await leave(group, late);
+          await lagging.deps.feed.sweep();
+          await expect(stream.next()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+          stayed.end();
+        },
+      );
+
+      it('does not take a departure that is delivered while a subscription starts for a present one', async () => {
+        const lagging = await place.start({
+          REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_lagging`,
+          SWEEP_INTERVAL: '1h',
+        });
+        const [late, stays] = await registerAll(node.url, 'late', 'stays');
+        const stayed = await openStream(lagging, stays, null);
+        const group = await createGroup(ana, [stays]);
+        await join(group, late);
+        await lagging.deps.feed.sweep();
+        await leave(group, late);
+        await join(group, late);
+        const { sql } = lagging.deps.database;
+        const { query } = sql;
+        let delivered = 0;
+        sql.query = async <Row>(statement: Parameters<typeof query>[0]): Promise<Row[]> => {
+          const rows = await query<Row>(statement);
+          // The access of the new listener was read: the lane delivers before the answer arrives.
+          if (delivered === 0 && statement.sql.includes('memberships.hidden_to_seq')) {
+            sql.query = query;
+            delivered += 1;
+            await lagging.deps.feed.sweep();
+          }
+          return rows;
+        };
+        const stream = await openStream(lagging, late, group);
+        expect(delivered).toBe(1);
+        await send(ana, group, 'welcome');
+        await lagging.deps.feed.sweep();
+        expect(textOf(await stream.next())).toBe('CAUGHT_UP');
+        expect(textOf(await stream.next())).toBe('welcome');
+        stream.end();
+        stayed.end();
+      });
     });
   });
 
