@@ -272,6 +272,22 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
       () => value(),
     ])();
 
+  it('a ping whose payload is nested too deep to be written is answered without it', async () => {
+    const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
+    await once(socket, 'open');
+    socket.send('{"type":"connection_init"}');
+    expect(JSON.parse(String((await once(socket, 'message'))[0])).type).toBe('connection_ack');
+    // Twice: the connection is still there after the first one.
+    for (const payload of [`{"a":${deep(100_000)}}`, '{"a":1}']) {
+      socket.send(`{"type":"ping","payload":${payload}}`);
+      const [answer] = await Promise.race([once(socket, 'message'), once(socket, 'close')]);
+      expect(String(answer)).toBe(payload.length > 100 ? '{"type":"pong"}' : `{"type":"pong","payload":${payload}}`);
+    }
+    socket.close();
+    await once(socket, 'close');
+    await nothingIsLeft();
+  });
+
   it('as frames of a WebSocket are refused with a code, and leave nothing behind', {
     timeout: 60_000 + ROUNDS * 50,
   }, async () => {
