@@ -163,7 +163,10 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
   });
   const clients: { dispose(): unknown }[] = [];
   const restore: (() => void)[] = [];
+  /** What streams ended with, or was wrong with one of their events, which `listen` then leaves out. */
+  const failures: unknown[] = [];
   afterEach(async () => {
+    expect(failures.splice(0)).toEqual([]);
     for (const undo of restore.splice(0)) undo();
     for (const client of clients.splice(0)) await client.dispose();
     await eventually('no group is left', () => node.subscriptionGroups() === 0);
@@ -173,6 +176,9 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     const client = connect(node.url, person.token);
     clients.push(client);
     const stream = listen(client, query, variables, field);
+    void stream.ended.then((failure) => {
+      if (failure !== undefined) failures.push(failure);
+    });
     await stream.until(({ type }) => type === 'CAUGHT_UP');
     return stream;
   }
