@@ -44,6 +44,25 @@ describe('what subscriptions share', () => {
     expect(plan(query).variables).toEqual([]);
   });
 
+  it('is by the conversation’s kind and by who moderates it, of what the viewer may do with a message', () => {
+    const keysIn = (conversation: object, field: string) => {
+      const { keyOf } = plan(`subscription { messages { message { ${field} } } }`);
+      const event = { type: 'SENT', change: { data: { message: { kind: 'USER', deletedAt: null, conversation } } } };
+      return ['alice', 'bob', 'carol'].map((viewer) => keyOf(event, viewer));
+    };
+    const group = { kind: 'GROUP', moderatorIds: ['alice'] };
+    for (const field of ['viewerCanReact', 'viewerCanReply']) {
+      expect(new Set(keysIn(group, field)).size).toBe(1);
+      expect(new Set(keysIn({ kind: 'DIRECT', moderatorIds: [] }, field)).size).toBe(3);
+    }
+    const [alice, bob, carol] = keysIn(group, 'viewerCanPin');
+    expect(bob).toBe(carol);
+    expect(alice).not.toBe(bob);
+    expect(new Set(keysIn({ kind: 'GROUP', moderatorIds: null }, 'viewerCanPin')).size).toBe(3);
+    expect(new Set(keysIn({ kind: 'DIRECT', moderatorIds: [] }, 'viewerCanPin')).size).toBe(3);
+    expect(plan('subscription { messages { message { editableUntil } } }').forAll).toBe(true);
+  });
+
   it('is all of a membership and its conversation that is the same for all', () => {
     const query = 'subscription { conversations { membership { role user { id } conversation { id title } } } }';
     expect(plan(query).forAll).toBe(true);

@@ -8,12 +8,12 @@ import type {
 } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
-import { viewerOf } from '../../graphql/context.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
-import { canSend, visibleTo } from './conversation.policy.js';
+import { type Counterpart, canSend, visibleTo } from './conversation.policy.js';
 import {
   listConversations,
   listMembers,
@@ -234,17 +234,31 @@ export const Conversation = builder.prismaNode('Conversation', {
       nullable: false,
       description:
         'Whether the viewer can send messages. In a direct conversation it is false if either user has blocked the other, or if the counterpart is suspended or deleted; the cases cannot be distinguished.',
-      resolve: async ({ id: conversationId, directKey }, _args, context) => {
-        const { userId } = viewerOf(context);
-        const [readability, standing] = await Promise.all([
-          readabilityLookup.of(context.deps)({ conversationId, userId }),
-          directKey && relationshipLookup.of(context.deps)({ viewerId: userId, userId: otherOf(directKey, userId) }),
-        ]);
-        return canSend(readability?.membership, standing ? { isReachable: standing.canWrite } : null);
+      resolve: async (conversation, _args, context) => {
+        const { membership, counterpart } = await loadViewerSide(context, conversation);
+        return canSend(membership, counterpart);
       },
     }),
   }),
 });
+
+/** What the policies ask about the viewer in a conversation. */
+export async function loadViewerSide(
+  context: Context,
+  { id: conversationId, directKey }: Pick<ConversationRow, 'id' | 'directKey'>,
+): Promise<{ membership: MembershipRow | null; counterpart: Counterpart | null }> {
+  const { userId } = viewerOf(context);
+  const [readability, relationship] = await Promise.all([
+    readabilityLookup.of(context.deps)({ conversationId, userId }),
+    directKey === null
+      ? null
+      : relationshipLookup.of(context.deps)({ viewerId: userId, userId: otherOf(directKey, userId) }),
+  ]);
+  return {
+    membership: readability?.membership ?? null,
+    counterpart: relationship && { isReachable: relationship.canWrite },
+  };
+}
 
 /** A conversation by the id of its row, for what belongs to one and was authorized by that. */
 export const loadConversation = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));

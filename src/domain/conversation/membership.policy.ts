@@ -1,4 +1,5 @@
 import type { Conversation, Membership } from '../../generated/prisma/client.js';
+import { isPublic } from './conversation.policy.js';
 
 type Own = Pick<Membership, 'userId' | 'role'>;
 
@@ -17,6 +18,10 @@ export const canSetVisibility = (own: Own): boolean => own.role === 'OWNER';
 
 /** Owners say who is what; the last of them stays one until there is another. */
 export const canSetRole = (own: Own): boolean => own.role === 'OWNER';
+
+/** Public groups are open to everyone; whoever is a member already cannot join again. */
+export const canJoin = (conversation: Pick<Conversation, 'visibility'>, own: Own | null): boolean =>
+  own === null && isPublic(conversation);
 
 /** Owners and admins bring people in. */
 export const canAddMembers = (own: Own): boolean => own.role !== 'MEMBER';

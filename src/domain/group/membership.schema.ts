@@ -6,9 +6,11 @@ import {
   Conversation,
   ConversationVisibility,
   HistoryVisibility,
+  loadViewerSide,
   MemberRole,
   Membership,
 } from '../conversation/conversation.schema.js';
+import { canAddMembers, canJoin, canUpdate, hasChangingMembers } from '../conversation/membership.policy.js';
 import {
   addMembers,
   joinConversation,
@@ -17,6 +19,34 @@ import {
   setMemberRole,
   updateGroup,
 } from './membership.service.js';
+
+builder.prismaObjectFields(Conversation, (t) => ({
+  viewerCanUpdate: t.boolean({
+    nullable: false,
+    description:
+      'Whether the viewer can change the title, description and picture with `updateGroup`: they are an owner or admin of the group. Only owners can change `visibility` and `historyVisibility`.',
+    resolve: async (conversation, _args, context) => {
+      const { membership } = await loadViewerSide(context, conversation);
+      return membership !== null && hasChangingMembers(conversation) && canUpdate(membership);
+    },
+  }),
+  viewerCanAddMembers: t.boolean({
+    nullable: false,
+    description:
+      'Whether the viewer can add members: they are an owner or admin of the group. Limits on the number of members are not considered.',
+    resolve: async (conversation, _args, context) => {
+      const { membership } = await loadViewerSide(context, conversation);
+      return membership !== null && hasChangingMembers(conversation) && canAddMembers(membership);
+    },
+  }),
+  viewerCanJoin: t.boolean({
+    nullable: false,
+    description:
+      'Whether the viewer can join: the group is public, and they are not a member yet. Limits on the number of members and of groups are not considered.',
+    resolve: async (conversation, _args, context) =>
+      canJoin(conversation, (await loadViewerSide(context, conversation)).membership),
+  }),
+}));
 
 const AddMembersInput = builder.inputType('AddMembersInput', {
   fields: (t) => ({

@@ -24,6 +24,7 @@ import {
 } from '../conversation/conversation.store.js';
 import {
   canAddMembers,
+  canJoin,
   canRemoveMember,
   canSetRole,
   canSetVisibility,
@@ -304,7 +305,7 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     const conversation = await lock(tx, conversationId);
     const own = await findMembership(tx, conversationId, viewer.userId);
     if (conversation && own) return conversation;
-    if (!conversation || !isPublic(conversation)) throw notFound(field, 'Conversation');
+    if (!conversation || !canJoin(conversation, own)) throw notFound(field, 'Conversation');
     const { groupMaxMembers, groupsMax } = deps.config;
     if (conversation.memberCount >= groupMaxMembers) {
       throw limitReached('groupMaxMembers', `A group can have at most ${groupMaxMembers} members.`, field);

@@ -20,17 +20,30 @@ export const canChange = ({ kind, deletedAt }: Pick<Message, 'kind' | 'deletedAt
 export const isTheirsToEdit = (message: Judged, userId: string): boolean =>
   canChange(message) && isOwn(message, userId);
 
-/** One's own, for some time after it was sent (null: for ever). */
-export const canEdit = (
+/** When the sender can no longer edit a message; null if there is no time limit, or if nobody can edit it. */
+export const editableUntil = (
+  message: Pick<Message, 'kind' | 'deletedAt' | 'createdAt'>,
+  { messageEditWindowMs }: Pick<Config, 'messageEditWindowMs'>,
+): Date | null =>
+  canChange(message) && messageEditWindowMs !== null
+    ? new Date(message.createdAt.getTime() + messageEditWindowMs)
+    : null;
+
+/** Senders can edit their own messages for some time. */
+export function canEdit(
   message: Judged & Pick<Message, 'createdAt'>,
   userId: string,
-  { messageEditWindowMs }: Pick<Config, 'messageEditWindowMs'>,
-): boolean =>
-  isTheirsToEdit(message, userId) &&
-  (messageEditWindowMs === null || Date.now() - message.createdAt.getTime() < messageEditWindowMs);
+  config: Pick<Config, 'messageEditWindowMs'>,
+): boolean {
+  const until = editableUntil(message, config);
+  return isTheirsToEdit(message, userId) && (until === null || Date.now() < until.getTime());
+}
 
 /** What somebody wrote can be answered, what is left of it as well: who writes need not know that it was deleted just now. */
 export const canAnswer = ({ kind }: Pick<Message, 'kind'>): boolean => kind === 'USER';
+
+/** Whoever can send messages in the conversation (`canSend`) can reply. */
+export const canReply = (message: Pick<Message, 'kind'>, sends: boolean): boolean => canAnswer(message) && sends;
 
 /** One's own; whoever moderates the conversation may delete anyone's. */
 export const canDelete = (message: Judged, userId: string, moderates: boolean): boolean =>

@@ -21,7 +21,7 @@ import {
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User } from '../user/user.schema.js';
 import type { Beside } from './message.beside.js';
-import { canDelete, canEdit, isTheirsToEdit } from './message.policy.js';
+import { canDelete, canEdit, canReply, editableUntil, isTheirsToEdit } from './message.policy.js';
 import {
   deleteMessage,
   editMessage,
@@ -86,6 +86,11 @@ export type Preloaded = MessageRow & {
   justSent?: boolean;
 } & Partial<Beside>;
 
+/** On a field that depends on `loadCanSend`: in a group it is equal for all members. */
+export const keyedBySending = keyedBy<Preloaded | null>((message, viewerId) =>
+  message && message.conversation?.kind !== 'GROUP' ? viewerId : '',
+);
+
 const loadIsSeen = defineLoader((context, ids) => findSeen(context.deps.database.db, viewerOf(context).userId, ids));
 
 export const Message = builder.prismaNode('Message', {
@@ -108,6 +113,7 @@ export const Message = builder.prismaNode('Message', {
     'mentions',
     'mentionsEveryone',
     'systemEvent',
+    'editableUntil',
   ),
   fields: (t) => ({
     conversation: t.field({
@@ -180,8 +186,22 @@ export const Message = builder.prismaNode('Message', {
       ),
       resolve: (message: Preloaded, _args, context) => {
         if (!canEdit(message, viewerOf(context).userId, context.deps.config)) return false;
-        return message.justSent || loadCanWrite(context, message.conversationId).then((can) => can !== false);
+        return loadCanSend(context, message);
       },
+    }),
+    editableUntil: t.field({
+      type: 'DateTime',
+      description:
+        'When the sender can no longer edit the message. It is null if there is no time limit, and for deleted messages and system messages, which nobody can edit. Whether the viewer can edit it is `viewerCanEdit`.',
+      resolve: (message, _args, context) => editableUntil(message, context.deps.config),
+    }),
+    viewerCanReply: t.boolean({
+      nullable: false,
+      description:
+        'Whether the viewer can reply to the message: it is not a system message, and `viewerCanSend` of the conversation is true. It is true for a deleted message as well, so that a reply that is being written does not fail.',
+      extensions: keyedBySending,
+      resolve: (message: Preloaded, _args, context) =>
+        whenKnown(loadCanSend(context, message), (sends) => canReply(message, sends)),
     }),
     viewerCanDelete: t.boolean({
       nullable: false,
@@ -194,14 +214,10 @@ export const Message = builder.prismaNode('Message', {
           ? String(canDelete(message, viewerId, moderatorIds.includes(viewerId)))
           : viewerId;
       }),
-      resolve: (message: Preloaded, _args, context) => {
-        const { userId } = viewerOf(context);
-        const moderatorIds = message.conversation?.moderatorIds;
-        if (moderatorIds) return canDelete(message, userId, moderatorIds.includes(userId));
-        return loadModerating(context, message.conversationId).then((moderates) =>
-          canDelete(message, userId, moderates === true),
-        );
-      },
+      resolve: (message: Preloaded, _args, context) =>
+        whenKnown(loadModerating(context, message), (moderates) =>
+          canDelete(message, viewerOf(context).userId, moderates),
+        ),
     }),
   }),
 });
@@ -218,10 +234,36 @@ const loadCanWrite = defineLoader(async (context, ids) => {
   );
 });
 
+/**
+ * Whether the viewer can send messages in the conversation of a message that they can see. Only members see messages, so
+ * it depends on the counterpart of a direct conversation alone.
+ */
+export const loadCanSend = (
+  context: Context,
+  { justSent, conversation, conversationId }: Preloaded,
+): boolean | Promise<boolean> =>
+  justSent ||
+  conversation?.kind === 'GROUP' ||
+  loadCanWrite(context, conversationId).then((canWrite) => canWrite !== false);
+
 /** Whether the viewer moderates a conversation: one statement for all messages of a page. */
-const loadModerating = defineLoader((context, ids) =>
+const loadModeratingById = defineLoader((context, ids) =>
   findModerating(context.deps.database.db, viewerOf(context).userId, ids),
 );
+
+/** Whether the viewer moderates the conversation of a message. */
+export const loadModerating = (
+  context: Context,
+  { conversation, conversationId }: Preloaded,
+): boolean | Promise<boolean> =>
+  conversation?.moderatorIds?.includes(viewerOf(context).userId) ??
+  loadModeratingById(context, conversationId).then((moderates) => moderates === true);
+
+/** Uses a value at once if it is known: everyone who waits for an event would wait for a promise. */
+export const whenKnown = <Value, Result>(
+  value: Value | Promise<Value>,
+  use: (value: Value) => Result,
+): Result | Promise<Result> => (value instanceof Promise ? value.then(use) : use(value));
 
 export const MessageConnection = builder.connectionObject(
   { type: Message, name: 'MessageConnection' },

@@ -1,14 +1,18 @@
-import type { Conversation, Membership, Message } from '../../generated/prisma/client.js';
-import { type Counterpart, canSend } from '../conversation/conversation.policy.js';
-import { canModerate } from '../conversation/membership.policy.js';
+import type { Conversation, Message } from '../../generated/prisma/client.js';
 import { canChange } from '../message/message.policy.js';
 
-/** Whoever moderates a group says what is pinned there; in a direct conversation either of the two who can write. */
+/** What a member may do in a conversation: `canSend` and `canModerate`. */
+interface Rights {
+  sends: boolean;
+  moderates: boolean;
+}
+
+/** In a group, owners and admins can pin messages; in a direct conversation, whoever can send messages. */
+export const canPinIn = ({ kind }: Pick<Conversation, 'kind'>, { sends, moderates }: Rights): boolean =>
+  kind === 'DIRECT' ? sends : moderates;
+
 export const canPin = (
   message: Pick<Message, 'kind' | 'deletedAt'>,
   conversation: Pick<Conversation, 'kind'>,
-  membership: Membership,
-  counterpart: Counterpart | undefined,
-): boolean =>
-  canChange(message) &&
-  (conversation.kind === 'DIRECT' ? canSend(membership, counterpart) : canModerate(conversation, membership));
+  rights: Rights,
+): boolean => canChange(message) && canPinIn(conversation, rights);

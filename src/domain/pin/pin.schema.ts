@@ -3,9 +3,12 @@ import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
-import { sharedField } from '../../graphql/sharing.js';
-import { Conversation } from '../conversation/conversation.schema.js';
-import { Message, messagePayload } from '../message/message.schema.js';
+import { keyedBy, sharedField } from '../../graphql/sharing.js';
+import { canSend } from '../conversation/conversation.policy.js';
+import { Conversation, loadConversation, loadViewerSide } from '../conversation/conversation.schema.js';
+import { canModerate } from '../conversation/membership.policy.js';
+import { loadCanSend, loadModerating, Message, messagePayload, type Preloaded } from '../message/message.schema.js';
+import { canPin, canPinIn } from './pin.policy.js';
 import { pinMessage, unpinMessage } from './pin.service.js';
 import { findPinned } from './pin.store.js';
 
@@ -14,6 +17,37 @@ builder.prismaObjectField(Message, 'pinnedAt', (t) =>
     type: 'DateTime',
     description: 'When the message was pinned, or null if it is not pinned. Later pins have later times.',
     extensions: sharedField,
+  }),
+);
+
+builder.prismaObjectField(Message, 'viewerCanPin', (t) =>
+  t.boolean({
+    nullable: false,
+    description:
+      'Whether the viewer can pin and unpin the message: it is neither deleted nor a system message, and `viewerCanPin` of the conversation is true. The limit on the number of pinned messages is not considered.',
+    extensions: keyedBy<Preloaded | null>((message, viewerId) => {
+      const { kind, moderatorIds } = message?.conversation ?? {};
+      // Where it is not known who moderates, each viewer has to be asked about.
+      return kind === 'GROUP' && moderatorIds ? String(moderatorIds.includes(viewerId)) : viewerId;
+    }),
+    async resolve(message: Preloaded, _args, context) {
+      const conversation = message.conversation ?? (await loadConversation(context, message.conversationId));
+      const [sends, moderates] = await Promise.all([loadCanSend(context, message), loadModerating(context, message)]);
+      return conversation !== null && canPin(message, conversation, { sends, moderates });
+    },
+  }),
+);
+
+builder.prismaObjectField(Conversation, 'viewerCanPin', (t) =>
+  t.boolean({
+    nullable: false,
+    description:
+      'Whether the viewer can pin and unpin messages: they are an owner or admin of the group, or `viewerCanSend` is true in a direct conversation. The limit on the number of pinned messages is not considered.',
+    async resolve(conversation, _args, context) {
+      const { membership, counterpart } = await loadViewerSide(context, conversation);
+      const moderates = membership !== null && canModerate(conversation, membership);
+      return canPinIn(conversation, { sends: canSend(membership, counterpart), moderates });
+    },
   }),
 );
 

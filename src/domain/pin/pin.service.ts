@@ -2,8 +2,9 @@ import { ChatError, limitReached } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { sendRefused } from '../conversation/conversation.policy.js';
+import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
+import { canModerate } from '../conversation/membership.policy.js';
 import { type ChangeState, changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
 import { canPin } from './pin.policy.js';
@@ -11,7 +12,8 @@ import { storePin } from './pin.store.js';
 
 /** @throws {ChatError} FORBIDDEN: what is pinned there others say, or nobody. */
 async function checkPinning({ tx, viewer, message, conversation, membership }: ChangeState): Promise<void> {
-  if (canPin(message, conversation, membership, await findCounterpart(tx, conversation, viewer.userId))) return;
+  const sends = canSend(membership, await findCounterpart(tx, conversation, viewer.userId));
+  if (canPin(message, conversation, { sends, moderates: canModerate(conversation, membership) })) return;
   if (!canChange(message)) {
     throw new ChatError('FORBIDDEN', 'Deleted messages and system messages cannot be pinned.');
   }

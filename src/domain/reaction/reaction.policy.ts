@@ -1,10 +1,6 @@
-import type { Membership, Message } from '../../generated/prisma/client.js';
-import { type Counterpart, canSend } from '../conversation/conversation.policy.js';
+import type { Message } from '../../generated/prisma/client.js';
 import { canChange } from '../message/message.policy.js';
 
-/** Whoever could answer a message may react to it; taking it back is always theirs. */
-export const canReact = (
-  message: Pick<Message, 'kind' | 'deletedAt'>,
-  membership: Membership,
-  counterpart: Counterpart | undefined,
-): boolean => canChange(message) && canSend(membership, counterpart);
+/** Whoever can send messages in the conversation (`canSend`) can add reactions; everyone can remove their own. */
+export const canReact = (message: Pick<Message, 'kind' | 'deletedAt'>, sends: boolean): boolean =>
+  canChange(message) && sends;

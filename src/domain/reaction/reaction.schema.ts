@@ -7,8 +7,16 @@ import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { keyedBy, shared, sharedField } from '../../graphql/sharing.js';
-import { Message, messagePayload, type Preloaded } from '../message/message.schema.js';
+import {
+  keyedBySending,
+  loadCanSend,
+  Message,
+  messagePayload,
+  type Preloaded,
+  whenKnown,
+} from '../message/message.schema.js';
 import { loadUser, UserConnection } from '../user/user.schema.js';
+import { canReact } from './reaction.policy.js';
 import { addReaction, removeReaction } from './reaction.service.js';
 import {
   findReactionGroups,
@@ -74,6 +82,14 @@ builder.prismaObjectFields(Message, (t) => ({
       const named = (groups: readonly ReactionGroup[]) => groups.map((group) => ({ ...group, messageId }));
       return reactions ? named(reactions.groups) : loadGroups(context, messageId).then((groups) => named(groups ?? []));
     },
+  }),
+  viewerCanReact: t.boolean({
+    nullable: false,
+    description:
+      'Whether the viewer can add a reaction to the message: it is neither deleted nor a system message, and `viewerCanSend` of the conversation is true. Limits on the number of reactions are not considered.',
+    extensions: keyedBySending,
+    resolve: (message: Preloaded, _args, context) =>
+      whenKnown(loadCanSend(context, message), (sends) => canReact(message, sends)),
   }),
   viewerReactions: t.stringList({
     nullable: { list: false, items: false },

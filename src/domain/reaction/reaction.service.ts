@@ -3,7 +3,7 @@ import { badInput, ChatError, limitReached } from '../../core/errors.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { sendRefused } from '../conversation/conversation.policy.js';
+import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
 import { changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
@@ -33,7 +33,7 @@ export async function addReaction(
   const { userId } = viewer;
   const { reactionEmojisMax, reactionsPerPersonMax } = deps.config;
   return changeMessage(deps, viewer, input.messageId, 'reacted', async ({ tx, message, conversation, membership }) => {
-    if (!canReact(message, membership, await findCounterpart(tx, conversation, userId))) {
+    if (!canReact(message, canSend(membership, await findCounterpart(tx, conversation, userId)))) {
       if (canChange(message)) throw sendRefused(membership);
       throw new ChatError('FORBIDDEN', 'You cannot react to deleted messages or system messages.');
     }
