@@ -159,12 +159,14 @@ export function createOperations({
       return { errors: [refused] } satisfies ExecutionResult as unknown as Result;
     }
     try {
-      await whenPaid(key);
+      // Small queries are not charged: the node may be busy with what is no operation, such as the requests of others.
+      if (isLarge) await whenPaid(key);
       const end = loopTime.begin(WEIGHT_BASE + cost);
       try {
         return await work();
       } finally {
-        shares.spend(key, end());
+        const ms = end();
+        if (isLarge) shares.spend(key, ms);
       }
     } finally {
       for (const end of leave) end();

@@ -158,7 +158,7 @@ export const operationSettings = defineSettings(
     TIME_PER_PERSON_PERCENT: setting(integer(1, 100), {
       default: '25',
       description:
-        'The percentage of the processing time of a node that the queries, large mutations and WebSocket messages of one person may use. Above it, HTTP queries wait while other people use the node, and a WebSocket is read more slowly.',
+        'The percentage of the processing time of a node that the large operations of one person may use, and the same for their WebSocket messages. Above it, large operations wait while other people use the node, and a WebSocket is read more slowly.',
       rateLimit: true,
     }),
     STATEMENTS_PER_PERSON_MAX: setting(integer(1, 1_000), {
