@@ -1,5 +1,5 @@
 // docs/CONFIGURATION.md and .env.example, generated from the declarations of the settings in src.
-import { settings } from '../dist/infra/config/config.js';
+import { settings } from '../dist/app/config.js';
 
 /** The entries of the settings by the titles of their sections. */
 const sections = new Map();
@@ -20,7 +20,7 @@ function page() {
   const lines = [
     '# Configuration',
     '',
-    '<!-- Generated from src/infra/config/settings by `node deploy/run.mjs configuration`. -->',
+    '<!-- Generated from the declarations in src (`defineSettings`) by `node deploy/run.mjs configuration`. -->',
     '',
     'Parley reads its settings from environment variables, and `npm start` also from a file `.env`; the environment has',
     'precedence. `.env.example` lists all settings with their defaults. An empty variable counts as not set. A wrong value',

@@ -1,5 +1,5 @@
+import { readConfig } from './app/config.js';
 import { exitBecauseOf } from './app/exit.js';
-import { readConfig } from './infra/config/config.js';
 import { version } from './infra/config/version.js';
 import { createLog, logDestination } from './infra/telemetry/log.js';
 import { startNode } from './server/start.js';

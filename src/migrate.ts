@@ -1,8 +1,8 @@
 // `npm run migrate`: brings the database to what this version needs, before its nodes are started. A node does the same
 // at its start.
 
+import { readConfig } from './app/config.js';
 import { exitBecauseOf } from './app/exit.js';
-import { readConfig } from './infra/config/config.js';
 import { openDatabase } from './infra/database/database.js';
 import { createLog, logDestination } from './infra/telemetry/log.js';
 

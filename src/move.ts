@@ -1,7 +1,7 @@
 // `npm run move -- postgresql://…`: copies the embedded database of DATA_DIR to PostgreSQL, while no node runs.
 
+import { readConfig } from './app/config.js';
 import { exitBecauseOf } from './app/exit.js';
-import { readConfig } from './infra/config/config.js';
 import { ConfigError } from './infra/config/config-error.js';
 import { openDataDir } from './infra/database/data-dir.js';
 import { adoptChangeLog } from './infra/database/history.js';

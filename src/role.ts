@@ -1,10 +1,10 @@
 // `npm run role -- <username> [ADMIN | MODERATOR | USER]`: who is what in the whole service, said on its machine.
 
+import { readConfig } from './app/config.js';
 import { exitBecauseOf } from './app/exit.js';
 import { startServices } from './app/node.js';
 import { giveServiceRole } from './domain/moderation/moderation.service.js';
 import { findByUsername } from './domain/user/user.service.js';
-import { readConfig } from './infra/config/config.js';
 import { ConfigError } from './infra/config/config-error.js';
 import { createLog } from './infra/telemetry/log.js';
 

@@ -1,6 +1,6 @@
+import { readConfig } from './app/config.js';
 import { exitBecauseOf } from './app/exit.js';
 import { startServices } from './app/node.js';
-import { readConfig } from './infra/config/config.js';
 import { ConfigError } from './infra/config/config-error.js';
 import { createLog } from './infra/telemetry/log.js';
 import { composeDemo } from './seed/compose.js';

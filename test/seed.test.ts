@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../src/infra/config/config.js';
+import { readConfig } from '../src/app/config.js';
 import { openDatabase } from '../src/infra/database/database.js';
 import { createLog } from '../src/infra/telemetry/log.js';
 import { composeDemo } from '../src/seed/compose.js';

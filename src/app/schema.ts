@@ -8,7 +8,7 @@ import { features } from './features.js';
 import '../graphql/node.schema.js';
 
 // One after another: types of one feature extend those of features before it.
-for (const feature of features) await feature.schema?.();
+for (const feature of features) await feature.schema?.(features);
 
 /** The whole schema. */
 export const schema = describeConventions(refuseUnstorableTexts(builder.toSchema()));

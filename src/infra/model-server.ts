@@ -1,6 +1,19 @@
 import OpenAI from 'openai';
 import pLimit from 'p-limit';
-import type { SummaryServer } from './config/settings/summaries.js';
+
+/** The model server that writes summaries. */
+export interface SummaryServer {
+  baseUrl: string;
+  model: string;
+  apiKey: string | undefined;
+  /** For one call, and for all calls of one summary. */
+  timeoutMs: number;
+  deadlineMs: number;
+  callsMax: number;
+  inputMax: number;
+  tokensMax: number;
+  tokensWindowMs: number;
+}
 
 /** A server that answers as OpenAI's chat completions do. */
 export interface ModelServer {

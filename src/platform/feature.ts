@@ -1,4 +1,5 @@
 import type { Config } from '../infra/config/config.js';
+import type { Section } from '../infra/config/define-settings.js';
 import type { Tx } from '../infra/database/database.js';
 import type { ChangeKind } from '../realtime/change.js';
 import type { Deps } from './deps.js';
@@ -10,8 +11,12 @@ import type { Viewer } from './viewer.js';
  */
 export interface Feature {
   readonly name: string;
+  /** The feature's environment variables. */
+  readonly settings?: readonly Section[];
+  /** Compares settings with those of other parts. @throws {ConfigError} where they contradict each other. */
+  readonly checkConfig?: (config: Config) => void;
   /** Imports the modules that add the feature's types and fields to the GraphQL schema. */
-  readonly schema?: () => Promise<unknown>;
+  readonly schema?: (features: readonly Feature[]) => Promise<unknown>;
   /** What the feature records in the change log or announces through the feed. */
   readonly changeKinds?: (deps: Pick<Deps, 'config' | 'features'>) => readonly ChangeKind[];
   /** The optional capabilities that `serverInfo.features` names, with this configuration. */

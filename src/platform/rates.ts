@@ -25,7 +25,7 @@ export const defineSharedRate = (
 /** All mutations of one person but those with a rate of their own. */
 export const mutationPerPerson = definePersonRate(
   'You are making changes too quickly. Try again in a moment.',
-  ({ rates }) => rates.mutationPerPerson,
+  ({ rateMutationPerPerson }) => rateMutationPerPerson,
 );
 
 /** Counts what somebody does. The backend with the service key is not limited: it acts for everybody. */

@@ -70,7 +70,7 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
 
   const unknown = createNodeRate(
     'Too many new documents. Send values as variables, so that documents can be reused.',
-    config.rates.unknownDocumentPerAddress,
+    config.rateUnknownDocumentPerAddress,
   );
   /** What is read without a request, at the start, is not limited. */
   function takeUnknown(): void {

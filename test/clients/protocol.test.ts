@@ -4,8 +4,8 @@ import { buildSchema, type GraphQLEnumType, type GraphQLObjectType, isEnumType }
 import { CloseCode, createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { settings } from '../../src/app/config.js';
 import { errorCodes, forbiddenReasons } from '../../src/core/errors.js';
-import { settings } from '../../src/infra/config/config.js';
 
 /** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, of the client's `terminate()`. */
 const otherCodes = [1002, 1006, 1007, 1009, 4499];

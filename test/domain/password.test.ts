@@ -4,10 +4,10 @@ import { createServer, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { readConfig } from '../../src/app/config.js';
 import { createResetRequests } from '../../src/domain/password/password.requests.js';
 import { requestPasswordReset } from '../../src/domain/password/password.service.js';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
-import { readConfig } from '../../src/infra/config/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import {

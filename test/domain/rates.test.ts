@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { readConfig } from '../../src/app/config.js';
 import { networkOf } from '../../src/core/networks.js';
 import { refreshPerAddress } from '../../src/domain/session/session.rates.js';
-import { readConfig } from '../../src/infra/config/config.js';
+import type { Config } from '../../src/infra/config/config.js';
 import { redisOptions } from '../../src/infra/config/redis-options.js';
 import { openRateStore } from '../../src/infra/rates.js';
 import { createServices } from '../../src/platform/service.js';
@@ -80,24 +81,26 @@ const off = Object.fromEntries(
   ].map((name) => [`RATE_${name}`, 'off']),
 );
 
+/** The values of all settings that are rates. */
+const ratesOf = (config: Config) =>
+  Object.fromEntries(Object.entries(config).filter(([name]) => /^rate[A-Z]/.test(name) && name !== 'rateLimits'));
+
 const wrong = (usernameOrEmail: string) => ({ input: { usernameOrEmail, password: 'a wrong password' } });
 const right = ({ username, password }: Person) => ({ input: { usernameOrEmail: username, password } });
 
 describe('a rate', () => {
   it('is so many in so long, or off', () => {
-    expect(readConfig({ RATE_SEND_PER_PERSON: '30/10m' }).rates.sendPerPerson).toEqual({ count: 30, perMs: 600_000 });
-    expect(readConfig({ RATE_SEND_PER_PERSON: 'off' }).rates.sendPerPerson).toBeUndefined();
+    expect(readConfig({ RATE_SEND_PER_PERSON: '30/10m' }).rateSendPerPerson).toEqual({ count: 30, perMs: 600_000 });
+    expect(readConfig({ RATE_SEND_PER_PERSON: 'off' }).rateSendPerPerson).toBeUndefined();
     for (const text of ['30', '0/1m', '-1/1m', '30/10', '30/0s', '30/1y', '1/8d', '1.5/1m', 'on']) {
       expect(() => readConfig({ RATE_SEND_PER_PERSON: text }), text).toThrow(/^RATE_SEND_PER_PERSON: /);
     }
   });
 
   it('is none of all where RATE_LIMITS is off', () => {
-    const { rates, socketsPerPersonMax, socketsPerAddressMax, streamsPerPersonMax } = readConfig({
-      RATE_LIMITS: 'off',
-      SOCKETS_PER_PERSON_MAX: '3',
-    });
-    expect(new Set(Object.values(rates))).toEqual(new Set([undefined]));
+    const config = readConfig({ RATE_LIMITS: 'off', SOCKETS_PER_PERSON_MAX: '3' });
+    const { socketsPerPersonMax, socketsPerAddressMax, streamsPerPersonMax } = config;
+    expect(new Set(Object.values(ratesOf(config)))).toEqual(new Set([undefined]));
     const none = Number.POSITIVE_INFINITY;
     expect([socketsPerPersonMax, socketsPerAddressMax, streamsPerPersonMax]).toEqual([none, none, none]);
   });
@@ -138,7 +141,7 @@ describe.each(footings)('rates on the %s footing', (footing) => {
       onTestFinished(() => store.close());
       await eventually('it is connected', () => store.shared === (options !== undefined));
       node.deps.rateStore = store;
-      node.deps.config = { ...node.deps.config, rates: config.rates };
+      node.deps.config = { ...node.deps.config, ...ratesOf(config) };
       const services = createServices(() => node.deps);
       onTestFinished(() => services.close());
       node.deps.services = services;

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/app/config.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { readConfig } from '../../src/infra/config/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import { eventually, register } from '../support/client.js';

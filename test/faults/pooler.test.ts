@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { ConfigError } from '../../src/infra/config/config-error.js';
 import { openDatabase } from '../../src/infra/database/database.js';
 import { createLog } from '../../src/infra/telemetry/log.js';

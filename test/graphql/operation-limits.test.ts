@@ -1,8 +1,8 @@
 import { parse, specifiedRules, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/app/config.js';
 import { schema } from '../../src/app/schema.js';
 import { findOversize } from '../../src/graphql/operation-limits.js';
-import { readConfig } from '../../src/infra/config/config.js';
 
 const config = readConfig({});
 const repeat = (count: number, text: (index: number) => string) =>

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, inject, it } from 'vitest';
+import { readConfig } from '../../src/app/config.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { readConfig } from '../../src/infra/config/config.js';
 import { ConfigError } from '../../src/infra/config/config-error.js';
 import { parseDatabaseUrl } from '../../src/infra/config/database-url.js';
 import { openDatabase } from '../../src/infra/database/database.js';

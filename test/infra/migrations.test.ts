@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { ConfigError } from '../../src/infra/config/config-error.js';
 import { openDatabase } from '../../src/infra/database/database.js';
 import type { SqlSession } from '../../src/infra/database/footing.js';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it, vi } from 'vitest';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { createAddressOf } from '../../src/server/addresses.js';
 

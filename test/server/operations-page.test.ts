@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseAst } from 'vitest/node';
-import { settings } from '../../src/infra/config/config.js';
+import { settings } from '../../src/app/config.js';
 import { scrape } from '../support/metrics.js';
 import { makePlace } from '../support/place.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { isAllowedOrigin } from '../../src/server/origins.js';
 
 const isAllowed = (ALLOWED_ORIGINS: string, origin: string) =>

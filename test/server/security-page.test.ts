@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { settings } from '../../src/infra/config/config.js';
+import { settings } from '../../src/app/config.js';
 
 const page = readFileSync('docs/SECURITY.md', 'utf8');
 const rows = page

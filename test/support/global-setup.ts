@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import type { TestProject } from 'vitest/node';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { isAlive } from '../../src/infra/database/data-dir.js';
 import { openDatabase } from '../../src/infra/database/database.js';
 import { createLog, type Logger } from '../../src/infra/telemetry/log.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
 import { forgetNode, noteNode } from './accounts.js';

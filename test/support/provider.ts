@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { IdentityProvider } from '../../src/infra/config/settings/accounts.js';
+import type { IdentityProvider } from '../../src/infra/auth/outside-tokens.js';
 import { atEnd } from './ending.js';
 
 export interface Key {

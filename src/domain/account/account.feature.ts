@@ -1,8 +1,10 @@
 import { defineFeature } from '../../platform/feature.js';
 import { personUpdatesDone } from '../conversation/person-updates.js';
+import { accountSettings } from './account.settings.js';
 import { erasures } from './erasures.js';
 
 export const accountFeature = defineFeature('account', {
+  settings: [accountSettings],
   schema: () => import('./account.schema.js'),
   start(deps) {
     const service = erasures.of(deps);

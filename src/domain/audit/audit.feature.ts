@@ -1,9 +1,11 @@
 import { defineFeature } from '../../platform/feature.js';
 import { auditNotes } from './audit.notes.js';
-import { recordSettings } from './audit.settings.js';
+import { auditSettings } from './audit.settings.js';
 import { trimAuditLog } from './audit.store.js';
+import { recordSettings } from './changed-settings.js';
 
 export const auditFeature = defineFeature('audit', {
+  settings: [auditSettings],
   schema: () => import('./audit.schema.js'),
   start: (deps) => void auditNotes.of(deps),
   beforeServing: recordSettings,

@@ -2,5 +2,5 @@ import { definePersonRate } from '../../platform/rates.js';
 
 export const openDirectPerPerson = definePersonRate(
   'You have started too many direct conversations. Try again later.',
-  ({ rates }) => rates.openDirectPerPerson,
+  ({ rateOpenDirectPerPerson }) => rateOpenDirectPerPerson,
 );

@@ -4,8 +4,10 @@ import { erasureSteps } from '../account/erasures.js';
 import { messageErasure } from './message.erasure.js';
 import { messageChanges } from './message.events.js';
 import { sends } from './message.sending.js';
+import { messageSettings, sendRateSettings } from './message.settings.js';
 
 export const messageFeature = defineFeature('message', {
+  settings: [messageSettings, sendRateSettings],
   schema: () => import('./message.schema.js'),
   changeKinds: () => [messageChanges],
   contributes: [erasureSteps.with(messageErasure)],

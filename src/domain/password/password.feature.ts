@@ -1,7 +1,9 @@
 import { defineFeature } from '../../platform/feature.js';
 import { resetRequests } from './password.requests.js';
+import { passwordResetRateSettings, passwordResetSettings } from './password.settings.js';
 
 export const passwordFeature = defineFeature('password', {
+  settings: [passwordResetSettings, passwordResetRateSettings],
   schema: () => import('./password.schema.js'),
   start: (deps) => void resetRequests.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.passwordReset.deleteMany({ where: { userId } })),

@@ -2,8 +2,10 @@ import { defineFeature } from '../../platform/feature.js';
 import { personChanged } from '../conversation/person-change.js';
 import { relationshipTypes } from '../relationship/relationship.events.js';
 import { presence } from './presence.js';
+import { presenceSettings } from './presence.settings.js';
 
 export const presenceFeature = defineFeature('presence', {
+  settings: [presenceSettings],
   schema: () => import('./presence.schema.js'),
   start(deps) {
     const { feed } = deps;

@@ -5,6 +5,7 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { isSelected } from '../../graphql/selection.js';
 import { Message } from '../message/message.schema.js';
+import { Limits } from '../server-info/server-info.schema.js';
 import { QUERY_MAX_CHARS, QUERY_MAX_TERMS } from './search.query.js';
 import { searchMessages } from './search.service.js';
 import { SNIPPET_MAX_CHARS } from './search.snippet.js';
@@ -50,5 +51,13 @@ builder.queryField('searchMessages', (t) =>
         edges: edges.map(({ cursor, node: { message, snippet } }) => ({ cursor, node: message, snippet })),
       };
     },
+  }),
+);
+
+builder.objectField(Limits, 'searchQueryMaxChars', (t) =>
+  t.int({
+    nullable: false,
+    description: 'The maximum length of the query of `searchMessages`, in UTF-16 code units.',
+    resolve: () => QUERY_MAX_CHARS,
   }),
 );

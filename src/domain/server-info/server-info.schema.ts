@@ -1,8 +1,7 @@
 import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
-import { clientLimits } from '../../infra/config/config.js';
+import { clientLimitsOf, type Section } from '../../infra/config/define-settings.js';
 import { version } from '../../infra/config/version.js';
-import { QUERY_MAX_CHARS } from '../search/search.query.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description:
@@ -40,23 +39,22 @@ const ErrorCode = builder.enumType('ErrorCode', {
   } satisfies Record<(typeof errorCodes)[number], object>,
 });
 
-const Limits = builder.objectRef<object>('Limits').implement({
+export const Limits = builder.objectRef<object>('Limits').implement({
   description:
     'The limits that this server applies. An error of a request that exceeds one names its field in `extensions.limit`.',
-  fields: (t) => ({
-    ...Object.fromEntries(
-      clientLimits.map(({ name, description, nullable, read }) => [
+});
+
+/** Adds the limits that the settings of all parts of the server declare. */
+export function addLimits(sections: readonly Section[]): void {
+  builder.objectFields(Limits, (t) =>
+    Object.fromEntries(
+      clientLimitsOf(sections).map(({ name, description, nullable, read }) => [
         name,
         t.int({ nullable, description, resolve: (_limits, _args, { deps }) => read(deps.config) }),
       ]),
     ),
-    searchQueryMaxChars: t.int({
-      nullable: false,
-      description: 'The maximum length of the query of `searchMessages`, in UTF-16 code units.',
-      resolve: () => QUERY_MAX_CHARS,
-    }),
-  }),
-});
+  );
+}
 
 const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
   description: 'The version, features and limits of a server.',

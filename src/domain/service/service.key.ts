@@ -1,13 +1,13 @@
 import { unauthenticated } from '../../core/errors.js';
 import { FOREVER } from '../../infra/auth/outside-tokens.js';
 import { sameHash, sha256 } from '../../infra/auth/tokens.js';
-import type { ServiceSettings } from '../../infra/config/settings/accounts.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { accountOf } from '../outside/outside.accounts.js';
 import { sessionOf } from '../outside/outside.sessions.js';
 import { type AccessTokenSource, sessionLookup } from '../session/session.authentication.js';
+import type { ServiceSettings } from './service.settings.js';
 import { SERVICE_IDENTITY } from './service.store.js';
 
 /** The key with which the backend beside us is a bot of its own. */

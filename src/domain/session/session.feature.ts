@@ -1,8 +1,10 @@
 import { defineFeature } from '../../platform/feature.js';
 import { sessionWatch } from './session.authentication.js';
+import { registrationSettings, sessionRateSettings, sessionSettings } from './session.settings.js';
 import { trimSessions } from './session.trim.js';
 
 export const sessionFeature = defineFeature('session', {
+  settings: [sessionSettings, registrationSettings, sessionRateSettings],
   schema: () => import('./session.schema.js'),
   capabilities: ({ registration }) => (registration ? ['registration'] : []),
   start: (deps) => void sessionWatch.of(deps),

@@ -4,19 +4,27 @@ import { defineService } from '../../platform/service.js';
 const signIns = 'Too many sign-in attempts with an incorrect password. Try again later.';
 const refreshes = 'Too many token refreshes. Try again later.';
 
-export const signInPerAddress = defineSharedRate('sign-in-address', signIns, ({ rates }) => rates.signInPerAddress);
-export const signInPerAccount = defineSharedRate('sign-in-account', signIns, ({ rates }) => rates.signInPerAccount);
+export const signInPerAddress = defineSharedRate(
+  'sign-in-address',
+  signIns,
+  ({ rateSignInPerAddress }) => rateSignInPerAddress,
+);
+export const signInPerAccount = defineSharedRate(
+  'sign-in-account',
+  signIns,
+  ({ rateSignInPerAccount }) => rateSignInPerAccount,
+);
 export const signInPerAccountAndAddress = defineSharedRate(
   'sign-in-account-address',
   signIns,
-  ({ rates }) => rates.signInPerAccountAndAddress,
+  ({ rateSignInPerAccountAndAddress }) => rateSignInPerAccountAndAddress,
 );
 
 /** Sessions that start with the right password: counted after it was checked, so that nobody else uses them up. */
 export const sessionPerAccount = defineSharedRate(
   'session-account',
   'Too many sign-ins to this account. Try again later.',
-  ({ rates }) => rates.sessionPerAccount,
+  ({ rateSessionPerAccount }) => rateSessionPerAccount,
 );
 
 /**
@@ -24,13 +32,22 @@ export const sessionPerAccount = defineSharedRate(
  * as long as somebody who does nothing stays signed in.
  */
 export const signedInAt = defineService('signed-in-at', ({ config, rateStore }) =>
-  rateStore.memory('signed-in-at', config.rates.signInPerAccount && config.refreshTokenTtlMs),
+  rateStore.memory('signed-in-at', config.rateSignInPerAccount && config.refreshTokenTtlMs),
 );
 
 export const registrationPerAddress = defineSharedRate(
   'registration-address',
   'Too many registrations from this IP address. Try again later.',
-  ({ rates }) => rates.registrationPerAddress,
+  ({ rateRegistrationPerAddress }) => rateRegistrationPerAddress,
 );
-export const refreshPerAddress = defineSharedRate('refresh-address', refreshes, ({ rates }) => rates.refreshPerAddress);
-export const refreshPerSession = defineSharedRate('refresh-session', refreshes, ({ rates }) => rates.refreshPerSession);
+
+export const refreshPerAddress = defineSharedRate(
+  'refresh-address',
+  refreshes,
+  ({ rateRefreshPerAddress }) => rateRefreshPerAddress,
+);
+export const refreshPerSession = defineSharedRate(
+  'refresh-session',
+  refreshes,
+  ({ rateRefreshPerSession }) => rateRefreshPerSession,
+);

@@ -1,8 +1,10 @@
 import { by } from '../../infra/telemetry/metrics.js';
 import { defineFeature } from '../../platform/feature.js';
 import { summaries } from './summaries.js';
+import { summarySettings } from './summary.settings.js';
 
 export const summaryFeature = defineFeature('summary', {
+  settings: [summarySettings],
   schema: () => import('./summary.schema.js'),
   capabilities: ({ summaryServer }) => (summaryServer ? ['writtenSummaries'] : []),
   start: (deps) => void summaries.of(deps),

@@ -2,8 +2,10 @@ import { defineFeature } from '../../platform/feature.js';
 import { messageSent } from '../message/message.service.js';
 import { presence } from '../presence/presence.js';
 import { typing, typingNotices } from './typing.js';
+import { typingSettings } from './typing.settings.js';
 
 export const typingFeature = defineFeature('typing', {
+  settings: [typingSettings],
   schema: () => import('./typing.schema.js'),
   changeKinds: () => [typingNotices],
   start(deps) {

@@ -1,9 +1,18 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { ChatError, unauthenticated } from '../../core/errors.js';
 import { storableOf } from '../../core/text/characters.js';
-import type { IdentityProvider } from '../config/settings/accounts.js';
 import type { Logger } from '../telemetry/log.js';
 import { createOutsideKeys } from './outside-keys.js';
+
+/** The identity provider whose access tokens sign people in, and the claims that describe a person. */
+export interface IdentityProvider {
+  jwksUrl: string;
+  issuer: string;
+  audience: string;
+  usernameClaim: string;
+  nameClaim: string;
+  pictureClaim: string;
+}
 
 /** What an identity provider's access token says: who, in which of its sessions, when, and how they are called. */
 export interface OutsideClaims {

@@ -100,6 +100,9 @@ export function defineSettings<const Settings extends Record<string, Setting>, P
 const propertyOf = (name: string, { kind }: Setting) =>
   name.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()) + kind.suffix;
 
+/** What a section adds to `Config`. */
+export type SectionValues<One extends Section> = One extends Section<infer Part> ? Part : never;
+
 /** What all sections together make of the configuration. */
 export type Joined<Sections extends readonly Section[]> = Intersection<
   Sections[number] extends infer One ? (One extends Section<infer Part> ? Part : never) : never
@@ -109,7 +112,7 @@ type Intersection<Union> = (Union extends unknown ? (one: Union) => void : never
   : never;
 
 /** The settings of all sections by the names of their variables. */
-export const allSettings = (sections: readonly Section[]): Record<string, Setting & { section: string }> =>
+export const settingsOf = (sections: readonly Section[]): Record<string, Setting & { section: string }> =>
   Object.fromEntries(
     sections.flatMap(({ title, settings }) =>
       Object.entries(settings).map(([name, declared]) => [name, { ...declared, section: title }]),
@@ -154,7 +157,7 @@ export interface ClientLimit {
 
 /** What clients see of these sections, as fields of `serverInfo.limits`. */
 export function clientLimitsOf(sections: readonly Section[]): ClientLimit[] {
-  return Object.entries(allSettings(sections)).flatMap(([name, declared]) => {
+  return Object.entries(settingsOf(sections)).flatMap(([name, declared]) => {
     const { clientDescription, clientUnit, kind, rateLimit } = declared;
     if (clientDescription === undefined) return [];
     const property = propertyOf(name, declared);

@@ -1,12 +1,12 @@
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { readConfig } from '../../../src/app/config.js';
 import { ChatError } from '../../../src/core/errors.js';
 import { decodeGlobalId, newId } from '../../../src/core/ids.js';
 import { createRuns } from '../../../src/domain/summary/summary.runs.js';
 import { summarizeConversation } from '../../../src/domain/summary/summary.service.js';
 import type { Summarizer } from '../../../src/domain/summary/summary.summarizer.js';
 import { questionOf, readAnswer } from '../../../src/domain/summary/summary.written.js';
-import { readConfig } from '../../../src/infra/config/config.js';
-import type { SummaryServer } from '../../../src/infra/config/settings/summaries.js';
+import type { SummaryServer } from '../../../src/infra/model-server.js';
 import type { Deps } from '../../../src/platform/deps.js';
 import { createServices } from '../../../src/platform/service.js';
 import type { Viewer } from '../../../src/platform/viewer.js';

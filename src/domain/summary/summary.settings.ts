@@ -1,20 +1,7 @@
-import { ConfigError } from '../config-error.js';
-import { defineSettings, setting } from '../define-settings.js';
-import { duration, integer, name, text, url } from '../kinds.js';
-
-/** The model server that writes summaries. */
-export interface SummaryServer {
-  baseUrl: string;
-  model: string;
-  apiKey: string | undefined;
-  /** For one call, and for all calls of one summary. */
-  timeoutMs: number;
-  deadlineMs: number;
-  callsMax: number;
-  inputMax: number;
-  tokensMax: number;
-  tokensWindowMs: number;
-}
+import { ConfigError } from '../../infra/config/config-error.js';
+import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
+import { duration, integer, name, text, url } from '../../infra/config/kinds.js';
+import type { SummaryServer } from '../../infra/model-server.js';
 
 export const summarySettings = defineSettings(
   'Summaries',
@@ -101,3 +88,7 @@ export const summarySettings = defineSettings(
     return { ...config, summaryServer };
   },
 );
+
+declare module '../../infra/config/config.js' {
+  interface Config extends SectionValues<typeof summarySettings> {}
+}

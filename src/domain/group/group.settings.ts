@@ -1,0 +1,34 @@
+import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
+import { flag, integer } from '../../infra/config/kinds.js';
+
+export const groupSettings = defineSettings('Groups', {
+  GROUP_MAX_MEMBERS: setting(integer(2, 1_000_000), {
+    default: '10000',
+    description: 'The maximum number of members of a group.',
+    clientDescription: 'The maximum number of members of a group.',
+  }),
+  GROUP_ADD_MAX: setting(integer(1, 10_000), {
+    default: '100',
+    description: 'The maximum number of people whom one call can add to a group.',
+    clientDescription: 'The maximum number of users that one request can add to a group.',
+  }),
+  GROUPS_MAX: setting(integer(1, 100_000), {
+    default: '1000',
+    description: 'The maximum number of groups that one person has created or joined and is a member of.',
+    clientDescription: 'The maximum number of groups that one user can be in by creating or joining them.',
+  }),
+  GROUPS_ADDED_MAX: setting(integer(1, 100_000), {
+    default: '2000',
+    description:
+      'The maximum number of groups to which others have added one person. The same other person can add them to a tenth of this number.',
+    clientDescription: 'The maximum number of groups that one user can be in by being added by others.',
+  }),
+  SYSTEM_MESSAGES: setting(flag, {
+    default: 'on',
+    description: 'Whether groups record joins, departures and changes as system messages.',
+  }),
+});
+
+declare module '../../infra/config/config.js' {
+  interface Config extends SectionValues<typeof groupSettings> {}
+}
