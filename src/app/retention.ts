@@ -8,7 +8,6 @@ const INTERVAL_MS = 10 * 60_000;
 
 const changeLog: Retention = {
   table: 'changes',
-  rows: 'change log entries',
   trim: ({ database, config }) => trimChangeLog(database.db, config.changeRetentionMs),
 };
 
@@ -28,14 +27,14 @@ export function startRetention(deps: Deps): () => void {
     'table',
   ]);
 
-  async function run({ table, rows, trim }: Retention): Promise<void> {
+  async function run({ table, trim }: Retention): Promise<void> {
     try {
       const count = await trim(deps);
       deleted.set(table, (deleted.get(table) ?? 0) + count);
-      if (count > 0) log.info({ count, table }, `old ${rows} deleted`);
+      if (count > 0) log.info({ count, table }, 'expired rows deleted');
     } catch (error) {
       failed({ table });
-      log.warn({ err: error, table }, `old ${rows} could not be deleted`);
+      log.warn({ err: error, table }, 'expired rows could not be deleted');
     }
   }
 

@@ -44,10 +44,8 @@ export interface Feature {
 
 /** Rows of one table that are deleted when they are old. */
 export interface Retention {
-  /** The value of the label `table` of the metrics; unique. */
+  /** Names the rows in logs and as the label `table` of the metrics; unique. */
   readonly table: string;
-  /** Names the rows in logs, in the plural: "sessions". */
-  readonly rows: string;
   /** Deletes what is too old, in batches. @returns how many rows. */
   trim(deps: Deps): Promise<number>;
 }

@@ -12,7 +12,6 @@ export const auditFeature = defineFeature('audit', {
   retention: [
     {
       table: 'audit_entries',
-      rows: 'audit log entries',
       trim: ({ database, config }) => trimAuditLog(database.db, config.auditRetentionMs),
     },
   ],

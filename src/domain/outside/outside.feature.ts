@@ -13,5 +13,6 @@ export const outsideFeature = defineFeature('outside', {
       where: { userId },
       data: { email: '', usernameClaim: null, nameClaim: null, pictureClaim: null },
     })),
+  start: (deps) => void outsideViewers.of(deps),
   contributes: [accessTokenSources.with(outsideViewers)],
 });

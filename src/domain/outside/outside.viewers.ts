@@ -55,11 +55,11 @@ function createOutsideViewers(tokens: OutsideTokens): OutsideViewers {
 
 /** Undefined where no identity provider is configured. */
 export const outsideViewers = defineService('identity provider', ({ config, log, metrics, feed }) => {
-  if (!config.identityProvider) return undefined;
   const keysFailed = metrics.counter(
     'parley_identity_provider_failures_total',
     'Failed attempts to fetch the keys of the identity provider.',
   );
+  if (!config.identityProvider) return undefined;
   const viewers = createOutsideViewers(createOutsideTokens(config.identityProvider, log, keysFailed));
   feed.onReset(() => viewers.forget());
   return viewers;

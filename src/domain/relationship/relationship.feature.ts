@@ -13,7 +13,6 @@ export const relationshipFeature = defineFeature('relationship', {
   retention: [
     {
       table: 'standing_changes',
-      rows: 'copies of changes of contacts and blocks',
       trim: ({ database }) => trimRelationshipCopies(database.db),
     },
   ],

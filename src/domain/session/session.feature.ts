@@ -12,7 +12,6 @@ export const sessionFeature = defineFeature('session', {
   retention: [
     {
       table: 'sessions',
-      rows: 'ended sessions',
       trim: ({ database, config }) => trimSessions(database.db, config.sessionRetentionMs),
     },
   ],
