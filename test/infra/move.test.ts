@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readConfig } from '../../src/infra/config/config.js';
+import { readConfig } from '../../src/app/config.js';
 import { copyDatabase } from '../../src/infra/database/move.js';
 import { openPglite } from '../../src/infra/database/pglite.js';
 import { openPostgres } from '../../src/infra/database/postgres.js';

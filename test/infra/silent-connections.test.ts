@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/app/config.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { readConfig } from '../../src/infra/config/config.js';
 import { type Database, isUnavailable, openDatabase } from '../../src/infra/database/database.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { atEnd } from '../support/ending.js';
