@@ -23,7 +23,7 @@ try {
   const config = readConfig({ ...env, DATABASE_URL: url });
   const log = createLog('warn');
   await openDataDir(config.dataDir, log);
-  const embedded = await openPglite(config.dataDir, config.dataDirMinFreeBytes, log);
+  const embedded = await openPglite(config.dataDir, config.dataDirMinFreeBytes, log, config.dataDirCacheBytes);
   try {
     const postgres = await openPostgres(url, {
       poolMax: 2,

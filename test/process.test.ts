@@ -27,7 +27,7 @@ const tellLibraries = (() => {
 function run(env: Record<string, string>, main = 'dist/main.js'): Process {
   const { PATH = '' } = process.env;
   const child = spawn(process.execPath, [main], {
-    env: { PATH, PORT: '0', BCRYPT_COST: '4', RATE_LIMITS: 'off', ...env },
+    env: { PATH, PORT: '0', BCRYPT_COST: '4', RATE_LIMITS: 'off', DATA_DIR_CACHE_BYTES: '8388608', ...env },
   });
   running.push(child);
   let output = '';

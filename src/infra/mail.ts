@@ -71,7 +71,13 @@ export function createMailer({
     log,
   });
   let dropped = 0;
-  const sentTo = new LRUCache<string, number>({ max: 100_000, ttl: HOUR_MS, noUpdateTTL: true });
+  const sentTo = new LRUCache<string, number>({
+    // `max` would allocate room for all addresses at the start of the node.
+    maxSize: 100_000,
+    sizeCalculation: () => 1,
+    ttl: HOUR_MS,
+    noUpdateTTL: true,
+  });
   return {
     send({ to, ...content }) {
       const before = sentTo.get(to) ?? 0;

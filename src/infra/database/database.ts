@@ -115,7 +115,7 @@ export async function openDatabase(
     });
   const opened =
     config.databaseUrl === undefined
-      ? await openPglite(config.dataDir, config.dataDirMinFreeBytes, log)
+      ? await openPglite(config.dataDir, config.dataDirMinFreeBytes, log, config.dataDirCacheBytes)
       : await openPostgres(config.databaseUrl, {
           poolMax: config.databasePoolMax,
           prepared: config.databasePrepared,

@@ -17,9 +17,11 @@ const startParams = [
   ...['-c', 'wal_sync_method=fsync'],
   // The log is kept small: it is written over after each checkpoint, which the maintenance makes.
   ...['-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB'],
-  // The default of 128 MB is filled with zeros at each start; what is not in it is in the file cache of the system.
-  ...['-c', 'shared_buffers=32MB'],
 ];
+
+/** PostgreSQL's default of 128 MB is cleared at each start; what is not cached there is in the file cache of the system. */
+const CACHE_BYTES = 33_554_432;
+const cacheParams = (bytes: number) => ['-c', `shared_buffers=${Math.floor(bytes / 1024)}kB`];
 
 /** A new cluster is held in memory several times while PGlite makes it: segments of its log of 1 MB, and not of 16. */
 const initDbStartParams = ['--wal-segsize=1'];
@@ -31,10 +33,16 @@ const REOPEN_MS = 1_000;
  * The embedded database: PostgreSQL in this process, kept in `dataDir`.
  * @param minFree bytes of its disk that are left free: with less nothing is written, and statements that would write
  *   fail as with a full disk (53100).
+ * @param cacheBytes memory in which the database caches pages.
  * @throws {ConfigError} when another process holds the folder, or there can be no such folder.
  * @throws {ChatError} UNAVAILABLE: less is free.
  */
-export async function openPglite(dataDir: string, minFree: number, log: Logger): Promise<Footing> {
+export async function openPglite(
+  dataDir: string,
+  minFree: number,
+  log: Logger,
+  cacheBytes = CACHE_BYTES,
+): Promise<Footing> {
   const unlock = await lockDataDir(dataDir);
   const folder = join(dataDir, 'pg');
   let greet: Parameters<Footing['onConnection']>[0] = async () => {};
@@ -52,7 +60,10 @@ export async function openPglite(dataDir: string, minFree: number, log: Logger):
           `${megabytes(minFree)} MB (DATA_DIR_MIN_FREE_BYTES)`,
       );
     }
-    const opened = new GuardedPGlite(folder, minFree, { startParams, initDbStartParams });
+    const opened = new GuardedPGlite(folder, minFree, {
+      startParams: [...startParams, ...cacheParams(cacheBytes)],
+      initDbStartParams,
+    });
     await opened.waitReady;
     syncTree(folder);
     // PGlite gives files that it creates at a start permissions of its own, whatever the process's umask is.

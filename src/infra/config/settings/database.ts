@@ -54,6 +54,12 @@ export const databaseSettings = defineSettings(
       description:
         'The disk space in bytes that the embedded database leaves free. With less, writes fail with `UNAVAILABLE` and reads continue. 0 disables the check.',
     }),
+    DATA_DIR_CACHE_BYTES: setting(integer(1_048_576, 1_073_741_824), {
+      default: '33554432',
+      description:
+        'The memory in bytes in which the embedded database caches pages (`shared_buffers`). It is allocated and cleared at each start.',
+      perNode: true,
+    }),
     REDIS_URL: setting(
       textThat(
         'a redis:// or rediss:// URL, redis://user:password@host:6379/0, or unix:///path/to/socket?db=0',
