@@ -1,7 +1,8 @@
 import { ChatError } from '../core/errors.js';
 import { cursorExpired, decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
+import type { Listener, Moment } from './audience.js';
 import type { Change } from './change.js';
-import type { Feed, Listener, Moment } from './feed.js';
+import type { Feed } from './feed.js';
 import type { EventSource } from './live-stream.js';
 import type { ReplayTurn } from './replays.js';
 import { Stream } from './stream.js';

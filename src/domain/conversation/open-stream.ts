@@ -1,9 +1,9 @@
 import { ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
+import type { Moment } from '../../realtime/audience.js';
 import type { Change } from '../../realtime/change.js';
 import { type ChangeStream, openChangeStream, type StreamKind } from '../../realtime/change-stream.js';
-import type { Moment } from '../../realtime/feed.js';
 import { LiveStream } from '../../realtime/live-stream.js';
 import { sessionWatch } from '../session/session.authentication.js';
 import { canRead, isPublic } from './conversation.policy.js';

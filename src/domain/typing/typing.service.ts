@@ -1,8 +1,8 @@
 import { notFound } from '../../core/errors.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
+import type { Moment } from '../../realtime/audience.js';
 import type { Change } from '../../realtime/change.js';
-import type { Moment } from '../../realtime/feed.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
 import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { checkReadable, openLive } from '../conversation/open-stream.js';
