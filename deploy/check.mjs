@@ -8,7 +8,8 @@ import { configurationFiles } from './configuration.mjs';
 const bin = (name) => join('node_modules', '.bin', name);
 
 const checks = {
-  'format, lint, floors of the house, cycles': () => run(bin('biome'), ['check', '--error-on-warnings']),
+  'format, lint, no cycles between files': () => run(bin('biome'), ['check', '--error-on-warnings']),
+  'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
   'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
   'unused files, exports and dependencies': () => run(bin('knip'), []),
   'schema.graphql is what the code says (else: npm run schema)': () => {

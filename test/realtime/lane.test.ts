@@ -167,13 +167,14 @@ describe('Lane', () => {
     log.commit(...range(1, 3).map((changeSeq) => changeOf(changeSeq)));
     const read = gate();
     log.blocked = read.promise;
-    const filling = lane.fill();
+    const filling = [lane.fill(), lane.fill()];
     for (const changeSeq of [1, 2, 3]) lane.offer(changeOf(changeSeq));
     expect(log.delivered).toEqual([]);
     read.open();
-    await filling;
+    await Promise.all(filling);
     await gapTimeout();
     expect(log.delivered).toEqual([1, 2, 3]);
+    expect(log.reads).toEqual([0]);
   });
 
   it('delivers what was committed after the read began', async () => {
@@ -243,7 +244,9 @@ describe('Lanes', () => {
     expect(log.delivered).toEqual([]);
     read.open();
     await placed;
+    await gapTimeout();
     expect(log.delivered).toEqual([3]);
+    expect(log.reads, 'change 2 does not count as waiting behind a gap').toEqual([]);
   });
 
   it('look up the positions of many lanes in one read, and of one lane once', async () => {

@@ -1,6 +1,6 @@
 import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
 import { rate } from '../../infra/config/kinds.js';
-import { RATE_PER_NODE } from '../../infra/config/settings/rates.js';
+import { RATE_PER_NODE } from '../../infra/config/rates.settings.js';
 
 export const conversationRateSettings = defineSettings('Rate limits', {
   RATE_OPEN_DIRECT_PER_PERSON: setting(rate, {

@@ -1,6 +1,6 @@
 import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
 import { integer, rate } from '../../infra/config/kinds.js';
-import { RATE_PER_NODE } from '../../infra/config/settings/rates.js';
+import { RATE_PER_NODE } from '../../infra/config/rates.settings.js';
 
 export const messageSettings = defineSettings('Messages', {
   MESSAGE_MAX_CHARS: setting(integer(1, 100_000), {

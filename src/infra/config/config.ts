@@ -1,12 +1,12 @@
 import { type Joined, type Mode, readSections, type Section, type Setting, settingsOf } from './define-settings.js';
-import { databaseSettings } from './settings/database.js';
-import { mailSettings } from './settings/mail.js';
-import { passwordSettings } from './settings/passwords.js';
-import { rateSettings } from './settings/rates.js';
-import { serverSettings } from './settings/server.js';
-import { telemetrySettings } from './settings/telemetry.js';
-import { tokenSettings } from './settings/tokens.js';
-import { connectionSettings, deliverySettings, operationSettings } from './settings/transport.js';
+import { databaseSettings } from './database.settings.js';
+import { mailSettings } from './mail.settings.js';
+import { passwordSettings } from './passwords.settings.js';
+import { rateSettings } from './rates.settings.js';
+import { serverSettings } from './server.settings.js';
+import { telemetrySettings } from './telemetry.settings.js';
+import { tokenSettings } from './tokens.settings.js';
+import { connectionSettings, deliverySettings, operationSettings } from './transport.settings.js';
 
 /** The settings that belong to no feature; docs/CONFIGURATION.md lists those of the features between the two. */
 export const firstSections = [

@@ -1,6 +1,6 @@
-import { ConfigError } from '../config-error.js';
-import { defineSettings, setting } from '../define-settings.js';
-import { duration, secret } from '../kinds.js';
+import { ConfigError } from './config-error.js';
+import { defineSettings, setting } from './define-settings.js';
+import { duration, secret } from './kinds.js';
 
 export const tokenSettings = defineSettings(
   'Tokens and sessions',

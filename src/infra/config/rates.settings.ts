@@ -1,5 +1,5 @@
-import { defineSettings, setting } from '../define-settings.js';
-import { flag, rate } from '../kinds.js';
+import { defineSettings, setting } from './define-settings.js';
+import { flag, rate } from './kinds.js';
 
 /** Ends the description of a rate that is counted in memory. */
 export const RATE_PER_NODE =

@@ -1,5 +1,5 @@
-import { defineSettings, setting } from '../define-settings.js';
-import { integer } from '../kinds.js';
+import { defineSettings, setting } from './define-settings.js';
+import { integer } from './kinds.js';
 
 export const passwordSettings = defineSettings('Accounts and passwords', {
   BCRYPT_COST: setting(integer(4, 15), {

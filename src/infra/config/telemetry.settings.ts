@@ -1,5 +1,5 @@
-import { defineSettings, setting } from '../define-settings.js';
-import { bearerToken, integer, oneOf, share, text, url } from '../kinds.js';
+import { defineSettings, setting } from './define-settings.js';
+import { bearerToken, integer, oneOf, share, text, url } from './kinds.js';
 
 export const telemetrySettings = defineSettings(
   'Logs, metrics and traces',

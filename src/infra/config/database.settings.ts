@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { ConfigError } from '../config-error.js';
-import { parseDatabaseUrl } from '../database-url.js';
-import { defineSettings, setting } from '../define-settings.js';
-import { duration, flag, integer, type Kind, text, textThat } from '../kinds.js';
-import { redisOptions } from '../redis-options.js';
+import { ConfigError } from './config-error.js';
+import { parseDatabaseUrl } from './database-url.js';
+import { defineSettings, setting } from './define-settings.js';
+import { duration, flag, integer, type Kind, text, textThat } from './kinds.js';
+import { redisOptions } from './redis-options.js';
 
 const databaseUrl: Kind<string> = {
   form: 'a `postgresql://` URL',

@@ -1,7 +1,7 @@
-import { ConfigError } from '../config-error.js';
-import { defineSettings, setting } from '../define-settings.js';
-import { parsed, url } from '../kinds.js';
-import { parseMailbox } from '../mailbox.js';
+import { ConfigError } from './config-error.js';
+import { defineSettings, setting } from './define-settings.js';
+import { parsed, url } from './kinds.js';
+import { parseMailbox } from './mailbox.js';
 
 export const mailSettings = defineSettings(
   'Mail',

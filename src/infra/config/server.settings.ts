@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { defineSettings, setting } from '../define-settings.js';
-import { duration, durationOr, flag, integer, list, oneOf, text } from '../kinds.js';
-import { canonicalOrigin } from '../origin.js';
+import { defineSettings, setting } from './define-settings.js';
+import { duration, durationOr, flag, integer, list, oneOf, text } from './kinds.js';
+import { canonicalOrigin } from './origin.js';
 
 export const serverSettings = defineSettings(
   'Server',

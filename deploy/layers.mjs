@@ -1,0 +1,167 @@
+// Checks the imports of src, types included: each points to the same layer or a lower one, and no folders import each
+// other in a circle. `node deploy/layers.mjs [folder that contains src]`; `npm run check` runs it.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** From the lowest to the highest. Files directly in src are the entry points, above all of these. */
+const layers = ['core', 'infra', 'realtime', 'platform', 'graphql', 'domain', 'app', 'server'];
+/** Folders that belong to a layer of another name. */
+const aliases = { generated: 'infra', seed: 'entry points' };
+
+/** Packages that only *.schema.ts files and the layers graphql, app, server and above may import. */
+const graphqlPackages = /^(graphql|graphql-yoga|graphql-ws|@pothos\/[^/]+)(\/|$)/;
+
+/**
+ * Imports between folders that are part of a circle for now, as `from -> to`. One that is no longer needed fails the
+ * check, so that the list can only become shorter.
+ */
+const exceptions = [
+  // The parts of a message are still loaded by the message itself.
+  'src/domain/message -> src/domain/edit',
+  'src/domain/message -> src/domain/reaction',
+  'src/domain/message -> src/domain/reply',
+  'src/domain/message -> src/domain/search',
+];
+
+const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
+const imports = sourceFiles().flatMap(importsOf);
+const problems = [...imports.flatMap(problemsOf), ...folderCycles()];
+for (const problem of problems) console.error(problem);
+if (problems.length === 0) console.log(`${imports.length} imports point downwards, and no folders form a circle.`);
+process.exitCode = problems.length === 0 ? 0 : 1;
+
+function sourceFiles() {
+  return readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map(({ parentPath, name }) => relative(root, join(parentPath, name)).split(sep).join('/'))
+    .filter((file) => !file.startsWith('src/generated/'))
+    .sort();
+}
+
+/**
+ * The imports of a file: `import`, `import type`, `export … from`, `import(…)`, `typeof import(…)`, and the modules that
+ * it starts as workers. TypeScript 7 has no parser for JavaScript programs yet; the code is formatted, so statements
+ * start in the first column.
+ */
+function importsOf(file) {
+  const text = readFileSync(join(root, file), 'utf8').replace(/^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)/gm, (comment) =>
+    comment.replace(/[^\n]/g, ' '),
+  );
+  const patterns = [
+    /^import\s(?:[^;'"(]*?\sfrom\s*)?['"]([^'"]+)['"]/gm,
+    /^export\s+(?:type\s+)?[*{][^;'"]*?\sfrom\s*['"]([^'"]+)['"]/gm,
+    /\bimport\(\s*['"`]([^'"`]+)['"`]/g,
+    /\bnew URL\(\s*['"]([^'"]+\.js)['"],\s*import\.meta\.url\)/g,
+  ];
+  const lineAt = (index) => text.slice(0, index).split('\n').length;
+  return patterns
+    .flatMap((pattern) => [...text.matchAll(pattern)])
+    .flatMap(({ 0: statement, 1: specifier, index }) => {
+      const line = lineAt(index + statement.length);
+      if (!specifier.startsWith('.')) return [{ file, line, specifier }];
+      const target = posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts');
+      if (!target.startsWith('src/') || (statement.startsWith('new URL') && !existsSync(join(root, target)))) return [];
+      return [{ file, line, specifier, target }];
+    });
+}
+
+/** A feature is one folder, whatever folders it has inside. */
+function folderOf(file) {
+  return /^src\/domain\/[^/]+(?=\/)/.exec(file)?.[0] ?? posix.dirname(file);
+}
+
+function layerOf(file) {
+  const [, folder, ...rest] = file.split('/');
+  return rest.length === 0 ? 'entry points' : (aliases[folder] ?? folder);
+}
+
+/** The height of a layer; -1 if there is no such layer. */
+function rankOf(file) {
+  const layer = layerOf(file);
+  return layer === 'entry points' ? layers.length : layers.indexOf(layer);
+}
+
+function problemsOf({ file, line, specifier, target }) {
+  const at = `${file}:${line} imports ${target ?? specifier}`;
+  const isSchema = file.endsWith('.schema.ts');
+  const isLogic = !isSchema && rankOf(file) <= rankOf('src/domain/');
+  if (target === undefined) {
+    return isLogic && layerOf(file) !== 'graphql' && graphqlPackages.test(specifier)
+      ? [`${at}: only *.schema.ts files and the layers graphql, app and server may depend on GraphQL packages.`]
+      : [];
+  }
+  for (const path of [file, target]) {
+    if (rankOf(path) < 0) return [`${at}: src/${path.split('/')[1]} is none of the layers ${layers.join(' < ')}.`];
+  }
+  if (rankOf(target) > rankOf(file)) {
+    return [`${at}: ${layerOf(file)} is below ${layerOf(target)} (${[...layers, 'entry points'].join(' < ')}).`];
+  }
+  if (layerOf(file) === 'domain' && !isSchema && layerOf(target) === 'graphql') {
+    return [`${at}: in domain, only *.schema.ts files may import the layer graphql.`];
+  }
+  if (isLogic && !file.endsWith('.feature.ts') && target.endsWith('.schema.ts')) {
+    return [`${at}: only *.schema.ts, *.feature.ts and the layers above domain may import *.schema.ts files.`];
+  }
+  return [];
+}
+
+/** The shortest circle through each import between folders that is part of one; each circle is reported once. */
+function folderCycles() {
+  /** By folder: the folders that it imports, each with its first import. */
+  const graph = new Map();
+  for (const each of imports) {
+    if (each.target === undefined) continue;
+    const [from, to] = [folderOf(each.file), folderOf(each.target)];
+    if (from === to) continue;
+    const targets = graph.get(from) ?? new Map();
+    graph.set(from, targets.set(to, targets.get(to) ?? each));
+  }
+  const excepted = exceptions.flatMap((exception) => {
+    const [from, to] = exception.split(' -> ');
+    const found = graph.get(from)?.get(to);
+    graph.get(from)?.delete(to);
+    return [{ exception, from, to, found }];
+  });
+  const unneeded = excepted
+    .filter(({ from, to, found }) => !found || !shortestPath(graph, to, from))
+    .map(({ exception }) => `The exception "${exception}" in deploy/layers.mjs is no longer needed: remove it.`);
+
+  const reported = new Set();
+  const cycles = [];
+  for (const [from, targets] of [...graph].sort(([a], [b]) => a.localeCompare(b))) {
+    for (const to of targets.keys()) {
+      const back = shortestPath(graph, to, from);
+      if (!back) continue;
+      const folders = [from, ...back];
+      const key = [...new Set(folders)].sort().join(' ');
+      if (reported.has(key)) continue;
+      reported.add(key);
+      const lines = folders.slice(1).map((folder, index) => {
+        const { file, line, target } = graph.get(folders[index]).get(folder);
+        return `  ${file}:${line} imports ${target}`;
+      });
+      cycles.push({
+        length: lines.length,
+        text: `Folders form a circle: ${folders.join(' -> ')}\n${lines.join('\n')}`,
+      });
+    }
+  }
+  return [...unneeded, ...cycles.sort((a, b) => a.length - b.length).map(({ text }) => text)];
+}
+
+/** The folders of a shortest path, both ends included; undefined if there is none. */
+function shortestPath(graph, from, to) {
+  const paths = [[from]];
+  const seen = new Set([from]);
+  for (const path of paths) {
+    const last = path.at(-1);
+    if (last === to) return path;
+    for (const next of graph.get(last)?.keys() ?? []) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      paths.push([...path, next]);
+    }
+  }
+  return undefined;
+}
