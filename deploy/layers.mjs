@@ -106,12 +106,13 @@ function problemsOf({ file, line, specifier, target }) {
   return [];
 }
 
-/** The shortest circle through each import between folders that is part of one; each circle is reported once. */
+/** The shortest circles between folders, no two of which have an import in common; and exceptions that are not needed. */
 function folderCycles() {
   /** By folder: the folders that it imports, each with its first import. */
   const graph = new Map();
   for (const each of imports) {
-    if (each.target === undefined) continue;
+    // An import of a higher layer closes circles, but is reported already.
+    if (each.target === undefined || rankOf(each.target) > rankOf(each.file)) continue;
     const [from, to] = [folderOf(each.file), folderOf(each.target)];
     if (from === to) continue;
     const targets = graph.get(from) ?? new Map();
@@ -127,27 +128,24 @@ function folderCycles() {
     .filter(({ from, to, found }) => !found || !shortestPath(graph, to, from))
     .map(({ exception }) => `The exception "${exception}" in deploy/layers.mjs is no longer needed: remove it.`);
 
-  const reported = new Set();
   const cycles = [];
   for (const [from, targets] of [...graph].sort(([a], [b]) => a.localeCompare(b))) {
     for (const to of targets.keys()) {
       const back = shortestPath(graph, to, from);
-      if (!back) continue;
-      const folders = [from, ...back];
-      const key = [...new Set(folders)].sort().join(' ');
-      if (reported.has(key)) continue;
-      reported.add(key);
-      const lines = folders.slice(1).map((folder, index) => {
-        const { file, line, target } = graph.get(folders[index]).get(folder);
-        return `  ${file}:${line} imports ${target}`;
-      });
-      cycles.push({
-        length: lines.length,
-        text: `Folders form a circle: ${folders.join(' -> ')}\n${lines.join('\n')}`,
-      });
+      if (back) cycles.push([from, ...back]);
     }
   }
-  return [...unneeded, ...cycles.sort((a, b) => a.length - b.length).map(({ text }) => text)];
+  const reported = new Set();
+  const texts = [];
+  for (const folders of cycles.sort((a, b) => a.length - b.length)) {
+    const steps = folders.slice(1).map((folder, index) => graph.get(folders[index]).get(folder));
+    // The same circle, or one that may be gone when a reported one is.
+    if (steps.some((step) => reported.has(step))) continue;
+    for (const step of steps) reported.add(step);
+    const lines = steps.map(({ file, line, target }) => `  ${file}:${line} imports ${target}`);
+    texts.push(`Folders form a circle: ${folders.join(' -> ')}\n${lines.join('\n')}`);
+  }
+  return [...unneeded, ...texts];
 }
 
 /** The folders of a shortest path, both ends included; undefined if there is none. */
