@@ -304,6 +304,8 @@ describe('Audience', () => {
   /** Lanes that deliver to an audience; `floors` are the stored memberships. */
   class Room extends Log {
     readonly floors = new Map<string, number>();
+    /** The newest change of the log when a membership is looked up. */
+    readAt = 0;
     /** If set, lookups of memberships wait for it. */
     lookup: Promise<void> | undefined;
     readonly audience: Audience = createAudience({
@@ -315,9 +317,9 @@ describe('Audience', () => {
         const floor = this.floors.get(userId);
         return floor === undefined ? [] : [{ conversationId: LOG, hiddenToSeq: floor }];
       },
-      findHistoryFloor: async ({ userId }) => {
+      findAccess: async ({ userId }) => {
         await this.lookup;
-        return this.floors.get(userId) ?? null;
+        return { hiddenToSeq: this.floors.get(userId) ?? null, changeSeq: this.readAt };
       },
       readAfter: (id, position, limit) => this.readAfter(id, position, limit) as Promise<Change[]>,
       cursor: () => 'cursor',
@@ -410,6 +412,17 @@ describe('Audience', () => {
     expect(bob.received).toEqual([1, 2, 'removed']);
     expect(all.received).toEqual([1, 2]);
     expect(ann.received).toEqual([1, 2, 3]);
+  });
+
+  it('keeps a listener whose user had joined again before it was added, on a lane that lags behind', async () => {
+    const room = new Room();
+    room.floors.set('bob', 2);
+    room.readAt = 4;
+    const bob = await enter(room, 'bob', LOG);
+    room.offer(changeOf(1), left(2, 'bob'), changeOf(3, { data: { seq: 2 } }));
+    expect(bob.received, 'both messages are hidden').toEqual([2]);
+    room.offer(joined(4, 'bob', 2), changeOf(5, { data: { seq: 3 } }), left(6, 'bob'));
+    expect(bob.received).toEqual([2, 4, 5, 6, 'removed']);
   });
 
   it('closes a lane with its last listener', async () => {
