@@ -154,8 +154,8 @@ describe.each(footings)('what a search shows on the %s footing', (footing) => {
               `${query} for ${person}`,
             ).toEqual(readable.map(({ id, text }) => [id, text]).sort());
             for (const { node } of shown.edges) {
-              expect(node.snippet.replace(/[«»]/g, '')).toBe(node.message.text);
-              if (fits) expect(node.snippet).toContain('«');
+              expect(node.snippet?.text).toBe(node.message.text);
+              if (fits) expect(node.snippet?.matches.length).toBeGreaterThan(0);
             }
           }
         }

@@ -156,7 +156,7 @@ describe('a snippet', () => {
             return [];
           }
         })();
-        const snippet = snippetOf(text, phrases);
+        const { marked: snippet, ...plain } = snippetOf(text, phrases);
         const marks = [...snippet.matchAll(/[«»]/g)].map(([mark]) => mark).join('');
         expect(marks).toMatch(/^(«»)*$/);
         expect(snippet).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}]/u);
@@ -164,6 +164,17 @@ describe('a snippet', () => {
         const same = (one: string) => one.replace(/[«‹»›…]|[\s\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '');
         expect(same(text)).toContain(same(snippet));
         if (text.isWellFormed()) expect(snippet.isWellFormed()).toBe(true);
+        // With the marks put back, the plain form is the marked one.
+        let at = 0;
+        let again = '';
+        const spelt = (one: string) => one.replaceAll('«', '‹').replaceAll('»', '›');
+        for (const { start, end } of plain.matches) {
+          expect(start).toBeGreaterThanOrEqual(at);
+          expect(end).toBeGreaterThan(start);
+          again += `${spelt(plain.text.slice(at, start))}«${spelt(plain.text.slice(start, end))}»`;
+          at = end;
+        }
+        expect(again + spelt(plain.text.slice(at))).toBe(snippet);
       }),
       { numRuns: 500 },
     );
@@ -204,7 +215,7 @@ describe('what a snippet marks', () => {
         const marked = new Array<boolean>(text.length).fill(false);
         for (const [start, end] of phrases.flatMap((phrase) => spansOf(text, phrase))) marked.fill(true, start, end);
         const expected = [...text].map((char, index) => (marked[index] ? `«${char}»` : char)).join('');
-        const snippet = snippetOf(text, phrases);
+        const snippet = snippetOf(text, phrases).marked;
         expect(snippet, `${query} in ${text}`).toBe(expected.replaceAll('»«', '').replace(/\s+/g, ' ').trim());
       }),
       { numRuns: 1_000 },
@@ -340,7 +351,7 @@ describe.each(footings)('any query on the %s footing', (footing) => {
             edges.map(({ node }) => node.message.id),
             `${query} in ${text}`,
           ).toContain(id);
-          const snippet = edges.find(({ node }) => node.message.id === id)?.node.snippet;
+          const snippet = edges.find(({ node }) => node.message.id === id)?.node.snippet?.marked;
           expect(snippet, `${query} in ${text}`).toContain('«');
         },
       ),

@@ -7,7 +7,7 @@ import { attempt, createGroup, edit, openDirect, REMOVE_MEMBER, remove, send } f
 
 const SEARCH = `query ($query: String!, $conversationId: ID, $first: Int, $after: String) {
   searchMessages(query: $query, conversationId: $conversationId, first: $first, after: $after) {
-    edges { cursor snippet node { id text seq sender { username } conversation { id } } }
+    edges { cursor snippet plainSnippet { text matches { start end } } node { id text seq sender { username } conversation { id } } }
     nodes { text }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
   }
@@ -224,6 +224,10 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     const [snippet] = (await snippets(ben, 'zurich stra')) as [string];
     expect(snippet).toMatch(/^…(word )+the «Straße» to <b>«Zürich»<\/b> ‹here› word .*word…$/);
     expect(snippet.length).toBeLessThan(180);
+    const [edge] = (await page(ben, 'zurich stra')).edges;
+    const { text, matches } = edge.plainSnippet;
+    expect(matches.map(({ start, end }: Json) => text.slice(start, end))).toEqual(['Straße', 'Zürich']);
+    expect(text).toContain('<b>Zürich</b> «here» word');
     expect((await snippets(ben, `from:${ana.username}`))[0]).toMatch(/^word word .*word…$/);
   });
 

@@ -208,6 +208,30 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect((await ask(url, ME, {}, person.token)).viewer.user.id).toBe(person.id);
     });
 
+    it('extends the session, whose end its user can see', async () => {
+      const signedIn = async () => {
+        const { sessions } = (await ask(url, '{ viewer { sessions { expiresAt lastUsedAt current } } }', {}, token))
+          .viewer;
+        const [session] = sessions.filter(({ current }: Json) => current);
+        return { at: Date.parse(session.expiresAt), usedAt: Date.parse(session.lastUsedAt) };
+      };
+      const person = await register(url);
+      let { token } = person;
+      // As if it had been used last an hour before.
+      const [sessionId] = person.refreshToken.split('.') as [string];
+      const { db } = node.deps.database;
+      const { expiresAt } = await db.session.findUniqueOrThrow({ where: { id: sessionId } });
+      const earlier = new Date(expiresAt.getTime() - 3_600_000);
+      await db.session.update({ where: { id: sessionId }, data: { expiresAt: earlier } });
+      expect((await signedIn()).at).toBe(earlier.getTime());
+      const { refreshSession } = await ask(url, REFRESH, { input: { refreshToken: person.refreshToken } });
+      token = refreshSession.tokens.accessToken;
+      const { at, usedAt } = await signedIn();
+      expect(at).toBeGreaterThanOrEqual(expiresAt.getTime());
+      // The sum of the time of the refresh and the configured duration, 30 days.
+      expect(Math.abs(at - usedAt - 30 * 86_400_000)).toBeLessThan(60_000);
+    });
+
     it('works with an Authorization header that does not count any more', async () => {
       const person = await register(url);
       const input = { refreshToken: person.refreshToken };

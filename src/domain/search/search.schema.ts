@@ -3,13 +3,40 @@ import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
+import { atMost } from '../../graphql/costs.js';
 import { isSelected } from '../../graphql/selection.js';
 import { Message } from '../message/message.schema.js';
 import { Limits } from '../server-info/server-info.schema.js';
 import { QUERY_MAX_CHARS, QUERY_MAX_TERMS } from './search.query.js';
 import { searchMessages } from './search.service.js';
-import { SNIPPET_MAX_CHARS } from './search.snippet.js';
+import { SNIPPET_MAX_CHARS, type Snippet } from './search.snippet.js';
 import { RANKED_MAX } from './search.store.js';
+
+const SearchSnippetMatch = builder.objectRef<Snippet['matches'][number]>('SearchSnippetMatch').implement({
+  description: 'Where a matching word is in the text of a snippet, in UTF-16 code units.',
+  fields: (t) => ({
+    start: t.exposeInt('start', { nullable: false, description: 'The position of the first code unit.' }),
+    end: t.exposeInt('end', { nullable: false, description: 'The position after the last code unit.' }),
+  }),
+});
+
+const SearchSnippet = builder.objectRef<Snippet>('SearchSnippet').implement({
+  description: 'The text around a match, with the positions of the matching words.',
+  fields: (t) => ({
+    text: t.exposeString('text', {
+      nullable: false,
+      description: `The text around the match on one line, up to about ${SNIPPET_MAX_CHARS} characters, without marks. It is plain text.`,
+    }),
+    matches: t.field({
+      type: [SearchSnippetMatch],
+      nullable: { list: false, items: false },
+      // A word of one character and a space each.
+      extensions: atMost(SNIPPET_MAX_CHARS / 2),
+      description: 'The matching words, in their order. They do not overlap.',
+      resolve: ({ matches }) => matches,
+    }),
+  }),
+});
 
 const MessageSearchConnection = builder.connectionObject(
   { type: Message, name: 'MessageSearchConnection' },
@@ -20,6 +47,11 @@ const MessageSearchConnection = builder.connectionObject(
         type: 'String',
         nullable: false,
         description: `The text around the match on one line, up to about ${SNIPPET_MAX_CHARS} characters. Matching words are enclosed in « and »; where the text itself contains these characters, they are replaced with ‹ and ›. It is plain text: escape it before you insert it into HTML.`,
+      }),
+      plainSnippet: t.expose('plainSnippet' as never, {
+        type: SearchSnippet,
+        nullable: false,
+        description: 'The same text without marks, with the positions of the matching words.',
       }),
     }),
   },
@@ -44,11 +76,16 @@ builder.queryField('searchMessages', (t) =>
           ...page,
         },
         queryFromInfo({ context, info, typeName: 'Message', paths: [['nodes'], ['edges', 'node']] }),
-        { snippets: isSelected(info, ['edges', 'snippet']) },
+        { snippets: isSelected(info, ['edges', 'snippet']) || isSelected(info, ['edges', 'plainSnippet']) },
       );
       return {
         pageInfo,
-        edges: edges.map(({ cursor, node: { message, snippet } }) => ({ cursor, node: message, snippet })),
+        edges: edges.map(({ cursor, node: { message, snippet } }) => ({
+          cursor,
+          node: message,
+          snippet: snippet?.marked,
+          plainSnippet: snippet,
+        })),
       };
     },
   }),

@@ -7,14 +7,14 @@ import type { Viewer } from '../../platform/viewer.js';
 import { checkReadable } from '../conversation/open-stream.js';
 import { searchPerPerson } from '../user/user.rates.js';
 import { type Phrase, parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
-import { snippetSteps } from './search.snippet.js';
+import { type Snippet, snippetSteps } from './search.snippet.js';
 import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';
 
 /** A message that a search found. */
 export interface Found {
   message: Message;
-  /** Empty where none was asked for. */
-  snippet: string;
+  /** Null if none was asked for. */
+  snippet: Snippet | null;
 }
 
 /**
@@ -64,12 +64,12 @@ export async function searchMessages(
     : [];
   return {
     pageInfo,
-    edges: found.map(({ cursor, message }, index) => ({ cursor, node: { message, snippet: snippets[index] ?? '' } })),
+    edges: found.map(({ cursor, message }, index) => ({ cursor, node: { message, snippet: snippets[index] ?? null } })),
   };
 }
 
-function* snippetsSteps(texts: readonly string[], phrases: readonly Phrase[]): Steps<string[]> {
-  const snippets: string[] = [];
+function* snippetsSteps(texts: readonly string[], phrases: readonly Phrase[]): Steps<Snippet[]> {
+  const snippets: Snippet[] = [];
   for (const text of texts) {
     snippets.push(yield* snippetSteps(text, phrases));
     yield;

@@ -6,6 +6,9 @@ import { eachTerm, type Term } from './search.terms.js';
 /** What stands around a match. */
 const MARK_BEGIN = '«';
 const MARK_END = '»';
+/** What encloses a match until the snippet is complete: control characters, which no snippet contains. */
+const BEGIN = '\u0001';
+const END = '\u0002';
 /** Longest snippet, in UTF-16 units, without its marks and the dots at its ends. */
 export const SNIPPET_MAX_CHARS = 160;
 /** How much of that stands before the first match, where the text goes on before it. */
@@ -22,18 +25,27 @@ interface Match {
   phrase: number;
 }
 
+/** The part of a text that a search shows. */
+export interface Snippet {
+  /** With each matching word between « and »; what of the text could be taken for these is shown as ‹ and ›. */
+  marked: string;
+  /** The same without marks, on one line. */
+  text: string;
+  /** Where the matching words are in `text`, in UTF-16 code units, the end exclusive. */
+  matches: { start: number; end: number }[];
+}
+
 /** How many positions of a text are read in one step of work that is done in slices. */
 const POSITIONS_PER_STEP = 64;
 
 /**
- * The part of a text in which most of the phrases stand, on one line, each word that matches between « and »; where
- * nothing matches, the text's beginning. What of the text could be taken for these marks is shown as ‹ and ›. It is
- * plain text, as the message is: whoever shows it as HTML has to escape it.
+ * The part of a text that contains most of the phrases, or, if nothing matches, its beginning. It is plain text, as the
+ * message is: whoever shows it as HTML has to escape it.
  */
-export const snippetOf = (text: string, phrases: readonly Phrase[]): string => inOneGo(snippetSteps(text, phrases));
+export const snippetOf = (text: string, phrases: readonly Phrase[]): Snippet => inOneGo(snippetSteps(text, phrases));
 
 /** The same, in steps. */
-export function* snippetSteps(text: string, phrases: readonly Phrase[]): Steps<string> {
+export function* snippetSteps(text: string, phrases: readonly Phrase[]): Steps<Snippet> {
   const matches = yield* matchesIn(text, phrases);
   const first = bestStart(matches);
   let from = 0;
@@ -49,18 +61,34 @@ export function* snippetSteps(text: string, phrases: readonly Phrase[]): Steps<s
   for (const { start, end } of merged(matches)) {
     if (start < from || start >= to) continue;
     const shownEnd = Math.min(end, to);
-    snippet += `${shown(text.slice(at, start))}${MARK_BEGIN}${shown(text.slice(start, shownEnd))}${MARK_END}`;
+    snippet += `${shown(text.slice(at, start))}${BEGIN}${shown(text.slice(start, shownEnd))}${END}`;
     at = shownEnd;
   }
   snippet += shown(text.slice(at, to));
-  return `${from > 0 ? '…' : ''}${snippet.replace(/\s+/gu, ' ').trim()}${to < text.length ? '…' : ''}`;
+  return formsOf(`${from > 0 ? '…' : ''}${snippet.replace(/\s+/gu, ' ').trim()}${to < text.length ? '…' : ''}`);
 }
 
-/** Without what would end the line, turn its direction, or be taken for a mark. */
-const shown = (text: string): string =>
-  withoutDirections(text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' '))
+/** Both forms of a snippet in which control characters enclose the matches. */
+function formsOf(enclosed: string): Snippet {
+  const marked = enclosed
     .replaceAll(MARK_BEGIN, '‹')
-    .replaceAll(MARK_END, '›');
+    .replaceAll(MARK_END, '›')
+    .replaceAll(BEGIN, MARK_BEGIN)
+    .replaceAll(END, MARK_END);
+  const matches: Snippet['matches'] = [];
+  let text = '';
+  for (const [index, part] of enclosed.split(BEGIN).entries()) {
+    const [match = '', rest = ''] = index === 0 ? ['', part] : part.split(END);
+    const start = text.length;
+    text += match;
+    if (match !== '') matches.push({ start, end: text.length });
+    text += rest;
+  }
+  return { marked, text, matches };
+}
+
+/** Without what would end the line or turn its direction, and without control characters. */
+const shown = (text: string): string => withoutDirections(text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' '));
 
 /**
  * Where phrases stand in a text, in its order; no more is read of it than a snippet needs. It takes as long for many

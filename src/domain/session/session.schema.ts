@@ -41,6 +41,12 @@ const Session = builder.prismaNode('Session', {
       nullable: false,
       description: 'When the session was last refreshed.',
     }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: false,
+      description:
+        'When the session ends if it is not used before. `refreshSession` extends it, and so does a newer access token of the identity provider.',
+    }),
   }),
 });
 
