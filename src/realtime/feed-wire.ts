@@ -8,7 +8,7 @@ import { type Change, type ChangeKind, type ChangeRow, moveOf } from './change.j
  * - a watermark, which is outside the log: `~<conversation> <type> <subject> <number>`;
  * - an ephemeral event: `^<conversation> <json>`.
  */
-export type WakeUp =
+type WakeUp =
   | { format: 'change'; id: string; isForAllNodes: boolean; json: string }
   | { format: 'ephemeral'; id: string; json: string }
   | { format: 'watermark'; row: ChangeRow };

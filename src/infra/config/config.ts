@@ -1,5 +1,5 @@
-import { type Joined, type Mode, readSections, type Section, type Setting, settingsOf } from './define-settings.js';
 import { databaseSettings } from './database.settings.js';
+import { type Joined, type Mode, readSections, type Section, type Setting, settingsOf } from './define-settings.js';
 import { mailSettings } from './mail.settings.js';
 import { passwordSettings } from './passwords.settings.js';
 import { rateSettings } from './rates.settings.js';
