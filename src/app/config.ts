@@ -1,8 +1,9 @@
-import { type Config, firstSections, lastSections, readConfigOf } from '../infra/config/config.js';
+import { type Config, readConfigOf } from '../infra/config/config.js';
 import { settingsOf } from '../infra/config/define-settings.js';
+import { sectionsOf } from '../platform/feature.js';
 import { features } from './features.js';
 
-const sections = [...firstSections, ...features.flatMap(({ settings = [] }) => settings), ...lastSections];
+const sections = sectionsOf(features);
 
 /** Every setting by the name of its environment variable, in the order of docs/CONFIGURATION.md. */
 export const settings = settingsOf(sections);

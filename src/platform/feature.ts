@@ -1,4 +1,4 @@
-import type { Config } from '../infra/config/config.js';
+import { type Config, firstSections, lastSections } from '../infra/config/config.js';
 import type { Section } from '../infra/config/define-settings.js';
 import type { Tx } from '../infra/database/database.js';
 import type { ChangeKind } from '../realtime/change.js';
@@ -49,6 +49,13 @@ export interface Retention {
   /** Deletes what is too old, in batches. @returns how many rows. */
   trim(deps: Deps): Promise<number>;
 }
+
+/** All settings of a server with these features, in the order of docs/CONFIGURATION.md. */
+export const sectionsOf = (features: readonly Feature[]): readonly Section[] => [
+  ...firstSections,
+  ...features.flatMap(({ settings = [] }) => settings),
+  ...lastSections,
+];
 
 export const defineFeature = (name: string, feature: Omit<Feature, 'name'>): Feature => ({ name, ...feature });
 

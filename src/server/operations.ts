@@ -159,7 +159,7 @@ export function createOperations({
       return { errors: [refused] } satisfies ExecutionResult as unknown as Result;
     }
     try {
-      // Small queries are not charged: the node may be busy with what is no operation, such as the requests of others.
+      // Small queries are not charged: the node may be busy with other work, such as receiving requests of other users.
       if (isLarge) await whenPaid(key);
       const end = loopTime.begin(WEIGHT_BASE + cost);
       try {

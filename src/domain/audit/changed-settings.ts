@@ -46,5 +46,5 @@ async function keepSecret(text: string): Promise<Kept> {
   return { salt: salt.toString('hex'), hash: (await hash(text, salt)).toString('hex') };
 }
 
-/** Slow, and only four bytes: it tells a change, and nobody who guesses a password whether that is it. */
+/** Slow and four bytes only: enough to detect a change, and too little to confirm a guessed password. */
 const hash = (text: string, salt: Buffer) => promisify(scrypt)(text, salt, 4) as Promise<Buffer>;

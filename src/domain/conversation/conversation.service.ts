@@ -55,7 +55,7 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
 }
 
 /**
- * The viewer's conversations that match a filter, latest activity first. `query` is what of them is to be read.
+ * The viewer's conversations that match a filter, latest activity first. `query` selects which of their fields are read.
  * @throws {ChatError} BAD_USER_INPUT of the page's arguments.
  */
 export async function listConversations(

@@ -476,7 +476,7 @@ export interface ConversationsFilter {
   unreadOnly: boolean;
 }
 
-/** A member's conversations, latest activity first. `query` is what of them is to be read. */
+/** A member's conversations, latest activity first. `query` selects which of their fields are read. */
 export async function listOfMember(
   db: Db,
   userId: string,

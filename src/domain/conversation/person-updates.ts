@@ -31,7 +31,7 @@ export interface PersonUpdates {
 const record = (tx: Tx, { userId, type }: PersonUpdate, ids: readonly string[]) =>
   type === 'MEMBER_UPDATED' ? recordMemberUpdated(tx, userId, ids) : recordUpdated(tx, ids);
 
-/** Conversations that are told at a time: fewer in the embedded database, which nobody else reads meanwhile. */
+/** Conversations in which a step announces a change: fewer in the embedded database, where other calls wait for it. */
 const STEPS = { postgresql: 50, embedded: 10 } as const;
 /** How often a node looks for what another has left behind, in milliseconds. */
 const LOOK_MS = 30_000;

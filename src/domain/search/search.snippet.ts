@@ -27,7 +27,7 @@ interface Match {
 
 /** The part of a text that a search shows. */
 export interface Snippet {
-  /** With each matching word between « and »; what of the text could be taken for these is shown as ‹ and ›. */
+  /** Each matching word is enclosed in « and »; where the text contains these characters, they become ‹ and ›. */
   marked: string;
   /** The same without marks, on one line. */
   text: string;

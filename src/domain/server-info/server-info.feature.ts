@@ -1,10 +1,9 @@
-import { firstSections, lastSections } from '../../infra/config/config.js';
-import { defineFeature } from '../../platform/feature.js';
+import { defineFeature, sectionsOf } from '../../platform/feature.js';
 
 export const serverInfoFeature = defineFeature('server-info', {
   async schema(features) {
     const { addLimits } = await import('./server-info.schema.js');
-    addLimits([...firstSections, ...features.flatMap(({ settings = [] }) => settings), ...lastSections]);
+    addLimits(sectionsOf(features));
   },
   capabilities: ({ persistedDocuments, persistedDocumentsOnly }) => [
     ...(persistedDocuments === undefined ? [] : ['persistedDocuments']),
