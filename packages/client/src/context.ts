@@ -1,0 +1,37 @@
+import type { Request } from './request.js';
+import type { SessionManager } from './session.js';
+import type { Socket } from './socket.js';
+import type { Store } from './store.js';
+import type { Sync } from './sync.js';
+
+/** What the other entry points of the package use of a client. */
+export interface Context {
+  store: Store;
+  sync: Sync;
+  session: SessionManager;
+  socket: Socket;
+  request: Request;
+}
+
+const contexts = new WeakMap<object, Context>();
+
+export const setContext = (parley: object, context: Context): void => void contexts.set(parley, context);
+
+export function contextOf(parley: object): Context {
+  const context = contexts.get(parley);
+  if (!context) throw new TypeError('Pass the object that createParley returned.');
+  return context;
+}
+
+/** Returns a function that creates an object of each client once. */
+export function once<T>(create: (parley: object) => T): (parley: object) => T {
+  const created = new WeakMap<object, T>();
+  return (parley) => {
+    let found = created.get(parley);
+    if (found === undefined) {
+      found = create(parley);
+      created.set(parley, found);
+    }
+    return found;
+  };
+}

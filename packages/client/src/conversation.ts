@@ -1,0 +1,379 @@
+import { ParleyError, toError } from './errors.js';
+import {
+  AddReactionDocument,
+  DeleteMessageDocument,
+  EditMessageDocument,
+  MarkReadDocument,
+  PageDocument,
+  RemoveReactionDocument,
+  SetTypingDocument,
+} from './generated/documents.js';
+import type { ConversationFieldsFragment, MessageFieldsFragment, UserFieldsFragment } from './generated/types.js';
+import type { Outbox, OutboxEntry } from './outbox.js';
+import { type Range, rangeAt } from './ranges.js';
+import type { Request } from './request.js';
+import type { Readable } from './state.js';
+import type { Entity } from './storage.js';
+import { normalize, type Store } from './store.js';
+import { type Connection, countedValues, type Sync, type Typing } from './sync.js';
+
+/** A person or a bot. */
+export type User = UserFieldsFragment & {
+  presence?: { status: string; lastSeenAt: string | null } | null;
+  viewerIsContact?: boolean | null;
+  viewerHasBlocked?: boolean | null;
+};
+/** A message as the server stores it. */
+export type Message = MessageFieldsFragment & { conversationId: string };
+/** A direct conversation or a group. */
+export type Conversation = ConversationFieldsFragment;
+
+/**
+ * How far a message of the viewer is on its way:
+ * - `queued`: it is stored on this device.
+ * - `sending`: it is being sent.
+ * - `failed`: the server has rejected it.
+ * - `stored`: the server has stored it.
+ * - `delivered`, `seen`: all other members have received or read it.
+ */
+export type MessageStatus = 'queued' | 'sending' | 'failed' | 'stored' | 'delivered' | 'seen';
+
+/** A message as it is displayed, whether the server has confirmed it yet or not. */
+export interface Row {
+  /** Remains the same when the server confirms the message: use it as the key of the element. */
+  key: string;
+  /** The message of the server; undefined until it is confirmed. */
+  message: Message | undefined;
+  /** The message on its way; undefined once it is confirmed. */
+  pending: OutboxEntry | undefined;
+  text: string | null;
+  createdAt: string;
+  isOwn: boolean;
+  /** Undefined for messages of others. */
+  status: MessageStatus | undefined;
+}
+
+/** What a conversation shows. */
+export interface ConversationView {
+  /** Undefined until it is known. */
+  conversation: Conversation | undefined;
+  /** Messages without a gap between them, oldest first, and at the end those that are on their way. */
+  rows: readonly Row[];
+  /** Whether there are older messages: see `loadEarlier`. */
+  hasEarlier: boolean;
+  /** Whether there are newer messages: see `loadLater` and `showLatest`. */
+  hasLater: boolean;
+  isLoading: boolean;
+  /** Why the last attempt to load messages failed. */
+  error: ParleyError | undefined;
+  /** Other members who are typing. */
+  typing: readonly User[];
+}
+
+/** A conversation that is displayed. It is loaded when it has a subscriber. */
+export interface ConversationHandle extends Readable<ConversationView> {
+  readonly id: string;
+  /**
+   * Sends a message. Resolves with its key as soon as it is stored on this device; it is sent even if the page is closed
+   * and opened later, and stored once by the server however often it is sent.
+   */
+  send(text: string, options?: { replyToId?: string }): Promise<string>;
+  /**
+   * Loads older messages. From then on, until `showLatest`, no rows are removed. Otherwise the oldest ones are removed
+   * when there are more than 2,000; they can be loaded again.
+   */
+  loadEarlier(): Promise<void>;
+  /** Loads newer messages, after `showAround`. */
+  loadLater(): Promise<void>;
+  /** Shows the messages around a `seq`, for example that of a search result or of the first unread message. */
+  showAround(seq: number): Promise<void>;
+  /** Shows the newest messages, as at the beginning, when the user has gone back to the end. */
+  showLatest(): void;
+  /** Call this on each key press while the user writes; it is sent every three seconds at most. */
+  setTyping(isTyping?: boolean): void;
+  /**
+   * Reports that the user has seen all messages up to `seq`. Marks only move forward; they are sent once a second at
+   * most, and again if the server cannot be reached.
+   */
+  markRead(seq: number): void;
+  /** Changes a message of the viewer. */
+  edit(messageId: string, text: string): Promise<void>;
+  /** Deletes a message. */
+  delete(messageId: string): Promise<void>;
+  /** Adds a reaction of the viewer to a message, or removes it. */
+  react(messageId: string, emoji: string, isAdded?: boolean): Promise<void>;
+}
+
+const TYPING_EVERY = 3_000;
+const MARK_READ_EVERY = 1_000;
+/** For how long a new message may be announced before its event arrives. */
+const EVENT_DELAY = 1_000;
+
+export interface ConversationContext {
+  store: Store;
+  request: Request;
+  outbox: Outbox;
+  sync: Sync;
+  pageSize: number;
+}
+
+export function createConversation(id: string, context: ConversationContext): ConversationHandle {
+  const { store, request, outbox, sync, pageSize } = context;
+  const { state } = store;
+  const keys = { at: `~at:${id}`, loading: `~loading:${id}`, error: `~error:${id}` };
+  let subscribers = 0;
+  let loading: Promise<void> | undefined;
+  let rows = new Map<string, () => Row>();
+
+  const latestSeq = () => state.get<Entity>(id)?.['latestSeq'] as number | undefined;
+  const ownId = () => (state.get<Entity>(state.get('me') ?? '')?.['user'] as { __ref?: string } | undefined)?.__ref;
+
+  /** The range that is shown. */
+  function shownRange(): Range | undefined {
+    const at = state.get<number>(keys.at);
+    const ranges = store.ranges(id);
+    return at === undefined ? ranges.at(-1) : rangeAt(ranges, at);
+  }
+
+  /** Whether there is less than a page to show, although there are older messages. */
+  const isShort = (range: Range | undefined) => !range || (range[0] > 1 && range[1] - range[0] + 1 < pageSize);
+
+  function messageRow(messageId: string): Row {
+    const message = store.read<Message>(messageId) as Message;
+    const conversation = state.get<Entity>(id) as { othersReadSeq?: number; othersDeliveredSeq?: number } | undefined;
+    const isOwn = message.sender != null && message.sender.id === ownId();
+    const { seq, text, createdAt } = message;
+    const reached = (mark: number | null | undefined) => mark != null && seq <= mark;
+    return {
+      key: keyOf(messageId),
+      message,
+      pending: undefined,
+      text,
+      createdAt,
+      isOwn,
+      status: !isOwn
+        ? undefined
+        : reached(conversation?.othersReadSeq)
+          ? 'seen'
+          : reached(conversation?.othersDeliveredSeq)
+            ? 'delivered'
+            : 'stored',
+    };
+  }
+
+  function pendingRow(pending: OutboxEntry): Row {
+    const { clientMessageId: key, text, createdAt, error } = pending;
+    const isSending = state.get<Record<string, string>>('~sending')?.[id] === key;
+    const status = error ? 'failed' : isSending ? 'sending' : 'queued';
+    return { key, message: undefined, pending, text, createdAt, isOwn: true, status };
+  }
+
+  /** Only the keys of the viewer's own messages are unique. */
+  function keyOf(messageId: string): string {
+    const { sender, clientMessageId } = state.get<Entity>(messageId) as Entity & { sender?: { __ref: string } | null };
+    return clientMessageId && sender?.__ref === ownId() ? (clientMessageId as string) : messageId;
+  }
+
+  const view = state.derive<ConversationView>(
+    () => {
+      const range = shownRange();
+      const latest = latestSeq() ?? 0;
+      const next = new Map<string, () => Row>();
+      const keep = (key: string, compute: () => Row) => next.set(key, rows.get(key) ?? state.cached(compute));
+      const places = range ? store.places(id).filter(({ seq }) => range[0] <= seq && seq <= range[1]) : [];
+      for (const place of places) keep(place.id, () => messageRow(place.id));
+      const hasLater = range !== undefined && range[1] < latest;
+      const isAtEnd = state.get(keys.at) === undefined || !hasLater;
+      const pending = isAtEnd ? outbox.entries(id) : [];
+      for (const entry of pending) {
+        const key = `outbox:${entry.clientMessageId}`;
+        keep(key, () => pendingRow(state.get<OutboxEntry>(key) ?? entry));
+      }
+      rows = next;
+      const typing = Object.keys(state.get<Typing>(`~typing:${id}`) ?? {});
+      return {
+        conversation: state.get<Entity>(id)?.['kind'] === undefined ? undefined : store.read<Conversation>(id),
+        rows: [...next.values()].map((row) => row()),
+        hasEarlier: range ? range[0] > 1 : latest > 0,
+        hasLater,
+        isLoading: state.get(keys.loading) ?? false,
+        error: state.get(keys.error),
+        typing: typing.flatMap((userId) => store.read<User>(userId) ?? []),
+      };
+    },
+    () => void ensure(),
+  );
+
+  /** Loads the newest messages if they are shown and not known. */
+  function ensure(): void {
+    if (subscribers === 0 || loading || state.get(keys.at) !== undefined) return;
+    if (state.get(keys.error) || !state.get('~loaded') || !state.get('me')) return;
+    const range = shownRange();
+    const latest = latestSeq();
+    if (latest === undefined || isShort(range)) void loadLatest();
+    else if (range && range[1] < latest) {
+      setTimeout(() => {
+        if ((shownRange()?.[1] ?? 0) < (latestSeq() ?? 0)) void loadLatest();
+      }, EVENT_DELAY);
+    }
+  }
+
+  function load(work: () => Promise<void>): Promise<void> {
+    loading ??= (async () => {
+      state.set(keys.loading, true);
+      state.set(keys.error, undefined);
+      try {
+        await work();
+      } catch (error) {
+        state.set(keys.error, toError(error));
+      } finally {
+        loading = undefined;
+        state.set(keys.loading, undefined);
+      }
+    })();
+    return loading;
+  }
+
+  const loadLatest = () =>
+    load(async () => {
+      if (state.get<Entity>(id)?.['kind'] === undefined) await sync.refetch(id);
+      const latest = latestSeq() ?? 0;
+      const isStored = await store.loadRange(id, latest, latest - pageSize + 1, latest);
+      if (!isStored || isShort(shownRange())) await page({ last: pageSize });
+    });
+
+  async function page(variables: { first?: number; last?: number; aroundSeq?: number }): Promise<void> {
+    const since = store.now();
+    const { conversation } = await request(PageDocument, { id, ...variables });
+    if (!conversation?.messages) throw new ParleyError('NOT_FOUND', 'The conversation does not exist.');
+    const { nodes, pageInfo } = conversation.messages;
+    const first = nodes[0]?.seq ?? 0;
+    const last = nodes.at(-1)?.seq ?? 0;
+    const from = pageInfo.hasPreviousPage ? first : 0;
+    const to = pageInfo.hasNextPage ? last : Math.max(last, conversation.latestSeq);
+    const put = [...normalize(nodes, id), { id, __typename: 'Conversation', latestSeq: conversation.latestSeq }];
+    await store.commit({ put, cover: [[id, from, to]] }, since);
+  }
+
+  /** Loads a page on one side of what is shown. The pages overlap by a message, so that there is no gap. */
+  const loadBeyond = (direction: -1 | 1) => {
+    store.held.add(id);
+    return load(async () => {
+      const range = shownRange();
+      if (!range) return;
+      const edge = direction < 0 ? range[0] : range[1];
+      const next = edge + direction;
+      if (direction < 0 ? next < 1 : next > (latestSeq() ?? 0)) return;
+      const far = edge + direction * pageSize;
+      if (await store.loadRange(id, next, Math.min(next, far), Math.max(next, far))) return;
+      const middle = edge + direction * (Math.floor(pageSize / 2) - 2);
+      await page({ first: pageSize, aroundSeq: Math.max(1, middle) });
+    });
+  };
+
+  /** From now on, only the newest messages have to be kept in memory. */
+  function release(): void {
+    store.held.delete(id);
+    store.trim(id);
+  }
+
+  async function change(work: () => Promise<unknown>): Promise<void> {
+    const since = store.now();
+    await store.commit({ put: normalize(await work(), id) }, since);
+  }
+
+  let typingUntil = 0;
+  let read = 0;
+  let markedAt = 0;
+  let isMarking = false;
+
+  async function sendMarks(): Promise<void> {
+    if (isMarking) return;
+    isMarking = true;
+    for (let sent = 0; sent < read; ) {
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, markedAt + MARK_READ_EVERY - Date.now())));
+      markedAt = Date.now();
+      const seq = read;
+      const since = store.now();
+      try {
+        const { markRead } = await request(MarkReadDocument, { input: { conversationId: id, seq } });
+        const put = normalize(markRead);
+        await store.commit({ put, set: countedValues(put) }, since);
+      } catch (error) {
+        // Without a connection to the server, the same mark is sent again.
+        if (toError(error).code === 'NETWORK') continue;
+      }
+      sent = seq;
+    }
+    isMarking = false;
+  }
+
+  state.onChange((changed) => {
+    if (subscribers === 0) return;
+    if (changed.has('~connection') && state.get<Connection>('~connection')?.status === 'live') {
+      state.set(keys.error, undefined);
+    }
+    for (const key of [`ranges:${id}`, id, '~loaded', 'me', '~connection']) if (changed.has(key)) return ensure();
+  });
+
+  const methods: Omit<ConversationHandle, 'value'> = {
+    id,
+    subscribe(listener) {
+      subscribers += 1;
+      const stop = subscribe(listener);
+      let isStopped = false;
+      return () => {
+        if (isStopped) return;
+        isStopped = true;
+        stop();
+        subscribers -= 1;
+        if (subscribers === 0 && state.get(keys.at) === undefined) release();
+      };
+    },
+    send: (text, { replyToId } = {}) => {
+      typingUntil = 0;
+      return outbox.add(id, text, replyToId);
+    },
+    loadEarlier: () => loadBeyond(-1),
+    loadLater: () => loadBeyond(1),
+    async showAround(seq) {
+      store.held.add(id);
+      // Another load can begin as soon as one has ended.
+      while (loading) await loading;
+      await load(async () => {
+        const half = Math.floor(pageSize / 2);
+        const isKnown =
+          rangeAt(store.ranges(id), seq) !== undefined || (await store.loadRange(id, seq, seq - half, seq + half));
+        if (!isKnown) await page({ first: pageSize, aroundSeq: seq });
+        // A message that does not exist or is hidden is in no range: show the nearest messages.
+        state.set(keys.at, rangeAt(store.ranges(id), seq) ? seq : undefined);
+      });
+    },
+    showLatest() {
+      state.set(keys.at, undefined);
+      release();
+      ensure();
+    },
+    setTyping(isTyping = true) {
+      if (isTyping ? Date.now() < typingUntil : typingUntil === 0) return;
+      typingUntil = isTyping ? Date.now() + TYPING_EVERY : 0;
+      request(SetTypingDocument, { input: { conversationId: id, isTyping } }).catch(() => {});
+    },
+    markRead(seq) {
+      const { viewerMembership } = store.read<Conversation>(id) ?? {};
+      if (seq <= Math.max(read, viewerMembership?.readSeq ?? 0)) return;
+      read = seq;
+      void sendMarks();
+    },
+    edit: (messageId, text) => change(() => request(EditMessageDocument, { input: { messageId, text } })),
+    delete: (messageId) => change(() => request(DeleteMessageDocument, { input: { messageId } })),
+    react: (messageId, emoji, isAdded = true) => {
+      const variables = { input: { messageId, emoji } };
+      return change(() =>
+        isAdded ? request(AddReactionDocument, variables) : request(RemoveReactionDocument, variables),
+      );
+    },
+  };
+  const { subscribe } = view;
+  return Object.assign(view, methods);
+}

@@ -1,0 +1,127 @@
+import { contextOf, once } from './context.js';
+import { isTemporary, toError } from './errors.js';
+import { DraftsDocument, SaveDraftDocument, ViewerChangesDocument } from './generated/documents.js';
+import type { ViewerChangesSubscription } from './generated/types.js';
+import type { Parley } from './parley.js';
+import type { Readable } from './state.js';
+import type { Entity } from './storage.js';
+import { normalize } from './store.js';
+import type { Connection } from './sync.js';
+
+/** What the viewer has begun to write in a conversation. */
+export interface Draft {
+  text: string;
+  replyToId: string | undefined;
+}
+
+/** Drafts, which are the same on all devices of the viewer. */
+export interface Drafts {
+  /** The draft of a conversation; undefined if there is none. */
+  of(conversationId: string): Readable<Draft | undefined>;
+  /**
+   * Replaces the draft of a conversation; an empty text without `replyToId` removes it. It is stored on this device at once
+   * and sent after a pause of a second, also after a page load or a time offline. Resolves when it is stored here.
+   */
+  save(conversationId: string, text: string, replyToId?: string): Promise<void>;
+}
+
+/** After how many milliseconds without a further change a draft is sent. */
+const PAUSE = 1_000;
+
+/**
+ * The drafts of a client; calls with the same client return the same object. Changes of the viewer's settings on other
+ * devices are then shown as well. Call it right after `createParley` on every page of an application, because the tab that
+ * synchronizes has to know that they are needed.
+ */
+export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
+  const { store, sync, request } = contextOf(parley);
+  const { state } = store;
+  const localKey = (id: string) => `draft-here:${id}`;
+  const timers = new Map<string, ReturnType<typeof setTimeout>>();
+  const readables = new Map<string, Readable<Draft | undefined>>();
+
+  sync.add({
+    name: 'viewerChanges',
+    document: ViewerChangesDocument,
+    async fetch() {
+      const { viewer } = await request(DraftsDocument, {});
+      const { syncCursor, drafts, ...settings } = viewer ?? { syncCursor: undefined, drafts: [] };
+      const known = [...state.keys()].filter((key) => key.startsWith('draft:')).map((key) => state.get<string>(key));
+      const current = new Set(drafts.map(({ id }) => id));
+      const remove = known.flatMap((id) => (id && !current.has(id) ? id : []));
+      const set: Record<string, unknown> = { 'cursor:viewerChanges': syncCursor };
+      for (const { id, conversation } of drafts) set[`draft:${conversation.id}`] = id;
+      return { put: normalize([drafts, settings]), remove, set };
+    },
+    apply: (events: ViewerChangesSubscription['viewerChanges'][], { put, remove, set }) => {
+      for (const { type, draftId, draft, viewer } of events) {
+        if (type === 'DRAFT_DELETED' && draftId) remove.push(draftId);
+        else put.push(...normalize([draft, viewer]));
+        if (draft) set[`draft:${draft.conversation.id}`] = draft.id;
+      }
+    },
+  });
+
+  async function send(id: string): Promise<void> {
+    const draft = state.get<Draft>(localKey(id));
+    if (!draft) return;
+    const since = store.now();
+    try {
+      const { saveDraft } = await request(SaveDraftDocument, { input: { conversationId: id, ...draft } });
+      const old = state.get<string>(`draft:${id}`);
+      const put = normalize(saveDraft);
+      // It can have been changed in the meantime.
+      const set: Record<string, unknown> = state.get(localKey(id)) === draft ? { [localKey(id)]: undefined } : {};
+      if (saveDraft?.draft) set[`draft:${id}`] = saveDraft.draft.id;
+      await store.commit({ put, set, ...(put.length === 0 && old && { remove: [old] }) }, since);
+    } catch (error) {
+      // It is sent again when the connection is live. A draft that the server rejects is kept on this device.
+      if (toError(error).code === 'RATE_LIMITED') sendLater(id, toError(error).retryAfter);
+      else if (!isTemporary(toError(error))) rejected.add(id);
+    }
+  }
+  const rejected = new Set<string>();
+
+  function sendLater(id: string, delay = PAUSE): void {
+    clearTimeout(timers.get(id));
+    timers.set(
+      id,
+      setTimeout(() => void send(id), delay),
+    );
+  }
+
+  state.onChange((changed) => {
+    if (!changed.has('~connection') || state.get<Connection>('~connection')?.status !== 'live') return;
+    for (const key of state.keys()) {
+      const [, id] = /^draft-here:(.+)/.exec(key) ?? [];
+      if (id && !rejected.has(id)) sendLater(id);
+    }
+  });
+
+  function draftOf(id: string): Draft | undefined {
+    const here = state.get<Draft>(localKey(id));
+    if (here) return here.text === '' && !here.replyToId ? undefined : here;
+    const draft = state.get<Entity & { text: string; replyTo?: { __ref: string } | null }>(
+      state.get(`draft:${id}`) ?? '',
+    );
+    return draft && { text: draft.text, replyToId: draft.replyTo?.__ref };
+  }
+
+  return {
+    of(id) {
+      let readable = readables.get(id);
+      if (!readable) {
+        readable = state.derive(() => draftOf(id));
+        readables.set(id, readable);
+      }
+      return readable;
+    },
+    async save(id, text, replyToId) {
+      const before = draftOf(id);
+      if ((before?.text ?? '') === text && before?.replyToId === replyToId) return;
+      rejected.delete(id);
+      sendLater(id);
+      await store.commit({ set: { [localKey(id)]: { text, replyToId } satisfies Draft } });
+    },
+  };
+});

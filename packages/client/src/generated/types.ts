@@ -1,0 +1,629 @@
+/* eslint-disable */
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+/** The input of the mutation `acknowledge`. */
+export type AcknowledgeInput = {
+  /** The conversation of the stream, if the cursor comes from a stream of a single conversation. Omit it for a cursor of the stream of all conversations. */
+  conversationId?: string | null | undefined;
+  /** The cursor of an event of the `messages` stream. */
+  cursor: string;
+};
+
+/** The input of the mutation `addContact`. */
+export type AddContactInput = {
+  /** The other user. */
+  userId: string;
+};
+
+/** The input of the mutation `addReaction`. */
+export type AddReactionInput = {
+  /** A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. */
+  emoji: string;
+  /** The message. */
+  messageId: string;
+};
+
+/** How a user wants to appear to others while connected. */
+export type Availability =
+  /** The user is away from their devices. */
+  | 'AWAY'
+  /** The user does not want to be disturbed. */
+  | 'BUSY'
+  /** The user appears as OFFLINE to everyone else, and their typing is not shown. */
+  | 'INVISIBLE'
+  /** The user is available. */
+  | 'ONLINE'
+  | '%future added value';
+
+/** The input of the mutation `blockUser`. */
+export type BlockUserInput = {
+  /** The user to block. */
+  userId: string;
+};
+
+/** What changed, as a hint. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type ContactEventType =
+  /** The viewer has blocked the user, which also removes the user from the contacts. */
+  | 'BLOCKED'
+  /** All missed events have been delivered. The following events are live. A client that subscribed without `after` fetches both lists now. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** The viewer has added the user to their contacts. */
+  | 'CONTACT_ADDED'
+  /** The viewer has removed the user from their contacts, or the user has deleted their account. */
+  | 'CONTACT_REMOVED'
+  /** The viewer has unblocked the user, or the user has deleted their account. */
+  | 'UNBLOCKED'
+  | '%future added value';
+
+/** What changed in a conversation. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type ConversationEventType =
+  /** All missed events have been delivered. The following events are live. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** The viewer became a member of the conversation. */
+  | 'JOINED'
+  /** The viewer is no longer a member. Remove the conversation from the client's data. */
+  | 'LEFT'
+  /** Another user became a member. */
+  | 'MEMBER_JOINED'
+  /** Another member left or was removed. */
+  | 'MEMBER_LEFT'
+  /** The role or the profile of a member changed. */
+  | 'MEMBER_UPDATED'
+  /** The title, description, picture or a visibility setting changed. */
+  | 'UPDATED'
+  | '%future added value';
+
+/** The kind of a conversation. */
+export type ConversationKind =
+  /** A conversation between two users. */
+  | 'DIRECT'
+  /** A conversation with a title, roles and any number of members up to `serverInfo.limits.groupMaxMembers`. */
+  | 'GROUP'
+  | '%future added value';
+
+/** Who can find and join a conversation. */
+export type ConversationVisibility =
+  /** Only members can see the conversation. */
+  | 'PRIVATE'
+  /** Every user can find and join the conversation. */
+  | 'PUBLIC'
+  | '%future added value';
+
+/** The input of the mutation `createGroup`. */
+export type CreateGroupInput = {
+  /** An idempotency key chosen by the client, up to 128 characters. Retrying with the same key and input never creates a second group. */
+  clientGroupId?: string | null | undefined;
+  /** The description: up to 1000 characters. */
+  description?: string | null | undefined;
+  /** Whether new members can read messages sent before they joined. */
+  historyVisibility?: HistoryVisibility | null | undefined;
+  /** The initial members, at most `serverInfo.limits.groupAddMax`. The creator is always a member and need not be listed. */
+  memberIds?: Array<string> | null | undefined;
+  /** The title: 1 to 100 characters. */
+  title: string;
+  /** Who can find and join the group. */
+  visibility?: ConversationVisibility | null | undefined;
+};
+
+/** The input of the mutation `deleteMessage`. */
+export type DeleteMessageInput = {
+  /** The message to delete. */
+  messageId: string;
+};
+
+/** The input of the mutation `editMessage`. */
+export type EditMessageInput = {
+  /** The message to edit. */
+  messageId: string;
+  /** The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. */
+  text: string;
+};
+
+/** Whether new members can read messages sent before they joined. */
+export type HistoryVisibility =
+  /** New members can read all messages. */
+  | 'ALL'
+  /** New members can only read messages sent after they joined. */
+  | 'SINCE_JOINED'
+  | '%future added value';
+
+/** The input of the mutation `login`. */
+export type LoginInput = {
+  /** A name for the list of sessions, up to 80 characters. */
+  deviceName?: string | null | undefined;
+  /** The password of the account. */
+  password: string;
+  /** The username or the email address of the account, regardless of case. */
+  usernameOrEmail: string;
+};
+
+/** The input of the mutation `markRead`. */
+export type MarkReadInput = {
+  /** The conversation. */
+  conversationId: string;
+  /** The `seq` of the latest message that was received (`markDelivered`) or read (`markRead`). */
+  seq: number;
+};
+
+/** The role of a member in a group. */
+export type MemberRole =
+  /** Admins can add members, remove members who are neither owner nor admin, change the title, description and picture, and delete or pin messages. */
+  | 'ADMIN'
+  /** Members can read and send messages. */
+  | 'MEMBER'
+  /** Owners can change all settings and roles of the group. A group always has at least one owner. Both members of a direct conversation have the role MEMBER. */
+  | 'OWNER'
+  | '%future added value';
+
+/** What changed in a message, as a hint for sounds and badges. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type MessageEventType =
+  /** All missed events have been delivered. The following events are live. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** The message was deleted and is now a tombstone. */
+  | 'DELETED'
+  /** The text was edited. */
+  | 'EDITED'
+  /** The message was removed from the database without a tombstone. Remove it from the client's data. */
+  | 'ERASED'
+  /** The message was pinned. */
+  | 'PINNED'
+  /** A reaction was added or removed. */
+  | 'REACTED'
+  /** The message was sent. */
+  | 'SENT'
+  /** The message was unpinned. */
+  | 'UNPINNED'
+  | '%future added value';
+
+/** The kind of a message. */
+export type MessageKind =
+  /** The service wrote the message to report the event in `systemEvent`. It cannot be edited or deleted. */
+  | 'SYSTEM'
+  /** A person or a bot wrote the message. */
+  | 'USER'
+  | '%future added value';
+
+/** The input of the mutation `openDirectConversation`. */
+export type OpenDirectConversationInput = {
+  /** The other user. */
+  userId: string;
+};
+
+/** The input of the mutation `pinMessage`. */
+export type PinMessageInput = {
+  /** The message. */
+  messageId: string;
+};
+
+/** How a user appears to others. */
+export type PresenceStatus =
+  /** The user is connected and away from their devices. */
+  | 'AWAY'
+  /** The user is connected and does not want to be disturbed. */
+  | 'BUSY'
+  /** The user is not connected, or does not want to appear as connected. */
+  | 'OFFLINE'
+  /** The user is connected and available. */
+  | 'ONLINE'
+  | '%future added value';
+
+/** The kind of a receipt event. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type ReceiptEventType =
+  /** All missed events have been delivered. The following events are live. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** A mark of a member moved forward. */
+  | 'MOVED'
+  | '%future added value';
+
+/** The input of the mutation `refreshSession`. */
+export type RefreshSessionInput = {
+  /** The refresh token of the session. */
+  refreshToken?: string | null | undefined;
+};
+
+/** The input of the mutation `register`. */
+export type RegisterInput = {
+  /** A name for the list of sessions, up to 80 characters. */
+  deviceName?: string | null | undefined;
+  /** The name to show to others: up to 80 characters. The default is the username. */
+  displayName?: string | null | undefined;
+  /** The email address, which only the user can see. It is unique regardless of case. */
+  email: string;
+  /** The password: 8 to 72 bytes in UTF-8. */
+  password: string;
+  /** The username: 3 to 32 letters, digits, `_`, `.` or `-`. It is unique regardless of case. */
+  username: string;
+};
+
+/** The input of the mutation `removeContact`. */
+export type RemoveContactInput = {
+  /** The other user. */
+  userId: string;
+};
+
+/** The input of the mutation `removeReaction`. */
+export type RemoveReactionInput = {
+  /** A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji. */
+  emoji: string;
+  /** The message. */
+  messageId: string;
+};
+
+/** The input of the mutation `saveDraft`. */
+export type SaveDraftInput = {
+  /** The conversation, of which the viewer must be a member. */
+  conversationId: string;
+  /** The message that the draft replies to. It must be a message of kind USER in the same conversation that the viewer can see. If it is null or omitted, the draft is not a reply. */
+  replyToId?: string | null | undefined;
+  /** The text, which is stored unchanged: at most `serverInfo.limits.draftMaxChars` characters. Without a visible character, and without `replyToId`, it deletes the draft. */
+  text: string;
+};
+
+/** The input of the mutation `sendMessage`. */
+export type SendMessageInput = {
+  /** An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message. */
+  clientMessageId?: string | null | undefined;
+  /** The conversation to send the message to. */
+  conversationId: string;
+  /** The message that this message replies to. It must be a message of kind USER in the same conversation that the sender can see. */
+  replyToId?: string | null | undefined;
+  /** The text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. */
+  text?: string | null | undefined;
+};
+
+/** The role of a user in the whole service. */
+export type ServiceRole =
+  /** The user can also suspend moderators, assign service roles and read the audit log. */
+  | 'ADMIN'
+  /** The user can suspend other users. */
+  | 'MODERATOR'
+  /** The user has no additional permissions. */
+  | 'USER'
+  | '%future added value';
+
+/** The input of the mutation `setTyping`. */
+export type SetTypingInput = {
+  /** The conversation in which the viewer is typing. */
+  conversationId: string;
+  /** Whether the viewer is typing. */
+  isTyping: boolean;
+};
+
+/** The kind of an event in a group. Treat an unknown value as an event that a newer server introduced. */
+export type SystemEventType =
+  /** The description changed. */
+  | 'DESCRIPTION_CHANGED'
+  /** The group was created. */
+  | 'GROUP_CREATED'
+  /** The `historyVisibility` of the group changed. */
+  | 'HISTORY_VISIBILITY_CHANGED'
+  /** A member added other users. */
+  | 'MEMBER_ADDED'
+  /** A user joined the group. */
+  | 'MEMBER_JOINED'
+  /** A member left the group. */
+  | 'MEMBER_LEFT'
+  /** A member was removed by another member. */
+  | 'MEMBER_REMOVED'
+  /** The role of a member changed. */
+  | 'ROLE_CHANGED'
+  /** The title changed. */
+  | 'TITLE_CHANGED'
+  /** The `visibility` of the group changed. */
+  | 'VISIBILITY_CHANGED'
+  | '%future added value';
+
+/** The input of the mutation `unblockUser`. */
+export type UnblockUserInput = {
+  /** The user to unblock. */
+  userId: string;
+};
+
+/** The input of the mutation `unpinMessage`. */
+export type UnpinMessageInput = {
+  /** The message. */
+  messageId: string;
+};
+
+/** The kind of a user. */
+export type UserKind =
+  /** A program. */
+  | 'BOT'
+  /** A person. */
+  | 'PERSON'
+  | '%future added value';
+
+/** What changed, as a hint. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type ViewerChangeType =
+  /** All missed events have been delivered. The following events are live. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** The viewer deleted a draft, or they are no longer a member of its conversation. See `draftId`. */
+  | 'DRAFT_DELETED'
+  /** The viewer saved a draft. See `draft`. */
+  | 'DRAFT_SAVED'
+  /** A setting of the viewer's own membership changed that other members do not see. See `membership`. Servers of this version have no such setting. */
+  | 'MEMBERSHIP_SETTINGS'
+  /** The viewer's profile, availability, email address or role in the service changed. See `viewer`. */
+  | 'SETTINGS'
+  | '%future added value';
+
+export type UserFieldsFragment = { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null };
+
+export type PersonFieldsFragment = { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null };
+
+export type NameFieldsFragment = { __typename: 'User', id: string, username: string, displayName: string };
+
+export type PreviewFieldsFragment = { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null };
+
+export type PinnedFieldsFragment = { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, pinnedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null };
+
+export type SystemEventFieldsFragment = { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> };
+
+export type MessageFieldsFragment = { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null };
+
+export type MembershipFieldsFragment = { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } };
+
+export type ConversationFieldsFragment = { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null };
+
+export type DraftFieldsFragment = { __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null };
+
+export type ViewerFieldsFragment = { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } };
+
+export type TokenFieldsFragment = { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null };
+
+export type LoginMutationVariables = Exact<{
+  input: LoginInput;
+}>;
+
+
+export type LoginMutation = { login: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null }, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
+
+export type RegisterMutationVariables = Exact<{
+  input: RegisterInput;
+}>;
+
+
+export type RegisterMutation = { register: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null }, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
+
+export type RefreshSessionMutationVariables = Exact<{
+  input: RefreshSessionInput;
+}>;
+
+
+export type RefreshSessionMutation = { refreshSession: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null } } | null };
+
+export type LogoutMutationVariables = Exact<{ [key: string]: never; }>;
+
+
+export type LogoutMutation = { logout: { sessionId: string } | null };
+
+export type SnapshotQueryVariables = Exact<{
+  first: number;
+  after?: string | null | undefined;
+}>;
+
+
+export type SnapshotQuery = { viewer: { __typename: 'Viewer', syncCursor: string, id: string, email: string, availability: Availability, serviceRole: ServiceRole, conversations: { nodes: Array<{ __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+
+export type OneConversationQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type OneConversationQuery = { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } | null };
+
+export type PageQueryVariables = Exact<{
+  id: string;
+  first?: number | null | undefined;
+  last?: number | null | undefined;
+  aroundSeq?: number | null | undefined;
+}>;
+
+
+export type PageQuery = { conversation: { __typename: 'Conversation', id: string, latestSeq: number, messages: { nodes: Array<{ __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null }>, pageInfo: { hasPreviousPage: boolean, hasNextPage: boolean } } | null } | null };
+
+export type PinnedQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type PinnedQuery = { conversation: { __typename: 'Conversation', id: string, pinnedMessages: Array<{ __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, pinnedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null }> } | null };
+
+export type OpenDirectConversationMutationVariables = Exact<{
+  input: OpenDirectConversationInput;
+}>;
+
+
+export type OpenDirectConversationMutation = { openDirectConversation: { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } } | null };
+
+export type CreateGroupMutationVariables = Exact<{
+  input: CreateGroupInput;
+}>;
+
+
+export type CreateGroupMutation = { createGroup: { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } } | null };
+
+export type SendMessageMutationVariables = Exact<{
+  input: SendMessageInput;
+}>;
+
+
+export type SendMessageMutation = { sendMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type EditMessageMutationVariables = Exact<{
+  input: EditMessageInput;
+}>;
+
+
+export type EditMessageMutation = { editMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type DeleteMessageMutationVariables = Exact<{
+  input: DeleteMessageInput;
+}>;
+
+
+export type DeleteMessageMutation = { deleteMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type AddReactionMutationVariables = Exact<{
+  input: AddReactionInput;
+}>;
+
+
+export type AddReactionMutation = { addReaction: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type RemoveReactionMutationVariables = Exact<{
+  input: RemoveReactionInput;
+}>;
+
+
+export type RemoveReactionMutation = { removeReaction: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type MarkReadMutationVariables = Exact<{
+  input: MarkReadInput;
+}>;
+
+
+export type MarkReadMutation = { markRead: { membership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, conversation: { __typename: 'Conversation', id: string, latestSeq: number }, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
+
+export type AcknowledgeMutationVariables = Exact<{
+  input: AcknowledgeInput;
+}>;
+
+
+export type AcknowledgeMutation = { acknowledge: { cursor: string } | null };
+
+export type SetTypingMutationVariables = Exact<{
+  input: SetTypingInput;
+}>;
+
+
+export type SetTypingMutation = { setTyping: { accepted: boolean } | null };
+
+export type MessagesSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type MessagesSubscription = { messages: { type: MessageEventType, cursor: string, changeSeq: number | null, messageId: string | null, replayed: boolean, message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, conversation: { __typename: 'Conversation', id: string, latestSeq: number, lastActivityAt: string }, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } };
+
+export type ConversationsSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type ConversationsSubscription = { conversations: { type: ConversationEventType, cursor: string, changeSeq: number | null, replayed: boolean, conversationId: string | null, membershipId: string | null, userId: string | null, conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } | null, membership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null } };
+
+export type ReceiptsSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type ReceiptsSubscription = { receipts: { type: ReceiptEventType, cursor: string, changeSeq: number | null, replayed: boolean, conversation: { __typename: 'Conversation', id: string, latestSeq: number, othersReadSeq: number | null, othersDeliveredSeq: number | null } | null, membership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null } };
+
+export type ContactsSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type ContactsSubscription = { contacts: { type: ContactEventType, cursor: string, changeSeq: number | null, replayed: boolean, user: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } };
+
+export type PeopleQueryVariables = Exact<{
+  contacts: number;
+  contactsAfter?: string | null | undefined;
+  blocked: number;
+  blockedAfter?: string | null | undefined;
+}>;
+
+
+export type PeopleQuery = { viewer: { __typename: 'Viewer', id: string, syncCursor: string, contacts: { nodes: Array<{ __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null, blockedUsers: { nodes: Array<{ __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type AddContactMutationVariables = Exact<{
+  input: AddContactInput;
+}>;
+
+
+export type AddContactMutation = { addContact: { contact: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+
+export type RemoveContactMutationVariables = Exact<{
+  input: RemoveContactInput;
+}>;
+
+
+export type RemoveContactMutation = { removeContact: { contact: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+
+export type BlockUserMutationVariables = Exact<{
+  input: BlockUserInput;
+}>;
+
+
+export type BlockUserMutation = { blockUser: { user: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+
+export type UnblockUserMutationVariables = Exact<{
+  input: UnblockUserInput;
+}>;
+
+
+export type UnblockUserMutation = { unblockUser: { user: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+
+export type DraftsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type DraftsQuery = { viewer: { __typename: 'Viewer', syncCursor: string, id: string, email: string, availability: Availability, serviceRole: ServiceRole, drafts: Array<{ __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null }>, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+
+export type SaveDraftMutationVariables = Exact<{
+  input: SaveDraftInput;
+}>;
+
+
+export type SaveDraftMutation = { saveDraft: { draft: { __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null } | null } | null };
+
+export type PinnedMessagesQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type PinnedMessagesQuery = { conversation: { __typename: 'Conversation', id: string, pinnedMessages: Array<{ __typename: 'Message', pinnedAt: string | null, id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null }> } | null };
+
+export type PinMessageMutationVariables = Exact<{
+  input: PinMessageInput;
+}>;
+
+
+export type PinMessageMutation = { pinMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type UnpinMessageMutationVariables = Exact<{
+  input: UnpinMessageInput;
+}>;
+
+
+export type UnpinMessageMutation = { unpinMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, viewerCanPin: boolean, viewerCanReact: boolean, viewerCanReply: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } } | null };
+
+export type ViewerChangesSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type ViewerChangesSubscription = { viewerChanges: { type: ViewerChangeType, cursor: string, changeSeq: number | null, replayed: boolean, draftId: string | null, draft: { __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null } | null, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null } };
+
+export type PresenceSubscriptionVariables = Exact<{ [key: string]: never; }>;
+
+
+export type PresenceSubscription = { presence: { user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } } };
+
+export type TypingSubscriptionVariables = Exact<{ [key: string]: never; }>;
+
+
+export type TypingSubscription = { typing: { conversationId: string, isTyping: boolean, expiresAt: string, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } };
+

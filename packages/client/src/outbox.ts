@@ -1,0 +1,162 @@
+import { isTemporary, type ParleyError, toError } from './errors.js';
+import { SendMessageDocument } from './generated/documents.js';
+import { pause, retryDelay } from './pause.js';
+import type { Request } from './request.js';
+import { normalize, type Store } from './store.js';
+import type { Connection } from './sync.js';
+
+/** A message that the server has not confirmed yet. */
+export interface OutboxEntry {
+  clientMessageId: string;
+  conversationId: string;
+  text: string;
+  replyToId: string | undefined;
+  /** When it was written, on the clock of this device. */
+  createdAt: string;
+  /** The entries of a device are sent in the order of these numbers. */
+  order: number;
+  /** Why the server has rejected it. It is kept until `retry` or `discard` is called. */
+  error?: { code: string; message: string; field?: string | undefined; limit?: string | undefined } | undefined;
+}
+
+/** A unique id, also on pages that are not a secure context and lack `randomUUID`. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+export type Outbox = ReturnType<typeof createOutbox>;
+
+/**
+ * Messages on their way to the server. Each is stored before its first attempt, and sent with the same key until the
+ * server has answered, so that it is stored once however often it is sent.
+ */
+export function createOutbox(store: Store, request: Request, loaded: () => Promise<void>) {
+  const { state } = store;
+  const busy = new Set<string>();
+  let stopWatching: (() => void) | undefined;
+  let currentRun = 0;
+
+  /** Adds a message. Resolves when it is stored on this device. */
+  async function add(conversationId: string, text: string, replyToId?: string): Promise<string> {
+    // Only then the order of the entries is known.
+    await loaded();
+    const clientMessageId = newId();
+    const order = Math.max(Date.now(), 1 + Math.max(0, ...entries().map((entry) => entry.order)));
+    const createdAt = new Date().toISOString();
+    await save({ clientMessageId, conversationId, text, replyToId, createdAt, order });
+    return clientMessageId;
+  }
+
+  /** Sends a rejected message again. */
+  async function retry(clientMessageId: string): Promise<void> {
+    const entry = entryOf(clientMessageId);
+    if (entry) await save({ ...entry, error: undefined });
+  }
+
+  /** Removes a message. A message that is being sent can still arrive. */
+  async function discard(clientMessageId: string): Promise<void> {
+    await store.commit({ set: { [`outbox:${clientMessageId}`]: undefined } });
+  }
+
+  /** All entries, or those of a conversation, oldest first. */
+  function entries(conversationId?: string): OutboxEntry[] {
+    return store
+      .list('~outbox')
+      .flatMap((key) => state.get<OutboxEntry>(key) ?? [])
+      .filter((entry) => conversationId === undefined || entry.conversationId === conversationId)
+      .sort((one, other) => one.order - other.order);
+  }
+
+  /** Sends what is waiting, and what is added later, until `stop` is called. Of all tabs, only the leader does it. */
+  function start(): void {
+    stop();
+    stopWatching = state.onChange((changed) => {
+      if (changed.has('~outbox') || [...changed].some((key) => key.startsWith('outbox:'))) sendAll();
+    });
+    sendAll();
+  }
+
+  function stop(): void {
+    currentRun += 1;
+    busy.clear();
+    stopWatching?.();
+  }
+
+  function entryOf(clientMessageId: string): OutboxEntry | undefined {
+    return state.get(`outbox:${clientMessageId}`);
+  }
+
+  function save(entry: OutboxEntry): Promise<void> {
+    return store.commit({ set: { [`outbox:${entry.clientMessageId}`]: entry } });
+  }
+
+  function sendAll(): void {
+    for (const { conversationId, error } of entries()) {
+      if (!error && !busy.has(conversationId)) void sendConversation(conversationId, currentRun);
+    }
+  }
+
+  /** Sends the messages of a conversation one after another, so that their order is kept. */
+  async function sendConversation(conversationId: string, run: number): Promise<void> {
+    busy.add(conversationId);
+    for (let failures = 0; run === currentRun; ) {
+      const entry = entries(conversationId).find(({ error }) => !error);
+      if (!entry) break;
+      const failure = await send(entry, run);
+      if (run !== currentRun) return;
+      failures = failure ? failures + 1 : 0;
+      if (failure) await pauseUntilLive(failure.retryAfter ?? retryDelay(failures, false));
+    }
+    if (run === currentRun) busy.delete(conversationId);
+  }
+
+  /** Waits, but not longer than until the connection is live again. */
+  function pauseUntilLive(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = state.onChange((changed) => {
+        if (changed.has('~connection') && state.get<Connection>('~connection')?.status === 'live') resolve();
+      });
+      void pause(milliseconds).then(() => {
+        stop();
+        resolve();
+      });
+    });
+  }
+
+  /** Sends a message. Returns the error if it has to be sent again. */
+  async function send(entry: OutboxEntry, run: number): Promise<ParleyError | undefined> {
+    const { clientMessageId, conversationId, text, replyToId } = entry;
+    const key = `outbox:${clientMessageId}`;
+    const since = store.now();
+    store.share({
+      '~sending': { ...state.get<object>('~sending'), [conversationId]: clientMessageId },
+    });
+    try {
+      const { sendMessage } = await request(SendMessageDocument, {
+        input: { clientMessageId, conversationId, text, ...(replyToId && { replyToId }) },
+      });
+      const put = normalize(sendMessage, conversationId);
+      const seq = sendMessage?.message.seq ?? 0;
+      await store.commit({ put, set: { [key]: undefined }, cover: [[conversationId, seq, seq]] }, since);
+      return undefined;
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (isTemporary(error)) return error;
+      const { code, message, field, limit } = error;
+      // It may have been discarded in the meantime.
+      if (run === currentRun && entryOf(clientMessageId)) {
+        await store.commit({ set: { [key]: { ...entry, error: { code, message, field, limit } } } }, since);
+      }
+      return undefined;
+    } finally {
+      if (run === currentRun) {
+        store.share({
+          '~sending': { ...state.get<object>('~sending'), [conversationId]: undefined },
+        });
+      }
+    }
+  }
+
+  return { add, retry, discard, entries, start, stop };
+}

@@ -1,0 +1,252 @@
+import { type Hashes, type Payload, payload, type TypedDocument } from './document.js';
+import { type GraphQLErrorLike, ParleyError, responseError } from './errors.js';
+import type { Result, Send } from './http.js';
+import { isHidden, onWake, pause, RARE_FROM, retryDelay } from './pause.js';
+import type { SessionManager } from './session.js';
+
+/** Receives the results of a subscription. */
+export interface Sink<Data> {
+  next(data: Data): void;
+  /** The subscription has ended with an error. */
+  error?(error: ParleyError): void;
+  /** The server has ended the subscription. */
+  complete?(): void;
+}
+
+export interface SocketOptions {
+  url: string;
+  hashes: Hashes;
+  /** After how many milliseconds without a message a ping is sent. */
+  keepAlive: number;
+  /** Resolves when it is known who is signed in. */
+  loaded: () => Promise<void>;
+  /** Called when the socket is open, when it is lost, and with the time of the next attempt. */
+  onChange: (status: 'connecting' | 'open' | 'waiting', retryAt?: number) => void;
+}
+
+/** How many milliseconds it may take to open a connection. */
+const CONNECT_TIMEOUT = 10_000;
+/** How many milliseconds the server may take to answer a ping. */
+const ANSWER_TIMEOUT = 5_000;
+/** The same, if the device was asleep or offline and the connection is probably lost. */
+const PROBE_TIMEOUT = 2_000;
+/** Close codes after a violation of the protocol, by the client or by something between it and the server. */
+const BUG_CODES = [1002, 1007, 4400, 4401, 4406, 4409, 4429];
+/** An operation that is in progress. */
+interface Operation {
+  body: Payload;
+  next: (result: Result) => void;
+  fail: (error: ParleyError) => void;
+  complete: () => void;
+  /** Whether it must not be sent again after a reconnect. */
+  isOnce: boolean;
+}
+
+/** A message of the protocol graphql-transport-ws. */
+interface Frame {
+  type: string;
+  id?: string;
+  payload?: unknown;
+}
+
+export type Socket = ReturnType<typeof createSocket>;
+
+/**
+ * The WebSocket of a tab, with the protocol of graphql-ws. It is open as long as there are operations, reconnects after
+ * every failure, and then sends the operations again.
+ */
+export function createSocket(session: SessionManager, options: SocketOptions) {
+  const operations = new Map<string, Operation>();
+  let operationCount = 0;
+  let current: WebSocket | undefined;
+  let isReady = false;
+  let isWaiting = false;
+  let failures = 0;
+  let isRefused = false;
+  let sentToken: string | undefined;
+  let silence: ReturnType<typeof setTimeout> | undefined;
+  let ping: ReturnType<typeof setTimeout> | undefined;
+  let renewal: ReturnType<typeof setTimeout> | undefined;
+  // A device that was asleep does not notice that its connection is lost.
+  const stopWaking = onWake(() => {
+    if (isReady) sendPing(PROBE_TIMEOUT);
+  });
+
+  /**
+   * Subscribes. After a reconnect, the operation is sent again with the current values of `variables`.
+   * @returns a function that ends the subscription.
+   */
+  function subscribe<Data, Variables extends object>(
+    document: string | TypedDocument<Data, Variables>,
+    variables: Variables,
+    sink: Sink<Data>,
+  ): () => void {
+    const body = payload(document as TypedDocument<unknown, never>, variables, options.hashes);
+    return start({
+      body,
+      isOnce: false,
+      next: ({ data }) => sink.next(data as Data),
+      fail: (error) => sink.error?.(error),
+      complete: () => sink.complete?.(),
+    });
+  }
+
+  /** Closes the connection; the operations continue on a new one. */
+  function reconnect(): void {
+    if (current) lost(current);
+  }
+
+  function close(): void {
+    stopWaking();
+    operations.clear();
+    drop();
+  }
+
+  function start(operation: Operation): () => void {
+    operationCount += 1;
+    const id = String(operationCount);
+    operations.set(id, operation);
+    if (isReady) send({ id, type: 'subscribe', payload: operation.body });
+    else connect();
+    return () => end(id);
+  }
+
+  function end(id: string, isTold = false): void {
+    if (!operations.delete(id)) return;
+    if (!isTold && isReady) send({ id, type: 'complete' });
+    if (operations.size === 0) drop();
+  }
+
+  function send(frame: Frame): void {
+    if (current?.readyState === 1) current.send(JSON.stringify(frame));
+  }
+
+  function connect(): void {
+    if (current || isWaiting) return;
+    options.onChange('connecting');
+    const socket = new WebSocket(options.url.replace(/^http/, 'ws'), 'graphql-transport-ws');
+    current = socket;
+    // The close event that follows is sufficient.
+    socket.onerror = () => {};
+    expectAnswer(CONNECT_TIMEOUT);
+    socket.onopen = async () => {
+      const authorization = await token();
+      if (socket === current) {
+        send({ type: 'connection_init', payload: authorization === undefined ? {} : { authorization } });
+      }
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket === current) receive(JSON.parse(data as string) as Frame);
+    };
+    socket.onclose = ({ code }) => lost(socket, code);
+  }
+
+  /** The token for a new connection. */
+  async function token(): Promise<string | undefined> {
+    await options.loaded();
+    const isDue = Date.now() >= (session.renewAt() ?? Number.POSITIVE_INFINITY);
+    if (isRefused || (isDue && session.accessToken() === sentToken)) {
+      // Without a connection to the server the token is kept, and the next attempt renews it.
+      await session.renew(isRefused ? sentToken : session.accessToken()).catch(() => {});
+    }
+    isRefused = false;
+    sentToken = session.accessToken();
+    return sentToken;
+  }
+
+  function receive({ type, id = '', payload: content }: Frame): void {
+    clearTimeout(silence);
+    clearTimeout(ping);
+    ping = setTimeout(() => sendPing(ANSWER_TIMEOUT), options.keepAlive);
+    const operation = operations.get(id);
+    if (type === 'ping') {
+      send({ type: 'pong' });
+    } else if (type === 'connection_ack') {
+      isReady = true;
+      failures = 0;
+      for (const [each, { body }] of operations) send({ id: each, type: 'subscribe', payload: body });
+      scheduleRenewal();
+      options.onChange('open');
+    } else if (operation) {
+      const { data, errors } = (type === 'next' ? content : {}) as Result;
+      if (type === 'next' && data && !errors) {
+        operation.next({ data });
+      } else {
+        end(id, type !== 'next');
+        if (type === 'complete') operation.complete();
+        else operation.fail(responseError(type === 'error' ? (content as GraphQLErrorLike[]) : (errors ?? []), data));
+      }
+    }
+  }
+
+  function sendPing(timeout: number): void {
+    send({ type: 'ping' });
+    expectAnswer(timeout);
+  }
+
+  function expectAnswer(timeout: number): void {
+    clearTimeout(silence);
+    silence = setTimeout(reconnect, timeout);
+  }
+
+  /** Closes the connection without opening another one. */
+  function drop(): void {
+    const socket = current;
+    current = undefined;
+    isReady = false;
+    for (const timer of [silence, ping, renewal]) clearTimeout(timer);
+    socket?.close(1000);
+  }
+
+  function lost(socket: WebSocket, code?: number): void {
+    if (socket !== current) return;
+    drop();
+    isRefused = code === 4403;
+    // After a violation of the protocol, another attempt will hardly succeed.
+    if (BUG_CODES.includes(code ?? 0)) failures = RARE_FROM;
+    for (const [id, { isOnce, fail }] of [...operations]) {
+      if (!isOnce) continue;
+      operations.delete(id);
+      fail(new ParleyError('NETWORK', 'The connection was closed.'));
+    }
+    if (operations.size > 0) void retry();
+  }
+
+  async function retry(): Promise<void> {
+    if (isWaiting) return;
+    const delay = retryDelay(failures, isHidden());
+    failures += 1;
+    isWaiting = true;
+    options.onChange('waiting', Date.now() + delay);
+    await pause(delay);
+    isWaiting = false;
+    if (operations.size > 0) connect();
+  }
+
+  /** Renews the token over the open socket, whose subscriptions then continue. */
+  function scheduleRenewal(): void {
+    clearTimeout(renewal);
+    const renewAt = session.renewAt();
+    if (renewAt === undefined) return;
+    const renew = async () => {
+      try {
+        await session.renew(session.accessToken(), sendOnce);
+        sentToken = session.accessToken();
+        if (isReady) scheduleRenewal();
+      } catch {
+        // The server closes the socket when the token expires, and the next connection renews it.
+      }
+    };
+    // A longer time than setTimeout supports would end at once.
+    renewal = setTimeout(renew, Math.min(2 ** 31 - 1, Math.max(0, renewAt - Date.now())));
+  }
+
+  /** Sends an operation once: a second use of a refresh token would end the session. */
+  const sendOnce: Send = (document, variables) =>
+    new Promise((resolve, fail) => {
+      const body = payload(document as TypedDocument<unknown, never>, variables, options.hashes);
+      start({ body, isOnce: true, next: resolve as Operation['next'], fail, complete: () => {} });
+    });
+
+  return { subscribe, reconnect, close };
+}

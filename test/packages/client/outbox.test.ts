@@ -1,0 +1,158 @@
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type ConversationHandle, type Parley, ParleyError } from '../../../packages/client/src/index.js';
+import { createOutbox } from '../../../packages/client/src/outbox.js';
+import { createStore } from '../../../packages/client/src/store.js';
+import type { RunningNode } from '../../../src/server/start.js';
+import { eventually, type Person, registerAll } from '../../support/client.js';
+import { makePlace, modes } from '../../support/place.js';
+import { startProxy } from '../../support/proxy.js';
+import { openAlone, openBrowser } from '../../support/tabs.js';
+import { openDirect } from '../../support/talk.js';
+
+it('an outbox that waits after failures tries again as soon as the connection is live', async () => {
+  const store = createStore();
+  let attempts = 0;
+  const request = async () => {
+    attempts += 1;
+    throw new ParleyError('NETWORK', 'The server could not be reached.');
+  };
+  const outbox = createOutbox(store, request, async () => {});
+  outbox.start();
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  try {
+    await outbox.add('c', 'Hello');
+    await vi.waitUntil(() => attempts === 1);
+    store.state.set('~connection', { status: 'live' });
+    await vi.waitUntil(() => attempts === 2);
+  } finally {
+    vi.useRealTimers();
+    outbox.stop();
+  }
+});
+
+const portOf = (node: RunningNode) => Number(new URL(node.url).port);
+const isLive = (parley: Parley) => parley.connection.value.status === 'live';
+const texts = (handle: ConversationHandle) => handle.value.rows.map(({ text }) => text);
+
+describe.each(modes)('the outbox of a client in %s mode', (mode) => {
+  let node: RunningNode;
+
+  beforeAll(async () => {
+    node = await (await makePlace(mode)).start();
+  });
+  afterEach(() => vi.restoreAllMocks());
+
+  async function meet(server = node) {
+    const [ana, ben] = await registerAll(server.url, 'ana', 'ben');
+    const id = await openDirect(ana, ben);
+    const proxy = await startProxy(portOf(server));
+    const browser = openBrowser();
+    const open = () => browser.open({ url: `http://127.0.0.1:${proxy.port}/graphql`, requestTimeout: 1_000 });
+    const parley = open();
+    await parley.session.useTokens({ accessToken: ana.token, refreshToken: ana.refreshToken });
+    await eventually('it is live', () => isLive(parley));
+    const conversation = parley.conversation(id);
+    conversation.subscribe(() => {});
+    return { ana, ben, id, proxy, parley, open, conversation };
+  }
+
+  /** The texts of a conversation in the order of the server. */
+  async function stored(person: Person, id: string): Promise<string[]> {
+    const { conversation } = await person.ask(
+      'query ($id: ID!) { conversation(id: $id) { messages { nodes { text } } } }',
+      {
+        id,
+      },
+    );
+    return conversation.messages.nodes.map(({ text }: { text: string }) => text);
+  }
+
+  it('sends what was written offline once and in order, after a page load too', { timeout: 60_000 }, async () => {
+    const { ben, id, proxy, parley, open, conversation } = await meet();
+    proxy.pointTo(1);
+    proxy.cut();
+    const written = Array.from({ length: 20 }, (_, index) => `offline ${index + 1}`);
+    for (const text of written.slice(0, 10)) await conversation.send(text);
+    await eventually('they are shown', () => conversation.value.rows.length === 10);
+    expect(new Set(conversation.value.rows.map(({ status }) => status))).not.toContain('stored');
+    await parley.close();
+    const next = open();
+    const shown = next.conversation(id);
+    shown.subscribe(() => {});
+    for (const text of written.slice(10)) await shown.send(text);
+    await eventually('all are shown', () => texts(shown).length === 20);
+    expect(texts(shown)).toEqual(written);
+    expect(await stored(ben, id)).toEqual([]);
+    proxy.pointTo(portOf(node));
+    const start = Date.now();
+    await eventually('all are sent', () => next.outbox.value.length === 0);
+    expect(Date.now() - start).toBeLessThan(6_000);
+    expect(await stored(ben, id)).toEqual(written);
+    expect(texts(shown)).toEqual(written);
+  });
+
+  it('stores a message once whose responses are lost', { timeout: 60_000 }, async () => {
+    const { ben, id, conversation, parley } = await meet();
+    const original = globalThis.fetch;
+    let lost = 0;
+    vi.stubGlobal('fetch', async (...args: Parameters<typeof fetch>) => {
+      const response = await original(...args);
+      if (!String(args[1]?.body).includes('mutation SendMessage') || lost === 2) return response;
+      lost += 1;
+      throw new TypeError('The connection was lost.');
+    });
+    const key = await conversation.send('once');
+    await eventually('it is sent', () => parley.outbox.value.length === 0);
+    // The event of the message can arrive before the first response is lost.
+    await eventually('a response is lost', () => lost > 0);
+    vi.stubGlobal('fetch', original);
+    expect(await stored(ben, id)).toEqual(['once']);
+    expect(conversation.value.rows.map((row) => row.key)).toEqual([key]);
+  });
+
+  it('keeps a rejected message with its error, and goes on with the next one', async () => {
+    const { ben, id, conversation, parley } = await meet();
+    const tooLong = await conversation.send('x'.repeat(100_000));
+    await conversation.send('fits');
+    await eventually('the other one is sent', async () => (await stored(ben, id)).includes('fits'));
+    await eventually('one is left', () => parley.outbox.value.length === 1);
+    expect(parley.outbox.value).toMatchObject([
+      { clientMessageId: tooLong, error: { code: 'BAD_USER_INPUT', field: 'input.text', limit: 'messageMaxChars' } },
+    ]);
+    const row = () => conversation.value.rows.find(({ key }) => key === tooLong);
+    expect(row()).toMatchObject({ status: 'failed' });
+    const sends = vi.spyOn(globalThis, 'fetch');
+    await parley.outbox.retry(tooLong);
+    await eventually('it is sent again', () => sends.mock.calls.length > 0 && row()?.status === 'failed');
+    await parley.outbox.discard(tooLong);
+    await eventually('it is gone', () => row() === undefined);
+    expect(await stored(ben, id)).toEqual(['fits']);
+  });
+
+  it('waits as long as the server demands', { timeout: 60_000 }, async () => {
+    const limited = await (await makePlace(mode)).start({ RATE_LIMITS: 'on', RATE_SEND_PER_PERSON: '2/2s' });
+    const { ben, id, conversation, parley } = await meet(limited);
+    const sends = vi.spyOn(globalThis, 'fetch');
+    for (const text of ['1', '2', '3', '4']) await conversation.send(text);
+    await eventually('all are sent', () => parley.outbox.value.length === 0);
+    expect(await stored(ben, id)).toEqual(['1', '2', '3', '4']);
+    const attempts = sends.mock.calls.filter(([, init]) => String(init?.body).includes('mutation SendMessage'));
+    expect(attempts.length).toBeLessThanOrEqual(8);
+  });
+
+  it('is emptied by the event of a message whose response was lost', async () => {
+    const { ana, id } = await meet();
+    const parley = openAlone({ url: node.url });
+    await parley.session.useTokens({ accessToken: ana.token, refreshToken: ana.refreshToken });
+    await eventually('it is live', () => isLive(parley));
+    const original = globalThis.fetch;
+    vi.stubGlobal('fetch', async (...args: Parameters<typeof fetch>) => {
+      const response = await original(...args);
+      // The response never arrives.
+      return String(args[1]?.body).includes('mutation SendMessage') ? new Promise(() => {}) : response;
+    });
+    await parley.conversation(id).send('Hello');
+    await eventually('it is confirmed', () => parley.outbox.value.length === 0);
+    vi.stubGlobal('fetch', original);
+  });
+});
