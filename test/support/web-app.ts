@@ -1,0 +1,49 @@
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { type Visit, visit } from './browser.js';
+import type { Person } from './client.js';
+
+/** Opens the app as a user, at a conversation or at the list. */
+export async function openApp(
+  browser: Browser,
+  url: string,
+  person: Person,
+  conversationId?: string,
+  options: BrowserContextOptions = {},
+): Promise<Visit> {
+  const visited = await visit(browser, `${url}sign-in`, options);
+  const { page } = visited;
+  await page.locator('[name=usernameOrEmail]').fill(person.username);
+  await page.locator('[name=password]').fill(person.password);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(url);
+  if (conversationId !== undefined) {
+    // The session is stored by then.
+    await page.locator('nav li').first().waitFor();
+    await page.goto(`${url}c/${encodeURIComponent(conversationId)}`);
+    await page.locator('[data-key]').first().waitFor();
+  }
+  return visited;
+}
+
+/** The field in which messages are written. */
+export const composer = (page: Page) => page.getByRole('textbox', { name: /^Message / });
+
+/** The messages that are displayed. */
+export const rows = (page: Page) => page.locator('article[data-key]');
+
+/** The message with a text, which consists of one paragraph. */
+export const rowWith = (page: Page, text: string) =>
+  rows(page).filter({ has: page.locator('[data-text]').getByText(text, { exact: true }) });
+
+/** Writes a message and sends it with Enter. */
+export async function write(page: Page, text: string): Promise<void> {
+  await composer(page).fill(text);
+  await composer(page).press('Enter');
+}
+
+/** Chooses an action from the menu of a message. */
+export async function act(page: Page, text: string, action: string): Promise<void> {
+  await rowWith(page, text).hover();
+  await rowWith(page, text).getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: action, exact: true }).click();
+}

@@ -1,0 +1,108 @@
+import type { Browser } from 'playwright-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../src/server/start.js';
+import { browserFound, expectFieldError, startBrowser } from '../support/browser.js';
+import { registerAll } from '../support/client.js';
+import { makePlace, modes } from '../support/place.js';
+import { openAnswered, send } from '../support/talk.js';
+import { composer, openApp, rows, rowWith } from '../support/web-app.js';
+
+// One mode is enough: the app sees no difference between them.
+const mode = modes.at(-1) ?? 'embedded';
+
+describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
+  let browser: Browser;
+  let node: RunningNode;
+  let url: string;
+  beforeAll(async () => {
+    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+    browser = started;
+    node = await place.start();
+    url = node.webUrl ?? '';
+  });
+
+  it('changes the profile, the availability and the password', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    await openAnswered(ada, bob);
+    const { page, errors } = await openApp(browser, url, ada);
+    const bobs = await openApp(browser, url, bob);
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByRole('button', { name: 'Edit profile' }).click();
+    await page.fill('[name=avatarUrl]', 'nowhere');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await expectFieldError(page, 'avatarUrl', /./);
+    await page.fill('[name=avatarUrl]', '');
+    await page.fill('[name=displayName]', 'Ada Lovelace');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('heading', { name: 'Ada Lovelace' }).waitFor();
+    await bobs.page.getByRole('link', { name: /Ada Lovelace/ }).waitFor();
+    await page.getByRole('radio', { name: 'Busy' }).check({ force: true });
+    await bobs.page.getByRole('link', { name: /busy.*Ada Lovelace/ }).waitFor();
+    await page.fill('[name=currentPassword]', 'wrong');
+    await page.fill('[name=newPassword]', 'another password');
+    await page.getByRole('button', { name: 'Change password' }).click();
+    await expectFieldError(page, 'currentPassword', /./);
+    await page.fill('[name=currentPassword]', ada.password);
+    await page.getByRole('button', { name: 'Change password' }).click();
+    await page.getByText('Your password was changed.').waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: 'Ada Lovelace' }).waitFor();
+    expect(errors).toEqual([]);
+  });
+
+  it('lists the devices, and signs out another one at once', async () => {
+    const [ada] = await registerAll(node.url, 'ada');
+    const desk = await openApp(browser, url, ada);
+    const phone = await openApp(browser, url, ada);
+    await phone.page.getByText('No conversations yet').waitFor();
+    await desk.page.getByRole('link', { name: 'Settings' }).click();
+    await desk.page.getByText('This device').waitFor();
+    // One session belongs to the test itself, one to each browser.
+    const buttons = desk.page.getByRole('button', { name: /^Sign out .+/ });
+    await buttons.first().waitFor();
+    while ((await buttons.count()) > 0) {
+      const count = await buttons.count();
+      await buttons.first().click();
+      await buttons.nth(count - 1).waitFor({ state: 'detached' });
+    }
+    await phone.page.waitForURL(`${url}sign-in`);
+    expect(desk.errors).toEqual([]);
+  });
+
+  it('goes to conversations and people with Ctrl+K, and lists the shortcuts with ?', async () => {
+    const [ada, bob, eve] = await registerAll(node.url, 'ada', 'bob', 'eve');
+    const id = await openAnswered(ada, bob);
+    await send(bob, id, 'news');
+    const { page, errors } = await openApp(browser, url, ada);
+    await page.locator('nav li').first().waitFor();
+    await page.keyboard.press('Control+k');
+    const field = page.getByRole('combobox');
+    await field.fill(bob.username);
+    await page.getByRole('option', { name: new RegExp(bob.username) }).waitFor();
+    await field.press('Enter');
+    await rowWith(page, 'news').waitFor();
+    await page.keyboard.press('Control+k');
+    await field.fill(`@${eve.username}`);
+    await page.getByRole('option', { name: new RegExp(eve.username) }).waitFor();
+    await field.press('Enter');
+    await page.getByRole('heading', { name: eve.username }).waitFor();
+    expect(await rows(page).count()).toBe(0);
+    await composer(page).fill('?');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    await composer(page).fill('');
+    await page.getByRole('log').focus();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.goto(`${url}settings`);
+    await page.getByRole('checkbox', { name: /Letters/ }).uncheck();
+    await page.getByRole('link', { name: 'Back' }).click();
+    await page.locator('nav li').first().waitFor();
+    await page.keyboard.press('?');
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox').waitFor();
+    expect(await page.getByRole('dialog').count()).toBe(1);
+    expect(errors).toEqual([]);
+  });
+});

@@ -1,0 +1,74 @@
+import { lazy, Suspense, useEffect } from 'react';
+import { useText } from './locales/locale.tsx';
+import { useParley, useReadable } from './parley.ts';
+import { Recover } from './routes/account/recover.tsx';
+import { Reset } from './routes/account/reset.tsx';
+import { SignIn } from './routes/account/sign-in.tsx';
+import { SignUp } from './routes/account/sign-up.tsx';
+import { Chat } from './routes/chat/chat.tsx';
+import { Invitation } from './routes/start/invitation.tsx';
+import { ErrorBoundary } from './shell/error-boundary.tsx';
+import { Notice } from './shell/notice.tsx';
+import { takeInvitation, writeInvitation } from './shell/preferences.ts';
+import { Link, type Route, useNavigation } from './shell/router.tsx';
+
+const Settings = lazy(() => import('./routes/settings/settings.tsx'));
+
+export function App() {
+  return (
+    <ErrorBoundary>
+      <Page />
+    </ErrorBoundary>
+  );
+}
+
+/** The page of the current route: those of accounts while nobody is signed in, and the others afterwards. */
+function Page() {
+  const { route, go } = useNavigation();
+  const { status } = useReadable(useParley().session);
+  const isSignedIn = status === 'signedIn';
+  const isAccountPage = ['sign-in', 'sign-up', 'recover', 'reset'].includes(route.name);
+  const elsewhere = isSignedIn ? isAccountPage && route.name !== 'reset' : !isAccountPage;
+  useEffect(() => {
+    if (!elsewhere || status === 'loading') return;
+    // An invitation is followed as soon as the user has an account.
+    if (route.name === 'invitation') writeInvitation(route.userId);
+    const userId = isSignedIn ? takeInvitation() : undefined;
+    const afterwards: Route = userId === undefined ? { name: 'home' } : { name: 'invitation', userId };
+    const before: Route = { name: route.name === 'invitation' ? 'sign-up' : 'sign-in' };
+    go(isSignedIn ? afterwards : before, { replace: true });
+  }, [elsewhere, status, isSignedIn, route, go]);
+  if (elsewhere || status === 'loading') return null;
+  switch (route.name) {
+    case 'sign-in':
+      return <SignIn />;
+    case 'sign-up':
+      return <SignUp />;
+    case 'recover':
+      return <Recover />;
+    case 'reset':
+      return <Reset />;
+    case 'settings':
+      return (
+        <Suspense>
+          <Settings />
+        </Suspense>
+      );
+    case 'not-found':
+      return <NotFound />;
+    case 'invitation':
+      return <Invitation userId={route.userId} />;
+    default:
+      // The same element for all conversations, so that a search stays open.
+      return <Chat />;
+  }
+}
+
+function NotFound() {
+  const { app } = useText();
+  return (
+    <Notice title={app.notFoundTitle} text={app.notFoundText}>
+      <Link to={{ name: 'home' }}>{app.toStart}</Link>
+    </Notice>
+  );
+}

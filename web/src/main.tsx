@@ -1,0 +1,38 @@
+import { createParley } from '@parley/client';
+import { draftsOf } from '@parley/client/drafts';
+import { peopleOf } from '@parley/client/people';
+import { createRoot } from 'react-dom/client';
+import './styles/base.css';
+import './styles/tokens.css';
+import { App } from './app.tsx';
+import { LanguageProvider, loadLanguage } from './locales/locale.tsx';
+import { ParleyContext } from './parley.ts';
+import { Router } from './shell/router.tsx';
+import { applyTheme } from './shell/theme.ts';
+import { Toasts } from './shell/toast.tsx';
+import { UpdateNotice } from './shell/update-notice.tsx';
+
+applyTheme();
+
+async function start(container: HTMLElement): Promise<void> {
+  const parley = createParley({ url: new URL('/graphql', location.href).href });
+  // The tab that synchronizes also needs them for the other tabs.
+  peopleOf(parley);
+  draftsOf(parley);
+  const language = await loadLanguage();
+  createRoot(container).render(
+    <LanguageProvider initial={language}>
+      <ParleyContext.Provider value={parley}>
+        <UpdateNotice />
+        <Toasts>
+          <Router>
+            <App />
+          </Router>
+        </Toasts>
+      </ParleyContext.Provider>
+    </LanguageProvider>,
+  );
+}
+
+const container = document.getElementById('app');
+if (container) void start(container);

@@ -1,0 +1,84 @@
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { useText } from '../../locales/locale.tsx';
+import { useParley, useReadable, useServerInfo } from '../../parley.ts';
+import { Icon } from '../../shell/icon.tsx';
+import { Notice } from '../../shell/notice.tsx';
+import { useNavigation } from '../../shell/router.tsx';
+import { useShortcut } from '../../shell/shortcuts.ts';
+import { Start } from '../start/start.tsx';
+import styles from './chat.module.css';
+import { ChatContext } from './chat-context.ts';
+import { ConnectionBanner } from './connection-banner.tsx';
+import { ConversationList } from './conversation-list.tsx';
+import { MessagePane } from './message-pane.tsx';
+
+const PeopleDialog = lazy(() => import('./people-dialog.tsx'));
+const SearchPanel = lazy(() => import('../search/search-panel.tsx'));
+const ShortcutList = lazy(() => import('../switcher/shortcut-list.tsx'));
+const Switcher = lazy(() => import('../switcher/switcher.tsx'));
+
+interface Search {
+  /** The conversation to which it is limited. */
+  scopeId: string | undefined;
+  /** Whether it is in front of the conversation on a narrow screen: until a result is opened. */
+  isInFront: boolean;
+}
+
+/** The list of conversations, or a search, next to one of them; on a narrow screen, one or the other. */
+export function Chat() {
+  const { app, pane } = useText();
+  const { route } = useNavigation();
+  const { conversations, isLoaded } = useReadable(useParley().conversations);
+  const [search, setSearch] = useState<Search>();
+  const [dialog, setDialog] = useState<'people' | 'switcher' | 'keys'>();
+  const context = useMemo(
+    () => ({
+      openSearch: (scopeId?: string) => setSearch({ scopeId, isInFront: true }),
+      openPeople: () => setDialog('people'),
+    }),
+    [],
+  );
+  const hasSearch = useServerInfo()?.features.includes('search') ?? false;
+  useShortcut('mod+k', () => setDialog('switcher'));
+  useShortcut('?', () => setDialog('keys'));
+  useShortcut('n', context.openPeople);
+  useShortcut('/', () => hasSearch && context.openSearch());
+  // A dialog that has been replaced by another one reports that it is closed.
+  const closer = (name: typeof dialog) => () => setDialog((shown) => (shown === name ? undefined : shown));
+  useEffect(() => setSearch((before) => before && { ...before, isInFront: false }), [route]);
+  const id = route.name === 'conversation' ? route.id : undefined;
+  return (
+    <ChatContext.Provider value={context}>
+      <div className={styles.chat} data-open={id === undefined || search?.isInFront ? undefined : ''}>
+        <div className={styles.side}>
+          {search ? (
+            <Suspense fallback={<p role="status" aria-label={app.loading} />}>
+              <SearchPanel
+                scope={conversations.find((each) => each.id === search.scopeId)}
+                onLeaveScope={() => setSearch({ ...search, scopeId: undefined })}
+                onClose={() => setSearch(undefined)}
+              />
+            </Suspense>
+          ) : (
+            <ConversationList currentId={id} />
+          )}
+        </div>
+        <main className={styles.main}>
+          {id !== undefined ? (
+            <MessagePane key={id} id={id} />
+          ) : isLoaded && conversations.length === 0 ? (
+            <Start onFind={context.openPeople} />
+          ) : (
+            <Notice title={pane.choose} text={pane.chooseText} icon={<Icon name="message" size={36} />} />
+          )}
+        </main>
+        <ConnectionBanner />
+        <Suspense>
+          {dialog === 'people' && <PeopleDialog onClose={closer('people')} />}
+          {dialog === 'switcher' && <Switcher onClose={closer('switcher')} />}
+          {dialog === 'keys' && <ShortcutList onClose={closer('keys')} />}
+        </Suspense>
+      </div>
+    </ChatContext.Provider>
+  );
+}

@@ -1,0 +1,184 @@
+import type { Conversation } from '@parley/client';
+import { draftsOf } from '@parley/client/drafts';
+import type { KeyboardEvent } from 'react';
+import { useText } from '../../locales/locale.tsx';
+import { useParley, useReadable, useServerInfo, useViewer } from '../../parley.ts';
+import { Avatar } from '../../shell/avatar.tsx';
+import { Button, IconButton } from '../../shell/button.tsx';
+import { Icon } from '../../shell/icon.tsx';
+import { Link } from '../../shell/router.tsx';
+import { useTimes } from '../../shell/time.ts';
+import { Start } from '../start/start.tsx';
+import { useChat } from './chat-context.ts';
+import styles from './conversation-list.module.css';
+import { plainText } from './message-text.tsx';
+import { nameOf, pictureOf, presenceOf, systemText } from './names.ts';
+
+/** The conversations of the viewer, latest first. */
+export function ConversationList({ currentId }: { currentId: string | undefined }) {
+  const { app, list } = useText();
+  const parley = useParley();
+  const user = useViewer()?.user;
+  const { conversations, hasMore, isLoaded } = useReadable(parley.conversations);
+  const { openSearch, openPeople } = useChat();
+  const hasSearch = useServerInfo()?.features.includes('search') ?? false;
+  return (
+    <nav className={styles.list} aria-label={list.title}>
+      <header className={styles.header}>
+        <Link to={{ name: 'settings' }} className={styles.me} aria-label={list.settings} title={list.settings}>
+          <Avatar name={user?.displayName ?? ''} id={user?.id ?? ''} url={user?.avatarUrl} size={32} />
+        </Link>
+        <h1>{list.title}</h1>
+        {hasSearch && (
+          <IconButton label={list.search} onClick={() => openSearch()}>
+            <Icon name="search" />
+          </IconButton>
+        )}
+        <IconButton label={list.new} onClick={openPeople}>
+          <Icon name="pencil" />
+        </IconButton>
+      </header>
+      <div className={styles.scroller}>
+        {conversations.length > 0 && (
+          <ul onKeyDown={moveFocus}>
+            {conversations.map((conversation) => (
+              <li key={conversation.id}>
+                <Entry conversation={conversation} isCurrent={conversation.id === currentId} viewerId={user?.id} />
+              </li>
+            ))}
+          </ul>
+        )}
+        {isLoaded && conversations.length === 0 && (
+          <>
+            <p className={styles.none}>{list.empty}</p>
+            <div className={styles.start}>
+              <Start onFind={openPeople} />
+            </div>
+          </>
+        )}
+        {!isLoaded && conversations.length === 0 && <Placeholders label={app.loading} />}
+        {hasMore && (
+          <p className={styles.more}>
+            <Button kind="quiet" onClick={() => void parley.conversations.loadMore()}>
+              {list.more}
+            </Button>
+          </p>
+        )}
+      </div>
+    </nav>
+  );
+}
+
+/** The arrow keys move between conversations. */
+function moveFocus(event: KeyboardEvent<HTMLUListElement>): void {
+  const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+  if (step === 0) return;
+  const links = [...event.currentTarget.querySelectorAll('a')];
+  const next = links[links.indexOf(document.activeElement as HTMLAnchorElement) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+function Entry({
+  conversation,
+  isCurrent,
+  viewerId,
+}: {
+  conversation: Conversation;
+  isCurrent: boolean;
+  viewerId: string | undefined;
+}) {
+  const text = useText();
+  const times = useTimes();
+  const draft = useReadable(draftsOf(useParley()).of(conversation.id))?.text;
+  const { lastMessage, viewerMembership, counterpart, lastActivityAt } = conversation;
+  const unread = viewerMembership?.unreadCount ?? 0;
+  const mentions = viewerMembership?.unreadMentionCount ?? 0;
+  const presence = presenceOf(text, counterpart);
+  const isGroup = conversation.kind === 'GROUP';
+  const sender = lastMessage?.sender;
+  const prefix = !sender
+    ? undefined
+    : sender.id === viewerId
+      ? text.list.you
+      : isGroup
+        ? sender.displayName
+        : undefined;
+  const snippet = !lastMessage
+    ? text.list.noMessages
+    : lastMessage.deletedAt
+      ? text.list.deleted
+      : lastMessage.kind === 'SYSTEM'
+        ? systemText(text, lastMessage)
+        : plainText(lastMessage.text ?? '');
+  return (
+    <Link
+      to={{ name: 'conversation', id: conversation.id }}
+      className={styles.entry}
+      aria-current={isCurrent ? 'page' : undefined}
+    >
+      <span className={styles.picture}>
+        <Avatar name={nameOf(conversation)} {...pictureOf(conversation)} size={44} />
+        {presence && (
+          <span className={styles.presence} data-status={presence.status} title={presence.label}>
+            <span className="visually-hidden">{presence.label}</span>
+          </span>
+        )}
+      </span>
+      <span className={styles.body}>
+        <span className={styles.line}>
+          <span className={styles.name}>
+            <bdi>{nameOf(conversation)}</bdi>
+          </span>
+          <time dateTime={lastActivityAt}>{times.brief(lastActivityAt)}</time>
+        </span>
+        <span className={styles.line}>
+          <span className={styles.preview}>
+            {/* What the viewer is writing at the moment is in front of them. */}
+            {draft && !isCurrent ? (
+              <span className={styles.snippet} dir="auto">
+                <em className={styles.draft}>{text.list.draft}: </em>
+                <bdi>{plainText(draft)}</bdi>
+              </span>
+            ) : (
+              <span className={styles.snippet} dir="auto" data-faint={lastMessage?.deletedAt ? '' : undefined}>
+                {prefix !== undefined && (
+                  <>
+                    <bdi>{prefix}</bdi>
+                    {': '}
+                  </>
+                )}
+                <bdi>{snippet}</bdi>
+              </span>
+            )}
+          </span>
+          {mentions > 0 && (
+            <span className={styles.badge} title={text.list.mentions(mentions)}>
+              @
+            </span>
+          )}
+          {unread > 0 && (
+            <span className={styles.badge} title={text.list.unread(unread)}>
+              <span aria-hidden="true">{unread > 999 ? '999+' : unread}</span>
+              <span className="visually-hidden">{text.list.unread(unread)}</span>
+            </span>
+          )}
+        </span>
+      </span>
+    </Link>
+  );
+}
+
+function Placeholders({ label }: { label: string }) {
+  return (
+    <div role="status" aria-label={label}>
+      {[60, 45, 70, 52, 64].map((width) => (
+        <span key={width} className={styles.placeholder}>
+          <i />
+          <i style={{ inlineSize: `${width}%` }} />
+        </span>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,249 @@
+import type { Conversation, ConversationView, Message } from '@parley/client';
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { JoinDocument } from '../../generated/graphql.ts';
+import { useText } from '../../locales/locale.tsx';
+import { useParley, useReadable, useServerInfo } from '../../parley.ts';
+import { Avatar } from '../../shell/avatar.tsx';
+import { Button, IconButton } from '../../shell/button.tsx';
+import { Confirm } from '../../shell/confirm.tsx';
+import { Icon } from '../../shell/icon.tsx';
+import { Notice } from '../../shell/notice.tsx';
+import { Link, useNavigation } from '../../shell/router.tsx';
+import { useToast } from '../../shell/toast.tsx';
+import { useChat } from './chat-context.ts';
+import { Composer, type ComposerMode } from './composer.tsx';
+import { type PaneActions, PaneContext } from './message-actions.tsx';
+import styles from './message-pane.module.css';
+import { nameOf, pictureOf, presenceOf } from './names.ts';
+import { Pins } from './pins.tsx';
+import { Timeline } from './timeline.tsx';
+
+const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
+const MessageDetails = lazy(() => import('./message-details.tsx'));
+const SummaryPanel = lazy(() => import('../summary/summary-panel.tsx'));
+const UserPanel = lazy(() => import('../group/user-panel.tsx'));
+
+/** What is shown next to the messages. */
+type Panel = { name: 'conversation' | 'summary' } | { name: 'user'; id: string };
+
+/** A conversation: its header, its messages, and where the viewer writes. */
+export function MessagePane({ id }: { id: string }) {
+  const { app, pane } = useText();
+  const parley = useParley();
+  const closePanel = () => setPanel(undefined);
+  const handle = useMemo(() => parley.conversation(id), [parley, id]);
+  const view = useReadable(handle);
+  const toast = useToast();
+  const [mode, setMode] = useState<ComposerMode>();
+  const [deleting, setDeleting] = useState<Message>();
+  const [detailed, setDetailed] = useState<Message>();
+  const [panel, setPanel] = useState<Panel>();
+  const { route } = useNavigation();
+  const jump = useRef<PaneActions['jump']>(undefined);
+  const actions = useMemo<PaneActions>(
+    () => ({
+      handle,
+      reply: (message) => setMode({ kind: 'reply', message }),
+      edit: (message) => setMode({ kind: 'edit', message }),
+      remove: setDeleting,
+      showDetails: setDetailed,
+      showUser: ({ id: userId }) => setPanel({ name: 'user', id: userId }),
+      jump: (seq) => jump.current?.(seq),
+    }),
+    [handle],
+  );
+  const { conversation, error } = view;
+  const isKnown = conversation !== undefined;
+  useEffect(() => {
+    if (isKnown && route.name === 'conversation' && route.seq !== undefined) jump.current?.(route.seq);
+  }, [route, isKnown]);
+  const firstUnread = useFirstUnreadSeq(conversation);
+  const current = useCurrentMode(mode, view);
+  if (!conversation) {
+    if (!error) return <div className={styles.pane} role="status" aria-label={app.loading} />;
+    return error.code === 'NOT_FOUND' || error.code === 'BAD_USER_INPUT' ? (
+      <Notice title={app.notFoundTitle} text={app.notFoundText}>
+        <Link to={{ name: 'home' }}>{app.toStart}</Link>
+      </Notice>
+    ) : (
+      <Notice title={app.crashedTitle} text={error.message} role="alert" />
+    );
+  }
+  const editLast = () => {
+    const isEditable = ({ viewerCanEdit, editableUntil }: Message) =>
+      viewerCanEdit && (editableUntil === null || Date.parse(editableUntil) > Date.now());
+    const last = view.rows.findLast(({ message, isOwn }) => isOwn && message && isEditable(message))?.message;
+    if (last) setMode({ kind: 'edit', message: last });
+  };
+  const remove = async (message: Message) => {
+    setDeleting(undefined);
+    try {
+      await handle.delete(message.id);
+    } catch (thrown) {
+      toast((thrown as Error).message);
+    }
+  };
+  return (
+    <PaneContext.Provider value={actions}>
+      <div className={styles.layout} data-panel={panel ? '' : undefined}>
+        <div className={styles.pane}>
+          <Header
+            conversation={conversation}
+            onPanel={(name) => setPanel(name === panel?.name ? undefined : { name })}
+          />
+          <Pins conversationId={id} onJump={actions.jump} />
+          <Timeline handle={handle} view={view} conversation={conversation} jump={jump} />
+          {conversation.viewerCanSend ? (
+            <Composer
+              handle={handle}
+              name={nameOf(conversation)}
+              mode={current}
+              setMode={setMode}
+              editLast={editLast}
+            />
+          ) : (
+            <Closed conversation={conversation} />
+          )}
+        </div>
+        <Suspense
+          fallback={
+            <p role="status" className="visually-hidden">
+              {app.loading}
+            </p>
+          }
+        >
+          {panel?.name === 'conversation' && (
+            <ConversationPanel conversation={conversation} onUser={actions.showUser} onClose={closePanel} />
+          )}
+          {panel?.name === 'user' && <UserPanel key={panel.id} id={panel.id} onClose={closePanel} />}
+          {panel?.name === 'summary' && (
+            <SummaryPanel
+              conversation={conversation}
+              firstUnread={firstUnread}
+              onJump={(seq) => {
+                // On a narrow screen, the panel is in front of the messages.
+                if (matchMedia('(width < 44rem)').matches) closePanel();
+                actions.jump(seq);
+              }}
+              onClose={closePanel}
+            />
+          )}
+        </Suspense>
+      </div>
+      {deleting && (
+        <Confirm
+          title={pane.deleteTitle}
+          text={pane.deleteText}
+          action={pane.delete}
+          onConfirm={() => void remove(deleting)}
+          onClose={() => setDeleting(undefined)}
+        />
+      )}
+      {detailed && (
+        <Suspense>
+          <MessageDetails message={detailed} onClose={() => setDetailed(undefined)} />
+        </Suspense>
+      )}
+    </PaneContext.Provider>
+  );
+}
+
+/** The mode with the current state of its message. Nobody can edit a message that has been deleted meanwhile. */
+function useCurrentMode(mode: ComposerMode | undefined, { rows }: ConversationView): ComposerMode | undefined {
+  const id = mode?.message.id;
+  const latest = rows.find(({ message }) => message && message.id === id)?.message;
+  const isGone = mode?.kind === 'edit' && latest !== undefined && latest.deletedAt !== null;
+  const isDeleted = latest?.deletedAt != null;
+  return useMemo(
+    () => (isGone || !mode ? undefined : isDeleted && latest ? { ...mode, message: latest } : mode),
+    [mode, isGone, isDeleted, latest],
+  );
+}
+
+/** The `seq` of the first message that was unread when the conversation was opened. */
+function useFirstUnreadSeq(conversation: Conversation | undefined): number | undefined {
+  const first = useRef<number | null>(undefined);
+  const { readSeq, unreadCount } = conversation?.viewerMembership ?? {};
+  if (conversation && first.current === undefined) first.current = unreadCount ? (readSeq ?? 0) + 1 : null;
+  return first.current ?? undefined;
+}
+
+/** In place of the composer, if the viewer cannot send messages. Public groups can be joined. */
+function Closed({ conversation }: { conversation: Conversation }) {
+  const { pane } = useText();
+  const parley = useParley();
+  const toast = useToast();
+  const [isBusy, setBusy] = useState(false);
+  const { id, viewerCanJoin } = conversation;
+  const join = async () => {
+    setBusy(true);
+    try {
+      await parley.request(JoinDocument, { input: { conversationId: id } });
+      // Until now, the messages could not be read.
+      await parley.conversation(id).showAround(conversation.latestSeq);
+      parley.conversation(id).showLatest();
+    } catch (error) {
+      toast((error as Error).message);
+    }
+    setBusy(false);
+  };
+  return (
+    <div className={styles.closed}>
+      {viewerCanJoin ? (
+        <Button kind="primary" busy={isBusy} onClick={() => void join()}>
+          {pane.join}
+        </Button>
+      ) : (
+        <p>{pane.cannotSend}</p>
+      )}
+    </div>
+  );
+}
+
+function Header({
+  conversation,
+  onPanel,
+}: {
+  conversation: Conversation;
+  onPanel(name: 'conversation' | 'summary'): void;
+}) {
+  const text = useText();
+  const { app, pane } = text;
+  const { openSearch } = useChat();
+  const hasSearch = useServerInfo()?.features.includes('search') ?? false;
+  const { id, counterpart, memberCount, viewerMembership } = conversation;
+  const presence = presenceOf(text, counterpart);
+  const about = counterpart ? (presence?.label ?? `@${counterpart.username}`) : pane.members(memberCount);
+  return (
+    <header className={styles.header}>
+      <Link to={{ name: 'home' }} className={styles.back} aria-label={app.back} title={app.back}>
+        <Icon name="back" />
+      </Link>
+      <h2 className={styles.heading}>
+        <button type="button" className={styles.about} title={pane.info} onClick={() => onPanel('conversation')}>
+          <Avatar name={nameOf(conversation)} {...pictureOf(conversation)} size={36} />
+          <span className={styles.names}>
+            <strong>
+              <bdi>{nameOf(conversation)}</bdi>
+            </strong>
+            <span data-status={presence?.status}>
+              <bdi>{about}</bdi>
+            </span>
+          </span>
+        </button>
+      </h2>
+      {viewerMembership && (
+        <>
+          <IconButton label={pane.summarize} onClick={() => onPanel('summary')}>
+            <Icon name="spark" />
+          </IconButton>
+          {hasSearch && (
+            <IconButton label={pane.search} onClick={() => openSearch(id)}>
+              <Icon name="search" />
+            </IconButton>
+          )}
+        </>
+      )}
+    </header>
+  );
+}

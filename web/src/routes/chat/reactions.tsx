@@ -1,0 +1,81 @@
+import type { ConversationHandle, Message } from '@parley/client';
+import { useCallback, useMemo, useState } from 'react';
+import { useText } from '../../locales/locale.tsx';
+import { useToast } from '../../shell/toast.tsx';
+import styles from './message-row.module.css';
+
+interface Reaction {
+  emoji: string;
+  count: number;
+  isOwn: boolean;
+}
+
+/** The reactions to a message. What the viewer toggles is shown at once, and taken back if the server rejects it. */
+export function useReactions(message: Message | undefined, handle: ConversationHandle) {
+  const toast = useToast();
+  // Presses that the server has not confirmed yet.
+  const [pending, setPending] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const reactions = useMemo(() => {
+    const own = message?.viewerReactions ?? [];
+    const shown = (message?.reactions ?? []).map(({ emoji, count }): Reaction => {
+      const wasOwn = own.includes(emoji);
+      const isOwn = pending.get(emoji) ?? wasOwn;
+      return { emoji, count: count + Number(isOwn) - Number(wasOwn), isOwn };
+    });
+    for (const [emoji, isOwn] of pending) {
+      if (isOwn && !shown.some((each) => each.emoji === emoji)) shown.push({ emoji, count: 1, isOwn });
+    }
+    return shown.filter(({ count }) => count > 0);
+  }, [message, pending]);
+  const id = message?.id;
+  const toggle = useCallback(
+    async (emoji: string) => {
+      if (id === undefined) return;
+      const isAdded = !reactions.some((each) => each.emoji === emoji && each.isOwn);
+      setPending((before) => new Map(before).set(emoji, isAdded));
+      try {
+        await handle.react(id, emoji, isAdded);
+      } catch (error) {
+        toast((error as Error).message);
+      }
+      setPending((before) => {
+        // A later press of the same emoji is still on its way.
+        if (before.get(emoji) !== isAdded) return before;
+        const next = new Map(before);
+        next.delete(emoji);
+        return next;
+      });
+    },
+    [id, reactions, handle, toast],
+  );
+  return { reactions, toggle };
+}
+
+export function Reactions({
+  reactions,
+  onToggle,
+}: {
+  reactions: readonly Reaction[];
+  /** Undefined if the viewer may not react. */
+  onToggle: ((emoji: string) => void) | undefined;
+}) {
+  const { pane } = useText();
+  return (
+    <ul className={styles.reactions} aria-label={pane.reactions}>
+      {reactions.map(({ emoji, count, isOwn }) => (
+        <li key={emoji}>
+          <button
+            type="button"
+            aria-pressed={isOwn}
+            aria-label={`${emoji} ${count}`}
+            disabled={!onToggle}
+            onClick={() => onToggle?.(emoji)}
+          >
+            <span aria-hidden="true">{emoji}</span>
+            {count}
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}

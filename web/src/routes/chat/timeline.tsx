@@ -1,0 +1,329 @@
+import type { Conversation, ConversationHandle, ConversationView, Row } from '@parley/client';
+import {
+  Fragment,
+  type KeyboardEvent,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
+import { useText } from '../../locales/locale.tsx';
+import { useViewer } from '../../parley.ts';
+import { Icon } from '../../shell/icon.tsx';
+import { isSameDay, useTimes } from '../../shell/time.ts';
+import type { PaneActions } from './message-actions.tsx';
+import { MessageRow } from './message-row.tsx';
+import styles from './timeline.module.css';
+import { useReadMarks } from './use-read-marks.ts';
+import { WINDOW_ROWS, type Window, windowAround, windowBeyond } from './window.ts';
+
+/** How close to an edge more rows are added, in pixels. */
+const EDGE_PX = 800;
+/** How far from the end still counts as the end. */
+const END_PX = 40;
+/** Messages of one sender within this time share a header. */
+const GROUP_MS = 5 * 60_000;
+
+/** From how many unread messages the newest page may begin after the first of them. */
+const NEAR_ROWS = 30;
+/** For how long the message stands out to which the viewer has jumped, in milliseconds. */
+const TARGET_MS = 2_000;
+const noRows: readonly Row[] = [];
+
+/** The row to which the viewer jumps. */
+interface Target {
+  key: string | undefined;
+  /** Whether it has been scrolled to. */
+  isReached: boolean;
+}
+
+/** The row that keeps its place when rows above it change, and its distance from the top of the viewport. */
+interface Anchor {
+  key: string;
+  top: number;
+}
+
+/** The messages of a conversation. A limited number of them are in the document. */
+export function Timeline({
+  handle,
+  view,
+  conversation,
+  jump,
+}: {
+  handle: ConversationHandle;
+  view: ConversationView;
+  conversation: Conversation;
+  /** Is given the function that scrolls to a message. */
+  jump: RefObject<PaneActions['jump'] | undefined>;
+}) {
+  const { pane } = useText();
+  const times = useTimes();
+  const viewer = useViewer()?.user;
+  const scroller = useRef<HTMLDivElement>(null);
+  const anchor = useRef<Anchor | 'end' | undefined>(undefined);
+  /** The position to which the anchor belongs. */
+  const position = useRef(0);
+  const { hasEarlier, hasLater, isLoading } = view;
+  const { key: firstUnread, isPending } = useFirstUnread(handle, view.rows, conversation);
+  const rows = isPending ? noRows : view.rows;
+  const [shown, setShown] = useState<Window>();
+  const [isAtEnd, setAtEnd] = useState(true);
+  const visible = useMemo(() => windowAround(rows, shown), [rows, shown]);
+  const unseen = useUnseen(rows, isAtEnd && !hasLater);
+  const [target, setTarget] = useState<Target>();
+  const permissions = usePermissions(conversation);
+  useReadMarks(scroller, handle, visible);
+
+  const setAnchor = (element: HTMLElement) => {
+    anchor.current = anchorOf(element);
+    position.current = element.scrollTop;
+  };
+  // The viewer has scrolled since then, and the event comes only with the next frame: without this, the change of the rows
+  // that is being rendered would undo it.
+  if (scroller.current && anchor.current !== undefined && scroller.current.scrollTop !== position.current) {
+    setAnchor(scroller.current);
+  }
+
+  const keepPlace = () => {
+    const element = scroller.current;
+    if (!element) return;
+    if (target && !target.isReached) {
+      const row = target.key === undefined ? null : rowOf(element, target.key);
+      if (!row) return;
+      element.scrollTop = row.offsetTop - (element.clientHeight - Math.min(row.offsetHeight, element.clientHeight)) / 2;
+      setAnchor(element);
+      setAtEnd(anchor.current === 'end');
+      setTarget({ ...target, isReached: true });
+      row.focus({ preventScroll: true });
+    } else if (anchor.current === undefined) {
+      // Until the first rows have arrived.
+      if (element.querySelector('[data-key]') === null) return;
+      const divider = element.querySelector<HTMLElement>('[data-divider]');
+      if (divider) element.scrollTop = divider.offsetTop - element.clientHeight / 4;
+      else element.scrollTop = element.scrollHeight;
+      setAnchor(element);
+    } else if (anchor.current === 'end') element.scrollTop = element.scrollHeight;
+    else {
+      const row = rowOf(element, anchor.current.key);
+      const drift = row === null ? 0 : topOf(element, row) - anchor.current.top;
+      if (drift !== 0) element.scrollTop += drift;
+    }
+    position.current = element.scrollTop;
+  };
+  useLayoutEffect(keepPlace, [visible, firstUnread, target]);
+
+  jump.current = (seq) => {
+    void handle.showAround(seq).then(() => {
+      const { rows: loaded } = handle.value;
+      // A message that is hidden from the viewer does not exist for them: they see the next one.
+      const at = loaded.findIndex(({ message }) => message && message.seq >= seq);
+      const first = loaded[Math.max(0, at - WINDOW_ROWS / 2)];
+      if (at < 0 || !first) return;
+      setShown({ firstKey: first.key, toEnd: false });
+      setTarget({ key: loaded[at]?.key, isReached: false });
+    });
+  };
+  useEffect(() => {
+    if (!target?.isReached) return;
+    const timer = setTimeout(() => setTarget(undefined), TARGET_MS);
+    return () => clearTimeout(timer);
+  }, [target]);
+
+  const content = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // Pictures and fonts change heights after the layout.
+    const observer = new ResizeObserver(keepPlace);
+    if (content.current) observer.observe(content.current);
+    if (scroller.current) observer.observe(scroller.current);
+    return () => observer.disconnect();
+  });
+
+  const onScroll = () => {
+    const element = scroller.current;
+    if (!element || anchor.current === undefined) return;
+    setAnchor(element);
+    setAtEnd(anchor.current === 'end');
+    if (element.scrollTop < EDGE_PX) {
+      const earlier = windowBeyond(rows, visible, -1);
+      if (earlier) setShown(earlier);
+      else if (hasEarlier && !isLoading) void handle.loadEarlier();
+    } else if (element.scrollHeight - element.clientHeight - element.scrollTop < EDGE_PX) {
+      const later = windowBeyond(rows, visible, 1);
+      if (later) setShown(later.toEnd ? undefined : later);
+      else if (hasLater && !isLoading) void handle.loadLater();
+    }
+  };
+
+  const toEnd = () => {
+    setTarget(undefined);
+    handle.showLatest();
+    setShown(undefined);
+    anchor.current = 'end';
+    setAtEnd(true);
+    keepPlace();
+  };
+
+  // One's own message is shown wherever the viewer was.
+  const lastOwn = rows.findLast(({ isOwn }) => isOwn)?.key;
+  const isSending = rows.at(-1)?.pending !== undefined;
+  useEffect(() => {
+    if (isSending && lastOwn !== undefined) toEnd();
+  }, [lastOwn, isSending]);
+
+  return (
+    <div className={styles.frame}>
+      <div
+        ref={scroller}
+        className={styles.scroller}
+        onScroll={onScroll}
+        onKeyDown={moveFocus}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise the keyboard could not scroll it
+        tabIndex={0}
+        role="log"
+        aria-label={pane.messages}
+      >
+        <div ref={content} className={styles.content}>
+          {!isPending && !hasEarlier && visible.start === 0 && <p className={styles.beginning}>{pane.beginning}</p>}
+          {visible.rows.map((row, index) => {
+            const before = index === 0 ? rows[visible.start - 1] : visible.rows[index - 1];
+            const startsDay = !before || !isSameDay(before.createdAt, row.createdAt);
+            const isDivider = row.key === firstUnread;
+            return (
+              <Fragment key={row.key}>
+                {startsDay && (
+                  <h3 className={styles.day}>
+                    <span>{times.day(row.createdAt)}</span>
+                  </h3>
+                )}
+                {isDivider && (
+                  <p className={styles.divider} data-divider="">
+                    <span>{pane.unread}</span>
+                  </p>
+                )}
+                <MessageRow
+                  row={row}
+                  viewer={viewer}
+                  permissions={permissions}
+                  isTarget={target?.isReached === true && target.key === row.key}
+                  isTabStop={index === visible.rows.length - 1}
+                  startsGroup={startsDay || isDivider || !before || !isSameGroup(before, row)}
+                />
+              </Fragment>
+            );
+          })}
+        </div>
+      </div>
+      <Typing names={view.typing.map(({ displayName }) => displayName)} />
+      {(!isAtEnd || hasLater) && (
+        <button type="button" className={styles.toEnd} onClick={toEnd} aria-label={pane.toLatest} title={pane.toLatest}>
+          {unseen > 0 && <span>{pane.newMessages(unseen)}</span>}
+          <Icon name="down" size={18} />
+        </button>
+      )}
+    </div>
+  );
+}
+
+/**
+ * The arrow keys move the focus between messages. A message that is higher than the viewport is scrolled first, so that all
+ * of it can be read.
+ */
+function moveFocus(event: KeyboardEvent<HTMLElement>): void {
+  const row = event.target as HTMLElement;
+  const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+  const scroller = event.currentTarget;
+  if (step === 0 || row.dataset['key'] === undefined) return;
+  event.preventDefault();
+  const [inside, outside] = [row.getBoundingClientRect(), scroller.getBoundingClientRect()];
+  const hidden = step < 0 ? outside.top - inside.top : inside.bottom - outside.bottom;
+  if (hidden > 1) {
+    scroller.scrollBy({ top: step * Math.min(hidden + 8, outside.height * 0.8) });
+    return;
+  }
+  const rows = [...event.currentTarget.querySelectorAll<HTMLElement>('article')];
+  const next = rows[rows.indexOf(row) + step];
+  next?.focus({ preventScroll: true });
+  next?.scrollIntoView({ block: 'nearest' });
+}
+
+/** The same object as long as nothing changes, so that rows are not rendered again. */
+function usePermissions({ kind, viewerCanSend, viewerCanPin, viewerCanUpdate }: Conversation) {
+  return useMemo(
+    () => ({ kind, viewerCanSend, viewerCanPin, viewerCanUpdate }),
+    [kind, viewerCanSend, viewerCanPin, viewerCanUpdate],
+  );
+}
+
+function Typing({ names }: { names: string[] }) {
+  const { pane } = useText();
+  return (
+    <div className={styles.typing} aria-live="off">
+      {names.length > 0 && (
+        <p>
+          <i aria-hidden="true" />
+          <bdi>{pane.typing(names)}</bdi>
+        </p>
+      )}
+    </div>
+  );
+}
+
+const rowOf = (element: HTMLElement, key: string) =>
+  element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
+
+const topOf = (element: HTMLElement, row: HTMLElement) => row.offsetTop - element.scrollTop;
+
+/** The first row that is visible, or the end. */
+function anchorOf(element: HTMLElement): Anchor | 'end' {
+  const { scrollTop, scrollHeight, clientHeight } = element;
+  if (scrollHeight - clientHeight - scrollTop <= END_PX) return 'end';
+  for (const row of element.querySelectorAll<HTMLElement>('[data-key]')) {
+    if (row.offsetTop + row.offsetHeight > scrollTop) {
+      return { key: row.dataset['key'] ?? '', top: topOf(element, row) };
+    }
+  }
+  return 'end';
+}
+
+/** Whether two neighbours are messages of one person that follow each other closely. */
+function isSameGroup(before: Row, row: Row): boolean {
+  const sender = ({ message, isOwn }: Row) => (isOwn ? 'own' : message?.sender?.id);
+  const isSystem = ({ message }: Row) => message?.kind === 'SYSTEM';
+  if (isSystem(before) || isSystem(row) || sender(before) !== sender(row)) return false;
+  return Date.parse(row.createdAt) - Date.parse(before.createdAt) < GROUP_MS;
+}
+
+/**
+ * The key of the first message that was unread when the conversation was opened. The line above it stays while the
+ * conversation is open. As long as the messages around it are being loaded, `isPending` is true.
+ */
+function useFirstUnread(handle: ConversationHandle, rows: readonly Row[], { viewerMembership }: Conversation) {
+  const [openedAt] = useState(() => ({
+    seq: viewerMembership?.readSeq ?? 0,
+    count: viewerMembership?.unreadCount ?? 0,
+  }));
+  const [isPending, setPending] = useState(openedAt.count > NEAR_ROWS);
+  useEffect(() => {
+    if (openedAt.count > NEAR_ROWS) void handle.showAround(openedAt.seq + 1).finally(() => setPending(false));
+  }, [handle, openedAt]);
+  const key = useMemo(() => {
+    if (openedAt.count === 0) return undefined;
+    return rows.find(
+      ({ message, isOwn }) => message && message.seq > openedAt.seq && !isOwn && message.kind !== 'SYSTEM',
+    )?.key;
+  }, [rows, openedAt]);
+  return { key, isPending };
+}
+
+/** The number of messages of others that have arrived since the viewer left the end. */
+function useUnseen(rows: readonly Row[], isAtEnd: boolean): number {
+  const [lastSeen, setLastSeen] = useState(0);
+  const latest = rows.findLast(({ message }) => message)?.message?.seq ?? 0;
+  useEffect(() => {
+    if (isAtEnd) setLastSeen(latest);
+  }, [isAtEnd, latest]);
+  if (isAtEnd || lastSeen === 0) return 0;
+  return rows.filter(({ message, isOwn }) => message && message.seq > lastSeen && !isOwn).length;
+}

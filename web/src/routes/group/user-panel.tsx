@@ -1,0 +1,148 @@
+import { useEffect, useState } from 'react';
+import {
+  AddContactDocument,
+  BlockDocument,
+  ProfileDocument,
+  type ProfileQuery,
+  RemoveContactDocument,
+  UnblockDocument,
+} from '../../generated/graphql.ts';
+import { useText } from '../../locales/locale.tsx';
+import { useParley, useViewer } from '../../parley.ts';
+import { Avatar } from '../../shell/avatar.tsx';
+import { Confirm } from '../../shell/confirm.tsx';
+import { Icon } from '../../shell/icon.tsx';
+import { useNavigation } from '../../shell/router.tsx';
+import { useTimes } from '../../shell/time.ts';
+import { presenceOf } from '../chat/names.ts';
+import { SidePanel } from '../chat/side-panel.tsx';
+import styles from './group.module.css';
+import { useTask } from './use-task.ts';
+
+type Profile = NonNullable<ProfileQuery['user']>;
+
+/** The profile of a user, and what the viewer can do with them. */
+export default function UserPanel({ id, onClose }: { id: string; onClose(): void }) {
+  const text = useText();
+  const { group, app } = text;
+  const times = useTimes();
+  const parley = useParley();
+  const task = useTask();
+  const { go } = useNavigation();
+  const isViewer = useViewer()?.user.id === id;
+  const [user, setUser] = useState<Profile | null>();
+  const [isBlocking, setBlocking] = useState(false);
+  const load = async () => setUser((await parley.request(ProfileDocument, { id })).user);
+  useEffect(() => {
+    void task.run(load);
+  }, [id]);
+  const presence = presenceOf(text, user as never);
+  const input = { userId: id };
+  const change = (work: () => Promise<unknown>) =>
+    void task.run(async () => {
+      await work();
+      await load();
+    });
+  return (
+    <SidePanel title={group.profile} onClose={onClose}>
+      {user === undefined && <p role="status">{app.loading}</p>}
+      {user === null && <p>{app.notFoundTitle}</p>}
+      {user && (
+        <>
+          <div className={styles.head}>
+            <Avatar name={user.displayName} id={user.id} url={user.avatarUrl} size={88} />
+            <h3>
+              <bdi>{user.displayName}</bdi>
+            </h3>
+            <p>
+              <bdi>@{user.username}</bdi>
+              {user.kind === 'BOT' && ` · ${group.bot}`}
+            </p>
+            {presence && <p data-status={presence.status}>{presence.label}</p>}
+            {!presence && user.presence?.lastSeenAt && <p>{group.lastSeen(times.brief(user.presence.lastSeenAt))}</p>}
+          </div>
+          {user.bio && (
+            <p className={styles.bio} dir="auto">
+              {user.bio}
+            </p>
+          )}
+          {!isViewer && user.deletedAt === null && (
+            <ul className={styles.actions}>
+              <li>
+                <Action
+                  icon="message"
+                  label={group.write}
+                  onClick={() =>
+                    void task.run(async () => {
+                      const { id: conversationId } = await parley.openDirect(id);
+                      onClose();
+                      go({ name: 'conversation', id: conversationId });
+                    })
+                  }
+                />
+              </li>
+              {!user.viewerHasBlocked && (
+                <li>
+                  <Action
+                    icon={user.viewerIsContact ? 'check' : 'userPlus'}
+                    label={user.viewerIsContact ? group.removeContact : group.addContact}
+                    onClick={() =>
+                      change(() =>
+                        user.viewerIsContact
+                          ? parley.request(RemoveContactDocument, { input })
+                          : parley.request(AddContactDocument, { input }),
+                      )
+                    }
+                  />
+                </li>
+              )}
+              <li>
+                <Action
+                  icon="block"
+                  isDangerous={!user.viewerHasBlocked}
+                  label={user.viewerHasBlocked ? group.unblock : group.block}
+                  onClick={() => {
+                    if (user.viewerHasBlocked) change(() => parley.request(UnblockDocument, { input }));
+                    else setBlocking(true);
+                  }}
+                />
+              </li>
+            </ul>
+          )}
+          {isBlocking && (
+            <Confirm
+              title={group.blockTitle(user.displayName)}
+              text={group.blockText}
+              action={group.block}
+              onClose={() => setBlocking(false)}
+              onConfirm={() => {
+                setBlocking(false);
+                change(() => parley.request(BlockDocument, { input }));
+              }}
+            />
+          )}
+        </>
+      )}
+    </SidePanel>
+  );
+}
+
+/** An action of a panel. */
+export function Action({
+  icon,
+  label,
+  isDangerous = false,
+  onClick,
+}: {
+  icon: Parameters<typeof Icon>[0]['name'];
+  label: string;
+  isDangerous?: boolean;
+  onClick(): void;
+}) {
+  return (
+    <button type="button" className={styles.action} data-danger={isDangerous ? '' : undefined} onClick={onClick}>
+      <Icon name={icon} />
+      {label}
+    </button>
+  );
+}

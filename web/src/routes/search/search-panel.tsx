@@ -1,0 +1,250 @@
+import type { Conversation } from '@parley/client';
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { SearchMessagesDocument, type SearchMessagesQuery } from '../../generated/graphql.ts';
+import { useText } from '../../locales/locale.tsx';
+import { useParley, useServerInfo } from '../../parley.ts';
+import { Avatar } from '../../shell/avatar.tsx';
+import { Button, IconButton } from '../../shell/button.tsx';
+import { Icon } from '../../shell/icon.tsx';
+import { Link } from '../../shell/router.tsx';
+import { useTimes } from '../../shell/time.ts';
+import { nameOf } from '../chat/names.ts';
+import styles from './search-panel.module.css';
+
+type Connection = NonNullable<SearchMessagesQuery['searchMessages']>;
+type Hit = Connection['edges'][number];
+
+/** How long the user must have stopped typing before the server is asked, in milliseconds. */
+const PAUSE_MS = 200;
+
+/** Searches the messages of all conversations, or of one. It stays open while results are read. */
+export default function SearchPanel({
+  scope,
+  onLeaveScope,
+  onClose,
+}: {
+  scope: Conversation | undefined;
+  onLeaveScope(): void;
+  onClose(): void;
+}) {
+  const { search: text } = useText();
+  const maxChars = useServerInfo()?.limits.searchQueryMaxChars;
+  const [query, setQuery] = useState('');
+  const field = useRef<HTMLInputElement>(null);
+  const { hits, error, hasMore, isBusy, loadMore } = useHits(query.trim(), scope?.id);
+  useEffect(() => field.current?.focus(), []);
+  const insert = (filter: string) => {
+    setQuery(`${query.trimEnd()} ${filter}`.trimStart());
+    field.current?.focus();
+  };
+  return (
+    <section
+      className={styles.panel}
+      aria-label={text.title}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onClose();
+        else moveFocus(event);
+      }}
+    >
+      <h1 className="visually-hidden">{text.title}</h1>
+      <search className={styles.header}>
+        <div className={styles.box}>
+          <Icon name="search" size={18} />
+          <input
+            ref={field}
+            type="search"
+            value={query}
+            maxLength={maxChars}
+            placeholder={text.placeholder}
+            aria-label={text.placeholder}
+            autoComplete="off"
+            dir={query === '' ? undefined : 'auto'}
+            onInput={(event) => setQuery(event.currentTarget.value)}
+          />
+        </div>
+        <IconButton label={text.close} onClick={onClose}>
+          <Icon name="close" />
+        </IconButton>
+      </search>
+      {scope && (
+        <p className={styles.scope}>
+          <span>
+            {text.within} <bdi>{nameOf(scope)}</bdi>
+          </span>
+          <button type="button" onClick={onLeaveScope}>
+            {text.everywhere}
+          </button>
+        </p>
+      )}
+      <p role="status" className="visually-hidden">
+        {hits && !isBusy && text.results(hits.length, hasMore)}
+      </p>
+      <div className={styles.scroller} aria-busy={isBusy}>
+        {error !== undefined && (
+          <p role="alert" className={styles.error}>
+            {error}
+          </p>
+        )}
+        {query.trim() === '' && <Help onInsert={insert} />}
+        {hits?.length === 0 && error === undefined && !isBusy && (
+          <div className={styles.none}>
+            <strong>{text.none}</strong>
+            <p>{text.noneHint}</p>
+          </div>
+        )}
+        {hits && hits.length > 0 && (
+          <ul>
+            {hits.map((hit) => (
+              <li key={hit.node.id}>
+                <Result hit={hit} isScoped={scope !== undefined} />
+              </li>
+            ))}
+          </ul>
+        )}
+        {hasMore && (
+          <p className={styles.more}>
+            <Button kind="quiet" busy={isBusy} onClick={loadMore}>
+              {text.more}
+            </Button>
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Result({ hit: { node, plainSnippet }, isScoped }: { hit: Hit; isScoped: boolean }) {
+  const times = useTimes();
+  const { seq, sender, createdAt, conversation } = node;
+  const { id = '', title, counterpart } = conversation ?? {};
+  const name = sender?.displayName ?? '';
+  const place = title ?? counterpart?.displayName ?? '';
+  return (
+    <Link to={{ name: 'conversation', id, seq }} className={styles.hit}>
+      <Avatar name={name} id={sender?.id ?? ''} url={sender?.avatarUrl} size={32} />
+      <span>
+        <span className={styles.line}>
+          <strong>
+            <bdi>{name}</bdi>
+          </strong>
+          {!isScoped && title != null && (
+            <span className={styles.place}>
+              <bdi>{place}</bdi>
+            </span>
+          )}
+          <time dateTime={createdAt}>{times.brief(createdAt)}</time>
+        </span>
+        <span className={styles.snippet}>
+          {partsOf(plainSnippet).map(({ text, isMatch, at }) => (isMatch ? <mark key={at}>{text}</mark> : text))}
+        </span>
+      </span>
+    </Link>
+  );
+}
+
+/** The parts of a snippet that match the query, and those between them. */
+function partsOf({ text, matches }: Hit['plainSnippet']) {
+  const parts: { text: string; isMatch: boolean; at: number }[] = [];
+  let end = 0;
+  const add = (to: number, isMatch: boolean) => {
+    if (to > end) parts.push({ text: text.slice(end, to), isMatch, at: end });
+    end = Math.max(end, to);
+  };
+  for (const match of matches) {
+    add(match.start, false);
+    add(match.end, true);
+  }
+  add(text.length, false);
+  return parts;
+}
+
+/** What can be written into the search field. */
+function Help({ onInsert }: { onInsert(filter: string): void }): ReactNode {
+  const { search: text } = useText();
+  const filters = [
+    ['from:', text.help.from],
+    ['from:me', text.help.fromMe],
+    ['in:', text.help.in],
+    ['in:@', text.help.inDirect],
+    ['has:link', text.help.link],
+    ['has:mention', text.help.mention],
+    ['after:', text.help.after],
+    ['before:', text.help.before],
+    ['"…"', text.help.phrase],
+    ['-', text.help.without],
+  ] as const;
+  return (
+    <div className={styles.help}>
+      <h2>{text.help.title}</h2>
+      <ul>
+        {filters.map(([filter, about]) => (
+          <li key={filter}>
+            <button type="button" onClick={() => onInsert(filter === '"…"' ? '"' : filter)}>
+              <code dir="ltr">{filter}</code>
+              <span>{about}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** The arrow keys move between the field and the results. */
+function moveFocus(event: KeyboardEvent<HTMLElement>): void {
+  const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+  if (step === 0) return;
+  const stops = [...event.currentTarget.querySelectorAll<HTMLElement>('input, li a, li button')];
+  const next = stops[stops.indexOf(document.activeElement as HTMLElement) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+function useHits(query: string, conversationId: string | undefined) {
+  const parley = useParley();
+  const { errors } = useText();
+  const [state, setState] = useState<{ hits: Hit[] | undefined; end: string | undefined; error?: string }>({
+    hits: undefined,
+    end: undefined,
+  });
+  const [isBusy, setBusy] = useState(false);
+  const latest = useRef(0);
+  const load = async (after: string | undefined, before: Hit[]) => {
+    latest.current += 1;
+    const own = latest.current;
+    setBusy(true);
+    try {
+      const variables = { query, conversationId: conversationId ?? null, after: after ?? null };
+      const { searchMessages } = await parley.request(SearchMessagesDocument, variables);
+      if (own !== latest.current || !searchMessages) return;
+      const { edges, pageInfo } = searchMessages;
+      const end = pageInfo.hasNextPage ? (pageInfo.endCursor ?? undefined) : undefined;
+      setState({ hits: [...before, ...edges], end });
+    } catch (thrown) {
+      const { code, message } = thrown as { code: string; message: string };
+      if (own === latest.current) {
+        setState({ hits: before, end: undefined, error: code === 'NETWORK' ? errors.unreachable : message });
+      }
+    } finally {
+      if (own === latest.current) setBusy(false);
+    }
+  };
+  useEffect(() => {
+    latest.current += 1;
+    setBusy(false);
+    if (query === '') {
+      setState({ hits: undefined, end: undefined });
+      return;
+    }
+    const timer = setTimeout(() => void load(undefined, []), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [query, conversationId]);
+  return {
+    hits: state.hits,
+    error: state.error,
+    hasMore: state.end !== undefined,
+    isBusy,
+    loadMore: () => void load(state.end, state.hits ?? []),
+  };
+}

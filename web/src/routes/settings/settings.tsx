@@ -1,0 +1,176 @@
+import { type ReactNode, useState } from 'react';
+import { locales, useLanguage, useText } from '../../locales/locale.tsx';
+import { useParley, useViewer } from '../../parley.ts';
+import { Avatar } from '../../shell/avatar.tsx';
+import { Button } from '../../shell/button.tsx';
+import { Icon } from '../../shell/icon.tsx';
+import { areKeysOn, write } from '../../shell/preferences.ts';
+import { Link } from '../../shell/router.tsx';
+import { chooseHue, chooseTheme, currentHue, currentTheme, hues, themes } from '../../shell/theme.ts';
+import { AvailabilityChoice, Blocked, PasswordForm, ProfileDialog, Sessions } from './account-settings.tsx';
+import styles from './settings.module.css';
+
+/** The settings of the user and of this browser. */
+export default function Settings() {
+  const { app, account, settings } = useText();
+  const parley = useParley();
+  const viewer = useViewer();
+  const user = viewer?.user;
+  const [isEditing, setEditing] = useState(false);
+  return (
+    <main className={styles.page}>
+      <div className={styles.column}>
+        <header className={styles.header}>
+          <Link to={{ name: 'home' }} className={styles.back} aria-label={app.back} title={app.back}>
+            <Icon name="back" />
+          </Link>
+          <h1>{settings.title}</h1>
+        </header>
+        {user && (
+          <section className={styles.profile}>
+            <Avatar name={user.displayName} id={user.id} url={user.avatarUrl} size={56} />
+            <div className={styles.names}>
+              <h2>
+                <bdi>{user.displayName}</bdi>
+              </h2>
+              <p>@{user.username}</p>
+            </div>
+            <div className={styles.buttons}>
+              <Button onClick={() => setEditing(true)}>{settings.editProfile}</Button>
+              <Button onClick={() => void parley.session.signOut()}>{account.signOut}</Button>
+            </div>
+          </section>
+        )}
+        {viewer && isEditing && <ProfileDialog viewer={viewer} onClose={() => setEditing(false)} />}
+        {viewer && (
+          <Section title={settings.availability}>
+            <AvailabilityChoice current={viewer.availability} />
+          </Section>
+        )}
+        <Section title={settings.theme}>
+          <ThemeChoice />
+        </Section>
+        <Section title={settings.accent}>
+          <HueChoice />
+        </Section>
+        <Section title={settings.language}>
+          <LanguageChoice />
+        </Section>
+        <Section title={settings.keys}>
+          <KeysChoice />
+        </Section>
+        <Section title={settings.sessions}>
+          <Sessions />
+        </Section>
+        <Section title={settings.blocked}>
+          <Blocked />
+        </Section>
+        <Section title={settings.password}>
+          <PasswordForm />
+        </Section>
+      </div>
+    </main>
+  );
+}
+
+function Section({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section className={styles.section}>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function ThemeChoice() {
+  const { settings } = useText();
+  const [chosen, setChosen] = useState(currentTheme);
+  const names = {
+    auto: settings.themeAuto,
+    light: settings.themeLight,
+    dark: settings.themeDark,
+    contrast: settings.themeContrast,
+  };
+  return (
+    <fieldset className={styles.themes} aria-label={settings.theme}>
+      {themes.map((theme) => (
+        <label key={theme} className={styles.theme}>
+          <input
+            type="radio"
+            name="theme"
+            value={theme}
+            checked={theme === chosen}
+            onChange={() => {
+              chooseTheme(theme);
+              setChosen(theme);
+            }}
+          />
+          <span className={styles.preview} data-theme={theme} aria-hidden="true">
+            <i />
+            <i />
+            <i />
+          </span>
+          {names[theme]}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function HueChoice() {
+  const { settings } = useText();
+  const [chosen, setChosen] = useState(currentHue);
+  return (
+    <fieldset className={styles.hues} aria-label={settings.accent}>
+      {hues.map((hue) => (
+        <input
+          key={hue}
+          type="radio"
+          name="hue"
+          value={hue}
+          aria-label={settings.hue(hue)}
+          style={{ '--hue': hue } as React.CSSProperties}
+          checked={hue === chosen}
+          onChange={() => {
+            chooseHue(hue);
+            setChosen(hue);
+          }}
+        />
+      ))}
+    </fieldset>
+  );
+}
+
+function LanguageChoice() {
+  const { settings } = useText();
+  const { key, choose } = useLanguage();
+  return (
+    <fieldset className={styles.languages} aria-label={settings.language}>
+      {Object.entries(locales).map(([each, { name, tag }]) => (
+        <label key={each} lang={tag}>
+          <input type="radio" name="language" value={each} checked={each === key} onChange={() => choose(each)} />
+          <bdi>{name}</bdi>
+          <Icon name="check" />
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function KeysChoice() {
+  const { settings } = useText();
+  const [isOn, setOn] = useState(areKeysOn);
+  return (
+    <label className={styles.check}>
+      <input
+        type="checkbox"
+        checked={isOn}
+        onChange={() => {
+          write('keys', isOn ? 'off' : 'on');
+          setOn(!isOn);
+        }}
+      />
+      {settings.keysHint}
+    </label>
+  );
+}

@@ -1,0 +1,213 @@
+import type { Conversation, ParleyError } from '@parley/client';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import {
+  MessageChangesDocument,
+  SummariesDocument,
+  type SummaryFieldsFragment,
+  SummaryProgressDocument,
+} from '../../generated/graphql.ts';
+import { useText } from '../../locales/locale.tsx';
+import { useParley, useServerInfo } from '../../parley.ts';
+import { Button } from '../../shell/button.tsx';
+import { Icon } from '../../shell/icon.tsx';
+import { useTimes } from '../../shell/time.ts';
+import { SidePanel } from '../chat/side-panel.tsx';
+import styles from './summary-panel.module.css';
+
+const RECENT_MESSAGES = 100;
+/** How long after a change of messages the summaries are fetched again, in milliseconds: changes come in groups. */
+const REFETCH_MS = 300;
+
+type Range = 'unread' | 'recent' | 'all';
+
+/** Summarizes messages of a conversation, and shows earlier summaries. */
+export default function SummaryPanel({
+  conversation,
+  firstUnread,
+  onJump,
+  onClose,
+}: {
+  conversation: Conversation;
+  /** The `seq` of the first message that was unread when the conversation was opened. */
+  firstUnread: number | undefined;
+  onJump(seq: number): void;
+  onClose(): void;
+}) {
+  const { summary: text } = useText();
+  const { id, latestSeq } = conversation;
+  const info = useServerInfo();
+  const [range, setRange] = useState<Range>(firstUnread === undefined ? 'recent' : 'unread');
+  const summaries = useSummaries(id);
+  const { progress, error, start } = useProgress(id, summaries.refetch);
+  const from = { unread: firstUnread ?? 1, recent: Math.max(1, latestSeq - RECENT_MESSAGES + 1), all: 1 };
+  const ranges: Range[] = [
+    ...(firstUnread === undefined ? [] : (['unread'] as const)),
+    'recent',
+    ...(latestSeq <= (info?.limits.summaryMessagesMax ?? 0) ? (['all'] as const) : []),
+  ];
+  const isBusy = progress !== undefined;
+  return (
+    <SidePanel title={text.title} onClose={onClose}>
+      <fieldset className={styles.ranges} aria-label={text.range}>
+        {ranges.map((each) => (
+          <label key={each}>
+            <input type="radio" name="range" value={each} checked={range === each} onChange={() => setRange(each)} />
+            {text.ranges[each]}
+          </label>
+        ))}
+      </fieldset>
+      {info?.features.includes('writtenSummaries') && <p className={styles.note}>{text.modelReads}</p>}
+      <div className={styles.start}>
+        <Button kind="primary" busy={isBusy} disabled={latestSeq === 0} onClick={() => start(from[range], latestSeq)}>
+          {text.start}
+        </Button>
+      </div>
+      {isBusy && (
+        <div className={styles.progress}>
+          <progress value={progress} max={1} aria-label={text.progress} />
+          <span role="status">{text.percent(Math.round(progress * 4) * 25)}</span>
+        </div>
+      )}
+      {error !== undefined && (
+        <p role="alert" className={styles.error}>
+          {error}
+        </p>
+      )}
+      {summaries.list?.length === 0 && !isBusy && <p className={styles.none}>{text.none}</p>}
+      {summaries.list?.map((summary, index) => (
+        <Summary
+          key={summary.id}
+          summary={summary}
+          isOpen={index === 0}
+          onJump={onJump}
+          onRenew={isBusy ? undefined : () => start(summary.fromSeq, summary.toSeq)}
+        />
+      ))}
+    </SidePanel>
+  );
+}
+
+function Summary({
+  summary,
+  isOpen,
+  onJump,
+  onRenew,
+}: {
+  summary: SummaryFieldsFragment;
+  isOpen: boolean;
+  onJump(seq: number): void;
+  onRenew: (() => void) | undefined;
+}) {
+  const { summary: text } = useText();
+  const times = useTimes();
+  const { highlights, messageCount, createdAt, model, stale } = summary;
+  const kinds: Readonly<Record<string, string>> = text.kinds;
+  return (
+    <details className={styles.summary} open={isOpen}>
+      <summary>
+        <Icon name="forward" size={16} />
+        <span>
+          {text.messages(messageCount)}
+          <small>
+            {times.brief(createdAt)} · {model === 'extractive' ? text.extractive : model}
+          </small>
+        </span>
+        {stale && <em>{text.stale}</em>}
+      </summary>
+      {stale && (
+        <div className={styles.stale} role="status">
+          <p>{text.staleText}</p>
+          {onRenew && (
+            <Button kind="secondary" onClick={onRenew}>
+              {text.renew}
+            </Button>
+          )}
+        </div>
+      )}
+      {highlights.length === 0 && <p className={styles.none}>{text.nothing}</p>}
+      <ul>
+        {highlights.map((highlight, index) => {
+          const { kind, text: point, topic, messages } = highlight;
+          const startsTopic = index > 0 && highlights[index - 1]?.topic !== topic;
+          return (
+            <li key={`${topic}:${messages[0]?.id}:${kind}`} data-starts={startsTopic ? '' : undefined}>
+              {kinds[kind] !== undefined && <strong data-kind={kind}>{kinds[kind]}</strong>}
+              <p>{point}</p>
+              <span className={styles.sources}>
+                {messages.map(({ id, seq, sender, createdAt: at }) => (
+                  <button key={id} type="button" onClick={() => onJump(seq)}>
+                    <bdi>{sender?.displayName}</bdi> {times.brief(at)}
+                  </button>
+                ))}
+              </span>
+            </li>
+          );
+        })}
+      </ul>
+    </details>
+  );
+}
+
+/** The last summaries of a conversation. They are fetched again when a message is edited or deleted. */
+function useSummaries(id: string) {
+  const parley = useParley();
+  const [list, setList] = useState<SummaryFieldsFragment[]>();
+  const refetch = useCallback(async () => {
+    try {
+      const { conversation } = await parley.request(SummariesDocument, { id });
+      setList(conversation?.summaries?.nodes ?? []);
+    } catch {
+      // Those that are shown remain.
+    }
+  }, [parley, id]);
+  useEffect(() => {
+    void refetch();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = parley.subscribe(
+      MessageChangesDocument,
+      { conversationId: id },
+      {
+        next({ messages: { type } }) {
+          if (!['EDITED', 'DELETED', 'ERASED'].includes(type)) return;
+          clearTimeout(timer);
+          timer = setTimeout(() => void refetch(), REFETCH_MS);
+        },
+      },
+    );
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [parley, id, refetch]);
+  return { list, refetch };
+}
+
+/** A summary that is being made. */
+function useProgress(conversationId: string, onDone: () => Promise<void>) {
+  const parley = useParley();
+  const [progress, setProgress] = useState<number>();
+  const [error, setError] = useState<string>();
+  const stop = useRef(() => {});
+  useEffect(() => () => stop.current(), []);
+  const start = (fromSeq: number, toSeq: number) => {
+    stop.current();
+    setError(undefined);
+    setProgress(0);
+    stop.current = parley.subscribe(
+      SummaryProgressDocument,
+      { conversationId, fromSeq, toSeq },
+      {
+        next({ summaryProgress }) {
+          setProgress(summaryProgress.progress);
+          if (summaryProgress.summary) void onDone().then(() => setProgress(undefined));
+        },
+        error({ message }: ParleyError) {
+          setError(message);
+          setProgress(undefined);
+        },
+        complete() {},
+      },
+    );
+  };
+  return { progress, error, start };
+}

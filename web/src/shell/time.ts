@@ -1,0 +1,47 @@
+import { useMemo } from 'react';
+import { useLanguage, useText } from '../locales/locale.tsx';
+
+const DAY_MS = 86_400_000;
+
+/** The start of a day in the time zone of this device. */
+const dayOf = (date: Date): number => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+
+export const isSameDay = (one: string, other: string): boolean => dayOf(new Date(one)) === dayOf(new Date(other));
+
+/** Functions that write times as the language does. */
+export function useTimes() {
+  const { tag } = useLanguage();
+  const { pane } = useText();
+  return useMemo(() => {
+    const formats = {
+      time: new Intl.DateTimeFormat(tag, { hour: 'numeric', minute: '2-digit' }),
+      weekday: new Intl.DateTimeFormat(tag, { weekday: 'short' }),
+      short: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short' }),
+      day: new Intl.DateTimeFormat(tag, { weekday: 'long', day: 'numeric', month: 'long' }),
+      year: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short', year: 'numeric' }),
+      full: new Intl.DateTimeFormat(tag, { dateStyle: 'full', timeStyle: 'short' }),
+    };
+    const ageInDays = (date: Date) => Math.round((dayOf(new Date()) - dayOf(date)) / DAY_MS);
+    return {
+      time: (at: string) => formats.time.format(new Date(at)),
+      full: (at: string) => formats.full.format(new Date(at)),
+      /** The shortest useful form, for lists. */
+      brief(at: string) {
+        const date = new Date(at);
+        const days = ageInDays(date);
+        if (days <= 0) return formats.time.format(date);
+        if (days === 1) return pane.yesterday;
+        if (days < 7) return formats.weekday.format(date);
+        return date.getFullYear() === new Date().getFullYear() ? formats.short.format(date) : formats.year.format(date);
+      },
+      /** The name of a day, for the line above its messages. */
+      day(at: string) {
+        const date = new Date(at);
+        const days = ageInDays(date);
+        if (days === 0) return pane.today;
+        if (days === 1) return pane.yesterday;
+        return date.getFullYear() === new Date().getFullYear() ? formats.day.format(date) : formats.year.format(date);
+      },
+    };
+  }, [tag, pane]);
+}

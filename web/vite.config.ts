@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { defineConfig, type Plugin } from 'vite';
+
+// The components are written for React and run on Preact, which has a quarter of its size. Without these aliases (and
+// with the packages of React), they run on React.
+const aliases = {
+  'react/jsx-runtime': 'preact/jsx-runtime',
+  'react-dom/client': 'preact/compat/client',
+  'react-dom': 'preact/compat',
+  react: 'preact/compat',
+  // From its sources, so that it need not be built before.
+  '@parley/client/text': resolve(import.meta.dirname, '../packages/client/src/text.ts'),
+  '@parley/client/drafts': resolve(import.meta.dirname, '../packages/client/src/drafts.ts'),
+  '@parley/client/pins': resolve(import.meta.dirname, '../packages/client/src/pins.ts'),
+  '@parley/client/people': resolve(import.meta.dirname, '../packages/client/src/people.ts'),
+  '@parley/client': resolve(import.meta.dirname, '../packages/client/src/index.ts'),
+};
+
+const LAYERS = '@layer reset,tokens,base,components;';
+
+/** States the order of the layers in each style sheet, because any of them can be the first that a browser applies. */
+const layers: Plugin = {
+  name: 'layers',
+  generateBundle(_, bundle) {
+    for (const file of Object.values(bundle)) {
+      if (file.type === 'asset' && file.fileName.endsWith('.css')) file.source = LAYERS + file.source;
+    }
+  },
+};
+
+/** Adds the service worker, with the names of all files of the build. */
+const worker: Plugin = {
+  name: 'worker',
+  enforce: 'post',
+  generateBundle(_, bundle) {
+    const fixed = readdirSync(resolve(import.meta.dirname, 'public'));
+    const files = [...fixed, ...Object.keys(bundle).filter((name) => name !== 'index.html')].sort();
+    const page = bundle['index.html'];
+    const hash = createHash('sha256')
+      .update(files.join())
+      .update(page?.type === 'asset' ? page.source : '');
+    for (const name of fixed) hash.update(readFileSync(resolve(import.meta.dirname, 'public', name)));
+    const source = readFileSync(resolve(import.meta.dirname, 'sw.js'), 'utf8')
+      .replace(/\bFILES;/, `${JSON.stringify(files.map((name) => `/${name}`))};`)
+      .replace(/\bVERSION;/, `'${hash.digest('hex').slice(0, 16)}';`);
+    this.emitFile({ type: 'asset', fileName: 'sw.js', source });
+  },
+};
+
+export default defineConfig({
+  root: import.meta.dirname,
+  plugins: [layers, worker],
+  resolve: {
+    alias: Object.entries(aliases).map(([find, replacement]) => ({ find: new RegExp(`^${find}$`), replacement })),
+  },
+  build: {
+    outDir: '../dist/web/files',
+    emptyOutDir: true,
+    // Browsers with `light-dark()`, `popover` and nested CSS.
+    target: ['chrome123', 'firefox125', 'safari17.5'],
+    // The policy of the page allows no data: URLs in styles and fonts.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+});
