@@ -3,10 +3,10 @@
 #   docker build -t parley .
 #   docker run --rm -p 4000:4000 -v parley:/data -e JWT_SECRET="$(openssl rand -base64 48)" parley
 #
-# Two more commands are in it (npm's scripts are not): `node dist/role.js <username> ADMIN` says who is what in the whole
-# service, `node dist/migrate.js` brings the database to what this version needs.
+# The image contains two more commands (but not npm's scripts): `node dist/role.js <username> ADMIN` sets the service-wide
+# role of a user, `node dist/migrate.js` migrates the database.
 #
-# Debian's Node rather than Alpine's: the official build, tested by its makers, where the one for musl is not.
+# The image is based on Debian rather than Alpine, because Node tests its official build, unlike the one for musl.
 FROM node:24-slim AS base
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -17,8 +17,8 @@ COPY . .
 RUN npm run build
 
 FROM base AS dependencies
-# `optional` leaves out Prisma's command line, an optional peer of its client, and native bindings that nothing needs.
-# Of Prisma's query compilers one is used; source maps and type declarations are for developers.
+# `optional` omits Prisma's command line, which is an optional peer dependency of its client, and unneeded native
+# bindings. Only one of Prisma's query compilers is needed, and neither source maps nor type declarations.
 RUN npm ci --omit=dev --omit=optional --no-audit --no-fund \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \
       -o -name 'query_compiler_*' ! -name '*.postgresql.*' \) -delete
@@ -30,7 +30,7 @@ ENV NODE_ENV=production \
     DATA_DIR=/data
 RUN install --directory --owner=node --group=node --mode=700 /data
 WORKDIR /app
-# Owned by root: the server cannot change its own code.
+# Owned by root, so that the server cannot modify its own code.
 COPY package.json ./
 COPY prisma/migrations prisma/migrations
 COPY --from=dependencies /app/node_modules node_modules
@@ -40,5 +40,5 @@ VOLUME /data
 EXPOSE 4000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Node itself is the first process, so that SIGTERM reaches it and it drains.
+# Node is the first process, so that it receives SIGTERM and can shut down gracefully.
 CMD ["node", "dist/main.js"]

@@ -1,23 +1,26 @@
 import { defineConfig } from 'vitest/config';
+import { workerFlags } from './test/support/environment.js';
 import { LongestFirst } from './test/support/sequencer.js';
 
 export default defineConfig({
-  // Else Vite takes graphql's ES modules and the libraries its CommonJS: two GraphQLErrors that do not know each other.
+  // Otherwise Vite would load graphql's ES modules and its dependents the CommonJS modules, with two different
+  // GraphQLErrors.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     setupFiles: 'test/support/setup.ts',
-    // Tests wait for a third of their time, so that three workers keep two cores busy.
-    maxWorkers: 3,
-    // No module of ours keeps anything; loading all of them for each file took a sixth of the suite.
+    // Tests wait for a third of their time, so four workers keep two cores busy.
+    maxWorkers: 4,
+    execArgv: workerFlags,
+    // The modules keep no state, and loading all of them for each file took a sixth of the time of the suite.
     isolate: false,
-    // Tests wait for conditions, and whole processes start within many of them: a slow machine needs its time.
+    // Tests wait for conditions, and many of them start whole processes, which takes time on slow machines.
     testTimeout: 90_000,
     hookTimeout: 120_000,
     sequence: { shuffle: true, sequencer: LongestFirst },
-    // A test that fails only sometimes shows a defect of the code or of the test. CI still tries once more, and names
-    // the test, until the causes of two such failures under load are known.
+    // A test that fails only sometimes shows a defect of the code or of the test. CI still retries once, and marks the
+    // test with "(retry x1)", until twenty runs in a row have passed.
     retry: process.env['CI'] ? 1 : 0,
   },
 });

@@ -1,6 +1,6 @@
-# Sourced by ./run: PostgreSQL and Redis on this machine, installed from Debian and started where they do not answer, and
-# the programs PgBouncer and HAProxy, which tests start themselves.
-# Exports TEST_DATABASE_URL and TEST_REDIS_URL, unless they are given.
+# Sourced by ./run. Provides PostgreSQL and Redis on this machine, installed from Debian's packages and started if they
+# do not respond, Chromium, and the programs PgBouncer and HAProxy, which tests start themselves. Exports TEST_DATABASE_URL and
+# TEST_REDIS_URL unless they are set.
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else sudo -n -u postgres "$@"; fi; }
@@ -30,7 +30,7 @@ postgres_logs_in() { psql --no-password --quiet --tuples-only --output=/dev/null
 provide_postgres() {
   listens 5432 && command -v psql > /dev/null || command -v pg_ctlcluster > /dev/null || install_packages postgresql
   if ! listens 5432; then
-    # PostgreSQL does not run as root: pg_ctlcluster runs it as its owner.
+    # PostgreSQL refuses to run as root; pg_ctlcluster runs it as its owner.
     [ -n "$(pg_lsclusters --no-header)" ] || as_root pg_createcluster "$(ls /usr/lib/postgresql | sort -V | tail -n 1)" main
     local version cluster
     read -r version cluster _ < <(pg_lsclusters --no-header | awk '$3 == 5432') || {
@@ -65,14 +65,22 @@ provide_redis() {
   TEST_REDIS_URL=redis://127.0.0.1:6379
 }
 
-# provide_program NAME: tests start it themselves, from the PATH or from /usr/sbin; without it they are skipped with a message.
+# provide_program NAME: provides a program that tests start themselves, from the PATH or from /usr/sbin. Without it
+# these tests are skipped with a message.
 provide_program() {
   command -v "$1" > /dev/null || [ -x "/usr/sbin/$1" ] || install_packages "$1" ||
     echo "ci: $1 could not be installed: the tests that need it are skipped"
+}
+
+# Provides the browser for the tests of the web app, with fonts for all scripts of its locales.
+provide_browser() {
+  [ -n "${CHROMIUM:-}" ] || command -v chromium > /dev/null || command -v google-chrome > /dev/null ||
+    install_packages chromium fonts-noto-core
 }
 
 [ -n "${TEST_DATABASE_URL:-}" ] || provide_postgres
 [ -n "${TEST_REDIS_URL:-}" ] || provide_redis
 provide_program pgbouncer
 provide_program haproxy
+provide_browser
 export TEST_DATABASE_URL TEST_REDIS_URL

@@ -6,7 +6,10 @@ const HEAD = 54;
 
 const toXml = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('`', '');
 
-/** Horizontal bars of the groups that the rows bring (`bars`), as an SVG that is legible on light and dark pages. */
+/**
+ * Draws horizontal bars of the groups that the rows provide (`bars`), as an SVG that is legible on light and dark
+ * pages.
+ */
 export function drawChart(rows) {
   let y = 0;
   const parts = [];

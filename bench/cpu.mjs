@@ -1,31 +1,31 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * Microseconds of processor time that a process has used, all its threads, user and system: what the operating system
- * counts, in nanoseconds. The kernel's work of sending over loopback is in it, for every server alike.
+ * The CPU time of a process in microseconds: all threads, user and system, as counted by the kernel in nanoseconds. It
+ * includes the kernel's work of sending over loopback, for every server alike.
  */
 export function cpuOf(pid) {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    // A thread can end between the list and the look.
+    // A thread can end after it was listed.
     nanoseconds += Number(readOrNothing(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0]);
   }
   return nanoseconds > 0 ? nanoseconds / 1_000 : ticksOf(pid);
 }
 
-/** The same in steps of a hundredth of a second, for kernels that do not keep the other. */
+/** The same in steps of 10 ms, for kernels without schedstat. */
 function ticksOf(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** How many times a process has written (write, writev, sendmsg); undefined where the kernel does not count. */
+/** The number of write calls of a process (write, writev, sendmsg); undefined if the kernel does not count them. */
 export function writesOf(pid) {
   const found = /^syscw: (\d+)$/m.exec(readOrNothing(`/proc/${pid}/io`));
   return found ? Number(found[1]) : undefined;
 }
 
-/** Bytes of memory that a process holds. */
+/** The memory of a process in bytes. */
 export function memoryOf(pid) {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1_024;
 }

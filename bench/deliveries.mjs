@@ -1,20 +1,21 @@
 import { writesOf } from './cpu.mjs';
 import { drive, sendToNobody } from './drive.mjs';
 
-/** Slices that a measurement is made of; a server whose backlog takes long has fewer. */
+/** The number of slices of a measurement. A server with a long backlog has fewer. */
 const SLICES = 4;
 
 /**
- * What a delivery costs, over `seconds` of sending: in slices, each followed by as many sends to nobody, whose cost is
- * subtracted. The two are close neighbours in time, so that what else the machine does is much the same for both.
- * @throws when not everything came to everyone, once and in order.
+ * Measures the cost of a delivery during `seconds` of sending. Each slice of sending to subscribers is followed by as
+ * many sends without subscribers, whose cost is subtracted. Both happen shortly after each other, so that other load on
+ * the machine affects them equally.
+ * @throws if not every subscriber received every event once and in order.
  */
 export async function measureDeliveries(subject, subscribers, { inFlight, seconds }) {
   const { server } = subject;
   await subscribers.stats();
   const sum = { sent: 0, seconds: 0, cpu: 0, sends: 0, client: 0, writes: 0 };
   while (sum.seconds < seconds) {
-    // Each part begins without the garbage of the one before, which would be collected at its expense.
+    // Collects garbage first, so that a part does not pay for the garbage of the previous one.
     await server.collectGarbage();
     const before = { cpu: server.cpu(), client: subscribers.cpu(), writes: writesOf(server.pid) };
     const drove = await drive(subject, subscribers, { inFlight, seconds: seconds / SLICES });
@@ -39,7 +40,7 @@ export async function measureDeliveries(subject, subscribers, { inFlight, second
     cpuPerSend: sum.sends / sum.sent,
     clientCpu: sum.client / deliveries,
     perSecond: deliveries / sum.seconds,
-    // Where the kernel does not count writes: what a read of the client found together.
+    // If the kernel does not count writes, the reads of the client are counted instead.
     perWrite: deliveries / (Number.isNaN(sum.writes) ? stats.reads : sum.writes),
   };
 }

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
-/** Somebody's socket to Parley: `subscribe` tells each event, `ask` resolves with the answer of a mutation. */
+/**
+ * Opens a WebSocket of a person to Parley. `subscribe` calls back for each event; `ask` resolves with the result of a
+ * mutation.
+ */
 export async function openDevice(url, token) {
   const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws', { perMessageDeflate: false });
   const handlers = new Map();

@@ -1,9 +1,9 @@
-/** Milliseconds without a delivery after which something is broken. */
+/** Milliseconds without a delivery after which a run fails. */
 const PATIENCE_MS = 120_000;
 
 /**
- * Sends to a room for `seconds`, never more than `inFlight` that not all subscribers have yet.
- * @returns how many were sent and delivered, and the seconds that it took.
+ * Sends to a room for `seconds`, with at most `inFlight` messages that not all subscribers have received yet.
+ * @returns the numbers of sent and delivered messages, and the duration in seconds.
  */
 export function drive(subject, subscribers, { room = 'full', inFlight, seconds }) {
   const began = performance.now();
@@ -41,7 +41,7 @@ export function drive(subject, subscribers, { room = 'full', inFlight, seconds }
   });
 }
 
-/** Sends so many to a room where nobody listens, `inFlight` at a time; resolves when they are done. */
+/** Sends `count` messages to a room without subscribers, `inFlight` at a time. Resolves when all are done. */
 export async function sendToNobody(subject, { room = 'empty', inFlight, count }) {
   let left = count;
   const work = async () => {
@@ -54,12 +54,12 @@ export async function sendToNobody(subject, { room = 'empty', inFlight, count })
   await subject.settle();
 }
 
-/** Most messages under way in a steady stream: a server that falls behind is not buried. */
+/** The maximum number of messages in flight in a steady stream, so that a slow server is not overloaded. */
 const STEADY_IN_FLIGHT = 256;
 
 /**
- * Sends at a steady rate, to each of the rooms in turn; resolves when everyone of the `audience` of each has it.
- * @returns how many were sent.
+ * Sends at a steady rate to the rooms in turn. Resolves when the whole `audience` of each room has received everything.
+ * @returns the number of sent messages.
  */
 export async function sendSteadily(subject, subscribers, { rooms, audience, perSecond, seconds }) {
   const count = Math.round(perSecond * seconds);

@@ -1,15 +1,15 @@
 const endings = [];
 let ended;
 
-/** Has `undo` called when the run ends, however it ends: what was made last goes first. */
+/** Registers a cleanup that runs when the process ends for any reason. Cleanups run in reverse order. */
 export function atEnd(undo) {
   endings.push(undo);
 }
 
-/** Whether the run is being ended: what breaks now was broken on purpose. */
+/** Whether the run is ending, so that failures are expected. */
 export const isEnding = () => ended !== undefined;
 
-/** Undoes everything; once, whoever asks. */
+/** Runs all cleanups once. */
 export function endAll() {
   ended ??= (async () => {
     for (const undo of endings.splice(0).reverse()) {
@@ -23,7 +23,7 @@ export function endAll() {
   return ended;
 }
 
-// A second signal (npm passes on what the terminal has sent already) must not cut the cleaning up short.
+// A second signal must not interrupt the cleanup; npm forwards signals that the terminal has already sent.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => void endAll().finally(() => process.exit(130)));
 }
@@ -33,5 +33,5 @@ for (const mistake of ['uncaughtException', 'unhandledRejection']) {
     void endAll().finally(() => process.exit(1));
   });
 }
-// Who reads the output may go (`| head`).
+// The reader of the output can disappear (`| head`).
 process.stdout.on('error', () => void endAll().finally(() => process.exit(1)));

@@ -1,23 +1,23 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 
-/** Whether processes can be kept to one core each. */
+/** Whether processes can be bound to one core each. */
 export const pinning = cpus().length >= 2 && works('taskset', ['-c', '0', 'true']);
 
-/** The server that is measured has a core of its own; whatever talks to it (this process too) has the other. */
+/** The measured server has a core of its own; its clients, including this process, share another one. */
 const cores = { server: '0', client: '1' };
 
-/** A command line that runs on one of the cores; as it is where that cannot be. */
+/** A command line that runs a program on one of the cores, or unchanged if binding is not possible. */
 export function onCore(which, program, args) {
   return pinning ? ['taskset', ['-c', cores[which], program, ...args]] : [program, args];
 }
 
-/** Moves this process, and what it starts from now on, to the core of the clients. */
+/** Binds this process, and the processes it starts later, to the core of the clients. */
 export function moveToClientCore() {
   if (pinning) execFileSync('taskset', ['-acp', cores.client, String(process.pid)], { stdio: 'ignore' });
 }
 
-/** Whether a program can be run here. */
+/** Whether a program can be run on this machine. */
 export function works(program, args = ['--version']) {
   try {
     execFileSync(program, args, { stdio: 'ignore' });
@@ -27,7 +27,7 @@ export function works(program, args = ['--version']) {
   }
 }
 
-/** What the figures were measured on, a line each. */
+/** Describes the machine, one property per line. */
 export function describeMachine(clientKind) {
   const [cpu] = cpus();
   return [

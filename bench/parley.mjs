@@ -7,14 +7,17 @@ import { openSender } from './sender.mjs';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
-/** People who subscribe; sockets are divided among them. */
+/** The number of subscribing users, among whom the sockets are divided. */
 const PEOPLE = 50;
-/** People who send in one room, each over a socket of their own. */
+/** The number of users who send in one room, each with a socket of their own. */
 const SENDERS = 8;
 
-/** As many as nobody reaches. */
+/** A rate that is never reached. */
 const unreached = '999999999/1s';
-/** A few people do here what takes thousands. With BENCH_RATES=on all is counted, and nothing refused. */
+/**
+ * A few users generate the load of thousands, so limits are off. With BENCH_RATES=on, all limits are counted but never
+ * reached.
+ */
 const rates =
   process.env.BENCH_RATES === 'on'
     ? {
@@ -27,21 +30,22 @@ const rates =
         RATE_SEND_PER_PERSON: unreached,
         RATE_MUTATION_PER_PERSON: unreached,
         RATE_SEARCH_PER_PERSON: unreached,
+        TIME_PER_PERSON_PERCENT: '100',
         SOCKETS_PER_PERSON_MAX: '1000000',
         SOCKETS_PER_ADDRESS_MAX: '1000000',
         STREAMS_PER_PERSON_MAX: '1000000',
       }
     : { RATE_LIMITS: 'off' };
 
-/** Starts a node of Parley on a place, with its defaults but for what is said here and in `env`. */
+/** Starts a node of Parley at a place, with default settings except those given here and in `env`. */
 export const startNode = (place, env = {}) =>
   startServer(main, {
     env: {
       PORT: '0',
       JWT_SECRET: 'of the benchmarks, '.repeat(3),
-      // Not what is measured.
+      // Password hashing is not measured.
       BCRYPT_COST: '4',
-      // A run may take longer than a token.
+      // A run can exceed the default lifetime of a token.
       ACCESS_TOKEN_TTL: '12h',
       DRAIN_TIME: '50ms',
       ...rates,
@@ -51,7 +55,7 @@ export const startNode = (place, env = {}) =>
     ready: ({ line }) => /"url":"([^"]+)"/.exec(line ?? '')?.[1],
   });
 
-/** What a request over HTTP answers. @throws what it answers as errors */
+/** Sends a GraphQL request over HTTP and returns its data. Throws if the response contains errors. */
 export async function ask(url, query, variables = {}, token) {
   const response = await fetch(url, {
     method: 'POST',
@@ -73,10 +77,10 @@ export async function register(url, username) {
   return { id: data.register.viewer.user.id, token: data.register.tokens.accessToken };
 }
 
-/** Most people that one call brings into a group: the default of GROUP_ADD_MAX. */
+/** The maximum number of users added by one call: the default of GROUP_ADD_MAX. */
 const ADDED_AT_ONCE = 100;
 
-/** Makes a group of people; its owner is the first of them. */
+/** Creates a group of users; the first one is its owner. */
 async function makeGroup(url, people, title) {
   const [owner, ...others] = people;
   const data = await ask(
@@ -98,7 +102,7 @@ async function makeGroup(url, people, title) {
   return { id: conversationId, people };
 }
 
-/** Makes what is not there yet of so many rooms of five of the world's people; returns their names. */
+/** Creates missing rooms with five of the users each, and returns the names of all rooms. */
 export async function makeRooms({ people, rooms }, url, kind, count) {
   const names = Array.from({ length: count }, (_, number) => `${kind} ${number}`);
   for (const [number, name] of names.entries()) {
@@ -108,7 +112,7 @@ export async function makeRooms({ people, rooms }, url, kind, count) {
   return names;
 }
 
-/** Makes a direct conversation. */
+/** Creates a direct conversation. */
 export async function makePair(url, [one, other]) {
   const data = await ask(
     url,
@@ -119,16 +123,16 @@ export async function makePair(url, [one, other]) {
   return { id: data.openDirectConversation.conversation.id, people: [one, other] };
 }
 
-/** People and groups that live as long as the run: Parley is started anew for every measurement, on the same database. */
+/** Users and groups that exist for the whole run. Parley is restarted for every measurement, on the same database. */
 export async function makeWorld(place) {
   const node = await startNode(place);
   const url = node.place;
   const people = [];
   for (let number = 0; number < PEOPLE; number += 1) people.push(await register(url, `person${number}`));
   const rooms = {
-    /** Where the subscribers are. */
+    /** The group with subscribers. */
     full: await makeGroup(url, people, 'Everyone listens'),
-    /** The same people, of whom nobody listens. */
+    /** The same users without subscribers. */
     empty: await makeGroup(url, people, 'Nobody listens'),
   };
   const world = { place, people, rooms, ...(await measureFrame(url, people, rooms.empty.id)) };
@@ -136,7 +140,7 @@ export async function makeWorld(place) {
   return world;
 }
 
-/** What an event of Parley is, and how long a text makes its frame FRAME_BYTES long. */
+/** Determines the structure of Parley's events, and the length of a text for which a frame has FRAME_BYTES bytes. */
 async function measureFrame(url, people, conversationId) {
   const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws');
   await once(socket, 'open');
@@ -160,9 +164,10 @@ async function measureFrame(url, people, conversationId) {
 }
 
 /**
- * Parley as what rows measure:
- * `plans(room, count)` are subscribers of a room (`fields`: that ask for more; `query`: or for that), `send(room)` sends one message there
- * and resolves when it is taken, `settle()` resolves when all is done, `server` is the process.
+ * Starts Parley as the subject of a measurement.
+ * `plans(room, count)` are subscribers of a room (with the additional fields `fields`, or with another `query`),
+ * `send(room)` sends a message and resolves when it is accepted, `settle()` resolves when all work is done, and
+ * `server` is the process.
  */
 export async function startParley(world) {
   const server = await startNode(world.place);
@@ -173,7 +178,7 @@ export async function startParley(world) {
     return sockets.get(person);
   };
   let turn = 0;
-  /** Whose turn it is to send in a room. */
+  /** The next sender of a room, in rotation. */
   const next = (room) => {
     turn += 1;
     const { id, people } = world.rooms[room];
@@ -197,7 +202,7 @@ export async function startParley(world) {
   };
 }
 
-/** So many sockets, divided among a room's people, each subscribed to it and past CAUGHT_UP. */
+/** This number of sockets, divided among the users of a room; each subscribes and waits for CAUGHT_UP. */
 function plansOf(url, { id, people }, count, asked) {
   const share = (index) =>
     Math.floor(((index + 1) * count) / people.length) - Math.floor((index * count) / people.length);

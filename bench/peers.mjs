@@ -4,7 +4,7 @@ import { startServer } from './process.mjs';
 
 const file = (name) => fileURLToPath(new URL(`servers/${name}.mjs`, import.meta.url));
 const rawPlan = (port, room) => ({ port, path: `/?room=${encodeURIComponent(room)}` });
-// A pong to a ping comes after the subscription was taken in; these servers have nothing like CAUGHT_UP.
+// A pong proves that the subscription before the ping was accepted; these servers have no equivalent of CAUGHT_UP.
 const graphqlPlan = (port, room) => ({
   port,
   path: '/graphql',
@@ -34,8 +34,8 @@ const kinds = {
 };
 
 /**
- * A server that Parley is held against, in the shape that rows use (see parley.mjs): it has rooms, and is told by the
- * harness what to deliver.
+ * Starts a server that Parley is compared with, as the subject of a measurement (see parley.mjs). It has rooms, and the
+ * harness tells it what to deliver.
  */
 export async function startPeer(kind, { template, textLength }, env = {}) {
   const { name, plan, file: program, longerText = 0 } = kinds[kind];

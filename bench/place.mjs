@@ -8,8 +8,8 @@ const postgresUrl = process.env.TEST_DATABASE_URL ?? 'postgresql://postgres@127.
 const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
 /**
- * Microseconds of processor time that PostgreSQL has used for the database's connections that there are; undefined
- * where its processes cannot be seen: on another machine, in a container.
+ * The CPU time in microseconds of the PostgreSQL processes of the open connections to the database; undefined if the
+ * processes are not visible, because they run on another machine or in a container.
  */
 export async function postgresCpu({ local, query: ask }) {
   if (!local) return undefined;
@@ -25,7 +25,7 @@ function isPostgres(pid) {
   return existsSync(path) && readFileSync(path, 'utf8').startsWith('postgres');
 }
 
-/** One statement on PostgreSQL, on a connection of its own. */
+/** Runs one statement on PostgreSQL, on a connection of its own. */
 async function query(url, text, values) {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   await client.connect();
@@ -37,8 +37,8 @@ async function query(url, text, values) {
 }
 
 /**
- * A database and a prefix on Redis of this run's own, on the servers that answer; removed at the end.
- * @throws when there are none, or when PostgreSQL does not write as it does in earnest.
+ * Creates a database and a Redis prefix for this run, which are removed at the end.
+ * @throws if no servers are available, or if PostgreSQL has durability disabled.
  */
 export async function makePlace() {
   const name = `parley_bench_${process.pid}`;
@@ -65,10 +65,10 @@ export async function makePlace() {
     name,
     databaseUrl: url.href,
     redisUrl,
-    /** What a node of Parley is told. */
+    /** The environment of a node of Parley. */
     env: { DATABASE_URL: url.href, REDIS_URL: redisUrl, REDIS_PREFIX: name },
     query: (text, values) => query(url.href, text, values),
-    /** Whether PostgreSQL may be on this machine. */
+    /** Whether PostgreSQL may run on this machine. */
     local: ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname),
     description: [
       `PostgreSQL ${settings.server_version} (fsync ${settings.fsync}, synchronous_commit ${settings.synchronous_commit}, full_page_writes ${settings.full_page_writes}, shared_buffers ${settings.shared_buffers}), Redis ${redisVersion}`,

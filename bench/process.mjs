@@ -8,14 +8,14 @@ const preload = new URL('servers/preload.mjs', import.meta.url).href;
 
 let profiling = [];
 
-/** Has every server write a CPU profile into a folder when it ends; a profiled server is slower. */
+/** Makes every server write a CPU profile to this directory when it ends. Profiling slows servers down. */
 export function profileInto(folder) {
   profiling = ['--cpu-prof', '--cpu-prof-dir', folder];
 }
 
 /**
- * A Node process on the server's core. Resolves when `ready` finds, in a line that it writes or a message that it
- * sends, where it listens.
+ * Starts a Node process on the server's core. Resolves when `ready` finds the address in a line of its output or in a
+ * message it sends.
  */
 export async function startServer(file, { env = {}, ready = ({ message }) => message?.port }) {
   const [program, args] = onCore('server', process.execPath, [...profiling, '--expose-gc', '--import', preload, file]);
@@ -55,13 +55,13 @@ export async function startServer(file, { env = {}, ready = ({ message }) => mes
     pid: child.pid,
     place,
     cpu: () => cpuOf(child.pid),
-    /** Tells it something; it is not waited for. */
+    /** Sends a command without waiting for a response. */
     tell: (command) => child.send(command),
-    /** Tells it something, and resolves with the named part of its answer. */
+    /** Sends a command and resolves with the named part of the response. */
     request,
-    /** Resolves when everything that it was told before is done. */
+    /** Resolves when all previous commands have been carried out. */
     settle: () => request({ sync: true }, 'synced'),
-    /** Resolves when garbage is collected; `last-resort`: when it has let go of all the memory that it can do without. */
+    /** Resolves after garbage collection; `last-resort` frees as much memory as possible. */
     collectGarbage: (flavor = 'regular') => request({ collect: flavor }, 'collected'),
     stop,
   };

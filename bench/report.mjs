@@ -5,7 +5,7 @@ const results = new URL('results.json', import.meta.url);
 const page = new URL('../docs/BENCHMARKS.md', import.meta.url);
 const chart = new URL('../docs/benchmarks.svg', import.meta.url);
 
-/** A table as Markdown whose columns stand under each other: the same on a console and on the page. */
+/** Formats a table as Markdown with aligned columns, for the console and for the page. */
 export function table(head, lines) {
   const cells = [head, ...lines].map((line) => line.map(String));
   const widths = head.map((_, column) => Math.max(...cells.map((line) => line[column].length)));
@@ -15,7 +15,7 @@ export function table(head, lines) {
   return [row(cells[0]), rule, ...cells.slice(1).map(row)].join('\n');
 }
 
-/** A target of the kind "at most" or "at least", held against the ratios of the runs. */
+/** Formats a target ("at most" or "at least") and the ratios of the runs. */
 const bound = ({ atMost, atLeast }) => (atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`);
 const reached = ({ ratio, atMost, atLeast }) => (atMost === undefined ? ratio >= atLeast : ratio <= atMost);
 const targetLine = (target) => [
@@ -27,7 +27,7 @@ const targetLine = (target) => [
 ];
 const targetHead = ['Target', 'bound', 'ratio', '', 'of each run'];
 
-/** What a row found, as text. */
+/** Formats the result of a row as text. */
 export function describe({ title, targets = [], tables = [], notes = [] }) {
   return [
     `## ${title}`,
@@ -37,7 +37,7 @@ export function describe({ title, targets = [], tables = [], notes = [] }) {
   ].join('\n\n');
 }
 
-/** Keeps what was found, row by row, and writes docs/BENCHMARKS.md and its chart from all that is kept. */
+/** Stores the results row by row, and writes docs/BENCHMARKS.md and its chart from all stored results. */
 export function write(found, order) {
   const kept = read();
   for (const result of found) kept[result.key] = result;
@@ -72,7 +72,7 @@ npm run bench -- --profile profiles     # also writes a CPU profile of each serv
 npm run bench -- --write                # also writes this page
 \`\`\``;
 
-/** What people wrote under this heading, at the end of the page, is kept. */
+/** The manually written text under this heading, at the end of the page, is preserved. */
 const REMARKS = '## Targets that are not reached';
 
 function remarks() {
@@ -108,7 +108,7 @@ function pageOf(rows, missing) {
   ].join('\n\n');
 }
 
-/** When and on what each row was measured; rows of one run together. */
+/** The dates and machines of the measurements; rows of the same run are grouped. */
 function conditionsOf(rows) {
   const together = new Map();
   for (const row of rows) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npm run bench`: Parley beside what it is held against, in one run. docs/BENCHMARKS.md says what and how.
+// `npm run bench` compares Parley with other servers in one run. docs/BENCHMARKS.md describes the measurements.
 import { parseArgs } from 'node:util';
 import { endAll, isEnding } from './ending.mjs';
 import { installPeers } from './install.mjs';
@@ -29,17 +29,17 @@ const { values } = parseArgs({
   options: {
     rows: { type: 'string' },
     runs: { type: 'string' },
-    /** Sizes of the conversation: 1000,5000. */
+    /** The sizes of the conversation, such as 1000,5000. */
     subscribers: { type: 'string' },
-    /** Which servers the fan-out compares: parley,raw,coalesced,joinedAlike,socketIo,graphqlWs,yoga. */
+    /** The servers of the fan-out row: parley,raw,coalesced,joinedAlike,socketIo,graphqlWs,yoga. */
     servers: { type: 'string' },
-    /** Of sending, for each figure of each run. */
+    /** The duration of sending for each measurement. */
     seconds: { type: 'string' },
-    /** Small numbers: to see whether it works. */
+    /** Uses small numbers, to check that the benchmarks work. */
     quick: { type: 'boolean', default: false },
-    /** A folder for a CPU profile of each server. */
+    /** A directory for the CPU profiles of the servers. */
     profile: { type: 'string' },
-    /** Rows that take long as well. */
+    /** Includes rows that take long. */
     long: { type: 'boolean', default: false },
     /** Writes docs/BENCHMARKS.md. */
     write: { type: 'boolean', default: false },
@@ -61,7 +61,7 @@ const options = {
   long,
   runs: Number(values.runs ?? (quick ? 1 : 3)),
   seconds: Number(values.seconds ?? (quick ? 1 : 4)),
-  /** How long each server works before it is measured: its code is compiled by then. */
+  /** The duration of the warm-up in seconds, after which the code is compiled. */
   warmUp: quick ? 1 : 6,
   audiences: (values.subscribers ?? (quick ? '200' : '1000,5000')).split(',').map(Number),
   servers: values.servers?.split(','),

@@ -9,7 +9,7 @@ const inputOf = (conversationId, text) => {
   return { conversationId, text, clientMessageId: `${process.pid}-${keys}` };
 };
 
-/** Somebody's open WebSocket to Parley, to send over: `send` resolves with the stored message. */
+/** Opens a WebSocket of a user to Parley for sending. `send` resolves with the stored message. */
 export async function openSender(url, token) {
   const { ask, close } = await openDevice(url, token);
   return {
@@ -19,7 +19,7 @@ export async function openSender(url, token) {
   };
 }
 
-/** The same over HTTP, on connections of `agent`. */
+/** The same over HTTP, with the connections of `agent`. */
 export const httpSender = (url, token, agent) => ({
   send: (conversationId, text) =>
     new Promise((resolve, reject) => {

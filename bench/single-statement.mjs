@@ -1,10 +1,10 @@
-// Ids of time and chance, as Parley makes them: such rows come to the end of an index.
+// Time-ordered ids as Parley creates them, so that new rows are added at the end of an index.
 const newId = `encode(overlay(uuid_send(gen_random_uuid()) placing
     substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 'hex')::uuid`;
 
 /**
- * The least that stores a message as Parley does, in one statement and without asking whether its sender may: numbers
- * from the conversation's row, the message with a key of its sender's, the change. Its parts are SQL.
+ * The minimum that stores a message like Parley, in one statement and without an authorization check: numbers from the
+ * conversation's row, the message with an idempotency key, and the change. The parameters are SQL expressions.
  */
 export const singleStatement = ({ conversation, sender, text }) => `
 WITH numbered AS (
@@ -20,14 +20,14 @@ INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
 SELECT numbered.id, change_seq, 'MESSAGE_SENT', stored.id, ${sender} FROM numbered, stored
 RETURNING change_seq`;
 
-/** The id of one of the conversations that nobody but the peers writes to; `number` is SQL, from 1. */
+/** The id of a conversation that only the peers use; `number` is an SQL expression, from 1. */
 export const peerConversation = (number) => `('00000000-0000-4000-8000-' || lpad((${number})::text, 12, '0'))::uuid`;
 
-/** Makes so many of them. */
+/** Creates this number of such conversations. */
 export const makePeerConversations = (count) => `
 INSERT INTO conversations (id, kind, title, created_by_id)
 SELECT ${peerConversation('n')}, 'GROUP', 'Of the peers', (SELECT id FROM users ORDER BY id LIMIT 1)
 FROM generate_series(1, ${count}) AS n ON CONFLICT DO NOTHING`;
 
-/** SQL of somebody's id. */
+/** An SQL expression for the id of any user. */
 export const anySender = '(SELECT id FROM users ORDER BY id LIMIT 1)';

@@ -1,4 +1,4 @@
-/** The value below which a share of the numbers lies. */
+/** The value below which the given share of the numbers lies. */
 export function percentile(numbers, share) {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
@@ -7,8 +7,8 @@ export function percentile(numbers, share) {
 export const median = (numbers) => percentile(numbers, 0.5);
 
 /**
- * How two measures relate: the median over the runs of each run's own ratio, since what disturbs a run disturbs both.
- * Undefined where one of them was not measured.
+ * The ratio of two measures: the median of the ratios of the individual runs, because disturbances of a run affect both
+ * measures. Undefined if one of them was not measured.
  */
 export function ratioOf(ours, theirs) {
   const ratios = ours.map((value, run) => value / theirs[run]).filter(Number.isFinite);

@@ -11,11 +11,11 @@ import { works } from './machine.mjs';
 
 const here = (name) => fileURLToPath(new URL(`client/${name}`, import.meta.url));
 
-/** Which of both clients there is: the compiled one where a compiler is. */
+/** The client to use: the compiled one if a compiler is installed. */
 export const clientKind = process.env.BENCH_CLIENT !== 'node' && works('cc') ? 'compiled' : 'Node';
 let compiled;
 
-/** Milliseconds after which what the subscribers should have said is not awaited any more. */
+/** Milliseconds after which waiting for the subscribers fails. */
 const PATIENCE_MS = 120_000;
 
 function command() {
@@ -30,9 +30,11 @@ function command() {
 }
 
 /**
- * Subscribers as one process (see client/protocol.md). Each of `plans` is `count` sockets that go through the same
- * steps: `{ send }` a text, `{ await }` a frame that holds a text. Resolves when all are through.
- * It emits `delivered` with how many times `every` events have come, and `event` with the number of the socket.
+ * Starts subscribers in one process (see client/protocol.md). Each of `plans` has `count` sockets that go through the
+ * same steps: `{ send }` sends a text, `{ await }` waits for a frame that contains a text. Resolves when all sockets
+ * have completed their steps.
+ * Emits `delivered` with the number of multiples of `every` events received so far, and `event` with the number of the
+ * socket.
  */
 export async function subscribe(plans, { marker = '"SENT"', inFlight = 256 } = {}) {
   const [program, args] = command();
@@ -70,14 +72,17 @@ export async function subscribe(plans, { marker = '"SENT"', inFlight = 256 } = {
     /** Milliseconds from the first connection to the last subscription. */
     connectMs: ms,
     news,
-    /** Rejects when subscribers break. */
+    /** Rejects if the subscribers fail. */
     failed,
     cpu: () => cpuOf(child.pid),
-    /** From now on `delivered` is told after every so many events; the count begins anew. */
+    /** From now on `delivered` is emitted after every `every` events; the count restarts. */
     countBy: (every) => tell(`every ${every}`),
-    /** Whether every event is told. */
+    /** Sets whether `event` is emitted for every event. */
     tellEach: (on) => tell(`each ${Number(on)}`),
-    /** What has come since the last time: events, reads that held some, disorder, lost sockets, latencies in µs. */
+    /**
+     * The statistics since the previous call: events, reads that contained some, disorder, lost sockets, latencies in
+     * µs.
+     */
     async stats() {
       tell('stats');
       return JSON.parse(await answer('stats'));

@@ -1,50 +1,81 @@
-// Everything that a machine can check without running the product. `npm run check` prepares and then runs this.
-import { spawnSync } from 'node:child_process';
+// Runs all checks that do not start the product. `npm run check` prepares and runs this.
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { buildSchema, findBreakingChanges } from 'graphql';
+import pLimit from 'p-limit';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { clientFiles } from './client.mjs';
 import { configurationFiles } from './configuration.mjs';
 
 const bin = (name) => join('node_modules', '.bin', name);
 
 const checks = {
-  'format, lint, no cycles between files': () => run(bin('biome'), ['check', '--error-on-warnings']),
-  'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
-  'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
-  'unused files, exports and dependencies': () => run(bin('knip'), []),
-  'schema.graphql is what the code says (else: npm run schema)': () => {
-    const { status, output } = run(process.execPath, ['dist/print-schema.js']);
-    const same = output === readFileSync('schema.graphql', 'utf8');
-    return { status: status || Number(!same), output: same ? '' : output.slice(0, 2_000) };
-  },
-  'docs/CONFIGURATION.md and .env.example are generated (else: node deploy/run.mjs configuration)':
-    generatedConfiguration,
-  'schema.graphql breaks nothing of the last release': sinceLastRelease,
-  'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
-  'texts in src contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
+  // The longest ones first, because two run at once.
   'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
   'each migration locks one busy table at most, and says who may run on it': () =>
     run(process.execPath, ['prisma/locks.mjs']),
+  'format, lint, no cycles between files': () => run(bin('biome'), ['check', '--error-on-warnings']),
+  'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
+  'types of the server': () => run(bin('tsc'), ['--noEmit']),
+  'types of packages/client': () => run(bin('tsc'), ['-p', 'packages/client', '--noEmit']),
+  'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
+  'types of the web app': () => run(bin('tsc'), ['-p', 'web']),
+  'unused files, exports and dependencies': () => run(bin('knip'), []),
+  'schema.graphql is what the code says (else: npm run schema)': async () => {
+    const { status, output } = await run(process.execPath, ['dist/print-schema.js']);
+    const same = output === readFileSync('schema.graphql', 'utf8');
+    return { status: status || Number(!same), output: same ? '' : output.slice(0, 2_000) };
+  },
+  'docs/CONFIGURATION.md and .env.example are generated (else: node deploy/run.mjs configuration)': () =>
+    differing(configurationFiles()),
+  'web/src/generated is generated (else: npm run codegen)': () =>
+    run(bin('graphql-codegen'), ['--config', 'web/codegen.ts', '--check']),
+  'the operations of packages/client are generated (else: npm run codegen)': async () => differing(await clientFiles()),
+  'packages/client can be published': publishable,
+  'schema.graphql breaks nothing of the last release': sinceLastRelease,
+  'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
+  'texts in src contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
 };
 
-let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
+// Several wait for a process that uses one core.
+const limit = pLimit(availableParallelism());
+const results = Object.entries(checks).map(([name, check]) => limit(() => checked(name, check)));
+const failures = (await Promise.all(results)).filter((isOk) => !isOk);
+process.exitCode = failures.length === 0 ? 0 : 1;
+
+/** Runs a check and prints its result. */
+async function checked(name, check) {
   const started = Date.now();
-  const { status, output, note } = check();
+  const { status, output, note } = await check();
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${note ?? `${seconds} s`})`);
-  if (status === 0) continue;
-  failed += 1;
-  console.log(output);
-}
-process.exitCode = failed === 0 ? 0 : 1;
-
-function generatedConfiguration() {
-  const differing = Object.entries(configurationFiles()).filter(([path, text]) => readFileSync(path, 'utf8') !== text);
-  return { status: differing.length === 0 ? 0 : 1, output: differing.map(([path]) => `${path} differs`).join('\n') };
+  if (status !== 0) console.log(output);
+  return status === 0;
 }
 
-/** The schema of each release is kept as a file: clones may lack the tags. */
+/** Compares files with what they should contain. */
+function differing(files) {
+  const differences = Object.entries(files).filter(([path, text]) => readFileSync(path, 'utf8') !== text);
+  return {
+    status: differences.length === 0 ? 0 : 1,
+    output: differences.map(([path]) => `${path} differs`).join('\n'),
+  };
+}
+
+/** Builds the package, and checks its entry points and types as others would use them. */
+async function publishable() {
+  const folder = join('packages', 'client');
+  const built = await run(bin('tsc'), ['-p', folder]);
+  if (built.status !== 0) return built;
+  const { messages, pkg } = await publint({ pkgDir: folder, strict: true, pack: 'npm' });
+  const output = messages.map((message) => formatMessage(message, pkg)).join('\n');
+  return { status: messages.length === 0 ? 0 : 1, output };
+}
+
+/** The schema of each release is kept as a file, because clones may lack the tags. */
 function sinceLastRelease() {
   const folder = join('test', 'releases');
   const released = readdirSync(folder).filter((name) => name.endsWith('.schema.graphql'));
@@ -56,7 +87,16 @@ function sinceLastRelease() {
   return { status: breaks.length === 0 ? 0 : 1, output, note: `against ${name.replace('.schema.graphql', '')}` };
 }
 
+/** Runs a program. The output of a successful one is what it wrote to its standard output. */
 function run(program, list) {
-  const { status, stdout, stderr, error } = spawnSync(program, list, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
-  return { status: status ?? 1, output: status === 0 ? stdout : `${stdout ?? ''}${stderr ?? ''}${error ?? ''}` };
+  return new Promise((resolve) => {
+    const child = spawn(program, list, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const texts = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'])
+      child[name].setEncoding('utf8').on('data', (text) => (texts[name] += text));
+    child.on('error', (error) => resolve({ status: 1, output: String(error) }));
+    child.on('close', (code) =>
+      resolve({ status: code ?? 1, output: code === 0 ? texts.stdout : texts.stdout + texts.stderr }),
+    );
+  });
 }

@@ -1,7 +1,7 @@
-// docs/CONFIGURATION.md and .env.example, generated from the declarations of the settings in src.
+// Generates docs/CONFIGURATION.md and .env.example from the declarations of the settings in src.
 import { settings } from '../dist/app/config.js';
 
-/** The entries of the settings by the titles of their sections. */
+/** The settings by the titles of their sections. */
 const sections = new Map();
 for (const [name, declared] of Object.entries(settings)) {
   sections.set(declared.section, [...(sections.get(declared.section) ?? []), [name, declared]]);
@@ -13,7 +13,7 @@ const anchor = (title) =>
     .replaceAll(' ', '-');
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
-/** The generated files: their text by their path. */
+/** The contents of the generated files by their paths. */
 export const configurationFiles = () => ({ 'docs/CONFIGURATION.md': page(), '.env.example': example() });
 
 function page() {
@@ -23,12 +23,12 @@ function page() {
     '<!-- Generated from the declarations in src (`defineSettings`) by `node deploy/run.mjs configuration`. -->',
     '',
     'Parley reads its settings from environment variables, and `npm start` also from a file `.env`; the environment has',
-    'precedence. `.env.example` lists all settings with their defaults. An empty variable counts as not set. A wrong value',
-    'stops the start with a message that names the variable.',
+    'precedence. `.env.example` lists all settings with their defaults. An empty variable counts as not set. With an',
+    'invalid value, the server does not start, and the message names the variable.',
     '',
     'A duration is a number and a unit: `ms`, `s`, `m`, `h` or `d` (`15m`, `30d`). A rate is a number and a duration',
-    '(`30/10m` is thirty in ten minutes), or `off`. Limits of one node are marked as such; all other rates are counted by all',
-    'nodes together. Nodes that share a database need the same values, except where a setting may differ between nodes.',
+    '(`30/10m` is thirty in ten minutes), or `off`. Rates that each node counts by itself are marked as such; all others are',
+    'counted across all nodes. Nodes that share a database need the same values, except where a setting may differ between nodes.',
     '',
     ...[...sections.keys()].map((title) => `- [${title}](#${anchor(title)})`),
   ];
@@ -42,8 +42,9 @@ function page() {
   return `${lines.join('\n')}\n`;
 }
 
-function defaultOf({ default: text, defaultInProduction }) {
+function defaultOf({ default: text, defaultFrom, defaultInProduction }) {
   if (!text) return '';
+  if (defaultFrom !== undefined) return `that of \`${defaultFrom}\``;
   return `\`${text}\`${defaultInProduction === undefined ? '' : `, in production \`${defaultInProduction}\``}`;
 }
 
@@ -60,7 +61,7 @@ function describe({ description, whenUnset, example: text, perNode, rateLimit, c
     .join(' ');
 }
 
-/** Pages of this folder as links. */
+/** Converts names of pages in this directory to links. */
 const linked = (text) => text.replace(/\bdocs\/(\w+\.md)(#[\w-]+)?/g, (_, file, id = '') => `[${file}](${file}${id})`);
 
 function example() {
@@ -70,12 +71,14 @@ function example() {
   for (const [title, entries] of sections) {
     lines.push('', `# --- ${title} ---`);
     for (const [name, declared] of entries) {
-      const { description, whenUnset, example: text, kind, default: value = '', defaultInProduction } = declared;
+      const { description, whenUnset, example: text, kind, default: value = '' } = declared;
+      const { defaultFrom, defaultInProduction } = declared;
       const about = [
         description,
         `Values: ${kind.form}.`,
         whenUnset && `If it is not set: ${whenUnset}.`,
         text && `Example: ${text}`,
+        defaultFrom && `The default is the value of ${defaultFrom}.`,
         defaultInProduction && `The default in production is ${defaultInProduction}.`,
       ];
       lines.push('', ...wrap(about.filter(Boolean).join(' ')), `# ${name}=${value}`);
@@ -91,7 +94,7 @@ function example() {
   return `${lines.join('\n')}\n`;
 }
 
-/** Comment lines without the marks of Markdown. */
+/** Wraps a text as comment lines without Markdown. */
 function wrap(text) {
   const plain = text.replaceAll('`', '').replace(/\[([^\]]*)\]\(([^)]*)\)/g, '$1, $2');
   const lines = [];

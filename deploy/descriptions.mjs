@@ -1,6 +1,6 @@
-// Prints what is wrong with the descriptions in schema.graphql, one line each, and exits with 1 if there is anything.
-// Clients read these descriptions: everything is described in full sentences, in standard terms, and without names of
-// settings of the server, which mean nothing to a client.
+// Prints problems of the descriptions in schema.graphql, one per line, and exits with 1 if there are any. Everything
+// must be described in full sentences, in standard terms, and without names of environment variables, which mean
+// nothing to a client.
 import { readFileSync } from 'node:fs';
 import {
   buildSchema,

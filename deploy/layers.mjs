@@ -1,50 +1,66 @@
-// Checks the imports of src, types included: each points to the same layer or a lower one, and no folders import each
-// other in a circle. `node deploy/layers.mjs [folder that contains src]`; `npm run check` runs it.
+// Checks the imports in src, including type imports: each must point to the same layer or a lower one, and no folders
+// may import each other in a cycle. Packages must not import files outside of their own folder.
+// `node deploy/layers.mjs [folder that contains src]`; `npm run check` runs it.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** From the lowest to the highest. Files directly in src are the entry points, above all of these. */
+/** From the lowest to the highest. Files directly in src are entry points, above all of these. */
 const layers = ['core', 'infra', 'realtime', 'platform', 'graphql', 'domain', 'app', 'server'];
-/** Folders that belong to a layer of another name. */
+/** Folders that belong to a layer with another name. */
 const aliases = { generated: 'infra', seed: 'entry points' };
 
 /** Packages that only *.schema.ts files and the layers graphql, app, server and above may import. */
 const graphqlPackages = /^(graphql|graphql-yoga|graphql-ws|@pothos\/[^/]+)(\/|$)/;
 
-/**
- * Imports between folders that are part of a circle for now, as `from -> to`. One that is no longer needed fails the
- * check, so that the list can only become shorter.
- */
-const exceptions = [
-  // The parts of a message are still loaded by the message itself.
-  'src/domain/message -> src/domain/edit',
-  'src/domain/message -> src/domain/reaction',
-  'src/domain/message -> src/domain/reply',
-  'src/domain/message -> src/domain/search',
-];
-
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
-const imports = sourceFiles().flatMap(importsOf);
-const problems = [...imports.flatMap(problemsOf), ...folderCycles()];
+const imports = sourceFiles('src').flatMap(importsOf);
+const problems = [...imports.flatMap(problemsOf), ...folderCycles(), ...packageProblems()];
 for (const problem of problems) console.error(problem);
 if (problems.length === 0) console.log(`${imports.length} imports point downwards, and no folders form a circle.`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
-function sourceFiles() {
-  return readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+function sourceFiles(folder) {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map(({ parentPath, name }) => relative(root, join(parentPath, name)).split(sep).join('/'))
     .filter((file) => !file.startsWith('src/generated/'))
     .sort();
 }
 
-/**
- * The imports of a file: `import`, `import type`, `export … from`, `import(…)`, `typeof import(…)`, and the modules that
- * it starts as workers. TypeScript 7 has no parser for JavaScript programs yet; the code is formatted, so statements
- * start in the first column.
- */
+/** Imports of packages that leave the package. */
+function packageProblems() {
+  if (!existsSync(join(root, 'packages'))) return [];
+  return readdirSync(join(root, 'packages')).flatMap((name) => {
+    const folder = `packages/${name}/`;
+    return sourceFiles(`${folder}src`)
+      .flatMap(specifiersOf)
+      .filter(({ file, specifier }) => {
+        const target = specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : folder;
+        return !target.startsWith(folder);
+      })
+      .map(
+        ({ file, line, specifier }) =>
+          `${file}:${line} imports ${specifier}: a package must not import files outside of it.`,
+      );
+  });
+}
+
 function importsOf(file) {
+  return specifiersOf(file).flatMap(({ line, specifier, statement }) => {
+    if (!specifier.startsWith('.')) return [{ file, line, specifier }];
+    const target = posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts');
+    if (!target.startsWith('src/') || (statement.startsWith('new URL') && !existsSync(join(root, target)))) return [];
+    return [{ file, line, specifier, target }];
+  });
+}
+
+/**
+ * The imports of a file: `import`, `import type`, `export … from`, `import(…)`, `typeof import(…)`, and the modules
+ * that it starts as workers. They are matched as text, because TypeScript 7 has no parser API for JavaScript yet; the
+ * code is formatted, so statements start in the first column.
+ */
+function specifiersOf(file) {
   const text = readFileSync(join(root, file), 'utf8').replace(/^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)/gm, (comment) =>
     comment.replace(/[^\n]/g, ' '),
   );
@@ -57,16 +73,15 @@ function importsOf(file) {
   const lineAt = (index) => text.slice(0, index).split('\n').length;
   return patterns
     .flatMap((pattern) => [...text.matchAll(pattern)])
-    .flatMap(({ 0: statement, 1: specifier, index }) => {
-      const line = lineAt(index + statement.length);
-      if (!specifier.startsWith('.')) return [{ file, line, specifier }];
-      const target = posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts');
-      if (!target.startsWith('src/') || (statement.startsWith('new URL') && !existsSync(join(root, target)))) return [];
-      return [{ file, line, specifier, target }];
-    });
+    .map(({ 0: statement, 1: specifier, index }) => ({
+      file,
+      line: lineAt(index + statement.length),
+      specifier,
+      statement,
+    }));
 }
 
-/** A feature is one folder, whatever folders it has inside. */
+/** The folder of a feature, including its subfolders. */
 function folderOf(file) {
   return /^src\/domain\/[^/]+(?=\/)/.exec(file)?.[0] ?? posix.dirname(file);
 }
@@ -76,7 +91,7 @@ function layerOf(file) {
   return rest.length === 0 ? 'entry points' : (aliases[folder] ?? folder);
 }
 
-/** The height of a layer; -1 if there is no such layer. */
+/** The index of a file's layer; -1 if there is no such layer. */
 function rankOf(file) {
   const layer = layerOf(file);
   return layer === 'entry points' ? layers.length : layers.indexOf(layer);
@@ -106,28 +121,18 @@ function problemsOf({ file, line, specifier, target }) {
   return [];
 }
 
-/** The shortest circles between folders, no two of which have an import in common; and exceptions that are not needed. */
+/** The shortest cycles between folders, no two of which share an import. */
 function folderCycles() {
-  /** By folder: the folders that it imports, each with its first import. */
+  /** For each folder, the folders that it imports, with the first import of each. */
   const graph = new Map();
   for (const each of imports) {
-    // An import of a higher layer closes circles, but is reported already.
+    // An import of a higher layer closes cycles, but is already reported.
     if (each.target === undefined || rankOf(each.target) > rankOf(each.file)) continue;
     const [from, to] = [folderOf(each.file), folderOf(each.target)];
     if (from === to) continue;
     const targets = graph.get(from) ?? new Map();
     graph.set(from, targets.set(to, targets.get(to) ?? each));
   }
-  const excepted = exceptions.flatMap((exception) => {
-    const [from, to] = exception.split(' -> ');
-    const found = graph.get(from)?.get(to);
-    graph.get(from)?.delete(to);
-    return [{ exception, from, to, found }];
-  });
-  const unneeded = excepted
-    .filter(({ from, to, found }) => !found || !shortestPath(graph, to, from))
-    .map(({ exception }) => `The exception "${exception}" in deploy/layers.mjs is no longer needed: remove it.`);
-
   const cycles = [];
   for (const [from, targets] of [...graph].sort(([a], [b]) => a.localeCompare(b))) {
     for (const to of targets.keys()) {
@@ -139,16 +144,16 @@ function folderCycles() {
   const texts = [];
   for (const folders of cycles.sort((a, b) => a.length - b.length)) {
     const steps = folders.slice(1).map((folder, index) => graph.get(folders[index]).get(folder));
-    // The same circle, or one that may be gone when a reported one is.
+    // Skips cycles that share an import with a reported one, because they may disappear together with it.
     if (steps.some((step) => reported.has(step))) continue;
     for (const step of steps) reported.add(step);
     const lines = steps.map(({ file, line, target }) => `  ${file}:${line} imports ${target}`);
     texts.push(`Folders form a circle: ${folders.join(' -> ')}\n${lines.join('\n')}`);
   }
-  return [...unneeded, ...texts];
+  return texts;
 }
 
-/** The folders of a shortest path, both ends included; undefined if there is none. */
+/** The folders on a shortest path, including both ends; undefined if there is none. */
 function shortestPath(graph, from, to) {
   const paths = [[from]];
   const seen = new Set([from]);

@@ -1,12 +1,12 @@
-// Prints which texts in src contain avoided words (see wording.mjs), one line each, and exits with 1 if there are any.
-// Checked are all strings with several words: messages of errors and of the log, help texts, emails and pages. SQL in
-// tagged templates is not.
+// Prints which texts in src contain avoided words (see wording.mjs), one per line, and exits with 1 if there are any.
+// All strings with several words are checked: messages of errors and of the log, help texts, emails and pages. SQL in
+// tagged templates is skipped.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAst } from 'vitest/node';
 import { avoided } from './wording.mjs';
 
-// What instructs a model, and what is generated.
+// Files with instructions for a model, and generated files.
 const skipped = /^generated\b|summary\.written\.ts$/;
 
 /** Calls `found` with each text below a node and its offset. */

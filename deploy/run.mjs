@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// What `npm start`, `npm test` and the other commands do first: install, generate and build what is not up to date.
-// Plain Node and nothing else, for on a fresh clone there is nothing else. Under a lock, so that several commands can
-// be started in one checkout at once.
+// Prepares and runs `npm start`, `npm test` and the other commands: installs, generates and builds what is not up to
+// date. It only uses Node itself, because a fresh clone has no packages. A lock allows several commands to be started
+// in one checkout at once.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
@@ -12,22 +12,22 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 requireSupportedNode();
 const bin = (name) => join('node_modules', '.bin', name);
-// Prisma's command line would ask its vendor whether there is a newer version.
+// Prevents Prisma's command line from checking for new versions.
 process.env.CHECKPOINT_DISABLE = '1';
-// As npm does it: Prisma looks for its generators there.
+// As npm does: Prisma looks for its generators in the PATH.
 process.env.PATH = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
 
 const steps = {
   install: {
-    // npm writes that file last; it is as new as what is installed.
+    // npm writes this file last, so its time is that of the installation.
     upToDate: () => modified('node_modules/.package-lock.json') >= modified('package-lock.json'),
-    // With what it takes to build, which NODE_ENV=production would leave out.
+    // Includes the build dependencies, which NODE_ENV=production would omit.
     run: () => call('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']),
   },
   generate: {
     stamp: 'src/generated/.stamp',
     inputs: ['prisma/schema.prisma', 'package-lock.json'],
-    // Prisma asks for its schema engine and does not use it: see deploy/schema-engine-absent.
+    // Prisma requires its schema engine but does not use it: see deploy/schema-engine-absent.
     run: () =>
       call(bin('prisma'), ['generate'], {
         PRISMA_SCHEMA_ENGINE_BINARY: join(root, 'deploy', 'schema-engine-absent'),
@@ -37,7 +37,14 @@ const steps = {
   build: {
     stamp: 'dist/.stamp',
     inputs: ['src', 'tsconfig.json', 'package-lock.json'],
-    run: () => call(bin('tsc'), []),
+    // `npm run check` checks the types, which takes five times as long.
+    run: () => call(bin('tsc'), ['--noCheck']),
+  },
+  web: {
+    stamp: 'dist/web/.stamp',
+    inputs: ['web', 'packages/client/src', 'deploy/web.mjs', 'package-lock.json'],
+    // Vite would build for development with another NODE_ENV.
+    run: () => call(process.execPath, ['deploy/web.mjs'], { NODE_ENV: 'production' }),
   },
   codegen: {
     stamp: 'test/generated/.stamp',
@@ -47,7 +54,7 @@ const steps = {
 };
 
 /**
- * Environments that are as ordinary as that of the developers, for `npm run test:environments`. The process gets the
+ * Common environments that differ from those of the developers, for `npm run test:environments`. The process gets the
  * variables; TEST_DATABASE_SETTINGS are the defaults of the databases that the tests create, in both modes.
  */
 const environments = {
@@ -59,20 +66,46 @@ const environments = {
   },
 };
 
+/** Tests with which `npm test` would take longer than five minutes: they start many processes, or repeat attacks. */
+const longRuns = [
+  'test/faults/',
+  'test/attacks/',
+  'test/process.test.ts',
+  'test/first-run.test.ts',
+  'test/seed.test.ts',
+  'test/role.test.ts',
+  'test/clients/templates.test.ts',
+  'test/packages/client/examples.test.ts',
+];
+
+/** The only test of the web app that `npm test` runs, because a browser takes much CPU time. */
+const webSmoke = 'test/web/smoke.test.ts';
+/** The tests of the web app that `npm run test:short` runs. `npm run test:web` runs all of them. */
+const webInShort = ['test/web/account.test.ts', 'test/web/chat.test.ts'];
+
+/** The tests that `npm test` omits. */
+const omitted = () => [
+  ...longRuns.map((path) => (path.endsWith('/') ? `${path}**` : path)),
+  ...readdirSync('test/web')
+    .map((name) => `test/web/${name}`)
+    .filter((path) => path !== webSmoke),
+];
+
 const commands = {
   /**
-   * Serves. In this very process, so that signals reach it; and package.json says `exec`, for the shell that npm puts
-   * between would die of SIGTERM and leave this process running. (What follows `||` is for Windows, which has no exec.)
+   * Starts the server in this process, so that it receives signals. package.json uses `exec`, because the shell that
+   * npm starts would otherwise end on SIGTERM and leave this process running. (The part after `||` is for Windows,
+   * which has no exec.)
    */
-  start: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/main.js') },
-  /** Serves, and again after every change of src. */
+  start: { settings: true, needs: ['install', 'generate', 'build', 'web'], run: () => import('../dist/main.js') },
+  /** Starts the server, and restarts it after every change of its sources. */
   dev: {
     settings: true,
-    needs: ['install', 'generate', 'build'],
+    needs: ['install', 'generate', 'build', 'web'],
     run: serveAndWatch,
   },
   seed: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/seed.js') },
-  /** Says who is what in the whole service: `npm run role -- <username> [ADMIN | MODERATOR | USER]`. */
+  /** Sets the service-wide role of a user: `npm run role -- <username> [ADMIN | MODERATOR | USER]`. */
   role: {
     settings: true,
     needs: ['install', 'generate', 'build'],
@@ -81,7 +114,7 @@ const commands = {
       return import('../dist/role.js');
     },
   },
-  /** Applies the migrations that the database lacks, and ends. */
+  /** Applies missing migrations to the database. */
   migrate: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/migrate.js') },
   /** Copies the embedded database to PostgreSQL: `npm run move -- postgresql://…`. */
   move: {
@@ -92,29 +125,43 @@ const commands = {
       return import('../dist/move.js');
     },
   },
+  /** Runs the test suite or the given files. */
   test: {
-    needs: ['install', 'generate', 'build', 'codegen'],
-    run: (args) => together([bin('vitest'), ['run', ...args]]),
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    run: (args) => {
+      const excluded = namesTests(args) ? [] : omitted().flatMap((path) => ['--exclude', path]);
+      return together([bin('vitest'), ['run', ...excluded, ...args]]);
+    },
   },
-  /** The fault tests with the numbers of docs/FAULTS.md, all or those whose files are named; `npm test` runs a short form. */
+  /** Runs the tests that `npm test` omits in their short forms, as CI does, and a part of those of the web app. */
+  'test:short': {
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    run: (args) => together([bin('vitest'), ['run', ...longRuns, ...webInShort, ...args]]),
+  },
+  /** Runs all tests of the web app in a browser, or the given files. */
+  'test:web': {
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    run: (args) => together([bin('vitest'), ['run', ...withFiles(args, 'test/web')]]),
+  },
+  /** Runs the fault tests with the durations of docs/FAULTS.md, all or the given files. */
   'test:faults': {
-    needs: ['install', 'generate', 'build', 'codegen'],
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.FAULTS = 'long';
       return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/faults')]]);
     },
   },
-  /** One hostile user for 20 seconds an attack, with latencies asserted; `npm test` runs a short form without them. */
+  /** Runs each attack for 20 seconds and asserts latencies, which the short form does not. */
   'test:attacks': {
-    needs: ['install', 'generate', 'build', 'codegen'],
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.ATTACKS = 'long';
       return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/attacks/hostile.test.ts')]]);
     },
   },
-  /** The whole suite once in each environment below; further arguments choose tests, as those of `npm test` do. */
+  /** Runs the suite in each environment below; arguments select tests as with `npm test`. */
   'test:environments': {
-    needs: ['install', 'generate', 'build', 'codegen'],
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
     run: async (args) => {
       const failed = [];
       for (const [name, env] of Object.entries(environments)) {
@@ -129,7 +176,7 @@ const commands = {
       process.exitCode = failed.length === 0 ? 0 : 1;
     },
   },
-  check: { needs: ['install', 'generate', 'build', 'codegen'], run: () => import('./check.mjs') },
+  check: { needs: ['install', 'generate', 'build', 'web', 'codegen'], run: () => import('./check.mjs') },
   /** Writes schema.graphql. */
   schema: {
     needs: ['install', 'generate', 'build'],
@@ -143,12 +190,23 @@ const commands = {
       for (const [path, text] of Object.entries(configurationFiles())) writeFileSync(path, text);
     },
   },
-  codegen: { needs: ['install', 'codegen'], run: () => {} },
-  /** How good and how fast the embedded summarizer is: docs/SUMMARIES.md. */
+  /** Generates the typed operations of the tests and, into files that are committed, those of the web app and of packages. */
+  codegen: {
+    needs: ['install', 'codegen'],
+    run: async () => {
+      call(bin('graphql-codegen'), ['--config', 'web/codegen.ts', '--errors-only']);
+      const { clientFiles } = await import('./client.mjs');
+      for (const [path, text] of Object.entries(await clientFiles())) {
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, text);
+      }
+    },
+  },
+  /** Measures the quality and the speed of the embedded summarizer: docs/SUMMARIES.md. */
   'bench:summaries': { needs: ['install', 'generate', 'build'], run: () => import('../bench/summaries/run.mjs') },
-  /** What a server needs and no more: for the Dockerfile. */
-  build: { needs: ['install', 'generate', 'build'], run: () => {} },
-  prepare: { needs: ['install', 'generate', 'build', 'codegen'], run: () => {} },
+  /** Prepares only what a server needs, for the Dockerfile. */
+  build: { needs: ['install', 'generate', 'build', 'web'], run: () => {} },
+  prepare: { needs: ['install', 'generate', 'build', 'web', 'codegen'], run: () => {} },
 };
 
 const [name, ...args] = process.argv.slice(2);
@@ -157,14 +215,14 @@ if (!command) {
   console.error(`usage: node deploy/run.mjs ${Object.keys(commands).join(' | ')}`);
   process.exit(2);
 }
-prepare(command.needs);
-// What the environment says already stays as it is.
+// Variables that are already set take precedence.
 if (command.settings && existsSync('.env')) process.loadEnvFile('.env');
+prepare(command.settings && process.env.WEB === 'off' ? command.needs.filter((need) => need !== 'web') : command.needs);
 await command.run(args);
 
 /**
- * Ends with a message when this Node is none that package.json names: before anything is installed, for what is installed
- * would fail in ways that do not say why. Everything above runs on Node 16.
+ * Exits with a message if this version of Node is not supported, before installing packages that would fail without a
+ * clear reason. The code above runs on Node 16.
  */
 function requireSupportedNode() {
   const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -186,19 +244,23 @@ function requireSupportedNode() {
   process.exit(1);
 }
 
-/**
- * Arguments for Vitest, with `files` unless they name test files themselves: Vitest would run the files of both. An
- * argument after an option is the option's value, unless it is the path of a file.
- */
+/** Arguments for Vitest, with `files` unless the arguments name test files, because Vitest would run both. */
 function withFiles(args, files) {
+  return namesTests(args) ? args : [files, ...args];
+}
+
+/**
+ * Whether arguments for Vitest name test files. An argument after an option is the option's value, unless it is the
+ * path of a file.
+ */
+function namesTests(args) {
   const tests = readdirSync('test', { recursive: true }).map((path) => join('test', path));
-  const namesFiles = args.some((arg, index) => {
+  return args.some((arg, index) => {
     if (arg.startsWith('-')) return false;
     if (existsSync(arg)) return true;
     const isValue = /^--?[^=]+$/.test(args[index - 1] ?? '');
     return !isValue && tests.some((path) => path.includes(arg));
   });
-  return namesFiles ? args : [files, ...args];
 }
 
 function prepare(needs) {
@@ -206,7 +268,8 @@ function prepare(needs) {
   if (pending().length === 0) return;
   const unlock = lock();
   try {
-    // Once more each time: another process may have done it, and one step makes the next one's inputs.
+    // Checked again under the lock, because another process may have done it, and each step produces the inputs of the
+    // next.
     for (const need of needs) {
       const step = steps[need];
       if (isUpToDate(step)) continue;
@@ -233,7 +296,7 @@ function isUpToDate(step) {
   }
 }
 
-/** One digest of the files and everything in the folders; what was generated is an input too (of the build). */
+/** A digest of the files and of all files in the directories. Generated files can be inputs as well (of the build). */
 function digest(inputs) {
   const hash = createHash('sha256').update(process.version);
   const add = (path) => {
@@ -245,7 +308,7 @@ function digest(inputs) {
   return hash.digest('hex');
 }
 
-/** A folder is made by one process only. The lock of a process that is gone is taken over. */
+/** Acquires the lock of this checkout. The lock of a process that no longer runs is replaced. */
 function lock() {
   const path = 'dist/.lock';
   mkdirSync('dist', { recursive: true });
@@ -295,7 +358,7 @@ function modified(path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** Runs a step; what it says is shown only when it fails, which ends everything. */
+/** Runs a step. Its output is shown only if it fails, which ends the command. */
 function call(program, list, env = {}) {
   output(program, list, env);
 }
@@ -312,7 +375,10 @@ function output(program, list, env = {}) {
   process.exit(1);
 }
 
-/** Builds and serves anew whenever something in src or prisma changes; what does not build leaves the old one running. */
+/**
+ * Rebuilds and restarts the server after every change of their sources. If the build fails, the running server is
+ * kept.
+ */
 async function serveAndWatch() {
   let server;
   let timer;
@@ -325,7 +391,7 @@ async function serveAndWatch() {
     if (old.exitCode !== null || !old.kill('SIGTERM')) serve();
     else old.once('exit', serve);
   };
-  for (const folder of ['src', 'prisma']) {
+  for (const folder of ['src', 'web', 'packages/client/src', 'prisma']) {
     watch(folder, { recursive: true }, (_event, file) => {
       if (file?.startsWith('generated')) return;
       clearTimeout(timer);
@@ -341,7 +407,7 @@ async function serveAndWatch() {
   serve();
 }
 
-/** Runs programs until the first of them ends, and ends with its status; signals reach them all. */
+/** Runs programs until the first of them ends, and exits with its status. Signals are forwarded to all. */
 async function together(...programs) {
   const children = programs.map(([program, list]) => spawn(program, list, { stdio: 'inherit' }));
   const killAll = (signal) => {

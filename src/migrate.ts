@@ -1,8 +1,8 @@
-// `npm run migrate`: brings the database to what this version needs, before its nodes are started. A node does the same
-// at its start.
+// `npm run migrate`: migrates the database before nodes of this version are started. A node does the same when it
+// starts.
 
 import { readConfig } from './app/config.js';
-import { exitBecauseOf } from './app/exit.js';
+import { exitWithError } from './app/exit.js';
 import { openDatabase } from './infra/database/database.js';
 import { createLog, logDestination } from './infra/telemetry/log.js';
 
@@ -12,5 +12,5 @@ try {
   await database.close();
   console.log('The database schema is up to date.');
 } catch (error) {
-  exitBecauseOf(error);
+  exitWithError(error);
 }

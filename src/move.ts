@@ -1,7 +1,7 @@
-// `npm run move -- postgresql://…`: copies the embedded database of DATA_DIR to PostgreSQL, while no node runs.
+// `npm run move -- postgresql://…`: copies the embedded database in DATA_DIR to PostgreSQL. No node may be running.
 
 import { readConfig } from './app/config.js';
-import { exitBecauseOf } from './app/exit.js';
+import { exitWithError } from './app/exit.js';
 import { ConfigError } from './infra/config/config-error.js';
 import { openDataDir } from './infra/database/data-dir.js';
 import { adoptChangeLog } from './infra/database/history.js';
@@ -11,10 +11,13 @@ import { openPglite } from './infra/database/pglite.js';
 import { openPostgres } from './infra/database/postgres.js';
 import { createLog } from './infra/telemetry/log.js';
 
-/** How long one statement may take: a constraint is checked over all rows of its table. */
+/**
+ * The time limit of one statement, in milliseconds. It is long because a constraint is checked against all rows of its
+ * table.
+ */
 const COPY_MS = 86_400_000;
 
-// What is written into DATA_DIR is for its owner only.
+// Files in DATA_DIR are accessible to their owner only.
 process.umask(0o077);
 try {
   const [url] = process.argv.slice(2);
@@ -53,5 +56,5 @@ try {
     await embedded.close();
   }
 } catch (error) {
-  exitBecauseOf(error);
+  exitWithError(error);
 }

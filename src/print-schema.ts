@@ -1,5 +1,5 @@
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { schema } from './app/schema.js';
 
-/** Prints the schema as it is kept in schema.graphql: sorted, so that a diff shows what changed. */
+/** Prints the content of schema.graphql, sorted so that diffs are minimal. */
 process.stdout.write(`${printSchema(lexicographicSortSchema(schema))}\n`);

@@ -1,7 +1,7 @@
-// `npm run role -- <username> [ADMIN | MODERATOR | USER]`: who is what in the whole service, said on its machine.
+// `npm run role -- <username> [ADMIN | MODERATOR | USER]`: sets the service-wide role of a user.
 
 import { readConfig } from './app/config.js';
-import { exitBecauseOf } from './app/exit.js';
+import { exitWithError } from './app/exit.js';
 import { startServices } from './app/node.js';
 import { giveServiceRole } from './domain/moderation/moderation.service.js';
 import { findByUsername } from './domain/user/user.service.js';
@@ -10,7 +10,7 @@ import { createLog } from './infra/telemetry/log.js';
 
 const roles = ['ADMIN', 'MODERATOR', 'USER'] as const;
 
-// What is written into DATA_DIR is for its owner only.
+// Files in DATA_DIR are accessible to their owner only.
 process.umask(0o077);
 try {
   const [username, named = 'ADMIN'] = process.argv.slice(2);
@@ -27,5 +27,5 @@ try {
     await close();
   }
 } catch (error) {
-  exitBecauseOf(error);
+  exitWithError(error);
 }

@@ -1,5 +1,5 @@
 import { readConfig } from './app/config.js';
-import { exitBecauseOf } from './app/exit.js';
+import { exitWithError } from './app/exit.js';
 import { startServices } from './app/node.js';
 import { ConfigError } from './infra/config/config-error.js';
 import { createLog } from './infra/telemetry/log.js';
@@ -7,7 +7,7 @@ import { composeDemo } from './seed/compose.js';
 import { describeDemo } from './seed/describe.js';
 import { storeDemo } from './seed/store.js';
 
-// What is written into DATA_DIR is for its owner only.
+// Files in DATA_DIR are accessible to their owner only.
 process.umask(0o077);
 try {
   const config = readConfig(process.env);
@@ -24,5 +24,5 @@ try {
     await close();
   }
 } catch (error) {
-  exitBecauseOf(error);
+  exitWithError(error);
 }

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../src/core/ids.js';
 import { forgetNode } from './support/accounts.js';
 import { ask, type Json, type Person, register } from './support/client.js';
-import { footings, makePlace } from './support/place.js';
+import { makePlace, modes } from './support/place.js';
 
-describe.each(footings)('accounts that tests insert, in %s mode', (mode) => {
+describe.each(modes)('accounts that tests insert, in %s mode', (mode) => {
   it('have the same rows as those that register', async () => {
     const node = await (await makePlace(mode)).start();
     const { db } = node.deps.database;

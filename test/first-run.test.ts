@@ -11,7 +11,7 @@ import { atEnd } from './support/ending.js';
 const exec = promisify(execFile);
 
 describe('the first command in a fresh clone', () => {
-  /** Runs `npm start`'s command in a folder with only what it reads first, on a Node that says it has this version. */
+  /** Runs the command of `npm start` in a folder with the files that it reads first, on a simulated version of Node. */
   const startOn = async (version: string) => {
     const folder = join(inject('scratch'), `first-run-${version}`);
     await mkdir(folder);
@@ -33,35 +33,44 @@ describe('the first command in a fresh clone', () => {
     },
   );
 
-  it.each(['v20.19.0', 'v22.12.0', 'v24.0.0', 'v26.1.0'])('goes on with Node %s', async (version) => {
-    // There is no such command, which is looked at next.
+  it.each(['v20.19.0', 'v22.12.0', 'v24.0.0', 'v26.1.0'])('continues with Node %s', async (version) => {
+    // The command does not exist, which is checked next.
     expect(await startOn(version)).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
   });
 });
 
-/** What runs a command in a network namespace of its own, in which no address can be reached. */
+/** Runs a command in a separate network namespace in which no address can be reached. */
 const isolated = process.getuid?.() === 0 ? ['--net'] : ['--net', '--map-root-user'];
 const isolationLacking =
   spawnSync('unshare', [...isolated, 'true']).status === 0 ? undefined : 'unshare --net is not permitted or not found';
 if (isolationLacking !== undefined) console.log(`npm start without a network is not tested: ${isolationLacking}.`);
 
 describe.skipIf(isolationLacking !== undefined)('npm start without a network', () => {
-  it('generates, builds and serves, and tries to reach nobody', { timeout: 240_000 }, async () => {
+  it('generates, builds and serves without any attempt to connect to another host', { timeout: 240_000 }, async () => {
     const folder = join(inject('scratch'), 'isolated');
     await mkdir(folder);
     const generated = resolve('src/generated');
-    for (const path of ['deploy', 'package.json', 'package-lock.json', 'tsconfig.json', 'prisma', 'prisma.config.ts']) {
+    for (const path of [
+      'deploy',
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'prisma',
+      'prisma.config.ts',
+      'web',
+      'packages',
+    ]) {
       await cp(path, join(folder, path), { recursive: true });
     }
     await cp('src', join(folder, 'src'), { recursive: true, filter: (path) => resolve(path) !== generated });
-    // Links to the packages and no link to their folder, in which an `npm ci` would delete them.
+    // Links to the packages instead of their folder, from which `npm ci` would delete them.
     await mkdir(join(folder, 'node_modules'));
     for (const name of await readdir('node_modules')) {
       if (name !== '.package-lock.json') {
         await symlink(resolve('node_modules', name), join(folder, 'node_modules', name));
       }
     }
-    // Written last: nothing is left to install.
+    // Written last, so that nothing needs to be installed.
     await cp('node_modules/.package-lock.json', join(folder, 'node_modules', '.package-lock.json'));
     const child = spawn('unshare', [...isolated, 'npm', 'start'], {
       cwd: folder,
@@ -69,22 +78,24 @@ describe.skipIf(isolationLacking !== undefined)('npm start without a network', (
         PATH: process.env['PATH'],
         HOME: folder,
         NODE_OPTIONS: tellConnections,
-        // Of npm, which is not ours: whether there is a newer npm.
+        // The check of npm for a newer version of itself.
         npm_config_update_notifier: 'false',
-        // The namespace's loopback interface is down, and has no address.
+        // The loopback interface of the namespace is down and has no address.
         HOST: '0.0.0.0',
         PORT: '0',
       },
     });
     atEnd(() => child.kill('SIGKILL'));
     const output = await outputUntilReady(child);
-    // Programs of all kinds count there, tsc too, which is none of Node's.
+    // This includes programs other than Node, such as tsc.
     const counters = await readFile(`/proc/${child.pid}/net/snmp`, 'utf8');
     const [names = [], values = []] = [...counters.matchAll(/^Ip: (.*)$/gm)].map(([, line = '']) => line.split(' '));
     child.kill('SIGTERM');
     await once(child, 'exit');
     expect(output).toMatch(/^parley: generate/m);
     expect(output).toMatch(/^parley: build/m);
+    expect(output).toMatch(/^parley: web/m);
+    expect(output).toContain('Parley is ready: open http://0.0.0.0:');
     expect({ connections: connectionsIn(output), packetsWithoutRoute: values[names.indexOf('OutNoRoutes')] }).toEqual({
       connections: [],
       packetsWithoutRoute: '0',
@@ -92,7 +103,7 @@ describe.skipIf(isolationLacking !== undefined)('npm start without a network', (
   });
 });
 
-/** What a process has written when it says where it serves. */
+/** The output of a process until it prints its URL. */
 function outputUntilReady(child: ChildProcess): Promise<string> {
   let output = '';
   return new Promise((done, failed) => {
@@ -125,7 +136,7 @@ describe('the image', () => {
       if (source !== 'node_modules')
         await cp(source, join(folder, to, to.endsWith('/') ? basename(source) : ''), { recursive: true });
     }
-    // Of the packages those that `npm ci --omit=dev --omit=optional` installs.
+    // Only the packages that `npm ci --omit=dev --omit=optional` installs.
     const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
       packages: Record<string, { dev?: boolean; optional?: boolean; devOptional?: boolean; peer?: boolean }>;
     };
@@ -146,12 +157,12 @@ describe('the image', () => {
     JWT_SECRET: 'x'.repeat(32),
   });
 
-  it('is built on a Node that package.json names', () => {
+  it('is built on a version of Node that package.json allows', () => {
     const versions = [...dockerfile.matchAll(/^FROM node:(\d+)-/gm)].map(([, version]) => version);
     expect(versions).toEqual(['24', '24']);
   });
 
-  it('serves, is healthy, and opens no connection that its owner did not configure', { timeout: 90_000 }, async () => {
+  it('serves, is healthy, and opens only configured connections', { timeout: 90_000 }, async () => {
     const [, cmd] = /^CMD (\[.*\])$/m.exec(lastStage) ?? [];
     const [, check] = /^HEALTHCHECK[^\n]*\\\n\s*CMD (\[.*\])$/m.exec(lastStage) ?? [];
     const [program = '', ...args] = JSON.parse(cmd ?? '') as string[];
@@ -170,18 +181,18 @@ describe('the image', () => {
     });
     const [node = '', ...healthArgs] = JSON.parse(check ?? '') as string[];
     await exec(node, healthArgs, { env: { ...env(), PORT: new URL(url).port } });
-    expect(await (await fetch(url, { headers: { accept: 'text/html' } })).text()).toContain('<h1>');
+    expect(await (await fetch(url, { headers: { accept: 'text/html' } })).text()).toContain('<div id="app">');
     child.kill('SIGTERM');
     await once(child, 'exit');
     expect(connectionsIn(output)).toEqual([]);
   });
 
-  it('has the commands that the docs name for it', { timeout: 90_000 }, async () => {
+  it('contains the commands that the documentation names', { timeout: 90_000 }, async () => {
     const docs = ['README.md', 'Dockerfile', 'docker-compose.yml', 'docs/OPERATIONS.md', 'docs/PERMISSIONS.md'];
     const named = docs.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bnode (dist\/[\w-]+\.js)/g)]);
     const commands = new Set(named.map(([, command = '']) => command));
     expect([...commands].sort()).toEqual(['dist/migrate.js', 'dist/role.js']);
-    // Each loads all of its code, and says what it needs: no database is there.
+    // Each command loads all of its code, and fails because there is no database.
     const outcome = async (args: string[]) => {
       const DATABASE_URL = 'postgresql://127.0.0.1:1/parley';
       const { code, stderr } = await exec('node', args, { cwd: folder, env: { ...env(), DATABASE_URL } }).catch(
@@ -194,7 +205,7 @@ describe('the image', () => {
     }
   });
 
-  it('contains no dialogues of the demo, and the seed command says so', async () => {
+  it('does not contain the demo dialogues, which the seed command reports', async () => {
     expect(await readdir(folder)).not.toContain('deploy');
     const seed = (NODE_ENV: string) =>
       exec('node', ['dist/seed.js'], { cwd: folder, env: { ...env(), NODE_ENV } }).catch((error) => error);

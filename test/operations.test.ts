@@ -11,14 +11,14 @@ import { schema } from '../src/app/schema.js';
 import { connect, listen, request } from './support/client.js';
 import { makePlace } from './support/place.js';
 
-/** What somebody who has not signed in may do; everything else answers UNAUTHENTICATED, what is added later too. */
+/** The operations that need no viewer. All others, including new ones, must return UNAUTHENTICATED. */
 const open = {
   query: ['serverInfo', 'viewer'],
   mutation: ['register', 'login', 'refreshSession', 'requestPasswordReset', 'resetPassword'],
   subscription: [] as string[],
 };
 
-/** Some value of a type: signed out it must not matter which. */
+/** Any valid value of a type, because it must not matter without a viewer. */
 function sample(type: GraphQLInputType): unknown {
   if (isNonNullType(type)) return sample(type.ofType);
   if (isListType(type)) return [sample(type.ofType)];

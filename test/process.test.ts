@@ -3,9 +3,10 @@ import { chmod, cp, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { type Person, register, request } from './support/client.js';
-import { createGroup, send } from './support/talk.js';
+import { nodeFlags } from './support/environment.js';
+import { attempt, createGroup, send } from './support/talk.js';
 
-/** A node as a process of its own, as `npm start` runs it once all is built. */
+/** A node in a separate process, as `npm start` runs it after the build. */
 interface Process {
   child: ChildProcess;
   output(): string;
@@ -16,17 +17,17 @@ interface Process {
 
 const running: ChildProcess[] = [];
 
-/** Has Node tell of each library of watching that is loaded. */
+/** Makes Node print each library that is loaded of those that few services use. */
 const tellLibraries = (() => {
   const hook =
-    'export const resolve = (name, context, next) => (/^(prom-client|@opentelemetry)/.test(name) && console.error("loads " + name), next(name, context))';
+    'export const resolve = (name, context, next) => (/^(prom-client|@opentelemetry|openai$)/.test(name) && console.error("loads " + name), next(name, context))';
   const url = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
   return `--import ${url(`import { register } from 'node:module'; register(${JSON.stringify(url(hook))})`)}`;
 })();
 
 function run(env: Record<string, string>, main = 'dist/main.js'): Process {
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [...nodeFlags, main], {
     env: { PATH, PORT: '0', BCRYPT_COST: '4', RATE_LIMITS: 'off', DATA_DIR_CACHE_BYTES: '8388608', ...env },
   });
   running.push(child);
@@ -48,7 +49,7 @@ function run(env: Record<string, string>, main = 'dist/main.js'): Process {
 }
 
 describe('the process', () => {
-  /** A DATA_DIR with a database that is there already: making one takes seconds. */
+  /** A DATA_DIR with an existing database, because creating one takes seconds. */
   const makeDataDir = async (name: string) => {
     const folder = join(inject('scratch'), `process-${name}`);
     await cp(inject('embeddedTemplate'), folder, { recursive: true });
@@ -60,24 +61,29 @@ describe('the process', () => {
     }
   });
 
-  it('loads what watches it only where that is configured', async () => {
+  it('loads the libraries of monitoring and of model servers only if they are configured', async () => {
     const loaded = async (name: string, env: Record<string, string>) => {
       const { ready, output } = run({ DATA_DIR: await makeDataDir(name), NODE_OPTIONS: tellLibraries, ...env });
       const url = await ready;
       expect(url).toMatch(/^http/);
-      expect((await request(url, '{ __typename }')).data).toEqual({ __typename: 'Query' });
+      const alice = await register(url, 'alice');
+      const conversationId = await createGroup(alice, []);
+      await send(alice, conversationId, 'hello');
+      await attempt(alice, 'summarizeConversation', { conversationId, fromSeq: 1 });
       return [...output().matchAll(/loads (\S+)/g)].map(([, library]) => library);
     };
     expect(await loaded('unwatched', {})).toEqual([]);
-    // Of which the first says something only if these do.
+    // The first check is only meaningful if these libraries are found.
     const watched = await loaded('watched', {
       METRICS_PORT: '0',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+      SUMMARY_BASE_URL: 'http://127.0.0.1:9/v1',
+      SUMMARY_MODEL: 'none',
     });
-    expect(watched).toEqual(expect.arrayContaining(['prom-client', '@opentelemetry/sdk-trace']));
+    expect(watched).toEqual(expect.arrayContaining(['prom-client', '@opentelemetry/sdk-trace', 'openai']));
   });
 
-  it('keeps everything over a restart, tokens too, and ends with 0 on SIGTERM', async () => {
+  it('keeps all data and tokens across a restart, and exits with 0 on SIGTERM', async () => {
     const DATA_DIR = await makeDataDir('restart');
     const first = run({ DATA_DIR });
     const url = await first.ready;
@@ -94,7 +100,7 @@ describe('the process', () => {
     });
   });
 
-  it('keeps what was answered when it is killed, and starts again at once', async () => {
+  it('keeps acknowledged messages when it is killed, and restarts immediately', async () => {
     const DATA_DIR = await makeDataDir('killed');
     const first = run({ DATA_DIR });
     const alice = await register(await first.ready, 'alice');
@@ -107,7 +113,7 @@ describe('the process', () => {
     expect((await request(again, query, { id: sent.id }, alice.token)).data).toEqual({ node: { text: 'answered' } });
   });
 
-  it('refuses a DATA_DIR that another one uses, and says so', async () => {
+  it('does not start with a DATA_DIR that another process uses, and prints the reason', async () => {
     const DATA_DIR = await makeDataDir('shared');
     const first = run({ DATA_DIR });
     await first.ready;
@@ -116,7 +122,7 @@ describe('the process', () => {
     expect(second.output()).toMatch(new RegExp(`^parley: DATA_DIR: .* is in use by process ${first.child.pid}`));
   });
 
-  it('refuses a wrong configuration, naming the variable', async () => {
+  it('does not start with an invalid configuration, and names the variable', async () => {
     const production = run({ NODE_ENV: 'production', DATA_DIR: await makeDataDir('production') });
     const port = run({ PORT: 'http' });
     expect([await production.exited, await port.exited]).toEqual([78, 78]);
@@ -124,7 +130,7 @@ describe('the process', () => {
     expect(port.output()).toMatch(/^parley: PORT: /);
   });
 
-  it('refuses sign-ins beyond its queue, and lives', async () => {
+  it('rejects sign-ins beyond its queue, and continues to run', async () => {
     const node = run({ DATA_DIR: await makeDataDir('queue'), PASSWORD_QUEUE_MAX: '1', BCRYPT_COST: '8' });
     const url = await node.ready;
     const alice = await register(url, 'alice');
@@ -141,7 +147,7 @@ describe('the process', () => {
     expect(node.child.exitCode).toBeNull();
   });
 
-  it('says which port is taken', async () => {
+  it('names the port that is in use', async () => {
     const first = run({ DATA_DIR: await makeDataDir('port-1') });
     const { port } = new URL(await first.ready);
     const second = run({ DATA_DIR: await makeDataDir('port-2'), PORT: port });
@@ -149,7 +155,7 @@ describe('the process', () => {
     expect(second.output()).toMatch(new RegExp(`parley: PORT: cannot listen on 127.0.0.1:${port}`));
   });
 
-  it('says that HOST is no address of this machine', async () => {
+  it('reports that HOST is not an address of this machine', async () => {
     const DATA_DIR = await makeDataDir('host');
     const foreign = run({ DATA_DIR, HOST: '203.0.113.1' });
     expect(await foreign.exited).toBe(78);
@@ -159,13 +165,13 @@ describe('the process', () => {
     expect(unknown.output()).toMatch(/parley: HOST: cannot listen on no-such-host\.invalid:0 \(E\w+\)\n$/);
   });
 
-  it('says in one line that DATA_DIR is no folder', async () => {
+  it('reports in one line that DATA_DIR is not a folder', async () => {
     const node = run({ DATA_DIR: 'package.json/data' });
     expect(await node.exited).toBe(78);
     expect(node.output()).toMatch(/^parley: DATA_DIR: package\.json\/data cannot be used: [^\n]*\n$/);
   });
 
-  it('closes DATA_DIR to other users, with what was there and what it writes', async () => {
+  it('makes DATA_DIR inaccessible to other users, with existing and new files', async () => {
     const DATA_DIR = await makeDataDir('closed');
     await chmod(join(DATA_DIR, 'pg'), 0o777);
     const before = process.umask(0);
@@ -180,7 +186,7 @@ describe('the process', () => {
     expect(open).toEqual([]);
   });
 
-  it('logs lines of JSON with the request id, and never a token, a password or what people write', async () => {
+  it('logs lines of JSON with the request id, without tokens, passwords or texts of users', async () => {
     const node = run({ DATA_DIR: await makeDataDir('log'), LOG_LEVEL: 'trace' });
     const url = await node.ready;
     const alice = await register(url, 'alice');
@@ -190,7 +196,7 @@ describe('the process', () => {
       input: { usernameOrEmail: alice.username, password: alice.password },
     });
     await request(url, '{ viewer { id } }', {}, `${alice.token}x`);
-    // What GraphQL says of a wrong operation quotes it.
+    // GraphQL quotes invalid operations in its errors.
     const wrong = { username: 'x', email: 'x', password: alice.password, surprise: 1 };
     await request(url, 'mutation ($i: RegisterInput!) { register(input: $i) { viewer { id } } }', { i: wrong });
     await request(url, `mutation { login(input: { usernameOrEmail: "x", password: "${alice.password}" }) { `);

@@ -16,20 +16,20 @@ import { schema } from '../src/app/schema.js';
 import { graphiqlOptions } from '../src/server/graphiql.js';
 import * as clients from './clients/operations.js';
 
-// What clients of a release ask goes on working: test/releases/ holds the operations of each, as its examples had them,
-// and its schema, which `npm run check` compares with this one.
-// A file of a release that is out is never changed. Before one is out: `RELEASE=write npx vitest run test/releases.test.ts`.
+// Operations of clients of earlier releases keep working: test/releases/ contains those of each release's examples,
+// and its schema, which `npm run check` compares with the present one.
+// Files of published releases are never changed. For a new release: `RELEASE=write npx vitest run test/releases.test.ts`.
 
 const folder = new URL('releases/', import.meta.url);
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
 const fileOf = (release: string) => new URL(`${release}.graphql`, folder);
 
-/** Every operation of the examples for Apollo, urql and GraphiQL, with the fragments that it uses; each once. */
+/** All operations of the examples for Apollo, urql and GraphiQL, each once with its fragments. */
 function operationsOfNow(): string[] {
   const tabs = (graphiqlOptions.defaultTabs ?? []).map(({ query }) => parse(query ?? '', { noLocation: true }));
   const documents: DocumentNode[] = [...Object.values(clients), ...tabs];
   const printed = documents.flatMap(({ definitions }) =>
-    // Codegen writes __typename into each selection: as they are written there is none.
+    // Codegen adds __typename to each selection, which the written operations do not contain.
     definitions.map((definition) => print(visit(definition, { Field: withoutTypename }))),
   );
   return [...new Set(printed)].sort();
@@ -47,7 +47,7 @@ const releases = readdirSync(folder)
   .filter((name) => !name.endsWith('.schema.graphql'))
   .map((name) => name.replace(/\.graphql$/, ''));
 
-/** What this schema says against the operations of a release; each by itself, as clients send them. */
+/** The validation errors of a release's operations in the present schema, each validated separately. */
 function faultsOf(text: string): readonly GraphQLError[] {
   const { definitions } = parse(new Source(text));
   const fragments = definitions.filter(
@@ -72,19 +72,19 @@ function usedBy(
 }
 
 describe('the operations of a release', () => {
-  it.each(releases)('are allowed by this schema: %s', (release) => {
+  it.each(releases)('are valid in the present schema: %s', (release) => {
     const text = readFileSync(fileOf(release), 'utf8');
     expect(text.match(/^(query|mutation|subscription) /gm)?.length).toBeGreaterThan(10);
     expect(faultsOf(text)).toEqual([]);
   });
 
-  it('are kept of this one', () => {
+  it('are recorded for the present release', () => {
     expect(releases).toContain(version);
     const kept = parse(readFileSync(fileOf(version), 'utf8')).definitions.map(print);
     expect(kept.sort()).toEqual(operationsOfNow());
   });
 
-  it('would show what a schema lacks', () => {
+  it('are invalid if they contain a field that the schema lacks', () => {
     const text = readFileSync(fileOf(version), 'utf8');
     expect(faultsOf(text.replaceAll('clientMessageId', 'clientMessageKey'))).not.toEqual([]);
   });

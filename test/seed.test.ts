@@ -6,10 +6,11 @@ import { createLog } from '../src/infra/telemetry/log.js';
 import { composeDemo } from '../src/seed/compose.js';
 import { parseScripts } from '../src/seed/read-scripts.js';
 import { type Answer, ask, eventually, register, request } from './support/client.js';
-import { footings, makePlace, type Place, servicesFound } from './support/place.js';
+import { nodeFlags } from './support/environment.js';
+import { makePlace, modes, type Place, servicesFound } from './support/place.js';
 import { openSse } from './support/sse.js';
 
-/** What the services keep true of every row: each query counts the rows that break it. */
+/** The invariants of the services. Each query counts the rows that violate one. */
 const invariants = {
   'seqs are 1 to latestSeq': `
     SELECT count(*) FROM conversations c
@@ -76,13 +77,13 @@ const seed = (env: Record<string, string>) => run(['dist/seed.js'], env);
 
 function run(command: string[], env: Record<string, string>): Promise<{ code: number | null; output: string }> {
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, command, { env: { PATH, BCRYPT_COST: '4', ...env } });
+  const child = spawn(process.execPath, [...nodeFlags, ...command], { env: { PATH, BCRYPT_COST: '4', ...env } });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return new Promise((resolve) => child.once('exit', (code) => resolve({ code, output })));
 }
 
-/** What each statement counts, in their order. */
+/** The count of each statement, in their order. */
 async function countAll(place: Place, statements: readonly string[]): Promise<number[]> {
   const database = await openDatabase(readConfig(place.env), createLog('silent'));
   try {
@@ -102,7 +103,7 @@ const LOGIN_ANNA = `mutation { login(input: { usernameOrEmail: "anna", password:
   viewer { syncCursor conversations { nodes { id viewerMembership { unreadCount } lastMessage { id seq text createdAt } } } }
 } }`;
 
-/** Of each table that is moved: how many rows it has, and a digest of them all. What a start or an end writes is left out. */
+/** The number of rows and a digest of each table that is moved, without rows that a start or a stop writes. */
 async function contentOf(place: Place): Promise<Map<string, unknown>> {
   const left = ['_prisma_migrations', 'epochs', 'changes', 'log_state', 'audit_entries', 'presences', 'sessions'];
   const database = await openDatabase(readConfig(place.env), createLog('silent'));
@@ -124,16 +125,16 @@ async function contentOf(place: Place): Promise<Map<string, unknown>> {
   }
 }
 
-describe.each(footings)('npm run seed on the %s footing', (footing) => {
+describe.each(modes)('npm run seed in %s mode', (mode) => {
   let place: Place;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     const { code, output } = await seed(place.env);
     expect(code, output).toBe(0);
     expect(output).toContain('parley-demo');
   });
 
-  it('keeps what the services keep', async () => {
+  it('satisfies the invariants of the services', async () => {
     const names = Object.keys(invariants);
     const [messages, ...broken] = await countAll(place, [MESSAGES, ...Object.values(invariants)]);
     expect(Object.fromEntries(names.map((name, index) => [name, broken[index]]))).toEqual(
@@ -142,14 +143,14 @@ describe.each(footings)('npm run seed on the %s footing', (footing) => {
     expect(messages).toBeGreaterThan(2_000);
   });
 
-  it('a second time changes nothing, and says so', async () => {
+  it('changes nothing when it is repeated, and reports that', async () => {
     const before = await countAll(place, [MESSAGES]);
     const { code, output } = await seed(place.env);
     expect([code, output]).toEqual([0, expect.stringContaining('already')]);
     expect(await countAll(place, [MESSAGES])).toEqual(before);
   });
 
-  it('makes accounts that one can sign in with', async () => {
+  it('creates accounts that can sign in', async () => {
     const node = await place.start();
     const { login } = await ask(
       node.url,
@@ -161,35 +162,38 @@ describe.each(footings)('npm run seed on the %s footing', (footing) => {
     await node.stop();
   });
 
-  it.skipIf(footing !== 'embedded' || !servicesFound)('can be moved to PostgreSQL as a whole', async () => {
-    const old = await place.start();
-    const { login } = await ask(old.url, LOGIN_ANNA);
-    await old.stop();
-    const target = await makePlace('postgresql', { migrated: false });
-    const databaseUrl = target.env['DATABASE_URL'] ?? '';
-    const move = () => run(['dist/move.js', databaseUrl], { DATA_DIR: place.env['DATA_DIR'] ?? '' });
-    const moved = await move();
-    expect(moved.code, moved.output).toBe(0);
-    const before = await contentOf(place);
-    expect(before.size).toBeGreaterThan(20);
-    expect(await contentOf(target)).toEqual(before);
+  it.skipIf(mode !== 'embedded' || !servicesFound)(
+    'creates data that can be moved to PostgreSQL completely',
+    async () => {
+      const old = await place.start();
+      const { login } = await ask(old.url, LOGIN_ANNA);
+      await old.stop();
+      const target = await makePlace('postgresql', { migrated: false });
+      const databaseUrl = target.env['DATABASE_URL'] ?? '';
+      const move = () => run(['dist/move.js', databaseUrl], { DATA_DIR: place.env['DATA_DIR'] ?? '' });
+      const moved = await move();
+      expect(moved.code, moved.output).toBe(0);
+      const before = await contentOf(place);
+      expect(before.size).toBeGreaterThan(20);
+      expect(await contentOf(target)).toEqual(before);
 
-    const node = await target.start();
-    const { viewer } = (await ask(node.url, LOGIN_ANNA)).login;
-    expect(viewer.conversations).toEqual(login.viewer.conversations);
-    // What a cursor of before has not seen cannot be told here: it expires, and nothing is silently left out.
-    const { token } = { token: (await ask(node.url, LOGIN_ANNA)).login.tokens.accessToken };
-    const events: Answer[] = [];
-    const stream = await openSse(node.url, token, { after: login.viewer.syncCursor }, (event) => events.push(event));
-    await eventually('the stream says something', () => events.length > 0);
-    stream.cancel();
-    expect(events[0]?.errors?.[0]?.extensions.code).toBe('CURSOR_EXPIRED');
-    await node.stop();
-    expect(await move()).toEqual({ code: 78, output: expect.stringMatching(/must be empty/) });
-  });
+      const node = await target.start();
+      const { viewer } = (await ask(node.url, LOGIN_ANNA)).login;
+      expect(viewer.conversations).toEqual(login.viewer.conversations);
+      // Cursors of the embedded database expire, so that no change is silently omitted.
+      const { token } = { token: (await ask(node.url, LOGIN_ANNA)).login.tokens.accessToken };
+      const events: Answer[] = [];
+      const stream = await openSse(node.url, token, { after: login.viewer.syncCursor }, (event) => events.push(event));
+      await eventually('the stream responds', () => events.length > 0);
+      stream.cancel();
+      expect(events[0]?.errors?.[0]?.extensions.code).toBe('CURSOR_EXPIRED');
+      await node.stop();
+      expect(await move()).toEqual({ code: 78, output: expect.stringMatching(/must be empty/) });
+    },
+  );
 
-  it('touches nothing where somebody has one of the names', async () => {
-    const other = await makePlace(footing);
+  it('changes nothing if one of the usernames exists', async () => {
+    const other = await makePlace(mode);
     const node = await other.start();
     await register(node.url);
     const input = { username: 'Anna', email: 'anna@example.com', password: 'long enough' };
@@ -203,7 +207,7 @@ describe.each(footings)('npm run seed on the %s footing', (footing) => {
   });
 });
 
-describe('the content', () => {
+describe('the demo content', () => {
   it('is the same each time', () => {
     const now = new Date('2026-11-21T12:00:00Z');
     expect(composeDemo(now)).toEqual(composeDemo(now));

@@ -1,5 +1,6 @@
-// Thousands of WebSocket subscribers in one process that costs little beside the server it measures. What it is told
-// on stdin and what it answers on stdout is in protocol.md; subscribers.mjs is the same where no compiler is.
+// Thousands of WebSocket subscribers in one process that needs little CPU time compared with the server it measures.
+// protocol.md describes its commands on stdin and its output on stdout. subscribers.mjs does the same where no compiler
+// is installed.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 enum { MAX_SOCKETS = 60000, MAX_SCRIPTS = 8192, MAX_STEPS = 8, READ_BYTES = 1 << 18 };
-// Latencies are counted in steps of 10 µs up to 20 s, so that none has to be kept.
+// Latencies are counted in a histogram with steps of 10 µs up to 20 s, so that they need not be stored individually.
 enum { LATENCY_STEP_US = 10, LATENCY_STEPS = 2000000 };
 
 struct step {
@@ -34,7 +35,7 @@ struct sock {
   int fd, script, step;
   int upgraded, through;
   long last_seq;
-  // What came of a frame that is not complete.
+  // The beginning of an incomplete frame.
   uint8_t *rest;
   size_t rest_length;
 };
@@ -70,7 +71,7 @@ static void die(const char *format, ...) {
 // ── sending ──
 
 static void write_all(struct sock *s, const void *bytes, size_t length) {
-  // What a subscriber sends always fits into an empty socket buffer.
+  // The messages of a subscriber always fit into an empty socket buffer.
   if (write(s->fd, bytes, length) != (ssize_t)length) die("a socket took less than it was given: %s", strerror(errno));
 }
 
@@ -94,7 +95,7 @@ static void send_frame(struct sock *s, int opcode, const char *payload, size_t l
   free(frame);
 }
 
-// ── the script that brings a socket to its subscription ──
+// ── the script of a socket, up to its subscription ──
 
 static void start_next(void);
 
@@ -141,7 +142,7 @@ static void handshake(struct sock *s) {
   epoll_ctl(epoll, EPOLL_CTL_MOD, s->fd, &event);
 }
 
-// ── what comes ──
+// ── reading ──
 
 static long number_after(const uint8_t *payload, size_t length, const char *key) {
   const uint8_t *at = memmem(payload, length, key, strlen(key));
@@ -187,7 +188,7 @@ static int on_frame(struct sock *s, int opcode, const uint8_t *payload, size_t l
   return 1;
 }
 
-/** Returns how many bytes were of whole frames. */
+/** Returns the number of bytes that belong to complete frames. */
 static size_t read_frames(struct sock *s, uint8_t *bytes, size_t length, double now) {
   size_t at = 0;
   int had_events = 0;
@@ -243,7 +244,7 @@ static void on_readable(struct sock *s) {
   if (s->rest_length) s->rest = memcpy(malloc(s->rest_length), incoming + done, s->rest_length);
 }
 
-// ── what it is told ──
+// ── commands ──
 
 static long percentile(double share, long total) {
   long seen = 0;

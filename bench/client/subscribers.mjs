@@ -1,5 +1,5 @@
-// What subscribers.c does, where no compiler is: see protocol.md. It takes several times the processor time of that,
-// so it can be the limit of what is delivered in a second; the server's own processor time stays true.
+// Does the same as subscribers.c where no compiler is installed: see protocol.md. It takes several times as much CPU
+// time and can therefore limit the deliveries per second; the measured CPU time of the server is not affected.
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -37,7 +37,7 @@ function sendFrame(socket, opcode, payload) {
   socket.write(Buffer.concat([Buffer.from([0x80 | opcode, ...head]), MASK, masked]));
 }
 
-// ── the script that brings a socket to its subscription ──
+// ── the script of a socket, up to its subscription ──
 
 function runScript(state) {
   const { steps } = scripts.get(state.script);
@@ -79,7 +79,7 @@ function start(state) {
   });
 }
 
-// ── what comes ──
+// ── reading ──
 
 function onData(state, chunk) {
   const now = nowUs();
@@ -96,7 +96,7 @@ function onData(state, chunk) {
   state.rest = state.upgraded ? readFrames(state, bytes, now) : bytes;
 }
 
-/** Returns what came of a frame that is not complete. */
+/** Returns the bytes of an incomplete frame. */
 function readFrames(state, bytes, now) {
   let at = 0;
   let hadEvents = false;
@@ -162,7 +162,7 @@ function onEvent(state, text, now) {
   }
 }
 
-// ── what it is told ──
+// ── commands ──
 
 function stats() {
   const steps = [...latencies].sort(([one], [other]) => one - other);

@@ -71,7 +71,7 @@ async function measure({ server, plans, stop }, count) {
   return { ms: subscribers.connectMs, cpuMs, bytes };
 }
 
-/** Memory that a burst of connections left behind goes back little by little: waits until no more of it goes. */
+/** Waits until the memory that a burst of connections used is no longer decreasing. */
 async function settled(server) {
   let held = Number.POSITIVE_INFINITY;
   for (let tries = 0; tries < 10; tries += 1) {

@@ -5,7 +5,7 @@ import { startPeer } from '../peers.mjs';
 import { median, ratioOf } from '../statistics.mjs';
 import { subscribe } from '../subscribers.mjs';
 
-/** Messages under way at once in a backlog. */
+/** The number of messages in flight in a backlog. */
 const BACKLOG = 64;
 const modes = [
   { mode: 'single', inFlight: 1 },
@@ -46,7 +46,7 @@ export const fanOut = {
     return {
       targets: measured.flatMap(targetsOf),
       tables: measured.map(tableOf),
-      // The tables have them all; a chart is to be seen at a glance.
+      // The chart shows only the first table, to stay readable.
       bars: barsOf(measured[0]),
       notes: [
         `One at a time: the next message is sent when all subscribers have the last one. With a backlog: ${BACKLOG} are in flight, and the next is sent when all subscribers have one more.`,
@@ -66,11 +66,11 @@ function start(world, key, parley) {
 
 async function measure(subject, { audience, seconds, warmUp }) {
   const subscribers = await subscribe(subject.plans('full', audience));
-  // graphql-ws has no word for "subscribed"; and what connecting left behind is to be over.
+  // graphql-ws does not acknowledge subscriptions; this also waits for the work of connecting to end.
   await pause(500);
   const result = {};
   for (const { mode, inFlight } of modes) {
-    // A few at a time warm up a backlog as well, and sooner.
+    // A few messages at a time warm the server up as well as a backlog, but faster.
     await drive(subject, subscribers, { inFlight: Math.min(inFlight, 8), seconds: warmUp / 2 });
     await sendToNobody(subject, { inFlight, count: 50 });
     result[mode] = await measureDeliveries(subject, subscribers, { inFlight, seconds });

@@ -3,13 +3,13 @@ import { median, percentile } from '../statistics.mjs';
 
 const PAGE = 'first: 50, aroundSeq: $seq';
 const QUERY = `query ($id: ID!, $seq: Int) { conversation(id: $id) { messages(${PAGE}) { nodes { id seq text createdAt sender { id username displayName } } pageInfo { hasPreviousPage } } } }`;
-/** Conversations that the messages are of; the page is read in the first, which has half of them. */
+/** The number of conversations. The first one has half of the messages; its page is read. */
 const CONVERSATIONS = 1_000;
 
 export const history = {
   key: 'history',
   title: 'A page of a growing history',
-  /** Only with --long: it fills the database for minutes. */
+  /** Only with --long, because filling the database takes minutes. */
   long: true,
   async measure(world, { quick, runs, say }) {
     const [few, many] = quick ? [10_000, 100_000] : [100_000, 10_000_000];
@@ -58,7 +58,7 @@ export const history = {
   },
 };
 
-/** Adds messages until there are so many, half of them in one conversation. */
+/** Inserts messages until this number is reached, half of them in one conversation. */
 async function fill({ place }, conversationId, size) {
   await place.query(
     `INSERT INTO conversations (id, kind, title, created_by_id)

@@ -19,9 +19,9 @@ export const lone = {
     const seen = new Map();
     try {
       for (let run = 1; run <= runs; run += 1) {
-        for (const [footing, where] of Object.entries(places)) {
-          for (const [what, samples] of Object.entries(await measureFooting(where, messages, run))) {
-            const key = `${footing}: ${what}`;
+        for (const [mode, where] of Object.entries(places)) {
+          for (const [what, samples] of Object.entries(await measureMode(where, messages, run))) {
+            const key = `${mode}: ${what}`;
             seen.set(key, [...(seen.get(key) ?? []), samples]);
             say(`lone, run ${run}, ${key}: p50 ${percentile(samples, 0.5).toFixed(2)} ms`);
           }
@@ -46,7 +46,7 @@ export const lone = {
   },
 };
 
-async function measureFooting(place, messages, run) {
+async function measureMode(place, messages, run) {
   const node = await startNode(place, { BCRYPT_COST: '10' });
   const url = node.place;
   const name = `lone${run}_`;
@@ -69,7 +69,7 @@ async function measureFooting(place, messages, run) {
         }),
         send(id, stampedText(60)).then(() => performance.now() - began),
       ]);
-      // What came before only warmed up.
+      // The first messages are a warm-up.
       if (count < 0) continue;
       delivered.push(times[0]);
       answered.push(times[1]);
@@ -87,7 +87,7 @@ async function measureFooting(place, messages, run) {
   return found;
 }
 
-/** A receiver who reads everything, and tells of each event. */
+/** Opens a receiver that reads all events and calls back for each. */
 async function listen(url, token, conversationId, onEvent) {
   const socket = new WebSocket(url.replace('http', 'ws'), 'graphql-transport-ws');
   await once(socket, 'open');
@@ -102,7 +102,7 @@ async function listen(url, token, conversationId, onEvent) {
   return socket;
 }
 
-/** Asks `{ __typename }` again and again, one at a time, until `meanwhile` is over. */
+/** Sends `{ __typename }` repeatedly, one request at a time, until `meanwhile` resolves. */
 async function pings(url, meanwhile) {
   const samples = [];
   let over = false;

@@ -9,7 +9,7 @@ const QUERY = `query ($search: String!, $after: String) {
   users(search: $search, first: 50, after: $after) { nodes { id username displayName } pageInfo { endCursor hasNextPage } }
 }`;
 
-/** What is searched for. */
+/** The search texts. */
 const SEARCHES = [
   { kind: 'one letter', search: 'a' },
   { kind: 'one letter, at the end of usernames', search: 'z' },
@@ -28,24 +28,24 @@ const SEARCHES = [
   { kind: 'no match', search: 'maria qqqq' },
 ];
 
-/** The commonest first: the share of each falls with its place, as it does of real names. */
+/** Most common first: the frequency of a name decreases with its position, as with real names. */
 const FIRST =
   'Maria Mohammed Anna María Juan Ali David Ana Michael Sofía Elena Fatima Daniel Carlos Laura Иван Анна John Sarah Alexander Thomas Christian Paul Martin Marta Luis Omar Мария Zoë Chloé Jürgen Søren Åsa Łukasz İbrahim Ayşe Μαρία Γιώργος 伟 芳 さくら محمد فاطمة Amélie Björn Camila Eduardo Éva François Gabriela Gary Gareth Giulia Hannah James Kevin Lucía Mark Margaret Marcel Mariana Natalia Núria Oliver Pablo Petra Raúl Stefan Tomás Víctor Yuki Zeynep Zoran';
 const LAST =
   'García Martínez Müller Smith López González Rodríguez Иванов Петров Nguyễn Kim Lee Wang Li Zhang Schmidt Schneider Fernández Pérez Silva Santos Johnson Williams Brown Jones Miller Taylor Anderson Martin Kowalski Novák Johansson Nielsen Иванова Смирнова Παπαδόπουλος 王 李 田中 佐藤 Yılmaz Kaya Rossi Ferrari Dubois Durand Lefèvre Petit Garnier Gardner O’Brien Murphy Popescu Horváth Nagy Krüger Weiß Zimmermann Zander Zhou Ahmed Khan Singh Kumar Patel Al-Sayed Cohen Haddad';
-/** What rare names are made of, three in a row. */
+/** The syllables of rare names, which have three each. */
 const SYLLABLES = 'ba ke lo mi nu ra ste tho vi wen zar dor fel gri hol ji ca pe sil or'.split(' ');
 const SLOTS = 20_000;
-/** Of the people have one of the names above; the others share so many rare ones. */
+/** The share of people with one of the names above; the others have rare names. */
 const COMMON = 0.7;
 const RARE = 5_000;
-/** Of so many people one has gone. */
+/** One of this many people has deleted their account. */
 const GONE = 50;
 
 export const people = {
   key: 'people',
   title: 'Searching a million people',
-  /** Only with --long: it fills the database for minutes. */
+  /** Only with --long, because filling the database takes minutes. */
   long: true,
   async measure(world, { quick, runs, say }) {
     const size = quick ? 50_000 : 1_000_000;
@@ -95,7 +95,7 @@ export const people = {
   },
 };
 
-/** Names in slots, of which each person draws one. */
+/** A list in which each name occurs according to its frequency; each person draws one entry. */
 function slotsOf(names, step) {
   const weights = names.map((_, place) => 1 / (place + 6));
   const sum = weights.reduce((all, weight) => all + weight, 0);
@@ -132,7 +132,7 @@ async function fill({ place }, size) {
   for (const table of ['users', 'name_prefixes']) await place.query(`VACUUM ANALYZE ${table}`);
 }
 
-/** Every kind of search so many times, by itself and as a request; the kinds take turns. */
+/** Runs every kind of search this many times, as a statement and as a request; the kinds alternate. */
 async function searchAll({ place, people: [reader] }, searches) {
   const node = await startNode(place);
   const db = new PrismaClient({ adapter: new PrismaPg({ connectionString: place.databaseUrl }) });

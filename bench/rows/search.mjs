@@ -11,16 +11,22 @@ const QUERY = `query ($query: String!, $after: String) {
   }
 }`;
 
-/** Words by rank, of which each is said as often as its rank says: a message's every second word is among the first 40. */
+/**
+ * The number of words. The frequency of a word decreases with its rank: half of the words of a message are among the
+ * first 40.
+ */
 const WORDS = 20_000;
-/** Viewers by what they can read: of the messages one conversation has two fifths, a thousand have two fifths. */
+/**
+ * The viewers, by what they can read: one conversation contains two fifths of the messages, a thousand others another
+ * two fifths.
+ */
 const VIEWERS = [
   { name: 'one long conversation', kinds: ['long'] },
   { name: '1,000 conversations', kinds: ['many'] },
   { name: 'five small conversations', kinds: ['few'] },
   { name: 'all conversations', kinds: ['long', 'many', 'rest', 'few'] },
 ];
-/** What is searched for; `word(n)` is the n-th most common one. */
+/** The search texts; `word(n)` is the n-th most common word. */
 const searchesOf = (word) => [
   { kind: 'the most common word', query: word(1) },
   { kind: 'the same, second page', query: word(1), second: true },
@@ -42,7 +48,7 @@ const wordOf = (number) => {
   }
   return word;
 };
-/** Always the same numbers, from 0 to 1. */
+/** A deterministic sequence of random numbers from 0 to 1. */
 function random(seed) {
   let state = seed;
   return () => {
@@ -54,7 +60,7 @@ function random(seed) {
 export const search = {
   key: 'search',
   title: 'Searching a million messages',
-  /** Only with --long: it fills the database for minutes. */
+  /** Only with --long, because filling the database takes minutes. */
   long: true,
   async measure(world, { quick, runs, say }) {
     const size = quick ? 50_000 : 1_000_000;
@@ -106,7 +112,7 @@ export const search = {
   },
 };
 
-/** Fills the database. @returns the people of VIEWERS, with their tokens. */
+/** Fills the database. Returns the users of VIEWERS with their tokens. */
 async function fill({ place, people }, size) {
   const kinds = [
     { kind: 'long', conversations: 1, share: 0.4 },
@@ -114,7 +120,7 @@ async function fill({ place, people }, size) {
     { kind: 'rest', conversations: 200, share: 0.199 },
     { kind: 'few', conversations: 5, share: 0.001 },
   ];
-  // Of the world's people the first; their rooms are theirs too, and nearly empty.
+  // Uses the first users of the world, who are also members of its almost empty rooms.
   const found = await place.query(`SELECT id::text, username FROM users WHERE username LIKE 'person%'`);
   const viewers = VIEWERS.map((viewer, index) => ({
     ...viewer,
@@ -165,16 +171,14 @@ async function fill({ place, people }, size) {
   return viewers;
 }
 
-/** Every kind of search of everyone so many times, by itself and as a request; they take turns. */
+/** Runs every kind of search this many times for each viewer, as a statement and as a request; the kinds alternate. */
 async function searchAll({ place }, viewers, searches, times) {
   const node = await startNode(place);
-  const footing = openPostgres(place.databaseUrl, { poolMax: 2, prepare: true, log: { warn() {} } });
+  const driver = openPostgres(place.databaseUrl, { poolMax: 2, prepare: true, log: { warn() {} } });
   const database = {
     sql: {
       transaction: (work) =>
-        footing.transaction((session) =>
-          work({ query: ({ text, values }, name) => session.query(text, values, name) }),
-        ),
+        driver.transaction((session) => work({ query: ({ text, values }, name) => session.query(text, values, name) })),
     },
   };
   const find = (userId, text, from) => {
@@ -188,6 +192,7 @@ async function searchAll({ place }, viewers, searches, times) {
       until,
       templates: templatesOf(query, [], []),
       rankTemplates: rankTemplatesOf(query),
+      phraseBytesMax: 16_777_216,
     };
     return findMatches(database, request, { size: 50, backward: false, from });
   };
@@ -214,7 +219,7 @@ async function searchAll({ place }, viewers, searches, times) {
       }
     }
   }
-  await footing.close();
+  await driver.close();
   await node.stop();
   for (const [key, { took, tookHttp, found }] of results) {
     results.set(key, {

@@ -100,7 +100,7 @@ export const storms = {
   },
 };
 
-/** People in one large group, each with a token, and a smaller one of the first of them. */
+/** Creates users with tokens in one large group, and a smaller group of the first of them. */
 async function makeScene(place, { crowd, group }, settings) {
   const node = await startNode(place, settings);
   const url = node.place;
@@ -140,7 +140,7 @@ async function comeOnline(place, { people, crowd }, { idleSeconds }, { presence 
   const node = await startNode(place);
   const redis = new Redis(place.redisUrl);
   const url = node.place;
-  // What the first connections compile is not theirs.
+  // A warm-up, so that compiling code does not count as connection time.
   const warm = await Promise.all(people.slice(0, 50).map(({ token }) => openDevice(url, token)));
   for (const device of warm) device.close();
   await pause(500);
@@ -185,7 +185,7 @@ async function comeOnline(place, { people, crowd }, { idleSeconds }, { presence 
   return result;
 }
 
-/** Everyone's device listens to the group. */
+/** Subscribes a device of every user to the group. */
 async function openAll(url, people, id, query, onEvent) {
   const devices = [];
   for (let from = 0; from < people.length; from += 100) {
@@ -222,7 +222,7 @@ async function readTogether(place, { people, group: id }, { group }, settings) {
   while (events < readers.length * readers.length && performance.now() - began < 60_000) await pause(5);
   const tookMs = performance.now() - began;
   const cpuMs = (node.cpu() - before.cpu) / 1_000;
-  // Counted by PostgreSQL a moment later.
+  // PostgreSQL updates its statistics with a delay.
   await pause(1_500);
   const result = {
     tookMs,

@@ -6,7 +6,7 @@ import { startParley } from '../parley.mjs';
 import { median, ratioOf } from '../statistics.mjs';
 import { subscribe } from '../subscribers.mjs';
 
-/** Fields of a message that differ from viewer to viewer and stand in every frontend's fragment. */
+/** Fields of a message that differ between viewers and that most frontends request. */
 const wanted = ['viewerReactions', 'viewerCanDelete'];
 
 export const viewerFields = {
@@ -60,7 +60,10 @@ export const viewerFields = {
   },
 };
 
-/** Parley where nothing is sent: one of the people who listen reacts to a message, and takes that back. */
+/**
+ * Starts Parley with reactions instead of sends: a subscriber reacts to a message and removes the reaction,
+ * alternately.
+ */
 async function startReacting(world) {
   const subject = await startParley(world);
   const device = await openDevice(subject.url, world.people[0].token);

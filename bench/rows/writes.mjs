@@ -28,7 +28,7 @@ export const writes = {
     const spread = await makeRooms(world, node.place, 'empty', many);
     await node.stop();
     await world.place.query(makePeerConversations(many));
-    // Else nodes would put the peers' messages into the search meanwhile, as those of before an upgrade.
+    // Otherwise nodes would add the peers' messages to the search index during the measurement, as after an upgrade.
     await world.place.query(`ALTER TABLE messages ALTER COLUMN search SET DEFAULT ''`);
     const places = [
       { key: 'hot', words: 'one hot conversation', rooms: ['empty'], count: 1 },
@@ -102,7 +102,7 @@ export const writes = {
   },
 };
 
-/** Keeps so many going until the time is up. */
+/** Keeps this number of sends in flight until the time is over. */
 async function keepSending(send, inFlight, seconds) {
   const began = performance.now();
   const took = [];
@@ -190,7 +190,7 @@ async function pgbench({ place }, conversations, clients, seconds) {
     String(Math.ceil(seconds)),
   ];
   const { stdout } = await promisify(execFile)('pgbench', [...args, place.databaseUrl], { cwd: folder });
-  // A line for each transaction: client, number, microseconds, …
+  // One line per transaction: client, number, microseconds, …
   const logs = (await readdir(folder)).filter((name) => name.startsWith('pgbench_log'));
   const lines = (await Promise.all(logs.map((name) => readFile(join(folder, name), 'utf8'))))
     .join('')

@@ -1,6 +1,7 @@
 /**
- * Has a peer do what the harness tells it: `deliver(room, event)` for each event. The channel is read in order, so
- * `sync` is answered when the events before it were delivered as far as one turn of the event loop goes.
+ * Makes a peer carry out the commands of the harness: `deliver(room, event)` is called for each event. Commands are
+ * processed in order, so `sync` is answered after the preceding events have been delivered, within one turn of the
+ * event loop.
  */
 export function obey(deliver) {
   process.on('message', ({ room, event, sync }) => {
@@ -10,13 +11,13 @@ export function obey(deliver) {
   process.channel.ref();
 }
 
-// Killed by the signal itself it would leave no profile.
+// A process killed by the signal would not write its profile.
 process.once('SIGTERM', () => process.exit());
 
-/** Tells the harness where this peer listens, as soon as it does. */
+/** Reports the port of this peer to the harness when it listens. */
 export function tellPort(server) {
   server.on('listening', () => process.send({ port: server.address().port }));
 }
 
-/** The text frame that Parley would send of an event. */
+/** The text frame in which Parley would send an event. */
 export const frameOf = (event) => `{"id":"1","type":"next","payload":{"data":{"messages":${JSON.stringify(event)}}}}`;

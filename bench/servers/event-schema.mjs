@@ -20,7 +20,10 @@ const MessageEvent = object('MessageEvent', {
   message: { type: Message },
 });
 
-/** A schema of the shape of Parley's, with nothing to load. `listen(room)` is a subscriber's stream of events. */
+/**
+ * A schema with the same structure as Parley's, which loads nothing. `listen(room)` returns a subscriber's stream of
+ * events.
+ */
 export const eventSchema = (listen) =>
   new GraphQLSchema({
     query: object('Query', { ok: { type: GraphQLString } }),

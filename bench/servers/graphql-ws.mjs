@@ -1,4 +1,4 @@
-// graphql-ws as its guide sets it up: graphql-js executes each subscription for each subscriber.
+// graphql-ws as in its documentation: graphql-js executes each subscription for each subscriber.
 import { PubSub } from 'graphql-subscriptions';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -6,7 +6,7 @@ import { obey, tellPort } from './commands.mjs';
 import { eventSchema } from './event-schema.mjs';
 
 const pubsub = new PubSub();
-// The default warns of more than ten listeners.
+// By default, more than ten listeners cause a warning.
 pubsub.ee.setMaxListeners(0);
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/graphql', backlog: 4_096 });
 tellPort(server);

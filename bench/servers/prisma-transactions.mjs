@@ -1,4 +1,4 @@
-// A send as it is usually written: an interactive transaction of Prisma, with the product's own client and schema.
+// A send in the usual style: an interactive Prisma transaction, with Parley's own client and schema.
 import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { PrismaClient } from '../../dist/generated/prisma/client.js';

@@ -1,4 +1,4 @@
-// The measure of things: one prepared string, `ws.send` to everyone in the room.
+// The baseline: one prepared string is sent with `ws.send` to everyone in the room.
 import { frameOf, obey } from './commands.mjs';
 import { serveRooms } from './rooms.mjs';
 

@@ -1,7 +1,10 @@
 import { WebSocketServer } from 'ws';
 import { tellPort } from './commands.mjs';
 
-/** Raw `ws` with compression off: sockets by the room that their path names. `onText` hears those of the room `sender`. */
+/**
+ * A WebSocket server with raw `ws` without compression. The path of a connection names its room. `onText` receives the
+ * texts from the room `sender`.
+ */
 export function serveRooms(onText) {
   const rooms = new Map();
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, backlog: 4_096 });

@@ -1,4 +1,4 @@
-// Socket.IO as it comes, its in-memory adapter and a room. WebSocket only; compression is off by default.
+// Socket.IO with its defaults: the in-memory adapter, and a room. WebSocket only, without compression.
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
 import { obey, tellPort } from './commands.mjs';

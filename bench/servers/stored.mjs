@@ -1,5 +1,5 @@
-// The shortest honest way from a send to everybody: insert, a round trip through Redis, raw frames. What comes over a
-// socket in the room `sender` is a text to store; the event is like TEMPLATE.
+// The minimum for a durable send: an insert, a round trip through Redis, and raw frames. A text received in the room
+// `sender` is stored; the event has the structure of TEMPLATE.
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { eventsLike } from '../event.mjs';

@@ -1,4 +1,4 @@
-// GraphQL Yoga over graphql-ws as its guide sets it up.
+// GraphQL Yoga with graphql-ws as in its documentation.
 import { setMaxListeners } from 'node:events';
 import { createServer } from 'node:http';
 import { useServer } from 'graphql-ws/use/ws';
@@ -8,7 +8,7 @@ import { obey, tellPort } from './commands.mjs';
 import { eventSchema } from './event-schema.mjs';
 
 const eventTarget = new EventTarget();
-// The default warns of more than ten listeners.
+// By default, more than ten listeners cause a warning.
 setMaxListeners(0, eventTarget);
 const pubsub = createPubSub({ eventTarget });
 const yoga = createYoga({ schema: eventSchema((room) => pubsub.subscribe(room)), logging: false });

@@ -1,4 +1,4 @@
-// The written dialogues that summaries are judged by, from test/domain/summary/dialogues: see docs/SUMMARIES.md.
+// The dialogues by which summaries are evaluated, from test/domain/summary/dialogues: see docs/SUMMARIES.md.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,9 +21,9 @@ const minutes = { m: 1, h: 60, d: 1_440 };
 const LINE = /^(?<key>\*?)(?<name>[^:^+]+?)(?: \^(?<replyTo>\d+))?(?: \+(?<reactions>\d+))?: (?<text>.+)$/;
 
 /**
- * Reads all of them. In a file a dialogue begins with `== title | tuned` (or `held`), then its reference summary, then a
- * message a line: `Name: text`, with `*` before it where it is a key message, ` ^3` where it replies to the third one,
- * ` +2` where it has two reactions. `~ 3h` is a pause.
+ * Reads all dialogues. In a file, a dialogue begins with `== title | tuned` (or `held`), followed by its reference
+ * summary and one message per line: `Name: text`, with a `*` in front if it is a key message, ` ^3` if it replies to
+ * the third message, and ` +2` if it has two reactions. `~ 3h` is a pause.
  * @returns {Dialogue[]}
  */
 export function readDialogues() {

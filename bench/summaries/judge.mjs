@@ -1,4 +1,4 @@
-// How good summaries are: ROUGE against the written references, and how many of the key messages they have.
+// Measures the quality of summaries: ROUGE with the written references, and the recall of key messages.
 import * as rouge from 'js-rouge';
 
 /**
@@ -7,13 +7,13 @@ import * as rouge from 'js-rouge';
  * @typedef {(dialogue: Dialogue, count: number) => number[]} Method gives the places of so many messages
  */
 
-/** The library's own splits English only: words are what is made of letters and digits, umlauts and accents too. */
+/** The library's tokenizer only supports English: here, words consist of letters and digits of any script. */
 const tokenizer = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 const segmenter = (text) => text.split('\n');
 
 /**
  * @param {Dialogue} dialogue
- * @param {number[]} places of the messages that the summary consists of
+ * @param {number[]} places the indexes of the messages that the summary consists of
  * @returns {Scores}
  */
 export function score({ messages, reference, keys, nameOf }, places) {
@@ -34,20 +34,20 @@ export function meanOf(scores) {
   return { rouge1: mean('rouge1'), rouge2: mean('rouge2'), rougeL: mean('rougeL'), recall: mean('recall') };
 }
 
-/** The first ones. @type {Method} */
+/** The first messages. @type {Method} */
 export const lead = ({ messages }, count) => [...messages.keys()].slice(0, count);
 
-/** The longest ones. @type {Method} */
+/** The longest messages. @type {Method} */
 export const longest = ({ messages }, count) =>
   [...messages.keys()].sort((a, b) => messages[b].text.length - messages[a].text.length || a - b).slice(0, count);
 
-/** By chance, the mean of this many draws: see `scoreOfChance`. */
+/** The number of random selections whose mean is taken: see `scoreOfChance`. */
 const DRAWS = 50;
 
 /** @type {(dialogue: Dialogue, count: number) => Scores} */
 export function scoreOfChance(dialogue, count) {
   let state = dialogue.messages.length;
-  // Numerical Recipes' generator: the same draws each time.
+  // The generator of Numerical Recipes, which gives the same selections in every run.
   const next = () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
@@ -64,7 +64,10 @@ export function scoreOfChance(dialogue, count) {
   );
 }
 
-/** As in the article (Mihalcea and Tarau 2004), of messages in the place of sentences: words in common, PageRank. @type {Method} */
+/**
+ * TextRank as published by Mihalcea and Tarau (2004), with messages instead of sentences: common words and PageRank.
+ * @type {Method}
+ */
 export function textRank({ messages }, count) {
   const words = messages.map(({ text }) => new Set(tokenizer(text)));
   const weight = (a, b) => {
@@ -85,7 +88,7 @@ export function textRank({ messages }, count) {
 }
 
 /**
- * The mean scores of each method over some dialogues; all of them get the same number of messages.
+ * The mean scores of each method over some dialogues. All methods select the same number of messages.
  * @param {Dialogue[]} dialogues
  * @param {(dialogue: Dialogue) => number} countOf
  * @param {Method} own

@@ -1,4 +1,5 @@
-// `npm run bench:summaries`: how good and how fast the embedded summarizer is. docs/SUMMARIES.md says how to read it.
+// `npm run bench:summaries` measures the quality and the speed of the embedded summarizer. docs/SUMMARIES.md explains
+// the results.
 import { performance } from 'node:perf_hooks';
 import { choose, extract, pointsFor } from '../../dist/domain/summary/extractive/extract.js';
 import { readDialogues } from './dialogues.mjs';

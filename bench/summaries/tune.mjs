@@ -1,5 +1,5 @@
-// How the weights of the embedded summarizer were found: `node bench/summaries/tune.mjs` after a build. One weight after
-// another is moved as long as that helps, on the dialogues that are marked `tuned`; the others are never looked at.
+// Determines the weights of the embedded summarizer: `node bench/summaries/tune.mjs` after a build. It changes one
+// weight at a time as long as the result improves, using only the dialogues marked `tuned`.
 import { choose, defaultWeights, pointsFor } from '../../dist/domain/summary/extractive/extract.js';
 import { readDialogues } from './dialogues.mjs';
 import { meanOf, score } from './judge.mjs';
@@ -7,7 +7,7 @@ import { meanOf, score } from './judge.mjs';
 const dialogues = readDialogues().filter(({ heldOut }) => !heldOut);
 const STEPS = [0.4, -0.4, 0.2, -0.2, 0.1, -0.1];
 
-/** Half key messages, half ROUGE; half with three messages, half with as many as a summary takes. */
+/** The mean of recall and ROUGE, each with three messages and with the default number of messages. */
 function worth(weights) {
   const scores = dialogues.flatMap((dialogue) =>
     [3, pointsFor(dialogue.messages.length, 12)].map((count) =>
@@ -27,7 +27,7 @@ for (let moved = true; moved; ) {
     for (const step of STEPS) {
       const tried = { ...weights, [name]: Math.round((weights[name] + step) * 100) / 100 };
       const value = worth(tried);
-      // What helps by chance alone is left alone.
+      // Ignores improvements that are probably random.
       if (value < best + 0.002) continue;
       [weights, best, moved] = [tried, value, true];
     }

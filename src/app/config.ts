@@ -5,12 +5,12 @@ import { features } from './features.js';
 
 const sections = sectionsOf(features);
 
-/** Every setting by the name of its environment variable, in the order of docs/CONFIGURATION.md. */
+/** All settings by the names of their environment variables, in the order of docs/CONFIGURATION.md. */
 export const settings = settingsOf(sections);
 
 /**
- * Reads the configuration from an environment; an empty variable counts as absent.
- * @throws {ConfigError} naming every variable that is wrong, one per line.
+ * Reads the configuration from environment variables. Empty variables count as absent.
+ * @throws {ConfigError} naming every invalid variable, one per line.
  */
 export function readConfig(env: Record<string, string | undefined>): Config {
   const config = readConfigOf(sections, env);

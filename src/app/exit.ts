@@ -3,10 +3,10 @@ import { ConfigError } from '../infra/config/config-error.js';
 import { isUnavailable, stateOf } from '../infra/database/database.js';
 
 /**
- * Ends a command that cannot go on, and says why: an expected failure by its message alone (status 78, EX_CONFIG of
- * sysexits.h, when the configuration is wrong), anything else as the bug that it is, with its stack (status 1).
+ * Ends a command after an error and prints the reason. An invalid configuration exits with status 78 (EX_CONFIG of
+ * sysexits.h); expected errors print only their message, all others their stack (status 1).
  */
-export function exitBecauseOf(error: unknown): never {
+export function exitWithError(error: unknown): never {
   if (error instanceof ConfigError) exit(error.message, 78);
   if (error instanceof ChatError) exit(error.message, 1);
   const state = stateOf(error);

@@ -3,11 +3,12 @@ import { auditFeature } from '../domain/audit/audit.feature.js';
 import { blockFeature } from '../domain/block/block.feature.js';
 import { contactFeature } from '../domain/contact/contact.feature.js';
 import { conversationFeature } from '../domain/conversation/conversation.feature.js';
+import { draftFeature } from '../domain/draft/draft.feature.js';
 import { editFeature } from '../domain/edit/edit.feature.js';
 import { groupFeature } from '../domain/group/group.feature.js';
+import { identityProviderFeature } from '../domain/identity-provider/identity-provider.feature.js';
 import { messageFeature } from '../domain/message/message.feature.js';
 import { moderationFeature } from '../domain/moderation/moderation.feature.js';
-import { outsideFeature } from '../domain/outside/outside.feature.js';
 import { passwordFeature } from '../domain/password/password.feature.js';
 import { pinFeature } from '../domain/pin/pin.feature.js';
 import { presenceFeature } from '../domain/presence/presence.feature.js';
@@ -24,24 +25,26 @@ import { summaryFeature } from '../domain/summary/summary.feature.js';
 import { syncFeature } from '../domain/sync/sync.feature.js';
 import { typingFeature } from '../domain/typing/typing.feature.js';
 import { userFeature } from '../domain/user/user.feature.js';
-import type { Feature } from '../platform/feature.js';
+import { viewerChangesFeature } from '../domain/viewer-changes/viewer-changes.feature.js';
+import type { Feature } from '../platform/deps.js';
 
 /**
- * Everything that Parley can do. A new feature is one more line. The order is that in which hooks are called; services
- * start in it and stop in the reverse order.
+ * All features. A new feature is one more entry. Hooks are called in this order; services start in this order and stop
+ * in reverse.
  */
 export const features: readonly Feature[] = [
   serverInfoFeature,
   userFeature,
   auditFeature,
   sessionFeature,
+  viewerChangesFeature,
   profileFeature,
   moderationFeature,
   passwordFeature,
   relationshipFeature,
   contactFeature,
   blockFeature,
-  outsideFeature,
+  identityProviderFeature,
   serviceFeature,
   presenceFeature,
   conversationFeature,
@@ -52,6 +55,7 @@ export const features: readonly Feature[] = [
   reactionFeature,
   replyFeature,
   pinFeature,
+  draftFeature,
   receiptFeature,
   typingFeature,
   summaryFeature,

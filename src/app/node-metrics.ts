@@ -3,10 +3,13 @@ import { by } from '../infra/telemetry/metrics.js';
 import type { Deps } from '../platform/deps.js';
 import type { OldestTransaction } from '../realtime/oldest-transaction.js';
 
-/** How long a scrape waits for the database, in milliseconds: one that does not answer must not hide the rest. */
+/**
+ * How long a scrape waits for the database, in milliseconds. If the database does not respond, the other metrics are
+ * still exposed.
+ */
 const PING_MS = 2_000;
 
-/** Registers what the parts of a node count that belong to no feature. */
+/** Registers the metrics of the parts of a node that belong to no feature. */
 export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
   const { bus, config, database, feed, mailer, metrics, passwords } = deps;
   const gauge = metrics.read.bind(metrics, 'gauge');
@@ -15,7 +18,7 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
   gauge(
     'parley_info',
     'Always 1. The labels contain the version and the kind of database.',
-    () => [{ labels: { version, database: database.footing }, value: 1 }],
+    () => [{ labels: { version, database: database.mode }, value: 1 }],
     ['version', 'database'],
   );
 
@@ -62,7 +65,7 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
   counter('parley_replayed_events_total', 'Events replayed to resumed streams.', () => feed.counts.replayed);
 
   counter('parley_bus_published_total', 'Messages published to other nodes.', () => bus.counts.published);
-  counter('parley_bus_heard_total', 'Messages received from other nodes.', () => bus.counts.heard);
+  counter('parley_bus_heard_total', 'Messages received from other nodes.', () => bus.counts.received);
   counter('parley_bus_lost_total', 'Messages to other nodes that could not be published.', () => bus.counts.lost);
   gauge('parley_redis_connected', 'Whether Redis is connected (1) or not (0). Absent without Redis.', () =>
     config.redisUrl === undefined ? undefined : Number(bus.connected),
@@ -82,7 +85,7 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
     'Calls waiting for a connection to PostgreSQL. Absent with the embedded database.',
     () => database.pool()?.waiting,
   );
-  /** One ping for both, and for scrapes that come at once. */
+  /** The ping in progress, which both metrics and concurrent scrapes share. */
   let pinging: Promise<number | undefined> | undefined;
   const ping = () => {
     pinging ??= timed(database.ping()).finally(() => {
@@ -106,7 +109,7 @@ export function exposeNode(deps: Deps, oldest: OldestTransaction): void {
   counter('parley_mail_failures_total', 'Failed attempts to send an email.', () => mailer.counts.failures);
 }
 
-/** How long it takes, in seconds; undefined when it fails or takes too long. */
+/** The duration of the work in seconds; undefined if it fails or exceeds the time limit. */
 async function timed(work: Promise<void>): Promise<number | undefined> {
   const began = performance.now();
   let timer: NodeJS.Timeout | undefined;

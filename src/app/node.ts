@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createSlices } from '../core/slices.js';
 import { snapshotOf } from '../core/sync-cursor.js';
+import { createKeyedQueue } from '../infra/async/keyed-queue.js';
 import { createPasswords } from '../infra/auth/passwords.js';
 import { createTokens } from '../infra/auth/tokens.js';
 import type { Config } from '../infra/config/config.js';
 import { redisOptions } from '../infra/config/redis-options.js';
-import { keptJwtSecret, openDataDir } from '../infra/database/data-dir.js';
+import { loadJwtSecret, openDataDir } from '../infra/database/data-dir.js';
 import { openDatabase } from '../infra/database/database.js';
 import { openLocalEvents, openRedisEvents } from '../infra/events.js';
 import { createMailer } from '../infra/mail.js';
@@ -19,16 +20,15 @@ import { createServices } from '../platform/service.js';
 import { createBus } from '../realtime/bus.js';
 import { type Feed, startFeed } from '../realtime/feed.js';
 import { createOldestTransaction } from '../realtime/oldest-transaction.js';
-import { createTurns } from '../realtime/turns.js';
 import { features } from './features.js';
 import { exposeNode } from './node-metrics.js';
 import { startRetention } from './retention.js';
 
 /**
- * Starts everything of a node but its servers: the database (migrated), events, and the services of all features.
- * Commands work with it as well.
- * @param onReplaced is called when the database was replaced by another one: the node cannot continue with it.
- * @throws {ConfigError} when DATA_DIR is in use or cannot be used.
+ * Starts all parts of a node except its servers: the database (after migrating it), events, and the services of all
+ * features. Commands use it as well.
+ * @param onReplaced called when the database was replaced by another one, after which the node must not continue.
+ * @throws {ConfigError} if DATA_DIR is in use or not usable.
  */
 export async function startServices(
   config: Config,
@@ -41,7 +41,7 @@ export async function startServices(
   }: { nodeId?: string; metrics?: Metrics; tracing?: Tracing } = {},
 ): Promise<{ deps: Deps; close(): Promise<void> }> {
   if (config.databaseUrl === undefined || config.jwtSecret === undefined) await openDataDir(config.dataDir, log);
-  const secret = config.jwtSecret ?? (await keptJwtSecret(config.dataDir));
+  const secret = config.jwtSecret ?? (await loadJwtSecret(config.dataDir));
   const redis = config.redisUrl === undefined ? undefined : redisOptions(config.redisUrl);
   const { redisPrefix: prefix } = config;
   if (redis) await probeRedis(redis, prefix);
@@ -79,7 +79,7 @@ export async function startServices(
       onReplaced,
       onSwept(ms) {
         sweepDuration(ms / 1_000);
-        if (started) oldest.saw(snapshotOf(started.now.cursor));
+        if (started) oldest.observe(snapshotOf(started.now.cursor));
       },
     });
     started = feed;
@@ -93,7 +93,7 @@ export async function startServices(
       database,
       bus,
       feed,
-      turns: createTurns(),
+      conversationQueue: createKeyedQueue({ atOnce: 1 }),
       passwords,
       tokens: createTokens({
         secret,
@@ -116,7 +116,7 @@ export async function startServices(
       async close() {
         stopRetention();
         await services.close();
-        // After the services, of which some send a last mail.
+        // Closed after the services, because some of them send emails while closing.
         await made.mailer.close();
         await feed.close();
         await close();

@@ -1,9 +1,8 @@
 import { by } from '../infra/telemetry/metrics.js';
-import type { Deps } from '../platform/deps.js';
-import type { Retention } from '../platform/feature.js';
+import type { Deps, Retention } from '../platform/deps.js';
 import { trimChangeLog } from '../realtime/change-log.js';
 
-/** How often each node looks for rows that are too old. */
+/** How often each node deletes expired rows. */
 const INTERVAL_MS = 10 * 60_000;
 
 const changeLog: Retention = {
@@ -11,7 +10,7 @@ const changeLog: Retention = {
   trim: ({ database, config }) => trimChangeLog(database.db, config.changeRetentionMs),
 };
 
-/** Deletes the old rows of the change log and of all features from time to time. @returns a function that stops it. */
+/** Deletes expired rows of the change log and of all features periodically. Returns a function that stops it. */
 export function startRetention(deps: Deps): () => void {
   const { features, log, metrics } = deps;
   const all = [changeLog, ...features.flatMap(({ retention = [] }) => retention)];

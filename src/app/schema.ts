@@ -7,21 +7,21 @@ import { mutationPerPerson, take } from '../platform/rates.js';
 import { features } from './features.js';
 import '../graphql/node.schema.js';
 
-// One after another: types of one feature extend those of features before it.
+// In order, because the types of a feature extend those of preceding features.
 for (const feature of features) await feature.schema?.(features);
 
-/** The whole schema. */
+/** The complete schema. */
 export const schema = describeConventions(refuseUnstorableTexts(builder.toSchema()));
 
-// The mutations of an operation run one after another: each starts as the viewer who sent the operation, also after one
-// that signed somebody in. Each is counted, under whatever alias.
+// The mutations of one operation run in series. Each starts with the viewer of the operation, even after a mutation
+// that signed another user in, and each is counted against the rate limit, whatever its alias.
 for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
   const resolve = field.resolve ?? defaultFieldResolver;
   const isCounted = !field.extensions['hasOwnRate'];
   field.resolve = (root, args, context: Context, info) => {
-    context.identity = context.asker;
-    const { asker, deps } = context;
-    if (isCounted && asker && !(asker instanceof Error)) take(deps, mutationPerPerson, asker);
+    context.identity = context.requester;
+    const { requester, deps } = context;
+    if (isCounted && requester && !(requester instanceof Error)) take(deps, mutationPerPerson, requester);
     return resolve(root, args, context, info);
   };
 }

@@ -6,10 +6,10 @@ import { parseUrl } from './urls.js';
  */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;
-  // The zone of a link-local address (%eth0) has a meaning only on this machine.
+  // The zone of a link-local address (%eth0) is only meaningful on this machine.
   const url = parseUrl(`http://[${address.replace(/%.*$/, '')}]`);
   if (!url) return address;
-  // As URLs write it: lower case, no leading zeros, no dotted end.
+  // The hostname of a URL is normalized: lower case, no leading zeros, no embedded IPv4 notation.
   const [head = '', tail] = url.hostname.slice(1, -1).split('::');
   const before = head === '' ? [] : head.split(':');
   const after = tail === undefined || tail === '' ? [] : tail.split(':');

@@ -85,7 +85,7 @@ function decodePageCursor<Kinds extends KeyKinds>(
 /**
  * Validates the arguments of a connection.
  * @param kinds the types of the sort keys of the list.
- * @param whole whether a page without `first` and `last` is taken from the start or from the end of the list.
+ * @param defaultEnd whether a page without `first` and `last` is taken from the start or from the end of the list.
  * @throws {ChatError} BAD_USER_INPUT for the argument: a size out of range, both directions at once, or a cursor of
  *   another list.
  */
@@ -94,7 +94,7 @@ export function readPageArgs<const Kinds extends KeyKinds>(
   args: PageArgs,
   kinds: Kinds,
   limits: PageLimits,
-  whole: 'beginning' | 'end' = 'beginning',
+  defaultEnd: 'beginning' | 'end' = 'beginning',
 ): PageRequest<Kinds> {
   for (const name of ['first', 'last'] as const) {
     const size = args[name];
@@ -112,7 +112,7 @@ export function readPageArgs<const Kinds extends KeyKinds>(
     throw badInput('before', 'Use `before` with `last`, not with `first`.');
   if (args.last != null && args.after != null) throw badInput('after', 'Use `after` with `first`, not with `last`.');
   const backward =
-    args.last != null || args.before != null || (whole === 'end' && args.first == null && args.after == null);
+    args.last != null || args.before != null || (defaultEnd === 'end' && args.first == null && args.after == null);
   const [field, cursor] = backward ? (['before', args.before] as const) : (['after', args.after] as const);
   return {
     size: args.first ?? args.last ?? Math.min(limits.pageDefault, limits.pageMax),
@@ -122,7 +122,7 @@ export function readPageArgs<const Kinds extends KeyKinds>(
 }
 
 /** A Prisma condition for the rows after a keyset of a list that is ordered by a date and then by an id. */
-export function behind(
+export function afterKeyset(
   from: Keyset<readonly ['date', 'uuid']> | undefined,
   date: string,
   id: string,

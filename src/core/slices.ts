@@ -1,17 +1,17 @@
 import { setImmediate } from 'node:timers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Work that is divided into steps: it yields every few microseconds. */
+/** Work that is divided into steps of a few microseconds: the generator yields after each step. */
 export type Steps<Result> = Generator<undefined, Result, undefined>;
 
 /**
- * Runs CPU-bound work in time slices, so that it does not block the event loop. However many pieces of work there are,
- * each turn of the event loop runs one slice; the pieces take turns.
+ * Runs CPU-bound work in time slices, so that it does not block the event loop. If there is more than one piece of
+ * work, each turn of the event loop runs one slice, and the pieces alternate.
  */
 export type Slices = <Result>(steps: Steps<Result>) => Promise<Result>;
 
 interface Work {
-  /** Continues until the work is done or the time slice is over. @returns whether the work is done. */
+  /** Continues until the work is done or the time slice is over. Returns whether the work is done. */
   advance(until: number): boolean;
 }
 
@@ -20,19 +20,19 @@ const SLICE_MS = 4;
 
 export function createSlices(sliceMs = SLICE_MS): Slices {
   const waiting: Work[] = [];
-  let isPlanned = false;
+  let isScheduled = false;
 
-  function plan(): void {
-    if (isPlanned || waiting.length === 0) return;
-    isPlanned = true;
+  function schedule(): void {
+    if (isScheduled || waiting.length === 0) return;
+    isScheduled = true;
     setImmediate(() => {
-      isPlanned = false;
+      isScheduled = false;
       const until = performance.now() + sliceMs;
       for (let work = waiting.shift(); work; work = waiting.shift()) {
         if (!work.advance(until)) waiting.push(work);
         if (performance.now() >= until) break;
       }
-      plan();
+      schedule();
     });
   }
 
@@ -52,26 +52,39 @@ export function createSlices(sliceMs = SLICE_MS): Slices {
           }
         },
       });
-      plan();
+      schedule();
     });
 }
 
-/** Runs all steps at once, for work that is known to be short. */
-export function inOneGo<Result>(steps: Steps<Result>): Result {
+/** Runs all steps without yielding to the event loop, for work that is known to be short. */
+export function runToCompletion<Result>(steps: Steps<Result>): Result {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
   }
 }
 
-/** Calls `work` for each item in order, and lets other work run at the end of each time slice. */
-export async function inSlices<Item>(items: Iterable<Item>, work: (item: Item) => void): Promise<void> {
+/** How long items that belong together are not divided, in milliseconds. */
+const TOGETHER_MS = 32;
+
+/**
+ * Calls `work` for each item in order, and yields to the event loop at the end of each time slice.
+ * @param groupOf the group of an item. Consecutive items of a group are divided only if they take longer than 32 ms.
+ */
+export async function inSlices<Item>(
+  items: Iterable<Item>,
+  work: (item: Item) => void,
+  groupOf?: (item: Item) => unknown,
+): Promise<void> {
   let began = performance.now();
+  let previous: unknown;
   for (const item of items) {
-    if (performance.now() - began > SLICE_MS) {
+    const group = groupOf?.(item);
+    if (performance.now() - began > (group !== undefined && group === previous ? TOGETHER_MS : SLICE_MS)) {
       await nextTurn();
       began = performance.now();
     }
+    previous = group;
     work(item);
   }
 }

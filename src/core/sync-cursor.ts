@@ -1,9 +1,10 @@
 import { ChatError } from './errors.js';
 
 /**
- * A position in the change log: the generation of the database, its latest epoch (run of the server), and the PostgreSQL
- * snapshot (`pg_current_snapshot()`, "743:747:743") of the transactions that were visible. The changes that have been
- * missed since are exactly those that this snapshot does not see, in whatever order transactions commit.
+ * A position in the change log: the generation of the database, its latest epoch (one run of the database server), and
+ * the PostgreSQL snapshot (`pg_current_snapshot()`, "743:747:743") of the transactions that were visible. The changes
+ * that were missed since are exactly those of transactions that are not visible in this snapshot, regardless of the
+ * order in which transactions commit.
  */
 export interface SyncCursor {
   generation: string;
@@ -21,7 +22,10 @@ export const encodeSyncCursor = ({ generation, epoch, snapshot }: SyncCursor): s
 export const snapshotOf = (cursor: string): string =>
   Buffer.from(cursor, 'base64url').toString('utf8').split('/')[2] ?? '';
 
-/** Whether PostgreSQL accepts the snapshot: xmin <= xmax, with the transactions in progress between them in ascending order. */
+/**
+ * Whether PostgreSQL accepts the snapshot: xmin <= xmax, and the ids of the transactions in progress are between them
+ * in ascending order.
+ */
 function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean {
   const bounds = [BigInt(xmin), BigInt(xmax)] as const;
   const ids = inProgress === '' ? [] : inProgress.split(',').map(BigInt);
@@ -29,7 +33,11 @@ function isSnapshot([xmin = '', xmax = '', inProgress = '']: string[]): boolean 
   return bounds[0] > 0n && bounds[0] <= bounds[1] && rising && ids.every((id) => id >= bounds[0] && id < bounds[1]);
 }
 
-/** @throws {ChatError} BAD_USER_INPUT for `field`: not a stream cursor; CURSOR_EXPIRED: a cursor of another database. */
+/**
+ * Decodes the cursor of a stream.
+ * @throws {ChatError} BAD_USER_INPUT for `field` if this is not the cursor of a stream; CURSOR_EXPIRED if it belongs to
+ *   another database.
+ */
 export function decodeSyncCursor(cursor: string, field: string, generation: string): SyncCursor {
   const match = shape.exec(Buffer.from(cursor, 'base64url').toString('utf8'));
   if (!match || !isSnapshot(match.slice(4))) {

@@ -6,31 +6,39 @@ export const USERNAME_MAX = 32;
 /** Reserved: `@everyone` in a message mentions all members. */
 export const EVERYONE = 'everyone';
 
-/** 3 to 32 letters, digits, `_`, `.`, `-`. */
+/** 3 to 32 characters: ASCII letters, digits, `_`, `.` and `-`. */
 export const usernamePattern = new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_MIN},${USERNAME_MAX}}$`);
 
-/** Whether this is a valid username. */
+/** Whether this is a valid username that is not reserved. */
 export const isUsername = (text: string): boolean => usernamePattern.test(text) && text.toLowerCase() !== EVERYONE;
 
-/** Scripts that any-ascii writes letter by letter. Of others it drops vowels, or takes every Han character for Chinese. */
-const SPELLED = /[\p{scx=Latn}\p{scx=Grek}\p{scx=Cyrl}\p{scx=Armn}\p{scx=Geor}\p{scx=Hang}\p{scx=Hira}\p{scx=Kana}]+/gu;
+/**
+ * Scripts that any-ascii transliterates letter by letter. In other scripts it omits vowels, or reads every Han
+ * character as Chinese.
+ */
+const TRANSLITERATED =
+  /[\p{scx=Latn}\p{scx=Grek}\p{scx=Cyrl}\p{scx=Armn}\p{scx=Geor}\p{scx=Hang}\p{scx=Hira}\p{scx=Kana}]+/gu;
 
-/** The text in letters of ASCII where that is possible: "Łukasz" is "Lukasz", "Straße" is "Strasse", "Ольга" is "Olga". */
-const inAscii = (text: string): string =>
+/**
+ * Transliterates a text to ASCII as far as possible: "Łukasz" to "Lukasz", "Straße" to "Strasse", "Ольга" to "Olga".
+ */
+const toAscii = (text: string): string =>
   text
     .normalize('NFKC')
-    // An apostrophe stands for a soft sign there, and usernames have none.
-    .replace(SPELLED, (letters) => anyAscii(letters).replace(/['"`]/g, ''))
+    // any-ascii writes a soft sign as an apostrophe, which usernames cannot contain.
+    .replace(TRANSLITERATED, (letters) => anyAscii(letters).replace(/['"`]/g, ''))
     .replace(/\p{M}/gu, '');
 
 /**
- * The username that comes nearest to a text of elsewhere: of an email address what stands before the `@`, its letters in
- * ASCII. Undefined where nothing of it can be used. A `suffix` sets it apart from others of the name.
+ * Derives a username from an external name or email address: of an address, the part before the `@` is used. Letters
+ * are transliterated to ASCII.
+ * @param suffix is appended to make the username unique.
+ * @returns undefined if no character of the text can be used.
  */
 export function usernameFrom(text: string, suffix = ''): string | undefined {
   const usable = isUsername(text)
     ? text
-    : inAscii(text.split('@')[0] ?? '')
+    : toAscii(text.split('@')[0] ?? '')
         .replace(/[^A-Za-z0-9_.-]+/g, '_')
         .replace(/^_+/, '')
         .slice(0, USERNAME_MAX)

@@ -10,8 +10,8 @@ import { getDatamodel } from '../generated/pothos.js';
 import type { Context } from './context.js';
 
 /**
- * What every *.schema.ts builds with. Fields may be null unless they say otherwise: a mutation that fails answers null
- * with an error beside it, so that it does not hide its neighbours.
+ * The schema builder that all *.schema.ts files use. Fields are nullable by default, so that a mutation that fails
+ * returns null and an error and does not affect other mutations of the operation.
  */
 export const builder = new SchemaBuilder<{
   Context: Context;
@@ -42,7 +42,7 @@ export const builder = new SchemaBuilder<{
   },
 });
 
-/** PostgreSQL stores no year before this one, and RFC 3339 writes none after the other. */
+/** The range of years that both PostgreSQL and RFC 3339 support. */
 const [firstInstant, lastInstant] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
 
 function inRange(at: Date, nodes?: ValueNode): Date {
@@ -71,5 +71,5 @@ builder.mutationType({
 });
 builder.subscriptionType({
   description:
-    'Streams of events. Every event is an upsert: it carries the current state of the objects that changed. The streams `messages`, `receipts` and `conversations` can be resumed with `after`; an event may then be repeated, but none is missed.',
+    'Streams of events. Every event is an upsert: it carries the current state of the objects that changed. The streams `messages`, `receipts`, `conversations`, `contacts` and `viewerChanges` can be resumed with `after`; an event may then be repeated, but none is missed.',
 });

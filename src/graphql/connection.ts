@@ -2,13 +2,13 @@ import { builder } from './builder.js';
 
 const pageSize = 'The maximum number of items: from 1 to `serverInfo.limits.pageMax`.';
 
-/** The arguments of a list that is read forward only. */
+/** The arguments of a list that is paginated forward only. */
 export const forwardArgs = builder.args((t) => ({
   first: t.int({ description: pageSize }),
   after: t.string({ description: 'Only items after this cursor: the `endCursor` of the previous page.' }),
 }));
 
-/** The arguments of a list that is read both ways. */
+/** The arguments of a list that is paginated in both directions. */
 export const bothWaysArgs = builder.args((t) => ({
   first: t.int({ description: pageSize }),
   after: t.string({ description: 'Only items after this cursor: the `endCursor` of the previous page.' }),

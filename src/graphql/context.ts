@@ -2,31 +2,37 @@ import { type ChatError, unauthenticated } from '../core/errors.js';
 import type { Deps } from '../platform/deps.js';
 import type { Connection, Viewer } from '../platform/viewer.js';
 
-/** What every resolver gets. */
+/** The context of an operation, which every resolver receives. */
 export interface Context extends Connection {
   deps: Deps;
   /**
-   * Who is asking: null when no token came; an error when one came that does not count. That one is no visitor, but
-   * whoever signs in or refreshes may still carry it.
+   * The current viewer: null if the request has no token, or an error if its token is invalid. With an invalid token,
+   * only operations that do not need a viewer succeed, such as signing in or refreshing the session.
    */
   identity: Viewer | ChatError | null;
-  /** Who asked, whoever was signed in by the operation since. */
-  readonly asker: Viewer | ChatError | null;
+  /** The viewer at the start of the operation, before a mutation of the operation signed in another one. */
+  readonly requester: Viewer | ChatError | null;
   /**
-   * Where the feed was before anything of this operation was read: what is fetched, plus the streams from here, misses
-   * nothing.
+   * The position of the feed before the operation read anything: a stream from this cursor contains every change that
+   * the result of the operation does not.
    */
   readonly syncCursor: string;
 }
 
-/** The signed-in viewer. @throws {ChatError} UNAUTHENTICATED */
+/**
+ * The signed-in viewer.
+ * @throws {ChatError} UNAUTHENTICATED if the request has no token or an invalid one.
+ */
 export function viewerOf({ identity }: Context): Viewer {
   if (identity === null) throw unauthenticated();
   if (identity instanceof Error) throw identity;
   return identity;
 }
 
-/** The signed-in viewer, or null when no token came. @throws {ChatError} UNAUTHENTICATED when one came that does not count. */
+/**
+ * The signed-in viewer, or null if the request has no token.
+ * @throws {ChatError} UNAUTHENTICATED if its token is invalid.
+ */
 export function viewerOrNull(context: Context): Viewer | null {
   return context.identity === null ? null : viewerOf(context);
 }

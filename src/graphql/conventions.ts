@@ -41,7 +41,8 @@ function describeType(type: GraphQLNamedType): string | undefined {
   if (!isObjectType(type)) return undefined;
   if (name.endsWith('Payload')) return `The result of the mutation \`${mutationOf(name, 'Payload')}\`.`;
   const { node } = type.getFields();
-  if (name.endsWith('Edge') && node) return `An item of a page: a \`${getNamedType(node.type).name}\` and its cursor.`;
+  if (name.endsWith('Edge') && node)
+    return `An item of a page: an object of type \`${getNamedType(node.type).name}\` and its cursor.`;
   const { nodes } = type.getFields();
   if (name.endsWith('Connection') && nodes) {
     return `A page of a list of \`${getNamedType(nodes.type).name}\` objects.`;

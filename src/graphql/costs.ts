@@ -2,26 +2,26 @@ import type { Config } from '../infra/config/config.js';
 
 const AT_MOST = 'parley.atMost';
 
-/** Names of settings that are numbers. */
+/** The names of settings with a number as their value. */
 type Bound = { [Name in keyof Config]: Config[Name] extends number ? Name : never }[keyof Config];
 
 /**
- * On a field that answers a list without pages (its `extensions`): how long the list can be, as a number or as the
- * setting that bounds it. The cost of an operation counts with it.
+ * The maximum length of a list that is not paginated, for the `extensions` of its field: a number, or the name of the
+ * setting that limits it. The cost of an operation is computed with it.
  */
 export const atMost = (bound: Bound | number) => ({ [AT_MOST]: bound });
 
 const ASKS = 'parley.asksDatabase';
 
 /**
- * On a field that answers no object and yet asks the database each time it stands in an operation (its `extensions`).
- * Fields that answer objects count as asking anyway.
+ * Marks a field that does not return an object but queries the database each time it is selected, for its `extensions`.
+ * Fields that return objects are always counted as queries.
  */
 export const asksDatabase = { [ASKS]: true };
 
 export const doesAsk = (extensions: Readonly<Record<string, unknown>>): boolean => extensions[ASKS] === true;
 
-/** What `atMost` says of a field; undefined where nothing was said. */
+/** The maximum length that `atMost` set for a field, or undefined if it is not set. */
 export function boundOf(
   extensions: Readonly<Record<string, unknown>>,
   config: Pick<Config, Bound>,

@@ -5,36 +5,41 @@ import { isUnavailable, stateOf } from '../infra/database/database.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import { currentRequest } from '../infra/telemetry/request.js';
 
-/** Status of an answer without data, for clients that accept `application/graphql-response+json`. */
+/** The HTTP status of a response without data, for clients that accept `application/graphql-response+json`. */
 const httpStatus: Partial<Record<ErrorCode, number>> = { UNAUTHENTICATED: 401, UNAVAILABLE: 503 };
 
-/** Longest message of GraphQL or of another library, in characters: it may quote what the client sent. */
+/** The maximum length of a message from GraphQL or another library, in characters: it can quote the client's input. */
 const MESSAGE_MAX_CHARS = 1_000;
+/**
+ * The maximum length of the path of a field in an error, in characters: its last part can be a name from the client's
+ * input.
+ */
+const FIELD_MAX_CHARS = 200;
 
-/** An error as clients get it. Presented again, it stays as it is. */
+/** An error in the form that clients receive. `presentError` returns it unchanged. */
 class PresentedError extends GraphQLError {}
 
 export interface Presenting {
-  /** What GraphQL itself says names nothing of the schema that was not asked for. */
+  /** Whether to remove suggestions from messages of GraphQL, which reveal names of the schema. */
   hideSuggestions?: boolean;
-  /** The path from an argument to where it takes this variable's value; undefined where it is not known. */
+  /** The path from an argument to the position where it uses the variable, or undefined if it is not known. */
   argumentOf?: (variable: VariableDefinitionNode) => string | undefined;
 }
 
 /**
- * What of an error reaches the client. A `ChatError` as it is; a database out of reach as UNAVAILABLE; what GraphQL and
- * the libraries around it say of an operation as BAD_USER_INPUT; anything else is a bug: logged with an id, and of it the
- * client gets that id only.
+ * Converts an error to the form that clients receive. A `ChatError` keeps its code and message; an unreachable database
+ * becomes UNAVAILABLE; errors of GraphQL and its libraries about the operation become BAD_USER_INPUT. Every other error
+ * is a bug: it is logged with an id, and the client receives only the id.
  */
 export function presentError(error: unknown, log: Logger, presenting: Presenting = {}): GraphQLError {
   if (error instanceof PresentedError) return error;
   const cause = causeOf(error);
   if (cause instanceof ChatError) return present(error, cause.message, cause.code, cause);
   if (cause instanceof GraphQLError) {
-    // Parsing, validation, variables: their messages speak of the operation, not of us.
-    const told =
+    // Errors of parsing, validation and variables describe the operation and reveal nothing about the server.
+    const text =
       cause.message.length > MESSAGE_MAX_CHARS ? `${cause.message.slice(0, MESSAGE_MAX_CHARS)}…` : cause.message;
-    const message = presenting.hideSuggestions ? told.replace(/ Did you mean [^?]*\?$/, '') : told;
+    const message = presenting.hideSuggestions ? text.replace(/ Did you mean [^?]*\?$/, '') : text;
     return present(cause, message, 'BAD_USER_INPUT', {
       field: fieldOf(cause, presenting),
       limit: limitOf(cause),
@@ -42,7 +47,7 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
     });
   }
   if (isUnavailable(cause)) {
-    // That it takes no writes is logged once, by whoever watches it.
+    // A read-only database is logged once by the code that monitors the database.
     if (stateOf(cause) === 'unreachable') {
       logOnce(cause, () => log.warn({ err: cause }, 'database unreachable'));
     }
@@ -52,12 +57,18 @@ export function presentError(error: unknown, log: Logger, presenting: Presenting
   return present(error, 'Something went wrong on the server.', 'INTERNAL_SERVER_ERROR', { extensions: { errorId } });
 }
 
-/** Milliseconds within which a request logs errors of one class once: one operation can fail in thousands of places. */
+/**
+ * How long a request logs errors of the same class only once, in milliseconds: one operation can fail in thousands of
+ * fields.
+ */
 const LOGGED_ONCE_MS = 60_000;
-/** Classes of errors that are remembered of one request. */
+/** The maximum number of error classes that are remembered per request. */
 const CLASSES_MAX = 20;
 
-/** Logs an error unless one of its class was logged for the same request. @returns the id that stands in the log. */
+/**
+ * Logs an error unless one of its class was logged recently for the same request.
+ * @returns the id in the log entry.
+ */
 function logOnce(error: unknown, write: (errorId: string) => void): string {
   const request = currentRequest();
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
@@ -78,7 +89,7 @@ function logOnce(error: unknown, write: (errorId: string) => void): string {
   return errorId;
 }
 
-/** The code that an error has for clients: of one as it was thrown, or as it is presented already. */
+/** The code of an error for clients, whether it has been presented already or not. */
 export function codeOf(error: unknown): ErrorCode {
   const cause = causeOf(error);
   if (cause instanceof ChatError) return cause.code;
@@ -89,8 +100,8 @@ export function codeOf(error: unknown): ErrorCode {
 }
 
 /**
- * GraphQL wraps what a resolver throws, and several times when it passes through several hands: this is what was thrown.
- * An error of GraphQL's own is the outermost one of its kind, which says where in the operation the fault is.
+ * Returns the error that was thrown originally: GraphQL wraps errors of resolvers, possibly several times. Of GraphQL's
+ * own errors, it returns the outermost one, which has the location in the operation.
  */
 function causeOf(error: unknown): unknown {
   if (!(error instanceof GraphQLError) || !error.originalError) return error;
@@ -103,13 +114,13 @@ function rootOf(error: Error): Error {
   return error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
 }
 
-/** Of an error that GraphQL found in the value of a variable, before it ran anything: that variable. */
+/** The variable whose value caused an error before the execution began. */
 function variableOf(error: GraphQLError): VariableDefinitionNode | undefined {
   const [node] = error.nodes ?? [];
   return error.path === undefined && node?.kind === Kind.VARIABLE_DEFINITION ? node : undefined;
 }
 
-/** The path from the argument to what is wrong in the value of a variable. */
+/** The path from the argument to the invalid part of a variable's value. */
 function fieldOf(error: GraphQLError, { argumentOf }: Presenting): string | undefined {
   const variable = variableOf(error);
   const argument = variable && argumentOf?.(variable);
@@ -117,16 +128,20 @@ function fieldOf(error: GraphQLError, { argumentOf }: Presenting): string | unde
   const reason = error.originalError?.message ?? '';
   const [, within = ''] = / at "\w+([^"]*)"$/.exec(error.message.slice(0, -`; ${reason}`.length)) ?? [];
   const [, missing] = /^Field "(\w+)" /.exec(reason) ?? [];
-  return [argument + within.replace(/\[(\d+)\]/g, '.$1'), ...(missing === undefined ? [] : [missing])].join('.');
+  const path = [argument + within.replace(/\[(\d+)\]/g, '.$1'), ...(missing === undefined ? [] : [missing])].join('.');
+  return path.slice(0, FIELD_MAX_CHARS);
 }
 
-/** The configured limit that an operation exceeds, as the check of its size named it. */
+/** The name of the limit that an operation exceeds, if the check of its size or cost set one. */
 function limitOf({ extensions }: GraphQLError): string | undefined {
   const limit = extensions['limit'];
   return typeof limit === 'string' ? limit : undefined;
 }
 
-/** What yoga is to answer an error with: the status and headers that it chose itself, or that the operation is wrong. */
+/**
+ * The status and headers with which yoga responds to an error: those that it set itself, or 400 for an invalid
+ * operation.
+ */
 function httpOf(error: GraphQLError): object | undefined {
   const given = error.extensions['http'];
   if (typeof given === 'object' && given !== null) return given;
@@ -158,7 +173,7 @@ function present(
   };
   const status = httpStatus[code];
   const http = details.http ?? (status === undefined ? undefined : { status, spec: true });
-  // For yoga only, which looks for it by name: no client is to see it.
+  // Not enumerable: yoga reads it by name, and clients do not receive it.
   if (http !== undefined) Object.defineProperty(extensions, 'http', { value: http });
   const place = error instanceof GraphQLError ? error : undefined;
   return new PresentedError(message, {

@@ -1,13 +1,14 @@
 import DataLoader from 'dataloader';
 import type { Context } from './context.js';
 
-/** Keys in one statement: as parameters they stay far below the 32,767 that PostgreSQL's protocol takes. */
+/** The maximum number of keys in one statement, far below the 32,767 parameters of PostgreSQL's protocol. */
 const KEYS_MAX = 1_000;
 
 /**
- * A way to read rows by key from wherever in an answer they are asked for: those asked for in one turn are read in
- * one statement (of very many keys in several), each key once. Nothing is kept between turns, for a subscription's
- * context lives as long as it does.
+ * Defines a loader that batches lookups of rows by key. Keys that are requested in one turn of the event loop are read
+ * in one statement (more than KEYS_MAX keys in several), each key once. Nothing is cached between turns, because the
+ * context of a subscription lives as long as the subscription.
+ * @param read returns the rows of these keys in the same order, with null for those that do not exist.
  */
 export function defineLoader<Row>(
   read: (context: Context, keys: readonly string[]) => Promise<readonly (Row | null)[]>,
@@ -26,9 +27,9 @@ export function defineLoader<Row>(
 }
 
 /**
- * The same for lists below a list: each is asked for by whose list it is and by what of it is wanted. Lists of which
- * the same is wanted are read together. A list that is asked for several times is read once.
- * @param read gives what is wanted of each of these owners, in their order.
+ * Defines a loader that batches lookups of lists by their owner and by the requested part of the list, for example a
+ * page. Lists with equal requests are read together, and each list is read once.
+ * @param read returns the requested part of the lists of these owners, in the same order.
  */
 export function defineListLoader<Wanted, Value>(
   read: (context: Context, ownerIds: readonly string[], wanted: Wanted) => Promise<readonly Value[]>,
@@ -66,10 +67,13 @@ export function defineListLoader<Wanted, Value>(
   return (context, ownerId, wanted) => load(context, { ownerId, wanted });
 }
 
-/** Rows that resolvers go on with in one turn of the event loop: with more, other people's calls would wait. */
+/**
+ * The maximum number of rows that resolvers process in one turn of the event loop, so that other requests are not
+ * blocked.
+ */
 const ROWS_IN_TURN = 250;
 
-/** A value, and the turn of the event loop in which it may be gone on with; undefined: in this one. */
+/** A value, and the turn of the event loop in which it can be processed; undefined for the current turn. */
 interface Given<Value> {
   value: Value;
   turn: Promise<void> | undefined;
@@ -91,7 +95,7 @@ function loaderOf<Key, Value>(
   };
 }
 
-/** Spreads many values over several turns of the event loop. */
+/** Distributes many values over several turns of the event loop. */
 function inTurns<Value>(values: readonly (Value | Error)[]): (Given<Value> | Error)[] {
   const begins: (() => void)[] = [];
   let turn: Promise<void> | undefined;

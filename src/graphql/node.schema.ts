@@ -4,7 +4,11 @@ import { decodeGlobalId } from '../core/ids.js';
 import { builder } from './builder.js';
 import { viewerOf } from './context.js';
 
-/** The id, if it is one of a type that can be fetched by it. @throws {ChatError} BAD_USER_INPUT */
+/**
+ * Checks that an id belongs to a type that can be fetched by id.
+ * @returns the id.
+ * @throws {ChatError} BAD_USER_INPUT with the given field if it does not.
+ */
 function checkNodeId(id: string, field: string, info: GraphQLResolveInfo): string {
   const type = info.schema.getType(decodeGlobalId(id, field).typename);
   if (!isObjectType(type) || !type.getInterfaces().some(({ name }) => name === 'Node')) {

@@ -21,8 +21,9 @@ import {
 import type { Config } from '../infra/config/config.js';
 import { boundOf, doesAsk } from './costs.js';
 
-// How large an operation may be. Fragments count wherever they are spread, and each is gone through once: so fragments that
-// double each other cost nothing to measure, and much in what is measured.
+// These checks limit the size and the cost of operations. Fragments count each time they are spread, but each is
+// visited only once. Fragments that spread other fragments repeatedly therefore count exponentially and are measured in
+// linear time.
 
 type SizeLimits = Pick<
   Config,
@@ -30,6 +31,7 @@ type SizeLimits = Pick<
   | 'operationRootFieldsMax'
   | 'operationFieldsMax'
   | 'operationAliasesMax'
+  | 'operationAliasMaxChars'
   | 'operationDirectivesMax'
   | 'operationComparisonsMax'
 >;
@@ -38,9 +40,9 @@ type ClientLimitName = 'operationDepthMax' | 'operationCostMax';
 
 interface Size {
   depth: number;
-  /** Fields at the top. */
+  /** The number of root fields. */
   width: number;
-  /** Fields and fragments, wherever they are. */
+  /** The number of fields and fragments at all levels. */
   fields: number;
   aliases: number;
   directives: number;
@@ -49,14 +51,16 @@ interface Size {
 const nothing: Size = { depth: 0, width: 0, fields: 0, aliases: 0, directives: 0 };
 
 /**
- * What is too large of a document's operations, whatever the schema, and fragments that are part of themselves: before it
- * is validated, which takes longer.
+ * Checks the sizes of a document's operations, independently of the schema, and that no fragment contains itself. It
+ * runs before validation, which takes longer.
+ * @returns the errors, or an empty array.
  */
 export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQLError[] {
   const fragments = fragmentsOf(document);
   const sizes = new Map<string, Size>();
   const measuring = new Set<string>();
   const cycles: GraphQLError[] = [];
+  const longAliases: GraphQLError[] = [];
 
   function sizeOfAll({ selections }: SelectionSetNode): Size {
     const total = { ...nothing };
@@ -78,11 +82,16 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
       return { ...spread, fields: 1 + spread.fields, directives: spread.directives + directives };
     }
     const within = selection.selectionSet ? sizeOfAll(selection.selectionSet) : nothing;
+    if (selection.kind === Kind.FIELD && (selection.alias?.value.length ?? 0) > limits.operationAliasMaxChars) {
+      // The response repeats the alias for each item of a list.
+      const message = `An alias can have at most ${limits.operationAliasMaxChars} characters.`;
+      longAliases.push(new GraphQLError(message, { nodes: selection }));
+    }
     if (selection.kind === Kind.INLINE_FRAGMENT) {
       return { ...within, fields: 1 + within.fields, directives: within.directives + directives };
     }
     return {
-      // Introspection is bounded by GraphQL's own rule, and needs more than any operation.
+      // Introspection is limited by GraphQL's own rule, and is deeper than other operations.
       depth: 1 + (isIntrospection(selection.name.value) ? 0 : within.depth),
       width: 1,
       fields: 1 + within.fields,
@@ -95,7 +104,7 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
     const known = sizes.get(name);
     if (known) return known;
     const fragment = fragments.get(name);
-    // One that is not there is refused by validation.
+    // Validation rejects spreads of fragments that do not exist.
     if (!fragment) return nothing;
     if (measuring.has(name)) {
       cycles.push(new GraphQLError(`Cannot spread fragment "${name}" within itself.`, { nodes: fragment }));
@@ -109,7 +118,7 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
 
   const oversize = document.definitions.flatMap((definition) => {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) {
-      // Also one that no operation spreads is validated.
+      // Fragments that no operation spreads are validated as well.
       return over(definition, sizeOfFragment(definition.name.value).fields, limits.operationFieldsMax, 'fields');
     }
     if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
@@ -123,21 +132,22 @@ export function findOversize(document: DocumentNode, limits: SizeLimits): GraphQ
       ...over(definition, directives, limits.operationDirectivesMax, 'directives'),
     ];
   });
-  if (oversize.length > 0 || cycles.length > 0) return [...oversize, ...cycles];
+  const found = [...oversize, ...longAliases, ...cycles];
+  if (found.length > 0) return found;
   const comparisons = comparisonsOf(document, fragments);
   const [first] = operationsOf(document);
   return over(first, comparisons, limits.operationComparisonsMax, 'pairs of fields and fragments to compare');
 }
 
 /**
- * About how much validation has to compare: every two fields that come together under one name in an answer, and every
- * two definitions. Of a document without cycles and of bounded size, for fragments are gone through as often as they are
- * spread.
+ * Estimates the number of comparisons that validation makes: each pair of fields with the same name in a response, and
+ * each pair of definitions. The document must have no cycles and a limited size, because fragments are visited each
+ * time they are spread.
  */
 function comparisonsOf(document: DocumentNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>): number {
   const counted = new Set<FragmentDefinitionNode>();
 
-  /** The pairs of fields in selections that are merged into one, and below. */
+  /** The number of pairs of fields in selections that are merged, and below them. */
   function pairsIn(sets: readonly SelectionSetNode[]): number {
     const byName = new Map<string, { count: number; below: SelectionSetNode[] }>();
     const spread = new Set<FragmentDefinitionNode>();
@@ -146,7 +156,7 @@ function comparisonsOf(document: DocumentNode, fragments: ReadonlyMap<string, Fr
         if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
         else if (selection.kind === Kind.FRAGMENT_SPREAD) {
           const fragment = fragments.get(selection.name.value);
-          // Once in each answer: a fragment is not compared with itself.
+          // A fragment is not compared with itself.
           if (!fragment || spread.has(fragment)) continue;
           spread.add(fragment);
           counted.add(fragment);
@@ -176,34 +186,37 @@ function comparisonsOf(document: DocumentNode, fragments: ReadonlyMap<string, Fr
 
 const pairsOf = (count: number): number => (count * (count - 1)) / 2;
 
-/** The cost of a list whose length nobody gives. */
+/** The assumed length of a list whose length is not limited. */
 const LIST_LENGTH = 10;
 
-/** What a page costs beyond its fields: authorizing, reading and connecting it takes as long as that many of them. */
+/** The additional points of a page, which represent authorization, the query and the connection. */
 const PAGE_POINTS = 20;
 
-/** What a selection costs: once, and for each item of the page that it is in; and how often it asks the database. */
+/**
+ * The cost of a selection: in total points, in points per item of the page that contains it, and in database
+ * statements.
+ */
 interface Cost {
   once: number;
   each: number;
-  /** Once for all items of the lists that it is in: what is read for many is read together (loader.ts). */
+  /** The number of statements. It does not depend on the number of items, because lookups are batched (loader.ts). */
   statements: number;
 }
 
 const free: Cost = { once: 0, each: 0, statements: 0 };
 
 /**
- * Measures what operations cost: how many fields their answer can have, of lists as many times as they can be long, and
- * how many statements they need.
+ * Measures the cost of operations: the maximum number of fields in the response, where the fields of a list count as
+ * many times as the list can have items, and the number of database statements.
  */
 export interface Costs {
-  /** What is wrong with it, if it costs too much with these variables. For an operation that is valid. */
+  /** Returns an error if a valid operation exceeds the limits with these variables. */
   check(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     variables: Readonly<Record<string, unknown>> | null | undefined,
   ): GraphQLError | undefined;
-  /** The cost points of a valid operation with these variables. */
+  /** The points of a valid operation with these variables. */
   pointsOf(
     document: DocumentNode,
     operation: OperationDefinitionNode,
@@ -212,7 +225,7 @@ export interface Costs {
 }
 
 export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
-  /** Of operations whose lists are as long whatever their variables. */
+  /** The costs of operations that do not depend on variables. */
   const fixed = new WeakMap<OperationDefinitionNode, OperationCost>();
   const measure: (...call: Parameters<Costs['pointsOf']>) => OperationCost = (document, operation, variables) => {
     let cost = fixed.get(operation);
@@ -237,7 +250,7 @@ export function createCosts(schema: GraphQLSchema, limits: CostLimits): Costs {
 interface OperationCost {
   points: number;
   statements: number;
-  /** With other variables it can be another one. */
+  /** Whether the cost depends on the variables. */
   varies: boolean;
 }
 
@@ -264,10 +277,12 @@ function costOf(
     return given && readValue(given);
   }
 
-  /** How long the list can be that a field answers, or the page. */
+  /**
+   * The maximum length of the list or page that a field returns, or undefined if it is not known from its arguments.
+   */
   function lengthOf(args: readonly GraphQLArgument[], given: ReadonlyMap<string, ValueNode>): number | undefined {
     if (!isPaged({ args })) {
-      // As many as are named.
+      // A list argument, such as `ids`, determines the length.
       const named = args.find(({ type }) => isListType(getNullableType(type)));
       const value = named && given.get(named.name);
       const list = value && readValue(value);
@@ -278,7 +293,7 @@ function costOf(
       const size = value && readValue(value);
       return typeof size === 'number' && size >= 0 ? [size] : [];
     });
-    // A larger one is refused where it is read, with its name.
+    // A larger size is rejected by the resolver, with the path of the argument.
     return Math.min(sizes.length > 0 ? Math.max(...sizes) : pageDefault, pageMax);
   }
 
@@ -300,7 +315,7 @@ function costOf(
       return costOfAll(selection.selectionSet, isCompositeType(condition) ? condition : type);
     }
     const field = isUnionType(type) ? undefined : type.getFields()[selection.name.value];
-    // Of GraphQL itself: known without asking anybody.
+    // A field of GraphQL itself, such as `__typename`, needs no query.
     if (!field) return free;
     return costOfField(field, new Map(selection.arguments?.map(({ name, value }) => [name.value, value])), {
       selections: selection.selectionSet,
@@ -320,7 +335,7 @@ function costOf(
   ): Cost {
     const type = getNamedType(field.type);
     const within = selections && isCompositeType(type) ? costOfAll(selections, type) : free;
-    // A page brings its edges, its nodes and what it says of itself along.
+    // The fields of a connection and its edges are read together with the page.
     const asks = (isCompositeType(type) && !isOfPage && !isOfEdge) || doesAsk(field.extensions);
     const statements = within.statements + (asks ? 1 : 0);
     const length = lengthOf(field.args, given) ?? boundOf(field.extensions, config);
@@ -334,7 +349,7 @@ function costOf(
   function costOfFragment(name: string): Cost {
     const known = costs.get(name);
     if (known) return known;
-    // Validation has seen that none is part of itself.
+    // Validation guarantees that there are no cycles.
     const fragment = fragments.get(name);
     const type = fragment && schema.getType(fragment.typeCondition.name.value);
     const cost = fragment && isCompositeType(type) ? costOfAll(fragment.selectionSet, type) : free;
@@ -360,7 +375,10 @@ function fragmentsOf({ definitions }: DocumentNode): Map<string, FragmentDefinit
   return new Map(fragments.map((fragment) => [fragment.name.value, fragment]));
 }
 
-/** @param limit the name that clients know the limit by, if they do. */
+/**
+ * @param limit the name of the limit for clients, if it has one.
+ * @returns an error if `count` exceeds `max`.
+ */
 function over(
   of: DefinitionNode | undefined,
   count: number,

@@ -1,6 +1,9 @@
 import type { GraphQLResolveInfo, SelectionSetNode } from 'graphql';
 
-/** Whether an operation asks for a field below the one that is resolved, by the names on the way to it. */
+/**
+ * Whether an operation selects a field below the resolved one.
+ * @param path the names of the fields from the resolved field, exclusive, to the selected one.
+ */
 export function isSelected({ fieldNodes, fragments }: GraphQLResolveInfo, path: readonly string[]): boolean {
   const isIn = (selectionSet: SelectionSetNode | undefined, [name, ...rest]: readonly string[]): boolean =>
     selectionSet?.selections.some((selection) => {

@@ -19,34 +19,35 @@ const KEYED = 'parley.keyed';
 const SOURCE = 'parley.source';
 
 /**
- * On a type (its `extensions`): the fields that are the same for whoever may see the object, by name. A field that is
- * not named depends on the viewer: forgetting one costs time, and gives nobody's secrets away.
+ * Marks fields of a type, by name, whose values are the same for every viewer who can see the object, for the type's
+ * `extensions`. Fields that are not marked are computed for each viewer: a forgotten mark costs time but never exposes
+ * data to other viewers.
  */
 export const shared = (...fields: string[]) => ({ [SHARED]: fields });
 
-/** The same on one field, of a type that another feature owns. */
+/** The same as `shared`, for a single field of a type that belongs to another feature. */
 export const sharedField = { [SHARED]: true };
 
-/** On a field that depends on the viewer: viewers with the same key get the same value. */
+/** Declares that viewers with the same key get the same value of a field. */
 export const keyedBy = <Source>(key: (source: Source, viewerId: string) => string) => ({ [KEYED]: key });
 
-/** On a field of an event: how its value is got from the event, so that fields of it can be keyed. */
+/** Declares how the value of an event's field is derived from the event, so that fields of this value can have keys. */
 export const givesSource = <Event>(source: (event: Event) => unknown) => ({ [SOURCE]: source });
 
 type Key = (source: unknown, viewerId: string) => string;
 type Source = (event: unknown) => unknown;
 
-/** How the answers to a subscription's events can be shared. */
+/** How the responses to the events of a subscription can be shared between viewers. */
 export interface SharingPlan {
-  /** Viewers with the same key get the same answer to this event. */
+  /** Viewers with the same key get the same response to this event. */
   keyOf(event: unknown, viewerId: string): string;
-  /** Whether that is one and the same for everybody. */
+  /** Whether all viewers get the same response to every event. */
   forAll: boolean;
-  /** Names of the variables that answers depend on. */
+  /** The names of the variables on which the responses depend. */
   variables: readonly string[];
 }
 
-/** Reads from a valid subscription on what its answers depend. */
+/** Determines, for a valid subscription, on what its responses depend. */
 export function planSharing(
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -60,7 +61,7 @@ export function planSharing(
   let perViewer = false;
   const variables = new Set<string>();
 
-  /** `types`: what the object that is selected from can be. */
+  /** The parameter `types` contains the possible types of the object. */
   function visitSelections(
     types: readonly GraphQLObjectType[],
     { selections }: SelectionSetNode,
@@ -87,7 +88,7 @@ export function planSharing(
     source: Source | undefined,
   ): void {
     const field = type.getFields()[name];
-    // Names that begin with __ are of GraphQL itself.
+    // Fields that begin with `__` belong to GraphQL itself.
     if (!field) return;
     const key = field.extensions[KEYED] as Key | undefined;
     if (key && source) keys.push((event, viewerId) => key(source(event), viewerId));
@@ -97,7 +98,7 @@ export function planSharing(
 
   const rootType = schema.getSubscriptionType();
   for (const root of operation.selectionSet.selections) {
-    // Arguments of the root say which events come, not what of them is answered.
+    // The arguments of the root field select events but do not change the response to an event.
     const withoutArguments = root.kind === Kind.FIELD ? { ...root, arguments: [] } : root;
     for (const node of [withoutArguments, ...fragments.values()]) {
       visit(node, { Variable: ({ name }) => void variables.add(name.value) });
@@ -117,18 +118,18 @@ export function planSharing(
   };
 }
 
-/** Whether a field is the same for whoever may see the object. */
+/** Whether a field is the same for every viewer who can see the object. */
 export const isShared = (type: GraphQLObjectType, field: GraphQLField<unknown, unknown>): boolean =>
   field.extensions[SHARED] === true ||
   ((type.extensions[SHARED] as string[] | undefined)?.includes(field.name) ?? false);
 
-/** The object types that an object of this type can be of. */
+/** The possible object types of an object of this type. */
 function objectTypes(schema: GraphQLSchema, type: GraphQLNamedType | undefined): readonly GraphQLObjectType[] {
   if (isAbstractType(type)) return schema.getPossibleTypes(type);
   return isObjectType(type) ? [type] : [];
 }
 
-/** How what is below a field is got from the event; undefined when only running the resolvers tells. */
+/** How the value of a field is derived from the event, or undefined if only its resolver can determine it. */
 function below({ extensions }: GraphQLField<unknown, unknown>, source: Source | undefined): Source | undefined {
   const step = extensions[SOURCE] as Source | undefined;
   return source && step && ((event) => step(source(event)));

@@ -10,8 +10,8 @@ import { badInput } from '../core/errors.js';
 import { isStorable } from '../core/text/characters.js';
 
 /**
- * Makes every field of a schema refuse texts that cannot be stored (NUL, half a character), wherever in its arguments
- * they stand, before anything else is done: BAD_USER_INPUT with the path to the text.
+ * Makes every field of a schema reject texts that cannot be stored (with NUL characters or unpaired surrogates)
+ * anywhere in its arguments, before it is resolved: BAD_USER_INPUT with the path of the text.
  */
 export function refuseUnstorableTexts(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
@@ -20,7 +20,7 @@ export function refuseUnstorableTexts(schema: GraphQLSchema): GraphQLSchema {
       if (!field.args.some(holdsText)) continue;
       const { resolve, subscribe } = field;
       if (subscribe) {
-        // No async function: its stream could not be ended while it is idle. Events need no second look.
+        // Not an async function, because the subscription could then not be ended while it is idle.
         field.subscribe = (source, args, context, info) => {
           checkTexts(args, []);
           return subscribe(source, args, context, info);

@@ -4,25 +4,29 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { createRedisState, type RedisState } from './redis.js';
 import type { Logger } from './telemetry/log.js';
 
-/** Milliseconds after which a command that Redis does not answer fails: a frozen Redis must not hold calls. */
+/**
+ * Milliseconds after which a command that Redis does not answer fails, so that an unresponsive Redis does not block
+ * callers.
+ */
 const COMMAND_TIMEOUT_MS = 2_000;
 
-/** How often a connection is asked whether anybody is there, in milliseconds. */
+/** The interval of the checks of both connections, in milliseconds. */
 const HEARTBEAT_MS = 3_000;
 
-/** An engine of graphql-subscriptions that carries texts, and whether others can be heard over it. */
+/** Publish and subscribe for text messages, based on graphql-subscriptions. */
 export interface EventEngine {
   readonly connected: boolean;
   publish(channel: string, text: string): Promise<void>;
   subscribe(channel: string, listener: (text: string) => void): Promise<unknown>;
-  /** Calls whenever others can be heard again, the first time too. */
+  /** Calls the listener whenever the connection to the other nodes is established, including the first time. */
   onConnected(listener: () => void): void;
   close(): Promise<void>;
 }
 
 /**
- * Events over Redis Pub/Sub. Channels carry `prefix`, for Pub/Sub does not heed database numbers. Whatever Redis refuses
- * (a password that was changed, channels that are not allowed) is as if it were out of reach, until it works again.
+ * Events over Redis Pub/Sub. Channel names begin with `prefix`, because Pub/Sub ignores database numbers. If Redis
+ * rejects commands (because a password was changed, or channels are not permitted), it is treated as disconnected until
+ * it accepts them again.
  */
 export function openRedisEvents(options: RedisOptions, prefix: string, log: Logger): EventEngine {
   let closed = false;
@@ -31,19 +35,19 @@ export function openRedisEvents(options: RedisOptions, prefix: string, log: Logg
       ...options,
       ...state.retries,
       connectionName: `parley-${role}`,
-      // The subscriber's one command waits for as long as it takes. No ready check: its INFO fails when it comes after
-      // the first SUBSCRIBE, and ioredis then connects anew and has forgotten what to subscribe to. A publish that has
-      // no connection is lost at once: a queue would send it late and out of order.
+      // The subscriber's only command waits indefinitely. It has no ready check: its INFO fails if it is sent after the
+      // first SUBSCRIBE, and ioredis then reconnects without restoring the subscriptions. A publish without a
+      // connection fails at once, because a queue would send the message late and out of order.
       ...(role === 'subscriber'
-        ? // Its own resubscribing fails where nobody can catch it, and never tries again.
+        ? // ioredis' own resubscription causes a rejection that nobody can handle, and is not retried.
           { maxRetriesPerRequest: null, enableReadyCheck: false, enableOfflineQueue: false, autoResubscribe: false }
         : { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: COMMAND_TIMEOUT_MS }),
     });
     redis.on('error', (error) => {
       log.debug({ err: error, role }, 'Redis error');
-      state.away(error);
+      state.failed(error);
     });
-    redis.on('close', () => closed || state.away());
+    redis.on('close', () => closed || state.failed());
     return redis;
   };
   const states = { publisher: createRedisState('publisher', log), subscriber: createRedisState('subscriber', log) };
@@ -51,70 +55,71 @@ export function openRedisEvents(options: RedisOptions, prefix: string, log: Logg
   const subscriber = connect('subscriber', states.subscriber);
   const listeners = new Set<() => void>();
   const channels = new Set<string>();
-  /** Whether Redis takes what is published, and has all channels. */
-  let takes = false;
-  let hears = false;
-  const isConnected = () => takes && hears && publisher.status === 'ready' && subscriber.status === 'ready';
-  const tell = () => {
+  /** Whether Redis accepts publishes, and whether all channels are subscribed. */
+  let canPublish = false;
+  let isSubscribed = false;
+  const isConnected = () => canPublish && isSubscribed && publisher.status === 'ready' && subscriber.status === 'ready';
+  const notify = () => {
     if (isConnected()) for (const listener of listeners) listener();
   };
 
-  /** Asks the publisher whether it may publish, which is what it is for; nobody hears it. */
-  async function askPublisher(): Promise<void> {
+  /** Publishes to a channel without subscribers, to check whether the publisher is permitted to publish. */
+  async function probePublisher(): Promise<void> {
     try {
       await publisher.publish(`${prefix}:probe`, '');
-      const before = takes;
-      takes = true;
-      states.publisher.works();
-      if (!before) tell();
+      const before = canPublish;
+      canPublish = true;
+      states.publisher.succeeded();
+      if (!before) notify();
     } catch (error) {
-      takes = false;
-      if (!closed) states.publisher.away(error);
+      canPublish = false;
+      if (!closed) states.publisher.failed(error);
     }
   }
 
   const subscribe = subscriber.subscribe.bind(subscriber);
-  // RedisPubSub forgets a listener whose SUBSCRIBE failed: for it each one succeeds, and Redis is asked until it does.
+  // RedisPubSub drops a listener whose SUBSCRIBE failed. It therefore always receives the result that
+  // SUBSCRIBE succeeded, and the actual SUBSCRIBE is retried until it does.
   subscriber.subscribe = ((channel: string, done: (error: null) => void) => {
     channels.add(channel);
     void subscribeAll();
     done(null);
   }) as typeof subscriber.subscribe;
 
-  /** Subscribes to all channels anew; what Redis refuses is tried again with the next heartbeat. */
+  /** Subscribes to all channels. If Redis rejects this, it is retried with the next heartbeat. */
   async function subscribeAll(): Promise<void> {
     if (subscriber.status !== 'ready') return;
     const names = [...channels];
     try {
       if (names.length > 0) await subscribe(...names);
-      const before = hears;
-      hears = names.length === channels.size;
-      if (!hears) return await subscribeAll();
-      states.subscriber.works();
-      if (!before) tell();
+      const before = isSubscribed;
+      isSubscribed = names.length === channels.size;
+      if (!isSubscribed) return await subscribeAll();
+      states.subscriber.succeeded();
+      if (!before) notify();
     } catch (error) {
-      hears = false;
-      if (!closed) states.subscriber.away(error);
+      isSubscribed = false;
+      if (!closed) states.subscriber.failed(error);
     }
   }
 
-  publisher.on('ready', askPublisher);
+  publisher.on('ready', probePublisher);
   publisher.on('close', () => {
-    takes = false;
+    canPublish = false;
   });
   subscriber.on('ready', subscribeAll);
   subscriber.on('close', () => {
-    hears = false;
+    isSubscribed = false;
   });
-  // One that is frozen keeps its connections open and answers nothing: it is as good as gone, and is connected anew.
+  // An unresponsive Redis keeps its connections open. They are closed and reopened if a check is not answered in time.
   const heartbeat = setInterval(() => {
     for (const [redis, ask] of [
-      [publisher, askPublisher],
-      [subscriber, () => (hears ? subscriber.ping().catch(() => {}) : subscribeAll())],
+      [publisher, probePublisher],
+      [subscriber, () => (isSubscribed ? subscriber.ping().catch(() => {}) : subscribeAll())],
     ] as const) {
       if (redis.status !== 'ready') continue;
-      const silence = setTimeout(() => redis.disconnect(true), COMMAND_TIMEOUT_MS);
-      ask().finally(() => clearTimeout(silence));
+      const timeout = setTimeout(() => redis.disconnect(true), COMMAND_TIMEOUT_MS);
+      ask().finally(() => clearTimeout(timeout));
     }
   }, HEARTBEAT_MS);
   const text = (source: string | Buffer) => source.toString();

@@ -5,12 +5,12 @@ import { LRUCache } from 'lru-cache';
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { type BackgroundCounts, createBackground } from './async/background.js';
 import type { Mailbox } from './config/mailbox.js';
-import { putWhole } from './database/data-dir.js';
+import { writeFileAtomically } from './database/data-dir.js';
 import type { Logger } from './telemetry/log.js';
 
-/** A mail as its reader sees it. */
+/** The content and the recipient of an email. */
 export interface Mail {
-  /** One address. */
+  /** A single address. */
   to: string;
   subject: string;
   text: string;
@@ -19,32 +19,35 @@ export interface Mail {
 
 export interface Mailer {
   /**
-   * Takes a mail on and returns at once; it never throws. A server that is away is tried again for three quarters of an
-   * hour; what cannot be sent is logged, without the address and what the mail says.
+   * Queues an email and returns at once; it never throws. Failed attempts are retried for about 45 minutes. An email
+   * that cannot be sent is logged without its address and content.
    */
   send(mail: Mail): void;
-  /** What became of them; `dropped` are those of an address that was sent too many. */
+  /** The outcomes so far. `dropped` counts emails that exceeded the limit per address. */
   readonly counts: BackgroundCounts & { readonly dropped: number };
-  /** Resolves when what was taken on is sent, or `CLOSE_MS` are over. */
+  /** Resolves when all queued emails have been sent, or after `CLOSE_MS`. */
   close(): Promise<void>;
 }
 
-/** Waits before each further try: together less than a mail for a reset is good for by default. */
+/** The delays before retries. Together they are shorter than the default lifetime of a link that resets a password. */
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000, 600_000, 1_800_000];
-/** Mails that are under way or wait; one more is not sent. */
+/** The maximum number of emails that are queued or being sent. Further emails are not sent. */
 const WAITING_MAX = 1_000;
-/** Connections to the server at once. */
-const AT_ONCE = 4;
+/** The maximum number of concurrent connections to the SMTP server. */
+const CONNECTIONS_MAX = 4;
 const CLOSE_MS = 5_000;
-/** Whatever happens, one address gets no more mails within an hour from a node: else it could be flooded by way of us. */
+/**
+ * The maximum number of emails to one address per hour and node, so that nobody can flood an address through this
+ * server.
+ */
 const PER_ADDRESS_MAX = 20;
 const HOUR_MS = 3_600_000;
-/** How long the server may take for each step. */
+/** The time limits of the steps of an SMTP session. */
 const timeouts = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
-/** Nothing of a mail is read from files or other servers. */
-const sealed = { disableFileAccess: true, disableUrlAccess: true };
+/** Prevents nodemailer from reading files and URLs that are named in an email. */
+const noExternalContent = { disableFileAccess: true, disableUrlAccess: true };
 
-/** Mails over SMTP, or without a server as .eml files in DATA_DIR/outbox. */
+/** Creates a mailer that uses SMTP, or without `smtpUrl` writes .eml files to DATA_DIR/outbox. */
 export function createMailer({
   smtpUrl,
   from,
@@ -63,16 +66,16 @@ export function createMailer({
   const deliver = smtpUrl === undefined ? toFolder(join(dataDir, 'outbox'), log) : overSmtp(smtpUrl);
   const background = createBackground({
     name: 'mail',
-    atOnce: AT_ONCE,
+    atOnce: CONNECTIONS_MAX,
     waitingMax: WAITING_MAX,
     retryMs,
-    isFinal: isRefusal,
+    isFinal: isPermanentFailure,
     closeMs,
     log,
   });
   let dropped = 0;
   const sentTo = new LRUCache<string, number>({
-    // `max` would allocate room for all addresses at the start of the node.
+    // With `max`, the cache would allocate memory for all entries at startup.
     maxSize: 100_000,
     sizeCalculation: () => 1,
     ttl: HOUR_MS,
@@ -90,12 +93,13 @@ export function createMailer({
       const mail: SendMailOptions = {
         ...content,
         from,
-        // Not as a text, which could hold a list of them.
+        // An object, because a text could be parsed as a list of addresses.
         to: { name: '', address: to },
-        // Of all tries the same: a server that took it already, and whose answer was lost, can tell.
+        // The same for all attempts, so that a server that accepted the email, but whose response was lost, can detect
+        // the duplicate.
         messageId: `<${randomUUID()}@${from.address.slice(from.address.lastIndexOf('@') + 1)}>`,
         date: new Date(),
-        // RFC 3834: nobody is to answer this by a machine.
+        // RFC 3834: prevents automatic replies.
         headers: { 'Auto-Submitted': 'auto-generated' },
       };
       if (!background.run(() => deliver(mail))) log.error('email dropped: the queue is full');
@@ -107,25 +111,26 @@ export function createMailer({
   };
 }
 
-/** Whether the server said for good that it will not have it. */
-const isRefusal = (error: unknown): boolean => Number((error as { responseCode?: unknown })?.responseCode) >= 500;
+/** Whether the SMTP server rejected the email permanently. */
+const isPermanentFailure = (error: unknown): boolean =>
+  Number((error as { responseCode?: unknown })?.responseCode) >= 500;
 
 function overSmtp(url: string): (mail: SendMailOptions) => Promise<void> {
-  const transport = createTransport({ url, ...timeouts, ...sealed });
+  const transport = createTransport({ url, ...timeouts, ...noExternalContent });
   return async (mail) => void (await transport.sendMail(mail));
 }
 
-/** Readable by the owner only: what is in a mail lets its reader into an account. */
+/** Writes emails as files that only the owner can read, because their links grant access to accounts. */
 function toFolder(folder: string, log: Logger): (mail: SendMailOptions) => Promise<void> {
-  const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows', ...sealed });
+  const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows', ...noExternalContent });
   return async (mail) => {
     const { message } = await transport.sendMail(mail);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await chmod(folder, 0o700);
     const name = `${new Date().toISOString().replaceAll(':', '-')}-${randomUUID().slice(0, 8)}`;
     const path = join(folder, `${name}.eml`);
-    // The transport has a buffer, for `buffer: true` says so.
-    await putWhole(path, message as Buffer);
+    // A buffer, because the transport was created with `buffer: true`.
+    await writeFileAtomically(path, message as Buffer);
     log.info({ path }, 'email written to a file, because SMTP_URL is not set');
   };
 }

@@ -2,81 +2,95 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimited } from '../core/errors.js';
-import { createGates } from './async/gates.js';
+import { createKeyedQueue } from './async/keyed-queue.js';
 import { sha256 } from './auth/tokens.js';
 import type { Rate } from './config/kinds.js';
 import { createRedisState, type RedisState } from './redis.js';
 import type { Logger } from './telemetry/log.js';
 
 /**
- * A rate that all nodes count together, in windows that begin with the first of them. What is counted before it is done
- * may be given back when it turns out well: so several at once cannot all pass before the first one is counted.
+ * A rate limit that is shared by all nodes, with fixed windows that begin with their first call. A caller can count an
+ * operation before it runs and refund it if it succeeds, so that concurrent operations cannot all pass before the first
+ * one is counted.
  */
 export interface SharedRate {
-  /** @throws {ChatError} RATE_LIMITED: over the rate, until the window ends. The refused call is not counted. */
-  take(...key: string[]): Promise<void>;
-  giveBack(...key: string[]): Promise<void>;
   /**
-   * Runs work that is counted before it is done and perhaps given back. Only a part of the rate is in progress at once
-   * for one key on this node; further calls wait for a moment, so that calls in progress are never taken for failures.
-   * @throws {ChatError} RATE_LIMITED with a short wait: too many calls are waiting already.
+   * Counts one call. Throws RATE_LIMITED with the time until the window ends if the limit is exceeded; the rejected
+   * call is not counted.
    */
-  inTurn<T>(key: readonly string[], work: () => Promise<T>): Promise<T>;
+  take(...key: string[]): Promise<void>;
+  refund(...key: string[]): Promise<void>;
+  /**
+   * Runs an operation that is counted before it runs and may be refunded. For one key, only a part of the limit is in
+   * progress at once on this node; further calls wait, so that operations in progress do not exhaust the limit.
+   * @throws {ChatError} RATE_LIMITED with a short delay if too many calls are waiting already.
+   */
+  runLimited<T>(key: readonly string[], work: () => Promise<T>): Promise<T>;
 }
 
-/** What is remembered for a time, by all nodes; a node may forget the oldest of much. */
+/** Keys that all nodes remember for some time. If a node has too many, it forgets the least recently used ones. */
 interface SharedMemory {
   has(...key: string[]): Promise<boolean>;
   add(...key: string[]): Promise<void>;
 }
 
-/** Where rates are counted: in Redis; in this process without one, and for as long as that is out of reach. */
+/** Storage of rate limits: Redis, or this process if Redis is not configured or cannot be reached. */
 export interface RateStore {
-  /** Whether all nodes count together at the moment. */
+  /** Whether the counts are currently shared by all nodes. */
   readonly shared: boolean;
-  /** @param message of the error. Without a rate nothing is limited. */
+  /**
+   * Creates a rate limit.
+   * @param message the message of the error.
+   * @param rate undefined for no limit.
+   */
   rate(name: string, message: string, rate: Rate | undefined): SharedRate;
-  /** Without a time nothing is remembered. */
+  /** Creates a memory that keeps keys for `forMs` milliseconds; if undefined, it remembers nothing. */
   memory(name: string, forMs: number | undefined): SharedMemory;
   close(): void;
 }
 
-/** Milliseconds after which a node counts by itself what Redis has not counted: somebody waits for the answer. */
+/**
+ * Milliseconds after which a node stops waiting for Redis and counts locally, because a client is waiting for the
+ * response.
+ */
 const COMMAND_TIMEOUT_MS = 500;
 /**
- * The share of a rate that one node has in progress at once for one key. Several nodes together stay below the rate, so
- * calls in progress alone do not use it up.
+ * The share of a limit that one node has in progress at once for one key, so that operations in progress on several
+ * nodes do not exhaust the limit.
  */
 const IN_PROGRESS_SHARE = 1 / 8;
-/** Calls that wait for one key on a node; a further one is refused, and may come again after that many milliseconds. */
+/**
+ * The maximum number of calls that wait for one key on a node, and the delay in milliseconds after which a rejected
+ * call may be retried.
+ */
 const WAITING_MAX = 1_000;
 const WAITING_RETRY_MS = 1_000;
-/** What a node remembers by itself, those used last. */
+/** The maximum number of keys in the local memory, of which the least recently used are forgotten. */
 const REMEMBERED_MAX = 100_000;
 
-/** Keys are hashed: they hold names and addresses of people. */
+/** Keys are hashed, because they contain names and addresses. */
 const hashOf = (key: readonly string[]) => Buffer.from(sha256(JSON.stringify(key))).toString('base64url');
 
-/** @param redis how to reach it and what keys begin with; undefined: this process is all there is. */
+/** @param redis the connection and the prefix of the keys; undefined counts in this process only. */
 export function openRateStore(redis: { options: RedisOptions; prefix: string } | undefined, log: Logger): RateStore {
   const state = createRedisState('rates', log);
   const client = redis && connect(redis.options, state, log);
 
-  /** Does it with Redis; otherwise as a node does by itself. */
-  async function withRedis<T>(ask: (client: Redis) => Promise<T>, alone: () => T | Promise<T>): Promise<T> {
-    // While it connects nothing is sent: a command would wait for that.
-    if (client?.status !== 'ready') return alone();
+  /** Runs `ask` with Redis, or `locally` if Redis is disconnected or fails. */
+  async function withRedis<T>(ask: (client: Redis) => Promise<T>, locally: () => T | Promise<T>): Promise<T> {
+    // Commands are not sent while connecting, because they would wait for the connection.
+    if (client?.status !== 'ready') return locally();
     try {
       const answer = await ask(client);
-      state.works();
+      state.succeeded();
       return answer;
     } catch (error) {
-      // No failure but the answer: over the rate.
+      // This is not a failure but the result: the limit is exceeded.
       if (error instanceof RateLimiterRes) throw error;
-      state.away(error);
-      // One that is frozen keeps its connections open: connected anew, it is not asked before it answers.
+      state.failed(error);
+      // An unresponsive Redis keeps its connections open. After a reconnect no command is sent until it responds.
       if (error instanceof Error && /timed out/.test(error.message)) client.disconnect(true);
-      return alone();
+      return locally();
     }
   }
 
@@ -85,11 +99,11 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
       return client?.status === 'ready';
     },
     rate(name, message, rate) {
-      if (!rate) return { take: async () => {}, giveBack: async () => {}, inTurn: (_key, work) => work() };
+      if (!rate) return { take: async () => {}, refund: async () => {}, runLimited: (_key, work) => work() };
       const options = {
         keyPrefix: redis ? `${redis.prefix}:rate:${name}` : name,
         points: rate.count,
-        // Redis counts in seconds here.
+        // This library counts in seconds.
         duration: Math.max(1, Math.ceil(rate.perMs / 1_000)),
       };
       const own = new RateLimiterMemory(options);
@@ -99,8 +113,8 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
           () => ask(shared ?? own),
           () => ask(own),
         );
-      const giveBack = async (hash: string) => void (await count((limiter) => limiter.reward(hash)));
-      const gates = createGates({
+      const refund = async (hash: string) => void (await count((limiter) => limiter.reward(hash)));
+      const queue = createKeyedQueue({
         atOnce: Math.max(1, Math.ceil(rate.count * IN_PROGRESS_SHARE)),
         waitingMax: WAITING_MAX,
         refusal: () => rateLimited('Too many requests. Try again in a moment.', WAITING_RETRY_MS),
@@ -112,14 +126,14 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
             await count((limiter) => limiter.consume(hash));
           } catch (error) {
             if (!(error instanceof RateLimiterRes)) throw error;
-            // The library counts refused calls too: without this, calls that are given back later would not open the
-            // rate again.
-            await giveBack(hash);
+            // The library also counts rejected calls. Without this correction, refunds of earlier calls would not make
+            // room again.
+            await refund(hash);
             throw rateLimited(message, Math.ceil(error.msBeforeNext) + 1);
           }
         },
-        giveBack: (...key) => giveBack(hashOf(key)),
-        inTurn: (key, work) => gates.run(hashOf(key), work),
+        refund: (...key) => refund(hashOf(key)),
+        runLimited: (key, work) => queue.run(hashOf(key), work),
       };
     },
     memory(name, forMs) {
@@ -130,13 +144,13 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
         async has(...key) {
           const hash = hashOf(key);
           const remembers = () => own.has(hash);
-          return withRedis(async (asked) => (await asked.exists(keyOf(hash))) > 0 || remembers(), remembers);
+          return withRedis(async (redis) => (await redis.exists(keyOf(hash))) > 0 || remembers(), remembers);
         },
         async add(...key) {
           const hash = hashOf(key);
           own.set(hash, true);
           await withRedis(
-            async (asked) => void (await asked.set(keyOf(hash), 1, 'PX', forMs)),
+            async (redis) => void (await redis.set(keyOf(hash), 1, 'PX', forMs)),
             () => {},
           );
         },
@@ -146,7 +160,7 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
   };
 }
 
-/** Never waits: what cannot be asked at once is counted without it. */
+/** Opens a connection without offline queue and retries, so that commands fail at once while it is not connected. */
 function connect(options: RedisOptions, state: RedisState, log: Logger): Redis {
   const client = new Redis({
     ...options,
@@ -158,26 +172,29 @@ function connect(options: RedisOptions, state: RedisState, log: Logger): Redis {
   });
   client.on('error', (error) => {
     log.debug({ err: error, role: 'rates' }, 'Redis error');
-    state.away(error);
+    state.failed(error);
   });
   return client;
 }
 
-/** A rate that each node counts by itself: so many at once, and then evenly as many in that time. */
+/**
+ * A rate limit that each node counts on its own, with a token bucket: it allows a burst of `count` calls, and refills
+ * evenly.
+ */
 export interface NodeRate {
-  /** @throws {ChatError} RATE_LIMITED with the moment at which the next one goes through. */
+  /** Counts one call. Throws RATE_LIMITED with the time until the next call is allowed if the limit is exceeded. */
   take(key: string): void;
 }
 
 /**
- * A bucket for each key, that fills evenly and holds `count`. Own code and not the library's, for it stands on the way of
- * every message: a number in a map, instead of a promise and a timer each.
+ * Creates a token bucket per key with `count` tokens. This is not the library's implementation because it is used for
+ * every message: it needs one number per key, and no promises or timers.
  */
 export function createNodeRate(message: string, rate: Rate | undefined): NodeRate {
   if (!rate) return { take() {} };
   const { count, perMs } = rate;
   const each = perMs / count;
-  /** When the bucket will be full again. */
+  /** The time at which the bucket of a key will be full again. */
   const fullAt = new Map<string, number>();
   let nextSweep = 0;
   return {
@@ -189,7 +206,7 @@ export function createNodeRate(message: string, rate: Rate | undefined): NodeRat
       }
       const full = Math.max(fullAt.get(key) ?? 0, now) + each;
       const waitMs = full - now - perMs;
-      // Sums of fractions are not exact.
+      // Tolerates rounding errors of floating-point numbers.
       if (waitMs > each / 1_000) throw rateLimited(message, Math.ceil(waitMs));
       fullAt.set(key, full);
     },

@@ -2,8 +2,8 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { ConfigError } from './config/config-error.js';
 import type { Logger } from './telemetry/log.js';
 
-/** What Redis says when it will not have us, by what the operator has to look at. */
-const refusals: [reason: string, RegExp][] = [
+/** Classifies errors of Redis by what the operator has to check. */
+const reasons: [reason: string, RegExp][] = [
   ['authentication', /NOAUTH|WRONGPASS|invalid (?:username-)?password|AUTH failed|Client sent AUTH/i],
   ['permission', /NOPERM/],
   ['database', /DB index|invalid DB|SELECT is not allowed/i],
@@ -15,25 +15,32 @@ const refusals: [reason: string, RegExp][] = [
   ['silence', /timed out|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/],
 ];
 
-/** Why Redis is away, in a word. */
+/** The reason of an error in one word. */
 function reasonOf(error: unknown): string {
   const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
   const text = `${code ?? ''} ${message ?? ''}`;
-  return refusals.find(([, pattern]) => pattern.test(text))?.[0] ?? 'connection';
+  return reasons.find(([, pattern]) => pattern.test(text))?.[0] ?? 'connection';
 }
 
-/** What one connection to Redis is doing, for the log: each reason why it is away is said once, until it works again. */
+/**
+ * Logs the state of one connection to Redis. Each reason of a failure is logged once until the connection works again.
+ */
 export interface RedisState {
-  /** It is away, or refuses what is asked of it. Without an error: what was known of it remains. */
-  away(error?: unknown): void;
-  works(): void;
-  /** Connects anew at once, and then less and less often until it works: one that refuses us can be connected to. */
+  /**
+   * Reports that Redis cannot be reached or rejects commands. Without an error, the previously reported reason is kept.
+   */
+  failed(error?: unknown): void;
+  succeeded(): void;
+  /**
+   * Reconnects with exponential backoff until Redis accepts commands. A connection that is established but whose
+   * commands are rejected counts as a failure as well.
+   */
   readonly retries: Pick<RedisOptions, 'retryStrategy'>;
 }
 
 export function createRedisState(role: string, log: Logger): RedisState {
-  const said = new Set<string>();
-  let isAway = true;
+  const loggedReasons = new Set<string>();
+  let isFailing = true;
   let failures = 0;
   return {
     retries: {
@@ -42,34 +49,35 @@ export function createRedisState(role: string, log: Logger): RedisState {
         return Math.min(50 * 2 ** failures, 1_000);
       },
     },
-    away(error) {
-      isAway = true;
-      // A connection that closes says nothing of why: the error that came before it did.
-      if (error === undefined && said.size > 0) return;
+    failed(error) {
+      isFailing = true;
+      // The closing of a connection has no reason of its own: the preceding error has already been reported.
+      if (error === undefined && loggedReasons.size > 0) return;
       const reason = reasonOf(error);
-      if (said.has(reason)) return;
-      said.add(reason);
+      if (loggedReasons.has(reason)) return;
+      loggedReasons.add(reason);
       log.warn({ role, reason, ...(error === undefined ? {} : { err: error }) }, 'Redis unreachable');
     },
-    works() {
+    succeeded() {
       failures = 0;
-      if (!isAway) return;
-      isAway = false;
-      said.clear();
+      if (!isFailing) return;
+      isFailing = false;
+      loggedReasons.clear();
       log.info({ role }, 'Redis connected');
     },
   };
 }
 
-/** Reasons that the configuration is at fault for, and that no waiting mends. */
-const wrongConfiguration = ['authentication', 'permission', 'database', 'tls'];
-/** Milliseconds that the start waits for Redis; after that it goes on without. */
+/** Reasons that only a change of the configuration can resolve. */
+const configurationErrors = ['authentication', 'permission', 'database', 'tls'];
+/** How long the start of a node waits for Redis, in milliseconds. Afterwards the node starts without it. */
 const PROBE_TIMEOUT_MS = 2_000;
 
 /**
- * Tries once whether Redis takes what a node asks of it. One that is out of reach is no error: nodes start without it.
- * @throws {ConfigError} naming REDIS_URL: Redis answers, and refuses the user, the password, the database, the channels
- *   or the certificate.
+ * Checks once whether Redis accepts the commands that a node uses. It is not an error if Redis cannot be reached,
+ * because nodes also start without it.
+ * @throws {ConfigError} naming REDIS_URL if Redis rejects the user, the password, the database, the channels or the
+ *   certificate.
  */
 export async function probeRedis(options: RedisOptions, prefix: string): Promise<void> {
   const redis = new Redis({
@@ -92,9 +100,9 @@ export async function probeRedis(options: RedisOptions, prefix: string): Promise
     await redis.publish(`${prefix}:probe`, '');
     await redis.subscribe(`${prefix}:probe`);
   } catch (error) {
-    const cause = wrongConfiguration.includes(reasonOf(failure)) ? failure : error;
+    const cause = configurationErrors.includes(reasonOf(failure)) ? failure : error;
     const reason = reasonOf(cause);
-    if (!wrongConfiguration.includes(reason)) return;
+    if (!configurationErrors.includes(reason)) return;
     const hint =
       reason === 'permission'
         ? ` (the Redis user needs access to the channels ${prefix}:* and the keys ${prefix}:*)`

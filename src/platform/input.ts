@@ -3,9 +3,9 @@ import type { z } from 'zod';
 import { ChatError } from '../core/errors.js';
 
 /**
- * Checks an input and gives it back as the schema makes it (trimmed, defaults filled in).
- * @throws {ChatError} BAD_USER_INPUT with the path of the first wrong value: `input.username`. Where more than one is wrong,
- *   its `fields` are all of them, each with its message.
+ * Validates an input and returns it as the schema transforms it (trimmed, with defaults).
+ * @throws {ChatError} BAD_USER_INPUT with the path of the first invalid value, such as `input.username`. If several
+ *   values are invalid, `fields` contains each of them with its message.
  */
 export function checkInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const { success, data, error } = schema.safeParse(input);
@@ -13,7 +13,7 @@ export function checkInput<Schema extends z.ZodType>(schema: Schema, input: unkn
   const wrong = new Map<string, string>();
   for (const { path, message } of error.issues) {
     const field = ['input', ...path].join('.');
-    // What else is wrong with a value mostly follows from what was found first.
+    // Only the first problem of a value is reported, because further ones usually follow from it.
     if (!wrong.has(field)) wrong.set(field, message);
   }
   const fields = [...wrong].map(([field, message]) => ({ field, message }));
@@ -24,7 +24,10 @@ export function checkInput<Schema extends z.ZodType>(schema: Schema, input: unkn
   });
 }
 
-/** A hash of what a caller's own key stood for, kept beside the key: the same key with another input is a conflict. */
+/**
+ * Hashes the input of a call that the client identified with an idempotency key. The hash is stored with the key: the
+ * same key with another input is a conflict.
+ */
 export function hashInput(...parts: (string | null)[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(createHash('sha256').update(JSON.stringify(parts)).digest());
 }

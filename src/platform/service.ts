@@ -1,20 +1,10 @@
 import { createLookup, type Lookup } from '../infra/async/lookup.js';
-import type { Deps } from './deps.js';
+import type { Deps, Service, Services } from './deps.js';
 
 /**
- * Something that a node has once: a background worker, a tracker, a batching lookup, a rate limit. Its feature defines
- * it; whoever needs it calls `of`, which creates it at the first call.
- */
-export interface Service<Value> {
-  readonly name: string;
-  /** The instance of this node. @throws when it is created by something that it needs itself. */
-  of(deps: Pick<Deps, 'services'>): Value;
-}
-
-/**
- * Defines a service. What it needs of other services it should take while it is created: services are closed in the
- * reverse order of their creation, each before those that it needs.
- * @param create makes the instance; if that has a `close` method, the node awaits it when it stops.
+ * Defines a service. `create` should obtain the services it depends on while it runs, because services are closed in
+ * the reverse order of their creation, so that each is closed before its dependencies.
+ * @param create creates the instance. If the instance has a `close` method, the node awaits it while stopping.
  */
 export function defineService<Value>(name: string, create: (deps: Deps) => Value): Service<Value> {
   const service: Service<Value> = {
@@ -24,22 +14,16 @@ export function defineService<Value>(name: string, create: (deps: Deps) => Value
   return service;
 }
 
-/** Defines a service that reads values by keys, many callers' keys at a time (`Lookup`). */
+/** Defines a service that reads values by keys and batches the keys of concurrent callers (`Lookup`). */
 export const defineLookup = <Key, Value>(
   name: string,
   read: (deps: Deps, keys: readonly Key[]) => Promise<readonly Value[]>,
 ): Service<Lookup<Key, Value>> => defineService(name, (deps) => createLookup((keys) => read(deps, keys)));
 
-/** The services of one node. */
-export interface Services {
-  get<Value>(service: Service<Value>, create: (deps: Deps) => Value): Value;
-  /** Sets the instance of a service, for a test that observes or delays it. */
-  replace<Value>(service: Service<Value>, value: Value): void;
-  /** Closes all of them, the latest first. What one of them throws is thrown when the others are closed. */
-  close(): Promise<void>;
-}
-
-/** @param depsOf gives what services are created with: by then the node has it. */
+/**
+ * @param depsOf returns the dependencies that services are created with. It is called when the first service is
+ *   created.
+ */
 export function createServices(depsOf: () => Deps): Services {
   const created = new Map<Service<unknown>, unknown>();
   const inCreation = new Set<Service<unknown>>();
@@ -80,9 +64,9 @@ const isClosable = (value: unknown): value is { close(): void | Promise<void> } 
   'close' in value &&
   typeof value.close === 'function';
 
-/** An event inside one node: a feature emits it and knows none of those that listen. */
+/** An event inside one node. The feature that emits it does not know the listeners. */
 export interface Hook<Args extends readonly unknown[]> {
-  /** Calls `listener` from now on; call it in `Feature.start`. */
+  /** Registers a listener; to be called in `Feature.start`. */
   on(deps: Pick<Deps, 'services'>, listener: (...args: Args) => void): void;
   emit(deps: Pick<Deps, 'services'>, ...args: Args): void;
 }

@@ -1,21 +1,22 @@
-/** Who is asking, in which session, and until when the token they gave is good. */
+/** The authenticated caller: the user, the session, and the expiry of the access token. */
 export interface Viewer {
   userId: string;
   sessionId: string;
   expiresAt: Date;
-  /** It is the backend beside us, with the service key: it makes accounts, and sessions for them. */
+  /** Set if the caller is a trusted backend with the service key, which creates accounts and their sessions. */
   isService?: true;
 }
 
-/** What a stream may ask of the connection that it goes over. */
+/** The connection that a stream is delivered over. */
 export interface Connection {
-  /** Aborted when the client has gone; absent where the transport ends its streams itself (WebSocket). */
+  /** Aborted when the client has disconnected. Absent if the transport ends its streams itself (WebSocket). */
   readonly signal?: AbortSignal | undefined;
-  /** Ends the connection of a client that does not read, in a way that makes it come back and resume. */
-  cutOff?(): void;
+  /** Closes the connection of a client that does not read, with a close code after which it reconnects and resumes. */
+  onSlowConsumer?(): void;
   /**
-   * Present where the connection itself ends with the session (WebSocket), so that its streams need not: tells it
-   * that the session was refreshed over it, and lasts until the new token expires.
+   * Present if the connection ends together with the session (WebSocket), so that its streams need not watch the
+   * session. Notifies the connection that the session was refreshed; the connection then lasts until the new token
+   * expires.
    */
   renew?(viewer: Viewer): void;
 }

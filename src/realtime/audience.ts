@@ -1,17 +1,17 @@
 import type { Logger } from '../infra/telemetry/log.js';
 import type { Change, ChangeKind } from './change.js';
-import type { Access } from './change-log.js';
+import type { Access, JoinedConversation } from './change-log.js';
 import { type Lane, type Lanes, READ_BATCH } from './lane.js';
 
 /**
  * A change, or none, and the feed's cursor when it was delivered. All listeners receive the same object, so that what is
  * derived from it is derived once.
  */
-export interface Moment {
+export interface FeedEvent {
   readonly change: Change | null;
   readonly cursor: string;
   /** Memoized values derived from it, each under a symbol of the module that derives it. */
-  readonly made: Map<symbol, unknown>;
+  readonly memo: Map<symbol, unknown>;
 }
 
 /** Receives changes as they happen. Its functions are called one after another and must not throw. */
@@ -25,9 +25,9 @@ export interface Listener {
   /** The types of changes that it receives. */
   readonly types: readonly string[];
   /** A change, in order within its log, each once. */
-  onChange(moment: Moment & { change: Change }): void;
+  onChange(event: FeedEvent & { change: Change }): void;
   /** The feed's cursor has advanced: everything that it has seen was passed to `onChange`. About once a second. */
-  onProgress(moment: Moment): void;
+  onProgress(event: FeedEvent): void;
   /** The user has left the conversation (for a listener to one conversation). Nothing is called after this. */
   onRemoved(): void;
   /**
@@ -61,7 +61,7 @@ export function effectsOf(kinds: ReadonlyMap<string, ChangeKind>): ChangeEffects
     historyFloorOf(change, userId) {
       // The member has left again since: they may see nothing.
       if (change.data === null) return Number.POSITIVE_INFINITY;
-      return kinds.get(change.type)?.hiddenTo?.(change, userId) ?? 0;
+      return kinds.get(change.type)?.historyFloor?.(change, userId) ?? 0;
     },
     messageSeqOf: (change) => kinds.get(change.type)?.messageSeq?.(change),
   };
@@ -100,10 +100,12 @@ interface Person {
   lanes: Set<Lane<Subscribers>>;
   /** Resolves when all of their lanes are known and placed. */
   entered: Promise<void>;
+  /** Until then: the logs that they have left since the person was added, by id. */
+  departures: Set<string> | undefined;
 }
 
 /** A change on its way to the subscribers of a lane. */
-interface LaneEvent extends Moment {
+interface LaneEvent extends FeedEvent {
   readonly change: Change;
   /** If a message was changed: its number, and the history floors of the lane. */
   readonly visibility: { readonly seq: number; readonly floors: ReadonlyMap<string, number> } | undefined;
@@ -148,8 +150,8 @@ export function createAudience(options: {
   effects: ChangeEffects;
   /** The types of events outside the log. */
   typesOutsideLog: ReadonlySet<string>;
-  /** The conversations that a user is in, with the newest message that they may not see. */
-  findPlaces(userId: string): Promise<readonly { conversationId: string; hiddenToSeq: number }[]>;
+  /** The conversations that a user is in. */
+  findJoinedConversations(userId: string): Promise<readonly JoinedConversation[]>;
   /** What the database says about a user's access to a conversation. */
   findAccess(key: { conversationId: string; userId: string }): Promise<Access>;
   /** The changes of a log after a position, in order. */
@@ -166,8 +168,6 @@ export function createAudience(options: {
   const held = new Map<Listener, { events: LaneEvent[]; leftAt: number }>();
   /** The change at which the user of a listener to one conversation was a member: earlier departures do not count. */
   const memberAt = new WeakMap<Listener, number>();
-  /** Incremented by `clear`: what was read before is not used after it. */
-  let clears = 0;
 
   const isWatcher = ({ types }: Listener) => types.some((type) => options.typesOutsideLog.has(type));
 
@@ -183,9 +183,15 @@ export function createAudience(options: {
     people.get(userId)?.lanes.delete(lane);
   }
 
+  const isUnused = ({ subscribers: { listeners, users } }: LogLane): boolean =>
+    listeners.size === 0 && users.size === 0;
+
+  /** Closes a lane without subscribers once it has no pending changes: a pending change can add a subscriber. */
   function closeIfUnused(lane: LogLane): void {
-    const { listeners, users } = lane.subscribers;
-    if (listeners.size === 0 && users.size === 0) lanes.close(lane);
+    if (!isUnused(lane)) return;
+    lane.whenIdle(() => {
+      if (isUnused(lane)) lanes.close(lane);
+    });
   }
 
   // ── delivery ──
@@ -193,7 +199,7 @@ export function createAudience(options: {
   function eventOf(change: Change, { subscribers }: LogLane): LaneEvent {
     const seq = messageSeqOf(change);
     const visibility = seq === undefined ? undefined : { seq, floors: subscribers.historyFloors };
-    return { change, cursor: options.cursor(), made: new Map<symbol, unknown>(), visibility };
+    return { change, cursor: options.cursor(), memo: new Map<symbol, unknown>(), visibility };
   }
 
   function deliver(lane: LogLane, change: Change): void {
@@ -210,6 +216,7 @@ export function createAudience(options: {
     }
     if (left.length === 0) return;
     for (const userId of left) {
+      people.get(userId)?.departures?.add(lane.id);
       removeUser(lane, userId);
       historyFloors.delete(userId);
     }
@@ -300,17 +307,20 @@ export function createAudience(options: {
 
   // ── listeners ──
 
-  async function enter(userId: string): Promise<void> {
-    const begun = clears;
-    const places = await options.findPlaces(userId);
-    if (clears !== begun) return;
-    const own = places.map(({ conversationId, hiddenToSeq }) => {
+  async function enter(userId: string, person: Person): Promise<void> {
+    const conversations = await options.findJoinedConversations(userId);
+    // Their last listener may have been removed meanwhile, and others added since.
+    if (people.get(userId) !== person) return;
+    for (const { conversationId, hiddenToSeq, changeSeq } of conversations) {
+      // If they have joined again, the lane adds them when it delivers the change by which they did.
+      if (person.departures?.has(conversationId)) continue;
       const lane = lanes.open(conversationId);
+      // A new lane delivers what comes after the read, so that it cannot miss a departure.
+      lane.startAfter(changeSeq);
       setHistoryFloor(lane, userId, hiddenToSeq);
       addUser(lane, userId);
-      return lane;
-    });
-    await lanes.place(own);
+    }
+    person.departures = undefined;
   }
 
   /** A floor that the lane has learned from a change is newer than one that was read. */
@@ -350,9 +360,15 @@ export function createAudience(options: {
       if (conversationId !== null) return addToLog(listener, conversationId);
       let person = people.get(userId);
       if (!person) {
-        person = { listeners: new Set(), watchers: new Set(), lanes: new Set(), entered: Promise.resolve() };
+        person = {
+          listeners: new Set(),
+          watchers: new Set(),
+          lanes: new Set(),
+          entered: Promise.resolve(),
+          departures: new Set(),
+        };
         people.set(userId, person);
-        person.entered = enter(userId);
+        person.entered = enter(userId, person);
       }
       person.listeners.add(listener);
       if (isWatcher(listener)) person.watchers.add(listener);
@@ -407,7 +423,6 @@ export function createAudience(options: {
     closeIfUnused,
 
     clear() {
-      clears += 1;
       for (const { subscribers } of lanes.all()) {
         subscribers.listeners.clear();
         subscribers.users.clear();

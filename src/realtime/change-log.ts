@@ -9,8 +9,8 @@ import type { Change, ChangeRow } from './change.js';
 export const changesCommitted = defineAnnouncement<Change>('changes');
 
 /**
- * Writes a change into the log, and has it announced after the commit. Call it in the transaction of the change, after
- * raising the conversation's `changeSeq`, whose row lock makes the order of numbers the order of commits.
+ * Writes a change into the log; it is announced after the commit. Must be called in the transaction of the change, after
+ * the conversation's `changeSeq` was incremented: that row lock makes the order of numbers the order of commits.
  */
 export async function recordChange<Data>(tx: Tx, change: Change<Data>): Promise<Change<Data>> {
   const { data: _data, committedAt: _committedAt, ...row } = change;
@@ -19,13 +19,13 @@ export async function recordChange<Data>(tx: Tx, change: Change<Data>): Promise<
   return change;
 }
 
-/** Writes several changes into the log, and has them announced, as `recordChange` does. */
+/** Writes several changes into the log; otherwise like `recordChange`. */
 export async function recordChanges(tx: Tx, changes: readonly Change[]): Promise<void> {
   await tx.change.createMany({ data: changes.map(({ data: _data, committedAt: _committedAt, ...row }) => row) });
   announceAfterCommit(tx, changesCommitted, ...changes);
 }
 
-/** The changes of one conversation after `changeSeq`, in order, at most `limit`. */
+/** Reads the changes of one log after `changeSeq`, in order, at most `limit`. */
 export async function readChangesAfter(
   db: Db,
   conversationId: string,
@@ -41,42 +41,44 @@ export async function readChangesAfter(
 }
 
 /**
- * The changes of many conversations, of each those after its `changeSeq`, of these types or all; in the order of
- * `places`, and of changes in each of them; at most `limit` altogether.
+ * Reads the changes of several logs, of each log those after its `changeSeq`, restricted to `types` if given. They are in
+ * the order of `positions` and, within a log, of their numbers; at most `limit` in total.
  */
 export const readChangesOfMany = (
   sql: Sql,
-  places: readonly { conversationId: string; changeSeq: number }[],
+  positions: readonly { conversationId: string; changeSeq: number }[],
   limit: number,
   types?: readonly string[],
 ): Promise<ChangeRow[]> =>
   sql.query(Prisma.sql`
     SELECT change.*
-    FROM unnest(${places.map((place) => place.conversationId)}::uuid[], ${places.map((place) => place.changeSeq)}::int[])
-         WITH ORDINALITY AS place (conversation_id, change_seq, n)
+    FROM unnest(${positions.map((each) => each.conversationId)}::uuid[], ${positions.map((each) => each.changeSeq)}::int[])
+         WITH ORDINALITY AS wanted (conversation_id, change_seq, n)
     CROSS JOIN LATERAL (
       SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type, message_id::text AS "messageId",
              subject_id::text AS "subjectId", membership_id::text AS "membershipId",
              actor_id::text AS "actorId",
              (extract(epoch FROM created_at) * 1000)::float8 AS "committedAt"
       FROM changes
-      WHERE changes.conversation_id = place.conversation_id AND changes.change_seq > place.change_seq
+      WHERE changes.conversation_id = wanted.conversation_id AND changes.change_seq > wanted.change_seq
         AND (${types ?? null}::text[] IS NULL OR type = ANY (${types ?? null}::text[]))
       ORDER BY change_seq LIMIT ${limit}
     ) change
-    ORDER BY place.n, change."changeSeq" LIMIT ${limit}`);
+    ORDER BY wanted.n, change."changeSeq" LIMIT ${limit}`);
 
-export interface Progress {
+/** The changes of one log since a snapshot. */
+export interface LogProgress {
   conversationId: string;
-  /** The first and the last of its changes since. */
+  /** The numbers of the first and of the last change. */
   fromSeq: number;
   toSeq: number;
   types: string[];
 }
 
 /**
- * Whether all that a snapshot has seen finished is in this history. After a crash the ids of transactions that were
- * under way are given again: of those it knows only that they were under way, and it has seen nothing of them.
+ * Whether this history contains all transactions that a snapshot has seen as finished. After a crash, PostgreSQL assigns
+ * the ids of transactions that were in progress again. A snapshot that contains such ids as in progress is valid, because
+ * it has seen nothing of them.
  */
 const isPast = (snapshot: Prisma.Sql) => Prisma.sql`(
   pg_snapshot_xmax(${snapshot}) <= pg_snapshot_xmax(pg_current_snapshot())
@@ -84,31 +86,31 @@ const isPast = (snapshot: Prisma.Sql) => Prisma.sql`(
      = (SELECT count(*) FROM pg_snapshot_xip(${snapshot}) AS open (xid)
         WHERE open.xid >= pg_snapshot_xmax(pg_current_snapshot())))`;
 
-/** What a sweep finds. */
-export interface Present {
-  /** The cursor that it was read at: whatever is in neither it nor `progress` is not committed yet. */
+/** The result of `readProgress`. */
+export interface ProgressSince {
+  /** The present cursor. A change that is neither contained in it nor in `progress` has not been committed yet. */
   at: SyncCursor;
-  /** The conversations that changed since. */
-  progress: Progress[];
+  /** The logs that have changed. */
+  progress: LogProgress[];
   /**
-   * False when this history never was where `from` was, or has lost something since: the database is another one, was
-   * restored, or was failed over. Then `progress` says nothing.
+   * Whether this history contains everything that `from` has seen. If not, the database is another one, was restored, or
+   * was failed over, and `progress` must not be used.
    */
   continued: boolean;
   timeline: string;
-  /** Whether the run of the server that answered is written down as an epoch. */
-  begun: boolean;
+  /** Whether an epoch is stored for the present run of the database server. */
+  hasEpoch: boolean;
 }
 
 /**
- * The conversations that changed since `from`. Without a cursor it only takes one.
- * @throws an error of the code 25006 when the server is a standby in recovery: what it shows may be old.
+ * Reads which logs have changed since `from`. Without `from`, it only returns a cursor.
+ * @throws an error with the code 25006 if the server is a standby in recovery, whose data may be outdated.
  */
 export async function readProgress(
   { sql, history }: Pick<Database, 'sql' | 'history'>,
   from: SyncCursor | undefined,
   timeoutMs: number,
-): Promise<Present> {
+): Promise<ProgressSince> {
   const since = from?.snapshot ?? null;
   const { server } = history;
   type Head = SyncCursor & {
@@ -116,9 +118,9 @@ export async function readProgress(
     known: string | null;
     intact: boolean | null;
     timeline: string | null;
-    begun: boolean;
+    hasEpoch: boolean;
   };
-  const rows = await sql.queryWithin<Head & { [Field in keyof Progress]: Progress[Field] | null }>(
+  const rows = await sql.queryWithin<Head & { [Field in keyof LogProgress]: LogProgress[Field] | null }>(
     timeoutMs,
     Prisma.sql`
     WITH present AS MATERIALIZED (
@@ -129,7 +131,7 @@ export async function readProgress(
               ORDER BY xid DESC LIMIT 1) AS known,
              (${Prisma.raw(intactSql(server, 'given.epoch'))}) AS intact,
              ${Prisma.raw(server.timeline)} AS timeline,
-             EXISTS (SELECT FROM epochs WHERE run = ${Prisma.raw(server.run)}) AS begun
+             EXISTS (SELECT FROM epochs WHERE run = ${Prisma.raw(server.run)}) AS "hasEpoch"
       FROM (SELECT ${from?.epoch ?? null}::text AS epoch) given
     ),
     moved AS (
@@ -139,50 +141,57 @@ export async function readProgress(
         AND NOT pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
       GROUP BY conversation_id
     )
-    SELECT snapshot, generation, epoch, past, known, intact, timeline, begun,
+    SELECT snapshot, generation, epoch, past, known, intact, timeline, "hasEpoch",
            conversation_id::text AS "conversationId", from_seq AS "fromSeq", to_seq AS "toSeq", types
     FROM present LEFT JOIN moved ON true`,
   );
   const head = rows[0] as (typeof rows)[number];
-  const { generation, epoch, snapshot: at, timeline, begun } = head;
+  const { generation, epoch, snapshot: at, timeline, hasEpoch } = head;
   if (timeline === null) throw standbyError();
-  const progress = rows.filter((row): row is Head & Progress => row.conversationId !== null);
+  const progress = rows.filter((row): row is Head & LogProgress => row.conversationId !== null);
   const isContinued = ({ generation: own, epoch: mine }: SyncCursor) =>
     generation === own && head.past && head.known === mine && head.intact === true;
-  return { at: { generation, epoch, snapshot: at }, progress, continued: !from || isContinued(from), timeline, begun };
+  return {
+    at: { generation, epoch, snapshot: at },
+    progress,
+    continued: !from || isContinued(from),
+    timeline,
+    hasEpoch,
+  };
 }
 
-/** What a stream is of, when it asks what it has missed. */
+/** Selects the changes that a stream contains. */
 export interface MissedQuery {
-  /** The conversations whose changes are for it. */
+  /** The logs of the stream. */
   conversationIds: readonly string[];
   types: readonly string[];
-  /** Changes that put this person out of a conversation are for it too, though it is not theirs any more. */
+  /** A user whose departures from conversations are included although these are no longer in `conversationIds`. */
   leaver: string | null;
   leaveTypes: readonly string[];
-  /** Above this many it is cheaper for everyone to fetch anew. */
+  /** The maximum number of changes. If there are more, the client fetches its data again, which is cheaper. */
   limit: number;
 }
 
-/** Changes of one conversation by their numbers, in order. */
-export interface Missed {
+/** The numbers of missed changes of one log, in order. */
+export interface MissedChanges {
   conversationId: string;
   changeSeqs: number[];
 }
 
 /**
- * What a cursor has not seen, by its numbers alone: there can be many. Of each message, member or conversation only the latest change. By conversation, in the
- * order of changes (transaction ids are given before the wait for a row lock, so they do not tell the order).
- * @throws {ChatError} CURSOR_EXPIRED with the field `after`: the log does not reach back so far, the database is not
- *   the one that the cursor has seen (a restore), or more than `limit` were missed.
+ * Finds the changes that a cursor does not contain. Only their numbers are returned, because there can be many. Of the
+ * changes of one message, member or conversation, only the latest is included. They are ordered by log and number; the
+ * ids of transactions would not give their order, because they are assigned before a transaction waits for the row lock.
+ * @throws {ChatError} CURSOR_EXPIRED with the field `after`: the log has been trimmed since, the database was restored or
+ *   failed over, or more than `limit` changes were missed.
  */
 export async function readMissed(
   database: Pick<Database, 'db' | 'history'>,
   cursor: SyncCursor,
   query: MissedQuery,
-): Promise<Missed[]> {
+): Promise<MissedChanges[]> {
   const { snapshot } = cursor;
-  const rows = await database.db.$queryRaw<Missed[]>`
+  const rows = await database.db.$queryRaw<MissedChanges[]>`
     SELECT conversation_id::text AS "conversationId", array_agg(change_seq ORDER BY change_seq) AS "changeSeqs"
     FROM (
       SELECT conversation_id, change_seq
@@ -201,7 +210,7 @@ export async function readMissed(
       LIMIT ${query.limit + 1}
     ) missed
     GROUP BY conversation_id ORDER BY conversation_id`;
-  // Asked after reading: what was trimmed before it is known here, and what is trimmed later was read.
+  // Checked after reading: changes that are trimmed from now on have been read, and an earlier trim is detected.
   await checkCursor(database, cursor);
   if (rows.reduce((sum, { changeSeqs }) => sum + changeSeqs.length, 0) > query.limit)
     throw cursorExpired('after', `more than ${query.limit} changes have been missed`);
@@ -209,8 +218,8 @@ export async function readMissed(
 }
 
 /**
- * Changes by their numbers, in the order in which they are asked for.
- * @throws {ChatError} CURSOR_EXPIRED with the field `after`: some were trimmed since they were found.
+ * Reads changes by their numbers, in the order of `keys`.
+ * @throws {ChatError} CURSOR_EXPIRED with the field `after` if some were trimmed since they were found.
  */
 export async function readChangesAt(
   sql: Sql,
@@ -219,7 +228,7 @@ export async function readChangesAt(
   const rows = await sql.query<ChangeRow>(Prisma.sql`
     SELECT conversation_id::text AS "conversationId", change_seq AS "changeSeq", type, message_id::text AS "messageId",
            subject_id::text AS "subjectId", membership_id::text AS "membershipId",
-             actor_id::text AS "actorId"
+           actor_id::text AS "actorId", (extract(epoch FROM created_at) * 1000)::float8 AS "committedAt"
     FROM unnest(${keys.map((key) => key.conversationId)}::uuid[], ${keys.map((key) => key.changeSeq)}::int[])
          WITH ORDINALITY AS key (conversation_id, change_seq, n)
     JOIN changes USING (conversation_id, change_seq)
@@ -229,8 +238,9 @@ export async function readChangesAt(
 }
 
 /**
- * @throws {ChatError} CURSOR_EXPIRED with `field`: the log does not reach back so far, or the database was restored or
- *   failed over since.
+ * Checks that a stream can resume from a cursor.
+ * @throws {ChatError} CURSOR_EXPIRED with `field` if the log has been trimmed since, or if the database was restored or
+ *   failed over.
  */
 export async function checkCursor(
   { db, history }: Pick<Database, 'db' | 'history'>,
@@ -246,20 +256,21 @@ export async function checkCursor(
            (SELECT trimmed_xid FROM log_state) < pg_snapshot_xmin(s) AS kept
     FROM (SELECT ${snapshot}::text::pg_snapshot AS s, ${epoch}::text AS epoch) given`;
   if (row?.standby) throw standbyError();
-  // What this history never had, it cannot say to be missed: transactions that are still to come, or another epoch.
+  // The cursor has seen transactions or an epoch that this history does not contain.
   if (!row?.past || row.epoch !== epoch) throw cursorExpired(field, 'the database was restored');
-  // An event may have been seen after the snapshot of its cursor was taken: of a server that was replaced it may be lost.
+  // The client may have received changes that are newer than the snapshot, and the failover may have lost them.
   if (!row.intact) throw cursorExpired(field, 'a database failover occurred');
   if (!row.kept) throw cursorExpired(field, 'it is too old');
 }
 
-/** Rows deleted at a time, so that nobody waits for long. */
+/** The number of rows that one statement deletes, so that no other transaction waits long. */
 const TRIM_BATCH = 5_000;
 
 /**
- * Removes changes older than `retentionMs` from the log; cursors that have not seen them expire with them. What is as
- * young as the oldest transaction that is open (anywhere in the cluster) stays until that has ended: a cursor of now
- * could not say that it has seen it.
+ * Deletes changes older than `retentionMs` from the log. Cursors that do not contain them expire. Changes that are newer
+ * than the oldest open transaction of the database cluster are not deleted before it ends, because even a present cursor
+ * would not contain them.
+ * @returns the number of deleted changes.
  */
 export async function trimChangeLog(db: Db, retentionMs: number): Promise<number> {
   let trimmed = 0;
@@ -287,28 +298,36 @@ export async function trimChangeLog(db: Db, retentionMs: number): Promise<number
   return trimmed;
 }
 
-/** A conversation that a person is in. */
-export interface Place {
+/** A conversation that a user is a member of. */
+export interface JoinedConversation {
   conversationId: string;
-  /** The newest message that is not for them to see; 0: all are. */
+  /** The number of the newest message that the user may not see; 0 if they may see all. */
   hiddenToSeq: number;
+  /** The number of the conversation's newest change when this was read. */
+  changeSeq: number;
 }
 
-/** The conversations that people are in, for each in their order. */
-export async function findPlaces(sql: Sql, userIds: readonly string[]): Promise<Place[][]> {
-  const rows = await sql.query<{ userId: string; ids: string[]; hidden: number[] }>(Prisma.sql`
-    SELECT user_id::text AS "userId", array_agg(conversation_id::text) AS ids, array_agg(hidden_to_seq) AS hidden
-    FROM memberships WHERE user_id = ANY (${userIds}::uuid[]) GROUP BY user_id`);
+/** The conversations of each user, in the order of `userIds`. */
+export async function findJoinedConversations(sql: Sql, userIds: readonly string[]): Promise<JoinedConversation[][]> {
+  const rows = await sql.query<{ userId: string; ids: string[]; hidden: number[]; changes: number[] }>(Prisma.sql`
+    SELECT m.user_id::text AS "userId", array_agg(m.conversation_id::text) AS ids,
+           array_agg(m.hidden_to_seq) AS hidden, array_agg(c.change_seq) AS changes
+    FROM memberships m JOIN conversations c ON c.id = m.conversation_id
+    WHERE m.user_id = ANY (${userIds}::uuid[]) GROUP BY m.user_id`);
   const byUser = new Map(
-    rows.map(({ userId, ids, hidden }) => [
+    rows.map(({ userId, ids, hidden, changes }) => [
       userId,
-      ids.map((conversationId, index) => ({ conversationId, hiddenToSeq: hidden[index] ?? 0 })),
+      ids.map((conversationId, index) => ({
+        conversationId,
+        hiddenToSeq: hidden[index] ?? 0,
+        changeSeq: changes[index] ?? 0,
+      })),
     ]),
   );
   return userIds.map((id) => byUser.get(id) ?? []);
 }
 
-/** The number of the newest change in each of these logs, by id: of conversations, and of people. */
+/** The number of the newest change in each of these logs of conversations and users, by id. */
 export async function findPositions(
   sql: Sql,
   { conversationIds, userIds }: { conversationIds: readonly string[]; userIds: readonly string[] },
@@ -320,14 +339,15 @@ export async function findPositions(
   return new Map(rows.map((row) => [row.id, row.changeSeq]));
 }
 
-/** What a conversation is to a person, and the conversation's newest change when that was read. */
+/** A user's access to a conversation. */
 export interface Access {
-  /** Messages up to this number are hidden from the person; null if they are not a member. */
+  /** The number of the newest message that the user may not see; null if they are not a member. */
   hiddenToSeq: number | null;
+  /** The number of the conversation's newest change when this was read. */
   changeSeq: number;
 }
 
-/** The access of each person to each conversation, in the order of the keys. */
+/** The access of users to conversations, in the order of `keys`. */
 export const findAccess = (sql: Sql, keys: readonly { conversationId: string; userId: string }[]): Promise<Access[]> =>
   sql.query<Access>(Prisma.sql`
     SELECT memberships.hidden_to_seq AS "hiddenToSeq", coalesce(conversations.change_seq, 0) AS "changeSeq"

@@ -1,81 +1,98 @@
 import { ChatError } from '../core/errors.js';
 import { cursorExpired, decodeSyncCursor, type SyncCursor } from '../core/sync-cursor.js';
-import type { Listener, Moment } from './audience.js';
+import type { FeedEvent, Listener } from './audience.js';
 import type { Change } from './change.js';
 import type { Feed } from './feed.js';
 import type { EventSource } from './live-stream.js';
-import type { ReplayTurn } from './replays.js';
+import type { ReplaySlot } from './replay-limiter.js';
 import { Stream } from './stream.js';
 
-/** Where and when an event is delivered. */
+/** The delivery of an event to a subscriber. */
 export interface Delivery {
-  /** What `after` takes to go on behind this event. */
+  /** The cursor with which the stream resumes after this event. */
   cursor: string;
-  /** True while catching up. */
+  /** Whether the event was missed and is delivered during catch-up. */
   replayed: boolean;
-  /** When what it tells of was committed, of what is told as it happens: `Change.committedAt`. */
+  /** For live events: when the change was committed (`Change.committedAt`). */
   committedAt?: number | undefined;
 }
 
-/** CAUGHT_UP: all that was missed has come. CHECKPOINT: nothing happened; a fresh cursor to keep. */
+/**
+ * An event without a change. CAUGHT_UP: all missed events have been delivered. CHECKPOINT: carries a newer cursor.
+ */
 export interface Signal extends Delivery {
   type: 'CAUGHT_UP' | 'CHECKPOINT';
 }
 
+/** An event with a change. */
+export type ChangeEvent<Type extends string = string, Data = unknown> = Delivery & { type: Type; change: Change<Data> };
+
+/** An event of a durable stream. */
+export type StreamEvent<Type extends string = string, Data = unknown> = Signal | ChangeEvent<Type, Data>;
+
 /**
- * A sort of durable stream: what its subscribers are told of changes. Made once, by `defineStreamKind`; subscribers of
- * one kind share the event objects of what happens to them all.
+ * A kind of durable streams, defined once by `defineStreamKind`: which changes they contain, and as which events. All
+ * streams of a kind share the event objects, so that equal events are computed and serialized once.
  */
 export interface StreamKind<Event> {
-  /** The types of changes that it is of. */
+  /** The types of changes that the streams contain. */
   readonly types: readonly string[];
-  /** The event that a change of the feed is to this person; undefined when it is none. */
-  eventOf(moment: Moment & { change: Change }, userId: string): Event | undefined;
-  /** The event of a change that is replayed to one subscriber. */
+  /** The event for a live change, as this user receives it; undefined if they receive none. */
+  eventOf(event: FeedEvent & { change: Change }, userId: string): Event | undefined;
+  /** The event for a missed change, as this user receives it; undefined if they receive none. */
   replayOf(change: Change, cursor: string, userId: string): Event | undefined;
-  signalOf(type: Signal['type'], moment: Moment): Signal;
+  signalOf(type: Signal['type'], event: FeedEvent): Signal;
 }
 
-export function defineStreamKind<Event extends Delivery>(options: {
+export function defineStreamKind<Type extends string, Data>(options: {
   types: readonly string[];
-  /** The event that a change is; undefined when it is none. `side` is what `sideOf` said. */
-  toEvent(change: Change, delivery: Delivery, side: string): Event | undefined;
-  /** On which side of a change the person is, in one of a few words; absent where it is the same to everyone. */
-  sideOf?(change: Change, userId: string): string;
-}): StreamKind<Event> {
-  const { types, toEvent, sideOf } = options;
-  /** By side: who tells one side's event from another's. */
-  const sides = new Map<string, symbol>();
-  const signals = { CAUGHT_UP: Symbol('CAUGHT_UP'), CHECKPOINT: Symbol('CHECKPOINT') };
-  function markOf(side: string): symbol {
-    let mark = sides.get(side);
-    if (!mark) {
-      mark = Symbol(side);
-      sides.set(side, mark);
+  /** The type of the event for a change, as users with this variant receive it; undefined if they receive none. */
+  typeOf(change: Change<Data>, variant: string): Type | undefined;
+  /**
+   * The variant of the event that a user receives: one of a few strings. Absent if all users receive the same event.
+   */
+  variantOf?(change: Change, userId: string): string;
+}): StreamKind<ChangeEvent<Type, Data>> {
+  const { types, typeOf, variantOf } = options;
+  /** The keys of events in `FeedEvent.memo`, by variant. */
+  const keys = new Map<string, symbol>();
+  const signalKeys = { CAUGHT_UP: Symbol('CAUGHT_UP'), CHECKPOINT: Symbol('CHECKPOINT') };
+  function keyOf(variant: string): symbol {
+    let key = keys.get(variant);
+    if (!key) {
+      key = Symbol(variant);
+      keys.set(variant, key);
     }
-    return mark;
+    return key;
   }
-  const forAll = markOf('');
-  function once<Value>(moment: Moment, mark: symbol, make: () => Value): Value {
-    let event = moment.made.get(mark) as Value | undefined;
-    if (event === undefined) {
-      event = make();
-      moment.made.set(mark, event);
+  const keyForAll = keyOf('');
+  function memoized<Value>({ memo }: FeedEvent, key: symbol, create: () => Value): Value {
+    let value = memo.get(key) as Value | undefined;
+    if (value === undefined) {
+      value = create();
+      memo.set(key, value);
     }
-    return event;
+    return value;
+  }
+  function toEvent(change: Change, variant: string, delivery: Delivery): ChangeEvent<Type, Data> | undefined {
+    const ofKind = change as Change<Data>;
+    const type = typeOf(ofKind, variant);
+    return type && { type, ...delivery, change: ofKind };
+  }
+  function liveEvent({ change, cursor }: FeedEvent & { change: Change }, variant: string) {
+    return toEvent(change, variant, { cursor, replayed: false, committedAt: change.committedAt });
   }
   return {
     types,
-    eventOf(moment, userId) {
-      const { change, cursor } = moment;
-      const deliveryOf = (): Delivery => ({ cursor, replayed: false, committedAt: change.committedAt });
-      if (!sideOf) return once(moment, forAll, () => toEvent(change, deliveryOf(), ''));
-      const side = sideOf(change, userId);
-      return once(moment, markOf(side), () => toEvent(change, deliveryOf(), side));
+    eventOf(event, userId) {
+      if (!variantOf) return memoized(event, keyForAll, () => liveEvent(event, ''));
+      const variant = variantOf(event.change, userId);
+      return memoized(event, keyOf(variant), () => liveEvent(event, variant));
     },
-    replayOf: (change, cursor, userId) => toEvent(change, { cursor, replayed: true }, sideOf?.(change, userId) ?? ''),
-    signalOf: (type, moment) =>
-      once(moment, signals[type], (): Signal => ({ type, cursor: moment.cursor, replayed: false })),
+    replayOf: (change, cursor, userId) =>
+      toEvent(change, variantOf?.(change, userId) ?? '', { cursor, replayed: true }),
+    signalOf: (type, event) =>
+      memoized(event, signalKeys[type], (): Signal => ({ type, cursor: event.cursor, replayed: false })),
   };
 }
 
@@ -87,23 +104,24 @@ export interface ChangeStreamOptions<Event> {
   conversationId: string | null;
   kind: StreamKind<Event>;
   after: string | null | undefined;
-  /** Most events that wait for a subscriber that does not read. */
+  /** The maximum number of events that wait for the consumer. */
   queueMax: number;
-  /** Who does not read is cut off: their connection is to end in a way that makes clients come back and resume. */
-  onCutOff(): void;
+  /** Called when the queue is full: the connection should close with a code after which the client reconnects and resumes. */
+  onSlowConsumer(): void;
   onClose(): void;
 }
 
-/** How often an idle stream gives a fresh cursor, in milliseconds: the contract's 30 seconds. */
+/** The interval at which an idle stream sends a CHECKPOINT, in milliseconds. docs/PROTOCOL.md promises it. */
 const CHECKPOINT_MS = 30_000;
 
 /**
- * A durable stream: what was missed since `after`, then CAUGHT_UP, then life, with a CHECKPOINT within two seconds of
- * the last event and then every 30. Nothing is skipped and nothing repeated; all that a cursor of it has seen was
- * delivered in front of it.
+ * Opens a durable stream. It delivers what was missed since `after`, then CAUGHT_UP, then live events, with a CHECKPOINT
+ * within two seconds after the last event and then every 30 seconds. No change is skipped or repeated, and every change
+ * that a cursor contains is delivered before the event with that cursor.
  *
- * What was missed is read as fast as it is taken, of few streams of one person at a time: others wait until then. What happens meanwhile waits in the queue, and where that runs over
- * it is dropped and read in a second round: catching up needs no more memory than life.
+ * Missed changes are read from the database no faster than the consumer reads the stream, and only for a few streams of
+ * a user at a time. Live changes are queued meanwhile. If the queue overflows, it is discarded, and its changes are read
+ * from the database in another round of the replay: catching up needs no more memory than live delivery.
  *
  * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED with the field `after`.
  */
@@ -125,45 +143,52 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   readonly types: readonly string[];
   readonly queueMax: number;
   readonly #options: ChangeStreamOptions<Event>;
-  /** Beside the options, for it is asked at every event: what is near is quick where thousands listen. */
+  /** In a field of its own, because it is read for every event of every stream. */
   readonly #kind: StreamKind<Event>;
-  readonly #live: Stream<Moment>;
+  /** Live changes and checkpoints that have not been consumed. */
+  readonly #live: Stream<FeedEvent>;
   #stopListening: (() => void) | undefined;
   #onClosed: (() => void) | undefined;
-  /** Who takes events as they happen, past the queue. */
-  #taker: ((event: Event | Signal) => void) | undefined;
+  /** The consumer of flowing events, which bypass the queue. */
+  #consume: ((event: Event | Signal) => void) | undefined;
 
-  /** Whose turn it is to replay: this one's, until it is live. */
-  #turn: ReplayTurn | undefined;
-  /** What is still to be replayed; undefined once it is live. */
+  /** Held during the replay. */
+  #slot: ReplaySlot | undefined;
+  /** The missed changes that have not been read yet; undefined once the stream is live. */
   #replay: AsyncIterator<Change[]> | undefined;
-  /** Where the replay under way began; its events carry it, for they are not in the order of cursors. */
+  /**
+   * The cursor at which this round of the replay began. Its events carry it, because they are not delivered in the order
+   * of cursors.
+   */
   #since = '';
-  /** All that this has seen is delivered when the replay under way is. */
-  #mark: Moment;
-  /** More happened during the replay than the queue holds. */
-  #behind = false;
-  /** The last change that was replayed, by what it is numbered in. */
+  /** The feed's position when this round began: when the round is over, everything up to it has been delivered. */
+  #roundStart: FeedEvent;
+  /** Whether the queue has overflowed during this round, so that another one is necessary. */
+  #hasOverflowed = false;
+  /** The number of the last replayed change, by `numberingOf`. */
   #replayed: Map<string, number> | undefined;
   #ready: (Event | Signal)[] = [];
 
-  /** Whether an event waits for a cursor that has seen it: the first sweep after it may have begun before. */
-  #unseen: 'no' | 'since this sweep' | 'since the last sweep' = 'no';
-  #signalledAt = Date.now();
+  /**
+   * Whether an event was delivered that no sent cursor contains yet. The first sweep that ends after the event may have
+   * begun before it, so that only the cursor of the second one is certain to contain it.
+   */
+  #uncovered: 'no' | 'since this sweep' | 'since the last sweep' = 'no';
+  #checkpointAt = Date.now();
 
   constructor(options: ChangeStreamOptions<Event>) {
     ({ userId: this.userId, conversationId: this.conversationId, queueMax: this.queueMax } = options);
     this.#options = options;
     this.#kind = options.kind;
     this.types = options.kind.types;
-    // Before it listens: what this has seen went to nobody here, so it is in the replay.
-    this.#mark = options.feed.now;
+    // Read before the stream listens: changes up to here were not delivered to it, and are part of the replay.
+    this.#roundStart = options.feed.now;
     this.#live = new Stream({
       limit: options.queueMax,
       onOverflow: () => this.#overflow(),
       onClose: () => {
         this.#stopListening?.();
-        this.#turn?.end();
+        this.#slot?.release();
         options.onClose();
         this.#onClosed?.();
       },
@@ -173,10 +198,10 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   async open(): Promise<void> {
     const { feed, generation, after } = this.#options;
     const since = after == null ? undefined : decodeSyncCursor(after, 'after', generation);
-    // Before anything is read or kept for it: who waits costs nothing.
-    if (since) this.#turn = await feed.replays.begin(this.userId, () => this.cutOff());
-    if (this.#live.closed) this.#turn?.end();
-    this.#mark = feed.now;
+    // Before anything is read or stored for the stream, so that waiting streams use no resources.
+    if (since) this.#slot = await feed.replays.acquire(this.userId, () => this.dropSlowConsumer());
+    if (this.#live.closed) this.#slot?.release();
+    this.#roundStart = feed.now;
     this.#replay = noChanges();
     this.#stopListening = await feed.listen(this);
     if (this.#live.closed) this.#stopListening();
@@ -186,36 +211,36 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
     }
   }
 
-  async #replaySince(since: SyncCursor, text: string): Promise<void> {
-    this.#since = text;
+  async #replaySince(since: SyncCursor, cursor: string): Promise<void> {
+    this.#since = cursor;
     this.#replay = await this.#options.feed.missed(this, since);
   }
 
   // ── the listener ──
 
-  onChange(moment: Moment & { change: Change }): void {
-    this.#unseen = 'since this sweep';
-    this.#take(moment);
+  onChange(event: FeedEvent & { change: Change }): void {
+    this.#uncovered = 'since this sweep';
+    this.#push(event);
   }
 
-  onProgress(moment: Moment): void {
+  onProgress(event: FeedEvent): void {
     if (this.#replay) return;
-    const due = Date.now() - this.#signalledAt >= CHECKPOINT_MS;
-    if (this.#unseen === 'since this sweep') this.#unseen = 'since the last sweep';
-    else if (this.#unseen === 'since the last sweep' || due) {
-      this.#unseen = 'no';
-      this.#signalledAt = Date.now();
-      this.#take(moment);
+    const isDue = Date.now() - this.#checkpointAt >= CHECKPOINT_MS;
+    if (this.#uncovered === 'since this sweep') this.#uncovered = 'since the last sweep';
+    else if (this.#uncovered === 'since the last sweep' || isDue) {
+      this.#uncovered = 'no';
+      this.#checkpointAt = Date.now();
+      this.#push(event);
     }
   }
 
-  #take(moment: Moment): void {
-    if (!this.#taker) {
-      this.#live.push(moment);
+  #push(feedEvent: FeedEvent): void {
+    if (!this.#consume) {
+      this.#live.push(feedEvent);
       return;
     }
-    const event = this.#eventOf(moment);
-    if (event !== undefined) this.#taker(event);
+    const event = this.#eventOf(feedEvent);
+    if (event !== undefined) this.#consume(event);
   }
 
   onRemoved(): void {
@@ -236,32 +261,36 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
 
   #overflow(): void {
     this.#live.clear();
-    if (this.#replay) this.#behind = true;
-    else this.cutOff();
+    if (this.#replay) this.#hasOverflowed = true;
+    else this.dropSlowConsumer();
   }
 
-  // ── who reads it: one event after another, or from when it is live as they happen ──
+  // ── the consumer, which pulls one event after another, or lets them flow once the stream is live ──
 
   get isIdle(): boolean {
     return !this.#replay && this.#ready.length === 0 && this.#live.isEmpty;
+  }
+
+  isBacklog(event: Event | Signal): boolean {
+    return (event as Partial<Delivery>).replayed === true;
   }
 
   get queued(): number {
     return this.#ready.length + this.#live.queued;
   }
 
-  async flow(taker: (event: Event | Signal) => void): Promise<void> {
-    this.#taker = taker;
+  async flow(consume: (event: Event | Signal) => void): Promise<void> {
+    this.#consume = consume;
     await this.#live.next();
   }
 
-  whenClosed(tell: () => void): void {
-    if (this.#live.closed) tell();
-    else this.#onClosed = tell;
+  whenClosed(listener: () => void): void {
+    if (this.#live.closed) listener();
+    else this.#onClosed = listener;
   }
 
-  cutOff(): void {
-    this.#options.onCutOff();
+  dropSlowConsumer(): void {
+    this.#options.onSlowConsumer();
     this.fail(
       new ChatError(
         'UNAVAILABLE',
@@ -274,62 +303,62 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
     for (;;) {
       const event = this.#ready.shift();
       if (event !== undefined) {
-        this.#turn?.working(false);
+        this.#slot?.setReading(false);
         return { value: event, done: false };
       }
       if (this.#replay && !this.#live.closed) {
-        await this.#goOnReplaying(this.#replay);
+        await this.#readReplay(this.#replay);
         continue;
       }
-      const { value: moment, done } = await this.#live.next();
+      const { value: feedEvent, done } = await this.#live.next();
       if (done) return { value: undefined, done: true };
-      const next = this.#eventOf(moment);
+      const next = this.#eventOf(feedEvent);
       if (next !== undefined) return { value: next, done: false };
     }
   }
 
-  async #goOnReplaying(replay: AsyncIterator<Change[]>): Promise<void> {
+  async #readReplay(replay: AsyncIterator<Change[]>): Promise<void> {
     const { feed, generation } = this.#options;
-    this.#turn?.working(true);
+    this.#slot?.setReading(true);
     const { done, value: changes } = await replay.next();
-    this.#turn?.working(false);
+    this.#slot?.setReading(false);
     if (!done) {
       for (const change of changes) {
-        // A second round begins where the feed was, which is a little before what the first one read.
+        // Another round begins at the feed's position, which the previous round has read beyond.
         if (this.#wasReplayed(change)) continue;
         this.#replayed ??= new Map();
-        this.#replayed.set(numberedBy(change), change.changeSeq);
+        this.#replayed.set(numberingOf(change), change.changeSeq);
         const event = change.data === null ? undefined : this.#kind.replayOf(change, this.#since, this.userId);
         if (event === undefined) continue;
         feed.counts.replayed += 1;
         this.#ready.push(event);
       }
-    } else if (this.#behind) {
-      this.#behind = false;
+    } else if (this.#hasOverflowed) {
+      this.#hasOverflowed = false;
       this.#live.clear();
-      const since = this.#mark.cursor;
-      this.#mark = feed.now;
+      const since = this.#roundStart.cursor;
+      this.#roundStart = feed.now;
       await this.#replaySince(decodeSyncCursor(since, 'after', generation), since);
     } else {
       this.#replay = undefined;
-      this.#turn?.end();
-      this.#turn = undefined;
-      this.#signalledAt = Date.now();
-      // What was replayed is newer than the mark: a cursor that has seen it follows.
-      if (this.#replayed && this.#unseen === 'no') this.#unseen = 'since this sweep';
-      this.#ready.push(this.#kind.signalOf('CAUGHT_UP', this.#mark));
+      this.#slot?.release();
+      this.#slot = undefined;
+      this.#checkpointAt = Date.now();
+      // Replayed changes may be newer than the start of the round: a CHECKPOINT whose cursor contains them follows.
+      if (this.#replayed && this.#uncovered === 'no') this.#uncovered = 'since this sweep';
+      this.#ready.push(this.#kind.signalOf('CAUGHT_UP', this.#roundStart));
     }
   }
 
-  #eventOf(moment: Moment): Event | Signal | undefined {
-    if (!isChange(moment)) return this.#kind.signalOf('CHECKPOINT', moment);
-    // It came by both ways.
-    if (this.#replayed !== undefined && this.#wasReplayed(moment.change)) return undefined;
-    return this.#kind.eventOf(moment, this.userId);
+  #eventOf(feedEvent: FeedEvent): Event | Signal | undefined {
+    if (!hasChange(feedEvent)) return this.#kind.signalOf('CHECKPOINT', feedEvent);
+    // The change was both replayed and delivered live.
+    if (this.#replayed !== undefined && this.#wasReplayed(feedEvent.change)) return undefined;
+    return this.#kind.eventOf(feedEvent, this.userId);
   }
 
   #wasReplayed(change: Change): boolean {
-    return this.#replayed !== undefined && change.changeSeq <= (this.#replayed.get(numberedBy(change)) ?? 0);
+    return this.#replayed !== undefined && change.changeSeq <= (this.#replayed.get(numberingOf(change)) ?? 0);
   }
 
   return(): Promise<IteratorResult<Event | Signal>> {
@@ -350,10 +379,10 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
   }
 }
 
-/** Changes are numbered in their conversation; what moves beside the log, each by itself. */
-const numberedBy = ({ conversationId, moving, subjectId }: Change): string =>
-  moving ? `${conversationId} ${subjectId}` : conversationId;
+/** Identifies the numbering of a change: changes are numbered within their log, and each watermark has its own numbers. */
+const numberingOf = ({ conversationId, isWatermark, subjectId }: Change): string =>
+  isWatermark ? `${conversationId} ${subjectId}` : conversationId;
 
-const isChange = (moment: Moment): moment is Moment & { change: Change } => moment.change !== null;
+const hasChange = (event: FeedEvent): event is FeedEvent & { change: Change } => event.change !== null;
 
 async function* noChanges(): AsyncGenerator<Change[]> {}

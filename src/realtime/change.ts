@@ -1,96 +1,107 @@
 import type { Db } from '../infra/database/database.js';
 
 /**
- * A change as the change log has it, numbered without gaps in its log: of a conversation, for those who are in it, or of a
- * person, for nobody but them.
- * `data` is what it says in full, defined by the feature that owns its type.
+ * A change as the feed delivers it. It is a row of the change log, which numbers the changes of a conversation (for its
+ * members) or of a user's personal log (for that user alone) without gaps; or it is an event outside the log: a watermark
+ * or an ephemeral event.
+ * `data` is the payload, whose type the feature that owns the change's type defines.
  */
 export interface Change<Data = unknown> {
-  /** Whose log it is in: a conversation's, or (by the user's id) a person's own. */
+  /** The id of the log: the conversation's, or the user's for a personal log. */
   conversationId: string;
-  /** 1, 2, 3, … in the order of commits. Of what moves beside the log: a number that grows with each move of it. */
+  /** 1, 2, 3, … in commit order. For a watermark: a number that grows whenever it advances. */
   changeSeq: number;
-  /** True of what moves beside the log (`ChangeKind.moving`). */
-  moving?: true;
+  /** True for watermarks (`ChangeKind.watermark`), which are not in the log. */
+  isWatermark?: true;
   type: string;
   messageId: string | null;
-  /** Whom it is about: who joined, changed or left. */
+  /** The user whom the change concerns: the one who joined, was changed or left. */
   subjectId: string | null;
-  /** The membership that this change ended; absent or null in all other changes, and in those of older versions. */
+  /** The membership that this change ended. Null or absent for all other changes, and for those of older versions. */
   membershipId?: string | null;
-  /** Who made it. */
+  /** The user who made the change. */
   actorId: string | null;
   /**
-   * When it was committed, in milliseconds since the epoch, by the clock of the node that made it or of the database;
-   * absent where nobody knows. Only for how long things take: clocks differ.
+   * When the change was committed, in milliseconds since the epoch, by the clock of the node that made it or of the
+   * database; absent if unknown. Only for measuring durations, because clocks differ.
    */
   committedAt?: number;
   data: Data;
 }
 
-/** A row of the change log: a change of which `data` is still to be read. */
+/** A row of the change log: a change whose `data` has not been loaded. */
 export type ChangeRow = Omit<Change, 'data'>;
 
 /**
- * What a feature gives the feed for its types of changes. Between nodes `data` travels as JSON, versioned: a node
- * that does not understand it reads the state from the database instead.
+ * How the feed handles the changes of some types; defined by the feature that owns them. Nodes send `data` to each other
+ * as versioned JSON. A node that does not understand a version loads the state from the database instead.
  */
 export interface ChangeKind<Data = unknown> {
   types: readonly string[];
   encode(data: Data): unknown;
-  /** Undefined when it is of a version that is not understood here. */
+  /** Returns undefined if this node does not understand the version. */
   decode(json: unknown): Data | undefined;
-  /** The present state for changes read from the log; one entry a row, null where nothing is left to tell. */
+  /**
+   * Loads the present state for rows of the log, in their order. Null where nothing is left to report, for example
+   * because the object has been deleted.
+   */
   load(db: Db, rows: readonly ChangeRow[]): Promise<(Data | null)[]>;
-  /** Who is in the conversation since this change; absent on types that bring nobody in. */
+  /** The users who are members since this change. Absent on types by which nobody joins. */
   joined?(change: Change<Data | null>): readonly string[];
-  /** Of one of these the number of the newest message that is not for them to see; 0: all are. */
-  hiddenTo?(change: Change<Data>, userId: string): number;
-  /** The number of the message that a change is of: it is not for those who may not see that. Absent: for everyone. */
+  /** The number of the newest message that a user who joined may not see; 0 if they may see all. */
+  historyFloor?(change: Change<Data>, userId: string): number;
+  /**
+   * The number of the message that was changed; users who may not see the message do not receive the change. Absent on
+   * types that concern no message.
+   */
   messageSeq?(change: Change<Data>): number;
-  /** Who is no longer in it; absent on types after which nobody has gone. */
+  /** The users who are no longer members. Absent on types by which nobody leaves. */
   left?(change: Change<Data | null>): readonly string[];
-  /** Present on types that are not in the change log. Between nodes then only their rows travel. */
-  moving?: Moving<Data>;
-  /** True of types of which nothing is kept: who listens just now is told. */
-  fleeting?: true;
+  /** Present on types of watermarks. */
+  watermark?: WatermarkKind<Data>;
+  /** True for types of ephemeral events, which are never stored: only those who listen at the time receive them. */
+  isEphemeral?: true;
 }
 
-/** Things of one conversation that moved, by their subjects alone: there can be many. */
-export interface MissedMoves {
-  type: string;
-  conversationId: string;
-  /** Separated by spaces: one text takes less memory than one for each. */
-  subjectIds: string;
+/**
+ * How the feed reads watermarks: positions that only move forward, one for each conversation and subject. Only the newest
+ * position matters, so that advancing one needs neither a number of the log nor the conversation's lock. Nodes send each
+ * other the rows only, without `data`.
+ */
+interface WatermarkKind<Data = unknown> {
+  /** The watermarks that were advanced by transactions that the snapshot does not contain, each once. */
+  advancedSince(db: Db, snapshot: string): Promise<ChangeRow[]>;
+  /** Those of them that one user may see, each once, at most `limit`. */
+  missedSince(db: Db, snapshot: string, query: WatermarkQuery): Promise<MissedWatermarks[]>;
+  /** The number that grows whenever the watermark advances. */
+  versionOf(data: Data): number;
+  /** The `changeSeq` of the conversation when the state was read. */
+  changeSeqOf(data: Data): number;
+  /** The one user who may see it; undefined if all members may. */
+  onlyFor(change: Change<Data>): string | undefined;
 }
 
-export interface Audience {
+/** Restricts watermarks to those in these conversations that a user may see. */
+export interface WatermarkQuery {
   userId: string;
   conversationIds: readonly string[];
   limit: number;
 }
 
-/**
- * Things that only move forward, each of a conversation and a subject: of many moves only the newest state counts, so
- * that they need no number under the conversation's lock.
- */
-interface Moving<Data = unknown> {
-  /** What moved in transactions that the snapshot has not seen. Each thing once, with the number that `versionOf` gives. */
-  movedSince(db: Db, snapshot: string): Promise<ChangeRow[]>;
-  /** What of that is for one person in these conversations, at most `limit`. Each thing once. */
-  missedSince(db: Db, snapshot: string, of: Audience): Promise<MissedMoves[]>;
-  /** Grows with each move. */
-  versionOf(data: Data): number;
-  /** The conversation's newest change when the state was read. */
-  positionOf(data: Data): number;
-  /** The one person whom it is for; undefined: everyone in the conversation. */
-  onlyFor(change: Change<Data>): string | undefined;
+/** Watermarks of one conversation that a stream has missed, by their subjects alone: there can be many. */
+export interface MissedWatermarks {
+  type: string;
+  conversationId: string;
+  /** Separated by spaces, because one string takes less memory than an array of strings. */
+  subjectIds: string;
 }
 
-/** A row of what moves beside the log. */
-export const moveOf = (row: Pick<ChangeRow, 'conversationId' | 'type' | 'subjectId' | 'changeSeq'>): ChangeRow => ({
+/** The row of a watermark. */
+export const watermarkRow = (
+  row: Pick<ChangeRow, 'conversationId' | 'type' | 'subjectId' | 'changeSeq'>,
+): ChangeRow => ({
   ...row,
-  moving: true,
+  isWatermark: true,
   messageId: null,
   actorId: row.subjectId,
 });

@@ -1,4 +1,4 @@
-import { type Change, type ChangeKind, type ChangeRow, moveOf } from './change.js';
+import { type Change, type ChangeKind, type ChangeRow, watermarkRow } from './change.js';
 
 /**
  * The texts with which nodes wake each other up. One line each, so that the head can be read without parsing the rest:
@@ -53,7 +53,7 @@ export function createFeedWire(kinds: ReadonlyMap<string, ChangeKind>): FeedWire
           const [conversationId = '', type = '', subjectId = '', changeSeq] = text.slice(1).split(' ');
           return {
             format: 'watermark',
-            row: moveOf({ conversationId, type, subjectId, changeSeq: Number(changeSeq) }),
+            row: watermarkRow({ conversationId, type, subjectId, changeSeq: Number(changeSeq) }),
           };
         }
         case '+':

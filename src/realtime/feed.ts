@@ -9,9 +9,9 @@ import {
   createAudience,
   createSubscribers,
   effectsOf,
+  type FeedEvent,
   isToPersonalLog,
   type Listener,
-  type Moment,
   type Subscribers,
 } from './audience.js';
 import type { Bus } from './bus.js';
@@ -19,10 +19,10 @@ import type { Change, ChangeKind, ChangeRow } from './change.js';
 import {
   changesCommitted,
   findAccess,
-  findPlaces,
+  findJoinedConversations,
   findPositions,
-  type Missed,
-  type Progress,
+  type LogProgress,
+  type MissedChanges,
   readChangesAfter,
   readChangesAt,
   readChangesOfMany,
@@ -31,8 +31,8 @@ import {
 } from './change-log.js';
 import { createFeedWire } from './feed-wire.js';
 import { GAP_PATIENCE_MS, type Lane, Lanes, READ_BATCH } from './lane.js';
-import { createMovements } from './movements.js';
-import { createReplays, type Replays } from './replays.js';
+import { createReplayLimiter, type ReplayLimiter } from './replay-limiter.js';
+import { createWatermarks } from './watermarks.js';
 
 /**
  * All changes as one node sees them: the changes of each log in order, without gaps.
@@ -42,7 +42,7 @@ import { createReplays, type Replays } from './replays.js';
  */
 export interface Feed {
   /** The feed's position: every change that its cursor has seen was delivered to those who listened then. */
-  readonly now: Moment;
+  readonly now: FeedEvent;
   /** The listeners on this node, and the conversations that are followed for them. */
   readonly listeners: number;
   readonly conversations: number;
@@ -51,17 +51,17 @@ export interface Feed {
   readonly sweptAt: number;
   /** How long ago that was, in milliseconds. Changes whose wake-ups were lost are delivered by the next sweep. */
   readonly sweepAgeMs: number;
-  /** Publishes a committed watermark (`ChangeKind.moving`) on this node and on the others. */
-  announceMove(row: ChangeRow): void;
-  /** Publishes an ephemeral event (`ChangeKind.fleeting`) to those who listen now, on this node and on the others. */
-  tell(change: Change): void;
+  /** Delivers a committed watermark (`ChangeKind.watermark`) on this node and on the others. */
+  announceWatermark(row: ChangeRow): void;
+  /** Delivers an ephemeral event (`ChangeKind.isEphemeral`) to the present listeners, on this node and on the others. */
+  broadcast(change: Change): void;
   /**
    * Adds a listener. Resolves when it misses no change that commits from then on.
    * @returns a function that removes the listener; calling it again does nothing.
    */
   listen(listener: Listener): Promise<() => void>;
-  /** Limits concurrent replays: a turn must be taken before `missed` is called. */
-  readonly replays: Replays;
+  /** Limits concurrent replays: a slot must be acquired before `missed` is called. */
+  readonly replays: ReplayLimiter;
   /**
    * What a listener missed since a cursor, in its present state; `data` is null if nothing is left to report. In
    * batches, so that nobody has to keep all of it in memory.
@@ -117,7 +117,7 @@ const CHANNEL = 'changes';
 
 /** The keys of missed changes, `size` at a time. */
 function* inBatches(
-  missed: readonly Missed[],
+  missed: readonly MissedChanges[],
   size: number,
 ): Generator<{ conversationId: string; changeSeq: number }[]> {
   let batch: { conversationId: string; changeSeq: number }[] = [];
@@ -154,7 +154,7 @@ export async function startFeed(options: {
   const typesWhere = (has: (kind: ChangeKind) => unknown) => options.kinds.filter(has).flatMap(({ types }) => types);
   const joinTypes = new Set(typesWhere((kind) => kind.joined));
   const leaveTypes = typesWhere((kind) => kind.left);
-  const movingTypes = new Set(typesWhere((kind) => kind.moving));
+  const watermarkTypes = new Set(typesWhere((kind) => kind.watermark));
   const wire = createFeedWire(kinds);
   const effects = effectsOf(kinds);
   const channel = `${generation}:${CHANNEL}`;
@@ -165,7 +165,7 @@ export async function startFeed(options: {
   const resetListeners: (() => void)[] = [];
   /** Doubled after each timeout, so that a database that is merely slow is read eventually. */
   let { sweepTimeoutMs } = options;
-  let now: Moment = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
+  let now: FeedEvent = { change: null, cursor: encodeSyncCursor(at), memo: new Map() };
   let sweeping: Promise<void> | undefined;
   let sweptAt = Date.now();
   /** The same on a monotonic clock. */
@@ -174,7 +174,7 @@ export async function startFeed(options: {
   let closed = false;
   const reading = pLimit(READS_MAX);
   const replaying = pLimit(REPLAY_READS_MAX);
-  const replays = createReplays();
+  const replays = createReplayLimiter();
   const counts: FeedCounts = {
     changes: 0,
     gapFills: 0,
@@ -207,7 +207,8 @@ export async function startFeed(options: {
   const findPositionsOf = (some: readonly Lane<Subscribers>[]) =>
     findPositions(database.sql, {
       conversationIds: some.filter((lane) => !lane.isPersonal).map(({ id }) => id),
-      userIds: some.filter((lane) => lane.isPersonal).map(({ id }) => id),
+      // Anybody may ask for a conversation with the id of a user, whose own streams then share the lane.
+      userIds: some.filter((lane) => lane.isPersonal || lane.subscribers.listeners.size > 0).map(({ id }) => id),
     });
 
   /** Turns rows of the log into changes: those that `arrived` returns are used as they are, the others are loaded. */
@@ -258,9 +259,11 @@ export async function startFeed(options: {
   const audience = createAudience({
     lanes,
     effects,
-    typesOutsideLog: new Set([...movingTypes, ...typesWhere((kind) => kind.fleeting)]),
+    typesOutsideLog: new Set([...watermarkTypes, ...typesWhere((kind) => kind.isEphemeral)]),
     // Users who connect at the same time share a read.
-    findPlaces: createLookup((userIds: readonly string[]) => findPlaces(database.sql, userIds)),
+    findJoinedConversations: createLookup((userIds: readonly string[]) =>
+      findJoinedConversations(database.sql, userIds),
+    ),
     findAccess: createLookup((keys: readonly { conversationId: string; userId: string }[]) =>
       findAccess(database.sql, keys),
     ),
@@ -291,7 +294,7 @@ export async function startFeed(options: {
   }
 
   /** Notifies the observers of changes of their types, of each change once. */
-  function notifyObservers(changed: readonly Pick<Progress, 'conversationId' | 'toSeq' | 'types'>[]): void {
+  function notifyObservers(changed: readonly Pick<LogProgress, 'conversationId' | 'toSeq' | 'types'>[]): void {
     const fresh = changed.filter(
       ({ conversationId: id, toSeq, types }) =>
         types.some((type) => observedTypes.has(type)) &&
@@ -304,12 +307,12 @@ export async function startFeed(options: {
     }
   }
 
-  const movements = createMovements({
+  const watermarks = createWatermarks({
     db,
     kinds: options.kinds,
     log,
-    isListenedTo: ({ conversationId, type }) => watching > 0 && audience.isWatched(conversationId, type),
-    async reach(conversationId, changeSeq) {
+    isWatched: ({ conversationId, type }) => watching > 0 && audience.isWatched(conversationId, type),
+    async untilDelivered(conversationId, changeSeq) {
       const lane = lanes.get(conversationId);
       if (!lane || (lane.position ?? 0) >= changeSeq) return;
       // The wake-ups may be on their way.
@@ -334,8 +337,8 @@ export async function startFeed(options: {
       options.onReplaced();
       throw new Error('the database was replaced or restored');
     }
-    database.history.met(seen.timeline);
-    if (!seen.begun) {
+    database.history.observeTimeline(seen.timeline);
+    if (!seen.hasEpoch) {
       await database.history.begin();
       if (again) throw new Error('another server answers each time');
       return sweepOnce(true);
@@ -350,13 +353,19 @@ export async function startFeed(options: {
       log.warn(transition(fresh), 'PostgreSQL lost transactions in a restart: all streams restart');
       return reset(fresh);
     }
-    await admitNewcomers(seen.progress);
-    await catchUp(seen.progress);
+    // Lanes stay open between the two: those that exist are to deliver the changes by which users join.
+    const releases = seen.progress.map(({ conversationId }) => lanes.get(conversationId)?.hold());
+    try {
+      await admitNewcomers(seen.progress);
+      await catchUp(seen.progress);
+    } finally {
+      for (const release of releases) release?.();
+    }
     notifyObservers(seen.progress);
     notifiedBefore = notified;
     notified = new Map();
     // Read after `seen.at` was taken, so that no watermark that its snapshot contains is missed.
-    if (watching > 0) await movements.sweep(at);
+    if (watching > 0) await watermarks.sweep(at);
     moveTo(seen.at);
     for (const listener of listeners) listener.onProgress(now);
   }
@@ -365,7 +374,7 @@ export async function startFeed(options: {
     if (next.epoch !== at.epoch) left.add(at.epoch);
     left.delete(next.epoch);
     at = next;
-    now = { change: null, cursor: encodeSyncCursor(at), made: new Map() };
+    now = { change: null, cursor: encodeSyncCursor(at), memo: new Map() };
   }
 
   const transition = (next: SyncCursor) => ({ from: at.epoch, to: next.epoch, listeners: listeners.size });
@@ -391,14 +400,14 @@ export async function startFeed(options: {
     watching = 0;
     notified.clear();
     notifiedBefore.clear();
-    movements.reset();
+    watermarks.reset();
     moveTo(next);
     for (const listener of lost) listener.onLost();
     for (const listener of resetListeners) listener();
   }
 
   /** Delivers what was found in the log to all lanes concerned. */
-  async function catchUp(progress: readonly Progress[]): Promise<void> {
+  async function catchUp(progress: readonly LogProgress[]): Promise<void> {
     const followed = progress.flatMap(({ conversationId, toSeq }) => {
       const lane = lanes.get(conversationId);
       return lane ? [{ lane, toSeq }] : [];
@@ -419,7 +428,7 @@ export async function startFeed(options: {
   }
 
   /** Adds users of this node to conversations that they joined without a wake-up having arrived. */
-  async function admitNewcomers(progress: readonly Progress[]): Promise<void> {
+  async function admitNewcomers(progress: readonly LogProgress[]): Promise<void> {
     if (audience.isEmpty) return;
     const suspects = progress.filter(({ types }) => types.some((type) => joinTypes.has(type)));
     for (let from = 0; from < suspects.length; from += LANES_AT_ONCE) {
@@ -525,7 +534,7 @@ export async function startFeed(options: {
   bus.subscribe(channel, (text) => {
     const wakeUp = wire.read(text);
     if (wakeUp.format === 'watermark') {
-      movements.heard(wakeUp.row);
+      watermarks.advanced(wakeUp.row);
       return;
     }
     const lane = lanes.get(wakeUp.id);
@@ -550,8 +559,9 @@ export async function startFeed(options: {
     offer(change);
   }
 
-  // In slices, because each change may have thousands of listeners.
-  database.onCommitted(changesCommitted, (changes) => inSlices(changes, announce));
+  // In slices, because each change may have thousands of listeners. Changes of one conversation go to the same listeners:
+  // what is announced in one turn of the event loop is written to their sockets at once.
+  database.onCommitted(changesCommitted, (changes) => inSlices(changes, announce, (change) => change.conversationId));
 
   return {
     get now() {
@@ -571,19 +581,19 @@ export async function startFeed(options: {
       return sweepAge();
     },
 
-    tell(change) {
+    broadcast(change) {
       bus.publish(channel, wire.writeEphemeral(change));
       audience.deliverOutsideLog(change);
     },
 
-    announceMove(row) {
+    announceWatermark(row) {
       bus.publish(channel, wire.writeWatermark(row));
-      movements.heard(row);
+      watermarks.advanced(row);
     },
 
     async listen(listener) {
       listeners.add(listener);
-      const own = listener.types.some((type) => movingTypes.has(type)) ? 1 : 0;
+      const own = listener.types.some((type) => watermarkTypes.has(type)) ? 1 : 0;
       watching += own;
       const stop = () => {
         if (!listeners.delete(listener)) return;
@@ -604,7 +614,7 @@ export async function startFeed(options: {
     async missed(listener, since) {
       const { userId, conversationId, types } = listener;
       const ids = audience.logsOf(listener);
-      const logged = types.filter((type) => !movingTypes.has(type));
+      const logged = types.filter((type) => !watermarkTypes.has(type));
       const missed = await replaying(() =>
         readMissed(database, since, {
           conversationIds: ids,
@@ -614,8 +624,8 @@ export async function startFeed(options: {
           limit: options.replayMax,
         }),
       );
-      const moved = await replaying(() =>
-        movements.missed({ userId, conversationIds: ids, limit: options.replayMax }, types, since),
+      const advanced = await replaying(() =>
+        watermarks.missed({ userId, conversationIds: ids, limit: options.replayMax }, types, since),
       );
       /** The changes that the user may see when they are read, which may be long after `missed` was called. */
       const visibleOf = async (changes: readonly Change[]): Promise<Change[]> => {
@@ -637,8 +647,8 @@ export async function startFeed(options: {
         for (const keys of inBatches(missed, REPLAY_BATCH)) {
           yield replaying(async () => visibleOf(await load(await readChangesAt(database.sql, keys))));
         }
-        for (const rows of movements.inBatches(moved, REPLAY_BATCH)) {
-          yield replaying(async () => visibleOf(await movements.load(rows)));
+        for (const rows of watermarks.inBatches(advanced, REPLAY_BATCH)) {
+          yield replaying(async () => visibleOf(await watermarks.load(rows)));
         }
       })();
     },

@@ -3,14 +3,15 @@ import { ChatError } from '../core/errors.js';
 import { by, type Metrics } from '../infra/telemetry/metrics.js';
 
 /**
- * Lets many calls share one transaction, without waiting for company: a call starts at once when a batch may start, and
- * calls that come while batches are under way make up the next one. So the busier it is, the more each batch carries.
+ * Commits calls in batches that share a transaction. A call never waits for a batch to fill up: it starts immediately
+ * unless the maximum number of batches is in progress, and calls that are submitted meanwhile form the next batch. The
+ * batch size therefore grows with the load.
  *
- * Calls of one key (a conversation) are carried out in the order in which they came, for a key is in one batch at a
- * time. One call never fails another: what may be one call's own fault is tried again with each call by itself.
- * A call whose caller is locked waits by itself, with the later calls of this caller for the same key behind it; calls of
- * other callers overtake it.
- * @throws {ChatError} UNAVAILABLE, when too many calls wait already.
+ * Calls with the same key (such as a conversation) are executed in the order of submission: a key is in at most one
+ * batch at a time. A failing call does not fail others: if a batch was rolled back, its calls are retried one by one.
+ * A call whose caller is locked is set aside together with the caller's later calls for the same key; calls of other
+ * callers overtake it.
+ * @throws {ChatError} UNAVAILABLE if too many calls are waiting.
  */
 export interface GroupCommit<Call, Result> {
   (key: string, call: Call): Promise<Result>;
@@ -18,16 +19,17 @@ export interface GroupCommit<Call, Result> {
 }
 
 interface GroupCommitCounts {
-  /** Calls that wait for their batch, or for their caller, at the moment. */
+  /** The number of calls that are waiting for their batch or for their caller. */
   waiting: number;
-  /** Batches that were begun, and the calls that these carried: one that is put back is carried again. */
+  /** Started batches, and the calls in them. A call that is retried counts again. */
   batches: number;
   calls: number;
 }
 
 /**
- * What became of a call in a batch: done; refused; `rolledBack` with all others, maybe for one of them only; or its key
- * is LOCKED, or its caller is (CALLER_LOCKED), by somebody else, and nothing was done.
+ * The outcome of a call in a batch: it was committed; it failed; it was rolled back together with the whole batch, possibly
+ * because of another call (`rolledBack`); or it was not executed because another transaction holds the lock of its key
+ * (LOCKED) or of its caller (CALLER_LOCKED).
  */
 export type Outcome<Result> =
   | { result: Result }
@@ -37,22 +39,22 @@ export type Outcome<Result> =
 
 export interface Batches<Call, Result> {
   /**
-   * Carries out calls in one transaction; the outcomes in their order. With `wait` (then all calls are of one key) it
-   * waits for the key's lock instead of answering LOCKED; it never waits for a caller. What it throws is thrown to all of
-   * them.
+   * Executes calls in one transaction and returns their outcomes in the same order. With `wait`, all calls have the same
+   * key, and it waits for the key's lock instead of returning LOCKED. It never waits for the lock of a caller. If it
+   * throws, all calls are rejected with the error.
    */
   commit(calls: readonly Call[], how: { wait: boolean }): Promise<Outcome<Result>[]>;
-  /** Most batches of many keys under way at once: fewer carry more calls each. */
+  /** The maximum number of concurrent batches with many keys. The lower it is, the larger are the batches. */
   sharedMax: number;
-  /** Most batches under way at once of keys that are waited for, and of calls that are tried by themselves. */
-  aloneMax: number;
-  /** Absent where no call is answered CALLER_LOCKED. */
+  /** The maximum number of concurrent batches with one key: those that wait for a lock, and calls that are retried. */
+  singleKeyMax: number;
+  /** Absent if no outcome is CALLER_LOCKED. */
   callers?: {
-    /** Who makes a call. */
+    /** The caller of a call. */
     of(call: Call): string;
-    /** Resolves when the caller is locked no more. What it throws is thrown to the calls that wait for the caller. */
+    /** Resolves when the caller is not locked any more. If it throws, the caller's calls are rejected with the error. */
     untilUnlocked(caller: string): Promise<void>;
-    /** Most callers that are waited for at once. */
+    /** The maximum number of callers that are waited for concurrently. */
     waitedForMax: number;
   };
 }
@@ -87,128 +89,133 @@ export function exposeGroupCommit(
   );
 }
 
-/** Most calls in one batch: keeps a transaction, and what others wait for, to some ten milliseconds. */
+/** The maximum number of calls in one batch, so that a transaction takes some ten milliseconds at most. */
 const BATCH_MAX = 200;
-/** Most calls that wait in a node, at some kilobytes each; more are refused. */
+/** The maximum number of waiting calls, of a few kilobytes each. Further calls are rejected. */
 const WAITING_MAX = 20_000;
-/** How often a call is tried by itself: twice, as the second sees what stood in the way of the first. */
-const ALONE_TRIES = 2;
-/** How often a call finds its caller locked before it is given up: each time it was unlocked in between. */
+/**
+ * How often a rolled-back call is retried by itself. The second retry sees the committed data that made the first one
+ * fail.
+ */
+const RETRIES_MAX = 2;
+/** How often a call may find its caller locked (again) before it is rejected. */
 const CALLER_TRIES = 20;
 
-/** A call that waits, how often it was in a batch that failed, and how often its caller was locked. */
-interface Waiting<Call, Result> {
+/** A submitted call. */
+interface Pending<Call, Result> {
   call: Call;
-  failures: number;
+  /** How often it was in a batch that was rolled back. */
+  rollbacks: number;
+  /** How often its caller was locked. */
   callerLocks: number;
   resolve(result: Result): void;
   reject(error: unknown): void;
 }
 
-/** The calls of one key, in the order in which they came. */
-interface Lane<Call, Result> {
+/** The waiting calls of one key, in the order of submission. */
+interface KeyQueue<Call, Result> {
   key: string;
-  waiting: Waiting<Call, Result>[];
-  /** Somebody else holds its lock, as far as is known. */
-  locked: boolean;
+  calls: Pending<Call, Result>[];
+  /** Whether another transaction held the key's lock in the last batch. */
+  isLocked: boolean;
 }
 
 export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>): GroupCommit<Call, Result> {
-  type TheLane = Lane<Call, Result>;
-  const lanes = new Map<string, TheLane>();
-  // Lanes with something to do, in no batch at present: each in one of these.
-  const shared = new Set<TheLane>();
-  const alone = new Set<TheLane>();
-  const underWay = { shared: 0, alone: 0 };
-  /** The calls of a locked caller for one key, in the order in which they came; by both. */
-  const held = new Map<string, Waiting<Call, Result>[]>();
+  type Queue = KeyQueue<Call, Result>;
+  const queues = new Map<string, Queue>();
+  // Queues with waiting calls and without a batch in progress, each in one of these sets.
+  const shared = new Set<Queue>();
+  const singleKey = new Set<Queue>();
+  const inProgress = { shared: 0, singleKey: 0 };
+  /** The calls that were set aside, by key and caller, in the order of submission. */
+  const setAside = new Map<string, Pending<Call, Result>[]>();
   const { callers } = batches;
-  const inTurn = pLimit(callers?.waitedForMax ?? 1);
+  const limitWaits = pLimit(callers?.waitedForMax ?? 1);
   const callerOf = (call: Call) => callers?.of(call) ?? '';
-  const heldName = (key: string, call: Call) => `${key} ${callerOf(call)}`;
+  const setAsideKey = (key: string, call: Call) => `${key} ${callerOf(call)}`;
   const counts: GroupCommitCounts = { waiting: 0, batches: 0, calls: 0 };
-  let startAsked = false;
+  let isStartScheduled = false;
 
-  /** Starts what may start, when all calls of this turn of the event loop have come. */
-  function askStart(): void {
-    if (startAsked) return;
-    startAsked = true;
+  /** Starts batches when all calls of this turn of the event loop have been submitted. */
+  function scheduleStart(): void {
+    if (isStartScheduled) return;
+    isStartScheduled = true;
     setImmediate(() => {
-      startAsked = false;
+      isStartScheduled = false;
       start();
     });
   }
 
   function start(): void {
-    for (; shared.size > 0 && underWay.shared < batches.sharedMax; ) {
-      const carried: [TheLane, Waiting<Call, Result>[]][] = [];
+    while (shared.size > 0 && inProgress.shared < batches.sharedMax) {
+      const batch: [Queue, Pending<Call, Result>[]][] = [];
       let room = BATCH_MAX;
-      for (const lane of shared) {
+      for (const queue of shared) {
         if (room === 0) break;
-        shared.delete(lane);
-        const calls = lane.waiting.splice(0, room);
+        shared.delete(queue);
+        const calls = queue.calls.splice(0, room);
         room -= calls.length;
-        carried.push([lane, calls]);
+        batch.push([queue, calls]);
       }
-      void run('shared', carried);
+      void run('shared', batch);
     }
-    for (; alone.size > 0 && underWay.alone < batches.aloneMax; ) {
-      const [lane] = alone as Iterable<TheLane> as [TheLane];
-      alone.delete(lane);
-      const single = (lane.waiting[0]?.failures ?? 0) > 0;
-      void run('alone', [[lane, lane.waiting.splice(0, single ? 1 : BATCH_MAX)]]);
+    while (singleKey.size > 0 && inProgress.singleKey < batches.singleKeyMax) {
+      const [queue] = singleKey as Iterable<Queue> as [Queue];
+      singleKey.delete(queue);
+      void run('singleKey', [[queue, queue.calls.splice(0, isRetry(queue) ? 1 : BATCH_MAX)]]);
     }
   }
 
-  async function run(way: 'shared' | 'alone', carried: [TheLane, Waiting<Call, Result>[]][]): Promise<void> {
-    underWay[way] += 1;
-    const all = carried.flatMap(([lane, calls]) => calls.map((waiting) => ({ lane, waiting })));
+  async function run(kind: 'shared' | 'singleKey', batch: [Queue, Pending<Call, Result>[]][]): Promise<void> {
+    inProgress[kind] += 1;
+    const all = batch.flatMap(([queue, calls]) => calls.map((pending) => ({ queue, pending })));
     counts.waiting -= all.length;
     counts.batches += 1;
     counts.calls += all.length;
-    const putBack = new Set<Waiting<Call, Result>>();
+    const requeued = new Set<Pending<Call, Result>>();
     try {
       const outcomes = await batches.commit(
-        all.map(({ waiting }) => waiting.call),
-        { wait: way === 'alone' },
+        all.map(({ pending }) => pending.call),
+        { wait: kind === 'singleKey' },
       );
-      for (const [lane] of carried) lane.locked = false;
-      for (const [index, { lane, waiting }] of all.entries()) {
+      for (const [queue] of batch) queue.isLocked = false;
+      for (const [index, { queue, pending }] of all.entries()) {
         const outcome = outcomes[index] ?? { error: new Error('a batch left a call without an outcome') };
         if (outcome === 'LOCKED') {
-          lane.locked = true;
-          putBack.add(waiting);
-        } else if (outcome === 'CALLER_LOCKED') hold(lane.key, waiting);
-        else if ('result' in outcome) waiting.resolve(outcome.result);
-        else if (outcome.rolledBack && waiting.failures < ALONE_TRIES) {
-          waiting.failures += 1;
-          putBack.add(waiting);
-        } else waiting.reject(outcome.error);
+          queue.isLocked = true;
+          requeued.add(pending);
+        } else if (outcome === 'CALLER_LOCKED') waitForCaller(queue.key, pending);
+        else if ('result' in outcome) pending.resolve(outcome.result);
+        else if (outcome.rolledBack && pending.rollbacks < RETRIES_MAX) {
+          pending.rollbacks += 1;
+          requeued.add(pending);
+        } else pending.reject(outcome.error);
       }
     } catch (error) {
-      for (const { waiting } of all) waiting.reject(error);
+      for (const { pending } of all) pending.reject(error);
     }
-    underWay[way] -= 1;
-    counts.waiting += putBack.size;
-    for (const [lane, calls] of carried) {
-      lane.waiting.unshift(...calls.filter((waiting) => putBack.has(waiting)));
-      if (held.size > 0) holdBack(lane);
-      if (lane.waiting.length > 0) queue(lane);
-      else lanes.delete(lane.key);
+    inProgress[kind] -= 1;
+    counts.waiting += requeued.size;
+    for (const [queue, calls] of batch) {
+      queue.calls.unshift(...calls.filter((pending) => requeued.has(pending)));
+      if (setAside.size > 0) setAsideLaterCalls(queue);
+      if (queue.calls.length > 0) makeReady(queue);
+      else queues.delete(queue.key);
     }
-    askStart();
+    scheduleStart();
   }
 
-  function queue(lane: TheLane): void {
-    const single = (lane.waiting[0]?.failures ?? 0) > 0;
-    (lane.locked || single ? alone : shared).add(lane);
+  const isRetry = ({ calls }: Queue): boolean => (calls[0]?.rollbacks ?? 0) > 0;
+
+  function makeReady(queue: Queue): void {
+    (queue.isLocked || isRetry(queue) ? singleKey : shared).add(queue);
   }
 
-  /** Takes a call out of its lane until its caller is unlocked. */
-  function hold(key: string, waiting: Waiting<Call, Result>): void {
-    waiting.callerLocks += 1;
-    if (waiting.callerLocks > CALLER_TRIES) {
-      waiting.reject(
+  /** Sets a call aside until its caller is unlocked. */
+  function waitForCaller(key: string, pending: Pending<Call, Result>): void {
+    pending.callerLocks += 1;
+    if (pending.callerLocks > CALLER_TRIES) {
+      pending.reject(
         new ChatError('UNAVAILABLE', 'Your account has too many requests in progress. Try again in a moment.', {
           retryAfterMs: 1_000,
         }),
@@ -216,46 +223,46 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
       return;
     }
     counts.waiting += 1;
-    const name = heldName(key, waiting.call);
-    const others = held.get(name);
+    const name = setAsideKey(key, pending.call);
+    const others = setAside.get(name);
     if (others) {
-      others.push(waiting);
+      others.push(pending);
       return;
     }
-    const calls = [waiting];
-    held.set(name, calls);
-    inTurn(async () => callers?.untilUnlocked(callerOf(waiting.call))).then(
+    const calls = [pending];
+    setAside.set(name, calls);
+    limitWaits(async () => callers?.untilUnlocked(callerOf(pending.call))).then(
       () => {
-        held.delete(name);
+        setAside.delete(name);
         for (const each of calls) enqueue(key, each);
-        askStart();
+        scheduleStart();
       },
       (error: unknown) => {
-        held.delete(name);
+        setAside.delete(name);
         counts.waiting -= calls.length;
         for (const each of calls) each.reject(error);
       },
     );
   }
 
-  /** Holds the calls in a lane that came after one that is held, so that they do not overtake it. */
-  function holdBack(lane: TheLane): void {
-    lane.waiting = lane.waiting.filter((waiting) => {
-      const calls = held.get(heldName(lane.key, waiting.call));
-      calls?.push(waiting);
+  /** Sets aside the calls of a queue that would otherwise overtake an earlier call of their caller. */
+  function setAsideLaterCalls(queue: Queue): void {
+    queue.calls = queue.calls.filter((pending) => {
+      const calls = setAside.get(setAsideKey(queue.key, pending.call));
+      calls?.push(pending);
       return calls === undefined;
     });
   }
 
-  /** Puts a call, which is counted, at the end of its lane. */
-  function enqueue(key: string, waiting: Waiting<Call, Result>): void {
-    const lane = lanes.get(key);
-    // One that is in a batch is queued again when that is done.
-    if (lane) lane.waiting.push(waiting);
+  /** Appends a call, which is already counted, to the queue of its key. */
+  function enqueue(key: string, pending: Pending<Call, Result>): void {
+    const queue = queues.get(key);
+    // A queue with a batch in progress becomes ready again when the batch is over.
+    if (queue) queue.calls.push(pending);
     else {
-      const opened = { key, waiting: [waiting], locked: false };
-      lanes.set(key, opened);
-      queue(opened);
+      const created = { key, calls: [pending], isLocked: false };
+      queues.set(key, created);
+      makeReady(created);
     }
   }
 
@@ -270,11 +277,11 @@ export function createGroupCommit<Call, Result>(batches: Batches<Call, Result>):
         return;
       }
       counts.waiting += 1;
-      const waiting = { call, failures: 0, callerLocks: 0, resolve, reject };
-      const heldCalls = held.size > 0 ? held.get(heldName(key, call)) : undefined;
-      if (heldCalls) heldCalls.push(waiting);
-      else enqueue(key, waiting);
-      askStart();
+      const pending = { call, rollbacks: 0, callerLocks: 0, resolve, reject };
+      const earlier = setAside.size > 0 ? setAside.get(setAsideKey(key, call)) : undefined;
+      if (earlier) earlier.push(pending);
+      else enqueue(key, pending);
+      scheduleStart();
     });
   return Object.assign(submit, { counts });
 }

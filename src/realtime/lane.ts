@@ -31,6 +31,7 @@ export interface LaneHost<Subscribers> {
 export class Lane<Subscribers> {
   /** The id of the log: of a conversation, or of the user for a personal log. */
   readonly id: string;
+  /** Whether it was opened for a personal log. */
   readonly isPersonal: boolean;
   readonly subscribers: Subscribers;
   /** Pending while the position is being looked up (`Lanes.place`). Meanwhile, changes that arrive are queued. */
@@ -42,6 +43,9 @@ export class Lane<Subscribers> {
   /** Changes that arrived and are not delivered yet, by number. */
   readonly #pending = new Map<number, Change>();
   #gapTimer: NodeJS.Timeout | undefined;
+  #isDelivering = false;
+  #holds = 0;
+  #whenIdle: (() => void) | undefined;
 
   constructor(options: { id: string; isPersonal: boolean; subscribers: Subscribers; host: LaneHost<Subscribers> }) {
     ({ id: this.id, isPersonal: this.isPersonal, subscribers: this.subscribers } = options);
@@ -60,6 +64,40 @@ export class Lane<Subscribers> {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Whether more changes are on their way to the subscribers: they can include one by which somebody joins. */
+  get #isBusy(): boolean {
+    const isWaiting = this.#pending.size > 0 && this.#position !== undefined;
+    return this.#holds > 0 || this.#isDelivering || this.#filling !== undefined || isWaiting;
+  }
+
+  /**
+   * Calls `work` once, when no more changes are on their way: now, or after those that arrived or are being read. Only
+   * the last `work` is remembered.
+   */
+  whenIdle(work: () => void): void {
+    if (this.#isBusy) this.#whenIdle = work;
+    else work();
+  }
+
+  /** Makes `whenIdle` wait until the returned function is called. */
+  hold(): () => void {
+    this.#holds += 1;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holds -= 1;
+      this.#checkIdle();
+    };
+  }
+
+  #checkIdle(): void {
+    const work = this.#whenIdle;
+    if (!work || this.#isBusy) return;
+    this.#whenIdle = undefined;
+    work();
   }
 
   /** A change that arrived and is not delivered yet. */
@@ -113,6 +151,7 @@ export class Lane<Subscribers> {
     this.#filling = undefined;
     // If a gap is left because it could not be read, the sweep tries again: a retry from here could spin.
     if (this.#pending.has((this.#position ?? 0) + 1)) this.#deliverNext();
+    this.#checkIdle();
   }
 
   /** Delivers a change that was read from the log in order. */
@@ -124,12 +163,14 @@ export class Lane<Subscribers> {
 
   #deliverNext(): void {
     if (this.#position === undefined || this.#filling) return;
+    this.#isDelivering = true;
     for (let next = this.#pending.get(this.#position + 1); next; next = this.#pending.get(this.#position + 1)) {
       this.deliver(next);
     }
+    this.#isDelivering = false;
     if (this.#pending.size > 0) {
       this.#gapTimer ??= setTimeout(() => void this.fill().catch(this.#host.onReadFailed), GAP_PATIENCE_MS);
-    }
+    } else this.#checkIdle();
   }
 
   /** Cancels the timer that fills a gap. */
@@ -143,6 +184,7 @@ export class Lane<Subscribers> {
     this.#isClosed = true;
     this.stopWaiting();
     this.#pending.clear();
+    this.#whenIdle = undefined;
   }
 }
 

@@ -1,19 +1,19 @@
-/** How long the oldest transaction of the whole cluster that has written something has been open, as a node sees it. */
+/** The age of the oldest open transaction of the database cluster that has written something, as a node observes it. */
 export interface OldestTransaction {
-  /** To be called with each newer snapshot of PostgreSQL (`pg_current_snapshot()`, "743:747:743"). */
-  saw(snapshot: string): void;
-  /** 0 while there is none. */
+  /** Must be called with each newer snapshot of PostgreSQL (`pg_current_snapshot()`, such as "743:747:743"). */
+  observe(snapshot: string): void;
+  /** 0 if there is no such transaction. */
   ageSeconds(): number;
 }
 
 /**
- * Learned from the snapshots of the sweeps, and so as exact as their interval: what the server tells of other sessions
- * (`pg_stat_activity`) is not for every role to see.
+ * Derives the age from the snapshots of the sweeps, so that it is as precise as their interval. `pg_stat_activity` would
+ * be more precise, but not every role may read it.
  */
 export function createOldestTransaction(now: () => number = () => performance.now()): OldestTransaction {
   let oldest: { id: string; since: number } | undefined;
   return {
-    saw(snapshot) {
+    observe(snapshot) {
       const [xmin = '', , open = ''] = snapshot.split(':');
       if (open === '') oldest = undefined;
       else if (oldest?.id !== xmin) oldest = { id: xmin, since: now() };

@@ -1,7 +1,7 @@
 import { Prisma } from '../generated/prisma/client.js';
 import type { Tx } from '../infra/database/database.js';
-import { announceAfterCommit } from '../infra/database/unit-of-work.js';
-import type { Change } from './change.js';
+import { announceAfterCommit, type LastStatements, recordBeforeCommit } from '../infra/database/unit-of-work.js';
+import type { Change, ChangeKind } from './change.js';
 import { changesCommitted } from './change-log.js';
 
 /** A change of what belongs to one person alone, not numbered yet. */
@@ -11,12 +11,17 @@ export interface PersonalChange<Data = unknown> extends Pick<Change<Data>, 'type
 }
 
 /**
- * Writes changes into the logs of these people, in the given order, and has them announced after the commit. They are
- * numbered under the lock of each person's counter, which is held until the transaction ends: call it as one of the
- * transaction's last statements, and once for all of its changes.
+ * Writes changes into the logs of these people before the commit, in the order of calls, and has them announced after it.
+ * They are numbered under the lock of each person's counter, which is held until the transaction ends. All changes of a
+ * transaction are therefore written at once, by its last statement.
  */
-export async function recordPersonalChanges(tx: Tx, changes: readonly PersonalChange[]): Promise<void> {
-  if (changes.length === 0) return;
+export function recordPersonalChanges(tx: Tx, changes: readonly PersonalChange[]): void {
+  if (changes.length > 0) recordBeforeCommit(tx, personalChanges, ...changes);
+}
+
+const personalChanges: LastStatements<Tx, PersonalChange> = { name: 'personal changes', run: writePersonalChanges };
+
+async function writePersonalChanges(tx: Tx, changes: readonly PersonalChange[]): Promise<void> {
   const column = <Value>(value: (change: PersonalChange) => Value) => changes.map(value);
   // In the order of ids, so that two transactions that change several people do not wait for each other.
   const counters = await tx.$queryRaw<{ userId: string; changeSeq: number }[]>(Prisma.sql`
@@ -50,3 +55,11 @@ export async function recordPersonalChanges(tx: Tx, changes: readonly PersonalCh
   });
   announceAfterCommit(tx, changesCommitted, ...numbered);
 }
+
+/** The kind of changes whose rows say everything: nothing is loaded for them, and nothing else is sent between nodes. */
+export const changesWithoutData = (types: readonly string[]): ChangeKind<true> => ({
+  types,
+  encode: (data) => data,
+  decode: () => true,
+  load: async (_db, rows) => rows.map(() => true),
+});

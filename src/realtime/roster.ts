@@ -1,20 +1,24 @@
 import type { Bus } from './bus.js';
 
 /**
- * Who is there on any node, by a key, with a short value: every node tells its own entries and knows those of all
- * others. Nodes tell what changes, and once an interval that they live and which number their list has: who lacks
- * something asks for the whole list. Nothing is kept in Redis, so nothing is lost with it; no clocks are compared.
+ * A map that all nodes share: each node owns entries (a key with a short value) and replicates those of the other nodes.
+ * A node publishes changes of its entries, and a periodic heartbeat with the version of its list. A node that has missed
+ * changes requests the whole list. Nothing is stored in Redis, so that nothing is lost with it, and clocks of different
+ * nodes are not compared.
  */
 export interface Roster {
-  /** False while others cannot be heard, and for a moment after: then only guesses could be made. */
+  /** Whether the entries of all nodes are known: not while the bus is disconnected, nor shortly after it reconnects. */
   readonly isKnown: boolean;
-  /** What any node says of a key, its newest word; undefined where none has it. */
+  /** The value that was set last for the key on any node; undefined if no node has the key. */
   get(key: string): string | undefined;
-  /** Whether another node has the key. */
-  isElsewhere(key: string): boolean;
-  /** Sets, or (undefined) removes, an entry of this node's own. */
+  /** Whether a node other than this one has the key. */
+  isOnOtherNode(key: string): boolean;
+  /** Sets an entry of this node, or removes it (undefined). */
   set(key: string, value: string | undefined): void;
-  /** The other nodes drop this one's entries only after that time: for its people are on their way to them. */
+  /**
+   * Announces that this node stops. The other nodes remove its entries after `graceMs`, because its users are
+   * reconnecting to them.
+   */
   leave(graceMs: number): void;
   close(): void;
 }
@@ -23,38 +27,38 @@ export interface RosterOptions {
   bus: Bus;
   generation: string;
   nodeId: string;
-  /** How often a node tells that it lives, in milliseconds. After three of these in silence it counts as gone. */
+  /** The interval of heartbeats in milliseconds. A node that sends nothing for three intervals counts as lost. */
   intervalMs: number;
-  /** Absent where there are no other nodes: then all is known from the beginning. */
-  alone: boolean;
-  /** What is said of a key may be another than before; of many at once after a node was lost. */
+  /** True if there are no other nodes, so that all entries are known from the beginning. */
+  isSingleNode: boolean;
+  /** Called with keys whose values may have changed: many at once after a node was lost. */
   onChange(keys: readonly string[]): void;
-  /** A node is gone that did not take leave, and these keys with it, unless they are elsewhere. */
+  /** Called with the keys of a node that was lost without having announced that it stops. Other nodes may have them. */
   onLost(keys: readonly string[], silentMs: number): void;
-  /** It is known again how everything is. */
+  /** Called when the entries of all nodes are known (again). */
   onKnown(): void;
 }
 
-/** How long it takes others to answer, in milliseconds, with room for a busy moment. */
-const ANSWER_MS = 500;
-/** What changes within so many milliseconds is told together. */
+/** How long other nodes may take to send their lists, in milliseconds. */
+const SYNC_MS = 500;
+/** Changes within this time are published together, in milliseconds. */
 const COLLECT_MS = 50;
-/** Silent for so many intervals, a node counts as gone. */
+/** A node that sends nothing for this number of intervals counts as lost. */
 const SILENT_INTERVALS = 3;
-/** Entries in one message: some 20 KB. */
+/** The maximum number of entries in one message, of about 20 KB. */
 const PART_MAX = 500;
 const CHANNEL = 'roster';
 
 interface Node {
-  /** Undefined until its whole list is here. */
+  /** The version of its list; undefined until the whole list was received. */
   version: number | undefined;
   entries: Map<string, { value: string; order: number }>;
-  heardAt: number;
-  /** Parts of its whole list, while they come. */
+  receivedAt: number;
+  /** The parts of its list that were received so far. */
   parts: { version: number; entries: [string, string][]; count: number } | undefined;
-  asked: boolean;
-  /** It says no more, and is dropped when its time is over. */
-  leaving: boolean;
+  isRequested: boolean;
+  /** The node has announced that it stops; its entries are removed when its grace period is over. */
+  isLeaving: boolean;
 }
 
 export function createRoster(options: RosterOptions): Roster {
@@ -62,22 +66,22 @@ export function createRoster(options: RosterOptions): Roster {
   const channel = `${options.generation}:${CHANNEL}`;
   const own = new Map<string, { value: string; order: number }>();
   const nodes = new Map<string, Node>();
-  /** Grows with every word of anybody: the newest word on a key counts. */
+  /** Incremented with each message of any node, because the newest value of a key counts. */
   let order = 0;
   let version = 0;
   let changed = new Map<string, string | undefined>();
-  let telling: NodeJS.Timeout | undefined;
-  let settling: NodeJS.Timeout | undefined;
-  let settled = options.alone;
+  let publishTimer: NodeJS.Timeout | undefined;
+  let syncTimer: NodeJS.Timeout | undefined;
+  let isSynced = options.isSingleNode;
   let checkedAt = performance.now();
 
   const publish = (text: string) => bus.publish(channel, `${nodeId} ${text}`);
-  const written = ([key, value]: readonly [string, string | undefined]) => `${key}=${value ?? ''}`;
-  const read = (text: string): [string, string][] =>
+  const formatEntry = ([key, value]: readonly [string, string | undefined]) => `${key}=${value ?? ''}`;
+  const parseEntries = (text: string): [string, string][] =>
     text === '' ? [] : text.split(',').map((entry) => entry.split('=') as [string, string]);
 
-  function tellChanges(): void {
-    telling = undefined;
+  function publishChanges(): void {
+    publishTimer = undefined;
     const changes = [...changed];
     changed = new Map();
     for (let from = 0; from < changes.length; from += PART_MAX) {
@@ -85,20 +89,20 @@ export function createRoster(options: RosterOptions): Roster {
       publish(
         `delta ${version} ${changes
           .slice(from, from + PART_MAX)
-          .map(written)
+          .map(formatEntry)
           .join(',')}`,
       );
     }
   }
 
-  function tellAll(): void {
-    // What is still to be told is in the list already.
-    clearTimeout(telling);
-    if (telling) tellChanges();
+  function publishAll(): void {
+    // The list already contains pending changes. Publishing them first raises its version accordingly.
+    clearTimeout(publishTimer);
+    if (publishTimer) publishChanges();
     const entries = [...own].map(([key, { value }]) => [key, value] as const);
     const count = Math.max(1, Math.ceil(entries.length / PART_MAX));
     for (let part = 0; part < count; part += 1) {
-      const texts = entries.slice(part * PART_MAX, (part + 1) * PART_MAX).map(written);
+      const texts = entries.slice(part * PART_MAX, (part + 1) * PART_MAX).map(formatEntry);
       publish(`part ${version} ${part} ${count} ${texts.join(',')}`);
     }
   }
@@ -106,16 +110,23 @@ export function createRoster(options: RosterOptions): Roster {
   function nodeOf(id: string): Node {
     let node = nodes.get(id);
     if (!node) {
-      node = { version: undefined, entries: new Map(), heardAt: 0, parts: undefined, asked: false, leaving: false };
+      node = {
+        version: undefined,
+        entries: new Map(),
+        receivedAt: 0,
+        parts: undefined,
+        isRequested: false,
+        isLeaving: false,
+      };
       nodes.set(id, node);
     }
-    node.heardAt = performance.now();
+    node.receivedAt = performance.now();
     return node;
   }
 
-  function askFor(id: string, node: Node): void {
-    if (node.asked) return;
-    node.asked = true;
+  function requestList(id: string, node: Node): void {
+    if (node.isRequested) return;
+    node.isRequested = true;
     publish(`ask ${id}`);
   }
 
@@ -131,7 +142,7 @@ export function createRoster(options: RosterOptions): Roster {
   function replace(node: Node, entries: readonly [string, string][]): void {
     order += 1;
     const before = node.entries;
-    // A word that is not new does not outdo what others said since.
+    // An unchanged value keeps its order, so that it does not replace newer values of other nodes.
     node.entries = new Map(
       entries.map(([key, value]) => {
         const known = before.get(key);
@@ -147,75 +158,75 @@ export function createRoster(options: RosterOptions): Roster {
     return keys;
   }
 
-  function hear(text: string): void {
+  function receive(text: string): void {
     const [id = '', word, ...rest] = text.split(' ');
     if (word === 'ask') {
-      if (rest[0] === nodeId || rest[0] === '*') tellAll();
+      if (rest[0] === nodeId || rest[0] === '*') publishAll();
       return;
     }
     const node = nodeOf(id);
     if (word === 'beat') {
-      node.asked = false;
-      if (node.version !== Number(rest[0])) askFor(id, node);
+      node.isRequested = false;
+      if (node.version !== Number(rest[0])) requestList(id, node);
     } else if (word === 'delta') {
       const next = Number(rest[0]);
       if (node.version === next - 1) {
         node.version = next;
-        apply(node, read(rest[1] ?? ''));
-      } else if (node.version === undefined || node.version < next) askFor(id, node);
+        apply(node, parseEntries(rest[1] ?? ''));
+      } else if (node.version === undefined || node.version < next) requestList(id, node);
     } else if (word === 'part') {
       const [ofVersion, part, count] = rest.slice(0, 3).map(Number) as [number, number, number];
       if (part === 0) node.parts = { version: ofVersion, entries: [], count: 0 };
       const { parts } = node;
       if (!parts || parts.version !== ofVersion || parts.count !== part) return;
-      parts.entries.push(...read(rest[3] ?? ''));
+      parts.entries.push(...parseEntries(rest[3] ?? ''));
       parts.count += 1;
       if (parts.count < count) return;
       node.parts = undefined;
-      node.asked = false;
-      // One that somebody else asked for may be older than what came since.
+      node.isRequested = false;
+      // A list that another node requested may be older than changes that were received since.
       if (node.version !== undefined && node.version > ofVersion) return;
       node.version = ofVersion;
       replace(node, parts.entries);
     } else if (word === 'leave') {
-      node.leaving = true;
-      const left = node;
+      node.isLeaving = true;
+      const leaving = node;
       setTimeout(() => {
-        if (nodes.get(id) === left) options.onChange(drop(id));
+        if (nodes.get(id) === leaving) options.onChange(drop(id));
       }, Number(rest[0])).unref();
     }
   }
 
-  function settle(): void {
-    settled = false;
-    clearTimeout(settling);
-    // Nobody could be heard: nobody was silent.
-    for (const node of nodes.values()) node.heardAt = performance.now();
+  function synchronize(): void {
+    isSynced = false;
+    clearTimeout(syncTimer);
+    // This node could not receive anything: the others were not silent.
+    for (const node of nodes.values()) node.receivedAt = performance.now();
     publish('ask *');
-    tellAll();
-    settling = setTimeout(() => {
-      settled = true;
+    publishAll();
+    syncTimer = setTimeout(() => {
+      isSynced = true;
       options.onKnown();
-    }, ANSWER_MS);
+    }, SYNC_MS);
   }
 
-  if (!options.alone) {
-    bus.subscribe(channel, hear);
-    bus.onConnected(settle);
+  if (!options.isSingleNode) {
+    bus.subscribe(channel, receive);
+    bus.onConnected(synchronize);
   }
 
-  const beat = setInterval(() => {
+  const heartbeat = setInterval(() => {
     const now = performance.now();
-    const late = now - checkedAt > 2 * intervalMs;
+    const isLate = now - checkedAt > 2 * intervalMs;
     checkedAt = now;
     publish(`beat ${version}`);
     for (const [id, node] of nodes) {
-      // Who was not awake, or could hear nobody, cannot say that others were silent.
-      if (node.leaving) continue;
-      if (late || !bus.connected) node.heardAt = now;
-      else if (now - node.heardAt > SILENT_INTERVALS * intervalMs) {
+      if (node.isLeaving) continue;
+      // If this node was blocked or disconnected, it cannot tell whether others were silent.
+      if (isLate || !bus.connected) node.receivedAt = now;
+      else if (now - node.receivedAt > SILENT_INTERVALS * intervalMs) {
         const lost = drop(id);
-        options.onLost(lost, now - node.heardAt);
+        options.onLost(lost, now - node.receivedAt);
         options.onChange(lost);
       }
     }
@@ -232,27 +243,27 @@ export function createRoster(options: RosterOptions): Roster {
 
   return {
     get isKnown() {
-      return settled && bus.connected;
+      return isSynced && bus.connected;
     },
     get: (key) => newestOf(key)?.value,
-    isElsewhere: (key) => [...nodes.values()].some(({ entries }) => entries.has(key)),
+    isOnOtherNode: (key) => [...nodes.values()].some(({ entries }) => entries.has(key)),
     set(key, value) {
       if (own.get(key)?.value === value) return;
       order += 1;
       if (value === undefined) own.delete(key);
       else own.set(key, { value, order });
       changed.set(key, value);
-      telling ??= setTimeout(tellChanges, COLLECT_MS);
+      publishTimer ??= setTimeout(publishChanges, COLLECT_MS);
       options.onChange([key]);
     },
     leave(graceMs) {
-      clearInterval(beat);
+      clearInterval(heartbeat);
       publish(`leave ${graceMs}`);
     },
     close() {
-      clearInterval(beat);
-      clearTimeout(telling);
-      clearTimeout(settling);
+      clearInterval(heartbeat);
+      clearTimeout(publishTimer);
+      clearTimeout(syncTimer);
     },
   };
 }

@@ -3,30 +3,35 @@ import { defineAnnouncement } from '../infra/database/unit-of-work.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import type { Bus } from './bus.js';
 
-/** Tells whoever serves a session here (sockets, streams) that it was ended, on whatever node that happened. */
+/** Notifies the sockets and streams of this node when their session ends, whichever node ends it. */
 export interface SessionWatch {
   /**
-   * `onEnd` is called once when the session ends or `expiresAt` comes; the returned function stops watching. Who began
-   * to watch first hears of it first: a socket before its streams, so that it is closed before they can say anything.
+   * Calls `onEnd` once when the session ends, or at `expiresAt`. The returned function stops watching. Watchers are
+   * called in the order in which they were added: a socket before its streams, so that the socket is closed before they
+   * can send anything.
    */
   watch(sessionId: string, expiresAt: Date, onEnd: () => void): () => void;
   close(): void;
-  /** Sessions that are watched here at present. */
+  /** The number of sessions that are watched on this node. */
   readonly size: number;
 }
 
-/** Sessions, by id, whose end a transaction has stored. */
+/** The ids of sessions that a transaction has ended. */
 export const endedSessions = defineAnnouncement<string>('ended sessions');
 
 const CHANNEL = 'sessions';
-/** How often sessions that are watched are looked up, in case that the notice of their end was lost. */
+/** The interval at which watched sessions are looked up, in case a notice was lost, in milliseconds. */
 const CHECK_MS = 5_000;
-/** Longer than looking a session up may take. */
+/** How long ended sessions are remembered, in milliseconds. It must be longer than a lookup of a session takes. */
 const REMEMBERED_MS = 60_000;
-/** setTimeout's longest delay; a session that lasts longer is looked at again then. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** The maximum delay of `setTimeout`. For sessions that last longer, a new timer is set then. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 
-/** `findEnded` says which of some sessions have ended: asked every few seconds, for a notice may be lost with Redis. */
+/**
+ * Creates the session watch of a node.
+ * @param findEnded returns those of the given sessions that have ended. It is called periodically, because Redis can lose
+ *   notices.
+ */
 export function createSessionWatch({
   database,
   bus,
@@ -38,34 +43,36 @@ export function createSessionWatch({
   findEnded(sessionIds: readonly string[]): Promise<readonly string[]>;
   log: Logger;
 }): SessionWatch {
-  /** By session: what to call, in the order of coming, and when at the latest. */
+  /** The callbacks of each session in the order of their registration, each with the time of its expiry. */
   const watchers = new Map<string, Map<() => void, number>>();
-  /** Sessions that ended a moment ago: who has just looked one up and found it alive, and watches it now, hears of it. */
-  const ended = new Map<string, NodeJS.Timeout>();
+  /**
+   * Sessions that have ended recently, for callers who looked a session up before its end and begin to watch it after.
+   */
+  const recentlyEnded = new Map<string, NodeJS.Timeout>();
   const remember = (sessionId: string) => {
-    clearTimeout(ended.get(sessionId));
-    ended.set(sessionId, setTimeout(() => ended.delete(sessionId), REMEMBERED_MS).unref());
+    clearTimeout(recentlyEnded.get(sessionId));
+    recentlyEnded.set(sessionId, setTimeout(() => recentlyEnded.delete(sessionId), REMEMBERED_MS).unref());
   };
-  const endHere = (sessionId: string, expiredAt = Number.POSITIVE_INFINITY) => {
+  const callWatchers = (sessionId: string, expiredAt = Number.POSITIVE_INFINITY) => {
     for (const [end, expires] of [...(watchers.get(sessionId) ?? [])]) if (expires <= expiredAt) end();
   };
   const channel = `${database.generation}:${CHANNEL}`;
-  const endNow = (sessionId: string) => {
+  const onEnded = (sessionId: string) => {
     remember(sessionId);
-    endHere(sessionId);
+    callWatchers(sessionId);
   };
-  bus.subscribe(channel, endNow);
+  bus.subscribe(channel, onEnded);
   database.onCommitted(endedSessions, (sessionIds) => {
     for (const sessionId of sessionIds) {
       bus.publish(channel, sessionId);
-      endNow(sessionId);
+      onEnded(sessionId);
     }
   });
   const check = setInterval(() => {
     if (watchers.size === 0) return;
     findEnded([...watchers.keys()]).then(
       (ids) => {
-        for (const id of ids) endHere(id);
+        for (const id of ids) callWatchers(id);
       },
       (error: unknown) => log.warn({ err: error }, 'sessions could not be checked; retrying'),
     );
@@ -83,14 +90,14 @@ export function createSessionWatch({
         onEnd();
       };
       const expires = expiresAt.getTime();
-      // Timers of one instant fire in any order, a millisecond apart: the first speaks for all of them.
-      const expire = () => endHere(sessionId, expires);
+      // Timers for the same time can fire in any order. The first one calls all watchers in their order.
+      const expire = () => callWatchers(sessionId, expires);
       const wait = () => {
         const rest = expires - Date.now();
-        timer = setTimeout(rest > LONGEST_MS ? wait : expire, Math.max(0, Math.min(rest, LONGEST_MS)));
+        timer = setTimeout(rest > TIMEOUT_MAX_MS ? wait : expire, Math.max(0, Math.min(rest, TIMEOUT_MAX_MS)));
         timer.unref();
       };
-      if (ended.has(sessionId)) timer = setTimeout(end, 0);
+      if (recentlyEnded.has(sessionId)) timer = setTimeout(end, 0);
       else wait();
       const group = watchers.get(sessionId) ?? new Map<() => void, number>();
       watchers.set(sessionId, group.set(end, expires));

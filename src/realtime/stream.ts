@@ -1,9 +1,9 @@
 /**
- * What one subscriber has still to read: an async iterator over a bounded queue.
+ * A bounded queue with one consumer, which reads it as an async iterator.
  *
- * `onClose` is called once, however it ends: by its consumer (`return`) or by its producer (`end`, `fail`).
- * `onOverflow` is called instead of keeping an item that would be one more than `limit`; it decides what becomes of
- * the stream.
+ * `onClose` is called once when the consumer (`return`) or the producer (`end`, `fail`) closes the stream. `onOverflow`
+ * is called when the queue already contains `limit` items; the new item is dropped, and the callback decides what happens
+ * to the stream.
  */
 export class Stream<Item> implements AsyncIterableIterator<Item> {
   #queue: Item[] = [];
@@ -32,7 +32,12 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
     return this.#queue.length;
   }
 
-  /** Adds an item; one that comes after the end is dropped. */
+  /** Whether a call of `next()` waits for an item. */
+  get isAwaited(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /** Adds an item. Does nothing once the stream is closed. */
   push(item: Item): void {
     if (this.#closed) return;
     if (this.#waiting) {
@@ -45,17 +50,17 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
     }
   }
 
-  /** Forgets what is queued. */
+  /** Discards the queued items. */
   clear(): void {
     this.#queue = [];
   }
 
-  /** Ends it after what is queued. */
+  /** Ends the stream after the queued items. */
   end(): void {
     this.#close();
   }
 
-  /** Ends it with an error after what is queued. */
+  /** Ends the stream with an error after the queued items. */
   fail(error: unknown): void {
     if (this.#closed) return;
     if (!this.#waiting) this.#failure = error;
@@ -92,7 +97,7 @@ export class Stream<Item> implements AsyncIterableIterator<Item> {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // A consumer that waits while another cancels must not wait for ever.
+    // A pending `next()` must not wait for ever when another caller cancels.
     this.#waiting?.resolve({ value: undefined, done: true });
     this.#waiting = undefined;
     this.#onClose();

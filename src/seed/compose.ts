@@ -11,7 +11,7 @@ export interface DemoMessage {
   at: Date;
   editedAt: Date | null;
   deleted: { at: Date; by: string } | null;
-  /** What it answers: the place of that among the messages. */
+  /** The index of the message that this one replies to. */
   answers: number | null;
   reactions: { emoji: string; by: string; at: Date }[];
   pinned: { at: Date; by: string } | null;
@@ -20,12 +20,12 @@ export interface DemoMessage {
 export interface DemoConversation {
   place: Place;
   createdAt: Date;
-  /** In the order in which they were sent; no two at the same time. */
+  /** In the order in which they were sent, at distinct times. */
   messages: DemoMessage[];
 }
 
 export interface Demo {
-  /** When all accounts were there already. */
+  /** The time at which all accounts exist. */
   peopleSince: Date;
   conversations: DemoConversation[];
 }
@@ -34,23 +34,26 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-/** Something in the demo, so that everything of it is over by `now`. */
+/** The distance between the latest event of the demo and `now`. */
 const JUST_NOW = MINUTE;
 
-/** A script that is cast, with the gaps between its turns: all but its texts, which need to know the day. */
+/**
+ * A script with its cast and the delays between its turns. Its texts are rendered later, because they depend on the
+ * day.
+ */
 interface Part {
   cast: ReadonlyMap<string, Person>;
   variant: Readonly<Record<string, string>>;
   turns: (Turn & { gapMs: number })[];
-  /** From its beginning to its end at the most, whatever the day of the week on which it begins. */
+  /** The maximum duration, for whatever weekday it begins on. */
   lengthMs: number;
   leisure: boolean;
 }
 
 /**
- * What the people of the demo have said to each other until `now`. The same `now` gives the same demo; another one
- * the same conversations on other days.
- * @throws {ConfigError} when the files with the dialogues are missing.
+ * Composes all conversations of the demo until `now`. The result only depends on `now`; with another `now`, the same
+ * conversations take place on other days.
+ * @throws {ConfigError} if the files with the dialogues are missing.
  */
 export function composeDemo(now: Date): Demo {
   const random = createRandom(20_261_121);
@@ -60,15 +63,18 @@ export function composeDemo(now: Date): Demo {
       .choose(place)
       .map((script) => rehearse(script, casting.cast(script, place), casting.variant(script), place, random));
     const conversation = perform(place, parts, now, random);
-    // With chances of its own, so that what is said stays the same.
-    enliven(conversation, now, createRandom(20_261_127 + index));
+    // A separate random sequence, so that changes of the reactions do not change the texts.
+    addReactions(conversation, now, createRandom(20_261_127 + index));
     return conversation;
   });
   const first = Math.min(...conversations.map(({ createdAt }) => createdAt.getTime()));
   return { peopleSince: new Date(first - 2 * HOUR), conversations };
 }
 
-/** Chooses the scripts and the cast of each place, so that nobody gets the same script twice before all others were used. */
+/**
+ * Chooses the scripts and the casts of conversations. No person gets the same script again before all others have been
+ * used.
+ */
 function createCasting(random: Random) {
   const scriptsOf = new Map<Language, readonly Script[]>();
   for (const { language } of people) if (!scriptsOf.has(language)) scriptsOf.set(language, readScripts(language));
@@ -82,7 +88,7 @@ function createCasting(random: Random) {
   const heard = new Map<Script, string[]>();
 
   return {
-    /** As many scripts as the place has; the told-once ones first and in their order. */
+    /** Chooses the scripts of a conversation. Scripts with a fixed cast come first, in their order. */
     choose(place: Place): Script[] {
       const fitting = (scriptsOf.get(place.language) ?? []).filter(
         (script) =>
@@ -97,7 +103,7 @@ function createCasting(random: Random) {
         const candidates = random.shuffled(open).filter((script) => times(script) < (script.times ?? 1));
         const weight = (script: Script) => {
           const known = heard.get(script) ?? [];
-          // In a group it matters little who knows it from elsewhere.
+          // In a group it matters less who knows a script from another conversation.
           const knownHere = place.group ? 0 : known.filter((username) => place.members.includes(username)).length;
           return 10 * times(script) + 3 * knownHere + (uses.get(script) ?? 0);
         };
@@ -113,7 +119,7 @@ function createCasting(random: Random) {
       const players = script.cast ?? random.shuffled(place.members);
       return new Map(rolesOf(script).map((role, index) => [role, personOf(players[index] ?? '')]));
     },
-    /** The next set of values. Call it once for each use. */
+    /** The next set of values of a script; each call advances it. */
     variant(script: Script): Readonly<Record<string, string>> {
       const used = uses.get(script) ?? 0;
       uses.set(script, used + 1);
@@ -148,7 +154,7 @@ function rehearse(
   };
 }
 
-/** Plays the parts one after another, the last of them not long ago. */
+/** Schedules the parts one after another, so that the last one ends shortly before `now`, and renders their texts. */
 function perform(place: Place, parts: readonly Part[], now: Date, random: Random): DemoConversation {
   const begins = schedule(place, parts, now, random);
   const messages: DemoMessage[] = [];
@@ -169,7 +175,7 @@ function perform(place: Place, parts: readonly Part[], now: Date, random: Random
         deleted: null,
         ...untouched,
       });
-      const slip = slipAfter(at, sender, place, random);
+      const slip = mistakeAfter(at, sender, place, random);
       if (slip && before(now, slip.deleted?.at.getTime())) messages.push(slip);
     }
   }
@@ -180,11 +186,11 @@ function perform(place: Place, parts: readonly Part[], now: Date, random: Random
 const untouched = { answers: null, reactions: [], pinned: null };
 
 const EMOJIS = ['👍', '❤️', '😂', '🎉', '🙏', '👀', '🔥', '👏🏽'];
-/** How far back what somebody answers is at most. */
+/** A reply refers to one of this many preceding messages. */
 const ANSWERED_BACK = 4;
 
-/** Lets people react to what was said, answer it, and, in a group, its owner pin something. */
-function enliven({ place, messages }: DemoConversation, now: Date, random: Random): void {
+/** Adds reactions and replies, and in a group a message pinned by its owner. */
+function addReactions({ place, messages }: DemoConversation, now: Date, random: Random): void {
   for (const [index, message] of messages.entries()) {
     if (message.deleted) continue;
     if (random.next() < 0.12) message.reactions = reactionsTo(message, place, now, random);
@@ -210,7 +216,7 @@ function reactionsTo({ sender, at }: DemoMessage, place: Place, now: Date, rando
   });
 }
 
-/** When the evening of the next such weekday begins. */
+/** The start of the evening of the next such weekday. */
 function eveningOf(weekday: number, after: number): number {
   const days = ((weekday - new Date(after).getUTCDay() + 6) % 7) + 1;
   return after - (after % DAY) + days * DAY + 17 * HOUR;
@@ -224,18 +230,21 @@ function afterWeekend(at: number): number {
 const before = (now: Date, at: number | undefined) =>
   at !== undefined && at < now.getTime() - SECOND ? new Date(at) : null;
 
-/** Something that was sent to the wrong place, and taken back: by its sender, in a group at times by its owner. */
-function slipAfter(at: number, sender: string, place: Place, random: Random): DemoMessage | undefined {
+/**
+ * A message that was sent to the wrong conversation and deleted, by its sender or, sometimes, by the owner of the
+ * group.
+ */
+function mistakeAfter(at: number, sender: string, place: Place, random: Random): DemoMessage | undefined {
   const [happens, sentAfter, goneAfter, byOwner] = [random.next(), random.next(), random.next(), random.next()];
   if (happens > 0.018) return undefined;
-  // Sooner than the quickest next turn.
+  // Earlier than the earliest possible next turn.
   const sent = Math.round(at + 1_001 + sentAfter * 3_000);
   const by = place.group && byOwner < 0.3 ? (place.members[0] ?? sender) : sender;
   const gone = new Date(Math.round(sent + 5 * SECOND + goneAfter * 3 * MINUTE));
   return { sender, text: null, at: new Date(sent), editedAt: null, deleted: { at: gone, by }, ...untouched };
 }
 
-/** When each part begins: counted back from now, at hours at which people are awake, and one after another. */
+/** The start times of the parts, counted back from `now`, in order, and within waking hours. */
 function schedule(place: Place, parts: readonly Part[], now: Date, random: Random): number[] {
   const begins: number[] = [];
   const clock = people.find(({ username }) => username === place.members[0])?.clock ?? 0;
@@ -247,7 +256,7 @@ function schedule(place: Place, parts: readonly Part[], now: Date, random: Rando
         ? random.between(0, 2 * DAY)
         : random.between(0, 9 * DAY);
   const said = parts.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
-  // Half a day is what each part goes back, in the mean, to begin at a waking hour.
+  // Moving a start into waking hours takes half a day on average.
   const pause = (place.days * DAY - said) / parts.length - DAY / 2;
   let end = now.getTime() - JUST_NOW - quiet;
   for (const part of parts.toReversed()) {
@@ -258,7 +267,7 @@ function schedule(place: Place, parts: readonly Part[], now: Date, random: Rando
   return begins;
 }
 
-/** The latest time not after `latest` at which somebody with this clock would begin to write. */
+/** The latest time not after `latest` at which a person with this UTC offset would start to write. */
 function atWakingHours(latest: number, clock: number, leisure: boolean, chance: number): number {
   const [from, until] = leisure ? [8, 21] : [8.5, 16.5];
   let local = latest + clock * HOUR;

@@ -16,16 +16,16 @@ const languages: Record<Language, string> = {
   zh: 'Chinese',
 };
 
-/** Those who are shown: one of each language. */
+/** The accounts that are shown: one per language. */
 const shown = ['anna', 'james', 'mateo', 'chloe', 'beatriz', 'elif', 'dmitri', 'omar', 'priya', 'yuki', 'wei'];
 
 /**
- * What one who has just run the seed wants to know: as whom to sign in, what is there, how to go on.
- * @param tookMs how long it took to store; undefined: it was there before.
+ * The text printed after the seed: how to sign in, what the database contains, and what to do next.
+ * @param tookMs the duration of storing the demo; undefined if it was already stored.
  */
 export async function describeDemo({ database, config }: Deps, tookMs: number | undefined): Promise<string> {
-  const { db, footing } = database;
-  const where = footing === 'embedded' ? `the embedded database in ${config.dataDir}` : 'the database of DATABASE_URL';
+  const { db, mode } = database;
+  const where = mode === 'embedded' ? `the embedded database in ${config.dataDir}` : 'the database of DATABASE_URL';
   const ours = people.map(({ username }) => caseKey(username));
   const inDemo = { memberships: { some: { user: { usernameKey: { in: ours } } } } };
   const [direct, groups, messages, users] = [
@@ -56,8 +56,9 @@ export async function describeDemo({ database, config }: Deps, tookMs: number | 
     `All users have the password ${DEMO_PASSWORD}: ${people.map(({ username }) => username).join(', ')}.`,
     '',
     'Next steps:',
-    footing === 'embedded' ? '  npm start' : '  npm start   (with the same DATABASE_URL)',
-    `  open http://${config.host}:${config.port}/graphql and sign in:`,
+    mode === 'embedded' ? '  npm start' : '  npm start   (with the same DATABASE_URL)',
+    ...(config.web ? [`  open http://${config.host}:${config.port} and sign in as anna with ${DEMO_PASSWORD}`] : []),
+    `  with the API: open http://${config.host}:${config.port}/graphql and sign in:`,
     `    mutation { login(input: { usernameOrEmail: "anna", password: "${DEMO_PASSWORD}" }) { tokens { accessToken } } }`,
     '  then set this in Headers: { "authorization": "Bearer <accessToken>" }',
     '    { viewer { conversations { nodes { title counterpart { displayName } lastMessage { text } } } } }',

@@ -3,21 +3,21 @@ export type Language = 'en' | 'de' | 'es' | 'fr' | 'pt' | 'tr' | 'ru' | 'ar' | '
 export interface Person {
   username: string;
   displayName: string;
-  /** How others call them: in their own language, and in English. */
+  /** The name in the person's own language, and in Latin letters. */
   givenName: string;
   latinName: string;
   gender: 'f' | 'm';
-  /** Their own; everyone speaks English as well. */
+  /** The person's own language; everybody speaks English as well. */
   language: Language;
-  /** Hours that their clock is ahead of UTC. */
+  /** The offset of the person's clock from UTC, in hours. */
   clock: number;
   bio: string | null;
 }
 
-/** What every demo account has: printed at the end of the seed, and no secret. */
+/** The public password of all demo accounts. */
 export const DEMO_PASSWORD = 'parley-demo';
 
-/** A domain that by RFC 2606 belongs to nobody: whoever has such an address is one of ours. */
+/** The email address of a person. RFC 2606 reserves the domain, so it cannot belong to anybody else. */
 export const emailOf = ({ username }: Pick<Person, 'username'>) => `${username}@demo.parley.example`;
 
 const latin = (

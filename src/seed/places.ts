@@ -1,14 +1,14 @@
 import type { Language } from './people.js';
 import type { Topic } from './script.js';
 
-/** A conversation that the demo has, before anything is said in it. Who comes first made it. */
+/** A conversation of the demo without its messages. Its first member created it. */
 export interface Place {
   language: Language;
   members: readonly string[];
   about: readonly Topic[];
-  /** How many scripts are played in it. */
+  /** The number of scripts that are played in it. */
   scripts: number;
-  /** Since how many days it exists. */
+  /** Its age in days. */
   days: number;
   group?: { title: string; description: string | null; visibility: 'PRIVATE' | 'PUBLIC' };
 }
@@ -36,7 +36,7 @@ const teams = {
 
 const everyone = ['james', ...Object.values(teams).flatMap((team) => team.filter((username) => username !== 'james'))];
 
-/** Who writes with whom beyond their own language. */
+/** Pairs of people with different languages who write to each other. */
 const abroad: readonly (readonly [string, string])[] = [
   ['anna', 'james'],
   ['anna', 'priya'],

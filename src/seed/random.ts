@@ -1,14 +1,14 @@
-/** Chance that always falls the same way. */
+/** A deterministic source of random numbers. */
 export interface Random {
-  /** From 0 up to, but not, 1. */
+  /** A number from 0 (inclusive) to 1 (exclusive). */
   next(): number;
-  /** From `min` up to, but not, `max`. */
+  /** A number from `min` (inclusive) to `max` (exclusive). */
   between(min: number, max: number): number;
   pick<T>(list: readonly T[]): T;
   shuffled<T>(list: readonly T[]): T[];
 }
 
-/** mulberry32: the same `seed` gives the same numbers in the same order, on every machine. */
+/** The generator mulberry32: the same `seed` gives the same sequence on every machine. */
 export function createRandom(seed: number): Random {
   let state = seed;
   const next = () => {

@@ -1,7 +1,10 @@
 import type { Language, Person } from './people.js';
 import type { Random } from './random.js';
 
-/** What is talked about somewhere: in direct conversations of work or of friends, or in a group of a certain sort. */
+/**
+ * The subject of a script, which determines the conversations that it fits: direct conversations at work or between
+ * friends, or groups of a certain kind.
+ */
 export type Topic =
   | 'work'
   | 'friends'
@@ -14,33 +17,34 @@ export type Topic =
   | 'running'
   | 'photos';
 
-/** A piece of conversation from its first word to its last. */
+/** A complete dialogue. */
 export interface Script {
   about: Topic;
   /**
-   * One turn a line: `A: …`; `A?: …` is left out now and then; `~ 3h` lets time pass (m, h, d), `~ sat` all until
-   * the evening of the next Saturday (fri, sat, sun); `⏎` breaks a line.
-   * In braces, innermost first: `{A}` the name of who plays A; `{A:one/other}` the first for a man, the second for a
-   * woman; `{this|that}` one of several; `{slot}` from the variant; `{day+2}` and `{date+2}` the second working day
-   * after the script's beginning as a weekday and as a date; `{sat}` the date of the Saturday after it.
+   * One turn per line: `A: …`. `A?: …` is omitted sometimes. `~ 3h` is a pause (m, h, d); `~ sat` is a pause until the
+   * evening of the next Saturday (fri, sat, sun). `⏎` breaks a line.
+   * Placeholders in braces are replaced, innermost first: `{A}` by the name of the person who plays A; `{A:one/other}`
+   * by the first word if that person is male, and by the second if female; `{this|that}` by one of several
+   * alternatives; `{slot}` by a value of the variant; `{day+2}` and `{date+2}` by the weekday and the date of the
+   * second working day after the start of the script; `{sat}` by the date of the next Saturday.
    */
   lines: string;
-  /** Values for slots; every use takes the next set. */
+  /** Values of the slots; each use of the script takes the next set. */
   variants?: readonly Readonly<Record<string, string>>[];
-  /** Who plays A, B, C, …: then it is said once and by nobody else. */
+  /** The people who play A, B, C, …. A script with a cast is used only once. */
   cast?: readonly string[];
-  /** How often it may come in the same conversation; by default once. */
+  /** How often the script can be used in the same conversation; by default once. */
   times?: number;
 }
 
 export interface Turn {
   role: string;
-  /** Left out now and then. */
+  /** Whether the turn is omitted sometimes. */
   optional: boolean;
   template: string;
-  /** How long nothing is said before it, in milliseconds, apart from the time that it takes to write. */
+  /** The pause before the turn in milliseconds, in addition to the time it takes to write. */
   pauseMs: number;
-  /** The weekday (0 is Sunday) on whose evening it is said: the next one of its kind. */
+  /** The weekday (0 is Sunday) on whose next evening the turn is said. */
   weekday: number | undefined;
 }
 
@@ -48,7 +52,10 @@ const units = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const DAY = units.d;
 const weekdays: Readonly<Record<string, number>> = { sun: 0, fri: 5, sat: 6 };
 
-/** @throws {Error} when a line is neither a turn nor a pause. */
+/**
+ * Parses the lines of a script.
+ * @throws {Error} if a line is neither a turn nor a pause.
+ */
 export function turnsOf({ lines }: Script): Turn[] {
   const turns: Turn[] = [];
   let pauseMs = 0;
@@ -74,22 +81,25 @@ export function turnsOf({ lines }: Script): Turn[] {
   return turns;
 }
 
-/** The roles of a script, in the order of the alphabet. */
+/** The roles of a script, in alphabetical order. */
 export const rolesOf = (script: Script): string[] => [...new Set(turnsOf(script).map(({ role }) => role))].sort();
 
-/** What a template needs to become what is said. */
+/** The context in which a template is rendered. */
 export interface Scene {
   language: Language;
-  /** Who plays which role. */
+  /** The person who plays each role. */
   cast: ReadonlyMap<string, Person>;
   variant: Readonly<Record<string, string>>;
-  /** When the script begins. */
+  /** The time at which the script begins. */
   begin: Date;
-  /** What was picked of several in this scene: picked again only when nothing else is left. */
+  /** The alternatives already used in this scene. They are repeated only if no other is left. */
   picked: Set<string>;
 }
 
-/** @throws {Error} when a brace holds what nobody knows. */
+/**
+ * Replaces the placeholders of a template.
+ * @throws {Error} if a placeholder is unknown.
+ */
 export function render(template: string, scene: Scene, random: Random): string {
   let text = template;
   while (text.includes('{')) {

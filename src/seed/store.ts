@@ -2,7 +2,11 @@ import { ChatError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
 import { conversationChangeTypes } from '../domain/conversation/conversation.events.js';
 import { directKeyOf } from '../domain/conversation/conversation.store.js';
+import { edited } from '../domain/edit/edit.part.js';
 import { messageChangeTypes } from '../domain/message/message.events.js';
+import type { MessageChangeType } from '../domain/message/message.part.js';
+import { pinned } from '../domain/pin/pin.part.js';
+import { reacted } from '../domain/reaction/reaction.part.js';
 import { indexing } from '../domain/search/search.index.js';
 import { caseKey, searchWordsOf } from '../domain/user/user.store.js';
 import type { Prisma } from '../generated/prisma/client.js';
@@ -11,14 +15,20 @@ import type { Deps } from '../platform/deps.js';
 import type { Demo, DemoConversation, DemoMessage } from './compose.js';
 import { DEMO_PASSWORD, emailOf, people } from './people.js';
 
-/** Rows of one INSERT: PostgreSQL takes 65,535 parameters, and no row here has more than fourteen. */
-const BATCH = 2_000;
+/**
+ * The number of rows per INSERT: PostgreSQL supports 65,535 parameters, and no row has more than fourteen columns. A
+ * statement of this size stays far below the time limit of statements (DATABASE_STATEMENT_TIMEOUT), on slow machines as well.
+ */
+const BATCH = 500;
+
+/** The maximum duration of storing the demo in milliseconds. It takes a few seconds, but minutes on a very slow machine. */
+const STORING_MAX_MS = 600_000;
 
 const emailKeyOf = (person: { username: string }) => caseKey(emailOf(person));
 
 /**
- * Whether the demo is in this database already.
- * @throws {ChatError} CONFLICT, when somebody else has a username or an email of the demo.
+ * Whether the demo is already stored in this database.
+ * @throws {ChatError} CONFLICT if another user has a username or an email address of the demo.
  */
 async function isStored({ database: { db } }: Deps): Promise<boolean> {
   const taken = await db.user.findMany({
@@ -41,22 +51,23 @@ async function isStored({ database: { db } }: Deps): Promise<boolean> {
 }
 
 /**
- * Stores the demo, all of it or nothing, as the services would have if it had happened.
- * @returns false, when it is there already.
- * @throws {ChatError} CONFLICT, when somebody else has a username or an email of the demo.
+ * Stores the whole demo in one transaction, with the same rows as if the services had been called.
+ * @returns false if it was already stored.
+ * @throws {ChatError} CONFLICT if another user has a username or an email address of the demo.
  */
 export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
   if (await isStored(deps)) return false;
   const passwordHash = await deps.passwords.hash(DEMO_PASSWORD);
   try {
-    await deps.database.transaction((tx) => insertAll(tx, rowsOf(demo, passwordHash)));
+    const rows = rowsOf(demo, passwordHash);
+    await deps.database.transaction((tx) => insertAll(tx, rows), { timeoutMs: STORING_MAX_MS });
   } catch (error) {
-    // Another seed at the same moment, or somebody registered meanwhile.
+    // The demo was seeded, or a user registered, at the same time.
     if (isUniqueViolation(error) && (await isStored(deps))) return false;
     throw error;
   }
   await indexing.of(deps).finish();
-  // A node that starts on the embedded database would plan without statistics for its first minutes.
+  // Otherwise a node on the embedded database would plan queries without statistics during its first minutes.
   await deps.database.db
     .$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes, reaction_groups, reactions`;
   return true;
@@ -129,10 +140,10 @@ function rowsOf(demo: Demo, passwordHash: string): Rows {
 
 interface DemoEvent {
   at: Date;
-  type: keyof typeof messageChangeTypes;
+  change: MessageChangeType;
   messageId: string;
   actor: string;
-  /** Of a reaction. */
+  /** Only for reactions. */
   emoji?: string;
 }
 
@@ -154,20 +165,21 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
   for (const [index, message] of messages.entries()) {
     const messageId = newId();
     rows.messages.push(messageRow(message, messageId, id, index + 1, idOf));
-    events.push({ at: message.at, type: 'sent', messageId, actor: message.sender });
-    if (message.editedAt) events.push({ at: message.editedAt, type: 'edited', messageId, actor: message.sender });
+    events.push({ at: message.at, change: messageChangeTypes.sent, messageId, actor: message.sender });
+    if (message.editedAt) events.push({ at: message.editedAt, change: edited, messageId, actor: message.sender });
     if (message.deleted) {
-      events.push({ at: message.deleted.at, type: 'deleted', messageId, actor: message.deleted.by });
+      events.push({ at: message.deleted.at, change: messageChangeTypes.deleted, messageId, actor: message.deleted.by });
     }
-    if (message.pinned) events.push({ at: message.pinned.at, type: 'pinned', messageId, actor: message.pinned.by });
+    if (message.pinned) events.push({ at: message.pinned.at, change: pinned, messageId, actor: message.pinned.by });
     for (const { at, emoji, by } of message.reactions) {
-      events.push({ at, type: 'reacted', messageId, actor: by, emoji });
+      events.push({ at, change: reacted, messageId, actor: by, emoji });
     }
   }
-  // Numbered in the order in which they happened; of one millisecond: in that of the messages.
+  // Numbers the changes in chronological order. The sort is stable, so changes of the same millisecond keep the order
+  // of the messages.
   events.sort((one, other) => one.at.getTime() - other.at.getTime());
   const groups = new Map<string, Prisma.ReactionGroupCreateManyInput>();
-  for (const { at, type, messageId, actor, emoji } of events) {
+  for (const { at, change, messageId, actor, emoji } of events) {
     const changeSeq = changes.length + 1;
     if (emoji !== undefined) {
       const key = `${messageId} ${emoji}`;
@@ -178,7 +190,7 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
     changes.push({
       conversationId: id,
       changeSeq,
-      type: messageChangeTypes[type],
+      type: change.type,
       messageId,
       actorId: idOf(actor),
       createdAt: at,
@@ -205,10 +217,10 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
   rows.changes.push(...changes);
 }
 
-/** How many of the newest messages somebody has not opened yet who was away when they came. */
+/** The maximum number of unread messages of a member. */
 const UNREAD_MAX = 3;
 
-/** Everyone has read what came before their own last message, and nearly all since. */
+/** Each member has read all messages up to their own last one, and all but a few of the later ones. */
 function markRow(
   { messages, createdAt }: DemoConversation,
   conversationId: string,

@@ -4,10 +4,16 @@ import proxyAddr from 'proxy-addr';
 import type { Config } from '../infra/config/config.js';
 import type { Logger } from '../infra/telemetry/log.js';
 
-/** The client's address of a request: the nearest one, from the socket on, that is no proxy which we trust. */
+/**
+ * Returns the client's address of a request: the first address, starting from the socket, that is not a trusted proxy.
+ */
 export type AddressOf = (request: IncomingMessage) => string;
 
-/** @param log is told, once, when a proxy on this machine or in a private network is not believed: it may have been forgotten. */
+/**
+ * Creates the function that determines clients' addresses.
+ * @param log receives one warning if an untrusted address in a private network sends X-Forwarded-For, because it may be
+ *   a proxy that is missing in TRUSTED_PROXIES.
+ */
 export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies'>, log: Logger): AddressOf {
   const trusted = proxyAddr.compile([...trustedProxies]);
   const isNear = proxyAddr.compile(['loopback', 'linklocal', 'uniquelocal']);
@@ -22,11 +28,12 @@ export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies
   };
   return (request) => {
     const own = request.socket.remoteAddress;
-    // A socket that is gone already has no address.
+    // A closed socket has no address.
     if (own === undefined) return '';
     if (!isTold && request.headers['x-forwarded-for'] !== undefined) lookForForgotten(own);
     let address = own;
-    // From the socket on, each trusted proxy names the one before it; what none of them knows is left out.
+    // Each trusted proxy names the address before it, starting from the socket. Addresses that an untrusted one names
+    // are ignored.
     for (const [index, named] of forwardedFor(request).reverse().entries()) {
       if (named === undefined || !trusted(address, index)) break;
       address = named;
@@ -35,13 +42,13 @@ export function createAddressOf({ trustedProxies }: Pick<Config, 'trustedProxies
   };
 }
 
-/** The addresses in X-Forwarded-For; undefined for an entry that is none (`unknown`). */
+/** The addresses in X-Forwarded-For, with undefined for entries that are not addresses (`unknown`). */
 function forwardedFor({ headers }: IncomingMessage): (string | undefined)[] {
   const header = String(headers['x-forwarded-for'] ?? '');
   return header === '' ? [] : header.split(',').map(addressIn);
 }
 
-/** The address of an entry, that some proxies write with a port or in quotes: 203.0.113.7:4711, "[2001:db8::1]:80". */
+/** The address in an entry, which some proxies write with a port or in quotes: 203.0.113.7:4711, "[2001:db8::1]:80". */
 function addressIn(entry: string): string | undefined {
   const text = entry.trim().replace(/^"(.*)"$/, '$1');
   const [, inBrackets, beforePort] = /^(?:\[([^\]]+)\](?::\d{1,5})?|([^:]+):\d{1,5})$/.exec(text) ?? [];
@@ -49,5 +56,5 @@ function addressIn(entry: string): string | undefined {
   return isIP(address) === 0 ? undefined : address;
 }
 
-/** IPv4 as such where it came over a socket of IPv6. */
+/** Converts an IPv4-mapped IPv6 address to IPv4. */
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');

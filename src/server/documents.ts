@@ -21,35 +21,34 @@ import type { Config } from '../infra/config/config.js';
 import { createNodeRate } from '../infra/rates.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import { currentRequest } from '../infra/telemetry/request.js';
-import { bytesOf } from './kept.js';
+import { bytesOf } from './memory-limits.js';
 
-/** About how many bytes of documents are remembered, those used last. */
+/** The approximate size of the cache of documents in bytes. The least recently used ones are removed first. */
 const REMEMBERED_BYTES = 64 * 1024 * 1024;
-/** Errors of one document that are looked for. */
+/** The maximum number of validation errors per document. */
 const ERRORS_MAX = 20;
-/** Characters of an unknown name that are quoted. */
+/** The maximum number of characters of an unknown name in an error message. */
 const NAME_SHOWN_CHARS = 100;
 
 /**
- * The operations that clients send, each parsed, measured and validated once: the same text gives the same document. Their
- * errors are as clients are told.
+ * Parses, measures and validates the documents that clients send, and caches the results: the same text results in the
+ * same document object. Errors are in the form that clients receive.
  */
 export interface Documents {
-  /** The document of an operation, or what is wrong with it. */
-  read(text: string): DocumentNode | readonly GraphQLError[];
-  /** The same in two steps, for who asks for each. @throws {GraphQLError} */
-  parse(text: string): DocumentNode;
-  /** What is wrong with a document that `parse` gave; nothing where it is valid and not too large. */
-  errorsOf(document: DocumentNode): readonly GraphQLError[];
-  /** What they are to be executed with. */
+  /** The parsed document if it is valid and not too large, otherwise its errors. */
+  read(text: string): DocumentNode | { errors: readonly GraphQLError[] };
+  /** The options for executing the documents. */
   readonly execution: { hideSuggestions: boolean };
-  /** What errors of their execution are to be presented with. */
+  /** The options for presenting errors of their execution. */
   readonly presenting: Presenting;
-  /** The operation that is asked for. @throws {GraphQLError} The document has none of this name, or several and no name came. */
+  /**
+   * The requested operation of a document.
+   * @throws {GraphQLError} if the document has no operation of this name, or several operations and no name is given.
+   */
   operationOf(document: DocumentNode, operationName: string | null | undefined): OperationDefinitionNode;
-  /** Whether an operation costs too much, with the variables that it is asked with. */
+  /** Returns an error if the cost of the operation with its variables exceeds the limits. */
   findExcess(args: Asked): GraphQLError | undefined;
-  /** The cost points of a valid operation; 0 where the document has none of this name. */
+  /** The points of a valid operation, or 0 if the document has no operation of this name. */
   costOf(args: Asked): number;
 }
 
@@ -60,19 +59,21 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     maxSize: REMEMBERED_BYTES,
     sizeCalculation: (document) => bytesOf(document) + 1,
   });
-  /** Of each document, once it was validated. */
+  /** The validation errors of each document. */
   const errors = new WeakMap<DocumentNode, readonly GraphQLError[]>();
   const costs = createCosts(schema, config);
   const { introspection, operationTokensMax: maxTokens, operationValuesMax } = config;
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-  // What they suggest are names of the schema.
+  // Suggestions would reveal names of the schema.
   const hideSuggestions = !introspection;
 
   const unknown = createNodeRate(
     'Too many new documents. Send values as variables, so that documents can be reused.',
     config.rateUnknownDocumentPerAddress,
   );
-  /** What is read without a request, at the start, is not limited. */
+  /**
+   * Applies the limit for unknown documents. Documents that are read without a request, at the start, are not limited.
+   */
   function takeUnknown(): void {
     const address = currentRequest()?.address;
     if (address === undefined) return;
@@ -87,13 +88,13 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     try {
       return parse(text, { maxTokens });
     } catch (error) {
-      // Deeper than the stack, which a large OPERATION_TOKENS_MAX lets through.
+      // A high OPERATION_TOKENS_MAX allows documents that are nested more deeply than the stack permits.
       const tooDeep = error instanceof RangeError;
       throw presentError(tooDeep ? new GraphQLError('The document is nested too deeply.') : error, log);
     }
   }
 
-  /** Of the variables of documents that are in use. */
+  /** The documents in use, by the definitions of their variables. */
   const documentsByVariable = new WeakMap<VariableDefinitionNode, DocumentNode>();
   const presenting: Presenting = {
     hideSuggestions,
@@ -115,7 +116,30 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
     return validate(schema, document, rules, { hideSuggestions, maxErrors: ERRORS_MAX });
   };
 
-  const documentsOf: Documents = {
+  function parseOnce(text: string): DocumentNode {
+    let document = documents.get(text);
+    if (!document) {
+      takeUnknown();
+      document = parseAnew(text);
+      documents.set(text, document);
+      for (const definition of document.definitions) {
+        if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+        for (const variable of definition.variableDefinitions ?? []) documentsByVariable.set(variable, document);
+      }
+    }
+    return document;
+  }
+
+  function errorsOf(document: DocumentNode): readonly GraphQLError[] {
+    let found = errors.get(document);
+    if (!found) {
+      found = errorsIn(document).map((error) => presentError(error, log));
+      errors.set(document, found);
+    }
+    return found;
+  }
+
+  return {
     execution: { hideSuggestions },
     presenting,
     operationOf(document, operationName) {
@@ -124,37 +148,17 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
       const message = operationName
         ? `The document contains no operation with the name ${JSON.stringify(operationName).slice(0, NAME_SHOWN_CHARS)}.`
         : 'The document must contain exactly one operation, or the request must name one of them.';
-      throw presentError(new GraphQLError(message), log);
+      // With status 400 also for clients that accept application/json, which get 200 for other errors of a document.
+      throw presentError(new GraphQLError(message, { extensions: { http: { status: 400 } } }), log);
     },
     read(text) {
       try {
-        const document = documentsOf.parse(text);
-        const found = documentsOf.errorsOf(document);
-        return found.length > 0 ? found : document;
+        const document = parseOnce(text);
+        const found = errorsOf(document);
+        return found.length > 0 ? { errors: found } : document;
       } catch (error) {
-        return [error as GraphQLError];
+        return { errors: [error as GraphQLError] };
       }
-    },
-    parse(text) {
-      let document = documents.get(text);
-      if (!document) {
-        takeUnknown();
-        document = parseAnew(text);
-        documents.set(text, document);
-        for (const definition of document.definitions) {
-          if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-          for (const variable of definition.variableDefinitions ?? []) documentsByVariable.set(variable, document);
-        }
-      }
-      return document;
-    },
-    errorsOf(document) {
-      let found = errors.get(document);
-      if (!found) {
-        found = errorsIn(document).map((error) => presentError(error, log));
-        errors.set(document, found);
-      }
-      return found;
     },
     findExcess({ document, operationName, variableValues }) {
       const operation = getOperationAST(document, operationName);
@@ -167,10 +171,9 @@ export function createDocuments(schema: GraphQLSchema, config: Config, log: Logg
       return operation ? costs.pointsOf(document, operation, variableValues) : 0;
     },
   };
-  return documentsOf;
 }
 
-/** How many values a value consists of, itself included. It stops soon after `max`. */
+/** Counts the values that a value contains, including itself. It stops soon after `max`. */
 function countValues(value: unknown, max: number): number {
   const left = [value];
   let count = 0;
@@ -183,7 +186,10 @@ function countValues(value: unknown, max: number): number {
   return count + left.length;
 }
 
-/** The one argument that takes a variable, with the path inside of its value; undefined where there are several. */
+/**
+ * The path of the argument that uses a variable, including the path within the argument's value, or undefined if
+ * several arguments use it.
+ */
 function argumentWith(document: DocumentNode, variableName: string): string | undefined {
   const paths = new Set<string>();
   const path: (string | number)[] = [];

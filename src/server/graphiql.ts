@@ -3,8 +3,8 @@ import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type { GraphiQLOptions } from 'graphql-yoga';
 import { createParleyFetcher, lastTab } from './graphiql-browser.js';
 
-// What GraphiQL opens with: two people meet and talk, one step a tab. Each tab has its own headers.
-// <…> is a path into the answers that came before: the page fills it in (graphiql-browser.js).
+// The initial tabs of GraphiQL: two users meet and exchange messages, one step per tab. Each tab has its own headers.
+// The page replaces <…> with the value at this path in earlier responses (graphiql-browser.js).
 
 const signedInAs = (who: string) => JSON.stringify({ Authorization: `Bearer <${who}.tokens.accessToken>` }, null, 2);
 
@@ -173,11 +173,11 @@ query WhatWasSaid {
 export const graphiqlOptions: GraphiQLOptions = { title: 'Parley', defaultTabs: exampleTabs };
 
 const call = 'YogaGraphiQL.renderYogaGraphiQL(';
-// A tab that is pressed jumps to where its opening animation stopped, so that the click misses it.
+// Without this style, a tab moves when it is pressed during its opening animation, and the click misses it.
 const style = '<style>.graphiql-tab { transform: none !important; }</style>';
 let page: string | undefined;
 
-/** GraphiQL's page with all its code in it, asking by our fetcher. It is the same every time, and of several MB. */
+/** The page of GraphiQL with all its code and our own fetcher. It is constant, with a size of several megabytes. */
 export function graphiqlPage(): string {
   page ??= withOurs(renderGraphiQL(graphiqlOptions));
   return page;
@@ -186,8 +186,8 @@ export function graphiqlPage(): string {
 let policy: string | undefined;
 
 /**
- * What GraphiQL's page may do: run the code that is in it, in workers too, and ask the server that it came from. Headings
- * of the schema's descriptions may show pictures of anywhere: those are not loaded.
+ * The content security policy of GraphiQL's page: it can run its own code, also in workers, and connect to its own
+ * server. Images in descriptions of the schema are not loaded.
  */
 export function graphiqlPolicy(): string {
   policy ??= [
@@ -197,7 +197,7 @@ export function graphiqlPolicy(): string {
     "style-src 'unsafe-inline'",
     'font-src data:',
     'img-src data:',
-    // Safari before 15.4 does not count its own server's sockets in 'self'.
+    // Safari before 15.4 does not include WebSockets of the same origin in 'self'.
     "connect-src 'self' ws: wss:",
     "base-uri 'none'",
     "form-action 'none'",
@@ -212,8 +212,9 @@ const scriptHashes = (html: string): string[] =>
   );
 
 /**
- * Has the page ask by our fetcher: GraphiQL's own leaves a tab's headers out when it subscribes over WebSocket.
- * @throws {Error} when the page is not made as we know it.
+ * Replaces the fetcher of GraphiQL's page with our own: GraphiQL's omits the headers of a tab in WebSocket
+ * subscriptions.
+ * @throws {Error} if the page does not have the expected structure.
  */
 function withOurs(html: string): string {
   const at = html.lastIndexOf(call);

@@ -1,39 +1,39 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, type ExecutionArgs, type ExecutionResult, GraphQLError, type Source } from 'graphql';
-import { createYoga, type Plugin, type YogaInitialContext, type YogaServerInstance } from 'graphql-yoga';
-import { schema } from '../app/schema.js';
-import { ChatError, rateLimited, unauthenticated } from '../core/errors.js';
-import { networkOf } from '../core/networks.js';
-import { authenticate } from '../domain/session/session.authentication.js';
-import type { Context } from '../graphql/context.js';
-import { presentError } from '../graphql/errors.js';
-import { createCounts } from '../infra/async/counts.js';
-import { currentRequest } from '../infra/telemetry/request.js';
+import { type ExecutionResult, GraphQLError } from 'graphql';
+import { createYoga, type GraphQLParams, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createConcurrencyLimiter } from '../infra/async/concurrency-limiter.js';
 import type { Carrier } from '../infra/telemetry/tracing.js';
 import type { Deps } from '../platform/deps.js';
 import { connected } from '../platform/feature.js';
-import type { Documents } from './documents.js';
 import { graphiqlOptions, graphiqlPage } from './graphiql.js';
-import type { Kept } from './kept.js';
 import { EVENT_STREAM } from './media-types.js';
-import type { Operations } from './operations.js';
 import { isAllowedOrigin, isFrom } from './origins.js';
-import type { PersistedDocuments } from './persisted-documents.js';
-import { oneByOne, SharedSubscription, type Subscriptions } from './subscriptions.js';
+import { identify, isRefusal, type Pipeline, tooMany } from './pipeline.js';
+import type { RequestAccount } from './request-time.js';
+import { resultsOf, SharedSubscription, type Subscriptions } from './subscriptions.js';
 
-export type Yoga = YogaServerInstance<Served, Context>;
+export type Yoga = YogaServerInstance<Served, object>;
 
-/** What is served, as Node knows it. */
+/** The parsed body of a request. */
+export interface Body {
+  bytes: number;
+  /** The JSON object in the body of a POST, or undefined for other methods. */
+  params: object | undefined;
+}
+
+/** A request with its parsed body. */
 interface Served {
-  req: IncomingMessage & { bodyBytes: number };
+  req: IncomingMessage;
   res: ServerResponse;
+  body: Body;
+  account: RequestAccount;
 }
 
 export const GRAPHQL_PATH = '/graphql';
 
 /**
- * Headers that no page can send to another site without asking first (CORS). A request that a page could make without,
- * a GET, has to carry one of them, whatever its value.
+ * Headers that a page cannot send to another origin without a CORS preflight. Requests that would not need a preflight,
+ * such as GET, must contain one of them with any value.
  */
 export const CSRF_HEADERS = [
   'x-graphql-yoga-csrf',
@@ -42,41 +42,35 @@ export const CSRF_HEADERS = [
   'x-apollo-operation-name',
 ];
 
-/** When what was one too many may be tried again: others end meanwhile, or the client ends some. */
-export const TOO_MANY_RETRY_MS = 1_000;
-
-/** GraphQL over HTTP, and over SSE for subscriptions; GraphiQL for browsers. */
-export function createGraphqlHttp(
-  documents: Documents,
-  persisted: PersistedDocuments,
-  subscriptions: Subscriptions,
-  operations: Operations,
-  kept: Kept,
-  refusedOrigin: (origin: string) => void,
-  deps: Deps,
-): Yoga {
-  // There is nothing to close: the stream itself ends with an error.
-  const cutOff = () => {
-    subscriptions.counts.cutOffOverSse += 1;
-  };
-  const { config, log } = deps;
-  return createYoga<Served, Context>({
-    schema,
+/** Creates the handler of GraphQL over HTTP, of subscriptions over SSE, and of GraphiQL for browsers. */
+export function createGraphqlHttp({
+  pipeline,
+  subscriptions,
+  refusedOrigin,
+  deps,
+}: {
+  pipeline: Pipeline;
+  subscriptions: Subscriptions;
+  refusedOrigin: (origin: string) => void;
+  deps: Deps;
+}): Yoga {
+  const { config } = deps;
+  return createYoga<Served>({
     graphqlEndpoint: GRAPHQL_PATH,
-    // Its logger gets every error unmasked, and with it what stood in the variables: presentError logs what is unexpected.
+    // Yoga would log every error unmasked, including values of variables. `presentError` logs unexpected errors.
     logging: false,
     landingPage: false,
     graphiql: config.graphiql && graphiqlOptions,
     renderGraphiQL: graphiqlPage,
     multipart: false,
     batching: false,
-    // The body was read already, within BODY_MAX_BYTES.
+    // The body has already been read, with the limit BODY_MAX_BYTES.
     maxRequestBodySize: false,
     cors: (request) => {
       const origin = request.headers.get('origin') ?? undefined;
       const host = request.headers.get('host') ?? undefined;
       const isAllowed = isAllowedOrigin(config, origin, host);
-      // A page that came from this very host needs no permission.
+      // Pages of the same origin need no CORS permission.
       if (!isAllowed && origin !== undefined && !isFrom(origin, host)) refusedOrigin(origin);
       return isAllowed
         ? {
@@ -89,85 +83,104 @@ export function createGraphqlHttp(
           }
         : false;
     },
-    maskedErrors: {
-      maskError: (error) => presentError(error, log, documents.presenting),
-    },
+    // Only errors of reading the request; those of the operation have been presented already.
+    maskedErrors: { maskError: (error) => pipeline.refuse(error).errors[0] as GraphQLError },
     parserAndValidationCache: false,
     extraParamNames: ['documentId'],
-    context: async ({ request }) => {
-      // Before who asks is looked up: reading that is part of the operation.
-      const syncCursor = deps.feed.now.cursor;
-      const asker = await identify(deps, request.headers.get('authorization') ?? undefined);
-      return { deps, identity: asker, asker, syncCursor, cutOff };
-    },
-    plugins: [
-      documentsOf(documents, persisted, operations),
-      carryingOut(operations),
-      streamsAskedFor(operations),
-      sharingOf(subscriptions, operations, kept, deps),
-    ],
+    plugins: [requestsTo(createServe(pipeline, subscriptions, deps))],
   });
 }
 
-/**
- * Who a bearer token speaks for; null without one. What is wrong with it, or that it cannot be told at the moment
- * (UNAVAILABLE), is told to whoever needs the viewer.
- */
-export async function identify(deps: Deps, authorization: string | undefined): Promise<Context['identity']> {
-  if (authorization === undefined || authorization === '') return null;
-  const token = /^(?:Bearer\s+)?([\w.~+/-]+={0,2})$/i.exec(authorization.trim())?.[1];
-  if (token === undefined) return unauthenticated('The Authorization header must be `Bearer <token>`.');
-  try {
-    return await authenticate(deps, token);
-  } catch (error) {
-    if (error instanceof ChatError) return error;
-    throw error;
-  }
-}
+type Serve = ReturnType<typeof createServe>;
 
-/** The trace that a request belongs to, if its client says so. */
-const parentOf = ({ contextValue }: ExecutionArgs): Carrier => {
-  const { headers } = (contextValue as YogaInitialContext).request;
-  return {
-    traceparent: headers.get('traceparent') ?? undefined,
-    tracestate: headers.get('tracestate') ?? undefined,
-  };
-};
-
-function carryingOut(operations: Operations): Plugin {
-  return {
-    onExecute: ({ executeFn, setExecuteFn }) =>
-      setExecuteFn((args: ExecutionArgs) =>
-        operations.carryOut(args, { transport: 'http', parent: parentOf(args) }, () => executeFn(args)),
-      ),
-  };
-}
+/** Passes requests to `serve` instead of yoga's own execution. */
+const requestsTo = (serve: Serve): Plugin<object, Served> => ({
+  onRequestParse({ serverContext, requestParser, setRequestParser }) {
+    const { params } = serverContext.body;
+    if (params) setRequestParser(() => params);
+    else if (requestParser) setRequestParser(async (request) => readUrl(() => requestParser(request)));
+  },
+  onParams({ params, request, context, setParams, setParamsHandler }) {
+    const inUrl = request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : null;
+    // Yoga requires a query, but the pipeline also accepts requests with only an id.
+    setParams({ ...params, query: params.query ?? '', ...(inUrl !== null && { documentId: inUrl }) });
+    setParamsHandler((handled) => serve(handled.params, request, context));
+  },
+});
 
 /**
- * A subscription begins only where its events can be answered, and ends with the answer: whatever becomes of a request,
- * nothing of it goes on.
+ * Creates the function that responds to GraphQL requests with a result, or with a stream of the results of a
+ * subscription.
  */
-function streamsAskedFor(operations: Operations): Plugin {
-  return {
-    onSubscribe({ args, setResultAndStopExecution }) {
-      const context = args.contextValue as YogaInitialContext & Served & Context;
-      if (context.request.headers.get('accept')?.includes(EVENT_STREAM)) {
-        Object.assign(context, { signal: closeOf(context.res) });
-        return;
-      }
-      const refused = new GraphQLError(
-        `Subscriptions over HTTP are sent as ${EVENT_STREAM}, which the Accept header must allow.`,
-        {
-          extensions: { code: 'BAD_USER_INPUT', http: { status: 406 } },
-        },
-      );
-      operations.failed([refused]);
-      setResultAndStopExecution({ errors: [refused] });
-    },
+function createServe(pipeline: Pipeline, subscriptions: Subscriptions, deps: Deps) {
+  const { streamsPerPersonMax } = deps.config;
+  const streams = createConcurrencyLimiter(streamsPerPersonMax);
+  // There is no connection to close: the stream itself ends with an error.
+  const onSlowConsumer = () => {
+    subscriptions.counts.slowConsumersOverSse += 1;
+  };
+  const enter = (userId: string | undefined): (() => void) => {
+    const leave = userId === undefined ? () => {} : streams.enter(userId);
+    if (leave) return leave;
+    throw tooMany(`You can have at most ${streamsPerPersonMax} open subscriptions. End one of them first.`);
+  };
+
+  return async (
+    params: GraphQLParams,
+    { method, headers }: Request,
+    { res, body, account }: Served,
+  ): Promise<ExecutionResult | AsyncIterable<ExecutionResult>> => {
+    const prepared = account.measure(() => pipeline.prepare(params));
+    if (isRefusal(prepared)) return prepared;
+    const kind = prepared.operation.operation;
+    const isStream = kind === 'subscription';
+    if (kind === 'mutation' && method === 'GET') return pipeline.refuse(mutationByGet());
+    if (isStream && !headers.get('accept')?.includes(EVENT_STREAM)) return pipeline.refuse(noEventStream());
+    // Before the caller is looked up, because that is already part of the operation's reads.
+    const syncCursor = deps.feed.now.cursor;
+    const identity = await account.measure(() => identify(deps, headers.get('authorization') ?? undefined));
+    account.identified(identity);
+    const admitted = pipeline.admit(
+      prepared,
+      {
+        transport: isStream ? 'sse' : 'http',
+        parent: parentOf(headers),
+        identity,
+        syncCursor,
+        connection: isStream ? { onSlowConsumer, signal: closeOf(res) } : { onSlowConsumer },
+      },
+      { connection: res, length: Math.max(0, body.bytes - (params.query?.length ?? 0)), enter },
+    );
+    if (isRefusal(admitted)) return admitted;
+    if (!isStream) return pipeline.run(admitted);
+    const opened = await pipeline.subscribe(admitted);
+    if (!(opened instanceof SharedSubscription)) return opened;
+    // A stream over HTTP counts as a connection of its user, like a WebSocket.
+    const disconnect = connected(deps, { userId: opened.stream.userId });
+    return resultsOf(opened, subscriptions.counts, disconnect);
   };
 }
 
-/** Aborts when an answer is over or its connection is gone, also of one that waits behind another on its connection. */
+const mutationByGet = () =>
+  new GraphQLError('Mutations must be sent by POST.', {
+    extensions: { http: { status: 405, headers: { allow: 'POST' } } },
+  });
+
+const noEventStream = () =>
+  new GraphQLError(`Subscriptions over HTTP are sent as ${EVENT_STREAM}, which the Accept header must allow.`, {
+    extensions: { http: { status: 406 } },
+  });
+
+/** The trace context that the client sent, if any. */
+const parentOf = (headers: Headers): Carrier => ({
+  traceparent: headers.get('traceparent') ?? undefined,
+  tracestate: headers.get('tracestate') ?? undefined,
+});
+
+/**
+ * A signal that aborts when the response has ended or its connection has closed, also if the response waits behind
+ * another one on the same connection.
+ */
 function closeOf(res: ServerResponse): AbortSignal {
   const closed = new AbortController();
   const { socket } = res.req;
@@ -182,102 +195,17 @@ function closeOf(res: ServerResponse): AbortSignal {
   return closed.signal;
 }
 
-/** Over HTTP (SSE) subscriptions are asked for one answer after another. */
-function sharingOf(subscriptions: Subscriptions, operations: Operations, kept: Kept, deps: Deps): Plugin {
-  const { config } = deps;
-  const streams = createCounts(config.streamsPerPersonMax);
-  return {
-    onSubscribe: ({ setSubscribeFn }) =>
-      setSubscribeFn(async (args: ExecutionArgs) => {
-        const opened = await operations.carryOut(args, { transport: 'sse', parent: parentOf(args) }, () =>
-          subscriptions.open(args),
-        );
-        if (!(opened instanceof SharedSubscription)) return opened;
-        const { userId } = opened.stream;
-        const { asker } = args.contextValue as Context;
-        const isService = asker !== null && !(asker instanceof Error) && asker.isService;
-        const { req, res } = args.contextValue as unknown as Served;
-        const letGo = kept.keep(
-          {
-            connection: res,
-            userId: isService ? undefined : userId,
-            network: networkOf(currentRequest()?.address ?? ''),
-          },
-          { document: args.document, length: req.bodyBytes },
-        );
-        const leave = isService ? () => {} : letGo && streams.enter(userId);
-        if (!leave || !letGo) {
-          letGo?.();
-          await opened.stream.return();
-          const message = letGo
-            ? `You can have at most ${config.streamsPerPersonMax} open subscriptions. End one of them first.`
-            : 'Your open subscriptions use too much memory. End some of them, or use smaller documents and variables.';
-          const refused = new GraphQLError(message, { originalError: rateLimited(message, TOO_MANY_RETRY_MS) });
-          operations.failed([refused]);
-          return { errors: [refused] };
-        }
-        // A stream over HTTP is a connection of its person, as a WebSocket is.
-        const disconnect = connected(deps, { userId });
-        return oneByOne(opened, subscriptions.counts, () => {
-          leave();
-          letGo();
-          disconnect();
-        });
-      }),
-  };
-}
-
-/** Operations are read as they are over WebSocket, and their errors told alike. */
-function documentsOf(documents: Documents, persisted: PersistedDocuments, operations: Operations): Plugin {
-  const stopExcess = ({ args, setResultAndStopExecution }: Stoppable) => {
-    const excess = documents.findExcess(args);
-    if (excess) {
-      operations.failed([excess]);
-      setResultAndStopExecution({ errors: [excess] });
-    }
-    Object.assign(args, documents.execution);
-  };
-  return {
-    onRequestParse({ requestParser, setRequestParser }) {
-      if (requestParser) setRequestParser(async (request) => readable(() => requestParser(request)));
-    },
-    onParams({ params, request, setParams }) {
-      // Anything else is refused by yoga.
-      if (typeof params !== 'object' || params === null || Array.isArray(params)) return;
-      const inUrl = request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : null;
-      const query = persisted.textOf(inUrl === null ? params : { ...params, documentId: inUrl });
-      if (query !== undefined && query !== params.query) setParams({ ...params, query });
-    },
-    onParse({ setParseFn }) {
-      setParseFn((source: string | Source) => documents.parse(typeof source === 'string' ? source : source.body));
-      return ({ result }) => {
-        if (result instanceof Error) operations.failed([result]);
-      };
-    },
-    onValidate({ setValidationFn }) {
-      setValidationFn((_schema: unknown, document: DocumentNode) => documents.errorsOf(document));
-      return ({ valid, result }) => {
-        if (!valid) operations.failed(result);
-      };
-    },
-    onExecute: stopExcess,
-    onSubscribe: stopExcess,
-  };
-}
-
-interface Stoppable {
-  args: ExecutionArgs;
-  setResultAndStopExecution(result: ExecutionResult): void;
-}
-
-/** What cannot be read of a request is the client's fault, whatever it accepts: yoga says so of some of it only. */
-async function readable<Params>(parse: () => Params | PromiseLike<Params>): Promise<Params> {
+/**
+ * Parses the parameters in the URL.
+ * @throws {GraphQLError} if the variables or the extensions are not valid JSON.
+ */
+async function readUrl<Params>(parse: () => Params | PromiseLike<Params>): Promise<Params> {
   try {
     return await parse();
   } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof GraphQLError)) throw error;
-    const message =
-      error instanceof GraphQLError ? error.message : 'The variables or the extensions are not valid JSON.';
-    throw new GraphQLError(message, { extensions: { http: { status: 400 } } });
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new GraphQLError('The variables or the extensions are not valid JSON.', {
+      extensions: { http: { status: 400 } },
+    });
   }
 }

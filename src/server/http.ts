@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { sendNodeResponse } from '@whatwg-node/server';
 import { ChatError } from '../core/errors.js';
+import { networkOf } from '../core/networks.js';
 import { parseUrl } from '../core/urls.js';
 import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config/config.js';
@@ -10,38 +11,48 @@ import type { Logger } from '../infra/telemetry/log.js';
 import { withRequest } from '../infra/telemetry/request.js';
 import type { AddressOf } from './addresses.js';
 import { graphiqlPolicy } from './graphiql.js';
-import { CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
+import { type Body, CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
 import { landingPage, landingPagePolicy } from './landing-page.js';
 import { acceptedTypes, EVENT_STREAM, isJsonBody } from './media-types.js';
+import { isAllowedOrigin } from './origins.js';
+import type { RequestAccount, RequestTime } from './request-time.js';
+import type { WebApp } from './web.js';
 
-/** What is to be told of requests, and where /metrics is answered: absent where it is not to be found. */
-export interface Watch {
+/**
+ * Hooks for observing requests, and the handler of /metrics, which is absent if /metrics is not served on this port.
+ */
+export interface HttpHooks {
   onRequest(request: { method: string; path: string; status: number; seconds: number; isStream: boolean }): void;
-  /** It was answered with errors before it came to GraphQL. */
+  /** Called when a request was rejected before it reached GraphQL. */
   onErrors(errors: readonly ChatError[]): void;
   scrape?: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
 }
 
 export interface Health {
-  /** Whether this node should get requests, and what of it works. */
+  /** Whether this node should receive requests, and the state of its parts. */
   ready(): Promise<{ ready: boolean; parts: Record<string, string | number> }>;
 }
 
-/** Bytes of all headers of a request together; more answers 431. */
+/** The maximum size of all headers of a request in bytes. Larger ones are rejected with 431. */
 const HEADERS_MAX_BYTES = 16_384;
-/** How often it is looked for clients that take too long, at the least, in milliseconds. */
+/** The maximum interval between checks for slow clients, in milliseconds. */
 const LATE_CHECK_MS = 5_000;
 
-/** The HTTP server: GraphQL, `/health` (the process lives), `/ready` (send it requests), and `/metrics` if it is here. */
+/**
+ * Creates the HTTP server: GraphQL, `/health` (liveness), `/ready` (readiness), `/metrics` if it is enabled, and the web
+ * app at all other paths if there is one.
+ */
 export function createHttpServer(
   yoga: Yoga,
+  web: WebApp | undefined,
   health: Health,
-  { onRequest, onErrors, scrape }: Watch,
+  { onRequest, onErrors, scrape }: HttpHooks,
+  requestTime: RequestTime,
   addressOf: AddressOf,
   config: Config,
   log: Logger,
-): { server: Server /** Breaks off what streams over HTTP (SSE), so that clients come back. */; cutStreams(): void } {
-  /** Answers of GraphQL that are not over: those that stream are cut off when the node stops. */
+): { server: Server /** Ends the streams over HTTP (SSE), so that their clients reconnect. */; cutStreams(): void } {
+  /** The responses of GraphQL that have not ended. Streams among them are ended when the node stops. */
   const open = new Set<ServerResponse>();
   const headers = securityHeaders(config);
   const { headersTimeoutMs: headersTimeout, requestTimeoutMs: requestTimeout } = config;
@@ -65,8 +76,9 @@ export function createHttpServer(
       const isStream = isEventStream(res);
       onRequest({ method: req.method ?? '', path, status: res.statusCode, seconds: ms / 1000, isStream });
     });
-    withRequest({ id: requestId, address: addressOf(req) }, () => route(path, req, res)).catch((error: unknown) => {
-      // The client has gone while it was being heard or answered: there is nobody to tell.
+    const address = addressOf(req);
+    withRequest({ id: requestId, address }, () => route(path, req, res, address)).catch((error: unknown) => {
+      // The client has disconnected.
       if (res.destroyed || req.errored) {
         res.destroy();
         return;
@@ -77,11 +89,10 @@ export function createHttpServer(
     });
   });
 
-  async function route(path: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
-    if (!config.graphiql && (path === GRAPHQL_PATH || path === '/') && isBrowserVisit(req)) {
-      showLandingPage(res);
-    } else if (path === GRAPHQL_PATH) {
-      await serveGraphql(req, res);
+  async function route(path: string, req: IncomingMessage, res: ServerResponse, address: string): Promise<void> {
+    const isVisit = isBrowserVisit(req);
+    if (path === GRAPHQL_PATH && (config.graphiql || !isVisit)) {
+      await serveGraphql(req, res, address);
     } else if (path === '/health') {
       answer(res, 200, { status: 'ok' });
     } else if (path === '/ready') {
@@ -89,10 +100,34 @@ export function createHttpServer(
       answer(res, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', ...parts });
     } else if (path === '/metrics' && scrape) {
       await scrape(req, res);
-    } else if (path === '/' && config.graphiql) {
-      res.writeHead(302, { location: GRAPHQL_PATH }).end();
     } else {
-      answer(res, 404, { status: 'not found' });
+      // Charged like a refused request of GraphQL, because clients can send any number of them.
+      const refused = await waitForTurn(requestTime.begin(networkOf(address), req.headers.authorization));
+      if (refused) refuse(req, res, refused);
+      else serveOther(path, req, res, isVisit);
+    }
+  }
+
+  function serveOther(path: string, req: IncomingMessage, res: ServerResponse, isVisit: boolean): void {
+    const notFound = () => answer(res, 404, { status: 'not found' });
+    if (path === '/metrics') notFound();
+    else if (web && path === GRAPHQL_PATH) res.writeHead(302, { location: '/' }).end();
+    else if (web) {
+      if (!web.serve({ req, res, path, isVisit })) notFound();
+    } else if (path === '/' && config.graphiql) res.writeHead(302, { location: GRAPHQL_PATH }).end();
+    else if ((path === '/' || path === GRAPHQL_PATH) && isVisit) showLandingPage(res);
+    else notFound();
+  }
+
+  /** Waits until a request may be processed. Returns the refusal if too many requests of its client are waiting. */
+  async function waitForTurn(account: RequestAccount): Promise<Refused | undefined> {
+    try {
+      const turn = account.turn();
+      if (turn) await turn;
+      return undefined;
+    } catch (error) {
+      if (error instanceof ChatError) return new Refused(429, error);
+      throw error;
     }
   }
 
@@ -101,17 +136,44 @@ export function createHttpServer(
     res.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }).end(landingPage);
   }
 
-  /** What yoga is given is of few kinds, so that nothing is left to it to refuse in a way of its own. */
-  async function serveGraphql(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    // With tokens and what people wrote in it.
+  async function serveGraphql(req: IncomingMessage, res: ServerResponse, address: string): Promise<void> {
+    // Responses contain tokens and private data.
     res.setHeader('cache-control', 'no-store');
-    const { method, headers } = req;
-    if (!isAddressed(req)) {
-      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The URL or the Host header is not valid.'));
+    const account = requestTime.begin(networkOf(address), req.headers.authorization);
+    let body: Body;
+    try {
+      // A preflight has no token: waiting for the address would delay users who have a valid one.
+      const refused = req.method === 'OPTIONS' ? undefined : await waitForTurn(account);
+      if (refused) return refuse(req, res, refused);
+      checkHeaders(req, res);
+      body = await readBody(req, account, config.bodyMaxBytes);
+    } catch (error) {
+      if (error instanceof Refused) return refuse(req, res, error);
+      throw error;
     }
+    open.add(res);
+    res.once('close', () => open.delete(res));
+    // Not with yoga's own listener, which responds to unexpected errors with a stack trace.
+    const response = await yoga.handleRequest(requestOf(yoga, req, res), {
+      req,
+      res,
+      body,
+      account,
+      waitUntil: yoga.waitUntil,
+    });
+    await sendNodeResponse(response, res, req, true);
+  }
+
+  /**
+   * Rejects requests that yoga would otherwise reject in its own format.
+   * @throws {Refused}
+   */
+  function checkHeaders(req: IncomingMessage, res: ServerResponse): void {
+    const { method, headers } = req;
+    if (!isAddressed(req)) throw badRequest('The URL or the Host header is not valid.');
     if (method !== 'GET' && method !== 'POST' && method !== 'OPTIONS') {
       res.setHeader('allow', 'GET, POST, OPTIONS');
-      return refuse(req, res, 405, new ChatError('BAD_USER_INPUT', 'GraphQL requests must use GET or POST.'));
+      throw badRequest('GraphQL requests must use GET or POST.', 405);
     }
     const isPage = config.graphiql && method === 'GET' && /text\/html/i.test(headers.accept ?? '');
     if (isPage) {
@@ -120,54 +182,41 @@ export function createHttpServer(
     } else if (method !== 'OPTIONS') {
       if (method === 'GET' && !hasCsrfHeader(req)) {
         const message = `A GET request must have one of these headers, with any value: ${CSRF_HEADERS.join(', ')}.`;
-        return refuse(req, res, 403, new ChatError('FORBIDDEN', message));
+        throw new Refused(403, new ChatError('FORBIDDEN', message));
       }
       const accepted = acceptedTypes(headers.accept);
       if (accepted.length === 0) {
-        const message = `The Accept header must allow application/json, application/graphql-response+json or ${EVENT_STREAM}.`;
-        return refuse(req, res, 406, new ChatError('BAD_USER_INPUT', message));
+        throw badRequest(
+          `The Accept header must allow application/json, application/graphql-response+json or ${EVENT_STREAM}.`,
+          406,
+        );
       }
       headers.accept = accepted.join(',');
     }
     if (method === 'POST') {
       if (!isJsonBody(headers['content-type'])) {
-        return refuse(
-          req,
-          res,
-          415,
-          new ChatError('BAD_USER_INPUT', 'The content type of a POST request must be application/json in UTF-8.'),
-        );
+        throw badRequest('The content type of a POST request must be application/json in UTF-8.', 415);
       }
       headers['content-type'] = 'application/json';
     }
-    const body = await readBody(req, config.bodyMaxBytes);
-    if (!body) {
-      res.setHeader('connection', 'close');
-      const message = `The request body is larger than ${config.bodyMaxBytes} bytes.`;
-      return refuse(req, res, 413, new ChatError('PAYLOAD_TOO_LARGE', message));
-    }
-    if (!isUtf8(body)) {
-      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The request body is not valid UTF-8.'));
-    }
-    if (method === 'POST' && body.length === 0) {
-      return refuse(req, res, 400, new ChatError('BAD_USER_INPUT', 'The request body is empty.'));
-    }
-    open.add(res);
-    res.once('close', () => open.delete(res));
-    // Not by yoga's own listener: that one answers what it did not expect with a stack trace. Nor by its adapter for
-    // Node's requests, which lists every index of a body that was read already: 30 ms for one of 256 KB.
-    const response = await yoga.handleRequest(requestOf(yoga, req, res, body), {
-      req: Object.assign(req, { bodyBytes: body.length }),
-      res,
-      waitUntil: yoga.waitUntil,
-    });
-    await sendNodeResponse(response, res, req, true);
   }
 
-  function refuse(req: IncomingMessage, res: ServerResponse, status: number, error: ChatError) {
+  function refuse(req: IncomingMessage, res: ServerResponse, { status, error }: Refused): void {
     req.resume();
     onErrors([error]);
-    answer(res, status, { errors: [{ message: error.message, extensions: { code: error.code } }] });
+    // The rest of the body does not have to be read.
+    if (status === 413 || status === 429) res.setHeader('connection', 'close');
+    const { origin, host } = req.headers;
+    if (origin !== undefined && isAllowedOrigin(config, origin, host)) {
+      // Otherwise a page of another origin could not read why it was refused.
+      res.setHeader('access-control-allow-origin', origin);
+      res.setHeader('access-control-expose-headers', 'x-request-id');
+      res.setHeader('vary', 'Origin');
+    }
+    const { message, code, retryAfterMs } = error;
+    if (retryAfterMs !== undefined) res.setHeader('retry-after', Math.ceil(retryAfterMs / 1_000));
+    const extensions = { code, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    answer(res, status, { errors: [{ message, extensions }] });
   }
 
   return {
@@ -179,8 +228,8 @@ export function createHttpServer(
 }
 
 /**
- * Of every answer: it is no page, so nothing of it may run, be framed, or be loaded by pages of other sites (those that are
- * allowed to ask, ask by CORS, which this does not touch).
+ * The security headers of every response. Responses are not pages: they must not run scripts, be framed, or be loaded
+ * by pages of other sites. CORS, which permits other origins, is not affected.
  */
 function securityHeaders({ hstsMs }: Config): [string, string][] {
   return [
@@ -200,11 +249,11 @@ function securityHeaders({ hstsMs }: Config): [string, string][] {
 
 const hasCsrfHeader = (req: IncomingMessage): boolean => CSRF_HEADERS.some((name) => req.headers[name] !== undefined);
 
-/** Whether the URL of a request can be put together, and is the one that its path says. */
+/** Whether the URL of a request is valid and has the path that was requested. */
 const isAddressed = ({ url, headers: { host } }: IncomingMessage): boolean =>
   !host || (/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) && parseUrl(`http://${host}${url}`) !== undefined);
 
-/** Somebody has entered the address into a browser. */
+/** Whether a browser navigates to the URL. */
 const isBrowserVisit = (req: IncomingMessage): boolean =>
   (req.method === 'GET' || req.method === 'HEAD') &&
   !hasCsrfHeader(req) &&
@@ -212,8 +261,11 @@ const isBrowserVisit = (req: IncomingMessage): boolean =>
 
 const isEventStream = (res: ServerResponse): boolean => String(res.getHeader('content-type')).startsWith(EVENT_STREAM);
 
-/** A request of Node's, whose body was read, as the Fetch API has it. Its signal aborts when the client goes away. */
-function requestOf(yoga: Yoga, req: IncomingMessage, res: ServerResponse, body: Buffer): Request {
+/**
+ * Converts a request of Node.js to one of the Fetch API, without its body. Its signal aborts when the client
+ * disconnects.
+ */
+function requestOf(yoga: Yoga, req: IncomingMessage, res: ServerResponse): Request {
   const { method = 'GET', headers, url = '/' } = req;
   const aborted = new AbortController();
   const abort = () => aborted.abort();
@@ -223,25 +275,62 @@ function requestOf(yoga: Yoga, req: IncomingMessage, res: ServerResponse, body: 
     method,
     headers: headers as Record<string, string>,
     signal: aborted.signal,
-    ...(method === 'POST' && { body: body as Uint8Array<ArrayBuffer> }),
   });
 }
 
-/** The whole body; undefined when it has more than `max` bytes. */
-async function readBody(req: IncomingMessage, max: number): Promise<Buffer | undefined> {
-  if (Number(req.headers['content-length'] ?? 0) > max) return undefined;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Not destroyed when it is too large: it is still to be answered.
-  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > max) return undefined;
-    chunks.push(chunk);
+/** A request that is rejected before it reaches yoga, with the status of the response. */
+class Refused extends Error {
+  readonly status: number;
+  readonly error: ChatError;
+
+  constructor(status: number, error: ChatError) {
+    super(error.message);
+    this.status = status;
+    this.error = error;
   }
-  return Buffer.concat(chunks);
 }
 
-/** The path of a request, without its query; whatever stands there, this does not throw. */
+const badRequest = (message: string, status = 400) => new Refused(status, new ChatError('BAD_USER_INPUT', message));
+
+/**
+ * Reads and parses the body of a request.
+ * @throws {Refused} if the body is larger than `max` bytes, or if that of a POST is not a JSON object.
+ */
+async function readBody(req: IncomingMessage, account: RequestAccount, max: number): Promise<Body> {
+  const tooLarge = () =>
+    new Refused(413, new ChatError('PAYLOAD_TOO_LARGE', `The request body is larger than ${max} bytes.`));
+  if (Number(req.headers['content-length'] ?? 0) > max) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // The request must not be destroyed if it is too large, because it needs a response.
+  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    account.chargeBytes(chunk.length);
+    size += chunk.length;
+    if (size > max) throw tooLarge();
+    chunks.push(chunk);
+  }
+  const params = account.measure(() => {
+    const body = Buffer.concat(chunks);
+    if (!isUtf8(body)) throw badRequest('The request body is not valid UTF-8.');
+    return req.method === 'POST' ? parseBody(body) : undefined;
+  });
+  return { bytes: size, params };
+}
+
+/** @throws {Refused} */
+function parseBody(body: Buffer): object {
+  if (body.length === 0) throw badRequest('The request body is empty.');
+  let params: unknown;
+  try {
+    params = JSON.parse(body.toString());
+  } catch {
+    throw badRequest('The request body is not valid JSON.');
+  }
+  if (typeof params === 'object' && params !== null && !Array.isArray(params)) return params;
+  throw badRequest('The request body must be a JSON object.');
+}
+
+/** The path of a request without its query. It never throws. */
 export const pathOf = (req: IncomingMessage): string => (req.url ?? '/').split('?', 1)[0] ?? '/';
 
 export function answer(res: ServerResponse, status: number, body: object): void {

@@ -6,8 +6,8 @@ const style = `
 `;
 
 /**
- * What a browser is shown at `/` and `/graphql` where GraphiQL is off: what this is, and nothing of the version or the
- * settings. It loads nothing.
+ * The page for browsers at `/` and `/graphql` if GraphiQL is disabled. It reveals neither the version nor settings, and
+ * loads nothing.
  */
 export const landingPage = `<!doctype html>
 <html lang="en">
@@ -29,7 +29,7 @@ website or the app of the service.</p>
 </html>
 `;
 
-/** Only its own style applies; no script, no form, no frame, no request. */
+/** The content security policy of the page: only its own style is allowed. */
 export const landingPagePolicy = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,

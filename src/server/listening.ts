@@ -4,10 +4,11 @@ import { ChatError } from '../core/errors.js';
 import { ConfigError } from '../infra/config/config-error.js';
 
 /**
- * Listens, and resolves with where.
- * @param names the settings that the port and the host come from.
- * @throws {ConfigError} naming the setting that is wrong.
- * @throws {ChatError} UNAVAILABLE, naming the port's setting, when the port is in use.
+ * Starts listening.
+ * @param names the settings of the port and the host, for error messages.
+ * @returns the URL.
+ * @throws {ConfigError} with the name of the invalid setting.
+ * @throws {ChatError} UNAVAILABLE with the name of the port's setting if the port is in use.
  */
 export async function listen(
   server: Server,
@@ -19,10 +20,10 @@ export async function listen(
     server.once('error', (error: NodeJS.ErrnoException) => {
       const place = `${inUrl(host)}:${port}`;
       const message = `cannot listen on ${place} (${error.code})`;
-      // Whoever has the port may be about to leave it: the configuration is not wrong.
+      // Not a configuration error: the process that uses the port may be about to stop.
       if (error.code === 'EADDRINUSE')
         reject(new ChatError('UNAVAILABLE', `${names.port}: ${message}: it is already in use`));
-      // A low port is for privileged processes; everything else is about the address.
+      // EACCES means that the port is reserved for privileged processes; other errors are caused by the address.
       else reject(new ConfigError(`${error.code === 'EACCES' ? names.port : names.host}: ${message}`));
     });
     server.listen(port, host, resolve);

@@ -3,19 +3,22 @@ import { LRUCache } from 'lru-cache';
 import Negotiator from 'negotiator';
 
 export const EVENT_STREAM = 'text/event-stream';
-/** What answers are written as, the one first that a client gets who takes anything. */
+/** The media types of JSON responses. The first one is the default. */
 const JSON_TYPES = ['application/json', 'application/graphql-response+json'];
-/** What the body of a POST may be. */
+/** The media types that the body of a POST can have. */
 const BODY_TYPES = ['application/json', 'application/graphql+json'];
 
-/** Longest header that is read, in characters: the parsers take long for long ones, and no client sends such. */
+/**
+ * The maximum length of a header that is parsed, in characters: parsing longer ones is slow, and clients do not send
+ * them.
+ */
 const HEADER_MAX_CHARS = 500;
-/** Clients send few different headers, each of them with every request. */
+/** A cache: clients send few different headers, with every request. */
 const known = new LRUCache<string, readonly string[]>({ max: 200 });
 
 /**
- * The media types that a request takes of those that there are: the kind of JSON that it prefers, and the event stream.
- * Names are compared without regard to case, and parameters other than `q` do not matter. Empty: it takes none of them.
+ * The media types that a request accepts: its preferred kind of JSON, and the event stream. Names are case-insensitive,
+ * and parameters except `q` are ignored. It is empty if the request accepts none of them.
  */
 export function acceptedTypes(accept = '*/*'): readonly string[] {
   if (accept.length > HEADER_MAX_CHARS) return [];
@@ -37,7 +40,9 @@ function negotiate(accept: string): string[] {
   return [...(json === undefined ? [] : [json]), ...(taken.includes(EVENT_STREAM) ? [EVENT_STREAM] : [])];
 }
 
-/** Whether a body of this type is JSON in UTF-8: other types could be sent by any page, without asking first (CORS). */
+/**
+ * Whether a body of this type is JSON in UTF-8. Browsers can send other types across origins without a CORS preflight.
+ */
 export function isJsonBody(contentType = ''): boolean {
   if (contentType === 'application/json') return true;
   if (contentType.length > HEADER_MAX_CHARS) return false;
@@ -45,7 +50,7 @@ export function isJsonBody(contentType = ''): boolean {
     const { essence, params } = new MIMEType(contentType);
     return BODY_TYPES.includes(essence) && /^utf-?8$/i.test(params.get('charset') ?? 'utf-8');
   } catch {
-    // It is no media type.
+    // The header is not a valid media type.
     return false;
   }
 }

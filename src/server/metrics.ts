@@ -3,22 +3,22 @@ import { sameHash, sha256 } from '../infra/auth/tokens.js';
 import type { Config } from '../infra/config/config.js';
 import { by, type Metrics } from '../infra/telemetry/metrics.js';
 import { GRAPHQL_PATH } from './graphql-http.js';
-import { answer, pathOf, type Watch } from './http.js';
+import { answer, type HttpHooks, pathOf } from './http.js';
 import { listen } from './listening.js';
 import type { Answer, Subscriptions } from './subscriptions.js';
 import type { GraphqlWebSocket } from './websocket.js';
 
 export const METRICS_PATH = '/metrics';
 
-/** Whether this configuration has metrics at all: else nothing is counted. */
+/** Whether metrics are enabled. If not, nothing is counted. */
 export const hasMetrics = ({ metricsPort, metricsToken }: Config): boolean =>
   metricsPort !== undefined || metricsToken !== undefined;
 
 const countedMethods = ['GET', 'HEAD', 'POST', 'OPTIONS'];
 const countedPaths = ['/', GRAPHQL_PATH, '/health', '/ready', METRICS_PATH];
 
-/** Counts HTTP requests; of what clients can name freely it is known whether it is ours. */
-export function countRequests(metrics: Metrics): Watch['onRequest'] {
+/** Counts HTTP requests. Labels that clients can choose freely are reduced to known values. */
+export function countRequests(metrics: Metrics): HttpHooks['onRequest'] {
   const requests = metrics.counter(
     'parley_http_requests_total',
     'Completed HTTP requests, by method, path and status.',
@@ -36,19 +36,21 @@ export function countRequests(metrics: Metrics): Watch['onRequest'] {
   };
 }
 
-/** Takes how long an answer was on its way, when its turn comes. */
+/** Measures the time from the commit of an event until its response is written. */
 export function timeDeliveries(metrics: Metrics): (answer: Answer | undefined) => void {
   const lag = metrics.duration(
     'parley_delivery_lag_seconds',
     'Time from the commit of a change until its event is written to a connection, sampled 1 in 32 under load.',
   );
   return (answer) => {
-    // Clocks differ: what seems to have come before it was committed took no time.
+    // The clocks of nodes differ, so that a negative duration counts as 0.
     if (answer?.committedAt !== undefined) lag(Math.max(0, Date.now() - answer.committedAt) / 1000);
   };
 }
 
-/** Answers a scrape: 401 to who lacks the token, where there is one. */
+/**
+ * Creates the handler of /metrics. It responds with 401 if a token is configured and the request does not contain it.
+ */
 export function createScrape(metrics: Metrics, token: string | undefined) {
   const wanted = token === undefined ? undefined : sha256(`Bearer ${token}`);
   return async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
@@ -63,7 +65,7 @@ export function createScrape(metrics: Metrics, token: string | undefined) {
   };
 }
 
-/** A server of its own for scrapes, so that they need no way through the balancer and are seen by nobody else. */
+/** Starts a separate server for metrics, which the load balancer does not expose. */
 export async function serveMetrics(
   { metricsPort, metricsHost, metricsToken }: Config,
   metrics: Metrics,
@@ -85,7 +87,7 @@ export async function serveMetrics(
   };
 }
 
-/** What it says of its connections. */
+/** Registers the metrics of the server's connections. */
 export function showServer(
   metrics: Metrics,
   { sockets, subscriptions }: { sockets: GraphqlWebSocket; subscriptions: Subscriptions },
@@ -93,7 +95,7 @@ export function showServer(
   const gauge = metrics.read.bind(metrics, 'gauge');
   const counter = metrics.read.bind(metrics, 'counter');
   const { counts } = subscriptions;
-  const { postman } = sockets;
+  const { scheduler } = sockets;
 
   gauge(
     'parley_connections',
@@ -104,7 +106,7 @@ export function showServer(
   counter('parley_websocket_opened_total', 'WebSockets opened.', () => sockets.counts.opened);
   counter(
     'parley_websocket_refused_total',
-    'WebSocket upgrades rejected because of the path, the origin, too many connections from one address, or a shutdown.',
+    'WebSocket upgrades rejected because of the path, the origin, an invalid handshake, too many connections from one address, or a shutdown.',
     () => sockets.counts.refused,
   );
   counter(
@@ -121,7 +123,7 @@ export function showServer(
   counter(
     'parley_cut_offs_total',
     'Connections ended because the client read too slowly: WebSockets with 1013, SSE streams with UNAVAILABLE.',
-    () => by('transport', { websocket: sockets.counts.cutOff, sse: counts.cutOffOverSse }),
+    () => by('transport', { websocket: sockets.counts.slowConsumers, sse: counts.slowConsumersOverSse }),
     ['transport'],
   );
 
@@ -148,13 +150,13 @@ export function showServer(
   counter(
     'parley_deliveries_total',
     'Results delivered to connections, by transport.',
-    () => by('transport', { websocket: postman.delivered, sse: counts.deliveredOverSse }),
+    () => by('transport', { websocket: scheduler.delivered, sse: counts.deliveredOverSse }),
     ['transport'],
   );
 
-  gauge('parley_outbox_waiting', 'Results waiting to be written to WebSockets.', () => postman.waiting);
+  gauge('parley_outbox_waiting', 'Results waiting to be written to WebSockets.', () => scheduler.waiting);
   gauge('parley_outbox_longest', 'Length of the longest queue of results of a WebSocket.', () =>
-    longest(postman.outboxes, ({ waiting }) => waiting),
+    longest(scheduler.outboxes, ({ waiting }) => waiting),
   );
   gauge('parley_stream_queue_waiting', 'Events queued in streams during catch-up and over SSE.', () => {
     let sum = 0;

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   type DocumentNode,
   type ExecutionArgs,
@@ -12,46 +11,49 @@ import { type ErrorCode, rateLimited } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
 import type { Context } from '../graphql/context.js';
 import { codeOf } from '../graphql/errors.js';
-import { createGates } from '../infra/async/gates.js';
+import { createKeyedQueue } from '../infra/async/keyed-queue.js';
 import { createStatementLimits, type StatementLimits } from '../infra/database/statements.js';
 import type { Metrics } from '../infra/telemetry/metrics.js';
 import { currentRequest } from '../infra/telemetry/request.js';
 import type { Carrier, Tracing } from '../infra/telemetry/tracing.js';
-import { createLoopTime } from './loop-time.js';
-import { createShares } from './shares.js';
+import type { NodeTime } from '../platform/node-time.js';
+import { addressAccount } from './request-time.js';
 
-type Transport = 'http' | 'sse' | 'websocket';
+/** The origin of an operation. */
+export interface Origin {
+  transport: 'http' | 'sse' | 'websocket';
+  /** The trace context that the client sent. */
+  parent: Carrier;
+}
 
-/** What is seen of GraphQL operations, over whichever transport: each is counted, timed and traced. */
+/** Executes GraphQL operations of all transports, and counts, times and traces them. */
 export interface Operations {
-  /**
-   * Carries out a valid operation. A subscription is one until it is open: what comes over it is none.
-   * `parent` is the trace that its client named.
-   */
-  carryOut<Result extends object>(
+  /** Executes a valid operation. Opening a subscription is an operation, but its events are not. */
+  execute<Result extends object>(
     args: ExecutionArgs,
-    from: { transport: Transport; parent: Carrier },
+    origin: Origin,
     work: () => Result | PromiseLike<Result>,
   ): Promise<Result>;
-  /** Something was answered with errors that was no operation, or not any more. */
+  /** Counts errors of a response that does not belong to an operation in progress. */
   failed(errors: readonly unknown[]): void;
 }
 
-/** Queries of one person that may wait for others of theirs. */
+/** The maximum number of one user's queries that wait for other queries of the same user. */
 const QUERIES_WAITING_PER_PERSON = 1_000;
 
-/** Milliseconds of the node's time that the operations of one person may take at once. */
-const SHARE_AT_ONCE_MS = 500;
-/** For how many milliseconds after an operation of somebody else the node counts as used by others. */
-const OTHERS_MS = 1_000;
-/** The part of an operation's weight that does not depend on its cost: it is received, read and answered. */
+/**
+ * The part of an operation's weight that does not depend on its cost: receiving it, parsing it and responding to it.
+ */
 const WEIGHT_BASE = 10;
 
-/** Where an operation has several fields, or none of its own. */
+/** The key under which the use of the node by the service key is recorded. */
+const SERVICE_KEY = 'service key';
+
+/** The label of operations with several root fields, or with fragments at the root. */
 const SEVERAL = 'several';
 
-/** What is said of an operation: of few values, whatever clients send. */
-interface Sort {
+/** The labels of an operation. They have few values, whatever clients send. */
+interface OperationLabels {
   type: string;
   field: string;
 }
@@ -62,7 +64,7 @@ export function createOperations({
   statementsPerPersonMax,
   queriesPerPersonMax,
   largeOperationCost,
-  timePerPersonPercent,
+  nodeTime,
   costOf,
 }: {
   metrics: Metrics;
@@ -70,18 +72,14 @@ export function createOperations({
   statementsPerPersonMax: number;
   queriesPerPersonMax: number;
   largeOperationCost: number;
-  timePerPersonPercent: number;
-  /** The cost points of a valid operation. */
+  nodeTime: NodeTime;
+  /** Returns the points of a valid operation. */
   costOf: (args: ExecutionArgs) => number;
 }): Operations {
   const waitingMax = QUERIES_WAITING_PER_PERSON;
   const refusal = () => rateLimited('Too many queries. Try again in a moment.', 1_000);
-  const queries = createGates({ atOnce: queriesPerPersonMax, waitingMax, refusal });
-  const large = createGates({ atOnce: 1, waitingMax, refusal });
-  const shares = createShares({ share: timePerPersonPercent / 100, atOnceMs: SHARE_AT_ONCE_MS });
-  const loopTime = createLoopTime();
-  /** Who began an operation last, and when the last operation of anybody else began. */
-  let latest: { key: string; at: number; otherAt: number } = { key: '', at: -Infinity, otherAt: -Infinity };
+  const queries = createKeyedQueue({ atOnce: queriesPerPersonMax, waitingMax, refusal });
+  const large = createKeyedQueue({ atOnce: 1, waitingMax, refusal });
   const statements = createStatementLimits(statementsPerPersonMax);
   const done = metrics.counter(
     'parley_graphql_operations_total',
@@ -99,46 +97,30 @@ export function createOperations({
     'Errors returned to clients, by code: for operations, invalid requests, events and streams.',
     ['code'],
   );
-  const sorts = new WeakMap<DocumentNode, Map<string, Sort>>();
+  const labelsByName = new WeakMap<DocumentNode, Map<string, OperationLabels>>();
 
-  function sortOf({ document, operationName }: ExecutionArgs): Sort {
-    let ofDocument = sorts.get(document);
+  function labelsOf({ document, operationName }: ExecutionArgs): OperationLabels {
+    let ofDocument = labelsByName.get(document);
     if (!ofDocument) {
       ofDocument = new Map();
-      sorts.set(document, ofDocument);
+      labelsByName.set(document, ofDocument);
     }
     const operation = getOperationAST(document, operationName);
-    // A name that is not in the document is not remembered: there are as many as clients can think of.
+    // Operation names that the document does not contain are not used as labels, because clients can choose any number
+    // of them.
     if (!operation) return { type: 'none', field: 'none' };
     const name = operation.name?.value ?? '';
-    let sort = ofDocument.get(name);
-    if (!sort) {
-      sort = { type: operation.operation, field: rootFieldOf(operation) };
-      ofDocument.set(name, sort);
+    let labels = ofDocument.get(name);
+    if (!labels) {
+      labels = { type: operation.operation, field: rootFieldOf(operation) };
+      ofDocument.set(name, labels);
     }
-    return sort;
-  }
-
-  function noteUseBy(key: string): void {
-    const at = performance.now();
-    latest = { key, at, otherAt: latest.key === key ? latest.otherAt : latest.at };
-  }
-
-  function isUsedByOthers(key: string): boolean {
-    const at = latest.key === key ? latest.otherAt : latest.at;
-    return performance.now() - at < OTHERS_MS;
-  }
-
-  /** Resolves when a person has used no more than their share of the time, or nobody else uses the node. */
-  async function whenPaid(key: string): Promise<void> {
-    for (let waitMs = shares.waitOf(key); waitMs >= 1 && isUsedByOthers(key); waitMs = shares.waitOf(key)) {
-      await delay(Math.min(waitMs, OTHERS_MS));
-    }
+    return labels;
   }
 
   /**
-   * Executes an operation when it is its person's turn. If too many of theirs are waiting, the result is an error.
-   * Small mutations do not wait: they have rates of their own.
+   * Executes an operation when it is its user's turn. The result is an error if too many operations of the user are
+   * waiting. Small mutations do not wait, because they have rate limits of their own.
    */
   async function inTurn<Result extends object>(
     key: string,
@@ -150,7 +132,7 @@ export function createOperations({
     if (type !== 'query' && !isLarge) return work();
     const leave: (() => void)[] = [];
     try {
-      // First: those that wait for each other take no turns of small queries.
+      // Large operations wait for each other first, so that they do not take turns of small queries.
       if (isLarge) leave.push(await large.enter(key));
       if (type === 'query') leave.push(await queries.enter(key));
     } catch (error) {
@@ -160,13 +142,13 @@ export function createOperations({
     }
     try {
       // Small queries are not charged: the node may be busy with other work, such as receiving requests of other users.
-      if (isLarge) await whenPaid(key);
-      const end = loopTime.begin(WEIGHT_BASE + cost);
+      if (isLarge) await nodeTime.whenPaid(key);
+      const end = nodeTime.begin(WEIGHT_BASE + cost);
       try {
         return await work();
       } finally {
         const ms = end();
-        if (isLarge) shares.spend(key, ms);
+        if (isLarge) nodeTime.spend(key, ms);
       }
     } finally {
       for (const end of leave) end();
@@ -181,8 +163,8 @@ export function createOperations({
 
   return {
     failed,
-    async carryOut(args, { transport, parent }, work) {
-      const { type, field } = sortOf(args);
+    async execute(args, { transport, parent }, work) {
+      const { type, field } = labelsOf(args);
       const attributes = {
         'graphql.operation.type': type,
         'parley.field': field,
@@ -191,7 +173,7 @@ export function createOperations({
       };
       const key = keyOf(args);
       limitStatements(key, statements);
-      if (key !== undefined) noteUseBy(key);
+      nodeTime.usage.record(key ?? SERVICE_KEY);
       const began = performance.now();
       let code: ErrorCode | 'OK' = 'INTERNAL_SERVER_ERROR';
       try {
@@ -214,20 +196,24 @@ export function createOperations({
   };
 }
 
-/** Whose operation it is: of a person, or of an address. Undefined: of the backend with the service key. */
+/**
+ * The key by which operations are limited: the user, or the address if nobody is signed in. It is undefined for the
+ * service key.
+ */
 function keyOf({ contextValue }: ExecutionArgs): string | undefined {
-  const { asker } = contextValue as Context;
-  if (asker === null || asker instanceof Error) return `address ${networkOf(currentRequest()?.address ?? '')}`;
-  return asker.isService ? undefined : asker.userId;
+  const { requester } = contextValue as Context;
+  if (requester === null || requester instanceof Error)
+    return addressAccount(networkOf(currentRequest()?.address ?? ''));
+  return requester.isService ? undefined : requester.userId;
 }
 
-/** From here on statements of this request wait for others of the same person, and of nobody else. */
+/** Makes the following statements of this request wait for others with the same key, and only for those. */
 function limitStatements(key: string | undefined, statements: StatementLimits): void {
   const request = currentRequest();
   if (request) request.limitStatement = statements.forOperation(key);
 }
 
-/** The field of the schema that a valid operation asks for; `several` where it is not only one, or by a fragment. */
+/** The root field of a valid operation, or `several` if it has several root fields or uses a fragment. */
 export function rootFieldOf({ selectionSet }: OperationDefinitionNode): string {
   const names = new Set(
     selectionSet.selections.map((selection) => (selection.kind === Kind.FIELD ? selection.name.value : SEVERAL)),

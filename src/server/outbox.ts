@@ -2,26 +2,25 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Answer } from './subscriptions.js';
 
-/** Milliseconds of writing after which other work has its turn. */
+/** The time after which writing pauses so that other work can run, in milliseconds. */
 const SLICE_MS = 5;
-/** Outboxes that are written between two looks at the clock. */
+/** The number of outboxes that are written between two checks of the clock. */
 const LOOK_EVERY = 32;
-/** Bytes that are joined into one write. */
+/** The maximum number of bytes that are combined into one write. */
 const WRITE_MAX_BYTES = 64 * 1024;
-/** Places that an outbox keeps when it is empty. */
+/** The number of array slots that an empty outbox keeps. */
 const KEPT_PLACES = 64;
 
-// Frames are texts of which every character stands for one byte (latin1): joining those is what V8 does best, and a
-// socket takes them as they are.
+// Frames are strings with one character per byte (latin1), which V8 concatenates fastest and sockets accept.
 const bytesOf = (text: string) => Buffer.from(text).toString('latin1');
 
-/** One operation of a socket, whose answers the outbox writes. */
+/** An operation of a socket whose responses the outbox writes. */
 export class Recipient {
-  /** Answers that wait to be written. */
+  /** The number of responses that wait to be written. */
   waiting = 0;
-  /** False once it is not to get what still waits. */
+  /** Whether the operation still receives responses. If not, waiting ones are discarded. */
   active = true;
-  /** The operation's id as it stands in JSON, a character a byte. */
+  /** The id of the operation in JSON, with one character per byte. */
   readonly id: string;
   #idle: (() => void) | undefined;
 
@@ -29,7 +28,7 @@ export class Recipient {
     this.id = bytesOf(JSON.stringify(id).slice(1, -1));
   }
 
-  /** Resolves when nothing waits. One may wait for it at a time. */
+  /** Resolves when no responses are waiting. Only one caller at a time is supported. */
   untilIdle(): Promise<void> {
     return this.waiting === 0
       ? Promise.resolve()
@@ -38,7 +37,7 @@ export class Recipient {
         });
   }
 
-  /** Of those that waited, `count` were written, or never will be. */
+  /** Reports that `count` waiting responses were written or discarded. */
   written(count: number): void {
     this.waiting -= count;
     if (this.waiting > 0 || !this.#idle) return;
@@ -49,25 +48,27 @@ export class Recipient {
 }
 
 /**
- * Writes the outboxes in which something waits: in slices, so that an event for thousands does not stop all else, and
- * after the events that came together, so that they become one write for each socket.
+ * Writes the outboxes with waiting responses. It works in slices, so that an event for thousands of clients does not
+ * block other work, and after all events of the same turn, so that they become one write per socket.
  */
-export class Postman {
-  /** Answers that were written, and those that wait, of all outboxes. */
+export class WriteScheduler {
+  /** The numbers of written and of waiting responses, of all outboxes. */
   delivered = 0;
   waiting = 0;
-  /** The outboxes that are open. */
+  /** The open outboxes. */
   readonly outboxes = new Set<Outbox>();
   readonly #onTurn: (oldest: Answer | undefined) => void;
   #due: Outbox[] = [];
-  /** The frames that were joined last: in most outboxes the same answers wait. */
+  /** The frames that were joined last. Most outboxes contain the same responses. */
   #run: { idLength: number; answers: readonly Answer[]; parts: readonly string[] } = {
     idLength: -1,
     answers: [],
     parts: [],
   };
 
-  /** `onTurn` is told of what waits longest in an outbox whose turn has come: of one in so many, for how long that was. */
+  /**
+   * @param onTurn is called with the oldest waiting response of an outbox when it is written, for a sample of outboxes.
+   */
   constructor(onTurn: (oldest: Answer | undefined) => void = () => {}) {
     this.#onTurn = onTurn;
   }
@@ -88,16 +89,16 @@ export class Postman {
       due[count]?.write();
       count += 1;
     }
-    // Those that became due meanwhile are at the end.
+    // Outboxes that were added in the meantime are at the end.
     this.#due = due.slice(count);
     if (this.#due.length > 0) setImmediate(this.#deliver);
   };
 
-  /** The frames of answers for one id, as one text. */
+  /** The frames of responses for one id, as one string. */
   join(answers: readonly Answer[], id: string): string {
     const run = this.#run;
     if (run.idLength !== id.length || !sameItems(run.answers, answers)) {
-      // What stands between two ids: the end of a frame and the beginning of the next.
+      // The string between two ids: the end of one frame and the beginning of the next.
       const parts = answers.map((answer, index) => (answers[index - 1]?.tail ?? '') + answer.head(id.length));
       parts.push(answers.at(-1)?.tail ?? '');
       this.#run = { idLength: id.length, answers, parts };
@@ -113,26 +114,26 @@ function sameItems(one: readonly unknown[], other: readonly unknown[]): boolean 
 }
 
 /**
- * What waits to be written to one socket: `next` messages of graphql-transport-ws, in order. They go past the
- * WebSocket as ready frames, which is right as long as it does not compress.
+ * The queue of responses for one socket: `next` messages of graphql-transport-ws, in order. They are written to the TCP
+ * socket as complete frames, which is correct because the WebSocket does not use compression.
  */
 export class Outbox {
   readonly #socket: WebSocket;
   readonly #raw: Duplex;
-  readonly #postman: Postman;
-  // Places are used again: an array that is emptied and filled for each event is what the garbage collector lives on.
+  readonly #scheduler: WriteScheduler;
+  // Slots are reused to avoid allocating an array for each event.
   #answers: (Answer | undefined)[] = [];
   #recipients: (Recipient | undefined)[] = [];
   #count = 0;
-  /** Whether the postman comes by, or an answer or the socket calls. */
+  /** Whether a write is scheduled, or the outbox waits for a response or the socket. */
   #called = false;
   #closed = false;
 
-  constructor(socket: WebSocket, raw: Duplex, postman: Postman) {
+  constructor(socket: WebSocket, raw: Duplex, scheduler: WriteScheduler) {
     this.#socket = socket;
     this.#raw = raw;
-    this.#postman = postman;
-    postman.outboxes.add(this);
+    this.#scheduler = scheduler;
+    scheduler.outboxes.add(this);
   }
 
   get oldest(): Answer | undefined {
@@ -150,18 +151,18 @@ export class Outbox {
     this.#answers[this.#count] = answer;
     this.#recipients[this.#count] = recipient;
     this.#count += 1;
-    this.#postman.waiting += 1;
+    this.#scheduler.waiting += 1;
     if (!this.#called) this.#call();
   }
 
   #call(): void {
     this.#called = true;
-    this.#postman.add(this);
+    this.#scheduler.add(this);
   }
 
   readonly #callAgain = (): void => this.#call();
 
-  /** Writes what can be written; for the postman. */
+  /** Writes as many responses as possible. It is called by `WriteScheduler`. */
   write(): void {
     this.#called = false;
     if (this.#socket.readyState !== this.#socket.OPEN) {
@@ -185,8 +186,8 @@ export class Outbox {
       const run = this.#readyFor(recipient, done);
       if (run.length === 0) break;
       if (recipient.active) {
-        text += this.#postman.join(run, recipient.id);
-        this.#postman.delivered += run.length;
+        text += this.#scheduler.join(run, recipient.id);
+        this.#scheduler.delivered += run.length;
       }
       done += run.length;
       recipient.written(run.length);
@@ -196,26 +197,26 @@ export class Outbox {
     if (this.#count === 0) return;
     const next = this.#answers[0] as Answer;
     this.#called = true;
-    // In order: what is behind an answer that is being worked out waits with it.
+    // Responses are written in order, so that those after a pending one wait for it.
     if (next.result) this.#callAgain();
     else next.whenReady(this.#callAgain);
   }
 
-  /** What is most often: one answer waits, and is worked out. */
+  /** The most frequent case: exactly one response waits, and it is ready. */
   #writeOnly(answer: Answer, recipient: Recipient): void {
     this.#answers[0] = undefined;
     this.#recipients[0] = undefined;
     this.#count = 0;
-    this.#postman.waiting -= 1;
+    this.#scheduler.waiting -= 1;
     const { id, active } = recipient;
     if (active) {
       this.#raw.write(answer.head(id.length) + id + answer.tail, 'latin1');
-      this.#postman.delivered += 1;
+      this.#scheduler.delivered += 1;
     }
     recipient.written(1);
   }
 
-  /** The answers from this place on that are for the recipient and worked out, as many as one write takes. */
+  /** The ready responses from this slot on that belong to the recipient, up to the size of one write. */
   #readyFor(recipient: Recipient, from: number): Answer[] {
     const run: Answer[] = [];
     let bytes = 0;
@@ -228,12 +229,12 @@ export class Outbox {
     return run;
   }
 
-  /** Frees the first places. */
+  /** Frees the first slots. */
   #forget(done: number): void {
     const answers = this.#answers;
     const recipients = this.#recipients;
     const rest = this.#count - done;
-    this.#postman.waiting -= done;
+    this.#scheduler.waiting -= done;
     if (rest > 0) {
       answers.copyWithin(0, done, this.#count);
       recipients.copyWithin(0, done, this.#count);
@@ -249,10 +250,10 @@ export class Outbox {
     }
   }
 
-  /** Forgets what waits, and takes no more: the socket is closed or about to be. */
+  /** Discards all waiting responses and accepts no more, because the socket is closed or about to close. */
   close(): void {
     this.#closed = true;
-    this.#postman.outboxes.delete(this);
+    this.#scheduler.outboxes.delete(this);
     const waiting = this.#recipients.slice(0, this.#count);
     this.#forget(this.#count);
     for (const recipient of waiting) recipient?.written(1);

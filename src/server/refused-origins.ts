@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../infra/telemetry/log.js';
 
-/** How many origins are logged within an hour at the most: any client may send any number of them. */
+/** The maximum number of origins that are logged per hour, because a client can send any number of them. */
 const LOGGED_MAX = 100;
 const FORGET_MS = 60 * 60_000;
-/** What is longer is no origin of a page. */
+/** The maximum length of an origin in the log, in characters. */
 const ORIGIN_MAX_CHARS = 256;
 
 /**
- * Tells the log of each origin whose pages were refused, once an hour: whoever has set up a web client sees at once what
- * is missing in ALLOWED_ORIGINS.
+ * Creates a function that logs each rejected origin once per hour, so that an operator sees what is missing in
+ * ALLOWED_ORIGINS.
  */
 export function createRefusedOrigins(log: Logger): (origin: string) => void {
   const logged = new LRUCache<string, true>({ max: LOGGED_MAX, ttl: FORGET_MS });

@@ -1,30 +1,26 @@
-import { presentError } from '../graphql/errors.js';
-import type { Logger } from '../infra/telemetry/log.js';
 import { type Outbox, Recipient } from './outbox.js';
 import type { SharedSubscription } from './subscriptions.js';
 
-/** Answers of a replay that may wait to be written before more of it is read. */
+/** The maximum number of responses of a replay that wait to be written before more events are read. */
 const REPLAY_AHEAD = 16;
 
 /**
- * Writes a shared subscription to a socket past graphql-ws, for which it is a stream that yields nothing and ends when
- * the subscription does: so beginning, completing, cancelling and failing stay graphql-ws's own.
+ * Writes the responses of a shared subscription directly to a socket. For graphql-ws, it is a stream without values
+ * that ends with the subscription, so that graphql-ws still handles start, completion, cancellation and errors.
  */
 export class SocketStream implements AsyncIterableIterator<never, undefined, undefined> {
   readonly #subscription: SharedSubscription;
   readonly #outbox: Outbox;
   readonly #recipient: Recipient;
-  readonly #log: Logger;
   #running: Promise<IteratorReturnResult<undefined>> | undefined;
 
-  constructor(subscription: SharedSubscription, outbox: Outbox, id: string, log: Logger) {
+  constructor(subscription: SharedSubscription, outbox: Outbox, id: string) {
     this.#subscription = subscription;
     this.#outbox = outbox;
     this.#recipient = new Recipient(id);
-    this.#log = log;
   }
 
-  /** Resolves when all is written and over. */
+  /** Resolves when the subscription has ended and all its responses have been written. */
   next(): Promise<IteratorReturnResult<undefined>> {
     this.#running ??= this.#run();
     return this.#running;
@@ -40,24 +36,23 @@ export class SocketStream implements AsyncIterableIterator<never, undefined, und
       while (!stream.isIdle) {
         const { value: event, done } = await stream.next();
         if (done) return over;
-        outbox.push(recipient, subscription.answerTo(event));
+        outbox.push(recipient, subscription.answerToNext(event));
         if (recipient.waiting >= REPLAY_AHEAD) await recipient.untilIdle();
       }
       await stream.flow((event) => {
-        if (recipient.waiting >= queueMax) stream.cutOff();
+        if (recipient.waiting >= queueMax) stream.dropSlowConsumer();
         else outbox.push(recipient, subscription.answerTo(event));
       });
       return over;
     } catch (error) {
-      subscription.failed(error);
-      throw presentError(error, this.#log);
+      throw subscription.failed(error);
     } finally {
-      // What was committed before the end is theirs, and comes before word of the end.
+      // Responses to events that were committed before the end must be written before the end itself.
       await recipient.untilIdle();
     }
   }
 
-  /** The client wants no more, or is gone. */
+  /** Called when the client has unsubscribed or disconnected. */
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#recipient.active = false;
     await this.#subscription.stream.return();

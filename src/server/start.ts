@@ -8,13 +8,14 @@ import type { Logger } from '../infra/telemetry/log.js';
 import { noMetrics, openMetrics } from '../infra/telemetry/metrics.js';
 import { noTracing, openTracing, type Tracing } from '../infra/telemetry/tracing.js';
 import type { Deps } from '../platform/deps.js';
+import { nodeTime } from '../platform/node-time.js';
 import { SWEEP_LATE_MS } from '../realtime/feed.js';
 import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
 import { createHttpServer } from './http.js';
-import { createKept } from './kept.js';
 import { listen } from './listening.js';
+import { createMemoryLimits } from './memory-limits.js';
 import {
   countRequests,
   createScrape,
@@ -26,32 +27,39 @@ import {
 } from './metrics.js';
 import { createOperations } from './operations.js';
 import { openPersistedDocuments } from './persisted-documents.js';
+import { createPipeline, identify } from './pipeline.js';
 import { createRefusedOrigins } from './refused-origins.js';
+import { createRequestTime } from './request-time.js';
 import { createSubscriptions } from './subscriptions.js';
+import { openWebApp } from './web.js';
 import { serveWebSocket } from './websocket.js';
 
-/** The least time that what is under way has to end, in milliseconds, where clients took all of SHUTDOWN_TIMEOUT. */
+/**
+ * The minimum time for work in progress to finish, in milliseconds, even if closing the connections took all of
+ * SHUTDOWN_TIMEOUT.
+ */
 const CLOSE_MIN_MS = 1_000;
 
 export interface RunningNode {
-  /** Where it is served, for instance http://127.0.0.1:4000/graphql. */
+  /** The URL of the API, for example http://127.0.0.1:4000/graphql. */
   url: string;
-  /** Where its metrics are; undefined where there are none. */
+  /** The URL of the web app, or undefined if it is not served. */
+  webUrl: string | undefined;
+  /** The URL of the metrics, or undefined if they are not served. */
   metricsUrl: string | undefined;
   deps: Deps;
-  /** WebSockets that are open. */
+  /** The number of open WebSockets. */
   openSockets(): number;
-  /** Groups of equal subscriptions at present. */
+  /** The number of groups of equal subscriptions. */
   subscriptionGroups(): number;
-  /** Stops taking requests, lets go of clients so that they come back elsewhere, finishes what is under way. */
+  /** Rejects new requests, disconnects clients so that they reconnect to other nodes, and finishes work in progress. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a node: database (migrated), events, HTTP and WebSocket.
- * `onReplaced` is called when another database has taken the place of the one it runs on: it is to be stopped, and
- * started anew.
- * @throws {ConfigError} when DATA_DIR is in use or cannot be used, or when HOST is no address of this machine.
+ * Starts a node: the database with its migrations, the event bus, and the HTTP and WebSocket servers.
+ * @param onReplaced is called when the database has been replaced by another one. The node must then be restarted.
+ * @throws {ConfigError} if DATA_DIR is in use or unusable, or if HOST is not an address of this machine.
  */
 export async function startNode(
   config: Config,
@@ -63,7 +71,8 @@ export async function startNode(
     log.warn('SMTP_URL is not set: emails are written to DATA_DIR/outbox instead of being sent');
   }
   const documents = createDocuments(schema, config, log);
-  const persisted = await openPersistedDocuments(config, documents, log);
+  const web = config.web ? await openWebApp(log) : undefined;
+  const persisted = await openPersistedDocuments(config, documents, log, web?.documents);
   const nodeId = randomUUID();
   const metrics = hasMetrics(config) ? await openMetrics() : noMetrics;
   const tracing = await tracingOf(config, nodeId, log);
@@ -83,25 +92,42 @@ export async function startNode(
     await services.close();
     await tracing.close();
   };
-  const operations = createOperations({ ...config, metrics, tracing, costOf: documents.costOf });
+  const time = nodeTime.of(deps);
+  const operations = createOperations({
+    ...config,
+    metrics,
+    tracing,
+    nodeTime: time,
+    costOf: documents.costOf,
+  });
+  const requestTime = createRequestTime({
+    share: config.timePerPersonPercent / 100,
+    waitingMax: config.requestsWaitingMax,
+    usage: time.usage,
+    identify: (authorization) => identify(deps, authorization),
+  });
   const subscriptions = createSubscriptions(log, {
     onErrors: (errors) => operations.failed(errors),
     onTurn: timeDeliveries(metrics),
+    onUse: (userId) => time.usage.record(userId),
+    charge: (userId, ms) => time.spend(userId, ms),
   });
   const addressOf = createAddressOf(config, log);
   const refusedOrigin = createRefusedOrigins(log);
-  const kept = createKept(config);
-  const yoga = createGraphqlHttp(documents, persisted, subscriptions, operations, kept, refusedOrigin, deps);
+  const memoryLimits = createMemoryLimits(config);
+  const pipeline = createPipeline({ documents, persisted, operations, subscriptions, memoryLimits, deps });
+  const yoga = createGraphqlHttp({ pipeline, subscriptions, refusedOrigin, deps });
   const { metricsPort, metricsToken } = config;
   const isScrapedHere = metricsPort === undefined && metricsToken !== undefined;
   let draining = false;
   const { server, cutStreams } = createHttpServer(
     yoga,
+    web,
     {
       async ready() {
         const database = await deps.database.check();
         const events = deps.bus.connected ? 'ok' : 'unreachable';
-        // Without Redis a node still serves: it is slower to hear of others, not wrong.
+        // A node works without Redis; it only receives changes of other nodes later.
         const { sweepAgeMs } = deps.feed;
         return {
           ready: database === 'ok' && !draining && !replaced,
@@ -120,21 +146,21 @@ export async function startNode(
       onErrors: (errors) => operations.failed(errors),
       scrape: isScrapedHere ? createScrape(metrics, metricsToken) : undefined,
     },
+    requestTime,
     addressOf,
     config,
     log,
   );
-  const sockets = serveWebSocket(
+  const sockets = serveWebSocket({
     server,
-    documents,
-    persisted,
+    pipeline,
     subscriptions,
-    operations,
-    kept,
+    memoryLimits,
+    requestTime,
     addressOf,
     refusedOrigin,
     deps,
-  );
+  });
   showServer(metrics, { sockets, subscriptions });
   let metricsServer: Awaited<ReturnType<typeof serveMetrics>>;
   let base: string;
@@ -149,6 +175,7 @@ export async function startNode(
   }
   return {
     url: `${base}${GRAPHQL_PATH}`,
+    webUrl: web && `${base}/`,
     metricsUrl: metricsServer?.url ?? (isScrapedHere ? `${base}${METRICS_PATH}` : undefined),
     deps,
     openSockets: () => sockets.size,
@@ -156,18 +183,18 @@ export async function startNode(
     async stop() {
       const deadline = performance.now() + config.shutdownTimeoutMs;
       draining = true;
-      // What is kept alive ends with its next answer or soon without one: a balancer would go on using it.
+      // Ends keep-alive connections with their next response, so that a load balancer does not continue to use them.
       server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
       server.keepAliveTimeout = 500;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      const cutOff = setTimeout(() => server.closeAllConnections(), config.shutdownTimeoutMs);
+      const termination = setTimeout(() => server.closeAllConnections(), config.shutdownTimeoutMs);
       const { drainTimeMs: drainMs, shutdownTimeoutMs: timeoutMs } = config;
       for (const feature of deps.features) feature.beforeStopping?.(deps);
       await sockets.close({ drainMs, timeoutMs, restart: replaced });
       cutStreams();
       await closed;
-      clearTimeout(cutOff);
+      clearTimeout(termination);
       await yoga.dispose();
       const closing = close().then(() => metricsServer?.close());
       const timeLeftMs = Math.max(CLOSE_MIN_MS, deadline - performance.now());
@@ -178,7 +205,7 @@ export async function startNode(
   };
 }
 
-/** Traces go where the configuration says, or nowhere. */
+/** Creates the exporter of traces, or one that does nothing if none is configured. */
 async function tracingOf(config: Config, nodeId: string, log: Logger): Promise<Tracing> {
   const { tracesEndpoint: endpoint, tracesServiceName, tracesSampledShare: sampledShare } = config;
   if (endpoint === undefined) return noTracing;

@@ -4,6 +4,7 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   execute,
+  type GraphQLError,
   getOperationAST,
   type OperationDefinitionNode,
 } from 'graphql';
@@ -17,11 +18,11 @@ import { ChangeStream, type Delivery } from '../realtime/change-stream.js';
 import { type EventSource, LiveStream } from '../realtime/live-stream.js';
 import { rootFieldOf } from './operations.js';
 
-/** One answer to an event, for everyone who gets the same: worked out once, written as JSON once. */
+/** A response to an event, which is computed and serialized once for all subscribers that receive the same. */
 export class Answer {
-  /** Undefined while it is being worked out. Its errors are as they were thrown. */
+  /** The result, or undefined while it is being computed. Its errors have not been presented. */
   result: ExecutionResult | undefined;
-  /** When what it tells of was committed (`Delivery.committedAt`). */
+  /** When the event was committed (`Delivery.committedAt`). */
   committedAt: number | undefined;
   readonly #log: Logger;
   #json: string | undefined;
@@ -41,22 +42,23 @@ export class Answer {
 
   #settle(result: ExecutionResult): void {
     this.result = result;
-    for (const tell of this.#waiting ?? []) tell();
+    for (const listener of this.#waiting ?? []) listener();
     this.#waiting = undefined;
   }
 
-  /** Calls once it is worked out. */
-  whenReady(tell: () => void): void {
-    if (this.result) tell();
+  /** Calls a function once the result is available. */
+  whenReady(listener: () => void): void {
+    if (this.result) listener();
     else {
       this.#waiting ??= [];
-      this.#waiting.push(tell);
+      this.#waiting.push(listener);
     }
   }
 
   /**
-   * The answer as a WebSocket frame, a character a byte: this, then the id of the operation (of so many bytes), then
-   * `tail`. To be asked for when it is ready.
+   * The first part of the response as a WebSocket frame, with one character per byte. The id of the operation and
+   * `tail` follow. The result must be available.
+   * @param idLength the length of the id in bytes.
    */
   head(idLength: number): string {
     if (this.#head?.idLength === idLength) return this.#head.text;
@@ -70,13 +72,12 @@ export class Answer {
     return this.#tail;
   }
 
-  /** The result for yoga, which presents errors itself and takes a text in place of its own serialization. */
+  /** The result for yoga, which calls `stringify` instead of its own serialization. */
   get withJson(): ExecutionResult {
-    const result = this.result ?? {};
-    return result.errors ? result : { ...result, ...{ stringify: () => this.json } };
+    return { stringify: () => this.json } as ExecutionResult;
   }
 
-  /** The answer as clients get it. To be asked for when it is ready. */
+  /** The response as JSON in the form that clients receive. The result must be available. */
   get json(): string {
     this.#json ??= this.#write();
     return this.#json;
@@ -88,13 +89,13 @@ export class Answer {
       if (!errors) return JSON.stringify(this.result);
       return JSON.stringify({ data, errors: errors.map((error) => presentError(error, this.#log)) });
     } catch (error) {
-      // What a scalar made of a value is no JSON.
+      // A scalar returned a value that cannot be serialized as JSON.
       return JSON.stringify({ errors: [presentError(error, this.#log)] });
     }
   }
 }
 
-/** RFC 6455, section 5.2: what begins an unmasked text frame that is whole, a character a byte. */
+/** The header of a single unmasked text frame (RFC 6455, section 5.2), with one character per byte. */
 function frameHeader(length: number): string {
   if (length < 126) return String.fromCharCode(0x81, length);
   const head = Buffer.alloc(length < 65_536 ? 4 : 10, 0x81);
@@ -108,7 +109,7 @@ function frameHeader(length: number): string {
   return head.toString('latin1');
 }
 
-/** Longest values of variables that stand in the key of a group as they are. */
+/** The maximum length of variables that are part of a group's key without hashing. */
 const KEY_MAX_CHARS = 200;
 
 const BEFORE_ID = '{"id":"';
@@ -116,16 +117,16 @@ const BEFORE_ID = '{"id":"';
 const isPromise = <Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> =>
   typeof (value as { then?: unknown }).then === 'function';
 
-/** Subscriptions whose answers to the same event are the same for viewers with the same key. */
+/** Subscriptions with the same responses to an event for all viewers with the same sharing key. */
 interface Group {
   readonly key: string;
-  /** The field that is subscribed to. */
+  /** The subscription's root field. */
   readonly field: string;
   readonly plan: SharingPlan;
   members: number;
-  /** The newest event that was answered: it is asked for by one subscriber after another. */
+  /** The newest event with its response, which subscribers request one after another. */
   latest: { event: object; answer: Answer } | undefined;
-  /** By event and, there, by the viewers' key: as long as somebody holds the event. */
+  /** The responses by event and by sharing key, as long as a subscriber refers to the event. */
   readonly answers: WeakMap<object, Map<string, Answer>>;
 }
 
@@ -135,14 +136,14 @@ interface Planned {
   field: string;
 }
 
-/** A subscriber's stream, whose answers are shared with all who would get the same. */
+/** The stream of a subscriber, whose responses are shared with all subscribers that receive the same. */
 export class SharedSubscription {
   readonly stream: EventSource<object>;
   readonly #args: ExecutionArgs;
   readonly #group: Group;
   readonly #log: Logger;
   readonly #counts: SubscriptionCounts;
-  /** Whose statements its answers are. */
+  /** The request on whose behalf the statements for its responses are executed. */
   readonly #request = currentRequest();
   #onClosed: (() => void) | undefined;
   #isClosed = false;
@@ -155,22 +156,38 @@ export class SharedSubscription {
     this.#log = log;
   }
 
-  /** Calls once, however the stream ends; at once if it has ended. For one caller. */
-  whenClosed(tell: () => void): void {
-    if (this.#isClosed) tell();
-    else this.#onClosed = tell;
+  /** Calls a function once when the stream ends, whatever the reason, or immediately if it has ended. */
+  whenClosed(listener: () => void): void {
+    const others = this.#onClosed;
+    if (this.#isClosed) listener();
+    else
+      this.#onClosed = others
+        ? () => {
+            others();
+            listener();
+          }
+        : listener;
   }
 
-  /** For who opened it: the stream has ended. */
+  /** Reports that the stream has ended. It is called by the code that opened it. */
   closed(): void {
     this.#isClosed = true;
     this.#onClosed?.();
   }
 
-  /** The answer to an event of the stream. */
+  /**
+   * The response to an event that was taken with `next()`. If the stream began with it, its processing time is charged to
+   * the subscriber, who could otherwise cause any amount of it.
+   */
+  answerToNext(event: object): Answer {
+    return this.stream.isBacklog(event) ? this.#backlogAnswerTo(event) : this.answerTo(event);
+  }
+
+  /** The response to an event of the stream. */
   answerTo(event: object): Answer {
     const group = this.#group;
     const { answers, plan, latest } = group;
+    this.#counts.delivered(event, this.stream.userId);
     if (latest?.event === event && plan.forAll) return latest.answer;
     let shared = answers.get(event);
     if (!shared) {
@@ -180,7 +197,8 @@ export class SharedSubscription {
     const viewers = plan.keyOf(event, this.stream.userId);
     let answer = shared.get(viewers);
     if (!answer) {
-      // What others get as well waits for nobody's statements; what only they get waits for their own.
+      // Shared responses do not wait for statements of one user; responses for one user only wait for that user's
+      // statements.
       const isOwn = group.members === 1 || viewers === this.stream.userId;
       answer = continuingRequest(isOwn ? this.#request : undefined, () => this.#workOut(event));
       shared.set(viewers, answer);
@@ -200,15 +218,30 @@ export class SharedSubscription {
     return answer;
   }
 
-  /** For who reads it: it has failed with this error. */
-  failed(error: unknown): void {
+  #backlogAnswerTo(event: object): Answer {
+    const began = performance.now();
+    const answer = this.answerTo(event);
+    // Serialized now, because serialization is part of the charged time.
+    if (answer.result) void answer.json;
+    const { requester } = this.#args.contextValue as Context;
+    const isService = requester !== null && !(requester instanceof Error) && requester.isService;
+    if (!isService) this.#counts.charge(this.stream.userId, performance.now() - began);
+    return answer;
+  }
+
+  /**
+   * Counts an error that ended the stream, and returns it in the form that clients receive. The reader of the stream
+   * must call it when the stream fails.
+   */
+  failed(error: unknown): GraphQLError {
     this.#counts.onErrors([error]);
+    return presentError(error, this.#log);
   }
 
   #execute(event: object): ExecutionResult | PromiseLike<ExecutionResult> {
     const { schema, document, variableValues, operationName, contextValue } = this.#args;
     try {
-      // A context of its own, for what resolvers remember by it is true of one moment.
+      // Each event has a context of its own, because data that resolvers cache in it is only valid for one moment.
       const context = { ...(contextValue as Context) };
       return execute({ schema, document, variableValues, operationName, rootValue: event, contextValue: context });
     } catch (error) {
@@ -217,39 +250,50 @@ export class SharedSubscription {
   }
 }
 
-/** What is counted of subscriptions. */
+/** Counters of subscriptions. */
 export interface SubscriptionCounts {
-  /** Answers that were worked out: each for all who get the same. */
+  /** The number of computed responses. A shared response counts once. */
   answers: number;
-  /** Answers that went out over SSE, and the streams that are open there. */
+  /** The number of responses that were sent over SSE, and the number of open SSE streams. */
   deliveredOverSse: number;
   openOverSse: number;
-  /** Streams over SSE that ended because nobody read them. */
-  cutOffOverSse: number;
-  /** An answer has errors, or a stream has ended with one. */
+  /** The number of SSE streams that were ended because their clients did not read. */
+  slowConsumersOverSse: number;
+  /** Called when a response has errors, or a stream ended with an error. */
   onErrors(errors: readonly unknown[]): void;
-  /** An answer is given over SSE. */
+  /** Called when a response is sent over SSE. */
   onTurn(answer: Answer | undefined): void;
+  /** Reports that an event is delivered to a user. */
+  delivered(event: object, userId: string): void;
+  /** Charges processing time of the node to a user, in milliseconds. */
+  charge(userId: string, ms: number): void;
 }
 
 export interface Subscriptions {
-  /** Begins a subscription (GraphQL's `subscribe`, of a valid operation); an answer with errors where it could not. */
+  /** Opens a valid subscription (GraphQL's `subscribe`). It returns a result with errors if that fails. */
   open(args: ExecutionArgs): Promise<SharedSubscription | ExecutionResult>;
-  /** Groups of equal subscriptions at present. */
+  /** The number of groups of equal subscriptions. */
   readonly groups: number;
-  /** The streams that are open, and the field that each is of. */
+  /** The open streams with their root fields. */
   readonly streams: ReadonlyMap<EventSource<object>, string>;
   readonly counts: SubscriptionCounts;
 }
 
 /**
- * Runs subscriptions so that what is the same for several subscribers is worked out once: one execution and one
- * serialization for each event and group of equal subscriptions, and there for each value of what depends on the
- * viewer (graphql/sharing.ts).
+ * Runs subscriptions so that equal work is done once: one execution and one serialization per event and group of equal
+ * subscriptions, and within a group per sharing key (graphql/sharing.ts).
  */
 export function createSubscriptions(
   log: Logger,
-  { onErrors = () => {}, onTurn = () => {} }: Partial<Pick<SubscriptionCounts, 'onErrors' | 'onTurn'>> = {},
+  {
+    onErrors = () => {},
+    onTurn = () => {},
+    onUse = () => {},
+    charge = () => {},
+  }: Partial<Pick<SubscriptionCounts, 'onErrors' | 'onTurn' | 'charge'>> & {
+    /** Called with the users to whom an event is delivered: at least with two different ones if there are several. */
+    onUse?: (userId: string) => void;
+  } = {},
 ): Subscriptions {
   const groups = new Map<string, Group>();
   const streams = new Map<EventSource<object>, string>();
@@ -257,11 +301,22 @@ export function createSubscriptions(
     answers: 0,
     deliveredOverSse: 0,
     openOverSse: 0,
-    cutOffOverSse: 0,
+    slowConsumersOverSse: 0,
     onErrors,
     onTurn,
+    delivered,
+    charge,
   };
-  /** By the document's identity, for parsing is cached by its text; then by operation. */
+  /** The event that was delivered last, its first user, and whether another one is known as well. */
+  let latest: { event: object; userId: string; hasOther: boolean } | undefined;
+  function delivered(event: object, userId: string): void {
+    if (latest?.event !== event) latest = { event, userId, hasOther: false };
+    else if (latest.hasOther || latest.userId === userId) return;
+    else latest.hasOther = true;
+    onUse(userId);
+  }
+
+  /** By document object, because parsed documents are cached by their text, and then by operation. */
   const plans = new WeakMap<DocumentNode, Map<OperationDefinitionNode, Planned>>();
   let planned = 0;
 
@@ -285,9 +340,9 @@ export function createSubscriptions(
   function groupOf(args: ExecutionArgs): Group {
     const { number, plan, field } = planOf(args);
     const given = args.variableValues ?? {};
-    // A variable that is absent is not one that is null.
+    // An absent variable is different from null.
     const values = JSON.stringify(plan.variables.map((name) => (Object.hasOwn(given, name) ? [given[name]] : [])));
-    // Hashed: values may be as long as a client likes.
+    // Hashed, because values can be of any length.
     const key = `${number} ${values.length < KEY_MAX_CHARS ? values : Buffer.from(sha256(values)).toString('base64url')}`;
     let group = groups.get(key);
     if (!group) {
@@ -302,7 +357,7 @@ export function createSubscriptions(
       const stream = await createSourceEventStream(args);
       if (!(Symbol.asyncIterator in stream)) return stream;
       if (!(stream instanceof ChangeStream || stream instanceof LiveStream))
-        throw new Error('a subscription of a stream of no known sort');
+        throw new Error('a subscription without a stream of a known kind');
       const group = groupOf(args);
       group.members += 1;
       const subscription = new SharedSubscription(stream as EventSource<object>, args, group, counts, log);
@@ -323,8 +378,8 @@ export function createSubscriptions(
   };
 }
 
-/** The answers of a shared subscription one after another, for a transport that asks for each. */
-export function oneByOne(
+/** The responses of a shared subscription as an async iterator, for transports that request them one at a time. */
+export function resultsOf(
   subscription: SharedSubscription,
   counts: SubscriptionCounts,
   onClosed: () => void,
@@ -337,12 +392,15 @@ export function oneByOne(
   });
   return {
     async next() {
-      const { value: event, done } = await stream.next().catch((error: unknown) => {
-        subscription.failed(error);
-        throw error;
-      });
+      let read: IteratorResult<object>;
+      try {
+        read = await stream.next();
+      } catch (error) {
+        return { value: { errors: [subscription.failed(error)] }, done: false };
+      }
+      const { value: event, done } = read;
       if (done) return { value: undefined, done: true };
-      const answer = subscription.answerTo(event);
+      const answer = subscription.answerToNext(event);
       if (!answer.result) await new Promise<void>((resolve) => answer.whenReady(resolve));
       counts.onTurn(answer);
       counts.deliveredOverSse += 1;

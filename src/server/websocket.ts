@@ -1,179 +1,211 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import {
-  type DocumentNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  execute,
-  GraphQLError,
-  type OperationDefinitionNode,
-} from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { schema } from '../app/schema.js';
-import { badInput, ChatError, rateLimited, unauthenticated } from '../core/errors.js';
+import { ChatError, unauthenticated } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
 import { sessionWatch } from '../domain/session/session.authentication.js';
 import type { Context } from '../graphql/context.js';
-import { presentError } from '../graphql/errors.js';
-import { createCounts } from '../infra/async/counts.js';
+import { createConcurrencyLimiter } from '../infra/async/concurrency-limiter.js';
 import { withRequest } from '../infra/telemetry/request.js';
 import type { Carrier } from '../infra/telemetry/tracing.js';
 import type { Deps } from '../platform/deps.js';
 import { connected } from '../platform/feature.js';
 import type { Connection, Viewer } from '../platform/viewer.js';
 import type { AddressOf } from './addresses.js';
-import type { Documents } from './documents.js';
-import { GRAPHQL_PATH, identify, TOO_MANY_RETRY_MS } from './graphql-http.js';
+import { GRAPHQL_PATH } from './graphql-http.js';
 import { pathOf } from './http.js';
-import type { Kept } from './kept.js';
-import type { Operations } from './operations.js';
+import type { MemoryLimits } from './memory-limits.js';
 import { isAllowedOrigin } from './origins.js';
-import { Outbox, Postman } from './outbox.js';
-import type { PersistedDocuments } from './persisted-documents.js';
-import { createShares } from './shares.js';
+import { Outbox, WriteScheduler } from './outbox.js';
+import {
+  type AdmittedOperation,
+  type GraphqlRequest,
+  identify,
+  isRefusal,
+  type Pipeline,
+  tooMany,
+} from './pipeline.js';
+import type { RequestTime } from './request-time.js';
 import { SocketStream } from './socket-stream.js';
 import { SharedSubscription, type Subscriptions } from './subscriptions.js';
 
-/** Close codes of this server: the stock client comes back after each of them. */
+/** The close codes of this server. The standard client reconnects after each of them. */
 const closeCodes = {
-  /** The session or its token has ended: come back with a new token. */
+  /** The session or its token has ended. The client reconnects with a new token. */
   forbidden: { code: 4403, reason: 'Forbidden' },
-  /** The client does not read what is sent to it, who it is cannot be looked up at the moment, or has too many open. */
+  /**
+   * The client does not read responses, its session cannot be checked at the moment, or it has too many connections.
+   */
   tryAgainLater: { code: 1013, reason: 'Try again later' },
-  /** The server goes away: come back, perhaps to another node. */
+  /** The server stops. The client reconnects, possibly to another node. */
   goingAway: { code: 1001, reason: 'Going away' },
-  /** The database is another one than it was: come back, and fetch anew. */
+  /** The database was replaced. The client reconnects and fetches all data again. */
   restart: { code: 1012, reason: 'Service restart' },
 } as const;
 
-/** Milliseconds that a client may take for its `connection_init`. */
+/** The time that a client has to send `connection_init`, in milliseconds. */
 const INIT_TIMEOUT_MS = 10_000;
-/** Milliseconds between pings; a client that has not answered one by the next is gone. */
+/**
+ * The maximum time that a new WebSocket waits because its address has used more than its share of the node's time, in
+ * milliseconds. Its user may be somebody else, who is known only when the `connection_init` is read. With the maximum number
+ * of sockets of an address, this keeps the work for clients that connect again and again at about the share of one.
+ */
+const CONNECT_WAIT_MAX_MS = 5_000;
+/**
+ * The interval between pings, in milliseconds. A client that has not answered a ping before the next one is
+ * disconnected.
+ */
 const KEEP_ALIVE_MS = 12_000;
 
-/** Milliseconds between two slices of sockets that are closed while draining. */
+/** The interval between two batches of sockets that are closed while draining, in milliseconds. */
 const DRAIN_SLICE_MS = 100;
-/** Milliseconds that a client which does not read is given for its close frame. */
-const CUT_OFF_MS = 2_000;
+/** The time that a client that does not read has to receive its close frame, in milliseconds. */
+const SLOW_CONSUMER_CLOSE_MS = 2_000;
 
-/** Longest id of an operation, in bytes: it is kept for as long as the operation lasts. */
+/**
+ * The maximum length of an operation's id in bytes: each response contains it, and it is kept until the operation ends.
+ */
 const ID_MAX_BYTES = 128;
-/** Bytes of a frame that has come in part which count for nobody: a whole one that is as small is read at once. */
+/** The maximum length of a ping's payload that is returned in the pong, in characters of JSON. */
+const PING_PAYLOAD_MAX_CHARS = 1_024;
+/**
+ * The size up to which incomplete frames are not counted, in bytes: a complete frame of this size is processed
+ * immediately.
+ */
 const PARTIAL_FREE_BYTES = 16_384;
-/** Frames that one message may come in. */
+/** The maximum number of frames of one message. */
 const FRAGMENTS_MAX = 1_024;
-/** Longest reason of a close frame, in bytes (RFC 6455, section 5.5). */
+/** The maximum length of the reason in a close frame, in bytes (RFC 6455, section 5.5). */
 const REASON_MAX_BYTES = 123;
-/** Milliseconds of the node's time that messages of one person or address may take at once. */
-const SHARE_AT_ONCE_MS = 250;
-/** What a frame costs that nothing comes of, and what a message costs beside what is measured of it, in milliseconds. */
-const FRAME_MS = 0.05;
+/** The version of the WebSocket protocol (RFC 6455). */
+const WEBSOCKET_VERSION = 13;
+const TOO_MANY_REQUESTS = '429 Too Many Requests';
+/** The number of bytes of incomplete frames that are charged at once. */
+const CHARGED_BYTES = 65_536;
 
-/** What a socket keeps from its `connection_init` on. */
+/** The state of a socket from its `connection_init` on. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
   identity?: Context['identity'];
   socket: WebSocket;
   connection: Connection;
   outbox: Outbox;
   network: string;
-  /** Subscriptions that are under way on it. */
+  /** Ends a wait for the share of the address. From now on, the user is charged. */
+  identified(): void;
+  /** The number of open subscriptions. */
   streams: number;
 }
 
-/** What an operation is carried out with, and on which socket. */
-interface SocketArgs extends ExecutionArgs {
-  extra: SocketExtra;
-  /** Of a subscription: lets go of what is kept for it. */
-  letGo?: () => void;
-}
-
-/** What is read of a `subscribe` message. */
-interface Asked {
+/** The content of a `subscribe` message. */
+interface SubscribePayload extends GraphqlRequest {
   query: string;
-  documentId?: unknown;
-  operationName?: string | null | undefined;
-  variables?: Record<string, unknown> | null | undefined;
-  extensions?: Record<string, unknown> | null | undefined;
-  /** Bytes of the message. */
+  /** The size of the message in bytes. */
   [size]?: number;
-  /** The message is held no more, but for what is kept of it. */
-  [isHeard]?: () => void;
+  /** Called when the message is no longer held in memory, except for the data that was kept of it. */
+  [onReleased]?: () => void;
 }
 const size = Symbol('size');
-const isHeard = Symbol('isHeard');
+const onReleased = Symbol('onReleased');
 
 export interface GraphqlWebSocket {
-  /** Sockets that are open. */
+  /** The number of open sockets. */
   readonly size: number;
   readonly counts: SocketCounts;
-  /** Who writes to them. */
-  readonly postman: Postman;
+  /** Writes their responses. */
+  readonly scheduler: WriteScheduler;
   /**
-   * Refuses new sockets, closes those that are open in slices over `drainMs`, and resolves when they are gone; after
-   * `timeoutMs` they are cut. With `restart` clients are told that the service begins anew.
+   * Rejects new sockets, closes the open ones in batches over `drainMs`, and resolves when all are closed. After
+   * `timeoutMs`, the remaining ones are terminated. With `restart`, clients receive the close code for a service
+   * restart.
    */
   close(options: { drainMs: number; timeoutMs: number; restart?: boolean }): Promise<void>;
 }
 
-/** What became of sockets since the start. */
+/** Counters of sockets since the start. */
 interface SocketCounts {
   opened: number;
-  /** Requests for one that were refused: another path, a foreign origin, too many from one address, the node stops. */
+  /**
+   * Rejected upgrade requests: with another path, a foreign origin, an invalid handshake, too many connections, or while
+   * the node stops.
+   */
   refused: number;
-  /** Clients that did not read, and were cut off with 1013. */
-  cutOff: number;
+  /** Clients that were disconnected with 1013 because they did not read. */
+  slowConsumers: number;
   /** Clients that did not answer a ping. */
   silent: number;
-  /** By close code: those of the protocol, and `other`, for a client may send any. */
+  /**
+   * The number of closed sockets by close code. Codes that are not part of the protocol count as `other`, because a
+   * client can send any code.
+   */
   readonly closed: Map<string, number>;
 }
 
-/** Codes that docs/PROTOCOL.md names, and WebSocket's own. */
+/** The close codes that docs/PROTOCOL.md documents, and those of WebSocket itself. */
 const countedCodes = new Set([
   1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 4004, 4400, 4401, 4403, 4406, 4408, 4409,
   4429, 4499, 4500, 4504,
 ]);
 
-/** GraphQL over WebSocket (graphql-transport-ws), on the path and with the rules of HTTP. */
-export function serveWebSocket(
-  server: Server,
-  documents: Documents,
-  persisted: PersistedDocuments,
-  subscriptions: Subscriptions,
-  operations: Operations,
-  kept: Kept,
-  addressOf: AddressOf,
-  refusedOrigin: (origin: string) => void,
-  deps: Deps,
-): GraphqlWebSocket {
+/** Serves GraphQL over WebSocket (graphql-transport-ws), with the same path and rules as over HTTP. */
+export function serveWebSocket({
+  server,
+  pipeline,
+  subscriptions,
+  memoryLimits,
+  requestTime,
+  addressOf,
+  refusedOrigin,
+  deps,
+}: {
+  server: Server;
+  pipeline: Pipeline;
+  subscriptions: Subscriptions;
+  memoryLimits: MemoryLimits;
+  requestTime: RequestTime;
+  addressOf: AddressOf;
+  refusedOrigin: (origin: string) => void;
+  deps: Deps;
+}): GraphqlWebSocket {
   const { config, log } = deps;
-  const postman = new Postman(subscriptions.counts.onTurn);
-  const counts: SocketCounts = { opened: 0, refused: 0, cutOff: 0, silent: 0, closed: new Map() };
-  const ofPerson = createCounts(config.socketsPerPersonMax);
-  const ofAddress = createCounts(config.socketsPerAddressMax);
-  const shares = createShares({ share: config.timePerPersonPercent / 100, atOnceMs: SHARE_AT_ONCE_MS });
-  const presented = (result: ExecutionResult): ExecutionResult =>
-    result.errors
-      ? { ...result, errors: result.errors.map((error) => presentError(error, log, documents.presenting)) }
-      : result;
+  const scheduler = new WriteScheduler(subscriptions.counts.onTurn);
+  const counts: SocketCounts = { opened: 0, refused: 0, slowConsumers: 0, silent: 0, closed: new Map() };
+  const ofPerson = createConcurrencyLimiter(config.socketsPerPersonMax);
+  const ofAddress = createConcurrencyLimiter(config.socketsPerAddressMax);
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: config.frameMaxBytes,
     maxFragments: FRAGMENTS_MAX,
-    // Each frame in a turn of its own: others have theirs between.
+    // Each frame is processed in its own turn of the event loop, so that other work can run in between.
     allowSynchronousEvents: false,
     perMessageDeflate: false,
     handleProtocols,
   });
+
+  /** @throws {ChatError} RATE_LIMITED */
+  function checkOpenOperations(open: number): void {
+    if (open > config.socketOperationsMax) {
+      throw tooMany(`You can have at most ${config.socketOperationsMax} concurrent operations on one WebSocket.`);
+    }
+  }
+
+  /** @throws {ChatError} RATE_LIMITED */
+  function enterStream(extra: SocketExtra): () => void {
+    const max = config.socketStreamsMax;
+    if (extra.streams >= max) throw tooMany(`One socket can have at most ${max} streams at once.`, 'socketStreamsMax');
+    extra.streams += 1;
+    return () => {
+      extra.streams -= 1;
+    };
+  }
 
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onConnect(context) {
       const { connectionParams, extra } = context;
       const { authorization, Authorization } = (connectionParams ?? {}) as Record<string, unknown>;
-      // It would be kept for as long as the socket lasts.
+      // Otherwise, it would stay in memory as long as the socket.
       Object.assign(context, { connectionParams: undefined });
       const given = authorization ?? Authorization;
       if (given != null && typeof given !== 'string') return false;
@@ -186,9 +218,9 @@ export function serveWebSocket(
         closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
-      // It may have gone while it was looked up: then nobody would hear of its end any more.
+      // The socket may have closed during the lookup, and its end would not be noticed any more.
       if (extra.socket.readyState !== extra.socket.OPEN) return false;
-      // Closed with 4403: the stock client comes back and asks its connectionParams anew.
+      // The socket is closed with 4403: the standard client then reconnects with new connectionParams.
       if (identity instanceof Error) return false;
       const leave = identity && !identity.isService ? ofPerson.enter(identity.userId) : () => {};
       if (!leave) {
@@ -197,12 +229,13 @@ export function serveWebSocket(
       }
       extra.identity = identity;
       if (identity) {
+        extra.identified();
         let unwatch = () => {};
         const watch = (viewer: Viewer) => {
           unwatch();
           extra.identity = viewer;
           unwatch = sessionWatch.of(deps).watch(viewer.sessionId, viewer.expiresAt, () => {
-            // A client need not answer the close frame: what it sends meanwhile is not heard, and speaks for nobody.
+            // Until the client answers the close frame, its messages must not be executed on behalf of the user.
             extra.identity = unauthenticated('The session has ended.');
             closeWith(extra.socket, closeCodes.forbidden);
           });
@@ -218,117 +251,53 @@ export function serveWebSocket(
       }
       return true;
     },
-    async onSubscribe({ extra, subscriptions }, id, payload: Asked) {
+    onSubscribe({ extra, subscriptions: open }, _id, payload: SubscribePayload) {
       try {
-        if (Buffer.byteLength(id) > ID_MAX_BYTES) {
-          throw badInput('id', `The id of an operation can have at most ${ID_MAX_BYTES} bytes.`);
-        }
-        if (Object.keys(subscriptions).length > config.socketOperationsMax) {
-          throw tooMany(`You can have at most ${config.socketOperationsMax} concurrent operations on one WebSocket.`);
-        }
-        const text = persisted.textOf(payload);
-        if (text === undefined)
-          throw new GraphQLError('The request must contain a query or the id of a persisted document.');
-        const document = documents.read(text);
-        if (isErrors(document)) {
-          operations.failed(document);
-          return document;
-        }
-        const { operationName, extensions } = payload;
-        const operation = documents.operationOf(document, operationName);
-        const variableValues = declaredOf(operation, payload.variables);
-        const excess = documents.findExcess({ document, variableValues, operationName });
-        if (excess) {
-          operations.failed([excess]);
-          return [excess];
-        }
-        const contextValue: SocketContext = {
-          parent: parentOf(extensions),
-          deps,
-          identity: extra.identity ?? null,
-          asker: extra.identity ?? null,
-          syncCursor: deps.feed.now.cursor,
-          ...extra.connection,
-        };
-        let letGo: (() => void) | undefined;
-        if (operation.operation === 'subscription') {
-          if (extra.streams >= config.socketStreamsMax) {
-            throw tooMany(
-              `One socket can have at most ${config.socketStreamsMax} streams at once.`,
-              'socketStreamsMax',
-            );
-          }
-          letGo = kept.keep(
-            { connection: extra.socket, userId: limitedUserOf(extra), network: extra.network },
-            { document, length: Math.max(0, (payload[size] ?? 0) - payload.query.length) },
-          );
-          if (!letGo)
-            throw tooMany(
-              'Your open subscriptions use too much memory. End some of them, or use smaller documents and variables.',
-            );
-          payload[isHeard]?.();
-          // From here on `subscribe` is called, which lets go of it.
-          extra.streams += 1;
-        }
-        return {
-          schema,
-          document,
-          variableValues,
-          operationName,
-          contextValue,
-          extra,
-          letGo,
-          ...documents.execution,
-        } as SocketArgs;
+        checkOpenOperations(Object.keys(open).length);
+        const prepared = pipeline.prepare(payload);
+        // If errors were thrown, the socket would be closed with all its other operations.
+        if (isRefusal(prepared)) return prepared.errors;
+        const admitted = pipeline.admit(
+          prepared,
+          {
+            transport: 'websocket',
+            parent: parentOf(payload.extensions),
+            identity: extra.identity ?? null,
+            syncCursor: deps.feed.now.cursor,
+            connection: extra.connection,
+          },
+          {
+            connection: extra.socket,
+            length: Math.max(0, (payload[size] ?? 0) - payload.query.length),
+            enter: () => enterStream(extra),
+          },
+        );
+        if (isRefusal(admitted)) return admitted.errors;
+        if (prepared.operation.operation === 'subscription') payload[onReleased]?.();
+        return admitted;
       } catch (error) {
-        operations.failed([error]);
-        // Thrown, it would close the socket and with it every other operation.
-        return [presentError(error, log)];
+        return pipeline.refuse(error).errors;
       } finally {
-        // graphql-ws holds the message for as long as the operation lasts.
+        // graphql-ws keeps the message in memory until the operation ends.
         Object.assign(payload, { query: '', variables: null, extensions: null, documentId: null });
       }
     },
-    async execute(args) {
-      try {
-        return presented(await operations.carryOut(args, cameBy(args), () => execute(args)));
-      } catch (error) {
-        return { errors: [presentError(error, log)] };
-      }
-    },
-    async subscribe(args) {
-      const { extra, letGo } = args as SocketArgs;
-      const leave = () => {
-        extra.streams -= 1;
-        letGo?.();
-      };
-      try {
-        const opened = await operations.carryOut(args, cameBy(args), () => subscriptions.open(args));
-        if (opened instanceof SharedSubscription) {
-          opened.whenClosed(leave);
-          // For onOperation, which knows where it goes.
-          return opened as never;
-        }
-        leave();
-        return presented(opened);
-      } catch (error) {
-        leave();
-        return { errors: [presentError(error, log)] };
-      }
-    },
+    execute: (args) => pipeline.run(args as AdmittedOperation),
+    // The result is passed to onOperation, which handles shared subscriptions.
+    subscribe: (args) => pipeline.subscribe(args as AdmittedOperation) as never,
     onOperation: ({ extra }, id, _payload, _args, result: unknown) =>
-      result instanceof SharedSubscription ? new SocketStream(result, extra.outbox, id, log) : undefined,
+      result instanceof SharedSubscription ? new SocketStream(result, extra.outbox, id) : undefined,
   });
 
-  // Not graphql-ws's own adapter: that one writes to the console what any client can provoke, and keeps two timers a
+  // Not graphql-ws's own adapter: it logs errors that any client can cause to the console, and uses two timers per
   // socket.
   const unanswered = new WeakSet<WebSocket>();
-  /** Sockets that are not read from although their clients read: no pong of theirs can come. */
+  /** Sockets that are paused although their clients read. Their pongs cannot be received. */
   const heldBack = new WeakSet<WebSocket>();
   const serve = (socket: WebSocket, raw: Duplex, address: string) => {
     counts.opened += 1;
-    const outbox = new Outbox(socket, raw, postman);
-    /** Why the socket is not read from at present. */
+    const outbox = new Outbox(socket, raw, scheduler);
+    /** The reasons for which the socket is paused. */
     const reasons = new Set<'answers' | 'requests' | 'share'>();
     const hold = (reason: 'answers' | 'requests' | 'share') => {
       reasons.add(reason);
@@ -342,7 +311,7 @@ export function serveWebSocket(
       socket.resume();
     };
     let reading: Promise<void> | undefined;
-    /** Who asks without reading the answers is not heard meanwhile, lest these pile up. */
+    /** Backpressure: pauses a socket whose client sends requests but does not read the responses. */
     const untilRead = (): Promise<void> => {
       hold('answers');
       reading ??= new Promise((resolve) => {
@@ -359,27 +328,38 @@ export function serveWebSocket(
     const extra: SocketExtra = {
       socket,
       connection: {
-        cutOff() {
-          // Each of its streams says so.
-          if (socket.readyState === socket.OPEN) counts.cutOff += 1;
-          closeWith(socket, closeCodes.tryAgainLater, CUT_OFF_MS);
+        onSlowConsumer() {
+          // Each stream of the socket reports it, but it counts once.
+          if (socket.readyState === socket.OPEN) counts.slowConsumers += 1;
+          closeWith(socket, closeCodes.tryAgainLater, SLOW_CONSUMER_CLOSE_MS);
         },
         renew: () => {},
       },
       outbox,
       network: networkOf(address),
+      identified: () => endWait(),
       streams: 0,
     };
-    /** Counts what its messages cost; who takes more than a share of the node's time is not read from for a while. */
-    const spend = (ms: number) => {
-      const identity = extra.identity;
-      if (identity && !(identity instanceof Error) && identity.isService) return;
-      const waitMs = shares.spend(identity && !(identity instanceof Error) ? identity.userId : extra.network, ms);
-      if (waitMs < 1 || reasons.has('share')) return;
+    /** The number of received bytes that have not been charged yet. */
+    let uncharged = 0;
+    let waiting: NodeJS.Timeout | undefined;
+    const waitFor = (ms: number) => {
+      if (ms < 1 || waiting) return;
       hold('share');
-      setTimeout(() => release('share'), waitMs).unref();
+      waiting = setTimeout(endWait, ms).unref();
     };
-    /** Bytes of messages that are being worked on; with too many no more is read. */
+    const endWait = () => {
+      clearTimeout(waiting);
+      waiting = undefined;
+      release('share');
+    };
+    /** Charges a frame. Sockets of clients that use more than their share of the node's time are paused for a while. */
+    const charge = (ms = 0) => {
+      const bytes = uncharged;
+      uncharged = 0;
+      waitFor(requestTime.chargeFrame(extra.identity, extra.network, { ms, bytes }));
+    };
+    /** The size of the messages in progress, in bytes. The socket is paused while it is too high. */
     let underWay = 0;
     const begin = (bytes: number): (() => void) => {
       underWay += bytes;
@@ -392,26 +372,28 @@ export function serveWebSocket(
         if (underWay <= config.socketBufferMaxBytes) release('requests');
       };
     };
-    /** Bytes that have come of a frame which is not whole yet, and those of them that count for the address. */
+    /** The received bytes of an incomplete frame, and how many of them count against the limit of the network. */
     let partial = 0;
     let counted = 0;
-    const whole = () => {
+    const onFrameComplete = () => {
       partial = 0;
-      if (counted > 0) kept.partial(extra.network, -counted);
+      if (counted > 0) memoryLimits.countPartialFrame(extra.network, -counted);
       counted = 0;
     };
     raw.on('data', (chunk: Buffer) => {
       partial += chunk.length;
+      uncharged += chunk.length;
+      if (uncharged >= CHARGED_BYTES) charge();
       if (partial <= PARTIAL_FREE_BYTES) return;
       const more = partial - counted;
       counted = partial;
-      if (kept.partial(extra.network, more)) return;
+      if (memoryLimits.countPartialFrame(extra.network, more)) return;
       closeWith(socket, closeCodes.tryAgainLater, 0);
     });
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        // Not waited for while it can be kept: what is answered in one go then goes out in one write.
+        // Not awaited while it can be buffered, so that responses of the same turn are sent in one write.
         send: (text) => {
           if (socket.readyState !== socket.OPEN) return;
           if (raw.writableCorked === 0) {
@@ -421,39 +403,46 @@ export function serveWebSocket(
           socket.send(text);
           return socket.bufferedAmount > config.socketBufferMaxBytes ? untilRead() : undefined;
         },
-        // A reason that quotes a long id would be refused by ws.
+        // ws rejects longer reasons, which can contain a long id.
         close: (code, reason) => socket.close(code, Buffer.byteLength(reason ?? '') <= REASON_MAX_BYTES ? reason : ''),
         onMessage: (receive) => {
           socket.on('message', (data) => {
-            whole();
-            if (socket.readyState !== socket.OPEN) return;
+            onFrameComplete();
+            if (socket.readyState !== socket.OPEN) return charge();
             const began = performance.now();
             const text = String(data);
-            const over = begin(text.length);
-            withRequest({ id: randomUUID(), address }, () => receive(read(text, over) as string))
-              .catch((error: unknown) => {
-                log.error({ err: error }, 'WebSocket message could not be handled');
-                socket.close(CloseCode.InternalServerError, 'Internal server error');
-              })
-              .finally(over);
-            spend(performance.now() - began + FRAME_MS);
+            const freeMessage = begin(text.length);
+            const message = read(text, freeMessage);
+            if (hasLongId(message)) {
+              freeMessage();
+              socket.close(CloseCode.BadRequest, `The id of an operation can have at most ${ID_MAX_BYTES} bytes.`);
+            } else {
+              withRequest({ id: randomUUID(), address }, () => receive(message as string))
+                .catch((error: unknown) => {
+                  log.error({ err: error }, 'WebSocket message could not be handled');
+                  socket.close(CloseCode.InternalServerError, 'Internal server error');
+                })
+                .finally(freeMessage);
+            }
+            charge(performance.now() - began);
           });
         },
       },
       extra,
     );
+    waitFor(Math.min(requestTime.chargeUpgrade(extra.network), CONNECT_WAIT_MAX_MS));
     socket.on('error', (error) => log.debug({ err: error }, 'socket error'));
     socket.on('ping', () => {
-      whole();
-      spend(FRAME_MS);
+      onFrameComplete();
+      charge();
     });
     socket.on('pong', () => {
-      whole();
+      onFrameComplete();
       unanswered.delete(socket);
-      spend(FRAME_MS);
+      charge();
     });
     socket.once('close', (code, reason) => {
-      whole();
+      onFrameComplete();
       const counted = countedCodes.has(code) ? String(code) : 'other';
       counts.closed.set(counted, (counts.closed.get(counted) ?? 0) + 1);
       outbox.close();
@@ -473,24 +462,35 @@ export function serveWebSocket(
     }
   }, KEEP_ALIVE_MS);
 
+  /** Rejects an upgrade request. It is charged and delayed like an HTTP request that is rejected. */
+  async function refuseInTurn(request: IncomingMessage, socket: Duplex, status: string): Promise<void> {
+    counts.refused += 1;
+    try {
+      await requestTime.begin(networkOf(addressOf(request)), undefined).turn();
+    } catch {
+      return refuse(socket, TOO_MANY_REQUESTS);
+    }
+    refuse(socket, status);
+  }
+
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const refused = (status: string) => {
-      counts.refused += 1;
-      refuse(socket, status);
-    };
-    if (pathOf(request) !== GRAPHQL_PATH) return refused('404 Not Found');
+    if (pathOf(request) !== GRAPHQL_PATH) return void refuseInTurn(request, socket, '404 Not Found');
     const { origin, host } = request.headers;
     if (!isAllowedOrigin(config, origin, host)) {
       if (origin !== undefined) refusedOrigin(origin);
-      return refused('403 Forbidden');
+      return void refuseInTurn(request, socket, '403 Forbidden');
     }
     const address = addressOf(request);
     const leave = ofAddress.enter(networkOf(address));
-    if (!leave) return refused('429 Too Many Requests');
+    if (!leave) return void refuseInTurn(request, socket, TOO_MANY_REQUESTS);
     socket.once('close', leave);
     sockets.handleUpgrade(request, socket, head, (webSocket) => serve(webSocket, socket, address));
   };
+  // Without a listener, ws responds immediately.
+  sockets.on('wsClientError', (_error, socket, request) => {
+    void refuseInTurn(request, socket, `400 Bad Request\r\nSec-WebSocket-Version: ${WEBSOCKET_VERSION}`);
+  });
   server.on('upgrade', upgrade);
 
   return {
@@ -498,7 +498,7 @@ export function serveWebSocket(
       return sockets.clients.size;
     },
     counts,
-    postman,
+    scheduler,
     async close({ drainMs, timeoutMs, restart = false }) {
       clearInterval(keepAlive);
       server.off('upgrade', upgrade);
@@ -506,11 +506,11 @@ export function serveWebSocket(
         counts.refused += 1;
         refuse(socket, '503 Service Unavailable');
       });
-      const cutOff = setTimeout(() => {
+      const termination = setTimeout(() => {
         for (const socket of sockets.clients) socket.terminate();
       }, timeoutMs);
       const gone = new Promise<void>((resolve) => sockets.close(() => resolve()));
-      // In slices: thousands that come back within one moment would take the other nodes' breath away.
+      // In batches, to avoid a reconnect storm on the other nodes.
       const open = [...sockets.clients];
       const slice = Math.ceil((open.length * DRAIN_SLICE_MS) / Math.max(drainMs, DRAIN_SLICE_MS));
       while (open.length > 0) {
@@ -519,30 +519,22 @@ export function serveWebSocket(
         if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, DRAIN_SLICE_MS));
       }
       await gone;
-      clearTimeout(cutOff);
+      clearTimeout(termination);
     },
   };
 }
 
-const tooMany = (message: string, limit?: string) => rateLimited(message, TOO_MANY_RETRY_MS, limit);
-
-/** The context of an operation over a socket, with the trace that its client named. */
-type SocketContext = Context & { parent: Carrier };
-
-const cameBy = ({ contextValue }: ExecutionArgs) =>
-  ({ transport: 'websocket', parent: (contextValue as SocketContext).parent }) as const;
-
-/** A socket has no headers for each operation: what would be one is in the `extensions` of its message. */
+/** The trace context of an operation, from the `extensions` of its message: a socket has no headers per operation. */
 function parentOf(extensions: Record<string, unknown> | null | undefined): Carrier {
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
   return { traceparent: text(extensions?.['traceparent']), tracestate: text(extensions?.['tracestate']) };
 }
 
 /**
- * A message as the protocol has it, and nothing else of what the client sent: graphql-ws, which takes it as read, holds it
- * for as long as its operation lasts. What is no JSON stays as it is, for graphql-ws to refuse.
+ * Parses a message and removes everything that is not part of the protocol, because graphql-ws keeps the message until
+ * the operation ends. Invalid JSON is returned unchanged, so that graphql-ws rejects it.
  */
-function read(text: string, over: () => void): unknown {
+function read(text: string, freeMessage: () => void): unknown {
   let message: unknown;
   try {
     message = JSON.parse(text);
@@ -556,53 +548,39 @@ function read(text: string, over: () => void): unknown {
     const { authorization, Authorization } = payload;
     return { type, payload: { authorization, Authorization } };
   }
-  if (type !== 'subscribe') return { type, id, payload: isWritable(payload) ? payload : undefined };
+  if (type !== 'subscribe') return { type, id, payload: isShort(payload) ? payload : undefined };
   const { query, documentId, operationName, variables, extensions } = payload;
-  const asked = { query, documentId, operationName, variables, extensions };
-  return { type, id, payload: { ...asked, [size]: text.length, [isHeard]: over } };
+  const request = { query, documentId, operationName, variables, extensions };
+  return { type, id, payload: { ...request, [size]: text.length, [onReleased]: freeMessage } };
 }
 
-/** Whether a value can be written as JSON, as graphql-ws writes the payload of a ping: one nested too deep cannot. */
-function isWritable(value: unknown): boolean {
+/**
+ * Whether the payload of a ping is short enough to be returned. Payloads that are nested too deeply cannot be
+ * serialized.
+ */
+function isShort(value: unknown): boolean {
   try {
-    JSON.stringify(value);
-    return true;
+    return JSON.stringify(value).length <= PING_PAYLOAD_MAX_CHARS;
   } catch {
     return false;
   }
 }
 
+/** Whether the id of a message is too long. */
+const hasLongId = (message: unknown): boolean =>
+  isRecord(message) && typeof message['id'] === 'string' && Buffer.byteLength(message['id']) > ID_MAX_BYTES;
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Of the values that came those of variables that the operation has. */
-function declaredOf(
-  { variableDefinitions = [] }: OperationDefinitionNode,
-  values: Readonly<Record<string, unknown>> | null | undefined,
-): Record<string, unknown> {
-  const declared: Record<string, unknown> = {};
-  if (!values) return declared;
-  for (const { variable } of variableDefinitions) {
-    const name = variable.name.value;
-    if (Object.hasOwn(values, name)) declared[name] = values[name];
-  }
-  return declared;
-}
-
-/** Whose limits hold on a socket; undefined where nobody is signed in, and for the service's own bot. */
-const limitedUserOf = ({ identity }: SocketExtra): string | undefined =>
-  identity && !(identity instanceof Error) && !identity.isService ? identity.userId : undefined;
-
-/** Closes a socket; with `patienceMs` it is cut when the client has not answered by then. */
-function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, patienceMs?: number): void {
+/** Closes a socket. With a timeout, it is terminated if the client has not answered by then. */
+function closeWith(socket: WebSocket, { code, reason }: { code: number; reason: string }, timeoutMs?: number): void {
   socket.close(code, reason);
-  if (patienceMs !== undefined) setTimeout(() => socket.terminate(), patienceMs).unref();
+  if (timeoutMs !== undefined) setTimeout(() => socket.terminate(), timeoutMs).unref();
 }
-
-const isErrors = (read: DocumentNode | readonly GraphQLError[]): read is readonly GraphQLError[] => Array.isArray(read);
 
 function refuse(socket: Duplex, status: string): void {
-  // A client that keeps its half open must not keep ours.
+  // Closes the connection even if the client keeps its side open.
   socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

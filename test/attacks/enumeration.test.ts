@@ -1,23 +1,23 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register, request } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
 const DELETE = 'mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { __typename } }';
 
-/** How often each is tried: they take turns, so that a busy machine slows all of them. */
+/** How often each case is tried. The cases alternate, so that a busy machine slows all of them. */
 const TRIES = 9;
 
 const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;
 
-describe.each(footings)('who tries to learn who has an account, on the %s footing', (footing) => {
+describe.each(modes)('a client that tries to find out which accounts exist in %s mode', (mode) => {
   let node: RunningNode;
   let person: Person;
   let gone: Person;
   beforeAll(async () => {
-    // As costly as by default: what is to be hidden is a hash.
-    node = await (await makePlace(footing)).start({ BCRYPT_COST: '10' });
+    // The default cost, because the time of a hash must be hidden.
+    node = await (await makePlace(mode)).start({ BCRYPT_COST: '10' });
     [person, gone] = await Promise.all([register(node.url, 'person'), register(node.url, 'gone')]);
     await gone.ask(DELETE, { input: { password: gone.password } });
   });
@@ -32,14 +32,14 @@ describe.each(footings)('who tries to learn who has an account, on the %s footin
     'a password that cannot be': { usernameOrEmail: person.username, password: 'x'.repeat(100) },
   });
 
-  it('is answered the same at a sign-in', async () => {
+  it('gets the same response to every failed sign-in', async () => {
     const answers: Json[] = [];
     for (const input of Object.values(tries())) answers.push(await request(node.url, LOGIN, { input }));
     const bodies = answers.map(({ errors, data, status }) => JSON.stringify({ errors, data, status }));
     expect(new Set(bodies).size).toBe(1);
   });
 
-  it('is answered after one comparison of a hash, whoever is meant', async () => {
+  it('gets a response after one comparison of a hash, whether the account exists or not', async () => {
     const verify = vi.spyOn(node.deps.passwords, 'verify');
     for (const [what, input] of Object.entries(tries())) {
       verify.mockClear();
@@ -49,7 +49,7 @@ describe.each(footings)('who tries to learn who has an account, on the %s footin
     verify.mockRestore();
   });
 
-  it('learns nothing from the clock', { timeout: 120_000 }, async () => {
+  it('learns nothing from response times', { timeout: 120_000 }, async () => {
     const times = new Map<string, number[]>();
     for (let round = 0; round < TRIES; round += 1) {
       for (const [what, input] of Object.entries(tries())) {
@@ -59,7 +59,7 @@ describe.each(footings)('who tries to learn who has an account, on the %s footin
       }
     }
     const medians = [...times.values()].map(median);
-    // Without the hash an answer takes a tenth of the time.
+    // Without the hash, a response takes a tenth of the time.
     expect(Math.max(...medians) / Math.min(...medians), JSON.stringify([...times.keys()])).toBeLessThan(3);
   });
 });

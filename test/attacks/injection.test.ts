@@ -3,10 +3,10 @@ import { errorCodes } from '../../src/core/errors.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
 import { type Operation, type TextPlace, textPlaces } from '../support/generate.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
-/** Texts that do something else where somebody takes them for more than a text. */
+/** Texts that would have an effect if they were interpreted. */
 const hostile: Record<string, string> = {
   'a quote that ends SQL': "'; DELETE FROM users; --",
   'SQL that is always true': "' OR '1'='1",
@@ -15,7 +15,7 @@ const hostile: Record<string, string> = {
   'wildcards of LIKE': '%_%\\',
   'operators of full text search': "a & !b | (c:*) <-> 'd",
   'a NUL': 'a\u0000b',
-  'half a character': 'a\ud83d',
+  'an unpaired surrogate': 'a\ud83d',
   'line breaks of headers and mails': 'a\r\nBcc: victim@example.com\r\n\r\nbody',
   'a template': '$'.concat('{7*7} {{7*7}} <%= 7*7 %> #{7*7}'),
   'a path': '../../../../etc/passwd',
@@ -25,12 +25,12 @@ const hostile: Record<string, string> = {
   'a regular expression that never ends': `${'a'.repeat(5_000)}!`,
   'what looks like JSON': '{"$gt":""}',
   'marks that turn and stack': `\u202e\u2066${'e\u0301'.repeat(50)}${'\u0336'.repeat(200)}`,
-  'nothing that is seen': '\u200b\u2060\ufeff',
+  'invisible characters': '\u200b\u2060\ufeff',
 };
 
 const allowed: string[] = errorCodes.filter((code) => code !== 'INTERNAL_SERVER_ERROR');
 
-describe.each(footings)('hostile texts on the %s footing', (footing) => {
+describe.each(modes)('hostile texts in %s mode', (mode) => {
   let node: RunningNode;
   let witness: Person;
   let friend: Person;
@@ -38,12 +38,12 @@ describe.each(footings)('hostile texts on the %s footing', (footing) => {
   let needs: (type: string, path: string) => Json;
 
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    node = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
     [witness, friend] = await Promise.all([register(node.url, 'witness'), register(node.url, 'friend')]);
     group = await createGroup(witness, [friend]);
     const [message, direct] = [await send(witness, group, 'still here'), await openDirect(witness, friend)];
     const { viewer } = await witness.ask('{ viewer { syncCursor } }');
-    // What goes beside the hostile text has to be right, or the text would never be looked at.
+    // The other arguments must be valid, or the text would not be processed.
     needs = (type, path) => {
       if (type === 'ID') {
         if (/message|replyTo/i.test(path)) return message.id;
@@ -62,7 +62,7 @@ describe.each(footings)('hostile texts on the %s footing', (footing) => {
   });
   const enumValues: Record<string, string> = { MemberRole: 'MEMBER', ServiceRole: 'USER', Availability: 'ONLINE' };
 
-  /** The answer over HTTP; of a subscription, its first one. */
+  /** The response over HTTP. For a subscription, its first event. */
   async function answerTo({ kind }: TextPlace, operation: Operation, person: Person): Promise<Pick<Answer, 'errors'>> {
     if (kind !== 'subscription') return request(node.url, operation.query, operation.variables, person.token);
     const client = connectInTest(node.url, person.token);
@@ -78,7 +78,7 @@ describe.each(footings)('hostile texts on the %s footing', (footing) => {
     });
   }
 
-  /** What was there before is there as it was. Looked at after each operation, so that the one that did harm is named. */
+  /** Expects that existing data is unchanged. Called after each operation, so that the harmful one is named. */
   async function expectUnharmed(): Promise<void> {
     const { viewer, user, conversation } = await witness.ask(
       `query ($id: ID!, $friend: ID!) {
@@ -95,12 +95,12 @@ describe.each(footings)('hostile texts on the %s footing', (footing) => {
   }
 
   const places = textPlaces();
-  it('have many places where they could be put', () => {
+  it('are tested in many arguments', () => {
     expect(places.length).toBeGreaterThan(60);
   });
 
-  it.each(places.map((place) => [place.name, place] as const))('%s takes them for texts', async (_name, place) => {
-    // Somebody of their own, for some operations end the session of who asks.
+  it.each(places.map((place) => [place.name, place] as const))('are treated as texts by %s', async (_name, place) => {
+    // A separate user, because some operations end the session of the caller.
     const person = await register(node.url, 'attacker');
     for (const [what, text] of Object.entries(hostile)) {
       const operation = place.withText(text, needs);
@@ -109,7 +109,7 @@ describe.each(footings)('hostile texts on the %s footing', (footing) => {
         expect(allowed, `${what}: ${JSON.stringify(operation)} ${JSON.stringify(errors)}`).toContain(
           error.extensions?.code,
         );
-        // What the database, the file system or Node say is nobody's business.
+        // Messages of the database, the file system or Node must not be revealed.
         expect(error.message, what).not.toMatch(
           /syntax error|relation "|column "|ENOENT|at .+\.[jt]s:\d+|node_modules/,
         );
@@ -118,7 +118,7 @@ describe.each(footings)('hostile texts on the %s footing', (footing) => {
     await expectUnharmed();
   });
 
-  it('come back to the letter where they may stand at all', async () => {
+  it('are returned unchanged where they are allowed', async () => {
     for (const text of Object.values(hostile)) {
       const [person] = await Promise.all([register(node.url, 'writer')]);
       const mine = await createGroup(person, []);

@@ -8,30 +8,30 @@ import { sessionWatch } from '../../src/domain/session/session.authentication.js
 import { createRandom } from '../../src/seed/random.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, socketUrl } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { MESSAGES } from '../support/talk.js';
 
-/** How many requests, and half as many sockets, each time with another seed. FUZZ_ROUNDS=20000 for a long run. */
+/** The number of requests; that of sockets is half of it. Use FUZZ_ROUNDS=20000 for a long run. */
 const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 300);
-/** What a failed run was seeded with: FUZZ_SEED brings it again. */
+/** The seed. FUZZ_SEED repeats a failed run. */
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
-/** How many are under way at once. */
+/** The number of concurrent requests or sockets. */
 const AT_ONCE = 10;
 
 const expected: string[] = errorCodes.filter((code) => code !== 'INTERNAL_SERVER_ERROR');
-/** What nobody outside is to see: where the server is, and how it is made. */
+/** Internal details that must not be revealed. */
 const INSIDE = /node_modules|file:\/\/|\.[jt]s:\d+|\n\s+at |ECONN|SyntaxError|TypeError|RangeError|"http":/;
-/** Close codes of docs/PROTOCOL.md that are a client's own fault, or nobody's. */
+/** The close codes of docs/PROTOCOL.md that are not the server's fault. */
 const closeCodes = [1000, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1013, 4400, 4401, 4403, 4409, 4429];
 
 const deep = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 
-describe.each(footings)('bytes that nobody thought of, on the %s footing', (footing) => {
+describe.each(modes)('random bytes in %s mode', (mode) => {
   const random = createRandom(SEED);
   let node: RunningNode;
   let person: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ PRESENCE_GRACE: '10ms' });
+    node = await (await makePlace(mode)).start({ PRESENCE_GRACE: '10ms' });
     person = await register(node.url);
   });
 
@@ -75,7 +75,7 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
   ];
   const value = () => random.pick(values());
 
-  /** The JSON of an operation, right or wrong in one place or the other. */
+  /** The JSON of an operation, possibly with errors. */
   function operation(): string {
     const fields = [`"query":${oneIn(8) ? value() : JSON.stringify(random.pick(documents))}`];
     for (const name of ['variables', 'operationName', 'extensions', 'documentId', 'more', '__proto__']) {
@@ -84,7 +84,7 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
     return `{${random.shuffled(fields).join(',')}}`;
   }
 
-  /** Some of its bytes lost, doubled or exchanged. */
+  /** Removes, repeats or replaces some bytes. */
   function broken(bytes: Buffer): Buffer {
     const at = int(bytes.length);
     const some = bytes.subarray(at, at + 1 + int(8));
@@ -177,7 +177,7 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
     return oneIn(6) ? broken(whole) : whole;
   }
 
-  /** Sends these bytes, says that there are no more, and resolves with what comes until the connection is closed. */
+  /** Sends bytes, ends its side of the connection, and resolves with everything that is received. */
   function exchange(bytes: Buffer): Promise<string> {
     return new Promise((resolve) => {
       let text = '';
@@ -194,21 +194,21 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
 
   const codesIn = (errors: Json): unknown[] => errors.map(({ extensions }: Json) => extensions?.code);
 
-  /** What is wrong with an answer; undefined where it is as it may be. */
+  /** What is wrong with a response; undefined if nothing is. */
   function faultOf(text: string): string | undefined {
-    // Not HTTP at all, or nobody who waits for the answer.
+    // The request was not HTTP, or the client did not wait for the response.
     if (text === '') return undefined;
     const [head = '', ...rest] = text.split('\r\n\r\n');
     const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]);
     if (!(status >= 200 && status < 500) && status !== 100) return `status ${status}`;
-    if (INSIDE.test(text.replace(/<html[\s\S]*/i, ''))) return 'it tells what is inside';
+    if (INSIDE.test(text.replace(/<html[\s\S]*/i, ''))) return 'it reveals internal details';
     if (status < 400 || !/content-type: application\/(graphql-response\+)?json/i.test(head)) {
-      // Node's parser refuses what is not HTTP, and ws what is no WebSocket, by the status alone.
+      // Node's parser rejects invalid HTTP, and ws invalid WebSocket handshakes, with a status only.
       return status < 400 || !/x-request-id/i.test(head) ? undefined : 'refused without a body';
     }
     const body = rest.join('\r\n\r\n');
     const json = body.slice(body.indexOf('{'), body.lastIndexOf('}') + 1);
-    // The answer to HEAD has none.
+    // The response to HEAD has no body.
     if (json === '' || /"status":/.test(json)) return undefined;
     const codes = codesIn(JSON.parse(json).errors);
     return codes.length > 0 && codes.every((code) => expected.includes(String(code))) ? undefined : `codes ${codes}`;
@@ -225,8 +225,8 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
 
-  async function nothingIsLeft() {
-    const left = () => ({
+  async function expectReleased() {
+    const resources = () => ({
       sockets: node.openSockets(),
       groups: node.subscriptionGroups(),
       listeners: node.deps.feed.listeners,
@@ -234,12 +234,14 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
       present: presence.of(node.deps).size.people,
     });
     const nothing = { sockets: 0, groups: 0, listeners: 0, sessions: 0, present: 0 };
-    await eventually('nothing is left', () => JSON.stringify(left()) === JSON.stringify(nothing)).catch(() => {});
-    expect(left()).toEqual(nothing);
+    await eventually('all resources are released', () => JSON.stringify(resources()) === JSON.stringify(nothing)).catch(
+      () => {},
+    );
+    expect(resources()).toEqual(nothing);
     expect((await person.ask('{ viewer { user { id } } }')).viewer.user.id).toBe(person.id);
   }
 
-  it('as requests over HTTP are refused with a code, and leave nothing behind', {
+  it('as HTTP requests are rejected with a code, and all resources are released', {
     timeout: 60_000 + ROUNDS * 50,
   }, async () => {
     await each(ROUNDS, async () => {
@@ -248,10 +250,10 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
       const fault = faultOf(text);
       expect(fault, `FUZZ_SEED=${SEED}\n${String(bytes).slice(0, 2_000)}\n→ ${text.slice(0, 1_000)}`).toBeUndefined();
     });
-    await nothingIsLeft();
+    await expectReleased();
   });
 
-  /** A frame as RFC 6455 has it, or not quite. */
+  /** A WebSocket frame, possibly with errors. */
   function frame(payload: Buffer): Buffer {
     const opcode = oneIn(4) ? int(16) : 1;
     const first = (oneIn(8) ? 0 : 0x80) | (oneIn(20) ? 0x40 : 0) | opcode;
@@ -272,12 +274,12 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
       () => value(),
     ])();
 
-  it('a ping whose payload is nested too deep to be written is answered without it', async () => {
+  it('as the payload of a ping are not returned if they are nested too deeply', async () => {
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
     await once(socket, 'open');
     socket.send('{"type":"connection_init"}');
     expect(JSON.parse(String((await once(socket, 'message'))[0])).type).toBe('connection_ack');
-    // Twice: the connection is still there after the first one.
+    // Twice, to check that the connection remains open after the first one.
     for (const payload of [`{"a":${deep(100_000)}}`, '{"a":1}']) {
       socket.send(`{"type":"ping","payload":${payload}}`);
       const [answer] = await Promise.race([once(socket, 'message'), once(socket, 'close')]);
@@ -285,46 +287,46 @@ describe.each(footings)('bytes that nobody thought of, on the %s footing', (foot
     }
     socket.close();
     await once(socket, 'close');
-    await nothingIsLeft();
+    await expectReleased();
   });
 
-  it('as frames of a WebSocket are refused with a code, and leave nothing behind', {
+  it('as WebSocket frames are rejected with a code, and all resources are released', {
     timeout: 60_000 + ROUNDS * 50,
   }, async () => {
     await each(ROUNDS / 2, async () => {
       const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
       socket.on('error', () => {});
-      const heard: string[] = [];
-      socket.on('message', (data) => heard.push(String(data)));
+      const received: string[] = [];
+      socket.on('message', (data) => received.push(String(data)));
       const closed = new Promise<number>((resolve) => socket.once('close', resolve));
       await once(socket, 'open');
       const raw = (socket as unknown as { _socket: Socket })._socket;
-      const said: string[] = [];
-      const say = (text: string, bytes = frame(Buffer.from(text))) => {
-        said.push(text.slice(0, 500));
+      const sent: string[] = [];
+      const sendRaw = (text: string, bytes = frame(Buffer.from(text))) => {
+        sent.push(text.slice(0, 500));
         raw.write(oneIn(20) ? broken(bytes) : bytes);
       };
       const payload = oneIn(4) ? value() : `{"authorization":"${person.token}"}`;
       const init = `{"type":"connection_init","payload":${payload}}`;
-      if (oneIn(10)) say(init);
+      if (oneIn(10)) sendRaw(init);
       else socket.send(init);
-      for (let count = int(6); count >= 0; count -= 1) say(message());
+      for (let count = int(6); count >= 0; count -= 1) sendRaw(message());
       if (oneIn(2)) socket.ping();
-      // A pong tells that all before it was read; a socket on which none can come is cut off.
+      // A pong shows that all earlier frames were read. A socket that receives none is terminated.
       socket.once('pong', () => socket.close());
       socket.ping();
       const cut = setTimeout(() => socket.terminate(), 300);
       const code = await closed;
       clearTimeout(cut);
-      const story = `FUZZ_SEED=${SEED}\n${said.join('\n')}\n→ ${code} ${heard.join('\n').slice(0, 2_000)}`;
+      const story = `FUZZ_SEED=${SEED}\n${sent.join('\n')}\n→ ${code} ${received.join('\n').slice(0, 2_000)}`;
       expect(closeCodes, story).toContain(code);
-      for (const text of heard) {
+      for (const text of received) {
         expect(text, story).not.toMatch(INSIDE);
         const { type, payload: answer } = JSON.parse(text);
         const errors = type === 'error' ? answer : (answer?.errors ?? []);
         if (type !== 'pong') for (const found of codesIn(errors)) expect(expected, story).toContain(found);
       }
     });
-    await nothingIsLeft();
+    await expectReleased();
   });
 });

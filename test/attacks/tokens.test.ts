@@ -3,7 +3,7 @@ import jwt from 'jsonwebtoken';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, listen, type Person, register, request } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { MESSAGES } from '../support/talk.js';
 
@@ -12,14 +12,14 @@ const ME = '{ viewer { user { id } } }';
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1_000) + seconds;
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-describe.each(footings)('tokens that nobody was given, on the %s footing', (footing) => {
+describe.each(modes)('invalid tokens in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let claims: { sub: string; sid: string; typ: string; exp: number; iss: string; aud: string };
 
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     node = await place.start({ JWT_SECRET: SECRET });
     [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
     claims = jwt.verify(alice.token, SECRET) as typeof claims;
@@ -42,21 +42,21 @@ describe.each(footings)('tokens that nobody was given, on the %s footing', (foot
   ) as [() => string, () => string, () => string];
 
   const forged: Record<string, () => string> = {
-    'signed by nobody (alg none)': () => `${base64({ alg: 'none', typ: 'JWT' })}.${body()}.`,
-    'signed by nobody, in other letters': () => `${base64({ alg: 'nOnE', typ: 'JWT' })}.${body()}.`,
+    'without a signature (alg none)': () => `${base64({ alg: 'none', typ: 'JWT' })}.${body()}.`,
+    'without a signature (alg none in another case)': () => `${base64({ alg: 'nOnE', typ: 'JWT' })}.${body()}.`,
     'with alg none and the old signature': () => `${base64({ alg: 'none', typ: 'JWT' })}.${body()}.${signature()}`,
     'without its signature': () => `${header()}.${body()}.`,
-    'of another person with the old signature': () =>
-      `${header()}.${base64({ ...claims, sub: bob.id })}.${signature()}`,
-    'that lasts longer with the old signature': () =>
+    'of another user with the old signature': () => `${header()}.${base64({ ...claims, sub: bob.id })}.${signature()}`,
+    'with a later expiry and the old signature': () =>
       `${header()}.${base64({ ...claims, exp: inSeconds(1e9) })}.${signature()}`,
     'signed with another secret': () => sign({}, {}, 'another secret that is long enough too'),
-    'signed with a secret of one blank': () => sign({}, {}, ' '),
-    'signed with a key pair of their own': () => sign({}, {}, privateKey, 'RS256'),
-    'that bring their own key': () =>
+    'signed with a space as the secret': () => sign({}, {}, ' '),
+    'signed with an own key pair': () => sign({}, {}, privateKey, 'RS256'),
+    'that contain their own key': () =>
       sign({}, { jwk: publicKey.export({ format: 'jwk' }) } as object, privateKey, 'RS256'),
-    'that say where their key is': () => sign({}, { jku: 'http://127.0.0.1:1/keys' } as object, privateKey, 'RS256'),
-    'that name a file as their key': () => sign({}, { kid: '../../../../dev/null' }, ' '),
+    'that refer to a URL of their key': () =>
+      sign({}, { jku: 'http://127.0.0.1:1/keys' } as object, privateKey, 'RS256'),
+    'that refer to a file as their key': () => sign({}, { kid: '../../../../dev/null' }, ' '),
     'signed with a public key as a secret': () => sign({}, {}, pem),
     'with another algorithm of the same secret': () => sign({}, {}, SECRET, 'HS512'),
     'of another issuer': () => sign({ iss: 'somebody' }),
@@ -73,14 +73,14 @@ describe.each(footings)('tokens that nobody was given, on the %s footing', (foot
     'of a session that never was': () => sign({ sid: '01934567-89ab-7def-8123-456789abcdef' }),
     'of no session': () => sign({ sid: undefined }),
     'that are refresh tokens': () => alice.refreshToken,
-    'that are the id of a session': () => claims.sid,
-    'that are the secret': () => SECRET.replaceAll(/[ ,]/g, '_'),
-    'with a dot too many': () => `${alice.token}.`,
-    'that are only dots': () => '..',
+    'that consist of the id of a session': () => claims.sid,
+    'that consist of the secret': () => SECRET.replaceAll(/[ ,]/g, '_'),
+    'with an additional dot': () => `${alice.token}.`,
+    'that consist of dots': () => '..',
     'that are long': () => `${header()}.${'a'.repeat(8_000)}.${signature()}`,
   };
 
-  it.each(Object.entries(forged))('%s sign nobody in, on any way', async (_what, forge) => {
+  it.each(Object.entries(forged))('%s are rejected over every transport', async (_what, forge) => {
     const token = forge();
     const { errors, data } = await request(node.url, ME, {}, token);
     expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
@@ -98,7 +98,7 @@ describe.each(footings)('tokens that nobody was given, on the %s footing', (foot
     expect(closed.code).toBe(4403);
   });
 
-  it('nor does one where another sort is asked for', async () => {
+  it('of another type are rejected', async () => {
     const refresh =
       'mutation ($input: RefreshSessionInput!) { refreshSession(input: $input) { tokens { accessToken } } }';
     const reset = 'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { tokens { accessToken } } }';
@@ -110,14 +110,14 @@ describe.each(footings)('tokens that nobody was given, on the %s footing', (foot
       const { errors } = await request(node.url, reset, { input: { token, newPassword: 'a password of theirs' } });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.token' });
     }
-    // None of it has ended what it was made of.
+    // The sessions and tokens they were derived from remain valid.
     expect((await alice.ask(ME)).viewer.user.id).toBe(alice.id);
     const { refreshSession } = await ask(node.url, refresh, { input: { refreshToken: alice.refreshToken } });
     expect(refreshSession.tokens.accessToken).toBeTruthy();
   });
 
-  it('of an own other place are foreign here', async () => {
-    const elsewhere = await (await makePlace(footing)).start({
+  it('of another service are rejected', async () => {
+    const elsewhere = await (await makePlace(mode)).start({
       JWT_SECRET: 'the secret of another service altogether',
     });
     const stranger = await register(elsewhere.url, 'stranger');

@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessageEventType, MessagesSubscription, SummaryFieldsFragment } from '../generated/graphql.js';
 import { eventually } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createApollo, possibleTypes } from './apollo.js';
 import { withMessage } from './history.js';
 import {
@@ -26,25 +26,25 @@ import {
 } from './operations.js';
 import { connectSocket, Session } from './session.js';
 
-// Browsers have it, and Node from 22 on.
+// Browsers and Node 22 or newer have this global.
 vi.stubGlobal('WebSocket', WebSocket);
 
 type Event = MessagesSubscription['messages'];
 
-it('knows which types a fragment on an interface fits', async () => {
+it('possibleTypes contains the types that implement each interface', async () => {
   const schema = buildSchema(await readFile('schema.graphql', 'utf8'));
   const interfaces = Object.values(schema.getTypeMap()).filter(isInterfaceType);
   const types = interfaces.map((type) => [type.name, schema.getPossibleTypes(type).map(({ name }) => name)]);
   expect(possibleTypes).toEqual(Object.fromEntries(types));
 });
 
-describe.each(footings)('Apollo Client on the %s footing', (footing) => {
+describe.each(modes)('Apollo Client in %s mode', (mode) => {
   let node: RunningNode;
   let people = 0;
   const leaving: (() => void | Promise<void>)[] = [];
 
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     node = await place.start();
   });
 
@@ -53,7 +53,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     await eventually('all sockets are closed', () => node.openSockets() === 0);
   });
 
-  /** Registers somebody who has a client of their own. */
+  /** Registers a user with a separate client. */
   async function join() {
     const session = new Session(node.url);
     const socket = connectSocket(session);
@@ -72,7 +72,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     return { apollo, username, id: data.register.viewer.user.id };
   }
 
-  /** Two people with a conversation between them. */
+  /** Creates two users with a direct conversation. */
   async function meet() {
     const [alice, bob] = await Promise.all([join(), join()]);
     const { data } = await alice.apollo.mutate({ mutation: OpenDirect, variables: { input: { userId: bob.id } } });
@@ -81,7 +81,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     return { alice, bob, conversationId };
   }
 
-  /** Listens, and resolves once that is live. */
+  /** Subscribes, and resolves when the stream is live. */
   async function listen(apollo: ApolloClient, onEvent: (event: Event) => void = () => {}): Promise<Event[]> {
     const events: Event[] = [];
     const subscription = apollo.subscribe({ query: Messages }).subscribe(({ data }) => {
@@ -90,7 +90,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
       onEvent(data.messages);
     });
     leaving.push(() => subscription.unsubscribe());
-    await eventually('it is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
+    await eventually('the stream is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
     return events;
   }
 
@@ -100,7 +100,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     return data.sendMessage.message;
   }
 
-  it('asks, listens and sends, with typed results', async () => {
+  it('queries, subscribes and sends, with typed results', async () => {
     const { alice, bob, conversationId } = await meet();
 
     const { data: me } = await bob.apollo.query({ query: Me });
@@ -109,19 +109,19 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
 
     const events = await listen(bob.apollo);
     const sent = await send(alice.apollo, conversationId, 'Hello Bob');
-    await eventually('Bob hears of it', () => events.some(({ messageId }) => messageId === sent.id));
+    await eventually('Bob receives the message', () => events.some(({ messageId }) => messageId === sent.id));
     const event = events.find(({ messageId }) => messageId === sent.id);
     expect(event).toMatchObject({ type: 'SENT', replayed: false, message: { text: 'Hello Bob', seq: sent.seq } });
     expect(event?.message?.sender?.username).toBe(alice.username);
     expectTypeOf(event?.message?.text).toEqualTypeOf<string | null | undefined>();
     expectTypeOf<Event['type']>().toEqualTypeOf<MessageEventType>();
     const mistake = (): unknown =>
-      // @ts-expect-error A message goes into a conversation.
+      // @ts-expect-error The id of the conversation is missing.
       alice.apollo.mutate({ mutation: SendMessage, variables: { input: { text: 'Hello' } } });
     expect(mistake).toBeTypeOf('function');
   });
 
-  it('summarizes what is not read, with typed points that cite messages', async () => {
+  it('summarizes unread messages, with typed points that cite messages', async () => {
     const { alice, bob, conversationId } = await meet();
     for (const text of ['hi', 'we meet on Friday at ten in room 204, please bring the 40 euros', 'see you']) {
       await send(alice.apollo, conversationId, text);
@@ -145,7 +145,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     expect(cited?.map(({ seq }) => seq)).toEqual([2]);
   });
 
-  it('shows a message before it is sent, and afterwards once', async () => {
+  it('shows an optimistic message before it is sent, and the message once afterwards', async () => {
     const { alice, conversationId } = await meet();
     const history = { query: History, variables: { id: conversationId } };
     const events = await listen(alice.apollo, ({ type, message }) => {
@@ -190,14 +190,16 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     });
     const message = data?.sendMessage?.message;
     expect(message?.clientMessageId).toBe(clientMessageId);
-    await eventually('her own event comes', () => events.some(({ messageId }) => messageId === message?.id));
+    await eventually('the event of the message is delivered', () =>
+      events.some(({ messageId }) => messageId === message?.id),
+    );
     expect(events.filter((event) => event.message?.clientMessageId === clientMessageId)).toHaveLength(1);
-    await eventually('what is stored is shown', () => shown.at(-1)?.[0]?.seq === message?.seq);
+    await eventually('the stored message is shown', () => shown.at(-1)?.[0]?.seq === message?.seq);
     expect(shown).toContainEqual([{ text: 'Hello', seq: Number.MAX_SAFE_INTEGER }]);
     expect(shown.filter((messages) => messages.length > 1)).toEqual([]);
   });
 
-  it('changes what a query shows when it hears of an edit', async () => {
+  it('updates the result of a query when it receives the event of an edit', async () => {
     const { alice, bob, conversationId } = await meet();
     const sent = await send(alice.apollo, conversationId, 'Helo');
     await listen(bob.apollo);
@@ -208,7 +210,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
         if (dataState === 'complete') shown.push(data.conversation?.messages?.nodes[0]?.text ?? null);
       });
     leaving.push(() => watch.unsubscribe());
-    await eventually('it is shown', () => shown.at(-1) === 'Helo');
+    await eventually('the message is shown', () => shown.at(-1) === 'Helo');
 
     const requests = vi.spyOn(globalThis, 'fetch');
     await alice.apollo.mutate({
@@ -223,7 +225,7 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     expect(cached?.text).toBe('Hello');
   });
 
-  it('reads any type by its id, and a fragment on Node fits it', async () => {
+  it('queries any type by its id, with a fragment on Node', async () => {
     const { alice, conversationId } = await meet();
     const sent = await send(alice.apollo, conversationId, 'Hello');
     const { data } = await alice.apollo.query({ query: NodeById, variables: { id: sent.id } });
@@ -233,14 +235,14 @@ describe.each(footings)('Apollo Client on the %s footing', (footing) => {
     expect(cached?.id).toBe(sent.id);
   });
 
-  it('sees the code of an error', async () => {
+  it('returns the code of an error', async () => {
     const [alice, stranger] = await Promise.all([meet(), join()]);
     const error = await send(stranger.apollo, alice.conversationId, 'Hello?').catch((error: unknown) => error);
     if (!CombinedGraphQLErrors.is(error)) throw error;
     expect(error.errors).toMatchObject([{ extensions: { code: 'NOT_FOUND', field: 'input.conversationId' } }]);
   });
 
-  it('gets what succeeded beside what failed', async () => {
+  it('returns partial results together with the errors', async () => {
     const { alice, bob, conversationId } = await meet();
     const { data, error } = await alice.apollo.mutate({
       mutation: SendTwo,

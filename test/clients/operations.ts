@@ -1,6 +1,6 @@
 import { graphql } from '../generated/index.js';
 
-/** The operations of the tests' clients: documents that know their results and variables. */
+/** The operations of the test clients: documents with the types of their results and variables. */
 
 export const MessageFields = graphql(`
   fragment MessageFields on Message {
@@ -97,7 +97,7 @@ graphql(`
   }
 `);
 
-/** A summary of what is not read yet: how far it is, at last itself. */
+/** The progress of a summary of the unread messages, and finally the summary. */
 export const Summarize = graphql(`
   subscription Summarize($conversationId: ID!, $fromSeq: Int, $toSeq: Int) {
     summaryProgress(conversationId: $conversationId, fromSeq: $fromSeq, toSeq: $toSeq) {
@@ -133,7 +133,7 @@ export const Search = graphql(`
   }
 `);
 
-/** What a chat shows, and the cursor that the stream goes on from. */
+/** The messages that a chat shows, and the cursor from which the stream continues. */
 export const Opening = graphql(`
   query Opening($id: ID!) {
     viewer {
@@ -222,7 +222,7 @@ export const Messages = graphql(`
   }
 `);
 
-/** A chat that opens where reading stopped: `firstUnread` is the viewer's `readSeq` and one. */
+/** A chat that opens at the first unread message: `firstUnread` is `readSeq + 1` of the viewer. */
 export const OpenAtUnread = graphql(`
   query OpenAtUnread($id: ID!, $firstUnread: Int!) {
     viewer {

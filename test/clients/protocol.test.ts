@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { settings } from '../../src/app/config.js';
 import { errorCodes, forbiddenReasons } from '../../src/core/errors.js';
 
-/** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, of the client's `terminate()`. */
+/** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, and of the client's `terminate()`. */
 const otherCodes = [1002, 1006, 1007, 1009, 4499];
 
 describe('docs/PROTOCOL.md', async () => {
@@ -28,7 +28,7 @@ describe('docs/PROTOCOL.md', async () => {
     return Number(digits?.replaceAll('_', ''));
   };
 
-  it('has the settings with their defaults', async () => {
+  it('contains the settings with their defaults', async () => {
     const limits = rows('Limits');
     expect(limits.length).toBeGreaterThan(5);
     for (const [name = '', given] of limits) {
@@ -46,27 +46,29 @@ describe('docs/PROTOCOL.md', async () => {
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it('has the times that are fixed', async () => {
+  it('contains the fixed times', async () => {
     const server = 'src/server/websocket.ts';
     expect(page).toContain(
       `No \`connection_init\` came in ${(await milliseconds(server, 'INIT_TIMEOUT_MS')) / 1_000} s`,
     );
     expect(page).toContain(`\`connection_init\` within ${(await milliseconds(server, 'INIT_TIMEOUT_MS')) / 1_000} s`);
     expect(page).toContain(`a ping every ${(await milliseconds(server, 'KEEP_ALIVE_MS')) / 1_000} s`);
-    expect(page).toContain(`has ${(await milliseconds(server, 'CUT_OFF_MS')) / 1_000} s for its close frame`);
+    expect(page).toContain(
+      `has ${(await milliseconds(server, 'SLOW_CONSUMER_CLOSE_MS')) / 1_000} s for its close frame`,
+    );
     const checkpoint = await milliseconds('src/realtime/change-stream.ts', 'CHECKPOINT_MS');
     expect(page).toContain(`then every ${checkpoint / 1_000} s.`);
   });
 
-  it('has every error code', () => {
+  it('contains every error code', () => {
     expect(rows('Errors').map(([code]) => code)).toEqual(errorCodes);
   });
 
-  it('has every reason of a FORBIDDEN', () => {
+  it('contains every reason of FORBIDDEN', () => {
     expect(rows('Reasons of a FORBIDDEN').map(([reason]) => reason)).toEqual(forbiddenReasons);
   });
 
-  it('has every field and type of an event', async () => {
+  it('contains every field and type of events', async () => {
     const types = buildSchema(await source('schema.graphql')).getTypeMap();
     const fields = Object.keys((types['MessageEvent'] as GraphQLObjectType).getFields());
     const listed = rows('Event fields');
@@ -76,7 +78,7 @@ describe('docs/PROTOCOL.md', async () => {
     expect([...meaning.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual(values.sort());
   });
 
-  it('has every close code', async () => {
+  it('contains every close code', async () => {
     const own = [...(await source('src/server/websocket.ts')).matchAll(/code: (\d{4}), reason/g)].map(([, code]) =>
       Number(code),
     );
@@ -86,10 +88,10 @@ describe('docs/PROTOCOL.md', async () => {
     expect(rows('Close codes').map(([code]) => Number(code))).toEqual(expected);
   });
 
-  describe('says of the stock client what that does', () => {
+  describe('describes what the standard client does', () => {
     let server: WebSocketServer;
     let url: string;
-    /** What a socket meets when it subscribes. */
+    /** The behaviour of the server when a socket subscribes. */
     let end = (_socket: WebSocket) => {};
     let connections = 0;
 
@@ -107,26 +109,29 @@ describe('docs/PROTOCOL.md', async () => {
     });
     afterAll(() => server.close());
 
-    it.each(rows('Close codes').map(([code, _when, does]) => [Number(code), does]))('at %i: %s', async (code, does) => {
-      connections = 0;
-      const client = createClient({
-        url,
-        webSocketImpl: WebSocket,
-        retryAttempts: 1,
-        retryWait: async () => {},
-        shouldRetry: () => true,
-      });
-      end = (socket) => {
-        if (connections > 1) socket.close(CloseCode.BadRequest);
-        else if (code === 1006) socket.terminate();
-        else if (code === 4499) client.terminate();
-        else socket.close(Number(code));
-      };
-      await new Promise<void>((resolve) => {
-        client.subscribe({ query: '{ x }' }, { next() {}, error: () => resolve(), complete: resolve });
-      });
-      expect(connections > 1 ? 'reconnects' : 'gives up').toBe(does);
-      await client.dispose();
-    });
+    it.each(rows('Close codes').map(([code, _when, does]) => [Number(code), does]))(
+      'after %i: %s',
+      async (code, does) => {
+        connections = 0;
+        const client = createClient({
+          url,
+          webSocketImpl: WebSocket,
+          retryAttempts: 1,
+          retryWait: async () => {},
+          shouldRetry: () => true,
+        });
+        end = (socket) => {
+          if (connections > 1) socket.close(CloseCode.BadRequest);
+          else if (code === 1006) socket.terminate();
+          else if (code === 4499) client.terminate();
+          else socket.close(Number(code));
+        };
+        await new Promise<void>((resolve) => {
+          client.subscribe({ query: '{ x }' }, { next() {}, error: () => resolve(), complete: resolve });
+        });
+        expect(connections > 1 ? 'reconnects' : 'gives up').toBe(does);
+        await client.dispose();
+      },
+    );
   });
 });

@@ -3,11 +3,12 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, inject, it } from 'vitest';
+import { copyExample, declarePackage } from '../support/examples.js';
 
 const exec = promisify(execFile);
 
 /**
- * The compiler options that new projects begin with: `tsconfig.app.json` of create-vite 9.3 (react-ts), `tsconfig.json` of
+ * The compiler options of new projects: `tsconfig.app.json` of create-vite 9.3 (react-ts), `tsconfig.json` of
  * create-next-app 16.4, and that of expo-template-default 58 with the `expo/tsconfig.base` that it extends.
  */
 const templates = {
@@ -73,41 +74,38 @@ const templates = {
   },
 };
 
-/** What the short examples of the page take from the application around them. */
+/** Declarations that the short examples of the page take from their application. */
 const application = `
 declare global {
-  const Session: typeof import('./session.js').Session;
-  const connectSocket: typeof import('./session.js').connectSocket;
-  const createApollo: typeof import('./apollo.js').createApollo;
-  const apolloAsking: typeof import('./apollo.js').apolloAsking;
-  const follow: typeof import('./follow.js').follow;
-  const withMessage: typeof import('./history.js').withMessage;
-  const session: import('./session.js').Session;
-  const apollo: import('@apollo/client').ApolloClient;
   const conversationId: string;
-  const input: import('./generated/graphql.js').RegisterInput;
-  function show(snapshot: import('./generated/graphql.js').OpeningQuery): void;
-  function put(message: import('./generated/graphql.js').MessageFieldsFragment): void;
+  function show(shown: unknown): void;
   function showSignIn(): void;
 }
 export {};
 `;
 
 describe.concurrent('docs/CLIENTS.md compiles in a new project', () => {
-  it.each(Object.entries(templates))('of %s', { timeout: 60_000 }, async (name, template) => {
+  it.each(Object.entries(templates))('of %s', { timeout: 120_000 }, async (name, template) => {
     const folder = join(inject('scratch'), `template-${name}`);
     const page = await readFile('docs/CLIENTS.md', 'utf8');
     const blocks = [...page.matchAll(/^```tsx?\n(?:\/\/ (\S+\.ts)\n)?(.*?)\n```$/gms)];
-    expect(blocks.length).toBeGreaterThan(9);
-    for (const [index, [, path = `src/example-${index}.ts`, code = '']] of blocks.entries()) {
-      await write(folder, path, `${code}\nexport {};\n`);
+    expect(blocks.length).toBeGreaterThan(5);
+    for (const [index, [, path = `relay/example-${index}.ts`, code = '']] of blocks.entries()) {
+      await write(folder, `src/${path}`, `${code}\nexport {};\n`);
     }
-    const operations = await readFile('test/clients/operations.ts', 'utf8');
-    await write(folder, 'src/operations.ts', operations.replace('../generated/', './generated/'));
     await write(folder, 'src/application.ts', application);
-    await cp('test/generated', join(folder, 'src/generated'), { recursive: true });
+    for (const example of ['apollo', 'urql']) {
+      const target = join(folder, 'src/examples', example, 'src');
+      await copyExample(example, target);
+    }
+    await cp('test/packages/client/relay/__generated__', join(folder, 'src/relay/__generated__'), { recursive: true });
+    await cp(join(folder, 'src/examples/apollo/src'), join(folder, 'src/relay'), { recursive: true });
     await symlink(resolve('node_modules'), join(folder, 'node_modules'));
-    await write(folder, 'tsconfig.json', JSON.stringify(template));
+    const { compilerOptions } = template;
+    const paths = { '@parley/client/*': ['./package/*'], '@parley/client': ['./package/index'] };
+    const tsconfig = { ...template, compilerOptions: { ...compilerOptions, paths }, exclude: ['package'] };
+    await write(folder, 'tsconfig.json', JSON.stringify(tsconfig));
+    await declarePackage(join(folder, 'package'));
     const { stdout } = await exec(resolve('node_modules/.bin/tsc'), ['-p', folder]).catch((error) => error);
     expect(stdout).toBe('');
   });

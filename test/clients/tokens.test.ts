@@ -3,20 +3,20 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessagesSubscription } from '../generated/graphql.js';
 import { eventually, register, request } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { openDirect } from '../support/talk.js';
 import { createApollo } from './apollo.js';
 import { History, Me, Messages, NodeById, SendMessage } from './operations.js';
 import { connectSocket, Session } from './session.js';
 import { createUrql } from './urql.js';
 
-// Browsers have it, and Node from 22 on.
+// Browsers and Node 22 or newer have this global.
 vi.stubGlobal('WebSocket', WebSocket);
 
 type Event = MessagesSubscription['messages'];
 type Socket = ReturnType<typeof connectSocket>;
 
-/** The same of both clients. */
+/** The operations that the tests use, for both clients. */
 interface Asking {
   me(): Promise<string | undefined>;
   history(id: string): Promise<(string | null)[] | undefined>;
@@ -66,13 +66,13 @@ const clients: Record<string, (session: Session, socket: Socket) => Asking> = {
   },
 };
 
-describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
+describe.each(modes)('expiring tokens in %s mode', (mode) => {
   let node: RunningNode;
   const leaving: (() => void | Promise<void>)[] = [];
 
   beforeAll(async () => {
-    const place = await makePlace(footing);
-    node = await place.start({ ACCESS_TOKEN_TTL: '2s' });
+    const place = await makePlace(mode);
+    node = await place.start({ ACCESS_TOKEN_TTL: '4s' });
   });
 
   afterEach(async () => {
@@ -86,7 +86,7 @@ describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
   };
 
   describe.each(Object.entries(clients))('%s', (_name, create) => {
-    /** Two people with a conversation between them, both with this client, which comes back when `retryWait` says. */
+    /** Creates two users of this client with a direct conversation. The client reconnects after `retryWait`. */
     async function meet(retryWait: () => Promise<void> = async () => {}) {
       const [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
       const conversationId = await openDirect(alice, bob);
@@ -101,7 +101,7 @@ describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
       return { alice: forAlice, bob: forBob, conversationId };
     }
 
-    it('renews a refused token, once for all that wait, and asks again', async () => {
+    it('renews a rejected token once for all waiting requests, and retries them', async () => {
       const { alice, conversationId } = await meet();
       const first = alice.session.accessToken;
       await eventually('the token expires', () => isRefused(first));
@@ -118,7 +118,7 @@ describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
       expect(alice.session.accessToken).not.toBe(first);
     });
 
-    it('comes back with a new token and misses nothing', async () => {
+    it('reconnects with a new token and misses nothing', async () => {
       let comeBack = () => {};
       const returning = new Promise<void>((resolve) => {
         comeBack = resolve;
@@ -136,25 +136,25 @@ describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
           (error) => void errors.push(error),
         ),
       );
-      const heard = (text: string) => events.some(({ message }) => message?.text === text);
+      const isReceived = (text: string) => events.some(({ message }) => message?.text === text);
 
-      await eventually('it is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
+      await eventually('the stream is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
       await alice.client.send(conversationId, 'before');
-      await eventually('it hears what is said', () => heard('before'));
-      await eventually('its token expires', () => closed.length > 0);
+      await eventually('the first message is received', () => isReceived('before'));
+      await eventually('the token expires', () => closed.length > 0);
       await alice.client.send(conversationId, 'meanwhile');
       expect(connections).toBe(1);
       comeBack();
-      await eventually('it hears what was said meanwhile', () => heard('meanwhile'));
+      await eventually('the missed message is received', () => isReceived('meanwhile'));
       await alice.client.send(conversationId, 'after');
-      await eventually('it hears what is said', () => heard('after'));
+      await eventually('the last message is received', () => isReceived('after'));
 
       expect(closed[0]).toBe(4403);
       expect(errors).toEqual([]);
       const changes = events.flatMap(({ message, changeSeq, replayed }) =>
         message ? [{ changeSeq, text: message.text, replayed }] : [],
       );
-      // What was heard may come again, as replayed and with the same changeSeq.
+      // An event may be repeated, as replayed and with the same changeSeq.
       const news = changes.filter((change, index) =>
         changes.slice(0, index).every(({ changeSeq }) => changeSeq !== change.changeSeq),
       );
@@ -165,7 +165,7 @@ describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
       ]);
     });
 
-    it('is told when the session is over, and then does not come back', async () => {
+    it('receives an error when the session has ended, and does not reconnect', async () => {
       const { bob } = await meet();
       const events: Event[] = [];
       const errors: unknown[] = [];
@@ -175,19 +175,19 @@ describe.each(footings)('tokens that expire, on the %s footing', (footing) => {
           (error) => void errors.push(error),
         ),
       );
-      await eventually('it is live', () => events.length > 0);
+      await eventually('the stream is live', () => events.length > 0);
       await request(node.url, 'mutation { logout { sessionId } }', {}, bob.session.accessToken);
-      await eventually('it is told', () => errors.length > 0);
+      await eventually('the error is received', () => errors.length > 0);
       expect(String(errors[0])).toMatch(/Sign in first/);
       expect(bob.session.accessToken).toBeUndefined();
-      await eventually('the socket is let go of', () => node.openSockets() === 0);
+      await eventually('the socket is closed', () => node.openSockets() === 0);
     });
   });
 });
 
-describe.each(footings)('a server that is away for a while, on the %s footing', (footing) => {
-  it('is found again by the socket, which misses nothing', async () => {
-    const place = await makePlace(footing);
+describe.each(modes)('a server that is unavailable for a while in %s mode', (mode) => {
+  it('is reconnected to by the WebSocket client, which misses nothing', async () => {
+    const place = await makePlace(mode);
     const before = await place.start();
     const { port } = new URL(before.url);
     const [alice, bob] = await Promise.all([register(before.url, 'alice'), register(before.url, 'bob')]);
@@ -202,15 +202,15 @@ describe.each(footings)('a server that is away for a while, on the %s footing', 
     const { unsubscribe } = urql
       .subscription(Messages, {})
       .subscribe(({ data }) => void (data && events.push(data.messages)));
-    await eventually('it is live', () => events.length === 1);
+    await eventually('the stream is live', () => events.length === 1);
 
     await before.stop();
-    await eventually('it tries in vain', () => failures > 0);
+    await eventually('an attempt fails', () => failures > 0);
     const after = await place.start({ PORT: port });
     await alice.ask('mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }', {
       input: { conversationId, text: 'back again' },
     });
-    await eventually('it hears what was said before it was back', () =>
+    await eventually('the missed message is received', () =>
       events.some(({ message }) => message?.text === 'back again'),
     );
     unsubscribe();

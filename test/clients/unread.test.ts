@@ -3,21 +3,21 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import type { OpenAtUnreadQuery } from '../generated/graphql.js';
 import { type Person, registerAll } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { mark } from '../support/receipts.js';
 import { createGroup, remove, send } from '../support/talk.js';
 import { MessageFields, OpenAtUnread } from './operations.js';
 
-describe.each(footings)('a chat that opens where reading stopped, on the %s footing', (footing) => {
+describe.each(modes)('a chat that opens at the first unread message in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ PAGE_DEFAULT: '6' });
+    node = await (await makePlace(mode)).start({ PAGE_DEFAULT: '6' });
     [ana, bob] = await registerAll(node.url, 'ana', 'bob');
   });
 
-  /** As the documentation says: with the readSeq that is known already. */
+  /** Follows the documentation: with the `readSeq` that is already known. */
   async function open(person: Person, id: string) {
     const { conversation } = await person.ask(
       'query ($id: ID!) { conversation(id: $id) { viewerMembership { readSeq } } }',
@@ -40,7 +40,7 @@ describe.each(footings)('a chat that opens where reading stopped, on the %s foot
     };
   }
 
-  it('shows the first unread message with what was said before it, wherever that is', async () => {
+  it('shows the first unread message and the messages before it', async () => {
     const group = await createGroup(ana, [bob]);
     const sent = [];
     for (let number = 1; number <= 12; number += 1) sent.push(await send(ana, group, `${number}`));
@@ -53,7 +53,7 @@ describe.each(footings)('a chat that opens where reading stopped, on the %s foot
       ...{ texts: ['3', '4', '5', '6', '7', '8'], line: '6', unread: 7 },
       more: [true, true],
     });
-    // What is deleted, and one's own, is not what is new.
+    // Deleted messages and own messages are not unread.
     await remove(ana, sent[5]?.id ?? '');
     expect(await open(bob, group)).toMatchObject({ line: '7', unread: 6 });
     await mark(bob, 'markRead', group, 12);

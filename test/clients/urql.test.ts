@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessagesSubscription } from '../generated/graphql.js';
 import { eventually } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import {
   EditMessage,
   History,
@@ -20,18 +20,18 @@ import {
 import { connectSocket, Session } from './session.js';
 import { createUrql } from './urql.js';
 
-// Browsers have it, and Node from 22 on.
+// Browsers and Node 22 or newer have this global.
 vi.stubGlobal('WebSocket', WebSocket);
 
 type Event = MessagesSubscription['messages'];
 
-describe.each(footings)('urql on the %s footing', (footing) => {
+describe.each(modes)('urql in %s mode', (mode) => {
   let node: RunningNode;
   let people = 0;
   const leaving: (() => void | Promise<void>)[] = [];
 
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     node = await place.start();
   });
 
@@ -40,7 +40,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     await eventually('all sockets are closed', () => node.openSockets() === 0);
   });
 
-  /** Registers somebody who has a client of their own. */
+  /** Registers a user with a separate client. */
   async function join() {
     const session = new Session(node.url);
     const socket = connectSocket(session);
@@ -54,7 +54,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     return { urql, username, id: data.register.viewer.user.id };
   }
 
-  /** Two people with a conversation between them. */
+  /** Creates two users with a direct conversation. */
   async function meet() {
     const [alice, bob] = await Promise.all([join(), join()]);
     const { data } = await alice.urql.mutation(OpenDirect, { input: { userId: bob.id } }).toPromise();
@@ -63,7 +63,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     return { alice, bob, conversationId };
   }
 
-  /** Listens, and resolves once that is live. */
+  /** Subscribes, and resolves when the stream is live. */
   async function listen(urql: Client, onEvent: (event: Event) => void = () => {}): Promise<Event[]> {
     const events: Event[] = [];
     const { unsubscribe } = urql.subscription(Messages, {}).subscribe(({ data }) => {
@@ -72,7 +72,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
       onEvent(data.messages);
     });
     leaving.push(unsubscribe);
-    await eventually('it is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
+    await eventually('the stream is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
     return events;
   }
 
@@ -82,7 +82,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     return data.sendMessage.message;
   }
 
-  /** What a view of the history shows, one after the other. */
+  /** The successive results of a query of the history. */
   function show(urql: Client, conversationId: string): (string | null | undefined)[] {
     const shown: (string | null | undefined)[] = [];
     const { unsubscribe } = urql.query(History, { id: conversationId }).subscribe(({ data, stale }) => {
@@ -92,7 +92,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     return shown;
   }
 
-  it('asks, listens and sends, with typed results', async () => {
+  it('queries, subscribes and sends, with typed results', async () => {
     const { alice, bob, conversationId } = await meet();
 
     const { data: me } = await bob.urql.query(Me, {}).toPromise();
@@ -101,17 +101,17 @@ describe.each(footings)('urql on the %s footing', (footing) => {
 
     const events = await listen(bob.urql);
     const sent = await send(alice.urql, conversationId, 'Hello Bob');
-    await eventually('Bob hears of it', () => events.some(({ messageId }) => messageId === sent.id));
+    await eventually('Bob receives the message', () => events.some(({ messageId }) => messageId === sent.id));
     const event = events.find(({ messageId }) => messageId === sent.id);
     expect(event).toMatchObject({ type: 'SENT', replayed: false, message: { text: 'Hello Bob', seq: sent.seq } });
     expectTypeOf(event?.message?.text).toEqualTypeOf<string | null | undefined>();
     const mistake = (): unknown =>
-      // @ts-expect-error A message goes into a conversation.
+      // @ts-expect-error The id of the conversation is missing.
       alice.urql.mutation(SendMessage, { input: { text: 'Hello' } });
     expect(mistake).toBeTypeOf('function');
   });
 
-  it('gives the answer and the event the key by which an optimistic copy is known', async () => {
+  it('returns clientMessageId in the response and the event, which identifies an optimistic message', async () => {
     const { alice, conversationId } = await meet();
     const pending = new Set<string>();
     const confirmed: string[] = [];
@@ -125,36 +125,38 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     const { data } = await alice.urql.mutation(SendMessage, { input }).toPromise();
     const message = data?.sendMessage?.message;
     expect(message?.clientMessageId).toBe(clientMessageId);
-    await eventually('her own event comes', () => events.some(({ messageId }) => messageId === message?.id));
+    await eventually('the event of the message is delivered', () =>
+      events.some(({ messageId }) => messageId === message?.id),
+    );
     expect(events.find(({ messageId }) => messageId === message?.id)?.message).toMatchObject({ clientMessageId });
     confirm(message?.clientMessageId);
     expect(confirmed).toEqual([clientMessageId]);
   });
 
-  it("asks again for what a query shows after the viewer's own edit", async () => {
+  it("refetches queries after the viewer's own edit", async () => {
     const { alice, conversationId } = await meet();
     const sent = await send(alice.urql, conversationId, 'Helo');
     const shown = show(alice.urql, conversationId);
-    await eventually('it is shown', () => shown.at(-1) === 'Helo');
+    await eventually('the message is shown', () => shown.at(-1) === 'Helo');
     await alice.urql.mutation(EditMessage, { input: { messageId: sent.id, text: 'Hello' } }).toPromise();
     await eventually('the edit is shown', () => shown.at(-1) === 'Hello');
   });
 
-  it('changes what a query shows when it is asked again at an event', async () => {
+  it('updates the result of a query that is refetched after an event', async () => {
     const { alice, bob, conversationId } = await meet();
     const sent = await send(alice.urql, conversationId, 'Helo');
     const shown = show(bob.urql, conversationId);
-    await eventually('it is shown', () => shown.at(-1) === 'Helo');
+    await eventually('the message is shown', () => shown.at(-1) === 'Helo');
     await listen(bob.urql, ({ message }) => {
       if (!message) return;
-      // The document cache knows no objects: an event changes nothing in it.
+      // The document cache is not normalized, so that events do not update it.
       void bob.urql.query(History, { id: message.conversation.id }, { requestPolicy: 'network-only' }).toPromise();
     });
     await alice.urql.mutation(EditMessage, { input: { messageId: sent.id, text: 'Hello' } }).toPromise();
     await eventually('the edit is shown', () => shown.at(-1) === 'Hello');
   });
 
-  it('reads any type by its id', async () => {
+  it('queries any type by its id', async () => {
     const { alice, conversationId } = await meet();
     const sent = await send(alice.urql, conversationId, 'Hello');
     const { data } = await alice.urql.query(NodeById, { id: sent.id }).toPromise();
@@ -162,7 +164,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     if (data?.node?.__typename === 'Message') expectTypeOf(data.node.text).toEqualTypeOf<string | null>();
   });
 
-  it('finds what was said, and where it stands', async () => {
+  it('searches messages, and queries the history around a match', async () => {
     const { alice, bob, conversationId } = await meet();
     await alice.urql.mutation(SendMessage, { input: { conversationId, text: 'To Zürich <b>today' } }).toPromise();
     const { data } = await bob.urql.query(Search, { query: 'zur from:me' }).toPromise();
@@ -175,7 +177,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     expect(error?.graphQLErrors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'query' });
   });
 
-  it('sees the code of an error', async () => {
+  it('returns the code of an error', async () => {
     const [{ conversationId }, stranger] = await Promise.all([meet(), join()]);
     const input = { conversationId, text: 'Hello?' };
     const { data, error } = await stranger.urql.mutation(SendMessage, { input }).toPromise();
@@ -183,7 +185,7 @@ describe.each(footings)('urql on the %s footing', (footing) => {
     expect(error?.graphQLErrors).toMatchObject([{ extensions: { code: 'NOT_FOUND', field: 'input.conversationId' } }]);
   });
 
-  it('gets what succeeded beside what failed', async () => {
+  it('returns partial results together with the errors', async () => {
     const { alice, bob, conversationId } = await meet();
     const { data, error } = await alice.urql
       .mutation(SendTwo, {

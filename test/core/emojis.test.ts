@@ -51,7 +51,7 @@ describe('an emoji', () => {
     '👨‍👩‍👧‍👦'.repeat(10),
   ])('%j is none', (text) => expect(emojiOf(text)).toBeUndefined());
 
-  it('of one character is spelt as Unicode recommends, all of them', () => {
+  it('of one character is normalized to the spelling that Unicode recommends', () => {
     // What this Node knows of; the library may know newer ones. TypeScript does not know the flag yet.
     const recommended = new RegExp('^\\p{RGI_Emoji}$', ['v'].join());
     let count = 0;

@@ -36,7 +36,7 @@ describe('folded words', () => {
     ['wide letters', 'Ｗｏｗ ﬁne', ['wow', 'fine']],
   ])('of %s', (_, text, words) => expect(foldWords(text)).toEqual(words));
 
-  it('are the same when they are folded again', () => {
+  it('do not change when they are folded again', () => {
     void verify(
       property(string({ unit: 'binary', maxLength: 12 }), (text) => {
         expect(fold(fold(text))).toBe(fold(text));
@@ -47,7 +47,7 @@ describe('folded words', () => {
   });
 });
 
-describe('what is to be seen', () => {
+describe('isVisible', () => {
   it.each([
     ['nothing', '', false],
     ['spaces', ' \u00a0\u3000\n', false],
@@ -65,15 +65,18 @@ describe('what is to be seen', () => {
 });
 
 describe('a name', () => {
-  it('is composed, and turns nobody else’s text', () => {
+  it('is normalized, and loses characters that change the direction of text', () => {
     expect(nameOf(' Zoe\u0308 ')).toBe('Zoë');
     expect(nameOf('evil\u202egnp.exe\u2066')).toBe('evilgnp.exe');
+    for (const mark of '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069') expect(nameOf(`a${mark}b`)).toBe('ab');
+    // These concern only the text beside them.
+    expect(nameOf('C\u200f, שלום!\u200e')).toBe('C\u200f, שלום!\u200e');
     // These words need what is not seen.
     expect(nameOf('می\u200cخواهم 👩\u200d👧')).toBe('می\u200cخواهم 👩\u200d👧');
   });
 });
 
-it('a password is the same however it is composed', () => {
+it('a password is normalized, however its characters are composed', () => {
   expect(passwordOf('Zoe\u0308\u00a0123456')).toBe('Zoë 123456');
   expect(passwordOf('ﬁ① ')).toBe('ﬁ① ');
 });
@@ -108,7 +111,7 @@ describe('an email address', () => {
     ['', false],
   ])('%j: %s', (text, expected) => expect(isEmail(text)).toBe(expected));
 
-  it('is the same with its domain in ASCII, and in any case', () => {
+  it('has the same key with its domain in ASCII, and in any case', () => {
     expect(emailKeyOf('A@BÜCHER.de')).toBe('a@xn--bcher-kva.de');
     expect(emailKeyOf('a@xn--bcher-kva.de')).toBe('a@xn--bcher-kva.de');
     expect(emailKeyOf('Ana@Example.COM')).toBe('ana@example.com');
@@ -131,7 +134,7 @@ describe('a web address', () => {
     ['https://', undefined],
   ])('%j', (text, expected) => expect(webAddressOf(text)).toBe(expected));
 
-  it('is the same when the code has been optimized', () => {
+  it('is parsed in the same way after the code was optimized', () => {
     // Node 20's URL.canParse refuses it after some 6,000 calls.
     for (let call = 0; call < 20_000; call += 1) webAddressOf('http://bücher.de/ü');
     expect(webAddressOf('http://bücher.de/ü')).toBe('http://xn--bcher-kva.de/%C3%BC');
@@ -190,7 +193,7 @@ describe('a mention', () => {
     ['code of three backticks in a line', 'so ```@ana\n\n@ana``` there'],
   ])('is not in %s', (_, text) => expect(namesIn(text)).toEqual([]));
 
-  it('is beside code and links', () => {
+  it('is not recognized inside code and links', () => {
     expect(namesIn('`code`@ana, ask @bob `x`')).toEqual([['ana'], ['bob']]);
     expect(namesIn('https://example.com/x @ana')).toEqual([['ana']]);
     expect(namesIn('[x](https://example.com/x)@ana')).toEqual([['ana']]);
@@ -200,7 +203,7 @@ describe('a mention', () => {
     expect(namesIn('a ` and\n\n@ana `')).toEqual([['ana']]);
   });
 
-  it('is a username, in any text', () => {
+  it('is a valid username in any text', () => {
     const part = constantFrom(
       '@',
       'ana',
@@ -229,8 +232,8 @@ describe('a mention', () => {
   });
 });
 
-describe('work in slices', () => {
-  it('takes turns, and comes to its result or its error', async () => {
+describe('createSlices', () => {
+  it('alternates between pieces of work, and resolves or rejects each of them', async () => {
     const slices = createSlices(1);
     const done: string[] = [];
     function* work(name: string, count: number) {

@@ -2,8 +2,8 @@ import { assert, constantFrom, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isUsername, usernameFrom } from '../../src/core/usernames.js';
 
-describe('a username that is made of a text', () => {
-  it('is one, whatever the text, and ends as it is told to', () => {
+describe('usernameFrom', () => {
+  it('returns a valid username with the suffix for any text', () => {
     void assert(
       property(string({ unit: 'binary' }), constantFrom('', '-3f9c', '-3f9c3f9c'), (text, suffix) => {
         const username = usernameFrom(text, suffix);
@@ -14,7 +14,7 @@ describe('a username that is made of a text', () => {
     );
   });
 
-  it('is the text itself where that can be one, cut where an ending has to fit', () => {
+  it('returns a valid text unchanged, or truncated if a suffix is added', () => {
     expect(usernameFrom('Ann.Example-1')).toBe('Ann.Example-1');
     expect(usernameFrom('l'.repeat(32), '-3f9c')).toBe(`${'l'.repeat(27)}-3f9c`);
     expect(usernameFrom('everyone', '-3f9c')).toBe('everyone-3f9c');

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
 
 // Each ability is compared with what the mutation does that it speaks of.
@@ -19,11 +19,11 @@ const ABILITIES = `query ($id: ID!, $messageId: ID!) {
   node(id: $messageId) { ... on Message { viewerCanReact viewerCanReply viewerCanPin viewerCanEdit viewerCanDelete } }
 }`;
 
-describe.each(footings)('abilities of the viewer on the %s footing', (footing) => {
+describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
   let node: RunningNode;
   let newcomer: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ SYSTEM_MESSAGES: 'on' });
+    node = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'on' });
     [newcomer] = await registerAll(node.url, 'newcomer');
   });
 
@@ -153,13 +153,13 @@ describe.each(footings)('abilities of the viewer on the %s footing', (footing) =
   });
 });
 
-describe.each(footings)('Message.editableUntil on the %s footing', (footing) => {
+describe.each(modes)('Message.editableUntil in %s mode', (mode) => {
   const untilOf = async (person: Person, id: string) =>
     (await person.ask('query ($id: ID!) { node(id: $id) { ... on Message { createdAt editableUntil } } }', { id }))
       .node;
 
   async function start(window: string) {
-    const node = await (await makePlace(footing)).start({ MESSAGE_EDIT_WINDOW: window, SYSTEM_MESSAGES: 'on' });
+    const node = await (await makePlace(mode)).start({ MESSAGE_EDIT_WINDOW: window, SYSTEM_MESSAGES: 'on' });
     const [owner, member] = await registerAll(node.url, 'owner', 'member');
     const group = await createGroup(owner, [member]);
     return { node, owner, member, message: await send(owner, group, 'hello'), group };

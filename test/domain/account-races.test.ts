@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, type Person, register, request } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 
 const TOKENS = 'tokens { accessToken refreshToken }';
 const LOGIN = `mutation ($input: LoginInput!) { login(input: $input) { ${TOKENS} } }`;
@@ -16,11 +16,11 @@ const ROUNDS = 20;
 /** Sign-ins and refreshes of each account at the same time. */
 const CALLS_AT_ONCE = 3;
 
-describe.each(footings)('signing in at the same time (%s)', (footing) => {
+describe.each(modes)('signing in at the same time (%s)', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(footing));
+    [node, other] = await startTwo(await makePlace(mode));
   });
 
   const login = ({ username, password }: Person, url = node.url) =>

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { decodeGlobalId, idOf } from '../../src/core/ids.js';
-import { createErasures, erasures } from '../../src/domain/account/erasures.js';
+import { createAccountErasureJob, erasures } from '../../src/domain/account/erasures.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
   connectInTest,
@@ -12,18 +12,18 @@ import {
   registerAll,
   request,
 } from '../support/client.js';
-import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
+import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, pin, react, reply, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { user { id } } } }';
 const WHO = 'query ($id: ID!) { user(id: $id) { username displayName bio avatarUrl deletedAt } }';
 
-describe.each(footings)('deletion of an account on the %s footing', (footing) => {
+describe.each(modes)('deletion of an account in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     [node, other] = await startTwo(place);
   });
 
@@ -31,10 +31,10 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
   const deleteAccount = (person: Person, password: string | null = person.password) =>
     attempt(person, 'deleteAccount', { password }, 'userId');
   const cleared = (at: RunningNode = node) =>
-    eventually('all is cleared away', async () => (await at.deps.database.db.erasure.count()) === 0);
+    eventually('the erasure is complete', async () => (await at.deps.database.db.erasure.count()) === 0);
   const rowId = ({ id }: Person) => decodeGlobalId(id, 'id').id;
 
-  it('needs the password', async () => {
+  it('requires the password', async () => {
     const [ana] = await people('ana');
     for (const wrong of [null, '', 'not this one']) {
       expect(await deleteAccount(ana, wrong)).toBe('BAD_USER_INPUT input.password');
@@ -43,7 +43,7 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     expect(await deleteAccount(ana)).toEqual({ userId: ana.id });
   });
 
-  it('ends every session and its sockets, on every node, and lets nobody sign in', async () => {
+  it('ends all sessions with their sockets on every node, and prevents signing in', async () => {
     const [ana] = await people('ana');
     const { data } = await request(
       node.url,
@@ -75,7 +75,7 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     expect(again.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
   });
 
-  it('puts a placeholder in the place of the name, which others may take', async () => {
+  it('replaces the name by a placeholder, and makes it available to others', async () => {
     const [ana, bob] = await people('ana', 'bob');
     await attempt(ana, 'updateProfile', { displayName: 'Ana María', bio: 'me', avatarUrl: 'https://example.com/a' });
     await deleteAccount(ana);
@@ -101,7 +101,7 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     expect(taken.errors).toBeUndefined();
   });
 
-  it('leaves groups, whose last owner hands over, and direct conversations to the other', async () => {
+  it('removes the user from groups, appoints a new owner if necessary, and keeps direct conversations for the counterpart', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     const group = await createGroup(ana, [bob, carol]);
     const direct = await openDirect(bob, ana);
@@ -148,18 +148,18 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     ).toBe(2);
   });
 
-  // It starts a node of its own.
-  it('of a person’s messages leaves all, or none where the service is told so', { timeout: 90_000 }, async () => {
+  // This test starts a separate node.
+  it('keeps all messages, or erases them if the service is configured to', { timeout: 90_000 }, async () => {
     const strict = await place.start({ DELETED_ACCOUNT_MESSAGES: 'delete' }).catch(() => undefined);
-    // The embedded database is of one node.
-    const there = strict ?? (await (await makePlace(footing)).start({ DELETED_ACCOUNT_MESSAGES: 'delete' }));
+    // The embedded database supports one node.
+    const there = strict ?? (await (await makePlace(mode)).start({ DELETED_ACCOUNT_MESSAGES: 'delete' }));
     const [ana, bob] = await registerAll(there.url, 'ana', 'bob');
     const group = await createGroup(bob, [ana]);
     const kept = await send(bob, group, `mine, for @${ana.username}`);
     const client = connectInTest(there.url, bob.token);
     const stream = listen(client, MESSAGES);
     await stream.until(({ type }) => type === 'CAUGHT_UP');
-    // More than one step, in two conversations.
+    // Enough messages for several steps, in two conversations.
     const { db } = there.deps.database;
     const direct = await openDirect(bob, ana);
     const sent = await Promise.all(
@@ -206,7 +206,7 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
       conversation: { pinnedMessages: [] },
     });
     expect(await db.messageVersion.count({ where: { text: lost } })).toBe(0);
-    await eventually('her reactions are told to be gone', () =>
+    await eventually('the removal of her reactions is delivered', () =>
       stream.events.some(
         ({ type, messageId, actor }) =>
           type === 'REACTED' && messageId === theirs.id && actor.id === ana.id && actor.username.startsWith('deleted_'),
@@ -232,11 +232,11 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     expect(conversation.viewerMembership).toEqual({ unreadCount: 0, unreadMentionCount: 0 });
   });
 
-  it('is finished by another node where one died at it, when its time is over', async () => {
+  it('is completed by another node if a node crashes, after its claim has expired', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     await createGroup(bob, [ana, carol]);
     const { db } = node.deps.database;
-    // As it is when the one that was at it has died after the commit, and as when it is at it still.
+    // One erasure whose node has crashed after the commit, and one that another node has claimed.
     const begun = async (person: Person, restMs: number) => {
       await db.user.update({ where: { id: rowId(person) }, data: { deletedAt: new Date() } });
       const claimedUntil = new Date(Date.now() + restMs);
@@ -244,18 +244,18 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     };
     const groupsOf = (person: Person) => db.membership.count({ where: { userId: rowId(person) } });
     await begun(ana, 3_600_000);
-    const another = createErasures(node.deps, { lookMs: 500 });
+    const another = createAccountErasureJob(node.deps, { pollIntervalMs: 500 });
     onTestFinished(() => another.close());
     await begun(carol, -1_000);
-    await eventually('that is found by a look', async () => (await db.erasure.count()) === 1);
+    await eventually('the unclaimed erasure is found', async () => (await db.erasure.count()) === 1);
     expect([await groupsOf(carol), await groupsOf(ana)]).toEqual([0, 1]);
     await db.erasure.update({ where: { userId: rowId(ana) }, data: { claimedUntil: new Date(Date.now() - 1_000) } });
     await cleared();
     expect(await groupsOf(ana)).toBe(0);
   });
 
-  // Needs a transaction to be held open beside others.
-  it.skipIf(footing === 'embedded')('is of one node for as long as that is at it', async () => {
+  // Requires an open transaction while others run.
+  it.skipIf(mode === 'embedded')('is performed by one node at a time', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const group = await createGroup(bob, [ana]);
     const { db, transaction } = node.deps.database;
@@ -274,14 +274,14 @@ describe.each(footings)('deletion of an account on the %s footing', (footing) =>
     await cleared();
   });
 
-  it('is done once by those who ask twice at the same time', async () => {
+  it('is performed once for two concurrent requests', async () => {
     const [ana] = await people('ana');
     const answers: Json[] = await Promise.all([deleteAccount(ana), deleteAccount(ana.at(other.url))]);
     expect(answers).toContainEqual({ userId: ana.id });
     await cleared();
   });
 
-  it('is refused to the only admin of the service', async () => {
+  it('is rejected for the only admin of the service', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const { db } = node.deps.database;
     await db.user.updateMany({ where: { serviceRole: 'ADMIN' }, data: { serviceRole: 'USER' } });

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { readConfig } from '../../src/app/config.js';
 import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import { auditActions } from '../../src/domain/audit/audit.actions.js';
-import { createAuditNotes } from '../../src/domain/audit/audit.notes.js';
+import { createAuditLogger } from '../../src/domain/audit/audit.logger.js';
 import { trimAuditLog } from '../../src/domain/audit/audit.store.js';
 import { recordSettings } from '../../src/domain/audit/changed-settings.js';
 import type { AuditEntry } from '../../src/generated/prisma/client.js';
@@ -22,7 +22,7 @@ import {
   socketUrl,
 } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, send } from '../support/talk.js';
@@ -36,7 +36,7 @@ const makeAdmin = ({ deps }: RunningNode, { id }: Person) =>
 
 let requests = 0;
 
-/** A request of somebody's, from an address of its own (as a trusted proxy tells it). */
+/** Sends requests from a separate address, which a trusted proxy forwards. */
 interface From {
   address: string;
   requestId: string;
@@ -79,15 +79,15 @@ const LOG = `query ($filter: AuditFilter, $first: Int, $after: String) {
   }
 }`;
 
-// Some start nodes several times, which takes its time on a busy machine.
-describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 }, (footing) => {
+// Some tests start several nodes, which takes time on a busy machine.
+describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let admin: Person;
   let provider: Provider;
   beforeAll(async () => {
     provider = await Provider.start();
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     [node, other] = await startTwo(place, { TRUSTED_PROXIES: 'loopback', SERVICE_KEY, ...provider.env });
     admin = await register(node.url, 'admin');
     await makeAdmin(node, admin);
@@ -98,16 +98,16 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
   const logOf = async (filter: object, page: object = {}, person = admin) =>
     (await person.ask(LOG, { filter, ...page })).auditLog as { nodes: Json[]; pageInfo: Json };
 
-  /** What is to stand in the log, of what is not null. */
+  /** The expected values of an entry that are not null. */
   type Expected = Partial<
     Record<'action' | 'outcome' | 'actorId' | 'subjectId' | 'conversationId' | 'sessionId', Json>
   > & {
     details?: Record<string, Json>;
   };
 
-  it('holds exactly one entry for every act of a story, of whom, by whom, from where', async () => {
-    // Nothing else happens there.
-    const own = await makePlace(footing);
+  it('contains exactly one entry per action, with the actor, the subject and the address', async () => {
+    // A separate service, so that there are no other entries.
+    const own = await makePlace(mode);
     const [node, other] = await startTwo(own, { TRUSTED_PROXIES: 'loopback', SERVICE_KEY, ...provider.env });
     const rows = (where: object = {}) => node.deps.database.db.auditEntry.findMany({ where });
     const [ann, ben, chief, hal] = await registerAll(node.url, 'ann', 'ben', 'chief', 'hal');
@@ -119,9 +119,9 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     const [annSession, chiefSession] = [await sessionOf(ann), await sessionOf(chief)];
     const group = await createGroup(ann, []);
     const before = new Set((await rows()).map(({ id }) => id));
-    const told: Json[] = [];
+    const expectedEntries: Json[] = [];
 
-    /** Does something from an address of its own, on one node or the other; these entries, and no others, say so. */
+    /** Performs an action from a separate address, on alternating nodes, and expects exactly these entries. */
     let turn = 0;
     async function act(
       what: string,
@@ -136,7 +136,9 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       await eventually(`${what} is put down`, async () => {
         return (await rows({ address: from.address })).length >= expected.length;
       });
-      told.push(...expected.map((entry) => ({ ...entry, address: from.address, requestId: from.requestId })));
+      expectedEntries.push(
+        ...expected.map((entry) => ({ ...entry, address: from.address, requestId: from.requestId })),
+      );
       return answer.data?.[what] ?? answer.errors?.[0]?.extensions.code;
     }
     const asAnn = { token: ann.token };
@@ -145,8 +147,8 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     const byAnn = { actorId: ann.id, sessionId: annSession };
     const any = expect.any(String);
 
-    // ── for oneself ──
-    const input = { username: `dan.${footing}`, email: `dan.${footing}@example.com`, password: 'a password of dan' };
+    // ── the own account ──
+    const input = { username: `dan.${mode}`, email: `dan.${mode}@example.com`, password: 'a password of dan' };
     const { viewer: dan } = await act(
       'register',
       input,
@@ -229,7 +231,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     );
     await act(
       'requestPasswordReset',
-      { email: `nobody.${footing}@example.com` },
+      { email: `nobody.${mode}@example.com` },
       {},
       {
         action: 'PASSWORD_RESET_REQUESTED',
@@ -334,7 +336,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       details: { role: ['ADMIN', 'OWNER'] },
     });
 
-    // ── for the whole service ──
+    // ── the whole service ──
     const onDan = { subjectId: dan.user.id };
     const userId = dan.user.id;
     await act('suspendUser', { userId: chief.id }, asDan, {
@@ -387,7 +389,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     ).data;
     for (const row of await rows({ subjectId: rowId(bot.user.id) })) before.add(row.id);
     const byBot = { actorId: bot.user.id, sessionId: bot.sessions[0].id };
-    const fresh = { username: `eve.${footing}`, displayName: 'Eve', externalId: `eve-${footing}` };
+    const fresh = { username: `eve.${mode}`, displayName: 'Eve', externalId: `eve-${mode}` };
     const { user: eve } = await act(
       'createUser',
       fresh,
@@ -424,9 +426,9 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       subjectId: ann.id,
       details: { reason: 'NOT_ALLOWED' },
     });
-    const sub = `fay-${footing}`;
+    const sub = `fay-${mode}`;
     const iat = Math.floor(Date.now() / 1_000);
-    const first = await provider.sign(sub, { preferred_username: `fay.${footing}`, iat: iat - 2 });
+    const first = await provider.sign(sub, { preferred_username: `fay.${mode}`, iat: iat - 2 });
     const ME = '{ viewer { user { id } } }';
     await act(
       ME,
@@ -437,7 +439,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     );
     await act(ME, {}, { token: first });
     const second = await provider.sign(sub, {
-      preferred_username: `fay.second.${footing}`,
+      preferred_username: `fay.second.${mode}`,
       email: 'fay@example.com',
       iat: iat - 1,
     });
@@ -538,9 +540,9 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
             `${two.address} ${two.action} ${two.subjectId}`,
           ),
         );
-    expect(byAddress(story)).toEqual(byAddress(told));
+    expect(byAddress(story)).toEqual(byAddress(expectedEntries));
 
-    // Nothing of it gives anybody away.
+    // The entries contain no names, texts or secrets.
     const kept = JSON.stringify(await rows({ action: { not: 'SETTINGS_CHANGED' } })).toLowerCase();
     const passwords = [
       ann.password,
@@ -551,13 +553,13 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       'a wrong one',
       'not theirs',
     ];
-    const names = [ann.username, input.username, fresh.username, 'Eve"', `fay.${footing}`, 'example.com'];
+    const names = [ann.username, input.username, fresh.username, 'Eve"', `fay.${mode}`, 'example.com'];
     const others = [SERVICE_KEY, 'business', 'No such thing', 'nobody’s rights', access.tokens.refreshToken];
     const given = [...passwords, ...names, ...others].filter((each) => kept.includes(each.toLowerCase()));
     expect(given).toEqual([]);
   });
 
-  it('knows the address of who comes over a WebSocket', async () => {
+  it('contains the address of a client over WebSocket', async () => {
     const person = await register(node.url, 'socketed');
     const address = '2001:db8::77';
     class Forwarded extends WebSocket {
@@ -583,7 +585,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     await client.dispose();
   });
 
-  it("refuses to be changed by the service's own database user", async () => {
+  it("cannot be changed by the service's own database user", async () => {
     const { db } = node.deps.database;
     const kept = await rows();
     const id = kept[0]?.id ?? '';
@@ -605,14 +607,14 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     expect(await rows({ id: { in: kept.map((row) => row.id) } })).toEqual(kept);
   });
 
-  it('is trimmed by age alone, from the old end, never of the last 30 days, and says so', async () => {
-    const own = await makePlace(footing);
+  it('is only trimmed by age, oldest entries first, never of the last 30 days, and records it', async () => {
+    const own = await makePlace(mode);
     const { deps } = await own.start({ AUDIT_RETENTION: '60d' });
     const { db } = deps.database;
     const old = (days: number) => ({ id: newId(), action: 'SIGNED_IN', at: new Date(Date.now() - days * DAY_MS) });
     const ages = [100, 90, 80, 61.5, 59, 31, 10].map(old);
     await db.auditEntry.createMany({ data: ages });
-    // Also whoever knows what the trim sets.
+    // Neither can a client that knows the setting that the trim uses.
     const remove = (where: object) =>
       deps.database.transaction(async (tx) => {
         await tx.$executeRaw`SELECT set_config('parley.audit_trim', 'on', true)`;
@@ -636,13 +638,13 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
         ],
       },
     ]);
-    // No more than about once a day, so that trimming does not fill it.
+    // At most about once a day, so that trimming does not fill the log.
     await db.auditEntry.createMany({ data: [old(60.5)] });
     expect(await trimAuditLog(db, deps.config.auditRetentionMs)).toBe(0);
     expect(await left()).toHaveLength(4);
   });
 
-  it('is for admins of the service alone', async () => {
+  it('can only be read by admins of the service', async () => {
     const [user, moderator] = await registerAll(node.url, 'user', 'moderator');
     await attempt(admin, 'setServiceRole', { userId: moderator.id, role: 'MODERATOR' });
     for (const token of [user.token, moderator.token, SERVICE_KEY]) {
@@ -652,7 +654,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     expect((await fromSomewhere().ask(node.url, LOG)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
   });
 
-  it('is read by who, whom, what, where and when, page by page, the latest first', async () => {
+  it('is filtered by actor, subject, action, address and time, and paginated latest first', async () => {
     const [one, two] = await registerAll(node.url, 'one', 'two');
     const group = await createGroup(one, [two]);
     const from = fromSomewhere();
@@ -707,7 +709,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     expect(await wrong({ filter: { since } })).toEqual(['BAD_USER_INPUT', 'filter.since']);
   });
 
-  it.skipIf(footing === 'embedded')('reads each of these from an index', async () => {
+  it.skipIf(mode === 'embedded')('uses an index for each of these filters', async () => {
     const [user, conversation] = [encodeGlobalId('User', newId()), encodeGlobalId('Conversation', newId())];
     const filters = {
       '': {},
@@ -722,7 +724,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       const sql = statements.find((text) => text.startsWith('SELECT') && text.includes('"audit_entries"')) ?? '';
       const parameters = new Set(sql.match(/\$\d+/g));
       const plan = await node.deps.database.transaction(async (tx) => {
-        // Whatever the table's size: what can be read in order from an index is.
+        // Makes the planner use an index wherever possible, whatever the size of the table.
         for (const off of ['enable_seqscan', 'enable_sort', 'enable_bitmapscan']) {
           await tx.$executeRawUnsafe(`SET LOCAL ${off} = off`);
         }
@@ -738,7 +740,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     }
   });
 
-  it('of what a newer server put down says that it is something else', async () => {
+  it('shows actions that a newer server has recorded as OTHER', async () => {
     const subject = await register(node.url, 'later');
     await node.deps.database.db.auditEntry.create({
       data: {
@@ -760,8 +762,8 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     ]);
   });
 
-  it('fails what cannot be put down, and what is refused all the same is refused', async () => {
-    const own = await makePlace(footing);
+  it('fails actions that cannot be recorded, but denied actions remain denied', async () => {
+    const own = await makePlace(mode);
     const { url, deps } = await own.start();
     const [chief, ana] = await registerAll(url, 'chief', 'ana');
     await deps.database.db.user.update({ where: { id: rowId(chief.id) }, data: { serviceRole: 'ADMIN' } });
@@ -779,20 +781,20 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     expect(await deps.database.db.session.count()).toBe(2);
     await deps.database.db.$executeRaw`ALTER TABLE audit_entries DROP CONSTRAINT full_up`;
     expect(await attempt(chief, 'suspendUser', { userId: ana.id })).toEqual({ __typename: 'SuspendUserPayload' });
-    // What was refused meanwhile is put down in the end.
-    const waited = () => deps.database.db.auditEntry.count({ where: { refused: true } });
-    await eventually('the refusals are put down', async () => (await waited()) === 2);
+    // The denied actions are recorded eventually.
+    const denied = () => deps.database.db.auditEntry.count({ where: { refused: true } });
+    await eventually('the denied actions are recorded', async () => (await denied()) === 2);
     expect(await deps.database.db.auditEntry.count()).toBe(kept + 3);
   });
 
-  it('keeps what was refused in a flood as its number', async () => {
-    const own = await makePlace(footing);
+  it('aggregates a flood of denied actions into entries with their number', async () => {
+    const own = await makePlace(mode);
     const flooded = await own.start({ AUDIT_REFUSALS_MAX: '3', TRUSTED_PROXIES: 'loopback' });
     const ana = await register(flooded.url, 'ana');
     const from = fromSomewhere();
     const login = (by: From, usernameOrEmail: string) =>
       by.ask(flooded.url, mutation('login'), { input: { usernameOrEmail, password: 'a wrong one' } });
-    // One account from everywhere, then one address for everybody.
+    // One account from many addresses, then many accounts from one address.
     for (let count = 0; count < 8; count += 1) await login(fromSomewhere(), ana.username);
     for (let count = 0; count < 9; count += 1) await login(from, `nobody${count}`);
     await flooded.stop();
@@ -814,10 +816,10 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     );
   });
 
-  it('has what comes too often as refused, of nobody', async () => {
+  it('contains rate-limited sign-ins as denied, without an account', async () => {
     const rates = ['RATE_SIGN_IN_PER_ADDRESS', 'RATE_REGISTRATION_PER_ADDRESS', 'RATE_PASSWORD_RESET_PER_ADDRESS'];
     const limits = { RATE_LIMITS: 'on', ...Object.fromEntries(rates.map((name) => [name, '1/10m'])) };
-    const { url, deps } = await (await makePlace(footing)).start(limits);
+    const { url, deps } = await (await makePlace(mode)).start(limits);
     const { db } = deps.database;
     const ana = await register(url, 'ana');
     const login = (password: string) => attempt(ana, 'login', { usernameOrEmail: ana.username, password });
@@ -826,10 +828,10 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     expect(await attempt(ana, 'register', newcomer)).toBe('RATE_LIMITED');
     const ask = () => attempt(ana, 'requestPasswordReset', { email: ana.email });
     expect([await ask(), await ask()]).toEqual([expect.any(Object), 'RATE_LIMITED']);
-    const put = () => db.auditEntry.findMany({ where: { refused: true } });
-    await eventually('all are put down', async () => (await put()).length === 4);
+    const recorded = () => db.auditEntry.findMany({ where: { refused: true } });
+    await eventually('all are recorded', async () => (await recorded()).length === 4);
     const reasonOf = (details: Json) => details.find(({ name }: Json) => name === 'reason').value;
-    const brief = (await put()).map(({ action, subjectId, details }) => [action, subjectId, reasonOf(details)]);
+    const brief = (await recorded()).map(({ action, subjectId, details }) => [action, subjectId, reasonOf(details)]);
     expect(brief.sort()).toEqual([
       ['ACCOUNT_CREATED', null, 'RATE_LIMITED'],
       ['PASSWORD_RESET_REQUESTED', null, 'RATE_LIMITED'],
@@ -838,11 +840,11 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     ]);
   });
 
-  it('is told of another setting once, and of a secret only that it is another', async () => {
-    const started = await (await makePlace(footing)).start({ PORT: '0', GROUPS_MAX: '7' });
+  it('records a changed setting once, without the values of secrets', async () => {
+    const started = await (await makePlace(mode)).start({ PORT: '0', GROUPS_MAX: '7' });
     const { database } = started.deps;
     const { db } = database;
-    const told = async () => {
+    const recorded = async () => {
       const entries = await db.auditEntry.findMany({
         where: { action: 'SETTINGS_CHANGED' },
         orderBy: [{ at: 'asc' }, { id: 'asc' }],
@@ -850,24 +852,24 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       const details = entries.at(-1)?.details as { name: string; value: string | null; oldValue: string | null }[];
       return { count: entries.length, changed: details.map(({ name, value, oldValue }) => [name, oldValue, value]) };
     };
-    const atStart = await told();
+    const atStart = await recorded();
     expect(atStart.count).toBe(1);
     expect(atStart.changed).toContainEqual(['GROUPS_MAX', null, '7']);
-    // What is of this node alone is not told.
+    // Settings that differ between nodes are not recorded.
     expect(atStart.changed.map(([name]) => name)).not.toContain('PORT');
 
-    /** As many nodes that start with these at once. */
+    /** Starts several nodes with these settings at the same time. */
     const start = async (env: Record<string, string>, nodes = 2) => {
       const config = readConfig(env);
       await Promise.all(Array.from({ length: nodes }, () => recordSettings({ config, database })));
-      return told();
+      return recorded();
     };
     const secret = 'hunter2-hunter2-hunter2-hunter2-hunter2';
     const first = await start({ SERVICE_KEY: secret });
     expect(first.count).toBe(2);
     expect(first.changed).toContainEqual(['GROUPS_MAX', '7', null]);
     expect(first.changed).toContainEqual(['SERVICE_KEY', null, 'set']);
-    // The same, what is of one node, and what says the default.
+    // Unchanged settings, settings of one node, and explicit defaults.
     const same = await start({ SERVICE_KEY: secret, LOG_LEVEL: 'silent', DATA_DIR: 'elsewhere', PAGE_MAX: '100' });
     expect(same.count).toBe(2);
     const second = await start({ SERVICE_KEY: `${secret}2`, PAGE_MAX: '50' });
@@ -878,7 +880,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
         ['PAGE_MAX', null, '50'],
       ],
     });
-    // What a newer version set stays as that left it.
+    // Settings of a newer version remain stored.
     const { settings } = await db.seenSettings.findFirstOrThrow();
     await db.seenSettings.update({ where: { id: 1 }, data: { settings: { ...(settings as object), NEWER: 'on' } } });
     const third = await start({ PAGE_MAX: '60', SMTP_URL: `smtp://chat:${secret}@mail`, MAIL_FROM: 'chat@mail' });
@@ -894,8 +896,8 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     expect(JSON.stringify([kept, await db.auditEntry.findMany()])).not.toContain('hunter2');
   });
 
-  it('is told when a start ends what another service key began', async () => {
-    const own = await makePlace(footing);
+  it('records when a start ends the sessions of a previous service key', async () => {
+    const own = await makePlace(mode);
     const started = await own.start({ SERVICE_KEY });
     const from = fromSomewhere();
     const made = await from.ask(
@@ -914,7 +916,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     ]);
   });
 
-  it('stays when the account goes, and its rows', async () => {
+  it('keeps its entries after an account and its rows are deleted', async () => {
     const gone = await register(node.url, 'gone');
     const id = rowId(gone.id);
     expect(await rows({ actorId: id })).toHaveLength(1);
@@ -924,7 +926,7 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
     ]);
   });
 
-  it('costs nothing where people write, read and look around', async () => {
+  it('executes no statements for sending and reading', async () => {
     const [one, two] = await registerAll(node.url, 'busy', 'reader');
     const group = await createGroup(one, [two]);
     const theirs = { actorId: { in: [rowId(one.id), rowId(two.id)] } };
@@ -937,14 +939,14 @@ describe.each(footings)('the audit log on the %s footing', { timeout: 120_000 },
       await attempt(two, 'addContact', { userId: admin.id });
       await two.ask('{ viewer { user { id } conversations { nodes { id } } } }');
     });
-    // What is put down late of a test before, as it came in shuffled order, is no insert of theirs.
+    // Entries of earlier tests can be stored late, so that their inserts do not count.
     expect(await rows(theirs)).toEqual(before);
     expect(before).toHaveLength(2);
     expect(statements.filter((sql) => sql.includes('audit_entries') && !sql.startsWith('INSERT'))).toEqual([]);
   });
 });
 
-describe('what is put down after the answer', () => {
+describe('entries that are stored after the response', () => {
   const stored: Json[] = [];
   const db = (work = async () => {}) =>
     ({
@@ -956,52 +958,52 @@ describe('what is put down after the answer', () => {
       },
     }) as never;
 
-  it('is counted anew in each window, and never more than so much of all', async () => {
+  it('are limited per window, and in total', async () => {
     stored.length = 0;
-    const notes = createAuditNotes({ db: db(), max: 2, windowMs: 200, log: createLog('silent') });
+    const logger = createAuditLogger({ db: db(), max: 2, windowMs: 200, log: createLog('silent') });
     const note = (address: string, userId = newId()) =>
-      withRequest({ id: 'r', address }, () => notes.note({ action: 'SIGNED_IN', actor: { userId } }, 'refused'));
+      withRequest({ id: 'r', address }, () => logger.record({ action: 'SIGNED_IN', actor: { userId } }, 'refused'));
     for (let count = 0; count < 5; count += 1) note('::1');
     await eventually('the window is over', () => stored.some(({ count }) => count === 3));
     for (let count = 0; count < 100; count += 1) note(`10.0.0.${count}`);
-    await notes.close();
+    await logger.close();
     const counts = stored.map(({ count = 1, address = null }) => [address, count]);
     expect(counts.slice(0, 3)).toEqual([
       ['::1', 1],
       ['::1', 1],
       ['::1', 3],
     ]);
-    // Twenty times as much as of one, and a number for the rest.
+    // Twenty times the limit of one account, and an entry with the number of the others.
     expect(counts.slice(3)).toHaveLength(41);
     expect(counts.at(-1)).toEqual([null, 60]);
   });
 
-  it('has no text in it that the database would not take', async () => {
+  it('contain no characters that the database rejects', async () => {
     stored.length = 0;
-    const notes = createAuditNotes({ db: db(), max: 2, log: createLog('silent') });
+    const logger = createAuditLogger({ db: db(), max: 2, log: createLog('silent') });
     const text = `${'x'.repeat(198)}\0😀`;
-    notes.note({ action: 'AUDIT_LOG_READ', details: { text } }, 'refused');
-    await notes.close();
+    logger.record({ action: 'AUDIT_LOG_READ', details: { text } }, 'refused');
+    await logger.close();
     expect(stored[0]?.details).toEqual([{ name: 'text', value: `${'x'.repeat(198)}\ufffd\ufffd`, oldValue: null }]);
   });
 
-  it('is tried again when the database does not take it, and logged once there', async () => {
+  it('are retried if the database fails, and stored once', async () => {
     stored.length = 0;
     let failures = 1;
     const failing = db(async () => {
       failures -= 1;
       if (failures >= 0) throw new Error('the database is away');
     });
-    const notes = createAuditNotes({ db: failing, max: 2, log: createLog('silent') });
-    notes.note({ action: 'SIGNED_IN' }, 'refused');
-    await eventually('it is stored', () => stored.length === 1);
-    await notes.close();
+    const logger = createAuditLogger({ db: failing, max: 2, log: createLog('silent') });
+    logger.record({ action: 'SIGNED_IN' }, 'refused');
+    await eventually('the entry is stored', () => stored.length === 1);
+    await logger.close();
     expect(stored).toMatchObject([{ action: 'SIGNED_IN', refused: true }]);
   });
 });
 
 describe('docs/AUDIT.md', () => {
-  it('has a row for every action, and says what the schema says', () => {
+  it('has a row for every action, with the description of the schema', () => {
     const docs = readFileSync(new URL('../../docs/AUDIT.md', import.meta.url), 'utf8');
     const listed = [...docs.matchAll(/^\| `([A-Z_]+)` \| (.+?) \| (.+?) \|$/gm)].map(([, name, text]) => [name, text]);
     expect(Object.fromEntries(listed)).toEqual(auditActions);

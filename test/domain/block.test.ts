@@ -2,16 +2,16 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
+import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE, untilStatus } from '../support/presence.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
-describe.each(footings)('blocks on the %s footing', (footing) => {
+describe.each(modes)('blocks in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     [node, other] = await startTwo(place, { BLOCKS_MAX: '3' });
   });
 
@@ -31,7 +31,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
       .viewerCanSend;
   const codeOf = async (answer: ReturnType<typeof trySend>) => (await answer).errors?.[0]?.extensions.code;
 
-  it('cut a direct conversation both ways, and unblocking opens it again', async () => {
+  it('prevent sends in a direct conversation in both directions until they are removed', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     await send(bob, direct, 'before');
@@ -41,7 +41,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
       expect(await attempt(person, 'setTyping', { conversationId: direct, isTyping: true })).toMatch(/^FORBIDDEN/);
       expect(await canSend(person, direct)).toBe(false);
     }
-    // What was said stays theirs to read, and there is one conversation.
+    // Earlier messages remain readable, and there is still one conversation.
     expect(await openDirect(bob, ana)).toBe(direct);
     expect(await block(ana, bob)).toMatchObject({ user: { viewerHasBlocked: true } });
     expect(await unblock(ana, bob)).toEqual({ user: { id: bob.id, viewerHasBlocked: false } });
@@ -50,7 +50,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(await canSend(bob, direct)).toBe(true);
   });
 
-  it('leave what was said to be deleted, not to be edited', async () => {
+  it('allow deleting earlier messages but not editing them', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const message = await send(bob, direct, 'hello');
@@ -83,7 +83,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(hers.events.map(({ message }) => message?.text)).not.toContain('you cannot get rid of me');
   });
 
-  it('say why nobody can write, and what helps, in the same words to both and for every cause', async () => {
+  it('cause the same error for both users and for every reason', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     const direct = await openDirect(bob, ana);
     const withCarol = await openDirect(bob, carol);
@@ -107,14 +107,14 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     }
   });
 
-  it('let nobody begin a direct conversation, as with who is gone', async () => {
+  it('prevent opening a direct conversation, with the same error as for a deleted account', async () => {
     const [ana, bob] = await people('ana', 'bob');
     await block(ana, bob);
     expect(await attempt(bob, 'openDirectConversation', { userId: ana.id })).toBe('FORBIDDEN input.userId');
     expect(await attempt(ana, 'openDirectConversation', { userId: bob.id })).toBe('FORBIDDEN input.userId');
   });
 
-  it('keep them from bringing the blocker into groups, without a word', async () => {
+  it('silently prevent the blocked user from adding the blocker to groups', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     await block(ana, bob);
     const group = await createGroup(bob, [ana, carol]);
@@ -130,7 +130,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(await members()).toEqual([bob.id, carol.id].sort());
   });
 
-  it('leave the messages of groups that both are in alone', async () => {
+  it('do not affect messages in common groups', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     const group = await createGroup(carol, [ana, bob]);
     const stream = await follow(ana, MESSAGES, 'messages', { conversationId: group });
@@ -138,16 +138,16 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     const { id } = await send(bob, group, 'to all');
     await stream.until(({ messageId }) => messageId === id);
     expect(await canSend(bob, group)).toBe(true);
-    // Who is in it already is no newcomer: adding again skips nobody.
+    // An existing member is not skipped when they are added again.
     await attempt(carol, 'setMemberRole', { conversationId: group, userId: bob.id, role: 'ADMIN' });
     expect(await attempt(bob, 'addMembers', { conversationId: group, userIds: [ana.id] }, 'skippedUserIds')).toEqual({
       skippedUserIds: [],
     });
   });
 
-  it('hide presence at once, on every node, and show it again', async () => {
+  it('hide presence immediately on every node, and removing them shows it again', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
-    // In a group only: there is no direct conversation that could tell of it.
+    // The users only share a group, so that no event of a direct conversation reveals the block.
     await createGroup(carol, [ana, bob]);
     connectInTest(node.url, ana.token, { lazy: false });
     const asked = await follow(bob, PRESENCE, 'presence', { userIds: [ana.id, carol.id] });
@@ -162,7 +162,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     await untilStatus(asked, ana, 'ONLINE');
   });
 
-  it('are told to both as a change of their conversation, and not by whom', async () => {
+  it('are delivered to both as a change of their conversation, without an actor', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const query = `subscription { conversations { type conversationId actor { id } conversation { id viewerCanSend } } }`;
@@ -180,7 +180,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     for (const stream of streams) await stream.until(({ conversation }) => conversation?.viewerCanSend === true);
   });
 
-  it('refuse what is being sent: nothing that comes after a block is stored', async () => {
+  it('reject sends in progress, so that none is stored after the block', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const answers: Promise<Json>[] = [];
@@ -191,13 +191,13 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     const blockedAt = await node.deps.database.db.block.findFirstOrThrow({ orderBy: { blockedAt: 'desc' } });
     const sent = (await Promise.all(answers)).flatMap(({ data }) => data.sendMessage?.message.seq ?? []);
     const stored = await node.deps.database.db.message.findMany({ orderBy: { createdAt: 'desc' }, take: sent.length });
-    // What was stored in the same moment had the lock before.
+    // Sends that were stored had the lock before the block.
     for (const { createdAt } of stored) expect(createdAt.getTime()).toBeLessThanOrEqual(blockedAt.blockedAt.getTime());
     expect(sent.length).toBeGreaterThan(0);
     expect(sent.length).toBeLessThan(60);
   });
 
-  it('are listed, the latest first, and take them off the contacts', async () => {
+  it('are listed latest first, and remove the user from the contacts', async () => {
     const [ana, bob, carol, dave, eve] = await people('ana', 'bob', 'carol', 'dave', 'eve');
     await attempt(ana, 'addContact', { userId: bob.id });
     for (const person of [bob, carol, dave]) await block(ana, person);
@@ -225,7 +225,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(user.viewerHasBlocked).toBe(false);
   });
 
-  it('are of others who exist', async () => {
+  it('are rejected for oneself and for users who do not exist', async () => {
     const [ana] = await people('ana');
     expect(await block(ana, ana)).toBe('BAD_USER_INPUT input.userId');
     const nobody = { ...ana, id: 'User_AaH9b5HNcECpvBfEbG_tgA' };
@@ -233,7 +233,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(await unblock(ana, nobody)).toBe('NOT_FOUND input.userId');
   });
 
-  it('by the other one too tell nothing new, and neither does taking one of them back', async () => {
+  it('by both users cause no further event, and neither does removing one of them', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const query = 'subscription { conversations { type conversation { viewerCanSend } } }';
@@ -248,14 +248,14 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
     expect(stream.events.filter(({ type }) => type === 'UPDATED')).toHaveLength(2);
   });
 
-  it('can be set twice at once', async () => {
+  it('can be made twice concurrently', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const answers: Json[] = await Promise.all(Array.from({ length: 4 }, () => block(ana, bob)));
     for (const answer of answers) expect(answer).toMatchObject({ user: { viewerHasBlocked: true } });
   });
 
-  // Needs a transaction to be held open beside others.
-  it.skipIf(footing === 'embedded')(
+  // Requires an open transaction while others run.
+  it.skipIf(mode === 'embedded')(
     'and a conversation that is opened in the same moment wait for each other',
     async () => {
       const [ana, bob] = await people('ana', 'bob');
@@ -266,7 +266,7 @@ describe.each(footings)('blocks on the %s footing', (footing) => {
       let blocking: Promise<Json> = Promise.resolve();
       let opening: Promise<Json> = Promise.resolve();
       await database.transaction(async (tx) => {
-        // What a block does last waits for this.
+        // The last step of the block waits for this lock.
         const ownerId = decodeGlobalId(ana.id, 'id').id;
         await tx.$queryRaw`SELECT FROM contacts WHERE owner_id = ${ownerId}::uuid FOR UPDATE`;
         blocking = block(ana, bob);

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { mark } from '../support/receipts.js';
 import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
 
@@ -12,10 +12,10 @@ const LIST = `query ($kind: ConversationKind, $unreadOnly: Boolean, $first: Int,
   } }
 }`;
 
-describe.each(footings)('lists of conversations on the %s footing', (footing) => {
+describe.each(modes)('lists of conversations in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ SYSTEM_MESSAGES: 'on' });
+    node = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'on' });
   });
 
   const list = async (person: Person, filter: Json = {}) => (await person.ask(LIST, filter)).viewer.conversations;
@@ -99,9 +99,9 @@ describe.each(footings)('lists of conversations on the %s footing', (footing) =>
   });
 });
 
-describe.each(footings)('User.viewerConversation on the %s footing', (footing) => {
+describe.each(modes)('User.viewerConversation in %s mode', (mode) => {
   it('is the direct conversation with the viewer if there is one', async () => {
-    const node = await (await makePlace(footing)).start();
+    const node = await (await makePlace(mode)).start();
     const [ana, bob, carol, dora] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dora');
     const withBob = await openDirect(ana, bob);
     const withCarol = await openDirect(carol, ana);

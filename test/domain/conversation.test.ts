@@ -3,7 +3,7 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { hashInput } from '../../src/platform/input.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
 const OPEN = `mutation ($input: OpenDirectConversationInput!) { openDirectConversation(input: $input) { conversation { id } } }`;
@@ -30,14 +30,14 @@ const LIST = `query ($first: Int, $after: String) {
   } }
 }`;
 
-describe.each(footings)('conversations on the %s footing', (footing) => {
+describe.each(modes)('conversations in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let carol: Person;
 
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     const { url } = node;
     [alice, bob, carol] = await Promise.all([register(url, 'alice'), register(url, 'bob'), register(url, 'carol')]);
   });
@@ -45,7 +45,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
   const stored = () => node.deps.database.db.conversation.count();
 
   describe('openDirectConversation', () => {
-    it('makes one conversation for a pair, whoever opens it and however often at once', async () => {
+    it('creates one conversation per pair of users, also for concurrent calls of both', async () => {
       const [dave, erin] = [await register(node.url), await register(node.url)];
       const before = await stored();
       const ids = await Promise.all(
@@ -68,7 +68,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       expect((await erin.ask(SEE, { id })).conversation.counterpart.id).toBe(dave.id);
     });
 
-    it('is refused with oneself, with nobody, and with what is no person', async () => {
+    it('is rejected for oneself, for unknown users and for ids of other types', async () => {
       const before = await stored();
       for (const [userId, code] of [
         [alice.id, 'BAD_USER_INPUT'],
@@ -82,7 +82,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       expect(await stored()).toBe(before);
     });
 
-    it('cannot be written in once the other is gone', async () => {
+    it('opens a conversation that cannot be written in after the counterpart has deleted their account', async () => {
       const gone = await register(node.url, 'gone');
       const id = await openDirect(alice, gone);
       await node.deps.database.db.user.updateMany({
@@ -103,7 +103,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
   });
 
   describe('createGroup', () => {
-    it('makes the creator its owner and the others members', async () => {
+    it('makes the creator the owner and the others members', async () => {
       const input = { title: ' Climbing ', description: '', memberIds: [bob.id, bob.id, alice.id, carol.id] };
       const { conversation } = (await alice.ask(GROUP, { input })).createGroup;
       expect(conversation).toMatchObject({
@@ -131,7 +131,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       ]);
     });
 
-    it('gives the first group again for the same key and input, also at once', async () => {
+    it('returns the first group for the same key and input, also for concurrent calls', async () => {
       const input = { title: 'Once', memberIds: [bob.id, carol.id], clientGroupId: 'key' };
       const answers = await Promise.all(Array.from({ length: 5 }, () => alice.ask(GROUP, { input })));
       const again = await alice.ask(GROUP, { input: { ...input, memberIds: [carol.id, bob.id] } });
@@ -141,7 +141,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       expect((await bob.request(GROUP, { input: { ...input, memberIds: [] } })).errors).toBeUndefined();
     });
 
-    it('gives a group again that was made before one could say who sees its history', async () => {
+    it('returns a group to a retry whose hash a version without historyVisibility has stored', async () => {
       const input = { title: 'Old', description: 'of then', memberIds: [bob.id], clientGroupId: 'old' };
       const { conversation } = (await alice.ask(GROUP, { input })).createGroup;
       const { id } = decodeGlobalId(conversation.id, 'id');
@@ -162,7 +162,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       ['a malformed member', { memberIds: ['x'] }, 'BAD_USER_INPUT', 'input.memberIds.0'],
       ['an unknown member', { memberIds: ['User_AaH9b5HNcECpvBfEbG_tgA'] }, 'NOT_FOUND', 'input.memberIds'],
       ['an empty key', { clientGroupId: '' }, 'BAD_USER_INPUT', 'input.clientGroupId'],
-    ])('refuses %s and stores nothing', async (_what, wrong, code, field) => {
+    ])('rejects %s and stores nothing', async (_what, wrong, code, field) => {
       const before = await stored();
       const { errors } = await alice.request(GROUP, { input: { title: 'Fine', ...wrong } });
       expect(errors?.[0]?.extensions).toMatchObject({ code, field });
@@ -171,7 +171,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
   });
 
   describe('conversation', () => {
-    it('is null for an outsider of a private one and for none, alike', async () => {
+    it('is null for a private conversation of others, and for one that does not exist', async () => {
       const id = await openDirect(alice, bob);
       expect(await carol.ask(SEE, { id })).toEqual({ conversation: null });
       expect(await carol.ask(SEE, { id: 'Conversation_AaH9b5HNcECpvBfEbG_tgA' })).toEqual({ conversation: null });
@@ -179,7 +179,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'id' });
     });
 
-    it('is seen by anyone when it is public, without what is said in it', async () => {
+    it('shows a public group to everyone, without its messages', async () => {
       const id = await createGroup(alice, [], { visibility: 'PUBLIC', title: 'Open' });
       await send(alice, id, 'among us');
       expect((await carol.ask(SEE, { id })).conversation).toMatchObject({
@@ -193,7 +193,7 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
   });
 
   describe('viewer.conversations', () => {
-    it('come latest activity first, page by page, each with its own last message', async () => {
+    it('are listed by latest activity in pages, each with its last message', async () => {
       const dave = await register(node.url, 'dave');
       const ids: string[] = [];
       for (let index = 0; index < 5; index += 1) {
@@ -226,12 +226,12 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
       ['first', { first: 0 }],
       ['first', { first: 101 }],
       ['after', { after: 'x' }],
-    ])('refuses a wrong %s', async (field, variables) => {
+    ])('are not listed for an invalid %s', async (field, variables) => {
       const { errors } = await alice.request(LIST, variables);
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
     });
 
-    it("refuses a cursor of somebody else's list", async () => {
+    it("are not listed for a cursor of another user's list", async () => {
       await openDirect(alice, bob);
       const { endCursor } = (await alice.ask(LIST, { first: 1 })).viewer.conversations.pageInfo;
       const { errors } = await bob.request(LIST, { after: endCursor });
@@ -240,8 +240,8 @@ describe.each(footings)('conversations on the %s footing', (footing) => {
   });
 });
 
-describe('a group of as many as a group may have', () => {
-  it('is made, and no larger one', async () => {
+describe('a group of the maximum size', () => {
+  it('can be created, but not a larger one', async () => {
     const node = await (await makePlace('embedded')).start({ GROUP_MAX_MEMBERS: '2' });
     const [alice, bob, carol] = await Promise.all([register(node.url), register(node.url), register(node.url)]);
     await createGroup(alice, [bob]);

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, pin, react, remove, reply, send, trySend } from '../support/talk.js';
 
 const EDITS = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) { ... on Message {
@@ -11,7 +11,7 @@ const EDITS = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) { .
 } } }`;
 const rowId = (id: string) => decodeGlobalId(id, 'id').id;
 
-describe.each(footings)('messages that change on the %s footing', (footing) => {
+describe.each(modes)('edited messages in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
@@ -19,7 +19,7 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
   let dan: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ MESSAGE_EDIT_WINDOW: '1h', MESSAGE_VERSIONS_MAX: '3' });
+    node = await (await makePlace(mode)).start({ MESSAGE_EDIT_WINDOW: '1h', MESSAGE_VERSIONS_MAX: '3' });
     [ana, bob, carol, dan] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dan');
     group = await createGroup(ana, [bob, carol]);
   });
@@ -35,7 +35,7 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
     });
   const minute = 60_000;
 
-  it('keep what they said before, with when it was written, the latest first and page by page', async () => {
+  it('list their earlier texts with times, newest first, in pages', async () => {
     const sent = await send(bob, group, 'one');
     expect(await textsOf(bob, sent.id)).toEqual([]);
     const second = await edit(bob, sent.id, 'two');
@@ -48,19 +48,19 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
     expect(rest.edits.pageInfo.hasNextPage).toBe(false);
   });
 
-  it('keep the first and the newest of very many', async () => {
+  it('keep only the first and the newest of very many earlier texts', async () => {
     const { id } = await send(bob, group, 'one');
     for (const text of ['two', 'three', 'four', 'five', 'six']) await edit(bob, id, text);
     expect(await textsOf(carol, id)).toEqual(['five', 'four', 'one']);
   });
 
-  it('do not count what changes nothing', async () => {
+  it('do not store a version if the text is the same', async () => {
     const { id } = await send(bob, group, 'the same');
     await edit(bob, id, ' the same ');
     expect(await ask(bob, id)).toMatchObject({ editedAt: null, edits: { nodes: [] } });
   });
 
-  it('show what they said to nobody outside, and only since they came to who sees only that', async () => {
+  it('hide earlier texts from outsiders, and from members who cannot see the message', async () => {
     const { id } = await send(bob, group, 'secret');
     await edit(bob, id, 'public');
     expect(await ask(dan, id)).toBeNull();
@@ -73,7 +73,7 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
     expect(await textsOf(bob, before.id)).toEqual(['before, edited', 'before']);
   });
 
-  it('can be edited for a while: until then viewerCanEdit says so, and after it nobody can', async () => {
+  it('can be edited until the time limit, as viewerCanEdit says', async () => {
     const { id } = await send(bob, group, 'typo');
     await age(id, 59 * minute);
     expect((await ask(bob, id)).viewerCanEdit).toBe(true);
@@ -89,7 +89,7 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
     expect(serverInfo.limits.messageEditWindowSeconds).toBe(3_600);
   });
 
-  it('tell sender and others apart in one event, also when the time is over', async () => {
+  it('have viewerCanEdit computed for the sender and others in one event, also after the time limit', async () => {
     const query = 'subscription { messages { type messageId message { viewerCanEdit } } }';
     const streams = await Promise.all(
       [ana, bob, bob].map(async (person) => {
@@ -112,7 +112,7 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
     expect(await seen('REACTED')).toEqual([false, false, false]);
   });
 
-  it('leave nothing but a tombstone when they are deleted', async () => {
+  it('lose all content except a tombstone when they are deleted', async () => {
     const secret = `secret of ${Date.now()}`;
     const { id } = await send(bob, group, `${secret}, one @${carol.username}`, 'a key of what is deleted');
     await edit(bob, id, `${secret}, two @${carol.username}`);
@@ -163,7 +163,7 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
         WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`
     ).map(({ name }) => [name]);
 
-  it('that are gone from the database are told to who was away as ERASED', async () => {
+  it('are replayed as ERASED if their row was removed from the database', async () => {
     const own = await createGroup(ana, [bob]);
     const { id } = await send(bob, own, 'to be taken out');
     const { viewer } = await ana.ask('{ viewer { syncCursor } }');
@@ -179,14 +179,14 @@ describe.each(footings)('messages that change on the %s footing', (footing) => {
   });
 });
 
-describe.each(footings)('messages that can be edited for ever, on the %s footing', (footing) => {
+describe.each(modes)('messages without an edit time limit in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     node = await place.start({ MESSAGE_VERSIONS_FOR: 'moderators', MESSAGE_EDIT_WINDOW: 'forever' });
   });
 
-  it('show what they said before to the sender and who moderates, where the service says so', async () => {
+  it('show earlier texts only to the sender and moderators if it is configured', async () => {
     const { url, deps } = node;
     const [owner, sender, reader] = await registerAll(url, 'owner', 'sender', 'reader');
     const textsOf = async (person: Person, id: string) =>

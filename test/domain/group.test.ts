@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const CONVERSATIONS = `subscription { conversations {
@@ -15,14 +15,14 @@ afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.dispose()));
 });
 
-describe.each(footings)('groups on the %s footing', (footing) => {
+describe.each(modes)('groups in %s mode', (mode) => {
   let node: RunningNode;
   let owner: Person;
   let admin: Person;
   let member: Person;
   let outsider: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ GROUP_MAX_MEMBERS: '4' });
+    node = await (await makePlace(mode)).start({ GROUP_MAX_MEMBERS: '4' });
     [owner, admin, member, outsider] = (await Promise.all(
       ['owner', 'admin', 'member', 'outsider'].map((name) => register(node.url, name)),
     )) as [Person, Person, Person, Person];
@@ -42,14 +42,14 @@ describe.each(footings)('groups on the %s footing', (footing) => {
   const update = (person: Person, conversationId: string, input: Json) =>
     act(person, 'updateGroup', { conversationId, ...input });
 
-  /** A group with an owner, an admin and a member. */
+  /** Creates a group with an owner, an admin and a member. */
   async function makeGroup(more: Json = {}): Promise<string> {
     const group = await createGroup(owner, [admin, member], more);
     await setRole(owner, group, admin, 'ADMIN');
     return group;
   }
 
-  it('are changed by owners and admins, and everyone in it hears of it', async () => {
+  it('can be changed by owners and admins, with an event for every member', async () => {
     const group = await makeGroup({ description: 'Before' });
     const streams = await Promise.all([owner, admin, member].map(follow));
     const outside = await follow(outsider);
@@ -67,7 +67,7 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     }
     const cleared = await update(owner, group, { description: null, imageUrl: null });
     expect(cleared.conversation).toMatchObject({ title: 'After', description: null, imageUrl: null });
-    // What it is already is no change.
+    // Setting the present values is not a change.
     const { db } = node.deps.database;
     const before = await db.conversation.findFirstOrThrow({ where: { title: 'After' } });
     await update(owner, group, { title: 'After' });
@@ -76,7 +76,7 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     expect(outside.events.map(({ type }) => type)).toEqual(['CAUGHT_UP']);
   });
 
-  it('are not changed by others, nor to what is none', async () => {
+  it('cannot be changed by other users, or to invalid values', async () => {
     const group = await makeGroup();
     expect(await update(member, group, { title: 'x' })).toBe('FORBIDDEN');
     expect(await update(outsider, group, { title: 'x' })).toBe('NOT_FOUND input.conversationId');
@@ -90,7 +90,7 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     expect(await update(outsider, group, { title: 'x' })).toBe('FORBIDDEN input.conversationId');
   });
 
-  it('have roles that owners give, and always an owner', async () => {
+  it('have roles that only owners can change, and always an owner', async () => {
     const group = await makeGroup();
     const stream = await follow(member);
     expect(await setRole(owner, group, member, 'ADMIN')).toEqual({
@@ -106,13 +106,13 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     expect(await setRole(owner, group, owner, 'MEMBER')).toMatchObject({ membership: { role: 'MEMBER' } });
     expect(await setRole(owner, group, admin, 'MEMBER')).toBe('FORBIDDEN');
     expect(await setRole(member, group, member, 'OWNER')).toMatchObject({ membership: { role: 'OWNER' } });
-    // Two owners who step down at the same moment leave one.
+    // If two owners step down at the same time, one remains.
     await setRole(member, group, owner, 'OWNER');
     const stepped = await Promise.all([setRole(owner, group, owner, 'ADMIN'), setRole(member, group, member, 'ADMIN')]);
     expect(stepped.filter((answer) => answer === 'CONFLICT input.role' || answer === 'FORBIDDEN').length).toBe(1);
   });
 
-  it('that are public can be joined, and read from then on', async () => {
+  it('can be joined and then read if they are public', async () => {
     const group = await makeGroup({ visibility: 'PUBLIC' });
     await send(owner, group, 'before');
     const [own, others] = await Promise.all([follow(outsider), follow(member)]);
@@ -122,7 +122,7 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     const event = await others.until(({ type }) => type === 'MEMBER_JOINED');
     expect(event.membership).toEqual({ role: 'MEMBER', user: { id: outsider.id } });
     expect((await send(outsider, group, 'hello')).seq).toBe(2);
-    // Again changes nothing.
+    // Repeating it has no effect.
     expect((await act(outsider, 'joinConversation', { conversationId: group })).conversation.memberCount).toBe(4);
     const late = await register(node.url, 'late');
     expect(await act(late, 'joinConversation', { conversationId: group })).toBe('FORBIDDEN input.conversationId');
@@ -132,7 +132,7 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     expect(await act(late, 'joinConversation', { conversationId: direct })).toBe('NOT_FOUND input.conversationId');
   });
 
-  it('that are public are found by the beginnings of words, latest activity first', async () => {
+  it('are found by prefixes of words if they are public, latest activity first', async () => {
     const titles = ['Zebra Café', 'Zebra Crossing', 'The Zebras of São Paulo'];
     const ids: string[] = [];
     for (const title of titles) ids.push(await createGroup(owner, [], { title, visibility: 'PUBLIC' }));
@@ -164,7 +164,7 @@ describe.each(footings)('groups on the %s footing', (footing) => {
     const rest = await find('zebra', { first: 2, after: first.pageInfo.endCursor });
     expect(rest).toMatchObject({ nodes: [{ title: titles[1] }], pageInfo: { hasNextPage: false } });
     expect((await found(null)).slice(0, 1)).toEqual([titles[0]]);
-    // By its new name from when it has it, and by none when it is not public any more.
+    // Found by its new title after the change, and not at all when it is no longer public.
     await update(owner, ids[1] as string, { title: 'Okapi Crossing' });
     expect(await found('okapi')).toEqual(['Okapi Crossing']);
     expect(await found('zebra crossing')).toEqual([]);
@@ -175,18 +175,18 @@ describe.each(footings)('groups on the %s footing', (footing) => {
   });
 });
 
-describe.each(footings)('the limits of groups a person is in, on the %s footing', (footing) => {
+describe.each(modes)('the limits of groups per user in %s mode', (mode) => {
   const rowOf = (person: Person) => decodeGlobalId(person.id, 'id').id;
 
-  it('are one for those that somebody makes or joins, and one for those that others bring them into', async () => {
-    const { url, deps } = await (await makePlace(footing)).start({ GROUPS_MAX: '2', GROUPS_ADDED_MAX: '3' });
+  it('are separate for groups that a user creates or joins, and for those to which others add the user', async () => {
+    const { url, deps } = await (await makePlace(mode)).start({ GROUPS_MAX: '2', GROUPS_ADDED_MAX: '3' });
     const [ana, bob, carol, dave, eve] = await registerAll(url, 'ana', 'bob', 'carol', 'dave', 'eve');
     const membersOf = async (id: string) =>
       (await ana.ask('query ($id: ID!) { conversation(id: $id) { memberCount } }', { id })).conversation.memberCount;
     const add = (person: Person, conversationId: string) =>
       attempt(person, 'addMembers', { conversationId, userIds: [ana.id] }, 'skippedUserIds');
 
-    // One and the same person brings somebody into a tenth of them, here one.
+    // One user can add another to a tenth of them, here to one.
     const ofBob = await createGroup(bob, [ana, carol], { visibility: 'PUBLIC' });
     expect(await membersOf(ofBob)).toBe(3);
     expect(await membersOf(await createGroup(bob, [ana], { visibility: 'PUBLIC' }))).toBe(1);
@@ -198,7 +198,7 @@ describe.each(footings)('the limits of groups a person is in, on the %s footing'
     expect(await membersOf(ofEve)).toBe(1);
     expect(await add(eve, ofEve)).toEqual({ skippedUserIds: [ana.id] });
 
-    // However many these are, two of one's own are left.
+    // Independently of these, two own groups remain possible.
     await createGroup(ana, []);
     expect(await attempt(ana, 'joinConversation', { conversationId: ofEve })).toMatchObject({});
     expect(await attempt(ana, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
@@ -207,7 +207,7 @@ describe.each(footings)('the limits of groups a person is in, on the %s footing'
     expect(await add(eve, ofEve)).toEqual({ skippedUserIds: [] });
     expect(await attempt(ana, 'joinConversation', { conversationId: ofBob })).toMatchObject({});
 
-    // Of who came before it was stored who brought them in, the group says it: she made one of them, and joined none.
+    // For memberships without a stored adder, the group determines it: she created one of them, and joined none.
     await deps.database.db.$executeRaw`UPDATE memberships SET added_by_id = NULL WHERE user_id = ${rowOf(ana)}::uuid`;
     await deps.database.db.$executeRaw`
       UPDATE conversations SET visibility = 'PRIVATE'
@@ -216,8 +216,8 @@ describe.each(footings)('the limits of groups a person is in, on the %s footing'
     expect(await attempt(ana, 'createGroup', { title: 'One too many' })).toBe('FORBIDDEN');
   });
 
-  it('hold for many who bring somebody into one at the same time', async () => {
-    const [node, other] = await startTwo(await makePlace(footing), { GROUPS_ADDED_MAX: '2' });
+  it('hold for concurrent calls that add the same user', async () => {
+    const [node, other] = await startTwo(await makePlace(mode), { GROUPS_ADDED_MAX: '2' });
     const [ana, ...others] = await registerAll(node.url, 'ana', 'one', 'two', 'three', 'four');
     const groups = await Promise.all(others.map((person) => createGroup(person, [])));
     await Promise.all(
@@ -230,8 +230,8 @@ describe.each(footings)('the limits of groups a person is in, on the %s footing'
     expect(viewer.conversations.nodes).toHaveLength(2);
   }, 120_000);
 
-  it('are joined by one of the people that one call brings in', async () => {
-    const { url } = await (await makePlace(footing)).start({ GROUP_ADD_MAX: '1' });
+  it('include GROUP_ADD_MAX, the number of users that one call can add', async () => {
+    const { url } = await (await makePlace(mode)).start({ GROUP_ADD_MAX: '1' });
     const [ana, bob, carol] = await registerAll(url, 'ana', 'bob', 'carol');
     const input = { title: 'Both at once', memberIds: [bob.id, carol.id] };
     expect(await attempt(ana, 'createGroup', input)).toBe('BAD_USER_INPUT input.memberIds');

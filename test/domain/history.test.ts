@@ -12,7 +12,7 @@ import {
   register,
   registerAll,
 } from '../support/client.js';
-import { footings, makePlace, type Place, startTwo } from '../support/place.js';
+import { makePlace, modes, type Place, startTwo } from '../support/place.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, remove, send } from '../support/talk.js';
 
 const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { conversation(id: $id) {
@@ -21,13 +21,13 @@ const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { co
 } }`;
 const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Message { text } } }';
 
-describe.each(footings)('history for who joins later, on the %s footing', (footing) => {
+describe.each(modes)('history for members who join later in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     [node, other] = await startTwo(place);
     ana = await register(node.url, 'ana');
   });
@@ -42,7 +42,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     await stream.until(({ type }) => type === 'CAUGHT_UP');
     return stream;
   }
-  /** A group where two messages were sent before `late` came, and two after. */
+  /** Creates a group with two messages from before `late` joined, and two from after. */
   async function makeGroup(historyVisibility: string) {
     const [early, late] = await registerAll(node.url, 'early', 'late');
     const cursor: string = (await late.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
@@ -53,14 +53,14 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     return { early, late, group, before, after, cursor };
   }
 
-  it('is all of it by default', async () => {
+  it('is complete by default', async () => {
     const { late, group, before } = await makeGroup('ALL');
     expect(await seqsOf(late, group)).toEqual([1, 2, 3, 4]);
     const { nodes } = await late.ask(NODES, { ids: before.map(({ id }) => id) });
     expect(nodes.map(({ text }: Json) => text)).toEqual(['one', 'two']);
   });
 
-  it('begins with their joining where the group says so, by whatever way they ask', async () => {
+  it('starts when they join if the group is configured so, in every query', async () => {
     const { early, late, group, before, after } = await makeGroup('SINCE_JOINED');
     expect(await seqsOf(early, group)).toEqual([1, 2, 3, 4]);
     expect(await seqsOf(late, group)).toEqual([3, 4]);
@@ -74,7 +74,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     expect((await late.ask('query ($id: ID!) { node(id: $id) { id } }', { id: before[0]?.id })).node).toBeNull();
   });
 
-  it('shows no newest message where that is from before', async () => {
+  it('does not show a last message from before they joined', async () => {
     const late = await register(node.url, 'late');
     const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
     await send(ana, group, 'before');
@@ -85,8 +85,8 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     });
   });
 
-  // One at a time: what one stream finds out serves the others of that person.
-  it.each(['of one conversation', 'of all'])('hides what happens to the old messages on streams %s', async (which) => {
+  // One at a time, because streams of the same user share what they have read.
+  it.each(['of one conversation', 'of all'])('hides changes of earlier messages on streams %s', async (which) => {
     const { early, late, group, before, after, cursor } = await makeGroup('SINCE_JOINED');
     const variables = which === 'of all' ? {} : { conversationId: group };
     const seqs = (stream: Listening) => stream.events.flatMap(({ message }) => message?.seq ?? []);
@@ -97,12 +97,12 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     for (const stream of [live, ofEarly]) await stream.until(({ message }) => message?.text === 'three, edited');
     expect([live, ofEarly].map(seqs)).toEqual([[3], [1, 2, 3]]);
     for (const stream of [live, ofEarly]) stream.cancel();
-    await eventually('nobody listens', () => other.deps.feed.listeners === 0);
-    // The edit is the newest of what is told again.
+    await eventually('all listeners are removed', () => other.deps.feed.listeners === 0);
+    // The edit is the newest of the replayed changes.
     expect(seqs(await follow(late, { ...variables, after: cursor }))).toEqual([4, 3]);
   });
 
-  it('is not theirs to change either: their own from before they went included', async () => {
+  it('cannot be changed either, including their own messages from before they left', async () => {
     const { early, late, group } = await makeGroup('SINCE_JOINED');
     const own = await send(late, group, 'mine');
     await attempt(late, 'leaveConversation', { conversationId: group });
@@ -117,7 +117,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     expect(await seqsOf(early, group)).toHaveLength(5);
   });
 
-  it('hides from who joins while they listen, and from who joins once more, on every node', async () => {
+  it('is hidden on every node also from users who join while they are subscribed, and from users who join again', async () => {
     const late = await register(node.url, 'late');
     const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
     const first = await send(ana, group, 'first');
@@ -136,8 +136,8 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['second', 'fourth']);
   });
 
-  describe('whatever is late', () => {
-    /** A stream of messages in the node itself, which is read only when the test reads it. */
+  describe('with delays', () => {
+    /** A stream of messages that is only read when the test reads it. */
     const openStream = (
       at: RunningNode,
       person: Person,
@@ -150,7 +150,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
         expiresAt: new Date(Date.now() + 60_000),
       };
       const within = conversationId && decodeGlobalId(conversationId, 'id').id;
-      // As over a WebSocket, which ends with its session itself.
+      // Like a WebSocket, which ends together with its session.
       return streamMessages(at.deps, viewer, { renew() {} }, { conversationId: within, after });
     };
     const textOf = ({ value }: IteratorResult<Json>) => value?.change?.data.message.text ?? value?.type;
@@ -178,7 +178,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
       },
     );
 
-    it('is not replayed to who was put out before it was read', async () => {
+    it('is not replayed to a user who is removed before the replay is read', async () => {
       const [late] = await registerAll(node.url, 'late');
       const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
       const secret = await send(ana, group, 'secret');
@@ -195,14 +195,14 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
       stream.end();
     });
 
-    // One that hears of nothing, and goes by the log alone.
-    describe.skipIf(footing === 'embedded')('on a node without wake-ups', () => {
+    // A node that receives no wake-ups and only reads the log.
+    describe.skipIf(mode === 'embedded')('on a node without wake-ups', () => {
       let deaf: RunningNode;
       beforeAll(async () => {
         deaf = await place.start({ REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_deaf` });
       });
 
-      it('is not told to who is brought into a group that was made in the same moment', async () => {
+      it('is not delivered to a user who is added to a group that was just created', async () => {
         const [late] = await registerAll(node.url, 'late');
         const client = connectInTest(deaf.url, late.token);
         const stream = listen(client, MESSAGES);
@@ -215,7 +215,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
         expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['welcome']);
       });
 
-      it('is told and hidden as who joins once more may see it, also where the node lags behind', async () => {
+      it('is delivered and hidden according to the new membership of a user who joins again, also if the node lags behind', async () => {
         const [late, stays] = await registerAll(node.url, 'late', 'stays');
         const setHistory = (conversationId: string, historyVisibility: string) =>
           attempt(ana, 'updateGroup', { conversationId, historyVisibility });
@@ -251,7 +251,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
       ] as const)(
         'continues for a member who left and joined again before subscribing (%s, then %s)',
         async (before, after, expected) => {
-          // It sweeps only when the test says so.
+          // The node only sweeps when the test calls it.
           const lagging = await place.start({
             REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_lagging`,
             SWEEP_INTERVAL: '1h',
@@ -282,7 +282,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
         },
       );
 
-      it('does not take a departure that is delivered while a subscription starts for a present one', async () => {
+      it('does not treat an old departure that is delivered while a subscription starts as a present one', async () => {
         const lagging = await place.start({
           REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_lagging`,
           SWEEP_INTERVAL: '1h',
@@ -299,7 +299,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
         let delivered = 0;
         sql.query = async <Row>(statement: Parameters<typeof query>[0]): Promise<Row[]> => {
           const rows = await query<Row>(statement);
-          // The access of the new listener was read: the lane delivers before the answer arrives.
+          // The access of the new listener has been read. The lane delivers before the result arrives.
           if (delivered === 0 && statement.sql.includes('memberships.hidden_to_seq')) {
             sql.query = query;
             delivered += 1;
@@ -319,7 +319,7 @@ describe.each(footings)('history for who joins later, on the %s footing', (footi
     });
   });
 
-  it('is said by owners, and counts for who joins from then on', async () => {
+  it('is configured by owners, and applies to users who join from then on', async () => {
     const { late, group } = await makeGroup('SINCE_JOINED');
     const [newest] = await registerAll(node.url, 'newest');
     const update = (person: Person, historyVisibility: string) =>

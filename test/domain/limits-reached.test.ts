@@ -2,12 +2,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
-import { createGroup, edit, pin, react, reply, send } from '../support/talk.js';
+import { makePlace, modes } from '../support/place.js';
+import { createGroup, edit, openDirect, pin, react, reply, send } from '../support/talk.js';
 
 const settings = {
   BLOCKS_MAX: '1',
   CONTACTS_MAX: '1',
+  DRAFTS_MAX: '1',
   GROUP_ADD_MAX: '2',
   GROUP_MAX_MEMBERS: '3',
   GROUPS_MAX: '1',
@@ -78,6 +79,23 @@ const cases: Case[] = [
     async exceed({ ana, bob, carol }) {
       await mutate(ana, 'addContact', { userId: bob.id });
       return errorsOf(mutate(ana, 'addContact', { userId: carol.id }));
+    },
+  },
+  {
+    limit: 'draftMaxChars',
+    by: 'saveDraft',
+    code: 'BAD_USER_INPUT',
+    exceed: async ({ ana }) =>
+      errorsOf(mutate(ana, 'saveDraft', { conversationId: await createGroup(ana, []), text: 'a'.repeat(101) })),
+  },
+  {
+    limit: 'draftsMax',
+    by: 'saveDraft',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob }) {
+      const [direct, group] = [await openDirect(ana, bob), await createGroup(ana, [])];
+      await mutate(ana, 'saveDraft', { conversationId: direct, text: 'one' });
+      return errorsOf(mutate(ana, 'saveDraft', { conversationId: group, text: 'two' }));
     },
   },
   {
@@ -297,10 +315,10 @@ const cases: Case[] = [
   },
 ];
 
-describe.each(footings)('errors of limits that are reached, on the %s footing', (footing) => {
+describe.each(modes)('errors of limits that are reached in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start(settings);
+    node = await (await makePlace(mode)).start(settings);
   });
 
   it.each(cases)('name $limit when $by exceeds it', async ({ limit, code, exceed }) => {

@@ -4,7 +4,7 @@ import { findMembershipsOf } from '../../src/domain/conversation/conversation.st
 import { searchWordsOf } from '../../src/domain/user/user.store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, openDirect } from '../support/talk.js';
 
 const MEMBERS = `query ($id: ID!, $search: String, $role: MemberRole, $first: Int, $after: String) {
@@ -16,14 +16,14 @@ const MEMBERS = `query ($id: ID!, $search: String, $role: MemberRole, $first: In
   }
 }`;
 
-describe.each(footings)('the members of a conversation on the %s footing', (footing) => {
+describe.each(modes)('the members of a conversation in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   let outsider: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     [ana, bob, carol, outsider] = await registerAll(node.url, 'ana', 'bob', 'carol', 'outsider');
     await rename(bob, 'Zoë van Dijk');
     await rename(carol, 'Dirk Zander');

@@ -2,11 +2,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { namesIn } from '../../src/core/text/mentions.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, listen, type Person, register, request } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { mark } from '../support/receipts.js';
 import { createGroup, edit, openDirect, REMOVE_MEMBER, remove, send, trySend } from '../support/talk.js';
 
-describe('names in a text', () => {
+describe('the parser of mentions', () => {
   it.each([
     ['@ana', [['ana']]],
     ['hello @Ana and @bob-2!', [['ana'], ['bob-2']]],
@@ -36,14 +36,14 @@ const COUNTS = `query ($id: ID!) {
   conversation(id: $id) { viewerMembership { unreadCount unreadMentionCount } }
 }`;
 
-describe.each(footings)('mentions on the %s footing', (footing) => {
+describe.each(modes)('mentions in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ MENTIONS_MAX: '2' });
+    node = await (await makePlace(mode)).start({ MENTIONS_MAX: '2' });
     [ana, bob, carol] = (await Promise.all(['ana', 'bob', 'carol'].map((name) => register(node.url, name)))) as [
       Person,
       Person,
@@ -62,14 +62,14 @@ describe.each(footings)('mentions on the %s footing', (footing) => {
     return [unreadCount, unreadMentionCount];
   };
 
-  it('are members by their usernames, each once, in the order of the text', async () => {
+  it('contain members by username, each once, in the order of the text', async () => {
     const dave = await register(node.url, 'dave');
     const shout = `@${carol.username.toUpperCase()}`;
     const { id } = await send(ana, group, `${shout}, @${bob.username}. And @${carol.username} with @${dave.username}`);
     expect(await mentionsOf(bob, id)).toEqual({ everyone: false, ids: [carol.id, bob.id] });
   });
 
-  it('come with the event, live and replayed, and go with what is deleted', async () => {
+  it('are delivered with events, live and replayed, and removed with a deleted message', async () => {
     const client = connect(node.url, bob.token);
     const stream = listen(client, STREAM, { conversationId: group });
     const { cursor } = await stream.until(({ type }) => type === 'CAUGHT_UP');
@@ -88,7 +88,7 @@ describe.each(footings)('mentions on the %s footing', (footing) => {
     await client.dispose();
   });
 
-  it('are counted for whom they name until they have read them', async () => {
+  it('count as unread for the mentioned users until these have read them', async () => {
     const own = await createGroup(ana, [bob, carol]);
     await send(ana, own, 'nobody');
     const second = await send(ana, own, `@${bob.username} and @${bob.username}`);
@@ -112,7 +112,7 @@ describe.each(footings)('mentions on the %s footing', (footing) => {
     expect(await counts(carol, own)).toEqual([0, 0]);
   });
 
-  it('are of everyone where a moderator of a group says so', async () => {
+  it('include everyone if a moderator of a group writes @everyone', async () => {
     const own = await createGroup(ana, [bob, carol]);
     const { id } = await send(ana, own, `@Everyone, and @${bob.username} above all`);
     expect(await mentionsOf(carol, id)).toEqual({ everyone: true, ids: [bob.id] });
@@ -133,7 +133,7 @@ describe.each(footings)('mentions on the %s footing', (footing) => {
     expect(await mentionsOf(bob, inDirect.id)).toEqual({ everyone: false, ids: [] });
   });
 
-  it('are at most so many, whatever is written', async () => {
+  it('are limited in number', async () => {
     const names = [ana, bob, carol].map(({ username }) => `@${username}`);
     const { errors } = await trySend(ana, group, names.join(' '));
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.text' });
@@ -150,14 +150,14 @@ describe.each(footings)('mentions on the %s footing', (footing) => {
     expect((await trySend(ana, group, '@nobody_at_all_ '.repeat(400))).errors).toBeUndefined();
   });
 
-  it('tell nobody from outside who is in a conversation', async () => {
+  it('do not reveal to outsiders who is a member', async () => {
     const names = [ana, bob, carol].map(({ username }) => `@${username}`);
     const stranger = await register(node.url, 'stranger');
     const { errors } = await trySend(stranger, group, names.join(' '));
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'input.conversationId' });
   });
 
-  it('leave no username to whoever would be called everyone', async () => {
+  it('reserve the username everyone', async () => {
     const input = { username: 'Everyone', email: 'every@example.com', password: 'long enough' };
     const { errors } = await request(
       node.url,

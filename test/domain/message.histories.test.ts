@@ -1,16 +1,17 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
+import { editMessage } from '../../src/domain/edit/edit.service.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
-import { findBeside } from '../../src/domain/message/message.beside.js';
-import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
+import { messageParts } from '../../src/domain/message/message.part.js';
+import { deleteMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { pinMessage, unpinMessage } from '../../src/domain/pin/pin.service.js';
 import { findPinned } from '../../src/domain/pin/pin.store.js';
 import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.service.js';
 import { ownReactionsLookup } from '../../src/domain/reaction/reaction.store.js';
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 
 // Histories of what people do to messages, one after another or at the same time, against a model that remembers all.
 
@@ -98,12 +99,12 @@ class Model {
   }
 }
 
-describe.each(footings)('what becomes of messages on the %s footing', (footing) => {
+describe.each(modes)('random histories of messages in %s mode', (mode) => {
   let nodes: Deps[];
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     const env = { MESSAGE_VERSIONS_MAX: `${VERSIONS_MAX}`, PINS_MAX: `${PINS_MAX}` };
-    const started = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start(env)));
+    const started = await Promise.all(Array.from({ length: mode === 'postgresql' ? 2 : 1 }, () => place.start(env)));
     nodes = started.map(({ deps }) => deps);
   });
 
@@ -119,7 +120,7 @@ describe.each(footings)('what becomes of messages on the %s footing', (footing) 
     return people;
   }
 
-  it('is what a model says, whatever happened in whichever order', { timeout: 120_000 }, async () => {
+  it('lead to the state that a model predicts', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), async (steps, together) => {
         const [first] = nodes as [Deps];
@@ -192,15 +193,15 @@ describe.each(footings)('what becomes of messages on the %s footing', (footing) 
           include: { versions: { orderBy: { number: 'asc' } } },
           orderBy: { seq: 'asc' },
         });
-        const beside = await findBeside(db, rows);
+        const parts = await messageParts.of(first).load(db, rows);
         // Of what came at the same time nobody says what was first.
         const inOrder = <Value>(values: Value[]) => (together ? values.sort() : values);
         for (const [index, row] of rows.entries()) {
           const known = model.messages[index] as Known;
-          const { reactions, replyCount, quote } = beside[index] as (typeof beside)[number];
+          const { reactions, replyCount, quote } = parts[index] as (typeof parts)[number];
           expect({
             ...{ text: row.text, replyCount, answers: quote && rows.findIndex(({ id }) => id === quote.message.id) },
-            quoted: quote && [quote.message.text, quote.message.replyCount],
+            quoted: quote && [quote.message.text, quote.message.parts.replyCount],
             versions: row.versions.map((version) => version.text),
             groups: inOrder(reactions.groups.map(({ emoji, count }) => `${emoji} ${count}`)),
           }).toEqual({

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { canDelete } from '../../src/domain/message/message.policy.js';
 
-describe('who may delete a message', () => {
-  it('is its sender and who moderates, as long as it is there', () => {
+describe('canDelete', () => {
+  it('allows the sender and moderators until the message is deleted', () => {
     const message = { kind: 'USER' as const, senderId: 'bob', deletedAt: null };
     expect([canDelete(message, 'bob', false), canDelete(message, 'alice', true)]).toEqual([true, true]);
     expect(canDelete(message, 'alice', false)).toBe(false);

@@ -11,18 +11,18 @@ import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import type { Change } from '../../src/realtime/change.js';
 import { eventually } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { makePlace, modes, type Place } from '../support/place.js';
 
 const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-describe.each(footings)('sends at the same time on the %s footing', (footing) => {
+describe.each(modes)('concurrent sends in %s mode', (mode) => {
   let place: Place;
   let deps: Deps;
   let alice: Viewer;
   let bob: Viewer;
   let carol: Viewer;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     ({ deps } = await place.start({ SWEEP_INTERVAL: '1h' }));
     [alice, bob, carol] = (await makePeople(deps, 3)) as [Viewer, Viewer, Viewer];
   });
@@ -66,7 +66,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     return row?.count ?? 0;
   }
 
-  it('share transactions, of one conversation and of many', async () => {
+  it('share transactions within and across conversations', async () => {
     const [hot, ...others] = await Promise.all(range(20).map(() => group(bob)));
     await Promise.all(range(50).map((index) => send(alice, hot as string, `${index}`)));
     expect(await transactions(hot as string)).toBeLessThanOrEqual(2);
@@ -75,7 +75,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     await stored(hot as string, ...others);
   });
 
-  it('are numbered in the order of calls, also beyond one batch', async () => {
+  it('are numbered in the order of calls, also across batches', async () => {
     const ids = await Promise.all([group(), group(), group()]);
     const sending: Promise<{ seq: number; conversationId: string; createdAt: Date }>[] = [];
     for (const index of range(450)) {
@@ -93,7 +93,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     await stored(...ids);
   });
 
-  it('answer and announce each message with the rows as they were after it', async () => {
+  it('return and publish each message with the rows as of its commit', async () => {
     const id = await group(bob);
     const announced: Change<MessageChanged>[] = [];
     const stopListening = await deps.feed.listen({
@@ -124,7 +124,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     expect(answers.at(-1)).toMatchObject({ conversation: { ...conversation, searchWords: [] } });
   });
 
-  it('fail alone when they are refused, and take no number', async () => {
+  it('fail individually when rejected, and get no number', async () => {
     const [dave] = (await makePeople(deps, 1)) as [Viewer];
     const toDave = (await openDirectConversation(deps, alice, dave.userId)).id;
     const id = await group(bob);
@@ -160,7 +160,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     expect(await transactions(id)).toBe(2);
   });
 
-  it('know a key that is twice in one batch', async () => {
+  it('recognize a key that occurs twice in one batch', async () => {
     const [one, other] = await Promise.all([group(bob), group(bob)]);
     const answers = await Promise.allSettled([
       send(carol, one, 'refused', 'double'),
@@ -182,7 +182,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     expect(await transactions(one)).toBe(1);
   });
 
-  it('are tried one by one when what they were in together was rolled back', async () => {
+  it('are retried one by one after their batch was rolled back', async () => {
     const ids = await Promise.all([group(bob), group(bob)]);
     // What only the database refuses: the rows of a batch are in one statement.
     await deps.database.db.$executeRaw`ALTER TABLE messages ADD CONSTRAINT no_poison CHECK (text <> 'poison')`;
@@ -201,7 +201,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     await stored(...ids);
   });
 
-  it('are decided by what is read under the lock, not by what was read just before it', async () => {
+  it('are authorized by data that was read under the lock', async () => {
     const id = await group(bob);
     await send(bob, id, 'in time');
     const { transaction } = deps.database.sql;
@@ -223,7 +223,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
                 ...row,
                 'own.id': newId(),
                 'user.id': carol.userId,
-                seenSeq: Number(row['seenSeq']) - 1,
+                readSeq: Number(row['readSeq']) - 1,
               })) as Row[];
             },
           }),
@@ -236,7 +236,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     await stored(id);
   });
 
-  it('are not carried out again when nobody knows whether they were', async () => {
+  it('are not repeated if the result of their commit is unknown', async () => {
     const id = await group(bob);
     const { transaction } = deps.database.sql;
     let tries = 0;
@@ -263,7 +263,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
     await stored(id);
   });
 
-  describe.skipIf(footing === 'embedded')('beside somebody else', () => {
+  describe.skipIf(mode === 'embedded')('beside somebody else', () => {
     /** A transaction of somebody else's, of which the connection is closed at the end of `work`. */
     async function beside(work: (foreign: pg.Client) => Promise<void>): Promise<void> {
       const foreign = new pg.Client({ connectionString: place.env['DATABASE_URL'] });
@@ -275,7 +275,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
         await foreign.end();
       }
     }
-    it('read no table as a whole, with plans that were made when there was nothing in them', async () => {
+    it('scan no table, even with plans that were made for empty tables', async () => {
       const id = await group(bob);
       const scans: number[] = [];
       const { transaction } = deps.database.sql;
@@ -307,7 +307,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       return rows.length;
     };
 
-    it('wait for a locked conversation without delaying others, and come through in order', async () => {
+    it('wait for a locked conversation without delaying others, and are stored in order', async () => {
       const [locked, ...free] = await Promise.all(range(10).map(() => group()));
       await beside(async (foreign) => {
         await foreign.query('SELECT FROM conversations WHERE id = $1 FOR UPDATE', [locked]);
@@ -328,7 +328,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       await stored(locked as string, ...free);
     });
 
-    it('delay nobody but a sender whose own row is locked, whose messages come through in order', async () => {
+    it('wait for the locked row of a sender without delaying others, and are stored in order', async () => {
       const [shared, ...others] = await Promise.all(range(5).map(() => group(bob)));
       await beside(async (foreign) => {
         await foreign.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [bob.userId]);
@@ -352,7 +352,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       await stored(shared as string, ...others);
     });
 
-    it('leave connections to others when many conversations are locked', async () => {
+    it('leave database connections to others when many conversations are locked', async () => {
       const locked = await Promise.all(range(12).map(() => group()));
       const free = await group();
       await beside(async (foreign) => {
@@ -367,7 +367,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       await stored(...locked);
     });
 
-    it('are refused when they were put out while they waited', async () => {
+    it('are rejected if their sender was removed while they waited', async () => {
       const id = await group(bob);
       await beside(async (foreign) => {
         await foreign.query('SELECT FROM conversations WHERE id = $1 FOR UPDATE', [id]);
@@ -382,7 +382,7 @@ describe.each(footings)('sends at the same time on the %s footing', (footing) =>
       await stored(id);
     });
 
-    it('are not harmed by a key that somebody uses at the same moment elsewhere', async () => {
+    it('do not fail because of a key that is used in another transaction at the same time', async () => {
       const [one, other, elsewhere] = (await Promise.all(range(3).map(() => group(bob)))) as [string, string, string];
       await beside(async (foreign) => {
         await foreign.query(

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, EDIT, edit, MESSAGES, openDirect, REMOVE, remove, SEND, send, trySend } from '../support/talk.js';
 
 const HISTORY = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String, $aroundSeq: Int) {
@@ -18,7 +18,7 @@ const HISTORY = `query ($id: ID!, $first: Int, $after: String, $last: Int, $befo
 
 const absent = (type: string) => `${type}_AaH9b5HNcECpvBfEbG_tgA`;
 
-describe.each(footings)('messages on the %s footing', (footing) => {
+describe.each(modes)('messages in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
   let alice: Person;
@@ -27,7 +27,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
   let direct: string;
 
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     ({ url } = node);
     [alice, bob, carol] = await Promise.all([register(url, 'alice'), register(url, 'bob'), register(url, 'carol')]);
     direct = await openDirect(alice, bob);
@@ -42,7 +42,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(await send(bob, group, 'second')).toMatchObject({ seq: 2, text: 'second', sender: { id: bob.id } });
     });
 
-    it('numbers without holes and repeats what many send at once, refused ones among them', async () => {
+    it('assigns consecutive numbers to concurrent sends, without gaps for rejected ones', async () => {
       const group = await createGroup(alice, [bob]);
       const answers = await Promise.all(
         Array.from({ length: 60 }, (_, index) =>
@@ -56,7 +56,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(data.conversation.messages.nodes).toHaveLength(seqs.size);
     });
 
-    it('gives the first message again for the same key and input, edited or not', async () => {
+    it('returns the first message for the same key and input, edited or not', async () => {
       const first = await send(alice, direct, 'once', 'the key');
       const before = await stored();
       expect(await send(alice, direct, ' once ', 'the key')).toEqual(first);
@@ -67,12 +67,12 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(await stored()).toBe(before);
     });
 
-    it('stores one of many that come with the same key at once', async () => {
+    it('stores one message for concurrent sends with the same key', async () => {
       const answers = await Promise.all(Array.from({ length: 20 }, () => send(alice, direct, 'at once', 'same key')));
       expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
     });
 
-    it('says CONFLICT when a key comes with another input', async () => {
+    it('returns CONFLICT for a key that was used with another input', async () => {
       const other = await openDirect(alice, carol);
       await send(alice, direct, 'mine', 'taken');
       const before = await stored();
@@ -85,7 +85,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(await stored()).toBe(before);
     });
 
-    it('gives the first message again also to who could not send it any more', async () => {
+    it('returns the first message to a sender who can no longer send', async () => {
       const dave = await register(url, 'dave');
       const conversation = await openDirect(alice, dave);
       const first = await send(alice, conversation, 'in time', 'dave');
@@ -120,18 +120,18 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(await stored()).toBe(before);
     });
 
-    it('takes exactly 8,000 characters', async () => {
+    it('accepts exactly 8,000 characters', async () => {
       expect((await send(alice, direct, 'x'.repeat(8_000))).text).toHaveLength(8_000);
     });
 
-    it('says NOT_FOUND to an outsider of a private conversation and of none, alike', async () => {
+    it('returns NOT_FOUND for a private conversation of others and for one that does not exist', async () => {
       const outside = await trySend(carol, direct, 'let me in');
       const nowhere = await trySend(carol, absent('Conversation'), 'hello?');
       expect(outside.errors?.[0]?.extensions).toEqual({ code: 'NOT_FOUND', field: 'input.conversationId' });
       expect(nowhere.errors).toEqual(outside.errors);
     });
 
-    it('says FORBIDDEN to who has not joined a public group', async () => {
+    it('returns FORBIDDEN for a public group that the sender has not joined', async () => {
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       const { errors } = await trySend(carol, room, 'hello');
       expect(errors?.[0]?.message).toContain('Join the group first');
@@ -147,7 +147,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(Date.parse(edited.editedAt)).toBeGreaterThanOrEqual(Date.parse(sent.createdAt));
     });
 
-    it('with the same text changes nothing', async () => {
+    it('has no effect with the same text', async () => {
       const sent = await send(alice, direct, 'as it is');
       expect(await edit(alice, sent.id, 'as it is')).toMatchObject({ editedAt: null });
     });
@@ -156,7 +156,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       ['an empty text', (id: string) => ({ messageId: id, text: ' ' }), 'BAD_USER_INPUT', 'input.text'],
       ['a malformed id', () => ({ messageId: 'x', text: 'y' }), 'BAD_USER_INPUT', 'input.messageId'],
       ['an id of nothing', () => ({ messageId: absent('Message'), text: 'y' }), 'NOT_FOUND', 'input.messageId'],
-    ])('refuses %s', async (_what, input, code, field) => {
+    ])('rejects %s', async (_what, input, code, field) => {
       const sent = await send(alice, direct, 'stays');
       const { errors } = await alice.request(EDIT, { input: input(sent.id) });
       expect(errors?.[0]?.extensions).toMatchObject({ code, field });
@@ -174,7 +174,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
   });
 
   describe('deleteMessage', () => {
-    it('leaves a tombstone without its content, and twice is once', async () => {
+    it('leaves a tombstone without content, and has no effect when repeated', async () => {
       const sent = await send(alice, direct, 'a secret');
       const gone = await remove(alice, sent.id);
       expect(gone).toMatchObject({ id: sent.id, seq: sent.seq, text: null });
@@ -195,7 +195,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect((await by(alice, 'x')).errors?.[0]?.extensions).toMatchObject({ field: 'input.messageId' });
     });
 
-    it('is what viewerCanEdit and viewerCanDelete say', async () => {
+    it('is allowed exactly when viewerCanEdit and viewerCanDelete are true', async () => {
       const group = await createGroup(alice, [bob, carol]);
       const { id } = await send(bob, group, 'whose?');
       const rights = async (person: Person) =>
@@ -228,13 +228,13 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       };
     };
 
-    it('is the newest, oldest first, without arguments', async () => {
+    it('is the newest page in ascending order without arguments', async () => {
       const { seqs, hasNextPage, hasPreviousPage } = await page({});
       expect(seqs).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
       expect([hasPreviousPage, hasNextPage]).toEqual([false, false]);
     });
 
-    it('is read backward from the end, page by page', async () => {
+    it('is paginated backward from the end', async () => {
       const all: number[] = [];
       let before: string | null = null;
       for (let more = true; more; ) {
@@ -247,7 +247,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(all).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     });
 
-    it('is read forward from the beginning, and what is sent meanwhile is not missed', async () => {
+    it('is paginated forward from the beginning, including messages that are sent meanwhile', async () => {
       const first = await page({ first: 8 });
       expect(first).toMatchObject({ seqs: [1, 2, 3, 4, 5, 6, 7, 8], hasNextPage: true, hasPreviousPage: false });
       const second = await page({ first: 4, after: first.endCursor });
@@ -258,7 +258,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(second.edges[0].cursor).toBe(second.startCursor);
     });
 
-    it('is the page around one message', async () => {
+    it('is the page around a message with aroundSeq', async () => {
       expect(await page({ aroundSeq: 6, first: 5 })).toMatchObject({
         seqs: [4, 5, 6, 7, 8],
         hasPreviousPage: true,
@@ -286,18 +286,18 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(data.conversation.messages).toBeNull();
     });
 
-    it('refuses a cursor of another conversation', async () => {
+    it('rejects a cursor of another conversation', async () => {
       const other = await createGroup(alice, []);
       const { endCursor } = await page({ first: 1 });
       const { errors } = await alice.request(HISTORY, { id: other, first: 1, after: endCursor });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'after' });
     });
 
-    it('takes the largest page and refuses nothing of it', async () => {
+    it('accepts the largest page size', async () => {
       expect((await page({ first: 100 })).seqs.length).toBeGreaterThanOrEqual(12);
     });
 
-    it('of a public group is for its members', async () => {
+    it('is readable only by members, also in a public group', async () => {
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       await send(alice, room, 'among us');
       const { errors, data } = await carol.request(HISTORY, { id: room });
@@ -321,7 +321,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       return stream;
     };
 
-    it('begins with CAUGHT_UP and then brings every change in order', async () => {
+    it('begins with CAUGHT_UP and then delivers every change in order', async () => {
       const group = await createGroup(alice, [bob]);
       const stream = await follow(bob, { conversationId: group });
       expect(stream.events[0]).toMatchObject({ type: 'CAUGHT_UP', changeSeq: null, message: null, messageId: null });
@@ -369,7 +369,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       ]);
     });
 
-    it('of one conversation is of that only', async () => {
+    it('delivers only changes of the given conversation', async () => {
       const [one, two] = [await createGroup(alice, [bob]), await createGroup(alice, [bob])];
       const stream = await follow(bob, { conversationId: one });
       await send(alice, two, 'elsewhere');
@@ -378,7 +378,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       expect(stream.events).toHaveLength(2);
     });
 
-    it('with `after` brings what was missed, in its present state, then CAUGHT_UP', async () => {
+    it('with `after` delivers missed changes in their current state, then CAUGHT_UP', async () => {
       const group = await createGroup(alice, [bob]);
       const before = await follow(bob, { conversationId: group });
       const seen = await send(alice, group, 'seen');
@@ -420,14 +420,14 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       ['a malformed id', { conversationId: 'x' }, { code: 'BAD_USER_INPUT', field: 'conversationId' }],
       ['an unknown id', { conversationId: absent('Conversation') }, { code: 'NOT_FOUND', field: 'conversationId' }],
     ];
-    it.each(refused)('refuses %s', async (_what, variables, extensions) => {
+    it.each(refused)('rejects %s', async (_what, variables, extensions) => {
       const client = connect(url, alice.token);
       clients.push(client);
       const errors = (await listen(client, MESSAGES, variables).ended) as { extensions: object }[];
       expect(errors[0]?.extensions).toMatchObject(extensions);
     });
 
-    it('is refused to outsiders and to nobody', async () => {
+    it('is rejected for outsiders and without a viewer', async () => {
       for (const [token, code] of [
         [carol.token, 'NOT_FOUND'],
         [undefined, 'UNAUTHENTICATED'],
@@ -439,7 +439,7 @@ describe.each(footings)('messages on the %s footing', (footing) => {
       }
     });
 
-    it('leaves no listener behind, however a client goes', async () => {
+    it('leaves no listener behind, however a client disconnects', async () => {
       const { feed } = node.deps;
       const sessions = sessionWatch.of(node.deps);
       const idle = () => feed.listeners === 0 && feed.conversations === 0 && sessions.size === 0;

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import { newResetToken } from '../../src/infra/auth/tokens.js';
@@ -14,19 +12,19 @@ import {
   registerAll,
   request,
 } from '../support/client.js';
-import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
+import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openAnswered, openDirect, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
 
-describe.each(footings)('moderation of the service on the %s footing', (footing) => {
+describe.each(modes)('moderation of the service in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   let admin: Person;
   let moderator: Person;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     [node, other] = await startTwo(place);
     [admin, moderator] = await people('admin', 'moderator');
     await node.deps.database.db.user.update({
@@ -46,7 +44,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
   const signIn = ({ username, password }: Person) =>
     request(node.url, LOGIN, { input: { usernameOrEmail: username, password } });
 
-  it('suspends people at once: their sockets close, they cannot sign in, nobody can write to them', async () => {
+  it('suspends a user immediately: their sockets close, they cannot sign in, and nobody can write to them', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const group = await createGroup(ana, [bob]);
@@ -86,36 +84,39 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
 
     expect(await unsuspend(moderator, ana)).toEqual({ user: { id: ana.id, suspendedAt: null } });
     expect((await signIn(ana)).errors).toBeUndefined();
-    // The sessions of before stay ended.
+    // Earlier sessions remain ended.
     expect((await ana.request('{ viewer { id } }')).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     await send(bob, direct, 'welcome back');
   });
 
-  // Needs a transaction to be held open beside others.
-  it.skipIf(footing === 'embedded')('lets nothing be stored after it that waited for the same lock', async () => {
-    const [ana, bob] = await people('ana', 'bob');
-    const group = await createGroup(ana, [bob]);
-    const { database } = node.deps;
-    let sending: Promise<Json> = Promise.resolve();
-    let renaming: Promise<Json> = Promise.resolve();
-    await attempt(ana, 'setMemberRole', { conversationId: group, userId: bob.id, role: 'ADMIN' });
-    await database.transaction(async (tx) => {
-      await tx.conversation.update({ where: { id: decodeGlobalId(group, 'id').id }, data: { description: 'held' } });
-      sending = trySend(bob.at(other.url), group, 'too late');
-      renaming = attempt(bob.at(other.url), 'updateGroup', { conversationId: group, title: 'Too late' });
-      await waitingFor(node, 2);
-      // It waits for no conversation.
-      expect(await suspend(moderator, bob)).toMatchObject({ user: { id: bob.id } });
-    });
-    expect((await sending).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
-    expect(await renaming).toBe('UNAUTHENTICATED');
-    const { conversation } = await ana.ask('query ($id: ID!) { conversation(id: $id) { title latestSeq } }', {
-      id: group,
-    });
-    expect(conversation).toEqual({ title: 'A group', latestSeq: 0 });
-  });
+  // Requires an open transaction while others run.
+  it.skipIf(mode === 'embedded')(
+    'rejects operations of the suspended user that waited for a lock during the suspension',
+    async () => {
+      const [ana, bob] = await people('ana', 'bob');
+      const group = await createGroup(ana, [bob]);
+      const { database } = node.deps;
+      let sending: Promise<Json> = Promise.resolve();
+      let renaming: Promise<Json> = Promise.resolve();
+      await attempt(ana, 'setMemberRole', { conversationId: group, userId: bob.id, role: 'ADMIN' });
+      await database.transaction(async (tx) => {
+        await tx.conversation.update({ where: { id: decodeGlobalId(group, 'id').id }, data: { description: 'held' } });
+        sending = trySend(bob.at(other.url), group, 'too late');
+        renaming = attempt(bob.at(other.url), 'updateGroup', { conversationId: group, title: 'Too late' });
+        await waitingFor(node, 2);
+        // The suspension does not wait for the lock of a conversation.
+        expect(await suspend(moderator, bob)).toMatchObject({ user: { id: bob.id } });
+      });
+      expect((await sending).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+      expect(await renaming).toBe('UNAUTHENTICATED');
+      const { conversation } = await ana.ask('query ($id: ID!) { conversation(id: $id) { title latestSeq } }', {
+        id: group,
+      });
+      expect(conversation).toEqual({ title: 'A group', latestSeq: 0 });
+    },
+  );
 
-  it.skipIf(footing === 'embedded')('lets nothing be stored of what the suspended do to themselves', async () => {
+  it.skipIf(mode === 'embedded')("rejects concurrent changes of the suspended user's own data", async () => {
     const [ana, bob] = await people('ana', 'bob');
     await createGroup(ana, [bob]);
     const userId = decodeGlobalId(bob.id, 'id').id;
@@ -123,7 +124,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     let suspending: Promise<Json> = Promise.resolve();
     let others: Promise<Json>[] = [];
     await database.transaction(async (tx) => {
-      // What a suspension does last waits for this, and holds them.
+      // The last step of the suspension waits for this lock, and the suspension holds the lock of the user meanwhile.
       await tx.$queryRaw`SELECT FROM sessions WHERE user_id = ${userId}::uuid FOR UPDATE`;
       suspending = suspend(moderator, bob);
       await waitingFor(node, 1);
@@ -147,8 +148,8 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     expect(await db.contact.count({ where: { ownerId: userId } })).toBe(0);
   });
 
-  it.skipIf(footing === 'embedded')(
-    'and a conversation that is opened in the same moment wait for each other',
+  it.skipIf(mode === 'embedded')(
+    'delivers viewerCanSend: false for a direct conversation that is opened during the suspension',
     async () => {
       const [ana, bob] = await people('ana', 'bob');
       const client = connectInTest(other.url, ana.token);
@@ -166,16 +167,16 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
         await stream.until(({ type }) => type === 'JOINED');
       });
       await suspending;
-      const told = await stream.until(({ type }) => type === 'UPDATED');
-      expect(told.conversation).toEqual({ id: direct, viewerCanSend: false });
+      const event = await stream.until(({ type }) => type === 'UPDATED');
+      expect(event.conversation).toEqual({ id: direct, viewerCanSend: false });
     },
   );
 
-  describe('leaves no session that began at the same time', () => {
+  describe('a suspension leaves no session that is started at the same time by', () => {
     const RESET = 'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { tokens { accessToken } } }';
     const living = ({ id }: Person) =>
       node.deps.database.db.session.count({ where: { userId: decodeGlobalId(id, 'id').id, endedAt: null } });
-    /** Suspends them as soon as a password was looked at, and not before. */
+    /** Suspends a user as soon as a password has been hashed or compared. */
     const whenHashed = (person: Person): void => {
       const { passwords } = node.deps;
       const thenSuspend = async <T>(result: Promise<T>): Promise<T> => {
@@ -211,7 +212,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
       expect(await living(ana)).toBe(0);
     });
 
-    it.skipIf(footing === 'embedded')('a login that waits for the suspension to commit', async () => {
+    it.skipIf(mode === 'embedded')('a login that waits for the suspension to commit', async () => {
       const [ana] = await people('ana');
       const id = decodeGlobalId(ana.id, 'id').id;
       let login: ReturnType<typeof signIn> | undefined;
@@ -226,7 +227,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     });
   });
 
-  it('looks to others like a block, presence included', async () => {
+  it('looks to other users like a block, including presence', async () => {
     const [ana, blocker, suspended] = await people('ana', 'blocker', 'suspended');
     const gone = await register(node.url, 'gone');
     const all = [blocker, suspended, gone];
@@ -248,7 +249,7 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     expect(viewer.conversations.nodes).toEqual(all.map(() => ({ viewerCanSend: false })));
   });
 
-  it('is by rank: moderators of who is neither, admins of moderators too, nobody of admins', async () => {
+  it('lets moderators suspend ordinary users, admins also moderators, and nobody admins', async () => {
     const [ana, second] = await people('ana', 'second');
     await setRole(admin, second, 'MODERATOR');
     expect(await suspend(ana, second)).toBe('FORBIDDEN');
@@ -265,13 +266,13 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     expect(await suspend(ana, nobody)).toBe('FORBIDDEN');
   });
 
-  it('is given by admins, of whom one stays', async () => {
+  it('lets only admins change roles, and keeps at least one admin', async () => {
     const [ana] = await people('ana');
     expect(await setRole(moderator, ana, 'MODERATOR')).toBe('FORBIDDEN');
     expect(await setRole(ana, ana, 'ADMIN')).toBe('FORBIDDEN');
     expect(await setRole(admin, admin, 'USER')).toBe('CONFLICT input.role');
     expect(await setRole(admin, ana, 'ADMIN')).toEqual({ user: { serviceRole: 'ADMIN' } });
-    // Each takes the other's place: one of them is too late, or has no right to any more.
+    // Each revokes the role of the other: the second one is rejected.
     const answers: Json[] = await Promise.all([setRole(admin, ana, 'USER'), setRole(ana.at(other.url), admin, 'USER')]);
     expect(answers.filter((answer) => typeof answer === 'string')).toHaveLength(1);
     const admins = await node.deps.database.db.user.findMany({ where: { serviceRole: 'ADMIN' } });
@@ -302,38 +303,4 @@ describe.each(footings)('moderation of the service on the %s footing', (footing)
     ]);
     expect((await ana.request(list)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
   });
-
-  it('begins with a command on the machine', async () => {
-    const there = await makePlace(footing);
-    const first = await there.start();
-    const [ana] = await registerAll(first.url, 'ana');
-    await first.stop();
-    const role = (...args: string[]) =>
-      promisify(execFile)(process.execPath, ['dist/role.js', ...args], { env: { ...process.env, ...there.env } }).then(
-        ({ stdout }) => stdout.trim(),
-        (error: Json) => `${error.code} ${error.stderr.trim()}`,
-      );
-    expect(await role(ana.username)).toBe(`${ana.username} now has the role ADMIN.`);
-    expect(await role('nobody_at_all')).toBe('78 parley: no user has the name nobody_at_all');
-    expect(await role(ana.username, 'king')).toContain('78 parley: usage:');
-    const again = await there.start();
-    expect((await ana.at(again.url).ask('{ viewer { serviceRole } }')).viewer.serviceRole).toBe('ADMIN');
-    // Of a command there is no account, and no address.
-    const put = await again.deps.database.db.auditEntry.findMany({ where: { action: 'SERVICE_ROLE_CHANGED' } });
-    expect(put).toMatchObject([
-      {
-        actorId: null,
-        subjectId: decodeGlobalId(ana.id, 'id').id,
-        address: null,
-        details: [
-          { name: 'role', value: 'ADMIN', oldValue: 'USER' },
-          { name: 'by', value: 'COMMAND' },
-        ],
-      },
-    ]);
-    // The embedded database is of one process.
-    if (footing === 'embedded') expect(await role(ana.username, 'USER')).toMatch(/^78 parley: DATA_DIR/);
-    await again.stop();
-    // Several processes, one after another.
-  }, 120_000);
 });

@@ -22,7 +22,7 @@ import {
   request,
 } from '../support/client.js';
 import { type MailServer, mailInFolder, outboxOf, startMailServer, tokenOf } from '../support/mail.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { makePlace, modes, type Place } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 import { MESSAGES } from '../support/talk.js';
 
@@ -41,16 +41,16 @@ const accepted = { data: { requestPasswordReset: { accepted: true } } };
 const notCurrent = { code: 'BAD_USER_INPUT', field: 'input.currentPassword' };
 const notUsable = { code: 'BAD_USER_INPUT', field: 'input.token' };
 
-describe.each(footings)('passwords on the %s footing', (footing) => {
+describe.each(modes)('passwords in %s mode', (mode) => {
   let place: Place;
   let smtp: MailServer;
   let mailing: Record<string, string>;
-  /** Where requests go, and another one where there can be one. */
+  /** The node that receives the requests, and another one if the mode supports two. */
   let node: RunningNode;
   let other: RunningNode;
 
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     smtp = await startMailServer();
     mailing = {
       SMTP_URL: smtp.url,
@@ -58,7 +58,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       PASSWORD_RESET_URL: 'https://chat.example.com/reset#token={token}',
     };
     node = await place.start(mailing);
-    other = footing === 'postgresql' ? await place.start(mailing) : node;
+    other = mode === 'postgresql' ? await place.start(mailing) : node;
   });
 
   const logIn = async (person: Person, password = person.password): Promise<string> => {
@@ -74,13 +74,13 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
   const askForReset = (email: string, url = node.url) => request(url, REQUEST, { input: { email } });
   const reset = (token: string, newPassword = NEW, url = node.url) =>
     request(url, RESET, { input: { token, newPassword } });
-  /** The tokens of so many mails. */
+  /** Requests mails for a user, and returns their tokens. */
   const tokensFor = async (person: Person, count = 1) => {
     for (let asked = 0; asked < count; asked += 1) await askForReset(person.email);
     return (await smtp.until(person.email, count)).map(tokenOf) as [string, ...string[]];
   };
   const isSignedIn = async (token: string) => failure(await request(node.url, ME, {}, token)) === undefined;
-  /** Which of these sessions end while `work` runs: their end is announced, not found by the next check. */
+  /** Returns those of these sessions whose end is announced while `work` runs, before the periodic check could find it. */
   const endedBy = async (tokens: readonly string[], work: () => Promise<unknown>): Promise<string[]> => {
     const ended: string[] = [];
     const sessions = sessionWatch.of(node.deps);
@@ -93,7 +93,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
   };
   const sessionsOf = (tokens: readonly string[]) =>
     tokens.map((token) => (jwt.decode(token) as { sid: string }).sid).sort();
-  /** A socket with a stream that has begun; resolves with the code that it is closed with. */
+  /** Opens a socket with a stream. `closed` resolves with the close code. */
   const openSocket = async (url: string, token: string): Promise<{ closed: Promise<number>; close(): unknown }> => {
     let onClosed: (code: number) => void;
     const closed = new Promise<number>((resolve) => {
@@ -103,8 +103,8 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
     await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
     return { closed, close: () => client.dispose() };
   };
-  /** Whoever asks after others is answered after them: their requests have become mails, or nothing. */
-  const whenAllAreDone = async () => {
+  /** Waits until all earlier requests have been processed, because requests are processed in order. */
+  const untilProcessed = async () => {
     for (const { url } of new Set([node, other])) {
       const marker = await register(url, 'marker');
       await askForReset(marker.email, url);
@@ -113,18 +113,18 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
   };
 
   describe('changePassword', () => {
-    it('ends all other sessions with their sockets, keeps this one and gives it new tokens', async () => {
+    it('ends all other sessions with their sockets, and keeps this one with new tokens', async () => {
       const person = await register(node.url);
       const tokens = [await logIn(person), await logIn(person)] as const;
       const here = await openSocket(node.url, person.token);
-      const ended = [await openSocket(node.url, tokens[0]), await openSocket(other.url, tokens[1])];
+      const others = [await openSocket(node.url, tokens[0]), await openSocket(other.url, tokens[1])];
       let answer: Json;
-      const told = await endedBy([person.token, ...tokens], async () => {
+      const ended = await endedBy([person.token, ...tokens], async () => {
         answer = await change(person, NEW);
       });
-      expect(told).toEqual(sessionsOf(tokens));
+      expect(ended).toEqual(sessionsOf(tokens));
       const { tokens: fresh, viewer } = answer.data.changePassword;
-      expect(await Promise.all(ended.map(({ closed }) => closed))).toEqual([4403, 4403]);
+      expect(await Promise.all(others.map(({ closed }) => closed))).toEqual([4403, 4403]);
       for (const token of tokens) expect(await isSignedIn(token)).toBe(false);
       expect(viewer).toMatchObject({ user: { id: person.id }, sessions: [{ current: true }] });
       for (const token of [person.token, fresh.accessToken]) expect(await isSignedIn(token)).toBe(true);
@@ -136,8 +136,8 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       await logIn(person, NEW);
     });
 
-    it('renews the socket that it is asked over', async () => {
-      const { url } = await (await makePlace(footing)).start({ ...mailing, ACCESS_TOKEN_TTL: '3s' });
+    it('extends the WebSocket over which it is called', async () => {
+      const { url } = await (await makePlace(mode)).start({ ...mailing, ACCESS_TOKEN_TTL: '5s' });
       const person = await register(url);
       const expiresAt = ((jwt.decode(person.token) as { exp: number }).exp ?? 0) * 1_000;
       let code: number | undefined;
@@ -149,7 +149,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
         },
       });
       await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
-      await eventually('the token is about to expire', () => Date.now() > expiresAt - 1_500);
+      await eventually('the token is about to expire', () => Date.now() > expiresAt - 3_000);
       const variables = { input: { currentPassword: person.password, newPassword: NEW } };
       const { tokens } = await listen(client, CHANGE, variables, 'changePassword').until(() => true);
       expect((jwt.decode(tokens.accessToken) as { exp: number }).exp * 1_000).toBeGreaterThan(expiresAt);
@@ -158,7 +158,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       await client.dispose();
     });
 
-    it('makes the old refresh token useless, which ends nothing', async () => {
+    it('invalidates the old refresh token, whose use does not end the session', async () => {
       const person = await register(node.url);
       const { tokens } = (await change(person, NEW)).data.changePassword;
       const old = await request(node.url, REFRESH, { input: { refreshToken: person.refreshToken } });
@@ -167,7 +167,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(await isSignedIn(refreshSession.tokens.accessToken)).toBe(true);
     });
 
-    it.each(['', 'wrong password', `${'x'.repeat(80)}`])('refuses %j as the current one', async (wrong) => {
+    it.each(['', 'wrong password', `${'x'.repeat(80)}`])('rejects %j as the current password', async (wrong) => {
       const person = await register(node.url);
       const elsewhere = await logIn(person);
       expect(failure(await change(person, NEW, wrong))).toEqual(notCurrent);
@@ -175,7 +175,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       await logIn(person);
     });
 
-    it.each(['short', 'ä'.repeat(37), 'with\0nul and more'])('refuses the new password %j', async (newPassword) => {
+    it.each(['short', 'ä'.repeat(37), 'with\0nul and more'])('rejects the new password %j', async (newPassword) => {
       const person = await register(node.url);
       expect(failure(await change(person, newPassword))).toEqual({
         code: 'BAD_USER_INPUT',
@@ -184,7 +184,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       await logIn(person);
     });
 
-    it('changes it once for several at once with the same current password', async () => {
+    it('succeeds once for concurrent calls with the same current password', async () => {
       const person = await register(node.url);
       const at = [person, person.at(other.url), person, person.at(other.url)];
       const answers = await Promise.all(at.map((one, index) => change(one, `new password ${index}`)));
@@ -194,7 +194,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       await logIn(person, `new password ${won}`);
     });
 
-    it('makes mails for a reset useless, and tells the account by mail', async () => {
+    it('invalidates the tokens of reset mails, and notifies the user by mail', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       await change(person, NEW);
@@ -207,8 +207,8 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
 
   describe('requestPasswordReset', () => {
     it.each([
-      ['as it is', (email: string) => email],
-      ['in another case, with spaces around', (email: string) => ` ${email.toUpperCase()} `],
+      ['of the account', (email: string) => email],
+      ['in another case and with surrounding spaces', (email: string) => ` ${email.toUpperCase()} `],
     ])('sends a mail with a link to the address %s', async (_name, written) => {
       const person = await register(node.url);
       expect(await askForReset(written(person.email))).toMatchObject(accepted);
@@ -219,7 +219,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(mail?.source).toMatch(/href="https:\/\/chat\.example\.com\/reset#token=[\w-]{43}"/);
     });
 
-    it('accepts an address without an account, or of a deleted one, and sends nothing', async () => {
+    it('accepts an address without an account or of a deleted account, but sends nothing', async () => {
       const deleted = await register(node.url);
       await node.deps.database.db.user.update({
         where: { usernameKey: deleted.username },
@@ -227,19 +227,19 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       });
       for (const email of ['nobody@example.com', deleted.email])
         expect(await askForReset(email)).toMatchObject(accepted);
-      await whenAllAreDone();
+      await untilProcessed();
       expect(smtp.to('nobody@example.com')).toEqual([]);
       expect(smtp.to(deleted.email)).toEqual([]);
     });
 
     it.each(['', 'nobody', 'a@b', 'a@example.com, b@example.com', `${'x'.repeat(250)}@example.com`])(
-      'refuses %j, which is no address',
+      'rejects the invalid address %j',
       async (email) => {
         expect(failure(await askForReset(email))).toEqual({ code: 'BAD_USER_INPUT', field: 'input.email' });
       },
     );
 
-    it('keeps a hash of the token only', async () => {
+    it('stores only a hash of the token', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       const rows = await node.deps.database.db.passwordReset.findMany({
@@ -251,12 +251,12 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(Math.abs(lastsMs - 3_600_000)).toBeLessThan(60_000);
     });
 
-    it('sends an account three mails in their time at the most, also when several ask at once', async () => {
+    it('sends at most three mails per account whose tokens are valid, also for concurrent requests', async () => {
       const person = await register(node.url);
       const urls = [node.url, other.url, node.url, other.url, node.url, other.url];
       const answers = await Promise.all(urls.map((url) => askForReset(person.email, url)));
       for (const answer of answers) expect(answer).toMatchObject(accepted);
-      await whenAllAreDone();
+      await untilProcessed();
       expect(smtp.to(person.email)).toHaveLength(3);
       const past = { data: { expiresAt: new Date(Date.now() - 1) }, where: { user: { usernameKey: person.username } } };
       await node.deps.database.db.passwordReset.updateMany(past);
@@ -264,7 +264,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(await smtp.until(person.email, 4)).toHaveLength(4);
     });
 
-    it.skipIf(footing === 'embedded')('counts mails that another node is about to send', async () => {
+    it.skipIf(mode === 'embedded')('counts mails that another node is about to send', async () => {
       const person = await register(node.url);
       await tokensFor(person, 2);
       const { database } = other.deps;
@@ -285,7 +285,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
         await askForReset(person.email, other.url);
         await eventually('the other node has written', () => isWritten);
         await askForReset(person.email, node.url);
-        await eventually('this one waits for it, or did not', async () => {
+        await eventually('this node waits, or has sent a mail', async () => {
           const waiting = await node.deps.database.db.$queryRaw<unknown[]>`
             SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
           return waiting.length > 0 || smtp.to(person.email).length > 2;
@@ -294,23 +294,23 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
         commit();
         database.transaction = transaction;
       }
-      await whenAllAreDone();
+      await untilProcessed();
       expect(smtp.to(person.email)).toHaveLength(3);
     });
 
-    it('answers before anything is looked up, alike for a known and an unknown address', async () => {
-      // One where nothing else reads meanwhile.
-      const { url, deps } = await (await makePlace(footing)).start({ ...mailing, SWEEP_INTERVAL: '1h' });
+    it('responds before the address is looked up, so that known and unknown addresses look the same', async () => {
+      // A node without sweeps, which would read from the database.
+      const { url, deps } = await (await makePlace(mode)).start({ ...mailing, SWEEP_INTERVAL: '1h' });
       const person = await register(url);
       const { database } = deps;
       const { transaction } = database;
-      let letGo = () => {};
+      let release = () => {};
       const held = new Promise<void>((resolve) => {
-        letGo = resolve;
+        release = resolve;
       });
       database.transaction = (work) => held.then(() => transaction(work));
       try {
-        // Other nodes of this process read as well, but nothing of accounts.
+        // Other nodes of this process execute statements too, but none about accounts.
         const of = async (email: string) =>
           (await statementsOf(async () => void expect(await askForReset(email, url)).toMatchObject(accepted))).filter(
             (statement) => /credentials|password_resets|users/.test(statement),
@@ -318,10 +318,10 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
         const [known, unknown] = [await of(person.email), await of('nobody@example.com')];
         expect(known).toEqual(unknown);
         expect(known).toEqual([]);
-        // While all that would look it up is held.
+        // Transactions, which would look it up, are still blocked.
         expect(await requestPasswordReset(deps, { email: person.email })).toEqual({ accepted: true });
       } finally {
-        letGo();
+        release();
         database.transaction = transaction;
       }
       await smtp.until(person.email, 2);
@@ -329,7 +329,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
   });
 
   describe('resetPassword', () => {
-    it('sets the password, once, and signs in', async () => {
+    it('sets the password once, and signs the user in', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       const { data } = await reset(` ${token}\n`);
@@ -357,7 +357,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(failure(refreshed)?.code).toBe('UNAUTHENTICATED');
     });
 
-    it('takes none of the tokens that were never given, and the expired ones', async () => {
+    it('rejects invalid and expired tokens', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       const invented = ['', 'nonsense', 'A'.repeat(43), `${token}A`, `${token.slice(0, -1)}?`];
@@ -371,7 +371,7 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(await isSignedIn(person.token)).toBe(true);
     });
 
-    it('works for one of many at once, with one token or with several of a person', async () => {
+    it('succeeds once for concurrent calls with one or several tokens of a user', async () => {
       const person = await register(node.url);
       const tokens = await tokensFor(person, 3);
       const uses = Array.from({ length: 12 }, (_, index) => ({
@@ -387,14 +387,14 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       for (const token of tokens) expect(failure(await reset(token))).toEqual(notUsable);
     });
 
-    it('does not use up the token for a password that cannot be', async () => {
+    it('does not use up the token if the new password is invalid', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       expect(failure(await reset(token, 'short'))).toEqual({ code: 'BAD_USER_INPUT', field: 'input.newPassword' });
       expect((await reset(token)).errors).toBeUndefined();
     });
 
-    it('does not bring back a deleted account', async () => {
+    it('does not restore a deleted account', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       await node.deps.database.db.user.update({
@@ -404,11 +404,11 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
       expect(failure(await reset(token))).toEqual(notUsable);
     });
 
-    it('lets nobody in who gave the old password at that moment, nor change it by that', async () => {
+    it('makes a concurrent login or password change with the old password fail', async () => {
       const [person, another] = [await register(node.url), await register(node.url)];
       const { passwords } = node.deps;
       const { verify } = passwords;
-      /** Whoever's password was found right waits until it has been reset. */
+      /** Resets the password of a user after the old one was verified, and before `work` continues. */
       const resetMeanwhile = async (who: Person, work: () => Promise<Answer>): Promise<Answer> => {
         const [token] = await tokensFor(who);
         passwords.verify = async (...args) => {
@@ -432,8 +432,8 @@ describe.each(footings)('passwords on the %s footing', (footing) => {
   });
 });
 
-describe('somebody who forgot their password', () => {
-  it('waits for no mail server that says nothing, nor does the end of the node for long', async () => {
+describe('a password reset', () => {
+  it('does not wait for an unresponsive mail server, which does not delay the stop of the node for long', async () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
@@ -451,12 +451,12 @@ describe('somebody who forgot their password', () => {
     expect(asked).toMatchObject(accepted);
     const input = { currentPassword: person.password, newPassword: NEW };
     expect((await person.request(CHANGE, { input })).errors).toBeUndefined();
-    // Both mails are on their way, to one who does not answer.
+    // Both mails are being sent to the unresponsive server.
     await expect.poll(() => sockets.size, { timeout: 10_000 }).toBe(2);
     await node.stop();
   });
 
-  it('gets a mail in a file, for the owner only, where there is no SMTP server', async () => {
+  it('writes the mail to a file that only the owner can read if there is no SMTP server', async () => {
     const place = await makePlace('embedded');
     const { url } = await place.start();
     const person = await register(url);
@@ -467,7 +467,7 @@ describe('somebody who forgot their password', () => {
     await ask(url, RESET, { input: { token: tokenOf(mail), newPassword: NEW } });
   });
 
-  it('depends on a setting of which a node in production warns that has not got it', async () => {
+  it('causes a warning at the start of a node in production if SMTP_URL is not set', async () => {
     let logged = '';
     const stream = new Writable({
       write(chunk, _encoding, done) {
@@ -482,12 +482,12 @@ describe('somebody who forgot their password', () => {
     expect(logged.match(/SMTP_URL is not set/g)).toHaveLength(1);
   });
 
-  it('is told UNAVAILABLE when too many ask at once', () => {
+  it('returns UNAVAILABLE if too many requests are waiting', () => {
     const requests = createResetRequests({
       config: {} as never,
       database: { transaction: () => new Promise(() => {}) } as never,
       mailer: { send() {}, close: async () => {} } as never,
-      audit: { note() {}, close: async () => {} },
+      audit: { record() {}, close: async () => {} },
       log: createLog('silent'),
     });
     for (let count = 0; count < 1_000; count += 1) requests.take('nobody@example.com');

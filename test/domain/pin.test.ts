@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, pin, remove, send, unpin } from '../support/talk.js';
 
 const PINNED = 'query ($id: ID!) { conversation(id: $id) { pinnedMessages { text pinnedAt } } }';
@@ -9,14 +9,14 @@ const STREAM = `subscription ($after: String) { messages(after: $after) {
   type cursor messageId actor { id } message { pinnedAt viewerReactions viewerCanDelete }
 } }`;
 
-describe.each(footings)('pins on the %s footing', (footing) => {
+describe.each(modes)('pins in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(footing), { PINS_MAX: '3', SYSTEM_MESSAGES: 'on' });
+    [node, other] = await startTwo(await makePlace(mode), { PINS_MAX: '3', SYSTEM_MESSAGES: 'on' });
     [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
   });
 
@@ -28,7 +28,7 @@ describe.each(footings)('pins on the %s footing', (footing) => {
     return stream;
   }
 
-  it('are listed latest first, stay where they are when pinned again, and go', async () => {
+  it('are listed newest first, keep their place when pinned again, and can be removed', async () => {
     const group = await createGroup(ana, [bob]);
     expect(await pinnedIn(bob, group)).toEqual([]);
     const [one, two, three] = [
@@ -46,7 +46,7 @@ describe.each(footings)('pins on the %s footing', (footing) => {
     expect(await pinnedIn(bob, group)).toEqual(['two']);
   });
 
-  it('are at most so many, also of those that come at once', async () => {
+  it('are limited in number, also when they are made concurrently', async () => {
     const group = await createGroup(ana, [bob]);
     const sent = await Promise.all(Array.from({ length: 6 }, (_, index) => send(ana, group, `${index}`)));
     const answers = await Promise.all(sent.map(({ id }) => attempt(ana, 'pinMessage', { messageId: id })));
@@ -62,7 +62,7 @@ describe.each(footings)('pins on the %s footing', (footing) => {
     expect(serverInfo.limits.pinsMax).toBe(3);
   });
 
-  it('come as events, live and replayed', async () => {
+  it('are delivered as events, live and replayed', async () => {
     const group = await createGroup(ana, [bob]);
     const { id } = await send(bob, group, 'to be pinned');
     const streams = await Promise.all([follow(ana, node.url), follow(bob, other.url)]);
@@ -85,7 +85,7 @@ describe.each(footings)('pins on the %s footing', (footing) => {
     }
   });
 
-  it('are for either of two who write to each other', async () => {
+  it('can be made by both users of a direct conversation', async () => {
     const direct = await openDirect(ana, bob);
     const { id } = await send(ana, direct, 'ours');
     await pin(bob, id);
@@ -94,7 +94,7 @@ describe.each(footings)('pins on the %s footing', (footing) => {
     expect(await pinnedIn(bob, direct)).toEqual([]);
   });
 
-  it('show nobody what was said before they came, nor to who is no member', async () => {
+  it('hide messages from before a member joined, and everything from outsiders', async () => {
     const group = await createGroup(ana, [bob], { historyVisibility: 'SINCE_JOINED', visibility: 'PUBLIC' });
     await pin(ana, (await send(ana, group, 'before')).id);
     expect(await pinnedIn(carol, group)).toEqual([]);
@@ -104,7 +104,7 @@ describe.each(footings)('pins on the %s footing', (footing) => {
     expect(await pinnedIn(bob, group)).toEqual(['after', 'before']);
   });
 
-  it('are not of what the service wrote, which nothing else touches either', async () => {
+  it('are rejected for system messages, as all other changes are', async () => {
     const group = await createGroup(ana, [bob]);
     const { conversation } = await ana.ask(
       'query ($id: ID!) { conversation(id: $id) { lastMessage { id kind viewerCanEdit viewerCanDelete } } }',

@@ -18,7 +18,7 @@ import {
   registerAll,
   socketUrl,
 } from '../support/client.js';
-import { footings, makePlace, servicesFound } from '../support/place.js';
+import { makePlace, modes, servicesFound } from '../support/place.js';
 import { PRESENCE, setAvailability, setTyping, statusesOf, untilStatus } from '../support/presence.js';
 import { openSse } from '../support/sse.js';
 import { attempt, createGroup, openAnswered, openDirect, send } from '../support/talk.js';
@@ -34,7 +34,7 @@ const watch = (url: string, person: Person, userIds?: string[]): Listening => {
   return listen(client, PRESENCE, { userIds }, 'presence');
 };
 
-/** A device of somebody's: a socket that is open. */
+/** Opens a WebSocket of a user. */
 async function comeOnline(url: string, person: Person): Promise<Client> {
   let opened = () => {};
   const connected = new Promise<void>((resolve) => {
@@ -50,28 +50,33 @@ async function comeOnline(url: string, person: Person): Promise<Client> {
   return client;
 }
 
-const presenceOf = async (asker: Person, person: Person) =>
-  (await asker.ask('query ($id: ID!) { user(id: $id) { presence { status lastSeenAt } } }', { id: person.id })).user
+const presenceOf = async (viewer: Person, person: Person) =>
+  (await viewer.ask('query ($id: ID!) { user(id: $id) { presence { status lastSeenAt } } }', { id: person.id })).user
     .presence as Json;
+
+/** A node that has just started does not know yet who is connected to other nodes. */
+const untilKnown = (person: Person) =>
+  eventually('presence is known', async () => (await presenceOf(person, person)) !== null);
 
 const SETTINGS = { PRESENCE_GRACE: '300ms', PRESENCE_INTERVAL: '200ms', PRESENCE_MAX_WATCHED: '20' };
 
-describe.each(footings)('presence on the %s footing', (footing) => {
+describe.each(modes)('presence in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let stranger: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start(SETTINGS);
+    node = await (await makePlace(mode)).start(SETTINGS);
     alice = await register(node.url, 'alice');
     stranger = await register(node.url, 'stranger');
+    await untilKnown(alice);
   });
   const makeBob = async () => {
     bob = await register(node.url, 'bob');
     await openAnswered(alice, bob);
   };
 
-  it('is of all devices together: gone with the last one, after the grace, once, and when is kept', async () => {
+  it('is OFFLINE once the last device of a user has been disconnected for the grace period, and contains that time', async () => {
     await makeBob();
     const stream = watch(node.url, alice);
     await untilStatus(stream, bob, 'OFFLINE');
@@ -79,35 +84,43 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await untilStatus(stream, bob, 'ONLINE');
     const laptop = await comeOnline(node.url, bob);
     await phone.dispose();
-    // What would have been told by then is told.
+    // Longer than the grace period and the delay of events.
     await new Promise((resolve) => setTimeout(resolve, 600));
     expect(statusesOf(stream, bob)).toEqual(['OFFLINE', 'ONLINE']);
     const before = Date.now();
     await laptop.dispose();
     await untilStatus(stream, bob, 'OFFLINE');
-    expect(Date.now() - before).toBeGreaterThan(250);
+    const told = Date.now();
+    expect(told - before).toBeGreaterThan(250);
     expect(statusesOf(stream, bob)).toEqual(['OFFLINE', 'ONLINE', 'OFFLINE']);
     const { presence } = stream.events.findLast(({ user }) => user.id === bob.id)?.user ?? {};
-    expect(Math.abs(Date.parse(presence.lastSeenAt) - before)).toBeLessThan(250);
+    // The time at which the connection ended, not at which the grace did.
+    expect(Date.parse(presence.lastSeenAt)).toBeGreaterThan(before - 50);
+    expect(Date.parse(presence.lastSeenAt)).toBeLessThan(told - 250);
     expect(await presenceOf(alice, bob)).toEqual(presence);
   });
 
-  it('does not blink when somebody comes back within the grace', async () => {
+  it('does not change when a user reconnects within the grace period', async () => {
     await makeBob();
     const stream = watch(node.url, alice);
     await comeOnline(node.url, bob);
     await untilStatus(stream, bob, 'ONLINE');
+    let late = 0;
     for (let round = 0; round < 3; round += 1) {
+      const left = performance.now();
       await clients.pop()?.dispose();
       await comeOnline(node.url, bob);
+      // On a busy machine, coming back can take longer than the grace.
+      if (performance.now() - left > 250) late += 1;
     }
     await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(statusesOf(stream, bob).filter((status) => status === 'OFFLINE').length).toBeLessThanOrEqual(1);
+    expect(statusesOf(stream, bob).filter((status) => status === 'OFFLINE').length).toBeLessThanOrEqual(1 + late);
+    await untilStatus(stream, bob, 'ONLINE');
     expect(statusesOf(stream, bob).at(-1)).toBe('ONLINE');
     expect(await presenceOf(alice, bob)).toEqual({ status: 'ONLINE', lastSeenAt: null });
   });
 
-  it('shows what they want others to see; who is invisible is offline, and is not seen typing', async () => {
+  it('shows the availability of a user; an invisible user is OFFLINE, and others do not see them typing', async () => {
     await makeBob();
     const direct = await openDirect(alice, bob);
     const stream = watch(node.url, alice);
@@ -117,7 +130,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await untilStatus(stream, bob, 'AWAY');
     await setAvailability(bob, 'BUSY');
     await untilStatus(stream, bob, 'BUSY');
-    // Their own other devices hear of it too.
+    // The user's other devices receive it too.
     await untilStatus(own, bob, 'BUSY');
     expect(await setTyping(bob, direct)).toBe(true);
     const before = Date.now();
@@ -125,21 +138,22 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await untilStatus(stream, bob, 'OFFLINE');
     expect(await setTyping(bob, direct)).toBe(false);
     const { lastSeenAt } = await presenceOf(alice, bob);
-    expect(Math.abs(Date.parse(lastSeenAt) - before)).toBeLessThan(1_000);
+    expect(Date.parse(lastSeenAt)).toBeGreaterThan(before - 50);
+    expect(Date.parse(lastSeenAt)).toBeLessThanOrEqual(Date.now() + 50);
     expect((await bob.ask('{ viewer { availability } }')).viewer).toEqual({ availability: 'INVISIBLE' });
-    // Neither coming nor going shows.
-    const told = statusesOf(stream, bob).length;
+    // Connecting and disconnecting causes no events.
+    const count = statusesOf(stream, bob).length;
     await comeOnline(node.url, bob);
     await Promise.all(clients.splice(1).map((client) => client.dispose()));
     await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(statusesOf(stream, bob).length).toBe(told);
+    expect(statusesOf(stream, bob).length).toBe(count);
     expect((await presenceOf(alice, bob)).lastSeenAt).toBe(lastSeenAt);
     await comeOnline(node.url, bob);
     await setAvailability(bob, 'ONLINE');
     await untilStatus(stream, bob, 'ONLINE');
   });
 
-  it('is by default of those one talks with, later ones too, and of oneself', async () => {
+  it('is by default that of the viewer and of the counterparts of their direct conversations, including later ones', async () => {
     await makeBob();
     const carol = await register(node.url, 'carol');
     await comeOnline(node.url, carol);
@@ -152,15 +166,19 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await untilStatus(stream, carol, 'ONLINE');
   });
 
-  it('shows nothing to who opens a direct conversation with a stranger, until they write or have them as a contact', async () => {
+  it('is hidden from a user who opened a direct conversation until the counterpart writes or adds them as a contact', async () => {
     const [ana, carol, dave] = await registerAll(node.url, 'ana', 'carol', 'dave');
-    for (const person of [carol, dave]) await comeOnline(node.url, person);
+    for (const person of [carol, dave]) {
+      await comeOnline(node.url, person);
+      // A user counts as offline until the node has read their availability.
+      await eventually('they are online', async () => (await presenceOf(person, person))?.status === 'ONLINE');
+    }
     const directs = [await openDirect(ana, carol), await openDirect(ana, dave)] as const;
     await send(ana, directs[0], 'are you there?');
     const stream = watch(node.url, ana, [carol.id, dave.id]);
     for (const person of [carol, dave]) await stream.until(({ user }) => user.id === person.id);
     expect([await presenceOf(ana, carol), await presenceOf(ana, dave)]).toEqual([null, null]);
-    // The other side sees who has opened it.
+    // The counterpart sees the user who opened it.
     expect(await presenceOf(carol, ana)).not.toBeNull();
     await send(carol, directs[0], 'yes');
     await untilStatus(stream, carol, 'ONLINE');
@@ -169,7 +187,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     for (const person of [carol, dave]) expect(statusesOf(stream, person)).toEqual([null, 'ONLINE']);
   });
 
-  it('is for nobody who shares no conversation with them', async () => {
+  it('is hidden from users without a common conversation', async () => {
     await makeBob();
     const group = await createGroup(alice, [stranger]);
     await comeOnline(node.url, bob);
@@ -178,7 +196,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await stream.until(({ user }) => user.id === bob.id);
     expect(statusesOf(stream, bob)).toEqual([null]);
     expect(await presenceOf(stranger, bob)).toBeNull();
-    // From when they share one.
+    // It is shown as soon as they have one.
     const ask = 'mutation ($input: AddMembersInput!) { addMembers(input: $input) { skippedUserIds } }';
     await alice.ask(ask, { input: { conversationId: group, userIds: [bob.id] } });
     await untilStatus(stream, bob, 'ONLINE');
@@ -188,14 +206,14 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     expect(await tooMany.ended).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', field: 'userIds' } }]);
   });
 
-  it('is not of who went while they were let in', async () => {
+  it('does not count a client that disconnects while its session is being looked up', async () => {
     await makeBob();
-    await eventually('nobody is there', () => presence.of(node.deps).size.people === 0);
+    await eventually('nobody is connected', () => presence.of(node.deps).size.people === 0);
     const { deps } = node;
     const lookUpSession = sessionLookup.of(deps);
-    let letGo = () => {};
+    let release = () => {};
     const held = new Promise<void>((resolve) => {
-      letGo = resolve;
+      release = resolve;
     });
     let found: Promise<unknown> | undefined;
     deps.services.replace(sessionLookup, (id) => {
@@ -206,22 +224,22 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
     await once(socket, 'open');
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
-    await eventually('they are looked up', () => found !== undefined);
+    await eventually('the session is looked up', () => found !== undefined);
     socket.terminate();
-    await eventually('they are gone', () => node.openSockets() === 0);
+    await eventually('the socket is closed', () => node.openSockets() === 0);
     deps.services.replace(sessionLookup, lookUpSession);
-    letGo();
+    release();
     expect(await found).toEqual(expect.any(String));
     await new Promise((resolve) => setTimeout(resolve, 0));
     expect(presence.of(node.deps).size.people).toBe(0);
     expect(sessionWatch.of(node.deps).size).toBe(0);
   });
 
-  it('is by default of contacts as long as they may be seen, by whatever way', async () => {
+  it('is by default also that of contacts, as long as the viewer can see it for any reason', async () => {
     const [ana, carol, erin] = await registerAll(node.url, 'ana', 'carol', 'erin');
     await makeBob();
     for (const { id } of [bob, erin]) await attempt(ana, 'addContact', { userId: id });
-    // They have her not: what they are in together shows them.
+    // She is not their contact: she sees them because of common groups.
     const group = await createGroup(carol, [ana, bob]);
     const stream = watch(node.url, ana);
     await untilStatus(stream, bob, 'OFFLINE');
@@ -231,13 +249,13 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await comeOnline(node.url, erin);
     await attempt(carol, 'addMembers', { conversationId: group, userIds: [erin.id] });
     await untilStatus(stream, erin, 'ONLINE');
-    await eventually('Bob is there', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
+    await eventually('Bob is online', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
     expect(statusesOf(stream, bob)).toEqual(['OFFLINE', null]);
     await attempt(carol, 'addMembers', { conversationId: group, userIds: [bob.id] });
     await untilStatus(stream, bob, 'ONLINE');
   });
 
-  it('watches nobody for a stream that ended while it was told who is hidden', async () => {
+  it('leaves no watcher behind for a stream that ended while hidden users were being sent', async () => {
     const [ana, carol] = await registerAll(node.url, 'ana', 'carol');
     await makeBob();
     const group = await createGroup(carol, [ana, bob]);
@@ -248,15 +266,15 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     const lookedUp = vi.fn(lookUpVisibility);
     node.deps.services.replace(presenceVisibilityLookup, lookedUp);
     await openDirect(ana, carol);
-    await eventually('that she may see her was found', async () => {
+    await eventually('the visibility was read', async () => {
       const looked = await Promise.all(lookedUp.mock.results.map(({ value }) => value));
       return looked.length >= 2;
     });
     node.deps.services.replace(presenceVisibilityLookup, lookUpVisibility);
     const { sql } = node.deps.database;
-    let letGo = () => {};
+    let release = () => {};
     const held = new Promise<void>((resolve) => {
-      letGo = resolve;
+      release = resolve;
     });
     let isHeld = false;
     const { query } = sql;
@@ -268,33 +286,33 @@ describe.each(footings)('presence on the %s footing', (footing) => {
       return query(statement) as never;
     });
     await attempt(carol, 'removeMember', { conversationId: group, userId: bob.id });
-    await eventually('she is told that he is hidden', () => isHeld);
+    await eventually('the hidden user is being read', () => isHeld);
     await client?.dispose();
-    await eventually('her stream has ended', () => node.deps.feed.listeners === 0);
-    letGo();
+    await eventually('the stream has ended', () => node.deps.feed.listeners === 0);
+    release();
     holding.mockRestore();
-    await eventually('all is told', () => presence.of(node.deps).size.watched === 0);
+    await eventually('nobody is watched', () => presence.of(node.deps).size.watched === 0);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(presence.of(node.deps).size.watched).toBe(0);
   });
 
-  it('notes now and then when somebody was last seen, for all nodes may die at once', async () => {
+  it('stores periodically when a connected user was last seen, in case all nodes crash', async () => {
     await makeBob();
     await comeOnline(node.url, bob);
     const { db } = node.deps.database;
-    const noted = () => db.presence.findUnique({ where: { userId: idOf('User', bob.id, 'id') } });
-    await eventually('it is noted', async () => ((await noted())?.lastSeenAt ?? null) !== null);
-    // A busy machine is late to renew it now and then.
-    await eventually('he is there', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
+    const stored = () => db.presence.findUnique({ where: { userId: idOf('User', bob.id, 'id') } });
+    await eventually('it is stored', async () => ((await stored())?.lastSeenAt ?? null) !== null);
+    // A busy machine can be late with heartbeats.
+    await eventually('he is online', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
     expect(await presenceOf(alice, bob)).toEqual({ status: 'ONLINE', lastSeenAt: null });
   });
 
-  it('keeps when somebody was last seen who turns invisible while away', async () => {
+  it('keeps when a disconnected user was last seen when they become invisible', async () => {
     await makeBob();
     const device = await comeOnline(node.url, bob);
-    await eventually('he is there', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
+    await eventually('he is online', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
     await device.dispose();
-    await eventually('he is gone', async () => (await presenceOf(alice, bob))?.status === 'OFFLINE');
+    await eventually('he is offline', async () => (await presenceOf(alice, bob))?.status === 'OFFLINE');
     const before = await presenceOf(alice, bob);
     expect(before.lastSeenAt).toEqual(expect.any(String));
     await setAvailability(bob, 'INVISIBLE');
@@ -303,7 +321,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     expect(kept?.lastSeenAt?.toISOString()).toBe(new Date(before.lastSeenAt).toISOString());
   });
 
-  it('is of who listens over SSE as well', async () => {
+  it('counts SSE streams as connections', async () => {
     await makeBob();
     const stream = watch(node.url, alice);
     const sse = await openSse(node.url, bob.token);
@@ -312,7 +330,7 @@ describe.each(footings)('presence on the %s footing', (footing) => {
     await untilStatus(stream, bob, 'OFFLINE');
   });
 
-  it('is told to many in a storm, of each only where it changed', async () => {
+  it('is sent once per change when many users connect and disconnect at the same time', async () => {
     const people = await Promise.all(Array.from({ length: 15 }, (_, index) => register(node.url, `crowd${index}`)));
     for (const person of people) await openAnswered(alice, person);
     const stream = watch(
@@ -346,7 +364,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     await openAnswered(alice, bob);
   });
 
-  it('is of the devices on all of them', async () => {
+  it('counts the devices on all nodes', async () => {
     const stream = watch(a.url, alice);
     await untilStatus(stream, bob, 'OFFLINE');
     const onB = await comeOnline(b.url, bob);
@@ -361,7 +379,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     await untilStatus(stream, bob, 'OFFLINE');
   });
 
-  it('is by default of so many as are allowed, those talked with last', async () => {
+  it('is by default that of the latest counterparts, up to PRESENCE_MAX_WATCHED users', async () => {
     const c = await place.start({ ...SETTINGS, PRESENCE_MAX_WATCHED: '3' });
     const [ana, ...others] = await registerAll(c.url, 'ana', 'one', 'two', 'three', 'four');
     for (const person of others.slice(0, 3)) await openAnswered(ana, person);
@@ -372,15 +390,15 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     await c.deps.feed.sweep();
     expect(new Set(stream.events.map(({ user }) => user.id)).size).toBe(3);
     expect(presence.of(c.deps).size.watched).toBe(3);
-    // Somebody else is talked with.
+    // A new direct conversation replaces the oldest one.
     await openAnswered(ana, others[3]);
     await untilStatus(stream, others[3], 'OFFLINE');
     expect(presence.of(c.deps).size.watched).toBe(3);
   });
 
-  it('is known to a node that comes later, and outlasts one that stops', async () => {
+  it('is known to a node that starts later, and does not change when a node stops and its users reconnect', async () => {
     await comeOnline(b.url, bob);
-    // Long enough for coming back on a busy machine.
+    // Long enough for a reconnect on a busy machine.
     const c = await place.start({ ...SETTINGS, PRESENCE_GRACE: '5s' });
     const stream = watch(c.url, alice);
     await untilStatus(stream, bob, 'ONLINE');
@@ -392,7 +410,7 @@ describe.skipIf(!servicesFound)('presence over two nodes', () => {
     await comeOnline(c.url, carol);
     await untilStatus(onA, carol, 'ONLINE');
     await c.stop();
-    // Carol comes back elsewhere within the grace.
+    // Carol reconnects to another node within the grace period.
     await comeOnline(b.url, carol);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(statusesOf(onA, carol)).toEqual(['OFFLINE', 'ONLINE']);

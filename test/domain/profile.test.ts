@@ -13,7 +13,7 @@ import {
   registerAll,
 } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
-import { footings, makePlace, type Place, startTwo, waitingFor } from '../support/place.js';
+import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
 import { attempt, createGroup, insertGroups, openDirect } from '../support/talk.js';
 
@@ -22,12 +22,12 @@ const CONVERSATIONS = `subscription {
   conversations { type conversationId actor { id } membership { user { id displayName avatarUrl } } }
 }`;
 
-describe.each(footings)('profiles on the %s footing', (footing) => {
+describe.each(modes)('profiles in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     [node, other] = await startTwo(place);
   });
 
@@ -40,7 +40,7 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
   const update = (person: Person, input: Json) => attempt(person, 'updateProfile', input, PROFILE);
   const people = <Names extends string[]>(...names: Names) => registerAll(node.url, ...names);
 
-  it('keep what is absent, and clear what is null', async () => {
+  it('keep omitted fields, and clear fields that are null', async () => {
     const [ana] = await people('ana');
     const full = { displayName: 'Ana María', bio: 'Climbs.\nBakes.', avatarUrl: 'https://example.com/ana.png' };
     expect(await update(ana, full)).toEqual({ viewer: { user: { username: ana.username, ...full } } });
@@ -63,12 +63,12 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     [{ bio: 'nul \0' }, 'BAD_USER_INPUT input.bio'],
     [{ avatarUrl: 'javascript:alert(1)' }, 'BAD_USER_INPUT input.avatarUrl'],
     [{ avatarUrl: `https://example.com/${'x'.repeat(2_000)}` }, 'BAD_USER_INPUT input.avatarUrl'],
-  ])('refuse %j', async (input, answer) => {
+  ])('reject %j', async (input, answer) => {
     const [ana] = await people('ana');
     expect(await update(ana, input)).toBe(answer);
   });
 
-  it('keep each of several fields that are changed at once', async () => {
+  it('keep all fields that are changed concurrently', async () => {
     const crowd = await Promise.all(Array.from({ length: 10 }, () => register(node.url)));
     const full = { displayName: 'Ana María', bio: 'Climbs.', avatarUrl: 'https://example.com/ana.png' };
     await Promise.all(
@@ -79,7 +79,7 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     }
   });
 
-  it('are found by the new name, and not by the old one', async () => {
+  it('are found by the new display name, and not by the old one', async () => {
     const [ana] = await people('ana');
     const found = async (search: string) =>
       (await ana.ask('query ($s: String!) { users(search: $s) { nodes { id } } }', { s: search })).users.nodes.some(
@@ -92,7 +92,7 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     expect(await found(ana.username)).toBe(true);
   });
 
-  it('are told to everyone in a conversation with them, the own devices too, and to nobody else', async () => {
+  it('are delivered after a change to all members of common conversations, including the own devices, and to nobody else', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     const direct = await openDirect(ana, bob);
     const group = await createGroup(bob, [ana]);
@@ -117,7 +117,7 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     expect(theirs.events.filter(({ type }) => type === 'MEMBER_UPDATED')).toHaveLength(2);
   });
 
-  it('are told with presence too, to who has them as a contact only', async () => {
+  it('are delivered in presence events to a contact without a common conversation', async () => {
     const [ana, bob] = await people('ana', 'bob');
     await attempt(ana, 'addContact', { userId: bob.id });
     await attempt(bob, 'addContact', { userId: ana.id });
@@ -135,8 +135,8 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     expect((await late.until(({ user }) => user.id === ana.id)).user.displayName).toBe('Newly Named');
   });
 
-  // Needs a transaction to be held open beside others.
-  it.skipIf(footing === 'embedded')('keep the username that somebody is given at the same time elsewhere', async () => {
+  // Requires an open transaction while others run.
+  it.skipIf(mode === 'embedded')('keep a username that another transaction changes at the same time', async () => {
     const [ana] = await people('ana');
     const username = `renamed.${ana.username}`.slice(0, 32);
     let updating: Promise<unknown> = Promise.resolve();
@@ -151,27 +151,30 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     expect(viewer.user).toEqual({ username, displayName: 'Ana' });
   });
 
-  // Needs a transaction to be held open beside others.
-  it.skipIf(footing === 'embedded')('are new where they are brought in before everyone is told', async () => {
-    const [ana, bob] = await people('ana', 'bob');
-    const first = await createGroup(bob, [ana]);
-    const stream = await follow(bob, CONVERSATIONS, 'conversations');
-    const locked = { id: decodeGlobalId(first, 'id').id };
-    await node.deps.database.transaction(async (tx) => {
-      await tx.conversation.update({ where: locked, data: { description: 'held' } });
-      await update(ana.at(other.url), { displayName: 'The Last' });
-      await waitingFor(node, 1);
-      const second = await createGroup(bob, [ana]);
-      await stream.until(({ type, conversationId }) => type === 'JOINED' && conversationId === second);
-      const query = 'query ($id: ID!) { conversation(id: $id) { members { nodes { user { displayName } } } } }';
-      const { conversation } = await bob.ask(query, { id: second });
-      expect(conversation.members.nodes).toContainEqual({ user: { displayName: 'The Last' } });
-    });
-    const event = await stream.until((each) => each.type === 'MEMBER_UPDATED' && each.conversationId === first);
-    expect(event.membership.user.displayName).toBe('The Last');
-  });
+  // Requires an open transaction while others run.
+  it.skipIf(mode === 'embedded')(
+    'are current for members added before the change is announced everywhere',
+    async () => {
+      const [ana, bob] = await people('ana', 'bob');
+      const first = await createGroup(bob, [ana]);
+      const stream = await follow(bob, CONVERSATIONS, 'conversations');
+      const locked = { id: decodeGlobalId(first, 'id').id };
+      await node.deps.database.transaction(async (tx) => {
+        await tx.conversation.update({ where: locked, data: { description: 'held' } });
+        await update(ana.at(other.url), { displayName: 'The Last' });
+        await waitingFor(node, 1);
+        const second = await createGroup(bob, [ana]);
+        await stream.until(({ type, conversationId }) => type === 'JOINED' && conversationId === second);
+        const query = 'query ($id: ID!) { conversation(id: $id) { members { nodes { user { displayName } } } } }';
+        const { conversation } = await bob.ask(query, { id: second });
+        expect(conversation.members.nodes).toContainEqual({ user: { displayName: 'The Last' } });
+      });
+      const event = await stream.until((each) => each.type === 'MEMBER_UPDATED' && each.conversationId === first);
+      expect(event.membership.user.displayName).toBe('The Last');
+    },
+  );
 
-  describe('of somebody in many conversations', () => {
+  describe('of a user in many conversations', () => {
     const MANY = 130;
     let ana: Person;
     let bob: Person;
@@ -179,7 +182,7 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
     let stream: Listening;
     const rowOf = (person: Person) => decodeGlobalId(person.id, 'id').id;
     const nothingLeft = () =>
-      eventually('everyone is told', async () => (await node.deps.database.db.personUpdate.count()) === 0);
+      eventually('the update is complete', async () => (await node.deps.database.db.personUpdate.count()) === 0);
     const updatedIn = () =>
       stream.events
         .filter(({ type }) => type === 'MEMBER_UPDATED')
@@ -191,47 +194,50 @@ describe.each(footings)('profiles on the %s footing', (footing) => {
       stream = await follow(bob, CONVERSATIONS, 'conversations');
     });
 
-    it('are told in all of them, each once', async () => {
+    it('are delivered once in each of them', async () => {
       await update(ana, { displayName: 'New Name' });
       await nothingLeft();
-      await eventually('all came', () => updatedIn().length >= MANY);
+      await eventually('all are delivered', () => updatedIn().length >= MANY);
       expect(updatedIn().sort()).toEqual([...ids].sort());
     });
 
-    it('are told by another node where the one that changed them has died, and once around after a newer change', async () => {
+    it('are delivered by another node if the node that changed them has died, from where that one had stopped', async () => {
       const [afterId, lastId] = [ids[70] as string, ids[30] as string];
       await node.deps.database.db.personUpdate.create({
         data: { userId: rowOf(ana), type: 'MEMBER_UPDATED', afterId, lastId },
       });
-      let told = 0;
+      let announced = 0;
       const another = createPersonUpdates(other.deps, {
-        lookMs: 50,
-        onTold: () => {
-          told += 1;
+        pollIntervalMs: 50,
+        onAnnounced: () => {
+          announced += 1;
         },
       });
       atEnd(() => another.close());
-      await eventually('it says so', () => told === 1);
+      await eventually('the update is announced', () => announced === 1);
       await nothingLeft();
       const expected = [...ids.slice(71), ...ids.slice(0, 31)];
-      await eventually('all came', () => updatedIn().length >= expected.length);
+      await eventually('all are delivered', () => updatedIn().length >= expected.length);
       expect(updatedIn()).toEqual(expected);
     });
 
-    // Needs a transaction to be held open beside others.
-    it.skipIf(footing === 'embedded')('wait for none of them that is locked, and neither do the others', async () => {
-      const [locked, ...free] = ids;
-      await node.deps.database.transaction(async (tx) => {
-        await tx.$queryRaw`SELECT FROM conversations WHERE id = ${locked}::uuid FOR UPDATE`;
-        await update(ana.at(other.url), { displayName: 'New Name' });
-        await eventually('the first others came', () => updatedIn().length === 49);
-        await waitingFor(node, 1);
-        // Those that are told are not held meanwhile.
-        await tx.$queryRaw`SELECT FROM conversations WHERE id = ANY (${free}::uuid[]) FOR UPDATE NOWAIT`;
-      });
-      await nothingLeft();
-      await eventually('all came', () => updatedIn().length >= MANY);
-      expect(new Set(updatedIn())).toEqual(new Set(ids));
-    });
+    // Requires an open transaction while others run.
+    it.skipIf(mode === 'embedded')(
+      'are delivered in the other conversations while one is locked, which are not locked meanwhile',
+      async () => {
+        const [locked, ...free] = ids;
+        await node.deps.database.transaction(async (tx) => {
+          await tx.$queryRaw`SELECT FROM conversations WHERE id = ${locked}::uuid FOR UPDATE`;
+          await update(ana.at(other.url), { displayName: 'New Name' });
+          await eventually('the first ones are delivered', () => updatedIn().length === 49);
+          await waitingFor(node, 1);
+          // The other conversations are not locked meanwhile.
+          await tx.$queryRaw`SELECT FROM conversations WHERE id = ANY (${free}::uuid[]) FOR UPDATE NOWAIT`;
+        });
+        await nothingLeft();
+        await eventually('all are delivered', () => updatedIn().length >= MANY);
+        expect(new Set(updatedIn())).toEqual(new Set(ids));
+      },
+    );
   });
 });

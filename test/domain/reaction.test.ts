@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, openDirect, react, remove, send, unreact } from '../support/talk.js';
 
 const FIELDS = 'id viewerReactions reactions { emoji count users(first: 10) { nodes { id } } }';
@@ -11,7 +11,7 @@ const STREAM = `subscription ($after: String) { messages(after: $after) {
   type cursor changeSeq messageId replayed actor { id } message { text viewerReactions reactions { emoji count } }
 } }`;
 
-describe.each(footings)('reactions on the %s footing', (footing) => {
+describe.each(modes)('reactions in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
@@ -20,7 +20,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
   let dan: Person;
   let group: string;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(footing), {
+    [node, other] = await startTwo(await makePlace(mode), {
       REACTION_EMOJIS_MAX: '4',
       REACTIONS_PER_PERSON_MAX: '3',
     });
@@ -37,7 +37,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     return stream;
   }
 
-  it('are grouped in the order in which they began, with who they are of', async () => {
+  it('are grouped by emoji in the order of first use, with their users', async () => {
     const { id } = await send(ana, group, 'hello');
     await react(bob, id, '🎉');
     await react(carol, id, '👍🏽');
@@ -57,7 +57,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     expect(await countsOf(id)).toEqual(['👍🏽 1', '🎉 1']);
   });
 
-  it('are one a person and emoji, however it is spelt and however often it is said', async () => {
+  it('are stored once per user and emoji, in any spelling and when repeated', async () => {
     const { id } = await send(ana, group, 'hello');
     await Promise.all(Array.from({ length: 10 }, (_, index) => react(bob, id, index % 2 ? '❤' : '❤️')));
     await react(carol, id, '❤');
@@ -68,7 +68,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     expect(await countsOf(id)).toEqual(['❤️ 1']);
   });
 
-  it('are counted right when many come and go at once, on any node', async () => {
+  it('are counted correctly when added and removed concurrently on several nodes', async () => {
     const { id } = await send(ana, group, 'hello');
     const people = [ana, bob, carol].flatMap((person) => [person, person.at(other.url)]);
     await Promise.all(people.flatMap((person) => [react(person, id, '👍'), react(person, id, '🎉')]));
@@ -77,7 +77,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     expect(await countsOf(id)).toEqual(['🎉 3']);
   });
 
-  it('are an emoji and nothing else', async () => {
+  it('accept only a single emoji', async () => {
     const { id } = await send(ana, group, 'hello');
     for (const emoji of ['', 'a', ':+1:', '👍👍', '👍 and more', '\u0000', '\uD83D']) {
       for (const mutation of ['addReaction', 'removeReaction']) {
@@ -86,7 +86,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     }
   });
 
-  it('are at most so many different ones, and so many of one person', async () => {
+  it('are limited in different emojis per message and in number per user', async () => {
     const { id } = await send(ana, group, 'hello');
     for (const emoji of ['1️⃣', '2️⃣', '3️⃣']) await react(bob, id, emoji);
     expect(await attempt(bob, 'addReaction', { messageId: id, emoji: '4️⃣' })).toBe('FORBIDDEN input.emoji');
@@ -100,7 +100,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     expect(serverInfo.limits).toEqual({ reactionEmojisMax: 4, reactionsPerPersonMax: 3 });
   });
 
-  it('come as events with the emojis of each viewer, on every node, and are resumed', async () => {
+  it('are delivered as events with viewerReactions per viewer, on every node, and when resumed', async () => {
     const streams = await Promise.all([follow(ana, node.url), follow(bob, other.url), follow(carol, other.url)]);
     const { id } = await send(ana, group, 'to react to');
     const sent = await streams[1]?.until((event) => event.messageId === id);
@@ -139,7 +139,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     });
   });
 
-  it('leave the row of the message as it is', async () => {
+  it('do not update the row of the message', async () => {
     const { id } = await send(ana, group, 'hello');
     const versions = () =>
       node.deps.database.db.$queryRawUnsafe<object[]>(
@@ -152,7 +152,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     expect(await versions()).toEqual(before);
   });
 
-  it('are not for what is deleted, for strangers, nor to who cannot be reached', async () => {
+  it('are rejected for deleted messages, for outsiders, and for blocked users', async () => {
     const { id } = await send(ana, group, 'hello');
     expect(await attempt(dan, 'addReaction', { messageId: id, emoji: '👍' })).toBe('NOT_FOUND input.messageId');
     await react(bob, id, '👍');
@@ -170,7 +170,7 @@ describe.each(footings)('reactions on the %s footing', (footing) => {
     await attempt(ana, 'unblockUser', { userId: dan.id });
   });
 
-  it('have their people page by page', async () => {
+  it('list their users in pages', async () => {
     const { id } = await send(ana, group, 'hello');
     for (const person of [carol, ana, bob]) await react(person, id, '👍');
     const query = `query ($id: ID!, $after: String) { node(id: $id) { ... on Message { reactions {

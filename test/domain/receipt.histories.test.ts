@@ -2,18 +2,19 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
+import { editMessage } from '../../src/domain/edit/edit.service.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import { addMembers, leaveConversation } from '../../src/domain/group/membership.service.js';
-import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
+import { deleteMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { statusOf } from '../../src/domain/receipt/receipt.policy.js';
 import { acknowledge, markDelivered, markRead, streamReceipts } from '../../src/domain/receipt/receipt.service.js';
 import { countUnread, findReceipts, findUnread, type Unread } from '../../src/domain/receipt/receipt.store.js';
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { eventually } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 
-// Histories of what people do at the same time and one after another, against a model that remembers every message.
+// Compares random histories of sequential and concurrent operations with a model that remembers every message.
 
 const PEOPLE = 4;
 type Step =
@@ -24,7 +25,7 @@ type Step =
   | { act: 'read' | 'deliver'; who: number; seq: number };
 
 const who = fc.nat(PEOPLE - 1);
-/** One of them, or everyone. */
+/** The index of a user, or PEOPLE for @everyone. */
 const nameable = fc.nat(PEOPLE);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ act: fc.constant('send' as const), who, whom: fc.uniqueArray(nameable) }) },
@@ -45,12 +46,12 @@ interface Member {
   read: number;
 }
 
-/** What should be: every message with its sender, and every member's marks. */
+/** The expected state: every message with its sender, and every member's marks. */
 class Model {
   readonly messages: { sender: number; deleted: boolean; named: number[] }[] = [];
   readonly members = new Map<number, Member>();
 
-  /** Of whom `whom` says, and the first of all people may name everyone, who are those in the group at this moment. */
+  /** The mentioned members. Only the first user, who owns the group, can mention everyone. */
   named(sender: number, whom: readonly number[]): number[] {
     const all = sender === 0 && whom.includes(PEOPLE);
     return [...this.members.keys()].filter((person) => all || whom.includes(person));
@@ -74,11 +75,11 @@ class Model {
   }
 }
 
-describe.each(footings)('marks, counts and statuses on the %s footing', (footing) => {
+describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
   let nodes: Deps[];
   beforeAll(async () => {
-    const place = await makePlace(footing);
-    const started = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start()));
+    const place = await makePlace(mode);
+    const started = await Promise.all(Array.from({ length: mode === 'postgresql' ? 2 : 1 }, () => place.start()));
     nodes = started.map(({ deps }) => deps);
   });
   const streams: { end(): void }[] = [];
@@ -105,9 +106,9 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
     return people;
   }
 
-  /** A client of one person's that only listens: the marks as events told them, which never went back. */
+  /** Records the marks that a stream of a user delivers, and the users whose marks moved back. */
   async function listen(deps: Deps, viewer: Viewer) {
-    // As over a WebSocket, which ends with its session itself.
+    // Like a WebSocket, which ends together with its session.
     const stream = await streamReceipts(
       deps,
       viewer,
@@ -129,7 +130,7 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
     return { marks, failures };
   }
 
-  /** What is unread, counted from the messages alone. */
+  /** Counts unread messages from the rows of messages alone. */
   const rebuild = ({ database: { db } }: Deps, conversationId: string) => db.$queryRaw<(Unread & { userId: string })[]>`
     SELECT marks.user_id::text AS "userId", count(messages.id)::int AS messages,
            count(messages.id) FILTER (WHERE mentions_everyone OR marks.user_id = ANY (mentioned_ids))::int AS mentions
@@ -137,7 +138,7 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
       AND messages.seq > marks.read_seq AND messages.sender_id <> marks.user_id AND messages.deleted_at IS NULL
     WHERE marks.conversation_id = ${conversationId}::uuid GROUP BY marks.user_id`;
 
-  it('are what a model says, whatever happened in whichever order', { timeout: 120_000 }, async () => {
+  it('agree with a model after any history', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), async (steps, together) => {
         const [first] = nodes as [Deps];
@@ -150,7 +151,7 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
           memberIds: people.slice(1).map(({ userId }) => userId),
         });
         const conversationId = group.id;
-        const heard = await listen(at(1), owner);
+        const observed = await listen(at(1), owner);
         const model = new Model();
         for (const person of people.keys()) model.members.set(person, { delivered: 0, read: 0 });
         const ids: string[] = [];
@@ -169,7 +170,7 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
             if (act === 'read') mine.read = Math.max(mine.read, seq);
             mine.delivered = Math.max(mine.delivered, seq);
             const mark = act === 'read' ? markRead : markDelivered;
-            // Marks of several devices at the same time, in any order.
+            // Several devices move the marks at the same time, in any order.
             marking.push(mark(deps, me, { conversationId, seq }));
             if (!together) await settle();
             continue;
@@ -218,21 +219,21 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
         }
         const rebuilt = await rebuild(first, conversationId);
         for (const { userId, ...unread } of rebuilt) expect(unread).toEqual(model.unreadOf(named(userId)));
-        // Of whoever was there all the time the owner has heard all.
+        // The owner receives all moves of users who were members all the time.
         const moved = [...model.members].filter(([person, { delivered }]) => delivered > 0 && !wereAway.has(person));
-        await eventually('all was told', () =>
+        await eventually('all moves are delivered', () =>
           moved.every(([person, { delivered, read }]) => {
-            const told = heard.marks.get(viewer(person).userId);
-            return told?.delivered === delivered && told.read === read;
+            const mark = observed.marks.get(viewer(person).userId);
+            return mark?.delivered === delivered && mark.read === read;
           }),
         );
-        expect(heard.failures).toEqual([]);
+        expect(observed.failures).toEqual([]);
       }),
       { numRuns: 25 },
     );
   });
 
-  it('agree with the messages when everything happens at once, and never go back', { timeout: 120_000 }, async () => {
+  it('agree with the messages after concurrent operations, and never move back', { timeout: 120_000 }, async () => {
     let [marked, sent, deleted] = [0, 0, 0];
     await fc.assert(
       fc.asyncProperty(
@@ -245,13 +246,13 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
             title: 'x',
             memberIds: people.slice(1).map(({ userId }) => userId),
           });
-          const heard = await listen(nodes.at(-1) as Deps, owner);
+          const observed = await listen(nodes.at(-1) as Deps, owner);
           const ids: string[] = [];
           const [went, reached] = [new Set<string>(), new Map<string, Member>()];
           for (const steps of rounds) {
-            // What a step refers to is there before its round.
+            // Steps refer to messages from before their round.
             const there = [...ids];
-            const does = async ({ act, who, ...rest }: Step, index: number) => {
+            const perform = async ({ act, who, ...rest }: Step, index: number) => {
               const deps = nodes[index % nodes.length] as Deps;
               const me = people[who] as (typeof people)[number];
               const { seq: far = 0, which = 0, whom = [] } = rest as { seq?: number; which?: number; whom?: number[] };
@@ -263,7 +264,7 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
                 sent += 1;
               } else if (act === 'edit' && messageId !== undefined) await editMessage(deps, me, { messageId, text });
               else if (act === 'delete' && messageId !== undefined) {
-                // Every other time by who owns the group.
+                // Every other deletion is by the owner of the group.
                 await deleteMessage(deps, index % 2 === 0 ? owner : me, messageId);
                 deleted += 1;
               } else if (act === 'leave' && who !== 0) {
@@ -283,9 +284,9 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
                 });
               }
             };
-            const ended = await Promise.allSettled(steps.map(does));
+            const ended = await Promise.allSettled(steps.map(perform));
             for (const one of ended) {
-              // Who is not in it at that moment, a message of somebody else's or deleted.
+              // The user may not be a member at the time, or the message belongs to another user or is deleted.
               if (one.status === 'rejected') {
                 expect(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT', 'CONFLICT']).toContain(one.reason.code);
               }
@@ -302,17 +303,17 @@ describe.each(footings)('marks, counts and statuses on the %s footing', (footing
           for (const { userId, deliveredSeq, readSeq } of await db.mark.findMany({ where: { conversationId } })) {
             expect(readSeq).toBeLessThanOrEqual(deliveredSeq);
             expect(deliveredSeq).toBeLessThanOrEqual(latestSeq);
-            // Who went and came back begins anew.
+            // The marks of a user who leaves and joins again start again.
             const mine = went.has(userId) ? undefined : reached.get(userId);
             expect(deliveredSeq).toBeGreaterThanOrEqual(mine?.delivered ?? 0);
             expect(readSeq).toBeGreaterThanOrEqual(mine?.read ?? 0);
           }
-          expect(heard.failures.filter((userId) => !went.has(userId))).toEqual([]);
+          expect(observed.failures.filter((userId) => !went.has(userId))).toEqual([]);
         },
       ),
       { numRuns: 20 },
     );
-    // Else nothing was tried.
+    // Otherwise, nothing would have been tested.
     expect(Math.min(marked, sent, deleted)).toBeGreaterThan(0);
   });
 });

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { decodeGlobalId } from '../../src/core/ids.js';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { trimChangeLog } from '../../src/realtime/change-log.js';
 import type { RunningNode } from '../../src/server/start.js';
 import {
@@ -11,63 +10,60 @@ import {
   type Person,
   registerAll,
 } from '../support/client.js';
-import { startLossyRedis } from '../support/lossy-redis.js';
-import { footings, makePlace, servicesFound, startTwo } from '../support/place.js';
+import {
+  changesOf,
+  follower,
+  rowId,
+  startWithLostWakeUps,
+  syncCursorOf,
+  untilDelivered,
+} from '../support/durable-streams.js';
+import type { LossyRedis } from '../support/lossy-redis.js';
+import { scrape } from '../support/metrics.js';
+import { makePlace, modes, servicesFound, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { attempt, openDirect } from '../support/talk.js';
 
 const CONTACTS = `subscription ($after: String) {
   contacts(after: $after) { type cursor replayed changeSeq user { id viewerIsContact viewerHasBlocked } }
 }`;
-const SYNC_CURSOR = '{ viewer { syncCursor } }';
 
-/** Resolves when it listens. */
-async function follow(person: Person, url: string): Promise<Listening> {
-  const stream = listen(connectInTest(url, person.token), CONTACTS, {}, 'contacts');
-  await stream.until(({ type }) => type === 'CAUGHT_UP');
-  return stream;
-}
+const follow = follower('contacts', CONTACTS);
 async function watch(person: Person, url: string): Promise<Listening> {
   const stream = listen(connectInTest(url, person.token), PRESENCE, {}, 'presence');
   await untilStatus(stream, person, 'ONLINE');
   return stream;
 }
-const changesOf = ({ events }: Listening): Json[] => events.filter(({ user }) => user !== null);
-/** What was delivered, as short as it can be. */
+/** The delivered changes as short texts. */
 const delivered = (stream: Listening): string[] =>
   changesOf(stream).map(({ type, user }) => `${type} ${user.viewerIsContact} ${user.viewerHasBlocked}`);
-const untilDelivered = (stream: Listening, count: number) =>
-  eventually(`${count} were delivered`, () => changesOf(stream).length === count);
-/** Resumes; resolves with what was missed when that is delivered. */
-async function missedBy(person: Person, url: string, after: string): Promise<Json[]> {
-  const stream = listen(connectInTest(url, person.token), CONTACTS, { after }, 'contacts');
-  await stream.until(({ type }) => type === 'CAUGHT_UP');
-  return changesOf(stream);
-}
+/** Resumes a stream, and returns the missed changes. */
+const missedBy = async (person: Person, url: string, after: string): Promise<Json[]> =>
+  changesOf(await follow(person, url, after));
 
 const makeAdmin = ({ deps }: RunningNode, { id }: Person) =>
-  deps.database.db.user.update({ where: { id: decodeGlobalId(id, 'id').id }, data: { serviceRole: 'ADMIN' } });
+  deps.database.db.user.update({ where: { id: rowId(id) }, data: { serviceRole: 'ADMIN' } });
 
-/** Each has the other as a contact: nothing else shows them to each other. */
+/** Makes two users each other's contacts, so that each can see the presence of the other. */
 async function befriend(one: Person, two: Person): Promise<void> {
   await attempt(one, 'addContact', { userId: two.id });
   await attempt(two, 'addContact', { userId: one.id });
 }
 
-describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
+describe.each(modes)('contacts and blocks in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    // What is told here is told by notices, not found by a look.
-    [node, other] = await startTwo(await makePlace(footing), {
+    // With this interval, events are delivered by wake-ups and not by the sweep.
+    [node, other] = await startTwo(await makePlace(mode), {
       SWEEP_INTERVAL: '1h',
+      METRICS_PORT: '0',
       PRESENCE_GRACE: '300ms',
       PRESENCE_INTERVAL: '300ms',
     });
-    await eventually('they hear each other', () => node.deps.bus.connected && other.deps.bus.connected);
   });
 
-  it('are told to one’s other devices, each change once, and to nobody else', async () => {
+  it('delivers each change once to the other devices of the user, and to nobody else', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const [own, his] = [await follow(ana, other.url), await follow(bob, other.url)];
     const { id: userId } = bob;
@@ -80,7 +76,7 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
     await attempt(bob, 'blockUser', { userId: ana.id });
     await attempt(ana, 'blockUser', { userId });
     await untilDelivered(own, 6);
-    // How it is when it is told, which may be later than what happened.
+    // Events contain the state when they are delivered, which can be later than the change.
     expect(delivered(own).map((text) => text.split(' ')[0])).toEqual([
       ...['CONTACT_ADDED', 'CONTACT_REMOVED', 'CONTACT_ADDED'],
       ...['BLOCKED', 'UNBLOCKED', 'BLOCKED'],
@@ -92,7 +88,7 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
     expect(changesOf(his).at(-1)).toMatchObject({ type: 'BLOCKED', user: { id: ana.id } });
   });
 
-  it('are told when somebody on them deletes their account', async () => {
+  it('delivers an event when a contact or a blocked user deletes their account', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     await attempt(ana, 'addContact', { userId: bob.id });
     await attempt(carol, 'blockUser', { userId: bob.id });
@@ -102,9 +98,39 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
     expect(streams.flatMap(delivered)).toEqual(['CONTACT_REMOVED false false', 'UNBLOCKED false false']);
   });
 
-  it('are resumed on any node: of each person the latest change, as they are now', async () => {
+  it.runIf(mode === 'postgresql')(
+    'removes a contact whose account is deleted while it is being added, without a deadlock',
+    async () => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const stream = await follow(ana, other.url);
+      const { db } = node.deps.database;
+      const deadlocks = async () => (await scrape(node)).value('parley_database_deadlocks_total');
+      const before = await deadlocks();
+      let adding: Promise<Json> = Promise.resolve();
+      let deleting: Promise<Json> = Promise.resolve();
+      await db.$transaction(
+        async (tx) => {
+          // Adding the contact waits for this row, after it has read that he has an account.
+          await tx.$queryRaw`
+          INSERT INTO personal_logs (user_id, change_seq) VALUES (${rowId(ana.id)}::uuid, 0)`;
+          adding = attempt(ana, 'addContact', { userId: bob.id });
+          await waitingFor(node, 1);
+          deleting = attempt(bob, 'deleteAccount', { password: bob.password });
+          await Promise.race([waitingFor(node, 2), deleting]);
+        },
+        { timeout: 20_000 },
+      );
+      expect(await Promise.all([adding, deleting])).toMatchObject([{}, {}]);
+      expect((await ana.ask('{ viewer { contacts { totalCount } } }')).viewer.contacts.totalCount).toBe(0);
+      await untilDelivered(stream, 2);
+      expect(changesOf(stream).map(({ type }) => type)).toEqual(['CONTACT_ADDED', 'CONTACT_REMOVED']);
+      expect(await deadlocks()).toBe(before);
+    },
+  );
+
+  it('resumes on any node with the latest change of each user', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
-    const after = (await ana.ask(SYNC_CURSOR)).viewer.syncCursor as string;
+    const after = await syncCursorOf(ana);
     await attempt(ana, 'addContact', { userId: bob.id });
     await attempt(ana, 'addContact', { userId: carol.id });
     await attempt(ana, 'blockUser', { userId: bob.id });
@@ -122,26 +148,26 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
     expect(await missedBy(bob, other.url, after)).toEqual([]);
   });
 
-  it('cannot be resumed from a cursor that the log does not reach back to', async () => {
+  it('fails with CURSOR_EXPIRED if changes after the cursor have been trimmed', async () => {
     // On a database of its own: the cursors of the other tests are as old as the start of their nodes.
-    const { url, deps } = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h' });
+    const { url, deps } = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
     const [ana, bob] = await registerAll(url, 'ana', 'bob');
-    const after = (await ana.ask(SYNC_CURSOR)).viewer.syncCursor as string;
+    const after = await syncCursorOf(ana);
     await attempt(ana, 'addContact', { userId: bob.id });
-    await eventually('that is trimmed', async () => (await trimChangeLog(deps.database.db, 0)) > 0);
+    await eventually('the change is trimmed', async () => (await trimChangeLog(deps.database.db, 0)) > 0);
     const stream = listen(connectInTest(url, ana.token), CONTACTS, { after }, 'contacts');
     const [error] = (await stream.ended) as Json[];
     expect(error.extensions).toMatchObject({ code: 'CURSOR_EXPIRED', field: 'after' });
   });
 
-  it('end with the session', async () => {
+  it('ends the stream with the session', async () => {
     const [ana] = await registerAll(node.url, 'ana');
     const stream = await follow(ana, other.url);
     await attempt(ana, 'logout', {});
     await stream.ended;
   });
 
-  it('show and hide people on streams that run, as suspensions and deletions do', async () => {
+  it('shows and hides the presence of users on open streams, as suspensions and deletions do', async () => {
     const [ana, bob, carol, dave, admin] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dave', 'admin');
     await makeAdmin(node, admin);
     const stream = await watch(ana, other.url);
@@ -161,26 +187,20 @@ describe.each(footings)('contacts and blocks on the %s footing', (footing) => {
   });
 });
 
-describe.skipIf(!servicesFound)('contacts and blocks of which no notice arrives', () => {
-  let a: RunningNode;
-  let b: RunningNode;
-  let lossy: Awaited<ReturnType<typeof startLossyRedis>>;
+describe.skipIf(!servicesFound)('contacts and blocks without wake-ups', () => {
+  let node: RunningNode;
+  let deaf: RunningNode;
+  let lossy: LossyRedis;
   beforeAll(async () => {
-    const place = await makePlace('postgresql');
-    const { port } = new URL(inject('services')?.redisUrl ?? '');
-    lossy = await startLossyRedis(Number(port || 6379), (message) => message.includes(':changes\r\n'));
     const settings = { PRESENCE_GRACE: '300ms', PRESENCE_INTERVAL: '300ms' };
-    a = await place.start(settings);
-    b = await place.start({ ...settings, REDIS_URL: lossy.url });
-    await eventually('they hear each other', () => a.deps.bus.connected && b.deps.bus.connected);
+    ({ node, deaf, lossy } = await startWithLostWakeUps(settings));
   });
-  afterAll(() => lossy.close());
 
-  it('are found, each once', async () => {
-    const [ana, bob, carol, dave, admin] = await registerAll(a.url, 'ana', 'bob', 'carol', 'dave', 'admin');
-    await makeAdmin(a, admin);
-    const stream = await follow(ana, b.url);
-    const people = await watch(ana, b.url);
+  it('delivers each change once after the sweep has found it', async () => {
+    const [ana, bob, carol, dave, admin] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dave', 'admin');
+    await makeAdmin(node, admin);
+    const stream = await follow(ana, deaf.url);
+    const people = await watch(ana, deaf.url);
     const isHidden = (person: Person) => people.until(() => statusesOf(people, person).at(-1) === null);
     for (const person of [bob, carol, dave]) {
       await befriend(ana, person);
@@ -203,19 +223,15 @@ describe.skipIf(!servicesFound)('contacts and blocks of which no notice arrives'
     expect(lossy.lost).toBeGreaterThan(0);
   });
 
-  it('are exchanged with nodes of the previous release, which have a table of their own for them', async () => {
-    const [ana, bob, carol] = await registerAll(a.url, 'ana', 'bob', 'carol');
-    const { db } = a.deps.database;
-    const stream = await follow(ana, b.url);
-    const people = await watch(ana, b.url);
+  it('exchanges changes with nodes of the previous release, which use a table of their own', async () => {
+    const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
+    const { db } = node.deps.database;
+    const stream = await follow(ana, deaf.url);
+    const people = await watch(ana, deaf.url);
     await befriend(ana, bob);
     await untilStatus(people, bob, 'OFFLINE');
-    const [anaId, bobId, carolId] = [ana, bob, carol].map(({ id }) => decodeGlobalId(id, 'id').id) as [
-      string,
-      string,
-      string,
-    ];
-    // As those nodes do it.
+    const [anaId, bobId, carolId] = [ana, bob, carol].map(({ id }) => rowId(id)) as [string, string, string];
+    // Writes changes in the way of those nodes.
     await db.$transaction([
       db.contact.create({ data: { ownerId: anaId, userId: carolId } }),
       db.contact.deleteMany({ where: { ownerId: bobId, userId: anaId } }),
@@ -227,7 +243,7 @@ describe.skipIf(!servicesFound)('contacts and blocks of which no notice arrives'
     await untilDelivered(stream, 2);
     expect(changesOf(stream)[1]).toMatchObject({ type: 'CONTACT_ADDED', user: { id: carol.id }, changeSeq: 3 });
     await people.until(() => statusesOf(people, bob).at(-1) === null);
-    // What they read of this one's: in the order of writing, with nothing of their own twice.
+    // The rows that those nodes read: in the order of writing, and none of their own rows twice.
     const rows = await db.standingChange.findMany({ where: { userId: anaId }, orderBy: { changedAt: 'asc' } });
     expect(rows.map(({ type, isCopy }) => [type, isCopy])).toEqual([
       ['CONTACT_ADDED', true],

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Json, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, send } from '../support/talk.js';
 
-/** What happens in a conversation of `ana`'s, with `bob` in it: she may say it as often as she likes. */
+/** A group of `ana` with `bob`, in which she repeats each mutation. */
 interface Scene {
   ana: Person;
   bob: Person;
@@ -23,20 +23,20 @@ const input = {
   markRead: ({ group }) => ({ conversationId: group, seq: 1 }),
 } satisfies Record<string, (scene: Scene) => Json>;
 
-/** What must be so before. */
+/** The mutation that must precede it. */
 const before: Partial<Record<keyof typeof input, keyof typeof input>> = {
   removeContact: 'addContact',
   unblockUser: 'blockUser',
   joinConversation: 'leaveConversation',
 };
 
-describe.each(footings)('four times at once, on the %s footing,', (footing) => {
+describe.each(modes)('four concurrent calls in %s mode', (mode) => {
   let url: string;
   beforeAll(async () => {
-    ({ url } = await (await makePlace(footing)).start());
+    ({ url } = await (await makePlace(mode)).start());
   });
 
-  it.each(Object.keys(input) as (keyof typeof input)[])('%s does what it does', async (mutation) => {
+  it.each(Object.keys(input) as (keyof typeof input)[])('of %s have the effect of one', async (mutation) => {
     for (let round = 0; round < 5; round += 1) {
       const [ana, bob] = [await register(url, 'ana'), await register(url, 'bob')];
       const group = await createGroup(ana, [bob], { visibility: 'PUBLIC' });
@@ -46,7 +46,7 @@ describe.each(footings)('four times at once, on the %s footing,', (footing) => {
       const answers = await Promise.all(
         Array.from({ length: 4 }, () => attempt(ana, mutation, input[mutation](scene))),
       );
-      // Who has left is not in it any more, and cannot leave again.
+      // A user who has left is no longer a member, and cannot leave again.
       const refused = mutation === 'leaveConversation' ? 3 : 0;
       expect(answers.filter((answer) => typeof answer !== 'string')).toHaveLength(4 - refused);
       expect(answers.filter((answer) => answer === 'FORBIDDEN input.conversationId')).toHaveLength(refused);

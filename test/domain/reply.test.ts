@@ -9,7 +9,7 @@ import {
   register,
   registerAll,
 } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, remove, reply, send } from '../support/talk.js';
 
 const FIELDS =
@@ -20,7 +20,7 @@ const REPLIES = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) {
 } } }`;
 const STREAM = `subscription ($after: String) { messages(after: $after) { type cursor messageId message { ${FIELDS} } } }`;
 
-describe.each(footings)('answers on the %s footing', (footing) => {
+describe.each(modes)('replies in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
@@ -28,7 +28,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
   let carol: Person;
   let group: string;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(footing));
+    [node, other] = await startTwo(await makePlace(mode));
     [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     group = await createGroup(ana, [bob, carol]);
   });
@@ -43,7 +43,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     return stream;
   }
 
-  it('show what they answer, and it shows them, oldest first and page by page', async () => {
+  it('show the quoted message, which lists them oldest first in pages', async () => {
     const first = await send(ana, group, 'a question');
     expect(await of(bob, first.id)).toMatchObject({ replyTo: null, replyCount: 0 });
     const one = await reply(bob, group, first.id, 'one');
@@ -62,7 +62,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     expect(rest.replies).toMatchObject({ nodes: [{ text: 'three' }], pageInfo: { hasNextPage: false } });
   });
 
-  it('show an edit of what they answer, and its tombstone, and stay', async () => {
+  it('show the quoted message as edited or deleted, and remain', async () => {
     const first = await send(ana, group, 'a question');
     const answer = await reply(bob, group, first.id, 'an answer');
     await edit(ana, first.id, 'another question');
@@ -71,12 +71,12 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     const { text, replyTo } = await of(bob, answer.id);
     expect([text, replyTo.id, replyTo.text]).toEqual(['an answer', first.id, null]);
     expect(replyTo.deletedAt).not.toBeNull();
-    // Who is just writing does not know it yet.
+    // A client that is just sending a reply may not know about the deletion yet.
     await reply(carol, group, first.id, 'late');
     expect(await countOf(first.id)).toBe(2);
   });
 
-  it('are counted right while many come and go at once, deleted ones not', async () => {
+  it('are counted correctly under concurrent sends and deletions, without deleted ones', async () => {
     const first = await send(ana, group, 'a question');
     const answers = await Promise.all(
       Array.from({ length: 30 }, (_, index) =>
@@ -91,7 +91,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     expect(asked.replies.nodes).toHaveLength(30);
   });
 
-  it('come as events with what they answer and how many there are then, live and replayed', async () => {
+  it('are delivered as events with the quoted message and its reply count, live and replayed', async () => {
     const first = await send(ana, group, 'a question');
     const streams = await Promise.all([follow(ana, node.url), follow(carol, other.url)]);
     const { cursor } = streams[0]?.events[0] ?? {};
@@ -115,7 +115,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     ]);
   });
 
-  it('answer only what is in the same conversation, written by somebody, and seen by who answers', async () => {
+  it('are accepted only to visible user messages of the same conversation', async () => {
     const direct = await openDirect(ana, bob);
     const elsewhere = await send(ana, direct, 'elsewhere');
     const field = 'NOT_FOUND input.replyToId';
@@ -126,7 +126,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     const stranger = await register(node.url, 'stranger');
     const first = await send(ana, group, 'a question');
     expect(await trySend(stranger, group, first.id)).toBe('NOT_FOUND input.conversationId');
-    // One that is refused beside others does not hold them up, and leaves no hole.
+    // A rejected send does not delay concurrent ones, and leaves no gap in the numbers.
     const before = await send(ana, group, 'before');
     const [refused, ...taken] = await Promise.all([
       trySend(ana, group, elsewhere.id),
@@ -137,7 +137,7 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     expect(taken.map(({ seq }) => seq).sort()).toEqual([before.seq + 1, before.seq + 2]);
   });
 
-  it('show nobody what was said before they came', async () => {
+  it('hide a quoted message from before a member joined', async () => {
     const own = await createGroup(ana, [bob], { historyVisibility: 'SINCE_JOINED' });
     const before = await send(ana, own, 'before');
     const [late] = await registerAll(node.url, 'late');
@@ -152,12 +152,12 @@ describe.each(footings)('answers on the %s footing', (footing) => {
     expect((await of(late, answer.id)).replyTo).toBeNull();
     expect((await of(bob, answer.id)).replyTo.text).toBe('before');
     expect(await trySend(late, own, before.id)).toBe('NOT_FOUND input.replyToId');
-    // What answers that is theirs to see.
+    // The reply to the hidden message is visible.
     const theirs = await reply(late, own, answer.id, 'to that');
     expect((await of(late, theirs.id)).replyTo.id).toBe(answer.id);
   });
 
-  it('are stored once for one key, and conflict with what answers something else', async () => {
+  it('are stored once per key, and conflict if the key was used for another quoted message', async () => {
     const [first, second] = [await send(ana, group, 'a question'), await send(ana, group, 'another')];
     const keyed = { clientMessageId: 'a key of an answer' };
     const stored = await trySend(bob, group, first.id, keyed);

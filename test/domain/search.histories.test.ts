@@ -4,19 +4,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../src/core/ids.js';
 import { blockUser } from '../../src/domain/block/block.service.js';
 import { openDirectConversation } from '../../src/domain/conversation/conversation.service.js';
+import { editMessage } from '../../src/domain/edit/edit.service.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import { addMembers, leaveConversation, removeMember } from '../../src/domain/group/membership.service.js';
-import { deleteMessage, editMessage, sendMessage } from '../../src/domain/message/message.service.js';
+import { deleteMessage, sendMessage } from '../../src/domain/message/message.service.js';
 import { searchMessages } from '../../src/domain/search/search.service.js';
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 
-// Histories of what people do in several conversations, against a model that remembers who may read what: search shows
-// each of them all of that, as it is now, and nothing else.
+// Compares random histories in several conversations with a model that remembers who may read which messages. A search
+// must find exactly these messages in their current state.
 
 const PEOPLE = 4;
-/** A group with its whole history, one that shows it since one came, and a direct conversation of the first two. */
+/** A group with a visible history, a group with history since joining, and a direct conversation of the first two. */
 const PLACES = 3;
 const DIRECT = 2;
 const WORDS = ['apple', 'Äpfel', 'pear', '林檎ジュース'];
@@ -47,11 +48,11 @@ interface Said {
   text: string | null;
 }
 
-describe.each(footings)('what a search shows on the %s footing', (footing) => {
+describe.each(modes)('search results in %s mode', (mode) => {
   let nodes: Deps[];
   beforeAll(async () => {
-    const place = await makePlace(footing);
-    const started = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start()));
+    const place = await makePlace(mode);
+    const started = await Promise.all(Array.from({ length: mode === 'postgresql' ? 2 : 1 }, () => place.start()));
     nodes = started.map(({ deps }) => deps);
   });
 
@@ -69,7 +70,7 @@ describe.each(footings)('what a search shows on the %s footing', (footing) => {
     return people.map(({ id }) => ({ userId: id, sessionId: newId(), expiresAt: new Date(Date.now() + 3_600_000) }));
   }
 
-  it('is what one may read now, whatever happened before', { timeout: 240_000 }, async () => {
+  it('contain exactly the messages that the viewer can read now, after any history', { timeout: 240_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 35 }), async (steps) => {
         const at = (index: number) => nodes[index % nodes.length] as Deps;
@@ -84,7 +85,7 @@ describe.each(footings)('what a search shows on the %s footing', (footing) => {
           (await openDirectConversation(at(0), viewer(0), viewer(1).userId)).id,
         ] as const;
         const said: Said[][] = [[], [], []];
-        /** From which message on each member may see. */
+        /** The first message that each member may see. */
         const members = places.map(
           (_, place) => new Map(Array.from({ length: place === DIRECT ? 2 : PEOPLE }, (__, person) => [person, 0])),
         );
@@ -159,7 +160,7 @@ describe.each(footings)('what a search shows on the %s footing', (footing) => {
             }
           }
         }
-        // Of what is not there any more the index holds nothing, whoever asks it.
+        // The index contains no entries of deleted messages.
         const [{ left }] = await at(0).database.db.$queryRaw<[{ left: number }]>`
           SELECT count(*)::int AS left FROM messages WHERE text IS NULL AND search IS NOT NULL`;
         expect(left).toBe(0);

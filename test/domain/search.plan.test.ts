@@ -11,9 +11,9 @@ import {
 import { PART_BITS, searchVectorOf } from '../../src/domain/search/search.terms.js';
 import { Prisma } from '../../src/generated/prisma/client.js';
 import type { Database } from '../../src/infra/database/database.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 
-/** One long conversation of several parts, and many short ones. */
+/** One long conversation, which is indexed in several parts, and many short ones. */
 const LONG = 10_000;
 const SHORT = 150;
 const EACH = 40;
@@ -30,14 +30,14 @@ interface Plan {
 }
 const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
 
-describe.each(footings)('the plan of a search among many messages on the %s footing', (footing) => {
+describe.each(modes)('the plan of a search among many messages in %s mode', (mode) => {
   let database: Database;
-  /** In all conversations; in the long one; in a few short ones. */
+  /** Members of all conversations, of the long one, and of a few short ones. */
   let everywhere: string;
   let inLong: string;
   let inFew: string;
   beforeAll(async () => {
-    database = (await (await makePlace(footing)).start()).deps.database;
+    database = (await (await makePlace(mode)).start()).deps.database;
     const { db } = database;
     const ids = Array.from({ length: 3 }, newId);
     [everywhere, inLong, inFew] = ids as [string, string, string];
@@ -105,11 +105,12 @@ describe.each(footings)('the plan of a search among many messages on the %s foot
       until: query.until,
       templates: templatesOf(query, [], []),
       rankTemplates: rankTemplatesOf(query),
+      phraseBytesMax: 16_777_216,
     };
   };
   const first = { size: 20, backward: false, from: undefined };
 
-  // How many of their messages match, and at how many more a search may look.
+  // The maximum number of rows of messages that a search may read.
   it.each([
     ['a rare word of many conversations', () => everywhere, 'quistfeld', 4],
     ['a word of nobody', () => everywhere, 'nothing', 0],
@@ -121,7 +122,7 @@ describe.each(footings)('the plan of a search among many messages on the %s foot
     ['words beside each other', () => inFew, '"common odd"', 3 * EACH],
     ['a rare word of before', () => everywhere, 'quistfeld before:2027', 4],
     ['a common word of a day that has not come', () => everywhere, 'common after:2027', 0],
-  ])('for %s reads by index, and of the messages what matches', async (_, userId, text, most) => {
+  ])('for %s reads a limited number of messages by index', async (_, userId, text, most) => {
     const request = requestOf(userId(), text);
     for (const from of [undefined, [new Date(Date.UTC(2028, 0)), 50, new Date(Date.UTC(2026, 6)), newId()] as const]) {
       const plan = await database.sql.transaction(async (tx) => {
@@ -145,7 +146,7 @@ describe.each(footings)('the plan of a search among many messages on the %s foot
           (sum, node) => sum + node['Actual Loops'] * (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)),
           0,
         );
-      // Rows of a node that ran often are told as their average, rounded.
+      // PostgreSQL reports the rounded average of rows per loop.
       expect(read).toBeLessThanOrEqual(most + (searched[0]?.['Actual Loops'] ?? 0) / 2);
       const looked = nodes
         .filter((node) => node['Relation Name'] === 'messages' && node['Node Type'].startsWith('Index'))
@@ -157,14 +158,14 @@ describe.each(footings)('the plan of a search among many messages on the %s foot
     }
   });
 
-  it('ranks of a common word so many, of what was said last', async () => {
+  it('ranks a limited number of matches of a common word, the newest ones', async () => {
     const page = async (size: number, userId: string) =>
       findMatches(database, requestOf(userId, 'common'), { ...first, size });
     expect(await page(RANKED_MAX + 500, everywhere)).toHaveLength(RANKED_MAX);
     const found = await page(100, inLong);
     const times = found.map(({ createdAt }) => createdAt.getTime());
     expect(times).toEqual([...times].sort((a, b) => b - a));
-    // Of the long one the newest, over the end of a part: all rank alike.
+    // The newest matches of the long conversation, from two parts; all have the same rank.
     expect(times[0]).toBe(Date.UTC(2026, 0, 1) + LONG * 1_000);
     expect(await page(RANKED_MAX + 500, inLong)).toHaveLength(RANKED_MAX);
   });

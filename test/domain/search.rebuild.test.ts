@@ -2,19 +2,19 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { indexing } from '../../src/domain/search/search.index.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { makePlace, modes, type Place } from '../support/place.js';
 import { createGroup, send } from '../support/talk.js';
 
 const SEARCH = 'query ($query: String!) { searchMessages(query: $query) { nodes { text } } }';
 const PEOPLE = 'query ($search: String!) { users(search: $search) { nodes { username } } }';
 const GROUPS = 'query ($search: String!) { publicConversations(search: $search) { nodes { title } } }';
 
-describe.each(footings)('what was stored by older rules on the %s footing', (footing) => {
+describe.each(modes)('data that was indexed with old rules in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let ana: Person;
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     node = await place.start();
     ana = await register(node.url, 'ana');
   });
@@ -22,7 +22,7 @@ describe.each(footings)('what was stored by older rules on the %s footing', (foo
   const texts = async (query: string): Promise<string[]> =>
     (await ana.ask(SEARCH, { query })).searchMessages.nodes.map(({ text }: { text: string }) => text);
 
-  it('is found by the new ones once it is read again, and meanwhile by all other words', {
+  it('is found by the new rules after the rebuild, and by unaffected words before it', {
     timeout: 60_000,
   }, async () => {
     const { db } = node.deps.database;
@@ -41,7 +41,7 @@ describe.each(footings)('what was stored by older rules on the %s footing', (foo
     await ana.ask('mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { viewer { id } } }', {
       input: { displayName: 'Łukasz' },
     });
-    // As the version before wrote it.
+    // As the previous version wrote it.
     await db.$executeRaw`
       UPDATE messages SET search = replace(replace(search::text, 'strasse', 'straße'), 'lodz', 'łodz')::tsvector
       WHERE text LIKE 'Stra%'`;
@@ -56,18 +56,18 @@ describe.each(footings)('what was stored by older rules on the %s footing', (foo
     expect(await texts('strasse lodz')).toEqual(['Straße in Łódź']);
     expect((await ana.ask(PEOPLE, { search: 'lukasz' })).users.nodes).toHaveLength(1);
     expect((await ana.ask(GROUPS, { search: 'lodz' })).publicConversations.nodes).toEqual([{ title: 'Łódź' }]);
-    // What comes out as it was is not written.
+    // Unchanged entries are not written.
     expect(await db.$queryRaw`SELECT xmin::text FROM messages WHERE text = 'plain 7'`).toEqual([{ xmin }]);
     expect(
       await db.$queryRaw`SELECT count(*)::int FROM search_rebuilds WHERE top IS NULL AND done_to IS NOT NULL`,
     ).toEqual([{ count: 3 }]);
 
-    // A node of the version before writes on until it is stopped: the next start looks at what came since.
+    // A node of the previous version continues to write until it stops: the next start checks newer messages.
     await send(ana, group, 'Große Straße');
     await db.$executeRaw`UPDATE messages SET search = replace(search::text, 'grosse', 'große')::tsvector WHERE text LIKE 'Gro%'`;
     await indexing.of(node.deps).finish();
     expect(await texts('grosse')).toEqual([]);
-    if (footing === 'embedded') await node.stop();
+    if (mode === 'embedded') await node.stop();
     const next = await place.start();
     await indexing.of(next.deps).finish();
     const { searchMessages } = await (await register(next.url, 'other')).ask(SEARCH, { query: 'grosse' });

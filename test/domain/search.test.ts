@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { indexing } from '../../src/domain/search/search.index.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
 
 const SEARCH = `query ($query: String!, $conversationId: ID, $first: Int, $after: String) {
@@ -15,7 +15,7 @@ const SEARCH = `query ($query: String!, $conversationId: ID, $first: Int, $after
 
 const page = async (person: Person, query: string, more: Json = {}): Promise<Json> =>
   (await person.ask(SEARCH, { query, ...more })).searchMessages;
-/** Texts that are found, in their order. */
+/** The texts of the results, in their order. */
 const found = async (person: Person, query: string, more: Json = {}): Promise<string[]> =>
   (await page(person, query, more)).edges.map(({ node }: Json) => node.text);
 const snippets = async (person: Person, query: string): Promise<string[]> =>
@@ -26,19 +26,19 @@ const error = async (person: Person, query: string, more: Json = {}): Promise<st
 };
 
 let names = 0;
-/** People of nobody else's conversations. */
+/** Registers users without other conversations. */
 const people = async ({ url }: RunningNode, count: number): Promise<Person[]> => {
   names += 1;
   return Promise.all(Array.from({ length: count }, (_, index) => register(url, `seeker${names}.${index}`)));
 };
 
-describe.each(footings)('a search for messages on the %s footing', (footing) => {
+describe.each(modes)('a search for messages in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
   });
 
-  it('finds words without regard to case and accents, all of them, the last one by its beginning', async () => {
+  it('finds all words regardless of case and accents, and the last one as a prefix', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     for (const text of ['Café am Fluß', 'Das CAFE ist zu', 'Тихий Дон', 'Καλημέρα σας', 'nothing here'])
@@ -52,7 +52,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await found(ben, 'n')).toEqual([]);
   });
 
-  it('finds phrases, and leaves out what is not to be there', async () => {
+  it('finds phrases and excludes negated words', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     for (const text of ['the red house', 'house red, the', 'a red-house.example thing', 'the red boat'])
@@ -65,7 +65,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await found(ben, 'house -"red house"')).toEqual(['house red, the']);
   });
 
-  it('finds parts of what is written without spaces', async () => {
+  it('finds parts of text in scripts without spaces', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     const texts = ['我在北京大学学习', '東京タワーに行きました', 'ผมชอบกินข้าวผัด', '京北', 'iPhone手机壳', 'ｶﾞｷﾞｸﾞ'];
@@ -86,7 +86,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     );
   });
 
-  it('filters by sender, conversation, day and what is in a message', async () => {
+  it('filters by sender, conversation, day and content', async () => {
     const [ana, ben, cleo] = (await people(node, 3)) as [Person, Person, Person];
     const direct = await openDirect(ana, ben);
     const group = await createGroup(ana, [ben, cleo], { title: 'Bérlin office' });
@@ -142,7 +142,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await which('dated after:2026-02')).toEqual([]);
   });
 
-  it('refuses what has nothing to look for, and says of what', async () => {
+  it('rejects empty queries and invalid filters, with the reason', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const group = await createGroup(ana, []);
     const open = await createGroup(ana, [], { visibility: 'PUBLIC' });
@@ -169,7 +169,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await error(ben, 'word')).toBeUndefined();
   });
 
-  it('finds in its present state what is there for the viewer now, and nothing else', async () => {
+  it('finds only messages that the viewer can see now, in their current state', async () => {
     const [ana, ben, cleo] = (await people(node, 3)) as [Person, Person, Person];
     const group = await createGroup(ana, [ben], { historyVisibility: 'SINCE_JOINED', title: 'Secretword' });
     const first = await send(ana, group, 'secretword one');
@@ -194,7 +194,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await found(ben, `from:${ana.username}`)).toEqual([]);
   });
 
-  it('puts the best first: words together, often, as they stand; of equals the newest', async () => {
+  it('ranks adjacent, frequent and exact words first, and newer ones among equals', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     const texts = [
@@ -216,7 +216,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect(await found(ben, `from:${ana.username}`)).toEqual([...texts].reverse());
   });
 
-  it('shows where the match stands, marked, on one line', async () => {
+  it('shows the match in a snippet with marks, on one line', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     const filler = 'word '.repeat(60);
@@ -231,7 +231,7 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect((await snippets(ben, `from:${ana.username}`))[0]).toMatch(/^word word .*word…$/);
   });
 
-  it('goes on page by page in what was there for the first one', async () => {
+  it('paginates through the matches at the time of the first page', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const [direct, group] = [await openDirect(ana, ben), await createGroup(ana, [ben])];
     for (let index = 0; index < 12; index += 1) {
@@ -254,13 +254,13 @@ describe.each(footings)('a search for messages on the %s footing', (footing) => 
     expect((await found(ben, 'apple'))[0]).toBe('apple apple apple apple of now');
   });
 
-  it('finds what was stored without it, once it is put in', async () => {
+  it('finds messages that were stored without an index entry after they are indexed', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     await send(ana, direct, 'walrus one');
     const { id } = await send(ana, direct, 'walrus two');
     const { deps } = node;
-    // As a node of before does it: the old text is not found any more, the new one not yet.
+    // A node of the previous version removes the entry of the old text and writes none for the new one.
     await deps.database.db.message.updateMany({ where: { text: 'walrus two' }, data: { text: 'walrus three' } });
     expect(await found(ben, 'walrus')).toEqual(['walrus one']);
     await deps.database.db.$executeRaw`UPDATE messages SET search = NULL WHERE text = 'walrus one'`;

@@ -3,12 +3,12 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { startSession } from '../../src/domain/session/session.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { makePlace, modes, type Place } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
 import { attempt, createGroup, MESSAGES, send } from '../support/talk.js';
 
-// As `openssl rand -base64 48` makes them, with all that base64 can hold.
+// In the form of `openssl rand -base64 48`, with every kind of character of base64.
 const KEY = `a+key/of~the-tests_${'x'.repeat(20)}==`;
 
 const ME = '{ viewer { email user { id kind username displayName } sessions { id current } } }';
@@ -34,18 +34,18 @@ const fresh = () => {
   return { username: `made.${count}`, displayName: `Made ${count}`, externalId: `customers/${count}` };
 };
 
-describe.each(footings)('the service key on the %s footing', (footing) => {
+describe.each(modes)('the service key in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
   let url: string;
-  /** The service's bot, as the helpers of the tests want somebody. */
+  /** The service's bot as a `Person`, for the helpers of the tests. */
   let bot: Person;
 
   beforeAll(async () => {
-    place = await makePlace(footing);
+    place = await makePlace(mode);
     node = await place.start({ SERVICE_KEY: KEY });
-    other = footing === 'postgresql' ? await place.start({ SERVICE_KEY: KEY }) : node;
+    other = mode === 'postgresql' ? await place.start({ SERVICE_KEY: KEY }) : node;
     url = node.url;
     bot = {
       ask: (query: string, variables?: Json) => ask(url, query, variables, KEY),
@@ -54,8 +54,8 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     } as Person;
   });
 
-  it('is a bot that is made when a node starts, so that nobody takes its name; its session at its first use, once', async () => {
-    const own = await makePlace(footing);
+  it('belongs to a bot that is created at the first start, and to one session that is created at its first use', async () => {
+    const own = await makePlace(mode);
     const nodes = [await own.start({ SERVICE_KEY: KEY })];
     const input = { username: 'Service', email: 'service@example.com', password: 'long enough' };
     const { errors } = await request(
@@ -64,7 +64,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       { input },
     );
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.username' });
-    if (footing === 'postgresql') nodes.push(await own.start({ SERVICE_KEY: KEY }));
+    if (mode === 'postgresql') nodes.push(await own.start({ SERVICE_KEY: KEY }));
     const viewers = await Promise.all([...nodes, ...nodes, ...nodes, ...nodes].map((at) => ask(at.url, ME, {}, KEY)));
     const { user, email, sessions } = viewers[0].viewer;
     expect(user).toMatchObject({ kind: 'BOT', username: 'service', displayName: 'service' });
@@ -74,23 +74,23 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     expect([await db.user.count(), await db.session.count()]).toEqual([1, 1]);
   });
 
-  it('brings people together, writes as a bot and hears the answers, over HTTP, SSE and WebSocket', async () => {
+  it('creates groups, sends messages as a bot and receives the answers, over HTTP, SSE and WebSocket', async () => {
     const [ann, ben] = [await register(url, 'ann'), await register(url, 'ben')];
     const group = await createGroup(bot, [ann]);
     await bot.ask('mutation ($input: AddMembersInput!) { addMembers(input: $input) { __typename } }', {
       input: { conversationId: group, userIds: [ben.id] },
     });
     const client = connect(other.url, KEY);
-    const heard = listen(client, MESSAGES, { conversationId: group });
-    await heard.until(({ type }) => type === 'CAUGHT_UP');
+    const received = listen(client, MESSAGES, { conversationId: group });
+    await received.until(({ type }) => type === 'CAUGHT_UP');
     const sse = await openSse(url, KEY, { conversationId: group });
     const answers = connect(url, ben.token);
     const bens = listen(answers, 'subscription { messages { type message { text sender { kind username } } } }');
     await bens.until(({ type }) => type === 'CAUGHT_UP');
     await send(bot, group, 'from the service');
     await send(ben, group, 'to the service');
-    await heard.until(({ message }) => message?.text === 'to the service');
-    await eventually('SSE brings it too', () =>
+    await received.until(({ message }) => message?.text === 'to the service');
+    await eventually('the message arrives over SSE too', () =>
       sse.results.some(({ data }) => data?.messages.message?.text === 'to the service'),
     );
     const { message } = await bens.until((event) => event.message?.text === 'from the service');
@@ -100,10 +100,10 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
   });
 
   it.each([
-    ['another one', `${KEY.slice(0, -3)}y==`],
-    ['its beginning', KEY.slice(0, -1)],
-    ['a longer one', `${KEY.slice(0, -2)}x==`],
-  ])('that is %s is UNAUTHENTICATED, and a socket is closed', async (_name, key) => {
+    ['has another last character', `${KEY.slice(0, -3)}y==`],
+    ['lacks the last character', KEY.slice(0, -1)],
+    ['is longer', `${KEY.slice(0, -2)}x==`],
+  ])('a key that %s is UNAUTHENTICATED, and its WebSocket is closed', async (_name, key) => {
     expect((await request(url, ME, {}, key)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     const code = await new Promise<number>((resolve) => {
       const client = connect(url, key, { on: { closed: (event) => resolve((event as { code: number }).code) } });
@@ -112,7 +112,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     expect(code).toBe(4403);
   });
 
-  it('cannot be signed out', async () => {
+  it('cannot be logged out', async () => {
     const { viewer } = await bot.ask(ME);
     for (const variables of [{}, { input: { sessionId: viewer.sessions[0].id } }]) {
       expect((await bot.request(LOGOUT, variables)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
@@ -120,7 +120,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     expect((await bot.ask(ME)).viewer).toEqual(viewer);
   });
 
-  it('is signed in anew when its session was ended, by whatever, as soon as its account may', async () => {
+  it('gets a new session after its session has ended for any reason, unless its account is suspended', async () => {
     const { viewer } = await bot.ask(ME);
     const { db } = node.deps.database;
     const row = await db.user.findUniqueOrThrow({ where: rowOf(viewer.user.id) });
@@ -135,7 +135,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
         expect(again.viewer.sessions[0].id).not.toBe(viewer.sessions[0].id);
       }
     }
-    // By a node whose clock is ahead, and with the account suspended meanwhile.
+    // Ended by a node whose clock is ahead, while the account is suspended.
     const endedAt = new Date(Date.now() + 60_000);
     await db.session.updateMany({ where: { userId: row.id, endedAt: null }, data: { endedAt } });
     const suspend = (suspendedAt: Date | null) => db.user.update({ where: { id: row.id }, data: { suspendedAt } });
@@ -145,7 +145,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     for (const at of [url, other.url]) expect((await ask(at, ME, {}, KEY)).viewer.sessions).toMatchObject([current]);
   });
 
-  it('keeps its account, by whichever session that is to be deleted', async () => {
+  it('cannot delete its account with any session', async () => {
     const { viewer } = await bot.ask(ME);
     const row = await node.deps.database.db.user.findUniqueOrThrow({ where: rowOf(viewer.user.id) });
     const { accessToken } = await node.deps.database.transaction((tx) => startSession(node.deps, tx, row, null));
@@ -157,7 +157,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
     await ask(url, LOGOUT, {}, accessToken);
   });
 
-  it('alone may do what is its own: everybody else is FORBIDDEN', async () => {
+  it('is required for createUser, createAccessToken and userByExternalId, which are FORBIDDEN for everybody else', async () => {
     const person = await register(url);
     const { user } = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser;
     const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
@@ -178,7 +178,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
   });
 
   describe('createUser', () => {
-    it('makes a person, a bot, and somebody who signs in with a password', async () => {
+    it('creates a person, a bot, and a user who signs in with a password', async () => {
       const person = fresh();
       const { user } = (await bot.ask(CREATE, { input: person })).createUser;
       expect(user).toEqual({
@@ -191,13 +191,13 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       expect((await ask(other.url, FIND, { externalId: 'nobody' }, KEY)).userByExternalId).toBeNull();
       const made = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser.user;
       expect(made.kind).toBe('BOT');
-      const input = { ...fresh(), email: `made.${count}.${footing}@example.com`, password: 'long enough' };
+      const input = { ...fresh(), email: `made.${count}.${mode}@example.com`, password: 'long enough' };
       const known = (await bot.ask(CREATE, { input })).createUser.user;
       const { login } = await ask(url, LOGIN, { input: { usernameOrEmail: input.email, password: input.password } });
       expect(login.viewer).toEqual({ email: input.email, user: { id: known.id } });
     });
 
-    it('gives the first one to a retry, also after a rename, and refuses another input', async () => {
+    it('returns the first user to a retry, also after a rename, and CONFLICT for another input', async () => {
       const input = { ...fresh(), email: 'once@example.com' };
       const { user } = (await bot.ask(CREATE, { input })).createUser;
       const { userId } = await node.deps.database.db.outsideIdentity.findFirstOrThrow({
@@ -222,8 +222,8 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       }
     });
 
-    it('makes nobody by the externalId of a deleted account, whom userByExternalId still finds', async () => {
-      const input = { ...fresh(), email: `gone.${footing}@example.com` };
+    it('returns CONFLICT for the externalId of a deleted account, which userByExternalId still finds', async () => {
+      const input = { ...fresh(), email: `gone.${mode}@example.com` };
       const { user } = (await bot.ask(CREATE, { input })).createUser;
       const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
       await ask(url, 'mutation { deleteAccount(input: {}) { userId } }', {}, tokens.accessToken);
@@ -234,13 +234,13 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       }
       const found = (await bot.ask(FIND, { externalId: input.externalId })).userByExternalId;
       expect(found).toMatchObject({ id: user.id, deletedAt: expect.any(String) });
-      // The username is free, and another externalId another account.
+      // The username is available again for another externalId.
       const other = (await bot.ask(CREATE, { input: { ...input, externalId: `${input.externalId}/2` } })).createUser;
       expect(other.user.id).not.toBe(user.id);
     });
 
-    it('with a password compares all but that, and hashes none for a retry', async () => {
-      const input = { ...fresh(), email: `again.${footing}@example.com`, password: 'long enough' };
+    it('does not compare or store the password of a retry', async () => {
+      const input = { ...fresh(), email: `again.${mode}@example.com`, password: 'long enough' };
       const { user } = (await bot.ask(CREATE, { input })).createUser;
       const again = (await bot.ask(CREATE, { input: { ...input, password: 'another one' } })).createUser.user;
       expect(again.id).toBe(user.id);
@@ -248,7 +248,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       expect((await request(url, LOGIN, { input: credentials })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
     });
 
-    it('by ten at once makes one, however they overtake each other', async () => {
+    it('creates one user for ten concurrent calls with the same input', async () => {
       for (let round = 0; round < 8; round += 1) {
         const input = fresh();
         const answers = await Promise.all(
@@ -258,7 +258,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       }
     });
 
-    it('names what is taken', async () => {
+    it('returns CONFLICT with the field if the username or email address is taken', async () => {
       const person = await register(url);
       const sameName = { ...fresh(), username: person.username.toUpperCase() };
       const sameEmail = { ...fresh(), email: person.email.toUpperCase(), password: 'long enough' };
@@ -270,7 +270,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
         expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field });
         expect((await bot.ask(FIND, { externalId: input.externalId })).userByExternalId).toBeNull();
       }
-      const racing = [fresh(), fresh()].map((input) => ({ ...input, username: `race.${footing}` }));
+      const racing = [fresh(), fresh()].map((input) => ({ ...input, username: `race.${mode}` }));
       const codes = (await Promise.all(racing.map((input) => bot.request(CREATE, { input })))).map(
         ({ errors }) => errors?.[0]?.extensions,
       );
@@ -287,19 +287,19 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       ['externalId', { externalId: '' }],
       ['externalId', { externalId: 'x'.repeat(129) }],
       ['externalId', { externalId: 'a\0b' }],
-    ])('refuses the %s of %j', async (field, change) => {
+    ])('rejects the %s of %j', async (field, change) => {
       const { errors } = await bot.request(CREATE, { input: { ...fresh(), ...change } });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.${field}` });
     });
   });
 
-  it('finds nobody by what can be no externalId', async () => {
+  it('rejects an invalid externalId in userByExternalId', async () => {
     const { errors } = await bot.request(FIND, { externalId: 'a\0b' });
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'externalId' });
   });
 
   describe('createAccessToken', () => {
-    it('gives a session of their own to a person, who is then nobody but themselves', async () => {
+    it('creates a session with which a user acts as themselves', async () => {
       const { user } = (await bot.ask(CREATE, { input: { ...fresh(), email: 'handed@example.com' } })).createUser;
       const input = { userId: user.id, deviceName: 'handed over' };
       const { createAccessToken } = await bot.ask(ACCESS, { input });
@@ -322,7 +322,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       expect((await request(other.url, ME, {}, accessToken)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     });
 
-    it('gives sessions that end when their person is to moderate the service', async () => {
+    it('creates sessions that end when their user becomes a moderator of the service', async () => {
       const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
       const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
       const { accessToken, refreshToken } = tokens;
@@ -342,7 +342,7 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
       await eventually('the socket is closed', () => closedWith === 4403);
     });
 
-    it('is for somebody who is there', async () => {
+    it('returns NOT_FOUND for a deleted or unknown user', async () => {
       const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
       await node.deps.database.db.user.updateMany({
         where: { username: user.username },
@@ -359,8 +359,8 @@ describe.each(footings)('the service key on the %s footing', (footing) => {
   });
 });
 
-describe('the service', () => {
-  it('is called as the configuration says, also after a change, and never by a name that is taken', async () => {
+describe('the account of the service', () => {
+  it('has the configured names, also after they change, and never a username that is taken', async () => {
     const place = await makePlace('embedded');
     const first = await place.start({ SERVICE_KEY: KEY, SERVICE_USERNAME: 'helper', SERVICE_NAME: 'The Helper' });
     const person = await register(first.url);
@@ -373,7 +373,7 @@ describe('the service', () => {
     expect(renamed.username).toMatch(new RegExp(`^${person.username}-[0-9a-f]{4}$`));
   });
 
-  it('is signed in also when it cannot be renamed', async () => {
+  it('can be used even if it cannot be renamed', async () => {
     const place = await makePlace('embedded');
     const first = await place.start({ SERVICE_KEY: KEY, SERVICE_NAME: 'Before' });
     const { user } = (await ask(first.url, ME, {}, KEY)).viewer;
@@ -389,7 +389,7 @@ describe('the service', () => {
     expect((await ask(third.url, ME, {}, KEY)).viewer.user).toEqual({ ...user, displayName: 'After' });
   });
 
-  it('ends the sessions that a key made when that is taken back, and no others', async () => {
+  it('loses exactly the sessions that a service key has created when that key is removed', async () => {
     const place = await makePlace('embedded');
     const keys = { first: KEY, second: `${KEY.slice(0, -3)}y==` };
     let { url, stop } = await place.start({ SERVICE_KEY: keys.first });
@@ -430,7 +430,7 @@ describe('the service', () => {
     }
   });
 
-  it('signs in whom it made and whom the identity provider signs in, nobody else', async () => {
+  it('can create access tokens only for users that it created or that the identity provider signs in', async () => {
     const provider = await Provider.start();
     const place = await makePlace('embedded');
     let { url, stop } = await place.start({ SERVICE_KEY: KEY });
@@ -452,12 +452,12 @@ describe('the service', () => {
     expect([await access(made.id), await access(theirs.id), await access(person.id)]).toEqual([yes, no, no]);
   });
 
-  it('is nobody where no key is configured', async () => {
+  it('cannot be used if no key is configured', async () => {
     const { url } = await (await makePlace('embedded')).start();
     expect((await request(url, ME, {}, KEY)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
   });
 
-  it('beside an identity provider makes accounts that its people then sign in to, called as the service said', async () => {
+  it('creates accounts in advance for users of an identity provider', async () => {
     const provider = await Provider.start();
     const { url } = await (await makePlace('embedded')).start({ SERVICE_KEY: KEY, ...provider.env });
     const input = { ...fresh(), externalId: 'auth0|123' };
@@ -468,9 +468,9 @@ describe('the service', () => {
       return (await ask(url, ME, {}, token)).viewer;
     };
     expect(await viewer({})).toMatchObject({ email: 'a@example.com', user });
-    // What changes at the provider from then on changes here too.
+    // Later changes at the identity provider are applied.
     expect((await viewer({ name: 'A New Name' })).user).toEqual({ ...user, displayName: 'A New Name' });
-    // Who signed in first was made of no input: the service finds them.
+    // The account of a user who has signed in first was created without an input, but the service can find it.
     const subject = 'auth0|456';
     const early = await provider.sign(subject);
     const { user: signedIn } = (await ask(url, ME, {}, early)).viewer;

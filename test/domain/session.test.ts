@@ -18,7 +18,7 @@ import {
   request,
   socketUrl,
 } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
 const REGISTER = `mutation ($input: RegisterInput!) {
@@ -39,12 +39,12 @@ const fresh = () => {
   return { username: `Fresh.${count}`, email: `Fresh.${count}@Example.com`, password: 'long enough' };
 };
 
-describe.each(footings)('sessions on the %s footing', (footing) => {
+describe.each(modes)('sessions in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
 
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     url = node.url;
   });
 
@@ -54,7 +54,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
   };
 
   describe('register', () => {
-    it('makes an account and signs it in', async () => {
+    it('creates an account and a session', async () => {
       const input = { ...fresh(), displayName: '  Fresh  Person ' };
       const { register: made } = await ask(url, REGISTER, { input });
       expect(made.viewer).toMatchObject({
@@ -81,7 +81,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       ['displayName', 'x'.repeat(81)],
       ['displayName', 'two\nlines'],
       ['deviceName', 'x'.repeat(81)],
-    ])('refuses the %s %j', async (field, value) => {
+    ])('rejects the %s %j', async (field, value) => {
       const input = { ...fresh(), [field]: value };
       const before = await node.deps.database.db.user.count();
       const { errors, data } = await request(url, REGISTER, { input });
@@ -90,7 +90,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(await node.deps.database.db.user.count()).toBe(before);
     });
 
-    it('names every field that is wrong, at once', async () => {
+    it('returns all invalid fields in one error', async () => {
       const input = { ...fresh(), username: 'x', email: 'nobody', password: 'short' };
       const { errors } = await request(url, REGISTER, { input });
       expect(errors).toHaveLength(1);
@@ -104,12 +104,12 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       });
     });
 
-    it('takes a password of exactly 8 and 72 bytes', async () => {
+    it('accepts a password of exactly 8 and 72 bytes', async () => {
       for (const password of ['12345678', 'ä'.repeat(36)])
         await ask(url, REGISTER, { input: { ...fresh(), password } });
     });
 
-    it('names what is taken, without regard to case', async () => {
+    it('returns CONFLICT with the field if the username or email address is taken, ignoring case', async () => {
       const first = fresh();
       await ask(url, REGISTER, { input: first });
       const other = fresh();
@@ -119,7 +119,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(sameEmail.errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.email' });
     });
 
-    it('makes one account of ten at once', async () => {
+    it('creates one account for ten concurrent calls', async () => {
       const input = fresh();
       const answers = await Promise.all(Array.from({ length: 10 }, () => request(url, REGISTER, { input })));
       expect(answers.filter(({ errors }) => !errors)).toHaveLength(1);
@@ -130,7 +130,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
   });
 
   describe('login', () => {
-    it('takes the username or the email, in any case, and keeps the device name', async () => {
+    it('accepts the username or the email address in any case, and stores the device name', async () => {
       const person = await register(url);
       for (const usernameOrEmail of [person.username.toUpperCase(), ` ${person.email.toUpperCase()} `]) {
         const input = { usernameOrEmail, password: person.password, deviceName: 'A phone' };
@@ -140,7 +140,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       }
     });
 
-    it('answers alike for a wrong password and an unknown account', async () => {
+    it('returns the same error for a wrong password and an unknown account', async () => {
       const person = await register(url);
       const answers = await Promise.all(
         [
@@ -158,8 +158,8 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
     });
   });
 
-  it('are so many at most: one more ends the one that was not used for longest, and its sockets', async () => {
-    const { deps, url: ownUrl } = await (await makePlace(footing)).start({ SESSIONS_PER_PERSON_MAX: '3' });
+  it('are limited per user: another one ends the least recently used session and its sockets', async () => {
+    const { deps, url: ownUrl } = await (await makePlace(mode)).start({ SESSIONS_PER_PERSON_MAX: '3' });
     const person = await register(ownUrl);
     const closed: number[] = [];
     const client = connectInTest(ownUrl, person.token, {
@@ -181,7 +181,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
     expect((await request(ownUrl, '{ viewer { id } }', {}, person.token)).errors?.[0]?.extensions.code).toBe(
       'UNAUTHENTICATED',
     );
-    // Sessions from before the limit are shown as many as it allows, and in pages.
+    // Of sessions from before the limit, `sessions` lists as many as it allows, and `sessionPages` all.
     const { id } = decodeGlobalId(person.id, 'id');
     const [one] = await deps.database.db.session.findMany({ where: { userId: id, endedAt: null }, take: 1 });
     await deps.database.db.session.createMany({
@@ -199,7 +199,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
   });
 
   describe('refreshSession', () => {
-    it('gives new tokens for the same session', async () => {
+    it('returns new tokens for the same session', async () => {
       const person = await register(url);
       const { refreshSession } = await ask(url, REFRESH, { input: { refreshToken: person.refreshToken } });
       expect(refreshSession.viewer.user.id).toBe(person.id);
@@ -208,7 +208,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect((await ask(url, ME, {}, person.token)).viewer.user.id).toBe(person.id);
     });
 
-    it('extends the session, whose end its user can see', async () => {
+    it('extends the session, whose expiry its user can see', async () => {
       const signedIn = async () => {
         const { sessions } = (await ask(url, '{ viewer { sessions { expiresAt lastUsedAt current } } }', {}, token))
           .viewer;
@@ -217,7 +217,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       };
       const person = await register(url);
       let { token } = person;
-      // As if it had been used last an hour before.
+      // Simulates that the session was last used an hour before.
       const [sessionId] = person.refreshToken.split('.') as [string];
       const { db } = node.deps.database;
       const { expiresAt } = await db.session.findUniqueOrThrow({ where: { id: sessionId } });
@@ -232,7 +232,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(Math.abs(at - usedAt - 30 * 86_400_000)).toBeLessThan(60_000);
     });
 
-    it('works with an Authorization header that does not count any more', async () => {
+    it('works with an invalid Authorization header', async () => {
       const person = await register(url);
       const input = { refreshToken: person.refreshToken };
       const { errors } = await request(url, REFRESH, { input }, 'not.a.token');
@@ -244,7 +244,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       return errors ? (errors[0]?.extensions.code as string) : (data.refreshSession.tokens.refreshToken as string);
     };
 
-    it('ends the session when a used token comes back after its successor was used', async () => {
+    it('ends the session when a refresh token is used again after its successor was used', async () => {
       const person = await register(url);
       const second = await refresh(person.refreshToken);
       const { refreshSession } = await ask(url, REFRESH, { input: { refreshToken: second } });
@@ -254,12 +254,12 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(await refresh(refreshSession.tokens.refreshToken)).toBe('UNAUTHENTICATED');
     });
 
-    it('gives the same answer again to who has lost it, for a moment', async () => {
+    it('returns the same tokens again to a repeated call within REFRESH_GRACE', async () => {
       const person = await register(url);
       const second = await refresh(person.refreshToken);
       expect(await refresh(person.refreshToken)).toBe(second);
       expect(await refresh(second)).not.toBe(second);
-      // As it is when the moment is over.
+      // After REFRESH_GRACE.
       const late = await register(url);
       const third = await refresh(late.refreshToken);
       const { db } = node.deps.database;
@@ -269,14 +269,14 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(await refresh(third)).toBe('UNAUTHENTICATED');
     });
 
-    it('gives one answer to many who come with the same token at once', async () => {
+    it('returns the same tokens to concurrent calls with the same refresh token', async () => {
       const person = await register(url);
       const answers = await Promise.all(Array.from({ length: 8 }, () => refresh(person.refreshToken)));
       expect(new Set(answers).size).toBe(1);
       expect(answers[0]).toMatch(/^[0-9a-f-]{36}\./);
     });
 
-    it('refuses what was never a token, and lets the session live', async () => {
+    it('rejects invalid refresh tokens, and keeps the session', async () => {
       const person = await register(url);
       const [id, , own] = person.refreshToken.split('.');
       for (const refreshToken of ['', 'nonsense', `${id}.${'A'.repeat(43)}.${own}`, person.token]) {
@@ -307,7 +307,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
       expect(again.errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     });
 
-    it("ends a named session of the viewer's, and nobody else's", async () => {
+    it('ends another session of the viewer, but not one of another user', async () => {
       const [person, stranger] = [await register(url), await register(url)];
       const other = await signIn(person, 'lost phone');
       const { viewer } = await person.ask('{ viewer { sessions { id deviceName current } } }');
@@ -322,7 +322,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
     });
   });
 
-  it('that begin in an operation are for what stands below them only', async () => {
+  it('that start in an operation apply only to the fields below the mutation that starts them', async () => {
     const alice = await register(url, 'alice');
     const input = fresh();
     const { data } = await alice.request(
@@ -336,15 +336,15 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
     expect(data.createGroup.conversation.viewerMembership.user.username).toBe(alice.username);
   });
 
-  it('that have ended say nothing more on a socket that will not close', async () => {
+  it('that have ended cannot be used any more on a socket that does not close', async () => {
     const alice = await register(url, 'alice');
     const group = await createGroup(alice, []);
     const socket = new WebSocket(socketUrl(url), 'graphql-transport-ws');
     await once(socket, 'open');
-    const say = (message: object) => socket.send(JSON.stringify(message));
-    say({ type: 'connection_init', payload: { authorization: alice.token } });
+    const sendFrame = (message: object) => socket.send(JSON.stringify(message));
+    sendFrame({ type: 'connection_init', payload: { authorization: alice.token } });
     await once(socket, 'message');
-    // It never answers the close frame.
+    // The client never answers the close frame.
     socket.close = () => {};
     (socket as unknown as { _receiver: { removeAllListeners(name: string): void } })._receiver.removeAllListeners(
       'conclude',
@@ -352,7 +352,7 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
     await alice.ask(LOGOUT);
     const variables = { input: { conversationId: group, text: 'after the end' } };
     for (let count = 0; count < 20; count += 1) {
-      say({ type: 'subscribe', id: String(count), payload: { query: SEND, variables } });
+      sendFrame({ type: 'subscribe', id: String(count), payload: { query: SEND, variables } });
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     expect(await node.deps.database.db.message.count({ where: { text: 'after the end' } })).toBe(0);
@@ -360,13 +360,13 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
   });
 
   describe('an access token', () => {
-    it('that does not count is an error where the viewer is needed, and never a visitor', async () => {
+    it('that is invalid causes an error for fields that need a viewer, and is not treated like no token', async () => {
       const person = await register(url);
       const claims = jwt.decode(person.token) as jwt.JwtPayload;
       const [header, body] = person.token.split('.');
       const tokens = {
         garbage: 'garbage',
-        'cut off': `${header}.${body}.`,
+        'without its signature': `${header}.${body}.`,
         'alg none': jwt.sign({ ...claims }, '', { algorithm: 'none' }),
         'another secret': jwt.sign({ ...claims }, 'x'.repeat(40)),
         'a refresh token': person.refreshToken,
@@ -383,8 +383,8 @@ describe.each(footings)('sessions on the %s footing', (footing) => {
 });
 
 describe('an access token that expires', () => {
-  it('counts no more, ends its sockets, and is renewed by a refresh', async () => {
-    const node = await (await makePlace('embedded')).start({ ACCESS_TOKEN_TTL: '1s' });
+  it('is rejected, its sockets are closed, and a refresh returns a new one', async () => {
+    const node = await (await makePlace('embedded')).start({ ACCESS_TOKEN_TTL: '2s' });
     const person = await register(node.url);
     const code = await new Promise<number>((resolve) => {
       const client = connect(node.url, person.token, {
@@ -400,14 +400,14 @@ describe('an access token that expires', () => {
   });
 });
 
-describe('two secrets', () => {
-  it('are exchanged without signing anybody out', async () => {
+describe('JWT_SECRET and JWT_SECRET_PREVIOUS', () => {
+  it('can be replaced without invalidating tokens', async () => {
     const [one, two] = ['one', 'two'].map((name) => `${name} secret of these tests, long enough`) as [string, string];
     const place = await makePlace('embedded');
     const start = (JWT_SECRET: string, JWT_SECRET_PREVIOUS = '') => place.start({ JWT_SECRET, JWT_SECRET_PREVIOUS });
     const codeAt = async (node: RunningNode, token: string) =>
       (await request(node.url, ME, {}, token)).errors?.[0]?.extensions.code ?? 'good';
-    // As a node is, one step after the other: both are good as long as both are there.
+    // The steps of a rolling change of the secret: tokens of both are valid as long as both are configured.
     let node = await start(one, two);
     const signedByOne = (await register(node.url)).token;
     await node.stop();
@@ -425,9 +425,9 @@ describe('two secrets', () => {
   }, 120_000);
 });
 
-describe.each(footings)('sessions of long ago on the %s footing', (footing) => {
-  it('are forgotten, and nothing else is', async () => {
-    const node = await (await makePlace(footing)).start();
+describe.each(modes)('ended and expired sessions in %s mode', (mode) => {
+  it('are deleted after the retention period, and no others', async () => {
+    const node = await (await makePlace(mode)).start();
     const { db } = node.deps.database;
     const people = await Promise.all(Array.from({ length: 5 }, () => register(node.url)));
     const ids = (await db.session.findMany({ orderBy: { id: 'asc' } })).map(({ id }) => id) as [

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const EVENT = 'type oldValue newValue actor { id } subjects { id }';
@@ -11,13 +11,13 @@ const STATE = `query ($id: ID!) { conversation(id: $id) {
 } }`;
 const STREAM = `subscription ($id: ID) { messages(conversationId: $id) { type actor { id } message { ${MESSAGE} } } }`;
 
-describe.each(footings)('system messages on the %s footing', (footing) => {
+describe.each(modes)('system messages in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({ SYSTEM_MESSAGES: 'on' });
+    node = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'on' });
     [ana, bob, carol] = (await Promise.all(['ana', 'bob', 'carol'].map((name) => register(node.url, name)))) as [
       Person,
       Person,
@@ -26,7 +26,7 @@ describe.each(footings)('system messages on the %s footing', (footing) => {
   });
 
   const stateOf = async (person: Person, id: string) => (await person.ask(STATE, { id })).conversation;
-  /** What the group's messages tell, as `TYPE actor: subjects old → new`. */
+  /** The system messages of a group as `TYPE actor: subjects old → new`. */
   async function toldIn(id: string, person = ana): Promise<string[]> {
     const names = new Map([ana, bob, carol].map((each) => [each.id, each.username.split('_')[0]]));
     const { messages } = await stateOf(person, id);
@@ -41,7 +41,7 @@ describe.each(footings)('system messages on the %s footing', (footing) => {
   const change = (person: Person, mutation: string, conversationId: string, input: Json = {}) =>
     attempt(person, mutation, { conversationId, ...input });
 
-  it('tell what happened in a group, each in its place', async () => {
+  it('report each event of a group in order', async () => {
     const group = await createGroup(ana, [bob], { title: 'Climbing' });
     await change(ana, 'addMembers', group, { userIds: [carol.id, bob.id] });
     await change(ana, 'setMemberRole', group, { userId: bob.id, role: 'ADMIN' });
@@ -73,7 +73,7 @@ describe.each(footings)('system messages on the %s footing', (footing) => {
     expect(Date.parse(lastActivityAt)).toBeGreaterThan(Date.now() - 60_000);
   });
 
-  it('tell nothing where nothing changed, and nothing in direct conversations', async () => {
+  it('are not sent if nothing changed, nor in direct conversations', async () => {
     const group = await createGroup(ana, [bob], { title: 'Same' });
     await change(ana, 'addMembers', group, { userIds: [bob.id] });
     await change(ana, 'setMemberRole', group, { userId: bob.id, role: 'MEMBER' });
@@ -84,7 +84,7 @@ describe.each(footings)('system messages on the %s footing', (footing) => {
     expect(await toldIn(await openDirect(ana, bob))).toEqual([]);
   });
 
-  it('are nobody’s: without a sender, not unread, not to be edited or deleted', async () => {
+  it('have no sender, do not count as unread, and cannot be edited or deleted', async () => {
     const group = await createGroup(ana, [bob]);
     await change(ana, 'updateGroup', group, { title: 'Renamed' });
     const { messages, viewerMembership } = await stateOf(bob, group);
@@ -99,7 +99,7 @@ describe.each(footings)('system messages on the %s footing', (footing) => {
     expect((await stateOf(bob, group)).viewerMembership.unreadCount).toBe(1);
   });
 
-  it('come as SENT events, to newcomers the one that brought them, and not to who is out', async () => {
+  it('are delivered as SENT events, also to added members, but not to removed ones', async () => {
     const group = await createGroup(ana, [bob]);
     const client = connect(node.url, carol.token);
     const stream = listen(client, STREAM);
@@ -123,8 +123,8 @@ describe.each(footings)('system messages on the %s footing', (footing) => {
     await client.dispose();
   });
 
-  it('are not there where they are switched off', async () => {
-    const quiet = await (await makePlace(footing)).start({ SYSTEM_MESSAGES: 'off' });
+  it('are not sent if they are disabled', async () => {
+    const quiet = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'off' });
     const person = await register(quiet.url, 'quiet');
     const group = await createGroup(person, []);
     await change(person, 'updateGroup', group, { title: 'Renamed' });

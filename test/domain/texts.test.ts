@@ -4,7 +4,7 @@ import { emailKeyOf } from '../../src/core/text/addresses.js';
 import { passwordOf } from '../../src/core/text/characters.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register, request } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, send, trySend } from '../support/talk.js';
 
 const REGISTER = `mutation ($input: RegisterInput!) {
@@ -18,9 +18,10 @@ const GROUP = `mutation ($input: CreateGroupInput!) {
   createGroup(input: $input) { conversation { id title description } }
 }`;
 
-/** Code and field of the first error. */
+/** The code and the field of the first error. */
 const refusal = ({ errors }: Json): string | undefined =>
   errors && [errors[0].extensions.code, errors[0].extensions.field].join(' ');
+/** Texts without a visible character. */
 const UNSEEN = ['\u200b', '\u2060\ufeff', '\u3164', '\u202e\u2066', '\ufe0f', '\u2800'];
 
 let count = 0;
@@ -29,18 +30,18 @@ const fresh = () => {
   return `texts.${count}`;
 };
 
-describe.each(footings)('texts on the %s footing', (footing) => {
+describe.each(modes)('texts in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     ana = await register(node.url, 'ana');
     group = await createGroup(ana, []);
   });
   const ask = (query: string, input: Json) => request(node.url, query, { input });
 
-  it('in which nothing is to be seen are no names, no titles and no messages', async () => {
+  it('are rejected as display names, titles and messages if they have no visible character', async () => {
     for (const text of UNSEEN) {
       const input = { username: fresh(), email: `${fresh()}@example.com`, password: 'long enough', displayName: text };
       expect(refusal(await ask(REGISTER, input))).toBe('BAD_USER_INPUT input.displayName');
@@ -54,7 +55,7 @@ describe.each(footings)('texts on the %s footing', (footing) => {
     expect(updateProfile.viewer.user.bio).toBeNull();
   });
 
-  it('are kept as names composed and without directions, as messages to the letter', async () => {
+  it('are stored in names normalized and without direction marks, and in messages unchanged', async () => {
     const { updateProfile } = await ana.ask(PROFILE, { input: { displayName: ' Zoe\u0308 \u202egnp.exe' } });
     expect(updateProfile.viewer.user.displayName).toBe('Zoë gnp.exe');
     const { createGroup: made } = await ana.ask(GROUP, {
@@ -66,7 +67,7 @@ describe.each(footings)('texts on the %s footing', (footing) => {
     expect(message.text).toBe('e\u0301 \u202e');
   });
 
-  it('that are web addresses are kept as URLs are written', async () => {
+  it('are stored as normalized URLs in avatarUrl, which accepts only web addresses', async () => {
     const set = async (avatarUrl: string) => {
       const answer = await ana.request(PROFILE, { input: { avatarUrl } });
       return refusal(answer) ?? answer.data.updateProfile.viewer.user.avatarUrl;
@@ -77,14 +78,14 @@ describe.each(footings)('texts on the %s footing', (footing) => {
       'https://example.com/a\r\nb',
       'https://example.com/\u202e',
       'javascript:alert(1)',
-      // Short as it is given, and too long as a URL.
+      // Too long only after it has been percent-encoded.
       `https://example.com/${'ü'.repeat(1_000)}`,
     ]) {
       expect(await set(address), address).toBe('BAD_USER_INPUT input.avatarUrl');
     }
   });
 
-  it('with NUL or half a character are refused with their place, wherever they are given', async () => {
+  it('are rejected with their field in every argument if they contain NUL or an unpaired surrogate', async () => {
     for (const bad of ['a\0b', 'a\ud800b']) {
       const answers: [Json, string][] = [
         [await ask(LOGIN, { usernameOrEmail: bad, password: 'long enough' }), 'input.usernameOrEmail'],
@@ -103,7 +104,7 @@ describe.each(footings)('texts on the %s footing', (footing) => {
     }
   });
 
-  it('that are email addresses may be of any script, and sign in by either spelling of their domain', async () => {
+  it('can be email addresses of any script, which are equal in both spellings of their domain', async () => {
     const name = fresh();
     const email = `a&b${name}@Bücher.example`;
     const made = await ask(REGISTER, { username: name, email, password: 'long enough' });
@@ -117,7 +118,7 @@ describe.each(footings)('texts on the %s footing', (footing) => {
     expect(refusal(again)).toBe('CONFLICT input.email');
   });
 
-  it('that are passwords are the same however they are composed, also where they were hashed as they were given', async () => {
+  it('are equal as passwords in every Unicode normalization form, also if they were hashed before normalization', async () => {
     const password = 'Zoe\u0308 la\u0300 123';
     const name = fresh();
     await ask(REGISTER, { username: name, email: `${name}@example.com`, password });
@@ -131,7 +132,7 @@ describe.each(footings)('texts on the %s footing', (footing) => {
     const user = { usernameKey: name };
     await db.credential.updateMany({ where: { user }, data: { passwordHash: bcrypt.hashSync(password, 4) } });
     expect(await login(passwordOf(password))).toBe('BAD_USER_INPUT ');
-    // Two at once, of whom one hashes it anew.
+    // One of these two concurrent sign-ins replaces the hash.
     expect(await Promise.all([login(password), login(password)])).toEqual(['signed in', 'signed in']);
     expect(await login(passwordOf(password))).toBe('signed in');
     const { passwordHash } = await db.credential.findFirstOrThrow({ where: { user } });

@@ -5,7 +5,7 @@ import { presence } from '../../src/domain/presence/presence.js';
 import { typing } from '../../src/domain/typing/typing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
-import { footings, makePlace, type Place, startTwo } from '../support/place.js';
+import { makePlace, modes, type Place, startTwo } from '../support/place.js';
 import { setAvailability, setTyping, TYPING } from '../support/presence.js';
 import { createGroup, MESSAGES, openDirect, REMOVE_MEMBER, send } from '../support/talk.js';
 
@@ -13,22 +13,22 @@ const clients: Client[] = [];
 const nodes: RunningNode[] = [];
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.dispose()));
-  for (const node of nodes) await eventually('nobody listens', () => node.deps.feed.listeners === 0);
+  for (const node of nodes) await eventually('all listeners are removed', () => node.deps.feed.listeners === 0);
 });
 
-describe.each(footings)('typing on the %s footing', (footing) => {
+describe.each(modes)('typing in %s mode', (mode) => {
   let node: RunningNode;
-  /** Where people type and where they listen: two nodes where there can be. */
+  /** The node at which users subscribe: another one than `node` if the mode supports two. */
   let there: RunningNode;
   let alice: Person;
   let bob: Person;
   let carol: Person;
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     const settings = { TYPING_TTL: '600ms', TYPING_MAX_MEMBERS: '3' };
     node = await place.start(settings);
-    const second = footing === 'postgresql' ? await place.start(settings) : node;
-    await eventually('they hear each other', () => node.deps.bus.connected && second.deps.bus.connected);
+    const second = mode === 'postgresql' ? await place.start(settings) : node;
+    await eventually('the nodes are connected', () => node.deps.bus.connected && second.deps.bus.connected);
     there = second;
     nodes.push(node, second);
     [alice, bob, carol] = (await Promise.all(['alice', 'bob', 'carol'].map((name) => register(node.url, name)))) as [
@@ -38,23 +38,23 @@ describe.each(footings)('typing on the %s footing', (footing) => {
     ];
   });
 
-  /** Resolves when it listens. */
+  /** Subscribes, and resolves when the stream receives events. */
   async function follow(person: Person, conversationId?: string): Promise<Listening> {
     const client = connect(there.url, person.token);
     clients.push(client);
     const { feed } = there.deps;
     const begun = vi.spyOn(feed, 'listen');
     const stream = listen(client, TYPING, { conversationId }, 'typing');
-    await eventually('it listens', () => begun.mock.results.length === 1);
+    await eventually('the stream is open', () => begun.mock.results.length === 1);
     await begun.mock.results[0]?.value;
     begun.mockRestore();
     return stream;
   }
-  /** What was said of one conversation: of another test's somebody may just end. */
-  const said = ({ events }: Listening, id: string): boolean[] =>
+  /** The events of one conversation. The stream can also contain the last event of an earlier test. */
+  const eventsOf = ({ events }: Listening, id: string): boolean[] =>
     events.filter(({ conversationId }) => conversationId === id).map(({ isTyping }) => isTyping);
 
-  it('is told to the others, and ends by itself', async () => {
+  it('is delivered to the other members, and expires', async () => {
     const group = await createGroup(alice, [bob, carol]);
     const ofBob = await follow(bob, group);
     const [ofCarol, own] = [await follow(carol), await follow(alice)];
@@ -67,16 +67,16 @@ describe.each(footings)('typing on the %s footing', (footing) => {
       await stream.until(({ isTyping, conversationId }) => !isTyping && conversationId === group);
     }
     expect(Date.now() - before).toBeGreaterThan(500);
-    expect(said(own, group)).toEqual([]);
+    expect(eventsOf(own, group)).toEqual([]);
   });
 
-  it('ends with a word, with what they send, and with their last connection', async () => {
+  it('ends when the user stops, sends a message, or disconnects their last device', async () => {
     const direct = await openDirect(alice, bob);
     const stream = await follow(bob);
     const ended = async (count: number) =>
       eventually(
         `it ended ${count} times`,
-        () => said(stream, direct).filter((isTyping) => !isTyping).length === count,
+        () => eventsOf(stream, direct).filter((isTyping) => !isTyping).length === count,
       );
     await setTyping(alice, direct);
     await setTyping(alice, direct, false);
@@ -87,32 +87,38 @@ describe.each(footings)('typing on the %s footing', (footing) => {
     const device = connect(node.url, alice.token, { lazy: false, onNonLazyError: () => {} });
     await eventually('she is connected', () => presence.of(node.deps).size.people > 0);
     await setTyping(alice, direct);
-    await eventually('five', () => said(stream, direct).length === 5);
+    await eventually('five', () => eventsOf(stream, direct).length >= 5);
     await device.dispose();
     await ended(3);
-    // Who is not typing stops nothing.
+    // Stopping without typing has no effect.
     await setTyping(alice, direct, false);
     await send(alice, direct, 'more');
     await setTyping(alice, direct);
-    await eventually('seven', () => said(stream, direct).length === 7);
-    expect(said(stream, direct)).toEqual([true, false, true, false, true, false, true]);
+    await eventually('seven', () => eventsOf(stream, direct).length >= 7);
+    expect(eventsOf(stream, direct).slice(0, 7)).toEqual([true, false, true, false, true, false, true]);
   });
 
-  it('is told no more often than it has to be, however often it is said', async () => {
+  it('is delivered at a limited rate, however often setTyping is called', async () => {
     const direct = await openDirect(alice, carol);
     const stream = await follow(carol, direct);
     const until = Date.now() + 1_500;
     let calls = 0;
-    for (; Date.now() < until || calls <= 10; calls += 1) await setTyping(alice, direct);
+    let late = 0;
+    for (; Date.now() < until || calls <= 10; calls += 1) {
+      const began = performance.now();
+      await setTyping(alice, direct);
+      // On a busy machine, typing can end between two calls.
+      if (performance.now() - began > 250) late += 1;
+    }
     const halves = Math.ceil((Date.now() - until + 1_500) / 300);
-    await stream.until(({ isTyping }) => !isTyping);
-    const told = said(stream, direct);
-    expect(told.length).toBeLessThanOrEqual(halves + 3);
-    // All the time it was so.
-    expect(told.slice(0, -1).every((isTyping) => isTyping)).toBe(true);
+    await eventually('it ends', () => eventsOf(stream, direct).at(-1) === false);
+    const delivered = eventsOf(stream, direct);
+    expect(delivered.length).toBeLessThanOrEqual(halves + 3 + late);
+    // No event in between says that the user has stopped, unless typing ended.
+    expect(delivered.slice(0, -1).filter((isTyping) => !isTyping).length).toBeLessThanOrEqual(late);
   });
 
-  it('is not told in large groups, nor to who is no member', async () => {
+  it('is not delivered in large groups, nor to users who are not members', async () => {
     const dave = await register(node.url, 'dave');
     const large = await createGroup(alice, [bob, carol, dave]);
     const small = await createGroup(alice, [bob, carol]);
@@ -137,19 +143,19 @@ describe.each(footings)('typing on the %s footing', (footing) => {
   });
 });
 
-describe.each(footings)('typing at one node and another, on the %s footing', (footing) => {
-  /** One for each test: each has a time of its own after which typing ends. */
+describe.each(modes)('typing at two nodes in %s mode', (mode) => {
+  /** One per test, because the tests have different values of TYPING_TTL. */
   const places: Place[] = [];
   beforeAll(async () => {
-    for (let count = 0; count < 3; count += 1) places.push(await makePlace(footing));
+    for (let count = 0; count < 3; count += 1) places.push(await makePlace(mode));
   });
   async function two(ttl: string): Promise<[RunningNode, RunningNode]> {
     const started = await startTwo(places.pop() as Place, { TYPING_TTL: ttl });
-    await eventually('they hear each other', () => started.every(({ deps }) => deps.bus.connected));
+    await eventually('the nodes are connected', () => started.every(({ deps }) => deps.bus.connected));
     nodes.push(...started);
     return started;
   }
-  /** What the other one of a new direct conversation is told, from the beginning. */
+  /** Creates a direct conversation, with all events that the counterpart receives. */
   async function scene(a: RunningNode, b: RunningNode) {
     const [ana, bob] = await registerAll(a.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
@@ -157,14 +163,14 @@ describe.each(footings)('typing at one node and another, on the %s footing', (fo
     clients.push(client);
     const begun = vi.spyOn(b.deps.feed, 'listen');
     const stream = listen(client, TYPING, {}, 'typing');
-    await eventually('it listens', () => begun.mock.results.length === 1);
+    await eventually('the stream is open', () => begun.mock.results.length === 1);
     await begun.mock.results[0]?.value;
     begun.mockRestore();
-    const said = () => stream.events.map(({ isTyping }) => isTyping);
-    return { ana, direct, stream, said };
+    const eventsOf = () => stream.events.map(({ isTyping }) => isTyping);
+    return { ana, direct, stream, eventsOf };
   }
 
-  it('ends at whatever node they say so, send, turn invisible, or are last connected', async () => {
+  it('ends when the user stops, sends a message, becomes invisible or disconnects at another node', async () => {
     const [a, b] = await two('2m');
     const ways: ((person: Person, direct: string) => Promise<unknown>)[] = [
       (person, direct) => send(person, direct, 'what I typed'),
@@ -172,12 +178,12 @@ describe.each(footings)('typing at one node and another, on the %s footing', (fo
       (person) => setAvailability(person, 'INVISIBLE'),
     ];
     for (const way of ways) {
-      const { ana, direct, stream, said } = await scene(a, b);
+      const { ana, direct, stream, eventsOf } = await scene(a, b);
       await setTyping(ana, direct);
       await stream.until(({ isTyping }) => isTyping);
       await way(ana.at(b.url), direct);
       await stream.until(({ isTyping }) => !isTyping);
-      expect(said()).toEqual([true, false]);
+      expect(eventsOf()).toEqual([true, false]);
     }
     const { ana, direct, stream } = await scene(a, b);
     const device = connect(b.url, ana.token);
@@ -188,32 +194,32 @@ describe.each(footings)('typing at one node and another, on the %s footing', (fo
     await stream.until(({ isTyping }) => !isTyping);
   });
 
-  it('is told once when it is said at both, and ends with what was said last', async () => {
+  it('is delivered once if the user calls both nodes, and expires after the last call', async () => {
     const [a, b] = await two('4s');
-    const { ana, direct, stream, said } = await scene(a, b);
+    const { ana, direct, stream, eventsOf } = await scene(a, b);
     const id = idOf('User', ana.id, 'id');
     const conversationId = idOf('Conversation', direct, 'id');
     await setTyping(ana, direct);
     await stream.until(({ isTyping }) => isTyping);
     await setTyping(ana.at(b.url), direct);
-    await eventually('half of its time is over', () => !typing.of(b.deps).isTold(conversationId, id));
+    await eventually('half of TYPING_TTL is over', () => !typing.of(b.deps).wasNotified(conversationId, id));
     const before = Date.now();
     await setTyping(ana.at(b.url), direct);
-    await eventually('it was told again', () => said().length > 1);
-    await vi.waitUntil(() => said().at(-1) === false, { timeout: 40_000 });
+    await eventually('it is delivered again', () => eventsOf().length > 1);
+    await vi.waitUntil(() => eventsOf().at(-1) === false, { timeout: 40_000 });
     expect(Date.now() - before).toBeGreaterThan(3_900);
-    expect(said()).toEqual([true, true, false]);
+    expect(eventsOf()).toEqual([true, true, false]);
   }, 60_000);
 
-  it('is told no more than a few times where it changes all the time, and at the end as it is', async () => {
+  it('is delivered a limited number of times if it changes all the time, and finally with the last state', async () => {
     const [a, b] = await two('4s');
-    const { ana, direct, stream, said } = await scene(a, b);
+    const { ana, direct, stream, eventsOf } = await scene(a, b);
     const before = Date.now();
     for (let call = 0; call <= 60; call += 1) await setTyping(ana, direct, call % 2 === 0);
-    const tellings = said().length;
-    await stream.until(() => said().length > 4 && said().at(-1) === true);
-    // Four in each half of its time.
-    expect(tellings).toBeLessThanOrEqual(4 * (1 + Math.ceil((Date.now() - before) / 2_000)));
-    await eventually('it ended', () => said().at(-1) === false);
+    const delivered = eventsOf().length;
+    await stream.until(() => eventsOf().length > 4 && eventsOf().at(-1) === true);
+    // At most four in each half of TYPING_TTL.
+    expect(delivered).toBeLessThanOrEqual(4 * (1 + Math.ceil((Date.now() - before) / 2_000)));
+    await eventually('typing has ended', () => eventsOf().at(-1) === false);
   }, 60_000);
 });

@@ -3,7 +3,7 @@ import { newId } from '../../src/core/ids.js';
 import { searchWordsOf } from '../../src/domain/user/user.store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { openDirect, send } from '../support/talk.js';
 
 const USERS = `query ($search: String!, $first: Int, $after: String) {
@@ -14,13 +14,13 @@ const USERS = `query ($search: String!, $first: Int, $after: String) {
   }
 }`;
 
-describe.each(footings)('people on the %s footing', (footing) => {
+describe.each(modes)('users in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
 
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
     const people: [string, string][] = [
       ['zoe.k', 'Zoë Krüger'],
@@ -44,7 +44,7 @@ describe.each(footings)('people on the %s footing', (footing) => {
   const found = async (search: string, args: object = {}): Promise<string[]> =>
     (await alice.ask(USERS, { search, ...args })).users.nodes.map(({ username }: { username: string }) => username);
 
-  it('are found by the beginning of the username or of any word of the name, without case and accents', async () => {
+  it('are found by prefixes of the username and of words of the display name, ignoring case and accents', async () => {
     expect(await found('zo')).toEqual(['zoe.k']);
     expect(await found('ZOË')).toEqual(['zoe.k']);
     expect(await found('kruger')).toEqual(['zoe.k']);
@@ -64,7 +64,7 @@ describe.each(footings)('people on the %s footing', (footing) => {
     },
   );
 
-  it('come page by page, by username', async () => {
+  it('are listed in pages by username', async () => {
     const first = (await alice.ask(USERS, { search: 'jo', first: 1 })).users;
     expect(first).toMatchObject({ nodes: [{ username: 'jose' }], pageInfo: { hasNextPage: true } });
     const second = (await alice.ask(USERS, { search: 'jo', first: 1, after: first.pageInfo.endCursor })).users;
@@ -75,18 +75,18 @@ describe.each(footings)('people on the %s footing', (footing) => {
     ['first', { search: 'jo', first: 0 }],
     ['first', { search: 'jo', first: 101 }],
     ['after', { search: 'jo', after: 'x' }],
-  ])('refuses a wrong %s', async (field, variables) => {
+  ])('are not listed for an invalid %s', async (field, variables) => {
     const { errors } = await alice.request(USERS, variables);
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
   });
 
-  it('refuses a cursor of another search', async () => {
+  it('are not listed for a cursor of another search', async () => {
     const { endCursor } = (await alice.ask(USERS, { search: 'jo', first: 1 })).users.pageInfo;
     const { errors } = await alice.request(USERS, { search: 'zo', after: endCursor });
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'after' });
   });
 
-  it('are fetched by id and by username, without regard to case; null when there is nobody', async () => {
+  it('are fetched by id and by username, ignoring case, and are null if they do not exist', async () => {
     const query =
       'query ($id: ID!, $name: String!) { user(id: $id) { username } userByUsername(username: $name) { id } }';
     expect(await alice.ask(query, { id: bob.id, name: bob.username.toUpperCase() })).toEqual({
@@ -102,7 +102,7 @@ describe.each(footings)('people on the %s footing', (footing) => {
   describe('node and nodes', () => {
     const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }';
 
-    it('bring everything that has an id, to those who may see it', async () => {
+    it('return every object with an id to viewers who may see it, and null to others', async () => {
       const conversation = await openDirect(alice, bob);
       const message = await send(alice, conversation, 'hello');
       const { viewer } = await alice.ask(
@@ -135,14 +135,14 @@ describe.each(footings)('people on the %s footing', (footing) => {
       'Query_AaH9b5HNcECpvBfEbG_tgA',
       'Nothing_AaH9b5HNcECpvBfEbG_tgA',
       'User_AaH9b5HNcECpvBfEbG_tgB',
-    ])('refuse the id %j', async (id) => {
+    ])('reject the id %j', async (id) => {
       const one = await alice.request('query ($id: ID!) { node(id: $id) { id } }', { id });
       expect(one.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'id' });
       const many = await alice.request(NODES, { ids: [id] });
       expect(many.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'ids.0' });
     });
 
-    it('refuse more ids than a page has', async () => {
+    it('reject more ids than the maximum page size', async () => {
       const { errors } = await alice.request(NODES, { ids: Array.from({ length: 101 }, () => alice.id) });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'ids' });
     });

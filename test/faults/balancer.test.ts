@@ -24,7 +24,7 @@ import {
 import { freePort, serversLacking } from '../support/servers.js';
 import { createGroup } from '../support/talk.js';
 
-/** Debian puts it into a folder that is not in the PATH of every user. */
+/** Debian installs it in a folder that is not in the PATH of every user. */
 const env = { ...process.env, PATH: `${process.env['PATH']}${delimiter}/usr/sbin` };
 const haproxyLacking = (() => {
   try {
@@ -44,7 +44,7 @@ interface Balancer {
 }
 
 /**
- * Runs HAProxy with deploy/haproxy.cfg, in which only the addresses and ports are replaced. Resolves when it serves.
+ * Runs HAProxy with deploy/haproxy.cfg, in which only addresses and ports are replaced. Resolves when it is ready.
  * @param nodes URLs of the two nodes.
  */
 async function startBalancer(nodes: readonly string[]): Promise<Balancer> {
@@ -89,12 +89,12 @@ async function startBalancer(nodes: readonly string[]): Promise<Balancer> {
   return { url, output: () => output };
 }
 
-/** A stand-in for a node, of which only what the balancer sees is there. */
+/** A server that behaves like a node as far as the load balancer can see. */
 interface StandIn {
   url: string;
-  /** As while the database is away: `/ready` is 503, and calls are answered UNAVAILABLE. */
+  /** Behaves as without a database: `/ready` returns 503, and calls return UNAVAILABLE. */
   isUnavailable: boolean;
-  /** Takes requests and answers none, as a process that is busy. */
+  /** Accepts requests without responding, like a busy process. */
   stall(): void;
   goOn(): void;
 }
@@ -133,22 +133,22 @@ async function startStandIn(): Promise<StandIn> {
 
 const UNAVAILABLE_AT_NODE = 'a node answered this';
 
-/** What a call through the balancer is answered: a status and a body. */
+/** The response to a call through the load balancer: its status and body. */
 const call = async (url: string): Promise<string> => {
   const response = await fetch(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } });
   return `${response.status} ${await response.text()}`;
 };
 
-describe.skipIf(haproxyLacking !== undefined)('deploy/haproxy.cfg before stand-ins for nodes', () => {
+describe.skipIf(haproxyLacking !== undefined)('deploy/haproxy.cfg in front of simulated nodes', () => {
   const start = async () => {
     const nodes = [await startStandIn(), await startStandIn()];
     const balancer = await startBalancer(nodes.map(({ url }) => url));
-    // Until a first check it holds a node for ready.
+    // HAProxy regards a node as ready until its first check.
     await pause(1_000);
     return { nodes, balancer };
   };
 
-  it('keeps nodes in the pool that are busy for 4.5 s, and answers every call', async () => {
+  it('keeps nodes that are busy for 4.5 s in the pool, and every call gets a response', async () => {
     const { nodes, balancer } = await start();
     for (const node of nodes) node.stall();
     const answers: Promise<string>[] = [];
@@ -161,7 +161,7 @@ describe.skipIf(haproxyLacking !== undefined)('deploy/haproxy.cfg before stand-i
     expect(balancer.output()).not.toMatch(/is DOWN|has no server available/);
   });
 
-  it('hands calls to the nodes when none is ready: they say themselves what is the matter', async () => {
+  it('forwards calls if no node is ready, so that clients receive the error of a node', async () => {
     const { nodes, balancer } = await start();
     for (const node of nodes) node.isUnavailable = true;
     await within(
@@ -173,8 +173,8 @@ describe.skipIf(haproxyLacking !== undefined)('deploy/haproxy.cfg before stand-i
   });
 });
 
-/** It takes minutes: only the long form runs it. */
-const skipped = serversLacking ?? haproxyLacking ?? form('the short form has stand-ins for nodes', undefined);
+/** Only the long form runs these tests, because they take minutes. */
+const skipped = serversLacking ?? haproxyLacking ?? form('the short form uses simulated nodes', undefined);
 
 describe.skipIf(skipped !== undefined)('deploy/haproxy.cfg', () => {
   let nodes: [NodeProcess, NodeProcess];
@@ -195,12 +195,12 @@ describe.skipIf(skipped !== undefined)('deploy/haproxy.cfg', () => {
     group = await createGroup(alice, members);
   });
 
-  it('answers everybody, late, when all nodes are busy for some seconds', { timeout: 120_000 }, async () => {
+  it('responds to every call late if all nodes are busy for some seconds', { timeout: 120_000 }, async () => {
     const sender = makeSender(people[0] as Person, group, [url]);
     const stop = sender.steadily(50);
     for (const _ of range(1, 3)) {
       await pause(1_000);
-      // A process that is stopped is as one that computes all the while: its port takes connections, nobody answers.
+      // A stopped process behaves like a busy one: its port accepts connections, but there are no responses.
       for (const node of nodes) node.child.kill('SIGSTOP');
       await pause(4_500);
       for (const node of nodes) node.child.kill('SIGCONT');
@@ -215,7 +215,7 @@ describe.skipIf(skipped !== undefined)('deploy/haproxy.cfg', () => {
     expect(Object.fromEntries(sender.codes)).toEqual({});
   });
 
-  it('fails no call during a rolling restart under load', { timeout: 300_000 }, async () => {
+  it('lets no call fail during a rolling restart under load', { timeout: 300_000 }, async () => {
     const subscribers = range(1, 100).map((index) => subscribe(people[index % people.length] as Person, () => url));
     await within(30_000, 'they are live', () => subscribers.every(({ caughtUp }) => caughtUp > 0));
     const sender = makeSender(people[0] as Person, group, [url]);
@@ -224,7 +224,7 @@ describe.skipIf(skipped !== undefined)('deploy/haproxy.cfg', () => {
     for (const node of nodes) {
       expect(await node.stop(), node.output()).toBe(0);
       await pause(1_000);
-      // As `docker compose up --wait` does: the next one right after this one says that it is ready.
+      // Like `docker compose up --wait`: restarts the next node as soon as this one is ready.
       await node.start();
     }
     await pause(3_000);
@@ -238,7 +238,7 @@ describe.skipIf(skipped !== undefined)('deploy/haproxy.cfg', () => {
       failed: Object.fromEntries(sender.codes),
       longestMs: Math.max(...sender.answered.map(({ ms }) => ms)),
     });
-    // A request on a connection that the node closes at that very moment is cut: whoever sends it again is answered.
+    // A request on a connection that the node is just closing fails, and succeeds when it is repeated.
     expect(failed / sender.answered.length).toBeLessThan(0.001);
   });
 });

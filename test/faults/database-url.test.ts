@@ -9,8 +9,8 @@ import { form, ownServers } from '../support/fleet.js';
 import { type OwnServers, serversLacking } from '../support/servers.js';
 import { query } from '../support/services.js';
 
-// Only in the long form: it takes a server that encrypts.
-describe.skipIf(form(true, false) || serversLacking !== undefined)('how a DATABASE_URL reaches a server', () => {
+// Only in the long form, because it needs a server with encryption.
+describe.skipIf(form(true, false) || serversLacking !== undefined)('the connection of a DATABASE_URL', () => {
   let servers: OwnServers;
   let port: string;
   let ca: string;
@@ -24,7 +24,7 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)('how a DATABA
       const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
       const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
       await promisify(execFile)('openssl', [...made, ...subject, '-keyout', key, '-out', cert]);
-      // PostgreSQL, another user than this one, takes no key that others may read.
+      // PostgreSQL runs as another user, and rejects a key that others can read.
       const { uid, gid } = await stat(postgres.folder);
       await chown(key, uid, gid);
       await chmod(key, 0o600);
@@ -52,11 +52,11 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)('how a DATABA
     const [{ hba_file: hba }] = (await query(postgres.url, 'SHOW hba_file')) as [{ hba_file: string }];
     await writeFile(hba, `${rules.join('\n')}\n`);
     await postgres.stop('fast');
-    // What the server is started with would win over ALTER SYSTEM.
+    // Settings of the command line would take precedence over ALTER SYSTEM.
     await postgres.start([`unix_socket_directories=${postgres.folder}`]);
   }, 120_000);
 
-  /** Whether the connection that a URL makes is encrypted; null over a Unix socket. */
+  /** Whether the connection of a URL is encrypted; null for a Unix socket. */
   async function reach(url: string): Promise<boolean | null> {
     const { default: pg } = await import('pg');
     const { config } = await findDatabase(
@@ -94,7 +94,7 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)('how a DATABA
     ['postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=require&sslrootcert=CA', true],
     ['postgresql://postgres@127.0.0.1:PORT/postgres?sslmode=verify-ca&sslrootcert=CA', true],
     ['postgresql://postgres@localhost:PORT/postgres?sslmode=verify-full&sslrootcert=CA', true],
-  ])('%s: encrypted %s', async (url, encrypted) => {
+  ])('of %s has this encryption: %s', async (url, encrypted) => {
     expect(await reach(url)).toBe(encrypted);
   });
 
@@ -114,7 +114,7 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)('how a DATABA
       'the encrypted connection failed',
     ],
     ['postgresql://postgres@localhost:PORT/postgres?sslmode=verify-full', 'the encrypted connection failed'],
-  ])('%s is refused: %s', async (url, reason) => {
+  ])('of %s fails with the advice: %s', async (url, reason) => {
     const error = await reach(url).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(/^DATABASE_URL: .*$/);

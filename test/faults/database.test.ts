@@ -12,8 +12,8 @@ import { startProxy } from '../support/proxy.js';
 import { query } from '../support/services.js';
 import { createGroup, send, trySend } from '../support/talk.js';
 
-describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () => {
-  /** Starts a node whose log can be read. */
+describe.skipIf(!servicesFound)('a PostgreSQL server that misbehaves', () => {
+  /** Starts a node whose log the test can read. */
   async function startLogged(env: Record<string, string>) {
     const lines: { level: number; msg: string }[] = [];
     const log = createLog(
@@ -43,7 +43,7 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
     return { alice, bob, group: await createGroup(alice, [bob]) };
   }
 
-  it('connections that fall silent: they are given up, and what no wake-up told of is delivered', {
+  it('stops responding: the node replaces its connections, and delivers changes without wake-ups', {
     timeout: 120_000,
   }, async () => {
     const place = await makePlace('postgresql');
@@ -57,7 +57,7 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
       DATABASE_URL: proxied.href,
       DATABASE_STATEMENT_TIMEOUT: timeout,
     });
-    // Another one, whose wake-ups do not reach the first.
+    // A second node, whose wake-ups do not reach the first.
     const other = await place.start({ REDIS_PREFIX: `${place.env['REDIS_PREFIX']}_other` });
     const { alice, bob, group } = await makeTalk(node.url);
     const subscriber = subscribe(bob, () => node.url);
@@ -77,7 +77,7 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
     expect(subscriber.codes).toEqual([]);
   });
 
-  it('a read-only database: writes are UNAVAILABLE, /ready says so, and the log does once', async () => {
+  it('is read-only: writes are UNAVAILABLE, /ready reports it, and it is logged once', async () => {
     const place = await makePlace('postgresql');
     const url = place.env['DATABASE_URL'] as string;
     const name = new URL(url).pathname.slice(1);
@@ -91,7 +91,7 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
       );
     await setReadOnly('on');
-    await eventually('it is not ready', async () => (await ready()).database === 'read-only');
+    await eventually('the node is not ready', async () => (await ready()).database === 'read-only');
     expect((await ready()).status).toBe(503);
     for (let tries = 0; tries < 5; tries += 1) {
       const [error] = (await trySend(alice, group, 'in vain')).errors ?? [];
@@ -101,12 +101,12 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
     expect(data.viewer.user.id).toBe(alice.id);
     expect([said('read-only or a standby'), said('database unreachable'), said('unexpected error')]).toEqual([1, 0, 0]);
     await setReadOnly('off');
-    await eventually('it takes writes', async () => (await ready()).status === 200);
+    await eventually('the database accepts writes', async () => (await ready()).status === 200);
     await send(alice, group, 'as ever');
     expect(said('accepts writes again')).toBe(1);
   });
 
-  it('a full disk: the same', async () => {
+  it('has a full disk: writes are UNAVAILABLE, /ready reports it, and it is logged once', async () => {
     const place = await makePlace('postgresql');
     const url = place.env['DATABASE_URL'] as string;
     const { node, said } = await startLogged(place.env);
@@ -126,19 +126,19 @@ describe.skipIf(!servicesFound)('PostgreSQL that does not do as it should', () =
     ]);
     await query(url, 'DROP TRIGGER no_room ON messages');
     await send(alice, group, 'as ever');
-    // That there is room for a file is tried out.
+    // The node checks whether a file can be written.
     expect(await node.deps.database.check()).toBe('ok');
     expect(said('accepts writes again')).toBe(1);
   });
 
-  it('a pooler that loses prepared statements: the log names DATABASE_PREPARED, and sends go on', async () => {
+  it('is behind a pooler that loses prepared statements: the log names DATABASE_PREPARED, and sends succeed', async () => {
     const place = await makePlace('postgresql');
     const { node, said } = await startLogged({ ...place.env, DATABASE_POOL_MAX: '2' });
     const { alice, group } = await makeTalk(node.url);
     let error: { extensions: object } | undefined;
-    await eventually('a send meets a connection without its statements', async () => {
+    await eventually('a send uses a connection without its prepared statements', async () => {
       await send(alice, group, 'prepared');
-      // The connection that was used last is used next. A pooler that gives another one does the same to its client.
+      // The pool of the node uses its last connection next. Deallocating its statements has the same effect as a pooler.
       await node.deps.database.sql.query(Prisma.sql`DEALLOCATE ALL`);
       [error] = (await trySend(alice, group, 'maybe lost')).errors ?? [];
       return error !== undefined;

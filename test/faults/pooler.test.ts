@@ -12,7 +12,7 @@ import { type OwnServers, pgbouncerLacking, startPgbouncer } from '../support/se
 import { otherDatabase, query } from '../support/services.js';
 import { createGroup, edit, send } from '../support/talk.js';
 
-// Only in the long form, and where PgBouncer is installed.
+// Only in the long form, and if PgBouncer is installed.
 describe.skipIf(form(true, false) || pgbouncerLacking !== undefined)('behind PgBouncer in transaction mode', () => {
   let servers: OwnServers;
   let poolerUrl: string;
@@ -22,13 +22,15 @@ describe.skipIf(form(true, false) || pgbouncerLacking !== undefined)('behind PgB
     poolerUrl = `postgresql://postgres@127.0.0.1:${port}/postgres`;
   }, 120_000);
 
-  it('times are right on each connection, whatever the default of the database', { timeout: 300_000 }, async () => {
+  it('times are correct on each connection, whatever the default time zone of the database', {
+    timeout: 300_000,
+  }, async () => {
     const fleet = await makeFleet(servers, { DATABASE_PREPARED: 'off' });
     const name = new URL(fleet.env['DATABASE_URL'] as string).pathname.slice(1);
     await alterDatabase(servers.postgres.url, name, 'timezone=America/New_York;datestyle=SQL, DMY');
     const DATABASE_URL = otherDatabase(poolerUrl, name);
     const [a, b] = await Promise.all([fleet.add({ DATABASE_URL }), fleet.add({ DATABASE_URL })]);
-    // Others whose connections to the server are used in between, with settings of their own.
+    // Other clients with their own settings use the same connections to the server in between.
     const stranger = new pg.Client({ connectionString: DATABASE_URL });
     await stranger.connect();
     atEnd(() => stranger.end());
@@ -49,7 +51,7 @@ describe.skipIf(form(true, false) || pgbouncerLacking !== undefined)('behind PgB
     );
   });
 
-  it('a node refuses settings that the pooler does not keep, until the role has them', async () => {
+  it('a node does not start with settings that the pooler does not preserve, until the role has them', async () => {
     const url = await servers.postgres.createDatabase('odd');
     const through = readConfig({ DATABASE_URL: `${otherDatabase(poolerUrl, 'odd')}?schema=chat` });
     const open = () => openDatabase(through, createLog('silent'));
@@ -57,7 +59,7 @@ describe.skipIf(form(true, false) || pgbouncerLacking !== undefined)('behind PgB
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as Error).message).toMatch(/^DATABASE_URL: nodes cannot set .* connection pooler; .*;$/);
     await query(url, /ALTER ROLE .*/.exec((error as Error).message)?.[0] ?? '');
-    // The pooler's connections are of before.
+    // The pooler's connections still have the previous settings.
     await query(
       url,
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'odd' AND pid <> pg_backend_pid()`,

@@ -40,7 +40,7 @@ describe.skipIf(serversLacking !== undefined)('PostgreSQL that fails', () => {
     return { alice, bob, group, sender: makeSender(alice, group, [a.url, b.url]) };
   }
 
-  it('stops at once and comes back: answered sends are stored once, nodes recover by themselves', {
+  it('crashes and restarts: acknowledged messages are stored once, and nodes recover by themselves', {
     timeout: 120_000,
   }, async () => {
     const { alice, bob, group, sender } = await makeTalk();
@@ -94,7 +94,7 @@ describe.skipIf(serversLacking !== undefined)('PostgreSQL that fails', () => {
     });
   });
 
-  it('holds long transactions of others: nothing is skipped, and little comes twice', {
+  it('has long transactions of other clients: no event is skipped, and few are repeated', {
     timeout: 120_000,
   }, async () => {
     const { alice, bob, group, sender } = await makeTalk();
@@ -125,17 +125,17 @@ describe.skipIf(serversLacking !== undefined)('PostgreSQL that fails', () => {
       await stop();
       await within(5_000, lacking(cutting, sender.answered), () => hasAll(cutting, sender.answered));
       const repeatsPerCut = cutting.repeats / cuts;
-      // The cursor is at the most a sweep (a second) old.
+      // The cursor is at most a sweep (one second) old.
       expect(repeatsPerCut).toBeLessThan(2 * perSecond);
 
-      // Idle, it has a cursor that has seen everything.
+      // While nothing happens, the client has a cursor that contains everything.
       const { checkpoints, repeats, caughtUp } = cutting;
       await within(5_000, 'a fresh cursor came', () => cutting.checkpoints > checkpoints);
       cutting.cut();
       await within(5_000, 'it has caught up', () => cutting.caughtUp > caughtUp);
       expect(cutting.repeats).toBe(repeats);
 
-      // The oldest transaction of all writes at last: its number is far behind every cursor.
+      // The oldest transaction finally writes. Its id is much smaller than those in every cursor.
       const before = cutting.cursor as string;
       const id = idOf('Conversation', slow, '');
       const message = '01930000-0000-7000-8000-000000000000'.slice(0, -6) + String(Date.now()).slice(-6);

@@ -21,7 +21,7 @@ import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { type OwnServers, serversLacking } from '../support/servers.js';
 import { createGroup, openAnswered, REMOVE_MEMBER } from '../support/talk.js';
 
-/** How long each message took to a subscriber, in milliseconds after its answer, the longest. */
+/** The longest time from the response of a send until its delivery to a subscriber, in milliseconds. */
 const longestWay = (subscribers: Subscriber[], { answered }: Sender) =>
   Math.max(...subscribers.flatMap(({ cameAt }) => answered.map(({ id, at }) => (cameAt.get(id) ?? at) - at)));
 const longestSend = ({ answered }: Sender) => Math.max(...answered.map(({ ms }) => ms));
@@ -39,7 +39,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
   const eventsOf = async (node: NodeProcess) =>
     ((await (await fetch(node.url.replace('/graphql', '/ready'))).json()) as { events: string }).events;
 
-  /** Who sends at both nodes, and who listens at each to one conversation and to all. */
+  /** A sender at both nodes, and subscribers at each node to one conversation and to all. */
   async function makeTalk() {
     const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
     const group = await createGroup(alice, [bob]);
@@ -52,7 +52,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     return { alice, bob, group, subscribers, sender: makeSender(alice, group, [a.url, b.url]) };
   }
 
-  /** Sends steadily through a fault that `breakIt` begins and `mend` ends. */
+  /** Sends steadily during a fault that `breakIt` starts and `mend` ends. */
   async function through(fault: string, breakIt: () => unknown, forMs: number, mend: () => unknown): Promise<void> {
     await within(
       15_000,
@@ -82,8 +82,8 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       expect(subscriber.repeats).toBe(0);
     }
     expect(sender.codes.size).toBe(0);
-    // Who waited for Redis waited for its timeout of two seconds, and most were sent while it was away. Beside other
-    // tests a machine may be busy for single ones.
+    // A send that waits for Redis takes its timeout of two seconds, and most were sent during the fault. Concurrent tests
+    // can delay single ones.
     const waits = sender.answered.map(({ ms }) => ms).sort((one, other) => one - other);
     expect(waits[Math.floor(waits.length * form(0.5, 0.99))]).toBeLessThan(1_000);
     figure(fault, {
@@ -94,16 +94,19 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     });
   }
 
-  it('is killed for two seconds and comes back empty: nothing is lost, nobody waits', { timeout: 60_000 }, () =>
-    through(
-      'Redis killed for 2 s, back empty',
-      () => servers.redis.kill(),
-      2_000,
-      () => servers.redis.start(),
-    ),
+  it(
+    'is killed for two seconds and restarts empty: no event is lost, and no send is delayed',
+    { timeout: 60_000 },
+    () =>
+      through(
+        'Redis killed for 2 s, restarted empty',
+        () => servers.redis.kill(),
+        2_000,
+        () => servers.redis.start(),
+      ),
   );
 
-  it('is frozen: nothing is lost, nobody waits', { timeout: 60_000 }, () =>
+  it('is frozen: no event is lost, and no send is delayed', { timeout: 60_000 }, () =>
     through(
       `Redis frozen for ${form(4, 10)} s`,
       () => servers.redis.freeze(),
@@ -112,7 +115,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     ),
   );
 
-  it('makes presence unknown; back and empty, it is known again, and nobody blinked', { timeout: 60_000 }, async () => {
+  it('makes presence unknown until it restarts, without changes of any status', { timeout: 60_000 }, async () => {
     const [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
     await openAnswered(alice, bob);
     const clients = [connect(a.url, alice.token), connect(b.url, bob.token, { lazy: false, onNonLazyError: () => {} })];
@@ -130,7 +133,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     const said = statusesOf(stream, bob);
     expect(said.slice(said.indexOf('ONLINE'))).toEqual(['ONLINE']);
     figure('Redis away: presence', { knownAgainAfterMs: ms });
-    // It is told again of what changes.
+    // Later changes are delivered again.
     const carol = await register(b.url, 'carol');
     await openAnswered(alice, carol);
     clients.push(connect(b.url, carol.token, { lazy: false, onNonLazyError: () => {} }));
@@ -138,11 +141,11 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     await Promise.all(clients.map((client) => client.dispose()));
   });
 
-  describe('while it is away', () => {
+  describe('during the outage', () => {
     const LOGOUT = 'mutation { logout { sessionId } }';
     const CONVERSATIONS = 'subscription { conversations { type cursor conversationId conversation { id } userId } }';
 
-    /** When a stream of somebody who signs out at the other node ended, and whether anything came after. */
+    /** When the stream of a user who logs out at the other node ended, and whether it delivered anything afterwards. */
     async function signOut(limit: number): Promise<number> {
       const { alice, bob, group, subscribers, sender } = await makeTalk();
       const [, one] = subscribers as [Subscriber, Subscriber, Subscriber];
@@ -158,10 +161,10 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       return ms;
     }
 
-    /** When the stream of somebody who is removed at the other node ended, and whether anything came after. */
+    /** When the stream of a member who is removed at the other node ended, and whether it delivered anything afterwards. */
     async function removeMember(limit: number): Promise<number> {
       const { alice, bob, group, subscribers } = await makeTalk();
-      // At the other node only: a change of this one would show it what it has missed.
+      // Only at the other node, because a change of this node would reveal the missed ones.
       const sender = makeSender(alice, group, [a.url]);
       const elsewhere = await createGroup(alice, [bob]);
       const [, all, watching] = subscribers as [Subscriber, Subscriber, Subscriber];
@@ -182,7 +185,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       const left = await list.until(({ type }) => type === 'LEFT');
       expect(left).toMatchObject({ conversationId: group, conversation: null, userId: bob.id });
 
-      // The stream over all goes on; and what came after the removal came to who is still in it, at the same node.
+      // The stream of all conversations continues, and remaining members at the same node receive later messages.
       const sent = await later;
       await within(5_000, lacking(watching, sent), () => hasAll(watching, sent));
       const other = [await makeSender(alice, elsewhere, [a.url]).send('as ever')];
@@ -195,14 +198,14 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
       return ms;
     }
 
-    /** Once with Redis and once without. */
+    /** Once with Redis and once without it. */
     async function withAndWithout(fault: string, measure: (limit: number) => Promise<number>): Promise<void> {
       await within(
         15_000,
         'Redis is connected',
         async () => (await eventsOf(a)) === 'ok' && (await eventsOf(b)) === 'ok',
       );
-      // A sweep takes a second or two: what is there sooner came with Redis.
+      // A sweep takes a second or two, so that anything faster was delivered through Redis.
       const endedAfterMs = await measure(form(5_000, 1_000));
       await servers.redis.kill();
       try {
@@ -213,7 +216,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     }
 
     it(
-      'ends the streams of who signed out at the other node, soon with it and later without',
+      'streams of a user who logs out at the other node end soon with Redis, and later without it',
       {
         timeout: 60_000,
       },
@@ -221,7 +224,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that fails', () => {
     );
 
     it(
-      'ends the streams of who was removed at the other node, and brings them nothing of later',
+      'streams of a member who is removed at the other node end without delivering later messages',
       {
         timeout: 60_000,
       },
@@ -239,7 +242,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that loses messages', () =>
   beforeAll(async () => {
     const servers = await ownServers();
     let count = 0;
-    // 5 % at random, but the same number in every run, and what ends a burst.
+    // 5 % of the messages at random, with the same seed in every run, and the last message of a burst.
     lossy = await startLossyRedis(servers.redis.port, (message) => {
       count += 1;
       return (count * 7_919) % 20 === 0 || message.includes('the last one');
@@ -249,20 +252,24 @@ describe.skipIf(serversLacking !== undefined)('Redis that loses messages', () =>
     [alice, bob] = [await register(a.url, 'alice'), await register(b.url, 'bob')];
   });
 
-  it('brings every subscriber everything within two seconds', { timeout: 60_000 }, async () => {
+  it('delays no event by more than two seconds', { timeout: 60_000 }, async () => {
     const group = await createGroup(alice, [bob]);
     const subscribers = [subscribe(bob, () => b.url), subscribe(alice, () => b.url, { conversationId: group })];
     await within(5_000, 'all are live', () => subscribers.every(({ caughtUp }) => caughtUp === 1));
     const sender = makeSender(alice, group, [a.url]);
-    let longest = 0;
+    /** For each burst, the time until its last message is delivered, in milliseconds. */
+    const delays: number[] = [];
     for (const burst of range(1, form(3, 20))) {
       await Promise.all(range(1, form(40, 100)).map((index) => sender.send(`burst ${burst} ${index}`)));
       await sender.send('the last one');
+      const sent = performance.now();
       for (const subscriber of subscribers) {
-        const missing = lacking(subscriber, sender.answered);
-        longest = Math.max(longest, await within(2_000, missing, () => hasAll(subscriber, sender.answered)));
+        await within(2_000, lacking(subscriber, sender.answered), () => hasAll(subscriber, sender.answered));
       }
+      delays.push(Math.round(performance.now() - sent));
     }
+    // In the short form as well, one of the bursts that begin just after a sweep must be followed by a sweep in time.
+    expect(Math.min(...delays.slice(1))).toBeLessThan(2_000);
     for (const subscriber of subscribers) {
       expect(subscriber.changes(group)).toEqual(range(2, sender.answered.length + 1));
       expect([subscriber.connections, subscriber.repeats]).toEqual([1, 0]);
@@ -273,7 +280,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that loses messages', () =>
       lost,
       passed,
       longestWayMs: longestWay(subscribers, sender),
-      lastCameMs: longest,
+      lastCameMs: Math.max(...delays),
     });
   });
 });

@@ -20,10 +20,10 @@ import { serversLacking } from '../support/servers.js';
 import { createGroup } from '../support/talk.js';
 
 const DRAIN_SECONDS = form(1, 3);
-// More than a busy machine needs for the sends that are under way.
+// More than a busy machine needs to complete the sends in progress.
 const SHUTDOWN_SECONDS = 20;
 
-/** The most of `times` that lie within one second. */
+/** The maximum number of `times` within one second. */
 function peakPerSecond(times: number[]): number {
   const sorted = times.toSorted((x, y) => x - y);
   let peak = 0;
@@ -46,7 +46,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
     [a, b] = await Promise.all([fleet.add(), fleet.add()]);
   });
 
-  /** As behind a balancer: one node after the other, until one answers. */
+  /** Like a load balancer: tries one node after the other until one responds. */
   function balanced(first: number): () => string {
     let turn = first;
     return () => {
@@ -55,7 +55,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
     };
   }
 
-  it('lose nothing, over WebSocket and over SSE: everybody comes back to the other one and is complete', {
+  it('lose no events, over WebSocket and SSE: all clients resume at the other node', {
     timeout: 300_000,
   }, async () => {
     const people: Person[] = [];
@@ -64,10 +64,10 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
     const group = await createGroup(alice, members);
     const who = (index: number) => people[index % people.length] as Person;
     const sockets: Subscriber[] = [];
-    // A few at a time, as they would come.
+    // Connects a few clients at a time.
     for (const first of range(0, form(60, 1_000) - 1).filter((index) => index % 50 === 0)) {
       const some = range(first, Math.min(first + 50, form(60, 1_000)) - 1).map((index) =>
-        // Some of the one conversation, some of all.
+        // Some subscribe to one conversation, some to all.
         subscribe(who(index), balanced(index), index % 3 ? { conversationId: group } : {}),
       );
       await within(30_000, 'they are live', () => some.every(({ caughtUp }) => caughtUp > 0));
@@ -86,7 +86,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
       const began = Date.now();
       expect(await node.stop(), node.output()).toBe(0);
       const drainMs = Date.now() - began;
-      // Nothing had to be cut at the end of SHUTDOWN_TIMEOUT.
+      // No connection had to be terminated at the end of SHUTDOWN_TIMEOUT.
       expect(drainMs).toBeLessThan(SHUTDOWN_SECONDS * 1_000);
       const mark = [await sender.send('one node is gone')];
       await within(
@@ -109,11 +109,11 @@ describe.skipIf(serversLacking !== undefined)('nodes that are restarted one afte
       expect(each.changes(group)).toEqual(whole);
       expect(each.late).toEqual([]);
       expect(each.codes.filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
-      // Whoever was at the first came to the second, and all of the second came back to the first.
+      // The clients of the first node moved to the second one, and then all of them to the first one.
       expect(each.connections).toBeGreaterThan(1);
     }
     for (const { closeCodes, connections } of sockets) {
-      // None was cut: 1006 is only an attempt that was refused.
+      // No connection was terminated: 1006 only stands for rejected attempts.
       expect(closeCodes.filter((code) => code !== 1006)).toEqual(Array(connections - 1).fill(1001));
     }
     figure('rolling restart', {

@@ -24,7 +24,7 @@ import {
 import { type OwnServers, serversLacking } from '../support/servers.js';
 import { createGroup } from '../support/talk.js';
 
-/** Of a cursor, the run of the server that it has seen. */
+/** The epoch in a cursor. */
 const epochOf = (cursor: string) => Buffer.from(cursor, 'base64url').toString().split('/')[1];
 const EXPIRED = ['CURSOR_EXPIRED'];
 
@@ -34,17 +34,17 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     servers = await ownServers();
   });
 
-  /** Two people and their group on two nodes. */
+  /** Two users and their group on two nodes. */
   async function makePlace(a: NodeProcess, b: NodeProcess) {
     const alice = await register(a.url, 'alice');
     const bob = await register(b.url, 'bob');
     const group = await createGroup(alice, [bob]);
     const sender = makeSender(alice, group, [a.url, b.url]);
     const cursors = new Set<string>();
-    /** Where who listens comes to. */
+    /** The node to which the subscriber connects. */
     const home = { url: b.url };
     const follow = () => subscribe(bob, () => home.url);
-    /** Sends, and keeps every cursor that a subscriber gets meanwhile. */
+    /** Sends messages, and returns all cursors that a subscriber receives meanwhile. */
     const live = async (count: number) => {
       const subscriber = follow();
       await within(5_000, 'it is live', () => subscriber.caughtUp > 0);
@@ -64,7 +64,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     return { fleet, a, b, ...(await makePlace(a, b)) };
   }
 
-  /** That none of the cursors is resumed from. */
+  /** Expects that no stream resumes from these cursors. */
   async function expectExpired(bob: Person, url: string, cursors: Iterable<string>): Promise<void> {
     for (const after of cursors) {
       const late = subscribe(bob, () => url, { after });
@@ -73,13 +73,16 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     }
   }
 
-  /** Starts it again when it ends with 75. */
+  /** Restarts the node when it exits with status 75. A test that waits for a node fails if it does not start again. */
   const supervise = (node: NodeProcess) =>
-    void node.exited().then((status) => (status === 75 ? node.start().then(() => supervise(node)) : undefined));
+    void node
+      .exited()
+      .then((status) => (status === 75 ? node.start().then(() => supervise(node)) : undefined))
+      .catch(() => {});
 
   const bothReady = async (a: NodeProcess, b: NodeProcess) => (await isReady(a.url)) && (await isReady(b.url));
 
-  it('from an older copy of its files: no cursor of what is lost is resumed, no stream goes on over it', {
+  it('from an older copy of its files: cursors that contain lost changes expire, and all streams end', {
     timeout: 120_000,
   }, async () => {
     const { a, b, bob, group, sender, cursors, live } = await makePair();
@@ -90,7 +93,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     await servers.postgres.start();
     await within(10_000, 'the nodes are ready', () => bothReady(a, b));
     const shared = [...cursors];
-    // Until a sweep has come to the new run of the server, cursors are of the past that the copy has too.
+    // Until a sweep has seen the new run of the server, cursors only contain what the copy contains as well.
     const epochs = new Set(shared.map(epochOf));
     for (const node of [a, b]) {
       await within(5_000, 'it has come to the new run', async () => {
@@ -106,7 +109,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     await servers.postgres.start();
     await within(20_000, 'the nodes are ready', () => bothReady(a, b));
 
-    // Again as many, and more: change numbers and transactions that clients have seen are used a second time.
+    // More changes than were lost, so that change numbers and transaction ids that clients have seen are used again.
     const again = await Promise.all(lost.map((_, index) => sender.send(`after the restore ${index}`)));
     expect(again.map(({ seq }) => seq).sort((x, y) => x - y)).toEqual(lost.map(({ seq }) => seq).sort((x, y) => x - y));
     for (const _ of range(1, 5)) await sender.send('one more');
@@ -150,7 +153,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     figure('restored from an older dump', { cursors: cursors.size, expired: cursors.size });
   });
 
-  /** The rows of an embedded database that nobody has open, by table. */
+  /** The rows of a closed embedded database, by table. */
   async function readEmbedded(folder: string): Promise<Map<string, string>> {
     const database = await PGlite.create(join(folder, 'pg'));
     const tables = await database.query<{ name: string }>(
@@ -165,7 +168,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     return rows;
   }
 
-  /** Puts the rows of a database into another one that a node has made, and starts that node on them. */
+  /** Inserts the rows of a database into another one that a node has created, and starts that node. */
   async function moveTo(
     fleet: Fleet,
     rows: ReadonlyMap<string, string>,
@@ -175,7 +178,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     await node.stop();
     const client = new pg.Client({ connectionString: fleet.env['DATABASE_URL'] });
     await client.connect();
-    // As dumps do it: not in the order of references.
+    // Like a dump, not in the order of references.
     await client.query(`SET session_replication_role = replica`);
     if (way === 'in place of what is there') await client.query(`TRUNCATE ${[...rows.keys()].join()}`);
     for (const [table, json] of rows) {
@@ -190,12 +193,12 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     return node;
   }
 
-  it('moved from the embedded one to PostgreSQL, table by table: every older cursor expires', {
+  it('by copying the embedded one to PostgreSQL table by table: every older cursor expires', {
     timeout: 120_000,
   }, async () => {
     const folder = join(inject('scratch'), `moved-${randomBytes(4).toString('hex')}`);
     await cp(inject('embeddedTemplate'), folder, { recursive: true });
-    // As after a longer life: its transactions have numbers that PostgreSQL's are still to come to.
+    // The transaction ids of the embedded database are ahead of those of PostgreSQL.
     const earlier = await PGlite.create(join(folder, 'pg'));
     await earlier.exec('DO $$ BEGIN FOR i IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$');
     await earlier.exec('CHECKPOINT');
@@ -214,7 +217,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     expect(subscriber.codes).toEqual(EXPIRED);
     await expectExpired(bob, node.url, cursors);
 
-    // All that was said is there, and it goes on.
+    // All messages exist, and new ones can be sent.
     const { pid } = node.child;
     const fresh = subscribe(bob, () => node.url);
     await within(5_000, 'who comes anew is live', () => fresh.caughtUp > 0);
@@ -223,7 +226,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     for (const index of range(1, 20)) sent.push(await here.send(`after the move ${index}`));
     expect(sent.map(({ seq }) => seq)).toEqual(range(1, 20).map((index) => sender.answered.length + index));
     await within(5_000, lacking(fresh, sent), () => hasAll(fresh, sent));
-    // Two sweeps have found the database to be what it was.
+    // Two sweeps have confirmed the history of the database.
     await within(5_000, 'a checkpoint came', () => fresh.checkpoints > 0);
     const resumed = subscribe(bob, () => node.url, { after: fresh.cursor as string });
     await within(5_000, 'it resumes', () => resumed.caughtUp > 0);
@@ -232,7 +235,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     const [first = 0] = resumed.changes(group);
     expect(resumed.changes(group)).toEqual(range(first, sender.answered.length + 22));
     expect(node.child.pid).toBe(pid);
-    // Beside what a first start has written, which stays: it must not be taken for the newest.
+    // The row of the first start remains, and must not be taken for the newest one.
     const beside = await moveTo(await makeFleet(servers), rows, 'beside what is there');
     await expectExpired(bob, beside.url, cursors);
     const there = makeSender(alice, group, [beside.url]);

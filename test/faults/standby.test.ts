@@ -7,7 +7,7 @@ import { query } from '../support/services.js';
 import { createGroup, send } from '../support/talk.js';
 
 describe.skipIf(serversLacking !== undefined)('a node on a standby in recovery', () => {
-  /** A primary with a database that nodes have migrated, or an empty one, and its standby, which has all of it. */
+  /** Starts a primary with a migrated or an empty database, and its standby. */
   async function makePair({ migrated }: { migrated: boolean }) {
     const servers = await ownServers();
     const fleet = await makeFleet(servers);
@@ -28,7 +28,7 @@ describe.skipIf(serversLacking !== undefined)('a node on a standby in recovery',
     return { postgres, standby, node };
   }
 
-  /** Its output but for its log, when it has ended with status 1 at its start. */
+  /** The output of a node that exits with status 1 at its start, without its log. */
   async function reasonAtStart(node: NodeProcess): Promise<string[]> {
     await expect(node.start()).rejects.toThrow(/the node ended with 1/);
     return node
@@ -43,12 +43,12 @@ describe.skipIf(serversLacking !== undefined)('a node on a standby in recovery',
     ),
   ];
 
-  it('does not start where no node has been, and says why in one line', async () => {
+  it('does not start on a database that no node has used, and prints the reason in one line', async () => {
     const { node } = await makePair({ migrated: false });
     expect(await reasonAtStart(node)).toEqual(oneLine);
   });
 
-  it('does not start where nodes have been, says why in one line, and starts once the standby is promoted', async () => {
+  it('does not start on a database that nodes have used, prints the reason in one line, and starts after the standby is promoted', async () => {
     const { postgres, standby, node } = await makePair({ migrated: true });
     expect(await reasonAtStart(node)).toEqual(oneLine);
     await postgres.stop('immediate');

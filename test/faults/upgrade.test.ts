@@ -26,10 +26,10 @@ import { createGroup } from '../support/talk.js';
 
 const call = promisify(execFile);
 
-/** What this was before there was a release. */
+/** The commit before the first release. */
 const FIRST = '3f510b9';
 
-/** The release before this one: UPGRADE_FROM, else the last tag, but not one of this very commit. */
+/** The previous release: UPGRADE_FROM, or the last tag before this commit. */
 async function lastRelease(): Promise<string> {
   const tag = call('git', ['describe', '--tags', '--match', 'v*', '--abbrev=0', 'HEAD^']).then(
     ({ stdout }) => stdout.trim(),
@@ -38,7 +38,7 @@ async function lastRelease(): Promise<string> {
   return process.env['UPGRADE_FROM'] ?? tag;
 }
 
-/** Builds a commit, with the packages that are installed here; resolves with its folder. */
+/** Builds a commit with the installed packages. Returns its folder. */
 async function build(commit: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'parley_release_'));
   atEnd(() => rm(folder, { recursive: true, force: true }));
@@ -51,7 +51,7 @@ async function build(commit: string): Promise<string> {
   return folder;
 }
 
-// Only in the long form: it builds the release before.
+// Only in the long form, because it builds the previous release.
 describe.skipIf(form(true, false) || serversLacking !== undefined)(
   'an upgrade from the last release, node by node',
   () => {
@@ -68,7 +68,7 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)(
       b = await fleet.add({}, old);
     }, 600_000);
 
-    it('loses nothing while everybody sends, and neither does the way back', { timeout: 600_000 }, async () => {
+    it('loses no events during concurrent sends, and neither does a downgrade', { timeout: 600_000 }, async () => {
       const people: Person[] = [];
       for (const index of range(1, 10)) people.push(await register(index % 2 ? a.url : b.url));
       const [alice, ...members] = people as [Person, ...Person[]];
@@ -97,7 +97,7 @@ describe.skipIf(form(true, false) || serversLacking !== undefined)(
         for (const each of subscribers) await within(30_000, lacking(each, all), () => hasAll(each, all));
       };
       await replace('a to the new version', a);
-      // A node of the release that ends for another reason during the upgrade comes back.
+      // A node of the previous release that exits during the upgrade is restarted.
       await replace('b restarted with the old version', b, old);
       await replace('b to the new version', b);
       await replace('a back to the old version', a, old);

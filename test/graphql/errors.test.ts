@@ -47,7 +47,7 @@ const noInstants = [
   '+010000-01-01T00:00:00Z',
 ];
 
-describe('what GraphQL says of an operation', () => {
+describe('an error of an invalid operation', () => {
   let node: RunningNode;
   let person: Person;
   beforeAll(async () => {
@@ -157,7 +157,7 @@ describe('what GraphQL says of an operation', () => {
       ]);
     });
 
-    it('a long value is not repeated in full', async () => {
+    it('does not repeat a long value in full', async () => {
       const [error] = (await ask({ query: SEND, variables: { i: 'x Did you mean '.repeat(10_000) } })) ?? [];
       expect(error?.extensions.code).toBe('BAD_USER_INPUT');
       expect(error?.message.length).toBeLessThan(1_100);
@@ -179,7 +179,7 @@ describe('what GraphQL says of an operation', () => {
     });
   });
 
-  it('has nothing that is for the transport alone, whichever asked first', async () => {
+  it('contains no data for the transport, whichever transport came first', async () => {
     const asked = { query: '{ nothing }' };
     for (const ask of [ways['HTTP'], ways['WebSocket'], ways['HTTP']]) {
       expect((await ask?.(asked))?.[0]?.extensions).toEqual({ code: 'BAD_USER_INPUT' });
@@ -194,17 +194,17 @@ describe('DateTime', () => {
     () => type.parseLiteral(parseLiteralText(JSON.stringify(text)), {}),
   ];
 
-  it.each(instants)('takes %s', (text) => {
+  it.each(instants)('accepts %s', (text) => {
     const instant = new Date(text.toUpperCase());
     for (const parse of read(text)) expect(parse()).toEqual(instant);
     expect(type.serialize(instant)).toBe(instant.toISOString());
   });
 
-  it.each(noInstants)('does not take "%s"', (text) => {
+  it.each(noInstants)('rejects "%s"', (text) => {
     for (const parse of read(text)) expect(parse).toThrow(/^DateTime cannot represent/);
   });
 
-  it.each([1, 0.5, true, {}, []])('does not take %j, which is no text', (value) => {
+  it.each([1, 0.5, true, {}, []])('rejects %j, which is not a string', (value) => {
     expect(() => type.parseValue(value)).toThrow(/^DateTime cannot represent/);
   });
 });

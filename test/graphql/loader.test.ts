@@ -5,8 +5,8 @@ import { defineListLoader, defineLoader } from '../../src/graphql/loader.js';
 
 const context = () => ({}) as Context;
 
-describe('rows that are asked for together', () => {
-  it('are read once each, and never so many in one statement that there are too many parameters', async () => {
+describe('a loader of rows', () => {
+  it('reads each row once, and splits keys that exceed the parameters of one statement', async () => {
     const reads: number[] = [];
     const load = defineLoader(async (_context, keys) => {
       reads.push(keys.length);
@@ -19,7 +19,7 @@ describe('rows that are asked for together', () => {
     expect([rows[0], rows[2_501], rows.at(-1)]).toEqual(['row 0', 'row 1', null]);
   });
 
-  it('leave the event loop free for others in between', async () => {
+  it('yields to the event loop between many rows', async () => {
     const load = defineLoader(async (_context, keys) => keys.map((key) => key));
     const asked = context();
     let done = 0;
@@ -34,8 +34,8 @@ describe('rows that are asked for together', () => {
   });
 });
 
-describe('lists that are asked for together', () => {
-  it('are read in one statement for all of which the same is wanted, each once', async () => {
+describe('a loader of lists', () => {
+  it('reads lists with equal requests in one statement, each list once', async () => {
     const reads: [string[], number][] = [];
     const load = defineListLoader(async (_context, ids, { limit }: { limit: number }) => {
       reads.push([[...ids], limit]);
@@ -55,7 +55,20 @@ describe('lists that are asked for together', () => {
     ]);
   });
 
-  it('fail for themselves only, with what failed', async () => {
+  it('splits lists that exceed the parameters of one statement', async () => {
+    const reads: number[] = [];
+    const load = defineListLoader(async (_context, ids) => {
+      reads.push(ids.length);
+      return ids.map((id) => [`row of ${id}`]);
+    });
+    const asked = context();
+    const keys = Array.from({ length: 40_000 }, (_, index) => String(index % 2_500));
+    const lists = await Promise.all(keys.map((key) => load(asked, key, { limit: 1 })));
+    expect(reads).toEqual([1_000, 1_000, 500]);
+    expect([lists[0], lists[2_501], lists.at(-1)]).toEqual([['row of 0'], ['row of 1'], ['row of 2499']]);
+  });
+
+  it('rejects only the lists whose statement failed, with its error', async () => {
     const failure = new Error('this one fails');
     const load = defineListLoader(async (_context, ids, { fails }: { fails: boolean }) => {
       if (fails) throw failure;

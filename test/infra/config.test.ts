@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readConfig, settings } from '../../src/app/config.js';
 
 describe('the configuration', () => {
-  it('needs nothing', () => {
+  it('is complete without any variables', () => {
     expect(readConfig({})).toMatchObject({
       port: 4000,
       host: '127.0.0.1',
@@ -11,11 +11,12 @@ describe('the configuration', () => {
       accessTokenTtlMs: 15 * 60_000,
       refreshTokenTtlMs: 30 * 86_400_000,
       graphiql: true,
+      web: true,
       production: false,
     });
   });
 
-  it('takes an empty variable for an absent one', () => {
+  it('treats an empty variable as absent', () => {
     expect(readConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 4000, databaseUrl: undefined });
   });
 
@@ -69,16 +70,17 @@ describe('the configuration', () => {
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
     ['OTEL_TRACES_SAMPLER_ARG', '2'],
     ['GRAPHIQL', 'yes'],
+    ['WEB', 'yes'],
     ['PAGE_MAX', '0'],
   ])('names %s when it is %j', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name}: `));
   });
 
-  it('names all that is wrong, one a line', () => {
+  it('names all invalid variables, one per line', () => {
     expect(() => readConfig({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(/^PORT: .*\nLOG_LEVEL: /);
   });
 
-  it('refuses an SMTP server without an address to send from', () => {
+  it('rejects an SMTP server without a sender address', () => {
     const SMTP_URL = 'smtps://user:p%40ss@mail.example.com:465';
     expect(() => readConfig({ SMTP_URL })).toThrow(/^MAIL_FROM: /);
     for (const [MAIL_FROM, name] of [
@@ -92,14 +94,14 @@ describe('the configuration', () => {
     }
   });
 
-  it('refuses production without JWT_SECRET, and Redis without a database to share', () => {
+  it('rejects production without JWT_SECRET, and Redis without PostgreSQL', () => {
     expect(() => readConfig({ NODE_ENV: 'production' })).toThrow(/^JWT_SECRET: /);
     expect(() => readConfig({ REDIS_URL: 'redis://localhost' })).toThrow(/^REDIS_URL: /);
     const production = readConfig({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
-    expect(production).toMatchObject({ production: true, graphiql: false });
+    expect(production).toMatchObject({ production: true, graphiql: false, web: true });
   });
 
-  it('takes an identity provider whole or not at all, and none that calls itself as we do', () => {
+  it('rejects an incomplete identity provider, and one with the issuer of this server', () => {
     const provider = {
       AUTH_JWKS_URL: 'https://a.example/keys',
       AUTH_ISSUER: 'https://a.example',
@@ -122,7 +124,7 @@ describe('the configuration', () => {
     }
   });
 
-  it('takes no secret of ours for a service key, which is sent with every request', () => {
+  it('rejects a service key that equals another secret', () => {
     const key = 'x'.repeat(32);
     expect(() => readConfig({ SERVICE_KEY: key, JWT_SECRET: key })).toThrow(/^SERVICE_KEY: /);
     expect(readConfig({ SERVICE_KEY: key }).service).toEqual({ key, username: 'service', name: 'service' });
@@ -136,7 +138,7 @@ describe('the configuration', () => {
     expect(readConfig({ TYPING_TTL: '7s' }).given).toEqual({ TYPING_TTL: '7s' });
   });
 
-  it('removes the limits of rates and connections where RATE_LIMITS is off, and no limits of sizes', () => {
+  it('disables rate and connection limits with RATE_LIMITS=off, but not size limits', () => {
     const config = readConfig({ RATE_LIMITS: 'off', RATE_SEND_PER_PERSON: '1/1m', SOCKETS_PER_PERSON_MAX: '1' });
     const rates = Object.entries(config).filter(([name]) => /^rate[A-Z].*Per/.test(name));
     expect(rates.length).toBeGreaterThan(10);
@@ -150,6 +152,15 @@ describe('the configuration', () => {
     expect(setting.description).toMatch(/^[A-Z`].*\.$/);
     for (const production of [false, true]) {
       expect(setting.read(undefined, { production })).not.toHaveProperty('problem');
+    }
+  });
+
+  it('uses the value of another setting as the default of a setting', () => {
+    expect(readConfig({})).toMatchObject({ messageMaxChars: 8_000, draftMaxChars: 8_000 });
+    expect(readConfig({ MESSAGE_MAX_CHARS: '20' }).draftMaxChars).toBe(20);
+    expect(readConfig({ MESSAGE_MAX_CHARS: '20', DRAFT_MAX_CHARS: '30' }).draftMaxChars).toBe(30);
+    for (const [name, { defaultFrom, default: value }] of Object.entries(settings)) {
+      if (defaultFrom !== undefined) expect(value, name).toBe(settings[defaultFrom]?.default);
     }
   });
 

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, wr
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { keptJwtSecret, lockDataDir, openDataDir, putWhole } from '../../src/infra/database/data-dir.js';
+import { loadJwtSecret, lockDataDir, openDataDir, writeFileAtomically } from '../../src/infra/database/data-dir.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 
 describe('DATA_DIR', () => {
@@ -14,14 +14,14 @@ describe('DATA_DIR', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it('is for one at a time, and free again after', async () => {
+  it('is locked by one process at a time, and can be locked again after its release', async () => {
     const unlock = await lockDataDir(folder);
     await expect(lockDataDir(folder)).rejects.toThrow(new RegExp(`^DATA_DIR: .* process ${process.pid}`));
     await unlock();
     await (await lockDataDir(folder))();
   });
 
-  it('is taken over from a process that is gone, also when numbers come again', async () => {
+  it('is taken over from a process that no longer runs, even if its id was reused', async () => {
     const child = spawn(process.execPath, ['-e', '']);
     await new Promise((resolve) => child.once('exit', resolve));
     for (const holder of [child.pid, process.pid]) {
@@ -30,7 +30,7 @@ describe('DATA_DIR', () => {
     }
   });
 
-  it('goes to one of several that find a stale lock at once', async () => {
+  it('is locked by only one of several processes that find a stale lock', async () => {
     const module = JSON.stringify(resolve('dist/infra/database/data-dir.js'));
     const script = `import(${module}).then(async ({ lockDataDir }) => {
       await lockDataDir(${JSON.stringify(folder)}).then(() => console.log('held'), () => console.log('refused'));
@@ -48,27 +48,27 @@ describe('DATA_DIR', () => {
     }
   });
 
-  it('of another host is taken over once that has been silent', async () => {
+  it('is taken over from another host after its lock is no longer updated', async () => {
     await writeFile(join(folder, 'lock'), '1 another-host abc\n');
     const past = new Date(Date.now() - 20_000);
     await utimes(join(folder, 'lock'), past, past);
     await (await lockDataDir(folder))();
   });
 
-  it('is refused while another process lives', async () => {
+  it('cannot be locked while another process holds the lock', async () => {
     await writeFile(join(folder, 'lock'), `${process.ppid}\n`);
     await expect(lockDataDir(folder)).rejects.toThrow(`process ${process.ppid}`);
   });
 
-  it('keeps one secret, made by whoever comes first, for the owner only', async () => {
-    const secrets = await Promise.all(Array.from({ length: 5 }, () => keptJwtSecret(folder)));
+  it('keeps one secret, created once, readable by the owner only', async () => {
+    const secrets = await Promise.all(Array.from({ length: 5 }, () => loadJwtSecret(folder)));
     expect(new Set(secrets).size).toBe(1);
     expect(secrets[0]?.length).toBeGreaterThanOrEqual(32);
     expect(await readFile(join(folder, 'jwt-secret'), 'utf8')).toBe(secrets[0]);
     expect((await stat(join(folder, 'jwt-secret'))).mode & 0o777).toBe(0o600);
   });
 
-  it('is closed to other users with all that is in it, and what a link leads to is left alone', async () => {
+  it('is made inaccessible to other users with all its files, but without following links', async () => {
     const outside = join(folder, 'outside');
     const dataDir = join(folder, 'data');
     await mkdir(join(dataDir, 'pg', 'base'), { recursive: true });
@@ -88,13 +88,13 @@ describe('DATA_DIR', () => {
     expect((await stat(join(folder, 'new'))).mode & 0o777).toBe(0o700);
   });
 
-  it('is refused with its name where there can be none', async () => {
+  it('causes an error with its name if it cannot be created', async () => {
     await writeFile(join(folder, 'file'), '');
     for (const [path, reason] of [
       ['file', 'it is a file'],
       ['file/data', 'a part of its path is a file'],
     ] as const) {
-      for (const use of [lockDataDir, keptJwtSecret, (each: string) => openDataDir(each, createLog('silent'))]) {
+      for (const use of [lockDataDir, loadJwtSecret, (each: string) => openDataDir(each, createLog('silent'))]) {
         await expect(use(join(folder, path))).rejects.toThrow(
           `DATA_DIR: ${join(folder, path)} cannot be used: ${reason}`,
         );
@@ -108,25 +108,25 @@ describe('DATA_DIR', () => {
     ['without what was written', '\0'.repeat(64)],
   ])('refuses a secret that is %s, as a crash may leave it, with the name of the file', async (_what, content) => {
     await writeFile(join(folder, 'jwt-secret'), content);
-    await expect(keptJwtSecret(folder)).rejects.toThrow(`DATA_DIR: ${join(folder, 'jwt-secret')} is damaged`);
+    await expect(loadJwtSecret(folder)).rejects.toThrow(`DATA_DIR: ${join(folder, 'jwt-secret')} is damaged`);
     await rm(join(folder, 'jwt-secret'));
-    expect((await keptJwtSecret(folder)).length).toBe(64);
+    expect((await loadJwtSecret(folder)).length).toBe(64);
   });
 
-  it('has files as a whole, and nothing beside them', async () => {
-    await putWhole(join(folder, 'mail'), 'first');
-    await putWhole(join(folder, 'mail'), 'second');
+  it('contains atomically written files and no temporary files', async () => {
+    await writeFileAtomically(join(folder, 'mail'), 'first');
+    await writeFileAtomically(join(folder, 'mail'), 'second');
     expect(await readFile(join(folder, 'mail'), 'utf8')).toBe('second');
-    await keptJwtSecret(folder);
+    await loadJwtSecret(folder);
     expect((await readdir(folder)).sort()).toEqual(['jwt-secret', 'mail']);
   });
 
-  it.each(['', 'nonsense\n', '\0\0\0\0'])('is taken over from a lock that says nothing: %j', async (content) => {
+  it.each(['', 'nonsense\n', '\0\0\0\0'])('is taken over if the lock has invalid content: %j', async (content) => {
     await writeFile(join(folder, 'lock'), content);
     await (await lockDataDir(folder))();
   });
 
-  it('is taken over when the number of the process belongs to another program now', async () => {
+  it('is taken over if the process id now belongs to another program', async () => {
     const unlock = await lockDataDir(folder);
     const [, host, random, start] = (await readFile(join(folder, 'lock'), 'utf8')).trim().split(' ');
     await unlock();

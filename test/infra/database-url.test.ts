@@ -103,31 +103,31 @@ describe.skipIf(!servicesFound)('the schema of a DATABASE_URL', () => {
     `CREATE TABLE ${schema}._prisma_migrations ()`,
   ];
 
-  it('is public by default, and that of the role where there is one', async () => {
+  it('is public by default, or that of the role if it exists', async () => {
     const { name, url } = await makeDatabase();
     expect(await schemaOf(url)).toBe('public');
     await query(url, `CREATE SCHEMA ${name}`);
     expect(await schemaOf(url)).toBe(name);
   });
 
-  it('stays where the tables are when one named like the role is created later', async () => {
+  it('does not change when a schema named like the role is created later', async () => {
     const { url } = await makeDatabase(...migrated('public'), 'CREATE SCHEMA ROLE_NAME');
     expect(await schemaOf(url)).toBe('public');
   });
 
-  it('is that of schema=, which is created, or the first of the search_path that exists', async () => {
+  it('is that of schema=, which is created, or the first existing one of the search_path', async () => {
     const { url } = await makeDatabase('CREATE SCHEMA chat');
     expect(await schemaOf(`${url}?schema=talk`)).toBe('talk');
     expect(await query(url, `SELECT FROM pg_namespace WHERE nspname = 'talk'`)).toHaveLength(1);
     expect(await schemaOf(`${url}?options=-c%20search_path%3Dnone,chat,public`)).toBe('chat');
   });
 
-  it('is that of the database or the role', async () => {
+  it('follows the search_path of the database or the role', async () => {
     const { url } = await makeDatabase('CREATE SCHEMA chat', 'ALTER DATABASE ROLE_NAME SET search_path = chat, public');
     expect(await schemaOf(url)).toBe('chat');
   });
 
-  it('is refused where no schema exists, and where the tables are in another one', async () => {
+  it('causes an error if no schema exists, or if the tables are in another one', async () => {
     const { url } = await makeDatabase(...migrated('public'), 'CREATE SCHEMA chat');
     await expect(schemaOf(`${url}?options=-csearch_path%3Dchat`)).rejects.toThrow(
       /^DATABASE_URL: Parley's tables are in the schema public, .*\?schema=public/,
@@ -166,7 +166,7 @@ describe.skipIf(!servicesFound)('the schema of a DATABASE_URL', () => {
     expect((error as Error).message).toContain(reason);
   });
 
-  it('a role that may not create tables is one line', async () => {
+  it('a role without permission to create tables causes an error of one line', async () => {
     const { name, url } = await makeDatabase(
       'REVOKE CREATE ON SCHEMA public FROM PUBLIC',
       'ALTER ROLE ROLE_NAME NOSUPERUSER',
@@ -177,12 +177,12 @@ describe.skipIf(!servicesFound)('the schema of a DATABASE_URL', () => {
     await expect(opening).rejects.toThrow(ConfigError);
   });
 
-  it.each(['prefer', 'allow'])('sslmode=%s does without encryption where there is none', async (mode) => {
+  it.each(['prefer', 'allow'])('sslmode=%s connects without encryption if the server has none', async (mode) => {
     const { url } = await makeDatabase();
     expect((await findDatabase(`${url}?sslmode=${mode}`, 5_000)).config.ssl).toBe(false);
   });
 
-  it('has everything: what the migrations make, the models and plain SQL', async () => {
+  it('contains all tables, and works with the models and plain SQL', async () => {
     const place = await makePlace('postgresql', { migrated: false });
     const node = await place.start({ DATABASE_URL: `${place.env['DATABASE_URL']}?schema=Our%20chat` });
     const ana = await register(node.url, 'ana');

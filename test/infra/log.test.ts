@@ -4,7 +4,7 @@ import { createLog } from '../../src/infra/telemetry/log.js';
 import { logLines } from '../../src/infra/telemetry/log-lines.js';
 
 describe('the log', () => {
-  it('removes secrets and texts wherever a careless line puts them', () => {
+  it('removes secrets and user content at any depth', () => {
     let written = '';
     const stream = new Writable({
       write(chunk, _encoding, done) {
@@ -43,19 +43,19 @@ describe('the log on a terminal', () => {
     return text;
   };
 
-  it('is one line for people: the time, the level, what happened, and the facts', () => {
+  it('writes one readable line: the time, the level, the message and the properties', () => {
     const text = written((log) => log.info({ url: 'http://127.0.0.1:4000/graphql', count: 3 }, 'Parley is ready'));
     expect(text).toMatch(/^\d\d:\d\d:\d\d INFO {2}Parley is ready url=http:\/\/127\.0\.0\.1:4000\/graphql count=3\n$/);
     expect(written((log) => log.warn('careful'), true)).toContain('\x1b[33mWARN \x1b[0m careful\n');
   });
 
-  it('has the stack of an error below, and removes secrets there too', () => {
+  it('writes the stack of an error below, and removes secrets there too', () => {
     const text = written((log) => log.error({ err: new Error('broken'), password: 's3cret' }, 'a request failed'));
     expect(text).toMatch(/ERROR a request failed password=\[redacted\]\n {4}Error: broken\n {8}at /);
     expect(text).not.toContain('s3cret');
   });
 
-  it('lets nothing that is logged control the terminal or begin a line', () => {
+  it('escapes control characters and line breaks in logged input', () => {
     const text = written((log) => log.info({ origin: 'a\x1b[2Jb\nINFO forged' }, 'c\rd'));
     expect(text).toMatch(/ INFO {2}c\\rd origin=a\\u001b\[2Jb\\nINFO forged\n$/);
   });

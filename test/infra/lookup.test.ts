@@ -15,7 +15,7 @@ describe('a lookup', () => {
   }
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-  it('reads at once for all who ask together, and gives each their own', async () => {
+  it('reads the keys of simultaneous callers with one read, and returns each their own value', async () => {
     const { reads, lookUp } = make();
     const values = Promise.all([1, 2, 1].map(lookUp));
     await turn();
@@ -24,7 +24,7 @@ describe('a lookup', () => {
     expect(await values).toEqual(['value 1', 'value 2', 'value 1']);
   });
 
-  it('gathers who asks while reads are under way, and never answers them from an earlier read', async () => {
+  it('batches callers that arrive during a read, and never answers them from that read', async () => {
     const { reads, lookUp } = make();
     const values = [lookUp(1)];
     await turn();
@@ -43,7 +43,7 @@ describe('a lookup', () => {
     expect(await Promise.all(values)).toEqual(['value 1', 'value 2', 'value 1', 'value 3', 'value 4']);
   });
 
-  it('tells all of one read that it failed, and goes on', async () => {
+  it('rejects all callers of a failed read, and continues with the next read', async () => {
     const { reads, lookUp } = make();
     const failed = Promise.allSettled([lookUp(1), lookUp(2)]);
     await turn();

@@ -73,7 +73,7 @@ describe('mail over SMTP', () => {
     expect(source).toContain('<p>the secret token</p>');
   });
 
-  it('arrives when the server comes after it was sent', async () => {
+  it('arrives if the server starts after the email was sent', async () => {
     const port = await freePort();
     const mailer = makeMailer({ smtpUrl: `smtp://127.0.0.1:${port}`, retryMs: Array.from({ length: 500 }, () => 20) });
     const mail = mailTo();
@@ -83,7 +83,7 @@ describe('mail over SMTP', () => {
     expect(await server.until(mail.to)).toHaveLength(1);
   });
 
-  it('is the same mail at each try', async () => {
+  it('has the same message id at each attempt', async () => {
     const ids: unknown[] = [];
     const server = await startMailServer({
       answer({ source }) {
@@ -118,7 +118,7 @@ describe('mail over SMTP', () => {
     expect(mailer.logged()).not.toContain('secret');
   });
 
-  it('goes to one address, whatever stands in it', async () => {
+  it('is sent to a single address, whatever characters it contains', async () => {
     const server = await startMailServer();
     const mailer = makeMailer({ smtpUrl: server.url });
     const [one, next] = [mailTo(), mailTo()];
@@ -130,7 +130,7 @@ describe('mail over SMTP', () => {
     expect(server.to('other@example.com')).toEqual([]);
   });
 
-  it('floods nobody', async () => {
+  it('is dropped after too many emails to one address', async () => {
     const server = await startMailServer();
     const mailer = makeMailer({ smtpUrl: server.url });
     const flood = mailTo();
@@ -140,7 +140,7 @@ describe('mail over SMTP', () => {
     expect(mailer.logged()).toContain('too many emails to its address');
   });
 
-  it('is dropped when a thousand wait', async () => {
+  it('is dropped when a thousand emails are queued', async () => {
     const mailer = makeMailer({ smtpUrl: 'smtp://127.0.0.1:9', retryMs: [], closeMs: 1 });
     for (let count = 0; count < 1_001; count += 1) mailer.send(mailTo());
     expect(mailer.logged().match(/email dropped: the queue is full/g)).toHaveLength(1);
@@ -148,7 +148,7 @@ describe('mail over SMTP', () => {
 });
 
 describe('closing the mailer', () => {
-  it('waits until what was sent has arrived', async () => {
+  it('waits until queued emails have been sent', async () => {
     const server = await startMailServer();
     const mailer = makeMailer({ smtpUrl: server.url });
     const mails = Array.from({ length: 12 }, () => mailTo());
@@ -157,7 +157,7 @@ describe('closing the mailer', () => {
     for (const { to } of mails) expect(server.to(to)).toHaveLength(1);
   });
 
-  it('tries once more, at once, what waits for its next try', async () => {
+  it('retries delayed emails once, immediately', async () => {
     const port = await freePort();
     const mailer = makeMailer({ smtpUrl: `smtp://127.0.0.1:${port}`, retryMs: [3_600_000] });
     const mail = mailTo();
@@ -168,7 +168,7 @@ describe('closing the mailer', () => {
     expect(server.to(mail.to)).toHaveLength(1);
   });
 
-  it('waits no longer than it may, and says what was not done', async () => {
+  it('stops waiting after its time limit, and logs the number of unsent emails', async () => {
     let asked = false;
     const server = await startMailServer({
       answer() {
@@ -185,7 +185,7 @@ describe('closing the mailer', () => {
 });
 
 describe('mail without an SMTP server', () => {
-  it('is a file for its owner only, and the log says where and not what', async () => {
+  it('is written to a file readable by its owner only, and logged without its content', async () => {
     const dataDir = await makeFolder();
     const mailer = makeMailer({ dataDir });
     const mail = mailTo();
@@ -203,7 +203,7 @@ describe('mail without an SMTP server', () => {
     expect(mailer.logged()).not.toContain(mail.to);
   });
 
-  it('is logged as not sent where the folder cannot be', async () => {
+  it('is logged as not sent if the directory cannot be created', async () => {
     const folder = await makeFolder();
     await writeFile(join(folder, 'file'), '');
     const mailer = makeMailer({ dataDir: join(folder, 'file') });

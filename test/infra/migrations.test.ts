@@ -5,11 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { readConfig } from '../../src/app/config.js';
 import { ConfigError } from '../../src/infra/config/config-error.js';
 import { openDatabase } from '../../src/infra/database/database.js';
-import type { SqlSession } from '../../src/infra/database/footing.js';
+import type { SqlSession } from '../../src/infra/database/driver.js';
 import { applyMigrations } from '../../src/infra/database/migrations.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { eventually } from '../support/client.js';
-import { makePlace, servicesFound } from '../support/place.js';
+import { makeCluster, makePlace, servicesFound } from '../support/place.js';
 
 const log = createLog('silent');
 
@@ -17,13 +17,13 @@ describe('migrations', () => {
   let database: PGlite;
   let session: SqlSession;
   beforeAll(async () => {
-    database = await PGlite.create();
+    database = await PGlite.create(await makeCluster());
     session = {
       run: async (sql) => void (await database.exec(sql)),
       query: async <Row>(sql: string, parameters: unknown[] = []) => (await database.query<Row>(sql, parameters)).rows,
     };
   });
-  // Making a cluster takes seconds of CPU time, and everything that migrations create is in one schema.
+  // Everything that migrations create is in one schema.
   beforeEach(() => database.exec('DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
   afterAll(() => database.close());
 
@@ -33,7 +33,7 @@ describe('migrations', () => {
        FROM _prisma_migrations ORDER BY started_at`,
     );
 
-  it("are written down in Prisma's table, once", async () => {
+  it("are recorded in Prisma's table once", async () => {
     await applyMigrations(session, log);
     const first = await rows();
     expect(first[0]).toMatchObject({ migration_name: '20261121000000_core', finished: true, steps: 1 });
@@ -42,7 +42,7 @@ describe('migrations', () => {
     expect(await rows()).toEqual(first);
   });
 
-  it('that failed leave nothing but their log, and are tried again', async () => {
+  it('that failed leave only their log entry, and are retried', async () => {
     await session.run('CREATE TABLE messages (id int)');
     await expect(applyMigrations(session, log)).rejects.toThrow('20261121000000_core');
     const failed = await session.query(
@@ -56,7 +56,7 @@ describe('migrations', () => {
     expect(await session.query(`SELECT 1 FROM pg_class WHERE relname = 'users'`)).toHaveLength(1);
   });
 
-  it('that were changed afterwards, or left half done, refuse to start', async () => {
+  it('prevent the start if they were changed or left incomplete', async () => {
     await applyMigrations(session, log);
     await session.run(`UPDATE _prisma_migrations SET checksum = 'another'`);
     await expect(applyMigrations(session, log)).rejects.toThrow('was changed after it was applied');
@@ -64,7 +64,7 @@ describe('migrations', () => {
     await expect(applyMigrations(session, log)).rejects.toThrow('only partly applied');
   });
 
-  it('of a newer version refuse to start, unless the database says that this one may run on it', async () => {
+  it('of a newer version prevent the start, unless the database says that this version is compatible', async () => {
     const oldest = (name: string) =>
       session.run(`COMMENT ON TABLE log_state IS 'Oldest migration that a build must know: ${name}'`);
     await applyMigrations(session, log);
@@ -90,7 +90,7 @@ describe('migrations', () => {
     expect(await rows()).toEqual(before);
   });
 
-  it('that others are in the way of are tried again, and leave no trace of it', async () => {
+  it('are retried after a lock conflict without leaving a trace', async () => {
     const codes = ['40P01', '55P03'];
     const refusing: SqlSession = {
       ...session,
@@ -120,7 +120,7 @@ const sessionOn = (client: pg.Client): SqlSession => ({
 });
 
 describe.skipIf(!servicesFound)('a migration whose table others use', () => {
-  it('lets go of what it waits for, so that they go on, and is applied when they are done', async () => {
+  it('releases its locks while waiting, so that others continue, and is applied afterwards', async () => {
     const { env } = await makePlace('postgresql', { migrated: false });
     const [migrating, using, other] = (await Promise.all(
       Array.from({ length: 3 }, () => connected(env['DATABASE_URL'])),
@@ -149,8 +149,8 @@ describe.skipIf(!servicesFound)('a migration whose table others use', () => {
   });
 });
 
-describe.skipIf(!servicesFound)('the migration that takes its time where there are many people', () => {
-  it('keeps nobody from reading them', async () => {
+describe.skipIf(!servicesFound)('the migration that is slow with many users', () => {
+  it('does not block reads of users', async () => {
     const { env } = await makePlace('postgresql', { migrated: false });
     const [migrating, reading] = await Promise.all([connected(env['DATABASE_URL']), connected(env['DATABASE_URL'])]);
     const slow = '20261121230000_people_search';
@@ -180,7 +180,7 @@ describe.skipIf(!servicesFound)('a migration that makes an index while messages 
       )
     ).rows[0]?.valid;
 
-  it('is made by one of the nodes that start, and waits for no other', async () => {
+  it('is applied by one of the starting nodes without waiting for the others', async () => {
     const { env } = await makePlace('postgresql', { migrated: false });
     const config = readConfig(env);
     const databases = await Promise.all([openDatabase(config, log), openDatabase(config, log)]);
@@ -194,7 +194,7 @@ describe.skipIf(!servicesFound)('a migration that makes an index while messages 
     expect(rows).toEqual([{ count: 1 }]);
   });
 
-  it('keeps nobody from sending, and what was broken off is made anew', async () => {
+  it('does not block sends, and is repeated after an interruption', async () => {
     const [migrating, sending, other] = (await clients(3)) as [pg.Client, pg.Client, pg.Client];
     await applyMigrations(sessionOn(migrating), log);
     await sending.query(`

@@ -9,7 +9,7 @@ import { atEnd } from '../support/ending.js';
 import { makePlace, servicesFound } from '../support/place.js';
 import { query } from '../support/services.js';
 
-it.skipIf(!servicesFound)('a copy that lacks rows is refused, and leaves the target empty', async () => {
+it.skipIf(!servicesFound)('a copy that lacks rows fails and leaves the target empty', async () => {
   const log = createLog('silent');
   const place = await makePlace('embedded');
   const node = await place.start();

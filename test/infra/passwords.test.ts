@@ -1,9 +1,10 @@
 import bcrypt from 'bcryptjs';
 import { describe, expect, it } from 'vitest';
 import { createPasswords } from '../../src/infra/auth/passwords.js';
+import { smallest } from '../support/client.js';
 
 describe('passwords', () => {
-  it('are hashed and recognized, and nobody has none', async () => {
+  it('match their hash, and match nothing without a hash', async () => {
     const passwords = createPasswords({ cost: 4, queueMax: 10 });
     const hash = await passwords.hash('correct horse');
     expect(hash).toMatch(/^\$2[aby]\$04\$/);
@@ -13,25 +14,32 @@ describe('passwords', () => {
     await passwords.close();
   });
 
-  it('do not hold up the event loop', async () => {
+  it('are hashed without blocking the event loop', async () => {
     const cost = 12;
     const passwords = createPasswords({ cost, queueMax: 10 });
     const started = performance.now();
     bcrypt.hashSync('correct horse', cost);
     const onThisThread = performance.now() - started;
-    let longest = 0;
-    let last = performance.now();
-    const timer = setInterval(() => {
-      longest = Math.max(longest, performance.now() - last);
-      last = performance.now();
-    }, 1);
-    await Promise.all(Array.from({ length: 4 }, () => passwords.hash('correct horse')));
-    clearInterval(timer);
-    expect(longest).toBeLessThan(onThisThread / 2);
+    /** The longest pause of this thread while others hash. */
+    async function longestPause(): Promise<number> {
+      let longest = 0;
+      let last = performance.now();
+      const note = () => {
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      };
+      const timer = setInterval(note, 1);
+      await Promise.all(Array.from({ length: 2 }, () => passwords.hash('correct horse')));
+      clearInterval(timer);
+      // The timer has not fired at all if this thread was blocked the whole time.
+      note();
+      return longest;
+    }
+    expect(await smallest(onThisThread / 2, longestPause)).toBeLessThan(onThisThread / 2);
     await passwords.close();
   });
 
-  it('beyond the queue are refused as UNAVAILABLE', async () => {
+  it('are rejected with UNAVAILABLE when the queue is full', async () => {
     const passwords = createPasswords({ cost: 8, queueMax: 2 });
     const answers = await Promise.allSettled(Array.from({ length: 20 }, () => passwords.hash('correct horse')));
     const refused = answers.filter((answer) => answer.status === 'rejected');

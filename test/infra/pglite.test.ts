@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, inject, it } from 'vitest';
-import type { Footing } from '../../src/infra/database/footing.js';
+import type { DatabaseDriver } from '../../src/infra/database/driver.js';
 import { freeBytesOf } from '../../src/infra/database/guarded-pglite.js';
 import { openPglite } from '../../src/infra/database/pglite.js';
 import { startMaintenance } from '../../src/infra/database/pglite-maintenance.js';
@@ -44,10 +44,10 @@ const fill = async (disk: string, bytes: number) =>
 const empty = (disk: string) => rm(join(disk, 'ballast'));
 
 describe('the embedded database on a full disk', () => {
-  it('ends when it cannot write its log, says so at once, and is there again when there is room', async () => {
+  it('stops when it cannot write its log, fails at once, and is reopened when there is space', async () => {
     const disk = await makeDisk();
     if (disk === undefined) return;
-    const database: Footing = await openPglite(join(disk, 'data'), 0, log);
+    const database: DatabaseDriver = await openPglite(join(disk, 'data'), 0, log);
     let closed = false;
     atEnd(() => closed || database.close());
     await database.query('CREATE TABLE filling (id serial PRIMARY KEY, text text)', []);
@@ -83,7 +83,7 @@ describe('the embedded database on a full disk', () => {
     await database.close();
   });
 
-  it('writes nothing while too little is free, and goes on reading', async () => {
+  it('rejects writes while too little space is free, and continues to read', async () => {
     const disk = await makeDisk();
     if (disk === undefined) return;
     const place = await makePlace('embedded');
@@ -109,7 +109,7 @@ describe('the embedded database on a full disk', () => {
   });
 });
 
-it('the embedded database uses the space of removed rows again, and its log does not grow without end', async () => {
+it('the embedded database reuses the space of deleted rows, and limits the size of its log', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'parley-pglite-'));
   atEnd(() => rm(folder, { recursive: true }));
   await cp(inject('embeddedTemplate'), folder, { recursive: true });
@@ -128,7 +128,7 @@ it('the embedded database uses the space of removed rows again, and its log does
   }
   // PostgreSQL counts them about a second later.
   await eventually('the removed rows are counted', async () => ((await dead())[0]?.dead ?? 0) > 50_000);
-  const session = { query: (sql: string) => database.query(sql, []).then((rows) => ({ rows })), hasRoom: true };
+  const session = { query: (sql: string) => database.query(sql, []).then((rows) => ({ rows })), hasFreeSpace: true };
   const exec = (sql: string) => database.exclusively(({ run }) => run(sql));
   const maintenance = startMaintenance(() => ({ ...session, exec }) as never, log, { intervalMs: 10, idleMs: 10 });
   try {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { redisOptions } from '../../src/infra/config/redis-options.js';
 import { type EventEngine, openRedisEvents } from '../../src/infra/events.js';
 import { openRateStore } from '../../src/infra/rates.js';
@@ -33,7 +33,7 @@ describe('REDIS_URL', () => {
   });
 });
 
-describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () => {
+describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () => {
   let redis: OwnRedis;
   let admin: Redis;
   let folder: string;
@@ -83,7 +83,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () =>
   /** Cuts all connections but the admin's. */
   const cut = () => admin.client('KILL', 'SKIPME', 'yes');
 
-  it('lives on when the password is changed, says so once, and recovers', async () => {
+  it('does not stop the node when the password is changed, is logged once, and is used again after recovery', async () => {
     await admin.call('ACL', 'SETUSER', 'node', 'on', '>first', '~*', '&*', '+@all');
     const url = redis.url.replace('//', '//node:first@');
     const { engine, hears, warnings, log } = open(url, 'rotated');
@@ -106,7 +106,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () =>
     ]);
   });
 
-  it('lives on when it may not use the channels, and recovers when it may', async () => {
+  it('does not stop the node when channels are not permitted, and is used again when they are', async () => {
     await admin.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', 'resetchannels', '&other:*', '+@all');
     const { engine, hears, warnings } = open(redis.url.replace('//', '//deaf:secret@'), 'denied');
     await eventually('both say why', () => reasonsOf(warnings).length >= 2);
@@ -117,13 +117,34 @@ describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () =>
     await hears('after');
   });
 
+  it('does not stop the node when channels are no longer permitted, and is used again when they are', async () => {
+    const permit = (...rules: string[]) => admin.call('ACL', 'SETUSER', 'limited', 'resetchannels', ...rules);
+    // A rejection that nobody handles would end the process.
+    const unhandled: unknown[] = [];
+    const onRejection = (reason: unknown) => void unhandled.push(reason);
+    process.on('unhandledRejection', onRejection);
+    onTestFinished(() => void process.off('unhandledRejection', onRejection));
+    await permit('on', '>secret', '~*', '&withdrawn:*', '+@all');
+    const { engine, hears, warnings } = open(redis.url.replace('//', '//limited:secret@'), 'withdrawn');
+    await isConnected(engine);
+    await hears('before');
+    // Redis then closes connections with subscriptions that are no longer permitted.
+    await permit();
+    await eventually('both say why', () => reasonsOf(warnings).length >= 2);
+    expect(reasonsOf(warnings)).toEqual(['publisher permission', 'subscriber permission']);
+    await permit('&withdrawn:*');
+    await isConnected(engine);
+    await hears('after');
+    expect(unhandled).toEqual([]);
+  });
+
   it('is reached over a Unix socket', async () => {
     const { engine, hears } = open(`unix://${folder}/redis/socket?db=1`, 'socket');
     await isConnected(engine);
     await hears('over the socket');
   });
 
-  it('is a clear error at the start, and no error where it is out of reach', async () => {
+  it('causes a clear error at startup, and none if it cannot be reached', async () => {
     await admin.call('ACL', 'SETUSER', 'mute', 'on', '>secret', '~*', 'resetchannels', '+@all');
     const as = (account: string) => redis.url.replace('//', `//${account}@`);
     for (const [url, reason] of [
@@ -140,7 +161,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that refuses a node', () =>
     }
   });
 
-  it('is reached over TLS where its authority is trusted, and named where it is not', async () => {
+  it('is reached over TLS if its authority is trusted, and causes an error with REDIS_URL otherwise', async () => {
     const tls = await mkdtemp(join(tmpdir(), 'parley-tls-'));
     atEnd(() => rm(tls, { recursive: true }));
     const made = await exec('openssl', [

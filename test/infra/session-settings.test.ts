@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Prisma } from '../../src/generated/prisma/client.js';
-import { reliedOn } from '../../src/infra/config/session-settings.js';
+import { requiredSettings } from '../../src/infra/config/session-settings.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
 import { alterDatabase, alterEmbedded } from '../support/environment.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { query } from '../support/services.js';
 import { createGroup, edit, send } from '../support/talk.js';
 
@@ -19,14 +19,16 @@ const odd = [
   'default_transaction_isolation=serializable',
   'lock_timeout=1',
   'idle_in_transaction_session_timeout=1',
+  'statement_timeout=0',
+  'jit=on',
 ].join(';');
 
-describe.each(footings)('a database with other defaults, on the %s footing', (footing) => {
+describe.each(modes)('a database with other defaults in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   beforeAll(async () => {
-    const { env, start } = await makePlace(footing);
-    if (footing === 'embedded') await alterEmbedded(env['DATA_DIR'] as string, odd);
+    const { env, start } = await makePlace(mode);
+    if (mode === 'embedded') await alterEmbedded(env['DATA_DIR'] as string, odd);
     else {
       const url = env['DATABASE_URL'] as string;
       await alterDatabase(url, new URL(url).pathname.slice(1), odd);
@@ -40,15 +42,25 @@ describe.each(footings)('a database with other defaults, on the %s footing', (fo
     expect(Math.abs(Date.now() - new Date(time ?? 0).getTime()), String(time)).toBeLessThan(60_000);
   };
 
-  it('gives nodes the settings that they rely on', async () => {
-    for (const [name, value] of Object.entries(reliedOn)) {
+  it('gives nodes the settings that they require', async () => {
+    for (const [name, value] of Object.entries(requiredSettings)) {
       const ask = Prisma.sql`SELECT current_setting(${name}) AS value`;
       expect(await node.deps.database.sql.query(ask), name).toEqual([{ value }]);
       expect(await node.deps.database.db.$queryRaw(ask), name).toEqual([{ value }]);
     }
   });
 
-  it('keeps every time right: what the database writes and what a node writes', async () => {
+  it('limits statements and transactions of nodes in time, and compiles no statements', async () => {
+    const settings = Prisma.sql`
+      SELECT current_setting('jit') AS jit, current_setting('statement_timeout') AS statements,
+             current_setting('lock_timeout') AS locks,
+             current_setting('idle_in_transaction_session_timeout') AS transactions`;
+    const expected = [{ jit: 'off', statements: '1min', locks: '0', transactions: '1min' }];
+    expect(await node.deps.database.sql.query(settings)).toEqual(expected);
+    expect(await node.deps.database.db.$queryRaw(settings)).toEqual(expected);
+  });
+
+  it('stores correct times, whether written by the database or by a node', async () => {
     const group = await createGroup(ana, []);
     const message = await send(ana, group, 'now');
     now(message.createdAt);

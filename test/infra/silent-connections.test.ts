@@ -15,7 +15,7 @@ const statements: Record<string, (database: Database) => Promise<unknown>> = {
   'a transaction of Prisma': ({ transaction }) => transaction((tx) => tx.$queryRaw`SELECT 1`),
 };
 
-describe.skipIf(!servicesFound)('a connection that falls silent', () => {
+describe.skipIf(!servicesFound)('an unresponsive connection', () => {
   it.each(Object.entries(statements))('fails the next statement as unavailable: %s', async (_by, run) => {
     const place = await makePlace('postgresql');
     const url = new URL(place.env['DATABASE_URL'] as string);

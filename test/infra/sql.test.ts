@@ -5,15 +5,15 @@ import { presentError } from '../../src/graphql/errors.js';
 import { type Database, isUnavailable, type Tx } from '../../src/infra/database/database.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { eventually } from '../support/client.js';
-import { footings, makePlace, servicesFound } from '../support/place.js';
+import { makePlace, modes, servicesFound } from '../support/place.js';
 
-describe.each(footings)('plain SQL on the %s footing', (footing) => {
+describe.each(modes)('plain SQL in %s mode', (mode) => {
   let database: Database;
   beforeAll(async () => {
-    ({ database } = (await (await makePlace(footing)).start()).deps);
+    ({ database } = (await (await makePlace(mode)).start()).deps);
   });
 
-  it('is rolled back with what is thrown', async () => {
+  it('rolls the transaction back if the callback throws', async () => {
     const mark = Prisma.sql`SELECT trimmed_xid::text AS xid FROM log_state`;
     const before = await database.sql.query(mark);
     const failing = database.sql.transaction(async (sql) => {
@@ -22,6 +22,26 @@ describe.each(footings)('plain SQL on the %s footing', (footing) => {
     });
     await expect(failing).rejects.toThrow('never mind');
     expect(await database.sql.query(mark)).toEqual(before);
+  });
+
+  it('rolls a transaction back that takes longer than its own time limit, as unavailable', async () => {
+    const id = newId();
+    const data = { id, username: id, usernameKey: id, displayName: 'x' };
+    const failing = database.transaction(
+      async (tx) => {
+        await tx.user.create({ data });
+        const isOver = () =>
+          tx.user.count().then(
+            () => false,
+            () => true,
+          );
+        await eventually('the transaction is over', isOver);
+        await tx.user.count();
+      },
+      { timeoutMs: 300 },
+    );
+    expect(isUnavailable(await failing.catch((error: unknown) => error))).toBe(true);
+    expect(await database.db.user.findUnique({ where: { id } })).toBe(null);
   });
 });
 
@@ -42,7 +62,7 @@ describe.skipIf(!servicesFound)('statements with a name', () => {
   });
 });
 
-describe.skipIf(!servicesFound)('transactions that wait for each other', () => {
+describe.skipIf(!servicesFound)('transactions that deadlock', () => {
   let database: Database;
   beforeAll(async () => {
     ({ database } = (await (await makePlace('postgresql')).start()).deps);
@@ -62,7 +82,7 @@ describe.skipIf(!servicesFound)('transactions that wait for each other', () => {
     return ids;
   };
 
-  it.each(Object.entries(ways))('are all carried out, and once: by %s', async (_way, change) => {
+  it.each(Object.entries(ways))('all succeed exactly once after a deadlock: by %s', async (_way, change) => {
     const [one, other] = await makeTwo();
     const begun: string[] = [];
     const cross = (first: string, second: string) =>
@@ -78,7 +98,7 @@ describe.skipIf(!servicesFound)('transactions that wait for each other', () => {
     expect(people.map(({ searchWords }) => searchWords.join())).toEqual(['x,x', 'x,x']);
   });
 
-  it.each(Object.entries(ways))('are given up as unavailable at the third time: by %s', async (_way, change) => {
+  it.each(Object.entries(ways))('fail as unavailable after the third deadlock: by %s', async (_way, change) => {
     const [one, other] = await makeTwo();
     const rivals: Promise<unknown>[] = [];
     const failing = database.transaction(async (tx) => {
@@ -107,7 +127,7 @@ describe.skipIf(!servicesFound)('transactions that wait for each other', () => {
 });
 
 describe.skipIf(!servicesFound)('a connection that breaks between two statements', () => {
-  it('fails the next one as unavailable, and nothing else', async () => {
+  it('fails only the next statement, as unavailable', async () => {
     const { database } = (await (await makePlace('postgresql')).start()).deps;
     const failing = database.sql.transaction(async (sql) => {
       const [own] = await sql.query<{ pid: number }>(Prisma.sql`SELECT pg_backend_pid() AS pid`);

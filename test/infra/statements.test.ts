@@ -1,7 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createLookup } from '../../src/infra/async/lookup.js';
-import { createStatementLimits, whenAllowed, withoutLimitOfUniqueReads } from '../../src/infra/database/statements.js';
+import {
+  createStatementLimits,
+  withoutLimitOfUniqueReads,
+  withStatementLimit,
+} from '../../src/infra/database/statements.js';
 import { currentRequest, withRequest } from '../../src/infra/telemetry/request.js';
 
 /** Statements that end when they are told to. */
@@ -9,7 +13,7 @@ function makeDatabase() {
   const running: (() => void)[] = [];
   return {
     running,
-    query: () => whenAllowed(() => new Promise<void>((resolve) => running.push(resolve))),
+    query: () => withStatementLimit(() => new Promise<void>((resolve) => running.push(resolve))),
     endAll: () => {
       for (const end of running.splice(0)) end();
     },
@@ -17,7 +21,7 @@ function makeDatabase() {
 }
 
 describe('statements', () => {
-  it('of one person run so many at once, of one operation one fewer, and of others as if these were not there', async () => {
+  it('are limited per person and, with one fewer, per operation, without affecting other people', async () => {
     const database = makeDatabase();
     const limits = createStatementLimits(3);
     const operation = (key: string | undefined, count: number) =>
@@ -45,7 +49,7 @@ describe('statements', () => {
     expect(limits.waiting).toBe(0);
   });
 
-  it('of Prisma that read by unique keys are nobody’s, for they go together whoever asks', async () => {
+  it('of Prisma that read by unique keys are not limited, because they are batched across people', async () => {
     const seen: Record<string, unknown> = {};
     const read = (name: string) => async () => {
       seen[name] = currentRequest()?.id;
@@ -58,19 +62,19 @@ describe('statements', () => {
     expect(seen).toEqual({ unique: undefined, many: 'request' });
   });
 
-  it('that are read for several people together, and those of the node itself, wait for nobody', async () => {
+  it('are not limited for batched reads and for background work', async () => {
     const limits = createStatementLimits(1);
     const requests: unknown[] = [];
     const lookUp = createLookup(async (keys: readonly string[]) => {
       requests.push(currentRequest());
-      return whenAllowed(async () => keys);
+      return withStatementLimit(async () => keys);
     });
     await withRequest({ id: 'request', address: '', limitStatement: limits.forOperation('one') }, async () => {
-      const blocking = whenAllowed(() => lookUp('key'));
+      const blocking = withStatementLimit(() => lookUp('key'));
       expect(await blocking).toBe('key');
       expect(currentRequest()?.id).toBe('request');
     });
     expect(requests).toEqual([undefined]);
-    expect(await whenAllowed(async () => 'done')).toBe('done');
+    expect(await withStatementLimit(async () => 'done')).toBe('done');
   });
 });

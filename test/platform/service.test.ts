@@ -10,7 +10,7 @@ function makeDeps(): Pick<Deps, 'services'> {
 }
 
 describe('a service', () => {
-  it('is created at its first use, once for each node', () => {
+  it('is created when it is first used, once per node', () => {
     let created = 0;
     const counter = defineService('counter', () => ({ number: ++created }));
     const [one, other] = [makeDeps(), makeDeps()];
@@ -20,7 +20,7 @@ describe('a service', () => {
     expect(created).toBe(2);
   });
 
-  it('is created once also when it is undefined', () => {
+  it('is created once even if it is undefined', () => {
     let created = 0;
     const absent = defineService('absent', () => {
       created += 1;
@@ -49,7 +49,7 @@ describe('a service', () => {
     expect(closed).toEqual(['reporter', 'worker', 'store']);
   });
 
-  it('that fails to close does not keep the others from closing', async () => {
+  it('is closed even if another service fails to close', async () => {
     let closed = false;
     const first = defineService('first', () => ({
       close() {
@@ -68,7 +68,7 @@ describe('a service', () => {
     expect(closed).toBe(true);
   });
 
-  it('that needs itself is reported with the whole cycle', () => {
+  it('reports the whole cycle if it requires itself', () => {
     const ring: { first: ReturnType<typeof defineService> | undefined } = { first: undefined };
     const second = defineService('second', (deps): unknown => ring.first?.of(deps));
     ring.first = defineService('first', (deps) => second.of(deps));
@@ -91,7 +91,7 @@ it('a hook calls the listeners of its own node in the order in which they were a
   expect(heard).toEqual(['first heard', 'second heard']);
 });
 
-it('an extension point lists the contributions to it alone, in the order of the features', () => {
+it('an extension point lists only its own contributions, in the order of the features', () => {
   const [colors, sizes] = [defineExtensionPoint<string>('colors'), defineExtensionPoint<number>('sizes')];
   const features = [
     defineFeature('one', { contributes: [colors.with('red'), sizes.with(1)] }),

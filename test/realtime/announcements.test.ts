@@ -6,27 +6,26 @@ import type { Tx } from '../../src/infra/database/database.js';
 import { announceAfterCommit, defineAnnouncement } from '../../src/infra/database/unit-of-work.js';
 import { changesCommitted, recordChange } from '../../src/realtime/change-log.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { connectInTest, eventually, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { connectInTest, type Listening, listen, type Person, registerAll } from '../support/client.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { createGroup } from '../support/talk.js';
 
 const CHANGES = 'subscription { conversations { type conversation { id title } } }';
 
-/** As a service that gives a group another title, and only records that. */
+/** Changes the title of a group like a service, and records the change. */
 async function rename(tx: Tx, groupId: string, title: string): Promise<void> {
   const conversation = await lockAndNumber(tx, decodeGlobalId(groupId, 'id').id);
   if (!conversation) throw new Error('no such group');
   await recordChange(tx, conversationChanged('updated', null, null, { conversation: { ...conversation, title } }));
 }
 
-describe.each(footings)('what a transaction records on the %s footing', (footing) => {
+describe.each(modes)('a change that a transaction records in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
   beforeAll(async () => {
-    // Nothing is found by a sweep.
-    [node, other] = await startTwo(await makePlace(footing), { SWEEP_INTERVAL: '1h' });
-    await eventually('they hear each other', () => node.deps.bus.connected && other.deps.bus.connected);
+    // With this interval, changes are not found by a sweep.
+    [node, other] = await startTwo(await makePlace(mode), { SWEEP_INTERVAL: '1h' });
     [ana] = await registerAll(node.url, 'ana');
   });
 
@@ -61,13 +60,13 @@ describe.each(footings)('what a transaction records on the %s footing', (footing
       throw new Error('changed its mind');
     });
     await expect(announced).rejects.toThrow('changed its mind');
-    // It has the same number: had the first one been announced, this one would count as its repetition.
+    // It has the number of the first one: had that one been announced, this one would be dropped as a repetition.
     await database.transaction((tx) => rename(tx, group, 'committed'));
     await untilTitle(stream, 'committed');
     expect(titles(stream)).toEqual(['committed']);
   });
 
-  it('is announced once when a deadlock makes the work run again', async () => {
+  it('is announced once if the transaction runs again after a deadlock', async () => {
     const { database } = node.deps;
     const announced: string[] = [];
     const words = defineAnnouncement<string>('words');
@@ -81,7 +80,7 @@ describe.each(footings)('what a transaction records on the %s footing', (footing
     expect([attempts, announced]).toEqual([2, ['attempt 2']]);
   });
 
-  it('does not make the transaction fail when it cannot be announced, nor keep back what else it recorded', async () => {
+  it('does not fail the transaction or hold back other changes if it cannot be announced', async () => {
     const { database } = node.deps;
     const announced: string[] = [];
     const [failing, words] = [defineAnnouncement<string>('failing'), defineAnnouncement<string>('words')];

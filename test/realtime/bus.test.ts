@@ -21,33 +21,33 @@ function start() {
   return { carried, one: createBus(engine, 'one', log), other: createBus(engine, 'other', log) };
 }
 
-it('carries what is published in one go together, and hands it out one by one, in order', async () => {
+it('the bus sends texts of the same turn as one message, and delivers them one by one in order', async () => {
   const { carried, one, other } = start();
-  const heard: string[] = [];
-  one.subscribe('changes', (text) => heard.push(`own ${text}`));
+  const received: string[] = [];
+  one.subscribe('changes', (text) => received.push(`own ${text}`));
   other.subscribe('changes', (text) => {
-    heard.push(text);
+    received.push(text);
     if (text === 'b') throw new Error('a listener that fails');
   });
-  other.subscribe('sessions', (text) => heard.push(`session ${text}`));
+  other.subscribe('sessions', (text) => received.push(`session ${text}`));
   for (const text of ['a', 'b', 'c d']) one.publish('changes', text);
   one.publish('sessions', 's');
   await new Promise(setImmediate);
   expect(carried).toEqual(['one a\nb\nc d', 'one s']);
-  expect(heard).toEqual(['a', 'b', 'c d', 'session s']);
+  expect(received).toEqual(['a', 'b', 'c d', 'session s']);
   one.publish('changes', 'e');
   await new Promise(setImmediate);
-  expect(heard.at(-1)).toBe('e');
+  expect(received.at(-1)).toBe('e');
 });
 
-it('carries no more than some 64 KB together', async () => {
+it('the bus limits the size of a message to 64 KB', async () => {
   const { carried, one, other } = start();
-  const heard: string[] = [];
-  other.subscribe('changes', (text) => heard.push(text));
+  const received: string[] = [];
+  other.subscribe('changes', (text) => received.push(text));
   const texts = Array.from({ length: 20 }, (_, index) => `${index} ${'x'.repeat(10_000)}`);
   for (const text of texts) one.publish('changes', text);
   await new Promise(setImmediate);
-  expect(heard).toEqual(texts);
+  expect(received).toEqual(texts);
   expect(carried.length).toBeGreaterThan(2);
   for (const text of carried) expect(text.length).toBeLessThan(66_000);
 });

@@ -5,20 +5,20 @@ import { createGroupCommit, type Outcome } from '../../src/realtime/group-commit
 interface Batch {
   calls: string[];
   wait: boolean;
-  /** Answers every call with itself, or as `of` says. */
+  /** Commits the batch with the outcomes of `of`; by default, the result of each call is the call itself. */
   done(of?: (call: string) => Outcome<string>): void;
   fail(error: unknown): void;
 }
 
-/** A group commit of calls "<key><number>", of which the test carries out the batches. "a1!" is a call of the caller "!". */
-function start({ sharedMax = 2, aloneMax = 1 } = {}) {
-  const begun: Batch[] = [];
-  /** What unlocks the callers that are waited for. */
+/** A group commit of calls "<key><number>", whose batches the test commits. "a1!" is a call of the caller "!". */
+function start({ sharedMax = 2, singleKeyMax = 1 } = {}) {
+  const started: Batch[] = [];
+  /** Functions that unlock the callers that are waited for. */
   const unlocks: { unlock: () => void; fail: (error: unknown) => void }[] = [];
-  const underWay = new Set<Batch>();
+  const inProgress = new Set<Batch>();
   const submit = createGroupCommit<string, string>({
     sharedMax,
-    aloneMax,
+    singleKeyMax,
     callers: {
       of: (call) => call.slice(-1),
       untilUnlocked: () => new Promise((unlock, fail) => unlocks.push({ unlock, fail })),
@@ -30,32 +30,32 @@ function start({ sharedMax = 2, aloneMax = 1 } = {}) {
           calls: [...calls],
           wait,
           done(of = (call) => ({ result: call })) {
-            underWay.delete(batch);
+            inProgress.delete(batch);
             resolve(calls.map(of));
           },
           fail(error) {
-            underWay.delete(batch);
+            inProgress.delete(batch);
             reject(error);
           },
         };
-        begun.push(batch);
-        underWay.add(batch);
+        started.push(batch);
+        inProgress.add(batch);
       }),
   });
   const call = (name: string) => submit(name[0] ?? '', name);
-  /** Resolves when what may start has started, with the batches that are new. */
+  /** Returns the batches that have started since the last call. */
   const next = async () => {
     for (let round = 0; round < 3; round += 1) await new Promise(setImmediate);
-    return begun.splice(0);
+    return started.splice(0);
   };
-  return { call, next, underWay, unlocks };
+  return { call, next, inProgress, unlocks };
 }
 
 const locked: (call: string) => Outcome<string> = () => 'LOCKED';
 const lockedCaller = (call: string): Outcome<string> => (call.endsWith('!') ? 'CALLER_LOCKED' : { result: call });
 
 describe('group commit', () => {
-  it('starts a lone call at once, and the next ones together when a batch is done', async () => {
+  it('starts a single call immediately, and later ones together after the batch', async () => {
     const { call, next } = start({ sharedMax: 1 });
     const first = call('a1');
     const [one] = await next();
@@ -70,8 +70,8 @@ describe('group commit', () => {
     expect(await Promise.all(rest)).toEqual(['a2', 'b1', 'a3']);
   });
 
-  it('has a key in one batch at a time, and no more than so many batches and calls in one', async () => {
-    const { call, next, underWay } = start();
+  it('limits a key to one batch at a time, and the numbers of batches and of calls in a batch', async () => {
+    const { call, next, inProgress } = start();
     const all = [call('a1')];
     const [one] = await next();
     all.push(call('a2'), call('b1'));
@@ -84,15 +84,15 @@ describe('group commit', () => {
     expect(three?.calls).toHaveLength(200);
     two?.done();
     three?.done();
-    for (let batches = await next(); underWay.size > 0; batches = await next()) {
-      expect(underWay.size).toBeLessThanOrEqual(2);
+    for (let batches = await next(); inProgress.size > 0; batches = await next()) {
+      expect(inProgress.size).toBeLessThanOrEqual(2);
       for (const batch of batches) expect(batch.calls.length).toBeLessThanOrEqual(200);
       for (const batch of batches) batch.done();
     }
     expect(await Promise.all(all)).toHaveLength(453);
   });
 
-  it('waits for a key that somebody else has locked apart from the others, in order', async () => {
+  it('retries the calls of a locked key in order, separately from other keys', async () => {
     const { call, next } = start({ sharedMax: 1 });
     const calls = [call('a1'), call('a2'), call('b1')];
     const [one] = await next();
@@ -115,18 +115,18 @@ describe('group commit', () => {
     await last;
   });
 
-  it('does not ask for a lock again and again while somebody has it', async () => {
+  it('waits for the lock of a key instead of polling it', async () => {
     const { call, next } = start();
     const calls = [call('a1'), call('b1')];
     const [one] = await next();
     one?.done(locked);
-    // One may wait at a time.
+    // One batch may wait at a time.
     expect((await next()).map(({ wait }) => wait)).toEqual([true]);
     expect(await next()).toEqual([]);
     void Promise.allSettled(calls);
   });
 
-  it('tries calls one by one after a batch that was rolled back, each twice at most', async () => {
+  it('retries the calls of a batch that was rolled back one by one, each at most twice', async () => {
     const { call, next } = start();
     const calls = Promise.allSettled([call('a1'), call('a2'), call('b1')]);
     const [together] = await next();
@@ -147,7 +147,7 @@ describe('group commit', () => {
     ]);
   });
 
-  it('fails all of a batch with what it throws, and goes on', async () => {
+  it('rejects all calls of a batch with the error that it throws, and continues', async () => {
     const { call, next } = start();
     const calls = Promise.allSettled([call('a1'), call('b1')]);
     const [one] = await next();
@@ -162,7 +162,7 @@ describe('group commit', () => {
     expect(await after).toBe('a2');
   });
 
-  it('refuses calls when too many wait', async () => {
+  it('rejects calls if too many are waiting', async () => {
     const { call, next } = start({ sharedMax: 1 });
     const first = call('a0');
     const [one] = await next();
@@ -175,7 +175,7 @@ describe('group commit', () => {
     expect(await Promise.all(many)).toHaveLength(20_000);
   });
 
-  it('lets everyone overtake a caller who is locked, whose own calls stay in order', async () => {
+  it('lets other callers overtake a locked caller, whose own calls stay in order', async () => {
     const { call, next, unlocks } = start({ sharedMax: 1 });
     const answered: string[] = [];
     const note = (name: string) => call(name).then((result) => void answered.push(result));
@@ -187,7 +187,7 @@ describe('group commit', () => {
     all.push(note('a5!'));
     expect([answered, two?.calls]).toEqual([['a2', 'b1'], ['a4']]);
     two?.done();
-    // Of another key nothing is known yet.
+    // For another key, the caller is not known to be locked.
     all.push(note('b2!'));
     const [three] = await next();
     expect(three).toMatchObject({ calls: ['b2!'], wait: false });
@@ -205,7 +205,7 @@ describe('group commit', () => {
     expect(answered).toEqual(['a2', 'b1', 'a4', 'a1!', 'a3!', 'a5!', 'b2!']);
   });
 
-  it('fails only the calls of a caller who stays locked, and holds no later call back for it', async () => {
+  it('rejects only the calls of a caller that remains locked, and does not hold back later ones', async () => {
     const { call, next, unlocks } = start();
     const failing = [call('a1!'), call('a2!')];
     const [one] = await next();
@@ -220,7 +220,7 @@ describe('group commit', () => {
     expect(await later).toBe('a3!');
   });
 
-  it('gives up a call whose caller is locked again each time', async () => {
+  it('rejects a call whose caller is repeatedly locked', async () => {
     const { call, next, unlocks } = start();
     const failing = call('a1!');
     failing.catch(() => {});

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { RedisPubSub } from 'graphql-redis-subscriptions';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { newId } from '../../src/core/ids.js';
+import { editMessage } from '../../src/domain/edit/edit.service.js';
 import { createGroup } from '../../src/domain/group/group.service.js';
 import { addMembers, removeMember } from '../../src/domain/group/membership.service.js';
 import {
   deleteMessage,
-  editMessage,
   type MessageEvent,
   sendMessage,
   streamMessages,
@@ -19,15 +18,16 @@ import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually } from '../support/client.js';
-import { footings, makePlace, type Place } from '../support/place.js';
+import { makePlace, modes, type Place } from '../support/place.js';
+import { makeViewers } from '../support/viewers.js';
 
-// Random interleavings of writes on any node, lost wake-ups, sweeps, cuts and resumes, against a model: what a
-// subscriber has put together from its events is what the database holds.
+// Random interleavings of writes on any node, lost wake-ups, sweeps, disconnects and resumes. The state that a
+// subscriber derives from its events must be that of the database.
 
 type Step =
   | { do: 'send' | 'edit' | 'delete' | 'react' | 'unreact' | 'pin'; node: number; group: number; pick: number }
   | { do: 'cut' | 'resume'; who: number; node: number }
-  | { do: 'lose' | 'hear' }
+  | { do: 'lose' | 'keep' }
   | { do: 'sweep'; node: number }
   | { do: 'remove' | 'add'; node: number; group: number };
 
@@ -57,7 +57,7 @@ const steps = fc.array(
       weight: 3,
       arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'resume' as const), who: nat, node: nat }),
     },
-    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('lose' as const, 'hear' as const) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('lose' as const, 'keep' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep' as const), node: nat }) },
     {
       weight: 1,
@@ -67,7 +67,7 @@ const steps = fc.array(
   { minLength: 5, maxLength: 40 },
 ) as fc.Arbitrary<Step[]>;
 
-/** What a client makes of a message. */
+/** The state of a message that a client derives. */
 const whatIsKnown = ({ text, deletedAt, pinnedAt }: Message, { groups, byPerson }: Reactions) => ({
   text,
   deleted: deletedAt !== null,
@@ -76,15 +76,15 @@ const whatIsKnown = ({ text, deletedAt, pinnedAt }: Message, { groups, byPerson 
   byPerson,
 });
 
-/** Someone who listens, is cut off, and comes back with the last cursor; what they know of messages. */
+/** A subscriber that is disconnected, and resumes with the last cursor. `known` contains the messages of its events. */
 class Subscriber {
   readonly viewer: Viewer;
   readonly conversationId: string | null;
-  /** Of each message, what its last event said. */
+  /** The state of each message according to its last event. */
   readonly known = new Map<string, ReturnType<typeof whatIsKnown>>();
   #cursor: string | undefined;
   #stop: (() => void) | undefined;
-  /** Of the present stream: the last change of each conversation. */
+  /** The number of the last change of each conversation in the present stream. */
   #last = new Map<string, number>();
   failure: unknown;
 
@@ -122,21 +122,21 @@ class Subscriber {
     const last = this.#last.get(conversationId) ?? 0;
     if (changeSeq <= last) this.failure = new Error(`${changeSeq} came after ${last}`);
     this.#last.set(conversationId, changeSeq);
-    if (data.message) this.known.set(data.message.id, whatIsKnown(data.message, data.message.reactions));
+    if (data.message) this.known.set(data.message.id, whatIsKnown(data.message, data.message.parts.reactions));
   }
 }
 
-describe.each(footings)('any interleaving on the %s footing', (footing) => {
+describe.each(modes)('any interleaving in %s mode', (mode) => {
   let place: Place;
   let nodes: RunningNode[];
   beforeAll(async () => {
-    place = await makePlace(footing);
-    // One queue so short that catching up runs over it.
+    place = await makePlace(mode);
+    // The queue is so short that catching up overflows it.
     const env = { SWEEP_INTERVAL: '1h', STREAM_QUEUE_MAX: '200' };
-    nodes = await Promise.all(Array.from({ length: footing === 'postgresql' ? 2 : 1 }, () => place.start(env)));
-    await eventually('they hear each other', () => nodes.every(({ deps }) => deps.bus.connected));
+    nodes = await Promise.all(Array.from({ length: mode === 'postgresql' ? 2 : 1 }, () => place.start(env)));
+    await eventually('the nodes are connected', () => nodes.every(({ deps }) => deps.bus.connected));
   });
-  /** While it is true, what nodes publish is lost. */
+  /** While it is true, published wake-ups are lost. */
   let losing = false;
   beforeEach(() => {
     const { publish } = RedisPubSub.prototype;
@@ -146,15 +146,15 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
   });
   afterEach(() => void vi.restoreAllMocks());
 
-  it('leaves every subscriber with what the database holds', async () => {
+  it('leaves every subscriber with the state of the database', async () => {
     const at = (index: number): Deps => (nodes[index % nodes.length] as RunningNode).deps;
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
-        const people = await makePeople(at(0), 3);
-        const [owner, member, comer] = people as [Viewer, Viewer, Viewer];
+        const people = await makeViewers(at(0), 3);
+        const [owner, member, newcomer] = people as [Viewer, Viewer, Viewer];
         const groups = await Promise.all(
           [1, 2].map((number) =>
-            createGroup(at(0), owner, { title: `${number}`, memberIds: [member.userId, comer.userId] }),
+            createGroup(at(0), owner, { title: `${number}`, memberIds: [member.userId, newcomer.userId] }),
           ),
         );
         const groupIds = groups.map(({ id }) => id);
@@ -162,28 +162,28 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
           new Subscriber(owner, null),
           new Subscriber(member, null),
           new Subscriber(member, groupIds[0] ?? ''),
-          new Subscriber(comer, null),
+          new Subscriber(newcomer, null),
         ];
         for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index));
         const sent: string[][] = [[], []];
         let writes = 0;
-        // Sends run beside what comes after them, as those of many callers do.
-        const underWay: Promise<unknown>[] = [];
+        // Sends run concurrently with the following steps, like those of several callers.
+        const pending: Promise<unknown>[] = [];
         for (const step of sequence) {
-          if (step.do === 'lose' || step.do === 'hear') losing = step.do === 'lose';
-          else if (step.do === 'sweep') underWay.push(at(step.node).feed.sweep());
+          if (step.do === 'lose' || step.do === 'keep') losing = step.do === 'lose';
+          else if (step.do === 'sweep') pending.push(at(step.node).feed.sweep());
           else if (step.do === 'cut') subscribers[step.who]?.cut();
           else if (step.do === 'resume') await subscribers[step.who]?.resume(at(step.node));
           else if (step.do === 'send' || step.do === 'add' || step.do === 'remove') {
             const conversationId = groupIds[step.group % 2] ?? '';
             const deps = at(step.node);
             writes += 1;
-            const userId = comer.userId;
-            if (step.do === 'add') underWay.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
-            else if (step.do === 'remove') underWay.push(removeMember(deps, owner, { conversationId, userId }));
+            const userId = newcomer.userId;
+            if (step.do === 'add') pending.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
+            else if (step.do === 'remove') pending.push(removeMember(deps, owner, { conversationId, userId }));
             else {
               const sending = sendMessage(deps, owner, { conversationId, text: `text ${writes}` });
-              underWay.push(sending.then(({ id }) => sent[step.group % 2]?.push(id)));
+              pending.push(sending.then(({ id }) => sent[step.group % 2]?.push(id)));
             }
           } else if ('pick' in step) {
             const messageId = sent[step.group % 2]?.at(-1 - step.pick);
@@ -192,22 +192,22 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
             const deps = at(step.node);
             const reaction = { messageId, emoji: step.pick % 2 ? '👍' : '🎉' };
             const who = step.group % 3 ? owner : member;
-            // One that is deleted gets none, and is not pinned.
-            if (step.do === 'react') underWay.push(addReaction(deps, who, reaction).catch(() => {}));
-            if (step.do === 'unreact') underWay.push(removeReaction(deps, who, reaction));
-            if (step.do === 'pin') underWay.push(pinMessage(deps, owner, messageId).catch(() => {}));
-            if (step.do === 'delete') underWay.push(deleteMessage(at(step.node), owner, messageId));
-            // One that is deleted can't be edited.
+            // A deleted message cannot be reacted to or pinned.
+            if (step.do === 'react') pending.push(addReaction(deps, who, reaction).catch(() => {}));
+            if (step.do === 'unreact') pending.push(removeReaction(deps, who, reaction));
+            if (step.do === 'pin') pending.push(pinMessage(deps, owner, messageId).catch(() => {}));
+            if (step.do === 'delete') pending.push(deleteMessage(at(step.node), owner, messageId));
+            // A deleted message cannot be edited.
             if (step.do === 'edit')
               await editMessage(at(step.node), owner, { messageId, text: `edited ${writes}` }).catch(() => {});
           }
         }
-        await Promise.all(underWay);
+        await Promise.all(pending);
         losing = false;
         for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index + 1));
         await Promise.all(nodes.map(({ deps }) => deps.feed.sweep()));
         const { db } = at(0).database;
-        // The comer, who was put out and let in again, need not know what was said meanwhile.
+        // The member who was removed and added again need not know the messages in between.
         for (const subscriber of subscribers.slice(0, 3)) {
           const ids = subscriber.conversationId === null ? groupIds : [subscriber.conversationId];
           const rows = await db.message.findMany({ where: { conversationId: { in: ids } } });
@@ -216,7 +216,7 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
             rows.map(({ id }) => id),
           );
           const truth = new Map(rows.map((row, index) => [row.id, whatIsKnown(row, reactions[index] ?? noReactions)]));
-          await eventually('it is complete', () => same(subscriber.known, truth)).catch(() =>
+          await eventually('the subscriber is up to date', () => same(subscriber.known, truth)).catch(() =>
             expect(Object.fromEntries(subscriber.known)).toEqual(Object.fromEntries(truth)),
           );
         }
@@ -234,32 +234,6 @@ describe.each(footings)('any interleaving on the %s footing', (footing) => {
     );
   }, 120_000);
 });
-
-async function makePeople({ database }: Deps, count: number): Promise<Viewer[]> {
-  const people = Array.from({ length: count }, () => ({ userId: newId(), sessionId: newId() }));
-  await database.db.user.createMany({
-    data: people.map(({ userId }) => ({
-      id: userId,
-      username: userId,
-      usernameKey: userId,
-      displayName: 'x',
-      searchWords: [],
-    })),
-  });
-  // Without one, the watch over sessions would end their streams.
-  const expiresAt = new Date(Date.now() + 3_600_000);
-  const none = new Uint8Array();
-  await database.db.session.createMany({
-    data: people.map(({ userId, sessionId: id }) => ({
-      id,
-      userId,
-      expiresAt,
-      refreshFamilyHash: none,
-      refreshHash: none,
-    })),
-  });
-  return people.map((person) => ({ ...person, expiresAt }));
-}
 
 function same(a: Map<string, object>, b: Map<string, object>): boolean {
   return a.size === b.size && [...a].every(([id, value]) => JSON.stringify(value) === JSON.stringify(b.get(id)));

@@ -291,7 +291,7 @@ describe('Audience', () => {
       MESSAGE: { messageSeq: ({ data }: Change) => (data as { seq: number }).seq },
       JOINED: {
         joined: ({ subjectId }: Change) => [subjectId],
-        hiddenTo: ({ data }: Change) => (data as { floor: number }).floor,
+        historyFloor: ({ data }: Change) => (data as { floor: number }).floor,
       },
       LEFT: { left: ({ subjectId }: Change) => [subjectId] },
     }).map(([type, kind]) => [type, kind as unknown as ChangeKind]),
@@ -312,10 +312,10 @@ describe('Audience', () => {
       lanes: this.lanes,
       effects: effectsOf(kinds),
       typesOutsideLog: new Set(['TYPING']),
-      findPlaces: async (userId) => {
+      findJoinedConversations: async (userId) => {
         await this.lookup;
         const floor = this.floors.get(userId);
-        return floor === undefined ? [] : [{ conversationId: LOG, hiddenToSeq: floor }];
+        return floor === undefined ? [] : [{ conversationId: LOG, hiddenToSeq: floor, changeSeq: this.readAt }];
       },
       findAccess: async ({ userId }) => {
         await this.lookup;
@@ -336,7 +336,7 @@ describe('Audience', () => {
     }
   }
 
-  /** A listener that notes the numbers of what it receives, and when it is removed. */
+  /** A listener that records the numbers of the changes that it receives, and that it was removed. */
   function listen(userId: string, conversationId: string | null, types = ['MESSAGE', 'JOINED', 'LEFT']) {
     const received: (number | 'removed')[] = [];
     const listener: Listener = {
@@ -434,6 +434,159 @@ describe('Audience', () => {
     expect(room.lanes.get(LOG)).toBeDefined();
     room.audience.remove(bob.listener);
     expect(room.lanes.get(LOG)).toBeUndefined();
+  });
+
+  describe('a user who leaves and joins again', () => {
+    const leaveAndReturn = [left(1, 'bob'), joined(2, 'bob'), changeOf(3)];
+
+    async function follower() {
+      const room = new Room();
+      room.floors.set('bob', 0);
+      const bob = await enter(room, 'bob', null);
+      return { room, bob, lane: room.lanes.get(LOG) as Lane<Subscribers> };
+    }
+
+    it.each<[string, (room: Room, lane: Lane<Subscribers>) => Promise<void>]>([
+      ['one lane is filled', (_room, lane) => lane.fill()],
+      ['many lanes are filled', (room, lane) => room.lanes.fill([lane])],
+    ])('keeps a lane that has no other subscribers (%s)', async (_how, fill) => {
+      vi.useRealTimers();
+      const { room, bob, lane } = await follower();
+      room.commit(...leaveAndReturn);
+      await fill(room, lane);
+      expect(bob.received).toEqual([1, 2, 3]);
+      expect(room.lanes.get(LOG)).toBe(lane);
+      room.offer(changeOf(4));
+      expect(bob.received).toEqual([1, 2, 3, 4]);
+    });
+
+    it('keeps it if the change by which they join arrives first', async () => {
+      const { room, bob, lane } = await follower();
+      const [leave, join, message] = leaveAndReturn as [Change, Change, Change];
+      room.offer(message, join, leave);
+      expect(bob.received).toEqual([1, 2, 3]);
+      expect(room.lanes.get(LOG)).toBe(lane);
+    });
+
+    it('keeps it if there is a gap before the change by which they join', async () => {
+      const { room, bob } = await follower();
+      room.commit(left(1, 'bob'), changeOf(2), joined(3, 'bob'));
+      room.offer(joined(3, 'bob'), left(1, 'bob'));
+      expect(bob.received).toEqual([1]);
+      await gapTimeout();
+      expect(bob.received).toEqual([1, 3]);
+    });
+
+    it('keeps the lane without subscribers while the change by which they join waits behind a gap', async () => {
+      const room = new Room();
+      room.floors.set('ann', 0);
+      const ann = await enter(room, 'ann', LOG);
+      const bob = await enter(room, 'bob', null);
+      room.offer(joined(2, 'bob'));
+      room.audience.remove(ann.listener);
+      room.offer(changeOf(1));
+      expect(bob.received).toEqual([2]);
+    });
+
+    it('keeps it while it is held', async () => {
+      const { room, bob, lane } = await follower();
+      const release = lane.hold();
+      room.offer(left(1, 'bob'));
+      room.offer(joined(2, 'bob'));
+      release();
+      expect(bob.received).toEqual([1, 2]);
+      expect(room.lanes.get(LOG)).toBe(lane);
+    });
+  });
+
+  it.each<[string, (room: Room, lane: Lane<Subscribers>) => unknown]>([
+    ['filled', (_room, lane) => lane.fill()],
+    ['filled with others', (room, lane) => room.lanes.fill([lane])],
+    [
+      'held',
+      (room, lane) => {
+        const release = lane.hold();
+        room.offer(left(1, 'bob'), changeOf(2));
+        expect(room.lanes.get(LOG)).toBe(lane);
+        release();
+      },
+    ],
+  ])('closes a lane that nobody needs any more when it is no longer %s', async (_what, deliver) => {
+    vi.useRealTimers();
+    const room = new Room();
+    room.floors.set('bob', 0);
+    const bob = await enter(room, 'bob', null);
+    room.commit(left(1, 'bob'), changeOf(2));
+    await deliver(room, room.lanes.get(LOG) as Lane<Subscribers>);
+    expect(bob.received).toEqual([1]);
+    expect(room.lanes.get(LOG)).toBeUndefined();
+  });
+
+  describe('memberships that change while they are read for a listener to all conversations', () => {
+    /** Bob's memberships are being read at change `readAt`; Ann's listener keeps the lane open. */
+    async function reading(readAt: number) {
+      const room = new Room();
+      room.floors.set('ann', 0).set('bob', 0);
+      await enter(room, 'ann', LOG);
+      room.readAt = readAt;
+      const lookup = gate();
+      room.lookup = lookup.promise;
+      const { listener, received } = listen('bob', null);
+      const added = room.audience.add(listener);
+      await vi.advanceTimersByTimeAsync(0);
+      return {
+        room,
+        received,
+        async read() {
+          lookup.open();
+          await added;
+        },
+      };
+    }
+
+    it('delivers nothing to a user who has left since', async () => {
+      const { room, received, read } = await reading(0);
+      room.offer(left(1, 'bob'));
+      await read();
+      room.offer(changeOf(2));
+      expect(received).toEqual([]);
+    });
+
+    it('delivers to a user who had joined again by then, on a lane that lags behind', async () => {
+      const { room, received, read } = await reading(3);
+      room.offer(changeOf(1), left(2, 'bob'));
+      await read();
+      room.offer(joined(3, 'bob'), changeOf(4));
+      expect(received).toEqual([3, 4]);
+    });
+
+    it('delivers to a user who has left and joined again since', async () => {
+      const { room, received, read } = await reading(0);
+      room.offer(left(1, 'bob'), joined(2, 'bob', 5));
+      await read();
+      room.offer(changeOf(3, { data: { seq: 5 } }), changeOf(4, { data: { seq: 6 } }));
+      expect(received).toEqual([2, 4]);
+    });
+
+    it('decides by what was read what a user may see, on a lane that lags behind', async () => {
+      const { room, received, read } = await reading(3);
+      room.floors.set('bob', 2);
+      await read();
+      room.offer(changeOf(1), changeOf(2), changeOf(3));
+      expect(received).toEqual([3]);
+    });
+
+    it('starts a new lane at the change at which they were read', async () => {
+      const room = new Room();
+      room.floors.set('bob', 0);
+      room.readAt = 1;
+      room.commit(changeOf(1), left(2, 'bob'), changeOf(3));
+      const bob = await enter(room, 'bob', null);
+      expect(room.positionReads).toBe(0);
+      room.offer(changeOf(3));
+      await gapTimeout();
+      expect(bob.received).toEqual([2]);
+    });
   });
 
   it('gives a member who is admitted late what the lane has delivered since they joined, once', async () => {

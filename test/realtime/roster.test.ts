@@ -4,7 +4,7 @@ import { createRoster, type Roster } from '../../src/realtime/roster.js';
 
 const INTERVAL = 1_000;
 
-/** Nodes that hear each other over buses that can be made to lose everything. */
+/** Nodes with buses that can be disconnected. */
 class Cluster {
   readonly nodes: Node[] = [];
 
@@ -34,10 +34,10 @@ class Node {
       get connected() {
         return self.connected;
       },
-      counts: { published: 0, heard: 0, lost: 0 },
+      counts: { published: 0, received: 0, lost: 0 },
       publish(_channel, text) {
         if (!self.connected) return;
-        for (const node of cluster.nodes) if (node !== self) node.hear(text);
+        for (const node of cluster.nodes) if (node !== self) node.receive(text);
       },
       subscribe: (_channel, listener) => {
         this.#listener = listener;
@@ -52,7 +52,7 @@ class Node {
       generation: 'g',
       nodeId: id,
       intervalMs: INTERVAL,
-      alone: false,
+      isSingleNode: false,
       onChange: (keys) => {
         for (const key of keys) this.changed.add(key);
       },
@@ -66,7 +66,7 @@ class Node {
     return this;
   }
 
-  hear(text: string): void {
+  receive(text: string): void {
     if (this.connected && !this.loses) this.#listener(text);
   }
 
@@ -100,7 +100,7 @@ describe('a roster', () => {
     vi.useRealTimers();
   });
 
-  it('is the same on all nodes, the newest word on each key', async () => {
+  it('contains the newest value of each key on all nodes', async () => {
     const [a, b] = await begin('a', 'b');
     a.roster.set('x', '1');
     b.roster.set('y', '1');
@@ -110,7 +110,7 @@ describe('a roster', () => {
     b.roster.set('x', '2');
     await cluster.pass(100);
     expect([a.roster.get('x'), b.roster.get('x')]).toEqual(['2', '2']);
-    expect(a.roster.isElsewhere('x')).toBe(true);
+    expect(a.roster.isOnOtherNode('x')).toBe(true);
     b.roster.set('x', undefined);
     await cluster.pass(100);
     expect([a.roster.get('x'), b.roster.get('x')]).toEqual(['1', '1']);
@@ -119,7 +119,7 @@ describe('a roster', () => {
     expect([a.roster.get('x'), b.roster.get('x')]).toEqual([undefined, undefined]);
   });
 
-  it('is known to who comes later, however long it is', async () => {
+  it('is replicated to a node that starts later, whatever its size', async () => {
     const [a] = await begin('a');
     for (let index = 0; index < 1_234; index += 1) a.roster.set(`key ${index}`.replace(' ', '-'), '1');
     await cluster.pass(100);
@@ -132,7 +132,7 @@ describe('a roster', () => {
     expect(late.roster.get('key-1233')).toBe('1');
   });
 
-  it('is right again within an interval when messages were lost', async () => {
+  it('is complete again within an interval after messages were lost', async () => {
     const [a, b] = await begin('a', 'b');
     b.loses = true;
     a.roster.set('x', '1');
@@ -146,13 +146,13 @@ describe('a roster', () => {
     a.roster.set('x', undefined);
     await cluster.pass(100);
     b.loses = false;
-    // A change after a lost one shows it at once.
+    // A later change reveals the lost one immediately.
     a.roster.set('z', '1');
     await cluster.pass(100);
     expect([b.roster.get('x'), b.roster.get('z')]).toEqual([undefined, '1']);
   });
 
-  it('loses a node that is silent for three intervals, and nothing that is elsewhere', async () => {
+  it('loses the entries of a node that is silent for three intervals, except for those of other nodes', async () => {
     const [a, b, c] = await begin('a', 'b', 'c');
     a.roster.set('x', '1');
     a.roster.set('both', '1');
@@ -169,7 +169,7 @@ describe('a roster', () => {
     expect(c.lost.sort()).toEqual(['both', 'x']);
   });
 
-  it('says nothing of others while it hears nobody, and forgets nobody for that', async () => {
+  it('is unknown while the bus is disconnected, without losing entries', async () => {
     const [a, b] = await begin('a', 'b');
     a.roster.set('x', '1');
     await cluster.pass(100);
@@ -188,7 +188,7 @@ describe('a roster', () => {
     expect(b.lost).toEqual([]);
   });
 
-  it('keeps who takes leave for the grace, and then no longer', async () => {
+  it('keeps the entries of a node that stops for the grace period', async () => {
     const [a, b] = await begin('a', 'b');
     a.roster.set('x', '1');
     await cluster.pass(100);

@@ -10,12 +10,12 @@ const bus: Bus = {
   publish: () => {},
   subscribe: () => {},
   onConnected: () => {},
-  counts: { published: 0, heard: 0, lost: 0 },
+  counts: { published: 0, received: 0, lost: 0 },
   close: async () => {},
 };
-/** Sessions whose end nobody told. */
+/** Ended sessions of which no notice was sent. */
 let quietlyEnded: string[] = [];
-/** As a transaction does that ends a session. */
+/** Ends a session like a transaction, with a notice. */
 let end: (sessionId: string) => void;
 const make = () =>
   createSessionWatch({
@@ -30,53 +30,53 @@ const make = () =>
     log: createLog('silent'),
   });
 
-describe('watching a session', () => {
+describe('the session watch', () => {
   beforeEach(() => void vi.useFakeTimers({ now: START }));
   afterEach(() => void vi.useRealTimers());
 
-  it('tells of an expiry in the order of watching, whatever the timers do', () => {
+  it('calls the watchers of an expired session in their order, whichever timer fires first', () => {
     const watch = make();
-    const told: string[] = [];
-    watch.watch('session', soon, () => told.push('socket'));
-    // The clock goes on and the timers do not: what is begun now fires before what was begun first.
+    const called: string[] = [];
+    watch.watch('session', soon, () => called.push('socket'));
+    // Only the clock advances, so that the timer of the second watcher fires before that of the first.
     vi.setSystemTime(START + 5);
-    watch.watch('session', soon, () => told.push('stream'));
+    watch.watch('session', soon, () => called.push('stream'));
     vi.advanceTimersByTime(996);
-    expect(told).toEqual(['socket', 'stream']);
+    expect(called).toEqual(['socket', 'stream']);
     vi.advanceTimersByTime(10_000);
-    expect(told).toHaveLength(2);
+    expect(called).toHaveLength(2);
   });
 
-  it('tells nobody whose token lasts longer, nor who stopped watching', () => {
+  it('does not call watchers whose token is valid longer, or that were removed', () => {
     const watch = make();
-    const told: string[] = [];
-    watch.watch('session', soon, () => told.push('gone'))();
-    watch.watch('session', new Date(START + 2_000), () => told.push('renewed'));
-    watch.watch('session', soon, () => told.push('old'));
-    watch.watch('other', new Date(START + 3_000), () => told.push('other'));
+    const called: string[] = [];
+    watch.watch('session', soon, () => called.push('gone'))();
+    watch.watch('session', new Date(START + 2_000), () => called.push('renewed'));
+    watch.watch('session', soon, () => called.push('old'));
+    watch.watch('other', new Date(START + 3_000), () => called.push('other'));
     vi.advanceTimersByTime(1_500);
-    expect(told).toEqual(['old']);
+    expect(called).toEqual(['old']);
     end('session');
-    expect(told).toEqual(['old', 'renewed']);
+    expect(called).toEqual(['old', 'renewed']);
   });
 
-  it('tells who begins to watch a session that ended a moment ago', () => {
+  it('calls a watcher that is added shortly after the session has ended', () => {
     const watch = make();
-    const told: string[] = [];
+    const called: string[] = [];
     end('session');
-    watch.watch('session', soon, () => told.push('late'));
+    watch.watch('session', soon, () => called.push('late'));
     vi.advanceTimersByTime(1);
-    expect(told).toEqual(['late']);
+    expect(called).toEqual(['late']);
   });
 
-  it('finds an end whose notice was lost', async () => {
+  it('finds the end of a session whose notice was lost', async () => {
     const watch = make();
-    const told: string[] = [];
-    watch.watch('session', new Date(START + 60_000), () => told.push('session'));
-    watch.watch('other', new Date(START + 60_000), () => told.push('other'));
+    const called: string[] = [];
+    watch.watch('session', new Date(START + 60_000), () => called.push('session'));
+    watch.watch('other', new Date(START + 60_000), () => called.push('other'));
     quietlyEnded = ['session'];
     await vi.advanceTimersByTimeAsync(5_001);
-    expect(told).toEqual(['session']);
+    expect(called).toEqual(['session']);
     watch.close();
   });
 });

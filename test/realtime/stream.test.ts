@@ -9,7 +9,7 @@ function make(limit = 3) {
 }
 
 describe('a stream', () => {
-  it('gives what was pushed, in order, waiting or not', async () => {
+  it('returns items in order, whether they are pushed before or after next()', async () => {
     const { stream } = make();
     const waiting = stream.next();
     stream.push(1);
@@ -18,7 +18,7 @@ describe('a stream', () => {
     expect(await stream.next()).toEqual({ value: 2, done: false });
   });
 
-  it('ends after what is queued, and closes once', async () => {
+  it('ends after the queued items, and calls onClose once', async () => {
     const { stream, closes } = make();
     stream.push(1);
     stream.end();
@@ -37,7 +37,7 @@ describe('a stream', () => {
     expect(closes()).toBe(1);
   });
 
-  it('fails once, after what is queued', async () => {
+  it('fails once, after the queued items', async () => {
     const { stream } = make();
     stream.push(1);
     stream.fail(new Error('broken'));
@@ -46,7 +46,7 @@ describe('a stream', () => {
     expect(await stream.next()).toMatchObject({ done: true });
   });
 
-  it('keeps no more than its limit, and says so', async () => {
+  it('calls onOverflow instead of exceeding its limit', async () => {
     const { stream, overflows } = make(3);
     for (const item of [1, 2, 3, 4, 5]) stream.push(item);
     expect(overflows()).toBe(2);

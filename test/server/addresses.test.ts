@@ -5,7 +5,7 @@ import { readConfig } from '../../src/app/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { createAddressOf } from '../../src/server/addresses.js';
 
-/** What the server takes for the client's address, of a request from 127.0.0.1 with this X-Forwarded-For. */
+/** The client address that the server determines for a request from 127.0.0.1 with this X-Forwarded-For header. */
 async function addressWith(trustedProxies: string, forwardedFor?: string, host = '127.0.0.1'): Promise<string> {
   const addressOf = createAddressOf(readConfig({ TRUSTED_PROXIES: trustedProxies }), createLog('silent'));
   const server = createServer((request, response) => response.end(addressOf(request)));
@@ -20,51 +20,49 @@ async function addressWith(trustedProxies: string, forwardedFor?: string, host =
 }
 
 it.each([
-  ['of the connection where no proxy is trusted', '', '203.0.113.7', '127.0.0.1'],
-  ['of the connection where the proxy says nothing', 'loopback', undefined, '127.0.0.1'],
-  ['that a trusted proxy names', 'loopback', '203.0.113.7', '203.0.113.7'],
+  ['of the connection if no proxy is trusted', '', '203.0.113.7', '127.0.0.1'],
+  ['of the connection without the header', 'loopback', undefined, '127.0.0.1'],
+  ['that a trusted proxy forwards', 'loopback', '203.0.113.7', '203.0.113.7'],
   ['behind several proxies', '127.0.0.1, 10.0.0.0/8', '203.0.113.7, 10.1.2.3', '203.0.113.7'],
   [
-    'that the last trusted proxy saw, whatever the client put before',
+    'that the last trusted proxy received from, even if the client sent the header itself',
     'loopback',
     '198.51.100.1, 203.0.113.7',
     '203.0.113.7',
   ],
   ['of a proxy that another subnet would make trusted', '10.0.0.0/8', '203.0.113.7', '127.0.0.1'],
-  ['of the connection where the proxy tells none', 'loopback', 'unknown', '127.0.0.1'],
+  ['of the connection if the proxy forwards "unknown"', 'loopback', 'unknown', '127.0.0.1'],
   ['over IPv6', 'loopback', '2001:db8::7', '2001:db8::7'],
   ['without the port that a proxy adds', 'loopback', '203.0.113.7:4711', '203.0.113.7'],
   ['without the port that a proxy adds to IPv6', 'loopback', '[2001:db8::1]:80', '2001:db8::1'],
   ['without brackets', 'loopback', '[2001:db8::1]', '2001:db8::1'],
   ['without quotes', 'loopback', '"[2001:db8::1]:80"', '2001:db8::1'],
   ['behind several proxies that add ports', '127.0.0.1, 10.0.0.0/8', '203.0.113.7:1, 10.1.2.3:80', '203.0.113.7'],
-  [
-    'of the nearest proxy that is known, where that tells none',
-    'loopback, 10.0.0.0/8',
-    'unknown, 10.1.2.3',
-    '10.1.2.3',
-  ],
-  ['of the connection where what the proxy tells is garbage', 'loopback', '203.0.113.7, , a:b:c', '127.0.0.1'],
-  ['of the connection where there are letters for a port', 'loopback', '203.0.113.7:http', '127.0.0.1'],
-])('the address is the one %s', async (_what, trusted, forwardedFor, address) => {
+  ['of the nearest trusted proxy, if it forwards none', 'loopback, 10.0.0.0/8', 'unknown, 10.1.2.3', '10.1.2.3'],
+  ['of the connection if the header is invalid', 'loopback', '203.0.113.7, , a:b:c', '127.0.0.1'],
+  ['of the connection if the port is invalid', 'loopback', '203.0.113.7:http', '127.0.0.1'],
+])('the client address is the one %s', async (_what, trusted, forwardedFor, address) => {
   expect(await addressWith(trusted, forwardedFor)).toBe(address);
 });
 
-it('IPv4 is written as such where it comes over a socket of IPv6', async () => {
+it('an IPv4-mapped IPv6 address is converted to IPv4', async () => {
   expect(await addressWith('', undefined, '::')).toBe('127.0.0.1');
   expect(await addressWith('127.0.0.1', '::ffff:203.0.113.7', '::')).toBe('203.0.113.7');
 });
 
-it.each(['10.0.0.0/33', 'proxy.example.com', '10.0.0.1/8/8', '2001:db8::/129'])('%s is no proxy', (text) => {
-  expect(() => readConfig({ TRUSTED_PROXIES: text })).toThrow(/^TRUSTED_PROXIES: /);
-});
+it.each(['10.0.0.0/33', 'proxy.example.com', '10.0.0.1/8/8', '2001:db8::/129'])(
+  'TRUSTED_PROXIES rejects %s',
+  (text) => {
+    expect(() => readConfig({ TRUSTED_PROXIES: text })).toThrow(/^TRUSTED_PROXIES: /);
+  },
+);
 
 it.each([
-  ['that is near and not trusted, once', '', '::ffff:10.0.0.5', '203.0.113.7', 1],
-  ['that is trusted, never', '10.0.0.0/8', '10.0.0.5', '203.0.113.7', 0],
-  ['that tells of nobody, never', '', '10.0.0.5', undefined, 0],
-  ['from elsewhere, never: anybody may write the header', '', '198.51.100.1', '203.0.113.7', 0],
-])('a proxy is warned of %s', (_what, trusted, remoteAddress, forwardedFor, times) => {
+  ['is logged once for an untrusted proxy in a private network', '', '::ffff:10.0.0.5', '203.0.113.7', 1],
+  ['is not logged for a trusted proxy', '10.0.0.0/8', '10.0.0.5', '203.0.113.7', 0],
+  ['is not logged for a peer without the header', '', '10.0.0.5', undefined, 0],
+  ['is not logged for a public address, from which anybody can send the header', '', '198.51.100.1', '203.0.113.7', 0],
+])('a warning about TRUSTED_PROXIES %s', (_what, trusted, remoteAddress, forwardedFor, times) => {
   const log = createLog('silent');
   const warn = vi.spyOn(log, 'warn');
   const addressOf = createAddressOf(readConfig({ TRUSTED_PROXIES: trusted }), log);

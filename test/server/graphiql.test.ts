@@ -4,11 +4,14 @@ import { schema } from '../../src/app/schema.js';
 import { graphiqlOptions, graphiqlPage } from '../../src/server/graphiql.js';
 
 describe('GraphiQL', () => {
-  it.each(graphiqlOptions.defaultTabs ?? [])('opens with operations that the schema allows: %#', ({ query }) => {
-    expect(validate(schema, parse(query ?? ''))).toEqual([]);
-  });
+  it.each(graphiqlOptions.defaultTabs ?? [])(
+    'has tabs with operations that are valid for the schema: %#',
+    ({ query }) => {
+      expect(validate(schema, parse(query ?? ''))).toEqual([]);
+    },
+  );
 
-  it('asks by our fetcher, and loads nothing from elsewhere', () => {
+  it("uses the server's own fetcher, and loads nothing from other origins", () => {
     const page = graphiqlPage();
     expect(page).toContain('renderParley(');
     expect(page).toContain('function createParleyFetcher(');

@@ -1,16 +1,18 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
+import { statementsOf } from '../support/statements.js';
 
-describe.each(footings)('HTTP on the %s footing', (footing) => {
+describe.each(modes)('HTTP in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
   let person: Person;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start({
+    node = await (await makePlace(mode)).start({
       BODY_MAX_BYTES: '4096',
       ALLOWED_ORIGINS: 'https://chat.example.com',
+      WEB: 'off',
     });
     ({ url } = node);
     person = await register(url);
@@ -20,7 +22,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
   const post = (headers: Record<string, string> = {}, body = '{"query":"{ __typename }"}') =>
     fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
 
-  it('/health, /ready, / and what is not there', async () => {
+  it('serves /health, /ready and /, and responds with 404 to other paths', async () => {
     const [health, ready, root, nothing] = await Promise.all([
       get('/health'),
       get('/ready'),
@@ -37,13 +39,21 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect((await get('//')).status).toBe(404);
   });
 
-  it('gives every answer a request id, the one that came if it is one', async () => {
+  it('/ready checks the database once for all requests at the same time', async () => {
+    const { check } = node.deps.database;
+    const statements = await statementsOf(async () => {
+      expect(await Promise.all([check(), check(), check()])).toEqual(['ok', 'ok', 'ok']);
+    });
+    expect(statements.filter((text) => text.includes('transaction_read_only'))).toHaveLength(1);
+  });
+
+  it("adds a request id to every response, which is the client's own if it is valid", async () => {
     expect((await post()).headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
     expect((await post({ 'x-request-id': 'mine:1' })).headers.get('x-request-id')).toBe('mine:1');
     expect((await post({ 'x-request-id': 'not "mine"' })).headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  it('shows GraphiQL to a browser, without code from elsewhere', async () => {
+  it('shows GraphiQL to browsers, without code of other origins', async () => {
     const page = await (await get('/graphql', { headers: { accept: 'text/html' } })).text();
     expect(page).toContain('Parley');
     expect(page).not.toMatch(/<(script|link)[^>]+(src|href)="https?:/);
@@ -57,14 +67,14 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
       { query: 'query ($n: Int!) { viewer { conversations(first: $n) { nodes { id } } } }', variables: { n: 'x' } },
     ],
     ['an unknown operation name', { query: 'query A { __typename }', operationName: 'B' }],
-  ])('answers %s with BAD_USER_INPUT', async (_what, body) => {
+  ])('returns BAD_USER_INPUT for %s', async (_what, body) => {
     const answer = (await (await post({}, JSON.stringify(body))).json()) as {
       errors: { extensions: { code: string } }[];
     };
     expect(answer.errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  it('masks what is unexpected, with an id that the log has too', async () => {
+  it('masks unexpected errors with an id that the log contains as well', async () => {
     const { db } = node.deps.database;
     const lines: { errorId?: string; err?: { message: string } }[] = [];
     const { log } = node.deps;
@@ -90,7 +100,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     }
   });
 
-  it('one mutation that fails hides no neighbour', async () => {
+  it('returns the results of other mutations if one fails', async () => {
     const { data, errors } = await person.request(
       `mutation ($id: ID!) {
         fine: createGroup(input: { title: "Fine" }) { conversation { title } }
@@ -102,7 +112,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect(errors).toHaveLength(1);
   });
 
-  it('takes a body up to the limit and no byte more, also one that does not tell its length', async () => {
+  it('accepts bodies up to the limit, also without a Content-Length', async () => {
     const ofSize = (bytes: number) => `${'{"query":"{ __typename }"}'.padEnd(bytes - 1)}\n`;
     const inChunks = (body: string) => ({
       method: 'POST',
@@ -127,7 +137,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     }
   });
 
-  it('lets pages of allowed origins in, of localhost outside production, and no others', async () => {
+  it('allows pages of configured origins, and of localhost outside production, and no others', async () => {
     const allowed = async (origin: string) => (await post({ origin })).headers.get('access-control-allow-origin');
     expect(await allowed('https://chat.example.com')).toBe('https://chat.example.com');
     expect(await allowed('http://localhost:5173')).toBe('http://localhost:5173');
@@ -147,14 +157,24 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect(preflight.headers.get('access-control-allow-credentials')).not.toBe('true');
   });
 
-  describe('a GET, which any page can send', () => {
+  it('lets only pages of allowed origins read the errors of rejected requests', async () => {
+    const refused = async (origin: string) => {
+      const answer = await fetch(url, { method: 'POST', headers: { origin, 'content-type': 'text/plain' }, body: 'x' });
+      expect(answer.status).toBe(415);
+      return answer.headers.get('access-control-allow-origin');
+    };
+    expect(await refused('https://chat.example.com')).toBe('https://chat.example.com');
+    expect(await refused('https://evil.example.com')).toBeNull();
+  });
+
+  describe('GET requests, which any page can send', () => {
     const asked = '/graphql?query={__typename}';
     it.each([
       'x-graphql-yoga-csrf',
       'apollo-require-preflight',
       'graphql-require-preflight',
       'x-apollo-operation-name',
-    ])('is answered with %s, which no page can send without asking', async (name) => {
+    ])('are accepted with %s, which pages cannot send without a CORS preflight', async (name) => {
       const answer = await get(asked, { headers: { [name]: 'any' } });
       expect([answer.status, await answer.json()]).toEqual([200, { data: { __typename: 'Query' } }]);
       const preflight = await fetch(url, {
@@ -168,7 +188,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
       expect(preflight.headers.get('access-control-allow-headers')).toContain(name);
     });
 
-    it('is refused without, as a stream too', async () => {
+    it('are rejected without such a header, also for event streams', async () => {
       for (const headers of [{}, { accept: 'text/event-stream' }, { accept: 'application/json', 'x-other': '1' }]) {
         const answer = await get(asked, { headers });
         expect(answer.status).toBe(403);
@@ -177,7 +197,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
       }
     });
 
-    it('changes nothing', async () => {
+    it('cannot execute mutations', async () => {
       const answer = await get('/graphql?query=mutation{updateProfile(input:{bio:"x"}){viewer{id}}}', {
         headers: { 'apollo-require-preflight': '1', authorization: `Bearer ${person.token}` },
       });
@@ -186,7 +206,7 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     });
   });
 
-  it('lets nothing of it run, be framed or be kept; the page of GraphiQL runs what is in it', async () => {
+  it('sends security headers that prevent scripts, framing and caching, except for the scripts of GraphiQL', async () => {
     const answers = await Promise.all([post(), get('/health'), get('/nothing'), get('/graphql?query={x}')]);
     for (const { headers } of answers) {
       expect(Object.fromEntries(headers)).toMatchObject({
@@ -207,13 +227,13 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
     expect(policy).not.toMatch(/script-src[^;]*unsafe/);
   });
 
-  it('tells the schema, and what might have been meant', async () => {
+  it('allows introspection, and suggests similar names', async () => {
     const { errors } = await request(url, '{ viewr { id } }');
     expect(errors?.[0]?.message).toContain('Did you mean "viewer"');
     expect((await request(url, '{ __type(name: "Message") { name } }')).data.__type.name).toBe('Message');
   });
 
-  it('takes neither forms nor batches', async () => {
+  it('rejects forms and batches', async () => {
     const form = new FormData();
     form.set('operations', '{"query":"{ __typename }"}');
     expect((await fetch(url, { method: 'POST', body: form })).status).toBe(415);
@@ -225,8 +245,8 @@ describe.each(footings)('HTTP on the %s footing', (footing) => {
   });
 });
 
-describe('in production', () => {
-  it('nothing of the schema is told but what is known already, over any way', async () => {
+describe('HTTP in production', () => {
+  it('reveals nothing of the schema over any transport', async () => {
     const place = await makePlace('embedded');
     const node = await place.start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), HSTS: '365d' });
     const overSocket = async (query: string, variables: Json) => {
@@ -263,8 +283,12 @@ describe('in production', () => {
     expect(headers.get('strict-transport-security')).toBe('max-age=31536000; includeSubDomains');
   });
 
-  it('there is no GraphiQL, no origin of localhost, and no redirect to it', async () => {
-    const node = await (await makePlace('embedded')).start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) });
+  it('serves no GraphiQL, and does not allow origins of localhost', async () => {
+    const node = await (await makePlace('embedded')).start({
+      NODE_ENV: 'production',
+      JWT_SECRET: 'x'.repeat(32),
+      WEB: 'off',
+    });
     const page = await fetch(node.url, { headers: { accept: 'text/html' } });
     expect(await page.text()).not.toMatch(/graphiql|<script/i);
     const answer = await fetch(node.url, {

@@ -16,13 +16,13 @@ import {
   request,
   socketUrl,
 } from '../support/client.js';
-import { footings, makePlace, startTwo } from '../support/place.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { MESSAGES } from '../support/talk.js';
 
 type Errors = { message: string; extensions: Json }[] | undefined;
 
-/** What one operation answers as errors, over each way to ask it. */
+/** Executes an operation and returns its errors, for each transport. */
 const ways: Record<string, (url: string, query: string, variables?: Json, token?: string) => Promise<Errors>> = {
   HTTP: async (url, query, variables, token) => (await request(url, query, variables, token)).errors,
   async SSE(url, query, variables = {}, token) {
@@ -63,7 +63,7 @@ const SETTINGS = {
   OPERATION_ROOT_FIELDS_MAX: '4',
   OPERATION_ALIASES_MAX: '3',
   OPERATION_DIRECTIVES_MAX: '2',
-  // A page of fifty with two fields each, and the two around it.
+  // A page of fifty nodes with two fields each, and two fields outside of it.
   OPERATION_COST_MAX: '172',
   OPERATION_STATEMENTS_MAX: '10',
   OPERATION_VALUES_MAX: '40',
@@ -74,7 +74,7 @@ const SETTINGS = {
   REACTION_EMOJIS_MAX: '12',
 };
 
-/** Of each limit an operation below it, at it and above it, and what is said of that. */
+/** Each limit with operations below, at and above it, and a part of the error message. */
 const sizes: [limit: string, at: (count: number) => [string, Json?], max: number, told: string][] = [
   ['tokens', (count) => [`{ serverInfo { ${repeat(count - 5, 'version')} } }`], 100, 'more that 100 tokens'],
   [
@@ -152,13 +152,13 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
   ["cost, by a variable's default", (count) => [withVariable(` = ${count}`)], 50, 'this one has 175.'],
 ];
 
-describe.each(footings)('limits on the %s footing', (footing) => {
+describe.each(modes)('limits in %s mode', (mode) => {
   let node: RunningNode;
   let second: RunningNode;
   let person: Person;
 
   beforeAll(async () => {
-    [node, second] = await startTwo(await makePlace(footing), {
+    [node, second] = await startTwo(await makePlace(mode), {
       ...SETTINGS,
       SOCKET_STREAMS_MAX: '2',
       RATE_LIMITS: 'on',
@@ -170,31 +170,31 @@ describe.each(footings)('limits on the %s footing', (footing) => {
     person = await register(node.url);
   });
 
-  describe.each(Object.entries(ways))('of an operation over %s', (_name, ask) => {
-    it.each(sizes)('%s', async (_limit, at, max, told) => {
+  describe.each(Object.entries(ways))('of operations over %s', (_name, ask) => {
+    it.each(sizes)('reject an operation above the limit: %s', async (_limit, at, max, message) => {
       for (const count of [max - 1, max]) {
         const [query, variables] = at(count);
         const errors = (await ask(node.url, query, variables)) ?? [];
-        expect(errors.map(({ message }) => message).filter((message) => /at most|more that/.test(message))).toEqual([]);
+        expect(errors.map((error) => error.message).filter((text) => /at most|more that/.test(text))).toEqual([]);
       }
       const [query, variables] = at(max + 1);
       const errors = await ask(node.url, query, variables);
       expect(errors?.map(({ extensions }) => extensions.code)).toEqual(['BAD_USER_INPUT']);
-      expect(errors?.[0]?.message).toContain(told);
+      expect(errors?.[0]?.message).toContain(message);
     });
 
-    it('fragments that double each other are measured at once, and refused', async () => {
+    it('reject exponentially nested fragments without expanding them', async () => {
       const doubling = numbered(7, (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`);
       const errors = await ask(node.url, `{ ...F0 } ${doubling} fragment F7 on Query { __typename }`);
       expect(errors?.[0]?.message).toBe('An operation can have at most 4 fields at the top level; this one has 128.');
     });
 
-    it('fragments that are part of themselves are refused, not followed', async () => {
+    it('reject recursive fragments', async () => {
       const errors = await ask(node.url, '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }');
       expect(errors?.[0]?.message).toMatch(/Cannot spread fragment/);
     });
 
-    it('the same document is decided on with the variables of each time', async () => {
+    it('depend on the variables of each request with the same document', async () => {
       const sizesAsked = [50, 51, 1, 51];
       const answers = [];
       for (const n of sizesAsked) answers.push((await ask(node.url, withVariable(''), { n })) !== undefined);
@@ -203,7 +203,7 @@ describe.each(footings)('limits on the %s footing', (footing) => {
   });
 
   describe('of streams on one WebSocket', () => {
-    it('two; one more is RATE_LIMITED and hurts none, and queries go on', async () => {
+    it('allow SOCKET_STREAMS_MAX; another one is RATE_LIMITED and does not affect others or queries', async () => {
       const client = connectInTest(node.url, person.token);
       const streams = [1, 2].map(() => listen(client, MESSAGES));
       await Promise.all(streams.map(({ until }) => until(({ type }) => type === 'CAUGHT_UP')));
@@ -213,7 +213,7 @@ describe.each(footings)('limits on the %s footing', (footing) => {
         expect(data).toMatchObject({ viewer: {} });
       }
       streams[0]?.cancel();
-      await eventually('another one may begin', async () => {
+      await eventually('another one is accepted', async () => {
         const again = listen(client, MESSAGES);
         const begun = await Promise.race([
           again.until(({ type }) => type === 'CAUGHT_UP').catch(() => {}),
@@ -223,7 +223,7 @@ describe.each(footings)('limits on the %s footing', (footing) => {
       });
     });
 
-    it('those that fail to begin count for none', async () => {
+    it('do not count streams that could not be opened', async () => {
       const client = connectInTest(node.url, person.token);
       for (const _each of [1, 2, 3, 4]) {
         const failed = listen(client, MESSAGES, { after: 'no cursor' });
@@ -234,7 +234,7 @@ describe.each(footings)('limits on the %s footing', (footing) => {
     });
   });
 
-  it('of WebSockets of one person, on each node: two; one more closes with 1013', async () => {
+  it('of WebSockets per user and node close another one with 1013', async () => {
     const alice = await register(node.url);
     const bob = await register(node.url);
     const opened = async (who: Person, url = node.url): Promise<Client | number> => {
@@ -244,7 +244,7 @@ describe.each(footings)('limits on the %s footing', (footing) => {
         client.on('closed', (event) => resolve((event as CloseEvent).code));
       });
     };
-    // They count against one address too.
+    // All of them have the same address, whose limit is higher.
     const first = await opened(alice);
     expect(first).toBeTypeOf('object');
     expect(await opened(alice)).toBeTypeOf('object');
@@ -252,10 +252,10 @@ describe.each(footings)('limits on the %s footing', (footing) => {
     expect(await opened(bob)).toBeTypeOf('object');
     if (second !== node) expect(await opened(alice, second.url)).toBeTypeOf('object');
     await (first as Client).dispose();
-    await eventually('another one may come', async () => typeof (await opened(alice)) === 'object');
+    await eventually('another one is accepted', async () => typeof (await opened(alice)) === 'object');
   });
 
-  it('of WebSockets from one address, on each node: three; one more is refused with 429', async () => {
+  it('of WebSockets per address and node reject another one with 429', async () => {
     const opened = async (address: string, url = node.url): Promise<WebSocket | number> => {
       const socket = new WebSocket(socketUrl(url), 'graphql-transport-ws', { headers: { 'x-forwarded-for': address } });
       onTestFinished(() => socket.terminate());
@@ -272,13 +272,13 @@ describe.each(footings)('limits on the %s footing', (footing) => {
     expect(await opened('2001:db8:1:2::1')).toBeTypeOf('object');
     if (second !== node) expect(await opened(`${network}::4`, second.url)).toBeTypeOf('object');
     (first as WebSocket).terminate();
-    await eventually('another one may come', async () => typeof (await opened(`${network}::5`)) === 'object');
+    await eventually('another one is accepted', async () => typeof (await opened(`${network}::5`)) === 'object');
   });
 
-  it('of streams over SSE of one person, on each node: two; one more is RATE_LIMITED', async () => {
+  it('of SSE streams per user and node reject another one with RATE_LIMITED', async () => {
     const alice = await register(node.url);
     const isLive = (stream: { results: Json[] }) =>
-      eventually('it is live', () => stream.results.some(({ data }) => data?.messages.type === 'CAUGHT_UP'));
+      eventually('the stream is live', () => stream.results.some(({ data }) => data?.messages.type === 'CAUGHT_UP'));
     const streams = [await openSse(node.url, alice.token), await openSse(node.url, alice.token)];
     await Promise.all(streams.map(isLive));
     const third = await openSse(node.url, alice.token);
@@ -288,16 +288,16 @@ describe.each(footings)('limits on the %s footing', (footing) => {
     if (second !== node) others.push(await openSse(second.url, alice.token));
     await Promise.all(others.map(isLive));
     streams[0]?.cancel();
-    await eventually('another one may begin', async () => {
+    await eventually('another one is accepted', async () => {
       const again = await openSse(node.url, alice.token);
-      await eventually('it answers', () => again.results.length > 0);
+      await eventually('the stream responds', () => again.results.length > 0);
       others.push(again);
       return !again.results[0].errors;
     });
     for (const stream of [...streams, ...others]) stream.cancel();
   });
 
-  /** A client from this address, through a proxy that is trusted. */
+  /** Connects a client from this address, through a trusted proxy. */
   function from(address: string, url: string, token: string): Client {
     class Proxied extends WebSocket {
       constructor(to: string, protocol: string) {
@@ -319,13 +319,13 @@ describe.each(footings)('limits on the %s footing', (footing) => {
   }
 });
 
-describe('with the defaults', () => {
+describe('the default limits', () => {
   let url: string;
   beforeAll(async () => {
     ({ url } = await (await makePlace('embedded')).start());
   });
 
-  it('introspection and the examples of GraphiQL fit in', async () => {
+  it('allow introspection and the examples of GraphiQL', async () => {
     const { data, errors } = await request(
       url,
       getIntrospectionQuery({
@@ -344,19 +344,19 @@ describe('with the defaults', () => {
   });
 
   it.each([
-    ['10,000 deep', `{ ${deep(10_000)} }`],
+    ['10,000 levels', `{ ${deep(10_000)} }`],
     ['10,000 aliases', `{ ${numbered(10_000, (index) => `a${index}: __typename`)} }`],
     ['10,000 fields', `{ ${repeat(10_000, '__typename')} }`],
     [
-      'fragments that double each other 150 times',
+      'fragments that are nested exponentially',
       `{ ...F0 } ${numbered(150, (index) => `fragment F${index} on Query { ...F${index + 1} ...F${index + 1} }`)} fragment F150 on Query { __typename }`,
     ],
     ['a page of pages', page('first: 100').replace('kind', 'messages(first: 100) { nodes { id seq } }')],
     [
-      'introspection of introspection',
+      'deeply nested introspection',
       `{ __schema { types { ${numbered(1, () => 'fields { type { fields { type { fields { type { fields { name } } } } } } }')} } } }`,
     ],
-  ])('an operation of %s is refused', async (_what, query) => {
+  ])('reject an operation with %s', async (_what, query) => {
     for (const ask of Object.values(ways)) {
       const errors = await ask(url, query);
       expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
@@ -364,7 +364,7 @@ describe('with the defaults', () => {
   });
 });
 
-describe('of time', () => {
+describe('time limits of requests', () => {
   let node: RunningNode;
   let port: number;
   beforeAll(async () => {
@@ -376,7 +376,7 @@ describe('of time', () => {
     port = Number(new URL(node.url).port);
   });
 
-  /** A connection that is written to by hand; what came, and when it was closed after it was opened. */
+  /** Opens a TCP connection. `text` returns the received text, and `closed` resolves with how long it was open. */
   async function open() {
     const socket = connectTcp(port, '127.0.0.1');
     onTestFinished(() => void socket.destroy());
@@ -394,17 +394,17 @@ describe('of time', () => {
   const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
 
   it.each([
-    ['who says nothing', ''],
-    ['who never ends the headers', head],
-    ['who never ends the body', `${head}\r\n${body.slice(0, 5)}`],
-  ])('%s is cut off', async (_who, sent) => {
+    ['a client that sends nothing', ''],
+    ['a client that never completes the headers', head],
+    ['a client that never completes the body', `${head}\r\n${body.slice(0, 5)}`],
+  ])('disconnect %s', async (_who, sent) => {
     const { socket, closed, text } = await open();
     if (sent) socket.write(sent);
     expect(await closed).toBeGreaterThan(500);
     if (sent) expect(text()).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it('who trickles headers is cut off as well', async () => {
+  it('disconnect a client that sends headers slowly', async () => {
     const { socket, closed } = await open();
     socket.write('POST /graphql HTTP/1.1\r\n');
     let count = 0;
@@ -416,30 +416,30 @@ describe('of time', () => {
     clearInterval(trickle);
   });
 
-  it('who takes their time within it is answered, and the connection kept for a moment', async () => {
+  it('allow a slow request within the limits, and keep its connection open for KEEP_ALIVE_TIMEOUT', async () => {
     const { socket, closed, text } = await open();
     socket.write(head);
     await new Promise((resolve) => setTimeout(resolve, 100));
     socket.write('\r\n');
     await new Promise((resolve) => setTimeout(resolve, 100));
     socket.write(body);
-    await eventually('it is answered', () => text().includes('"__typename":"Query"'));
+    await eventually('the response arrives', () => text().includes('"__typename":"Query"'));
     expect(text()).toMatch(/^HTTP\/1.1 200 /);
     expect(text()).toMatch(/\r\nconnection: keep-alive\r\n/i);
     await closed;
   });
 
-  it('headers of more than 16 KiB are refused', async () => {
+  it('do not apply to headers of more than 16 KiB, which are rejected immediately', async () => {
     const { socket, text } = await open();
     socket.write(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(17_000)}\r\n\r\n`);
-    await eventually('it is refused', () => /^HTTP\/1.1 431 /.test(text()));
+    await eventually('the request is rejected', () => /^HTTP\/1.1 431 /.test(text()));
     const other = await open();
     other.socket.write(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(15_000)}\r\n\r\n`);
-    await eventually('it is answered', () => /^HTTP\/1.1 200 /.test(other.text()));
+    await eventually('the response arrives', () => /^HTTP\/1.1 200 /.test(other.text()));
   });
 });
 
-it('documents from one address that the node does not know are limited, over every way; those that it knows are not', async () => {
+it('new documents from one address are limited over every transport, but known ones are not', async () => {
   const node = await (await makePlace('embedded')).start({
     RATE_LIMITS: 'on',
     RATE_UNKNOWN_DOCUMENT_PER_ADDRESS: '30/1h',

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import {
@@ -15,7 +15,7 @@ import {
 } from '../support/client.js';
 import { type LossyRedis, startLossyRedis } from '../support/lossy-redis.js';
 import { type Scraped, scrape } from '../support/metrics.js';
-import { footings, makePlace, servicesFound } from '../support/place.js';
+import { makePlace, modes, servicesFound } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
@@ -25,8 +25,8 @@ const RECEIPTS = 'subscription { receipts { type } }';
 const status = async (url: string, token?: string) =>
   (await fetch(url, token ? { headers: { authorization: `Bearer ${token}` } } : {})).status;
 
-describe.each(footings)('/metrics on the %s footing', (footing) => {
-  const place = makePlace(footing);
+describe.each(modes)('/metrics in %s mode', (mode) => {
+  const place = makePlace(mode);
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
@@ -38,22 +38,22 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     group = await createGroup(alice, [bob, carol]);
   });
 
-  /** What a metric has grown by while something was done. */
+  /** Returns by how much metrics have increased during `work`. */
   async function growth(work: () => Promise<unknown>) {
     const before = await scrape(node);
     await work();
     const after = await scrape(node);
     return (name: string, labels?: Record<string, string>) => after.value(name, labels) - before.value(name, labels);
   }
-  /** Other tests' clients are gone, and what they were told is told. */
-  const untilNobody = () =>
+  /** Waits until the clients of other tests have disconnected. */
+  const untilDisconnected = () =>
     eventually('nobody is connected', async () => {
       const seen = await scrape(node);
       return seen.value('parley_connections') + seen.value('parley_subscriptions') === 0;
     });
 
-  it('counts connections, subscriptions and their groups, deliveries and answers', async () => {
-    await untilNobody();
+  it('counts connections, subscriptions and their groups, deliveries and responses', async () => {
+    await untilDisconnected();
     const before = await scrape(node);
     const clients = [alice, bob, carol].map(({ token }) => connectInTest(node.url, token));
     const inGroup = await Promise.all(
@@ -66,7 +66,7 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     const all = listen(clients[0] as (typeof clients)[0], RECEIPTS, {}, 'receipts');
     await all.until(({ type }) => type === 'CAUGHT_UP');
     const sse = await openSse(node.url, bob.token);
-    await eventually('it is live', () => sse.results.length > 0);
+    await eventually('the stream is live', () => sse.results.length > 0);
 
     const open = await scrape(node);
     expect(open.value('parley_connections', { transport: 'websocket' })).toBe(3);
@@ -79,35 +79,38 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     expect(open.value('parley_presence_people')).toBe(3);
 
     for (let count = 0; count < 5; count += 1) await send(alice, group, `message ${count}`);
-    const heard = (events: Json[]) => events.filter(({ type }) => type === 'SENT').length;
-    await eventually('all have all', () => inGroup.every(({ events }) => heard(events) === 5));
-    await eventually('over SSE too', () => heard(sse.results.map(({ data }) => data.messages)) === 5);
-    // A CHECKPOINT may come at any moment: until as much was delivered as came.
-    const came = () => [...inGroup, all].reduce((sum, { events }) => sum + events.length, 0);
+    const sentIn = (events: Json[]) => events.filter(({ type }) => type === 'SENT').length;
+    await eventually('all messages are delivered', () => inGroup.every(({ events }) => sentIn(events) === 5));
+    await eventually(
+      'all messages are delivered over SSE',
+      () => sentIn(sse.results.map(({ data }) => data.messages)) === 5,
+    );
+    // Waits until both numbers are equal, because a CHECKPOINT can be delivered at any time.
+    const received = () => [...inGroup, all].reduce((sum, { events }) => sum + events.length, 0);
     let after!: Scraped;
-    await eventually('what was delivered is what came', async () => {
+    await eventually('all delivered events are received', async () => {
       after = await scrape(node);
       const delivered = (transport: string) =>
         after.value('parley_deliveries_total', { transport }) - before.value('parley_deliveries_total', { transport });
-      return delivered('websocket') === came() && delivered('sse') === sse.results.length;
+      return delivered('websocket') === received() && delivered('sse') === sse.results.length;
     });
-    // One for everybody: of which conversations they are told changes nothing of what they are told.
+    // Responses are shared by all subscribers, whichever conversations they subscribed to.
     const answers =
       after.value('parley_subscription_answers_total') - before.value('parley_subscription_answers_total');
     expect(answers).toBeGreaterThanOrEqual(5);
-    expect(answers).toBeLessThan(came() + sse.results.length);
+    expect(answers).toBeLessThan(received() + sse.results.length);
     expect(after.count('parley_delivery_lag_seconds')).toBeGreaterThan(before.count('parley_delivery_lag_seconds'));
     expect(after.value('parley_outbox_waiting')).toBe(0);
     expect(after.value('parley_stream_queue_waiting')).toBe(0);
 
     sse.cancel();
     await Promise.all(clients.map((client) => client.dispose()));
-    await untilNobody();
+    await untilDisconnected();
     const closed = (await scrape(node)).value('parley_websocket_closed_total', { code: '1000' });
     expect(closed - before.value('parley_websocket_closed_total', { code: '1000' })).toBe(3);
   });
 
-  it('counts sends by what became of them', async () => {
+  it('counts sends by their outcome', async () => {
     const outsider = await register(node.url, 'outsider');
     const grown = await growth(async () => {
       for (let count = 0; count < 3; count += 1) await send(alice, group, `to be counted ${count}`, `counted-${count}`);
@@ -128,7 +131,7 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     expect(grown('parley_group_commit_calls_total', { queue: 'sends' })).toBeGreaterThanOrEqual(6);
   });
 
-  it('counts errors by their code, over HTTP and WebSocket, and names nothing that clients made up', async () => {
+  it('counts errors by their code, over HTTP and WebSocket, without labels that clients choose', async () => {
     const client = connectInTest(node.url, alice.token);
     const overSocket = (query: string) =>
       new Promise<void>((resolve) => {
@@ -141,17 +144,18 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
       await overSocket('{ made_up_field }');
       await overSocket('subscription { messages(conversationId: "made up") { type } }');
       await fetch(node.url, { method: 'POST', body: 'text=made+up' });
-      await fetch(node.url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ query: ' '.repeat(300_000) }),
-      });
+      const post = (body: string) =>
+        fetch(node.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      await post(JSON.stringify({ query: ' '.repeat(300_000) }));
+      await post('{"query":');
+      await post(JSON.stringify({ documentId: 'made up' }));
+      await post(JSON.stringify({ query: '{ __typename }', madeUp: true }));
       await fetch(new URL('/made-up-path', node.url));
     });
     expect(grown('parley_graphql_errors_total', { code: 'UNAUTHENTICATED' })).toBe(1);
     expect(grown('parley_graphql_errors_total', { code: 'PAYLOAD_TOO_LARGE' })).toBe(1);
-    // What is no operation, thrice; no id; no JSON.
-    expect(grown('parley_graphql_errors_total', { code: 'BAD_USER_INPUT' })).toBe(5);
+    // Three invalid documents, an invalid id, a form, invalid JSON, an unknown document and an unknown parameter.
+    expect(grown('parley_graphql_errors_total', { code: 'BAD_USER_INPUT' })).toBe(8);
     expect(grown('parley_graphql_errors_total', { code: 'INTERNAL_SERVER_ERROR' })).toBe(0);
     expect(grown('parley_http_requests_total', { path: 'other', status: '404' })).toBe(1);
     expect(grown('parley_http_requests_total', { path: '/graphql', status: '415', method: 'POST' })).toBe(1);
@@ -159,11 +163,11 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     expect(text).not.toMatch(/made|MyOwn/);
   });
 
-  it('counts resumes, what they bring, and cursors that are too old', async () => {
+  it('counts resumed streams, replayed events and expired cursors', async () => {
     const client = connectInTest(node.url, bob.token);
-    // Of a second ago it may be, and then bring what another test sent.
+    // A cursor can be up to a second old, and a stream from it would replay events of another test.
     let cursor = '';
-    await eventually('a cursor that brings nothing', async () => {
+    await eventually('a cursor without missed events', async () => {
       cursor = (await bob.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
       const stream = listen(client, MESSAGES, { conversationId: group, after: cursor });
       await Promise.race([stream.ended, stream.until(({ type }) => type === 'CAUGHT_UP')]).catch(() => {});
@@ -186,8 +190,8 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     expect(grown('parley_graphql_errors_total', { code: 'CURSOR_EXPIRED' })).toBe(1);
   });
 
-  it('counts who was cut off for not reading', { timeout: 60_000 }, async () => {
-    await untilNobody();
+  it('counts clients that are disconnected because they do not read', async () => {
+    await untilDisconnected();
     const chat = await openDirect(alice, carol);
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
     let live = false;
@@ -197,21 +201,24 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     await once(socket, 'open');
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: carol.token } }));
     await once(socket, 'message');
-    // Two streams over one socket: it is cut off once.
+    // With two streams over one socket, the client still counts once.
     for (const id of ['1', '2']) socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query: MESSAGES } }));
-    await eventually('it is live', () => live);
+    await eventually('the stream is live', () => live);
     const grown = await growth(async () => {
       socket.pause();
-      const isCutOff = () => node.deps.feed.listeners === 0;
-      for (let count = 0; count < 2_000 && !isCutOff(); count += 20) {
+      const closed = once(socket, 'close');
+      const isDisconnected = () => node.deps.feed.listeners === 0;
+      // The server terminates the connection two seconds after it has sent the close frame, so it must be read by then.
+      const look = setInterval(() => isDisconnected() && socket.resume(), 10);
+      onTestFinished(() => clearInterval(look));
+      // A few at a time, so that little else is in the way of reading.
+      for (let count = 0; count < 2_000 && !isDisconnected(); count += 4) {
         await Promise.all(
-          Array.from({ length: 20 }, (_, index) => send(alice, chat, `${'long '.repeat(1_500)}${index}`)),
+          Array.from({ length: 4 }, (_, index) => send(alice, chat, `${'long '.repeat(1_500)}${index}`)),
         );
       }
-      const closed = once(socket, 'close');
-      socket.resume();
       expect((await closed)[0]).toBe(1013);
-      await eventually('it is gone', () => node.openSockets() === 0);
+      await eventually('the socket is closed', () => node.openSockets() === 0);
     });
     expect(grown('parley_cut_offs_total', { transport: 'websocket' })).toBe(1);
   });
@@ -226,7 +233,7 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
         },
       );
       await eventually(
-        'it is sent',
+        'the mail is sent',
         async () => (await scrape(node)).value('parley_mails_total', { outcome: 'sent' }) > 0,
       );
     });
@@ -234,20 +241,20 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
     expect(grown('parley_mails_total', { outcome: 'failed' })).toBe(0);
   });
 
-  it('tells of the database, and of Redis where there is one', async () => {
+  it('contains the state of the database, and of Redis if it is used', async () => {
     const seen = await scrape(node);
     expect(seen.value('parley_database_up')).toBe(1);
     expect(seen.value('parley_database_ping_seconds')).toBeGreaterThan(0);
     expect(seen.count('parley_database_transaction_duration_seconds')).toBeGreaterThan(0);
-    expect(seen.value('parley_info', { database: footing })).toBe(1);
-    expect(seen.has('parley_redis_connected')).toBe(footing === 'postgresql');
-    expect(seen.has('parley_database_waiting')).toBe(footing === 'postgresql');
-    if (footing === 'embedded') return;
+    expect(seen.value('parley_info', { database: mode })).toBe(1);
+    expect(seen.has('parley_redis_connected')).toBe(mode === 'postgresql');
+    expect(seen.has('parley_database_waiting')).toBe(mode === 'postgresql');
+    if (mode === 'embedded') return;
     expect(seen.value('parley_redis_connected')).toBe(1);
     expect(seen.value('parley_database_connections')).toBeGreaterThan(0);
   });
 
-  it('tells of sweeps, and of the process', async () => {
+  it('contains sweeps and values of the process', async () => {
     const grown = await growth(() => node.deps.feed.sweep());
     expect(grown('parley_feed_sweeps_total', { result: 'ok' })).toBeGreaterThanOrEqual(1);
     expect(grown('parley_feed_last_sweep_timestamp_seconds')).toBeGreaterThan(0);
@@ -257,19 +264,19 @@ describe.each(footings)('/metrics on the %s footing', (footing) => {
   });
 });
 
-// Each starts a node.
-describe('who gets metrics', { timeout: 60_000 }, () => {
+// Each test starts a node.
+describe('/metrics', { timeout: 60_000 }, () => {
   const place = makePlace('embedded');
   const here = (node: RunningNode) => new URL('/metrics', node.url).href;
 
-  it('is nobody unless that is configured', async () => {
+  it('is not available by default', async () => {
     const node = await (await place).start();
     expect(node.metricsUrl).toBeUndefined();
     expect(await status(here(node))).toBe(404);
     await node.stop();
   });
 
-  it('is who has the token, on the port of all else', async () => {
+  it('is available with METRICS_TOKEN on the port of the API', async () => {
     const node = await (await place).start({ METRICS_TOKEN: TOKEN });
     expect(node.metricsUrl).toBe(here(node));
     expect(await status(here(node))).toBe(401);
@@ -279,7 +286,7 @@ describe('who gets metrics', { timeout: 60_000 }, () => {
     await node.stop();
   });
 
-  it('is who comes to a port of its own, which asks for the token if there is one', async () => {
+  it('is available on METRICS_PORT only, which requires the token if one is set', async () => {
     const node = await (await place).start({ METRICS_PORT: '0', METRICS_TOKEN: TOKEN });
     const url = node.metricsUrl ?? '';
     expect(new URL(url).port).not.toBe(new URL(node.url).port);
@@ -293,7 +300,7 @@ describe('who gets metrics', { timeout: 60_000 }, () => {
   });
 });
 
-describe.skipIf(!servicesFound)('/metrics of a node that hears nothing of Redis', () => {
+describe.skipIf(!servicesFound)('/metrics of a node that receives nothing from Redis', () => {
   let lossy: LossyRedis;
   let deaf: RunningNode;
   let other: RunningNode;
@@ -303,12 +310,12 @@ describe.skipIf(!servicesFound)('/metrics of a node that hears nothing of Redis'
     const redis = new URL(env['REDIS_URL'] ?? '');
     lossy = await startLossyRedis(Number(redis.port || 6379), () => losing);
     deaf = await start({ METRICS_PORT: '0', REDIS_URL: lossy.url });
-    // It hears of what is sent at it; no sweep comes before that.
+    // This node knows its own changes, and does not sweep.
     other = await start({ METRICS_PORT: '0', SWEEP_INTERVAL: '1h' });
   });
   afterAll(() => lossy.close());
 
-  it('counts the holes that it filled from the log, and the changes that these took', async () => {
+  it('counts gaps that were filled from the log, and the changes read for them', async () => {
     const [alice, bob] = await registerAll(other.url, 'alice', 'bob');
     const group = await createGroup(alice, [bob]);
     const client = connectInTest(deaf.url, bob.token);
@@ -320,8 +327,11 @@ describe.skipIf(!servicesFound)('/metrics of a node that hears nothing of Redis'
     const before = await scrape(deaf);
     losing = true;
     const lostBefore = lossy.lost;
-    for (let count = 0; count < 7; count += 1) await send(alice, group, `unheard ${count}`);
-    await eventually('all came', () => listening.events.filter(({ type }) => type === 'SENT').length === 7);
+    for (let count = 0; count < 7; count += 1) await send(alice, group, `without a wake-up ${count}`);
+    await eventually(
+      'all messages are delivered',
+      () => listening.events.filter(({ type }) => type === 'SENT').length === 7,
+    );
     losing = false;
     expect(lossy.lost - lostBefore).toBeGreaterThanOrEqual(7);
     const after = await scrape(deaf);
@@ -330,7 +340,7 @@ describe.skipIf(!servicesFound)('/metrics of a node that hears nothing of Redis'
     expect(grown('parley_feed_changes_total')).toBe(7);
     expect(grown('parley_feed_gap_fills_total')).toBeGreaterThanOrEqual(1);
     expect(grown('parley_feed_gap_fills_total')).toBeLessThanOrEqual(7);
-    // The one where they were sent heard of them at once.
+    // The node that sent them needed no wake-ups.
     const seen = await scrape(other);
     expect(seen.value('parley_feed_filled_changes_total')).toBe(0);
     expect(seen.value('parley_feed_changes_total')).toBeGreaterThanOrEqual(7);

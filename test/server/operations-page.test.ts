@@ -8,7 +8,7 @@ import { makePlace } from '../support/place.js';
 
 const page = readFileSync('docs/OPERATIONS.md', 'utf8');
 const rules = page.slice(page.indexOf('groups:'), page.indexOf('```', page.indexOf('groups:')));
-/** Some of the process are of Linux only. */
+/** Some metrics of the process exist only on Linux. */
 const counted = process.platform === 'linux' ? /^(?:parley|nodejs|process)_/ : /^parley_/;
 
 describe('docs/OPERATIONS.md', () => {
@@ -19,7 +19,7 @@ describe('docs/OPERATIONS.md', () => {
     ({ names } = await scrape(node));
   });
 
-  it('names every metric that a node has, once, and no other', () => {
+  it('names every metric once, and no others', () => {
     const inTables = page.replace(rules, '').matchAll(/^\| `([a-z]+_[a-z0-9_]+)`|`((?:nodejs|process)_[a-z0-9_]+)`/gm);
     const named = [...inTables]
       .map(([, inTable, inText]) => inTable ?? inText ?? '')
@@ -27,7 +27,7 @@ describe('docs/OPERATIONS.md', () => {
     expect(named.sort()).toEqual(names.filter((name) => counted.test(name)).sort());
   });
 
-  it('has alerts on metrics that there are', () => {
+  it('contains only alerts on existing metrics', () => {
     const asked = [...rules.matchAll(/\b((?:parley|nodejs|process)_[a-z0-9_]+)/g)].map(([, name = '']) => name);
     expect(asked.length).toBeGreaterThan(10);
     for (const name of asked.filter((each) => counted.test(each))) {
@@ -35,9 +35,9 @@ describe('docs/OPERATIONS.md', () => {
     }
   });
 
-  it('speaks of settings that there are', () => {
+  it('names only existing settings', () => {
     const spoken = [...page.matchAll(/`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b[^`]*`/g)].map(([, name = '']) => name);
-    // Codes of errors; and what the exporter of traces reads by itself.
+    // Error codes, and variables that the exporter of traces reads itself.
     const others = ['INTERNAL_SERVER_ERROR', 'NODE_EXTRA_CA_CERTS', 'CURSOR_EXPIRED', 'OTEL_EXPORTER_OTLP_HEADERS'];
     const known = [...Object.keys(settings), ...others];
     expect(spoken.filter((name) => !known.includes(name))).toEqual([]);
@@ -46,7 +46,7 @@ describe('docs/OPERATIONS.md', () => {
     }
   });
 
-  it('has every line that the code logs at warn or above, at its level, and no other', () => {
+  it('contains every message that the code logs at level warn or above, with its level, and no others', () => {
     const table = page.slice(page.indexOf('## The log'), page.indexOf('## What breaks'));
     const documented = [...table.matchAll(/^\| `([^`]+)` \| (\d+) \|/gm)].map(([, line, level]) => `${level} ${line}`);
     expect(documented).toHaveLength(new Set(documented).size);
@@ -56,22 +56,22 @@ describe('docs/OPERATIONS.md', () => {
       calls.map(({ line, level, at }) => `${level} ${line ?? `a message that is no literal, ${at}`}`),
     );
     const severe = (lines: Iterable<string>) => [...lines].filter((line) => !line.startsWith('30 ')).sort();
-    // A line that is missing here has to be put into the table of docs/OPERATIONS.md, "The log", with what to do about it.
+    // Add a missing message to the table in section "The log" of docs/OPERATIONS.md, with what operators can do.
     expect(severe(documented)).toEqual(severe(logged));
-    // Of what is only informative the table has the most important lines.
+    // The table contains only the most important messages of level info.
     for (const line of documented.filter((each) => each.startsWith('30 '))) expect(logged).toContain(line);
   });
 });
 
 interface LoggingCall {
   level: number;
-  /** Undefined where it is put together when it is logged. */
+  /** Undefined if it is composed when it is logged. */
   line: string | undefined;
-  /** Where it stands. */
+  /** The file and the line of the call. */
   at: string;
 }
 
-/** Every call of a logger in src. A use of a logger's methods in any other form fails: it would be missed. */
+/** Every call of a logger in src. Throws for a use of a logger's methods in another form, which would be missed. */
 function loggingCalls(): LoggingCall[] {
   const levels = new Map([
     ['info', 30],
@@ -83,7 +83,7 @@ function loggingCalls(): LoggingCall[] {
   for (const name of readdirSync('src', { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.ts') || name.startsWith('generated') || name.startsWith('seed')) continue;
     const code = readFileSync(join('src', name), 'utf8');
-    // What neither has a logger nor calls such a method is not worth parsing.
+    // Other files need not be parsed.
     if (!/\blog\b|\.(?:warn|error|fatal)\b/i.test(code)) continue;
     const where = ({ start }: Node) => `${name}:${code.slice(0, start).split('\n').length}`;
     const visit = (node: Node, parent?: Node) => {
@@ -95,7 +95,7 @@ function loggingCalls(): LoggingCall[] {
         if (isLog && computed) throw new Error(`${where(node)}: which method of the logger is called must be readable`);
         if (object['name'] !== 'console' && level !== undefined && (isLog || method !== 'info')) {
           if (parent?.type !== 'CallExpression' || parent['callee'] !== node) {
-            // \`socket.error\` and the like are read, not called: of a logger that would hide lines.
+            // Properties such as \`socket.error\` are only read. A method of a logger that is read without a call would hide messages.
             if (isLog) throw new Error(`${where(node)}: a method of the logger must be called where it is named`);
           } else {
             for (const line of messages((parent['arguments'] as Node[]).at(-1))) {
@@ -119,7 +119,7 @@ interface Node extends Record<string, unknown> {
   end: number;
 }
 
-/** The texts that the last argument of a logging call may have. */
+/** The possible values of the last argument of a logging call. */
 function messages(node: Node | undefined): (string | undefined)[] {
   if (node?.type === 'ConditionalExpression') {
     return [...messages(node['consequent'] as Node), ...messages(node['alternate'] as Node)];

@@ -28,7 +28,7 @@ it.each([
   ['https://*.example.com', 'https://a.b-1.example.com'],
   ['https://*.example.com:8443', 'https://chat.example.com:8443'],
   ['http://*.localhost:3000', 'http://tenant.localhost:3000'],
-])('ALLOWED_ORIGINS=%s lets pages of %s in', (allowed, origin) => {
+])('ALLOWED_ORIGINS=%s allows pages of %s', (allowed, origin) => {
   expect(isAllowed(`https://other.example, ${allowed}`, origin)).toBe(true);
 });
 
@@ -52,6 +52,6 @@ it.each([
   ['https://*.example.com:8443', 'https://chat.example.com'],
   ['capacitor://localhost', 'ionic://localhost'],
   ['capacitor://localhost', 'http://localhost'],
-])('ALLOWED_ORIGINS=%s keeps %s out', (allowed, origin) => {
+])('ALLOWED_ORIGINS=%s does not allow pages of %s', (allowed, origin) => {
   expect(isAllowed(allowed, origin)).toBe(false);
 });

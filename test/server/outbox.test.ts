@@ -3,15 +3,15 @@ import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { WebSocket } from 'ws';
 import { createLog } from '../../src/infra/telemetry/log.js';
-import { Outbox, Postman, Recipient } from '../../src/server/outbox.js';
+import { Outbox, Recipient, WriteScheduler } from '../../src/server/outbox.js';
 import { Answer } from '../../src/server/subscriptions.js';
 
 const log = createLog('silent');
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const answer = (text: string) => new Answer({ data: { text } }, log);
 
-/** A socket that keeps what is written to it. */
-function makeSocket(postman = new Postman()) {
+/** A socket that records what is written to it. */
+function makeSocket(scheduler = new WriteScheduler()) {
   const raw = Object.assign(new EventEmitter(), {
     writes: [] as Buffer[],
     writableNeedDrain: false,
@@ -21,13 +21,13 @@ function makeSocket(postman = new Postman()) {
     },
   });
   const socket = { OPEN: 1, readyState: 1 };
-  const outbox = new Outbox(socket as WebSocket, raw as unknown as Duplex, postman);
+  const outbox = new Outbox(socket as WebSocket, raw as unknown as Duplex, scheduler);
   /** The messages of each write. */
   const written = () => raw.writes.map(messagesOf);
   return { raw, socket, outbox, written };
 }
 
-/** Reads WebSocket frames back: of each the id, and the text that was answered. */
+/** Parses WebSocket frames. Returns the id and the text of each. */
 function messagesOf(bytes: Buffer): string[] {
   const messages: string[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -50,7 +50,7 @@ function messagesOf(bytes: Buffer): string[] {
 describe('an outbox', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  it('joins what comes together into one write, in order, whoever it is for', async () => {
+  it('combines responses of the same turn into one write in order, for all operations of a socket', async () => {
     const { outbox, written } = makeSocket();
     const [one, other] = [new Recipient('one'), new Recipient('ötherß "2"')];
     const shared = answer('for both €');
@@ -68,10 +68,10 @@ describe('an outbox', () => {
     expect([one.waiting, other.waiting]).toEqual([0, 0]);
   });
 
-  it('gives each socket its own id, though the answers are the same', async () => {
-    const postman = new Postman();
+  it('writes shared responses with the id of each socket', async () => {
+    const scheduler = new WriteScheduler();
     const sockets = ['a1', 'b2', 'longer than the others', 'c3'].map((id) => ({
-      ...makeSocket(postman),
+      ...makeSocket(scheduler),
       recipient: new Recipient(id),
       id,
     }));
@@ -83,7 +83,7 @@ describe('an outbox', () => {
     }
   });
 
-  it('keeps the order when an earlier answer is still being worked out', async () => {
+  it('keeps the order while an earlier response is pending', async () => {
     const { outbox, written } = makeSocket();
     let finish: (result: { data: { text: string } }) => void = () => {};
     const slow = new Answer(
@@ -102,7 +102,7 @@ describe('an outbox', () => {
     expect(written()).toEqual([['1 before'], ['1 slow', '1 after']]);
   });
 
-  it('writes nothing more while the socket has not taken what was written', async () => {
+  it('does not write while the socket needs to drain', async () => {
     const { outbox, raw, written } = makeSocket();
     const recipient = new Recipient('1');
     raw.writableNeedDrain = true;
@@ -118,7 +118,7 @@ describe('an outbox', () => {
     expect(written()).toEqual([['1 one', '1 two']]);
   });
 
-  it('gives nothing to who wants no more, and keeps nobody waiting for a socket that is closed', async () => {
+  it('discards responses of cancelled operations and of closed sockets', async () => {
     const { outbox, socket, written } = makeSocket();
     const [gone, stays] = [new Recipient('gone'), new Recipient('stays')];
     outbox.push(gone, answer('one'));
@@ -134,12 +134,12 @@ describe('an outbox', () => {
     expect([written(), stays.waiting]).toEqual([[['stays two']], 0]);
   });
 
-  it('lets other work have its turn when there are thousands', async () => {
-    // Each look at the clock a millisecond later: what is written between two looks takes as long.
+  it('lets other work run between writes to thousands of sockets', async () => {
+    // The clock advances by a millisecond per check, as if the writes between two checks took that long.
     let now = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => now++);
-    const postman = new Postman();
-    const sockets = Array.from({ length: 1_000 }, () => makeSocket(postman));
+    const scheduler = new WriteScheduler();
+    const sockets = Array.from({ length: 1_000 }, () => makeSocket(scheduler));
     const recipient = new Recipient('1');
     for (const { outbox } of sockets) outbox.push(recipient, answer('to all'));
     const progress: number[] = [];

@@ -26,7 +26,7 @@ describe('persisted documents', () => {
   beforeAll(async () => {
     listed = JSON.parse(await readFile(FILE, 'utf8'));
     folder = await mkdtemp(join(tmpdir(), 'parley_persisted_'));
-    // What a test's own people do is on this list too.
+    // The list also contains the operations of the test helpers.
     const path = join(folder, 'documents.json');
     await writeFile(path, JSON.stringify({ ...listed, typename: '{ __typename }', wrong: '{ nothing }' }));
     const [anyPlace, onlyPlace] = [await makePlace('embedded'), await makePlace('embedded')];
@@ -58,14 +58,14 @@ describe('persisted documents', () => {
   };
   const apollo = (hash: string) => ({ extensions: { persistedQuery: { version: 1 as const, sha256Hash: hash } } });
 
-  it('are asked for by id, in each customary form, over HTTP and WebSocket', async () => {
+  it('are requested by id in all common forms, over HTTP and WebSocket', async () => {
     const hash = hashOf(Me);
     expect(hash).toMatch(/^sha256:[0-9a-f]{64}$/);
     for (const id of [hash, hash.replace('sha256:', '')]) {
       for (const body of [{ documentId: id }, apollo(id)]) {
         const { data } = await post(any.url, body, person.token);
         expect(data.viewer.user.id).toBe(person.id);
-        // graphql-ws wants a text, if an empty one.
+        // graphql-ws requires a query, which can be empty.
         const answer = await overSocket(any.url, { query: '', ...body }, person.token);
         expect(answer.data.viewer.user.id).toBe(person.id);
       }
@@ -75,13 +75,13 @@ describe('persisted documents', () => {
     expect(await get(any.url, { extensions: JSON.stringify(apollo('typename').extensions) })).toEqual(typename);
   });
 
-  it('that are unknown are refused as Apollo expects it, so that its client sends the text', async () => {
+  it('are rejected with the error that Apollo Client expects if they are unknown, so that it sends the text', async () => {
     const refused = { message: 'PersistedQueryNotFound', extensions: { code: 'BAD_USER_INPUT', field: 'documentId' } };
     expect((await post(any.url, apollo('unknown'))).errors).toMatchObject([refused]);
     expect((await post(any.url, { documentId: 'unknown' })).errors).toMatchObject([refused]);
     expect((await overSocket(any.url, { query: '', documentId: 'unknown' })).errors).toMatchObject([refused]);
     expect((await post(any.url, { ...apollo('unknown'), query: '{ __typename }' })).data).toBeTruthy();
-    // Names that every object has are none of the list.
+    // Names of properties that every object has are not in the list.
     expect((await post(any.url, { documentId: 'constructor' })).errors).toMatchObject([refused]);
     const plain = await (await makePlace('embedded')).start();
     expect((await post(plain.url, apollo('x'))).errors).toMatchObject([{ message: 'PersistedQueryNotSupported' }]);
@@ -90,7 +90,7 @@ describe('persisted documents', () => {
     );
   });
 
-  it('may be all that is taken', async () => {
+  it('can be required', async () => {
     const features = '{ serverInfo { features } }';
     const forbidden = [{ extensions: { code: 'FORBIDDEN' } }];
     expect((await post(only.url, { query: features })).errors).toMatchObject(forbidden);
@@ -98,16 +98,16 @@ describe('persisted documents', () => {
     expect((await overSocket(only.url, { query: features })).errors).toMatchObject(forbidden);
     expect((await post(only.url, { query: features, ...apollo('unknown') })).errors).toMatchObject(forbidden);
     expect((await post(only.url, { documentId: 'unknown' })).errors?.[0].message).toBe('PersistedQueryNotFound');
-    // One of them as text is one of them.
+    // The text of a persisted document is accepted.
     const [, text] = Object.entries(listed).find(([, each]) => each.startsWith(REGISTER_NAME)) ?? [];
     const input = { username: 'listed', email: 'listed@example.com', password: 'long enough' };
     expect((await post(only.url, { query: text, variables: { input } })).data.register.viewer).toBeTruthy();
     expect((await request(any.url, features)).data.serverInfo.features).toContain('persistedDocuments');
-    // What another version of the server knows and this one does not is refused when it is asked for.
+    // A document of another server version that is invalid for this schema is rejected when it is requested.
     expect((await post(only.url, { documentId: 'wrong' })).errors?.[0].message).toContain('Cannot query field');
   });
 
-  it('are what Apollo Client asks for, over HTTP and WebSocket', async () => {
+  it('can be requested by Apollo Client, over HTTP and WebSocket', async () => {
     const token = await signUp();
     const headers = { authorization: `Bearer ${token}` };
     const client = new ApolloClient({
@@ -128,7 +128,7 @@ describe('persisted documents', () => {
     client.stop();
   });
 
-  it('are what urql asks for', async () => {
+  it('can be requested by urql', async () => {
     const headers = { authorization: `Bearer ${await signUp()}` };
     const client = createUrql({
       url: only.url,
@@ -146,7 +146,7 @@ describe('persisted documents', () => {
     expect(data?.viewer?.user.id).toBeTruthy();
   });
 
-  it('are read at the start, or there is none', async () => {
+  it('prevent the start if they cannot be read', async () => {
     const place = await makePlace('embedded');
     for (const contents of ['[]', '{"a": 1}', 'nonsense']) {
       const path = join(folder, 'broken.json');
@@ -158,7 +158,7 @@ describe('persisted documents', () => {
   });
 
   let people = 0;
-  /** Somebody new at the node that takes only what is listed. */
+  /** Registers a user at the node that requires persisted documents. */
   async function signUp(): Promise<string> {
     people += 1;
     const [id] = Object.entries(listed).find(([, each]) => each.startsWith(REGISTER_NAME)) ?? [];

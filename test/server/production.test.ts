@@ -6,7 +6,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { socketUrl } from '../support/client.js';
 import { makePlace } from '../support/place.js';
 
-describe('in production', () => {
+describe('a node in production without the web app', () => {
   let node: RunningNode;
   let url: string;
   const lines: { level: string; origin?: string; message: string }[] = [];
@@ -15,6 +15,7 @@ describe('in production', () => {
       NODE_ENV: 'production',
       JWT_SECRET: 'x'.repeat(32),
       ALLOWED_ORIGINS: 'https://chat.example.com',
+      WEB: 'off',
     });
     ({ url } = node);
     node.deps.log.warn = ((facts: { origin: string }, message: string) =>
@@ -26,20 +27,23 @@ describe('in production', () => {
       headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', ...init.headers },
     });
 
-  it.each(['/', '/graphql', '/graphql?query={__typename}'])('%s shows a browser what this is', async (path) => {
-    const answer = await visit(path);
-    const page = await answer.text();
-    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-    expect(page).toContain('This server provides the API of a chat service.');
-    // Nothing is loaded from anywhere, nothing says which version this is.
-    expect(page).not.toMatch(/https?:|src=|href=|@import|url\(|<script/);
-    expect(page).not.toContain('0.1');
-    const policy = answer.headers.get('content-security-policy') ?? '';
-    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; /);
-    expect(policy).toContain("frame-ancestors 'none'");
-  });
+  it.each(['/', '/graphql', '/graphql?query={__typename}'])(
+    'shows browsers a page that explains the service at %s',
+    async (path) => {
+      const answer = await visit(path);
+      const page = await answer.text();
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+      expect(page).toContain('This server provides the API of a chat service.');
+      // The page loads nothing and does not contain the version.
+      expect(page).not.toMatch(/https?:|src=|href=|@import|url\(|<script/);
+      expect(page).not.toContain('0.1');
+      const policy = answer.headers.get('content-security-policy') ?? '';
+      expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; /);
+      expect(policy).toContain("frame-ancestors 'none'");
+    },
+  );
 
-  it('answers everybody else as an API does', async () => {
+  it('responds to other clients like an API', async () => {
     expect((await fetch(url.replace('/graphql', '/'))).status).toBe(404);
     expect((await fetch(url)).status).toBe(403);
     expect((await visit('/nothing')).status).toBe(404);
@@ -53,7 +57,7 @@ describe('in production', () => {
     expect(await post.json()).toEqual({ data: { __typename: 'Query' } });
   });
 
-  it('logs an origin that is refused once, over HTTP and WebSocket, and no origin that is not', async () => {
+  it('logs a rejected origin once, over HTTP and WebSocket, and no allowed one', async () => {
     const post = (origin: string) =>
       fetch(url, {
         method: 'POST',
@@ -71,7 +75,7 @@ describe('in production', () => {
       await open(origin);
     }
     await open('https://third.example.com');
-    // A page of this very host needs no permission.
+    // Pages of the same host need no permission.
     await post(new URL(url).origin);
     const message = 'request rejected: its origin is not in ALLOWED_ORIGINS';
     expect(lines).toEqual([
@@ -81,8 +85,8 @@ describe('in production', () => {
   });
 });
 
-describe('the log of refused origins', () => {
-  it('is bounded, however many a client makes up', () => {
+describe('the log of rejected origins', () => {
+  it('is limited, however many origins a client sends', () => {
     const logged: string[] = [];
     const log = { warn: ({ origin }: { origin: string }) => logged.push(origin) };
     const refused = createRefusedOrigins(log as never);

@@ -7,18 +7,18 @@ import { presence } from '../../src/domain/presence/presence.js';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { PRESENCE, TYPING } from '../support/presence.js';
 import { createGroup, MESSAGES } from '../support/talk.js';
 
 const SERVICE_KEY = 'a-key-of-the-backend-beside-this-one';
 const VIEWER_STREAM = 'subscription { conversations { type } }';
 
-/** What does not accept an event stream. */
+/** Accept headers that do not allow an event stream. */
 const withoutStreams = [
   'application/json',
   'APPLICATION/JSON; charset=UTF-8',
-  // What Apollo's HttpLink sends, and what it sends for a subscription.
+  // What Apollo's HttpLink sends for queries, and for subscriptions.
   'application/graphql-response+json,application/json;q=0.9',
   'multipart/mixed;boundary="graphql";subscriptionSpec="1.0",application/graphql-response+json,application/json;q=0.9',
   'multipart/mixed',
@@ -28,7 +28,7 @@ const withoutStreams = [
   `application/json,${'x/y,'.repeat(200)}text/event-stream`,
 ];
 
-describe.each(footings)('a request that is refused, on the %s footing', (footing) => {
+describe.each(modes)('rejected requests in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
   let person: Person;
@@ -37,7 +37,7 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
   beforeAll(async () => {
     const persisted = join(inject('scratch'), `${randomUUID()}.json`);
     writeFileSync(persisted, JSON.stringify({ messages: MESSAGES }));
-    node = await (await makePlace(footing)).start({
+    node = await (await makePlace(mode)).start({
       SERVICE_KEY,
       PRESENCE_GRACE: '10ms',
       PERSISTED_DOCUMENTS: persisted,
@@ -45,11 +45,11 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
     ({ url } = node);
     person = await register(url);
     conversationId = await createGroup(person, []);
-    await untilNothingIsLeft();
+    await untilReleased();
   });
 
-  /** What is kept of clients that are connected. */
-  const left = () => ({
+  /** The resources that are in use for connected clients. */
+  const resources = () => ({
     listeners: node.deps.feed.listeners,
     groups: node.subscriptionGroups(),
     sessions: sessionWatch.of(node.deps).size,
@@ -58,9 +58,11 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
     sockets: node.openSockets(),
   });
   const nothing = { listeners: 0, groups: 0, sessions: 0, present: 0, watched: 0, sockets: 0 };
-  async function untilNothingIsLeft() {
-    await eventually('nothing is left', () => JSON.stringify(left()) === JSON.stringify(nothing)).catch(() => {});
-    expect(left()).toEqual(nothing);
+  async function untilReleased() {
+    await eventually('all resources are released', () => JSON.stringify(resources()) === JSON.stringify(nothing)).catch(
+      () => {},
+    );
+    expect(resources()).toEqual(nothing);
   }
 
   interface Asked {
@@ -75,7 +77,7 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
       ...(body === undefined ? {} : { body }),
     });
-  /** Refused with this status and a body that says why. */
+  /** Expects a response with this status, and a body with errors. */
   async function refused(answer: Response, status: number) {
     const body = await answer.text();
     expect([answer.status, body]).toEqual([status, expect.stringContaining('"errors"')]);
@@ -92,20 +94,20 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
     ['a persisted document', () => ({ documentId: 'messages' })],
   ];
 
-  describe.each(withoutStreams)('with 406: a subscription that accepts %s', (accept) => {
-    it('by a person, over each stream, with POST and GET', async () => {
+  describe.each(withoutStreams)('return 406 for a subscription with the Accept header %s', (accept) => {
+    it('of a user, for each stream, with POST and GET', async () => {
       for (const [, body] of streams)
         await refused(await ask({ headers: { accept }, body: JSON.stringify(body()) }), 406);
       const path = `?query=${encodeURIComponent(VIEWER_STREAM)}`;
       const headers = { accept, 'graphql-require-preflight': '1' };
-      // Which shows GraphiQL.
+      // A GET that accepts HTML shows GraphiQL.
       if (accept !== 'text/html') await refused(await ask({ method: 'GET', path, headers }), 406);
-      await untilNothingIsLeft();
+      await untilReleased();
     });
 
-    it('by the service key', async () => {
+    it('of the service key', async () => {
       await refused(await ask({ headers: { accept }, body: JSON.stringify({ query: MESSAGES }) }, SERVICE_KEY), 406);
-      await untilNothingIsLeft();
+      await untilReleased();
     });
   });
 
@@ -116,7 +118,7 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
     'TEXT/Event-Stream; charset=UTF-8',
     'application/json, text/event-stream;q=0.5',
   ])(
-    'not: a subscription that accepts %s is answered as an event stream, and ends with its connection',
+    'do not include a subscription with the Accept header %s, whose event stream ends with its connection',
     async (accept) => {
       const abort = new AbortController();
       const answer = await fetch(url, {
@@ -130,9 +132,9 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
         signal: abort.signal,
       });
       expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
-      expect(left()).toMatchObject({ listeners: 1, groups: 1, present: 1 });
+      expect(resources()).toMatchObject({ listeners: 1, groups: 1, present: 1 });
       abort.abort();
-      await untilNothingIsLeft();
+      await untilReleased();
     },
   );
 
@@ -143,10 +145,10 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
   const others: [status: number, what: string, asked: Asked][] = [
     [
       406,
-      'a query that accepts nothing there is',
+      'a query that accepts no supported media type',
       { headers: { accept: 'image/png' }, body: '{"query":"{ __typename }"}' },
     ],
-    [415, 'a body of another type', { headers: { ...sse, 'content-type': 'text/plain' }, body: query }],
+    [415, 'a body of another media type', { headers: { ...sse, 'content-type': 'text/plain' }, body: query }],
     [
       415,
       'a body in another encoding',
@@ -154,47 +156,51 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
     ],
     [
       415,
-      'a body of a type much like JSON',
+      'a body of a media type similar to JSON',
       { headers: { ...sse, 'content-type': 'application/ld+json' }, body: query },
     ],
     [
       415,
-      'a body of a type that is none',
+      'a body of an invalid media type',
       { headers: { ...sse, 'content-type': `${' '.repeat(9_000)}x` }, body: query },
     ],
-    [415, 'a body of no type', { headers: { ...sse, 'content-type': '' }, body: query }],
+    [415, 'a body without a media type', { headers: { ...sse, 'content-type': '' }, body: query }],
     [405, 'PUT', { method: 'PUT', headers: sse, body: query }],
     [405, 'DELETE', { method: 'DELETE', headers: sse, path: `?${asked}` }],
     [403, 'a GET that any page could send', { method: 'GET', headers: sse, path: `?${asked}` }],
     [413, 'a body that is too large', { headers: sse, body: query.padEnd(300_000) }],
     [400, 'no body', { headers: sse }],
     [400, 'a body that is not JSON', { headers: sse, body: query.slice(1) }],
-    [400, 'a body that is not JSON, from who accepts JSON', { headers: { accept: 'application/json' }, body: '{' }],
+    [
+      400,
+      'a body that is not JSON, from a client that accepts JSON',
+      { headers: { accept: 'application/json' }, body: '{' },
+    ],
     [400, 'a batch', { headers: sse, body: `[${query}]` }],
-    [400, 'a text', { headers: sse, body: JSON.stringify(MESSAGES) }],
+    [400, 'a string', { headers: sse, body: JSON.stringify(MESSAGES) }],
     [400, 'null', { headers: sse, body: 'null' }],
     [400, 'a query that is a number', { headers: sse, body: '{"query":1}' }],
     [400, 'variables that are a list', { headers: sse, body: JSON.stringify({ query: MESSAGES, variables: [] }) }],
-    [400, 'variables that are a text', { headers: sse, body: JSON.stringify({ query: MESSAGES, variables: 'x' }) }],
-    [400, 'extensions that are a text', { headers: sse, body: JSON.stringify({ query: MESSAGES, extensions: 'x' }) }],
+    [400, 'variables that are a string', { headers: sse, body: JSON.stringify({ query: MESSAGES, variables: 'x' }) }],
+    [400, 'extensions that are a string', { headers: sse, body: JSON.stringify({ query: MESSAGES, extensions: 'x' }) }],
     [400, 'an unknown operation', { headers: sse, body: JSON.stringify({ query: MESSAGES, operationName: 'No' }) }],
     [
       400,
-      'an operation name that is no text',
+      'an operation name that is not a string',
       { headers: sse, body: JSON.stringify({ query: MESSAGES, operationName: {} }) },
     ],
     [400, 'an unknown parameter', { headers: sse, body: JSON.stringify({ query: MESSAGES, more: 1 }) }],
     [400, 'a GET with variables that are not JSON', { ...get, path: `?${asked}&variables=x` }],
     [400, 'a GET with extensions that are not JSON', { ...get, path: `?${asked}&extensions=%7B` }],
     [400, 'a GET without a query', { ...get, path: '?variables=%7B%7D' }],
-    [405, 'a GET of a mutation', { ...get, path: `?query=${encodeURIComponent('mutation { logout { userId } }')}` }],
+    [405, 'a GET of a mutation', { ...get, path: `?query=${encodeURIComponent('mutation { logout { sessionId } }')}` }],
   ];
-  it.each(others)('with %i: %s', async (status, _what, request) => {
+  it.each(others)('return %i for %s, and release all resources', async (status, _what, request) => {
     await refused(await ask(request), status);
-    await untilNothingIsLeft();
+    await untilReleased();
   });
 
-  it('with 400: a Host that is none, without a word of what the server is made of', async () => {
+  it('return 400 for an invalid Host header, without details of the implementation', async () => {
     for (const host of ['a b', 'a/b', 'x@y', 'a:99999', '[::1', '%00', 'ä']) {
       const text = await raw([
         `POST /graphql HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\ncontent-type: application/json\r\n`,
@@ -203,10 +209,10 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
       expect(text, host).toMatch(/^HTTP\/1.1 400 .*"code":"BAD_USER_INPUT"/s);
       expect(text).not.toMatch(/node_modules| at /);
     }
-    await untilNothingIsLeft();
+    await untilReleased();
   });
 
-  it('nor is anything left of streams that wait behind another on a connection which then breaks', async () => {
+  it('release all resources of pipelined streams when their connection breaks', async () => {
     const one = [
       'POST /graphql HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n',
       `authorization: Bearer ${person.token}\r\ncontent-length: ${query.length}\r\n\r\n${query}`,
@@ -214,12 +220,12 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
     const socket = connectTcp(Number(new URL(url).port), '127.0.0.1');
     socket.on('error', () => {});
     socket.write(one.repeat(3));
-    await eventually('all are open', () => left().listeners === 3);
+    await eventually('all streams are open', () => resources().listeners === 3);
     socket.destroy();
-    await untilNothingIsLeft();
+    await untilReleased();
   });
 
-  it('nor of a client that goes before the answer, at whatever moment', async () => {
+  it('release all resources of a client that disconnects before the response', async () => {
     for (let ms = 0; ms < 10; ms += 1) {
       const abort = new AbortController();
       const answered = ask({ headers: sse, body: query }).catch(() => {});
@@ -234,10 +240,10 @@ describe.each(footings)('a request that is refused, on the %s footing', (footing
       await gone;
       await ((await answered) as Response | undefined)?.body?.cancel();
     }
-    await untilNothingIsLeft();
+    await untilReleased();
   });
 
-  /** Writes this to a connection of its own, and resolves with all that comes until it is closed. */
+  /** Writes this to a new connection, and resolves with everything that is received until it is closed. */
   function raw(parts: string[]): Promise<Json> {
     return new Promise((resolve) => {
       let text = '';

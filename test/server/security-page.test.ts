@@ -11,7 +11,7 @@ const rows = page
   .map((line) => line.split('|').map((cell) => cell.trim()));
 const named = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
 
-it('every point of docs/SECURITY.md has a test, and its settings are settings', () => {
+it('every row of docs/SECURITY.md has a test, and its settings exist', () => {
   expect(rows.length).toBeGreaterThan(20);
   for (const [, point, , its = '', tests = ''] of rows) {
     expect(named(tests).length, point).toBeGreaterThan(0);
@@ -20,7 +20,7 @@ it('every point of docs/SECURITY.md has a test, and its settings are settings', 
   }
 });
 
-it('every rate, and every bound of an operation or a connection, is a point of it', () => {
+it('every rate limit, and every limit of operations and connections, has a row in docs/SECURITY.md', () => {
   const bounds = Object.keys(settings).filter((name) =>
     /^(RATE_|OPERATION_|SOCKET|STREAMS?_|HEADERS_|REQUEST_TIMEOUT|BODY_|FRAME_|AUDIT_|PERSISTED_)/.test(name),
   );

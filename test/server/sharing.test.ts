@@ -16,10 +16,10 @@ import {
   register,
   socketUrl,
 } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin } from '../support/talk.js';
 
-describe('what subscriptions share', () => {
+describe('the sharing plan of a subscription', () => {
   function plan(query: string) {
     const document = parse(query);
     expect(validate(schema, document)).toEqual([]);
@@ -32,7 +32,7 @@ describe('what subscriptions share', () => {
   const keys = (query: string, ...viewers: string[]) =>
     viewers.map((viewer) => plan(query).keyOf(sentBy('alice'), viewer));
 
-  it('is all where nothing depends on the viewer, also by fragments and aliases', () => {
+  it('shares all responses if nothing depends on the viewer, also with fragments and aliases', () => {
     const query = `
       subscription ($id: ID!, $after: String) {
         changes: messages(conversationId: $id, after: $after) { __typename type cursor what: message { ...Fields } actor { id } }
@@ -44,7 +44,7 @@ describe('what subscriptions share', () => {
     expect(plan(query).variables).toEqual([]);
   });
 
-  it('is by the conversation’s kind and by who moderates it, of what the viewer may do with a message', () => {
+  it("distinguishes viewers by the conversation's kind and its moderators for abilities on messages", () => {
     const keysIn = (conversation: object, field: string) => {
       const { keyOf } = plan(`subscription { messages { message { ${field} } } }`);
       const event = { type: 'SENT', change: { data: { message: { kind: 'USER', deletedAt: null, conversation } } } };
@@ -63,7 +63,7 @@ describe('what subscriptions share', () => {
     expect(plan('subscription { messages { message { editableUntil } } }').forAll).toBe(true);
   });
 
-  it('is all of a membership and its conversation that is the same for all', () => {
+  it('shares the fields of a membership and its conversation that are the same for all', () => {
     const query = 'subscription { conversations { membership { role user { id } conversation { id title } } } }';
     expect(plan(query).forAll).toBe(true);
     const ofViewer =
@@ -71,7 +71,7 @@ describe('what subscriptions share', () => {
     expect(plan(ofViewer).forAll).toBe(false);
   });
 
-  it('is by key what says what of the viewer it depends on', () => {
+  it('distinguishes viewers by the key of a field', () => {
     const [alice, bob, carol] = keys(
       'subscription { messages { message { viewerCanEdit } } }',
       'alice',
@@ -82,7 +82,7 @@ describe('what subscriptions share', () => {
     expect(alice).not.toBe(bob);
   });
 
-  it('is by who moderates, as long as not too many do to travel with a message', () => {
+  it('distinguishes moderators if a message contains them, and otherwise all viewers', () => {
     const { keyOf } = plan('subscription { messages { message { viewerCanDelete } } }');
     const moderators = (count: number) => Array.from({ length: count }, (_, index) => `moderator ${index}`);
     const key = (count: number, viewer: string) => {
@@ -96,10 +96,13 @@ describe('what subscriptions share', () => {
     expect(key(101, 'bob')).not.toBe(key(101, 'carol'));
   });
 
-  it('is by the viewer’s own reactions, where it is known who reacted', () => {
+  it('distinguishes viewers by their reactions if a message contains these, and otherwise all viewers', () => {
     const { keyOf } = plan('subscription { messages { message { viewerReactions reactions { emoji count } } } }');
     const key = (viewer: string, byPerson: Record<string, string[]> | null) =>
-      keyOf({ type: 'REACTED', change: { data: { message: { reactions: { groups: [], byPerson } } } } }, viewer);
+      keyOf(
+        { type: 'REACTED', change: { data: { message: { parts: { reactions: { groups: [], byPerson } } } } } },
+        viewer,
+      );
     expect(key('bob', {})).toBe(key('carol', {}));
     const reacted = { alice: ['👍'], bob: ['👍'], carol: ['👍', '❤️'] };
     expect(key('alice', reacted)).toBe(key('bob', reacted));
@@ -108,10 +111,10 @@ describe('what subscriptions share', () => {
     expect(key('dave', null)).not.toBe(key('erin', null));
   });
 
-  it('is by who sees what is answered, and what of that depends on the viewer', () => {
+  it('distinguishes viewers by whether they can see the quoted message, and by the keys of its fields', () => {
     const keyed = (query: string, hiddenFrom: string[] | null, viewer: string) => {
       const quote = { message: { kind: 'USER', senderId: 'alice', deletedAt: null, replyToSeq: null }, hiddenFrom };
-      const message = { kind: 'USER', senderId: 'bob', deletedAt: null, replyToSeq: 1, quote };
+      const message = { kind: 'USER', senderId: 'bob', deletedAt: null, replyToSeq: 1, parts: { quote } };
       return plan(query).keyOf({ type: 'SENT', change: { data: { message } } }, viewer);
     };
     const text = 'subscription { messages { message { replyTo { id text sender { id } replyCount } } } }';
@@ -122,14 +125,14 @@ describe('what subscriptions share', () => {
     const own = 'subscription { messages { message { replyTo { viewerCanEdit } } } }';
     expect(keyed(own, [], 'carol')).toBe(keyed(own, [], 'bob'));
     expect(keyed(own, [], 'alice')).not.toBe(keyed(own, [], 'bob'));
-    // Of what is answered it is not told who reacted to it.
+    // The quoted message does not contain its reactions.
     const reactions = 'subscription { messages { message { replyTo { viewerReactions } } } }';
     expect(keyed(reactions, [], 'carol')).not.toBe(keyed(reactions, [], 'dave'));
   });
 
-  it('is nothing where a field says nothing, or is somewhere else than its key speaks of', () => {
+  it('shares nothing if a field is not declared as shared, or its key cannot be applied to its source', () => {
     for (const fields of [
-      // Who moderates is not known of this event.
+      // This event does not contain the moderators.
       'message { viewerCanDelete }',
       'message { conversation { viewerCanSend } }',
       'message { conversation { lastMessage { id } } }',
@@ -138,12 +141,12 @@ describe('what subscriptions share', () => {
       const [alice, bob] = keys(`subscription { messages { ${fields} } }`, 'alice', 'bob');
       expect(alice, fields).not.toBe(bob);
     }
-    // Of an event of conversations nobody says which message is meant.
+    // The message cannot be derived from an event of conversations.
     const nested = plan('subscription { conversations { conversation { lastMessage { viewerCanEdit } } } }');
     expect(nested.keyOf({}, 'alice')).not.toBe(nested.keyOf({}, 'bob'));
   });
 
-  it('depends on the variables that the selection uses, not on those that choose the events', () => {
+  it('depends on the variables of the selection, not on those of the arguments', () => {
     const { variables } = plan(`
       subscription ($id: ID, $after: String, $a: Boolean!, $b: Boolean!) {
         messages(conversationId: $id, after: $after) { type @skip(if: $a) ...More }
@@ -157,24 +160,24 @@ describe('what subscriptions share', () => {
     return names ? [[type as GraphQLObjectType, names] as const] : [];
   });
 
-  it('names only fields that there are', () => {
+  it('refers only to existing fields that are not named after the viewer', () => {
     expect(sharedFields.length).toBeGreaterThan(4);
     for (const [type, names] of sharedFields) {
       for (const name of names) expect(type.getFields()[name], `${type.name}.${name}`).toBeDefined();
-      // By their names these are the viewer's own.
+      // Fields with this prefix depend on the viewer.
       expect(names.filter((name) => name.startsWith('viewer'))).toEqual([]);
     }
   });
 });
 
-describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
+describe.each(modes)('shared subscriptions in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let carol: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(footing)).start();
+    node = await (await makePlace(mode)).start();
     alice = await register(node.url, 'alice');
     bob = await register(node.url, 'bob');
     carol = await register(node.url, 'carol');
@@ -182,13 +185,13 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
   });
   const clients: { dispose(): unknown }[] = [];
   const restore: (() => void)[] = [];
-  /** What streams ended with, or was wrong with one of their events, which `listen` then leaves out. */
+  /** Errors with which streams ended, and errors of events, which `listen` omits. */
   const failures: unknown[] = [];
   afterEach(async () => {
     expect(failures.splice(0)).toEqual([]);
     for (const undo of restore.splice(0)) undo();
     for (const client of clients.splice(0)) await client.dispose();
-    await eventually('no group is left', () => node.subscriptionGroups() === 0);
+    await eventually('all subscriptions are closed', () => node.subscriptionGroups() === 0);
   });
 
   async function live(person: Person, query: string, variables: Json = {}, field = 'messages'): Promise<Listening> {
@@ -202,7 +205,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     return stream;
   }
 
-  /** Puts something between a field and its resolver. */
+  /** Wraps the resolver of a field. */
   function intercept(typeName: string, fieldName: string, before: (source: Json) => unknown): void {
     const field = (schema.getType(typeName) as GraphQLObjectType).getFields()[fieldName];
     if (!field) throw new Error(`there is no ${typeName}.${fieldName}`);
@@ -213,7 +216,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
       return wait instanceof Promise ? wait.then(value) : value();
     };
     restore.push(() => {
-      // Undefined where GraphQL reads the field of the source itself.
+      // Undefined if the default resolver is used.
       field.resolve = resolve as typeof field.resolve & {};
     });
   }
@@ -224,7 +227,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
   }`;
   const sent = (text: string) => (event: Json) => event.message?.text === text;
 
-  it('work an event out once for all of them, whoever and wherever they are', async () => {
+  it('execute an event once for all subscribers of a node', async () => {
     const other = await createGroup(alice, [bob, carol]);
     const executed: string[] = [];
     intercept('MessageEvent', 'cursor', ({ change }) => change && executed.push(change.data.message.text));
@@ -246,7 +249,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(executed).toEqual(['for six', 'for two']);
   });
 
-  it('work it out for each that gets something else', async () => {
+  it('execute an event separately for viewers with another result', async () => {
     const executed: string[] = [];
     intercept('Message', 'viewerCanEdit', (message) => executed.push(message.text));
     const query = 'subscription { messages { type message { text viewerCanEdit } } }';
@@ -254,11 +257,11 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     await send(alice, group, 'mine to edit');
     const events = await Promise.all(streams.map((stream) => stream.until(sent('mine to edit'))));
     expect(events.map(({ message }) => message.viewerCanEdit)).toEqual([true, true, false, false]);
-    // Once for who sent it, once for everyone else.
+    // Once for the sender, and once for everyone else.
     expect(executed.length).toBe(2);
   });
 
-  it('are worked out once for those who may delete and once for the others', async () => {
+  it('execute an event once for viewers who may delete a message, and once for the others', async () => {
     const executed: unknown[] = [];
     intercept('Message', 'viewerCanDelete', (message) => executed.push(message));
     const query = 'subscription { messages { type message { text viewerCanDelete viewerCanEdit } } }';
@@ -271,7 +274,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
       return executed.splice(0).length;
     };
     const written = await send(bob, room, 'from bob');
-    // The owner, the sender, and the rest.
+    // Once each for the owner, the sender, and the others.
     expect(await answered('SENT', true, true, true, false)).toBe(3);
     await edit(bob, written.id, 'from bob, edited');
     expect(await answered('EDITED', true, true, true, false)).toBe(3);
@@ -279,7 +282,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(await answered('DELETED', false, false, false, false)).toBe(1);
   });
 
-  it('are worked out once where nobody reacted, and then once for who reacted alike', async () => {
+  it('execute an event once per set of own reactions', async () => {
     const executed: unknown[] = [];
     intercept('Message', 'viewerReactions', (message) => executed.push(message));
     const query = `subscription { messages { type message {
@@ -302,7 +305,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(await answered(both, ['👍'], ['👍'], ['👍'], ['👍'])).toBe(1);
   });
 
-  it('ask about each viewer where too many have reacted to say who, and give each what is theirs', async () => {
+  it('query the reactions of each viewer if a message has too many, and return the right ones', async () => {
     const query = 'subscription { messages { type message { viewerReactions reactions { emoji count } } } }';
     const room = await createGroup(alice, [bob, carol]);
     const { id } = await send(alice, room, 'loved by very many');
@@ -324,7 +327,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     for (const { message } of events) expect(message.reactions[0]).toEqual({ emoji: '🎉', count: 501 });
   });
 
-  it('give each viewer what is theirs where a field does not say on what it depends', async () => {
+  it('return the right value to each viewer for a field that is not declared as shared', async () => {
     const direct = await openDirect(alice, bob);
     const query = `subscription ($conversationId: ID) { messages(conversationId: $conversationId) {
       type message { text viewerCanDelete conversation { counterpart { username } viewerMembership { role } } }
@@ -351,8 +354,8 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     ]);
   });
 
-  it('have nothing shared that is not the same for all of them', async () => {
-    /** All fields that a type shares, and of what they give the same, down to a depth. */
+  it('share only fields whose values are the same for all viewers', async () => {
+    /** The selection of all shared fields of a type, down to a depth. */
     const everything = (type: GraphQLObjectType, depth: number): string =>
       Object.values(type.getFields())
         .filter((field) => isShared(type, field))
@@ -363,7 +366,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
         })
         .join(' ');
     const eventType = (name: string) => schema.getType(name) as GraphQLObjectType;
-    // With a field that is each viewer's own, so that everyone is answered apart.
+    // Includes a field that depends on the viewer, so that each viewer gets a separate response.
     const ofMessages = `subscription { messages {
       ${everything(eventType('MessageEvent'), 3)} own: message { conversation { viewerCanSend } }
     } }`;
@@ -405,7 +408,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(bobSaw).toEqual(aliceSaw);
   });
 
-  it('say what a change of members is to each: one’s own or another’s', async () => {
+  it("distinguish changes of the viewer's own membership from those of others", async () => {
     const dave = await register(node.url, 'dave');
     const query = 'subscription { conversations { type conversation { id } userId membership { user { id } } } }';
     const [alices, bobs, daves] = await Promise.all(
@@ -426,7 +429,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(types(daves as Listening)).toEqual(['CAUGHT_UP', 'JOINED', 'LEFT']);
   });
 
-  it('answer in order, also when what is earlier takes longer', async () => {
+  it('respond in order, also if an earlier event takes longer', async () => {
     const room = await createGroup(alice, [bob]);
     const stream = await live(bob, EVENTS, { conversationId: room });
     let release = () => {};
@@ -443,7 +446,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['slow', 'quick', 'also quick']);
   });
 
-  it('tell everyone of what a resolver could not do, and go on', async () => {
+  it('return the error of a resolver to all subscribers, and continue', async () => {
     const query = 'subscription { messages { type messageId message { text } } }';
     const answers: Json[][] = [];
     for (const person of [alice, bob]) {
@@ -452,7 +455,7 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
       const own: Json[] = [];
       answers.push(own);
       client.subscribe({ query }, { next: (answer) => void own.push(answer), error() {}, complete() {} });
-      await eventually('it is live', () => own.length > 0);
+      await eventually('the stream is live', () => own.length > 0);
     }
     intercept('MessageEvent', 'messageId', ({ change }) => {
       if (change?.data.message.text === 'broken') throw new Error('a secret of the server');
@@ -460,7 +463,9 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     await send(alice, group, 'broken');
     await send(alice, group, 'whole');
     for (const own of answers) {
-      await eventually('both come', () => own.some(({ data }) => data?.messages.message?.text === 'whole'));
+      await eventually('both events are delivered', () =>
+        own.some(({ data }) => data?.messages.message?.text === 'whole'),
+      );
       const broken = own.find(({ data }) => data?.messages.message?.text === 'broken');
       expect(broken).toMatchObject({
         data: { messages: { type: 'SENT', messageId: null } },
@@ -470,30 +475,30 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
     }
   });
 
-  it('write whole frames, whatever the id and the length', async () => {
+  it('write complete frames for any id and any length', async () => {
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
     const received: Json[] = [];
     socket.on('message', (data) => received.push(JSON.parse(String(data))));
     await new Promise((resolve) => socket.once('open', resolve));
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: bob.token } }));
-    await eventually('it is acknowledged', () => received.length === 1);
+    await eventually('the connection is acknowledged', () => received.length === 1);
     const ids = ['1', 'ünïcode "quoted" \\ \n', 'x'.repeat(128)];
     const short = 'subscription { messages { type } }';
     for (const id of ids) socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query: EVENTS } }));
     socket.send(JSON.stringify({ id: 'short', type: 'subscribe', payload: { query: short } }));
     const of = (id: string) =>
       received.filter((message) => message.id === id).map(({ payload }) => payload.data.messages);
-    await eventually('all are live', () => [...ids, 'short'].every((id) => of(id).length > 0));
+    await eventually('all streams are live', () => [...ids, 'short'].every((id) => of(id).length > 0));
     const texts = ['a', 'ä'.repeat(200), '€'.repeat(8_000), 'x'.repeat(7_900)];
     for (const text of texts) await send(alice, group, text);
     await edit(alice, (await send(alice, group, 'first')).id, 'second');
     await remove(alice, (await send(alice, group, 'gone')).id);
     for (const id of ids) {
-      await eventually('all came', () => of(id).some(({ type }) => type === 'DELETED'));
+      await eventually('all events are delivered', () => of(id).some(({ type }) => type === 'DELETED'));
       const events = of(id).filter(({ message }) => message);
       expect(events.map(({ message }) => message.text)).toEqual([...texts, 'first', 'second', 'gone', null]);
     }
-    await eventually('all came', () => of('short').some(({ type }) => type === 'DELETED'));
+    await eventually('all events are delivered', () => of('short').some(({ type }) => type === 'DELETED'));
     socket.terminate();
   });
 
@@ -520,9 +525,9 @@ describe.each(footings)('shared subscriptions on the %s footing', (footing) => {
         return body;
       }),
     );
-    await eventually('all are live', () => bodies.every(({ text }) => text.includes('CAUGHT_UP')));
+    await eventually('all streams are live', () => bodies.every(({ text }) => text.includes('CAUGHT_UP')));
     await send(alice, group, 'over SSE');
-    await eventually('it came to all', () => bodies.every(({ text }) => text.includes('over SSE')));
+    await eventually('the event is delivered to all', () => bodies.every(({ text }) => text.includes('over SSE')));
     expect(executed).toEqual(['over SSE']);
     abort.abort();
   });

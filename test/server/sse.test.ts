@@ -2,36 +2,36 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { MESSAGES, openDirect, send } from '../support/talk.js';
 
-describe.each(footings)('subscriptions over SSE on the %s footing', (footing) => {
+describe.each(modes)('subscriptions over SSE in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let conversation: string;
 
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     node = await place.start();
     [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
     conversation = await openDirect(alice, bob);
   });
 
   const isLive = ({ results }: { results: Json[] }) =>
-    eventually('it is live', () => results.some(({ data }) => data?.messages.type === 'CAUGHT_UP'));
+    eventually('the stream is live', () => results.some(({ data }) => data?.messages.type === 'CAUGHT_UP'));
 
-  it('bring what happens, to who sends the token as a header', async () => {
+  it('deliver events to a client that sends its token as a header', async () => {
     const stream = await openSse(node.url, bob.token);
     expect(stream.response.status).toBe(200);
     expect(stream.response.headers.get('content-type')).toMatch(/^text\/event-stream/);
     await isLive(stream);
     const first = await send(alice, conversation, 'one');
     const second = await send(alice, conversation, 'two\n\nlines');
-    const came = () => stream.results.flatMap(({ data }) => (data.messages.message ? [data.messages.message] : []));
-    await eventually('both come', () => came().length === 2);
-    expect(came()).toMatchObject([
+    const received = () => stream.results.flatMap(({ data }) => (data.messages.message ? [data.messages.message] : []));
+    await eventually('both messages are delivered', () => received().length === 2);
+    expect(received()).toMatchObject([
       { id: first.id, text: 'one' },
       { id: second.id, text: 'two\n\nlines' },
     ]);
@@ -50,33 +50,33 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
     after.cancel();
   });
 
-  it('leave nothing behind when the client goes away', async () => {
+  it('release all resources when the client disconnects', async () => {
     await eventually('no other stream is open', () => node.deps.feed.listeners === 0);
     const streams = await Promise.all([1, 2, 3].map(() => openSse(node.url, bob.token)));
     await Promise.all(streams.map(isLive));
     expect(node.deps.feed.listeners).toBe(3);
     for (const stream of streams) stream.cancel();
-    await eventually('the feed is let go of', () => node.deps.feed.listeners === 0);
+    await eventually('the listener is removed', () => node.deps.feed.listeners === 0);
   });
 
-  it('say so when nobody is signed in', async () => {
+  it('return an error without a token', async () => {
     const stream = await openSse(node.url, undefined);
-    await eventually('it ends', () => stream.closed);
+    await eventually('the stream ends', () => stream.closed);
     expect(stream.results).toMatchObject([{ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] }]);
     expect(stream.completed).toBe(true);
   });
 
-  it('end when the session does', async () => {
+  it('end with the session', async () => {
     const carol = await register(node.url, 'carol');
     const stream = await openSse(node.url, carol.token);
     await isLive(stream);
     await carol.ask('mutation { logout { sessionId } }');
-    await eventually('it ends', () => stream.closed);
+    await eventually('the stream ends', () => stream.closed);
     expect(stream.results.at(-1)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
     expect(stream.completed).toBe(true);
   });
 
-  it('leaves nothing behind when the client goes while it is being set up', async () => {
+  it('release all resources if the client disconnects while the stream is being opened', async () => {
     const { feed } = node.deps;
     const sessions = sessionWatch.of(node.deps);
     for (let count = 0; count < 20; count += 1) {
@@ -94,6 +94,9 @@ describe.each(footings)('subscriptions over SSE on the %s footing', (footing) =>
       setTimeout(() => abort.abort(), count / 2);
       await asked.catch(() => {});
     }
-    await eventually('nobody listens', () => feed.listeners === 0 && feed.conversations === 0 && sessions.size === 0);
+    await eventually(
+      'all resources are released',
+      () => feed.listeners === 0 && feed.conversations === 0 && sessions.size === 0,
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { connect, eventually, type Json, listen, type Person, register } from '../support/client.js';
-import { footings, makePlace } from '../support/place.js';
+import { connectInTest, eventually, type Json, listen, type Person, register, smallest } from '../support/client.js';
+import { makePlace, modes } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 import { createGroup, openDirect, pin, react, reply, send } from '../support/talk.js';
 
@@ -29,21 +29,21 @@ const MEMBERS = `query ($id: ID!, $first: Int) {
 }`;
 
 /**
- * What is asked for in one moment goes in one statement, and what is a moment the database's speed decides: that many more
- * or fewer there may be from one time to the next. One for each row would be six more at the least.
+ * Lookups of the same turn of the event loop share a statement. Which lookups share a turn depends on the speed of the
+ * database, so that the number varies by this much. One statement per row would be at least six more.
  */
 const CHANCE = 3;
-/** The same where much is asked for, some of it of what some of it is of: there one for each row would be eleven more. */
+/** The same for larger selections with nested lists, where one statement per row would be eleven more. */
 const CHANCE_OF_MUCH = 9;
 
-describe.each(footings)('statements on the %s footing', (footing) => {
+describe.each(modes)('statements in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let others: Person[];
   let hot: string;
   beforeAll(async () => {
-    // Nothing else reads meanwhile.
-    node = await (await makePlace(footing)).start({ SWEEP_INTERVAL: '1h', OPERATION_COST_MAX: '1000000' });
+    // Without sweeps, which would execute statements in between.
+    node = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h', OPERATION_COST_MAX: '1000000' });
     alice = await register(node.url, 'alice');
     others = await Promise.all(Array.from({ length: 8 }, (_, index) => register(node.url, `other${index}`)));
     hot = await createGroup(alice, others);
@@ -75,10 +75,11 @@ describe.each(footings)('statements on the %s footing', (footing) => {
       expect(lengthOf(data)).toBe(size);
       return statements.length;
     };
-    return [await count(sizes[0]), await count(sizes[1])];
+    const few = await count(sizes[0]);
+    return [few, await smallest(few + CHANCE + 1, () => count(sizes[1]))];
   }
 
-  it('of a list of conversations are as many for any size', async () => {
+  it('for a list of conversations do not depend on its size', async () => {
     const [few, many] = await asked(
       LIST,
       [5, 16],
@@ -89,7 +90,7 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     expect(many).toBeLessThanOrEqual(30 + CHANCE_OF_MUCH);
   });
 
-  it('of a page of history are as many for any size', async () => {
+  it('for a page of messages do not depend on its size', async () => {
     const [few, many] = await asked(
       HISTORY,
       [2, 16],
@@ -100,7 +101,7 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     expect(many).toBeLessThanOrEqual(30 + CHANCE_OF_MUCH);
   });
 
-  it('of a page of members are as many for any size', async () => {
+  it('for a page of members do not depend on its size', async () => {
     const [few, many] = await asked(
       MEMBERS,
       [3, 9],
@@ -111,7 +112,7 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     expect(many).toBeLessThanOrEqual(10 + CHANCE);
   });
 
-  it('of the same id many times, and the same list under many aliases, are as many as of one', async () => {
+  it('for repeated ids, and for aliases of the same list, are the same as for one', async () => {
     const aliases = (count: number) =>
       Array.from({ length: count }, (_, index) => `a${index}: messages(first: 1) { nodes { id } }`).join(' ');
     const query = (count: number) =>
@@ -119,7 +120,7 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     const count = async (ids: number, fields: number) =>
       (await statementsOf(() => alice.ask(query(fields), { ids: Array.from({ length: ids }, () => hot) }))).length;
     const one = await count(1, 1);
-    expect(await count(100, 59)).toBeLessThanOrEqual(one + CHANCE);
+    expect(await smallest(one + CHANCE + 1, () => count(100, 59))).toBeLessThanOrEqual(one + CHANCE);
   });
 
   it.each([
@@ -142,7 +143,7 @@ describe.each(footings)('statements on the %s footing', (footing) => {
     ['earlier texts', 'Message', 'edits(first: 2) { nodes { text } }'],
     ['receipts', 'Message', 'readBy(first: 2) { nodes { id } } deliveredTo(first: 2) { nodes { id } }'],
     ['the conversation of each', 'Message', 'conversation { counterpart { id } viewerMembership { id } }'],
-  ])('of %s are as many for any number of ids', async (_name, type, fields) => {
+  ])('for %s do not depend on the number of ids', async (_name, type, fields) => {
     const listed = await alice.ask('{ viewer { conversations(first: 16) { nodes { id lastMessage { id } } } } }');
     const all = listed.viewer.conversations.nodes as Json[];
     const ids = type === 'Message' ? all.map(({ lastMessage }) => lastMessage.id) : all.map(({ id }) => id);
@@ -156,10 +157,10 @@ describe.each(footings)('statements on the %s footing', (footing) => {
       return statements.length;
     };
     const few = await count(2);
-    expect(await count(16)).toBeLessThanOrEqual(few + CHANCE);
+    expect(await smallest(few + CHANCE + 1, () => count(16))).toBeLessThanOrEqual(few + CHANCE);
   });
 
-  it('of ids that are not for the viewer are as many for any number', async () => {
+  it('for ids that the viewer cannot read do not depend on their number', async () => {
     const [stranger] = [await register(node.url, 'stranger')];
     const listed = await alice.ask(
       '{ viewer { conversations(first: 16) { nodes { id lastMessage { id } viewerMembership { id } } } } }',
@@ -175,15 +176,15 @@ describe.each(footings)('statements on the %s footing', (footing) => {
       return statements.length;
     };
     const few = await count(3);
-    expect(await count(48)).toBeLessThanOrEqual(few + CHANCE);
+    expect(await smallest(few + CHANCE + 1, () => count(48))).toBeLessThanOrEqual(few + CHANCE);
   });
 
-  it('of an event are as many for any number of subscribers, with what depends on the viewer too', async () => {
+  it('for an event do not depend on the number of subscribers, also with fields that depend on the viewer', async () => {
     const QUERY = `subscription { messages { type message {
       text sender { viewerHasBlocked viewerIsContact } conversation { viewerCanSend }
     } } }`;
     const asked = async (people: Person[]): Promise<number> => {
-      const clients = people.map((person) => connect(node.url, person.token));
+      const clients = people.map((person) => connectInTest(node.url, person.token));
       const streams = clients.map((client) => listen(client, QUERY));
       for (const stream of streams) await stream.until(({ type }) => type === 'CAUGHT_UP');
       const text = `to ${people.length}`;
@@ -192,18 +193,18 @@ describe.each(footings)('statements on the %s footing', (footing) => {
         for (const stream of streams) await stream.until(({ message }) => message?.text === text);
       });
       await Promise.all(clients.map((client) => client.dispose()));
-      await eventually('they are gone', () => node.subscriptionGroups() === 0);
+      await eventually('all subscriptions are closed', () => node.subscriptionGroups() === 0);
       return statements.length;
     };
     const few = await asked(others.slice(0, 2));
-    expect(await asked(others)).toBeLessThanOrEqual(few + CHANCE);
+    expect(await smallest(few + CHANCE + 1, () => asked(others))).toBeLessThanOrEqual(few + CHANCE);
   });
 
-  // PGlite's transactions are not seen from outside.
-  it.skipIf(footing === 'embedded')(
-    'of a send are three, of many at once fewer each; of their deliveries none',
+  // The statements of PGlite's transactions cannot be observed.
+  it.skipIf(mode === 'embedded')(
+    'are three for a send, fewer per send for concurrent ones, and none for their delivery',
     async () => {
-      const clients = [alice, ...others].map((person) => connect(node.url, person.token));
+      const clients = [alice, ...others].map((person) => connectInTest(node.url, person.token));
       const streams = clients.map((client) =>
         listen(
           client,
@@ -213,30 +214,41 @@ describe.each(footings)('statements on the %s footing', (footing) => {
       for (const stream of streams) await stream.until(({ type }) => type === 'CAUGHT_UP');
       const delivered = (text: string) =>
         Promise.all(streams.map((stream) => stream.until(({ message }) => message?.text === text)));
-      const alone = await statementsOf(async () => {
-        await send(alice, hot, 'alone');
-        await delivered('alone');
-      });
-      // Whose session it is; lock and rights; message, change and numbers.
-      expect(alone.length).toBe(3);
+      let count = 0;
+      /** The smallest number in several attempts, because the node can execute statements of its own in between. */
+      const least = (expected: number, work: (text: string) => Promise<unknown>) =>
+        smallest(expected + 1, async () => {
+          count += 1;
+          const text = `message ${count}`;
+          const statements = await statementsOf(async () => {
+            await work(text);
+            await delivered(text);
+          });
+          return statements.length;
+        });
+      // One for the session, one for the lock and the permissions, and one for the message, the change and the numbers.
+      expect(await least(3, (text) => send(alice, hot, text))).toBe(3);
       const { id } = await send(alice, hot, 'to be answered');
       await delivered('to be answered');
-      const answer = await statementsOf(async () => {
-        await reply(alice, hot, id, 'an answer to it');
-        await delivered('an answer to it');
-      });
-      // And what it answers.
-      expect(answer.length).toBe(4);
-      const reaction = await statementsOf(() => react(alice, id, '👍'));
+      // And one for the response.
+      expect(await least(4, (text) => reply(alice, hot, id, text))).toBe(4);
+      const alone = await statementsOf(() => react(alice, id, '👍'));
       await Promise.all(streams.map((stream) => stream.until(({ type }) => type === 'REACTED')));
-      const unheard = await statementsOf(async () => {
-        await react(others[0] as Person, id, '🎉');
-        await Promise.all(
-          streams.map((stream) => stream.until(({ message }) => message?.reactions[1]?.emoji === '🎉')),
-        );
+      const emojis = ['🎉', '🚀', '🐳', '🍀', '☕'];
+      const withDelivery = await smallest(alone.length + CHANCE + 1, async () => {
+        const emoji = emojis.shift() as string;
+        const statements = await statementsOf(async () => {
+          await react(alice, id, emoji);
+          await Promise.all(
+            streams.map((stream) =>
+              stream.until(({ message }) => message?.reactions.some((each: Json) => each.emoji === emoji)),
+            ),
+          );
+        });
+        return statements.length;
       });
-      // Something of the node's own may come in between, but nothing for each of nine subscribers.
-      expect(unheard.length).toBeLessThanOrEqual(reaction.length + CHANCE);
+      // The node may execute some statements of its own, but none for each of the nine subscribers.
+      expect(withDelivery).toBeLessThanOrEqual(alone.length + CHANCE);
       const rush = await statementsOf(async () => {
         await Promise.all(
           Array.from({ length: 60 }, (_, index) => send(others[index % 8] as Person, hot, `rush ${index}`)),
@@ -244,8 +256,6 @@ describe.each(footings)('statements on the %s footing', (footing) => {
         for (let index = 0; index < 60; index += 1) await delivered(`rush ${index}`);
       });
       expect(rush.length).toBeLessThan(60 * 2);
-      await Promise.all(clients.map((client) => client.dispose()));
-      await eventually('they are gone', () => node.subscriptionGroups() === 0);
     },
   );
 });

@@ -4,18 +4,18 @@ import { openTracing } from '../../src/infra/telemetry/tracing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { type Collector, type ReceivedSpan, startCollector } from '../support/otlp.js';
-import { footings, makePlace } from '../support/place.js';
+import { makePlace, modes } from '../support/place.js';
 import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
 const TEXT = 'nobody else is to read this';
 
-/** A trace that a client began: its id, and the header that names it. */
+/** A trace that a client has started: its id, and the header that contains it. */
 function traceOf(digit: string, sampled = true) {
   const [traceId, spanId] = [digit.repeat(32), digit.repeat(16)];
   return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}` };
 }
 
-describe.each(footings)('traces on the %s footing', (footing) => {
+describe.each(modes)('traces in %s mode', (mode) => {
   const traces = {
     query: traceOf('1'),
     send: traceOf('2'),
@@ -37,10 +37,10 @@ describe.each(footings)('traces on the %s footing', (footing) => {
   const spansOf = (trace: { traceId: string }, name?: string): ReceivedSpan[] =>
     collector.spans.filter((span) => span.traceId === trace.traceId && (name === undefined || span.name === name));
 
-  // One story, of which the tests then say what came.
+  // Executes the operations once. The tests examine their spans.
   beforeAll(async () => {
     collector = await startCollector();
-    node = await (await makePlace(footing)).start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    node = await (await makePlace(mode)).start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
     const [first, bob] = await registerAll(node.url, 'alice', 'bob');
     alice = first;
     const group = await createGroup(alice, [bob]);
@@ -67,12 +67,12 @@ describe.each(footings)('traces on the %s footing', (footing) => {
     await over('{ viewer { user { id } } }', traces.socketQuery.traceparent);
     await over('subscription { messages { type } }', traces.socketSubscription.traceparent);
     await client.dispose();
-    // What is not sent yet is sent.
+    // Stopping the node sends the remaining spans.
     await node.stop();
   });
   afterAll(() => collector.close());
 
-  it('take up the trace of the client, over HTTP, SSE and WebSocket', () => {
+  it('continue the trace of the client, over HTTP, SSE and WebSocket', () => {
     for (const [trace, name, transport] of [
       [traces.query, 'query viewer', 'http'],
       [traces.send, 'mutation sendMessage', 'http'],
@@ -93,14 +93,14 @@ describe.each(footings)('traces on the %s footing', (footing) => {
     expect(spansOf(traces.query)[0]?.attributes['parley.request_id']).toBe('a-request');
   });
 
-  it('begin one where the client names none', () => {
+  it('start a new trace if the client sends none', () => {
     const registered = collector.spans.filter(({ name }) => name === 'mutation register');
     expect(registered).toHaveLength(2);
     expect(registered.map(({ parentId }) => parentId)).toEqual(['', '']);
     expect(new Set(registered.map(({ traceId }) => traceId)).size).toBe(2);
   });
 
-  it('have the steps of what was done: a transaction, and a send with the commit that carried it', () => {
+  it('contain a span per step: a transaction, and a send with the commit that contained it', () => {
     const [creating] = collector.spans.filter(({ name }) => name === 'mutation createGroup');
     const inside = collector.spans.filter(({ parentId }) => parentId === creating?.spanId);
     expect(inside.map(({ name }) => name)).toContain('transaction');
@@ -118,18 +118,18 @@ describe.each(footings)('traces on the %s footing', (footing) => {
     );
   });
 
-  it('say what failed by its code', () => {
+  it('contain the error code of a failed operation', () => {
     expect(spansOf(traces.refused, 'mutation sendMessage')).toMatchObject([
-      // The sender's own mistake is no fault of the service.
+      // Errors that the client has caused do not mark the span as failed.
       { isError: false, attributes: { 'error.type': 'BAD_USER_INPUT' } },
     ]);
   });
 
-  it('leave out what the client does not want', () => {
+  it('are not recorded if the client has not sampled its trace', () => {
     expect(spansOf(traces.unsampled)).toEqual([]);
   });
 
-  it('hold nothing of what people write, nor who they are', () => {
+  it('contain neither texts nor identities of users', () => {
     const bytes = collector.bytes.toString('latin1');
     for (const secret of [TEXT, alice.token, alice.username, alice.email, alice.password]) {
       expect(bytes).not.toContain(secret);
@@ -138,7 +138,7 @@ describe.each(footings)('traces on the %s footing', (footing) => {
 });
 
 describe('traces', () => {
-  it('that nobody takes harm nothing, and are told of once', { timeout: 60_000 }, async () => {
+  it('that cannot be exported do not affect the node, and are logged once', { timeout: 60_000 }, async () => {
     const collector = await startCollector({ status: 400 });
     const lines: string[] = [];
     const log = createLog('warn', { write: (line) => void lines.push(line) });
@@ -147,12 +147,12 @@ describe('traces', () => {
     expect(await tracing.serve('one', asked, async () => 1)).toBe(1);
     await expect(tracing.serve('two', asked, () => Promise.reject(new Error('two')))).rejects.toThrow('two');
     await tracing.close();
-    await eventually('it is told', () => lines.length > 0);
+    await eventually('a warning is logged', () => lines.length > 0);
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['traces could not be exported']);
     collector.close();
   });
 
-  it('keep the share that is asked for, whole', async () => {
+  it('are sampled as a whole with the configured share', async () => {
     const collector = await startCollector();
     const log = createLog('silent');
     const tracing = await openTracing({ endpoint: `${collector.url}/`, sampledShare: 0.5, resource: {}, log });

@@ -1,6 +1,6 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, listen, type Person, register, socketUrl } from '../support/client.js';
@@ -23,7 +23,7 @@ describe('WebSocket', () => {
   const open = (headers: Record<string, string> = {}, path = url) =>
     new WebSocket(socketUrl(path), 'graphql-transport-ws', { headers });
 
-  it('opens for allowed origins only, and on its path only', async () => {
+  it('accepts only allowed origins, and only its path', async () => {
     const outcome = async (socket: WebSocket) => {
       const result = await Promise.race([
         once(socket, 'open').then(() => 'open'),
@@ -42,7 +42,7 @@ describe('WebSocket', () => {
     expect(await outcome(open({}, url.replace('/graphql', '//')))).toBe('404');
   });
 
-  it('takes the token with and without Bearer, and closes with 4403 for one that does not count', async () => {
+  it('accepts a token with and without Bearer, and closes with 4403 for an invalid one', async () => {
     for (const token of [person.token, `Bearer ${person.token}`]) {
       const client = connect(url, token);
       const stream = listen(client, MESSAGES);
@@ -58,7 +58,7 @@ describe('WebSocket', () => {
     }
   });
 
-  it('answers queries and mutations too', async () => {
+  it('executes queries and mutations', async () => {
     const client = connect(url, person.token);
     const group = await createGroup(person, []);
     const result = await new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ describe('WebSocket', () => {
     await client.dispose();
   });
 
-  it('refuses a wrong operation without closing the socket that others use', async () => {
+  it('rejects an invalid operation without closing the socket', async () => {
     const client = connect(url, person.token, { lazy: false });
     const stream = listen(client, MESSAGES);
     await stream.until(({ type }) => type === 'CAUGHT_UP');
@@ -89,7 +89,7 @@ describe('WebSocket', () => {
     await client.dispose();
   });
 
-  it('takes a frame up to the limit, closes on one byte more, and lets nothing behind', async () => {
+  it('accepts a frame up to the limit, and closes for one byte more', async () => {
     const socket = open();
     await once(socket, 'open');
     const ofSize = (bytes: number) => '{"type":"ping"}'.padEnd(bytes);
@@ -100,10 +100,10 @@ describe('WebSocket', () => {
     await eventually('no socket is open', () => node.openSockets() === 0);
   });
 
-  it('does not keep a node that stops', async () => {
+  it('does not prevent a node from stopping', async () => {
     const other = await (await makePlace('embedded')).start({ SHUTDOWN_TIMEOUT: '500ms' });
     const { hostname, port } = new URL(other.url);
-    // Half open: it asks for an upgrade that is refused, and never ends its own side.
+    // A half-open connection: its upgrade is rejected, and the client never ends its side.
     const half = connectTcp({ host: hostname, port: Number(port), allowHalfOpen: true });
     half.on('error', () => {});
     await once(half, 'connect');
@@ -115,7 +115,34 @@ describe('WebSocket', () => {
     half.destroy();
   });
 
-  it('closes with 1001 when the node stops, so that clients come back', async () => {
+  it('processes one frame in each turn of the event loop', async () => {
+    const socket = open();
+    await once(socket, 'open');
+    let turn = 0;
+    let isOver = false;
+    const count = () => {
+      turn += 1;
+      if (!isOver) setImmediate(count);
+    };
+    count();
+    onTestFinished(() => {
+      isOver = true;
+    });
+    const turns: number[] = [];
+    const emit = vi.spyOn(WebSocket.prototype, 'emit').mockImplementation(function (this: WebSocket, ...event) {
+      if (event[0] === 'ping') turns.push(turn);
+      return EventEmitter.prototype.emit.apply(this, event as never);
+    });
+    onTestFinished(() => emit.mockRestore());
+    // A masked ping without a payload.
+    const pings = Buffer.concat(Array.from({ length: 20 }, () => Buffer.from([0x89, 0x80, 0, 0, 0, 0])));
+    (socket as unknown as { _socket: NodeJS.WritableStream })._socket.write(pings);
+    await eventually('all are processed', () => turns.length === 20);
+    expect(new Set(turns).size).toBe(20);
+    socket.terminate();
+  });
+
+  it('closes with 1001 when the node stops, so that clients reconnect', async () => {
     const other = await (await makePlace('embedded')).start();
     const somebody = await register(other.url);
     const closed = new Promise<number>((resolve) => {

@@ -1,3 +1,4 @@
+import bcrypt from 'bcryptjs';
 import { encodeGlobalId, newId } from '../../src/core/ids.js';
 import { emailKeyOf } from '../../src/core/text/addresses.js';
 import { namesOf } from '../../src/domain/user/user.store.js';
@@ -5,10 +6,10 @@ import { Prisma } from '../../src/generated/prisma/client.js';
 import { newRefreshToken } from '../../src/infra/auth/tokens.js';
 import type { RunningNode } from '../../src/server/start.js';
 
-/** The nodes of this process whose accounts may be inserted directly, by their URL. */
+/** The nodes of this process, by URL, into whose databases accounts may be inserted directly. */
 const nodes = new Map<string, RunningNode>();
 
-/** Lets `insertAccount` find a node. */
+/** Registers a node for `insertAccount`. */
 export function noteNode(node: RunningNode): void {
   const { rateLimits, registration, metricsPort, metricsToken, tracesEndpoint } = node.deps.config;
   const isObserved = metricsPort !== undefined || metricsToken !== undefined || tracesEndpoint !== undefined;
@@ -19,14 +20,14 @@ export function forgetNode({ url }: RunningNode): void {
   nodes.delete(url);
 }
 
-/** Hashes of passwords by password and cost: tests give the same few passwords to thousands of people. */
-const hashes = new Map<string, Promise<string>>();
+/** Password hashes by password and cost, because tests use the same few passwords for thousands of users. */
+const hashes = new Map<string, string>();
 
 /**
- * Creates an account with a session as the mutation `register` does, in one statement. Registering a person takes 30 to
- * 40 ms of CPU time, and most tests begin with several people.
- * @returns undefined when the node is not one of this process, or limits, measures or refuses registrations: then the
- *   account must be registered over HTTP.
+ * Creates an account with a session, as the mutation `register` does, in one statement. Registering takes 30 to 40 ms
+ * of CPU time, and most tests begin with several users.
+ * @returns undefined if the node does not run in this process, or limits, measures or rejects registrations. The
+ *   account must then be registered over HTTP.
  */
 export async function insertAccount(
   url: string,
@@ -34,14 +35,15 @@ export async function insertAccount(
 ): Promise<{ id: string; accessToken: string; refreshToken: string } | undefined> {
   const node = nodes.get(url);
   if (!node) return undefined;
-  const { config, database, passwords, tokens } = node.deps;
+  const { config, database, tokens } = node.deps;
   const key = `${config.bcryptCost} ${password}`;
   let hash = hashes.get(key);
   if (!hash) {
-    hash = passwords.hash(password);
+    // In this thread, because a node would start a thread for it.
+    hash = bcrypt.hashSync(password, config.bcryptCost);
     hashes.set(key, hash);
   }
-  const [id, sessionId, passwordHash] = [newId(), newId(), await hash];
+  const [id, sessionId, passwordHash] = [newId(), newId(), hash];
   const names = namesOf({ username, displayName: username });
   const refresh = newRefreshToken(sessionId);
   const expiresAt = new Date(Date.now() + config.refreshTokenTtlMs);

@@ -1,38 +1,50 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { RunningNode } from '../../src/server/start.js';
 import type { Person } from './client.js';
+import { atEnd } from './ending.js';
 
-/** `npm run test:attacks` sets it: each attack lasts as long as docs/SECURITY.md says, and latencies are asserted. */
+/** Set by `npm run test:attacks`: each attack lasts as long as docs/SECURITY.md says, and latencies are asserted. */
 const longForm = process.env['ATTACKS'] === 'long';
 export const attackForm = <Value>(short: Value, long: Value): Value => (longForm ? long : short);
 
-/** What one hostile account or anonymous client does within the default limits. */
+/** Actions of one hostile account or anonymous client within the default limits. */
 export interface Attack {
   name: string;
+  /** The kind of attack in attacker.js; the default is `post`. */
+  kind?: 'post' | 'longIds' | 'connections' | 'pings' | 'unreadableStreams' | 'subscriptions';
   /**
-   * Makes what the attack needs, on a node of the same database that has no rate limits and is stopped afterwards. It
-   * is not measured.
-   * @returns what is run over and over until the time is up, by `parallel` callers at once. A refusal by the node is
-   *   no failure; it must not throw. What it opens it closes before it resolves, or when the signal aborts.
+   * Prepares the attack on a node of the same database that has no rate limits and is stopped afterwards. This is not
+   * measured.
+   * @returns what attacker.js needs to carry it out, as JSON.
    */
-  prepare(node: RunningNode): Promise<(url: string, over: AbortSignal) => Promise<unknown>>;
-  /** How many callers run it at once; 4 unless given. */
+  prepare(node: RunningNode): Promise<Plan>;
+  /** The number of concurrent callers; the default is 4. */
   parallel?: number;
 }
 
-/** How somebody else's calls were answered meanwhile: latencies in milliseconds. */
+/** The input of attacker.js. */
+export interface Plan {
+  token?: string;
+  /** For `post`: what is sent in turn; a text is sent unchanged. */
+  requests?: ({ query: string; variables?: object } | string)[];
+  [more: string]: unknown;
+}
+
+/** The latencies, in milliseconds, of calls of another user during the attack. */
 export interface Measured {
   calls: number;
   p50: number;
   p99: number;
   max: number;
-  /** What went wrong with calls that failed. */
+  /** The reasons of failed calls. */
   failures: string[];
 }
 
 /**
- * Asks `{ __typename }` and `{ viewer { id } }` in turn, 50 times a second, from a thread of its own. Resolves when the
- * first calls were answered, which are not part of what is measured.
+ * Sends `{ __typename }` and `{ viewer { id } }` in turn, 50 times a second, from a separate thread. Resolves after the
+ * first responses, which are not measured.
  */
 export async function startProbe(url: string, { token }: Person): Promise<{ stop(): Promise<Measured> }> {
   const worker = new Worker(new URL('./probe.js', import.meta.url), { workerData: { url, token, intervalMs: 20 } });
@@ -51,25 +63,19 @@ export async function startProbe(url: string, { token }: Person): Promise<{ stop
   };
 }
 
-/** Runs an attack for so many milliseconds while somebody else's calls are measured. */
+/** Runs an attack in a process of its own for `ms` milliseconds while calls of another user are measured. */
 export async function runAttack(
-  run: Awaited<ReturnType<Attack['prepare']>>,
-  { url, victim, ms, parallel = 4 }: { url: string; victim: Person; ms: number; parallel?: number },
+  { kind = 'post', parallel = 4 }: Attack,
+  plan: Plan,
+  { url, victim, ms }: { url: string; victim: Person; ms: number },
 ): Promise<Measured & { rounds: number }> {
-  const over = new AbortController();
-  const probe = await startProbe(url, victim);
-  const timer = setTimeout(() => over.abort(), ms);
-  let rounds = 0;
-  const caller = async () => {
-    while (!over.signal.aborted) {
-      await run(url, over.signal);
-      rounds += 1;
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: parallel }, caller));
-  } finally {
-    clearTimeout(timer);
-  }
-  return { ...(await probe.stop()), rounds };
+  const attacker = fork(new URL('./attacker.js', import.meta.url), { execArgv: [] });
+  atEnd(() => attacker.kill('SIGKILL'));
+  const [probe] = await Promise.all([startProbe(url, victim), once(attacker, 'spawn')]);
+  const ended = once(attacker, 'message');
+  attacker.send({ kind, plan, url, ms, parallel });
+  const [{ rounds, error }] = (await ended) as [{ rounds: number; error?: string }];
+  const measured = await probe.stop();
+  if (error !== undefined) throw new Error(error);
+  return { ...measured, rounds };
 }

@@ -1,6 +1,6 @@
 /**
- * `NODE_OPTIONS` with which a process of Node, and every one that it starts, writes `connects to <host>` to its standard
- * error for each connection that it tries to open to another machine, and for each name that it looks up.
+ * `NODE_OPTIONS` for a Node process and its children: each writes `connects to <host>` to its standard error for every
+ * connection that it opens to another machine, and for every name that it resolves.
  */
 export const tellConnections = (() => {
   const code = `
@@ -8,8 +8,8 @@ export const tellConnections = (() => {
     import dns from 'node:dns';
     import { syncBuiltinESMExports } from 'node:module';
     import { writeSync } from 'node:fs';
-    const isHere = (host) => host === undefined || /^(localhost|127\\..*|::1|0\\.0\\.0\\.0|::)$/.test(host);
-    const tell = (host) => isHere(host) || writeSync(2, '\\nconnects to ' + host + '\\n');
+    const isActive = (host) => host === undefined || /^(localhost|127\\..*|::1|0\\.0\\.0\\.0|::)$/.test(host);
+    const tell = (host) => isActive(host) || writeSync(2, '\\nconnects to ' + host + '\\n');
     const { connect } = net.Socket.prototype;
     net.Socket.prototype.connect = function (...args) {
       const [first, second] = Array.isArray(args[0]) ? args[0] : args;
@@ -22,6 +22,6 @@ export const tellConnections = (() => {
   return `--import data:text/javascript,${encodeURIComponent(code)}`;
 })();
 
-/** The hosts that a process with these options has told of. */
+/** The hosts reported by a process with these options. */
 export const connectionsIn = (output: string): string[] =>
   [...output.matchAll(/^connects to (.+)$/gm)].map(([, host = '']) => host);

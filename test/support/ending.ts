@@ -3,15 +3,20 @@ import { onTestFinished, TestRunner } from 'vitest';
 const ends: (() => unknown)[] = [];
 
 /**
- * Has what is made now end with who made it: a test's with the test, else a hook's or a suite's with the file. The last
- * made ends first. (`afterAll` called by a hook that runs is called by nobody.)
+ * Registers a cleanup that runs at the end of the current test, or at the end of the file if called outside of a test.
+ * Cleanups run in reverse order. (Vitest ignores `afterAll` in a running hook.)
  */
 export function atEnd(end: () => unknown): void {
   if (TestRunner.getCurrentTest()) onTestFinished(async () => void (await end()));
   else ends.push(end);
 }
 
-/** Ends what the tests of this file have left; for setup.ts. */
+/** Registers a cleanup that runs at the end of the file, even if called in a test. */
+export function atFileEnd(end: () => unknown): void {
+  ends.push(end);
+}
+
+/** Runs the remaining cleanups of this file; for setup.ts. */
 export async function endAll(): Promise<void> {
   for (const end of ends.splice(0).reverse()) await end();
 }

@@ -18,7 +18,7 @@ import { schema } from '../../src/app/schema.js';
 import type { Random } from '../../src/seed/random.js';
 import type { Json } from './client.js';
 
-/** What random operations are filled with. */
+/** Values for random operations. */
 export interface Stock {
   ids: readonly string[];
   texts: readonly string[];
@@ -38,7 +38,7 @@ const rootOf = (kind: OperationKind): GraphQLObjectType =>
     subscription: schema.getSubscriptionType(),
   })[kind] as GraphQLObjectType;
 
-/** How deep a random selection goes, and how many fields an object of it has at the most. */
+/** The maximum depth of a random selection, and the maximum number of fields per object. */
 const DEPTH_MAX = 4;
 const FIELDS_MAX = 4;
 
@@ -50,7 +50,7 @@ const MOMENTS = [
   '-000001-01-01T00:00:00Z',
 ];
 
-/** A value that fits a type, as JSON. */
+/** A random value of a type, as JSON. */
 function fitting(type: GraphQLInputType, random: Random, stock: Stock): Json {
   if (isNonNullType(type)) return fitting(type.ofType, random, stock);
   if (isListType(type)) {
@@ -74,7 +74,7 @@ function fitting(type: GraphQLInputType, random: Random, stock: Stock): Json {
   }
 }
 
-/** Required ones always, the others now and then, some of these with an explicit null. */
+/** Required fields are always present; optional ones sometimes, some of them with an explicit null. */
 function objectOf(
   members: readonly (GraphQLArgument | GraphQLInputField)[],
   random: Random,
@@ -88,7 +88,7 @@ function objectOf(
   return object;
 }
 
-/** A random operation that is valid by the schema; what it asks for may be refused all the same. */
+/** A random operation that is valid according to the schema. The server may still reject it. */
 export function randomOperation(kind: OperationKind, random: Random, stock: Stock): Operation {
   const variables: Record<string, Json> = {};
   const declared: string[] = [];
@@ -96,7 +96,7 @@ export function randomOperation(kind: OperationKind, random: Random, stock: Stoc
   let names = 0;
   const fresh = (prefix: string) => `${prefix}${names++}`;
 
-  /** Arguments as variables, now and then one that is left out where it may be. */
+  /** The arguments of a field as variables; optional ones are sometimes omitted. */
   function argumentsOf(field: GraphQLField<unknown, unknown>): string {
     const given = objectOf(field.args, random, stock);
     const passed = field.args.flatMap(({ name, type }) => {
@@ -136,7 +136,7 @@ export function randomOperation(kind: OperationKind, random: Random, stock: Stoc
   }
 
   function fieldOf(field: GraphQLField<unknown, unknown>, depth: number): string {
-    // Each has a name of its own, so that the same field with other arguments can stand beside it.
+    // A unique alias, so that a field can be selected repeatedly with different arguments.
     return `${fresh('a')}: ${field.name}${argumentsOf(field)}${directive()}${selectionOf(getNamedType(field.type), depth)}`;
   }
 
@@ -152,16 +152,16 @@ export function randomOperation(kind: OperationKind, random: Random, stock: Stoc
   return { query: [`${head} { ${body.join(' ')} }`, ...fragments].join('\n'), variables };
 }
 
-/** A place in an operation where a client puts a text: the arguments of a field, with the text at one of them. */
+/** A place in an operation where a client supplies a text. */
 export interface TextPlace {
   kind: OperationKind;
-  /** mutation sendMessage: input.text */
+  /** Such as: mutation sendMessage: input.text */
   name: string;
-  /** The operation with this text at that place, and what is needed beside it from `needs`. */
+  /** The operation with this text at this place; `needs` supplies the other required values. */
   withText(text: string, needs: (type: string, path: string) => Json): Operation;
 }
 
-/** Every place of every operation that takes a text or an id: arguments of the roots, and of the fields below them. */
+/** All places of all operations that take a text or an id: arguments of root fields and of nested fields. */
 export function textPlaces(): TextPlace[] {
   return (['query', 'mutation', 'subscription'] as const).flatMap((kind) =>
     Object.values(rootOf(kind).getFields()).flatMap((field) =>
@@ -170,7 +170,7 @@ export function textPlaces(): TextPlace[] {
   );
 }
 
-/** Paths to what takes a text: of input objects below it, of the items of a list. */
+/** The paths to texts within arguments: fields of input objects, items of lists. */
 function placesIn(members: readonly (GraphQLArgument | GraphQLInputField)[]): string[][] {
   return members.flatMap(({ name, type }) => {
     const named = getNamedType(type) as GraphQLInputType;

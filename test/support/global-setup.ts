@@ -15,11 +15,11 @@ import { findServices, otherDatabase, query, type Services } from './services.js
 declare module 'vitest' {
   interface ProvidedContext {
     services: Services | null;
-    /** A folder that holds a migrated embedded database, to be copied. */
+    /** A directory with a migrated embedded database, to be copied. */
     embeddedTemplate: string;
     /** A migrated PostgreSQL database to be copied by CREATE DATABASE … TEMPLATE; '' without services. */
     databaseTemplate: string;
-    /** What all databases and prefixes of this run begin with. */
+    /** The prefix of the names of all databases and Redis prefixes of this run. */
     runName: string;
     scratch: string;
   }
@@ -50,8 +50,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('scratch', scratch);
 
   const ran = services
-    ? 'embedded footing, and PostgreSQL with Redis'
-    : `embedded footing only: ${reason}. Set TEST_DATABASE_URL and TEST_REDIS_URL to run the rest`;
+    ? 'embedded mode, and PostgreSQL with Redis'
+    : `embedded mode only: ${reason}. Set TEST_DATABASE_URL and TEST_REDIS_URL to run the rest`;
   console.log(`\nTests run on: ${ran}.\n`);
   return async () => {
     console.log(`\nTests ran on: ${ran}.`);
@@ -66,10 +66,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** Free bytes that a file system in memory must have to hold the embedded databases of all workers. */
+/** The free space in bytes that a file system in memory needs for the embedded databases of all workers. */
 const MEMORY_MIN_BYTES = 4_000_000_000;
 
-/** Where the folders of tests are made: in memory if there is room, because each embedded database is a copy of 40 MB. */
+/**
+ * The parent of the tests' directories: in memory if there is enough space, because each embedded database is a copy of
+ * 40 MB.
+ */
 function scratchParent(): string {
   if (process.env['TMPDIR'] !== undefined) return tmpdir();
   try {
@@ -80,7 +83,7 @@ function scratchParent(): string {
   }
 }
 
-/** Removes the folders of runs that were killed: what they leave behind occupies memory. */
+/** Removes the directories of runs that were killed, because they occupy memory. */
 async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = Number(/^parley_test_(\d+)_/.exec(name)?.[1] ?? 0);
@@ -88,16 +91,19 @@ async function removeAbandoned(parent: string): Promise<void> {
   }
 }
 
-/** Settings of the embedded template: each start clears the memory that they determine, a second with the defaults. */
+/**
+ * Settings of the embedded template. PostgreSQL clears memory of this size at each start, which takes a second with the
+ * defaults.
+ */
 const EMBEDDED_SETTINGS = 'shared_buffers = 8MB; max_connections = 10';
 
-/** Databases that nobody connects to: without them a copy of the embedded template has half of the files. */
+/** Databases that nobody connects to. Without them, a copy of the embedded template has half as many files. */
 const UNUSED_DATABASES = ['template0', 'template1'];
 
-/** Kept from run to run, for each state of what it is made by: making a cluster takes seconds of a core. */
+/** A cache between runs, keyed by a hash of the inputs, because creating a cluster takes seconds of CPU time. */
 const KEPT = 'node_modules/.cache/parley-tests';
 
-/** Puts a migrated embedded database into `folder`. */
+/** Creates a migrated embedded database in `folder`. */
 async function putTemplate(folder: string, log: Logger): Promise<void> {
   const hash = createHash('sha256')
     .update(await readFile('package-lock.json'))
@@ -130,10 +136,10 @@ async function putTemplate(folder: string, log: Logger): Promise<void> {
   }
   await database.close();
   await alterEmbedded(folder, EMBEDDED_SETTINGS);
-  // Those of before serve nobody any more; and whoever finds it finds all of it.
+  // Removes older entries; a new one appears atomically.
   await rm(KEPT, { recursive: true, force: true });
   const copy = join(KEPT, `of ${process.pid}`);
   await cp(folder, copy, { recursive: true });
-  // Another run may have been quicker.
+  // Another run may have been faster.
   await rename(copy, kept).catch(() => rm(copy, { recursive: true, force: true }));
 }

@@ -3,13 +3,13 @@ import { WebSocket } from 'ws';
 import type { NodeProcess } from './fleet.js';
 import { freePort } from './servers.js';
 
-/** Environment of a node whose heap `heapOf` can look into. */
+/** The environment of a node whose heap `heapOf` can inspect. */
 export async function inspected(): Promise<{ NODE_OPTIONS: string; INSPECTED_AT: string }> {
   const place = `127.0.0.1:${await freePort()}`;
   return { NODE_OPTIONS: `--inspect=${place}`, INSPECTED_AT: place };
 }
 
-/** Bytes in use on the heap of an inspected node, after a forced collection. */
+/** The used heap of an inspected node in bytes, after a garbage collection. */
 export async function heapOf({ INSPECTED_AT }: { INSPECTED_AT: string }): Promise<number> {
   const targets = (await (await fetch(`http://${INSPECTED_AT}/json/list`)).json()) as {
     webSocketDebuggerUrl: string;
@@ -33,7 +33,7 @@ export async function heapOf({ INSPECTED_AT }: { INSPECTED_AT: string }): Promis
   }
 }
 
-/** Sockets that a node has open; undefined where the system does not tell. */
+/** The number of open sockets of a node; undefined if the system does not report it. */
 export function descriptorsOf({ child }: NodeProcess): number | undefined {
   try {
     return readdirSync(`/proc/${child.pid}/fd`).length;
@@ -42,7 +42,7 @@ export function descriptorsOf({ child }: NodeProcess): number | undefined {
   }
 }
 
-/** The most memory that a node has held so far, in megabytes; undefined where the system does not tell. */
+/** The peak memory of a node in megabytes; undefined if the system does not report it. */
 export function peakMemoryOf({ child }: NodeProcess): number | undefined {
   try {
     const kilobytes = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];

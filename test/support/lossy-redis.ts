@@ -1,15 +1,15 @@
 import { connect, createServer } from 'node:net';
 
-/** A proxy before Redis that loses messages of Pub/Sub on their way to subscribers; all else passes. */
+/** A proxy in front of Redis that drops Pub/Sub messages to subscribers and forwards everything else. */
 export interface LossyRedis {
   url: string;
-  /** Messages that passed and that were lost. */
+  /** The numbers of forwarded and dropped messages. */
   readonly passed: number;
   readonly lost: number;
   close(): void;
 }
 
-/** `isLost` is asked of every message on a channel. */
+/** `isLost` decides for every message on a channel whether it is dropped. */
 export async function startLossyRedis(redisPort: number, isLost: (message: string) => boolean): Promise<LossyRedis> {
   const counts = { passed: 0, lost: 0 };
   const server = createServer((client) => {
@@ -52,7 +52,7 @@ export async function startLossyRedis(redisPort: number, isLost: (message: strin
   };
 }
 
-/** Where the reply (RESP2) ends that begins at `from`; undefined when it is not all there. */
+/** The end of the reply (RESP2) that begins at `from`; undefined if it is incomplete. */
 function endOf(bytes: Buffer, from: number): number | undefined {
   const line = bytes.indexOf('\r\n', from);
   if (line < 0) return undefined;

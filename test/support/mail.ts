@@ -6,26 +6,28 @@ import { eventually } from './client.js';
 import { atEnd } from './ending.js';
 import type { Place } from './place.js';
 
-/** A mail as a server got it, or as it stands in a file. */
+/** An email as received by a server or written to a file. */
 export interface Received {
   to: string[];
   subject: string;
-  /** All of it, with the encoding for the way undone. */
+  /** The whole email, decoded. */
   source: string;
 }
 
-/** An SMTP server that keeps what it got. */
+/** An SMTP server that stores the emails it receives. */
 export interface MailServer {
   /** For SMTP_URL. */
   url: string;
-  /** To this address, so far. */
+  /** The emails to this address so far. */
   to(address: string): Received[];
-  /** Resolves with the mails to this address when there are `count` of them. */
+  /** Resolves with the emails to this address when there are `count` of them. */
   until(address: string, count?: number): Promise<Received[]>;
   close(): Promise<void>;
 }
 
-/** Starts one on this port, or a free one; `answer` may refuse a mail with an error (and its `responseCode`). */
+/**
+ * Starts a server on this port or a free one. `answer` can reject an email by throwing an error with a `responseCode`.
+ */
 export async function startMailServer({
   port = 0,
   answer = () => {},
@@ -36,7 +38,7 @@ export async function startMailServer({
   const mails: Received[] = [];
   const server = new SMTPServer({
     authOptional: true,
-    // A test has no certificate that a client would trust.
+    // Clients would not trust the certificate of a test.
     disabledCommands: ['STARTTLS', 'AUTH'],
     disableReverseLookup: true,
     logger: false,
@@ -61,7 +63,7 @@ export async function startMailServer({
       });
     },
   });
-  // A client that goes away in the middle is not this server's trouble.
+  // Ignores clients that disconnect unexpectedly.
   server.on('error', () => {});
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   let closed: Promise<void> | undefined;
@@ -87,17 +89,17 @@ function received(to: string[], encoded: string): Received {
   return { to, source, subject: /^Subject: (.*)$/m.exec(source)?.[1] ?? '' };
 }
 
-/** The token in a mail: alone on a line, or after `token=`. */
+/** The token in an email: on a line of its own, or after `token=`. */
 export function tokenOf({ source }: Received): string {
   const token = /(?:^|token=)([\w-]{43})$/m.exec(source)?.[1];
   if (token === undefined) throw new Error(`no token in: ${source}`);
   return token;
 }
 
-/** Where a place's mails are put without an SMTP server. */
+/** The directory of emails of a place without an SMTP server. */
 export const outboxOf = ({ env }: Place): string => join(env['DATA_DIR'] ?? '', 'outbox');
 
-/** The first mail to this address that is put into the folder. */
+/** The first email to this address in the directory. */
 export async function mailInFolder(folder: string, address: string): Promise<Received> {
   let found: Received | undefined;
   await eventually(`a mail to ${address} in ${folder}`, async () => {

@@ -1,14 +1,14 @@
 import parse from 'parse-prometheus-text-format';
 import type { RunningNode } from '../../src/server/start.js';
 
-/** The metrics of a node, as a parser of the exposition format understands them. */
+/** The metrics of a node, parsed from the exposition format. */
 export interface Scraped {
   names: string[];
-  /** The value of a metric with these labels; the sum over those with more; 0 where there is none. */
+  /** The value of a metric with these labels, or the sum of all values with additional labels; 0 if there is none. */
   value(name: string, labels?: Record<string, string>): number;
-  /** How many a histogram has counted. */
+  /** The number of observations of a histogram. */
   count(name: string, labels?: Record<string, string>): number;
-  /** Whether the metric has a value at all. */
+  /** Whether the metric has any value. */
   has(name: string): boolean;
 }
 

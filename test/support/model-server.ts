@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Json } from './client.js';
 import { atEnd } from './ending.js';
 
-/** What the model was given: the rules, the fenced material line by line, and all of it as it came. */
+/** The question that the model received: the instructions, the fenced material by line, and the whole text. */
 export interface Question {
   system: string;
   user: string;
@@ -13,10 +13,10 @@ export interface Question {
   headers: Json;
 }
 
-/** What it says: a text, an object (as JSON), or something of its own. */
+/** A reply of the model: a text, an object (sent as JSON), or a function that writes the response. */
 export type Reply = string | object | ((question: Question, response: ServerResponse) => unknown);
 
-/** One highlight for each of the first messages and points that it was given. */
+/** A reply with one highlight for each of the first messages and points of the question. */
 export const faithful = ({ lines }: Question) => ({
   summary: 'The model sums it up.',
   highlights: lines.slice(0, 6).map((line, index) => ({
@@ -27,12 +27,12 @@ export const faithful = ({ lines }: Question) => ({
   })),
 });
 
-/** A server that speaks as OpenAI's chat completions do. It is stopped after the file's tests. */
+/** A fake server with OpenAI's chat completions API. It is stopped after the tests of the file. */
 export class FakeModelServer {
   readonly questions: Question[] = [];
-  /** What it answers from now on. */
+  /** The default reply. */
   reply: Reply = faithful;
-  /** What it answers next, one after another, before that. */
+  /** Replies to the next questions, in order, before the default reply is used. */
   readonly next: Reply[] = [];
   usage: object | undefined = { prompt_tokens: 900, completion_tokens: 100, total_tokens: 1_000 };
   #port = 0;
@@ -67,7 +67,7 @@ export class FakeModelServer {
     return { SUMMARY_BASE_URL: `http://127.0.0.1:${this.#port}/v1`, SUMMARY_MODEL: 'tiny-1', SUMMARY_API_KEY: 'a key' };
   }
 
-  /** Answers as a server does whose model has said this. */
+  /** Sends a completion with this content. */
   say(response: ServerResponse, content: string | null, message: object = {}): void {
     response.writeHead(200, { 'content-type': 'application/json' }).end(
       JSON.stringify({
@@ -79,7 +79,7 @@ export class FakeModelServer {
     );
   }
 
-  /** Forgets what it was asked, and is faithful again. */
+  /** Forgets the questions and restores the default reply. */
   reset(): void {
     this.questions.length = 0;
     this.next.length = 0;
@@ -87,7 +87,7 @@ export class FakeModelServer {
   }
 }
 
-/** Answers with this status and nothing more. */
+/** Responds with this status and no completion. */
 export const status =
   (code: number, headers: Record<string, string> = {}): Reply =>
   (_question, response) =>

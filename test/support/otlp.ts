@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
 
-/** A span, as a collector gets it. */
+/** A span as received by a collector. */
 export interface ReceivedSpan {
   traceId: string;
   spanId: string;
-  /** Empty where it begins a trace. */
+  /** Empty for the root span of a trace. */
   parentId: string;
   name: string;
-  /** 1: inside, 2: it serves somebody. */
+  /** 1: internal, 2: server. */
   kind: number;
   attributes: Record<string, unknown>;
   links: { traceId: string; spanId: string }[];
@@ -16,15 +16,15 @@ export interface ReceivedSpan {
 }
 
 export interface Collector {
-  /** What OTEL_EXPORTER_OTLP_ENDPOINT is to be. */
+  /** The value of OTEL_EXPORTER_OTLP_ENDPOINT. */
   url: string;
   spans: ReceivedSpan[];
-  /** All that came, as it came. */
+  /** The received bytes. */
   readonly bytes: Buffer;
   close(): void;
 }
 
-/** A collector that takes traces by OTLP over HTTP, in protobuf; with `status` it refuses them. */
+/** A collector for OTLP over HTTP in protobuf. With another `status`, it rejects the traces. */
 export async function startCollector({ status = 200 } = {}): Promise<Collector> {
   const spans: ReceivedSpan[] = [];
   const bodies: Buffer[] = [];
@@ -57,11 +57,11 @@ export async function startCollector({ status = 200 } = {}): Promise<Collector> 
   };
 }
 
-// Numbers of fields: opentelemetry/proto, collector/trace/v1, trace/v1, resource/v1 and common/v1.
+// The numbers of protobuf fields: opentelemetry/proto, collector/trace/v1, trace/v1, resource/v1 and common/v1.
 
 type Fields = Map<number, (Buffer | bigint)[]>;
 
-/** A message of protobuf, by its fields' numbers: those of a length as bytes, all others as numbers. */
+/** A protobuf message by field numbers: length-delimited fields as bytes, all others as numbers. */
 function read(bytes: Buffer): Fields {
   const fields: Fields = new Map();
   let at = 0;

@@ -1,6 +1,6 @@
 import type { Listening, Person } from './client.js';
 
-/** The operations of presence and typing that tests need. */
+/** The operations of presence and typing for tests. */
 
 export const PRESENCE = `subscription ($userIds: [ID!]) {
   presence(userIds: $userIds) { user { id username presence { status lastSeenAt } } }
@@ -23,10 +23,10 @@ export async function setTyping(person: Person, conversationId: string, isTyping
   return data.setTyping.accepted;
 }
 
-/** What a presence stream said of somebody, in order; null where it was not for the viewer. */
+/** The statuses that a presence stream sent for a user, in order; null if the viewer was not allowed to see them. */
 export const statusesOf = ({ events }: Listening, { id }: Person): (string | null)[] =>
   events.filter(({ user }) => user.id === id).map(({ user }) => user.presence?.status ?? null);
 
-/** Resolves when the newest that a presence stream said of somebody is that. */
+/** Resolves when the latest status that a presence stream sent for a user is this one. */
 export const untilStatus = ({ until, events }: Listening, { id }: Person, status: string) =>
   until(() => events.findLast(({ user }) => user.id === id)?.user.presence?.status === status);

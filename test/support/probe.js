@@ -1,15 +1,15 @@
-// Runs in a worker thread: asks a node for cheap things at a steady rate, whether or not earlier calls were answered, so
-// that a node that stalls is measured for as long as it stalls.
+// Runs in a worker thread: sends cheap requests to a node at a steady rate, whether or not earlier ones were answered,
+// so that a stall of the node is measured for its whole duration.
 import { Agent, request } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 
 const { url, token, intervalMs } = workerData;
 const agent = new Agent({ keepAlive: true });
 const bodies = ['{ __typename }', '{ viewer { id } }'].map((query) => JSON.stringify({ query }));
-/** Latency of each answered call in milliseconds, and what went wrong with the others. */
+/** The latencies of successful calls in milliseconds, and the reasons of failed calls. */
 const latencies = [];
 const failures = [];
-/** Connections are made and code is compiled by then. */
+/** The number of calls after which connections are open and code is compiled. */
 const WARM_UP = 20;
 let answered = 0;
 let asked = 0;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { IdentityProvider } from '../../src/infra/auth/outside-tokens.js';
+import type { IdentityProvider } from '../../src/infra/auth/provider-tokens.js';
 import { atEnd } from './ending.js';
 
 export interface Key {
@@ -26,15 +26,15 @@ export async function makeKey(alg = 'ES256'): Promise<Key> {
 const AUDIENCE = 'chat';
 const now = () => Math.floor(Date.now() / 1_000);
 
-/** Also such as no provider should make. */
+/** Claims of a token, including invalid ones. */
 type Claims = Record<string, unknown>;
 
-/** An identity provider: it signs tokens, and serves its keys for as long as it is up. */
+/** An identity provider: it signs tokens, and serves its keys while it is running. */
 export class Provider {
   readonly issuer = 'https://login.example.com/';
-  /** How often its keys were fetched. */
+  /** The number of requests for its keys. */
   fetches = 0;
-  /** What it answers instead of its keys. */
+  /** A response to send instead of the keys. */
   answer: { status: number; body: string } | undefined;
   #key: Key;
   #keys: Key[];
@@ -45,7 +45,7 @@ export class Provider {
       status: 200,
       body: JSON.stringify({ keys: this.#keys.map(({ publicJwk }) => publicJwk) }),
     };
-    // Not kept alive: it can be stopped at any moment.
+    // Without keep-alive, so that the server can be stopped at any time.
     response.writeHead(status, { connection: 'close' }).end(body);
   });
 
@@ -54,7 +54,7 @@ export class Provider {
     this.#keys = [key];
   }
 
-  /** Starts one; it is stopped after the file's tests. */
+  /** Starts a provider, which is stopped after the tests of the file. */
   static async start(): Promise<Provider> {
     const provider = new Provider(await makeKey());
     await provider.up();
@@ -72,7 +72,7 @@ export class Provider {
     return { jwksUrl, issuer: this.issuer, audience: AUDIENCE, ...claims };
   }
 
-  /** Settings of a node whose people it signs in. */
+  /** The settings of a node that accepts its tokens. */
   get env(): Record<string, string> {
     return {
       AUTH_JWKS_URL: `http://127.0.0.1:${this.#port}/keys`,
@@ -91,18 +91,18 @@ export class Provider {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
-  /** From now on it signs with another key, and the old one is gone. */
+  /** From now on it signs with another key; the previous one is no longer served. */
   rotate(key: Key): void {
     this.#key = key;
     this.#keys = [key];
   }
 
-  /** The claims of a token that is as it should be, with `more` in their place. */
+  /** The claims of a valid token, overridden by `more`. */
   claims(sub: string, more: Claims = {}): Claims {
     return { iss: this.issuer, aud: AUDIENCE, sub, iat: now(), exp: now() + 600, ...more };
   }
 
-  /** A token; a claim that is `undefined` is left out. A key without a `kid` is not named in it. */
+  /** A signed token. Claims that are `undefined` are omitted. The header names the key if it has a `kid`. */
   sign(sub: string, more: Claims = {}, key: SigningKey = this.#key): Promise<string> {
     const { alg, kid } = key;
     const header = kid === undefined ? { alg } : { alg, kid };

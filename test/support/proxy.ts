@@ -1,20 +1,20 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { atEnd } from './ending.js';
 
-/** Something between two ends of a TCP connection, that fails as networks do. */
+/** A TCP proxy that simulates failures of a network. */
 export interface TcpProxy {
   readonly port: number;
-  /** Connections that are open. */
+  /** The number of open connections. */
   readonly connections: number;
-  /** From now on new connections go to this port of 127.0.0.1. */
+  /** From now on, new connections are forwarded to this port of 127.0.0.1. */
   pointTo(port: number): void;
-  /** Connections that are open now swallow what is sent over them: no byte arrives, and nobody is told. New ones work. */
+  /** Discards everything that is sent over the open connections, without closing them. New connections work. */
   swallow(): void;
-  /** Breaks off all connections. */
+  /** Closes all connections. */
   cut(): void;
 }
 
-/** Starts one in front of a port; it ends with the test or the file that makes it. */
+/** Starts a proxy in front of a port. It is closed at the end of the current test or file. */
 export async function startProxy(target: number): Promise<TcpProxy> {
   let port = target;
   const pairs = new Set<[Socket, Socket]>();

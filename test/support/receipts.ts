@@ -1,6 +1,6 @@
 import type { Json, Person } from './client.js';
 
-/** The operations of receipts that tests need. */
+/** The operations of receipts for tests. */
 
 export const RECEIPTS = `subscription ($conversationId: ID, $after: String) {
   receipts(conversationId: $conversationId, after: $after) {

@@ -2,22 +2,60 @@ import { createHash } from 'node:crypto';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
- * Files that take much longer than others, the longest first. They begin before the others, so that none of them runs
- * alone at the end while the other workers have nothing left to do.
+ * The slowest files, in descending order. They start first, so that none of them runs alone at the end while the other
+ * workers are idle.
  */
 const LONGEST = [
   'test/faults/restore.test.ts',
   'test/attacks/hostile.test.ts',
-  'test/domain/permissions.test.ts',
-  'test/infra/migrations.test.ts',
+  'test/seed.test.ts',
+  'test/process.test.ts',
+  'test/role.test.ts',
+  'test/first-run.test.ts',
+  'test/attacks/injection.test.ts',
+  'test/attacks/fuzz.test.ts',
+  'test/faults/sockets.test.ts',
+  'test/faults/redis.test.ts',
+  'test/faults/nodes.test.ts',
+  'test/attacks/enumeration.test.ts',
+  'test/web/chat.test.ts',
+  'test/web/account.test.ts',
+  'test/clients/follow.test.ts',
   'test/realtime/verify.test.ts',
-  'test/faults/failover.test.ts',
+  'test/domain/permissions.test.ts',
+  'test/domain/search.query.test.ts',
+  'test/realtime/personal-log.test.ts',
+  'test/packages/client/recovery.test.ts',
+  'test/domain/summary/written.test.ts',
+  'test/domain/moderation.test.ts',
+  'test/domain/summary/summary.test.ts',
+  'test/packages/client/session.test.ts',
+  'test/packages/client/conversation.test.ts',
+  'test/domain/receipt.histories.test.ts',
+  'test/domain/typing.test.ts',
+  'test/domain/message.test.ts',
+  'test/domain/session.test.ts',
+  'test/domain/rates.test.ts',
   'test/domain/audit.test.ts',
-  'test/domain/outside.test.ts',
+  'test/domain/presence.test.ts',
+  'test/domain/account-races.test.ts',
+  'test/domain/password.test.ts',
+  'test/domain/identity-provider.test.ts',
   'test/domain/receipt.test.ts',
+  'test/server/metrics.test.ts',
+  'test/domain/repeats.test.ts',
+  'test/domain/reaction.test.ts',
+  'test/domain/abilities.test.ts',
+  'test/realtime/change-stream.test.ts',
+  'test/domain/service.test.ts',
+  'test/clients/tokens.test.ts',
+  'test/infra/migrations.test.ts',
+  'test/realtime/cluster.test.ts',
+  'test/domain/search.histories.test.ts',
+  'test/infra/pglite.test.ts',
 ];
 
-/** Runs the longest test files first, and the others in an order that the seed of the run determines. */
+/** Runs the slowest test files first, and the others in an order that is determined by the seed of the run. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const { seed } = this.ctx.config.sequence;

@@ -11,53 +11,53 @@ import { alterDatabase } from './environment.js';
 import { otherDatabase, query } from './services.js';
 
 /**
- * A PostgreSQL and a Redis of a test's own, to be stopped, frozen and set back as it likes. They run unprivileged, on
- * free ports, in a temporary folder that goes with them.
+ * A PostgreSQL and a Redis server of a test, which it can stop, freeze and restore. They run unprivileged, on free
+ * ports, in a temporary directory that is removed with them.
  */
 export interface OwnServers {
   postgres: OwnPostgres;
   redis: OwnRedis;
-  /** Stops both and removes everything. */
+  /** Stops both servers and removes all files. */
   remove(): Promise<void>;
 }
 
 interface OwnPostgres {
-  /** The database `postgres`; others are made by `createDatabase`. */
+  /** The URL of the database `postgres`; `createDatabase` creates others. */
   url: string;
   port: number;
-  /** A folder that it may write to. */
+  /** A directory that the server can write to. */
   folder: string;
   createDatabase(name: string): Promise<string>;
-  /** Immediate: as if the machine lost power. Resolves when it is gone. */
+  /** Stops the server; `immediate` simulates a loss of power. Resolves when it has ended. */
   stop(mode: 'immediate' | 'fast'): Promise<void>;
-  /** Resolves when it answers. `more`: settings as name=value. */
+  /** Resolves when the server responds. `more` are settings as name=value. */
   start(more?: string[]): Promise<void>;
-  /** Keeps a copy of its files; to be called while it is stopped. */
+  /** Copies its files; must be called while it is stopped. */
   keepCopy(): Promise<void>;
   /**
-   * Starts a standby that replicates from this server asynchronously, by way of this port of 127.0.0.1. It is a server
-   * like this one, and ends with it.
+   * Starts a standby that replicates from this server asynchronously over this port of 127.0.0.1. It is stopped
+   * together with this server.
    */
   startStandby(replicationPort: number): Promise<Standby>;
-  /** Puts the kept copy in the place of its files; to be called while it is stopped. */
+  /** Restores the copied files; must be called while it is stopped. */
   putBack(): Promise<void>;
-  /** Runs a program of PostgreSQL's own (pg_dump, pg_restore). */
+  /** Runs a program of PostgreSQL (pg_dump, pg_restore). */
   run(program: string, args: string[]): Promise<void>;
 }
 
 interface Standby extends OwnPostgres {
-  /** Makes it a primary with what it has received; resolves when it takes writes. */
+  /** Promotes it to a primary; resolves when it accepts writes. */
   promote(): Promise<void>;
 }
 
 export interface OwnRedis {
   url: string;
   port: number;
-  /** Kills it; resolves when it is gone. */
+  /** Kills it; resolves when it has ended. */
   kill(): Promise<void>;
-  /** Starts it, empty, on the same port; resolves when it answers. */
+  /** Starts it without data on the same port; resolves when it responds. */
   start(): Promise<void>;
-  /** It keeps its connections and answers nobody, until it is thawed. */
+  /** Makes it unresponsive, with its connections open, until it is thawed. */
   freeze(): void;
   thaw(): void;
 }
@@ -71,7 +71,7 @@ const find = (program: string) => folders.map((folder) => join(folder, program))
 const programs = ['postgres', 'initdb', 'pg_dump', 'pg_restore', 'pg_basebackup', 'redis-server'];
 const runAs: { uid?: number; gid?: number } | undefined = process.getuid?.() === 0 ? systemUser() : {};
 
-/** Why there can be no servers of a test's own; undefined where there can. */
+/** The reason why such servers cannot be started; undefined if they can. */
 export const serversLacking = reasonAgainst();
 if (serversLacking !== undefined) console.log(`The fault tests are skipped: ${serversLacking}.`);
 
@@ -85,7 +85,7 @@ function list(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).sort().reverse() : [];
 }
 
-/** PostgreSQL refuses root. */
+/** The user to run servers as, because PostgreSQL refuses to run as root. */
 function systemUser(): { uid: number; gid: number } | undefined {
   const users = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n') : [];
   for (const name of ['postgres', 'nobody']) {
@@ -95,7 +95,7 @@ function systemUser(): { uid: number; gid: number } | undefined {
   return undefined;
 }
 
-/** A port that nobody listens on at the moment. */
+/** A port that is currently not in use. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -121,7 +121,7 @@ export async function startServers(): Promise<OwnServers> {
   };
 }
 
-/** Makes a folder that of the user who runs the servers. */
+/** Changes the owner of a directory to the user who runs the servers. */
 async function giveAway(folder: string): Promise<void> {
   if (runAs?.uid !== undefined && runAs.gid !== undefined) await chown(folder, runAs.uid, runAs.gid);
 }
@@ -130,7 +130,7 @@ async function run(program: string, args: string[]): Promise<void> {
   await promisify(execFile)(find(program) ?? program, args, { ...runAs, cwd: tmpdir() });
 }
 
-/** A program that runs until it is stopped, and never outlives this process. */
+/** Starts a program that runs until it is stopped and is killed with this process. */
 function launch(program: string, args: string[]) {
   const child = spawn(find(program) ?? program, args, {
     ...runAs,
@@ -173,7 +173,7 @@ async function startPostgres(folder: string): Promise<OwnedPostgres> {
   return runPostgres(folder, data);
 }
 
-/** Starts the server of a folder of data. */
+/** Starts a server with a data directory. */
 async function runPostgres(folder: string, data: string): Promise<OwnedPostgres> {
   const copy = `${data}-copy`;
   const port = await freePort();
@@ -228,11 +228,11 @@ async function runPostgres(folder: string, data: string): Promise<OwnedPostgres>
   return postgres;
 }
 
-/** Why there can be no PgBouncer; undefined where there can. */
+/** The reason why PgBouncer cannot be started; undefined if it can. */
 export const pgbouncerLacking =
   serversLacking ?? (find('pgbouncer') === undefined ? 'pgbouncer not found (install it from Debian)' : undefined);
 
-/** Starts a PgBouncer in transaction mode in front of a port; it ends with the test or the file that makes it. */
+/** Starts a PgBouncer in transaction mode in front of a port. It is stopped at the end of the current test or file. */
 export async function startPgbouncer(serverPort: number): Promise<{ port: number }> {
   const folder = await mkdtemp(join(tmpdir(), 'parley_pgbouncer_'));
   await giveAway(folder);
@@ -245,7 +245,7 @@ export async function startPgbouncer(serverPort: number): Promise<{ port: number
     pool_mode: 'transaction',
     max_client_conn: 100,
     default_pool_size: 20,
-    // By default it waits 15 s before it tries again to reach a server that refused.
+    // By default it waits 15 s before it reconnects to a server that rejected a connection.
     server_login_retry: 1,
   };
   const ini = join(folder, 'pgbouncer.ini');
@@ -264,7 +264,7 @@ export async function startPgbouncer(serverPort: number): Promise<{ port: number
   return { port };
 }
 
-/** Starts Redis by itself, in this folder, with further settings (`--unixsocket`, …). */
+/** Starts a separate Redis in this directory with additional settings (`--unixsocket`, …). */
 export async function startRedis(folder: string, settings: readonly string[] = []): Promise<OwnRedis> {
   const dir = join(folder, 'redis');
   await mkdir(dir);

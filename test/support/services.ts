@@ -1,14 +1,17 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
 
-/** Servers that tests may use; what tests make on them they remove. */
+/** Servers that tests may use; tests remove what they create on them. */
 export interface Services {
-  /** A PostgreSQL server, by a database of it that is there. */
+  /** The URL of an existing database on a PostgreSQL server. */
   databaseUrl: string;
   redisUrl: string;
 }
 
-/** TEST_DATABASE_URL and TEST_REDIS_URL, else what answers on 127.0.0.1; undefined with the reason when one lacks. */
+/**
+ * Finds the servers: TEST_DATABASE_URL and TEST_REDIS_URL, or those on 127.0.0.1. Undefined, with the reason, if one is
+ * missing.
+ */
 export async function findServices(): Promise<{ services: Services | undefined; reason: string }> {
   const databaseUrl = process.env['TEST_DATABASE_URL'] ?? 'postgresql://postgres@127.0.0.1:5432/postgres';
   const redisUrl = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379';

@@ -1,24 +1,26 @@
 import type { Json } from './client.js';
 import { MESSAGES } from './talk.js';
 
-/** What came over one request. */
+/** The events of one SSE request. */
 export interface SseStream {
   response: Response;
   results: Json[];
-  /** The server said that it is over; or it ended in whatever way. */
+  /** Whether the server sent `complete`. */
   completed: boolean;
+  /** Whether the response has ended in any way. */
   closed: boolean;
-  /** Resolves when it has ended. */
+  /** Resolves when the response has ended. */
   ended: Promise<void>;
   cancel(): void;
 }
 
-/** One subscription over SSE, as any client with `fetch` can have it. Rejects when there is no answer. */
+/** Opens one subscription over SSE, as any client with `fetch` can. Rejects if there is no response. */
 export async function openSse(
   url: string,
   token: string | undefined,
   variables: Json = {},
   onResult: (result: Json) => void = () => {},
+  query = MESSAGES,
 ): Promise<SseStream> {
   const abort = new AbortController();
   const response = await fetch(url, {
@@ -28,7 +30,7 @@ export async function openSse(
       'content-type': 'application/json',
       ...(token && { authorization: `Bearer ${token}` }),
     },
-    body: JSON.stringify({ query: MESSAGES, variables }),
+    body: JSON.stringify({ query, variables }),
     signal: abort.signal,
   });
   const read = async () => {

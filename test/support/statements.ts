@@ -1,7 +1,9 @@
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 
-/** The SQL that the nodes of this process sent to their databases while `work` ran, without BEGIN, COMMIT and the like. */
+/**
+ * The SQL statements that the nodes of this process executed while `work` ran, without BEGIN, COMMIT and similar ones.
+ */
 export async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
   const seen: string[] = [];
   const undo = [pg.Client.prototype, PGlite.prototype].map((prototype) => {

@@ -14,7 +14,7 @@ export const PROGRESS = `subscription ($conversationId: ID!, $fromSeq: Int, $toS
   }
 }`;
 
-/** A summary, or the error as `CODE field`. */
+/** Requests a summary; an error is returned as `CODE field`. */
 export async function summarize(person: Person, conversationId: string, ends: Json = {}): Promise<Json> {
   const { data, errors } = await person.request(SUMMARIZE, { input: { conversationId, ...ends } });
   const [error] = errors ?? [];
@@ -34,7 +34,7 @@ export async function listSummaries(person: Person, id: string, args = 'first: 2
 export const fetchSummary = async (person: Person, id: string): Promise<Json> =>
   (await person.ask(`query ($id: ID!) { node(id: $id) { ... on Summary { ${FIELDS} } } }`, { id })).node;
 
-/** Everything of summaries that the database holds, as one text. */
+/** The whole content of the tables of summaries, as one text. */
 export async function storedText({ deps }: RunningNode): Promise<string> {
   const { db } = deps.database;
   const rows = await Promise.all([
@@ -44,7 +44,7 @@ export async function storedText({ deps }: RunningNode): Promise<string> {
   return JSON.stringify(rows);
 }
 
-/** Puts many messages into a conversation at once, past everything else. */
+/** Inserts many messages into a conversation directly. */
 export async function fill(
   { deps }: RunningNode,
   conversationGlobalId: string,

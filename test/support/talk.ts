@@ -2,7 +2,7 @@ import { newId } from '../../src/core/ids.js';
 import type { Db } from '../../src/infra/database/database.js';
 import type { Answer, Json, Person } from './client.js';
 
-/** The operations that most tests need, as short as they can be. */
+/** Short versions of the most common operations. */
 
 export const MESSAGES = `subscription ($conversationId: ID, $after: String) {
   messages(conversationId: $conversationId, after: $after) {
@@ -20,7 +20,7 @@ export async function openDirect(person: Person, other: Person): Promise<string>
   return data.openDirectConversation.conversation.id;
 }
 
-/** The same, in which both have written: each can see whether the other is there. */
+/** Opens a direct conversation in which both users have written, so that each can see the presence of the other. */
 export async function openAnswered(person: Person, other: Person): Promise<string> {
   const id = await openDirect(person, other);
   for (const each of [person, other]) await send(each, id, 'hello');
@@ -81,7 +81,7 @@ export const reply = async (person: Person, conversationId: string, replyToId: s
     seq: number;
   };
 
-/** Of one message: fails where it is refused. */
+/** Runs a mutation on one message; fails if it is rejected. */
 async function change(person: Person, mutation: string, input: Json): Promise<void> {
   const refused = await attempt(person, mutation, input);
   if (typeof refused === 'string') throw new Error(`${mutation}: ${refused}`);
@@ -95,7 +95,7 @@ export const unpin = (person: Person, messageId: string) => change(person, 'unpi
 
 export const REMOVE_MEMBER = `mutation ($input: RemoveMemberInput!) { removeMember(input: $input) { userId } }`;
 
-/** What a mutation answers, or its error as `CODE field`. */
+/** The result of a mutation, or its error as `CODE field`. */
 export async function attempt(person: Person, mutation: string, input: Json, selection = '__typename'): Promise<Json> {
   const type = `${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}Input`;
   const { data, errors } = await person.request(
@@ -106,7 +106,7 @@ export async function attempt(person: Person, mutation: string, input: Json, sel
   return error ? [error.extensions.code, error.extensions.field].filter(Boolean).join(' ') : data[mutation];
 }
 
-/** Puts groups of these people (ids of rows) into the database, past all limits. @returns their ids, in order. */
+/** Inserts groups of these users (row ids) into the database directly, without limits. Returns their ids, in order. */
 export async function insertGroups(db: Db, count: number, userIds: readonly string[]): Promise<string[]> {
   const ids = Array.from({ length: count }, newId).sort();
   const [creatorId] = userIds;

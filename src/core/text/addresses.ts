@@ -2,18 +2,18 @@ import { domainToASCII } from 'node:url';
 import { parseUrl } from '../urls.js';
 import { withoutDirections } from './characters.js';
 
-/** Letters and digits of any script, and the signs that RFC 5321 has without quotes; RFC 6531 adds the scripts. */
+/** Letters and digits of any script (RFC 6531), and the characters that RFC 5321 allows without quotes. */
 const ATOM = "[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+";
 const LOCAL_PART = new RegExp(`^${ATOM}(?:\\.${ATOM})*$`, 'u');
 const LOCAL_PART_MAX_BYTES = 64;
 const DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-/** As DNS has it: names of at most 63 characters each, of which the last one begins with a letter. */
+/** A domain name as defined by DNS: labels of at most 63 characters each, the last of which begins with a letter. */
 const DOMAIN_IN_ASCII = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)+(?=[a-z])(?=..)${LABEL}$`);
-/** RFC 5321's longest path. */
+/** The longest address that RFC 5321 allows. */
 export const EMAIL_MAX_CHARS = 254;
 
-/** Whether this is an email address; its domain may be in any script, or in the ASCII form of one (`xn--…`). */
+/** Whether this is an email address. Its domain can be written in any script, or in its ASCII form (`xn--…`). */
 export function isEmail(text: string): boolean {
   const at = text.lastIndexOf('@');
   const [local, domain] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)];
@@ -22,7 +22,7 @@ export function isEmail(text: string): boolean {
   return DOMAIN_IN_ASCII.test(ascii) && local.length + 1 + ascii.length <= EMAIL_MAX_CHARS;
 }
 
-/** What makes an email address unique: case counts for nothing, nor does whether its domain is written in ASCII. */
+/** The key under which an email address is unique: case is ignored, and the domain is converted to ASCII. */
 export function emailKeyOf(email: string): string {
   const at = email.lastIndexOf('@');
   const domain = email.slice(at + 1);
@@ -33,8 +33,8 @@ export function emailKeyOf(email: string): string {
 export const WEB_ADDRESS_MAX_CHARS = 2_000;
 
 /**
- * An address of http or https as URLs are written (the WHATWG's standard): what is given with other letters, ports or
- * dots comes out alike. Undefined where it is none, holds somebody's name and password, or characters that are not seen.
+ * Normalizes an http or https URL according to the WHATWG URL standard, so that equivalent spellings are equal.
+ * @returns undefined if the text is not such a URL, or if it contains credentials or invisible characters.
  */
 export function webAddressOf(text: string): string | undefined {
   if (/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) || withoutDirections(text) !== text) return undefined;

@@ -1,13 +1,13 @@
-/** Whatever changes only its neighbours or the line: selectors, joiners, soft hyphens, fillers. */
+/** Characters that only modify their neighbours or line breaks: selectors, joiners, soft hyphens, fillers. */
 const IGNORED = /\p{Default_Ignorable_Code_Point}+/gu;
 /**
- * Marks that a word has the same letters without: accents (those that all scripts share, and of Latin, Greek and
- * Cyrillic), the points of Hebrew and the vowel signs of Arabic and Syriac, and what encloses a character. What other
- * scripts write as marks are their vowels, and the voicing of kana is another letter.
+ * Marks that searches ignore: accents (those that all scripts share, and those of Latin, Greek and Cyrillic), the
+ * points of Hebrew, the vowel signs of Arabic and Syriac, and enclosing marks. Marks of other scripts are not ignored,
+ * because they are vowels there, and the voicing marks of kana make another letter.
  */
 const MARKS =
   /(?![\u3099\u309a])(?:\p{Me}|(?=\p{Mn})[\p{sc=Zinh}\p{sc=Latn}\p{sc=Grek}\p{sc=Cyrl}\p{sc=Hebr}\p{sc=Arab}\p{sc=Syrc}])+|\u0640+/gu;
-/** Letters that Unicode does not decompose, and what they are looked for as; in lower case. */
+/** Replacements for letters that Unicode does not decompose; in lower case. */
 const LETTERS: Record<string, string> = {
   ß: 'ss',
   æ: 'ae',
@@ -21,20 +21,20 @@ const LETTERS: Record<string, string> = {
   ŧ: 't',
   ı: 'i',
   ς: 'σ',
-  // Of Arabic what keyboards for other languages write instead, and what many write for it.
+  // Variants of Arabic letters: those that keyboards of other languages produce, and common alternative spellings.
   ى: 'ي',
   ی: 'ي',
   ک: 'ك',
   ة: 'ه',
 };
 const LETTER = new RegExp(`[${Object.keys(LETTERS).join('')}]`, 'g');
-/** Digits of other scripts, by their zeros: 0 to 9 follow each other in each. */
+/** Digits of other scripts. In each script the digits 0 to 9 have consecutive code points. */
 const DIGIT = /(?![0-9])\p{Nd}/gu;
 const ASCII = /^[\0-\x7f]*$/;
 
 /**
- * A text as searches compare it: compatible characters, case, accents, vowel points and what is not seen make no
- * difference. Folding twice changes nothing more. Its steps are in docs/TEXT.md.
+ * Folds a text for comparison in searches: compatibility characters, case, accents, vowel points and invisible
+ * characters are ignored. Folding is idempotent. docs/TEXT.md describes the steps.
  */
 export function fold(text: string): string {
   if (ASCII.test(text)) return text.toLowerCase();
@@ -43,7 +43,7 @@ export function fold(text: string): string {
       .normalize('NFKD')
       .replace(IGNORED, '')
       .replace(MARKS, '')
-      // By way of upper case, as there are letters that only so become the same: ſ and s, ǰ and J̌.
+      // Converts to upper case first, because some letters become equal only this way: ſ and s, ǰ and J̌.
       .toUpperCase()
       .toLowerCase()
       .replace(LETTER, (letter) => LETTERS[letter] as string)
@@ -59,15 +59,19 @@ function digitOf(digit: string): string {
   return String(value);
 }
 
-/** The words of a text as searches see them: folded, split where neither letters nor digits stand. */
+/** The words of a text for searches: folded, and split at every character that is neither a letter nor a digit. */
 export function foldWords(text: string): string[] {
   return fold(text)
     .split(/[^\p{L}\p{M}\p{N}]+/u)
     .filter((word) => /[\p{L}\p{N}]/u.test(word));
 }
 
-/** A query for `tsvector`s of such words: each of these begins one of theirs. Undefined where there are none. */
+/**
+ * A `tsquery` that matches vectors containing, for each of these words, a word that begins with it. Undefined if there
+ * are no words.
+ */
 export function prefixQuery(words: readonly string[]): string | undefined {
-  // Only letters and digits are left (a username's "_.-" too): nothing of it means anything but the quotes around.
+  // The words contain only letters, digits and the "_.-" of usernames, so no further escaping is needed inside the
+  // quotes.
   return words.length === 0 ? undefined : words.map((word) => `'${word}':*`).join(' & ');
 }

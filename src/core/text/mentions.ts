@@ -4,36 +4,38 @@ import { UNSPACED } from './characters.js';
 const RUN = /[A-Za-z0-9_.-]+/y;
 const IGNORED = /\p{Default_Ignorable_Code_Point}/u;
 /**
- * What a word is made of where words stand apart. In scripts without spaces, and in Korean, whose particles follow a name
- * without one, a name stands directly beside letters.
+ * Characters of words, in scripts that separate words. Excluded are scripts without spaces, and Korean, whose particles
+ * follow a name without a space: there a name can directly follow or precede other letters.
  */
 const WORD_PART = new RegExp(`(?![${UNSPACED}\\p{scx=Hang}])[\\p{L}\\p{N}\\p{Mn}\\p{Mc}]`, 'u');
-/** What stands together: up to a space, a quote, a bracket around an address, or Chinese or Japanese punctuation. */
-const TOGETHER = /[^\s<>"“”„«»‹›|，。！？；：、「」『』（）【】《》]+/gu;
-/** The name of a site and what follows it, where that begins a word: `example.com/…`. */
+/** A run of characters without spaces, quotes, angle brackets, or Chinese or Japanese punctuation. */
+const CHUNK = /[^\s<>"“”„«»‹›|，。！？；：、「」『』（）【】《》]+/gu;
+/** A host name at the beginning of a run, with what follows it: `example.com/…`. */
 const SITE = /^[\p{Ps}\p{Pi}'*_~]*(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}(?::\d+)?[/?#]/u;
 const WWW = /(?<![\p{L}\p{N}])www\./giu;
-/** Behind the `@` of an email address. Longer than such a name can be, none is looked for. */
+/** The domain of an email address, after its `@`, and the number of characters in which it is searched. */
 const DOMAIN = /^(?:[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]*[\p{L}\p{M}\p{N}])?\.)+(?:\p{L}[\p{L}\p{M}]+|xn--[a-z0-9-]+)/iu;
 const DOMAIN_MAX = 255;
 const LOCAL_PART = /[\p{L}\p{M}\p{N}._%+-]/u;
 const LOCAL_PART_MAX = 64;
 
 /**
- * For each mention in a text the usernames that it may stand for, in lower case, the longest first: what ends a sentence
- * may end a username too, so "@ana." is "ana." where there is one, else "ana". docs/TEXT.md has the rules.
+ * Finds the mentions in a text.
+ * @returns for each mention the usernames that it can stand for, in lower case, the longest first: because the
+ *   characters that end a sentence can also end a username, "@ana." stands for "ana." if that user exists, and for
+ *   "ana" otherwise. docs/TEXT.md describes the rules.
  */
 export function namesIn(text: string): string[][] {
   if (!text.includes('@')) return [];
   const names: string[][] = [];
-  for (const [together] of withoutCode(text).matchAll(TOGETHER)) {
-    if (!together.includes('@')) continue;
-    const links = linksIn(together);
+  for (const [chunk] of withoutCode(text).matchAll(CHUNK)) {
+    if (!chunk.includes('@')) continue;
+    const links = linksIn(chunk);
     let next = 0;
-    for (let at = together.indexOf('@'); at >= 0; at = together.indexOf('@', at + 1)) {
+    for (let at = chunk.indexOf('@'); at >= 0; at = chunk.indexOf('@', at + 1)) {
       while (next < links.length && (links[next]?.[1] ?? 0) <= at) next += 1;
       if (at >= (links[next]?.[0] ?? Number.POSITIVE_INFINITY)) continue;
-      const found = mentionAt(together, at);
+      const found = mentionAt(chunk, at);
       if (found.length > 0) names.push(found);
     }
   }
@@ -46,7 +48,7 @@ function mentionAt(text: string, at: number): string[] {
   const run = RUN.exec(text)?.[0].toLowerCase();
   if (run === undefined) return [];
   const end = at + 1 + run.length;
-  // An account of another server: @ana@example.com.
+  // The address of an account on another server: @ana@example.com.
   if (text[end] === '@' && DOMAIN.test(text.slice(end + 1, end + 1 + DOMAIN_MAX))) return [];
   return candidatesOf(run, !(isAlphanumeric(run.at(-1)) && isWordPart(charAfter(text, end))));
 }
@@ -55,7 +57,10 @@ const isWordPart = (char: string | undefined) => char !== undefined && WORD_PART
 const isAlphanumeric = (char: string | undefined) => char !== undefined && /[a-z0-9]/.test(char);
 const isSign = (char: string | undefined) => char === '_' || char === '.' || char === '-';
 
-/** Where a name may end: with the run, at the signs at its end, and at several signs together (`ana--thanks`). */
+/**
+ * The usernames that the start of a run can stand for: the whole run, the run without punctuation at its end, and the
+ * part before several punctuation characters (`ana--thanks`).
+ */
 function candidatesOf(run: string, isWhole: boolean): string[] {
   let wordsEnd = run.length;
   while (isSign(run[wordsEnd - 1])) wordsEnd -= 1;
@@ -69,7 +74,7 @@ function candidatesOf(run: string, isWhole: boolean): string[] {
   return names;
 }
 
-/** Whether an `@` is that of an email address; what stands directly before it is no letter. */
+/** Whether the `@` at this index belongs to an email address. The character directly before it is not a letter. */
 function isAddress(text: string, at: number): boolean {
   if (!/[_%+-]/.test(text[at - 1] ?? '')) return false;
   let hasWord = false;
@@ -81,10 +86,11 @@ function isAddress(text: string, at: number): boolean {
   return hasWord && DOMAIN.test(text.slice(at + 1, at + 1 + DOMAIN_MAX));
 }
 
-/** From where to where links go, in their order, of a text without spaces. */
+/** The links in a text without spaces, as pairs of start (inclusive) and end (exclusive), in ascending order. */
 function linksIn(text: string): [from: number, to: number][] {
   const links: [number, number][] = [];
-  // Each is looked for again only when it lies behind what was read: else many links would take the square of their number.
+  // Each delimiter is searched again only after the previous match was passed; otherwise a text with many links would
+  // take quadratic time.
   let colon = text.indexOf('://');
   let www = nextWww(text, 0);
   let start = SITE.test(text) ? 0 : undefined;
@@ -108,7 +114,10 @@ function nextWww(text: string, from: number): number {
   return WWW.exec(text)?.index ?? -1;
 }
 
-/** A link goes to the end, or to a bracket that was opened before it: `[title](https://example.com)`. */
+/**
+ * The end of a link: the end of the run, or a closing bracket whose opening bracket precedes the link, as in
+ * `[title](https://example.com)`.
+ */
 function linkEnd(text: string, from: number): number {
   let open = 0;
   for (let place = from; place < text.length; place += 1) {
@@ -120,7 +129,7 @@ function linkEnd(text: string, from: number): number {
   return text.length;
 }
 
-/** The character before a place, past what is not seen. */
+/** The character before this index, ignoring invisible characters. */
 function charBefore(text: string, at: number): string | undefined {
   for (let place = at; place > 0; ) {
     const low = text.charCodeAt(place - 1);
@@ -145,8 +154,9 @@ const LINE = /[^\n]*\n|[^\n]+$/g;
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^\n]*)/;
 
 /**
- * The text with spaces in the place of code, as CommonMark has it: what stands between fences, and between as many
- * backticks in one paragraph. Three backticks and more also reach over paragraphs, as people write them in chats.
+ * Replaces code by spaces. Code is defined as in CommonMark: the lines between fences, and the text between two equally
+ * long runs of backticks within a paragraph. Unlike in CommonMark, runs of three or more backticks also work across
+ * paragraphs, as is common in chats.
  */
 function withoutCode(text: string): string {
   if (!/`|~~~/.test(text)) return text;
@@ -199,7 +209,7 @@ interface Ticks {
   paragraph: number;
 }
 
-/** For each run of backticks the next one that is as long. */
+/** For each run of backticks, the index of the next run of the same length. */
 function nextOfSameLength(ticks: readonly Ticks[]): (number | undefined)[] {
   const next = new Array<number | undefined>(ticks.length);
   const last = new Map<number, number>();

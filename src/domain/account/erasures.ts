@@ -5,46 +5,49 @@ import { defineService } from '../../platform/service.js';
 import { changeConversation } from '../conversation/conversation.store.js';
 
 /**
- * Does what is left of accounts that were deleted: takes them out of their groups and, where that is configured, deletes
- * their messages and reactions. In steps that each leave everything right, on whichever node; what one that dies leaves behind,
- * another takes up.
+ * The job that completes the deletion of accounts: it removes them from their groups and, if configured, deletes their
+ * messages and reactions. It runs in steps that each leave a consistent state, on any node. If a node dies, another one
+ * continues.
  */
-export interface Erasures {
-  /** Looks what there is to do; to be called when an account's deletion is committed. */
+export interface AccountErasureJob {
+  /** Starts the job; to be called after the deletion of an account was committed. */
   begin(): void;
-  /** Resolves when what is under way here has come to the end of its step. */
+  /** Stops the job. Resolves when the current step is complete. */
   close(): Promise<void>;
 }
 
-/** How often a node looks for what another has left behind, in milliseconds. */
-const LOOK_MS = 60_000;
-/** How long a step may take at most, in milliseconds: then another node takes over. */
+/** The interval at which a node looks for work that another node left unfinished, in milliseconds. */
+const POLL_INTERVAL_MS = 60_000;
+/** The maximum duration of a step in milliseconds, after which another node takes over. */
 const CLAIM_MS = 60_000;
 /**
- * Something of a deleted account that is erased after the deletion, conversation by conversation, in the order of the
- * features: because it takes long, or because others have to be notified of it.
+ * Data of a deleted account that is erased after the deletion, one conversation at a time and in the order of the
+ * features, because it takes long or because others must be notified of it.
  */
 export interface ErasureStep {
   /** The conversations in which there is something to erase. */
   findConversations(deps: ErasureDeps, userId: string): Promise<readonly string[]>;
-  /** Erases some of it in one conversation. @returns whether there is more. */
+  /** Erases a part of the data in one conversation. Returns whether there is more. */
   erase(deps: ErasureDeps, tx: Tx, conversationId: string, userId: string): Promise<boolean>;
 }
-type ErasureDeps = Pick<Deps, 'config' | 'database' | 'log' | 'turns' | 'features'>;
+type ErasureDeps = Pick<Deps, 'config' | 'database' | 'log' | 'conversationQueue' | 'features'>;
 
 export const erasureSteps = defineExtensionPoint<ErasureStep>('erasure steps');
 
-export function createErasures(deps: ErasureDeps, { lookMs = LOOK_MS }: { lookMs?: number } = {}): Erasures {
+export function createAccountErasureJob(
+  deps: ErasureDeps,
+  { pollIntervalMs = POLL_INTERVAL_MS }: { pollIntervalMs?: number } = {},
+): AccountErasureJob {
   const { database, log } = deps;
   const { db } = database;
   let closed = false;
-  let underWay: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
   let again = false;
 
   function begin(): void {
     if (closed) return;
     again = true;
-    underWay ??= (async () => {
+    running ??= (async () => {
       while (again && !closed) {
         again = false;
         for (let userId = await claim(); userId !== undefined && !closed; userId = await claim()) await erase(userId);
@@ -54,7 +57,7 @@ export function createErasures(deps: ErasureDeps, { lookMs = LOOK_MS }: { lookMs
         if (!closed) log.warn({ err: error }, 'data of a deleted account could not be erased; retrying');
       })
       .finally(() => {
-        underWay = undefined;
+        running = undefined;
       });
   }
 
@@ -64,7 +67,7 @@ export function createErasures(deps: ErasureDeps, { lookMs = LOOK_MS }: { lookMs
       WHERE user_id = (
         SELECT user_id FROM erasures
         WHERE claimed_until < clock_timestamp()
-          -- Everyone hears that the account is deleted before they hear that it leaves.
+          -- Members are notified that the account was deleted before they are notified that it left.
           AND NOT EXISTS (SELECT FROM person_updates WHERE person_updates.user_id = erasures.user_id)
         LIMIT 1 FOR UPDATE SKIP LOCKED
       )
@@ -90,16 +93,16 @@ export function createErasures(deps: ErasureDeps, { lookMs = LOOK_MS }: { lookMs
     await db.erasure.deleteMany({ where: { userId } });
   }
 
-  const timer = setInterval(begin, lookMs);
+  const timer = setInterval(begin, pollIntervalMs);
   begin();
   return {
     begin,
     async close() {
       closed = true;
       clearInterval(timer);
-      await underWay;
+      await running;
     },
   };
 }
 
-export const erasures = defineService('account erasures', (deps) => createErasures(deps));
+export const erasures = defineService('account erasures', (deps) => createAccountErasureJob(deps));

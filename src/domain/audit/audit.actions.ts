@@ -1,4 +1,4 @@
-/** The recorded actions with their descriptions in the schema; docs/AUDIT.md has the same list. */
+/** The recorded actions and their descriptions in the schema. docs/AUDIT.md contains the same list. */
 export const auditActions = {
   ACCOUNT_CREATED:
     'An account was created by registration (which also signs in), by the first token of an identity provider, or with the service key.',

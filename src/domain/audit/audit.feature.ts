@@ -1,5 +1,5 @@
 import { defineFeature } from '../../platform/feature.js';
-import { auditNotes } from './audit.notes.js';
+import { auditLogger } from './audit.logger.js';
 import { auditSettings } from './audit.settings.js';
 import { trimAuditLog } from './audit.store.js';
 import { recordSettings } from './changed-settings.js';
@@ -7,7 +7,7 @@ import { recordSettings } from './changed-settings.js';
 export const auditFeature = defineFeature('audit', {
   settings: [auditSettings],
   schema: () => import('./audit.schema.js'),
-  start: (deps) => void auditNotes.of(deps),
+  start: (deps) => void auditLogger.of(deps),
   beforeServing: recordSettings,
   retention: [
     {

@@ -1,4 +1,6 @@
 import type { ServiceRole } from '../user/service-role.policy.js';
 
-/** Admins look into the audit log: it has addresses and sessions of everybody, moderators too. */
+/**
+ * Only admins can read the audit log, because it contains addresses and sessions of all users, including moderators.
+ */
 export const canReadAuditLog = (own: ServiceRole): boolean => own === 'ADMIN';

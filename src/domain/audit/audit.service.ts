@@ -5,14 +5,14 @@ import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { readServiceRole } from '../user/user.store.js';
-import { auditNotes, notingRefusal } from './audit.notes.js';
+import { auditingDenials, auditLogger } from './audit.logger.js';
 import { canReadAuditLog } from './audit.policy.js';
-import { type Act, type AuditEntry, type AuditFilter, listEntries } from './audit.store.js';
+import { type AuditEntry, type AuditEvent, type AuditFilter, listEntries } from './audit.store.js';
 
 /**
- * Entries of the audit log that fit, the latest first. That somebody looks is put down as well, for each first page.
+ * Lists the entries of the audit log that match a filter, latest first. Reading a first page is recorded as well.
  * @param filter with ids of rows.
- * @throws {ChatError} FORBIDDEN to who is no admin of the service; BAD_USER_INPUT of the filter or the page's arguments.
+ * @throws {ChatError} FORBIDDEN: the viewer is not an admin; BAD_USER_INPUT of the filter or the page's arguments.
  */
 export async function pageOfAuditLog(
   deps: Deps,
@@ -22,7 +22,7 @@ export async function pageOfAuditLog(
 ): Promise<Page<AuditEntry>> {
   const { database, config } = deps;
   checkFilter(filter);
-  const asked: Act = {
+  const event: AuditEvent = {
     action: 'AUDIT_LOG_READ',
     actor: viewer,
     details: {
@@ -36,24 +36,24 @@ export async function pageOfAuditLog(
       outcome: filter.refused === undefined ? undefined : filter.refused ? 'REFUSED' : 'DONE',
     },
   };
-  return notingRefusal(deps, asked, async () => {
+  return auditingDenials(deps, event, async () => {
     if (!canReadAuditLog(await readServiceRole(database.db, viewer))) {
       throw new ChatError('FORBIDDEN', 'Only admins can read the audit log.');
     }
     const list = `audit:${JSON.stringify(filter)}`;
     const page = readPageArgs(list, args, ['date', 'uuid'], config);
     const rows = await listEntries(database.db, filter, page);
-    if (!page.from) auditNotes.of(deps).note(asked, 'done');
+    if (!page.from) auditLogger.of(deps).record(event, 'done');
     return toPage(list, page, rows, ({ at, id }) => [at, id]);
   });
 }
 
-/** @throws {ChatError} BAD_USER_INPUT */
+/** Validates the filter. Throws BAD_USER_INPUT with the path of the invalid value. */
 function checkFilter({ address, since, until }: AuditFilter): void {
   if (address !== undefined && isIP(address) === 0) throw badInput('filter.address', 'This is not a valid IP address.');
   for (const [name, at] of Object.entries({ since, until })) {
     const ms = at?.getTime() ?? 0;
-    // As far as the database knows time, and further than anybody asks.
+    // Bounded by what PostgreSQL can represent.
     if (ms < 0 || ms >= 1e14) throw badInput(`filter.${name}`, 'The time is out of range.');
   }
 }

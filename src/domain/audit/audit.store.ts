@@ -1,5 +1,5 @@
 import { newId } from '../../core/ids.js';
-import { behind, type PageRequest } from '../../core/page.js';
+import { afterKeyset, type PageRequest } from '../../core/page.js';
 import type { AuditEntry, Prisma } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 import { currentRequest } from '../../infra/telemetry/request.js';
@@ -7,39 +7,39 @@ import { type AuditAction, auditActions } from './audit.actions.js';
 
 export type { AuditEntry };
 
-/** Who does something: in a session, if it is not the node that does it for them later. */
+/** The user who performs an action, and the session unless the action runs in the background. */
 export interface Actor {
   userId: string;
   sessionId?: string | undefined;
 }
 
-/** Something that is put down. From which address and in which request it came is known. */
-export interface Act {
+/** An event to be recorded. The address and the id of the request are added when it is stored. */
+export interface AuditEvent {
   action: Exclude<AuditAction, 'OTHER'>;
-  /** Absent: nobody who was signed in, or the node itself. */
+  /** Absent if nobody was signed in, or for actions of the node itself. */
   actor?: Actor | undefined;
-  /** On whom: the id of a user. */
+  /** The id of the user whom the action affects. */
   subjectId?: string | undefined;
   conversationId?: string | undefined;
-  /** What else there is to say. Never a secret, a name, an email address, or what somebody wrote. */
+  /** Further properties. They must not contain secrets, names, email addresses or user content. */
   details?: Details;
 }
 
-/** What is undefined is left out; null is what was not set. */
+/** Properties that are undefined are omitted; null means that a value was not set. */
 export type Details = Record<string, string | number | undefined | { from: string | null; to: string | null }>;
 
-/** One of them as it is kept and read. */
+/** A property as it is stored and returned. */
 export interface AuditDetail {
   name: string;
   value: string | null;
   oldValue: string | null;
 }
 
-/** Longest value that is kept of a detail, and most details of an entry: an entry is small. */
+/** The maximum length of a value, and the maximum number of properties of an entry. */
 const VALUE_MAX_CHARS = 200;
 const DETAILS_MAX = 100;
 
-// JSON of the database takes neither NUL nor half a character, as it may be after the cut.
+// PostgreSQL's JSON supports neither NUL nor lone surrogates, which truncation can produce.
 const cut = (value: string | number | null) =>
   value === null
     ? null
@@ -58,8 +58,8 @@ function detailsOf(details: Details): AuditDetail[] {
 
 export type AuditRow = Prisma.AuditEntryCreateManyInput;
 
-/** What an act is in the table, as of the request that is being served. */
-export function rowOf({ action, actor, subjectId, conversationId, details = {} }: Act): AuditRow {
+/** Converts an event to a row, with the address and the id of the current request. */
+export function rowOf({ action, actor, subjectId, conversationId, details = {} }: AuditEvent): AuditRow {
   const request = currentRequest();
   return {
     id: newId(),
@@ -74,17 +74,17 @@ export function rowOf({ action, actor, subjectId, conversationId, details = {} }
   };
 }
 
-/** Puts down what is done, in the transaction in which it is done: neither is ever there without the other. */
-export async function recordActs(tx: Tx, ...acts: Act[]): Promise<void> {
+/** Records events in the transaction of the actions, so that neither is committed without the other. */
+export async function recordAuditEvents(tx: Tx, ...acts: AuditEvent[]): Promise<void> {
   if (acts.length > 0) await tx.auditEntry.createMany({ data: acts.map(rowOf) });
 }
 
-/** Puts down what was refused; what is there already stays. */
+/** Stores rows of denied actions. Rows that are already stored are skipped. */
 export async function storeRows(db: Db, rows: AuditRow[]): Promise<void> {
   await db.auditEntry.createMany({ data: rows, skipDuplicates: true });
 }
 
-/** Which entries are looked for: those for which all that is given is so. */
+/** Conditions for entries; all of them must be true. */
 export interface AuditFilter {
   actorId?: string | undefined;
   subjectId?: string | undefined;
@@ -92,21 +92,21 @@ export interface AuditFilter {
   action?: AuditAction | undefined;
   address?: string | undefined;
   refused?: boolean | undefined;
-  /** From then on, and until before then. */
+  /** `since` is inclusive, `until` exclusive. */
   since?: Date | undefined;
   until?: Date | undefined;
 }
 
-/** Entries, the latest first. */
+/** Lists entries, latest first. */
 export function listEntries(
   db: Db,
   { since, until, action, ...same }: AuditFilter,
   page: PageRequest<readonly ['date', 'uuid']>,
 ): Promise<AuditEntry[]> {
-  // Prisma takes what is undefined for absent.
+  // Prisma ignores conditions that are undefined.
   const where = { ...same, at: { gte: since, lt: until }, action: action === 'OTHER' ? { notIn: known } : action };
   return db.auditEntry.findMany({
-    where: { ...where, AND: behind(page.from, 'at', 'id', 'latest first') } as Prisma.AuditEntryWhereInput,
+    where: { ...where, AND: afterKeyset(page.from, 'at', 'id', 'latest first') } as Prisma.AuditEntryWhereInput,
     orderBy: [{ at: 'desc' }, { id: 'desc' }],
     take: page.size + 1,
   });
@@ -114,7 +114,7 @@ export function listEntries(
 
 const known = Object.keys(auditActions);
 
-/** What an entry tells of, also where a newer server put it down. */
+/** The action of an entry. Actions of newer versions are reported as OTHER. */
 export const actionOf = ({ action }: AuditEntry): AuditAction =>
   action in auditActions ? (action as AuditAction) : 'OTHER';
 
@@ -123,10 +123,13 @@ export const readDetails = (entry: AuditEntry): AuditDetail[] => [
   ...(entry.details as unknown as AuditDetail[]),
 ];
 
-/** Entries taken away at a time, so that nobody waits for long. */
+/** The number of entries deleted per statement, so that locks are short. */
 const TRIM_BATCH = 5_000;
 
-/** Takes away entries that are older than that, once there are some a day older. @returns how many. */
+/**
+ * Deletes entries that are older than the retention, once some have exceeded it by a day. Returns the number of deleted
+ * entries.
+ */
 export async function trimAuditLog(db: Db, retentionMs: number): Promise<number> {
   for (let trimmed = 0; ; ) {
     const [row] = await db.$queryRaw<[{ count: number }]>`

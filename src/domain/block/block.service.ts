@@ -9,14 +9,15 @@ import { recordUpdated } from '../conversation/person-change.js';
 import type { ListChangeType } from '../relationship/relationship.events.js';
 import { recordRelationshipChanges } from '../relationship/relationship.store.js';
 import { findReachable } from '../user/reach.store.js';
-import { holdToChange, holdViewer } from '../user/user.store.js';
+import { lockUsersForUpdate, requireActiveViewer } from '../user/user.store.js';
 import { listBlocks } from './block.store.js';
 
 /**
- * Blocks somebody: from now on neither can write to the other in a direct conversation, begin one, or see the other's
- * presence, and they cannot bring the viewer into groups. They are off the viewer's contacts, and are not told. Who is
- * blocked already stays so.
- * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN: too many are.
+ * Blocks a user. From now on, the two can neither send each other direct messages, nor open a direct conversation, nor
+ * see each other's presence, and the blocked user cannot add the viewer to groups. The user is removed from the
+ * viewer's contacts and is not notified. Idempotent.
+ * @throws {ChatError} BAD_USER_INPUT of `input.userId`: it is the viewer; NOT_FOUND; FORBIDDEN: the viewer has blocked
+ *   too many users.
  */
 export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   const field = 'input.userId';
@@ -34,8 +35,8 @@ export async function blockUser(deps: Deps, viewer: Viewer, userId: string): Pro
 }
 
 /**
- * Takes a block back; who is not blocked stays so.
- * @throws {ChatError} NOT_FOUND of `input.userId`: no such person.
+ * Removes a block. Idempotent.
+ * @throws {ChatError} NOT_FOUND of `input.userId`: there is no such user.
  */
 export async function unblockUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return change(deps, viewer, userId, async (tx) => {
@@ -45,8 +46,9 @@ export async function unblockUser(deps: Deps, viewer: Viewer, userId: string): P
 }
 
 /**
- * When they can reach each other no more, or again, both hear that their direct conversation changed, not by whom.
- * `work` says what became of the viewer's own list; null: nothing did.
+ * Changes the viewer's blocks. If the two can no longer reach each other, or can again, both are notified that their
+ * direct conversation changed, but not of the reason. `work` returns the change of the viewer's own list; null if there
+ * is none.
  */
 async function change(
   deps: Deps,
@@ -58,10 +60,11 @@ async function change(
   const user = await deps.database.db.user.findUnique({ where: { id: userId } });
   if (!user) throw notFound('input.userId', 'User');
   await deps.database.transaction(async (tx) => {
-    // Locked before: what is being sent in it is sent before or refused. Held after: so is a conversation being opened.
+    // Locked before the change, so that a concurrent message is either stored before it or rejected. Locking the users
+    // excludes that the conversation is being created at the same time.
     let direct = await lockDirect(tx, viewerId, userId);
-    await holdToChange(tx, [viewerId, userId]);
-    await holdViewer(tx, viewer);
+    await lockUsersForUpdate(tx, [viewerId, userId]);
+    await requireActiveViewer(tx, viewer);
     direct ??= await lockDirect(tx, viewerId, userId);
     const [wasReachable] = await findReachable(tx, viewerId, [userId]);
     const type = await work(tx);
@@ -69,7 +72,7 @@ async function change(
     const isOther = wasReachable !== isReachable;
     await recordRelationshipChanges(tx, [
       ...(type === null ? [] : [{ userId: viewerId, type, aboutId: userId }]),
-      // To the other one nothing but what they see is told.
+      // The other user's event only says that the data visible to them may have changed, not why.
       ...(isOther ? [{ userId, type: null, aboutId: null }] : []),
     ]);
     if (isOther && direct) await recordUpdated(tx, [direct.id]);
@@ -77,7 +80,7 @@ async function change(
   return user;
 }
 
-/** Whom the viewer has blocked, the latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */
+/** The users blocked by the viewer, latest first. Throws BAD_USER_INPUT for invalid arguments of the page. */
 export async function pageOfBlocks(
   { database, config }: Deps,
   { userId }: Viewer,

@@ -4,7 +4,7 @@ import { integer } from '../../infra/config/kinds.js';
 export const blockSettings = defineSettings('Contacts and blocks', {
   BLOCKS_MAX: setting(integer(1, 100_000), {
     default: '5000',
-    description: 'The maximum number of people whom one person can block.',
+    description: 'The maximum number of users whom one user can block.',
     clientDescription: 'The maximum number of users that one user can block.',
   }),
 });

@@ -6,12 +6,12 @@ import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import type { ListChangeType } from '../relationship/relationship.events.js';
 import { recordRelationshipChanges } from '../relationship/relationship.store.js';
-import { holdViewer, lockCounts } from '../user/user.store.js';
+import { lockCounts, lockUsersForShare, requireActiveViewer } from '../user/user.store.js';
 import { listContacts } from './contact.store.js';
 
 /**
- * Puts somebody on the viewer's list of contacts; who is on it already stays. They are not told.
- * @throws {ChatError} BAD_USER_INPUT of `input.userId`: the viewer themselves; NOT_FOUND; FORBIDDEN: the list is full.
+ * Adds a user to the viewer's contacts. Idempotent. The user is not notified.
+ * @throws {ChatError} BAD_USER_INPUT of `input.userId`: it is the viewer; NOT_FOUND; FORBIDDEN: the list is full.
  */
 export async function addContact(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   const field = 'input.userId';
@@ -31,8 +31,8 @@ export async function addContact(deps: Deps, viewer: Viewer, userId: string): Pr
 }
 
 /**
- * Takes somebody off the viewer's list of contacts; who is not on it stays off.
- * @throws {ChatError} NOT_FOUND of `input.userId`: no such person.
+ * Removes a user from the viewer's contacts. Idempotent.
+ * @throws {ChatError} NOT_FOUND of `input.userId`: there is no such user.
  */
 export async function removeContact(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return change(deps, viewer, userId, 'CONTACT_REMOVED', async (tx) => {
@@ -41,7 +41,7 @@ export async function removeContact(deps: Deps, viewer: Viewer, userId: string):
   });
 }
 
-/** `work` says whether that changed anything. */
+/** Changes the viewer's contacts. `work` returns whether anything changed. */
 async function change(
   { database }: Deps,
   viewer: Viewer,
@@ -50,18 +50,20 @@ async function change(
   work: (tx: Tx, user: User) => Promise<boolean>,
 ): Promise<User> {
   return database.transaction(async (tx) => {
-    await holdViewer(tx, viewer);
+    // Both in one statement, in the order of ids: the deletion of the other account waits here, and not in a deadlock.
+    await lockUsersForShare(tx, [viewer.userId, userId]);
+    await requireActiveViewer(tx, viewer);
     const user = await tx.user.findUnique({ where: { id: userId } });
     if (!user) throw notFound('input.userId', 'User');
     if (!(await work(tx, user))) return user;
     const own = { userId: viewer.userId, type, aboutId: userId };
-    // To the other one nothing but what they see is told.
+    // The other user's event only says that the data visible to them may have changed, not why.
     await recordRelationshipChanges(tx, [own, { userId, type: null, aboutId: null }]);
     return user;
   });
 }
 
-/** The viewer's contacts, the latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */
+/** The viewer's contacts, latest first. Throws BAD_USER_INPUT for invalid arguments of the page. */
 export async function pageOfContacts(
   { database, config }: Deps,
   { userId }: Viewer,

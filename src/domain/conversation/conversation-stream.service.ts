@@ -1,26 +1,26 @@
 import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
-import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
+import {
+  type ChangeEvent,
+  type ChangeStream,
+  defineStreamKind,
+  type StreamEvent,
+} from '../../realtime/change-stream.js';
 import { type ConversationChanged, conversationChangeTypes } from './conversation.events.js';
 import { openStream } from './open-stream.js';
 
 type EventType = 'JOINED' | 'UPDATED' | 'MEMBER_JOINED' | 'MEMBER_UPDATED' | 'MEMBER_LEFT' | 'LEFT';
 
 /** One event of the `conversations` stream. */
-export type ConversationEvent = Signal | ConversationChangeEvent;
-type ConversationChangeEvent = Delivery & { type: EventType; change: Change<ConversationChanged> };
+export type ConversationEvent = StreamEvent<EventType, ConversationChanged>;
 
 const { created, updated, memberJoined, memberUpdated, memberLeft } = conversationChangeTypes;
 
-const conversationStream = defineStreamKind<ConversationChangeEvent>({
+const conversationStream = defineStreamKind<EventType, ConversationChanged>({
   types: Object.values(conversationChangeTypes),
-  // One's own coming and going, or another's.
-  sideOf: (change, userId) => (change.subjectId === userId ? 'own' : 'others'),
-  toEvent(change, delivery, side) {
-    const type = typeFor(change, side === 'own');
-    return type && { type, ...delivery, change: change as Change<ConversationChanged> };
-  },
+  variantOf: (change, userId) => (change.subjectId === userId ? 'own' : 'others'),
+  typeOf: (change, variant) => typeFor(change, variant === 'own'),
 });
 
 function typeFor(change: Change, own: boolean): EventType | undefined {
@@ -33,7 +33,7 @@ function typeFor(change: Change, own: boolean): EventType | undefined {
 }
 
 /**
- * The viewer's list of conversations, and who is in them.
+ * Streams changes of the viewer's conversations and of their members.
  * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
 export function streamConversations(
@@ -41,6 +41,6 @@ export function streamConversations(
   viewer: Viewer,
   connection: Connection,
   after: string | null | undefined,
-): Promise<ChangeStream<ConversationChangeEvent>> {
+): Promise<ChangeStream<ChangeEvent<EventType, ConversationChanged>>> {
   return openStream(deps, viewer, connection, { kind: conversationStream, conversationId: null, after });
 }

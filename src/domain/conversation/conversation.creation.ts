@@ -4,10 +4,10 @@ import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { recordChange } from '../../realtime/change-log.js';
-import { isHere } from '../user/user.policy.js';
-import { holdPeople, sessionOver } from '../user/user.store.js';
+import { isActive } from '../user/user.policy.js';
+import { lockUsersForShare, sessionEnded } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
-import { bringIn, type Conversation, type Membership } from './conversation.store.js';
+import { type Conversation, insertMembers, type Membership } from './conversation.store.js';
 
 /**
  * Creates a conversation with its members and records the change.
@@ -24,14 +24,14 @@ export async function createConversation(
 ): Promise<Conversation> {
   const id = newId();
   return deps.database.transaction(async (tx) => {
-    const held = await holdPeople(tx, [viewer.userId, ...wantedIds]);
-    if (!held.some((user) => user.id === viewer.userId && isHere(user))) throw sessionOver();
+    const held = await lockUsersForShare(tx, [viewer.userId, ...wantedIds]);
+    if (!held.some((user) => user.id === viewer.userId && isActive(user))) throw sessionEnded();
     const members = await choose(tx);
     const userIds = members.map(({ userId }) => userId);
     const conversation = await tx.conversation.create({
       data: { ...data, id, createdById: viewer.userId, changeSeq: 1, memberCount: members.length },
     });
-    await bringIn(tx, conversation, members, viewer.userId);
+    await insertMembers(tx, conversation, members, viewer.userId);
     const change = conversationChanged('created', viewer.userId, null, { conversation, memberIds: userIds });
     await recordChange(tx, change);
     return (await recordMore(tx, conversation)) ?? conversation;

@@ -3,12 +3,12 @@ import type { Db } from '../../infra/database/database.js';
 import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
 import { reviveDates } from '../../realtime/wire.js';
 
-/** What every change of a conversation and of who is in it says: the rows as they are after it. */
+/** The data of every change of a conversation or of its members: the rows after the change. */
 export interface ConversationChanged {
   conversation: Conversation;
-  /** Of CONVERSATION_CREATED: who was in it from the beginning. */
+  /** For CONVERSATION_CREATED: the initial members. */
   memberIds: string[];
-  /** Of who joined or changed; null of who left. */
+  /** The membership of the user who joined or changed; null for a user who left. */
   membership: (Membership & { user: User }) | null;
 }
 
@@ -21,12 +21,12 @@ export const conversationChangeTypes = {
 } as const;
 type Kind = keyof typeof conversationChangeTypes;
 
-/** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
+/** To be incremented whenever the data sent between nodes changes, including the rows of users in it. */
 const VERSION = 2;
 
 /**
- * A change numbered `conversation.changeSeq`. `subjectId` is whom it is about; null when it is all of them.
- * `endedMembershipId` is the membership that a `memberLeft` ended.
+ * Creates a change with the number `conversation.changeSeq`. `subjectId` is the user it is about; null if it is about
+ * all members. `endedMembershipId` is the membership that a `memberLeft` ended.
  */
 export function conversationChanged(
   kind: Kind,
@@ -44,7 +44,7 @@ export function conversationChanged(
     subjectId,
     membershipId: endedMembershipId,
     actorId,
-    // Hashes serve only the row that they stand in.
+    // These columns are only used by the database.
     data: { conversation: { ...conversation, inputHash: null, searchWords: [] }, memberIds, membership },
   };
 }
@@ -67,22 +67,22 @@ export const conversationChanges: ChangeKind<ConversationChanged> = {
   load: loadChanges,
 };
 
-/** Those that bring in all who are in it from the beginning. */
+/** The changes with which all initial members join. */
 export const creationChanges: ChangeKind<ConversationChanged> = {
   ...conversationChanges,
   types: [created],
   joined: ({ data }) => data?.memberIds ?? [],
 };
 
-/** Those that bring somebody in. */
+/** The changes with which a user joins. */
 export const joinChanges: ChangeKind<ConversationChanged> = {
   ...conversationChanges,
   types: [memberJoined],
   joined: ({ subjectId }) => (subjectId === null ? [] : [subjectId]),
-  hiddenTo: ({ data }) => data.membership?.hiddenToSeq ?? 0,
+  historyFloor: ({ data }) => data.membership?.hiddenToSeq ?? 0,
 };
 
-/** Those after which somebody is out. */
+/** The changes with which a user leaves. */
 export const leaveChanges: ChangeKind<ConversationChanged> = {
   ...conversationChanges,
   types: [memberLeft],
@@ -111,7 +111,7 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
     db.membership.findMany({ where: { id: { in: pairs.map(({ id }) => id) } }, include: { user: true } }),
   ]);
   const byId = new Map(conversations.map((conversation) => [conversation.id, { ...conversation, inputHash: null }]));
-  // Who came later has a change of their own for that.
+  // Users who joined later have a change of their own.
   const cameLater = new Set(joins.map(({ conversationId, subjectId }) => `${conversationId} ${subjectId}`));
   const bySubject = new Map(memberships.map((each) => [`${each.conversationId} ${each.userId}`, each]));
   const membersOf = new Map<string, string[]>(creations.map((id) => [id, []]));
@@ -122,7 +122,7 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
     const conversation = byId.get(conversationId);
     if (!conversation) return null;
     const membership = bySubject.get(`${conversationId} ${subjectId}`) ?? null;
-    // Who joined or changed and is gone again has a later change.
+    // The user has left in the meanwhile, which a later change reports.
     if (!membership && (type === memberJoined || type === memberUpdated)) return null;
     const memberIds = type === created ? (membersOf.get(conversationId) ?? []) : [];
     return { conversation, memberIds, membership: type === memberLeft ? null : membership };

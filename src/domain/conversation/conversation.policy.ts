@@ -1,38 +1,39 @@
 import { ChatError } from '../../core/errors.js';
 import type { Conversation, Membership, Prisma } from '../../generated/prisma/client.js';
 
-/** Conversations that exist for this person: their own, and public groups. To anyone else they do not exist. */
+/** The conversations that are visible to a user: their own, and public groups. For everybody else they do not exist. */
 export const visibleTo = (userId: string) =>
   ({
     OR: [{ visibility: 'PUBLIC' }, { memberships: { some: { userId } } }],
   }) satisfies Prisma.ConversationWhereInput;
 
-/** Anyone may see that it exists, and join it. */
+/** Whether everybody can see and join the conversation. */
 export const isPublic = ({ visibility }: Pick<Conversation, 'visibility'>): boolean => visibility === 'PUBLIC';
 
-/** What is said in a conversation is for its members. */
+/** Only members can read messages. */
 export const canRead = <Own extends Membership>(membership: Own | null | undefined): membership is Own =>
   membership != null;
 
-/** Of a direct conversation the person on the other side. */
+/** The other user of a direct conversation. */
 export interface Counterpart {
   /** They have an account, are not suspended, and neither of the two has blocked the other. */
   isReachable: boolean;
 }
 
-/** From what a statement selects: null where there is nobody on the other side. */
+/** Converts the column of a statement; null means that there is no other user. */
 export const counterpartOf = (isReachable: unknown): Counterpart | undefined =>
   typeof isReachable === 'boolean' ? { isReachable } : undefined;
 
-/** Members may write; to a person who is not to be reached nobody can, whatever the reason. */
+/** Members can send messages, except to a user who cannot be reached, for whatever reason. */
 export const canSend = (
   membership: Membership | null | undefined,
   counterpart: Counterpart | null | undefined,
 ): boolean => canRead(membership) && counterpart?.isReachable !== false;
 
 /**
- * Nobody can write to this person. Who has blocked whom, was suspended or has deleted their account cannot be told apart.
- * @param field the path from the argument, if it says who that is.
+ * The error for messages to a user who cannot be reached. It does not reveal whether somebody was blocked or suspended,
+ * or whether the account was deleted.
+ * @param field the path of the argument that names the user, if there is one.
  */
 export const recipientUnreachable = (field?: string): ChatError =>
   new ChatError(
@@ -41,7 +42,7 @@ export const recipientUnreachable = (field?: string): ChatError =>
     { ...(field !== undefined && { field }), reason: 'RECIPIENT_UNREACHABLE' },
   );
 
-/** What somebody is told who cannot send (see `canSend`): why, and what would help. */
+/** The error for a user who cannot send (see `canSend`), with a reason to which clients can react. */
 export const sendRefused = (membership: Membership | null | undefined, field?: string): ChatError =>
   canRead(membership)
     ? recipientUnreachable(field)

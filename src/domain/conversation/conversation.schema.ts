@@ -13,6 +13,7 @@ import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
+import { dataOf, ViewerChangeEvent } from '../viewer-changes/viewer-changes.schema.js';
 import { type Counterpart, canSend, visibleTo } from './conversation.policy.js';
 import {
   listConversations,
@@ -32,6 +33,7 @@ import {
   otherOf,
   readabilityLookup,
 } from './conversation.store.js';
+import { MEMBERSHIP_SETTINGS } from './membership-settings.js';
 
 export type { ConversationRow };
 
@@ -68,19 +70,19 @@ export const MemberRole = builder.enumType('MemberRole', {
     },
     ADMIN: {
       description:
-        'Admins can add members, remove members without a role, change the title, description and picture, and delete or pin messages.',
+        'Admins can add members, remove members who are neither owner nor admin, change the title, description and picture, and delete or pin messages.',
     },
     MEMBER: { description: 'Members can read and send messages.' },
   },
 });
 
-/** A membership with what an event carries of it, so that nothing else has to be read. */
+/** A membership with the rows that an event contains, so that they need not be read again. */
 type LoadedMembership = MembershipRow & { user?: UserRow; conversation?: ConversationRow };
 
 export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
   nullable: true,
-  // What is not for the viewer is looked up as what cannot be there.
+  // What the viewer must not see is looked up with an id that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsVisibleMembership(context, id)) ? id : NOBODYS_ID }),
   description: "A user's membership in a conversation.",
   extensions: shared('id', 'conversationId', 'conversation', 'user', 'role', 'joinedAt'),
@@ -118,25 +120,20 @@ const loadIsVisibleMembership = defineLoader((context, ids) =>
   findVisibleMemberships(context.deps.database.sql, viewerOf(context).userId, ids),
 );
 
-/** One statement for all conversations in which the same user is looked up. */
+/** Reads the memberships of one user in all conversations of a list with one statement. */
 const loadMembership = defineListLoader((context, ids, userId: string) =>
   findMembershipsOf(context.deps.database.sql, viewerOf(context).userId, userId, ids),
 );
 
-/** One statement for all conversations of which the same page is asked for. */
+/** Reads the same page of members of all conversations of a list with one statement. */
 const loadMembers = defineListLoader((context, ids, page: MembersPage) =>
   findMembers(context.deps.database.sql, ids, page),
 );
 
-/** The other person of a direct conversation, and the viewer's own membership: what the rules ask for. */
-const sidesOf = (userId: string) => ({
-  memberships: { where: { OR: [{ userId }, { conversation: { kind: 'DIRECT' as const } }] }, include: { user: true } },
-});
-
 export const Conversation = builder.prismaNode('Conversation', {
   id: { field: 'id' },
   nullable: true,
-  // What is not for the viewer is looked up as what cannot be there.
+  // What the viewer must not see is looked up with an id that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
   description: 'A direct conversation between two users, or a group.',
   extensions: shared(
@@ -180,9 +177,8 @@ export const Conversation = builder.prismaNode('Conversation', {
     counterpart: t.field({
       type: User,
       description: 'The other user of a direct conversation. It is null for a group.',
-      select: (_args, context) => sidesOf(viewerOf(context).userId),
-      resolve: ({ kind, memberships }, _args, context) =>
-        kind === 'DIRECT' ? memberships.find(({ userId }) => userId !== viewerOf(context).userId)?.user : null,
+      resolve: ({ directKey }, _args, context) =>
+        directKey === null ? null : loadUser(context, otherOf(directKey, viewerOf(context).userId)),
     }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',
@@ -226,9 +222,8 @@ export const Conversation = builder.prismaNode('Conversation', {
     viewerMembership: t.field({
       type: Membership,
       description: "The viewer's own membership. It is null if the viewer is not a member.",
-      select: (_args, context) => sidesOf(viewerOf(context).userId),
-      resolve: ({ memberships }, _args, context) =>
-        memberships.find(({ userId }) => userId === viewerOf(context).userId) ?? null,
+      // Not by a selection of Prisma: it fails for a conversation of an event that the viewer has left in the meantime.
+      resolve: ({ id }, _args, context) => loadViewerMembership(context, id),
     }),
     viewerCanSend: t.boolean({
       nullable: false,
@@ -242,7 +237,13 @@ export const Conversation = builder.prismaNode('Conversation', {
   }),
 });
 
-/** What the policies ask about the viewer in a conversation. */
+/** The viewer's membership in a conversation; null if they are not a member. */
+export async function loadViewerMembership(context: Context, conversationId: string): Promise<MembershipRow | null> {
+  const key = { conversationId, userId: viewerOf(context).userId };
+  return (await readabilityLookup.of(context.deps)(key))?.membership ?? null;
+}
+
+/** The viewer's side of a conversation, for the policies. */
 export async function loadViewerSide(
   context: Context,
   { id: conversationId, directKey }: Pick<ConversationRow, 'id' | 'directKey'>,
@@ -260,7 +261,7 @@ export async function loadViewerSide(
   };
 }
 
-/** A conversation by the id of its row, for what belongs to one and was authorized by that. */
+/** Loads a conversation by the id of its row, for objects whose access was already authorized. */
 export const loadConversation = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
 
 builder.prismaObjectField(Membership, 'conversation', (t) =>
@@ -274,7 +275,20 @@ builder.prismaObjectField(Membership, 'conversation', (t) =>
   }),
 );
 
-/** One statement for all users of a list. */
+builder.objectField(ViewerChangeEvent, 'membership', (t) =>
+  t.field({
+    type: Membership,
+    description:
+      "The viewer's own membership after the change, for MEMBERSHIP_SETTINGS. It is null for all other types.",
+    async resolve(event, _args, context) {
+      const membership = dataOf<MembershipRow>(event, MEMBERSHIP_SETTINGS)?.data;
+      // An event can wait for a slow client, and the viewer can have left the conversation meanwhile.
+      return membership && (await loadViewerMembership(context, membership.conversationId)) ? membership : null;
+    },
+  }),
+);
+
+/** Reads the conversations with all users of a list with one statement. */
 const loadWithViewer = defineLoader((context, userIds) => {
   const viewerId = viewerOf(context).userId;
   return findByDirectKeys(

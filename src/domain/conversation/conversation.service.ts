@@ -21,9 +21,9 @@ import {
 } from './conversation.store.js';
 
 /**
- * The direct conversation of the viewer with somebody, made where there is none.
- * @throws {ChatError} NOT_FOUND: no such person; BAD_USER_INPUT: the viewer themselves; FORBIDDEN: there is none yet, and
- *   they cannot be written to; RATE_LIMITED: the viewer has begun too many.
+ * Returns the direct conversation of the viewer with a user, and creates it if necessary.
+ * @throws {ChatError} NOT_FOUND: there is no such user; BAD_USER_INPUT: it is the viewer; FORBIDDEN: the conversation
+ *   does not exist and the user cannot be reached; RATE_LIMITED: the viewer has opened too many.
  */
 export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
   const field = 'input.userId';
@@ -48,14 +48,14 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
       [userId],
     );
   } catch (error) {
-    // Both opened it at once: the other's is the one.
+    // Both users opened it at the same time.
     if (isUniqueViolation(error)) return db.conversation.findUniqueOrThrow({ where: { directKey } });
     throw error;
   }
 }
 
 /**
- * The viewer's conversations that match a filter, latest activity first. `query` selects which of their fields are read.
+ * The viewer's conversations that match a filter, latest activity first. `query` selects their fields.
  * @throws {ChatError} BAD_USER_INPUT of the page's arguments.
  */
 export async function listConversations(
@@ -73,10 +73,10 @@ export async function listConversations(
   return toPage(list, page, rows, (row) => [row.lastActivityAt, row.id]);
 }
 
-/** As long as a search for users: longer than any title, and twice the longest display name. */
+/** The same as for searches for users: longer than any title, and twice the longest display name. */
 const SEARCH_MAX_CHARS = 160;
 
-/** @throws {ChatError} BAD_USER_INPUT of `search`: it is too long. */
+/** Throws BAD_USER_INPUT of `search` if it is too long. */
 function checkSearch(search: string): void {
   if (search.length > SEARCH_MAX_CHARS) {
     throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
@@ -84,7 +84,8 @@ function checkSearch(search: string): void {
 }
 
 /**
- * Public groups, by the beginnings of words of their title; without `search` all of them. Latest activity first.
+ * Lists public groups, latest activity first. With `search`, only those with a title in which words begin with the
+ * words of `search`.
  * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED.
  */
 export async function listPublicConversations(
@@ -103,8 +104,8 @@ export async function listPublicConversations(
 }
 
 /**
- * The members of a conversation that the viewer sees, or those that match a filter, in the order in which they joined.
- * @param read gives a page of one conversation.
+ * Lists the members of a conversation that is visible to the viewer, in the order of joining, optionally filtered.
+ * @param read reads a page of one conversation.
  * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED of a search.
  */
 export async function listMembers(
@@ -122,6 +123,6 @@ export async function listMembers(
   const page = readPageArgs(list, args, ['date', 'uuid'], deps.config);
   if (search !== null) take(deps, searchPerPerson, viewer);
   const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(conversation.id, { ...filter, behind: from, limit: page.size + 1 });
+  const rows = await read(conversation.id, { ...filter, after: from, limit: page.size + 1 });
   return toPage(list, page, rows, (row) => [row.joinedAt, row.id]);
 }

@@ -5,7 +5,7 @@ import { RATE_PER_NODE } from '../../infra/config/rates.settings.js';
 export const conversationRateSettings = defineSettings('Rate limits', {
   RATE_OPEN_DIRECT_PER_PERSON: setting(rate, {
     default: '120/1h',
-    description: `Direct conversations that one person creates; opening an existing one is not counted. ${RATE_PER_NODE}`,
+    description: `Direct conversations that one user creates; opening an existing one is not counted. ${RATE_PER_NODE}`,
     rateLimit: true,
   }),
 });

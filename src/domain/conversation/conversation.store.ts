@@ -1,5 +1,5 @@
 import { newId } from '../../core/ids.js';
-import { behind, type PageRequest } from '../../core/page.js';
+import { afterKeyset, type PageRequest } from '../../core/page.js';
 import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/database/columns.js';
@@ -12,14 +12,14 @@ import type { Counterpart } from './conversation.policy.js';
 
 export type { Conversation, Membership };
 
-/** What makes the direct conversation of two people unique, whoever of them opens it. */
+/** The key under which the direct conversation of two users is unique, in whichever order they are given. */
 export const directKeyOf = (oneId: string, otherId: string) => [oneId, otherId].sort().join(':');
 
-/** Of such a key the other one. */
+/** The other user of such a key. */
 export const otherOf = (directKey: string, userId: string): string =>
   directKey.split(':').find((id) => id !== userId) ?? userId;
 
-/** The fields of a conversation, and what of its table they are, for statements of plain SQL. */
+/** The columns of a conversation by field, for statements of plain SQL. */
 const conversationFields = {
   id: 'id::text',
   kind: 'kind::text',
@@ -37,7 +37,7 @@ const conversationFields = {
   latestSeq: 'latest_seq',
   changeSeq: 'change_seq',
   memberCount: 'member_count',
-  // They serve only the search.
+  // These columns are only used by searches.
   searchWords: 'ARRAY[]::text[]',
 } satisfies Record<keyof Conversation, string>;
 
@@ -47,7 +47,7 @@ export const conversationColumns = Prisma.raw(
     .join(', '),
 );
 
-/** Of an expression that selects `conversationColumns`, in statements that join. */
+/** Reads an expression that selects `conversationColumns`, in statements that join. */
 export const conversationColumnsOf = (name: string) =>
   columnsOf<Conversation>(
     name,
@@ -57,7 +57,7 @@ export const conversationColumnsOf = (name: string) =>
     >,
   );
 
-/** Of `memberships` as `own`, in statements that join. */
+/** The columns of `memberships` as `own`, in statements that join. */
 export const membershipColumns = columnsOf<Membership>('own', {
   id: 'own.id::text',
   conversationId: 'own.conversation_id::text',
@@ -67,19 +67,22 @@ export const membershipColumns = columnsOf<Membership>('own', {
   hiddenToSeq: 'own.hidden_to_seq',
 });
 
-/** Runs a change of a conversation in a transaction, when the ones before it in this process are done. */
+/**
+ * Runs a change of a conversation in a transaction, after the preceding changes of the same conversation in this
+ * process.
+ */
 export function changeConversation<T>(
-  { database, turns }: Pick<Deps, 'database' | 'turns'>,
+  { database, conversationQueue }: Pick<Deps, 'database' | 'conversationQueue'>,
   id: string,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  return turns(id, () => database.transaction(work));
+  return conversationQueue.run(id, () => database.transaction(work));
 }
 
 /**
- * Locks the conversation until the transaction ends and gives it its next change number. Whatever is authorized must be
- * read after this, in a statement of its own: only then is it true while the lock is held.
- * @returns the conversation with the new number; undefined when there is none.
+ * Locks a conversation until the end of the transaction and increments its change number. Authorization must be read
+ * afterwards, in a separate statement: only then does it stay true while the lock is held.
+ * @returns the conversation with the new number; undefined if it does not exist.
  */
 export async function lockAndNumber(tx: Tx, id: string): Promise<Conversation | undefined> {
   const [row] = await tx.$queryRaw<Conversation[]>`
@@ -87,21 +90,23 @@ export async function lockAndNumber(tx: Tx, id: string): Promise<Conversation | 
   return row;
 }
 
-/** Locks the conversation until the transaction ends; undefined when there is none. See `lockAndNumber`. */
+/** Locks a conversation until the end of the transaction; undefined if it does not exist. See `lockAndNumber`. */
 export async function lock(tx: Tx, id: string): Promise<Conversation | undefined> {
   const [row] = await tx.$queryRaw<Conversation[]>`
     SELECT ${conversationColumns} FROM conversations WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return row;
 }
 
-/** Locks those of these conversations that nobody else has locked, until the transaction ends. @returns their ids. */
-export async function lockFree(tx: Tx, ids: readonly string[]): Promise<string[]> {
+/**
+ * Locks those of the conversations that are not locked by others, until the end of the transaction. Returns their ids.
+ */
+export async function lockAvailable(tx: Tx, ids: readonly string[]): Promise<string[]> {
   const rows = await tx.$queryRaw<{ id: string }[]>`
     SELECT id::text FROM conversations WHERE id = ANY (${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`;
   return rows.map(({ id }) => id);
 }
 
-/** Locks the direct conversation of two people until the transaction ends; undefined when there is none. */
+/** Locks the direct conversation of two users until the end of the transaction; undefined if it does not exist. */
 export async function lockDirect(tx: Tx, oneId: string, otherId: string): Promise<Conversation | undefined> {
   const [row] = await tx.$queryRaw<Conversation[]>`
     SELECT ${conversationColumns} FROM conversations
@@ -109,26 +114,29 @@ export async function lockDirect(tx: Tx, oneId: string, otherId: string): Promis
   return row;
 }
 
-/** Whether others brought a member of a group in. Of who came before that was stored, the group says what is likely. */
-const isAdded = Prisma.sql`
+/**
+ * Whether a member was added to a group by somebody else, in SQL about a membership and its conversation. For memberships
+ * from before this was stored, it is inferred from the group.
+ */
+export const isAdded = Prisma.sql`
   CASE WHEN added_by_id IS NULL THEN visibility = 'PRIVATE' AND created_by_id <> user_id ELSE added_by_id <> user_id END`;
 
-/** Whether somebody is in as many groups that they made or joined themselves as anyone may be in. */
-export async function isFull(tx: Db | Tx, userId: string, groupsMax: number): Promise<boolean> {
+/** Whether a user is in the maximum number of groups that they created or joined themselves. */
+export async function isAtGroupLimit(tx: Db | Tx, userId: string, groupsMax: number): Promise<boolean> {
   const [row] = await tx.$queryRaw<[{ count: number }]>`
     SELECT count(*)::int AS count FROM memberships JOIN conversations ON conversations.id = conversation_id
     WHERE user_id = ${userId}::uuid AND kind = 'GROUP' AND NOT ${isAdded}`;
   return row.count >= groupsMax;
 }
 
-/** The share of `groupsAddedMax` that one person may use up of another's. */
+/** The share of `groupsAddedMax` of a user that one other user can use. */
 const SHARE_OF_ONE = 0.1;
 
 /**
- * Which of these people cannot be brought into one more group by this one. `isService`: by the backend beside us, which
- * may use up all of `groupsAddedMax`.
+ * Returns which of these users the actor cannot add to another group. `isService`: the actor is the service key, which
+ * may use all of `groupsAddedMax`.
  */
-export async function findFull(
+export async function findUsersAtGroupLimit(
   tx: Db | Tx,
   userIds: readonly string[],
   adder: { userId: string; isService?: true },
@@ -145,21 +153,24 @@ export async function findFull(
   return new Set(rows.map(({ userId }) => userId));
 }
 
-/** Gives each of these locked conversations its next change number. */
+/** Increments the change number of each of these locked conversations. */
 export const numberAll = (tx: Tx, ids: readonly string[]): Promise<Conversation[]> =>
   tx.$queryRaw<Conversation[]>`
     UPDATE conversations SET change_seq = change_seq + 1 WHERE id = ANY (${ids}::uuid[]) RETURNING ${conversationColumns}`;
 
-/** Most owners and admins of a group that are known by id wherever a message of it goes. */
+/** The maximum number of owners and admins whose ids are included in the events of a group's messages. */
 const MODERATORS_MAX = 100;
 
-/** Who of a conversation's members moderates it (`canModerate`). */
+/** The moderators of a conversation (`canModerate`). */
 export interface Moderated {
-  /** Their ids; null when they are more than a hundred. */
+  /** Their ids; null if there are too many. */
   moderatorIds: readonly string[] | null;
 }
 
-/** Selects, from `conversations`, what `moderatorIdsOf` takes. A partial index holds just these members. */
+/**
+ * Selects, from `conversations`, the column that `moderatorIdsOf` reads. A partial index contains exactly these
+ * members.
+ */
 export const moderatorIds = Prisma.sql`
   CASE WHEN kind = 'GROUP' THEN ARRAY(
     SELECT user_id::text FROM memberships
@@ -169,7 +180,7 @@ export const moderatorIds = Prisma.sql`
 export const moderatorIdsOf = (selected: readonly string[]): Moderated['moderatorIds'] =>
   selected.length > MODERATORS_MAX ? null : selected;
 
-/** The same of conversations by their ids. */
+/** The moderators of conversations by their ids. */
 export async function findModeratorIds(
   db: Db | Tx,
   ids: readonly string[],
@@ -179,7 +190,7 @@ export async function findModeratorIds(
   return new Map(rows.map((row) => [row.id, moderatorIdsOf(row.moderatorIds)]));
 }
 
-/** Which of these groups the person moderates, in their order. */
+/** Whether the user moderates each of these groups, in the same order. */
 export async function findModerating(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
   const rows = await db.membership.findMany({
     where: { userId, conversationId: { in: [...ids] }, role: { not: 'MEMBER' }, conversation: { kind: 'GROUP' } },
@@ -190,11 +201,11 @@ export async function findModerating(db: Db, userId: string, ids: readonly strin
 }
 
 /**
- * Brings people into a conversation, which must be locked or new. Their marks begin at its newest message, so that
- * nothing that was said before is unread to them; whether they may see it, the conversation says. Their rows must be
- * held (`holdPeople`). `byId`: who brings them in, of whose groups it counts as one if it is themselves.
+ * Inserts memberships into a conversation, which must be locked or new. The read marks start at its newest message, so
+ * that earlier messages are not unread. The rows of the users must be locked (`lockUsersForShare`). `byId` is the user who
+ * adds them; a group counts as joined voluntarily for `byId` itself.
  */
-export async function bringIn(
+export async function insertMembers(
   tx: Tx,
   { id: conversationId, latestSeq, historyVisibility }: Pick<Conversation, 'id' | 'latestSeq' | 'historyVisibility'>,
   members: readonly { userId: string; role?: Membership['role'] }[],
@@ -217,7 +228,7 @@ export async function bringIn(
   return rows.flatMap((row) => membershipColumns.of(row) ?? []);
 }
 
-/** Gives a locked conversation numbers for so many more changes and messages, and so many more members. */
+/** Increments the counters of a locked conversation by these numbers of changes, messages and members. */
 export async function countChanges(
   tx: Tx,
   id: string,
@@ -233,11 +244,11 @@ export async function countChanges(
   return row;
 }
 
-/** The conversations with these ids, in no order. */
+/** The conversations with these ids, in any order. */
 export const findAll = (sql: Sql, ids: readonly string[]): Promise<Conversation[]> =>
   sql.query(Prisma.sql`SELECT ${conversationColumns} FROM conversations WHERE id = ANY (${ids}::uuid[])`);
 
-/** The conversations with these ids, in their order; null for what is not there. */
+/** The conversations with these ids, in the same order; null for those that do not exist. */
 export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conversation | null)[]> {
   const conversations = await db.conversation.findMany({ where: { id: { in: [...ids] } } });
   const byId = new Map(conversations.map((conversation) => [conversation.id, conversation]));
@@ -248,7 +259,7 @@ export function findMembership(db: Db | Tx, conversationId: string, userId: stri
   return db.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
 }
 
-/** Of a direct conversation the person on the other side; undefined in a group. */
+/** The other user of a direct conversation; undefined for a group. */
 export async function findCounterpart(
   tx: Tx,
   { directKey }: Pick<Conversation, 'directKey'>,
@@ -260,14 +271,14 @@ export async function findCounterpart(
 }
 
 /**
- * Who of a group's members is to be its owner when there is none: who has been there longest, admins first. A bot only
- * where there is no person, who is suspended only where there is nobody else, who has deleted their account never.
+ * Chooses the next owner of a group without one: the longest-standing member, admins first. Bots are chosen only if
+ * there are no persons, suspended users only if there is nobody else, deleted accounts never.
  */
 export async function findNextOwner(
   tx: Tx,
   conversationId: string,
 ): Promise<(Membership & { user: User }) | undefined> {
-  // Enums sort as they were made: PERSON, BOT; OWNER, ADMIN, MEMBER.
+  // Enums sort in the order of their declaration: PERSON, BOT; OWNER, ADMIN, MEMBER.
   const [row] = await tx.$queryRaw<Record<string, unknown>[]>`
     SELECT ${membershipColumns.select}, ${userColumns.select}
     FROM memberships own JOIN users person ON person.id = own.user_id
@@ -278,32 +289,32 @@ export async function findNextOwner(
   return membership && user && { ...membership, user };
 }
 
-/** Which members of a conversation to list; null: whoever they are. */
+/** Conditions for the members to list; null for no condition. */
 export interface MembersFilter {
-  /** The beginnings of a username or of words of a display name. */
+  /** The beginnings of a username or of words of the display name. */
   search: string | null;
   role: Membership['role'] | null;
 }
 
-/** So many members behind a place in the order of joining. */
+/** A page of members, in the order of joining. */
 export interface MembersPage extends MembersFilter {
-  /** As ISO 8601 and the row's id; null: from the beginning. */
-  behind: readonly [joinedAt: string, id: string] | null;
+  /** The time in ISO 8601 and the id of the row after which the page starts; null for the first page. */
+  after: readonly [joinedAt: string, id: string] | null;
   limit: number;
 }
 
-/** Says to the planner that a partial index has all members with this role. */
+/** Tells the planner that a partial index contains all members with this role. */
 const inModeratorIndex = (role: Membership['role']) =>
   role === 'MEMBER' ? Prisma.empty : Prisma.sql`AND role <> 'MEMBER'`;
 
-/** A search that so many users match looks through the members; of fewer users, each is looked up among the members. */
+/** If at least this many users match a search, the members are scanned; otherwise each of these users is looked up. */
 const FEW_NAMED = 1_000;
 
-/** The same page of members of each of these conversations, in their order. */
+/** The same page of members of each of these conversations, in the same order. */
 export async function findMembers(
   sql: Sql,
   conversationIds: readonly string[],
-  { behind: from, limit, search, role }: MembersPage,
+  { after: from, limit, search, role }: MembersPage,
 ): Promise<Membership[][]> {
   const named = search === null ? undefined : nameSearchOf(search);
   if (search !== null && !named) return conversationIds.map(() => []);
@@ -348,8 +359,8 @@ export async function findMembers(
 }
 
 /**
- * The membership of a user in each of these conversations, in their order; null where the user is not a member, and
- * where the viewer can see neither the conversation nor its members.
+ * The membership of a user in each of these conversations, in the same order; null if the user is not a member, or if
+ * the viewer can see neither the conversation nor its members.
  */
 export async function findMembershipsOf(
   sql: Sql,
@@ -371,7 +382,7 @@ export async function findMembershipsOf(
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
-/** Which of these conversations a person may see, in their order: `visibleTo` for many. */
+/** Whether a user can see each of these conversations, in the same order: `visibleTo` for many. */
 export async function findVisible(sql: Sql, userId: string, ids: readonly string[]): Promise<boolean[]> {
   const rows = await sql.query<{ id: string }>(Prisma.sql`
     SELECT id::text FROM conversations
@@ -381,7 +392,7 @@ export async function findVisible(sql: Sql, userId: string, ids: readonly string
   return ids.map((id) => visible.has(id));
 }
 
-/** The same of memberships: of conversations that the person may see. */
+/** Whether a user can see each of these memberships, because the conversation is visible to them. */
 export async function findVisibleMemberships(sql: Sql, userId: string, ids: readonly string[]): Promise<boolean[]> {
   const rows = await sql.query<{ id: string }>(Prisma.sql`
     SELECT memberships.id::text FROM memberships JOIN conversations ON conversations.id = conversation_id
@@ -391,14 +402,15 @@ export async function findVisibleMemberships(sql: Sql, userId: string, ids: read
   return ids.map((id) => visible.has(id));
 }
 
-/** What of a conversation decides whether a person may read it. */
+/** The properties that determine whether a user can read a conversation. */
 export interface Readability {
   conversation: Pick<Conversation, 'visibility'>;
   membership: Membership | null;
 }
 
 /**
- * Public groups of whose title every word of `search` begins a word, or all of them; latest activity first.
+ * Lists public groups, latest activity first. With `search`, only those with a title in which words begin with the
+ * words of `search`.
  */
 export async function listPublic(
   db: Db,
@@ -423,7 +435,7 @@ export async function listPublic(
   });
 }
 
-/** For each person and conversation what decides whether they may read it; null where there is no such conversation. */
+/** The readability of each pair of user and conversation; null if the conversation does not exist. */
 async function findReadabilities(
   sql: Sql,
   keys: readonly { conversationId: string; userId: string }[],
@@ -449,16 +461,16 @@ async function findReadabilities(
   return found;
 }
 
-/** What decides whether a person may read a conversation. */
+/** Reads whether a user can read a conversation, in batches. */
 export const readabilityLookup = defineLookup(
   'readability',
   ({ database }, keys: readonly { conversationId: string; userId: string }[]) => findReadabilities(database.sql, keys),
 );
 
 /**
- * The number of messages that a member has not read, from `conversations` and the member's row of `marks`: messages of
- * others after the read mark, without deleted and system messages. It counts the messages that do not count, which are few
- * and have indexes, so that the distance between the mark and the newest message makes no difference.
+ * The number of unread messages of a member, from `conversations` and the member's row of `marks`: messages of others
+ * after the read mark, without deleted and system messages. The messages that do not count are subtracted: they are few
+ * and indexed, so the cost does not depend on the distance between the mark and the newest message.
  */
 export const unreadMessages = Prisma.sql`
   greatest(0, conversations.latest_seq - marks.read_seq
@@ -469,14 +481,14 @@ export const unreadMessages = Prisma.sql`
        WHERE conversation_id = conversations.id AND seq > marks.read_seq AND (deleted_at IS NOT NULL OR kind <> 'USER'))
   )::int`;
 
-/** Which conversations of a member to list. */
+/** Conditions for the conversations of a member to list. */
 export interface ConversationsFilter {
-  /** Null: of either kind. */
+  /** Null for both kinds. */
   kind: Conversation['kind'] | null;
   unreadOnly: boolean;
 }
 
-/** A member's conversations, latest activity first. `query` selects which of their fields are read. */
+/** Lists a member's conversations, latest activity first. `query` selects their fields. */
 export async function listOfMember(
   db: Db,
   userId: string,
@@ -486,7 +498,7 @@ export async function listOfMember(
 ): Promise<Conversation[]> {
   const where = unreadOnly
     ? { id: { in: await findUnreadOfMember(db, userId, kind, page) } }
-    : { ...(kind && { kind }), ...behind(page.from, 'lastActivityAt', 'id', 'latest first') };
+    : { ...(kind && { kind }), ...afterKeyset(page.from, 'lastActivityAt', 'id', 'latest first') };
   return db.conversation.findMany({
     ...query,
     where: { memberships: { some: { userId } }, ...where },
@@ -516,7 +528,7 @@ async function findUnreadOfMember(
   return rows.map((row) => row.id);
 }
 
-/** The direct conversations with these direct keys, in their order; null where there is none. */
+/** The direct conversations with these keys, in the same order; null for those that do not exist. */
 export async function findByDirectKeys(db: Db, directKeys: readonly string[]): Promise<(Conversation | null)[]> {
   const conversations = await db.conversation.findMany({ where: { directKey: { in: [...directKeys] } } });
   const byKey = new Map(conversations.map((conversation) => [conversation.directKey, conversation]));

@@ -5,27 +5,27 @@ type Own = Pick<Membership, 'userId' | 'role'>;
 
 const rank = { MEMBER: 0, ADMIN: 1, OWNER: 2 } as const;
 
-/** A direct conversation is of its two, for good. */
+/** The members of a direct conversation never change. */
 export const hasChangingMembers = ({ kind }: Pick<Conversation, 'kind'>): boolean => kind === 'GROUP';
 
-/** A group is in the hands of its owners and admins; a direct conversation has none. */
+/** Owners and admins moderate a group; a direct conversation has no moderators. */
 export const canModerate = ({ kind }: Pick<Conversation, 'kind'>, own: Own): boolean =>
   kind === 'GROUP' && own.role !== 'MEMBER';
 
-/** Owners and admins change what a group is called and looks like; whether it is public, owners only. */
+/** Owners and admins can change the title, description and image of a group; only owners can change its visibility. */
 export const canUpdate = (own: Own): boolean => own.role !== 'MEMBER';
 export const canSetVisibility = (own: Own): boolean => own.role === 'OWNER';
 
-/** Owners say who is what; the last of them stays one until there is another. */
+/** Only owners can change roles. The last owner keeps the role until there is another one. */
 export const canSetRole = (own: Own): boolean => own.role === 'OWNER';
 
-/** Public groups are open to everyone; whoever is a member already cannot join again. */
+/** Any non-member can join a public group. */
 export const canJoin = (conversation: Pick<Conversation, 'visibility'>, own: Own | null): boolean =>
   own === null && isPublic(conversation);
 
-/** Owners and admins bring people in. */
+/** Owners and admins can add members. */
 export const canAddMembers = (own: Own): boolean => own.role !== 'MEMBER';
 
-/** Owners put out anyone else, admins those who are neither. */
+/** Owners can remove everybody else; admins can remove members without a role. */
 export const canRemoveMember = (own: Own, other: Own): boolean =>
   own.userId !== other.userId && (own.role === 'OWNER' || rank[own.role] > rank[other.role]);

@@ -3,17 +3,19 @@ import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineHook } from '../../platform/service.js';
 import { recordChanges } from '../../realtime/change-log.js';
+import { recordSettingsChanged } from '../viewer-changes/viewer-changes.events.js';
 import { conversationChanged } from './conversation.events.js';
 import { numberAll } from './conversation.store.js';
 import { recordUpdate } from './person-updates.store.js';
 
-/** After each change of a person's row is committed, on the node that made it. */
+/** Emitted after a change of a user's row was committed, on the node that made it. */
 export const personChanged = defineHook<[userId: string]>('person changed');
 
 /**
- * Changes a person; whoever sees them in a conversation hears of it there. `work` changes the person's row, which it must
- * lock first (`holdSelf`), so that nobody brings them into a conversation as they were before; null: nothing changed.
- * When this resolves the change is committed and told in the person's first conversations; the others follow.
+ * Changes a user and notifies the members of their conversations. `work` changes the row, which it must lock first
+ * (`lockActiveViewer`), so that nobody adds the user to a conversation with the previous data; it returns null if nothing
+ * changed. Resolves when the change is committed and announced in the first conversations of the user; the others
+ * follow in the background.
  */
 export async function changePerson(
   deps: Deps,
@@ -23,6 +25,7 @@ export async function changePerson(
   const user = await deps.database.transaction(async (tx) => {
     const changed = await work(tx);
     if (changed) await recordUpdate(tx, userId, 'MEMBER_UPDATED');
+    if (changed && !changed.deletedAt) recordSettingsChanged(tx, userId);
     return changed;
   });
   if (user) personChanged.emit(deps, userId);
@@ -30,8 +33,8 @@ export async function changePerson(
 }
 
 /**
- * Records that these locked conversations are not what they were to those in them, without saying who made them so: of
- * a direct conversation that one of the two cannot be reached any more, or again.
+ * Records a change of these locked conversations without an actor: the other user of a direct conversation can no
+ * longer be reached, or can again.
  */
 export async function recordUpdated(tx: Tx, ids: readonly string[]): Promise<void> {
   const changes = (await numberAll(tx, ids)).map((conversation) =>

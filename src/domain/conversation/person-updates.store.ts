@@ -2,38 +2,45 @@ import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 import { announceAfterCommit, defineAnnouncement } from '../../infra/database/unit-of-work.js';
 
-/** What is told in a conversation: that the member is changed, or (in direct ones) that the conversation itself is. */
+/** The change to announce in a conversation: of a member, or (in direct conversations) of the conversation. */
 export type UpdateType = 'MEMBER_UPDATED' | 'CONVERSATION_UPDATED';
 
-/** A change of a person that is not told yet in all their conversations, which are told in the order of their ids. */
+/**
+ * A change of a user that has not been announced in all of their conversations. They are processed in the order of
+ * their ids.
+ */
 export interface PersonUpdate {
   userId: string;
   type: UpdateType;
-  /** The conversation that was told last; null: none was since the beginning of the order. */
+  /** The conversation that was processed last; null if none since the start of the order. */
   afterId: string | null;
-  /** Where it ends, of one that began in the middle and goes on from the beginning; null: at the end of the order. */
+  /**
+   * The last conversation to process, if processing started in the middle and wraps around; null for the end of the
+   * order.
+   */
   lastId: string | null;
-  /** Grows with each change of the person. */
+  /** Incremented with each change of the user. */
   version: number;
-  /** Whether this node is the one that tells of it. */
+  /** Whether this node is the one that announces it. */
   isClaimed: boolean;
 }
 
-/** How long a step may take at most, in milliseconds: then another node takes over. */
+/** The maximum duration of a step in milliseconds, after which another node takes over. */
 const CLAIM_MS = 60_000;
-/** Updates that a node takes over at a time. */
+/** The number of updates that a node claims at once. */
 const CLAIMS_MAX = 10;
 
 const columns = Prisma.sql`
   user_id::text AS "userId", type, after_id::text AS "afterId", last_id::text AS "lastId", version`;
 const claim = Prisma.sql`clock_timestamp() + ${CLAIM_MS}::int * interval '1 millisecond'`;
 
-/** Changes of people that are stored and not announced yet in their conversations. */
+/** Changes of users that were stored and must be announced in their conversations. */
 export const peopleUpdated = defineAnnouncement<PersonUpdate>('changes of people');
 
 /**
- * Stores that a change of a person is to be told; the last statement of its transaction, so that nobody waits for long.
- * Where an earlier change is being told, it goes on from there, and once around: that one's conversations are told anew.
+ * Stores that a change of a user must be announced; called as the last statement of its transaction, to keep locks
+ * short. If an earlier change is still being announced, the announcement continues from its position and wraps around,
+ * so that the conversations already processed are processed again.
  */
 export async function recordUpdate(tx: Tx, userId: string, type: UpdateType): Promise<void> {
   const [row] = await tx.$queryRaw<[PersonUpdate]>`
@@ -43,7 +50,7 @@ export async function recordUpdate(tx: Tx, userId: string, type: UpdateType): Pr
   announceAfterCommit(tx, peopleUpdated, row);
 }
 
-/** Takes over what no node is telling of. */
+/** Claims updates that no node is processing. */
 export const claimUpdates = (db: Db): Promise<PersonUpdate[]> =>
   db.$queryRaw`
     UPDATE person_updates SET claimed_until = ${claim}
@@ -53,13 +60,13 @@ export const claimUpdates = (db: Db): Promise<PersonUpdate[]> =>
     )
     RETURNING ${columns}, true AS "isClaimed"`;
 
-/** Notes how far it has come. @returns what is left; undefined: nothing. */
+/** Stores the position of an update. Returns the remaining update; undefined if it is complete. */
 export async function moveUpdate(
   db: Db,
   { userId, type, version }: PersonUpdate,
   afterId: string | null,
 ): Promise<PersonUpdate | undefined> {
-  // Of a newer change the row says where that one began: its conversations are told from there.
+  // After a newer change, the row contains the position at which that change started.
   const [row] = await db.$queryRaw<PersonUpdate[]>`
     UPDATE person_updates
     SET after_id = CASE WHEN version = ${version}::int THEN ${afterId}::uuid ELSE after_id END, claimed_until = ${claim}
@@ -68,15 +75,18 @@ export async function moveUpdate(
   return row;
 }
 
-/** Forgets an update that is told everywhere. @returns what is left, of a person who has changed once more since. */
+/**
+ * Deletes an update that was announced everywhere. Returns the remaining update if the user has changed again in the
+ * meanwhile.
+ */
 export async function finishUpdate(db: Db, update: PersonUpdate): Promise<PersonUpdate | undefined> {
   const { userId, type, version } = update;
   const { count } = await db.personUpdate.deleteMany({ where: { userId, type, version } });
   return count > 0 ? undefined : moveUpdate(db, update, update.afterId);
 }
 
-/** The next conversations in which it is to be told, at most so many, in their order. */
-export async function findToldNext(
+/** The next conversations in which an update must be announced, in order, up to a limit. */
+export async function findNextConversations(
   db: Db,
   { userId, type, afterId, lastId }: PersonUpdate,
   limit: number,

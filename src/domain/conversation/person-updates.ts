@@ -2,11 +2,11 @@ import { setTimeout } from 'node:timers/promises';
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineHook, defineService } from '../../platform/service.js';
-import { changeConversation, lock, lockFree } from './conversation.store.js';
+import { changeConversation, lock, lockAvailable } from './conversation.store.js';
 import { recordMemberUpdated, recordUpdated } from './person-change.js';
 import {
   claimUpdates,
-  findToldNext,
+  findNextConversations,
   finishUpdate,
   moveUpdate,
   type PersonUpdate,
@@ -14,59 +14,66 @@ import {
 } from './person-updates.store.js';
 
 /**
- * Tells that people have changed in all the conversations that they are in, a few conversations at a time: none is
- * locked for long, whoever changes a person waits for none of them, and other work has its turn in between. What is left
- * to do is stored with the change itself, so that another node takes over from one that has died.
+ * Announces changes of users in all of their conversations, a few conversations at a time, so that no conversation is
+ * locked for long, the caller that changed the user does not wait for all of them, and other work is not starved. The
+ * remaining work is stored in the transaction of the change, so that another node continues if this one dies.
  */
 export interface PersonUpdates {
   /**
-   * Begins to tell of an update that is committed; resolves when the first conversations are told, but for those that
-   * somebody else has locked. It never rejects: what fails is tried again later.
+   * Starts to announce a committed update. Resolves when it was announced in the first conversations, except those
+   * locked by others. It never rejects; failed steps are retried later.
    */
   begin(update: PersonUpdate): Promise<void>;
-  /** Resolves when what is under way here has come to the end of its step. */
+  /** Stops the job. Resolves when the current step is complete. */
   close(): Promise<void>;
 }
 
 const record = (tx: Tx, { userId, type }: PersonUpdate, ids: readonly string[]) =>
   type === 'MEMBER_UPDATED' ? recordMemberUpdated(tx, userId, ids) : recordUpdated(tx, ids);
 
-/** Conversations in which a step announces a change: fewer in the embedded database, where other calls wait for it. */
+/**
+ * The number of conversations per step. It is smaller for the embedded database, where all other calls wait for a step.
+ */
 const STEPS = { postgresql: 50, embedded: 10 } as const;
-/** How often a node looks for what another has left behind, in milliseconds. */
-const LOOK_MS = 30_000;
-/** The least pause between two steps, in milliseconds: it is as long as the step was, so that half the time is others'. */
+/** The interval at which a node looks for work that another node left unfinished, in milliseconds. */
+const POLL_INTERVAL_MS = 30_000;
+/**
+ * The minimum pause between two steps, in milliseconds. A pause is as long as the preceding step, so that half of the
+ * time remains for other work.
+ */
 const PAUSE_MIN_MS = 5;
 
 export function createPersonUpdates(
-  deps: Pick<Deps, 'database' | 'log' | 'turns'>,
+  deps: Pick<Deps, 'database' | 'log' | 'conversationQueue'>,
   {
-    onTold,
-    lookMs = LOOK_MS,
+    onAnnounced,
+    pollIntervalMs = POLL_INTERVAL_MS,
   }: {
-    /** Called when everyone is told of the changes of a person. */
-    onTold: () => void;
-    lookMs?: number;
+    /** Called when all changes of a user have been announced. */
+    onAnnounced: () => void;
+    pollIntervalMs?: number;
   },
 ): PersonUpdates {
   const { database, log } = deps;
-  const stepSize = STEPS[database.footing];
+  const stepSize = STEPS[database.mode];
   let closed = false;
-  /** What this node has claimed and not told everywhere yet: each gets one step in its turn. */
+  /** The updates that this node has claimed. They take turns, one step each. */
   const claimed: PersonUpdate[] = [];
   const steps = new Set<Promise<unknown>>();
-  let underWay: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
 
   /**
-   * Tells of it in the next conversations. `onFree` is called when it is told where nobody stood in the way.
-   * @returns the update as it is to go on; undefined: it is done.
+   * Announces an update in the next conversations. `onFree` is called when it was announced in those that nobody else
+   * had locked.
+   * @returns the remaining update; undefined if it is complete.
    */
   async function step(update: PersonUpdate, onFree = () => {}): Promise<PersonUpdate | undefined> {
-    const ids = await findToldNext(database.db, update, stepSize);
-    const told = await tell(update, ids);
+    const ids = await findNextConversations(database.db, update, stepSize);
+    const announced = await announce(update, ids);
     onFree();
-    // Those that somebody had locked, one by one: the others are not held up meanwhile.
-    for (const id of ids.filter((each) => !told.has(each))) {
+    // Conversations that were locked are processed one by one, so that each of them is not locked while waiting for the
+    // others.
+    for (const id of ids.filter((each) => !announced.has(each))) {
       await changeConversation(deps, id, async (tx) => {
         await lock(tx, id);
         await record(tx, update, [id]);
@@ -74,59 +81,59 @@ export function createPersonUpdates(
     }
     const last = ids.at(-1);
     if (last !== undefined && ids.length === stepSize) return moveUpdate(database.db, update, last);
-    // Behind the last conversation it goes on before the first, up to where it began.
+    // After the last conversation, processing continues with the first one, up to the starting position.
     if (update.afterId !== null && update.lastId !== null && update.afterId >= update.lastId) {
       return moveUpdate(database.db, update, null);
     }
     return finishUpdate(database.db, update);
   }
 
-  /** Tells of it in those of the conversations that nobody has locked. @returns which these are. */
-  async function tell(update: PersonUpdate, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  /** Announces an update in the conversations that nobody else has locked. Returns their ids. */
+  async function announce(update: PersonUpdate, ids: readonly string[]): Promise<ReadonlySet<string>> {
     if (ids.length === 0) return new Set();
     const free = await database.transaction(async (tx) => {
-      const locked = await lockFree(tx, ids);
+      const locked = await lockAvailable(tx, ids);
       await record(tx, update, locked);
       return locked;
     });
     return new Set(free);
   }
 
-  async function goOn(update: PersonUpdate): Promise<void> {
+  async function processNext(update: PersonUpdate): Promise<void> {
     const began = performance.now();
     try {
       const next = await step(update);
       if (next) claimed.push(next);
-      else onTold();
+      else onAnnounced();
     } catch (error) {
-      failed(error);
+      logFailure(error);
     }
     if (!closed && claimed.length > 0) await setTimeout(Math.max(PAUSE_MIN_MS, performance.now() - began));
   }
 
-  /** What failed stays claimed for a while, then whichever node looks first tries again. */
-  function failed(error: unknown): void {
+  /** A failed update stays claimed for some time. Afterwards any node retries it. */
+  function logFailure(error: unknown): void {
     if (!closed) log.warn({ err: error }, 'profile change not yet delivered to all conversations; retrying');
   }
 
   function run(): void {
     if (closed) return;
-    underWay ??= (async () => {
-      for (let next = claimed.shift(); next && !closed; next = claimed.shift()) await goOn(next);
+    running ??= (async () => {
+      for (let next = claimed.shift(); next && !closed; next = claimed.shift()) await processNext(next);
     })().finally(() => {
-      underWay = undefined;
+      running = undefined;
       if (claimed.length > 0) run();
     });
   }
 
-  function look(): void {
-    const looking = claimUpdates(database.db)
+  function claimPending(): void {
+    const claiming = claimUpdates(database.db)
       .then((found) => {
         claimed.push(...found);
         run();
       })
-      .catch(failed);
-    track(looking);
+      .catch(logFailure);
+    track(claiming);
   }
 
   function track(work: Promise<unknown>): void {
@@ -134,8 +141,8 @@ export function createPersonUpdates(
     void work.finally(() => steps.delete(work));
   }
 
-  const timer = setInterval(look, lookMs);
-  look();
+  const timer = setInterval(claimPending, pollIntervalMs);
+  claimPending();
   return {
     begin: (update) =>
       new Promise((resolve) => {
@@ -149,11 +156,11 @@ export function createPersonUpdates(
             if (next) {
               claimed.push(next);
               run();
-            } else onTold();
+            } else onAnnounced();
           },
           (error: unknown) => {
             resolve();
-            failed(error);
+            logFailure(error);
           },
         );
         track(first);
@@ -161,16 +168,16 @@ export function createPersonUpdates(
     async close() {
       closed = true;
       clearInterval(timer);
-      await Promise.allSettled([...steps, underWay]);
+      await Promise.allSettled([...steps, running]);
     },
   };
 }
 
-/** When everyone has been notified of the changes of a person. */
+/** Emitted when all members have been notified of the changes of a user. */
 export const personUpdatesDone = defineHook<[]>('person updates done');
 
 export const personUpdates = defineService('person updates', (deps) => {
-  const updates = createPersonUpdates(deps, { onTold: () => personUpdatesDone.emit(deps) });
+  const updates = createPersonUpdates(deps, { onAnnounced: () => personUpdatesDone.emit(deps) });
   deps.database.onCommitted(peopleUpdated, async (committed) => {
     await Promise.all(committed.map((update) => updates.begin(update)));
   });

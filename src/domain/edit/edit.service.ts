@@ -1,15 +1,65 @@
+import { z } from 'zod';
+import { ChatError, limitReached } from '../../core/errors.js';
 import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Message, MessageVersion } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
+import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
+import { canSend, sendRefused } from '../conversation/conversation.policy.js';
+import { findCounterpart } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
+import { changeMessage } from '../message/message.change.js';
+import { checkMentions, findMentions } from '../message/message.mentions.js';
+import { messageParts } from '../message/message.part.js';
 import { canSee } from '../message/message.policy.js';
-import { canReadVersions } from './edit.policy.js';
-import type { Versions, VersionsPage } from './edit.store.js';
+import { checkLength, messageText, replaceText } from '../message/message.text.js';
+import { edited } from './edit.part.js';
+import { canEdit, canReadVersions, isEditableBy } from './edit.policy.js';
+import { storeVersion, type Versions, type VersionsPage } from './edit.store.js';
+
+// Created once, because creating a schema is the most expensive step of an edit in this process.
+const editInput = z.object({ text: messageText });
 
 /**
- * A page of a message's earlier texts, the latest first; null where they are not for the viewer.
- * @param read gives what of a message is there, whoever may see it.
+ * Replaces the text of one of the viewer's messages. Setting the same text has no effect.
+ * @returns the message after the change.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND with the field `input.messageId`; FORBIDDEN if the message belongs to
+ *   another user or is deleted, if it was sent too long ago, or if the viewer cannot send messages in the conversation.
+ */
+export async function editMessage(
+  deps: Deps,
+  viewer: Viewer,
+  input: { messageId: string; text: string },
+): Promise<Message> {
+  const given = checkInput(editInput, input);
+  checkLength(deps, given);
+  const { config } = deps;
+  // Before anything is locked, because it can take long for a long text.
+  const derived = await messageParts.of(deps).derive(deps, given.text);
+  return changeMessage(deps, viewer, input.messageId, edited, async ({ tx, message, conversation, membership }) => {
+    if (!isEditableBy(message, viewer.userId)) {
+      throw new ChatError('FORBIDDEN', 'You can edit only your own messages.');
+    }
+    if (!canEdit(message, viewer.userId, config)) {
+      throw limitReached('messageEditWindowSeconds', 'This message is too old to be edited.');
+    }
+    // An edit can contain new content, so it requires the same permission as a send.
+    if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
+      throw sendRefused(membership);
+    }
+    if (message.text === given.text) return undefined;
+    const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
+    checkMentions(mentionedIds, config.mentionsMax);
+    const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
+    await storeVersion(tx, message, config.messageVersionsMax);
+    const data = { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
+    return replaceText(deps, tx, message, data, derived);
+  });
+}
+
+/**
+ * A page of a message's earlier texts, newest first, or null if the viewer is not allowed to read them.
+ * @param read loads a page of a message's earlier texts, without checking permissions.
  * @throws {ChatError} BAD_USER_INPUT.
  */
 export async function listVersions(

@@ -8,20 +8,23 @@ import {
 import type { Sql, Tx } from '../../infra/database/database.js';
 import { membershipColumns } from '../conversation/conversation.store.js';
 
-/** So many earlier texts, from before that number; null: from the newest. */
+/** A page of up to `limit` earlier texts with numbers lower than `beyond`, or of the newest ones if it is null. */
 export interface VersionsPage {
   beyond: number | null;
   limit: number;
 }
 
-/** Earlier texts of a message, the latest first, and what decides who may read them. */
+/** Earlier texts of a message, newest first, with the data that decides who can read them. */
 export interface Versions {
   conversation: Pick<Conversation, 'kind'>;
   own: Membership | null;
   versions: MessageVersion[];
 }
 
-/** The same page of each of these messages, in their order; null of a message that is not there. */
+/**
+ * The same page of earlier texts of each of these messages, in the same order. It is null if the message does not
+ * exist.
+ */
 export async function findVersions(
   sql: Sql,
   userId: string,
@@ -56,8 +59,11 @@ export async function findVersions(
   return messageIds.map((id) => byMessage.get(id) ?? null);
 }
 
-/** Keeps the text of a message that is about to get another one: of many the first and the newest, `max` at most. */
-export async function keepVersion(
+/**
+ * Stores the current text of a message before it is replaced. At most `max` earlier texts are kept: the first one and
+ * the newest ones.
+ */
+export async function storeVersion(
   tx: Tx,
   { id: messageId, text, createdAt, editedAt }: Pick<Message, 'id' | 'text' | 'createdAt' | 'editedAt'>,
   max: number,
@@ -65,7 +71,7 @@ export async function keepVersion(
   if (text === null || max === 0) return;
   const newest = await tx.messageVersion.aggregate({ where: { messageId }, _max: { number: true } });
   const number = (newest._max.number ?? 0) + 1;
-  // Where only the first is kept, it is there already.
+  // If only the first text is kept, it has been stored already.
   if (max > 1 || number === 1) {
     await tx.messageVersion.create({ data: { messageId, number, text, writtenAt: editedAt ?? createdAt } });
   }

@@ -1,6 +1,6 @@
 import type { ErasureStep } from '../account/erasures.js';
 import { lock } from '../conversation/conversation.store.js';
-import { takeOut } from './membership.service.js';
+import { removeMembership } from './membership.service.js';
 
 /** Removes a deleted account from its groups. */
 export const groupErasure: ErasureStep = {
@@ -14,7 +14,7 @@ export const groupErasure: ErasureStep = {
   async erase(deps, tx, conversationId, userId) {
     await lock(tx, conversationId);
     const member = await tx.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
-    if (member) await takeOut(deps, tx, { userId }, member);
+    if (member) await removeMembership(deps, tx, { userId }, member);
     return false;
   },
 };

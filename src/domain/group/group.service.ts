@@ -7,7 +7,12 @@ import { checkInput, hashInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { createConversation } from '../conversation/conversation.creation.js';
 import { canRead, isPublic } from '../conversation/conversation.policy.js';
-import { type Conversation, findFull, findMembership, isFull } from '../conversation/conversation.store.js';
+import {
+  type Conversation,
+  findMembership,
+  findUsersAtGroupLimit,
+  isAtGroupLimit,
+} from '../conversation/conversation.store.js';
 import { findReachable } from '../user/reach.store.js';
 import { clientKey } from '../user/user.input.js';
 import { lockCounts } from '../user/user.store.js';
@@ -24,11 +29,12 @@ const group = z.object({
 });
 
 /**
- * Makes a group of which the viewer is the owner; who cannot be brought in is left out without a word. The same
- * `clientGroupId` with the same input gives the group that was made first.
- * @param input with `memberIds` as ids of rows; the viewer's own among them counts for nothing.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.memberIds`, or of `input.clientGroupId`: the group that was made
- *   first is not theirs to see any more; CONFLICT of `input.clientGroupId`; FORBIDDEN: they are in too many groups.
+ * Creates a group owned by the viewer. Users who cannot be added are silently omitted. Repeating the call with the same
+ * `clientGroupId` and the same input returns the group created first.
+ * @param input with `memberIds` as ids of rows; the viewer's own id is ignored.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.memberIds`, or of `input.clientGroupId`: the viewer can no
+ *   longer see the group created first; CONFLICT of `input.clientGroupId`: it was used with another input; FORBIDDEN:
+ *   the viewer is in too many groups.
  */
 export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typeof group>): Promise<Conversation> {
   const given = checkInput(group, input);
@@ -41,7 +47,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
   const { title, description = null, clientGroupId = null } = given;
   const visibility = given.visibility ?? 'PRIVATE';
   const historyVisibility = given.historyVisibility ?? 'ALL';
-  // What it is by default is left out: so were hashes made before it could be said, and they are compared still.
+  // The default is omitted from the hash, so that it stays equal to hashes stored before this option existed.
   const history = historyVisibility === 'ALL' ? [] : [historyVisibility];
   const inputHash = hashInput(title, description, visibility, ...history, ...wantedIds);
   try {
@@ -68,8 +74,8 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       async (tx) => {
         const { groupsMax, groupsAddedMax } = deps.config;
         await lockCounts(tx, 'groups', [viewer.userId, ...wantedIds]);
-        const full = await findFull(tx, wantedIds, viewer, groupsAddedMax);
-        if (await isFull(tx, viewer.userId, groupsMax)) {
+        const full = await findUsersAtGroupLimit(tx, wantedIds, viewer, groupsAddedMax);
+        if (await isAtGroupLimit(tx, viewer.userId, groupsMax)) {
           throw limitReached('groupsMax', `You can create and join at most ${groupsMax} groups.`);
         }
         const areReachable = await findReachable(tx, viewer.userId, wantedIds);
@@ -82,7 +88,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
     );
   } catch (error) {
     if (clientGroupId === null || !(isUniqueViolation(error) || error instanceof ChatError)) throw error;
-    // A retry gets the first group also where some of its people are gone since.
+    // A retry returns the first group even if some of the users have been deleted since.
     const first = await db.conversation.findUnique({
       where: { createdById_clientGroupId: { createdById: viewer.userId, clientGroupId } },
     });

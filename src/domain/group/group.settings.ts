@@ -9,18 +9,18 @@ export const groupSettings = defineSettings('Groups', {
   }),
   GROUP_ADD_MAX: setting(integer(1, 10_000), {
     default: '100',
-    description: 'The maximum number of people whom one call can add to a group.',
+    description: 'The maximum number of users whom one call can add to a group.',
     clientDescription: 'The maximum number of users that one request can add to a group.',
   }),
   GROUPS_MAX: setting(integer(1, 100_000), {
     default: '1000',
-    description: 'The maximum number of groups that one person has created or joined and is a member of.',
+    description: 'The maximum number of groups that one user has created or joined and is still a member of.',
     clientDescription: 'The maximum number of groups that one user can be in by creating or joining them.',
   }),
   GROUPS_ADDED_MAX: setting(integer(1, 100_000), {
     default: '2000',
     description:
-      'The maximum number of groups to which others have added one person. The same other person can add them to a tenth of this number.',
+      'The maximum number of groups to which others have added one user. A single other user can add them to at most a tenth of this number.',
     clientDescription: 'The maximum number of groups that one user can be in by being added by others.',
   }),
   SYSTEM_MESSAGES: setting(flag, {

@@ -78,7 +78,7 @@ const RemoveMemberPayload = builder.simpleObject('RemoveMemberPayload', {
     membershipId: t.id({
       nullable: true,
       description:
-        'The id of the membership that ended: remove it from the cache. It is null when the person was not a member.',
+        'The id of the membership that ended: remove it from the cache. It is null if the user was not a member.',
     }),
   }),
 });

@@ -8,18 +8,18 @@ import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { recordChange, recordChanges } from '../../realtime/change-log.js';
-import { notingRefusal } from '../audit/audit.notes.js';
-import { type Act, type Actor, type Details, recordActs } from '../audit/audit.store.js';
+import { auditingDenials } from '../audit/audit.logger.js';
+import { type Actor, type AuditEvent, type Details, recordAuditEvents } from '../audit/audit.store.js';
 import { type ConversationChanged, conversationChanged } from '../conversation/conversation.events.js';
 import { canRead, isPublic } from '../conversation/conversation.policy.js';
 import {
-  bringIn,
   changeConversation,
   countChanges,
-  findFull,
   findMembership,
   findNextOwner,
-  isFull,
+  findUsersAtGroupLimit,
+  insertMembers,
+  isAtGroupLimit,
   lock,
 } from '../conversation/conversation.store.js';
 import {
@@ -32,13 +32,14 @@ import {
   hasChangingMembers,
 } from '../conversation/membership.policy.js';
 import { findReachable } from '../user/reach.store.js';
-import { holdPeople, holdViewer, lockCounts } from '../user/user.store.js';
+import { lockCounts, lockUsersForShare, requireActiveViewer } from '../user/user.store.js';
 import { description, imageUrl, title } from './group.input.js';
+import { membershipEndings } from './membership.endings.js';
 import { recordSystemMessage } from './system-message.js';
 
 /**
- * Brings people into a group. Who is in it already stays as they are.
- * @returns the group, and who could not be added.
+ * Adds users to a group. Existing members are unaffected.
+ * @returns the group, and the users who could not be added.
  * @throws {ChatError} BAD_USER_INPUT of `input.userIds`: too many; NOT_FOUND; FORBIDDEN.
  */
 export async function addMembers(
@@ -52,13 +53,13 @@ export async function addMembers(
     throw badInput(field, `A request can add at most ${groupAddMax} users to a group.`, 'groupAddMax');
   }
   const wanted = [...new Set(userIds)];
-  const act: GroupAct = { action: 'MEMBER_ADDED', actor: viewer, conversationId };
+  const act: GroupAuditEvent = { action: 'MEMBER_ADDED', actor: viewer, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
     if (!canAddMembers(own)) throw new ChatError('FORBIDDEN', 'Only owners and admins can add members.');
-    const held = await holdPeople(tx, wanted);
+    const held = await lockUsersForShare(tx, wanted);
     const areReachable = await findReachable(tx, viewer.userId, wanted);
     await lockCounts(tx, 'groups', wanted);
-    const full = await findFull(tx, wanted, viewer, groupsAddedMax);
+    const full = await findUsersAtGroupLimit(tx, wanted, viewer, groupsAddedMax);
     const there = await tx.membership.findMany({ where: { conversationId, userId: { in: wanted } } });
     const thereIds = new Set(there.map(({ userId }) => userId));
     const isThere = (id: string) => thereIds.has(id);
@@ -72,9 +73,9 @@ export async function addMembers(
       throw badInput(field, `A group can have at most ${groupMaxMembers} members.`, 'groupMaxMembers');
     }
     const changed = await countChanges(tx, conversationId, { changes: newcomers.length, members: newcomers.length });
-    await recordActs(tx, ...newcomers.map(({ id }) => ({ ...act, subjectId: id })));
+    await recordAuditEvents(tx, ...newcomers.map(({ id }) => ({ ...act, subjectId: id })));
     const changes: Change<ConversationChanged>[] = [];
-    const memberships = await bringIn(
+    const memberships = await insertMembers(
       tx,
       conversation,
       newcomers.map(({ id: userId }) => ({ userId })),
@@ -97,7 +98,7 @@ export async function addMembers(
   });
 }
 
-/** A group that somebody has left or been removed from. */
+/** The result of leaving a group or removing a member. */
 export interface Left {
   conversation: Conversation;
   /** The membership that ended; null when there was none. */
@@ -114,30 +115,37 @@ export async function removeMember(
   { conversationId, userId }: { conversationId: string; userId: string },
 ): Promise<Left> {
   if (userId === viewer.userId) throw badInput('input.userId', 'Use leaveConversation to leave the group yourself.');
-  const act: GroupAct = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
+  const act: GroupAuditEvent = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
     const other = await findMembership(tx, conversationId, userId);
     if (!other) return { conversation, membershipId: null };
     if (!canRemoveMember(own, other)) throw new ChatError('FORBIDDEN', 'You are not allowed to remove this member.');
-    await recordActs(tx, { ...act, details: { role: other.role } });
-    return takeOut(deps, tx, viewer, other);
+    await recordAuditEvents(tx, { ...act, details: { role: other.role } });
+    return removeMembership(deps, tx, viewer, other);
   });
 }
 
 /**
- * Takes the viewer out of a group. The last owner's place goes on: see `findNextOwner`.
- * @throws {ChatError} NOT_FOUND; FORBIDDEN of a direct conversation.
+ * Removes the viewer from a group. If the viewer was the last owner, another member becomes the owner: see
+ * `findNextOwner`.
+ * @throws {ChatError} NOT_FOUND; FORBIDDEN: it is a direct conversation.
  */
 export async function leaveConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Left> {
   return change(deps, viewer, { conversationId }, async (tx, { own }) => {
-    return takeOut(deps, tx, viewer, own);
+    return removeMembership(deps, tx, viewer, own);
   });
 }
 
-/** Takes a member out of a locked group: by themselves, or by another. */
-export async function takeOut(deps: Pick<Deps, 'config'>, tx: Tx, actor: Actor, member: Membership): Promise<Left> {
+/** Removes a member from a locked group. `actor` may be the member. */
+export async function removeMembership(
+  deps: Pick<Deps, 'config' | 'features'>,
+  tx: Tx,
+  actor: Actor,
+  member: Membership,
+): Promise<Left> {
   const { userId: actorId } = actor;
   const { id, conversationId, userId } = member;
+  for (const end of membershipEndings.of(deps)) await end(tx, member);
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
   await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }, id));
@@ -146,13 +154,13 @@ export async function takeOut(deps: Pick<Deps, 'config'>, tx: Tx, actor: Actor, 
     actorId,
     subjectIds: [userId],
   });
-  const latest = (await handOver(deps, tx, actor, conversationId)) ?? announced ?? conversation;
+  const latest = (await promoteNextOwner(deps, tx, actor, conversationId)) ?? announced ?? conversation;
   return { conversation: latest, membershipId: id };
 }
 
-/** Makes the next owner, where none is left and somebody can be. @returns the group as it is then, if that changed it. */
-async function handOver(
-  deps: Pick<Deps, 'config'>,
+/** Makes a member the owner if the group has none. Returns the changed group; undefined if it was not changed. */
+async function promoteNextOwner(
+  deps: Pick<Deps, 'config' | 'features'>,
   tx: Tx,
   actor: Actor,
   conversationId: string,
@@ -160,12 +168,12 @@ async function handOver(
   if (await tx.membership.findFirst({ where: { conversationId, role: 'OWNER' }, select: { id: true } }))
     return undefined;
   const next = await findNextOwner(tx, conversationId);
-  return next ? giveRole(deps, tx, actor, next, 'OWNER') : undefined;
+  return next ? changeRole(deps, tx, actor, next, 'OWNER') : undefined;
 }
 
-/** Gives a member of a locked group another role. @returns the group as it is then. */
-async function giveRole(
-  deps: Pick<Deps, 'config'>,
+/** Changes the role of a member of a locked group. Returns the changed group. */
+async function changeRole(
+  deps: Pick<Deps, 'config' | 'features'>,
   tx: Tx,
   actor: Actor,
   { user, ...member }: Membership & { user: User },
@@ -174,7 +182,7 @@ async function giveRole(
   const { id, conversationId, userId } = member;
   const { userId: actorId } = actor;
   const details = { role: { from: member.role, to: role } };
-  await recordActs(tx, { action: 'MEMBER_ROLE_CHANGED', actor, subjectId: userId, conversationId, details });
+  await recordAuditEvents(tx, { action: 'MEMBER_ROLE_CHANGED', actor, subjectId: userId, conversationId, details });
   await tx.membership.update({ where: { id }, data: { role }, select: { id: true } });
   const conversation = await countChanges(tx, conversationId, { changes: 1 });
   const data = { conversation, membership: { ...member, role, user } };
@@ -197,20 +205,20 @@ const groupUpdate = z.object({
   historyVisibility: z.enum(['ALL', 'SINCE_JOINED']).optional(),
 });
 
-/** The changes of a group that its members are told of in its messages. */
-const tellings = {
+/** The changes of a group that are announced to its members in system messages. */
+const systemMessageTypes = {
   title: 'TITLE_CHANGED',
   description: 'DESCRIPTION_CHANGED',
   visibility: 'VISIBILITY_CHANGED',
   historyVisibility: 'HISTORY_VISIBILITY_CHANGED',
 } as const;
 
-/** The changes of a group that say who sees what. */
+/** The changes of a group that affect who can see what. */
 const watched = ['visibility', 'historyVisibility'] as const;
 
 /**
- * Changes what a group is called, looks like, and who may find it. What is absent stays; null clears a description or a
- * picture. What it is already changes nothing.
+ * Changes the title, description, image or visibility of a group. Absent fields are unchanged; null removes a
+ * description or an image. Values equal to the present ones have no effect.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND; FORBIDDEN.
  */
 export async function updateGroup(
@@ -221,7 +229,7 @@ export async function updateGroup(
   const given = Object.fromEntries(
     Object.entries(checkInput(groupUpdate, input)).filter(([, value]) => value !== undefined),
   ) as Partial<Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility' | 'historyVisibility'>>;
-  const act: GroupAct = { action: 'GROUP_SETTINGS_CHANGED', actor: viewer, conversationId };
+  const act: GroupAuditEvent = { action: 'GROUP_SETTINGS_CHANGED', actor: viewer, conversationId };
   const isWatched = watched.some((field) => given[field] !== undefined);
   return change(deps, viewer, isWatched ? act : { conversationId }, async (tx, { conversation, own }) => {
     if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Only owners and admins can change the group.');
@@ -238,8 +246,8 @@ export async function updateGroup(
         });
       }
     }
-    if (Object.keys(details).length > 0) await recordActs(tx, { ...act, details });
-    const told = (Object.keys(tellings) as (keyof typeof tellings)[]).filter(
+    if (Object.keys(details).length > 0) await recordAuditEvents(tx, { ...act, details });
+    const announcedFields = (Object.keys(systemMessageTypes) as (keyof typeof systemMessageTypes)[]).filter(
       (field) => given[field] !== undefined && given[field] !== conversation[field],
     );
     const words = given.title == null ? {} : { searchWords: foldWords(given.title) };
@@ -251,10 +259,10 @@ export async function updateGroup(
     const updated = await countChanges(tx, conversationId, { changes: 1 });
     await recordChange(tx, conversationChanged('updated', viewer.userId, null, { conversation: updated }));
     let latest: Conversation = updated;
-    for (const field of told) {
+    for (const field of announcedFields) {
       const event = { oldValue: conversation[field], newValue: updated[field] };
       const announced = await recordSystemMessage(deps, tx, conversationId, {
-        type: tellings[field],
+        type: systemMessageTypes[field],
         actorId: viewer.userId,
         ...event,
       });
@@ -265,9 +273,9 @@ export async function updateGroup(
 }
 
 /**
- * Makes a member an owner, an admin, or neither. What they are already changes nothing.
- * @throws {ChatError} NOT_FOUND of the conversation or of `input.userId`; FORBIDDEN; CONFLICT of `input.role`: the last
- *   owner.
+ * Sets the role of a member. Idempotent.
+ * @throws {ChatError} NOT_FOUND of the conversation or of `input.userId`; FORBIDDEN; CONFLICT of `input.role`: the
+ *   member is the last owner.
  */
 export async function setMemberRole(
   deps: Deps,
@@ -275,8 +283,14 @@ export async function setMemberRole(
   { conversationId, userId, role }: { conversationId: string; userId: string; role: Membership['role'] },
 ): Promise<Membership> {
   const details = { role };
-  const asked: GroupAct = { action: 'MEMBER_ROLE_CHANGED', actor: viewer, subjectId: userId, conversationId, details };
-  return change(deps, viewer, asked, async (tx, { own }) => {
+  const event: GroupAuditEvent = {
+    action: 'MEMBER_ROLE_CHANGED',
+    actor: viewer,
+    subjectId: userId,
+    conversationId,
+    details,
+  };
+  return change(deps, viewer, event, async (tx, { own }) => {
     if (!canSetRole(own)) throw new ChatError('FORBIDDEN', 'Only owners can change the roles of members.');
     const found = await tx.membership.findUnique({
       where: { conversationId_userId: { conversationId, userId } },
@@ -290,14 +304,14 @@ export async function setMemberRole(
         field: 'input.role',
       });
     }
-    await giveRole(deps, tx, viewer, found, role);
+    await changeRole(deps, tx, viewer, found, role);
     return { ...found, role };
   });
 }
 
 /**
- * Brings the viewer into a public group. Who is in it already stays as they are.
- * @throws {ChatError} NOT_FOUND; FORBIDDEN: not public, or full.
+ * Adds the viewer to a public group. Idempotent.
+ * @throws {ChatError} NOT_FOUND; FORBIDDEN: the group is not public, or is full.
  */
 export async function joinConversation(deps: Deps, viewer: Viewer, conversationId: string): Promise<Conversation> {
   const field = 'input.conversationId';
@@ -310,12 +324,14 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
     if (conversation.memberCount >= groupMaxMembers) {
       throw limitReached('groupMaxMembers', `A group can have at most ${groupMaxMembers} members.`, field);
     }
-    const user = await holdViewer(tx, viewer);
+    const user = await requireActiveViewer(tx, viewer);
     await lockCounts(tx, 'groups', [viewer.userId]);
-    if (await isFull(tx, viewer.userId, groupsMax)) {
+    if (await isAtGroupLimit(tx, viewer.userId, groupsMax)) {
       throw limitReached('groupsMax', `You can create and join at most ${groupsMax} groups.`, field);
     }
-    const [membership] = (await bringIn(tx, conversation, [{ userId: viewer.userId }], viewer.userId)) as [Membership];
+    const [membership] = (await insertMembers(tx, conversation, [{ userId: viewer.userId }], viewer.userId)) as [
+      Membership,
+    ];
     const joined = await countChanges(tx, conversationId, { changes: 1, members: 1 });
     const data = { conversation: joined, membership: { ...membership, user } };
     await recordChange(tx, conversationChanged('memberJoined', viewer.userId, viewer.userId, data));
@@ -328,16 +344,14 @@ export async function joinConversation(deps: Deps, viewer: Viewer, conversationI
   });
 }
 
-/** Something in a group that is put down; without an action: nothing is. */
-type GroupAct = Act & { conversationId: string };
+/** An audit event of a group. Without an action, it is not recorded. */
+type GroupAuditEvent = AuditEvent & { conversationId: string };
 
-/**
- * Runs a change of a group under its lock, for one of its members. A refusal is written into the audit log as `act`.
- */
+/** Runs a change of a group under its lock, for one of its members. A denial is recorded in the audit log as `act`. */
 async function change<Result>(
   deps: Deps,
   viewer: Viewer,
-  act: GroupAct | { action?: never; conversationId: string },
+  act: GroupAuditEvent | { action?: never; conversationId: string },
   work: (tx: Tx, state: { conversation: Conversation; own: Membership }) => Promise<Result>,
 ): Promise<Result> {
   const field = 'input.conversationId';
@@ -345,7 +359,7 @@ async function change<Result>(
   const changing = () =>
     changeConversation(deps, conversationId, async (tx) => {
       const conversation = await lock(tx, conversationId);
-      await holdViewer(tx, viewer);
+      await requireActiveViewer(tx, viewer);
       const own = await findMembership(tx, conversationId, viewer.userId);
       if (!conversation || !(canRead(own) || isPublic(conversation))) throw notFound(field, 'Conversation');
       if (!own) throw new ChatError('FORBIDDEN', 'You are not a member of this group.', { field });
@@ -354,5 +368,5 @@ async function change<Result>(
       }
       return work(tx, { conversation, own });
     });
-  return act.action === undefined ? changing() : notingRefusal(deps, act, changing);
+  return act.action === undefined ? changing() : auditingDenials(deps, act, changing);
 }

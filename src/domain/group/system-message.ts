@@ -4,17 +4,16 @@ import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { recordChange } from '../../realtime/change-log.js';
 import { countChanges, findModeratorIds } from '../conversation/conversation.store.js';
-import { nothingBeside } from '../message/message.beside.js';
-import { messageChanged } from '../message/message.events.js';
+import { messageChanged, messageChangeTypes } from '../message/message.events.js';
+import { messageParts } from '../message/message.part.js';
 import type { SystemEvent } from '../message/system-event.js';
 
 /**
- * Stores a system message in a locked group, which says what happened there; does nothing where system messages are
- * switched off.
- * @returns the group as it is with the message; undefined where there is none.
+ * Stores a system message about a change of a locked group. Does nothing if system messages are disabled.
+ * @returns the group with the message counted; undefined if none was stored.
  */
 export async function recordSystemMessage(
-  { config }: Pick<Deps, 'config'>,
+  deps: Pick<Deps, 'config' | 'features'>,
   tx: Tx,
   conversationId: string,
   {
@@ -25,7 +24,7 @@ export async function recordSystemMessage(
     newValue = null,
   }: Pick<SystemEvent, 'type' | 'actorId'> & Partial<SystemEvent>,
 ): Promise<Conversation | undefined> {
-  if (!config.systemMessages) return undefined;
+  if (!deps.config.systemMessages) return undefined;
   const conversation = await countChanges(tx, conversationId, { changes: 1, messages: 1 });
   const event: SystemEvent = { type, actorId, subjectIds, oldValue, newValue };
   const message = await tx.message.create({
@@ -39,7 +38,8 @@ export async function recordSystemMessage(
     },
   });
   const moderatorIds = (await findModeratorIds(tx, [conversationId])).get(conversationId) ?? null;
-  const full = { ...message, ...nothingBeside, sender: null, conversation: { ...conversation, moderatorIds } };
-  const { data } = await recordChange(tx, messageChanged('sent', { id: actorId }, full));
+  const { empty: parts } = messageParts.of(deps);
+  const full = { ...message, parts, sender: null, conversation: { ...conversation, moderatorIds } };
+  const { data } = await recordChange(tx, messageChanged(messageChangeTypes.sent, { id: actorId }, full));
   return data.message.conversation;
 }

@@ -10,22 +10,22 @@ import {
   findModeratorIds,
   lockAndNumber,
 } from '../conversation/conversation.store.js';
-import { holdViewer } from '../user/user.store.js';
-import { findBeside, nothingBeside } from './message.beside.js';
-import { type FullMessage, messageChanged, type messageChangeTypes } from './message.events.js';
+import { requireActiveViewer } from '../user/user.store.js';
+import { type FullMessage, messageChanged } from './message.events.js';
+import { type MessageChangeType, messageParts } from './message.part.js';
 import { canSee } from './message.policy.js';
 
-/** A message that the viewer sees, under its conversation's lock. */
+/** A message that the viewer can see, loaded under the lock of its conversation. */
 export interface ChangeState {
   tx: Tx;
   viewer: Viewer;
   message: Message & { sender: User | null };
-  /** Numbered for the change. */
+  /** The locked conversation, whose `changeSeq` is already the number of this change. */
   conversation: Conversation;
   membership: Membership;
 }
 
-/** Thrown to roll back a change that turns out to change nothing. */
+/** Rolls back the transaction, and with it the number that was assigned, when nothing changes. */
 class Unchanged extends Error {
   constructor(readonly unchanged: FullMessage) {
     super();
@@ -33,15 +33,19 @@ class Unchanged extends Error {
 }
 
 /**
- * Changes a message, or what belongs to it, under its conversation's lock. `act` authorizes, stores, and returns
- * the row as it is then; undefined: nothing is to change.
- * @throws {ChatError} NOT_FOUND of `input.messageId`; what `act` throws.
+ * Changes a message, or data that belongs to it, in one transaction under the lock of its conversation, and records the
+ * change.
+ * @param act checks permissions, writes, and returns the row of the message after the change, or undefined if there is
+ *   nothing to change.
+ * @returns the message after the change.
+ * @throws {ChatError} NOT_FOUND with the field `input.messageId` if the viewer cannot see the message; all errors of
+ *   `act`.
  */
 export async function changeMessage(
   deps: Deps,
   viewer: Viewer,
   messageId: string,
-  type: Exclude<keyof typeof messageChangeTypes, 'sent'>,
+  type: MessageChangeType,
   act: (state: ChangeState) => Promise<Message | undefined>,
 ): Promise<FullMessage> {
   const field = 'input.messageId';
@@ -53,16 +57,17 @@ export async function changeMessage(
   try {
     return await changeConversation(deps, known.conversationId, async (tx) => {
       const conversation = await lockAndNumber(tx, known.conversationId);
-      const user = await holdViewer(tx, viewer);
+      const user = await requireActiveViewer(tx, viewer);
       const membership = await findMembership(tx, known.conversationId, viewer.userId);
       const message = await tx.message.findUnique({ where: { id: messageId }, include: { sender: true } });
       if (!conversation || !message || !canSee(message, membership)) throw notFound(field, 'Message');
       const changed = await act({ tx, viewer, message, conversation, membership });
       if (!changed) throw new Unchanged({ ...message, conversation });
-      const [beside = nothingBeside] = await findBeside(tx, [changed]);
+      const loaded = messageParts.of(deps);
+      const [parts = loaded.empty] = await loaded.load(tx, [changed]);
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
       const { sender } = message;
-      const full = { ...changed, ...beside, sender, conversation: { ...conversation, moderatorIds } };
+      const full = { ...changed, parts, sender, conversation: { ...conversation, moderatorIds } };
       const { data } = await recordChange(tx, messageChanged(type, user, full));
       return data.message;
     });

@@ -2,13 +2,17 @@ import { type Conversation, Prisma } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { ErasureStep } from '../account/erasures.js';
 import { countChanges, lock } from '../conversation/conversation.store.js';
+import { deleteContent } from './message.deletion.js';
 import { messageChangeTypes } from './message.events.js';
-import { emptyMessages } from './message.store.js';
+import { type MessageChangeType, messageParts } from './message.part.js';
 
-/** Messages that are changed in one transaction, which locks their conversation for that long. */
-export const ERASED_AT_ONCE = 500;
+/**
+ * The maximum number of messages that are changed in one transaction, to bound the time for which it locks the
+ * conversation.
+ */
+const ERASURE_BATCH = 500;
 
-/** Deletes the messages of a deleted account, where that is configured, as if one by one. */
+/** Deletes the messages of a deleted account if DELETED_ACCOUNT_MESSAGES is `delete`, with one change per message. */
 export const messageErasure: ErasureStep = {
   async findConversations({ config, database }, userId) {
     if (config.deletedAccountMessages !== 'delete') return [];
@@ -17,34 +21,70 @@ export const messageErasure: ErasureStep = {
       WHERE sender_id = ${userId}::uuid AND deleted_at IS NULL`;
     return rows.map(({ id }) => id);
   },
-  async erase(_deps, tx, conversationId, userId) {
+  async erase(deps, tx, conversationId, userId) {
     const conversation = await lock(tx, conversationId);
     const rows = await tx.$queryRaw<{ id: string; conversationId: string; seq: number }[]>`
       SELECT id::text, conversation_id::text AS "conversationId", seq FROM messages
       WHERE conversation_id = ${conversationId}::uuid AND sender_id = ${userId}::uuid AND deleted_at IS NULL
-      ORDER BY seq LIMIT ${ERASED_AT_ONCE}`;
+      ORDER BY seq LIMIT ${ERASURE_BATCH}`;
     const [first, ...others] = rows;
     if (!conversation || !first) return false;
-    await emptyMessages(tx, [first, ...others]);
-    await recordErased(tx, conversation, 'deleted', userId, rows);
-    return rows.length === ERASED_AT_ONCE;
+    await deleteContent(deps, tx, [first, ...others]);
+    await recordErasureChanges(tx, conversation, messageChangeTypes.deleted, userId, rows);
+    return rows.length === ERASURE_BATCH;
   },
 };
 
 /**
- * Records one change of each of these messages of a locked conversation. They are not announced: feeds find them in the
- * log, many at a time.
+ * Removes what a deleted account added to messages of other users, such as reactions, if its messages are to be
+ * deleted.
  */
-export async function recordErased(
+export const contributionErasure: ErasureStep = {
+  async findConversations({ config, database, features }, userId) {
+    if (config.deletedAccountMessages !== 'delete') return [];
+    const ids = new Set<string>();
+    for (const { messageIdsOf } of messageParts.of({ features }).contributions) {
+      const rows = await database.db.$queryRaw<{ id: string }[]>`
+        SELECT DISTINCT conversation_id::text AS id FROM messages WHERE id IN (${messageIdsOf(userId)})`;
+      for (const { id } of rows) ids.add(id);
+    }
+    return [...ids];
+  },
+  async erase({ features }, tx, conversationId, userId) {
+    const conversation = await lock(tx, conversationId);
+    if (!conversation) return false;
+    for (const { change, messageIdsOf, remove } of messageParts.of({ features }).contributions) {
+      const rows = await tx.$queryRaw<{ id: string }[]>`
+        SELECT id::text FROM messages
+        WHERE conversation_id = ${conversationId}::uuid AND id IN (${messageIdsOf(userId)})
+        ORDER BY seq LIMIT ${ERASURE_BATCH}`;
+      if (rows.length === 0) continue;
+      await remove(
+        tx,
+        userId,
+        rows.map(({ id }) => id),
+      );
+      await recordErasureChanges(tx, conversation, change, userId, rows);
+      return true;
+    }
+    return false;
+  },
+};
+
+/**
+ * Records one change of each of these messages of a locked conversation. Other nodes are not notified: their feeds read
+ * the changes from the log, many at a time.
+ */
+async function recordErasureChanges(
   tx: Tx,
   { id, changeSeq }: Pick<Conversation, 'id' | 'changeSeq'>,
-  type: keyof typeof messageChangeTypes,
+  { type }: MessageChangeType,
   actorId: string,
   messages: readonly { id: string }[],
 ): Promise<void> {
   await countChanges(tx, id, { changes: messages.length });
   await tx.$executeRaw(Prisma.sql`
     INSERT INTO changes (conversation_id, change_seq, type, message_id, actor_id)
-    SELECT ${id}::uuid, ${changeSeq}::int + n::int, ${messageChangeTypes[type]}, message.id, ${actorId}::uuid
+    SELECT ${id}::uuid, ${changeSeq}::int + n::int, ${type}, message.id, ${actorId}::uuid
     FROM unnest(${messages.map((message) => message.id)}::uuid[]) WITH ORDINALITY AS message (id, n)`);
 }

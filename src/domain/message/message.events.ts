@@ -1,111 +1,128 @@
 import type { Conversation, Message, User } from '../../generated/prisma/client.js';
 import type { Db } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import type { Change, ChangeKind, ChangeRow } from '../../realtime/change.js';
 import { reviveDates } from '../../realtime/wire.js';
 import { findModeratorIds, type Moderated } from '../conversation/conversation.store.js';
 import { findByIds } from '../user/user.store.js';
-import { type Beside, findBeside, nothingBeside } from './message.beside.js';
+import { defineMessageChangeType, type MessageChangeType, type MessageParts, messageParts } from './message.part.js';
 
-/** What every change of a message says: all of it as it is after it, so that most selections need no database. */
+/**
+ * The data of a change of a message. It contains the message after the change, so that most selections need no query.
+ */
 export interface MessageChanged {
-  /** Null when its row is gone since: somebody who keeps the database has removed it. */
-  message: (FullMessage & Beside) | null;
-  /** Who made the change; null where that is the sender. */
+  /** The message after the change, or null if an operator has deleted its row since. */
+  message: (FullMessage & { parts: MessageParts }) | null;
+  /** The user who made the change, or null if that is the sender of the message. */
   actor: User | null;
 }
 
-/** The same of a change that was made just now. */
-export type MessageTold = MessageChanged & { message: FullMessage & Beside };
+/** The data of a change that this node has just made, so that the message exists. */
+export type NewMessageChange = MessageChanged & { message: FullMessage & { parts: MessageParts } };
 
 export type FullMessage = Message & {
   sender: User | null;
   conversation: Conversation & Partial<Moderated>;
-  /** It was sent in this moment: nobody else can have it yet. */
+  /** Whether this change sent the message, so that nothing has changed it yet. */
   justSent?: boolean;
-} & Partial<Beside>;
+  parts?: MessageParts;
+};
 
+/** The types of changes that belong to no part. */
 export const messageChangeTypes = {
-  sent: 'MESSAGE_SENT',
-  edited: 'MESSAGE_EDITED',
-  deleted: 'MESSAGE_DELETED',
-  reacted: 'MESSAGE_REACTED',
-  pinned: 'MESSAGE_PINNED',
-  unpinned: 'MESSAGE_UNPINNED',
+  sent: defineMessageChangeType('SENT', 'The message was sent.'),
+  deleted: defineMessageChangeType('DELETED', 'The message was deleted and is now a tombstone.'),
 } as const;
 
-/** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
-const VERSION = 3;
+/** The types of all changes of messages, including those of parts. */
+export const allMessageChangeTypes = (deps: Pick<Deps, 'features'>): readonly MessageChangeType[] => [
+  ...Object.values(messageChangeTypes),
+  ...messageParts.of(deps).changes,
+];
+
+/**
+ * Increase it when the columns of a message, its sender or its conversation change. The version on the wire also
+ * contains the versions of the parts. During a rolling update, a node that receives a change in another version loads
+ * the message from the database. A node that does not know the type of a change skips it.
+ */
+const ROWS_VERSION = 4;
 
 export const messageChanged = (
-  type: keyof typeof messageChangeTypes,
+  { type }: MessageChangeType,
   actor: Pick<User, 'id'> | User,
-  { conversation, ...message }: FullMessage & Beside,
-): Change<MessageTold> => ({
+  { conversation, ...message }: FullMessage & { parts: MessageParts },
+): Change<NewMessageChange> => ({
   conversationId: conversation.id,
   changeSeq: conversation.changeSeq,
-  type: messageChangeTypes[type],
+  type,
   messageId: message.id,
   subjectId: null,
   actorId: actor.id,
   data: {
-    // Hashes serve only the row that they stand in.
+    // The hashes of inputs are compared in the database only, so they are not published.
     message: {
       ...message,
       inputHash: null,
-      justSent: type === 'sent',
+      justSent: type === messageChangeTypes.sent.type,
       conversation: { ...conversation, inputHash: null },
     },
     actor: 'username' in actor && actor.id !== message.senderId ? actor : null,
   },
 });
 
-export const messageChanges: ChangeKind<MessageChanged> = {
-  types: Object.values(messageChangeTypes),
-  // Of one that is gone nobody knows from whom it was hidden: only who sees all of the conversation is told.
-  messageSeq: ({ data }) => data.message?.seq ?? 1,
-  encode: (data) => ({ v: VERSION, ...data }),
-  decode(json) {
-    // What nodes tell each other has just happened: the message is there.
-    const { v, message, actor } = json as { v: number } & MessageTold;
-    if (v !== VERSION) return undefined;
-    reviveMessage(message);
-    reviveDates(message.conversation, 'createdAt', 'lastActivityAt');
-    if (message.quote) reviveMessage(message.quote.message);
-    if (actor) reviveUser(actor);
-    return { message, actor };
-  },
-  async load(db: Db, rows: readonly ChangeRow[]) {
-    const ids = rows.flatMap((row) => (row.messageId === null ? [] : [row.messageId]));
-    const messages = await db.message.findMany({
-      where: { id: { in: ids } },
-      include: { sender: true, conversation: true },
-    });
-    const moderators = await findModeratorIds(
-      db,
-      messages.map(({ conversationId }) => conversationId),
-    );
-    const beside = await findBeside(db, messages);
-    const byId = new Map(
-      messages.map((message, index) => [message.id, { ...message, ...(beside[index] ?? nothingBeside) }]),
-    );
-    const isSender = ({ messageId, actorId }: ChangeRow) =>
-      messageId !== null && byId.get(messageId)?.senderId === actorId;
-    const actorIds = rows.flatMap((row) => (row.actorId === null || isSender(row) ? [] : [row.actorId]));
-    const actors = actorIds.length === 0 ? [] : await findByIds(db, [...new Set(actorIds)]);
-    return rows.map((row) => {
-      const message = row.messageId === null ? undefined : byId.get(row.messageId);
-      if (!message) return { message: null, actor: null };
-      const moderatorIds = moderators.get(message.conversationId) ?? null;
-      const actor = isSender(row) ? null : (actors.find((user) => user?.id === row.actorId) ?? null);
-      return {
-        message: { ...message, inputHash: null, conversation: { ...message.conversation, moderatorIds } },
-        actor,
-      };
-    });
-  },
-};
+export function messageChanges(deps: Pick<Deps, 'features'>): ChangeKind<MessageChanged> {
+  const parts = messageParts.of(deps);
+  const version = `${ROWS_VERSION} ${parts.format}`;
+  return {
+    types: allMessageChangeTypes(deps).map(({ type }) => type),
+    // For a message whose row was deleted, it is unknown which members could not see it, so that the change is only
+    // delivered to members who see all messages.
+    messageSeq: ({ data }) => data.message?.seq ?? 1,
+    encode: (data) => ({ v: version, ...data }),
+    decode(json) {
+      // A node only publishes changes that it has just made, so the message is never null.
+      const { v, message, actor } = json as { v: unknown } & NewMessageChange;
+      if (v !== version) return undefined;
+      reviveMessage(message);
+      reviveDates(message.conversation, 'createdAt', 'lastActivityAt');
+      parts.revive(message.parts);
+      if (actor) reviveUser(actor);
+      return { message, actor };
+    },
+    async load(db: Db, rows: readonly ChangeRow[]) {
+      const ids = rows.flatMap((row) => (row.messageId === null ? [] : [row.messageId]));
+      const messages = await db.message.findMany({
+        where: { id: { in: ids } },
+        include: { sender: true, conversation: true },
+      });
+      const moderators = await findModeratorIds(
+        db,
+        messages.map(({ conversationId }) => conversationId),
+      );
+      const partsOf = await parts.load(db, messages);
+      const byId = new Map(
+        messages.map((message, index) => [message.id, { ...message, parts: partsOf[index] ?? parts.empty }]),
+      );
+      const isSender = ({ messageId, actorId }: ChangeRow) =>
+        messageId !== null && byId.get(messageId)?.senderId === actorId;
+      const actorIds = rows.flatMap((row) => (row.actorId === null || isSender(row) ? [] : [row.actorId]));
+      const actors = actorIds.length === 0 ? [] : await findByIds(db, [...new Set(actorIds)]);
+      return rows.map((row) => {
+        const message = row.messageId === null ? undefined : byId.get(row.messageId);
+        if (!message) return { message: null, actor: null };
+        const moderatorIds = moderators.get(message.conversationId) ?? null;
+        const actor = isSender(row) ? null : (actors.find((user) => user?.id === row.actorId) ?? null);
+        return {
+          message: { ...message, inputHash: null, conversation: { ...message.conversation, moderatorIds } },
+          actor,
+        };
+      });
+    },
+  };
+}
 
-function reviveMessage(message: Message & { sender: User | null }): void {
+/** Restores the dates of a message and its sender, in place. */
+export function reviveMessage(message: Message & { sender: User | null }): void {
   reviveDates(message, 'createdAt', 'editedAt', 'deletedAt', 'pinnedAt');
   if (message.sender) reviveUser(message.sender);
 }

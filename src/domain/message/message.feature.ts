@@ -1,16 +1,19 @@
 import { defineFeature } from '../../platform/feature.js';
 import { exposeGroupCommit } from '../../realtime/group-commit.js';
 import { erasureSteps } from '../account/erasures.js';
-import { messageErasure } from './message.erasure.js';
+import { contributionErasure, messageErasure } from './message.erasure.js';
 import { messageChanges } from './message.events.js';
 import { sends } from './message.sending.js';
 import { messageSettings, sendRateSettings } from './message.settings.js';
 
 export const messageFeature = defineFeature('message', {
   settings: [messageSettings, sendRateSettings],
-  schema: () => import('./message.schema.js'),
-  changeKinds: () => [messageChanges],
-  contributes: [erasureSteps.with(messageErasure)],
+  async schema(features) {
+    const { addMessageStream } = await import('./message-stream.schema.js');
+    addMessageStream(features);
+  },
+  changeKinds: (deps) => [messageChanges(deps)],
+  contributes: [erasureSteps.with(messageErasure), erasureSteps.with(contributionErasure)],
   start: (deps) => void sends.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.mention.deleteMany({ where: { userId } })),
   metrics: (deps) => exposeGroupCommit(deps.metrics, 'sends', sends.of(deps)),

@@ -1,5 +1,5 @@
 import { gone } from '../../core/errors.js';
-import { encodeGlobalId, idOf, NOBODYS_ID } from '../../core/ids.js';
+import { idOf, NOBODYS_ID } from '../../core/ids.js';
 import type {
   Conversation as ConversationRow,
   Message as MessageRow,
@@ -10,7 +10,7 @@ import { bothWaysArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
-import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
+import { keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import {
   findByIds as findConversations,
@@ -20,17 +20,10 @@ import {
 } from '../conversation/conversation.store.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User } from '../user/user.schema.js';
-import type { Beside } from './message.beside.js';
-import { canDelete, canEdit, canReply, editableUntil, isTheirsToEdit } from './message.policy.js';
-import {
-  deleteMessage,
-  editMessage,
-  listMessages,
-  type MessageEvent as MessageEventShape,
-  sendMessage,
-  streamMessages,
-} from './message.service.js';
-import { findNewest, findSeen, findStretches, type Stretch } from './message.store.js';
+import type { MessageParts, SendMessageInput as SendMessageArguments } from './message.part.js';
+import { canDelete } from './message.policy.js';
+import { deleteMessage, listMessages, sendMessage } from './message.service.js';
+import { findNewest, findRanges, findVisible, type MessageRange } from './message.store.js';
 import { type SystemEvent, systemEventTypes } from './system-event.js';
 
 const MessageKind = builder.enumType('MessageKind', {
@@ -63,7 +56,7 @@ const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implemen
     }),
     subjects: t.field({
       type: [User],
-      extensions: atMost('pageMax'),
+      extensions: atMost('groupAddMax'),
       nullable: { list: false, items: false },
       description: 'The users concerned: those who joined, left, were added or removed, or whose role changed.',
       resolve: ({ subjectIds }, _args, context) => loadUsers(context, subjectIds),
@@ -75,29 +68,33 @@ const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implemen
   }),
 });
 
-/** People by the ids of their rows, in this order. */
+/** Users by the ids of their rows, in the same order. Unknown ids are skipped. */
 const loadUsers = async (context: Context, ids: readonly string[]): Promise<UserRow[]> =>
   (await Promise.all(ids.map((id) => loadUser(context, id)))).filter((user) => user !== null);
 
-/** An event and an answer bring these along, so that the usual selection needs no further read. */
+/** A message with data that an event or a mutation has already loaded, so that the usual selections need no query. */
 export type Preloaded = MessageRow & {
   sender?: UserRow | null;
   conversation?: ConversationRow & Partial<Moderated>;
   justSent?: boolean;
-} & Partial<Beside>;
+  /** The values of parts that have already been loaded. */
+  parts?: Partial<MessageParts>;
+};
 
-/** On a field that depends on `loadCanSend`: in a group it is equal for all members. */
+/** The sharing key of fields that depend on `loadCanSend`: in a group, the value is the same for all members. */
 export const keyedBySending = keyedBy<Preloaded | null>((message, viewerId) =>
   message && message.conversation?.kind !== 'GROUP' ? viewerId : '',
 );
 
-const loadIsSeen = defineLoader((context, ids) => findSeen(context.deps.database.db, viewerOf(context).userId, ids));
+const loadIsVisible = defineLoader((context, ids) =>
+  findVisible(context.deps.database.db, viewerOf(context).userId, ids),
+);
 
 export const Message = builder.prismaNode('Message', {
   id: { field: 'id' },
   nullable: true,
-  // What is not for the viewer is looked up as what cannot be there.
-  findUnique: async (id, context) => ({ id: (await loadIsSeen(context, id)) ? id : NOBODYS_ID }),
+  // A message that the viewer cannot see is looked up with an id that does not exist.
+  findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
   description: 'A message in a conversation.',
   extensions: shared(
     'id',
@@ -113,14 +110,14 @@ export const Message = builder.prismaNode('Message', {
     'mentions',
     'mentionsEveryone',
     'systemEvent',
-    'editableUntil',
   ),
   fields: (t) => ({
     conversation: t.field({
       type: Conversation,
       description: 'The conversation that contains the message.',
       nullable: false,
-      // Not async: what is there is given at once, for everyone who waits for the event.
+      // Not an async function, because every subscriber waits for the event: a loaded conversation is returned
+      // synchronously.
       resolve: (message: Preloaded, _args, context) =>
         message.conversation ??
         loadConversation(context, message.conversationId).then((conversation) => conversation ?? gone('Conversation')),
@@ -176,40 +173,13 @@ export const Message = builder.prismaNode('Message', {
       nullable: false,
       description: 'Whether an owner or admin of a group wrote `@everyone`, which counts as a mention of every member.',
     }),
-    viewerCanEdit: t.boolean({
-      nullable: false,
-      description:
-        'Whether the viewer can edit the message now: it is their own, and in a direct conversation `viewerCanSend` is true. It becomes false `serverInfo.limits.messageEditWindowSeconds` after `createdAt` without an event.',
-      // Time passes alike for all, and where it depends on whom they write to, the key is of one person: the sender.
-      extensions: keyedBy<MessageRow | null>((message, viewerId) =>
-        String(message && isTheirsToEdit(message, viewerId)),
-      ),
-      resolve: (message: Preloaded, _args, context) => {
-        if (!canEdit(message, viewerOf(context).userId, context.deps.config)) return false;
-        return loadCanSend(context, message);
-      },
-    }),
-    editableUntil: t.field({
-      type: 'DateTime',
-      description:
-        'When the sender can no longer edit the message. It is null if there is no time limit, and for deleted messages and system messages, which nobody can edit. Whether the viewer can edit it is `viewerCanEdit`.',
-      resolve: (message, _args, context) => editableUntil(message, context.deps.config),
-    }),
-    viewerCanReply: t.boolean({
-      nullable: false,
-      description:
-        'Whether the viewer can reply to the message: it is not a system message, and `viewerCanSend` of the conversation is true. It is true for a deleted message as well, so that a reply that is being written does not fail.',
-      extensions: keyedBySending,
-      resolve: (message: Preloaded, _args, context) =>
-        whenKnown(loadCanSend(context, message), (sends) => canReply(message, sends)),
-    }),
     viewerCanDelete: t.boolean({
       nullable: false,
       description:
         'Whether the viewer can delete the message: it is their own, or they are an owner or admin of the group.',
       extensions: keyedBy<Preloaded | null>((message, viewerId) => {
         const moderatorIds = message?.conversation?.moderatorIds;
-        // Where it is not known who moderates, each viewer has to be asked about.
+        // If the moderators are not loaded, the value has to be computed for each viewer.
         return message && moderatorIds
           ? String(canDelete(message, viewerId, moderatorIds.includes(viewerId)))
           : viewerId;
@@ -222,7 +192,7 @@ export const Message = builder.prismaNode('Message', {
   }),
 });
 
-/** Whether the other one of a direct conversation can be written to; null of groups. */
+/** Whether the viewer can send messages to the other user of a direct conversation. It is null for groups. */
 const loadCanWrite = defineLoader(async (context, ids) => {
   const { userId: viewerId } = viewerOf(context);
   return Promise.all(
@@ -235,8 +205,8 @@ const loadCanWrite = defineLoader(async (context, ids) => {
 });
 
 /**
- * Whether the viewer can send messages in the conversation of a message that they can see. Only members see messages, so
- * it depends on the counterpart of a direct conversation alone.
+ * Whether the viewer can send messages in the conversation of a message that they can see. Since only members can see
+ * messages, it depends only on the other user of a direct conversation.
  */
 export const loadCanSend = (
   context: Context,
@@ -246,7 +216,7 @@ export const loadCanSend = (
   conversation?.kind === 'GROUP' ||
   loadCanWrite(context, conversationId).then((canWrite) => canWrite !== false);
 
-/** Whether the viewer moderates a conversation: one statement for all messages of a page. */
+/** Whether the viewer moderates a conversation. Uses one statement for all messages of a page. */
 const loadModeratingById = defineLoader((context, ids) =>
   findModerating(context.deps.database.db, viewerOf(context).userId, ids),
 );
@@ -259,7 +229,10 @@ export const loadModerating = (
   conversation?.moderatorIds?.includes(viewerOf(context).userId) ??
   loadModeratingById(context, conversationId).then((moderates) => moderates === true);
 
-/** Uses a value at once if it is known: everyone who waits for an event would wait for a promise. */
+/**
+ * Applies a function to a value, synchronously if the value is not a promise: a promise would delay the event for every
+ * subscriber.
+ */
 export const whenKnown = <Value, Result>(
   value: Value | Promise<Value>,
   use: (value: Value) => Result,
@@ -283,7 +256,7 @@ builder.prismaObjectFields(Conversation, (t) => ({
       }),
     },
     resolve: (conversation, args, context) =>
-      listMessages(context.deps, conversation, args, (id, stretch) => loadStretch(context, id, stretch)),
+      listMessages(context.deps, conversation, args, (id, range) => loadRange(context, id, range)),
   }),
   lastMessage: t.field({
     type: Message,
@@ -296,15 +269,43 @@ builder.prismaObjectFields(Conversation, (t) => ({
   }),
 }));
 
-/** One statement for all conversations of which the same stretch is asked for. */
-const loadStretch = defineListLoader((context, ids, stretch: Stretch) =>
-  findStretches(context.deps.database.sql, viewerOf(context).userId, ids, stretch),
+/** Loads one range of messages for many conversations in one statement. */
+const loadRange = defineListLoader((context, ids, range: MessageRange) =>
+  findRanges(context.deps.database.sql, viewerOf(context).userId, ids, range),
 );
 
-/** One statement for all conversations of a list. */
+/** Loads the newest messages of all conversations of a list in one statement. */
 const loadNewest = defineLoader((context, ids) => findNewest(context.deps.database.db, viewerOf(context).userId, ids));
 
+type SchemaTypes = typeof builder.$inferSchemaTypes;
+type SendMessageFieldBuilder = PothosSchemaTypes.InputFieldBuilder<SchemaTypes, 'InputObject'>;
+type SendMessageFieldRef<Value> = PothosSchemaTypes.InputFieldRef<SchemaTypes, Value>;
+
+/** A field of `SendMessageInput` that belongs to a part. */
+interface SendMessageField {
+  name: string;
+  build(t: SendMessageFieldBuilder): SendMessageFieldRef<unknown>;
+  read(value: unknown): unknown;
+}
+
+const sendMessageFields: SendMessageField[] = [];
+
+/**
+ * Adds a field of a part to `SendMessageInput`.
+ * @param build defines the field, which must be optional.
+ * @param read converts the value of the field to that of the service's input, for example a global id to the id of a
+ *   row. It is not called if the field is absent or null. It can throw BAD_USER_INPUT with the path of the field.
+ */
+export function addSendMessageField<Name extends keyof SendMessageArguments, Value>(
+  name: Name,
+  build: (t: SendMessageFieldBuilder) => SendMessageFieldRef<Value>,
+  read: (value: NonNullable<Value>) => SendMessageArguments[Name],
+): void {
+  sendMessageFields.push({ name, build, read: read as SendMessageField['read'] });
+}
+
 const SendMessageInput = builder.inputType('SendMessageInput', {
+  // Evaluated when the schema is built, after all parts have added their fields.
   fields: (t) => ({
     conversationId: t.id({ required: true, description: 'The conversation to send the message to.' }),
     text: t.string({ description: 'The text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.' }),
@@ -312,34 +313,32 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
       description:
         "An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message.",
     }),
-    replyToId: t.id({
-      description:
-        'The message that this message replies to. It must be a message of kind USER in the same conversation that the sender can see.',
-    }),
+    ...(Object.fromEntries(sendMessageFields.map(({ name, build }) => [name, build(t)])) as object),
   }),
 });
-const EditMessageInput = builder.inputType('EditMessageInput', {
-  fields: (t) => ({
-    messageId: t.id({ required: true, description: 'The message to edit.' }),
-    text: t.string({
-      required: true,
-      description: 'The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.',
-    }),
-  }),
-});
+
+/** Reads the fields that parts added, without those that are absent or null. */
+function readSendMessageFields(input: object): Partial<SendMessageArguments> {
+  const values: Record<string, unknown> = {};
+  for (const { name, read } of sendMessageFields) {
+    const value = (input as Record<string, unknown>)[name];
+    if (value != null) values[name] = read(value);
+  }
+  return values;
+}
+
 const DeleteMessageInput = builder.inputType('DeleteMessageInput', {
   fields: (t) => ({ messageId: t.id({ required: true, description: 'The message to delete.' }) }),
 });
 
-/** What a mutation of a message answers. */
+/** Defines the payload type of a mutation of a message. */
 export const messagePayload = (name: string) =>
   builder.simpleObject(name, {
     fields: (t) => ({
-      message: t.field({ type: Message, nullable: false, description: 'The message after the change.' }),
+      message: t.field({ type: Message, nullable: false, description: 'The current state of the message.' }),
     }),
   });
 const SendMessagePayload = messagePayload('SendMessagePayload');
-const EditMessagePayload = messagePayload('EditMessagePayload');
 const DeleteMessagePayload = messagePayload('DeleteMessagePayload');
 
 builder.mutationFields((t) => ({
@@ -352,19 +351,9 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const replyToId = input.replyToId == null ? null : idOf('Message', input.replyToId, 'input.replyToId');
-      return { message: await sendMessage(context.deps, viewer, { ...input, conversationId, replyToId }) };
-    },
-  }),
-  editMessage: t.field({
-    type: EditMessagePayload,
-    description:
-      "Replaces the text of one of the viewer's own messages, within `serverInfo.limits.messageEditWindowSeconds` after it was sent. In a direct conversation, `viewerCanSend` must be true. The earlier text remains available in `Message.edits`.",
-    args: { input: t.arg({ type: EditMessageInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await editMessage(context.deps, viewer, { ...input, messageId }) };
+      const { text, clientMessageId } = input;
+      const parts = readSendMessageFields(input);
+      return { message: await sendMessage(context.deps, viewer, { ...parts, conversationId, text, clientMessageId }) };
     },
   }),
   deleteMessage: t.field({
@@ -379,89 +368,3 @@ builder.mutationFields((t) => ({
     },
   }),
 }));
-
-const MessageEventType = builder.enumType('MessageEventType', {
-  description:
-    "What changed in a message, as a hint for sounds and badges. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway.",
-  values: {
-    SENT: { description: 'The message was sent.' },
-    EDITED: { description: 'The text was edited.' },
-    DELETED: { description: 'The message was deleted and is now a tombstone.' },
-    REACTED: { description: 'A reaction was added or removed.' },
-    PINNED: { description: 'The message was pinned.' },
-    UNPINNED: { description: 'The message was unpinned.' },
-    ERASED: {
-      description: "The message was removed from the database without a tombstone. Remove it from the client's data.",
-    },
-    CAUGHT_UP: { description: 'All missed events have been delivered. The following events are live.' },
-    CHECKPOINT: { description: 'Nothing changed. The event only carries a newer cursor to store.' },
-  },
-});
-
-const changeOf = (event: MessageEventShape) => ('change' in event ? event.change : undefined);
-
-const MessageEvent = builder.objectRef<MessageEventShape>('MessageEvent').implement({
-  description: 'A change of a message. Apply it as an upsert of the objects that it carries.',
-  extensions: shared('type', 'cursor', 'changeSeq', 'messageId', 'message', 'actor', 'replayed'),
-  fields: (t) => ({
-    type: t.expose('type', { type: MessageEventType, description: 'The kind of change.', nullable: false }),
-    cursor: t.exposeString('cursor', {
-      nullable: false,
-      description:
-        'The position in the stream after this event. Store the latest one and pass it as `after` to resume.',
-    }),
-    changeSeq: t.int({
-      description:
-        'The number of this change in its conversation, in ascending order. A repeated event has the same number. It is null for CAUGHT_UP and CHECKPOINT.',
-      resolve: (event) => changeOf(event)?.changeSeq ?? null,
-    }),
-    messageId: t.id({
-      description: 'The id of the message. It is null for CAUGHT_UP and CHECKPOINT.',
-      resolve: (event) => {
-        const id = changeOf(event)?.messageId;
-        return id == null ? null : encodeGlobalId('Message', id);
-      },
-    }),
-    message: t.field({
-      type: Message,
-      description: 'The message after the change. It is null for CAUGHT_UP, CHECKPOINT and ERASED.',
-      extensions: givesSource<MessageEventShape>((event) => changeOf(event)?.data.message ?? null),
-      resolve: (event) => changeOf(event)?.data.message ?? null,
-    }),
-    actor: t.field({
-      type: User,
-      description: 'The user who made the change.',
-      resolve: (event, _args, context) => {
-        const change = changeOf(event);
-        if (change?.actorId == null) return null;
-        const { message, actor } = change.data;
-        if (message?.sender?.id === change.actorId) return message.sender;
-        return actor ?? loadUser(context, change.actorId);
-      },
-    }),
-    replayed: t.exposeBoolean('replayed', {
-      nullable: false,
-      description:
-        'Whether the event was missed earlier and is delivered during catch-up. Do not notify the user of such events.',
-    }),
-  }),
-});
-
-builder.subscriptionField('messages', (t) =>
-  t.field({
-    type: MessageEvent,
-    nullable: false,
-    description:
-      "Changes of messages, in order within each conversation, of one conversation or of all of the viewer's conversations. With `after`, it delivers the missed changes first, then CAUGHT_UP, then live events. Without it, it begins with CAUGHT_UP.",
-    args: {
-      conversationId: t.arg.id({ description: 'Only changes in this conversation.' }),
-      after: t.arg.string({ description: 'The cursor of an event of this stream, or `viewer.syncCursor`.' }),
-    },
-    subscribe: (_root, { conversationId, after }, context) =>
-      streamMessages(context.deps, viewerOf(context), context, {
-        conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),
-        after,
-      }),
-    resolve: (event) => event,
-  }),
-);

@@ -1,9 +1,9 @@
 import { ChatError, notFound } from '../../core/errors.js';
-import type { Membership, Message } from '../../generated/prisma/client.js';
+import type { Message, Prisma } from '../../generated/prisma/client.js';
 import {
+  isDatabaseError,
   isDeadlock,
   isLockTimeout,
-  isRefusal,
   isUnavailable,
   type SqlTransaction,
 } from '../../infra/database/database.js';
@@ -14,53 +14,61 @@ import type { Change } from '../../realtime/change.js';
 import { changesCommitted } from '../../realtime/change-log.js';
 import { createGroupCommit, type GroupCommit, type Outcome } from '../../realtime/group-commit.js';
 import { canRead, canSend, isPublic, sendRefused } from '../conversation/conversation.policy.js';
-import type { Conversation } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
-import { findQuotesById, type Quote } from '../reply/reply.store.js';
-import { isHere } from '../user/user.policy.js';
-import { nothingBeside } from './message.beside.js';
-import { type FullMessage, type MessageTold, messageChanged } from './message.events.js';
+import { isActive } from '../user/user.policy.js';
+import { type FullMessage, messageChanged, messageChangeTypes, type NewMessageChange } from './message.events.js';
 import { checkMentions, type Mentions } from './message.mentions.js';
-import { canAnswer, canSee } from './message.policy.js';
+import {
+  type CombinedParts,
+  type DerivedValues,
+  type GivenPart,
+  type MessageParts,
+  messageParts,
+  type SendBatch,
+  type SentPart,
+} from './message.part.js';
 import {
   findFull,
   type Locked,
   lockForSenders,
   type Side,
-  setLockPatience,
+  setLockTimeout,
   storingSent,
   waitForSender,
 } from './message.store.js';
 
-/** A message that somebody sends: checked as an input, not yet authorized. */
+/** A message to send. Its input has been validated, and permissions have not been checked yet. */
 type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> &
   Mentions & {
     senderId: string;
-    replyToId: string | null;
-    /** What the index holds of its text: made before anything is locked. */
-    textEntries: string;
+    given: readonly GivenPart[];
+    /** The values that parts derived from the text before anything was locked. */
+    derived: DerivedValues;
   };
 
 /**
- * Stores messages and tells everyone in their conversations, many in one transaction; in each conversation in the order
- * of calls. When it resolves, the message is committed: with the sender and the conversation as they were then.
- * With a `clientMessageId` that its sender has used: the first message, as it is now.
- * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId` or `input.replyToId`; CONFLICT of `input.clientMessageId`: used with
- *   another input; UNAVAILABLE: the conversation is locked for long, or too many calls wait.
+ * Stores and publishes messages, many in one transaction, and in each conversation in the order of the calls. The
+ * message is committed when the promise resolves, with the sender and the conversation as of the commit. If the sender
+ * has already used the `clientMessageId`, it resolves with the first message in its current state.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN with the field `input.conversationId`; all errors of the message's parts;
+ *   CONFLICT with the field `input.clientMessageId` if it was used with another input; UNAVAILABLE if the conversation
+ *   or the sender stays locked for too long, or if too many calls are waiting.
  */
 export type Sends = GroupCommit<Send, FullMessage>;
 
-/** Most shared batches at once: while one waits for the disk, another is put together. */
+/** The maximum number of concurrent shared batches: while one commits, the next one is prepared. */
 const SHARED_MAX = 2;
-/** How long a send waits for a conversation, or for its sender, that somebody else has locked, in milliseconds. */
-const LOCK_PATIENCE_MS = 10_000;
+/** How long a send waits for the lock of a conversation or of its sender, in milliseconds. */
+const LOCK_TIMEOUT_MS = 10_000;
 
 export const sends = defineService('sends', createSends);
 
-function createSends({ config, database, metrics, tracing }: Deps): Sends {
-  const embedded = database.footing === 'embedded';
-  const became = { stored: 0, repeated: 0, refused: 0, failed: 0 };
-  const lasted = metrics.duration(
+function createSends(deps: Deps): Sends {
+  const { config, database, metrics, tracing } = deps;
+  const parts = messageParts.of(deps);
+  const embedded = database.mode === 'embedded';
+  const outcomeCounts = { stored: 0, repeated: 0, refused: 0, failed: 0 };
+  const observeDuration = metrics.duration(
     'parley_send_duration_seconds',
     'Duration of sends, from the call to the commit or the rejection.',
   );
@@ -69,20 +77,20 @@ function createSends({ config, database, metrics, tracing }: Deps): Sends {
     'parley_sends_total',
     'Sends by outcome: stored, repeated (a retry with the same key and input), refused (an error of the sender) or ' +
       'failed.',
-    () => Object.entries(became).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    () => Object.entries(outcomeCounts).map(([outcome, value]) => ({ labels: { outcome }, value })),
     ['outcome'],
   );
   const commit = createGroupCommit<Send, FullMessage>({
-    // The embedded database has one connection. Of a pool, those who wait for locks get half at most.
+    // The embedded database has one connection. Of a connection pool, sends that wait for locks use at most half.
     sharedMax: embedded ? 1 : SHARED_MAX,
-    aloneMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 2)),
-    commit: (sends, how) => tracing.together('commit sends', sends, () => carryOut(sends, how)),
+    singleKeyMax: embedded ? 1 : Math.max(1, Math.floor(config.databasePoolMax / 2)),
+    commit: (sends, how) => tracing.together('commit sends', sends, () => commitBatch(sends, how)),
     callers: {
       of: ({ senderId }) => senderId,
-      // Outside of any batch, with nothing else locked: nobody waits but this sender.
+      // In a transaction without other locks, so that only this sender's calls wait.
       untilUnlocked: (senderId) =>
         database.sql
-          .transaction((sql) => waitForSender(sql, senderId, LOCK_PATIENCE_MS))
+          .transaction((sql) => waitForSender(sql, senderId, LOCK_TIMEOUT_MS))
           .catch((error: unknown) => {
             throw isLockTimeout(error)
               ? busy('Your account has too many requests in progress. Try again in a moment.', error)
@@ -92,53 +100,76 @@ function createSends({ config, database, metrics, tracing }: Deps): Sends {
     },
   });
 
-  async function carryOut(sends: readonly Send[], { wait }: { wait: boolean }): Promise<Outcome<FullMessage>[]> {
+  async function commitBatch(sends: readonly Send[], { wait }: { wait: boolean }): Promise<Outcome<FullMessage>[]> {
     let finishing = false;
     let committed = false;
     try {
       const { outcomes, sent } = await database.sql.transaction(async (sql) => {
-        const decided = await decide(sql, sends, { wait, mentionsMax: config.mentionsMax });
+        const decided = await decide(sql, sends, { wait, mentionsMax: config.mentionsMax, parts });
         finishing = true;
-        if (decided.sent.length > 0) await finishWith(sql, decided.sent);
+        if (decided.sent.length > 0) await storeSent(sql, decided.sent, parts);
         return decided;
       });
       committed = true;
-      became.stored += sent.length;
+      outcomeCounts.stored += sent.length;
       const isDone = (outcome: Outcome<FullMessage>) => typeof outcome === 'object' && 'result' in outcome;
-      became.repeated += outcomes.filter(isDone).length - sent.length;
+      outcomeCounts.repeated += outcomes.filter(isDone).length - sent.length;
       return outcomes;
     } catch (error) {
       if (isLockTimeout(error)) {
         throw busy('This conversation is being changed at the moment. Try again.', error, 'input.conversationId');
       }
-      const cannotGoOn = isUnavailable(error) && !isDeadlock(error);
-      // Of a commit that was not answered nobody knows whether it came through: its calls are not carried out twice.
-      if (committed || cannotGoOn || (finishing && !isRefusal(error))) throw error;
+      const isFatal = isUnavailable(error) && !isDeadlock(error);
+      // If the result of a commit is unknown, its calls are not repeated: they may have been committed.
+      if (committed || isFatal || (finishing && !isDatabaseError(error))) throw error;
       return sends.map(() => ({ error, rolledBack: true }));
     }
   }
 
   const send = (key: string, call: Send): Promise<FullMessage> =>
     tracing.step('send', async () => {
-      tracing.note(call);
+      tracing.linkToSpan(call);
       const began = performance.now();
       try {
         return await commit(key, call);
       } catch (error) {
         const isRefused = error instanceof ChatError && error.code !== 'UNAVAILABLE';
-        became[isRefused ? 'refused' : 'failed'] += 1;
+        outcomeCounts[isRefused ? 'refused' : 'failed'] += 1;
         throw error;
       } finally {
-        lasted((performance.now() - began) / 1000);
+        observeDuration((performance.now() - began) / 1000);
       }
     });
   return Object.assign(send, { counts: commit.counts });
 }
 
-/** Stores what is sent, with its changes, and commits. */
-function finishWith(sql: SqlTransaction, sent: Decided['sent']): Promise<void> {
+/** Stores the messages and their changes as the last statements of the transaction. */
+function storeSent(sql: SqlTransaction, sent: Decided['sent'], { columns }: CombinedParts): Promise<void> {
   announceAfterCommit(sql, changesCommitted, ...sent.map(({ change }) => change));
-  return sql.finish(storingSent(sent), 'storingSent');
+  const statement = storingSent(sent, columns);
+  const isStoredAlone = sent.every(({ given }) => given.every((each) => each.sent.store === undefined));
+  return isStoredAlone ? sql.finish(statement, 'storingSent') : storeWithParts(sql, statement, sent);
+}
+
+async function storeWithParts(sql: SqlTransaction, statement: Prisma.Sql, sent: Decided['sent']): Promise<void> {
+  await sql.query(statement, 'storingSent');
+  for (const [part, ofPart] of byPart(sent)) await part.store?.(sql, ofPart);
+}
+
+/** The values that the messages contain, grouped by part. */
+function byPart(sends: readonly { message: Pick<Message, 'id' | 'conversationId'>; given: readonly GivenPart[] }[]) {
+  const all = new Map<
+    SentPart<unknown, unknown>,
+    { message: Pick<Message, 'id' | 'conversationId'>; given: unknown }[]
+  >();
+  for (const { message, given } of sends) {
+    for (const each of given) {
+      const ofPart = all.get(each.sent) ?? [];
+      all.set(each.sent, ofPart);
+      ofPart.push({ message, given: each.given });
+    }
+  }
+  return all;
 }
 
 const busy = (message: string, cause: unknown, field?: string) =>
@@ -146,18 +177,24 @@ const busy = (message: string, cause: unknown, field?: string) =>
 
 interface Decided {
   outcomes: Outcome<FullMessage>[];
-  /** What is to be stored. */
-  sent: { message: Message; change: Change<MessageTold>; textEntries: string }[];
+  /** The messages to store. */
+  sent: {
+    message: Message;
+    change: Change<NewMessageChange>;
+    given: readonly GivenPart[];
+    extraValues: readonly string[];
+  }[];
 }
 
-/** Locks the conversations, then decides of each send in its turn; those that are allowed get the next numbers. */
+/** Locks the conversations, then checks each send in turn. Those that are allowed get the next numbers. */
 async function decide(
   sql: SqlTransaction,
   sends: readonly Send[],
-  { wait, mentionsMax }: { wait: boolean; mentionsMax: number },
+  { wait, mentionsMax, parts }: { wait: boolean; mentionsMax: number; parts: CombinedParts },
 ): Promise<Decided> {
   const { locked, sideOf, stored } = await lockAndRead(sql, sends, wait);
-  const quotes = await readQuotes(sql, sends);
+  const isPlain = sends.every(({ given }) => given.length === 0);
+  const batches = isPlain ? undefined : await beginParts(sql, sends);
   const sent: Decided['sent'] = [];
   const outcomes = sends.map((send): Outcome<FullMessage> => {
     try {
@@ -165,20 +202,28 @@ async function decide(
       const first = key === undefined ? undefined : stored.get(key);
       const side = sideOf(send);
       if (side.isLocked) return 'CALLER_LOCKED';
-      // Also to members who could not send it any more, and whoever has the conversation locked.
-      if (first && canRead(side.own)) return { result: sameInput(first, send).message };
+      // A retry returns the first message also to members who can no longer send, and while the conversation is locked.
+      if (first && canRead(side.own)) return { result: checkSameInput(first, send).message };
       const lock = locked.get(send.conversationId);
       if (!lock && side.conversationExists) return 'LOCKED';
       const { conversation, now, sender } = authorize(lock, side);
       checkMentions(send.mentionedIds, mentionsMax);
-      const quote = quotes.answeredBy(send, sender);
-      conversation.latestSeq += 1;
-      conversation.changeSeq += 1;
-      conversation.lastActivityAt = now;
-      const message = messageOf(send, conversation, quote, canModerate(conversation, sender));
-      const full = { ...message, ...nothingBeside, quote, sender: sender.user, conversation };
-      const change = messageChanged('sent', sender.user, full);
-      sent.push({ message, change, textEntries: send.textEntries });
+      for (const { sent: part, given } of send.given) {
+        batches?.get(part)?.check?.({ message: send, given }, { sender, conversation });
+      }
+      const numbers = {
+        latestSeq: conversation.latestSeq + 1,
+        changeSeq: conversation.changeSeq + 1,
+        lastActivityAt: now,
+      };
+      const message = messageOf(send, numbers, canModerate(conversation, sender));
+      const values = batches && send.given.length > 0 ? attach(message, send.given, batches, parts) : parts.empty;
+      const full = { ...message, parts: values, sender: sender.user, conversation: { ...conversation, ...numbers } };
+      const change = messageChanged(messageChangeTypes.sent, sender.user, full);
+      const extraValues = message.text === null ? [] : parts.columnValues(message, send.derived);
+      // Nothing below throws. A message that failed above has taken no number, so the next one leaves no gap.
+      Object.assign(conversation, numbers);
+      sent.push({ message, change, given: send.given, extraValues });
       if (key !== undefined) stored.set(key, { message: change.data.message, inputHash: send.inputHash });
       return { result: change.data.message };
     } catch (error) {
@@ -188,13 +233,16 @@ async function decide(
   return { outcomes, sent };
 }
 
-/** @throws {ChatError} NOT_FOUND of the conversation; FORBIDDEN: theirs to see, but not to write in. */
+/**
+ * Checks whether the sender can send messages in a locked conversation.
+ * @throws {ChatError} NOT_FOUND if they cannot see the conversation; FORBIDDEN if they can see it but cannot send.
+ */
 function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
   const field = 'input.conversationId';
   if (!lock || !(canRead(own) || isPublic(lock.conversation))) throw notFound(field, 'Conversation');
   if (!own || !canSend(own, counterpart)) throw sendRefused(own, field);
-  // A session may be over that a socket of another node has not heard the end of.
-  if (!isHere(own.user)) {
+  // The account may have been closed without this node having been notified yet.
+  if (!isActive(own.user)) {
     throw new ChatError('FORBIDDEN', 'Your account has been suspended or deleted.', {
       field,
       reason: 'ACCOUNT_CLOSED',
@@ -204,9 +252,8 @@ function authorize(lock: Locked | undefined, { own, counterpart }: Side) {
 }
 
 const messageOf = (
-  { asksEveryone, replyToId: _replyToId, textEntries: _textEntries, ...send }: Send,
-  { latestSeq, lastActivityAt }: Conversation,
-  quote: Quote | null,
+  { asksEveryone, given: _given, derived: _derived, ...send }: Send,
+  { latestSeq, lastActivityAt }: Pick<Locked['conversation'], 'latestSeq' | 'lastActivityAt'>,
   moderates: boolean,
 ): Message => ({
   ...send,
@@ -217,48 +264,52 @@ const messageOf = (
   createdAt: lastActivityAt,
   editedAt: null,
   deletedAt: null,
-  replyToSeq: quote?.message.seq ?? null,
+  replyToSeq: null,
   pinnedAt: null,
 });
 
-/** Reads what these sends answer, when their conversations are locked; where none answers anything, nothing. */
-async function readQuotes(sql: SqlTransaction, sends: readonly Send[]) {
-  const field = 'input.replyToId';
-  const answers = sends.flatMap(({ conversationId, replyToId }) =>
-    replyToId === null ? [] : [{ conversationId, messageId: replyToId }],
-  );
-  const nameOf = (conversationId: string, messageId: string) => `${conversationId} ${messageId}`;
-  const found = answers.length === 0 ? [] : await findQuotesById(sql, answers);
-  const quotes = new Map(
-    answers.map(({ conversationId, messageId }, index) => [nameOf(conversationId, messageId), found[index] ?? null]),
-  );
-  return {
-    /**
-     * What a send answers, as it is after it.
-     * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.replyToId`.
-     */
-    answeredBy({ conversationId, replyToId }: Send, sender: Membership): Quote | null {
-      if (replyToId === null) return null;
-      const name = nameOf(conversationId, replyToId);
-      const quote = quotes.get(name);
-      if (!quote || !canSee(quote.message, sender)) throw notFound(field, 'Message');
-      if (!canAnswer(quote.message)) throw new ChatError('FORBIDDEN', 'You cannot reply to this message.', { field });
-      const { replyCount } = quote.message;
-      const answered = { ...quote, message: { ...quote.message, replyCount: replyCount + 1 } };
-      quotes.set(name, answered);
-      return answered;
-    },
-  };
+type Batches = ReadonlyMap<SentPart<unknown, unknown>, SendBatch<unknown, unknown>>;
+
+/** Begins a batch for each part that at least one of the messages contains. */
+async function beginParts(sql: SqlTransaction, sends: readonly Send[]): Promise<Batches> {
+  const batches = new Map<SentPart<unknown, unknown>, SendBatch<unknown, unknown>>();
+  for (const [part, ofPart] of byPart(sends.map((send) => ({ message: send, given: send.given })))) {
+    batches.set(part, await part.begin(sql, ofPart));
+  }
+  return batches;
 }
 
-/** What a key stands for: the message that it was used for first, and the hash of the input then. */
-interface First {
+/**
+ * Adds the columns of its parts to a message, in place.
+ * @returns the values of all parts.
+ */
+function attach(
+  message: Message,
+  given: readonly GivenPart[],
+  batches: Batches,
+  { empty }: CombinedParts,
+): MessageParts {
+  const values: Record<string, unknown> = { ...empty };
+  for (const { part, sent, given: value } of given) {
+    const attached = batches.get(sent)?.attach({ message, given: value });
+    if (attached?.value !== undefined) values[part.name] = attached.value;
+    Object.assign(message, attached?.columns);
+  }
+  return values as unknown as MessageParts;
+}
+
+/** The message for which an idempotency key was used first, and the hash of its input. */
+interface FirstSend {
   message: FullMessage;
   inputHash: Uint8Array | null;
 }
 
-/** @throws {ChatError} CONFLICT: the key was used with another input. Of what was deleted nobody knows. */
-function sameInput(first: First, { inputHash }: Send): First {
+/**
+ * Checks that a retry has the same input as the first call. For a deleted message, whose hash no longer exists, every
+ * input is accepted.
+ * @throws {ChatError} CONFLICT if the key was used with another input.
+ */
+function checkSameInput(first: FirstSend, { inputHash }: Send): FirstSend {
   if (first.message.deletedAt !== null) return first;
   if (first.inputHash && inputHash && Buffer.compare(first.inputHash, inputHash) === 0) return first;
   throw new ChatError('CONFLICT', 'This clientMessageId has already been used with different input.', {
@@ -269,7 +320,10 @@ function sameInput(first: First, { inputHash }: Send): First {
 const keyOf = ({ senderId, clientMessageId }: Pick<Message, 'senderId' | 'clientMessageId'>) =>
   clientMessageId === null ? undefined : `${senderId} ${clientMessageId}`;
 
-/** Locks the conversations, and reads what the policies ask of the senders, and what their keys were used for. */
+/**
+ * Locks the conversations, and reads the data that the policies need about the senders and the messages that were
+ * stored with the idempotency keys.
+ */
 async function lockAndRead(sql: SqlTransaction, sends: readonly Send[], wait: boolean) {
   const pairOf = ({ conversationId, senderId: userId }: Send) => ({ conversationId, userId });
   const pairName = ({ conversationId, senderId }: Send) => `${conversationId} ${senderId}`;
@@ -277,11 +331,12 @@ async function lockAndRead(sql: SqlTransaction, sends: readonly Send[], wait: bo
   const keys = sends.flatMap(({ senderId, clientMessageId }) =>
     clientMessageId === null ? [] : [{ senderId, clientMessageId }],
   );
-  if (wait) await setLockPatience(sql, LOCK_PATIENCE_MS);
+  if (wait) await setLockTimeout(sql, LOCK_TIMEOUT_MS);
   const lock = () => lockForSenders(sql, [...pairs.values()], keys, { wait });
   let read = await lock();
   if (wait || !read.fresh) {
-    // Somebody else was quicker. Now that they are locked, what is read is true; what could be locked only now, waits.
+    // Another transaction changed a conversation before it was locked. Under the lock, the second read is current.
+    // Conversations that only the second read locked are not used in this batch.
     const before = read.locked;
     read = await lock();
     for (const id of read.locked.keys()) if (!before.has(id)) read.locked.delete(id);
@@ -298,7 +353,7 @@ async function lockAndRead(sql: SqlTransaction, sends: readonly Send[], wait: bo
         isLocked: false,
         counterpart: undefined,
       },
-    stored: new Map<string, First>(
+    stored: new Map<string, FirstSend>(
       first.map((message) => [keyOf(message) ?? '', { message, inputHash: message.inputHash }]),
     ),
   };

@@ -10,7 +10,7 @@ export const messageSettings = defineSettings('Messages', {
   }),
   MENTIONS_MAX: setting(integer(0, 1_000), {
     default: '50',
-    description: 'The maximum number of people whom one message can mention.',
+    description: 'The maximum number of users whom one message can mention.',
     clientDescription: 'The maximum number of users that one message can mention.',
   }),
 });
@@ -18,7 +18,7 @@ export const messageSettings = defineSettings('Messages', {
 export const sendRateSettings = defineSettings('Rate limits', {
   RATE_SEND_PER_PERSON: setting(rate, {
     default: '120/1m',
-    description: `Messages that one person sends. ${RATE_PER_NODE}`,
+    description: `Messages that one user sends. ${RATE_PER_NODE}`,
     rateLimit: true,
   }),
 });

@@ -12,19 +12,18 @@ import {
   moderatorIds,
   moderatorIdsOf,
 } from '../conversation/conversation.store.js';
-import { searchVectorFrom } from '../search/search.terms.js';
 import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 import { countedMentions } from './message.mentions.js';
 
-/** What a message is sent with, so that it is stored once: unique for its sender. */
+/** An idempotency key, which is unique among the messages of its sender. */
 export interface SentKey {
   senderId: string;
   clientMessageId: string;
 }
 
-/** Which of these messages a person may see, in their order: SQL's side of `canSee`. */
-export async function findSeen(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
+/** Whether a user can see each of these messages, in the same order: the SQL equivalent of `canSee`. */
+export async function findVisible(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT m.id::text
     FROM messages m
@@ -34,7 +33,10 @@ export async function findSeen(db: Db, userId: string, ids: readonly string[]): 
   return ids.map((id) => seen.has(id));
 }
 
-/** The newest message of each conversation that the person is in and may see it; null for the others and the empty ones. */
+/**
+ * The newest message of each of these conversations, in the same order. It is null if the conversation is empty, if the
+ * user is not a member, or if the message is hidden from them.
+ */
 export async function findNewest(
   db: Db,
   userId: string,
@@ -51,19 +53,25 @@ export async function findNewest(
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
-/** So many messages beyond a number (null: from the end that is read first), in the order of reading. */
-export interface Stretch {
+/**
+ * A range of up to `limit` messages after `beyond` in the direction of reading, or from the first one in that direction
+ * if it is null. With `backward`, messages are read in descending order of `seq`.
+ */
+export interface MessageRange {
   beyond: number | null;
   backward: boolean;
   limit: number;
 }
 
-/** The same stretch of each of these conversations, in their order; null of those that the person is not in. */
-export async function findStretches(
+/**
+ * The same range of each of these conversations, in the same order. It is null for conversations that the user is not a
+ * member of.
+ */
+export async function findRanges(
   sql: Sql,
   userId: string,
   conversationIds: readonly string[],
-  { beyond, backward, limit }: Stretch,
+  { beyond, backward, limit }: MessageRange,
 ): Promise<(Message[] | null)[]> {
   const from = beyond === null ? Prisma.empty : Prisma.sql`AND seq ${Prisma.raw(backward ? '<' : '>')} ${beyond}::int`;
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
@@ -89,7 +97,7 @@ export async function findStretches(
   });
 }
 
-/** Of `messages` as `message`, in statements that join. */
+/** The columns of `messages`, for statements that join the table with the alias `message`. */
 export const messageColumns = columnsOf<Message>('message', {
   id: 'message.id::text',
   conversationId: 'message.conversation_id::text',
@@ -109,50 +117,55 @@ export const messageColumns = columnsOf<Message>('message', {
   pinnedAt: 'message.pinned_at',
 });
 
-/** What a person is to a conversation. */
+/** The relation of a user to a conversation, as far as sending depends on it. */
 export interface Side {
   conversationExists: boolean;
   own: (Membership & { user: User }) | undefined;
-  /** Somebody else has the person's row locked: nothing is known of them but that they are a member. */
+  /**
+   * Whether another transaction has locked the row of the user. Nothing is known about the user then, except that they
+   * are a member.
+   */
   isLocked: boolean;
-  /** Of a direct conversation the person on the other side. */
+  /** The other user of a direct conversation. */
   counterpart: Counterpart | undefined;
 }
 
-/** A conversation under its lock. */
+/** A locked conversation. */
 export interface Locked {
   conversation: Conversation & Moderated;
-  /** The database's clock under the lock, but never before the latest activity. */
+  /** The time of the database when the conversation was locked, but at least the time of the latest activity. */
   now: Date;
 }
 
 const lockedColumns = conversationColumnsOf('locked');
 
 /**
- * From here on a statement of this transaction waits no longer than that for a lock.
- * @throws (that statement) an error of which `isLockTimeout` says so.
+ * Sets the lock timeout of the following statements of this transaction, in milliseconds. When it expires, a statement
+ * throws an error for which `isLockTimeout` is true.
  */
-export const setLockPatience = (sql: Sql, patienceMs: number) =>
-  sql.query(Prisma.sql`SELECT set_config('lock_timeout', ${`${patienceMs}`}, true)`);
+export const setLockTimeout = (sql: Sql, timeoutMs: number) =>
+  sql.query(Prisma.sql`SELECT set_config('lock_timeout', ${`${timeoutMs}`}, true)`);
 
 /**
- * Resolves when nobody else has the sender's row locked.
- * @throws an error of which `isLockTimeout` says so: not within that time.
+ * Waits until no other transaction has locked the row of the sender, for at most `timeoutMs` milliseconds.
+ * @throws an error for which `isLockTimeout` is true if the time expires.
  */
-export async function waitForSender(sql: SqlTransaction, senderId: string, patienceMs: number): Promise<void> {
-  await setLockPatience(sql, patienceMs);
+export async function waitForSender(sql: SqlTransaction, senderId: string, timeoutMs: number): Promise<void> {
+  await setLockTimeout(sql, timeoutMs);
   await sql.query(Prisma.sql`SELECT FROM users WHERE id = ${senderId}::uuid FOR SHARE`);
 }
 
 /**
- * Locks the conversations of these pairs until the transaction ends, and reads for each pair, in order, what the person
- * is to it; and the ids of the messages that were stored with these keys, in no order. All in one statement, which
- * waits for who has a conversation locked only with `wait`; else it leaves that one alone.
+ * Locks the conversations of these pairs until the end of the transaction. It returns, for each pair and in the same
+ * order, the relation of the user to the conversation, and the ids of the messages that were stored with these keys, in
+ * no particular order. It is one statement. With `wait`, it waits for conversations that another transaction has
+ * locked; otherwise, it skips them.
  *
- * What a statement reads is older than the locks that it takes: `fresh` says that no conversation got a new number
- * between both. Where it is false, the same call again tells the truth. So whoever changes what is read here numbers
- * the conversation (`lockAndNumber`). The senders themselves are held, so they are as they are now; a sender whom
- * somebody else has locked is never waited for, lest everyone else in the batch waits as well (`Side.isLocked`).
+ * A statement sees the data as of its start, before it acquires its locks. `fresh` is false if a conversation got a new
+ * number in between; the caller must then repeat the call to get the current data. Therefore every transaction that
+ * changes data that is read here must assign a number to the conversation (`lockAndNumber`). The senders are locked as
+ * well, so that their data is current. The statement never waits for the row of a sender (`Side.isLocked`), because all
+ * other sends of the batch would wait too.
  */
 export async function lockForSenders(
   sql: SqlTransaction,
@@ -161,7 +174,6 @@ export async function lockForSenders(
   { wait }: { wait: boolean },
 ): Promise<{ sides: Side[]; locked: Map<string, Locked>; sentIds: string[]; fresh: boolean }> {
   const conversationIds = [...new Set(pairs.map(({ conversationId }) => conversationId))];
-  // Each join looks up one row by its unique index.
   const rows = await sql.query<Record<string, unknown>>(
     Prisma.sql`
     WITH locked AS MATERIALIZED (
@@ -171,12 +183,12 @@ export async function lockForSenders(
       ORDER BY id FOR NO KEY UPDATE ${wait ? Prisma.empty : Prisma.sql`SKIP LOCKED`}
     ),
     person AS MATERIALIZED (
-      -- After the conversations, as everyone does it who locks both.
+      -- Conversations are locked before users everywhere, to prevent deadlocks.
       SELECT * FROM users WHERE id = ANY (${[...new Set(pairs.map(({ userId }) => userId))]}::uuid[])
         AND (SELECT count(*) FROM locked) >= 0
       ORDER BY id FOR SHARE SKIP LOCKED
     )
-    SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "seenSeq",
+    SELECT ${lockedColumns.select}, locked.now, locked."moderatorIds", seen.change_seq AS "readSeq",
            seen.id IS NOT NULL AS "exists", ${membershipColumns.select}, ${userColumns.select},
            counterpart.reachable,
            ARRAY(
@@ -213,7 +225,7 @@ export async function lockForSenders(
   const sides = rows.map((row) => {
     const conversation = lockedColumns.of(row);
     if (conversation) {
-      fresh &&= row['seenSeq'] === conversation.changeSeq;
+      fresh &&= row['readSeq'] === conversation.changeSeq;
       locked.set(conversation.id, {
         conversation: { ...conversation, moderatorIds: moderatorIdsOf(row['moderatorIds'] as string[]) },
         now: row['now'] as Date,
@@ -231,7 +243,7 @@ export async function lockForSenders(
   return { sides, locked, sentIds: (rows[0]?.['sentIds'] ?? []) as string[], fresh };
 }
 
-/** Messages with all that a change says of them, in no order. */
+/** Messages with the sender and conversation that their changes contain, in no particular order. */
 export async function findFull(
   sql: Sql,
   ids: readonly string[],
@@ -252,46 +264,39 @@ export async function findFull(
   });
 }
 
-/** What a message is without its content. Its key still gives it to who repeats it, whatever with: no hash tells of the text. */
-const tombstone = (deletedAt: Date) =>
-  ({
-    text: null,
-    deletedAt,
-    inputHash: null,
-    mentionedIds: [],
-    mentionsEveryone: false,
-    pinnedAt: null,
-  }) satisfies Partial<Message>;
-
-/**
- * Takes all content of messages of one locked conversation away, wherever it is: text and earlier texts, whom it names,
- * reactions, pins. Only answers to them stay.
- * @returns what each of them is now.
- */
-export async function emptyMessages<Row extends Pick<Message, 'id' | 'conversationId' | 'seq'>>(
-  tx: Tx,
-  messages: readonly [Row, ...Row[]],
-): Promise<(Row & ReturnType<typeof tombstone>)[]> {
-  const data = tombstone(new Date());
-  const id = { in: messages.map((message) => message.id) };
-  await tx.message.updateMany({ where: { id }, data });
-  await tx.mention.deleteMany({
-    where: { conversationId: messages[0].conversationId, seq: { in: messages.map(({ seq }) => seq) } },
-  });
-  await tx.reactionGroup.deleteMany({ where: { messageId: id } });
-  await tx.messageVersion.deleteMany({ where: { messageId: id } });
-  return messages.map((message) => ({ ...message, ...data }));
+/** A column of `messages` that is not part of the Prisma schema. */
+interface ExtraColumn {
+  name: string;
+  /** The type in PostgreSQL. */
+  type: string;
 }
 
 /**
- * Stores messages with their changes, and their conversations' new numbers and latest activity: one statement for any
- * number of them. Their conversations must be locked, and their numbers next in line. `textEntries`: as
- * `readTextEntries` gave them of the message's text.
+ * A message to store, with its change and the values of the extra columns in PostgreSQL's text format. An empty string
+ * stands for NULL.
  */
-export function storingSent(sent: readonly { message: Message; change: Change; textEntries: string }[]): Prisma.Sql {
-  // In the order of the unique keys: two transactions that store the same ones then wait for each other in one way only.
+interface Stored {
+  message: Message;
+  change: Change;
+  extraValues: readonly string[];
+}
+
+/**
+ * A statement that stores messages with their changes and updates the numbers and the latest activity of their
+ * conversations. It is one statement for any number of messages, and its text depends only on `extraColumns`. The
+ * conversations must be locked, and the numbers of the messages and changes must be the next ones.
+ */
+export function storingSent(sent: readonly Stored[], extraColumns: readonly ExtraColumn[]): Prisma.Sql {
+  // In the order of the unique keys, so that two transactions that store the same keys do not deadlock.
   const rows = [...sent].sort((a, b) => compare(keyOf(a.message), keyOf(b.message)));
-  const column = (value: (row: (typeof rows)[number]) => string) => rows.map(value);
+  const column = (value: (row: Stored) => string) => rows.map(value);
+  const extras = {
+    given: extraColumns.map(
+      (_, index) => Prisma.sql`, ${column(({ extraValues }) => extraValues[index] ?? '')}::text[]`,
+    ),
+    names: Prisma.raw(extraColumns.map(({ name }) => `, ${name}`).join('')),
+    values: Prisma.raw(extraColumns.map(({ name, type }) => `, nullif(${name}, '')::${type}`).join('')),
+  };
   return Prisma.sql`
     WITH sent AS (
       SELECT * FROM unnest(
@@ -308,10 +313,10 @@ export function storingSent(sent: readonly { message: Message; change: Change; t
         ${column(({ message }) => arrayOf(message.mentionedIds))}::text[],
         ${rows.map(({ message }) => message.mentionsEveryone)}::boolean[],
         ${column(({ message }) => arrayOf(countedMentions(message)))}::text[],
-        ${column(({ message, textEntries }) => searchVectorFrom(message, textEntries))}::text[],
         ${rows.map(({ message }) => message.replyToSeq ?? 0)}::int[]
+        ${extras.given.length > 0 ? Prisma.join(extras.given, '') : Prisma.empty}
       ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash,
-                 mentioned_ids, mentions_everyone, counted_ids, search, reply_to_seq)
+                 mentioned_ids, mentions_everyone, counted_ids, reply_to_seq${extras.names})
     ),
     numbered AS (
       UPDATE conversations
@@ -324,10 +329,10 @@ export function storingSent(sent: readonly { message: Message; change: Change; t
     ),
     stored AS (
       INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash,
-                            mentioned_ids, mentions_everyone, search, reply_to_seq)
-      SELECT id, conversation_id, seq, sender_id::uuid, text, created_at::timestamptz,
+                            mentioned_ids, mentions_everyone, reply_to_seq${extras.names})
+      SELECT id, conversation_id, seq, sender_id::uuid, nullif(text, ''), created_at::timestamptz,
              nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex'), mentioned_ids::uuid[], mentions_everyone,
-             search::tsvector, nullif(reply_to_seq, 0)
+             nullif(reply_to_seq, 0)${extras.values}
       FROM sent
     ),
     mentioned AS (
@@ -338,7 +343,36 @@ export function storingSent(sent: readonly { message: Message; change: Change; t
     SELECT conversation_id, change_seq, type, id, sender_id::uuid FROM sent`;
 }
 
-/** Ids as PostgreSQL writes an array of them. */
+/** Sets the extra columns of a message, from values in PostgreSQL's text format. An empty string stands for NULL. */
+export async function storeExtraColumns(
+  tx: Tx,
+  { id }: Pick<Message, 'id'>,
+  columns: readonly ExtraColumn[],
+  values: readonly string[],
+): Promise<void> {
+  if (columns.length === 0) return;
+  const assignments = columns.map(
+    ({ name, type }, index) =>
+      Prisma.sql`${Prisma.raw(name)} = nullif(${values[index] ?? ''}, '')::${Prisma.raw(type)}`,
+  );
+  await tx.$executeRaw`UPDATE messages SET ${Prisma.join(assignments)} WHERE id = ${id}::uuid`;
+}
+
+/** Sets the extra columns of messages to NULL. Rows in which a trigger has already done so are not written again. */
+export async function clearExtraColumns(
+  tx: Tx,
+  ids: readonly string[],
+  columns: readonly ExtraColumn[],
+): Promise<void> {
+  if (columns.length === 0) return;
+  const names = columns.map(({ name }) => Prisma.raw(name));
+  const assignments = names.map((name) => Prisma.sql`${name} = NULL`);
+  await tx.$executeRaw`
+    UPDATE messages SET ${Prisma.join(assignments)}
+    WHERE id = ANY (${ids}::uuid[]) AND num_nonnulls(${Prisma.join(names)}) > 0`;
+}
+
+/** Ids as an array in PostgreSQL's text format. */
 const arrayOf = (ids: readonly string[]) => `{${ids.join(',')}}`;
 const keyOf = ({ senderId, clientMessageId }: Message) => `${senderId} ${clientMessageId}`;
 const compare = (one: string, other: string) => (one < other ? -1 : Number(one > other));

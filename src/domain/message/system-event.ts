@@ -8,15 +8,15 @@ export const systemEventTypes = {
   ROLE_CHANGED: 'The role of a member changed.',
   TITLE_CHANGED: 'The title changed.',
   DESCRIPTION_CHANGED: 'The description changed.',
-  VISIBILITY_CHANGED: 'Who can find and join the group changed.',
-  HISTORY_VISIBILITY_CHANGED: 'Whether new members can read earlier messages changed.',
+  VISIBILITY_CHANGED: 'The `visibility` of the group changed.',
+  HISTORY_VISIBILITY_CHANGED: 'The `historyVisibility` of the group changed.',
 } as const;
 
-/** What happened in a group, as it is kept with the message that tells it. */
+/** An event in a group, as it is stored with the system message that reports it. */
 export interface SystemEvent {
   type: keyof typeof systemEventTypes;
   actorId: string;
-  /** Whom it is about. */
+  /** The ids of the users concerned. */
   subjectIds: string[];
   oldValue: string | null;
   newValue: string | null;

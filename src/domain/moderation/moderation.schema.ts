@@ -26,7 +26,7 @@ const loadOwnRole = defineLoader<Role>(async (context, keys) => {
   return keys.map(() => role);
 });
 
-/** What only moderators and admins of the service see; null to everyone else. */
+/** Returns the value for moderators and admins of the service, and null for all others. */
 async function forModerators<Value>(context: Context, value: Value): Promise<Value | null> {
   const own = await loadOwnRole(context, viewerOf(context).userId);
   return own !== null && canModerateService(own) ? value : null;

@@ -3,36 +3,38 @@ import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.
 import type { Db, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { notingRefusal } from '../audit/audit.notes.js';
-import { type Act, type Actor, recordActs } from '../audit/audit.store.js';
+import { auditingDenials } from '../audit/audit.logger.js';
+import { type Actor, type AuditEvent, recordAuditEvents } from '../audit/audit.store.js';
 import { recordUpdate } from '../conversation/person-updates.store.js';
 import { recordRelationshipChanges } from '../relationship/relationship.store.js';
 import { refuseServiceAccount } from '../service/service.policy.js';
 import { endSessions } from '../session/session.service.js';
 import { canModerateService, canSetServiceRole, canSuspend, type ServiceRole } from '../user/service-role.policy.js';
-import { holdPerson, holdViewer, readServiceRole } from '../user/user.store.js';
+import { lockUserForUpdate, readServiceRole, requireActiveViewer } from '../user/user.store.js';
+import { recordSettingsChanged } from '../viewer-changes/viewer-changes.events.js';
 import { isLastAdmin, listSuspended, type User } from './moderation.store.js';
 
 const forbidden = (message: string) => new ChatError('FORBIDDEN', message);
 
 /**
- * Suspends somebody: their sessions end at once, they cannot sign in, and nobody can write to them in direct
- * conversations. Who is suspended already stays so.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: not the viewer's to suspend, or the service's own account.
+ * Suspends a user: their sessions end at once, they cannot sign in, and nobody can send them direct messages.
+ * Idempotent.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer must not suspend this user, or it is the
+ *   account of the service key.
  */
 export async function suspendUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return setSuspended(deps, viewer, userId, true);
 }
 
 /**
- * Lets somebody in again; who is not suspended stays so.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: not the viewer's to let in.
+ * Reinstates a suspended user. Idempotent.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer must not reinstate this user.
  */
 export async function unsuspendUser(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
   return setSuspended(deps, viewer, userId, false);
 }
 
-/** @throws {ChatError} FORBIDDEN */
+/** Returns the viewer's role. Throws FORBIDDEN if the viewer is not a moderator. */
 async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promise<ServiceRole> {
   const own = await readServiceRole(db, viewer);
   if (!canModerateService(own)) throw forbidden(message);
@@ -41,8 +43,8 @@ async function mayModerate(db: Db | Tx, viewer: Viewer, message: string): Promis
 
 async function setSuspended(deps: Deps, viewer: Viewer, userId: string, suspended: boolean): Promise<User> {
   const action = suspended ? 'USER_SUSPENDED' : 'USER_UNSUSPENDED';
-  const act: Act = { action, actor: viewer, subjectId: userId };
-  return notingRefusal(deps, act, () => changeSuspended(deps, viewer, userId, suspended, act));
+  const act: AuditEvent = { action, actor: viewer, subjectId: userId };
+  return auditingDenials(deps, act, () => changeSuspended(deps, viewer, userId, suspended, act));
 }
 
 async function changeSuspended(
@@ -50,14 +52,14 @@ async function changeSuspended(
   viewer: Viewer,
   userId: string,
   suspended: boolean,
-  act: Act,
+  act: AuditEvent,
 ): Promise<User> {
-  // Asked before anything is locked, for anyone may try.
+  // Checked before rows are locked, because anyone can call this.
   await mayModerate(deps.database.db, viewer, 'Only moderators and admins can suspend users.');
   return deps.database.transaction(async (tx) => {
-    await holdViewer(tx, viewer);
+    await requireActiveViewer(tx, viewer);
     const own = await mayModerate(tx, viewer, 'Only moderators and admins can suspend users.');
-    const person = await holdPerson(tx, userId);
+    const person = await lockUserForUpdate(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('You are not allowed to suspend this user.');
     if (suspended) await refuseServiceAccount(tx, userId);
@@ -67,7 +69,7 @@ async function changeSuspended(
       data: { suspendedAt: suspended ? new Date() : null },
     });
     const ended = suspended ? await endSessions(tx, userId) : [];
-    await recordActs(tx, { ...act, details: suspended ? { sessionsEnded: ended.length } : {} });
+    await recordAuditEvents(tx, { ...act, details: suspended ? { sessionsEnded: ended.length } : {} });
     await recordRelationshipChanges(tx, [{ userId, type: null, aboutId: null }]);
     await recordUpdate(tx, userId, 'CONVERSATION_UPDATED');
     return user;
@@ -75,9 +77,9 @@ async function changeSuspended(
 }
 
 /**
- * Makes somebody a moderator or an admin of the service, or neither.
- * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is no admin, or it is the service's own account;
- *   CONFLICT of `input.role`: the only admin, or `input.userId`: suspended.
+ * Sets the service-wide role of a user.
+ * @throws {ChatError} NOT_FOUND of `input.userId`; FORBIDDEN: the viewer is not an admin, or it is the account of the
+ *   service key; CONFLICT of `input.role`: the user is the only admin, or of `input.userId`: the user is suspended.
  */
 export async function setServiceRole(
   deps: Deps,
@@ -85,8 +87,8 @@ export async function setServiceRole(
   input: { userId: string; role: ServiceRole },
 ): Promise<User> {
   const { userId: subjectId, role: to } = input;
-  const asked: Act = { action: 'SERVICE_ROLE_CHANGED', actor: viewer, subjectId, details: { role: to } };
-  return notingRefusal(deps, asked, () =>
+  const event: AuditEvent = { action: 'SERVICE_ROLE_CHANGED', actor: viewer, subjectId, details: { role: to } };
+  return auditingDenials(deps, event, () =>
     deps.database.transaction((tx) =>
       giveServiceRole(tx, viewer, input, async () => {
         const own = await readServiceRole(tx, viewer);
@@ -96,7 +98,9 @@ export async function setServiceRole(
   );
 }
 
-/** The same, with another check of who does it, made when all admins are held. Without `actor`: by a command. */
+/**
+ * Sets the role after `check`, which runs while the rows of all admins are locked. `actor` is undefined for commands.
+ */
 export async function giveServiceRole(
   tx: Tx,
   actor: Actor | undefined,
@@ -105,9 +109,9 @@ export async function giveServiceRole(
 ): Promise<User> {
   const isLast = await isLastAdmin(tx, userId);
   await check();
-  const person = await holdPerson(tx, userId);
+  const person = await lockUserForUpdate(tx, userId);
   if (!person) throw notFound('input.userId', 'User');
-  // Its key would moderate with it.
+  // Otherwise the service key could moderate.
   if (role !== 'USER') await refuseServiceAccount(tx, userId);
   if (role !== 'ADMIN' && isLast) {
     throw new ChatError('CONFLICT', 'The service must have at least one admin. Make another user an admin first.', {
@@ -119,13 +123,15 @@ export async function giveServiceRole(
   }
   if (person.serviceRole !== role) {
     const details = { role: { from: person.serviceRole, to: role }, by: actor ? undefined : 'COMMAND' };
-    await recordActs(tx, { action: 'SERVICE_ROLE_CHANGED', actor, subjectId: userId, details });
+    await recordAuditEvents(tx, { action: 'SERVICE_ROLE_CHANGED', actor, subjectId: userId, details });
   }
-  return tx.user.update({ where: { id: userId }, data: { serviceRole: role } });
+  const user = await tx.user.update({ where: { id: userId }, data: { serviceRole: role } });
+  if (person.serviceRole !== role) recordSettingsChanged(tx, userId);
+  return user;
 }
 
 /**
- * Who is suspended, the latest first.
+ * Lists suspended users, latest first.
  * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT of the page's arguments.
  */
 export async function pageOfSuspended({ database, config }: Deps, viewer: Viewer, args: PageArgs): Promise<Page<User>> {

@@ -1,6 +1,9 @@
 import type { Mail } from '../../infra/mail.js';
 
-/** With a link to the web client's page where one is configured (`{token}` in it), else with the token itself. */
+/**
+ * The email with a link to the web client's page if one is configured (`{token}` is replaced), otherwise with the
+ * token.
+ */
 export function resetMail(
   to: string,
   { token, expiresAt, pageUrl }: { token: string; expiresAt: Date; pageUrl: string | undefined },
@@ -15,7 +18,7 @@ export function resetMail(
   ]);
 }
 
-/** For whoever did not change it themselves. */
+/** Warns the owner of the account, in case somebody else changed the password. */
 export function changedMail(to: string, at: Date): Mail {
   return compose(to, 'Your password was changed', [
     `The password of your account was changed on ${at.toUTCString()}. Your other devices were signed out.`,
@@ -24,8 +27,8 @@ export function changedMail(to: string, at: Date): Mail {
 }
 
 /**
- * The same as text and as HTML, a paragraph each. Nothing in it may be what people chose, such as a name: whoever
- * registers with somebody else's address could else have us send them what they like.
+ * Composes the text and HTML versions from the same paragraphs. They must not contain user content such as names,
+ * because otherwise anybody could send arbitrary text to an address by registering it.
  */
 function compose(to: string, subject: string, paragraphs: (string | URL)[]): Mail {
   const html = paragraphs.map((part) => {

@@ -8,33 +8,33 @@ import type { Database, Tx } from '../../infra/database/database.js';
 import type { Mailer } from '../../infra/mail.js';
 import type { Logger } from '../../infra/telemetry/log.js';
 import { defineService } from '../../platform/service.js';
-import { type AuditNotes, auditNotes } from '../audit/audit.notes.js';
-import { recordActs } from '../audit/audit.store.js';
+import { type AuditLogger, auditLogger } from '../audit/audit.logger.js';
+import { recordAuditEvents } from '../audit/audit.store.js';
 import { lockCredential } from '../session/credential.store.js';
 import { resetMail } from './password.mails.js';
 
-/** Asks for a mail to reset a password with, on their way from the answer to the mail. */
+/** A queue of requests for password resets, which are processed after the response was sent. */
 export interface ResetRequests {
   /**
-   * Takes one on and returns at once, before anything about the address was looked up.
-   * @throws {ChatError} UNAVAILABLE: too many wait.
+   * Queues a request and returns at once, before looking up the address.
+   * @throws {ChatError} UNAVAILABLE: the queue is full.
    */
   take(email: string): void;
-  /** Those that wait. */
+  /** The number of queued requests. */
   readonly waiting: number;
-  /** Resolves when those that were taken on have become mails, or after a moment. */
+  /** Resolves when all queued requests have been processed, or after a time limit. */
   close(): Promise<void>;
 }
 
-/** By then the answer has gone out: what is done for an account that exists delays nothing that could be timed. */
+/** The delay in milliseconds before processing, so that the response is sent first and its time reveals nothing. */
 const START_MS = 100;
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000];
 const WAITING_MAX = 1_000;
 const CLOSE_MS = 2_000;
 
 /**
- * All work for a request is done here, after the answer, one request at a time: the lookup too, so that the answer to a
- * known address takes what it takes to an unknown one.
+ * Creates the queue. All work, including the lookup of the address, is done after the response and sequentially, so
+ * that the response takes equally long for known and unknown addresses.
  */
 export function createResetRequests({
   config,
@@ -46,7 +46,7 @@ export function createResetRequests({
   config: Config;
   database: Database;
   mailer: Mailer;
-  audit: AuditNotes;
+  audit: AuditLogger;
   log: Logger;
 }): ResetRequests {
   const background = createBackground({
@@ -62,7 +62,7 @@ export function createResetRequests({
     const issued = await database.transaction((tx) => issueToken(tx, config, email));
     if ('refusal' in issued) {
       const { refusal: reason, userId: subjectId } = issued;
-      audit.note({ action: 'PASSWORD_RESET_REQUESTED', subjectId, details: { reason } }, 'refused');
+      audit.record({ action: 'PASSWORD_RESET_REQUESTED', subjectId, details: { reason } }, 'refused');
       return;
     }
     const { to, ...reset } = issued;
@@ -71,7 +71,7 @@ export function createResetRequests({
 
   return {
     take(email) {
-      // It stays this request's, whichever other one ends before it begins.
+      // The audit entry belongs to this request, even if other requests are being served when it is processed.
       if (
         background.run(
           AsyncResource.bind(() => answer(email)),
@@ -91,16 +91,19 @@ export function createResetRequests({
 }
 
 export const resetRequests = defineService('password reset requests', (deps) =>
-  createResetRequests({ ...deps, audit: auditNotes.of(deps) }),
+  createResetRequests({ ...deps, audit: auditLogger.of(deps) }),
 );
 
-/** A token for whoever has this address; a refusal: nobody has, or they were sent as many as they may be. */
+/**
+ * Creates a token for the account with this address. Returns a refusal if there is none, or if it was sent too many
+ * emails.
+ */
 async function issueToken(
   tx: Tx,
   { passwordResetTtlMs, passwordResetsMax }: Config,
   email: string,
 ): Promise<{ to: string; token: string; expiresAt: Date } | { refusal: string; userId?: string }> {
-  // Under the lock, so that several at once, on any node, are counted one after another.
+  // Under a lock, so that concurrent requests on several nodes are counted sequentially.
   const account = await lockCredential(tx, { emailKey: emailKeyOf(email) }, 'UPDATE');
   if (!account) return { refusal: 'UNKNOWN_ACCOUNT' };
   const { userId } = account;
@@ -110,6 +113,6 @@ async function issueToken(
   const { token, hash } = newResetToken();
   const expiresAt = new Date(Date.now() + passwordResetTtlMs);
   await tx.passwordReset.create({ data: { tokenHash: hash, userId, expiresAt } });
-  await recordActs(tx, { action: 'PASSWORD_RESET_REQUESTED', subjectId: userId });
+  await recordAuditEvents(tx, { action: 'PASSWORD_RESET_REQUESTED', subjectId: userId });
   return { to: account.email, token, expiresAt };
 }

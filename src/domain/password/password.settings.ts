@@ -17,7 +17,7 @@ export const passwordResetSettings = defineSettings('Accounts and passwords', {
   }),
   PASSWORD_RESET_URL: setting(textThat('an http:// or https:// URL with {token} in it', isResetUrl), {
     description:
-      'The page of your web client where people choose a new password. `{token}` is replaced. In `.env`, quote a URL that contains `#`.',
+      'The page of your web client where users choose a new password. `{token}` is replaced by the token. In `.env`, quote a URL that contains `#`.',
     whenUnset: 'mails that contain the token only',
     example: '"https://chat.example.com/reset#{token}"',
     secret: false,

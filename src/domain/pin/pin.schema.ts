@@ -27,7 +27,7 @@ builder.prismaObjectField(Message, 'viewerCanPin', (t) =>
       'Whether the viewer can pin and unpin the message: it is neither deleted nor a system message, and `viewerCanPin` of the conversation is true. The limit on the number of pinned messages is not considered.',
     extensions: keyedBy<Preloaded | null>((message, viewerId) => {
       const { kind, moderatorIds } = message?.conversation ?? {};
-      // Where it is not known who moderates, each viewer has to be asked about.
+      // If the moderators are not loaded, the value has to be computed for each viewer.
       return kind === 'GROUP' && moderatorIds ? String(moderatorIds.includes(viewerId)) : viewerId;
     }),
     async resolve(message: Preloaded, _args, context) {
@@ -51,7 +51,7 @@ builder.prismaObjectField(Conversation, 'viewerCanPin', (t) =>
   }),
 );
 
-/** One statement for all conversations of a list. */
+/** Loads the pinned messages of all conversations of a list in one statement. */
 const loadPinned = defineLoader((context, ids) =>
   findPinned(context.deps.database.db, viewerOf(context).userId, ids, context.deps.config.pinsMax),
 );

@@ -7,10 +7,14 @@ import { findCounterpart } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import { type ChangeState, changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
+import { pinned, unpinned } from './pin.part.js';
 import { canPin } from './pin.policy.js';
 import { storePin } from './pin.store.js';
 
-/** @throws {ChatError} FORBIDDEN: what is pinned there others say, or nobody. */
+/**
+ * Checks whether the viewer can pin and unpin the message.
+ * @throws {ChatError} FORBIDDEN if they cannot.
+ */
 async function checkPinning({ tx, viewer, message, conversation, membership }: ChangeState): Promise<void> {
   const sends = canSend(membership, await findCounterpart(tx, conversation, viewer.userId));
   if (canPin(message, conversation, { sends, moderates: canModerate(conversation, membership) })) return;
@@ -24,12 +28,14 @@ async function checkPinning({ tx, viewer, message, conversation, membership }: C
 }
 
 /**
- * Pins a message in its conversation, before all that is pinned there. One that is pinned stays where it is.
- * @throws {ChatError} NOT_FOUND of `input.messageId`; FORBIDDEN: not theirs to pin; with the field `input.messageId`: more
- *   are pinned there than are allowed.
+ * Pins a message as the most recent pin of its conversation. Pinning a pinned message has no effect.
+ * @returns the message after the change.
+ * @throws {ChatError} NOT_FOUND with the field `input.messageId`; FORBIDDEN if the viewer is not allowed to pin it;
+ *   FORBIDDEN with the field `input.messageId` and the limit `pinsMax` if the conversation has too many pinned
+ *   messages.
  */
 export const pinMessage = (deps: Deps, viewer: Viewer, messageId: string): Promise<Message> =>
-  changeMessage(deps, viewer, messageId, 'pinned', async (state) => {
+  changeMessage(deps, viewer, messageId, pinned, async (state) => {
     const { tx, message } = state;
     await checkPinning(state);
     if (message.pinnedAt !== null) return undefined;
@@ -42,11 +48,12 @@ export const pinMessage = (deps: Deps, viewer: Viewer, messageId: string): Promi
   });
 
 /**
- * Takes a message off what is pinned. One that is not pinned: nothing.
- * @throws {ChatError} NOT_FOUND of `input.messageId`; FORBIDDEN: not theirs to say.
+ * Unpins a message. It has no effect if the message is not pinned.
+ * @returns the message after the change.
+ * @throws {ChatError} NOT_FOUND with the field `input.messageId`; FORBIDDEN if the viewer is not allowed to unpin it.
  */
 export const unpinMessage = (deps: Deps, viewer: Viewer, messageId: string): Promise<Message> =>
-  changeMessage(deps, viewer, messageId, 'unpinned', async (state) => {
+  changeMessage(deps, viewer, messageId, unpinned, async (state) => {
     const { tx, message } = state;
     await checkPinning(state);
     if (message.pinnedAt === null) return undefined;

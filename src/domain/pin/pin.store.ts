@@ -1,7 +1,10 @@
 import type { Message } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 
-/** Pins a message of a locked conversation: later than every other there. @returns when. */
+/**
+ * Pins a message of a locked conversation, with a time later than that of all other pins of the conversation.
+ * @returns the time.
+ */
 export async function storePin(tx: Tx, { id, conversationId }: Pick<Message, 'id' | 'conversationId'>): Promise<Date> {
   const [row] = await tx.$queryRaw<[{ pinnedAt: Date }]>`
     UPDATE messages SET pinned_at = greatest(
@@ -13,7 +16,10 @@ export async function storePin(tx: Tx, { id, conversationId }: Pick<Message, 'id
   return row.pinnedAt;
 }
 
-/** What of these conversations is pinned that the person may see, for each the latest first. */
+/**
+ * The pinned messages of each of these conversations that the user can see, most recently pinned first. The lists are
+ * in the order of `conversationIds`, and each has at most `limit` messages.
+ */
 export async function findPinned(
   db: Db,
   userId: string,

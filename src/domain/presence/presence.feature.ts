@@ -10,8 +10,8 @@ export const presenceFeature = defineFeature('presence', {
   start(deps) {
     const { feed } = deps;
     const tracker = presence.of(deps);
-    feed.observe(relationshipTypes, (userIds) => tracker.sightChanged(userIds));
-    feed.onReset(() => tracker.sightChanged(null));
+    feed.observe(relationshipTypes, (userIds) => tracker.visibilityChanged(userIds));
+    feed.onReset(() => tracker.visibilityChanged(null));
     personChanged.on(deps, (userId) => tracker.personChanged(userId));
   },
   onConnected: (deps, { userId }) => presence.of(deps).connect(userId),

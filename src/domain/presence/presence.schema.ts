@@ -52,7 +52,7 @@ const Presence = builder.objectRef<PresenceState>('Presence').implement({
   }),
 });
 
-/** An event brings it along. */
+/** A user as events contain them: with their presence already loaded. */
 type WithPresence = { id: string; presence?: PresenceState | null };
 
 const loadPresence = defineLoader((context, ids) => readPresences(context.deps, viewerOf(context), ids));
@@ -61,7 +61,7 @@ builder.prismaObjectField(User, 'presence', (t) =>
   t.field({
     type: Presence,
     description:
-      'Whether the user is connected. It is null if it cannot be determined at the moment or the viewer is not allowed to see it. The viewer can see the presence of members of common groups, of contacts who have the viewer as a contact, and of the counterpart of a direct conversation who opened it, has written in it or has the viewer as a contact.',
+      'Whether the user is connected. It is null if it cannot be determined at the moment or the viewer is not allowed to see it. The viewer can see the presence of members of common groups, of contacts who have the viewer as a contact, and of the counterpart of a direct conversation who opened it, has written in it or has the viewer as a contact. A server can be configured to hide members whom others added to a group under the same conditions.',
     extensions: keyedBy<WithPresence | null>((user, viewerId) => (user?.presence === undefined ? viewerId : '')),
     resolve: (user: WithPresence, _args, context) =>
       user.presence === undefined ? loadPresence(context, user.id) : user.presence,

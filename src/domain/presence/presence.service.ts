@@ -1,33 +1,47 @@
+import pLimit from 'p-limit';
 import { badInput, rateLimited } from '../../core/errors.js';
-import { createCounts } from '../../infra/async/counts.js';
-import { createGates } from '../../infra/async/gates.js';
+import { createConcurrencyLimiter } from '../../infra/async/concurrency-limiter.js';
+import { createKeyedQueue } from '../../infra/async/keyed-queue.js';
 import type { Deps } from '../../platform/deps.js';
+import { nodeTime } from '../../platform/node-time.js';
 import { defineService } from '../../platform/service.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { Change } from '../../realtime/change.js';
 import { LiveStream } from '../../realtime/live-stream.js';
 import { conversationChangeTypes } from '../conversation/conversation.events.js';
-import { openFor } from '../conversation/open-stream.js';
 import { messageChangeTypes } from '../message/message.events.js';
+import { openFor } from '../session/session.streams.js';
+import { lockActiveViewer } from '../user/user.store.js';
+import { recordSettingsChanged } from '../viewer-changes/viewer-changes.events.js';
 import { type PresenceChange, type PresenceState, presence } from './presence.js';
 import {
   type Availability,
-  findAcquainted,
-  findDirects,
-  findSeen,
+  findAcquaintances,
+  findDirectConversations,
+  findWithLastSeen,
   presenceVisibilityLookup,
-  type SeenUser,
   storeAvailability,
+  type UserWithLastSeen,
 } from './presence.store.js';
 
-/** What the viewer wants others to see while connected, from now on and on all devices. */
-export async function setAvailability(deps: Deps, { userId }: Viewer, availability: Availability): Promise<void> {
+/** Sets how the viewer wants to appear to others while connected, on all devices. */
+export async function setAvailability(deps: Deps, viewer: Viewer, availability: Availability): Promise<void> {
   const tracker = presence.of(deps);
-  await storeAvailability(deps.database.db, userId, availability, tracker.isThere(userId));
+  const { userId } = viewer;
+  await deps.database.transaction(async (tx) => {
+    // Serializes concurrent calls: each must compare with the value that the previous one has stored, because devices
+    // are notified of every change.
+    await lockActiveViewer(tx, viewer);
+    const isChanged = await storeAvailability(tx, userId, availability, tracker.isVisible(userId));
+    if (isChanged) recordSettingsChanged(tx, userId);
+  });
   tracker.availabilityChanged(userId, availability);
 }
 
-/** How people are, in their order; null where it cannot be known at the moment or is not for the viewer. */
+/**
+ * The presence of users, in the same order; null if it cannot be determined at the moment, or if the viewer is not
+ * allowed to see it.
+ */
 export async function readPresences(
   deps: Deps,
   { userId: viewerId }: Viewer,
@@ -36,27 +50,32 @@ export async function readPresences(
   const changes = await presence.of(deps).read(userIds);
   if (!changes) return userIds.map(() => null);
   const lookUpVisibility = presenceVisibilityLookup.of(deps);
-  const seeable = await Promise.all(userIds.map((userId) => lookUpVisibility({ viewerId, userId })));
-  return changes.map((change, index) => (change && seeable[index] ? change.user.presence : null));
+  const isVisible = await Promise.all(userIds.map((userId) => lookUpVisibility({ viewerId, userId })));
+  return changes.map((change, index) => (change && isVisible[index] ? change.user.presence : null));
 }
 
-/** One event of the `presence` stream: a person as they are; null where it is not for the viewer. */
+/** One event of the `presence` stream. The presence is null if the viewer is not allowed to see it. */
 export interface PresenceEvent {
-  user: SeenUser & { presence: PresenceState | null };
+  user: UserWithLastSeen & { presence: PresenceState | null };
 }
 
-/** Presence streams that each person has open on this node. */
+/** Limits the presence streams of each user on this node. */
 const presenceStreams = defineService('presence streams', ({ config }) =>
-  createCounts(config.presenceStreamsPerPersonMax),
+  createConcurrencyLimiter(config.presenceStreamsPerPersonMax),
 );
-/** Streams of one person that read at the same time whom they may see. */
-const READS_PER_PERSON = 2;
-const presenceReads = defineService('presence reads', () => createGates({ atOnce: READS_PER_PERSON }));
+/** The number of users whose presence is read and sent at a time. The next ones follow when the client has read these. */
+const PAGE = 50;
+/** The weight of the work for one user of a page, in cost points (`NodeTime.begin`). */
+const WEIGHT_PER_USER = 5;
+/** Serializes the reads of all streams of a user. */
+const presenceReads = defineService('presence reads', () => createKeyedQueue({ atOnce: 1 }));
+/** Serializes the initial reads of all streams of a user, which also wait until the user is within their time share. */
+const presenceInitialReads = defineService('initial presence reads', () => createKeyedQueue({ atOnce: 1 }));
 
-/** When a stream that was one too many may be tried again: others end meanwhile. */
+/** When a client that has too many streams can retry, in milliseconds. */
 const TOO_MANY_RETRY_MS = 1_000;
 
-/** After these, whom the viewer talks with may be others. */
+/** Changes that can add or remove counterparts of the viewer's direct conversations. */
 const MEMBERSHIP_CHANGES: readonly string[] = [
   conversationChangeTypes.created,
   conversationChangeTypes.memberJoined,
@@ -64,10 +83,10 @@ const MEMBERSHIP_CHANGES: readonly string[] = [
 ];
 
 /**
- * How people are now, then how that changes: of these, or (null) of the viewer, whom they talk with in direct
- * conversations and their contacts, also as these change, up to PRESENCE_MAX_WATCHED. Who is not
- * for the viewer to see, or not any more, comes once with null.
- * @throws {ChatError} BAD_USER_INPUT of `userIds`: too many.
+ * Streams the present state of users, and then its changes. With `userIds` null, these are the viewer, the counterparts
+ * of their direct conversations and their contacts, at most PRESENCE_MAX_WATCHED, and the stream follows changes of these
+ * lists. For a user whom the viewer is not (or no longer) allowed to see, there is one event whose presence is null.
+ * @throws {ChatError} BAD_USER_INPUT of `userIds` if there are too many; RATE_LIMITED if the viewer has too many streams.
  */
 export async function streamPresence(
   deps: Deps,
@@ -88,6 +107,7 @@ export async function streamPresence(
     const follower = new Follower(deps, viewer, userIds && [...new Set(userIds)]);
     const stream = new LiveStream<PresenceEvent>({
       ...hooks,
+      readMore: follower.readMore,
       onClose() {
         follower.stop();
         leave();
@@ -108,132 +128,206 @@ export async function streamPresence(
   });
 }
 
-/** Keeps a stream to those whom its viewer may see. */
+/** Fills a presence stream: it decides which users the stream contains, and which of them the viewer may see. */
 class Follower {
   readonly #deps: Deps;
   readonly #viewer: Viewer;
-  readonly #asked: readonly string[] | null;
+  /** The users whom the client asked for; null for the default ones. */
+  readonly #requested: readonly string[] | null;
   #stream: LiveStream<PresenceEvent> | undefined;
-  /** Those whom it is of, seeable or not. */
+  /** The users of the stream, visible or not. */
   #followed: ReadonlySet<string> = new Set();
+  /** Those of them who have not been read yet. Undefined until the users of the stream are known. */
+  #unread: string[] | undefined;
+  /** The users whom the viewer may see, each with a function that stops watching them. */
   #watched = new Map<string, () => void>();
-  /** Those who are not to be seen now: who is watched tells of it themselves. */
+  /** The users whom the viewer may not see, each with a function that removes the listener for changes of that. */
   #hidden = new Map<string, () => void>();
-  /** Of these the ones with a direct conversation: who writes there can be seen from then on. */
+  /**
+   * The hidden users with a direct conversation, each with a function that stops listening to it: they become visible
+   * when they write there.
+   */
   #unanswered = new Map<string, () => void>();
   #stopListening = () => {};
   #onChange: (change: PresenceChange | null) => void = () => {};
-  #updating: Promise<void> | undefined;
-  #again = false;
+  /** Runs the reads of this stream one at a time. */
+  readonly #serialize = pLimit(1);
+  /** Senders of messages whose visibility is about to be read again. */
+  readonly #senders = new Set<string>();
+  /** The update that is scheduled and has not started. */
+  #update: Promise<void> | undefined;
 
-  constructor(deps: Deps, viewer: Viewer, asked: readonly string[] | null) {
+  constructor(deps: Deps, viewer: Viewer, requested: readonly string[] | null) {
     this.#deps = deps;
     this.#viewer = viewer;
-    this.#asked = asked;
+    this.#requested = requested;
   }
 
   async follow(stream: LiveStream<PresenceEvent>): Promise<void> {
     this.#stream = stream;
-    const { feed } = this.#deps;
+    const { feed, config } = this.#deps;
     const { userId } = this.#viewer;
     this.#onChange = (change) => {
       if (change) stream.push(change);
       else this.#updateSoon();
     };
-    const stopLooking = presence.of(this.#deps).onSight(userId, this.#updateSoon);
-    this.#stopListening = stopLooking;
+    const removeListener = presence.of(this.#deps).onVisibilityChanged(userId, this.#updateSoon);
+    this.#stopListening = removeListener;
     const stopListening = await feed.listen({
       userId,
       conversationId: null,
-      types: MEMBERSHIP_CHANGES,
+      // A user who was added to a group becomes visible with their first message.
+      types: config.presenceHidesAddedMembers
+        ? [...MEMBERSHIP_CHANGES, messageChangeTypes.sent.type]
+        : MEMBERSHIP_CHANGES,
       onChange: ({ change }) => {
-        if (this.#isConcernedBy(change)) this.#updateSoon();
+        if (change.type === messageChangeTypes.sent.type) this.#readSender(change);
+        else if (this.#isConcernedBy(change)) this.#updateSoon();
       },
       onProgress() {},
       onRemoved() {},
-      // Whom it is for may be others: the client subscribes again.
+      // The users whom the viewer may see could have changed, so the client must subscribe again.
       onLost: () => stream.end(),
       onEnd: () => stream.end(),
     });
     this.#stopListening = () => {
-      stopLooking();
+      removeListener();
       stopListening();
     };
-    await this.#update();
+    await this.#serialize(async () => {
+      this.#unread = await this.#findFollowed();
+    });
+    // Before the stream is open, so that a failure is an error of the subscription.
+    await this.readMore();
     if (stream.closed) this.stop();
-    else if (this.#asked)
-      await this.#tellHidden(
-        stream,
-        this.#asked.filter((id) => !this.#watched.has(id)),
-      );
   }
 
-  readonly #updateSoon = (): void => {
-    this.#update().catch((error: unknown) => {
-      this.#deps.log.warn({ err: error }, 'presence permissions could not be read');
-      this.#stream?.fail(error);
+  /** Reads and sends the next page of users. Resolves with false when all have been read. */
+  readonly readMore = async (): Promise<boolean> => {
+    const { userId, isService } = this.#viewer;
+    return presenceInitialReads.of(this.#deps).run(userId, async () => {
+      if (this.#stream?.closed) return false;
+      if (!isService) await nodeTime.of(this.#deps).whenPaid(userId);
+      return this.#serialize(async () => {
+        const stream = this.#stream;
+        if (!stream || stream.closed) return false;
+        const page = this.#unread?.splice(0, Math.min(PAGE, stream.queueMax)) ?? [];
+        await this.#read(stream, page, { areNew: true });
+        return (this.#unread?.length ?? 0) > 0;
+      });
     });
   };
 
-  /** One at a time; who asks while one is under way waits for one that begins later. */
-  async #update(): Promise<void> {
-    if (this.#updating) {
-      this.#again = true;
-      return this.#updating;
-    }
-    this.#updating = (async () => {
-      do {
-        this.#again = false;
-        await this.#updateOnce();
-      } while (this.#again);
-    })().finally(() => {
-      this.#updating = undefined;
-    });
-    return this.#updating;
+  /** The users of the stream, in the order in which they are sent. */
+  async #findFollowed(): Promise<string[]> {
+    const { database, config } = this.#deps;
+    const { userId } = this.#viewer;
+    const followed = this.#requested ?? [
+      userId,
+      ...(await findAcquaintances(database.db, userId, config.presenceMaxWatched - 1)),
+    ];
+    // Set before visibility is read, so that changes in the meantime cause an update.
+    this.#followed = new Set(followed);
+    return [...followed];
   }
 
-  async #updateOnce(): Promise<void> {
-    const { database, config } = this.#deps;
-    const tracker = presence.of(this.#deps);
-    const lookUpVisibility = presenceVisibilityLookup.of(this.#deps);
-    const { userId } = this.#viewer;
-    const asked = this.#asked ?? [
-      userId,
-      ...(await findAcquainted(database.db, userId, config.presenceMaxWatched - 1)),
-    ];
-    // Before who is seeable is read: of what changes meanwhile it is told.
-    this.#followed = new Set(asked);
-    // A few of one person's streams at once: others ask with the same statements.
-    const isSeeable = await presenceReads
-      .of(this.#deps)
-      .run(userId, () => Promise.all(asked.map((id) => lookUpVisibility({ viewerId: userId, userId: id }))));
-    const wanted = new Set(asked.filter((_id, index) => isSeeable[index]));
+  readonly #updateSoon = (): void => {
+    this.#update ??= this.#serialize(() => {
+      this.#update = undefined;
+      return this.#updateNow();
+    }).catch(this.#fail);
+  };
+
+  readonly #fail = (error: unknown): void => {
+    this.#deps.log.warn({ err: error }, 'presence permissions could not be read');
+    this.#stream?.fail(error);
+  };
+
+  /** Reads again whether the viewer may see the sender of a message. */
+  #readSender({ actorId: id }: Change): void {
+    if (id === null || !this.#followed.has(id) || this.#watched.has(id) || this.#senders.has(id)) return;
+    this.#senders.add(id);
+    this.#serialize(async () => {
+      this.#senders.delete(id);
+      const stream = this.#stream;
+      if (stream && this.#unread && !this.#unread.includes(id)) await this.#read(stream, [id], { areNew: false });
+    }).catch(this.#fail);
+  }
+
+  /** Reads again which users the viewer may see, except for those who have not been read for the first time yet. */
+  async #updateNow(): Promise<void> {
     const stream = this.#stream;
-    if (!stream || stream.closed) return;
-    const lost = [...this.#watched.keys()].filter((id) => !wanted.has(id));
-    for (const id of lost) {
-      this.#watched.get(id)?.();
-      this.#watched.delete(id);
-    }
-    // At once: nobody would stop watching for a stream that has ended meanwhile.
-    const added = [...wanted].filter((id) => !this.#watched.has(id));
-    for (const id of added) this.#watched.set(id, tracker.watch([id], this.#onChange));
+    if (!stream || stream.closed || !this.#unread) return;
+    const followed = await this.#findFollowed();
+    if (stream.closed) return;
+    this.#unread = this.#unread.filter((id) => this.#followed.has(id));
     for (const [id, stop] of this.#hidden) {
-      if (this.#followed.has(id) && !wanted.has(id)) continue;
+      if (this.#followed.has(id)) continue;
       stop();
       this.#hidden.delete(id);
     }
-    for (const id of this.#followed) {
-      if (!wanted.has(id) && !this.#hidden.has(id)) this.#hidden.set(id, tracker.onSight(id, this.#updateSoon));
+    const dropped = [...this.#watched.keys()].filter((id) => !this.#followed.has(id));
+    for (const id of dropped) this.#unwatch(id);
+    await this.#sendHidden((event) => stream.push(event), dropped);
+    const unread = new Set(this.#unread);
+    const read = followed.filter((id) => !unread.has(id));
+    for (let from = 0; from < read.length && !stream.closed; from += PAGE) {
+      await this.#read(stream, read.slice(from, from + PAGE), { areNew: false });
     }
-    await this.#hearAnswers();
-    await this.#tellHidden(stream, lost);
-    // Where it cannot be known now, each is told when it is.
-    for (const change of (await tracker.read(added)) ?? []) if (change) stream.push(change);
   }
 
-  /** Listens to the direct conversations with those who are hidden, and to no other messages. */
-  async #hearAnswers(): Promise<void> {
+  /** Reads which users of a page the viewer may see, and sends what has changed, and the present state of new users. */
+  #read(stream: LiveStream<PresenceEvent>, page: readonly string[], { areNew }: { areNew: boolean }): Promise<void> {
+    const { userId, isService } = this.#viewer;
+    const time = nodeTime.of(this.#deps);
+    return presenceReads.of(this.#deps).run(userId, async () => {
+      const end = time.begin(page.length * WEIGHT_PER_USER);
+      try {
+        await this.#readNow(stream, page, areNew);
+      } finally {
+        const ms = end();
+        if (!isService) time.spend(userId, ms);
+      }
+    });
+  }
+
+  async #readNow(stream: LiveStream<PresenceEvent>, page: readonly string[], areNew: boolean): Promise<void> {
+    if (stream.closed) return;
+    const tracker = presence.of(this.#deps);
+    const lookUpVisibility = presenceVisibilityLookup.of(this.#deps);
+    const viewerId = this.#viewer.userId;
+    const isVisible = await Promise.all(page.map((userId) => lookUpVisibility({ viewerId, userId })));
+    // The stream may have ended meanwhile, so that nothing would stop the watching.
+    if (stream.closed) return;
+    const added: string[] = [];
+    const hidden: string[] = [];
+    for (const [index, id] of page.entries()) {
+      if (isVisible[index]) {
+        this.#hidden.get(id)?.();
+        this.#hidden.delete(id);
+        if (this.#watched.has(id)) continue;
+        this.#watched.set(id, tracker.watch([id], this.#onChange));
+        added.push(id);
+      } else {
+        if (!this.#hidden.has(id)) this.#hidden.set(id, tracker.onVisibilityChanged(id, this.#updateSoon));
+        if (this.#unwatch(id) || (areNew && this.#requested)) hidden.push(id);
+      }
+    }
+    await this.#listenForAnswers(page);
+    const push = (event: PresenceEvent) => (areNew ? stream.pushInitial(event) : stream.push(event));
+    await this.#sendHidden(push, hidden);
+    // If states cannot be determined now, each user is sent as soon as their state can be.
+    for (const change of (await tracker.read(added)) ?? []) if (change) push(change);
+  }
+
+  /** Stops watching a user. Returns whether they were watched. */
+  #unwatch(id: string): boolean {
+    this.#watched.get(id)?.();
+    return this.#watched.delete(id);
+  }
+
+  /** Listens for messages in the direct conversations with the hidden users of a page, and for no other messages. */
+  async #listenForAnswers(page: readonly string[]): Promise<void> {
     const { feed, database } = this.#deps;
     const { userId: viewerId } = this.#viewer;
     for (const [id, stop] of this.#unanswered) {
@@ -241,13 +335,13 @@ class Follower {
       stop();
       this.#unanswered.delete(id);
     }
-    const asked = [...this.#hidden.keys()].filter((id) => !this.#unanswered.has(id));
-    if (asked.length === 0) return;
-    for (const { conversationId, userId } of await findDirects(database.sql, viewerId, asked)) {
+    const users = page.filter((id) => this.#hidden.has(id) && !this.#unanswered.has(id));
+    if (users.length === 0) return;
+    for (const { conversationId, userId } of await findDirectConversations(database.sql, viewerId, users)) {
       const stop = await feed.listen({
         userId: viewerId,
         conversationId,
-        types: [messageChangeTypes.sent],
+        types: [messageChangeTypes.sent.type],
         onChange: ({ change }) => {
           if (change.actorId === userId) this.#updateSoon();
         },
@@ -258,16 +352,16 @@ class Follower {
       });
       if (this.#stream?.closed) return stop();
       this.#unanswered.set(userId, stop);
-      // They may have answered before this was listened to.
-      this.#again = true;
+      // The user may have written before the listener was added.
+      this.#updateSoon();
     }
   }
 
-  /** Those whom the viewer asked for and may not see, or could see until now. */
-  async #tellHidden(stream: LiveStream<PresenceEvent>, hidden: readonly string[]): Promise<void> {
+  /** Sends users without their presence: requested users whom the viewer may not see, or users who became hidden. */
+  async #sendHidden(push: (event: PresenceEvent) => void, hidden: readonly string[]): Promise<void> {
     if (hidden.length === 0) return;
-    for (const user of await findSeen(this.#deps.database.sql, hidden)) {
-      if (user) stream.push({ user: { ...user, presence: null } });
+    for (const user of await findWithLastSeen(this.#deps.database.sql, hidden)) {
+      if (user) push({ user: { ...user, presence: null } });
     }
   }
 
@@ -279,7 +373,7 @@ class Follower {
     this.#hidden.clear();
   }
 
-  /** Whether a change may be about whom the viewer may see. */
+  /** Whether a change can affect which users the viewer may see. */
   #isConcernedBy({ type, subjectId }: Change): boolean {
     if (type === conversationChangeTypes.created || subjectId === this.#viewer.userId) return true;
     return subjectId !== null && this.#followed.has(subjectId);

@@ -1,3 +1,4 @@
+import { inSlices } from '../../core/slices.js';
 import { createLookup } from '../../infra/async/lookup.js';
 import type { Config } from '../../infra/config/config.js';
 import type { Database } from '../../infra/database/database.js';
@@ -9,81 +10,97 @@ import {
   type Availability,
   findAvailabilities,
   findChangedAvailabilities,
-  findSeen,
-  type SeenUser,
+  findWithLastSeen,
   storeLastSeen,
+  type UserWithLastSeen,
 } from './presence.store.js';
 
 type PresenceStatus = 'ONLINE' | 'AWAY' | 'BUSY' | 'OFFLINE';
 
 export interface PresenceState {
   status: PresenceStatus;
-  /** When they were last there, of who is OFFLINE: null for who is there, and who never was. */
+  /** When an OFFLINE user was last connected. Null for connected users, and for users who have never connected. */
   lastSeenAt: Date | null;
 }
 
-/** A person as they are now. One and the same object for all who are told of it. */
+/** The present state of a user. All recipients receive the same object. */
 export interface PresenceChange {
-  user: SeenUser & { presence: PresenceState };
+  user: UserWithLastSeen & { presence: PresenceState };
 }
 
 /**
- * Who is there. A person is while any connection of theirs is, on any node; and for a grace after the last has gone,
- * so that coming back does not blink. What others see of it is their availability.
+ * Tracks which users are connected, over all nodes. A user counts as connected while they have a connection to any node,
+ * and for a grace period after the last one was closed, so that a reconnect causes no events. Others see the user's
+ * availability while the user is connected.
  */
 export interface Presence {
-  /** A connection of the person's begins; what it returns ends it. */
+  /** Reports a new connection of a user. The returned function reports that it was closed. */
   connect(userId: string): () => void;
-  /** What others see of them; undefined while it cannot be known. */
+  /** How the user appears to others; undefined while that cannot be determined. */
   statusOf(userId: string): PresenceStatus | undefined;
-  /** To be called when what they want others to see is stored. */
+  /** Must be called when a new availability has been committed. */
   availabilityChanged(userId: string, availability: Availability): void;
-  /** To be called when what else is told of them (their name, their picture) is stored: those who watch hear of it. */
+  /** Must be called when a change of a user's profile has been committed: watchers receive the new profile. */
   personChanged(userId: string): void;
-  /** To be called on each node when it is heard that these people may see others than before, or others them; null: all. */
-  sightChanged(userIds: readonly string[] | null): void;
-  /** Calls when whom the person may see may be others than before, until what it returns is called. */
-  onSight(userId: string, listener: () => void): () => void;
   /**
-   * Tells of each of these people's changes, within a moment, until what it returns is called; null: who may see them
-   * may be others than before.
+   * Must be called on each node when the users whom these users may see, or who may see them, could have changed. Null
+   * stands for all users.
+   */
+  visibilityChanged(userIds: readonly string[] | null): void;
+  /** Calls `listener` when the users whom this user may see could have changed. The returned function removes it. */
+  onVisibilityChanged(userId: string, listener: () => void): () => void;
+  /**
+   * Calls `onChange` after each change of one of these users, with null if the users who may see them could have changed.
+   * The returned function stops this.
    */
   watch(userIds: readonly string[], onChange: (change: PresenceChange | null) => void): () => void;
-  /** How people are now, in their order; null of who does not exist. Undefined while it cannot be known. */
+  /**
+   * The present states of users, in the same order; null for users who do not exist. Undefined while states cannot be
+   * determined.
+   */
   read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined;
-  /** Calls when the last connection of a person has gone, as far as is known here: at once, without grace. */
+  /**
+   * Calls `listener` when the last connection of a user was closed, as far as this node knows: immediately, before the
+   * grace period.
+   */
   onGone(listener: (userId: string) => void): void;
-  /** Calls on each node when somebody has turned invisible. */
+  /** Calls `listener`, on each node, when a user has become invisible. */
   onInvisible(listener: (userId: string) => void): void;
-  /** Whether others may see them as there, as far as is known here. */
-  isThere(userId: string): boolean;
-  /** Connections here, and people who are watched here. */
+  /** Whether a user is connected and not invisible, as far as this node knows. */
+  isVisible(userId: string): boolean;
+  /** The numbers of users who are connected to this node, and of users who are watched on it. */
   readonly size: { people: number; watched: number };
-  /** Lets the other nodes know that this one's people are on their way to them. */
+  /** Announces to the other nodes that the users of this node are about to reconnect to them. */
   leave(): void;
   close(): Promise<void>;
 }
 
-/** What changes within so many milliseconds is told once: a storm is a few events, and what blinks is none. */
+/**
+ * Changes within this time are sent as one event, in milliseconds. A reconnect within it causes no event, and a mass
+ * reconnect causes few.
+ */
 const COLLECT_MS = 100;
-/** How often it is noted that people are there: so old what is known may be where all nodes have died at once. */
-const NOTE_MS = 5 * 60_000;
-/** How long what was read of somebody is told to others who begin to watch. */
+/**
+ * How often the time is stored at which connected users were last seen, in milliseconds. If all nodes crash at once, the
+ * stored times are at most this old.
+ */
+const STORE_SEEN_MS = 5 * 60_000;
+/** How long a state that was read is reused for new watchers, in milliseconds. */
 const REUSE_MS = 5_000;
 const CHANNEL = 'availability';
 const PEOPLE_CHANNEL = 'people';
 
-const seenAs = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
+const statusByAvailability = { ONLINE: 'ONLINE', AWAY: 'AWAY', BUSY: 'BUSY', INVISIBLE: 'OFFLINE' } as const;
 
-/** Somebody who is connected here. */
-interface Local {
+/** A user who is connected to this node. */
+interface LocalUser {
   connections: number;
-  /** Whether what they want others to see is known. */
+  /** Whether their availability has been read. */
   isKnown: boolean;
   grace: NodeJS.Timeout | undefined;
   goneAt: number;
-  /** When it was last noted that they are here. */
-  notedAt: number;
+  /** When it was last stored that they are connected. */
+  storedAt: number;
 }
 
 function createPresence(options: {
@@ -95,25 +112,26 @@ function createPresence(options: {
 }): Presence {
   const { config, database, bus, nodeId, log } = options;
   const { presenceGraceMs, presenceIntervalMs } = config;
-  const locals = new Map<string, Local>();
+  const locals = new Map<string, LocalUser>();
   const watchers = new Map<string, Set<(change: PresenceChange | null) => void>>();
-  /** What those who watch were told last, and when that was read. */
-  const told = new Map<string, { change: PresenceChange; at: number }>();
-  const lookUpSeen = createLookup((ids: readonly string[]) => findSeen(database.sql, ids));
+  /** The state that watchers received last, and when it was read. */
+  const sent = new Map<string, { change: PresenceChange; at: number }>();
+  const lookUpUser = createLookup((ids: readonly string[]) => findWithLastSeen(database.sql, ids));
   const goneListeners: ((userId: string) => void)[] = [];
   const invisibleListeners: ((userId: string) => void)[] = [];
-  const lookers = new Map<string, Set<() => void>>();
+  const visibilityListeners = new Map<string, Set<() => void>>();
   const lookUpAvailability = createLookup((ids: readonly string[]) => findAvailabilities(database.sql, ids));
-  const noteSeen = createLookup(async (seen: readonly { userId: string; agoMs: number }[]) => {
+  const storeSeen = createLookup(async (seen: readonly { userId: string; agoMs: number }[]) => {
     await storeLastSeen(database.sql, seen);
     return seen.map(() => undefined);
   });
   const channel = `${database.generation}:${CHANNEL}`;
+  /** Watched users whose states are about to be read and sent. */
   let due = new Set<string>();
-  /** Those of them who are told of anew though their status is the same. */
+  /** Those of them whose profile has changed: they are sent even if their status has not changed. */
   let renewed = new Set<string>();
-  let telling: NodeJS.Timeout | undefined;
-  let underWay: Promise<unknown> = Promise.resolve();
+  let sendTimer: NodeJS.Timeout | undefined;
+  let sending: Promise<unknown> = Promise.resolve();
   let closed = false;
 
   const roster = createRoster({
@@ -121,144 +139,149 @@ function createPresence(options: {
     generation: database.generation,
     nodeId,
     intervalMs: presenceIntervalMs,
-    alone: config.redisUrl === undefined,
-    onChange: tellSoon,
+    isSingleNode: config.redisUrl === undefined,
+    onChange: sendSoon,
     onLost(userIds, silentMs) {
-      // Whoever of the other nodes notes it first: all note the same.
-      const gone = userIds.filter((userId) => !locals.has(userId) && !roster.isElsewhere(userId));
-      void note(gone, silentMs);
+      // All other nodes store the same time, so that it does not matter which of them is first.
+      const gone = userIds.filter((userId) => !locals.has(userId) && !roster.isOnOtherNode(userId));
+      void storeLastSeenOf(gone, silentMs);
     },
-    onKnown: () => tellSoon([...watchers.keys()]),
+    onKnown: () => sendSoon([...watchers.keys()]),
   });
 
-  const note = (userIds: readonly string[], agoMs: number) =>
-    Promise.all(userIds.map((userId) => noteSeen({ userId, agoMs }))).catch((error: unknown) => {
+  const storeLastSeenOf = (userIds: readonly string[], agoMs: number) =>
+    Promise.all(userIds.map((userId) => storeSeen({ userId, agoMs }))).catch((error: unknown) => {
       if (!closed) log.warn({ err: error }, 'last seen times could not be stored');
     });
 
-  // ── who is here ──
+  // ── users of this node ──
 
-  /** Tells what they want others to see. Until that is known nobody sees them. */
-  async function enter(userId: string, local: Local): Promise<void> {
+  /** Reads the availability of a new user, who appears as offline until then. */
+  async function enter(userId: string, local: LocalUser): Promise<void> {
     const availability = await lookUpAvailability(userId);
-    // What was said meanwhile is newer.
-    if (locals.get(userId) === local && !local.isKnown) setHere(userId, availability);
+    // An availability that was set meanwhile is newer.
+    if (locals.get(userId) === local && !local.isKnown) setLocal(userId, availability);
   }
 
-  async function goAway(userId: string, local: Local): Promise<void> {
-    // What is told of them tells when they were last seen: that is noted before.
-    if (!roster.isElsewhere(userId)) await note([userId], performance.now() - local.goneAt);
+  async function leaveLocal(userId: string, local: LocalUser): Promise<void> {
+    // Stored first, because the event that follows contains when the user was last seen.
+    if (!roster.isOnOtherNode(userId)) await storeLastSeenOf([userId], performance.now() - local.goneAt);
     if (local.connections > 0 || locals.get(userId) !== local) return;
     locals.delete(userId);
     roster.set(userId, undefined);
   }
 
-  /** When people were last seen is noted when they go: nobody does where every node dies. */
-  function noteHere(): void {
+  /**
+   * Stores periodically that users are connected. Normally it is stored when they disconnect, but nobody does so if all
+   * nodes crash.
+   */
+  function storeConnected(): void {
     const now = performance.now();
-    const due = [...locals].filter(([, { connections, notedAt }]) => connections > 0 && now - notedAt >= NOTE_MS);
-    for (const [, local] of due) local.notedAt = now;
-    void note(
+    const due = [...locals].filter(
+      ([, { connections, storedAt }]) => connections > 0 && now - storedAt >= STORE_SEEN_MS,
+    );
+    for (const [, local] of due) local.storedAt = now;
+    void storeLastSeenOf(
       due.map(([userId]) => userId),
       0,
     );
   }
 
-  function setHere(userId: string, availability: Availability): void {
+  function setLocal(userId: string, availability: Availability): void {
     const local = locals.get(userId);
     if (!local) return;
     local.isKnown = true;
     roster.set(userId, availability);
   }
 
-  function hear(userId: string, availability: Availability): void {
-    setHere(userId, availability);
+  function applyAvailability(userId: string, availability: Availability): void {
+    setLocal(userId, availability);
     if (availability === 'INVISIBLE') for (const listener of invisibleListeners) listener(userId);
   }
   bus.subscribe(channel, (text) => {
     const [userId = '', availability] = text.split(' ');
-    hear(userId, availability as Availability);
+    applyAvailability(userId, availability as Availability);
   });
 
   const peopleChannel = `${database.generation}:${PEOPLE_CHANNEL}`;
   bus.subscribe(peopleChannel, renew);
 
-  /** What was told of them is not so any more. */
+  /** Sends a user again, because the state that watchers have is outdated. */
   function renew(userId: string): void {
     if (watchers.has(userId)) renewed.add(userId);
-    tellSoon([userId]);
+    sendSoon([userId]);
   }
 
-  // A notice may be lost; and who could not be looked up when they came is not seen yet.
+  // Notices can be lost, and the availability of a new user may not have been readable.
   const check = setInterval(() => {
     if (locals.size === 0) return;
-    noteHere();
+    storeConnected();
     findChangedAvailabilities(database.sql, 4 * presenceIntervalMs + 10_000)
       .then((changed) => {
-        for (const { userId, availability } of changed) hear(userId, availability);
+        for (const { userId, availability } of changed) applyAvailability(userId, availability);
         return Promise.all([...locals].filter(([, { isKnown }]) => !isKnown).map(([id, local]) => enter(id, local)));
       })
       .catch((error: unknown) => log.warn({ err: error }, 'availabilities could not be checked; retrying'));
   }, presenceIntervalMs);
 
-  // ── telling of it ──
+  // ── watchers ──
 
   function statusOf(userId: string): PresenceStatus | undefined {
     if (!roster.isKnown) return undefined;
     const availability = roster.get(userId) as Availability | undefined;
-    return availability === undefined ? 'OFFLINE' : seenAs[availability];
+    return availability === undefined ? 'OFFLINE' : statusByAvailability[availability];
   }
 
-  function tellSoon(userIds: readonly string[]): void {
+  function sendSoon(userIds: readonly string[]): void {
     for (const userId of userIds) if (watchers.has(userId)) due.add(userId);
-    if (due.size > 0 && !closed) telling ??= setTimeout(tell, COLLECT_MS);
+    if (due.size > 0 && !closed) sendTimer ??= setTimeout(send, COLLECT_MS);
   }
 
-  function tell(): void {
+  function send(): void {
     const isNew = renewed;
-    const isToTell = (userId: string, status: PresenceStatus | undefined) =>
-      status !== undefined && (isNew.has(userId) || status !== told.get(userId)?.change.user.presence.status);
-    const userIds = [...due].filter((userId) => isToTell(userId, statusOf(userId)));
+    const mustSend = (userId: string, status: PresenceStatus | undefined) =>
+      status !== undefined && (isNew.has(userId) || status !== sent.get(userId)?.change.user.presence.status);
+    const userIds = [...due].filter((userId) => mustSend(userId, statusOf(userId)));
     due = new Set();
     renewed = new Set();
-    telling = undefined;
+    sendTimer = undefined;
     if (userIds.length === 0) return;
-    // One after another: what is told last is what was read last.
-    underWay = underWay
+    // One after another, so that no state is sent after a newer one.
+    sending = sending
       .then(() => Promise.all(userIds.map(load)))
-      .then((changes) => {
-        for (const change of changes) {
-          if (!change) continue;
+      .then((changes) =>
+        inSlices(changes, (change) => {
+          if (!change) return;
           const { id, presence } = change.user;
-          if (!isToTell(id, presence.status)) continue;
-          told.set(id, { change, at: performance.now() });
+          if (!mustSend(id, presence.status)) return;
+          sent.set(id, { change, at: performance.now() });
           for (const onChange of watchers.get(id) ?? []) onChange(change);
-        }
-      })
+        }),
+      )
       .catch((error: unknown) => {
         if (closed) return;
         log.warn({ err: error }, 'changed presence could not be read; retrying');
         for (const userId of isNew) renewed.add(userId);
-        tellSoon(userIds);
+        sendSoon(userIds);
       });
   }
 
   async function load(userId: string): Promise<PresenceChange | null> {
-    const user = await lookUpSeen(userId);
+    const user = await lookUpUser(userId);
     const status = statusOf(userId);
     if (!user || !status) return null;
     return { user: { ...user, presence: { status, lastSeenAt: status === 'OFFLINE' ? user.lastSeenAt : null } } };
   }
 
-  /** For who begins to watch: in a rush of many who watch the same person all are told one and the same. */
+  /** Reads the state of a user for a new watcher. Simultaneous watchers of a user receive the same object. */
   async function readOne(userId: string): Promise<PresenceChange | null> {
-    const known = told.get(userId);
+    const known = sent.get(userId);
     const isSame = known?.change.user.presence.status === statusOf(userId);
     if (known && isSame && performance.now() - known.at < REUSE_MS) return known.change;
     const change = await load(userId);
-    // Where it changed meanwhile, those who watch already are still to be told.
-    if (change && watchers.has(userId) && (isSame || !told.has(userId))) {
-      told.set(userId, { change, at: performance.now() });
+    // If the status has changed meanwhile, the existing watchers have yet to receive it.
+    if (change && watchers.has(userId) && (isSame || !sent.has(userId))) {
+      sent.set(userId, { change, at: performance.now() });
     }
     return change;
   }
@@ -267,7 +290,7 @@ function createPresence(options: {
     connect(userId) {
       let local = locals.get(userId);
       if (!local) {
-        local = { connections: 0, isKnown: false, grace: undefined, goneAt: 0, notedAt: Number.NEGATIVE_INFINITY };
+        local = { connections: 0, isKnown: false, grace: undefined, goneAt: 0, storedAt: Number.NEGATIVE_INFINITY };
         locals.set(userId, local);
         enter(userId, local).catch((error: unknown) => log.warn({ err: error }, 'availability could not be read'));
       }
@@ -281,30 +304,30 @@ function createPresence(options: {
         own.connections -= 1;
         if (own.connections > 0) return;
         own.goneAt = performance.now();
-        if (!roster.isElsewhere(userId)) for (const listener of goneListeners) listener(userId);
-        if (!closed) own.grace = setTimeout(() => void goAway(userId, own), presenceGraceMs);
+        if (!roster.isOnOtherNode(userId)) for (const listener of goneListeners) listener(userId);
+        if (!closed) own.grace = setTimeout(() => void leaveLocal(userId, own), presenceGraceMs);
       };
     },
     statusOf,
     availabilityChanged(userId, availability) {
       bus.publish(channel, `${userId} ${availability}`);
-      hear(userId, availability);
+      applyAvailability(userId, availability);
     },
     personChanged(userId) {
       bus.publish(peopleChannel, userId);
       renew(userId);
     },
-    sightChanged(userIds) {
-      for (const userId of userIds ?? [...lookers.keys()]) {
-        for (const listener of [...(lookers.get(userId) ?? [])]) listener();
+    visibilityChanged(userIds) {
+      for (const userId of userIds ?? [...visibilityListeners.keys()]) {
+        for (const listener of [...(visibilityListeners.get(userId) ?? [])]) listener();
         for (const onChange of [...(watchers.get(userId) ?? [])]) onChange(null);
       }
     },
-    onSight(userId, listener) {
-      addTo(lookers, userId, listener);
+    onVisibilityChanged(userId, listener) {
+      addTo(visibilityListeners, userId, listener);
       return () => {
-        const those = lookers.get(userId);
-        if (those?.delete(listener) && those.size === 0) lookers.delete(userId);
+        const those = visibilityListeners.get(userId);
+        if (those?.delete(listener) && those.size === 0) visibilityListeners.delete(userId);
       };
     },
     watch(userIds, onChange) {
@@ -314,14 +337,14 @@ function createPresence(options: {
           const those = watchers.get(userId);
           if (!those?.delete(onChange) || those.size > 0) continue;
           watchers.delete(userId);
-          told.delete(userId);
+          sent.delete(userId);
         }
       };
     },
     read: (userIds) => (roster.isKnown ? Promise.all(userIds.map(readOne)) : undefined),
     onGone: (listener) => void goneListeners.push(listener),
     onInvisible: (listener) => void invisibleListeners.push(listener),
-    isThere: (userId) => {
+    isVisible: (userId) => {
       const availability = roster.get(userId);
       return availability !== undefined && availability !== 'INVISIBLE';
     },
@@ -332,14 +355,14 @@ function createPresence(options: {
     async close() {
       closed = true;
       clearInterval(check);
-      clearTimeout(telling);
+      clearTimeout(sendTimer);
       for (const { grace } of locals.values()) clearTimeout(grace);
       roster.close();
-      await underWay;
+      await sending;
       const now = performance.now();
-      const gone = [...locals].filter(([userId]) => !roster.isElsewhere(userId));
+      const gone = [...locals].filter(([userId]) => !roster.isOnOtherNode(userId));
       await Promise.all(
-        gone.map(([userId, { connections, goneAt }]) => note([userId], connections > 0 ? 0 : now - goneAt)),
+        gone.map(([userId, { connections, goneAt }]) => storeLastSeenOf([userId], connections > 0 ? 0 : now - goneAt)),
       );
     },
   };

@@ -6,7 +6,7 @@ import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changePerson } from '../conversation/person-change.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
-import { holdSelf, namesOf } from '../user/user.store.js';
+import { lockActiveViewer, namesOf } from '../user/user.store.js';
 
 const profile = z.object({
   displayName: displayName.nullish(),
@@ -15,8 +15,8 @@ const profile = z.object({
 });
 
 /**
- * Changes how others see the viewer; they hear of it in every conversation with them. What is absent stays; null clears,
- * of the display name it makes the username. What it is already changes nothing.
+ * Changes the viewer's profile and notifies the members of their conversations. Absent fields are unchanged; null
+ * clears a field, and resets the display name to the username. Values equal to the present ones have no effect.
  * @throws {ChatError} BAD_USER_INPUT.
  */
 export async function updateProfile(deps: Deps, viewer: Viewer, input: z.input<typeof profile>): Promise<User> {
@@ -24,7 +24,7 @@ export async function updateProfile(deps: Deps, viewer: Viewer, input: z.input<t
   const { userId } = viewer;
   let unchanged: User | undefined;
   const changed = await changePerson(deps, userId, async (tx) => {
-    const user = await holdSelf(tx, viewer);
+    const user = await lockActiveViewer(tx, viewer);
     const { username } = user;
     const data = {
       ...(given.displayName === undefined ? {} : namesOf({ username, displayName: given.displayName ?? username })),

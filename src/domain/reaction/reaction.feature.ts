@@ -1,10 +1,10 @@
 import { defineFeature } from '../../platform/feature.js';
-import { erasureSteps } from '../account/erasures.js';
-import { reactionErasure } from './reaction.erasure.js';
+import { messageParts } from '../message/message.part.js';
+import { reactionsPart } from './reaction.part.js';
 import { reactionSettings } from './reaction.settings.js';
 
 export const reactionFeature = defineFeature('reaction', {
   settings: [reactionSettings],
-  contributes: [erasureSteps.with(reactionErasure)],
+  contributes: [messageParts.with(reactionsPart)],
   schema: () => import('./reaction.schema.js'),
 });

@@ -46,7 +46,7 @@ const ReactionGroupObject = builder.objectRef<GroupOfMessage>('ReactionGroup').i
   }),
 });
 
-/** One statement for all groups of a page. */
+/** Loads the users of all reaction groups of a page in one statement. */
 const loadReactors = defineLoader(async (context, keys) =>
   findReactors(
     context.deps.database.db,
@@ -57,8 +57,8 @@ const loadReactors = defineLoader(async (context, keys) =>
 async function pageOfReactors({ messageId, emoji }: GroupOfMessage, args: PageArgs, context: Context) {
   const list = `reactions:${messageId}:${emoji}`;
   const page = readPageArgs(list, args, ['int'], context.deps.config);
-  const asked: ReactorsPage = { messageId, emoji, from: page.from?.[0] ?? 0, limit: page.size + 1 };
-  const reactors = (await loadReactors(context, JSON.stringify(asked))) ?? [];
+  const requested: ReactorsPage = { messageId, emoji, from: page.from?.[0] ?? 0, limit: page.size + 1 };
+  const reactors = (await loadReactors(context, JSON.stringify(requested))) ?? [];
   const users = await Promise.all(reactors.map(({ userId }) => loadUser(context, userId)));
   const rows = reactors.flatMap(({ changeSeq }, index) => {
     const user = users[index];
@@ -68,7 +68,7 @@ async function pageOfReactors({ messageId, emoji }: GroupOfMessage, args: PageAr
   return { pageInfo, edges: edges.map(({ cursor, node }) => ({ cursor, node: node.user })) };
 }
 
-/** One statement for all messages of a page. */
+/** Loads the reaction groups of all messages of a page in one statement. */
 const loadGroups = defineLoader((context, ids) => findReactionGroups(context.deps.database.db, ids));
 
 builder.prismaObjectFields(Message, (t) => ({
@@ -78,9 +78,11 @@ builder.prismaObjectFields(Message, (t) => ({
     description:
       'The reactions, grouped by emoji, in the order in which each emoji was first used. At most `serverInfo.limits.reactionEmojisMax` groups.',
     extensions: { ...sharedField, ...atMost('reactionEmojisMax') },
-    resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
+    resolve: ({ id: messageId, parts }: Preloaded, _args, context) => {
       const named = (groups: readonly ReactionGroup[]) => groups.map((group) => ({ ...group, messageId }));
-      return reactions ? named(reactions.groups) : loadGroups(context, messageId).then((groups) => named(groups ?? []));
+      return parts?.reactions
+        ? named(parts.reactions.groups)
+        : loadGroups(context, messageId).then((groups) => named(groups ?? []));
     },
   }),
   viewerCanReact: t.boolean({
@@ -96,13 +98,13 @@ builder.prismaObjectFields(Message, (t) => ({
     description: 'The emojis with which the viewer reacted, in the order in which they were added.',
     extensions: keyedBy<Preloaded | null>((message, viewerId) => {
       if (!message) return '';
-      const byPerson = message.reactions?.byPerson;
-      // Where it is not known who reacted, each viewer has to be asked about.
+      const byPerson = message.parts?.reactions?.byPerson;
+      // If the users who reacted are not loaded, the value has to be computed for each viewer.
       return byPerson ? (byPerson[viewerId] ?? []).join(',') : viewerId;
     }),
-    resolve: ({ id: messageId, reactions }: Preloaded, _args, context) => {
+    resolve: ({ id: messageId, parts }: Preloaded, _args, context) => {
       const { userId } = viewerOf(context);
-      const byPerson = reactions?.byPerson;
+      const byPerson = parts?.reactions?.byPerson;
       return byPerson ? (byPerson[userId] ?? []) : ownReactionsLookup.of(context.deps)({ messageId, userId });
     },
   }),

@@ -7,12 +7,16 @@ import { canSend, sendRefused } from '../conversation/conversation.policy.js';
 import { findCounterpart } from '../conversation/conversation.store.js';
 import { changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
+import { reacted } from './reaction.part.js';
 import { canReact } from './reaction.policy.js';
 import { removeReactions, storeReaction } from './reaction.store.js';
 
 const field = 'input.emoji';
 
-/** @throws {ChatError} BAD_USER_INPUT of `input.emoji`. */
+/**
+ * Normalizes an emoji.
+ * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji` if the text is not a single emoji.
+ */
 function checkEmoji(text: string): string {
   const emoji = emojiOf(text);
   if (emoji === undefined) throw badInput(field, 'A reaction must be a single emoji.');
@@ -20,9 +24,11 @@ function checkEmoji(text: string): string {
 }
 
 /**
- * Reacts to a message, once with each emoji: the same again changes nothing.
- * @throws {ChatError} BAD_USER_INPUT of `input.emoji`; NOT_FOUND of `input.messageId`; FORBIDDEN: not theirs to react to;
- *   with the field `input.emoji`: more different ones than are allowed.
+ * Adds a reaction of the viewer to a message. Repeating the same reaction has no effect.
+ * @returns the message after the change.
+ * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji`; NOT_FOUND with the field `input.messageId`;
+ *   FORBIDDEN if the viewer is not allowed to react; FORBIDDEN with the field `input.emoji` and a limit if the message
+ *   or the viewer has too many reactions.
  */
 export async function addReaction(
   deps: Deps,
@@ -32,7 +38,7 @@ export async function addReaction(
   const emoji = checkEmoji(input.emoji);
   const { userId } = viewer;
   const { reactionEmojisMax, reactionsPerPersonMax } = deps.config;
-  return changeMessage(deps, viewer, input.messageId, 'reacted', async ({ tx, message, conversation, membership }) => {
+  return changeMessage(deps, viewer, input.messageId, reacted, async ({ tx, message, conversation, membership }) => {
     if (!canReact(message, canSend(membership, await findCounterpart(tx, conversation, userId)))) {
       if (canChange(message)) throw sendRefused(membership);
       throw new ChatError('FORBIDDEN', 'You cannot react to deleted messages or system messages.');
@@ -54,8 +60,9 @@ export async function addReaction(
 }
 
 /**
- * Takes a reaction of the viewer's back. One that is not there: nothing.
- * @throws {ChatError} BAD_USER_INPUT of `input.emoji`; NOT_FOUND of `input.messageId`.
+ * Removes a reaction of the viewer from a message. It has no effect if the reaction does not exist.
+ * @returns the message after the change.
+ * @throws {ChatError} BAD_USER_INPUT with the field `input.emoji`; NOT_FOUND with the field `input.messageId`.
  */
 export async function removeReaction(
   deps: Deps,
@@ -64,7 +71,7 @@ export async function removeReaction(
 ): Promise<Message> {
   const emoji = checkEmoji(input.emoji);
   const { userId } = viewer;
-  return changeMessage(deps, viewer, input.messageId, 'reacted', async ({ tx, message }) => {
+  return changeMessage(deps, viewer, input.messageId, reacted, async ({ tx, message }) => {
     const own = { userId, messageId: message.id, emoji };
     if (!(await tx.reaction.findUnique({ where: { userId_messageId_emoji: own } }))) return undefined;
     await removeReactions(tx, userId, [message.id], emoji);

@@ -9,7 +9,7 @@ export const reactionSettings = defineSettings('Messages', {
   }),
   REACTIONS_PER_PERSON_MAX: setting(integer(1, 100), {
     default: '10',
-    description: 'The maximum number of reactions of one person to one message.',
+    description: 'The maximum number of reactions of one user to one message.',
     clientDescription: 'The maximum number of reactions that one user can add to one message.',
   }),
 });

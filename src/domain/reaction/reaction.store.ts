@@ -2,7 +2,7 @@ import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { defineLookup } from '../../platform/service.js';
 
-/** How many people reacted to a message with an emoji. */
+/** The number of users who reacted to a message with an emoji. */
 export interface ReactionGroup {
   emoji: string;
   count: number;
@@ -10,18 +10,21 @@ export interface ReactionGroup {
 
 /** The reactions to a message. */
 export interface Reactions {
-  /** In the order in which they began. */
+  /** In the order in which each emoji was first used. */
   groups: readonly ReactionGroup[];
-  /** Everyone's emojis, each in the order of their reacting, by their ids; null when there are too many to tell. */
+  /**
+   * The emojis of each user, by user id, in the order in which the user added them. It is null if the message has more
+   * than LISTED_MAX reactions.
+   */
   byPerson: Readonly<Record<string, readonly string[]>> | null;
 }
 
 export const noReactions: Reactions = { groups: [], byPerson: {} };
 
-/** Most reactions to a message of which it is told who they are of, wherever the message goes. */
-const TOLD_MAX = 500;
+/** The maximum number of reactions to a message for which its events list the users. */
+const LISTED_MAX = 500;
 
-/** The groups of each of these messages, in their order. */
+/** The reaction groups of each of these messages, in the same order. */
 export async function findReactionGroups(db: Db | Tx, messageIds: readonly string[]): Promise<ReactionGroup[][]> {
   const rows = await db.$queryRaw<(ReactionGroup & { messageId: string })[]>`
     SELECT message_id::text AS "messageId", emoji, count
@@ -31,18 +34,18 @@ export async function findReactionGroups(db: Db | Tx, messageIds: readonly strin
   return messageIds.map((id) => byMessage.get(id) ?? []);
 }
 
-/** All that is told of the reactions to each of these messages, in their order. */
+/** The reactions to each of these messages, in the same order. */
 export async function findReactions(db: Db | Tx, messageIds: readonly string[]): Promise<Reactions[]> {
   const groupsOf = await findReactionGroups(db, messageIds);
-  const told = messageIds.filter((_id, index) => {
+  const listed = messageIds.filter((_id, index) => {
     const count = (groupsOf[index] ?? []).reduce((sum, group) => sum + group.count, 0);
-    return count > 0 && count <= TOLD_MAX;
+    return count > 0 && count <= LISTED_MAX;
   });
   const rows =
-    told.length === 0
+    listed.length === 0
       ? []
-      : await db.reaction.findMany({ where: { messageId: { in: told } }, orderBy: { changeSeq: 'asc' } });
-  const people = new Map<string, Record<string, string[]>>(told.map((id) => [id, {}]));
+      : await db.reaction.findMany({ where: { messageId: { in: listed } }, orderBy: { changeSeq: 'asc' } });
+  const people = new Map<string, Record<string, string[]>>(listed.map((id) => [id, {}]));
   for (const { messageId, userId, emoji } of rows) {
     const byPerson = people.get(messageId);
     if (byPerson) byPerson[userId] = [...(byPerson[userId] ?? []), emoji];
@@ -53,7 +56,9 @@ export async function findReactions(db: Db | Tx, messageIds: readonly string[]):
   });
 }
 
-/** With which emojis people reacted to messages, for each pair, in the order of their reacting. */
+/**
+ * For each pair of a message and a user, the emojis with which the user reacted, in the order in which they were added.
+ */
 async function findOwnReactions(
   sql: Sql,
   pairs: readonly { messageId: string; userId: string }[],
@@ -75,16 +80,16 @@ export const ownReactionsLookup = defineLookup(
   ({ database }, pairs: readonly { messageId: string; userId: string }[]) => findOwnReactions(database.sql, pairs),
 );
 
-/** A stretch of those who reacted to a message with an emoji. */
+/** A page of the users who reacted to a message with an emoji. */
 export interface ReactorsPage {
   messageId: string;
   emoji: string;
-  /** The change behind which it begins; 0: with the first. */
+  /** Only reactions after this `changeSeq`; 0 for the first page. */
   from: number;
   limit: number;
 }
 
-/** For each of these stretches who they are, the first first: all in one statement. */
+/** The users of each of these pages, earliest reaction first, in one statement for all pages. */
 export async function findReactors(
   db: Db,
   pages: readonly ReactorsPage[],
@@ -111,7 +116,10 @@ interface Reaction {
   userId: string;
 }
 
-/** Stores a reaction that is not there yet, to a message of a locked conversation, as this change of it. */
+/**
+ * Stores a new reaction to a message of a locked conversation.
+ * @param changeSeq the number of the change that adds the reaction.
+ */
 export async function storeReaction(tx: Tx, { messageId, emoji, userId }: Reaction, changeSeq: number): Promise<void> {
   await tx.$executeRaw`
     WITH counted AS (
@@ -123,7 +131,7 @@ export async function storeReaction(tx: Tx, { messageId, emoji, userId }: Reacti
     VALUES (${messageId}::uuid, ${emoji}, ${userId}::uuid, ${changeSeq}::int)`;
 }
 
-/** Takes back one person's reactions to messages of a locked conversation: all of them, or those with one emoji. */
+/** Removes a user's reactions to messages of a locked conversation: all of them, or only those with one emoji. */
 export async function removeReactions(
   tx: Tx,
   userId: string,

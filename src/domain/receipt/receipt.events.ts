@@ -1,22 +1,22 @@
 import type { Config } from '../../infra/config/config.js';
-import { type ChangeKind, type ChangeRow, moveOf } from '../../realtime/change.js';
+import { type ChangeKind, type ChangeRow, watermarkRow } from '../../realtime/change.js';
 import { hasReceipts } from './receipt.policy.js';
-import { findMarkStates, findMissedMoves, findMoved, type Mark, type MarkState } from './receipt.store.js';
+import { findAdvancedMarks, findMarkStates, findMissedMarks, type Mark, type MarkState } from './receipt.store.js';
 
 export const MARK_MOVED = 'MARK_MOVED';
 
-/** Both marks only grow, so their sum grows with each move of either. */
+/** Marks never decrease, so their sum increases whenever one of them moves. */
 const versionOf = ({ deliveredSeq, readSeq }: Mark) => deliveredSeq + readSeq;
 
-export const markMoved = (mark: Mark): ChangeRow =>
-  moveOf({
+export const watermarkOf = (mark: Mark): ChangeRow =>
+  watermarkRow({
     conversationId: mark.conversationId,
     type: MARK_MOVED,
     subjectId: mark.userId,
     changeSeq: versionOf(mark),
   });
 
-export function markMoves({ receiptMaxMembers }: Pick<Config, 'receiptMaxMembers'>): ChangeKind<MarkState> {
+export function markChanges({ receiptMaxMembers }: Pick<Config, 'receiptMaxMembers'>): ChangeKind<MarkState> {
   return {
     types: [MARK_MOVED],
     encode: () => null,
@@ -27,16 +27,16 @@ export function markMoves({ receiptMaxMembers }: Pick<Config, 'receiptMaxMembers
         rows.map(({ conversationId, subjectId }) => ({ conversationId, userId: subjectId ?? '' })),
         receiptMaxMembers,
       ),
-    moving: {
-      async movedSince(db, snapshot) {
-        return (await findMoved(db, snapshot)).map((row) => moveOf({ ...row, type: MARK_MOVED }));
+    watermark: {
+      async advancedSince(db, snapshot) {
+        return (await findAdvancedMarks(db, snapshot)).map((row) => watermarkRow({ ...row, type: MARK_MOVED }));
       },
-      async missedSince(db, snapshot, audience) {
-        const missed = await findMissedMoves(db, snapshot, audience, receiptMaxMembers);
+      async missedSince(db, snapshot, query) {
+        const missed = await findMissedMarks(db, snapshot, query, receiptMaxMembers);
         return missed.map((moves) => ({ ...moves, type: MARK_MOVED }));
       },
       versionOf: ({ membership }) => versionOf(membership.mark),
-      positionOf: ({ conversation }) => conversation.changeSeq,
+      changeSeqOf: ({ conversation }) => conversation.changeSeq,
       onlyFor: ({ data: { conversation, membership } }) =>
         hasReceipts(conversation.memberCount, receiptMaxMembers) && membership.mark.shownReadSeq === null
           ? undefined

@@ -1,31 +1,31 @@
 import type { Message } from '../../generated/prisma/client.js';
 
 /**
- * The two lowest marks of a conversation, lowest first, of people who can come before bots and who is suspended: of whoever
- * is left out, the lowest of the others who count is among them.
+ * The two lowest marks of a conversation, in ascending order. Marks of active persons come before those of bots and
+ * suspended users. Two are enough: after excluding any one user, the lowest mark of the others is among them.
  */
 export type Lowest = readonly { userId: string; seq: number }[];
 
-/** How far everyone in a conversation has come. */
+/** The positions of all members of a conversation. */
 export interface Progress {
   delivered: Lowest;
   read: Lowest;
 }
 
-/** The lowest mark but that person's; null when there is nobody else. */
+/** The lowest mark of the members other than this user; null if there are none. */
 export const lowestOfOthers = (lowest: Lowest, userId: string | null): number | null =>
   lowest.find((mark) => mark.userId !== userId)?.seq ?? null;
 
-/** Larger groups tell nobody how far its members are. */
+/** Receipts are only available in groups up to a maximum size. */
 export const hasReceipts = (memberCount: number, receiptMaxMembers: number): boolean =>
   memberCount <= receiptMaxMembers;
 
 export type MessageStatus = 'SENT' | 'DELIVERED' | 'SEEN';
 
 /**
- * What has become of a message: of every member but its sender. Who came in later has nothing to do with it, for their
- * marks begin behind it; nor has who left. One who never opens the app keeps it from being SEEN, but a bot does not, nor
- * who is suspended, where there is anybody else.
+ * The status of a message for all members except its sender. Members who joined later do not affect it, because their
+ * marks start after it, and neither do former members. A member who never reads keeps a message from being SEEN, except
+ * bots and suspended users, unless there are no other members.
  */
 export function statusOf(
   { seq, senderId }: Pick<Message, 'seq' | 'senderId'>,

@@ -1,13 +1,21 @@
 import { gone } from '../../core/errors.js';
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { idOf } from '../../core/ids.js';
 import type { PageArgs } from '../../core/page.js';
 import type { Membership as MembershipRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { asksDatabase } from '../../graphql/costs.js';
+import {
+  afterArg,
+  changeOf,
+  conversationIdOf,
+  defineEventTypes,
+  defineStreamEvent,
+  durableStream,
+} from '../../graphql/durable-stream.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
-import { givesSource, keyedBy, shared, sharedField } from '../../graphql/sharing.js';
+import { givesSource, keyedBy, sharedField } from '../../graphql/sharing.js';
 import { Conversation, type ConversationRow, Membership } from '../conversation/conversation.schema.js';
 import { Message, type Preloaded as MessageRow } from '../message/message.schema.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
@@ -32,7 +40,7 @@ import {
   type Unread,
 } from './receipt.store.js';
 
-/** What of a conversation's receipts is for the viewer: one statement for all conversations of a list. */
+/** Reads the receipts that the viewer may see of all conversations of a list with one statement. */
 const loadReceipts = defineLoader((context, ids) =>
   findReceipts(context.deps.database.db, viewerOf(context).userId, ids, context.deps.config.receiptMaxMembers),
 );
@@ -43,12 +51,12 @@ const loadUnread = defineLoader((context, ids) => findUnread(context.deps.databa
 
 // ── marks of a member ──
 
-/** An event and an answer bring the mark along. */
+/** A membership with the mark that an event or a payload contains. */
 type Marked = MembershipRow & { mark?: Mark };
 
 const isOwn = (membership: MembershipRow, context: Context) => membership.userId === viewerOf(context).userId;
 
-/** Null where it is not for the viewer. */
+/** Null if the viewer may not see it. */
 async function markFor(context: Context, membership: Marked): Promise<Mark | null> {
   const { conversationId, userId, mark } = membership;
   if (mark) return mark;
@@ -59,7 +67,7 @@ async function markFor(context: Context, membership: Marked): Promise<Mark | nul
   return loadMark(context, `${conversationId} ${userId}`);
 }
 
-/** What an event brings along is for everyone who gets it. */
+/** A mark in an event is visible to all of its recipients. */
 const keyOfMarks = keyedBy<Marked | null>((membership, viewerId) => (membership?.mark ? '' : viewerId));
 
 const unreadCount = (what: keyof Unread) => ({
@@ -104,7 +112,7 @@ builder.prismaObjectField(Viewer, 'unreadCount', (t) =>
   }),
 );
 
-// ── how far a conversation is ──
+// ── the progress of a conversation ──
 
 type WithProgress = ConversationRow & { progress?: Progress | null };
 
@@ -139,11 +147,11 @@ builder.prismaObjectFields(Conversation, (t) => ({
   }),
 }));
 
-// ── what became of a message ──
+// ── the status of a message ──
 
 const MessageStatus = builder.enumType('MessageStatus', {
   description:
-    'How far a message has got, computed over the current members of the conversation, excluding the sender and members who joined after the message. Bots and suspended users do not count, unless no one else remains.',
+    'Whether the other members have received or read a message, computed over the current members of the conversation, excluding the sender and members who joined after the message. Bots and suspended users do not count, unless no one else remains.',
   values: {
     SENT: { description: 'The message is stored.' },
     DELIVERED: { description: 'Every other member has received the message on a device.' },
@@ -165,7 +173,7 @@ const ReceiptConnection = builder.connectionObject(
   },
 );
 
-/** One statement for all messages of which the same page is asked for. */
+/** Reads the same page of all messages of a list with one statement. */
 const loadReceivers = defineListLoader((context, keys, page: ReceiversPage) =>
   findReceivers(context.deps.database.sql, keys, page),
 );
@@ -219,7 +227,10 @@ const markInput = (name: string) =>
   builder.inputType(name, {
     fields: (t) => ({
       conversationId: t.id({ required: true, description: 'The conversation.' }),
-      seq: t.int({ required: true, description: 'The `seq` of the last message that was received or read.' }),
+      seq: t.int({
+        required: true,
+        description: 'The `seq` of the latest message that was received (`markDelivered`) or read (`markRead`).',
+      }),
     }),
   });
 const markPayload = (name: string) =>
@@ -290,78 +301,52 @@ builder.mutationFields((t) => ({
 
 // ── the stream ──
 
-const ReceiptEventType = builder.enumType('ReceiptEventType', {
-  description:
-    "The kind of a receipt event. Treat an unknown value as an event that a newer server introduced, and apply the event's data anyway.",
-  values: {
-    MOVED: { description: 'A mark of a member moved forward.' },
-    CAUGHT_UP: { description: 'All missed events have been delivered. The following events are live.' },
-    CHECKPOINT: { description: 'Nothing changed. The event only carries a newer cursor to store.' },
-  },
-});
-
-const changeOf = (event: ReceiptEventShape) => ('change' in event ? event.change : undefined);
-
-const ReceiptEvent = builder.objectRef<ReceiptEventShape>('ReceiptEvent').implement({
+const ReceiptEvent = defineStreamEvent<ReceiptEventShape>('ReceiptEvent', {
   description:
     "A move of a member's delivered or read mark. Apply it as an upsert of the objects that it carries. Of several moves in quick succession, only the last one is delivered. In groups with more than `serverInfo.limits.receiptMaxMembers` members, the stream only contains the viewer's own marks.",
-  extensions: shared('type', 'cursor', 'conversationId', 'membership', 'conversation', 'changeSeq', 'replayed'),
-  fields: (t) => ({
-    type: t.expose('type', { type: ReceiptEventType, description: 'The kind of event.', nullable: false }),
-    cursor: t.exposeString('cursor', {
-      nullable: false,
-      description:
-        'The position in the stream after this event. Store the latest one and pass it as `after` to resume.',
-    }),
-    conversationId: t.id({
-      description: 'The id of the conversation. It is null for CAUGHT_UP and CHECKPOINT.',
-      resolve: (event) => {
-        const change = changeOf(event);
-        return change ? encodeGlobalId('Conversation', change.conversationId) : null;
-      },
-    }),
-    membership: t.field({
-      type: Membership,
-      description: 'The membership whose marks moved.',
-      extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.membership ?? null),
-      resolve: (event) => {
-        const { membership = null, conversation } = changeOf(event)?.data ?? {};
-        return membership && { ...membership, conversation };
-      },
-    }),
-    conversation: t.field({
-      type: Conversation,
-      description: 'The conversation with the new values of `othersReadSeq` and `othersDeliveredSeq`.',
-      extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.conversation ?? null),
-      resolve: (event) => changeOf(event)?.data.conversation ?? null,
-    }),
-    changeSeq: t.int({
-      description:
-        'A number that grows with each move of the marks of this membership: an event whose number is not above the last one of its membership is a repetition. It is null for CAUGHT_UP and CHECKPOINT.',
-      resolve: (event) => changeOf(event)?.changeSeq ?? null,
-    }),
-    replayed: t.exposeBoolean('replayed', {
-      nullable: false,
-      description: 'True for moves that were missed, which are delivered before CAUGHT_UP.',
-    }),
-  }),
+  changeSeq:
+    'A number that grows with each move of the marks of this membership: an event whose number is not above the last one of its membership is a repetition.',
+  shared: ['conversationId', 'membership', 'conversation'],
 });
+
+defineEventTypes(ReceiptEvent, 'ReceiptEventType', {
+  description: 'The kind of a receipt event.',
+  values: { MOVED: { description: 'A mark of a member moved forward.' } },
+});
+
+builder.objectFields(ReceiptEvent, (t) => ({
+  conversationId: t.id({
+    description: 'The id of the conversation. It is null for CAUGHT_UP and CHECKPOINT.',
+    resolve: conversationIdOf,
+  }),
+  membership: t.field({
+    type: Membership,
+    description: 'The membership whose marks moved.',
+    extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.membership ?? null),
+    resolve: (event) => {
+      const { membership = null, conversation } = changeOf(event)?.data ?? {};
+      return membership && { ...membership, conversation };
+    },
+  }),
+  conversation: t.field({
+    type: Conversation,
+    description: 'The conversation with the new values of `othersReadSeq` and `othersDeliveredSeq`.',
+    extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.conversation ?? null),
+    resolve: (event) => changeOf(event)?.data.conversation ?? null,
+  }),
+}));
 
 builder.subscriptionField('receipts', (t) =>
   t.field({
-    type: ReceiptEvent,
-    nullable: false,
-    description:
-      "Moves of delivered and read marks, including the viewer's own on other devices, in one conversation or in all of the viewer's conversations. With `after`, it delivers the missed moves first, then CAUGHT_UP, then live events. Without it, it begins with CAUGHT_UP.",
-    args: {
-      conversationId: t.arg.id({ description: 'Only moves in this conversation.' }),
-      after: t.arg.string({ description: 'The cursor of an event of this stream, or `viewer.syncCursor`.' }),
-    },
+    ...durableStream(
+      ReceiptEvent,
+      "Moves of delivered and read marks, including the viewer's own on other devices, in one conversation or in all of the viewer's conversations.",
+    ),
+    args: { conversationId: t.arg.id({ description: 'Only moves in this conversation.' }), ...afterArg },
     subscribe: (_root, { conversationId, after }, context) =>
       streamReceipts(context.deps, viewerOf(context), context, {
         conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'conversationId'),
         after,
       }),
-    resolve: (event) => event,
   }),
 );

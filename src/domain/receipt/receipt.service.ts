@@ -4,9 +4,13 @@ import { decodeSyncCursor } from '../../core/sync-cursor.js';
 import type { Membership, Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
-import type { Change } from '../../realtime/change.js';
 import { checkCursor } from '../../realtime/change-log.js';
-import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
+import {
+  type ChangeEvent,
+  type ChangeStream,
+  defineStreamKind,
+  type StreamEvent,
+} from '../../realtime/change-stream.js';
 import { checkReadable, openStream } from '../conversation/open-stream.js';
 import { MARK_MOVED } from './receipt.events.js';
 import { keyOfMark, receiptMarks } from './receipt.marks.js';
@@ -16,14 +20,14 @@ import { findUpTo, type Mark, type MarkState, type ReceiversPage } from './recei
 export type MarkedMembership = Membership & { mark: Mark };
 
 /**
- * Moves the viewer's delivered mark up to `seq`; never back.
+ * Moves the viewer's delivered mark forward to `seq`; it never moves back.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`; BAD_USER_INPUT of `input.seq`: there is no such
  *   message yet.
  */
 export const markDelivered = (deps: Deps, viewer: Viewer, input: { conversationId: string; seq: number }) =>
   mark(deps, viewer, input, { deliveredSeq: input.seq, readSeq: 0 });
 
-/** The same with the read mark, and the delivered mark with it. */
+/** Moves the read mark in the same way, and the delivered mark with it. */
 export const markRead = (deps: Deps, viewer: Viewer, input: { conversationId: string; seq: number }) =>
   mark(deps, viewer, input, { deliveredSeq: input.seq, readSeq: input.seq });
 
@@ -39,7 +43,7 @@ async function mark(
   const moved = await receiptMarks.of(deps)(keyOfMark(move), move);
   if (!moved) {
     await checkReadable(deps, viewer, conversationId, 'input.conversationId');
-    // They joined in this moment.
+    // The viewer joined at this moment.
     throw notFound('input.conversationId', 'Conversation');
   }
   if (seq > moved.latestSeq)
@@ -48,8 +52,8 @@ async function mark(
 }
 
 /**
- * All that a cursor of a `messages` stream has seen is on the viewer's device: moves the delivered marks of all their
- * conversations, or of the one that the stream was of.
+ * Confirms that the viewer's device has received everything up to a cursor of a `messages` stream: moves the delivered
+ * marks of all conversations of the stream.
  * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `input.cursor`; NOT_FOUND or FORBIDDEN of
  *   `input.conversationId`.
  */
@@ -72,7 +76,7 @@ export async function acknowledge(
   );
 }
 
-/** Who has a message, latest first. @throws {ChatError} BAD_USER_INPUT of the page's arguments. */
+/** Lists who has received or read a message, latest first. Throws BAD_USER_INPUT for invalid arguments of the page. */
 export async function listReceipts(
   { config }: Deps,
   { id, conversationId, seq, senderId }: Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId'>,
@@ -82,22 +86,18 @@ export async function listReceipts(
 ): Promise<Page<{ userId: string; at: Date }>> {
   const list = `${mark}:${id}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const behind = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(`${conversationId} ${seq} ${senderId ?? ''}`, { mark, behind, limit: page.size + 1 });
+  const after = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
+  const rows = await read(`${conversationId} ${seq} ${senderId ?? ''}`, { mark, after, limit: page.size + 1 });
   return toPage(list, page, rows, ({ at, userId }) => [at, userId]);
 }
 
 /** One event of the `receipts` stream. */
-export type ReceiptEvent = Signal | ReceiptMoveEvent;
-type ReceiptMoveEvent = Delivery & { type: 'MOVED'; change: Change<MarkState> };
+export type ReceiptEvent = StreamEvent<'MOVED', MarkState>;
 
-const receiptStream = defineStreamKind<ReceiptMoveEvent>({
-  types: [MARK_MOVED],
-  toEvent: (change, delivery) => ({ type: 'MOVED', ...delivery, change: change as Change<MarkState> }),
-});
+const receiptStream = defineStreamKind<'MOVED', MarkState>({ types: [MARK_MOVED], typeOf: () => 'MOVED' });
 
 /**
- * Marks that moved, of one conversation or of all the viewer's.
+ * Streams moves of marks in one conversation or in all of the viewer's.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`; BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
 export const streamReceipts = (
@@ -105,4 +105,5 @@ export const streamReceipts = (
   viewer: Viewer,
   connection: Connection,
   which: { conversationId: string | null; after: string | null | undefined },
-): Promise<ChangeStream<ReceiptMoveEvent>> => openStream(deps, viewer, connection, { kind: receiptStream, ...which });
+): Promise<ChangeStream<ChangeEvent<'MOVED', MarkState>>> =>
+  openStream(deps, viewer, connection, { kind: receiptStream, ...which });

@@ -2,7 +2,7 @@ import type { SyncCursor } from '../../core/sync-cursor.js';
 import { type Conversation, type Mark, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql } from '../../infra/database/database.js';
-import type { Audience, ChangeRow, MissedMoves } from '../../realtime/change.js';
+import type { ChangeRow, MissedWatermarks, WatermarkQuery } from '../../realtime/change.js';
 import {
   conversationColumns,
   conversationColumnsOf,
@@ -36,7 +36,7 @@ function markOf(row: Record<string, unknown>): Mark | undefined {
   return mark;
 }
 
-/** How far somebody says they have come; 0: nothing is said. */
+/** The positions that a member reports; 0 leaves a mark unchanged. */
 export interface Move {
   conversationId: string;
   userId: string;
@@ -44,47 +44,47 @@ export interface Move {
   readSeq: number;
 }
 
-/** What became of a move. */
+/** The result of a move. */
 export interface Moved {
   membership: Membership;
   mark: Mark;
-  /** The newest message there is. */
+  /** The `seq` of the newest message. */
   latestSeq: number;
-  /** Whether this, or another of the same member in the same call, moved the mark. */
+  /** Whether this move, or another one of the same member in the same call, moved the mark. */
   hasMoved: boolean;
 }
 
 /**
- * Moves marks forward, many in one statement, without the conversations' locks. What is beyond the newest message, and
- * what is behind a mark, moves nothing. In a direct conversation in which neither can write to the other, the other one
- * goes on seeing the marks where they were, until they move when both can again.
- * @returns for each in its order: undefined where that person is not a member.
+ * Moves marks forward in one statement, without locking conversations. Positions beyond the newest message, or not
+ * after the mark, have no effect. In a direct conversation in which the users cannot reach each other, the other user
+ * continues to see the previous marks until the marks move after they can reach each other again.
+ * @returns the results in the same order; undefined if the user is not a member.
  */
 export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Moved | undefined)[]> {
   const column = <Value>(value: (move: Move) => Value) => moves.map(value);
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
-    WITH asked AS MATERIALIZED (
-      SELECT asked.*, conversations.latest_seq,
+    WITH requested AS MATERIALIZED (
+      SELECT requested.*, conversations.latest_seq,
              CASE WHEN conversations.kind = 'DIRECT' THEN EXISTS (
                SELECT FROM memberships JOIN users ON users.id = memberships.user_id
-               WHERE memberships.conversation_id = asked.conversation_id AND memberships.user_id <> asked.user_id
-                 AND NOT ${isReachable(Prisma.raw('asked.user_id'))}
+               WHERE memberships.conversation_id = requested.conversation_id AND memberships.user_id <> requested.user_id
+                 AND NOT ${isReachable(Prisma.raw('requested.user_id'))}
              ) ELSE false END AS is_apart
       FROM unnest(
         ${column((move) => move.conversationId)}::uuid[], ${column((move) => move.userId)}::uuid[],
         ${column((move) => move.deliveredSeq)}::int[], ${column((move) => move.readSeq)}::int[]
-      ) WITH ORDINALITY AS asked (conversation_id, user_id, delivered_seq, read_seq, n)
-      JOIN conversations ON conversations.id = asked.conversation_id
+      ) WITH ORDINALITY AS requested (conversation_id, user_id, delivered_seq, read_seq, n)
+      JOIN conversations ON conversations.id = requested.conversation_id
     ),
     furthest AS (
       SELECT conversation_id, user_id, max(greatest(delivered_seq, read_seq)) AS delivered_seq, max(read_seq) AS read_seq,
              bool_or(is_apart) AS is_apart
-      FROM asked WHERE greatest(delivered_seq, read_seq) <= latest_seq GROUP BY conversation_id, user_id
+      FROM requested WHERE greatest(delivered_seq, read_seq) <= latest_seq GROUP BY conversation_id, user_id
     ),
     held AS MATERIALIZED (
-      -- In one order for all, and in their newest state.
+      -- Locked in a fixed order to avoid deadlocks, and read in the latest version.
       SELECT marks.* FROM marks
-      WHERE (conversation_id, user_id) IN (SELECT conversation_id, user_id FROM asked)
+      WHERE (conversation_id, user_id) IN (SELECT conversation_id, user_id FROM requested)
       ORDER BY conversation_id, user_id FOR UPDATE
     ),
     moved AS (
@@ -93,7 +93,7 @@ export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Move
         read_seq = greatest(held.read_seq, furthest.read_seq),
         shown_delivered_seq = CASE WHEN is_apart THEN coalesce(held.shown_delivered_seq, held.delivered_seq) END,
         shown_read_seq = CASE WHEN is_apart THEN coalesce(held.shown_read_seq, held.read_seq) END,
-        -- As others see it.
+        -- As other members see it.
         delivered_at = CASE
           WHEN NOT is_apart
             AND greatest(held.delivered_seq, furthest.delivered_seq) > coalesce(held.shown_delivered_seq, held.delivered_seq)
@@ -114,11 +114,11 @@ export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Move
       UNION ALL
       SELECT *, false FROM held WHERE (conversation_id, user_id) NOT IN (SELECT conversation_id, user_id FROM moved)
     )
-    SELECT asked.n::int AS n, asked.latest_seq AS "latestSeq", mark.has_moved AS "hasMoved",
+    SELECT requested.n::int AS n, requested.latest_seq AS "latestSeq", mark.has_moved AS "hasMoved",
            ${markColumns.select}, ${membershipColumns.select}
-    FROM asked
-    JOIN mark ON mark.conversation_id = asked.conversation_id AND mark.user_id = asked.user_id
-    JOIN memberships own ON own.conversation_id = asked.conversation_id AND own.user_id = asked.user_id`);
+    FROM requested
+    JOIN mark ON mark.conversation_id = requested.conversation_id AND mark.user_id = requested.user_id
+    JOIN memberships own ON own.conversation_id = requested.conversation_id AND own.user_id = requested.user_id`);
   const results = new Array<Moved | undefined>(moves.length).fill(undefined);
   for (const row of rows) {
     const membership = membershipColumns.of(row);
@@ -131,8 +131,8 @@ export async function moveMarks(sql: Sql, moves: readonly Move[]): Promise<(Move
 }
 
 /**
- * How far everything was delivered that a cursor has seen, in each of the person's conversations (or in one) where that
- * is beyond their mark.
+ * For each of the user's conversations (or one of them), the newest message that a cursor covers, if it is beyond their
+ * delivered mark.
  */
 export async function findUpTo(
   sql: Sql,
@@ -140,21 +140,22 @@ export async function findUpTo(
   { snapshot }: SyncCursor,
   conversationId: string | null,
 ): Promise<{ conversationId: string; seq: number }[]> {
-  // In one conversation changes commit in the order of their numbers: what a snapshot has seen of them is a beginning.
-  // Where nothing of the log is seen it was trimmed since, or nothing was ever sent: all before its first send is older.
+  // The changes of a conversation commit in the order of their numbers, so a snapshot covers a prefix of them. If it
+  // covers none in the log, they were deleted from the log or nothing was ever sent: everything before the first logged
+  // send is older.
   return sql.query(Prisma.sql`
     SELECT conversations.id::text AS "conversationId", coalesce(seen.seq, unseen.seq - 1, conversations.latest_seq) AS seq
     FROM marks
     JOIN conversations ON conversations.id = marks.conversation_id
     LEFT JOIN LATERAL (
       SELECT messages.seq FROM changes JOIN messages ON messages.id = changes.message_id
-      WHERE changes.conversation_id = conversations.id AND changes.type = ${messageChangeTypes.sent}
+      WHERE changes.conversation_id = conversations.id AND changes.type = ${messageChangeTypes.sent.type}
         AND pg_visible_in_snapshot(changes.xid, ${snapshot}::text::pg_snapshot)
       ORDER BY changes.change_seq DESC LIMIT 1
     ) seen ON true
     LEFT JOIN LATERAL (
       SELECT messages.seq FROM changes JOIN messages ON messages.id = changes.message_id
-      WHERE seen.seq IS NULL AND changes.conversation_id = conversations.id AND changes.type = ${messageChangeTypes.sent}
+      WHERE seen.seq IS NULL AND changes.conversation_id = conversations.id AND changes.type = ${messageChangeTypes.sent.type}
       ORDER BY changes.change_seq LIMIT 1
     ) unseen ON true
     WHERE marks.user_id = ${userId}::uuid AND marks.delivered_seq < conversations.latest_seq
@@ -162,17 +163,17 @@ export async function findUpTo(
       AND coalesce(seen.seq, unseen.seq - 1, conversations.latest_seq) > marks.delivered_seq`);
 }
 
-/** What others see of a mark. */
+/** The mark that other members see. */
 const shown = (mark: 'delivered' | 'read') => Prisma.raw(`coalesce(marks.shown_${mark}_seq, marks.${mark}_seq)`);
 
-/** Whether somebody is waited for: a person who can come. */
+/** Whether the member is waited for: an active person. */
 const isAwaited = Prisma.sql`(
   SELECT users.kind = 'PERSON' AND users.suspended_at IS NULL AND users.deleted_at IS NULL
   FROM users WHERE users.id = marks.user_id)`;
 
-/** The two lowest marks of those who are waited for, and where these are fewer, of the others. */
+/** The two lowest marks of members who are waited for, supplemented by others if there are fewer. */
 const lowest = (mark: 'delivered' | 'read') => {
-  // Put in order before: of the first few only it is looked up who they are.
+  // Sorted first, so that only the first few members are looked up.
   const part = (condition: Prisma.Sql) => Prisma.sql`(
     SELECT user_id || ' ' || seq FROM (
       SELECT user_id, ${shown(mark)} AS seq FROM marks WHERE conversation_id = conversations.id ORDER BY seq OFFSET 0
@@ -181,7 +182,7 @@ const lowest = (mark: 'delivered' | 'read') => {
   return Prisma.sql`ARRAY(${part(isAwaited)} UNION ALL ${part(Prisma.sql`NOT ${isAwaited}`)} LIMIT 2)`;
 };
 
-/** Selects, from `conversations`, what `progressOf` takes: null of those with more members than that. */
+/** Selects, from `conversations`, the columns that `progressOf` reads; null for larger conversations. */
 const progressColumns = (receiptMaxMembers: number) => Prisma.sql`
   CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ${lowest('delivered')} END AS "lowestDelivered",
   CASE WHEN member_count <= ${receiptMaxMembers}::int THEN ${lowest('read')} END AS "lowestRead"`;
@@ -201,13 +202,13 @@ const lowestOf = (selected: readonly string[]): Lowest =>
     return { userId, seq: Number(seq) };
   });
 
-/** What of a conversation's receipts is for a person: nothing but their own mark when they are no member. */
+/** The receipts of a conversation that a user may see. Users who are not members see nothing but their own mark. */
 export interface Receipts {
   isMember: boolean;
   progress: Progress | null;
 }
 
-/** One statement for all of these conversations, in their order. */
+/** The receipts of these conversations, in the same order, with one statement. */
 export async function findReceipts(
   db: Db,
   userId: string,
@@ -222,7 +223,7 @@ export async function findReceipts(
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** Of members, as `${conversationId} ${userId}`, as that person sees them; in their order. */
+/** The marks of members, given as `${conversationId} ${userId}`, as the viewer sees them, in the same order. */
 export async function findMarks(db: Db, viewerId: string, members: readonly string[]): Promise<(Mark | null)[]> {
   const pairs = members.map((member) => member.split(' ') as [string, string]);
   const rows = await db.$queryRaw<Record<string, unknown>[]>`
@@ -240,7 +241,7 @@ export async function findMarks(db: Db, viewerId: string, members: readonly stri
   return members.map((member) => byMember.get(member) ?? null);
 }
 
-/** Of these the ones that name the person, or everyone. */
+/** Those of the unread messages that mention the user or everyone. */
 const unreadMentions = Prisma.sql`
   ((SELECT count(*) FROM mentions
     WHERE user_id = marks.user_id AND conversation_id = conversations.id AND seq > marks.read_seq)
@@ -254,7 +255,7 @@ export interface Unread {
   mentions: number;
 }
 
-/** How much is unread in each of these conversations, in their order; null where the person is no member. */
+/** The unread counts of each of these conversations, in the same order; null if the user is not a member. */
 export async function findUnread(db: Db, userId: string, ids: readonly string[]): Promise<(Unread | null)[]> {
   const rows = await db.$queryRaw<(Unread & { id: string })[]>`
     SELECT conversations.id::text, ${unreadMessages} AS messages, ${unreadMentions} AS mentions
@@ -264,7 +265,7 @@ export async function findUnread(db: Db, userId: string, ids: readonly string[])
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** The same of all of a person's conversations together. */
+/** The unread counts of all conversations of a user together. */
 export async function countUnread(db: Db, userId: string): Promise<number> {
   const [row] = await db.$queryRaw<{ unread: number }[]>`
     SELECT coalesce(sum(${unreadMessages}), 0)::int AS unread
@@ -274,27 +275,27 @@ export async function countUnread(db: Db, userId: string): Promise<number> {
   return row?.unread ?? 0;
 }
 
-/** So many of those who have come as far as a message. */
+/** A page of the members who have received or read a message. */
 export interface ReceiversPage {
   mark: 'delivered' | 'read';
-  /** When the mark of the last one moved, as ISO 8601, and who that is; null: from the beginning. */
-  behind: readonly [at: string, userId: string] | null;
+  /** The time of the last member's mark in ISO 8601 and their id; null for the first page. */
+  after: readonly [at: string, userId: string] | null;
   limit: number;
 }
 
 /**
- * Who has come as far as each of these messages (`conversation seq sender`), but its sender; whose mark moved last,
- * first. Who came in later is not among them.
+ * The members who have received or read each of these messages (`conversation seq sender`), without its sender, latest
+ * mark first. Members who joined after the message are not included.
  */
 export async function findReceivers(
   sql: Sql,
   keys: readonly string[],
-  { mark, behind, limit }: ReceiversPage,
+  { mark, after, limit }: ReceiversPage,
 ): Promise<{ userId: string; at: Date }[][]> {
   const wanted = keys.map((key) => key.split(' ') as [string, string, string]);
   const column = Prisma.raw(`${mark}_at`);
-  const beyond = behind
-    ? Prisma.sql`AND (${column}, user_id) < (${behind[0]}::text::timestamptz, ${behind[1]}::uuid)`
+  const beyond = after
+    ? Prisma.sql`AND (${column}, user_id) < (${after[0]}::text::timestamptz, ${after[1]}::uuid)`
     : Prisma.empty;
   const rows = await sql.query<{ n: number; userId: string; at: Date }>(Prisma.sql`
     SELECT wanted.n::int AS n, receiver.user_id::text AS "userId", receiver.at
@@ -313,49 +314,49 @@ export async function findReceivers(
   return found;
 }
 
-const movedAfter = (snapshot: string) => Prisma.sql`
+const advancedAfter = (snapshot: string) => Prisma.sql`
   xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
   AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot)`;
 
-/** Marks that moved in transactions that the snapshot has not seen: see `Moving`. */
-export const findMoved = (
+/** The marks advanced by transactions that are not visible in the snapshot: see `WatermarkKind`. */
+export const findAdvancedMarks = (
   db: Db,
   snapshot: string,
 ): Promise<Pick<ChangeRow, 'conversationId' | 'subjectId' | 'changeSeq'>[]> =>
   db.$queryRaw`
     SELECT conversation_id::text AS "conversationId", user_id::text AS "subjectId",
            delivered_seq + read_seq AS "changeSeq"
-    FROM marks WHERE ${movedAfter(snapshot)}`;
+    FROM marks WHERE ${advancedAfter(snapshot)}`;
 
-/** Those of them that one person sees: see `Moving`. */
-export const findMissedMoves = (
+/** Those of them that one user may see: see `WatermarkKind`. */
+export const findMissedMarks = (
   db: Db,
   snapshot: string,
-  audience: Audience,
+  query: WatermarkQuery,
   receiptMaxMembers: number,
-): Promise<Omit<MissedMoves, 'type'>[]> =>
+): Promise<Omit<MissedWatermarks, 'type'>[]> =>
   db.$queryRaw`
     SELECT conversation_id::text AS "conversationId", string_agg(user_id::text, ' ') AS "subjectIds"
     FROM (
       SELECT conversation_id, user_id FROM marks
-      WHERE ${movedAfter(snapshot)} AND conversation_id = ANY (${audience.conversationIds}::uuid[]) AND (
-        user_id = ${audience.userId}::uuid
+      WHERE ${advancedAfter(snapshot)} AND conversation_id = ANY (${query.conversationIds}::uuid[]) AND (
+        user_id = ${query.userId}::uuid
         OR (
           shown_read_seq IS NULL
           AND (SELECT member_count FROM conversations WHERE id = conversation_id) <= ${receiptMaxMembers}::int
         )
       )
-      LIMIT ${audience.limit}
+      LIMIT ${query.limit}
     ) missed
     GROUP BY conversation_id`;
 
-/** A member with all that an event says of their mark. */
+/** A member with everything that an event about their mark contains. */
 export interface MarkState {
   membership: Membership & { user: User; mark: Mark };
   conversation: Conversation & { progress: Progress | null };
 }
 
-/** The present state of these members, in their order; null of who is none any more. */
+/** The present state of these members, in the same order; null for those who are no longer members. */
 export async function findMarkStates(
   db: Db,
   members: readonly { conversationId: string; userId: string }[],

@@ -4,15 +4,15 @@ import { type PersonalChange, recordPersonalChanges } from '../../realtime/perso
 import { type ListChangeType, RELATIONSHIP_CHANGED } from './relationship.events.js';
 
 /**
- * Records what a person has done with their list of contacts or blocks (`type`), or that others have changed who may see
- * them (null). Call it in the transaction of the change, as one of its last statements.
+ * Records a change that a user made to their contacts or blocks (`type`), or that others have changed who can see them
+ * (null).
  */
 export async function recordRelationshipChanges(
   tx: Tx,
   changes: readonly { userId: string; type: ListChangeType | null; aboutId: string | null }[],
 ): Promise<void> {
   if (changes.length === 0) return;
-  await recordPersonalChanges(
+  recordPersonalChanges(
     tx,
     changes.map(
       ({ userId, type, aboutId }): PersonalChange => ({
@@ -24,7 +24,7 @@ export async function recordRelationshipChanges(
       }),
     ),
   );
-  // Nodes of the previous release read these.
+  // For nodes of the previous release.
   const column = <Value>(value: (change: (typeof changes)[number]) => Value) => changes.map(value);
   await tx.$executeRaw(Prisma.sql`
     INSERT INTO standing_changes (user_id, type, about_id, is_copy)
@@ -34,8 +34,11 @@ export async function recordRelationshipChanges(
     )`);
 }
 
-/** Records that a person is taken off the lists of contacts and blocks of all others: to be called before they are. */
-export async function recordRemovalFromLists(tx: Tx, userId: string): Promise<void> {
+/**
+ * Records that an account is deleted, whose user is removed from the contacts and blocks of all others. To be called
+ * before they are removed.
+ */
+export async function recordAccountDeleted(tx: Tx, userId: string): Promise<void> {
   const [contacts, blocks] = [
     await tx.contact.findMany({ where: { userId }, select: { ownerId: true } }),
     await tx.block.findMany({ where: { blockedId: userId }, select: { blockerId: true } }),
@@ -43,13 +46,14 @@ export async function recordRemovalFromLists(tx: Tx, userId: string): Promise<vo
   await recordRelationshipChanges(tx, [
     ...contacts.map(({ ownerId }) => ({ userId: ownerId, type: 'CONTACT_REMOVED' as const, aboutId: userId })),
     ...blocks.map(({ blockerId }) => ({ userId: blockerId, type: 'UNBLOCKED' as const, aboutId: userId })),
+    { userId, type: null, aboutId: null },
   ]);
 }
 
 /** How long rows for nodes of the previous release are kept, in milliseconds. */
 const COPIES_KEPT_MS = 60 * 60_000;
 
-/** Deletes old rows that were written for, and by, nodes of the previous release. @returns how many. */
+/** Deletes old rows written for or by nodes of the previous release. Returns the number of deleted rows. */
 export const trimRelationshipCopies = (db: Db): Promise<number> =>
   db.$executeRaw`
     DELETE FROM standing_changes

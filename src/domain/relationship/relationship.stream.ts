@@ -1,21 +1,24 @@
 import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
-import type { Change } from '../../realtime/change.js';
-import { type ChangeStream, type Delivery, defineStreamKind, type Signal } from '../../realtime/change-stream.js';
-import { openPersonalStream } from '../conversation/open-stream.js';
+import {
+  type ChangeEvent,
+  type ChangeStream,
+  defineStreamKind,
+  type StreamEvent,
+} from '../../realtime/change-stream.js';
+import { openPersonalStream } from '../session/session.streams.js';
 import { type ListChangeType, listChangeTypes } from './relationship.events.js';
 
 /** One event of the `contacts` stream. */
-export type ContactEvent = Signal | ContactChangeEvent;
-type ContactChangeEvent = Delivery & { type: ListChangeType; change: Change };
+export type ContactEvent = StreamEvent<ListChangeType>;
 
-const contactStream = defineStreamKind<ContactChangeEvent>({
+const contactStream = defineStreamKind<ListChangeType, unknown>({
   types: listChangeTypes,
-  toEvent: (change, delivery) => ({ type: change.type as ListChangeType, ...delivery, change }),
+  typeOf: ({ type }) => type as ListChangeType,
 });
 
 /**
- * What becomes of the viewer's lists of contacts and blocks, on whichever device they change them.
+ * Streams changes that the viewer makes to their contacts and blocks on any device.
  * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
 export function streamContacts(
@@ -23,6 +26,6 @@ export function streamContacts(
   viewer: Viewer,
   connection: Connection,
   after: string | null | undefined,
-): Promise<ChangeStream<ContactChangeEvent>> {
+): Promise<ChangeStream<ChangeEvent<ListChangeType>>> {
   return openPersonalStream(deps, viewer, connection, { kind: contactStream, after });
 }

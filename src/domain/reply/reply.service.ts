@@ -4,8 +4,9 @@ import type { Deps } from '../../platform/deps.js';
 import type { RepliesPage } from './reply.store.js';
 
 /**
- * A page of what answers a message, oldest first, tombstones of what was deleted among them.
- * @param read gives those that answer one message, by its conversation and number; none to who does not see that.
+ * A page of the replies to a message, oldest first, including tombstones of deleted replies.
+ * @param read loads a page of the replies to a message by a key of the form `conversationId seq`. It returns an empty
+ *   array if the viewer cannot see the message.
  * @throws {ChatError} BAD_USER_INPUT.
  */
 export async function listReplies(

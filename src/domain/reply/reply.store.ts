@@ -4,29 +4,32 @@ import { defineLookup } from '../../platform/service.js';
 import { messageColumns } from '../message/message.store.js';
 import { userColumns } from '../user/user.store.js';
 
-/** The message that another one answers, as it is told with that. */
+/** A quoted message, as events contain it together with the reply. */
 export interface Quote {
-  message: Message & { sender: User | null; replyCount: number };
-  /** Members who do not see it, for it was said before they came; null when there are too many to tell. */
+  message: Message & { sender: User | null; parts: { replyCount: number } };
+  /**
+   * The ids of the members who cannot see the quoted message because they joined later. It is null if there are more
+   * than HIDDEN_FROM_MAX of them.
+   */
   hiddenFrom: readonly string[] | null;
 }
 
-/** Most members who are named as those who do not see a quoted message. */
-const NAMED_MAX = 100;
+/** The maximum number of members that are listed as not seeing a quoted message. */
+const HIDDEN_FROM_MAX = 100;
 
-/** How many answers there are to a row of `messages` as `message`: a short stretch of one index. */
+/** An SQL expression that counts the replies to the row `message` of `messages`, using a short range of one index. */
 const replyCount = Prisma.sql`
   (SELECT count(*)::int FROM messages reply
    WHERE reply.conversation_id = message.conversation_id AND reply.reply_to_seq = message.seq AND reply.deleted_at IS NULL)`;
 
-/** What finds quotes, by the conversation and one more key of their messages; `quotesOf` reads its rows. */
+/** A statement that selects quoted messages by pairs of a conversation and one more key; `quotesOf` reads its rows. */
 function quotesStatement(key: 'id' | 'seq', pairs: readonly { conversationId: string; key: string }[]): Prisma.Sql {
   return Prisma.sql`
     SELECT pair.n::int AS n, ${messageColumns.select}, ${userColumns.select}, ${replyCount} AS "replyCount",
            ARRAY(
              SELECT user_id::text FROM memberships
              WHERE conversation_id = message.conversation_id AND hidden_to_seq > 0 AND hidden_to_seq >= message.seq
-             LIMIT ${NAMED_MAX + 1}::int
+             LIMIT ${HIDDEN_FROM_MAX + 1}::int
            ) AS "hiddenFrom"
     FROM unnest(${pairs.map(({ conversationId }) => conversationId)}::uuid[], ${pairs.map((pair) => pair.key)}::text[])
          WITH ORDINALITY AS pair (conversation_id, key, n)
@@ -42,15 +45,17 @@ function quotesOf(rows: readonly Record<string, unknown>[], length: number): (Qu
     if (!message) continue;
     const { n, replyCount, hiddenFrom } = row as { n: number; replyCount: number; hiddenFrom: string[] };
     quotes[n - 1] = {
-      // Hashes serve only the row that they stand in.
-      message: { ...message, inputHash: null, sender: userColumns.of(row) ?? null, replyCount },
-      hiddenFrom: hiddenFrom.length > NAMED_MAX ? null : hiddenFrom,
+      // The hashes of inputs are compared in the database only, so they are not published.
+      message: { ...message, inputHash: null, sender: userColumns.of(row) ?? null, parts: { replyCount } },
+      hiddenFrom: hiddenFrom.length > HIDDEN_FROM_MAX ? null : hiddenFrom,
     };
   }
   return quotes;
 }
 
-/** Messages that are to be answered, by their ids, in their order; null for what is not in that conversation. */
+/**
+ * Quoted messages by their ids, in the same order. An entry is null if the conversation does not contain the message.
+ */
 export async function findQuotesById(
   sql: Sql,
   ids: readonly { conversationId: string; messageId: string }[],
@@ -59,22 +64,25 @@ export async function findQuotesById(
   return quotesOf(await sql.query<Record<string, unknown>>(quotesStatement('id', pairs)), ids.length);
 }
 
-type Answering = Pick<Message, 'conversationId' | 'replyToSeq'>;
+type Reply = Pick<Message, 'conversationId' | 'replyToSeq'>;
 
-/** What each of these messages answers, in their order; null of those that answer none. */
-export async function findQuotes(db: Db | Tx, messages: readonly Answering[]): Promise<(Quote | null)[]> {
+/** The quoted message of each of these messages, in the same order. An entry is null if the message is not a reply. */
+export async function findQuotes(db: Db | Tx, messages: readonly Reply[]): Promise<(Quote | null)[]> {
   if (messages.every(({ replyToSeq }) => replyToSeq === null)) return messages.map(() => null);
   const pairs = messages.map(({ conversationId, replyToSeq }) => ({ conversationId, key: String(replyToSeq ?? 0) }));
   return quotesOf(await db.$queryRaw<Record<string, unknown>[]>(quotesStatement('seq', pairs)), messages.length);
 }
 
-/** So many answers to a message beyond a number. */
+/** A page of up to `limit` replies with numbers higher than `beyond`. */
 export interface RepliesPage {
   beyond: number;
   limit: number;
 }
 
-/** The same page of answers to each of these messages (`conversation seq`), in their order; none to who does not see it. */
+/**
+ * The same page of replies to each of these messages, in the order of the keys, which have the form `conversationId
+ * seq`. It is empty for messages that the user cannot see.
+ */
 export async function findReplies(
   sql: Sql,
   userId: string,
@@ -102,7 +110,7 @@ export async function findReplies(
   return found;
 }
 
-/** How many messages answer each of these, in their order, without deleted ones. */
+/** The number of replies to each of these messages, in the same order, without deleted replies. */
 export async function countReplies(
   db: Db | Tx,
   messages: readonly Pick<Message, 'conversationId' | 'seq'>[],
@@ -115,14 +123,17 @@ export async function countReplies(
   return rows.map(({ count }) => count);
 }
 
-/** A message by its number, for a person. */
+/** A message by its number, and the user who wants to see it. */
 interface VisibleKey {
   conversationId: string;
   seq: number;
   userId: string;
 }
 
-/** These messages, in their order; null where the person does not see it: SQL's side of `canSee`. */
+/**
+ * These messages, in the same order. An entry is null if the user cannot see the message: the SQL equivalent of
+ * `canSee`.
+ */
 async function findVisible(sql: Sql, keys: readonly VisibleKey[]): Promise<(Message | null)[]> {
   const rows = await sql.query<Record<string, unknown>>(Prisma.sql`
     SELECT key.n::int AS n, ${messageColumns.select}
@@ -137,7 +148,7 @@ async function findVisible(sql: Sql, keys: readonly VisibleKey[]): Promise<(Mess
   return found;
 }
 
-/** A message by its number, as a person sees it; null where they do not see it. */
+/** Looks up a message by its number, or null if the user cannot see it. */
 export const visibleMessageLookup = defineLookup('visible messages', ({ database }, keys: readonly VisibleKey[]) =>
   findVisible(database.sql, keys),
 );

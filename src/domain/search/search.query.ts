@@ -1,57 +1,58 @@
 import { badInput } from '../../core/errors.js';
 import { entries, type Has, hasWhat, PART, termsOf } from './search.terms.js';
 
-/** Longest query, in UTF-16 units. */
+/** The maximum length of a query, in UTF-16 code units. */
 export const QUERY_MAX_CHARS = 500;
-/** Most terms of a query: words, and pairs of characters where words are not set apart. */
+/** The maximum number of terms of a query: words, and pairs of characters in scripts without spaces. */
 export const QUERY_MAX_TERMS = 64;
-/** Most filters of a query. */
+/** The maximum number of filters of a query. */
 const QUERY_MAX_FILTERS = 20;
-/** Fewest letters of a last word that words may begin with: what begins with one letter is half of everything. */
+/** The minimum length of a last word that matches as a prefix: a single letter would match too many words. */
 const PREFIX_MIN_CHARS = 2;
 
-/** Terms that must stand beside each other: a word, a quoted phrase, or a run of characters without spaces. */
+/** Terms that must be adjacent: a word, a quoted phrase, or a run of characters of a script without spaces. */
 export type Phrase = readonly QueryTerm[];
 
 export interface QueryTerm {
   text: string;
-  /** Words that begin with it match as well. */
+  /** Whether words that begin with the term match as well. */
   prefix: boolean;
-  /** It is one character of a script without spaces: what it begins is a pair. */
+  /** Whether the term is one character of a script without spaces, which matches the pairs that begin with it. */
   single: boolean;
 }
 
-/** What a search asks for. */
+/** A parsed search query. */
 export interface SearchQuery {
   /** All of them. */
   phrases: Phrase[];
   /** None of them. */
   without: Phrase[];
-  /** Any of these people, as they are named: a username without `@`, or `me`. */
+  /** Usernames without `@`, or `me`. The sender must be any of them. */
   from: string[];
   notFrom: string[];
-  /** In any of these conversations, as they are named. */
-  in: Place[];
-  notIn: Place[];
+  /** The conversation must be any of these. */
+  in: NamedConversation[];
+  notIn: NamedConversation[];
   /** All of them. */
   has: Has[];
   hasNot: Has[];
-  /** Sent then or later, and earlier than that. */
+  /** The message must have been sent at or after `since` and before `until`. */
   since: Date | undefined;
   until: Date | undefined;
 }
 
-/** A conversation as it is named: the direct one with a person, or groups by words of their titles. */
-export type Place = { username: string } | { title: string };
+/** A conversation as a query names it: the direct conversation with a user, or groups by words of their titles. */
+export type NamedConversation = { username: string } | { title: string };
 
 const field = 'query';
 const QUOTES = '"\u201c\u201d\u201e';
 const TOKEN = new RegExp(
   [
-    // One, before what it excludes: `--force` is an option of a program.
+    // A single hyphen excludes what follows it; `--force` is an option of a program.
     '(?<not>-(?![-\\s]))?',
     '(?:',
-    // Its value follows at once: `in: x` is what people write in a sentence. At the end it is still to come.
+    // The value follows without a space, because `in: x` can be part of a sentence. At the end of a query, it may be
+    // missing because the user is still typing.
     `(?<filter>from|in|has|before|after):(?:[${QUOTES}](?<quoted>[^${QUOTES}]*)[${QUOTES}]?|(?<value>[^\\s${QUOTES}]+)|(?=\\s*$))`,
     `|[${QUOTES}](?<phrase>[^${QUOTES}]*)(?<end>[${QUOTES}]?)`,
     `|(?<word>[^\\s${QUOTES}]+)`,
@@ -61,9 +62,11 @@ const TOKEN = new RegExp(
 );
 
 /**
- * Reads a query: words and "quoted phrases", of which all must be there; `-` before one that must not; the filters
- * `from:`, `in:`, `has:`, `before:` and `after:`. The last word, and a phrase whose quotes are still open, may go on.
- * @throws {ChatError} BAD_USER_INPUT of `query`: too long, a filter without a usable value, or nothing to look for.
+ * Parses a query: words and "quoted phrases", all of which must match; `-` before those that must not match; and the
+ * filters `from:`, `in:`, `has:`, `before:` and `after:`. The last word, and an unclosed phrase, also match as
+ * prefixes.
+ * @throws {ChatError} BAD_USER_INPUT with the field `query` if the query is too long, if a filter has no valid value,
+ *   or if there is nothing to search for.
  */
 export function parseQuery(text: string): SearchQuery {
   if (text.length > QUERY_MAX_CHARS) {
@@ -123,8 +126,8 @@ function* tokensOf(text: string): Generator<RegExpExecArray> {
 }
 
 /**
- * Terms of a query beside each other. A character of a script without spaces begins pairs; it is found by them. A word with
- * signs (`C++`) is not found by the word without them.
+ * The adjacent terms of a part of a query. A character of a script without spaces is found by the pairs that begin with
+ * it. A word with signs (`C++`) is not found by the word without them.
  */
 function phraseOf(text: string): QueryTerm[] {
   const terms = termsOf(text);
@@ -159,7 +162,7 @@ function addFilter(query: SearchQuery, filter: string, value: string, not: boole
           `The filter \`${filter}:\` requires a day, a month, a year or a time, for example 2026-11-27, 2026-11 or 2026.`,
         );
       }
-      // Of several the narrowest counts.
+      // If the filter is repeated, the narrowest one applies.
       if (filter === 'before') query.until = query.until && query.until < begin ? query.until : begin;
       else query.since = query.since && query.since > end ? query.since : end;
     }
@@ -169,7 +172,7 @@ function addFilter(query: SearchQuery, filter: string, value: string, not: boole
 const PERIOD = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/;
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})$/i;
 
-/** The beginning and the end of a day, a month or a year in UTC; of an instant twice the same. */
+/** The start and the exclusive end of a day, month or year in UTC. For a point in time, both are equal. */
 function periodOf(value: string): [Date, Date] | undefined {
   if (INSTANT.test(value)) {
     const instant = new Date(value.toUpperCase());
@@ -187,17 +190,20 @@ function periodOf(value: string): [Date, Date] | undefined {
   return [new Date(`${begin}T00:00:00Z`), end];
 }
 
-/** Whether there is such a day, of years that a database can tell. */
+/** Whether the day exists and is in the years 1970 to 9998, which the database can represent. */
 function isDay(day: string): boolean {
   const date = new Date(`${day}T00:00:00Z`);
   return date.getTime() >= 0 && date.toISOString().startsWith(day) && date.getUTCFullYear() < 9_999;
 }
 
-/** What finds messages of one part, as PostgreSQL writes a tsquery: with PART for the part's key. */
+/**
+ * The conditions for the messages of one part of a conversation, in PostgreSQL's tsquery syntax, with PART in place of
+ * the part's key.
+ */
 export interface Templates {
-  /** What the index decides by itself: that terms are there, not that they stand beside each other. */
+  /** The condition that the index evaluates: that all terms occur, but not that they are adjacent. */
   loose: string;
-  /** What a message is asked then; undefined where nothing is left to ask. */
+  /** The condition that is checked for each message found by the index, or undefined if there is none. */
   exact: string | undefined;
 }
 
@@ -220,9 +226,15 @@ export function templatesOf(query: SearchQuery, fromIds: readonly string[], notF
   return { loose: loose.join(' & '), exact: exact.length === 0 ? undefined : exact.join(' & ') };
 }
 
-/** What messages are ranked by: their words, and more where the last word is there as it stands; undefined without words. */
+/** Terms of a query whose matches are ranked: each takes some microseconds for each message. */
+export const RANKED_TERMS_MAX = 16;
+
+/**
+ * The tsqueries by which messages are ranked: the words of the query with a prefix match of the last word, and with an
+ * exact match, which ranks higher. It is undefined if the query has no words.
+ */
 export function rankTemplatesOf({ phrases }: SearchQuery): readonly [loose: string, exact: string] | undefined {
-  if (phrases.length === 0) return undefined;
+  if (phrases.length === 0 || phrases.flat().length > RANKED_TERMS_MAX) return undefined;
   const exact = phrases.map((phrase) => phrase.map((term) => ({ ...term, prefix: term.single })));
   return [phrases.map(phraseSql).join(' & '), exact.map(phraseSql).join(' & ')];
 }

@@ -4,19 +4,22 @@ import type { Deps } from '../../platform/deps.js';
 import { searchWordsOf } from '../user/user.store.js';
 import { readTextEntries, searchVectorFrom } from './search.terms.js';
 
-// When the rules change by which texts are folded and split (core/text), what was stored by the old ones has to be made
-// anew, or it is not found any more by words that the change is about. A migration asks for it: it writes a row into
-// `search_rebuilds` for each table. Nodes then read that table in the background, from the newest row to the oldest, and
-// write what comes out otherwise than before; all else stays as it is, and searches go on meanwhile.
+// When the rules by which texts are folded and split (core/text) change, data that was derived with the old rules must
+// be rebuilt; otherwise, the affected words are not found. A migration requests this by inserting a row into
+// `search_rebuilds` for each table. Nodes then read the table in the background, from the newest row to the oldest, and
+// write the rows whose derived data differs. Searches continue to work meanwhile.
 
-/** Nodes of the version before may still write for so long after the migration: until then each start looks again. */
+/**
+ * How long nodes of the previous version may still write after the migration, in milliseconds. Until then, each start
+ * of a node checks the rows again.
+ */
 const UPDATE_MS = 30 * 24 * 3_600_000;
-/** Rows that are read at a time, and how many characters of text. */
+/** The maximum number of rows, and of characters of text, that are read at a time. */
 const BATCH = 200;
 const BATCH_CHARS = 200_000;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
-/** How far a table has been read: rows up to `doneTo` are done, and of those up to `top` those from `before` on. */
+/** The progress for a table. Rows up to `doneTo` are done. Of the rows up to `top`, those from `before` on are done. */
 interface Progress {
   what: What;
   askedAt: Date;
@@ -28,7 +31,10 @@ interface Progress {
 
 type What = 'messages' | 'people' | 'groups';
 type Range = { from: string; top: string; before: string | null };
-/** Rebuilds the newest rows of a range. @returns the id of the last one that was read; undefined where there is none. */
+/**
+ * Rebuilds the newest rows of a range.
+ * @returns the id of the last row that was read, or undefined if there was none.
+ */
 type Rebuild = (deps: Pick<Deps, 'database' | 'slices'>, range: Range) => Promise<string | undefined>;
 
 const tables: Record<What, { table: string; rebuild: Rebuild }> = {
@@ -38,11 +44,14 @@ const tables: Record<What, { table: string; rebuild: Rebuild }> = {
 };
 
 /**
- * Does a step of what is to be rebuilt. Several nodes may do the same step at once: it comes out the same.
- * @param startedAt when this node did.
- * @returns whether there may be more.
+ * Runs one step of the requested rebuilds. Several nodes can run the same step at once with the same result.
+ * @param startedAt when this node started.
+ * @returns whether there may be more steps.
  */
-export async function rebuildSome(deps: Pick<Deps, 'database' | 'log' | 'slices'>, startedAt: Date): Promise<boolean> {
+export async function runRebuildStep(
+  deps: Pick<Deps, 'database' | 'log' | 'slices'>,
+  startedAt: Date,
+): Promise<boolean> {
   const { sql } = deps.database;
   const all = await sql.query<Progress>(Prisma.sql`
     SELECT what, asked_at AS "askedAt", began_at AS "beganAt", done_to::text AS "doneTo", top::text, before::text
@@ -53,7 +62,7 @@ export async function rebuildSome(deps: Pick<Deps, 'database' | 'log' | 'slices'
     const { table, rebuild } = tables[what];
     if (top === null) {
       if (isDone(progress, startedAt)) continue;
-      // The rows that there are now; those written later by nodes of this version are right.
+      // Covers the rows that exist now; later rows are written by nodes of this version with the new rules.
       await sql.query(Prisma.sql`
         UPDATE search_rebuilds
         SET began_at = now(), before = NULL,
@@ -100,7 +109,7 @@ async function rebuildMessages({ database: { sql }, slices }: Parameters<Rebuild
     given.push({ id: row.id, text: row.text, search });
   }
   if (given.length > 0) {
-    // What was changed since it was read was put into the index by whoever changed it, or is not in it yet.
+    // A message that was changed since it was read has been indexed by the change, or is not in the index yet.
     await sql.query(Prisma.sql`
       UPDATE messages SET search = given.search::tsvector
       FROM unnest(${given.map(({ id }) => id)}::uuid[], ${given.map(({ text }) => text)}::text[],
@@ -117,7 +126,7 @@ async function rebuildPeople({ database: { sql } }: Parameters<Rebuild>[0], rang
     FROM users WHERE ${within(range)} ORDER BY id DESC LIMIT ${BATCH}`);
   for (const { id, username, displayName, words: old } of rows) {
     const words = searchWordsOf({ username, displayName });
-    // Of a deleted account there are none.
+    // Deleted accounts have no search words.
     if (old.length === 0 || isSame(old, words)) continue;
     await sql.query(Prisma.sql`
       UPDATE users SET search_words = ${words}::text[]

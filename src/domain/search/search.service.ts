@@ -8,20 +8,21 @@ import { checkReadable } from '../conversation/open-stream.js';
 import { searchPerPerson } from '../user/user.rates.js';
 import { type Phrase, parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
 import { type Snippet, snippetSteps } from './search.snippet.js';
-import { findMatches, findPlaces, findSenders, type MatchRequest, matchKeys } from './search.store.js';
+import { findMatches, findNamedConversations, findSenders, type MatchRequest, matchKeys } from './search.store.js';
 
-/** A message that a search found. */
+/** A message that matches a search. */
 export interface Found {
   message: Message;
-  /** Null if none was asked for. */
+  /** The snippet, or null if it was not requested. */
   snippet: Snippet | null;
 }
 
 /**
- * Messages that the viewer may read and that match `query`, the best match first, of equals the newest. Later pages are
- * of what was there for the first one: what was sent since is not in them. `select` is what of messages is to be read;
- * without `snippets` none are made.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN of `conversationId`; RATE_LIMITED.
+ * Searches the messages that the viewer can read, best match first, and newest first among equal matches. Later pages
+ * show the matches at the time of the first page.
+ * @param select the Prisma selection to read of each message.
+ * @param options.snippets whether to create snippets.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN with the field `conversationId`; RATE_LIMITED.
  */
 export async function searchMessages(
   deps: Deps,
@@ -51,7 +52,7 @@ export async function searchMessages(
   const byId = new Map(messages.map((message) => [message.id, message]));
   const found = edges.flatMap(({ cursor, node: { id } }) => {
     const message = byId.get(id);
-    // Deleted since it was found: what is shown of it is what is there now.
+    // The message may have been deleted since the search found it.
     return !message || message.text === null ? [] : [{ cursor, message, text: message.text }];
   });
   const snippets = withSnippets
@@ -77,9 +78,12 @@ function* snippetsSteps(texts: readonly string[], phrases: readonly Phrase[]): S
   return snippets;
 }
 
-/** What a query names, by ids; undefined where it names nobody or nothing that is there for the viewer. */
+/**
+ * Resolves the names in a query to ids. It returns undefined if a name in `from:` or `in:` cannot match anything that
+ * the viewer can see.
+ */
 async function resolve(
-  { database }: Deps,
+  { database, config }: Deps,
   { userId }: Viewer,
   query: SearchQuery,
   conversationId: string | null,
@@ -94,8 +98,8 @@ async function resolve(
   const [from, notFrom, within, notWithin] = await Promise.all([
     people(query.from),
     people(query.notFrom),
-    findPlaces(database.sql, userId, query.in),
-    findPlaces(database.sql, userId, query.notIn),
+    findNamedConversations(database.sql, userId, query.in),
+    findNamedConversations(database.sql, userId, query.notIn),
   ]);
   if ((query.from.length > 0 && from.length === 0) || (query.in.length > 0 && within.length === 0)) return undefined;
   const places = query.in.length > 0 ? within : undefined;
@@ -107,5 +111,6 @@ async function resolve(
     until: query.until,
     templates: templatesOf(query, from, notFrom),
     rankTemplates: rankTemplatesOf(query),
+    phraseBytesMax: config.searchPhraseBytesMax,
   };
 }

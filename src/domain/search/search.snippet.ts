@@ -1,27 +1,29 @@
-import { inOneGo, type Steps } from '../../core/slices.js';
+import { runToCompletion, type Steps } from '../../core/slices.js';
 import { withoutDirections } from '../../core/text/characters.js';
 import type { Phrase, QueryTerm } from './search.query.js';
 import { eachTerm, type Term } from './search.terms.js';
 
-/** What stands around a match. */
 const MARK_BEGIN = '«';
 const MARK_END = '»';
-/** What encloses a match until the snippet is complete: control characters, which no snippet contains. */
+/**
+ * The characters that enclose a match until the snippet is complete. They are control characters, which texts in
+ * snippets never contain.
+ */
 const BEGIN = '\u0001';
 const END = '\u0002';
-/** Longest snippet, in UTF-16 units, without its marks and the dots at its ends. */
+/** The maximum length of a snippet, in UTF-16 code units, without marks and ellipses. */
 export const SNIPPET_MAX_CHARS = 160;
-/** How much of that stands before the first match, where the text goes on before it. */
+/** How much text is shown before the first match if the text does not start with it. */
 const LEAD_CHARS = 40;
-/** From its first match on, so much of the text is sure to be in the snippet. */
+/** How much text from the first match on is always part of the snippet. */
 const REACH_CHARS = SNIPPET_MAX_CHARS - LEAD_CHARS;
-/** How far a cut moves to fall between words. */
+/** How far a cut can move to fall between words. */
 const SLACK_CHARS = 24;
 
 interface Match {
   start: number;
   end: number;
-  /** Which of the phrases. */
+  /** The index of the phrase. */
   phrase: number;
 }
 
@@ -35,16 +37,17 @@ export interface Snippet {
   matches: { start: number; end: number }[];
 }
 
-/** How many positions of a text are read in one step of work that is done in slices. */
+/** The number of positions of a text that are processed in one step of work that is done in slices. */
 const POSITIONS_PER_STEP = 64;
 
 /**
- * The part of a text that contains most of the phrases, or, if nothing matches, its beginning. It is plain text, as the
- * message is: whoever shows it as HTML has to escape it.
+ * Creates the snippet of a text: the part that contains the most phrases, or its beginning if nothing matches. It is
+ * plain text, which must be escaped before it is inserted into HTML.
  */
-export const snippetOf = (text: string, phrases: readonly Phrase[]): Snippet => inOneGo(snippetSteps(text, phrases));
+export const snippetOf = (text: string, phrases: readonly Phrase[]): Snippet =>
+  runToCompletion(snippetSteps(text, phrases));
 
-/** The same, in steps. */
+/** The same as `snippetOf`, in steps. */
 export function* snippetSteps(text: string, phrases: readonly Phrase[]): Steps<Snippet> {
   const matches = yield* matchesIn(text, phrases);
   const first = bestStart(matches);
@@ -68,7 +71,7 @@ export function* snippetSteps(text: string, phrases: readonly Phrase[]): Steps<S
   return formsOf(`${from > 0 ? '…' : ''}${snippet.replace(/\s+/gu, ' ').trim()}${to < text.length ? '…' : ''}`);
 }
 
-/** Both forms of a snippet in which control characters enclose the matches. */
+/** Converts a snippet with control characters around its matches to both forms. */
 function formsOf(enclosed: string): Snippet {
   const marked = enclosed
     .replaceAll(MARK_BEGIN, '‹')
@@ -87,13 +90,15 @@ function formsOf(enclosed: string): Snippet {
   return { marked, text, matches };
 }
 
-/** Without what would end the line or turn its direction, and without control characters. */
+/**
+ * Replaces line breaks and control characters with spaces, and removes characters that change the direction of text.
+ */
 const shown = (text: string): string => withoutDirections(text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' '));
 
 /**
- * Where phrases stand in a text, in its order; no more is read of it than a snippet needs. It takes as long for many
- * phrases as for one: of all their terms it is known at each position, by a bit for each, whether the text's last terms
- * are the phrase's up to that one (the algorithm is called Shift-And).
+ * Finds the phrases in a text, in the order of the text, and stops as soon as the snippet cannot change any more. It
+ * uses the Shift-And algorithm: one bit for each term of each phrase, which says whether the phrase matches up to this
+ * term at the current position. The time does not depend on the number of phrases.
  */
 function* matchesIn(text: string, phrases: readonly Phrase[]): Generator<undefined, Match[]> {
   const matches: Match[] = [];
@@ -102,7 +107,7 @@ function* matchesIn(text: string, phrases: readonly Phrase[]): Generator<undefin
   const lastStart = new Array<number>(phrases.length).fill(Number.NEGATIVE_INFINITY);
   let missing = phrases.length;
   let stopAt = Number.POSITIVE_INFINITY;
-  /** The terms at the last positions, as many as a phrase can have. */
+  /** The terms at the last RECENT positions: a ring buffer that covers the longest phrase. */
   const recent: Term[][] = [];
   let state = pattern.none();
 
@@ -118,7 +123,7 @@ function* matchesIn(text: string, phrases: readonly Phrase[]): Generator<undefin
       if (lastStart[number] === Number.NEGATIVE_INFINITY) missing -= 1;
       const first = spans[0] as Match;
       lastStart[number] = first.start;
-      // All are here: what else the text has would be no better.
+      // All phrases have been found close together: the rest of the text cannot improve the snippet.
       const from = missing === 0 ? Math.min(...lastStart) : 0;
       if (missing === 0 && (spans.at(-1) as Match).end - from <= REACH_CHARS) {
         stopAt = Math.min(stopAt, from + SNIPPET_MAX_CHARS);
@@ -152,13 +157,13 @@ function* matchesIn(text: string, phrases: readonly Phrase[]): Generator<undefin
   return matches.sort((one, other) => one.start - other.start || one.end - other.end);
 }
 
-/** Terms of all phrases together, each a bit: as many as fit into two numbers, and as many as a query can have. */
+/** The maximum number of terms of all phrases, which is that of a query: each is one bit of two 32-bit numbers. */
 const RECENT = 64;
 type Bits = readonly [low: number, high: number];
 
 function patternOf(phrases: readonly Phrase[]) {
   const exact = new Map<string, Bits>();
-  /** By their length: of a term so many beginnings are looked up. */
+  /** Prefixes by their length, so that only existing lengths are looked up for a term. */
   const beginnings = new Map<number, Map<string, Bits>>();
   let starts: Bits = [0, 0];
   const ends: [bit: Bits, phrase: number][] = [];
@@ -190,7 +195,8 @@ function patternOf(phrases: readonly Phrase[]) {
         }
       }
       if ((fits[0] | fits[1]) === 0) return fits;
-      // What of one phrase ends must not begin another: each begins anywhere, which is what `starts` says.
+      // A carry from the end of one phrase to the start of the next has no effect, because every phrase can start
+      // anywhere (`starts`).
       return [((low << 1) | starts[0]) & fits[0], ((high << 1) | (low >>> 31) | starts[1]) & fits[1]];
     },
     endsIn: ([low, high]: Bits): number[] =>
@@ -205,11 +211,11 @@ const or = (one: Bits | undefined, other: Bits): Bits => (one ? [one[0] | other[
 const matchesTerm = (term: Term, { text, prefix }: QueryTerm): boolean =>
   prefix ? term.text.startsWith(text) : term.text === text;
 
-/** Where the part begins in which most phrases stand. */
+/** The match at which the part of the text begins that contains the most phrases. */
 function bestStart(matches: readonly Match[]): Match | undefined {
   let best: Match | undefined;
   let most = 0;
-  // Of what is in reach, how often each phrase stands there.
+  // For the matches in reach, the number of matches of each phrase.
   const inReach = new Map<number, number>();
   let next = 0;
   for (const match of matches) {
@@ -229,7 +235,7 @@ function bestStart(matches: readonly Match[]): Match | undefined {
   return best ?? matches[0];
 }
 
-/** Without overlaps: pairs of characters that follow each other are one. */
+/** Merges overlapping and adjacent matches, such as successive pairs of characters. */
 function merged(matches: readonly Match[]): { start: number; end: number }[] {
   const spans: { start: number; end: number }[] = [];
   for (const { start, end } of matches) {
@@ -240,31 +246,31 @@ function merged(matches: readonly Match[]): { start: number; end: number }[] {
   return spans;
 }
 
-/** A place to begin at, not before `at` and not behind `latest`: where a word begins, else where a character does. */
+/** A position to start at, from `at` to `latest`: the start of a word if possible, otherwise of a character. */
 function cutAfter(text: string, at: number, latest: number): number {
   const space = text.slice(at, Math.min(at + SLACK_CHARS, latest)).search(/\s/u);
-  return space >= 0 ? at + space + 1 : Math.min(whole(text, at), latest);
+  return space >= 0 ? at + space + 1 : Math.min(characterStartFrom(text, at), latest);
 }
 
-/** A place to end at, not behind `at` and not before `earliest`. */
+/** A position to end at, from `earliest` to `at`. */
 function cutBefore(text: string, at: number, earliest: number): number {
   if (at <= earliest) return Math.min(at, earliest);
   const from = Math.max(at - SLACK_CHARS, earliest);
   const space = text.slice(from, at).search(/\s\S*$/u);
   if (space >= 0) return from + space;
   let end = at;
-  while (end > earliest && !isWhole(text, end)) end -= 1;
+  while (end > earliest && !isCharacterStart(text, end)) end -= 1;
   return end;
 }
 
-function whole(text: string, at: number): number {
+function characterStartFrom(text: string, at: number): number {
   let place = at;
-  while (place < text.length && !isWhole(text, place)) place += 1;
+  while (place < text.length && !isCharacterStart(text, place)) place += 1;
   return place;
 }
 
-/** Whether a text may be cut there: not within a character, and not before what belongs to the one before. */
-const isWhole = (text: string, at: number): boolean => {
+/** Whether a text can be cut at a position: neither within a character nor before a combining character. */
+const isCharacterStart = (text: string, at: number): boolean => {
   const before = text.charCodeAt(at - 1);
   if (before === 0x200d || (before >= 0xd800 && before <= 0xdbff)) return false;
   return !/^(?:\p{M}|\p{Emoji_Modifier}|\u200d)/u.test(text.slice(at, at + 2));

@@ -3,63 +3,79 @@ import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { isUsername } from '../../core/usernames.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Database, Db, Sql } from '../../infra/database/database.js';
-import type { Place, Templates } from './search.query.js';
+import type { NamedConversation, Templates } from './search.query.js';
 import { PART, PART_BITS, PART_ID_CHARS } from './search.terms.js';
 
 /**
- * Of a search that matches more messages than this, so many are ranked: those of the parts of conversations (some
- * thousand messages each) in which something was said last, of each the newest.
+ * The maximum number of matches that are ranked: the newest ones of each of the parts of conversations with the most
+ * recent messages, where a part contains some thousand messages.
  */
 export const RANKED_MAX = 1_000;
-/** So many messages with all the words are looked at for whether they stand beside each other: of more, the same. */
-const LOOKED_AT_MAX = 20_000;
+/**
+ * Index entries of matches, in bytes as they are stored, of which the ranks are calculated. That takes about 1 ms for 2 MB
+ * of uncompressed entries, and only long messages have entries of this size. The matches after them have rank 0.
+ */
+const RANKED_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * The maximum number of messages with all terms that are checked for adjacent terms. If there are more, those with the
+ * most recent messages are checked, as for RANKED_MAX.
+ */
+export const CANDIDATES_MAX = 20_000;
 
-/** What the place of a match in its list is made of; and until when messages were sent that are in that list. */
+/** The types of a match's cursor: the time of the list's first page, the rank, the time of the message, and its id. */
 export const matchKeys = ['date', 'int', 'date', 'uuid'] as const;
 
 export interface Match {
   id: string;
   rank: number;
   createdAt: Date;
-  /** When the list's first page was read: what was sent later is not in it. */
+  /** When the list's first page was read. Messages that were sent later are not in the list. */
   listedAt: Date;
 }
 
 export interface MatchRequest {
   userId: string;
-  /** Only in these; undefined: in all of the person's. */
+  /** The ids of the conversations to search, or undefined for all of the user's conversations. */
   within: readonly string[] | undefined;
   notWithin: readonly string[];
   since: Date | undefined;
   until: Date | undefined;
   templates: Templates;
   rankTemplates: readonly [loose: string, exact: string] | undefined;
+  /**
+   * The maximum number of bytes of index entries, as they are stored, that are checked for adjacent terms: the check
+   * reads whole entries. Only long messages reach this limit before CANDIDATES_MAX; those after them are not found.
+   */
+  phraseBytesMax: number;
 }
 
 const timestamp = (date: Date | undefined) => Prisma.sql`${date?.toISOString() ?? null}::text::timestamptz`;
+/** The stored size of the index entries of this and all earlier rows. It is known without reading the entries. */
+const storedBytes = Prisma.sql`sum(pg_column_size(search)) OVER (ROWS UNBOUNDED PRECEDING)`;
 const ofPart = (template: string, key: string) =>
   Prisma.sql`replace(${template}, ${PART}, ${Prisma.raw(key)})::tsquery`;
 
 /**
- * What finds the messages of a page of a search: those that the person may read, the best first, of equals the newest.
+ * A statement that finds a page of the messages that the user can read, best match first, and newest first among equal
+ * matches.
  *
- * The index begins everything that it holds with the key of a part of a conversation. So each part of the person's
- * conversations is asked for itself, which takes some 10 µs and meets nobody else's messages; the parts in which
- * something was said last come first, and when RANKED_MAX matches are found, no more is read.
+ * All index entries begin with the key of a part of a conversation. The statement therefore searches each part of the
+ * user's conversations separately, which takes about 10 µs per part and never reads messages of other conversations.
+ * Parts with the most recent messages come first, and the statement stops after RANKED_MAX matches.
  */
 export function matchStatement(
-  { userId, within, notWithin, since, until, templates, rankTemplates }: MatchRequest,
+  { userId, within, notWithin, since, until, templates, rankTemplates, phraseBytesMax }: MatchRequest,
   page: PageRequest<typeof matchKeys>,
 ): Prisma.Sql {
   const [listedAt, rank, createdAt, id] = page.from ?? [];
-  const [loose, exact] = rankTemplates ?? [];
   const bounds = Prisma.sql`
     ${listedAt ? Prisma.sql`AND message.created_at <= ${timestamp(listedAt)}` : Prisma.empty}
     ${since ? Prisma.sql`AND message.created_at >= ${timestamp(since)}` : Prisma.empty}
     ${until ? Prisma.sql`AND message.created_at < ${timestamp(until)}` : Prisma.empty}`;
   const first = Prisma.raw(`part.number << ${PART_BITS}`);
   const last = Prisma.raw(`least(((part.number + 1) << ${PART_BITS}) - 1, own.latest_seq)`);
-  // When something was said there last, as it was for the list's first page: a part keeps its place.
+  // The time of the newest message of the part when the list's first page was read, so that the order of parts is the
+  // same for all pages.
   const newest = Prisma.sql`
     SELECT created_at FROM messages
     WHERE conversation_id = own.conversation_id AND seq >= ${first} AND seq <= ${last}
@@ -85,11 +101,11 @@ export function matchStatement(
           WHEN part.number = own.latest_seq >> ${PART_BITS}::int
             ${listedAt ? Prisma.sql`AND own.last_activity_at <= ${timestamp(listedAt)}` : Prisma.empty}
           THEN own.last_activity_at ELSE (${newest}) END AS at
-        -- Found out once.
+        -- OFFSET 0 evaluates the subquery only once.
         OFFSET 0
-      ) said
-      WHERE said.at IS NOT NULL
-        ${since ? Prisma.sql`AND said.at >= ${timestamp(since)}` : Prisma.empty}
+      ) activity
+      WHERE activity.at IS NOT NULL
+        ${since ? Prisma.sql`AND activity.at >= ${timestamp(since)}` : Prisma.empty}
         ${
           until
             ? Prisma.sql`AND ${timestamp(until)} > (
@@ -97,31 +113,34 @@ export function matchStatement(
                 WHERE conversation_id = own.conversation_id AND seq = greatest(${first}, 1) LIMIT 1)`
             : Prisma.empty
         }
-      ORDER BY least(said.at, ${timestamp(until)}) DESC, own.conversation_id, part.number DESC
+      ORDER BY least(activity.at, ${timestamp(until)}) DESC, own.conversation_id, part.number DESC
     ),
     found AS MATERIALIZED (
       SELECT * FROM (
         SELECT message.id, message.created_at, message.search, part.key
+          ${templates.exact === undefined ? Prisma.empty : Prisma.sql`, ${storedBytes} AS bytes`}
         FROM part CROSS JOIN LATERAL (
           SELECT * FROM (
-            -- OFFSET keeps the other conditions out: by this one the index is read, and by no other.
+            -- OFFSET 0 makes the planner read the index by this condition and by no other.
             SELECT id, conversation_id, seq, created_at, search FROM messages
             WHERE search @@ ${ofPart(templates.loose, 'part.key')} OFFSET 0
           ) message
           WHERE message.conversation_id = part.conversation_id AND message.seq > part.hidden_to_seq ${bounds}
           ORDER BY message.seq DESC
         ) message
-        LIMIT ${LOOKED_AT_MAX}::int
+        LIMIT ${CANDIDATES_MAX}::int
       ) candidate
-      ${templates.exact === undefined ? Prisma.empty : Prisma.sql`WHERE search @@ ${ofPart(templates.exact, 'key')}`}
+      ${
+        templates.exact === undefined
+          ? Prisma.empty
+          : // CASE decides which condition is evaluated first.
+            Prisma.sql`
+              WHERE CASE WHEN bytes <= ${phraseBytesMax}::int THEN search @@ ${ofPart(templates.exact, 'key')} END`
+      }
       LIMIT ${RANKED_MAX}::int
     ),
     ranked AS (
-      SELECT id, created_at, ${
-        loose !== undefined && exact !== undefined
-          ? Prisma.sql`round(1000 * (ts_rank(search, ${ofPart(loose, 'key')}) + ts_rank(search, ${ofPart(exact, 'key')})))::int`
-          : Prisma.sql`0`
-      } AS rank,
+      SELECT id, created_at, ${rankTemplates ? rankSql(rankTemplates) : Prisma.sql`0`} AS rank,
         ${listedAt ? timestamp(listedAt) : Prisma.sql`greatest(statement_timestamp(), max(created_at) OVER ())`} AS listed_at
       FROM found
     )
@@ -134,16 +153,27 @@ export function matchStatement(
     ORDER BY rank DESC, created_at DESC, ranked.id DESC LIMIT ${page.size + 1}::int`;
 }
 
+/** The rank of a match: that of the words of the query, plus that of the last word as an exact match. */
+function rankSql([loose, exact]: readonly [loose: string, exact: string]): Prisma.Sql {
+  const rankOf = (template: string) => Prisma.sql`ts_rank(search, ${ofPart(template, 'key')})`;
+  // Each call reads the whole index entry of the message.
+  const sum = loose === exact ? Prisma.sql`2 * ${rankOf(loose)}` : Prisma.sql`(${rankOf(loose)} + ${rankOf(exact)})`;
+  return Prisma.sql`
+    CASE WHEN ${storedBytes} <= ${RANKED_BYTES_MAX}::int
+      THEN round(1000 * ${sum})::int ELSE 0 END`;
+}
+
 /**
- * How the statement is planned: by indexes, whatever the tables' sizes; and not compiled, which takes longer than all
- * else, and is what its estimate asks for: that knows nothing of how little a part's key leaves.
+ * Settings of the planner for the statement: it uses indexes whatever the sizes of the tables, and no JIT compilation,
+ * which would take longer than the query. The planner would choose it because its estimate ignores how selective the
+ * key of a part is.
  */
 export const planning = Prisma.sql`
   SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'auto', true),
          set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'on', true),
          set_config('max_parallel_workers_per_gather', '0', true)`;
 
-/** A page of what a search finds: up to one more than its size. */
+/** A page of matches, with up to one more than its size. */
 export const findMatches = (
   { sql }: Pick<Database, 'sql'>,
   request: MatchRequest,
@@ -154,7 +184,7 @@ export const findMatches = (
     return tx.query<Match>(matchStatement(request, page));
   });
 
-/** Ids of the people with these usernames (in lower case), in no order. */
+/** The ids of the users with these usernames (in lower case), in no particular order. */
 export async function findSenders(db: Db, names: readonly string[]): Promise<string[]> {
   const usernameKeys = names.filter(isUsername);
   if (usernameKeys.length === 0) return [];
@@ -162,8 +192,15 @@ export async function findSenders(db: Db, names: readonly string[]): Promise<str
   return users.map(({ id }) => id);
 }
 
-/** Ids of the person's conversations that are named so: the direct one with somebody, groups by words of their titles. */
-export async function findPlaces(sql: Sql, userId: string, places: readonly Place[]): Promise<string[]> {
+/**
+ * The ids of the user's conversations with these names: the direct conversation with a user, and groups by words of
+ * their titles.
+ */
+export async function findNamedConversations(
+  sql: Sql,
+  userId: string,
+  places: readonly NamedConversation[],
+): Promise<string[]> {
   if (places.length === 0) return [];
   const usernames = places.flatMap((place) =>
     'username' in place && isUsername(place.username) ? [place.username] : [],

@@ -1,52 +1,52 @@
-import { inOneGo, type Slices, type Steps } from '../../core/slices.js';
+import { runToCompletion, type Slices, type Steps } from '../../core/slices.js';
 import { UNSPACED } from '../../core/text/characters.js';
 import { foldWords } from '../../core/text/fold.js';
 import type { Message } from '../../generated/prisma/client.js';
 
-/** Characters of a word that count. */
+/** The maximum number of characters of a word that are indexed. */
 const WORD_MAX_CHARS = 48;
-/** The last position that a tsvector can tell from others: what stands behind it in a text is not found. */
+/** The highest position that a tsvector can represent. Later terms of a text are not found. */
 const POSITION_MAX = 16_383;
-/** So many terms are read in one step of work that is done in slices. */
+/** The number of terms that are processed in one step of work that is done in slices. */
 const TERMS_PER_STEP = 64;
 
 const IGNORED = '\\p{Default_Ignorable_Code_Point}';
 const unspaced = `[${UNSPACED}]`;
-/** Letters and digits, with what is not seen among them, and the signs that make a name of a letter: `C++`, `F#`. */
+/** Letters and digits, including ignorable characters among them, and the signs in names such as `C++` and `F#`. */
 const RUN = new RegExp(
   `(?<run>[\\p{L}\\p{M}\\p{N}${IGNORED}]+)(?<signs>\\+{1,3}(?![+\\p{L}\\p{N}])|#(?![#\\p{L}\\p{N}]))?`,
   'gu',
 );
 const PIECE = new RegExp(`(?<unspaced>(?:${unspaced}[\\p{M}${IGNORED}]*)+)|(?:(?!${unspaced}).)+`, 'gsu');
-/** With what belongs to it; that of halfwidth kana is a letter to Unicode. */
+/** A character with its combining characters. Unicode classifies the voicing marks of halfwidth kana as letters. */
 const CHARACTER = new RegExp(`(?!${IGNORED})\\P{M}[\\p{M}\\uff9e\\uff9f${IGNORED}]*|[\\p{M}${IGNORED}]+`, 'gu');
-/** Characters of scripts without spaces that are folded already, as most are. */
+/** Characters of scripts without spaces that folding does not change, which is the case for most of them. */
 const FOLDED = /^[\u0e01-\u0e32\u0e34-\u0e3a\u0e40-\u0e4e\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]+$/;
 
-/** What of a text can be found, and where it stands there. */
+/** A searchable term of a text with its position. */
 export interface Term {
   text: string;
-  /** 1, 2, 3, …: terms that follow each other stand beside each other. */
+  /** The position of the term: 1, 2, 3, …. Adjacent terms have successive positions. */
   position: number;
-  /** From where to where in the text, in UTF-16 units. */
+  /** The range in the text, in UTF-16 code units, the end exclusive. */
   start: number;
   end: number;
-  /** Where its first character ends, of scripts without spaces; else absent. */
+  /** For pairs of characters, the end of the first character. */
   firstEnd?: number;
-  /** The last character of such a run by itself, at the position of the pair that it is in. */
+  /** Whether this is the last character of a run without spaces, at the position of the pair that contains it. */
   single?: true;
-  /** A word without the signs behind it (`C` of `C++`), at the position of the word with them. */
+  /** Whether this is a word without its signs (`C` of `C++`), at the position of the word with them. */
   bare?: true;
 }
 
 /**
- * The terms of a text, in its order. A word is one, folded. Where words are not set apart (Chinese, Japanese, Thai, …)
- * each pair of neighbouring characters is one, so that whatever part of a run is asked for stands there as pairs beside
- * each other; its last character is one too, so that each character begins a term.
+ * The terms of a text, in the order of the text. A folded word is one term. In scripts without spaces (Chinese,
+ * Japanese, Thai, …), each pair of neighbouring characters is a term, so that every part of a run is found as adjacent
+ * pairs. The last character of a run is also a term, so that every character begins a term.
  */
 export const termsOf = (text: string): Term[] => [...eachTerm(text)];
 
-/** The same one after another: who has found enough stops. */
+/** The same as `termsOf`, one at a time, so that the caller can stop early. */
 export function* eachTerm(text: string): Generator<Term> {
   let position = 0;
   for (const { index, groups = {} } of text.matchAll(RUN)) {
@@ -117,21 +117,24 @@ const pairOf = (first: Character, second: Character, position: number): Term => 
 
 const cut = (word: string) => (word.length <= WORD_MAX_CHARS ? word : [...word].slice(0, WORD_MAX_CHARS).join(''));
 
-/** Messages of a conversation whose terms stand together in the index: those with the same `seq >> PART_BITS`. */
+/**
+ * The number of low bits of `seq` within a part. Messages with the same `seq >> PART_BITS` form a part of a
+ * conversation, whose terms are adjacent in the index.
+ */
 export const PART_BITS = 12;
 
 /**
- * What the index knows a part of a conversation by, the beginning of all that it holds of it. With it a search meets
- * terms of the viewer's conversations only, however common they are elsewhere. Others may share it: who reads by it
- * compares the conversation as well.
+ * The key of a part of a conversation, which prefixes all its entries in the index. A search therefore only reads terms
+ * of the viewer's conversations, however common they are elsewhere. Keys are not unique: a query must also compare the
+ * id of the conversation.
  */
 const partKey = (conversationId: string, part: number): string => `${conversationId.slice(-PART_ID_CHARS)}${part}`;
-/** The last characters of a conversation's id, which are random. */
+/** The number of characters of a conversation's id in the key: the last ones, which are random. */
 export const PART_ID_CHARS = 8;
-/** Stands in a template for the key of a part; in no term, and nothing to PostgreSQL. */
+/** The placeholder for the key of a part in a template. It occurs in no term and has no meaning in a tsquery. */
 export const PART = '~';
 
-/** What the index holds beside terms; none of these signs begins a term. */
+/** The entries of the index, without the key of the part. Their first characters never begin a term. */
 export const entries = {
   term: (text: string) => `:${text}`,
   sender: (userId: string) => `@${userId.slice(-12)}`,
@@ -139,7 +142,7 @@ export const entries = {
 };
 
 export const hasWhat = ['link', 'mention'] as const;
-/** What a message can be asked to hold. */
+/** What the filter `has:` accepts. */
 export type Has = (typeof hasWhat)[number];
 
 const LINK = /(?:\bhttps?:\/\/|\bwww\.)[^\s/]/iu;
@@ -149,8 +152,7 @@ type Indexed = Pick<Message, 'conversationId' | 'seq' | 'senderId' | 'mentionedI
 };
 
 /**
- * What the index holds of a text wherever that stands, with PART for its part's key: the costly half of
- * `searchVectorOf`, in steps.
+ * The index entries of a text, with PART in place of the part's key: the expensive half of `searchVectorOf`, in steps.
  */
 function* textEntriesOf(text: string): Steps<string> {
   const positions = new Map<string, number[]>();
@@ -172,11 +174,11 @@ function* textEntriesOf(text: string): Steps<string> {
   return written;
 }
 
-/** What the column `search` of a message holds, as PostgreSQL writes a tsvector. */
+/** The value of the column `search` of a message, in PostgreSQL's tsvector format. */
 export const searchVectorOf = (message: Indexed): string =>
-  searchVectorFrom(message, inOneGo(textEntriesOf(message.text)));
+  searchVectorFrom(message, runToCompletion(textEntriesOf(message.text)));
 
-/** The same, with what `textEntriesOf` gave of its text. */
+/** The same as `searchVectorOf`, from the result of `textEntriesOf` for its text. */
 export function searchVectorFrom(message: Omit<Indexed, 'text'>, textEntries: string): string {
   const key = partKey(message.conversationId, message.seq >> PART_BITS);
   let vector = textEntries.replaceAll(PART, key);
@@ -185,9 +187,11 @@ export function searchVectorFrom(message: Omit<Indexed, 'text'>, textEntries: st
   return vector;
 }
 
-/** Texts up to this length are read at once: that takes less than what else is done for a message. */
+/** Texts up to this length are processed synchronously, because that takes less time than the rest of a send. */
 const SHORT_CHARS = 1_000;
 
-/** The entries of a text; those of a long one are made in slices, so that nobody else waits for it. */
+/**
+ * The index entries of a text. Those of a long text are computed in slices, so that they do not block other requests.
+ */
 export const readTextEntries = (slices: Slices, text: string): string | Promise<string> =>
-  text.length <= SHORT_CHARS ? inOneGo(textEntriesOf(text)) : slices(textEntriesOf(text));
+  text.length <= SHORT_CHARS ? runToCompletion(textEntriesOf(text)) : slices(textEntriesOf(text));

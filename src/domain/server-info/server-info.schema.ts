@@ -13,7 +13,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
     },
     FORBIDDEN: {
       description:
-        'The viewer is not allowed to do this. If the client can offer a remedy, `extensions.reason` names the cause: `NOT_A_MEMBER` or `RECIPIENT_UNREACHABLE`. If a limit is reached, `extensions.limit` names its field in `serverInfo.limits`.',
+        'The viewer is not allowed to do this. Where clients can react to the cause, `extensions.reason` names it: `NOT_A_MEMBER`, `RECIPIENT_UNREACHABLE`, `ACCOUNT_CLOSED` or `NOT_A_MODERATOR`. Newer servers can use other reasons. If a limit is reached, `extensions.limit` names its field in `serverInfo.limits`.',
     },
     NOT_FOUND: {
       description: 'The object does not exist, or the viewer cannot see it. The two cases cannot be distinguished.',
@@ -44,7 +44,7 @@ export const Limits = builder.objectRef<object>('Limits').implement({
     'The limits that this server applies. An error of a request that exceeds one names its field in `extensions.limit`.',
 });
 
-/** Adds the limits that the settings of all parts of the server declare. */
+/** Adds the limits that the settings of all features and parts of the server publish. */
 export function addLimits(sections: readonly Section[]): void {
   builder.objectFields(Limits, (t) =>
     Object.fromEntries(

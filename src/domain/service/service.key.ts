@@ -1,27 +1,28 @@
 import { unauthenticated } from '../../core/errors.js';
-import { FOREVER } from '../../infra/auth/outside-tokens.js';
+import { LATEST_DATE } from '../../infra/auth/provider-tokens.js';
 import { sameHash, sha256 } from '../../infra/auth/tokens.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { accountOf } from '../outside/outside.accounts.js';
-import { sessionOf } from '../outside/outside.sessions.js';
+import { accountOf } from '../identity-provider/identity-provider.accounts.js';
+import { sessionOf } from '../identity-provider/identity-provider.sessions.js';
 import { type AccessTokenSource, sessionLookup } from '../session/session.authentication.js';
 import type { ServiceSettings } from './service.settings.js';
 import { SERVICE_IDENTITY } from './service.store.js';
 
-/** The key with which the backend beside us is a bot of its own. */
+/** The service key, with which the operator's backend acts as a bot. */
 export interface ServiceKey extends AccessTokenSource {
-  /** Compared so that its time says nothing of how much of it was right. */
+  /** Whether the token is the service key, compared in constant time. */
   issued(token: string): boolean;
-  /** Marks the sessions that are made with it, so that they end when it is taken back. */
+  /** Marks the sessions that were started with the key, so that they end when it is replaced. */
   readonly hash: Uint8Array<ArrayBuffer>;
   /**
-   * The bot, in a session that lives: both are made at the first use, and the session anew when it was ended.
-   * @throws {ChatError} UNAUTHENTICATED: the account is suspended or gone.
+   * The bot in an active session. The account and the session are created when they are first used, and the session
+   * again if it was ended.
+   * @throws {ChatError} UNAUTHENTICATED: the account was suspended or deleted.
    */
   viewerOf(deps: Deps): Promise<Viewer>;
-  /** Makes the bot's account where there is none yet, so that nobody else can take its username. */
+  /** Creates the bot's account if it does not exist, so that nobody else can register its username. */
   reserve(deps: Deps): Promise<void>;
 }
 
@@ -29,12 +30,12 @@ function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey 
   const hash = sha256(key);
   let made: Promise<Viewer> | undefined;
 
-  // As an identity provider would say it, so that another name in the configuration is taken over as well.
+  // In the form of an identity provider's claims, so that a changed name in the configuration is applied.
   const claimsNow = () => ({
     ...SERVICE_IDENTITY,
     sid: null,
     issuedAt: new Date(),
-    expiresAt: FOREVER,
+    expiresAt: LATEST_DATE,
     username,
     name,
     picture: null,
@@ -44,9 +45,9 @@ function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey 
   async function make(deps: Deps): Promise<Viewer> {
     const claims = claimsNow();
     const userId = await accountOf(deps, claims, 'BOT');
-    // Later than any end of a session, whoever's clock that was taken from: what is configured stays signed in.
-    const sessionId = await sessionOf(deps, userId, { ...claims, issuedAt: FOREVER });
-    return { userId, sessionId, expiresAt: FOREVER, isService: true };
+    // Later than the end of any session, so that the configured key always stays signed in.
+    const sessionId = await sessionOf(deps, userId, { ...claims, issuedAt: LATEST_DATE });
+    return { userId, sessionId, expiresAt: LATEST_DATE, isService: true };
   }
 
   return {
@@ -58,7 +59,7 @@ function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey 
         made ??= make(deps);
         const remembered = made;
         const forget = () => {
-          // Another caller may have made it anew already.
+          // Another call may have replaced it already.
           if (made === remembered) made = undefined;
         };
         const viewer = await remembered.catch((error: unknown) => {
@@ -73,7 +74,7 @@ function createServiceKey({ key, username, name }: ServiceSettings): ServiceKey 
   };
 }
 
-/** Undefined where no service key is configured. */
+/** Undefined if no service key is configured. */
 export const serviceKey = defineService(
   'service key',
   ({ config }) => config.service && createServiceKey(config.service),

@@ -3,12 +3,12 @@ import type { Db, Tx } from '../../infra/database/database.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { isServiceAccount } from './service.store.js';
 
-/** @throws {ChatError} FORBIDDEN: only the backend beside us makes accounts, and sessions for them. */
+/** Throws FORBIDDEN unless the viewer is the service key: only it creates accounts and their sessions. */
 export function checkService(viewer: Viewer): void {
   if (!viewer.isService) throw new ChatError('FORBIDDEN', 'This operation requires the service key.');
 }
 
-/** @throws {ChatError} FORBIDDEN: it is the account of the service key, which is there for as long as that. */
+/** Throws FORBIDDEN if this is the account of the service key, which must exist as long as the key. */
 export async function refuseServiceAccount(db: Db | Tx, userId: string): Promise<void> {
   const message = 'The service account belongs to the service key and cannot be changed.';
   if (await isServiceAccount(db, userId)) throw new ChatError('FORBIDDEN', message);

@@ -66,7 +66,7 @@ builder.mutationFields((t) => ({
   createUser: t.field({
     type: CreateUserPayload,
     description:
-      'Creates an account for one of your own users. It is idempotent: repeating the same input returns the same user, where passwords are not compared. The error is CONFLICT if the input differs from that of an account with the same `externalId`, if that account was deleted, or if the username or email address is taken; `extensions.field` contains the path. Only the service key is allowed to call this; for other callers the error is FORBIDDEN.',
+      'Creates an account for one of your own users. It is idempotent: repeating the same input returns the same user. Passwords are not compared. The error is CONFLICT if the input differs from that of an account with the same `externalId`, if that account was deleted, or if the username or email address is taken; `extensions.field` contains the path. Only the service key is allowed to call this; for other callers the error is FORBIDDEN.',
     args: { input: t.arg({ type: CreateUserInput, required: true }) },
     resolve: async (_root, { input }, context) => ({ user: await createUser(context.deps, viewerOf(context), input) }),
   }),

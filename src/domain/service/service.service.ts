@@ -9,11 +9,11 @@ import { isUniqueViolation } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput, hashInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { notingRefusal } from '../audit/audit.notes.js';
-import { type Act, recordActs } from '../audit/audit.store.js';
+import { auditingDenials } from '../audit/audit.logger.js';
+import { type AuditEvent, recordAuditEvents } from '../audit/audit.store.js';
 import { refuseTaken, type SignedIn, startSession } from '../session/session.service.js';
 import { deviceName, displayName, email, password, username } from '../user/user.input.js';
-import { holdPeople, namesOf } from '../user/user.store.js';
+import { lockUsersForShare, namesOf } from '../user/user.store.js';
 import { serviceKey } from './service.key.js';
 import { checkService } from './service.policy.js';
 import { isOfBackend } from './service.store.js';
@@ -36,20 +36,23 @@ const account = z
     message: 'An account with a password requires an email address.',
   });
 
-/** Whose the externalIds are: the identity provider's, where there is one, so that its people sign in as these accounts. */
+/**
+ * The issuer of external ids: the identity provider if one is configured, so that its users sign in to these accounts.
+ */
 const issuerOf = ({ config }: Deps) => config.identityProvider?.issuer ?? SERVICE_ISSUER;
 
 /**
- * Makes an account for one of the backend's own people. The same `externalId` with the same input gives the account that
- * was made first; the password is not compared, as it is kept nowhere and may have been changed since.
- * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT, CONFLICT of `input.externalId` or of what is taken.
+ * Creates an account for a user of the backend. Repeating the call with the same `externalId` and the same input
+ * returns the account created first. The password is not compared, because it is not stored and may have been changed
+ * since.
+ * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT; CONFLICT of `input.externalId` or of the field that is taken.
  */
 export async function createUser(deps: Deps, viewer: Viewer, input: unknown): Promise<User> {
-  const act: Act = { action: 'ACCOUNT_CREATED', actor: viewer, details: { by: 'SERVICE_KEY' } };
-  return notingRefusal(deps, act, () => makeUser(deps, viewer, input, act));
+  const act: AuditEvent = { action: 'ACCOUNT_CREATED', actor: viewer, details: { by: 'SERVICE_KEY' } };
+  return auditingDenials(deps, act, () => makeUser(deps, viewer, input, act));
 }
 
-async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: Act): Promise<User> {
+async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: AuditEvent): Promise<User> {
   checkService(viewer);
   const { externalId: subject, kind, ...given } = checkInput(account, input);
   const address = given.email ?? null;
@@ -67,7 +70,7 @@ async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: Act): P
     };
     const id = newId();
     return await deps.database.transaction(async (tx) => {
-      await recordActs(tx, { ...act, subjectId: id });
+      await recordAuditEvents(tx, { ...act, subjectId: id });
       return tx.user.create({
         data: {
           id,
@@ -80,7 +83,7 @@ async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: Act): P
     });
   } catch (error) {
     if (!(isUniqueViolation(error) || error instanceof ChatError)) throw error;
-    // Two at once: what is taken may have been taken by the same call, or by another one.
+    // A concurrent call may have created the same account, or another one with the same name.
     const other = await findMade(deps, subject, inputHash);
     if (other) return other;
     if (isUniqueViolation(error)) await refuseTaken(deps, wanted);
@@ -88,7 +91,10 @@ async function makeUser(deps: Deps, viewer: Viewer, input: unknown, act: Act): P
   }
 }
 
-/** @throws {ChatError} CONFLICT: it was made of another input, or by a first sign-in, or was deleted. */
+/**
+ * The account created with this external id; throws CONFLICT if it was created with another input or by a first
+ * sign-in, or was deleted.
+ */
 async function findMade(deps: Deps, subject: string, inputHash: Uint8Array): Promise<User | undefined> {
   const found = await findIdentity(deps, subject);
   if (!found) return undefined;
@@ -106,8 +112,8 @@ const findIdentity = (deps: Deps, subject: string) =>
   });
 
 /**
- * The account of one of the backend's own people, also when it was deleted; null where there was none.
- * @throws {ChatError} FORBIDDEN, BAD_USER_INPUT.
+ * The account of a user of the backend, even if it was deleted; null if there is none.
+ * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT.
  */
 export async function findByExternalId(deps: Deps, viewer: Viewer, subject: string): Promise<User | null> {
   checkService(viewer);
@@ -119,23 +125,28 @@ export async function findByExternalId(deps: Deps, viewer: Viewer, subject: stri
 const access = z.object({ userId: z.string(), deviceName: deviceName.nullish() });
 
 /**
- * A new session for one of the backend's own people, as if they had signed in: it ends when the key is another one, or
- * when they are given a role for the whole service.
+ * Starts a session for a user of the backend, as if the user had signed in. It ends when the service key is replaced,
+ * or when the user gets a service-wide role.
  * @param input with `userId` as id of a row.
- * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT; NOT_FOUND of `input.userId`; FORBIDDEN of that: a moderator or an admin
- *   of the service, or none of the backend's people, as the service's own account is none.
+ * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT; NOT_FOUND of `input.userId`; FORBIDDEN of `input.userId`: the user has
+ *   a service-wide role, or is not a user of the backend, such as the account of the service key.
  */
 export async function createAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>): Promise<SignedIn> {
-  const act: Act = { action: 'ACCESS_TOKEN_CREATED', actor: viewer, subjectId: input.userId };
-  return notingRefusal(deps, act, () => makeAccessToken(deps, viewer, input, act));
+  const act: AuditEvent = { action: 'ACCESS_TOKEN_CREATED', actor: viewer, subjectId: input.userId };
+  return auditingDenials(deps, act, () => makeAccessToken(deps, viewer, input, act));
 }
 
-async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof access>, act: Act): Promise<SignedIn> {
+async function makeAccessToken(
+  deps: Deps,
+  viewer: Viewer,
+  input: z.input<typeof access>,
+  act: AuditEvent,
+): Promise<SignedIn> {
   checkService(viewer);
   const { userId, deviceName: device } = checkInput(access, input);
   return deps.database.transaction(async (tx) => {
-    // Held, so that nobody is suspended or given a role without seeing the session.
-    const [user] = await holdPeople(tx, [userId]);
+    // Locked, so that a concurrent suspension or change of the role also ends this session.
+    const [user] = await lockUsersForShare(tx, [userId]);
     if (!user) throw notFound('input.userId', 'User');
     if (user.serviceRole !== 'USER' || !(await isOfBackend(tx, userId, issuerOf(deps)))) {
       const message =
@@ -145,12 +156,15 @@ async function makeAccessToken(deps: Deps, viewer: Viewer, input: z.input<typeof
     const signedIn = await startSession(deps, tx, user, device, serviceKey.of(deps)?.hash);
     const sessionId = encodeGlobalId('Session', signedIn.viewer.sessionId);
     const { sessionsEnded } = signedIn;
-    await recordActs(tx, { ...act, details: { sessionId, ...(sessionsEnded > 0 && { sessionsEnded }) } });
+    await recordAuditEvents(tx, { ...act, details: { sessionId, ...(sessionsEnded > 0 && { sessionsEnded }) } });
     return signedIn;
   });
 }
 
-/** Ends the sessions that were made with another key than the configured one; all that a key made where there is none. */
+/**
+ * Ends the sessions that were started with another service key than the configured one; all of them if none is
+ * configured.
+ */
 export async function endSessionsOfOtherKeys(deps: Deps): Promise<void> {
   const { database, log } = deps;
   const hash = serviceKey.of(deps)?.hash ?? null;
@@ -159,7 +173,7 @@ export async function endSessionsOfOtherKeys(deps: Deps): Promise<void> {
       where: { endedAt: null, byKeyHash: { not: hash } },
       data: { endedAt: new Date() },
     });
-    if (count > 0) await recordActs(tx, { action: 'KEY_SESSIONS_ENDED', details: { sessionsEnded: count } });
+    if (count > 0) await recordAuditEvents(tx, { action: 'KEY_SESSIONS_ENDED', details: { sessionsEnded: count } });
     return count;
   });
   if (count > 0) log.info({ count }, 'sessions of a previous service key ended');

@@ -2,7 +2,7 @@ import { isUsername } from '../../core/usernames.js';
 import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
 import { bearerToken, name, textThat } from '../../infra/config/kinds.js';
 
-/** The key of your own backend, and the bot that it acts as. */
+/** The service key of the operator's backend, and the bot that it acts as. */
 export interface ServiceSettings {
   key: string;
   username: string;
@@ -19,10 +19,10 @@ export const serviceSettings = defineSettings(
     }),
     SERVICE_USERNAME: setting(textThat('3 to 32 letters, digits or _ . - characters', isUsername), {
       default: 'service',
-      description: 'The username of that bot.',
+      description: 'The username of the bot of the service key.',
     }),
     SERVICE_NAME: setting(name(80), {
-      description: 'The display name of that bot.',
+      description: 'The display name of the bot of the service key.',
       whenUnset: 'the value of `SERVICE_USERNAME`',
     }),
   },

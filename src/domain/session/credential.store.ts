@@ -8,8 +8,9 @@ interface LockedCredential {
 }
 
 /**
- * The credential of an account as it is now, and until the transaction's end: the password is not changed meanwhile,
- * nor, unless SHARE is asked for, do others do what wants its lock. Undefined: there is no such account (any more).
+ * Locks and returns the credential of an account. Until the end of the transaction the password does not change, and no
+ * other transaction acquires a conflicting lock (SHARE locks do not conflict with each other). Undefined if there is no
+ * such account.
  */
 export async function lockCredential(
   tx: Tx,
@@ -28,12 +29,14 @@ export async function lockCredential(
   return credential;
 }
 
-/** Stores another hash of the same password, unless that was changed meanwhile. */
+/** Stores a hash of the same password in its normalized spelling, unless the password was changed in the meanwhile. */
 export async function storeNormalized(db: Db, userId: string, before: string, passwordHash: string): Promise<void> {
   await db.credential.updateMany({ where: { userId, passwordHash: before }, data: { passwordHash } });
 }
 
-/** Stores a new password, in the transaction that locked the credential; what mails there are for resets end with that. */
+/**
+ * Stores a new password in the transaction that locked the credential, and invalidates the user's tokens for resets.
+ */
 export async function storePassword(tx: Tx, userId: string, passwordHash: string): Promise<void> {
   await tx.credential.update({ where: { userId }, data: { passwordHash } });
   await tx.passwordReset.updateMany({ where: { userId, endedAt: null }, data: { endedAt: new Date() } });

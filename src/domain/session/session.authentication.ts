@@ -1,19 +1,19 @@
 import { unauthenticated } from '../../core/errors.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Sql } from '../../infra/database/database.js';
-import type { Deps } from '../../platform/deps.js';
+import type { Deps, Service } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
-import { defineLookup, defineService, type Service } from '../../platform/service.js';
+import { defineLookup, defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { createSessionWatch } from '../../realtime/session-watch.js';
 
-/** Access tokens that are not the server's own: those of an identity provider, or the service key. */
+/** A source of access tokens other than the server itself: an identity provider, or the service key. */
 export interface AccessTokenSource {
-  /** Whether the token claims to come from this source; nothing of it is verified by that. */
+  /** Whether the token claims to come from this source. This is not verified. */
   issued(token: string): boolean;
   /**
-   * The viewer that the token stands for, in a session that has not ended.
-   * @throws {ChatError} UNAUTHENTICATED; UNAVAILABLE: the source cannot be asked at the moment.
+   * The viewer of a token, in a session that has not ended.
+   * @throws {ChatError} UNAUTHENTICATED; UNAVAILABLE: the source cannot be reached at the moment.
    */
   viewerOf(deps: Deps, token: string): Promise<Viewer>;
 }
@@ -22,9 +22,9 @@ export interface AccessTokenSource {
 export const accessTokenSources = defineExtensionPoint<Service<AccessTokenSource | undefined>>('access token sources');
 
 /**
- * The viewer that an access token stands for.
- * @throws {ChatError} UNAUTHENTICATED: not valid, expired, or its session has ended; UNAVAILABLE: this cannot be
- *   determined at the moment.
+ * The viewer of an access token.
+ * @throws {ChatError} UNAUTHENTICATED: the token is invalid or expired, or its session has ended; UNAVAILABLE: this
+ *   cannot be determined at the moment.
  */
 export async function authenticate(deps: Deps, accessToken: string): Promise<Viewer> {
   for (const service of accessTokenSources.of(deps)) {
@@ -34,14 +34,14 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
   return requireLivingSession(deps, deps.tokens.verifyAccess(accessToken));
 }
 
-/** @throws {ChatError} UNAUTHENTICATED: the session of the viewer has ended. */
+/** Throws UNAUTHENTICATED if the viewer's session has ended. */
 export async function requireLivingSession(deps: Deps, viewer: Viewer): Promise<Viewer> {
   const userId = await sessionLookup.of(deps)(viewer.sessionId);
   if (userId !== viewer.userId) throw unauthenticated('This session has ended.');
   return viewer;
 }
 
-/** The user of a session; null when it has ended. */
+/** The user of a session; null if it has ended. */
 export const sessionLookup = defineLookup('sessions', ({ database }, ids: readonly string[]) =>
   findLivingSessions(database.sql, ids),
 );
@@ -58,7 +58,10 @@ export const sessionWatch = defineService('session watch', ({ database, bus, log
   }),
 );
 
-/** The users of these sessions, in their order; null where a session has ended or its user may not continue it (`canGoOn`). */
+/**
+ * The users of these sessions, in the same order; null if a session has ended or its user may not continue it
+ * (`mayContinue`).
+ */
 async function findLivingSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
   const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
     SELECT sessions.id::text, user_id::text AS "userId"

@@ -20,7 +20,10 @@ export const signInPerAccountAndAddress = defineSharedRate(
   ({ rateSignInPerAccountAndAddress }) => rateSignInPerAccountAndAddress,
 );
 
-/** Sessions that start with the right password: counted after it was checked, so that nobody else uses them up. */
+/**
+ * Sessions started with the correct password. They are counted after it was checked, so that others cannot use up the
+ * limit.
+ */
 export const sessionPerAccount = defineSharedRate(
   'session-account',
   'Too many sign-ins to this account. Try again later.',
@@ -28,8 +31,8 @@ export const sessionPerAccount = defineSharedRate(
 );
 
 /**
- * The addresses at which an account has signed in, where nobody else can use up its attempts. They are remembered for
- * as long as somebody who does nothing stays signed in.
+ * The addresses from which an account has signed in, where others cannot use up its attempts. They are remembered as
+ * long as the session of an inactive user lasts.
  */
 export const signedInAt = defineService('signed-in-at', ({ config, rateStore }) =>
   rateStore.memory('signed-in-at', config.rateSignInPerAccount && config.refreshTokenTtlMs),

@@ -16,7 +16,7 @@ import {
   type SignedIn,
 } from './session.service.js';
 
-/** Whether these are sessions of the viewer's that have not ended. */
+/** Whether these are sessions of the viewer that have not ended. */
 const loadIsOwn = defineLoader(async (context, ids) => {
   const owners = await findOwners(context.deps.database.sql, ids);
   return owners.map((userId) => userId === viewerOf(context).userId);
@@ -25,7 +25,7 @@ const loadIsOwn = defineLoader(async (context, ids) => {
 const Session = builder.prismaNode('Session', {
   id: { field: 'id' },
   nullable: true,
-  // What is not the viewer's is looked up as what cannot be there.
+  // What the viewer must not see is looked up with an id that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsOwn(context, id)) ? id : NOBODYS_ID }),
   description: 'A signed-in session of a device.',
   fields: (t) => ({
@@ -45,7 +45,7 @@ const Session = builder.prismaNode('Session', {
       type: 'DateTime',
       nullable: false,
       description:
-        'When the session ends if it is not used before. `refreshSession` extends it, and so does a newer access token of the identity provider.',
+        'When the session ends unless it is extended. `refreshSession` extends it, and so does a newer access token of the identity provider.',
     }),
   }),
 });
@@ -95,7 +95,7 @@ export const AuthTokens = builder.objectRef<SignedIn>('AuthTokens').implement({
   }),
 });
 
-/** What a mutation answers that signs somebody in. */
+/** The payload of mutations that sign a user in. */
 export const signedInPayload = (name: string) =>
   builder.objectRef<SignedIn>(name).implement({
     fields: (t) => ({
@@ -110,7 +110,7 @@ export const signedInPayload = (name: string) =>
         nullable: false,
         description: 'The user who is signed in.',
         resolve: (query, { viewer }, _args, context) => {
-          // What is asked below this is asked as them; the next mutation of the operation is not (schema.ts).
+          // The fields below are resolved as this user, but the next mutation of the operation is not (schema.ts).
           context.identity = viewer;
           return context.deps.database.db.user.findUniqueOrThrow({ ...query, where: { id: viewer.userId } });
         },
@@ -118,9 +118,10 @@ export const signedInPayload = (name: string) =>
     }),
   });
 
-/** New tokens that were asked for over a WebSocket of the same session renew that as well. */
-export function renewSocket({ asker, renew }: Context, signedIn: SignedIn): SignedIn {
-  if (asker && !(asker instanceof Error) && asker.sessionId === signedIn.viewer.sessionId) renew?.(signedIn.viewer);
+/** New tokens for the session of a WebSocket, requested over the same WebSocket, also extend the connection. */
+export function renewSocket({ requester, renew }: Context, signedIn: SignedIn): SignedIn {
+  if (requester && !(requester instanceof Error) && requester.sessionId === signedIn.viewer.sessionId)
+    renew?.(signedIn.viewer);
   return signedIn;
 }
 
@@ -194,7 +195,7 @@ builder.mutationFields((t) => ({
   logout: t.field({
     type: LogoutPayload,
     description:
-      "Ends the current session, or another session of the viewer's, and closes its WebSockets. For a user that an identity provider signs in, all tokens issued so far become invalid.",
+      "Ends the current session, or another session of the viewer's, and closes its WebSockets. For a user that an identity provider signs in, all tokens issued so far for the session become invalid.",
     args: { input: t.arg({ type: LogoutInput }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
-import { behind, type Keyset, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { afterKeyset, type Keyset, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
 import { passwordOf } from '../../core/text/characters.js';
 import { isUsername } from '../../core/usernames.js';
@@ -20,14 +20,14 @@ import { checkInput } from '../../platform/input.js';
 import { byAddress, countingFailures, takeAll } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { endedSessions } from '../../realtime/session-watch.js';
-import { notingRefusal } from '../audit/audit.notes.js';
-import { type Act, recordActs } from '../audit/audit.store.js';
+import { auditingDenials } from '../audit/audit.logger.js';
+import { type AuditEvent, recordAuditEvents } from '../audit/audit.store.js';
 import { deviceName, displayName, email, password, passwordSpellings, username } from '../user/user.input.js';
-import { isHere } from '../user/user.policy.js';
-import { caseKey, holdPeople, namesOf } from '../user/user.store.js';
+import { isActive } from '../user/user.policy.js';
+import { caseKey, lockUsersForShare, namesOf } from '../user/user.store.js';
 import { lockCredential, storeNormalized } from './credential.store.js';
 import { refreshPerAddress, refreshPerSession, registrationPerAddress, sessionPerAccount } from './session.rates.js';
-import { rememberAddress, tryPassword } from './sign-in.tries.js';
+import { checkPassword, rememberAddress } from './sign-in.attempts.js';
 
 export interface SignedIn {
   accessToken: string;
@@ -35,7 +35,7 @@ export interface SignedIn {
   refreshToken: string;
   viewer: Viewer;
   user: User;
-  /** How many sessions ended because the person had too many. */
+  /** The number of sessions that ended because the user had too many. */
   sessionsEnded: number;
 }
 
@@ -48,20 +48,20 @@ const registration = z.object({
 });
 
 /**
- * Makes an account and signs it in.
- * @throws {ChatError} BAD_USER_INPUT, or CONFLICT with the field that is taken; FORBIDDEN where registration is off;
+ * Creates an account and signs it in.
+ * @throws {ChatError} BAD_USER_INPUT; CONFLICT with the field that is taken; FORBIDDEN: registration is disabled;
  *   RATE_LIMITED.
  */
 export async function register(deps: Deps, input: unknown): Promise<SignedIn> {
-  const act: Act = { action: 'ACCOUNT_CREATED', details: { by: 'REGISTRATION' } };
-  return notingRefusal(deps, act, () => makeAccount(deps, input, act), {
+  const act: AuditEvent = { action: 'ACCOUNT_CREATED', details: { by: 'REGISTRATION' } };
+  return auditingDenials(deps, act, () => makeAccount(deps, input, act), {
     FORBIDDEN: 'REGISTRATION_OFF',
     CONFLICT: 'TAKEN',
     RATE_LIMITED: 'RATE_LIMITED',
   });
 }
 
-async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<SignedIn> {
+async function makeAccount(deps: Deps, input: unknown, act: AuditEvent): Promise<SignedIn> {
   if (!deps.config.registration) throw new ChatError('FORBIDDEN', 'Registration is disabled on this server.');
   const given = checkInput(registration, input);
   await takeAll(byAddress(registrationPerAddress.of(deps)));
@@ -78,19 +78,19 @@ async function makeAccount(deps: Deps, input: unknown, act: Act): Promise<Signed
         },
       });
       const signedIn = await startSession(deps, tx, user, given.deviceName);
-      await recordActs(tx, { ...act, actor: signedIn.viewer, subjectId: user.id });
+      await recordAuditEvents(tx, { ...act, actor: signedIn.viewer, subjectId: user.id });
       return signedIn;
     });
     await rememberAddress(deps, caseKey(given.username), emailKeyOf(given.email));
     return made;
   } catch (error) {
-    // Two at once: the other came first.
+    // A concurrent registration was faster.
     if (isUniqueViolation(error)) await refuseTaken(deps, given);
     throw error;
   }
 }
 
-/** @throws {ChatError} CONFLICT with the field that is taken; an email counts only where it is to be signed in with. */
+/** Throws CONFLICT with the field that is taken. An email is only checked if it is used to sign in. */
 export async function refuseTaken(
   { database }: Deps,
   given: { username: string; email?: string | undefined },
@@ -112,18 +112,20 @@ const credentials = z.object({
 });
 
 /**
- * @throws {ChatError} BAD_USER_INPUT without a field, alike for an unknown account and a wrong password; FORBIDDEN: right,
- *   but suspended; RATE_LIMITED: too many wrong ones before it.
+ * Signs a user in.
+ * @throws {ChatError} BAD_USER_INPUT without a field, equally for an unknown account and a wrong password; FORBIDDEN:
+ *   the password is correct, but the user is suspended; RATE_LIMITED: too many wrong passwords.
  */
 export async function login(deps: Deps, input: unknown): Promise<SignedIn> {
   const given = checkInput(credentials, input);
-  // No username holds an "@" and every email does.
+  // Usernames cannot contain an "@", and email addresses do.
   const key = given.usernameOrEmail.includes('@') ? emailKeyOf(given.usernameOrEmail) : caseKey(given.usernameOrEmail);
   const wrong = new ChatError('BAD_USER_INPUT', 'The username, email address or password is incorrect.');
-  // By what was given and not by whose it is: how often a name may be tried says nothing of an address.
-  const act: Act = { action: 'SIGNED_IN', details: { by: 'PASSWORD' } };
-  const trying = () => tryPassword(deps, key, wrong, () => signIn(deps, key, given, wrong, act));
-  return notingRefusal(deps, act, trying, { RATE_LIMITED: 'RATE_LIMITED' });
+  // Limited by the given name and not by the account, so that the limit does not reveal which address belongs to which
+  // name.
+  const act: AuditEvent = { action: 'SIGNED_IN', details: { by: 'PASSWORD' } };
+  const trying = () => checkPassword(deps, key, wrong, () => signIn(deps, key, given, wrong, act));
+  return auditingDenials(deps, act, trying, { RATE_LIMITED: 'RATE_LIMITED' });
 }
 
 async function signIn(
@@ -131,7 +133,7 @@ async function signIn(
   key: string,
   given: z.output<typeof credentials>,
   wrong: ChatError,
-  act: Act,
+  act: AuditEvent,
 ): Promise<SignedIn> {
   const could = isUsername(key) || email.safeParse(key).success;
   const find = async () =>
@@ -144,25 +146,26 @@ async function signIn(
         })
       : null;
   const credential = await find();
-  const attempt: Act = { ...act, subjectId: credential?.userId };
+  const attempt: AuditEvent = { ...act, subjectId: credential?.userId };
   const start = async (found = credential, isLast = false): Promise<SignedIn> => {
     const match = await matchPassword(deps, given.password, found?.passwordHash);
     if (!match || !found) throw wrong;
     if (!isLast) await takeAll([[sessionPerAccount.of(deps), found.userId]]);
     const made = await deps.database.transaction(async (tx) => {
-      // The person before the credential: a deletion locks them in this order.
-      await holdPeople(tx, [found.userId]);
-      // A change of the password ends the sessions that there are; none of the old one may come after it.
+      // The user is locked before the credential, in the same order as by a deletion.
+      await lockUsersForShare(tx, [found.userId]);
+      // A change of the password ends all sessions; no session with the old password may start afterwards.
       const present = await lockCredential(tx, found, 'SHARE');
       if (present?.passwordHash !== found.passwordHash) return undefined;
       const signedIn = await startSession(deps, tx, found.user, given.deviceName);
       const { sessionsEnded } = signedIn;
       const details = { ...attempt.details, ...(sessionsEnded > 0 && { sessionsEnded }) };
-      await recordActs(tx, { ...attempt, details, actor: signedIn.viewer });
+      await recordAuditEvents(tx, { ...attempt, details, actor: signedIn.viewer });
       return signedIn;
     });
     if (!made) {
-      // Changed meanwhile; or it was not normalized, and another sign-in has hashed it anew: that is looked at once.
+      // The password was changed, or a concurrent sign-in has replaced a hash that was not normalized; the latter is
+      // checked again.
       if (match === 'NORMALIZED' || isLast) throw wrong;
       return start(await find(), true);
     }
@@ -170,16 +173,16 @@ async function signIn(
     if (match === 'AS_GIVEN') await normalizeHash(deps, found, given.password);
     return made;
   };
-  // What was given for a name is not kept: it may be the password, in the wrong field.
-  return notingRefusal(deps, attempt, () => start(), {
+  // The given name is not recorded, because it may be a password that was typed into the wrong field.
+  return auditingDenials(deps, attempt, () => start(), {
     BAD_USER_INPUT: credential ? 'WRONG_PASSWORD' : 'UNKNOWN_ACCOUNT',
     FORBIDDEN: 'SUSPENDED',
   });
 }
 
 /**
- * Whether this is the password that was hashed, by its normalized spelling or, as passwords were hashed once, as it is
- * given; undefined where it is neither. Without a hash it takes the same time.
+ * Checks a password in its normalized spelling and, for hashes from before passwords were normalized, as given. Returns
+ * undefined if neither matches. Without a hash it takes equally long.
  */
 async function matchPassword(
   { passwords }: Deps,
@@ -190,16 +193,16 @@ async function matchPassword(
   for (const spelling of spellings) {
     if (await passwords.verify(spelling, hash)) return spelling === passwordOf(text) ? 'NORMALIZED' : 'AS_GIVEN';
   }
-  // What registration would refuse can be nobody's password: it takes the time of one that is wrong.
+  // A text that registration rejects cannot be a password; the check still takes as long as for a wrong one.
   if (spellings.length === 0) await passwords.verify('', undefined);
   return undefined;
 }
 
-/** Whether this is the password that was hashed; without a hash it takes the same time and says no. */
+/** Whether this is the password of the hash. Without a hash it takes equally long and returns false. */
 export const isPassword = async (deps: Deps, text: string, hash: string | undefined): Promise<boolean> =>
   (await matchPassword(deps, text, hash)) !== undefined;
 
-/** Whoever signs in with another keyboard the next time is to be let in as well. */
+/** Stores the hash of the normalized password, so that the user can also sign in with another keyboard. */
 async function normalizeHash(
   deps: Deps,
   { userId, passwordHash }: { userId: string; passwordHash: string },
@@ -209,16 +212,16 @@ async function normalizeHash(
     const { success, data } = password.safeParse(text);
     if (success) await storeNormalized(deps.database.db, userId, passwordHash, await deps.passwords.hash(data));
   } catch (error) {
-    // They are signed in. The next time tries again.
+    // The user is signed in; the next sign-in retries this.
     deps.log.info({ err: error, userId }, 'password could not be rehashed');
   }
 }
 
 /**
- * A new session for somebody, with its first tokens. The person is read under a lock that lasts until the transaction
- * ends: a suspension or a deletion that commits first refuses it, a later one ends it.
- * @param byKeyHash of the service key, where that makes it.
- * @throws {ChatError} FORBIDDEN: the person is suspended. UNAUTHENTICATED: the account is gone.
+ * Starts a session with its first tokens. The user is locked until the end of the transaction: a suspension or deletion
+ * that commits earlier rejects the session, a later one ends it.
+ * @param byKeyHash the hash of the service key, if it starts the session.
+ * @throws {ChatError} FORBIDDEN: the user is suspended; UNAUTHENTICATED: the account was deleted.
  */
 export async function startSession(
   deps: Deps,
@@ -227,7 +230,7 @@ export async function startSession(
   device: string | null | undefined,
   byKeyHash?: Uint8Array<ArrayBuffer>,
 ): Promise<SignedIn> {
-  const [user] = await holdPeople(tx, [userId]);
+  const [user] = await lockUsersForShare(tx, [userId]);
   if (!user) throw unauthenticated('This account has been deleted.');
   if (user.suspendedAt) throw new ChatError('FORBIDDEN', 'This account is suspended.');
   const id = newId();
@@ -248,8 +251,8 @@ export async function startSession(
 }
 
 /**
- * Ends those of a person's sessions that are too many, the ones that were not used for longest first; never `keptId`.
- * @returns which these are.
+ * Ends the sessions of a user that exceed the maximum, the least recently used first, but never `keptId`.
+ * @returns the ids of the ended sessions.
  */
 export async function endOldSessions(tx: Tx, userId: string, max: number, keptId: string): Promise<string[]> {
   const rows = await tx.$queryRaw<{ id: string }[]>`
@@ -265,7 +268,7 @@ export async function endOldSessions(tx: Tx, userId: string, max: number, keptId
   return ids;
 }
 
-/** New tokens for a session. */
+/** The payload with new tokens for a session. */
 export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken: string): SignedIn {
   const { token, expiresAt } = deps.tokens.signAccess(user.id, sessionId);
   const viewer = { userId: user.id, sessionId, expiresAt };
@@ -273,10 +276,10 @@ export function signedIn(deps: Deps, user: User, sessionId: string, refreshToken
 }
 
 /**
- * A new access token and a new refresh token for the one given, which is used up with that. Within REFRESH_GRACE it gives
- * the same refresh token again, as long as that one was not used: an answer may be lost, and two tabs ask at once. One
- * that comes back later was stolen or is the thief's, so it ends its session.
- * @throws {ChatError} UNAUTHENTICATED; RATE_LIMITED: too many were refused, or one session is refreshed too often.
+ * Returns a new access token and a new refresh token for a refresh token, which becomes invalid. Within REFRESH_GRACE,
+ * the same refresh token is returned again unless it was used, because a response can be lost and two tabs can refresh
+ * at once. Later use of an old token means that it was stolen, so the session ends.
+ * @throws {ChatError} UNAUTHENTICATED; RATE_LIMITED: too many invalid tokens, or one session is refreshed too often.
  */
 export async function refreshSession(
   deps: Deps,
@@ -297,11 +300,11 @@ async function refresh(deps: Deps, token: string, refused: ChatError): Promise<S
   if (!given) throw refused;
   const session = await findRefreshable(deps, given);
   if (!session) throw refused;
-  // By now it is theirs: nobody else uses up what a session may.
+  // Counted after the token was verified, so that others cannot use up the limit of the session.
   await takeAll([[refreshPerSession.of(deps), session.id]]);
   const [next, ...others] = deps.tokens.successorsOf(given);
   if (sameHash(session.refreshHash, given.hashes.own)) {
-    // Only one of several that come with the same token at once may rotate it: the condition decides.
+    // The condition makes sure that only one of several concurrent calls rotates the token.
     const { count } = await deps.database.db.session.updateMany({
       where: { id: session.id, refreshHash: session.refreshHash, endedAt: null },
       data: refreshed(deps, next.hashes),
@@ -314,7 +317,7 @@ async function refresh(deps: Deps, token: string, refused: ChatError): Promise<S
   if (same && Date.now() - present.lastUsedAt.getTime() < deps.config.refreshGraceMs) {
     return signedIn(deps, present.user, present.id, same.token);
   }
-  // Whoever came with it: nobody knows which of the two that is.
+  // It is unknown whether the owner or the thief used the token.
   const { id, userId } = present;
   await endSession(deps, userId, id, {
     action: 'REFRESH_TOKEN_REUSED',
@@ -324,14 +327,16 @@ async function refresh(deps: Deps, token: string, refused: ChatError): Promise<S
   throw refused;
 }
 
-/** The session that a token is of; undefined when it is over, or the token was invented: that must not end it. */
+/**
+ * The session of a refresh token; undefined if it has ended or the token is invalid, which must not end the session.
+ */
 async function findRefreshable({ database }: Deps, { sessionId, hashes }: RefreshToken) {
   const session = await database.db.session.findUnique({ where: { id: sessionId }, include: { user: true } });
-  if (!session || session.endedAt || session.expiresAt <= new Date() || !canGoOn(session)) return undefined;
+  if (!session || session.endedAt || session.expiresAt <= new Date() || !mayContinue(session)) return undefined;
   return sameHash(session.refreshFamilyHash, hashes.family) ? session : undefined;
 }
 
-/** What a session becomes with a new refresh token. */
+/** The columns of a session after a refresh. */
 export const refreshed = ({ config }: Deps, { family, own }: RefreshHashes) => ({
   refreshFamilyHash: family,
   refreshHash: own,
@@ -340,8 +345,9 @@ export const refreshed = ({ config }: Deps, { family, own }: RefreshHashes) => (
 });
 
 /**
- * Ends the viewer's session, or another one of theirs; its live streams end everywhere.
- * @throws {ChatError} NOT_FOUND: no session of the viewer's; FORBIDDEN: that of the service key, which has no end.
+ * Ends the viewer's session or another one of theirs. Its live streams end on all nodes.
+ * @throws {ChatError} NOT_FOUND: it is not a session of the viewer; FORBIDDEN: it is the session of the service key,
+ *   which cannot be ended.
  */
 export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sessionId): Promise<string> {
   if (viewer.isService && sessionId === viewer.sessionId) {
@@ -358,18 +364,18 @@ export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sess
   return sessionId;
 }
 
-/** The service key signs in nobody who moderates the service: nor does what it made before go on then. */
-const canGoOn = ({ byKeyHash, user }: Session & { user: User }) =>
-  isHere(user) && (byKeyHash === null || user.serviceRole === 'USER');
+/** Sessions started with the service key end when their user gets a service-wide role. */
+const mayContinue = ({ byKeyHash, user }: Session & { user: User }) =>
+  isActive(user) && (byKeyHash === null || user.serviceRole === 'USER');
 
-async function endSession({ database }: Deps, userId: string, sessionId: string, act: Act): Promise<void> {
+async function endSession({ database }: Deps, userId: string, sessionId: string, act: AuditEvent): Promise<void> {
   await database.transaction(async (tx) => {
     const ended = await endSessions(tx, userId, { id: sessionId });
-    if (ended.length > 0) await recordActs(tx, act);
+    if (ended.length > 0) await recordAuditEvents(tx, act);
   });
 }
 
-/** Ends a person's sessions, whose sockets and streams close after the commit. @returns which sessions these are. */
+/** Ends sessions of a user. Their sockets and streams are closed after the commit. Returns the ids of the sessions. */
 export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionWhereInput = {}): Promise<string[]> {
   const ended = await tx.session.updateManyAndReturn({
     where: { ...which, userId, endedAt: null },
@@ -381,7 +387,7 @@ export async function endSessions(tx: Tx, userId: string, which: Prisma.SessionW
   return ids;
 }
 
-/** Whose these sessions are that have not ended, in their order; null of the others. */
+/** The users of these sessions, in the same order; null for sessions that have ended. */
 export async function findOwners(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
   const rows = await sql.query<{ id: string; userId: string }>(Prisma.sql`
     SELECT id::text, user_id::text AS "userId" FROM sessions WHERE id = ANY (${ids}::uuid[]) AND ended_at IS NULL`);
@@ -389,13 +395,13 @@ export async function findOwners(sql: Sql, ids: readonly string[]): Promise<(str
   return ids.map((id) => owners.get(id) ?? null);
 }
 
-/** The viewer's sessions that can still be used, latest used first: at most SESSIONS_PER_PERSON_MAX. */
+/** The active sessions of the viewer, most recently used first: at most SESSIONS_PER_PERSON_MAX. */
 export function listSessions({ database, config }: Deps, viewer: Viewer): Promise<Session[]> {
   return findUsable(database.db, viewer, config.sessionsPerPersonMax);
 }
 
 /**
- * A page of the viewer's sessions that can still be used, latest used first.
+ * A page of the active sessions of the viewer, most recently used first.
  * @throws {ChatError} BAD_USER_INPUT of the page's arguments.
  */
 export async function pageOfSessions(
@@ -420,7 +426,7 @@ const findUsable = (
       userId,
       endedAt: null,
       expiresAt: { gt: new Date() },
-      ...behind(from, 'lastUsedAt', 'id', 'latest first'),
+      ...afterKeyset(from, 'lastUsedAt', 'id', 'latest first'),
     },
     orderBy: [{ lastUsedAt: 'desc' }, { id: 'desc' }],
     take,

@@ -9,7 +9,7 @@ export const sessionSettings = defineSettings('Tokens and sessions', {
   REFRESH_GRACE: setting(duration(), {
     default: '30s',
     description:
-      'How long a refresh token that was used already returns the same new tokens once more, provided that those have not been used. It covers answers that were lost on the way.',
+      'For how long after its first use a refresh token returns the same new tokens again, provided that those have not been used. This covers responses that were lost on their way to the client.',
   }),
   SESSION_RETENTION: setting(duration(), {
     default: '30d',
@@ -18,8 +18,7 @@ export const sessionSettings = defineSettings('Tokens and sessions', {
   }),
   SESSIONS_PER_PERSON_MAX: setting(integer(1, 10_000), {
     default: '100',
-    description:
-      'The maximum number of sessions of one person. A further sign-in ends the session that was not used for the longest time.',
+    description: 'The maximum number of sessions of one user. A further sign-in ends the least recently used session.',
     clientDescription:
       'The maximum number of sessions of one user. Signing in again ends the session that was used least recently.',
   }),
@@ -29,7 +28,7 @@ export const registrationSettings = defineSettings('Accounts and passwords', {
   REGISTRATION: setting(flag, {
     default: 'on',
     description:
-      'Whether people can create accounts with a password. With `off`, `register` fails with `FORBIDDEN`; existing accounts can still sign in.',
+      'Whether users can create accounts with a password. With `off`, `register` fails with `FORBIDDEN`; existing accounts can still sign in.',
   }),
 });
 
@@ -42,7 +41,7 @@ export const sessionRateSettings = defineSettings('Rate limits', {
   RATE_SIGN_IN_PER_ACCOUNT: setting(rate, {
     default: '100/1h',
     description:
-      'Failed sign-ins to one account from addresses where that account has not signed in before. Failed attempts of strangers therefore do not lock out a person at their usual address.',
+      'Failed sign-ins to one account from addresses where that account has not signed in before. Failed attempts of others therefore do not lock a user out at their usual address.',
     rateLimit: true,
   }),
   RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: setting(rate, {

@@ -1,9 +1,9 @@
 import type { Db } from '../../infra/database/database.js';
 
-/** Rows deleted at a time, so that nobody waits for long. */
+/** The number of rows deleted per statement, so that locks are short. */
 const TRIM_BATCH = 5_000;
 
-/** Forgets sessions that ended or expired longer than that ago. @returns how many. */
+/** Deletes sessions that ended or expired longer ago than the retention. Returns the number of deleted rows. */
 export async function trimSessions(db: Db, retentionMs: number): Promise<number> {
   for (let trimmed = 0; ; ) {
     const count = await db.$executeRaw`

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { rateLimited } from '../../core/errors.js';
-import { createGates } from '../../infra/async/gates.js';
+import { createKeyedQueue } from '../../infra/async/keyed-queue.js';
 import type { Workers } from '../../infra/async/workers.js';
 import { createModelServer, ModelError } from '../../infra/model-server.js';
 import type { Deps } from '../../platform/deps.js';
@@ -10,20 +10,20 @@ import { createRuns, type SummaryRuns } from './summary.runs.js';
 import type { Range } from './summary.store.js';
 import { createWritten } from './summary.written.js';
 
-/** What makes a node's summaries. */
+/** Creates the summaries of a node. */
 export interface Summaries extends SummaryRuns {
-  /** Calls that wait for a thread. */
+  /** The number of calls that wait for a thread. */
   readonly waiting: number;
 }
 
-/** How long a model server that failed is left alone by a node, in milliseconds. */
-const LEFT_ALONE_MS = 30_000;
-/** Ranges of which the model made nothing that a node remembers, and for how many milliseconds. */
-const HOPELESS_MAX = 1_000;
-const HOPELESS_MS = 10 * 60_000;
+/** How long a node does not call a model server after a failure, in milliseconds. */
+const BACKOFF_MS = 30_000;
+/** The maximum number of ranges for which the model failed that a node remembers, and for how many milliseconds. */
+const FAILED_RANGES_MAX = 1_000;
+const FAILED_RANGES_MS = 10 * 60_000;
 
 export function createSummaries(
-  deps: Pick<Deps, 'config' | 'database' | 'log' | 'turns'>,
+  deps: Pick<Deps, 'config' | 'database' | 'log' | 'conversationQueue'>,
   workers: Workers = createSummaryWorkers(deps.config),
 ): Summaries {
   const { config, log } = deps;
@@ -33,20 +33,20 @@ export function createSummaries(
     config.summaryServer &&
     createWritten(deps, config.summaryServer, createModelServer(config.summaryServer), stop.signal);
   let failedAt = Number.NEGATIVE_INFINITY;
-  /** Of what the model made nothing: what stands there is to keep nobody else from having theirs written. */
-  const hopeless = new LRUCache<string, true>({ max: HOPELESS_MAX, ttl: HOPELESS_MS });
+  /** Ranges for which the model gave no usable answer, so that their messages do not affect the summaries of others. */
+  const failedRanges = new LRUCache<string, true>({ max: FAILED_RANGES_MAX, ttl: FAILED_RANGES_MS });
   const keyOf = ({ conversationId, fromSeq, toSeq }: Range) => `${conversationId} ${fromSeq} ${toSeq}`;
-  const isUsable = (range: Range) => performance.now() - failedAt > LEFT_ALONE_MS && !hopeless.has(keyOf(range));
+  const isUsable = (range: Range) => performance.now() - failedAt > BACKOFF_MS && !failedRanges.has(keyOf(range));
   const runs = createRuns(
     deps,
     (range) => (written && isUsable(range) ? [written, extractive] : [extractive]),
-    (way, range, error) => {
-      if (error instanceof ModelError && !error.isServers) hopeless.set(keyOf(range), true);
+    (summarizer, range, error) => {
+      if (error instanceof ModelError && !error.isServerFault) failedRanges.set(keyOf(range), true);
       else failedAt = performance.now();
-      // Not the error itself, which may quote what it was about.
+      // Not the error itself, because its message may contain user content.
       const { name, message } = error instanceof Error ? error : { name: typeof error, message: '' };
       log.warn(
-        { model: way.model, error: name, reason: message },
+        { model: summarizer.model, error: name, reason: message },
         'model server returned no summary; using the embedded summarizer',
       );
     },
@@ -65,14 +65,14 @@ export function createSummaries(
   };
 }
 
-/** Summaries that one person may wait for behind those that are being made for them. */
+/** The maximum number of summaries of one person that wait while others of the same person are being created. */
 const WAITING_PER_PERSON = 20;
 
 export const summaries = defineService('summaries', (deps) => createSummaries(deps));
 
-/** Summaries that each person waits for on this node. */
-export const summaryGates = defineService('summaries per person', ({ config }) =>
-  createGates({
+/** Limits the concurrent summaries of each person on this node. */
+export const summaryQueue = defineService('summaries per person', ({ config }) =>
+  createKeyedQueue({
     atOnce: config.summariesPerPersonMax,
     waitingMax: WAITING_PER_PERSON,
     refusal: () => rateLimited('You are waiting for too many summaries. Try again in a moment.', 1_000),

@@ -1,17 +1,17 @@
 import { createWorkers, type Workers } from '../../infra/async/workers.js';
 import type { Config } from '../../infra/config/config.js';
 import { partsOf, type Summarizer } from './summary.summarizer.js';
-import type { Point } from './summary.talk.js';
+import type { Point } from './summary.transcript.js';
 
-/** Raised when the same talk gives something else: what is kept is then made anew. */
+/** To be incremented when the result for the same messages changes, so that stored summaries are not reused. */
 const VERSION = 1;
-/** Most messages that are held against each other at once. */
+/** The maximum number of messages that are compared at once. */
 const AT_ONCE = 1_000;
-/** Messages of a part of a longer talk, and how many of them may be among the points of the whole. */
+/** The size of the parts of a longer conversation, and how many messages of each part are candidates for points. */
 const PART = 500;
 const OF_PART = 40;
 
-/** Threads of the embedded summarizer. They run what is built; tests run from the sources and take it from there. */
+/** The threads of the embedded summarizer. They run compiled code, also when tests run from the sources. */
 export const createSummaryWorkers = ({ summaryQueueMax }: Config): Workers =>
   createWorkers({
     file: new URL(
@@ -23,8 +23,8 @@ export const createSummaryWorkers = ({ summaryQueueMax }: Config): Workers =>
   });
 
 /**
- * The embedded summarizer: quotes the messages that say the most. Of a long talk first those of each part, which are
- * kept; so a longer range of the same talk reads only what is new.
+ * The embedded summarizer, which quotes the most important messages. Long conversations are processed in parts whose
+ * results are stored, so that a longer range of the same conversation only reads new messages.
  */
 export function createExtractive(workers: Workers, max: number): Summarizer {
   const points = (messages: unknown) => workers.run<Point[]>('points', { messages, max });
@@ -32,7 +32,7 @@ export function createExtractive(workers: Workers, max: number): Summarizer {
     recipe: `extractive ${VERSION} ${max}`,
     model: 'extractive',
     written: false,
-    async summarize({ range, count, read, parts, keepPart, tell }) {
+    async summarize({ range, count, read, parts, storePart, onProgress }) {
       if (count <= AT_ONCE) {
         return { text: '', points: await points(await read(range)), depth: 0 };
       }
@@ -41,13 +41,13 @@ export function createExtractive(workers: Workers, max: number): Summarizer {
       const total = all.length + 1;
       const seqs: number[] = [];
       for (const [done, part] of all.entries()) {
-        tell({ done, total });
+        onProgress({ done, total });
         const find = async () => workers.run<number[]>('worthReading', { messages: await read(part), count: OF_PART });
         const kept = known.get(part.fromSeq);
-        const notes = kept?.toSeq === part.toSeq ? kept.notes : await (part.isWhole ? keepPart(part, find) : find());
+        const notes = kept?.toSeq === part.toSeq ? kept.notes : await (part.isWhole ? storePart(part, find) : find());
         seqs.push(...(notes as number[]));
       }
-      tell({ done: total - 1, total });
+      onProgress({ done: total - 1, total });
       return { text: '', points: await points(await read(range, seqs)), depth: 0 };
     },
   };

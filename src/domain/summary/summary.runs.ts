@@ -6,43 +6,48 @@ import { changeConversation } from '../conversation/conversation.store.js';
 import {
   CLAIM_MS,
   claimRun,
-  countTalk,
+  countMessages,
   endRun,
-  findMade,
   findParts,
   findRun,
-  imprintOf,
-  keepPart,
-  keepSummary,
-  type Made,
+  findSummary,
+  fingerprintOf,
   type Range,
-  readTalk,
+  readTranscript,
   renewRun,
   type Steps,
+  type SummaryKey,
+  storePart,
+  storeSummary,
 } from './summary.store.js';
-import type { Summarizer, Talk } from './summary.summarizer.js';
+import type { Summarizer, Transcript } from './summary.summarizer.js';
 
-/** Makes each summary once: a caller that asks for one that is already being made, on any node, waits for that one. */
+/** Creates each summary once: a caller that requests a summary which is being created on any node waits for it. */
 export interface SummaryRuns {
   /**
-   * Returns the id of the summary of a range: of a stored one, or of a new one that the first working way makes.
-   * `tell` receives the progress. `enter` is awaited before a new run begins on this node, and what it resolves to is
-   * called when the run has ended; joining a run that is in progress does not call it.
-   * @throws {ChatError} RATE_LIMITED for the caller; UNAVAILABLE when the queue is full or the messages keep changing.
+   * Returns the id of the summary of a range: a stored one, or a new one that is created by the first summarizer that works.
+   * `onProgress` receives the progress. `enter` is awaited before a new run begins on this node, and the function it resolves
+   * with is called when the run has ended; joining a run in progress does not call it.
+   * @throws {ChatError} RATE_LIMITED for the caller; UNAVAILABLE if the queue is full or the messages keep changing.
    */
-  get(range: Range, userId: string, tell: (steps: Steps) => void, enter?: () => Promise<() => void>): Promise<string>;
-  /** Since the start: those kept that were enough, those made in each way, and how often a way failed. */
+  get(
+    range: Range,
+    userId: string,
+    onProgress: (steps: Steps) => void,
+    enter?: () => Promise<() => void>,
+  ): Promise<string>;
+  /** Since the start: stored summaries that were returned, summaries created by each kind of summarizer, and failures. */
   readonly counts: { kept: number; quoted: number; written: number; failures: number };
   close(): Promise<void>;
 }
 
-/** How often a node asks how far another one is, in milliseconds, and at most tells how far it is itself. */
-const LOOK_MS = 250;
-const TELL_MS = 200;
-/** How often it is begun anew because messages were edited or deleted meanwhile. */
+/** The interval in milliseconds at which a node checks the progress of another one, and stores its own at most. */
+const POLL_INTERVAL_MS = 250;
+const REPORT_MS = 200;
+/** The maximum number of attempts if messages are edited or deleted while the summary is being created. */
 const ATTEMPTS_MAX = 3;
 
-/** One that is made or waited for here. */
+/** A run on this node, or one that this node waits for. */
 interface Run {
   userId: string;
   last: Steps;
@@ -51,11 +56,11 @@ interface Run {
 }
 
 export function createRuns(
-  deps: Pick<Deps, 'config' | 'database' | 'log' | 'turns'>,
-  /** The ways to make a summary of a range at this moment, the best first. */
-  waysNow: (range: Range) => readonly [Summarizer, ...Summarizer[]],
-  /** Hears that a way failed. */
-  onFailure: (way: Summarizer, range: Range, error: unknown) => void,
+  deps: Pick<Deps, 'config' | 'database' | 'log' | 'conversationQueue'>,
+  /** The currently available summarizers to summarize a range, the best first. */
+  availableSummarizers: (range: Range) => readonly [Summarizer, ...Summarizer[]],
+  /** Called when a summarizer has failed. */
+  onFailure: (summarizer: Summarizer, range: Range, error: unknown) => void,
 ): SummaryRuns {
   const { config, database, log } = deps;
   const { sql } = database;
@@ -63,109 +68,110 @@ export function createRuns(
   const counts = { kept: 0, quoted: 0, written: 0, failures: 0 };
   let closed = false;
 
-  const keyOf = ({ conversationId, fromSeq, toSeq, recipe }: Made) => `${conversationId} ${fromSeq} ${toSeq} ${recipe}`;
+  const keyOf = ({ conversationId, fromSeq, toSeq, recipe }: SummaryKey) =>
+    `${conversationId} ${fromSeq} ${toSeq} ${recipe}`;
 
   async function get(
     range: Range,
     userId: string,
-    tell: (steps: Steps) => void,
+    onProgress: (steps: Steps) => void,
     enter: () => Promise<() => void> = async () => () => {},
   ): Promise<string> {
     for (;;) {
-      const [way] = waysNow(range);
-      const made = { ...range, recipe: way.recipe };
-      const kept = await findMade(sql, made);
+      const [summarizer] = availableSummarizers(range);
+      const key = { ...range, recipe: summarizer.recipe };
+      const kept = await findSummary(sql, key);
       if (kept !== undefined) {
         counts.kept += 1;
         return kept;
       }
-      const key = keyOf(made);
-      let run = runs.get(key);
+      const runKey = keyOf(key);
+      let run = runs.get(runKey);
       let leave = () => {};
       if (!run) {
         leave = await enter();
-        // Somebody else may have begun it during the wait.
-        run = runs.get(key) ?? begin(key, made, userId);
+        // Another caller may have started it while this one was waiting.
+        run = runs.get(runKey) ?? begin(runKey, key, userId);
       }
-      run.listeners.add(tell);
-      tell(run.last);
+      run.listeners.add(onProgress);
+      onProgress(run.last);
       try {
         return await run.id;
       } catch (error) {
-        // It is somebody else who has had too much.
+        // The limit of another user was reached.
         if (run.userId === userId || !(error instanceof ChatError) || error.code !== 'RATE_LIMITED') throw error;
       } finally {
-        run.listeners.delete(tell);
+        run.listeners.delete(onProgress);
         leave();
       }
     }
   }
 
-  function begin(key: string, made: Made, userId: string): Run {
+  function begin(runKey: string, key: SummaryKey, userId: string): Run {
     const run: Run = { userId, last: { done: 0, total: 1 }, listeners: new Set(), id: Promise.resolve('') };
-    runs.set(key, run);
-    const tell = (steps: Steps) => {
+    runs.set(runKey, run);
+    const onProgress = (steps: Steps) => {
       if (steps.done === run.last.done && steps.total === run.last.total) return;
       run.last = steps;
       for (const listener of run.listeners) listener(steps);
     };
-    run.id = claimAndMake(made, userId, tell).finally(() => runs.delete(key));
+    run.id = claimAndCreate(key, userId, onProgress).finally(() => runs.delete(runKey));
     return run;
   }
 
-  async function claimAndMake(made: Made, userId: string, tell: (steps: Steps) => void): Promise<string> {
+  async function claimAndCreate(key: SummaryKey, userId: string, onProgress: (steps: Steps) => void): Promise<string> {
     const id = newId();
-    while (!(await claimRun(sql, made, id))) {
+    while (!(await claimRun(sql, key, id))) {
       if (closed) throw stopping();
-      const steps = await findRun(sql, made);
-      if (steps) tell(steps);
-      await pause(LOOK_MS);
-      // Of a run that has ended it may be the second best way that worked.
-      for (const { recipe } of steps ? [made] : [made, ...waysNow(made)]) {
-        const kept = await findMade(sql, { ...made, recipe });
+      const steps = await findRun(sql, key);
+      if (steps) onProgress(steps);
+      await pause(POLL_INTERVAL_MS);
+      // If a run has ended, another summarizer than the best one may have been used.
+      for (const { recipe } of steps ? [key] : [key, ...availableSummarizers(key)]) {
+        const kept = await findSummary(sql, { ...key, recipe });
         if (kept !== undefined) return kept;
       }
     }
     let last: Steps = { done: 0, total: 1 };
-    let toldAt = 0;
+    let reportedAt = 0;
     const renew = () => {
-      toldAt = performance.now();
-      renewRun(sql, made, id, last).catch((error: unknown) =>
+      reportedAt = performance.now();
+      renewRun(sql, key, id, last).catch((error: unknown) =>
         log.warn({ err: error }, 'lease of a summary could not be renewed'),
       );
     };
     const alive = setInterval(renew, CLAIM_MS / 3);
     try {
-      // Who had it before may have been done in between.
-      const kept = await findMade(sql, made);
+      // The previous owner of the run may have completed it in the meanwhile.
+      const kept = await findSummary(sql, key);
       if (kept !== undefined) return kept;
-      return await make(made, userId, (steps) => {
+      return await create(key, userId, (steps) => {
         last = steps;
-        tell(steps);
-        if (performance.now() - toldAt >= TELL_MS) renew();
+        onProgress(steps);
+        if (performance.now() - reportedAt >= REPORT_MS) renew();
       });
     } finally {
       clearInterval(alive);
-      await endRun(sql, made, id).catch((error: unknown) =>
+      await endRun(sql, key, id).catch((error: unknown) =>
         log.warn({ err: error }, 'lease of a summary could not be released'),
       );
     }
   }
 
-  async function make(made: Range, userId: string, tell: (steps: Steps) => void): Promise<string> {
-    const { conversationId, fromSeq, toSeq } = made;
+  async function create(key: Range, userId: string, onProgress: (steps: Steps) => void): Promise<string> {
+    const { conversationId, fromSeq, toSeq } = key;
     const range = { conversationId, fromSeq, toSeq };
-    const ways = waysNow(range);
+    const summarizers = availableSummarizers(range);
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-      const before = await imprintOf(sql, range);
-      const count = await countTalk(sql, range);
-      for (const way of ways) {
+      const before = await fingerprintOf(sql, range);
+      const count = await countMessages(sql, range);
+      for (const summarizer of summarizers) {
         try {
-          const digest = await way.summarize(talkOf(range, way, { userId, count, tell }));
-          const { model, written, recipe } = way;
+          const digest = await summarizer.summarize(transcriptOf(range, summarizer, { userId, count, onProgress }));
+          const { model, written, recipe } = summarizer;
           const summary = { ...range, ...digest, recipe, model, written, messageCount: count };
           const id = await changeConversation(deps, conversationId, (tx) =>
-            keepSummary(tx, summary, before, config.summariesKept),
+            storeSummary(tx, summary, before, config.summariesKept),
           );
           if (id !== undefined) {
             counts[written ? 'written' : 'quoted'] += 1;
@@ -174,9 +180,9 @@ export function createRuns(
           break;
         } catch (error) {
           if (closed) throw stopping();
-          if (error instanceof ChatError || way === ways.at(-1)) throw error;
+          if (error instanceof ChatError || summarizer === summarizers.at(-1)) throw error;
           counts.failures += 1;
-          onFailure(way, range, error);
+          onFailure(summarizer, range, error);
         }
       }
     }
@@ -185,16 +191,20 @@ export function createRuns(
     });
   }
 
-  function talkOf(range: Range, { recipe }: Summarizer, more: Pick<Talk, 'userId' | 'count' | 'tell'>): Talk {
+  function transcriptOf(
+    range: Range,
+    { recipe }: Summarizer,
+    more: Pick<Transcript, 'userId' | 'count' | 'onProgress'>,
+  ): Transcript {
     return {
       ...more,
       range,
-      read: (part, only) => readTalk(sql, part, only),
+      read: (part, only) => readTranscript(sql, part, only),
       parts: () => findParts(sql, { ...range, recipe }),
-      async keepPart(part, find) {
-        const before = await imprintOf(sql, part);
+      async storePart(part, find) {
+        const before = await fingerprintOf(sql, part);
         const notes = await find();
-        await changeConversation(deps, part.conversationId, (tx) => keepPart(tx, { ...part, recipe }, notes, before));
+        await changeConversation(deps, part.conversationId, (tx) => storePart(tx, { ...part, recipe }, notes, before));
         return notes;
       },
     };

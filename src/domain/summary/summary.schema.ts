@@ -16,7 +16,7 @@ import {
   summarizeConversation,
 } from './summary.service.js';
 import { findCited, findSummaries, findVisible, type SummariesPage } from './summary.store.js';
-import { type Point, peopleIn, type pointKinds, withNames } from './summary.talk.js';
+import { type Point, peopleIn, type pointKinds, withNames } from './summary.transcript.js';
 
 const SummaryHighlightKind = builder.enumType('SummaryHighlightKind', {
   description: 'The kind of a point, as far as the summarizer can determine it. Treat an unknown value as POINT.',
@@ -30,13 +30,16 @@ const SummaryHighlightKind = builder.enumType('SummaryHighlightKind', {
   } satisfies Record<(typeof pointKinds)[number], object>,
 });
 
-/** A point, and whose it is. */
+/** The maximum number of messages of a point in a response. A model can base a point on any number of them. */
+const CITED_MAX = 10;
+
+/** A point and its conversation. */
 type Highlight = Point & { conversationId: string };
 
-/** One statement for all highlights of an answer. */
+/** Reads the messages of all highlights of a response with one statement. */
 const loadCited = defineLoader((context, keys) => findCited(context.deps.database.db, viewerOf(context).userId, keys));
 
-/** A stored text with the names that people have now. */
+/** A stored text with the present names of users. */
 async function named(context: Context, text: string): Promise<string> {
   const people = await Promise.all(peopleIn([text]).map((id) => loadUser(context, id)));
   const names = new Map(people.flatMap((user) => (user ? [[user.id, user.displayName]] : [])));
@@ -59,10 +62,12 @@ const SummaryHighlight = builder.objectRef<Highlight>('SummaryHighlight').implem
     }),
     messages: t.field({
       type: [Message],
+      extensions: atMost(CITED_MAX),
       nullable: { list: false, items: false },
-      description: 'The messages that the point is based on. There is always at least one.',
+      description: `The messages that the point is based on: the first ${CITED_MAX} if there are more. There is always at least one.`,
       resolve: async ({ conversationId, seqs }, _args, context) => {
-        const messages = await Promise.all(seqs.map((seq) => loadCited(context, `${conversationId} ${seq}`)));
+        const cited = seqs.slice(0, CITED_MAX);
+        const messages = await Promise.all(cited.map((seq) => loadCited(context, `${conversationId} ${seq}`)));
         return messages.filter((message): message is MessageRow => message !== null);
       },
     }),
@@ -78,7 +83,7 @@ const pointsOf = ({ highlights }: SummaryRow) => highlights as unknown as Point[
 const Summary = builder.prismaNode('Summary', {
   id: { field: 'id' },
   nullable: true,
-  // What is not for the viewer is looked up as what cannot be there.
+  // What the viewer must not see is looked up with an id that does not exist.
   findUnique: async (id, context) => ({ id: (await loadVisible(context, id)) ? id : NOBODYS_ID }),
   description:
     'The main points of a range of messages. Only members who can read all of these messages can see it. Content that is edited or deleted disappears from it immediately.',
@@ -140,7 +145,7 @@ const SummaryConnection = builder.connectionObject(
   { name: 'SummaryEdge' },
 );
 
-/** The same page of all conversations of a list together. */
+/** Reads the same page of all conversations of a list together. */
 const loadSummaries = defineListLoader((context, ids, page: SummariesPage) =>
   findSummaries(context.deps.database.db, viewerOf(context).userId, ids, page),
 );

@@ -6,10 +6,10 @@ import { mutationPerPerson, take } from '../../platform/rates.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
 import { checkReadable, openLive } from '../conversation/open-stream.js';
-import { summaries, summaryGates } from './summaries.js';
+import { summaries, summaryQueue } from './summaries.js';
 import {
-  countTalk,
-  findReach,
+  countMessages,
+  findAccess,
   findVisible,
   findWait,
   type Range,
@@ -24,16 +24,16 @@ export interface SummarizeInput {
 }
 
 /**
- * A summary of a range, by default of what the viewer has not read: one that is kept, or a new one.
- * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`; BAD_USER_INPUT of the ends: nothing to read there,
- *   or too much; RATE_LIMITED: they have had as many written as they may; UNAVAILABLE.
+ * Returns a stored or new summary of a range; by default of the viewer's unread messages.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`; BAD_USER_INPUT of the range: it contains no
+ *   messages, or too many; RATE_LIMITED: the viewer has used up the limit; UNAVAILABLE.
  */
 export async function summarizeConversation(deps: Deps, viewer: Viewer, input: SummarizeInput): Promise<Summary> {
   const range = await rangeOf(deps, viewer, input, 'input.');
   return showMade(deps, viewer, await makeFor(deps, viewer, range, () => {}), 'input.conversationId');
 }
 
-/** What of a range is for the viewer. */
+/** The part of a range that the viewer can read. */
 async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place: '' | 'input.'): Promise<Range> {
   const { config, database } = deps;
   const { conversationId } = input;
@@ -41,8 +41,8 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
   for (const name of ['fromSeq', 'toSeq'] as const) {
     if (input[name] != null && input[name] < 1) throw badInput(ends[name], 'A seq must be at least 1.');
   }
-  const reach = await findReach(database.sql, conversationId, viewer.userId);
-  if (!reach) {
+  const access = await findAccess(database.sql, conversationId, viewer.userId);
+  if (!access) {
     const field = `${place}conversationId`;
     await checkReadable(deps, viewer, conversationId, field);
     throw notFound(field, 'Conversation');
@@ -51,31 +51,31 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
     throw badInput(ends.toSeq, '`toSeq` must not be less than `fromSeq`.');
   }
   const max = config.summaryMessagesMax;
-  const toSeq = Math.min(input.toSeq ?? reach.latestSeq, reach.latestSeq);
-  const asked = input.fromSeq ?? Math.max(reach.readSeq + 1, toSeq - max + 1);
-  // What was said before they came is not theirs to read, and so not for a summary of theirs.
-  const fromSeq = Math.max(asked, reach.hiddenToSeq + 1);
+  const toSeq = Math.min(input.toSeq ?? access.latestSeq, access.latestSeq);
+  const requested = input.fromSeq ?? Math.max(access.readSeq + 1, toSeq - max + 1);
+  // Messages from before the viewer joined that they must not read are excluded.
+  const fromSeq = Math.max(requested, access.hiddenToSeq + 1);
   if (toSeq - fromSeq + 1 > max) {
     throw badInput(ends.fromSeq, `A summary can cover at most ${max} messages.`, 'summaryMessagesMax');
   }
   const range = { conversationId, fromSeq, toSeq };
-  if (fromSeq > toSeq || (await countTalk(database.sql, range)) === 0) {
+  if (fromSeq > toSeq || (await countMessages(database.sql, range)) === 0) {
     throw badInput(input.fromSeq == null ? ends.fromSeq : ends.toSeq, 'There are no messages to summarize.');
   }
   return range;
 }
 
-/** @returns the id of the summary. */
+/** Returns the id of the summary, which is created if necessary. */
 async function makeFor(
   deps: Deps,
   { userId, isService }: Viewer,
   range: Range,
-  tell: (steps: Steps) => void,
+  onProgress: (steps: Steps) => void,
 ): Promise<string> {
   try {
-    // The summaries of one person wait for each other; those of other people do not wait for them.
-    const enter = isService ? undefined : () => summaryGates.of(deps).enter(userId);
-    return await summaries.of(deps).get(range, userId, tell, enter);
+    // The summaries of one person are created one after another, independently of those of others.
+    const enter = isService ? undefined : () => summaryQueue.of(deps).enter(userId);
+    return await summaries.of(deps).get(range, userId, onProgress, enter);
   } catch (error) {
     const { config, database } = deps;
     const server = config.summaryServer;
@@ -86,7 +86,7 @@ async function makeFor(
   }
 }
 
-/** What was made, if the viewer may (still) see it: making it can have taken long. */
+/** The summary, if the viewer may still see it after the time it took. */
 async function showMade({ database }: Deps, { userId }: Viewer, id: string, field: string): Promise<Summary> {
   const [summary] = await findVisible(database.db, userId, [id]);
   if (!summary) throw notFound(field, 'Conversation');
@@ -97,12 +97,12 @@ async function showMade({ database }: Deps, { userId }: Viewer, id: string, fiel
 export interface SummaryProgress extends Range {
   /** From 0 to 1. */
   progress: number;
-  /** The last event has it. */
+  /** Only set in the last event. */
   summary: Summary | null;
 }
 
 /**
- * The same told while it happens: how far it is, at last the summary; then it ends.
+ * Streams the progress of a summary; the last event contains the summary.
  * @throws {ChatError} as `summarizeConversation`.
  */
 export async function streamSummary(
@@ -111,21 +111,25 @@ export async function streamSummary(
   connection: Connection,
   input: SummarizeInput,
 ): Promise<LiveStream<SummaryProgress>> {
-  // It does as much as the mutation.
+  // Counted like the mutation, because it causes the same work.
   take(deps, mutationPerPerson, viewer);
   const range = await rangeOf(deps, viewer, input, '');
   const { conversationId } = range;
-  // Of the conversation it only hears when the viewer is put out.
-  const stream = await openLive<SummaryProgress>(deps, viewer, connection, { conversationId, types: [], hear() {} });
+  // The stream ignores all changes, but it ends when the viewer is removed from the conversation.
+  const stream = await openLive<SummaryProgress>(deps, viewer, connection, {
+    conversationId,
+    types: [],
+    onChange() {},
+  });
   let last = -1;
-  const tell = ({ done, total }: Steps) => {
+  const report = ({ done, total }: Steps) => {
     const progress = Math.min(1, done / Math.max(1, total));
-    // What it is counted in may grow on the way: it is not told to go back.
+    // The total can grow, so the progress could otherwise decrease.
     if (stream.closed || progress <= last) return;
     last = progress;
     stream.push({ ...range, progress, summary: null });
   };
-  void makeFor(deps, viewer, range, tell)
+  void makeFor(deps, viewer, range, report)
     .then(async (id) => {
       const summary = await showMade(deps, viewer, id, 'conversationId');
       stream.push({ ...range, progress: 1, summary });
@@ -136,8 +140,8 @@ export async function streamSummary(
 }
 
 /**
- * A page of the summaries that the viewer may see of a conversation, the latest first.
- * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN to who is not a member.
+ * A page of the summaries of a conversation that the viewer may see, latest first.
+ * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN: the viewer is not a member.
  */
 export async function pageOfSummaries(
   { config }: Deps,
@@ -148,7 +152,7 @@ export async function pageOfSummaries(
   const list = `summaries:${id}`;
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
   const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(id, { behind: from, limit: page.size + 1 });
+  const rows = await read(id, { after: from, limit: page.size + 1 });
   if (!rows) throw new ChatError('FORBIDDEN', 'Join this group to read its summaries.');
   return toPage(list, page, rows, (row) => [row.createdAt, row.id]);
 }

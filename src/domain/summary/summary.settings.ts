@@ -22,7 +22,7 @@ export const summarySettings = defineSettings(
     SUMMARIES_PER_PERSON_MAX: setting(integer(1, 1_000), {
       default: '2',
       description:
-        'The number of summaries that a node makes at the same time for one person. Twenty more wait; a further one fails with `RATE_LIMITED`.',
+        'The maximum number of summaries that a node makes at the same time for one user. Twenty more can wait; a further one fails with `RATE_LIMITED`.',
     }),
     SUMMARY_QUEUE_MAX: setting(integer(1, 10_000), {
       default: '50',
@@ -35,11 +35,11 @@ export const summarySettings = defineSettings(
       whenUnset: 'the embedded summarizer, with which no text leaves the machine',
       example: 'https://models.example.com/v1',
     }),
-    SUMMARY_MODEL: setting(name(200), { description: 'The name of the model at that server.' }),
-    SUMMARY_API_KEY: setting(text, { description: 'The key for that server, if it requires one.' }),
+    SUMMARY_MODEL: setting(name(200), { description: 'The name of the model at the model server.' }),
+    SUMMARY_API_KEY: setting(text, { description: 'The API key for the model server, if it requires one.' }),
     SUMMARY_TIMEOUT: setting(duration(), {
       default: '60s',
-      description: 'How long one call of the model server may take. It is retried once.',
+      description: 'How long one call of the model server may take. A failed call is retried once.',
     }),
     SUMMARY_DEADLINE: setting(duration(), {
       default: '5m',
@@ -58,11 +58,11 @@ export const summarySettings = defineSettings(
     SUMMARY_TOKENS_MAX: setting(integer(1, 1_000_000_000), {
       default: '200000',
       description:
-        'The maximum number of model tokens that the summaries of one person can use within `SUMMARY_TOKENS_WINDOW`. Further summaries fail with `RATE_LIMITED`.',
+        'The maximum number of model tokens that the summaries of one user can use within `SUMMARY_TOKENS_WINDOW`. Further summaries fail with `RATE_LIMITED`.',
     }),
     SUMMARY_TOKENS_WINDOW: setting(duration(), {
       default: '1d',
-      description: 'The period in which model tokens are counted. It begins with the first one.',
+      description: 'The period in which the model tokens of a user are counted. It begins with the first token.',
     }),
   },
   (values) => {

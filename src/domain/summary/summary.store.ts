@@ -2,30 +2,30 @@ import { newId } from '../../core/ids.js';
 import { type Message, Prisma, type Summary } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { lock } from '../conversation/conversation.store.js';
-import type { Point, TalkMessage } from './summary.talk.js';
+import type { Point, TranscriptMessage } from './summary.transcript.js';
 
-/** Messages of a conversation, both ends included. */
+/** A range of messages of a conversation, including both ends. */
 export interface Range {
   conversationId: string;
   fromSeq: number;
   toSeq: number;
 }
 
-/** What of a range is made how: of each there is one. */
-export interface Made extends Range {
+/** A range and the recipe by which it is summarized. There is at most one summary of each. */
+export interface SummaryKey extends Range {
   recipe: string;
 }
 
-/** What decides which messages a person can have summarized. */
-export interface Reach {
+/** The properties that determine which messages a user can have summarized. */
+export interface SummaryAccess {
   hiddenToSeq: number;
   readSeq: number;
   latestSeq: number;
 }
 
-/** Undefined when they are not in the conversation. */
-export async function findReach(sql: Sql, conversationId: string, userId: string): Promise<Reach | undefined> {
-  const [row] = await sql.query<Reach>(Prisma.sql`
+/** Undefined if the user is not a member of the conversation. */
+export async function findAccess(sql: Sql, conversationId: string, userId: string): Promise<SummaryAccess | undefined> {
+  const [row] = await sql.query<SummaryAccess>(Prisma.sql`
     SELECT p.hidden_to_seq AS "hiddenToSeq", coalesce(marks.read_seq, 0) AS "readSeq", c.latest_seq AS "latestSeq"
     FROM memberships p
     JOIN conversations c ON c.id = p.conversation_id
@@ -34,19 +34,19 @@ export async function findReach(sql: Sql, conversationId: string, userId: string
   return row;
 }
 
-/** What of a range can be summarized: written by somebody, and there. */
-const isTalk = ({ conversationId, fromSeq, toSeq }: Range) => Prisma.sql`
+/** The condition for messages of a range that can be summarized: written by users and not deleted. */
+const isSummarizable = ({ conversationId, fromSeq, toSeq }: Range) => Prisma.sql`
   conversation_id = ${conversationId}::uuid AND seq BETWEEN ${fromSeq}::int AND ${toSeq}::int
   AND kind = 'USER' AND deleted_at IS NULL AND text IS NOT NULL`;
 
-export async function countTalk(sql: Sql, range: Range): Promise<number> {
+export async function countMessages(sql: Sql, range: Range): Promise<number> {
   const [row] = await sql.query<{ count: number }>(
-    Prisma.sql`SELECT count(*)::int AS count FROM messages WHERE ${isTalk(range)}`,
+    Prisma.sql`SELECT count(*)::int AS count FROM messages WHERE ${isSummarizable(range)}`,
   );
   return row?.count ?? 0;
 }
 
-/** Messages read in one statement: parsing them holds up the event loop. */
+/** The number of messages read per statement, because parsing them blocks the event loop. */
 const BATCH = 1_000;
 
 interface TalkRow {
@@ -58,20 +58,20 @@ interface TalkRow {
   reactions: number | null;
 }
 
-/** The messages of a range, in order; with `only`, those of these numbers. */
-export async function readTalk(sql: Sql, range: Range, only?: readonly number[]): Promise<TalkMessage[]> {
-  const talk: TalkMessage[] = [];
+/** The messages of a range in order; with `only`, those with these numbers. */
+export async function readTranscript(sql: Sql, range: Range, only?: readonly number[]): Promise<TranscriptMessage[]> {
+  const messages: TranscriptMessage[] = [];
   for (let fromSeq = range.fromSeq; fromSeq <= range.toSeq; ) {
     const rows = await sql.query<TalkRow>(Prisma.sql`
       SELECT seq, sender_id::text AS "senderId", text, created_at AS at,
              CASE WHEN reply_to_seq >= ${range.fromSeq}::int THEN reply_to_seq END AS "replyTo",
              (SELECT sum(count)::int FROM reaction_groups WHERE message_id = messages.id) AS reactions
       FROM messages
-      WHERE ${isTalk({ ...range, fromSeq })}
+      WHERE ${isSummarizable({ ...range, fromSeq })}
         AND (${only ?? null}::int[] IS NULL OR seq = ANY (${only ?? null}::int[]))
       ORDER BY seq LIMIT ${BATCH}::int`);
     for (const { senderId, at, replyTo, reactions, ...row } of rows) {
-      talk.push({
+      messages.push({
         ...row,
         senderId: senderId ?? '',
         at: at.getTime(),
@@ -82,22 +82,22 @@ export async function readTalk(sql: Sql, range: Range, only?: readonly number[])
     if (rows.length < BATCH) break;
     fromSeq = (rows.at(-1)?.seq ?? range.toSeq) + 1;
   }
-  return talk;
+  return messages;
 }
 
-/** What a range says just now, as a short text: another one when any of its messages was edited or deleted since. */
-export async function imprintOf(sql: Pick<Sql, 'query'>, range: Range): Promise<string> {
+/** A hash of a range, which changes when any of its messages is edited or deleted. */
+export async function fingerprintOf(sql: Pick<Sql, 'query'>, range: Range): Promise<string> {
   const [row] = await sql.query<{ imprint: string }>(imprint(range));
   return row?.imprint ?? '';
 }
 
 const imprint = (range: Range) => Prisma.sql`
   SELECT md5(coalesce(string_agg(concat_ws(':', seq, edited_at, md5(text)), ',' ORDER BY seq), '')) AS imprint
-  FROM messages WHERE ${isTalk(range)}`;
+  FROM messages WHERE ${isSummarizable(range)}`;
 
 /**
- * Whether a range still says what it said. From here to the end of the transaction nobody edits or deletes there: that
- * takes the conversation's lock, and what it finds then of summaries it empties.
+ * Whether a range is unchanged. Until the end of the transaction, no message in it can be edited or deleted, because
+ * that requires the lock of the conversation, and then also updates the summaries stored by then.
  */
 async function isUnchanged(tx: Tx, range: Range, before: string): Promise<boolean> {
   if (!(await lock(tx, range.conversationId))) return false;
@@ -105,10 +105,10 @@ async function isUnchanged(tx: Tx, range: Range, before: string): Promise<boolea
   return row?.imprint === before;
 }
 
-/** A summary that is not stale; undefined when there is none. */
-export async function findMade(
+/** A stored summary that is not stale; undefined if there is none. */
+export async function findSummary(
   sql: Sql,
-  { conversationId, fromSeq, toSeq, recipe }: Made,
+  { conversationId, fromSeq, toSeq, recipe }: SummaryKey,
 ): Promise<string | undefined> {
   const [row] = await sql.query<{ id: string }>(Prisma.sql`
     SELECT id::text FROM summaries
@@ -117,13 +117,15 @@ export async function findMade(
   return row?.id;
 }
 
-/** How often a summary is built on one before it: each time something more of the beginning is lost. */
+/**
+ * The maximum number of summaries that build on each other, because each of them loses some details of the beginning.
+ */
 const DEPTH_MAX = 3;
 
-/** The longest summary of a beginning of the range, to build on. */
+/** The longest stored summary of a beginning of the range, to build on. */
 export async function findBeginning(
   sql: Sql,
-  { conversationId, fromSeq, toSeq, recipe }: Made,
+  { conversationId, fromSeq, toSeq, recipe }: SummaryKey,
 ): Promise<(Pick<Summary, 'toSeq' | 'depth'> & { points: Point[] }) | undefined> {
   const [row] = await sql.query<Pick<Summary, 'toSeq' | 'depth'> & { points: Point[] }>(Prisma.sql`
     SELECT to_seq AS "toSeq", depth, highlights AS points FROM summaries
@@ -133,17 +135,18 @@ export async function findBeginning(
   return row;
 }
 
-export type NewSummary = Made &
+export type NewSummary = SummaryKey &
   Pick<Summary, 'model' | 'written' | 'depth' | 'messageCount' | 'text'> & { points: Point[] };
 
-/** Days after which what was found of a part is forgotten. */
+/** The number of days after which results of parts are deleted. */
 const PART_DAYS = 90;
 
 /**
- * Keeps a summary, as one of at most `keptMax` of its conversation; of the same range and recipe the first one.
- * @returns its id; undefined: the range is not what it was when `before` was its imprint.
+ * Stores a summary, as one of at most `keptMax` of its conversation. If there is one of the same range and recipe, the
+ * first one is kept.
+ * @returns the id; undefined if the hash of the range is no longer `before`.
  */
-export async function keepSummary(
+export async function storeSummary(
   tx: Tx,
   summary: NewSummary,
   before: string,
@@ -177,10 +180,10 @@ export async function keepSummary(
   return row?.id;
 }
 
-/** What was found of parts within a range, by their first message. */
+/** The stored results of parts within a range, by their first message. */
 export async function findParts(
   sql: Sql,
-  { conversationId, fromSeq, toSeq, recipe }: Made,
+  { conversationId, fromSeq, toSeq, recipe }: SummaryKey,
 ): Promise<Map<number, { toSeq: number; notes: unknown }>> {
   const rows = await sql.query<{ fromSeq: number; toSeq: number; notes: unknown }>(Prisma.sql`
     SELECT from_seq AS "fromSeq", to_seq AS "toSeq", notes FROM summary_parts
@@ -189,8 +192,8 @@ export async function findParts(
   return new Map(rows.map(({ fromSeq: from, ...part }) => [from, part]));
 }
 
-/** Keeps what was found of a part, unless it is not what it was when `before` was its imprint. */
-export async function keepPart(tx: Tx, part: Made, notes: unknown, before: string): Promise<void> {
+/** Stores the result of a part, unless the hash of its range is no longer `before`. */
+export async function storePart(tx: Tx, part: SummaryKey, notes: unknown, before: string): Promise<void> {
   if (!(await isUnchanged(tx, part, before))) return;
   const { conversationId, fromSeq, toSeq, recipe } = part;
   await tx.$executeRaw`
@@ -199,17 +202,17 @@ export async function keepPart(tx: Tx, part: Made, notes: unknown, before: strin
     ON CONFLICT DO NOTHING`;
 }
 
-// ── what is being made ──
+// ── runs in progress ──
 
-/** How long a run is its node's without a word from it, in milliseconds. */
+/** The time in milliseconds after which a run without renewal can be taken over by another node. */
 export const CLAIM_MS = 15_000;
 
-const isRun = ({ conversationId, fromSeq, toSeq, recipe }: Made) => Prisma.sql`
+const isRun = ({ conversationId, fromSeq, toSeq, recipe }: SummaryKey) => Prisma.sql`
   conversation_id = ${conversationId}::uuid AND recipe = ${recipe} AND from_seq = ${fromSeq}::int AND to_seq = ${toSeq}::int`;
 
-/** Takes a run, unless it is some living node's. */
-export async function claimRun(sql: Sql, made: Made, id: string): Promise<boolean> {
-  const { conversationId, fromSeq, toSeq, recipe } = made;
+/** Claims a run, unless an active node has claimed it. */
+export async function claimRun(sql: Sql, key: SummaryKey, id: string): Promise<boolean> {
+  const { conversationId, fromSeq, toSeq, recipe } = key;
   const rows = await sql.query(Prisma.sql`
     INSERT INTO summary_runs AS run (conversation_id, recipe, from_seq, to_seq, id, claimed_until)
     VALUES (${conversationId}::uuid, ${recipe}, ${fromSeq}::int, ${toSeq}::int, ${id}::uuid,
@@ -221,34 +224,34 @@ export async function claimRun(sql: Sql, made: Made, id: string): Promise<boolea
   return rows.length > 0;
 }
 
-/** Says how far it is, and that it is alive. */
-export const renewRun = (sql: Sql, made: Made, id: string, { done, total }: Steps): Promise<unknown> =>
+/** Stores the progress of a run and renews its claim. */
+export const renewRun = (sql: Sql, key: SummaryKey, id: string, { done, total }: Steps): Promise<unknown> =>
   sql.query(Prisma.sql`
     UPDATE summary_runs
     SET done = ${done}::int, total = ${total}::int,
         claimed_until = clock_timestamp() + ${CLAIM_MS}::int * interval '1 millisecond'
-    WHERE ${isRun(made)} AND id = ${id}::uuid`);
+    WHERE ${isRun(key)} AND id = ${id}::uuid`);
 
-export const endRun = (sql: Sql, made: Made, id: string): Promise<unknown> =>
-  sql.query(Prisma.sql`DELETE FROM summary_runs WHERE ${isRun(made)} AND id = ${id}::uuid`);
+export const endRun = (sql: Sql, key: SummaryKey, id: string): Promise<unknown> =>
+  sql.query(Prisma.sql`DELETE FROM summary_runs WHERE ${isRun(key)} AND id = ${id}::uuid`);
 
-/** How far something is. */
+/** The progress of a run. */
 export interface Steps {
   done: number;
   total: number;
 }
 
-/** How far a run of a living node is; undefined when there is none. */
-export async function findRun(sql: Sql, made: Made): Promise<Steps | undefined> {
+/** The progress of a run of an active node; undefined if there is none. */
+export async function findRun(sql: Sql, key: SummaryKey): Promise<Steps | undefined> {
   const [row] = await sql.query<Steps>(
-    Prisma.sql`SELECT done, total FROM summary_runs WHERE ${isRun(made)} AND claimed_until >= clock_timestamp()`,
+    Prisma.sql`SELECT done, total FROM summary_runs WHERE ${isRun(key)} AND claimed_until >= clock_timestamp()`,
   );
   return row;
 }
 
-// ── what they cost ──
+// ── costs ──
 
-/** Milliseconds until somebody may have summaries written again; 0: they may. */
+/** Milliseconds until the user may request further summaries from the model; 0 if they may now. */
 export async function findWait(
   sql: Sql,
   userId: string,
@@ -262,8 +265,8 @@ export async function findWait(
 }
 
 /**
- * Counts tokens as somebody's, on all nodes alike; negative ones back. False: they have had as many as they may, then
- * nothing is counted. What they ask for last may go beyond it.
+ * Adds tokens to the usage of a user, for all nodes; negative numbers refund tokens. Returns false, and adds nothing,
+ * if the limit is already used up. The last request may exceed the limit.
  */
 export async function countTokens(
   sql: Sql,
@@ -285,11 +288,11 @@ export async function countTokens(
 const isOver = (windowMs: number) =>
   Prisma.sql`cost.started_at <= clock_timestamp() - ${windowMs}::float8 * interval '1 millisecond'`;
 
-// ── what is shown ──
+// ── reading ──
 
 /**
- * Summaries that a person may see, by their ids: of conversations that they are in, and of nothing that was said before
- * they may see any.
+ * The summaries that a user may see, by id: in their conversations, and without messages from before they joined that
+ * they must not read.
  */
 export async function findVisible(db: Db, userId: string, ids: readonly string[]): Promise<(Summary | null)[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
@@ -302,25 +305,25 @@ export async function findVisible(db: Db, userId: string, ids: readonly string[]
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** So many summaries of a conversation behind a place in their list. */
+/** A page of the summaries of a conversation. */
 export interface SummariesPage {
-  /** When it was made, as ISO 8601, and its id; null: from the beginning. */
-  behind: readonly [createdAt: string, id: string] | null;
+  /** The time of creation in ISO 8601 and the id; null for the first page. */
+  after: readonly [createdAt: string, id: string] | null;
   limit: number;
 }
 
 /**
- * The same page of summaries of each of these conversations, in their order: of all that the person may see, those of
- * which something is left, the latest first. Null of conversations that they are not in.
+ * The same page of summaries of each of these conversations, in the same order: those that the user may see and that
+ * are not empty, latest first. Null for conversations of which the user is not a member.
  */
 export async function findSummaries(
   db: Db,
   userId: string,
   conversationIds: readonly string[],
-  { behind, limit }: SummariesPage,
+  { after, limit }: SummariesPage,
 ): Promise<(Summary[] | null)[]> {
-  const beyond = behind
-    ? Prisma.sql`AND (created_at, id) < (${behind[0]}::text::timestamptz, ${behind[1]}::uuid)`
+  const beyond = after
+    ? Prisma.sql`AND (created_at, id) < (${after[0]}::text::timestamptz, ${after[1]}::uuid)`
     : Prisma.empty;
   const rows = await db.$queryRaw<{ ofId: string; id: string | null }[]>`
     SELECT own.conversation_id::text AS "ofId", summary.id::text AS id
@@ -345,7 +348,7 @@ export async function findSummaries(
   return conversationIds.map((id) => byConversation.get(id) ?? null);
 }
 
-/** Messages that a person may see, by `conversation seq`; null for the others. */
+/** Messages that a user may see, by `conversation seq`; null for the others. */
 export async function findCited(db: Db, userId: string, keys: readonly string[]): Promise<(Message | null)[]> {
   const wanted = keys.map((key) => key.split(' ') as [string, string]);
   const rows = await db.$queryRaw<{ id: string; key: string }[]>`

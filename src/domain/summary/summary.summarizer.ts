@@ -1,47 +1,47 @@
 import type { Range, Steps } from './summary.store.js';
-import type { Point, TalkMessage } from './summary.talk.js';
+import type { Point, TranscriptMessage } from './summary.transcript.js';
 
-/** A talk that is to be summarized, and what is kept of it. */
-export interface Talk {
+/** The messages to be summarized, and the stored results of their parts. */
+export interface Transcript {
   range: Range;
-  /** Who asked for it: theirs is the cost. */
+  /** The user who requested the summary and is charged for it. */
   userId: string;
-  /** How many messages it has. */
+  /** The number of messages. */
   count: number;
-  /** Its messages, or those of a part, or (with `only`) those of these numbers; in order. */
-  read(range: Range, only?: readonly number[]): Promise<TalkMessage[]>;
-  /** What was kept of parts that lie within it, by their first message. */
+  /** Reads the messages of a range, or (with `only`) those with these numbers, in order. */
+  read(range: Range, only?: readonly number[]): Promise<TranscriptMessage[]>;
+  /** The stored results of parts within the range, by their first message. */
   parts(): Promise<Map<number, { toSeq: number; notes: unknown }>>;
   /**
-   * What is found of a part, and kept for every range that the part is in. To be read and found within `find`, so that
-   * nothing is kept of what is deleted meanwhile.
+   * Returns the result of `find` for a part and stores it for all ranges that contain the part. Messages must be read
+   * within `find`, so that nothing is stored about messages that are deleted in the meanwhile.
    */
-  keepPart<Notes>(range: Range, find: () => Promise<Notes>): Promise<Notes>;
-  /** Says how far it is. */
-  tell(steps: Steps): void;
+  storePart<Notes>(range: Range, find: () => Promise<Notes>): Promise<Notes>;
+  /** Reports the progress. */
+  onProgress(steps: Steps): void;
 }
 
-/** What a summarizer makes of a talk. */
+/** The result of a summarizer. */
 export interface Digest {
-  /** Empty: the points say it. */
+  /** Empty if the points are the summary. */
   text: string;
   points: Point[];
-  /** How often it was built on another one. */
+  /** The number of summaries that it was built on. */
   depth: number;
 }
 
-/** A way to make summaries. */
+/** Creates summaries in one way: extractively or with a model. */
 export interface Summarizer {
-  /** Names the way and all that decides what comes out: what was kept with another recipe is not used. */
+  /** Identifies the summarizer and everything that affects the result. Stored summaries with another recipe are not reused. */
   readonly recipe: string;
-  /** Its name, for people. */
+  /** The name shown to users. */
   readonly model: string;
-  /** In words of its own, not in those of the messages. */
+  /** Whether the summary is in the summarizer's own words, and not quoted from messages. */
   readonly written: boolean;
-  summarize(talk: Talk): Promise<Digest>;
+  summarize(transcript: Transcript): Promise<Digest>;
 }
 
-/** The parts of a range between multiples of `size`: the same ones for every range, but for its two ends. */
+/** The parts of a range between multiples of `size`. They are the same for all ranges, except for the ends. */
 export function partsOf({ conversationId, fromSeq, toSeq }: Range, size: number): (Range & { isWhole: boolean })[] {
   const parts: (Range & { isWhole: boolean })[] = [];
   for (let from = fromSeq; from <= toSeq; ) {

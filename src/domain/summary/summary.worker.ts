@@ -1,10 +1,11 @@
-// Runs in a worker thread: see summary.workers.ts.
+// Runs in a worker thread: see summary.extractive.ts.
 import { choose, extract } from './extractive/extract.js';
-import type { Point, TalkMessage } from './summary.talk.js';
+import type { Point, TranscriptMessage } from './summary.transcript.js';
 
-/** The points of a talk. */
-export const points = ({ messages, max }: { messages: TalkMessage[]; max: number }): Point[] => extract(messages, max);
+/** The points of a conversation. */
+export const points = ({ messages, max }: { messages: TranscriptMessage[]; max: number }): Point[] =>
+  extract(messages, max);
 
-/** Of a part of a long talk the numbers of the messages that may be among the points of the whole. */
-export const worthReading = ({ messages, count }: { messages: TalkMessage[]; count: number }): number[] =>
-  choose(messages, count).map((place) => (messages[place] as TalkMessage).seq);
+/** The numbers of the messages of a part that are candidates for points of the whole conversation. */
+export const worthReading = ({ messages, count }: { messages: TranscriptMessage[]; count: number }): number[] =>
+  choose(messages, count).map((place) => (messages[place] as TranscriptMessage).seq);

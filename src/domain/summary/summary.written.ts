@@ -7,24 +7,24 @@ import type { Database } from '../../infra/database/database.js';
 import type { SummaryServer } from '../../infra/model-server.js';
 import { type ModelAnswer, ModelError, type ModelServer } from '../../infra/model-server.js';
 import { countTokens, findBeginning, type Range } from './summary.store.js';
-import { type Digest, partsOf, type Summarizer, type Talk } from './summary.summarizer.js';
-import { type Point, personTag, pointKinds, type TalkMessage, withoutTags } from './summary.talk.js';
+import { type Digest, partsOf, type Summarizer, type Transcript } from './summary.summarizer.js';
+import { type Point, personTag, pointKinds, type TranscriptMessage, withoutTags } from './summary.transcript.js';
 
-/** Raised when what the model is asked is another thing: what is kept is then made anew. */
+/** To be incremented when the prompt changes, so that stored summaries are not reused. */
 const VERSION = 1;
-/** Numbers of messages that a part of a long talk spans at the most. */
+/** The maximum number of messages of a part of a long conversation. */
 const PART = 200;
-/** Points that are taken from a part. */
+/** The maximum number of points taken from a part. */
 const OF_PART = 8;
-/** Longest text of a point and of a summary, in UTF-16 units. */
+/** The maximum length of a point and of a summary, in UTF-16 units. */
 const POINT_MAX = 600;
 const TEXT_MAX = 4_000;
-/** Characters of text that make a token, at the least; tokens of what stands around the messages, and of an answer. */
+/** The estimated minimum of characters per token, and the tokens of the prompt and of an answer. */
 const TOKEN_CHARS = 3;
 const AROUND_TOKENS = 1_200;
-/** Characters that stand around a message: its number, who wrote it. */
+/** The characters added to each message: its number and its sender. */
 const AROUND_MESSAGE = 40;
-/** Longest wait before the second try, in milliseconds. */
+/** The maximum delay before the second attempt, in milliseconds. */
 const RETRY_MAX_MS = 5_000;
 
 const system = (
@@ -56,13 +56,13 @@ const pointShape = z.object({
   messages: z.array(z.coerce.number().int()),
 });
 
-/** What of a talk is given to the model in one go. */
+/** The input of one call of the model. */
 interface Material {
   points: readonly Point[];
-  messages: readonly TalkMessage[];
+  messages: readonly TranscriptMessage[];
 }
 
-/** The summarizer that has a model write: in one go, or first of parts, which are kept. */
+/** Creates the summarizer that uses a model, either with one call or with calls for parts, whose results are stored. */
 export function createWritten(
   { config, database }: { config: Pick<Config, 'summaryHighlightsMax'>; database: Pick<Database, 'sql'> },
   settings: SummaryServer,
@@ -78,13 +78,13 @@ export function createWritten(
     recipe,
     model: server.model,
     written: true,
-    async summarize(talk) {
-      const { range, tell, userId } = talk;
+    async summarize(transcript) {
+      const { range, onProgress, userId } = transcript;
       const signal = AbortSignal.any([stopped, AbortSignal.timeout(settings.deadlineMs)]);
       const beginning = await findBeginning(sql, { ...range, recipe });
       const rest = { ...range, fromSeq: beginning ? beginning.toSeq + 1 : range.fromSeq };
       const before: Point[] = beginning?.points ?? [];
-      const plan = await planOf(talk, rest, inputMax);
+      const plan = await planOf(transcript, rest, inputMax);
       let total = plan.parts.reduce((sum, { pieces }) => sum + pieces.length, 1);
       const tokens = Math.ceil((plan.size + sizeOfPoints(before)) / TOKEN_CHARS) + total * AROUND_TOKENS;
       if (!(await countTokens(sql, userId, tokens, { tokensMax, windowMs }))) {
@@ -97,25 +97,25 @@ export function createWritten(
           spent += cost;
         });
         done += 1;
-        tell({ done: Math.min(done, total - 1), total });
+        onProgress({ done: Math.min(done, total - 1), total });
         return written;
       };
       try {
-        tell({ done, total });
+        onProgress({ done, total });
         const ofParts = await Promise.all(
           plan.parts.map(({ pieces, ...part }) => {
             const find = async () => {
               const found = await Promise.all(
-                pieces.map(async (piece) => write({ points: [], messages: await talk.read(piece) }, OF_PART)),
+                pieces.map(async (piece) => write({ points: [], messages: await transcript.read(piece) }, OF_PART)),
               );
               return found.flatMap((each) => each.points);
             };
-            return part.isWhole ? talk.keepPart(part, find) : find();
+            return part.isWhole ? transcript.storePart(part, find) : find();
           }),
         );
         let points = [...before, ...plan.known, ...ofParts.flat()].sort((a, b) => (a.seqs[0] ?? 0) - (b.seqs[0] ?? 0));
-        const messages = plan.tail ? await talk.read(plan.tail) : [];
-        // What was found of many parts is too much again for one go.
+        const messages = plan.tail ? await transcript.read(plan.tail) : [];
+        // The points of many parts may again be too much for one call.
         while (sizeOfPoints(points) > inputMax) {
           const groups = groupsOf(points, inputMax);
           total += groups.length;
@@ -134,27 +134,30 @@ export function createWritten(
 }
 
 interface Plan {
-  /** What has to be given to the model on its own first: each part in one go, or in pieces. */
+  /** The parts that need calls of their own, each with one call or in pieces. */
   parts: (Range & { isWhole: boolean; pieces: Range[] })[];
-  /** Points of parts that were kept. */
+  /** The stored points of parts. */
   known: Point[];
-  /** What is given to it together with the points of all parts. */
+  /** The last messages, which are given to the model together with the points of all parts. */
   tail: Range | undefined;
-  /** Characters of all that it is given. */
+  /** The number of characters of all calls. */
   size: number;
 }
 
-/** How much fits in one go with what stands around it. */
-const sizeOf = ({ text }: Pick<TalkMessage, 'text'>) => text.length + AROUND_MESSAGE;
+/** The size of a message in a prompt. */
+const sizeOf = ({ text }: Pick<TranscriptMessage, 'text'>) => text.length + AROUND_MESSAGE;
 const sizeOfPoints = (points: readonly Point[]) =>
   points.reduce((sum, { text }) => sum + text.length + AROUND_MESSAGE, 0);
 
-/** Cuts a range so that each part fits in one go; what fits at its end goes with the last one. */
-async function planOf(talk: Talk, rest: Range, inputMax: number): Promise<Plan> {
-  const messages = await talk.read(rest);
+/**
+ * Divides a range into parts for one call each. If the last messages are few enough, they are included in the final
+ * call.
+ */
+async function planOf(transcript: Transcript, rest: Range, inputMax: number): Promise<Plan> {
+  const messages = await transcript.read(rest);
   const size = messages.reduce((sum, message) => sum + sizeOf(message), 0);
   if (size <= inputMax) return { parts: [], known: [], tail: rest, size };
-  const kept = await talk.parts();
+  const kept = await transcript.parts();
   const plan: Plan = { parts: [], known: [], tail: undefined, size: 0 };
   for (const part of partsOf(rest, PART)) {
     const own = messages.filter(({ seq }) => seq >= part.fromSeq && seq <= part.toSeq);
@@ -165,7 +168,7 @@ async function planOf(talk: Talk, rest: Range, inputMax: number): Promise<Plan> 
       plan.size += sizeOfPoints(points);
       continue;
     }
-    const pieces: TalkMessage[][] = [[]];
+    const pieces: TranscriptMessage[][] = [[]];
     let filled = 0;
     for (const message of own) {
       if (filled > 0 && filled + sizeOf(message) > inputMax) {
@@ -189,7 +192,7 @@ async function planOf(talk: Talk, rest: Range, inputMax: number): Promise<Plan> 
   return plan;
 }
 
-/** Points in groups that each fit in one go. */
+/** Divides points into groups for one call each. */
 function groupsOf(points: readonly Point[], inputMax: number): Point[][] {
   const groups: Point[][] = [[]];
   let filled = 0;
@@ -205,7 +208,7 @@ function groupsOf(points: readonly Point[], inputMax: number): Point[][] {
   return groups;
 }
 
-/** Asks, and once more when that may help. @throws {ModelError} */
+/** Calls the model, with one retry if it may help. Throws a ModelError if both attempts fail. */
 async function askTwice(
   server: ModelServer,
   material: Material,
@@ -222,7 +225,7 @@ async function askTwice(
   try {
     return await ask();
   } catch (error) {
-    if (signal.aborted || !(error instanceof ModelError) || !error.mayPass) throw error;
+    if (signal.aborted || !(error instanceof ModelError) || !error.isTemporary) throw error;
     await pause(Math.min(error.retryAfterMs ?? 0, RETRY_MAX_MS), undefined, { signal });
     return ask();
   }
@@ -233,7 +236,7 @@ const costOf = ({ system: rules, user }: { system: string; user: string }, { tex
 
 const TAG = /<@([0-9a-f-]{36})>/g;
 
-/** What the model is asked. People are P1, P2, …: their names stay here. */
+/** The prompt. Users are called P1, P2, …, so that their names are not sent to the model server. */
 export function questionOf(
   { points, messages }: Material,
   max: number,
@@ -243,7 +246,7 @@ export function questionOf(
     if (!people.includes(id)) people.push(id);
     return `[P${people.indexOf(id) + 1}]`;
   };
-  // JSON has no line breaks within, and nobody can guess the fence: what people write cannot end it.
+  // JSON contains no line breaks, and the fence is random, so user content cannot end it.
   const fence = `chat-${randomBytes(9).toString('hex')}`;
   const lines = [
     ...points.map(({ text, seqs, kind }) =>
@@ -257,12 +260,13 @@ export function questionOf(
   return { question: { system: system(fence, max), user }, people };
 }
 
-/** Addresses, and whatever clients may take for one. */
+/** URLs, and texts that clients may display as links. */
 const LINK = /\b(?:[a-z][a-z0-9+.-]*:\/\/|(?:[a-z0-9-]{2,}\.)+[a-z]{2,}\b)[^\s<>"')\]]*/gi;
 
 /**
- * What of an answer can be trusted: points that cite messages which were given to it, without links that were not.
- * @throws {ModelError} when nothing is left, or it is no answer.
+ * Extracts the trustworthy part of an answer: points that cite given messages, without links that did not occur in
+ * them.
+ * @throws {ModelError} if nothing remains, or the answer is malformed.
  */
 export function readAnswer(
   answer: string,
@@ -297,7 +301,7 @@ export function readAnswer(
   return { text: isClean(summary) ? clean(summary, TEXT_MAX) : '', points: found.slice(0, max) };
 }
 
-/** The JSON object in an answer: some models put something around it. */
+/** The JSON object in an answer; some models add other text. */
 function jsonIn(answer: string): unknown {
   try {
     return JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1));

@@ -13,6 +13,6 @@ export const typingFeature = defineFeature('typing', {
     messageSent.on(deps, (conversationId, senderId) => tracker.stop(conversationId, senderId));
     const people = presence.of(deps);
     people.onGone((userId) => tracker.stopAll(userId));
-    people.onInvisible((userId) => tracker.stopHere(userId));
+    people.onInvisible((userId) => tracker.stopOnThisNode(userId));
   },
 });

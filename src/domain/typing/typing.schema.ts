@@ -25,7 +25,7 @@ builder.mutationField('setTyping', (t) =>
   t.field({
     type: SetTypingPayload,
     description:
-      'Reports whether the viewer is typing. Repeat it every few seconds while the user types. Typing ends automatically after `serverInfo.limits.typingTtlMs`, when a message is sent and when the client disconnects. Calls that are more frequent than every half of that time are not passed on.',
+      'Reports whether the viewer is typing. Repeat it every few seconds while the user types. Typing ends automatically after `serverInfo.limits.typingTtlMs`, when a message is sent and when the client disconnects. Calls that are repeated within half of that time are not delivered to other members.',
     args: { input: t.arg({ type: SetTypingInput, required: true }) },
     resolve: async (_root, { input: { conversationId, isTyping } }, context) => ({
       accepted: await setTyping(context.deps, viewerOf(context), {

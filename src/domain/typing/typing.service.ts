@@ -1,7 +1,7 @@
 import { notFound } from '../../core/errors.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
-import type { Moment } from '../../realtime/audience.js';
+import type { FeedEvent } from '../../realtime/audience.js';
 import type { Change } from '../../realtime/change.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
 import { canSend, sendRefused } from '../conversation/conversation.policy.js';
@@ -11,10 +11,11 @@ import { TYPING, type TypingNotice, typing } from './typing.js';
 import { findTypist } from './typing.store.js';
 
 /**
- * Says that the viewer is typing, or is not any more. To be said again every few seconds: unless it is, it ends by
- * itself after TYPING_TTL, and when they send.
- * @returns whether others are told: not of who is invisible, and not in conversations above TYPING_MAX_MEMBERS.
- * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`: not theirs to write in.
+ * Sets whether the viewer is typing. Clients repeat the call every few seconds: it expires after TYPING_TTL, and ends
+ * when the viewer sends a message.
+ * @returns whether others are notified: not for invisible users, and not in conversations with more than
+ *   TYPING_MAX_MEMBERS members.
+ * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`: the viewer cannot write in it.
  */
 export async function setTyping(
   deps: Deps,
@@ -24,7 +25,7 @@ export async function setTyping(
   const { database, config } = deps;
   const tracker = typing.of(deps);
   const field = 'input.conversationId';
-  if (isTyping && tracker.isTold(conversationId, viewer.userId)) return true;
+  if (isTyping && tracker.wasNotified(conversationId, viewer.userId)) return true;
   const found = await findTypist(database.sql, conversationId, viewer.userId);
   if (!found) {
     await checkReadable(deps, viewer, conversationId, field);
@@ -50,18 +51,18 @@ export interface TypingEvent {
 
 const mark = Symbol('typing');
 
-/** The event that a notice is: one and the same object for all who are told. */
-function eventOf({ change, made }: Moment & { change: Change }): TypingEvent {
-  const known = made.get(mark) as TypingEvent | undefined;
+/** The event of a notice; the same object for all recipients. */
+function eventOf({ change, memo }: FeedEvent & { change: Change }): TypingEvent {
+  const known = memo.get(mark) as TypingEvent | undefined;
   if (known) return known;
   const { user, isTyping, ttlMs } = (change as Change<TypingNotice>).data;
   const event = { conversationId: change.conversationId, user, isTyping, expiresAt: new Date(Date.now() + ttlMs) };
-  made.set(mark, event);
+  memo.set(mark, event);
   return event;
 }
 
 /**
- * Who types, but the viewer: in one conversation, or in all of theirs. Of what happened before nothing is told.
+ * Streams who is typing, except the viewer, in one conversation or in all of theirs. Earlier notices are not repeated.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `conversationId`.
  */
 export async function streamTyping(
@@ -73,8 +74,8 @@ export async function streamTyping(
   return openLive<TypingEvent>(deps, viewer, connection, {
     conversationId,
     types: [TYPING],
-    hear(moment, stream) {
-      if (moment.change.subjectId !== viewer.userId) stream.push(eventOf(moment));
+    onChange(event, stream) {
+      if (event.change.subjectId !== viewer.userId) stream.push(eventOf(event));
     },
   });
 }

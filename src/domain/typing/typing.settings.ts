@@ -4,7 +4,7 @@ import { duration, integer } from '../../infra/config/kinds.js';
 export const typingSettings = defineSettings('Receipts, presence and typing', {
   TYPING_TTL: setting(duration(), {
     default: '6s',
-    description: 'How long a person counts as typing after the last `setTyping` call.',
+    description: 'How long a user counts as typing after the last `setTyping` call.',
     clientDescription: 'For how many milliseconds a call of `setTyping` is valid.',
   }),
   TYPING_MAX_MEMBERS: setting(integer(2, 10_000), {

@@ -5,7 +5,7 @@ import { membershipColumns } from '../conversation/conversation.store.js';
 import { isReachable } from '../user/reach.store.js';
 import { userColumns } from '../user/user.store.js';
 
-/** Somebody who may be typing. */
+/** A user who may be typing. */
 export interface Typist {
   membership: Membership;
   user: User;
@@ -14,7 +14,7 @@ export interface Typist {
   counterpart: Counterpart | undefined;
 }
 
-/** Undefined when they are not in the conversation. */
+/** Undefined if the user is not a member of the conversation. */
 export async function findTypist(sql: Sql, conversationId: string, userId: string): Promise<Typist | undefined> {
   const [row] = await sql.query<Record<string, unknown>>(Prisma.sql`
     SELECT ${membershipColumns.select}, ${userColumns.select}, conversations.member_count AS "memberCount",

@@ -8,20 +8,23 @@ import type { User } from '../user/user.store.js';
 
 export const TYPING = 'TYPING';
 
-/** That somebody is typing, or is not any more: never stored, and lost where nobody listens. */
+/** A notice that a user has started or stopped typing. It is never stored, and lost if nobody is subscribed. */
 export interface TypingNotice {
   user: User;
   isTyping: boolean;
-  /** How long it counts unless it is said again, in milliseconds: nodes' clocks may differ. */
+  /**
+   * The time in milliseconds after which it expires unless it is repeated. It is relative, because the clocks of nodes
+   * may differ.
+   */
   ttlMs: number;
 }
 
-/** Raised whenever what is told between nodes grows or changes, the rows of people in it too. */
+/** To be incremented whenever the data sent between nodes changes, including the rows of users in it. */
 const VERSION = 2;
 
 export const typingNotices: ChangeKind<TypingNotice> = {
   types: [TYPING],
-  fleeting: true,
+  isEphemeral: true,
   encode: (notice) => ({ v: VERSION, ...notice }),
   decode(json) {
     const { v, ...notice } = json as { v?: number } & TypingNotice;
@@ -32,38 +35,38 @@ export const typingNotices: ChangeKind<TypingNotice> = {
   load: async (_db, rows) => rows.map(() => null),
 };
 
-/** Who is typing: each at the node that was told last, whose business it is to end it. */
+/** Tracks who is typing. Each entry belongs to the node that received the latest call; this node ends it. */
 export interface Typing {
-  /** Tells the others of it; ends by itself. */
+  /** Notifies others that the user is typing. The entry expires unless it is repeated. */
   start(conversationId: string, user: User): void;
-  /** Whether they were told a moment ago, by any node: then there is nothing to tell. */
-  isTold(conversationId: string, userId: string): boolean;
-  /** Ends it, if it is, at whatever node: because they say so, have sent, or are gone. */
+  /** Whether others were notified recently, by any node, so that no further notice is necessary. */
+  wasNotified(conversationId: string, userId: string): boolean;
+  /** Ends an entry on whatever node it is, because the user stopped typing, sent a message or disconnected. */
   stop(conversationId: string, userId: string): void;
   stopAll(userId: string): void;
-  /** Ends what was begun at this node: of who is invisible, which every node hears of by itself. */
-  stopHere(userId: string): void;
+  /** Ends the entries of a user on this node; for users who became invisible, which every node is informed of. */
+  stopOnThisNode(userId: string): void;
   close(): void;
 }
 
-/** The same is told again when half of its time is over. */
+/** A notice is repeated after this share of its time. */
 const RENEW_SHARE = 0.5;
-/** So often within that time others are told that it is so, or is not; what changes beyond is told at its end. */
+/** The maximum number of notices within that time. Further changes are sent when it ends. */
 const CHANGES_MAX = 4;
-/** Two nodes that begin at once, in milliseconds: one of them takes it. */
-const AT_ONCE_MS = 1_000;
+/** If two nodes receive calls within this many milliseconds, one of them takes the entry. */
+const SIMULTANEOUS_MS = 1_000;
 const CHANNEL = 'typing';
 
 interface Typist {
   user: User;
   isTyping: boolean;
-  /** What the others were told last, and when that it is so. */
-  told: boolean;
-  toldAt: number;
-  /** Since when, and how often, they were told. */
+  /** The state of which others were last notified, and when they were last notified that the user is typing. */
+  notifiedState: boolean;
+  notifiedAt: number;
+  /** The start of the time in which notices are counted, and their number. */
   countedAt: number;
   count: number;
-  /** Ends it, or forgets who has ended. */
+  /** Ends the entry, or forgets one that has ended. */
   end: NodeJS.Timeout | undefined;
   later: NodeJS.Timeout | undefined;
 }
@@ -79,14 +82,14 @@ function createTyping(options: {
   const { typingTtlMs: ttlMs } = config;
   const renewMs = RENEW_SHARE * ttlMs;
   const channel = `${options.generation}:${CHANNEL}`;
-  /** Of this node; by person, then by conversation. */
+  /** The entries of this node, by user and conversation. */
   const typists = new Map<string, Map<string, Typist>>();
-  /** Who began at another node, and when: forgotten when its time is over. */
-  const elsewhere = new Map<string, Map<string, { at: number; forget: NodeJS.Timeout }>>();
+  /** The entries of other nodes with their times; they are forgotten when they expire. */
+  const remoteEntries = new Map<string, Map<string, { at: number; forget: NodeJS.Timeout }>>();
 
-  function tellOthers(conversationId: string, user: User, isTyping: boolean): void {
+  function broadcast(conversationId: string, user: User, isTyping: boolean): void {
     const data: TypingNotice = { user, isTyping, ttlMs: isTyping ? ttlMs : 0 };
-    feed.tell({
+    feed.broadcast({
       conversationId,
       type: TYPING,
       changeSeq: 0,
@@ -97,29 +100,31 @@ function createTyping(options: {
     });
   }
 
-  /** Tells how it is, unless that was told too often: then at the end of that time, how it is then. */
-  function tell(conversationId: string, typist: Typist): void {
+  /**
+   * Notifies others of the present state, unless the maximum of notices is reached; then it does so when the time ends.
+   */
+  function notify(conversationId: string, typist: Typist): void {
     const { user } = typist;
-    if (!typist.isTyping && !typist.told) return;
+    if (!typist.isTyping && !typist.notifiedState) return;
     const now = performance.now();
     if (now - typist.countedAt >= renewMs) Object.assign(typist, { countedAt: now, count: 0 });
     if (typist.count >= CHANGES_MAX) {
       typist.later ??= setTimeout(
         () => {
           typist.later = undefined;
-          if (typist.isTyping === typist.told) return;
+          if (typist.isTyping === typist.notifiedState) return;
           if (typist.isTyping) endLater(conversationId, typist);
-          tell(conversationId, typist);
+          notify(conversationId, typist);
         },
         Math.max(0, typist.countedAt + renewMs - now),
       );
       return;
     }
     typist.count += 1;
-    typist.told = typist.isTyping;
-    if (typist.isTyping) typist.toldAt = now;
+    typist.notifiedState = typist.isTyping;
+    if (typist.isTyping) typist.notifiedAt = now;
     bus.publish(channel, `${typist.isTyping ? 'begun' : 'ended'} ${conversationId} ${user.id} ${nodeId}`);
-    tellOthers(conversationId, user, typist.isTyping);
+    broadcast(conversationId, user, typist.isTyping);
   }
 
   function endLater(conversationId: string, typist: Typist): void {
@@ -131,9 +136,9 @@ function createTyping(options: {
     if (!typist.isTyping) return;
     typist.isTyping = false;
     clearTimeout(typist.end);
-    // Until then it counts how often the others were told.
+    // Kept until then, to count the notices.
     typist.end = setTimeout(() => forget(conversationId, typist.user.id), renewMs + 100);
-    tell(conversationId, typist);
+    notify(conversationId, typist);
   }
 
   function forget(conversationId: string, userId: string): void {
@@ -146,43 +151,44 @@ function createTyping(options: {
     if (own.size === 0) typists.delete(userId);
   }
 
-  function forgetElsewhere(conversationId: string, userId: string): void {
-    const theirs = elsewhere.get(userId);
+  function forgetRemote(conversationId: string, userId: string): void {
+    const theirs = remoteEntries.get(userId);
     const known = theirs?.get(conversationId);
     if (!theirs || !known) return;
     clearTimeout(known.forget);
     theirs.delete(conversationId);
-    if (theirs.size === 0) elsewhere.delete(userId);
+    if (theirs.size === 0) remoteEntries.delete(userId);
   }
 
   function stop(conversationId: string, userId: string): void {
     const typist = typists.get(userId)?.get(conversationId);
     if (typist) stopOne(conversationId, typist);
-    if (!elsewhere.get(userId)?.has(conversationId)) return;
-    forgetElsewhere(conversationId, userId);
+    if (!remoteEntries.get(userId)?.has(conversationId)) return;
+    forgetRemote(conversationId, userId);
     bus.publish(channel, `end ${conversationId} ${userId} ${nodeId}`);
   }
 
-  const stopHere = (userId: string) => {
+  const stopOnThisNode = (userId: string) => {
     for (const [conversationId, typist] of [...(typists.get(userId) ?? [])]) stopOne(conversationId, typist);
   };
 
-  // ── the bus: what other nodes have told ("begun", "ended"), or want to be ended wherever it is ("end") ──
+  // ── the bus: notices of other nodes ("begun", "ended"), and requests to end an entry on whatever node it is ("end")
+  // ──
 
   bus.subscribe(channel, (text) => {
     const [word, conversationId = '', userId = '', otherId = ''] = text.split(' ');
     const typist = typists.get(userId)?.get(conversationId);
     if (word === 'end' && typist) stopOne(conversationId, typist);
-    if (word === 'ended') forgetElsewhere(conversationId, userId);
+    if (word === 'ended') forgetRemote(conversationId, userId);
     if (word !== 'begun') return;
-    const began = performance.now() - (typist?.isTyping ? typist.toldAt : Number.NEGATIVE_INFINITY);
-    if (began < AT_ONCE_MS && nodeId < otherId) return;
-    // It is that node's business now.
+    const began = performance.now() - (typist?.isTyping ? typist.notifiedAt : Number.NEGATIVE_INFINITY);
+    if (began < SIMULTANEOUS_MS && nodeId < otherId) return;
+    // The entry now belongs to that node.
     if (typist?.isTyping) forget(conversationId, userId);
-    forgetElsewhere(conversationId, userId);
-    const theirs = elsewhere.get(userId) ?? new Map<string, { at: number; forget: NodeJS.Timeout }>();
-    elsewhere.set(userId, theirs);
-    const over = setTimeout(() => forgetElsewhere(conversationId, userId), ttlMs);
+    forgetRemote(conversationId, userId);
+    const theirs = remoteEntries.get(userId) ?? new Map<string, { at: number; forget: NodeJS.Timeout }>();
+    remoteEntries.set(userId, theirs);
+    const over = setTimeout(() => forgetRemote(conversationId, userId), ttlMs);
     theirs.set(conversationId, { at: performance.now(), forget: over });
   });
 
@@ -193,33 +199,33 @@ function createTyping(options: {
       const typist: Typist = own.get(conversationId) ?? {
         user,
         isTyping: true,
-        told: false,
-        toldAt: Number.NEGATIVE_INFINITY,
+        notifiedState: false,
+        notifiedAt: Number.NEGATIVE_INFINITY,
         countedAt: Number.NEGATIVE_INFINITY,
         count: 0,
         end: undefined,
         later: undefined,
       };
       own.set(conversationId, typist);
-      forgetElsewhere(conversationId, user.id);
+      forgetRemote(conversationId, user.id);
       Object.assign(typist, { user, isTyping: true });
       endLater(conversationId, typist);
-      tell(conversationId, typist);
+      notify(conversationId, typist);
     },
-    isTold(conversationId, userId) {
+    wasNotified(conversationId, userId) {
       const typist = typists.get(userId)?.get(conversationId);
-      const at = typist?.isTyping ? typist.toldAt : elsewhere.get(userId)?.get(conversationId)?.at;
+      const at = typist?.isTyping ? typist.notifiedAt : remoteEntries.get(userId)?.get(conversationId)?.at;
       return at !== undefined && performance.now() - at < renewMs;
     },
     stop,
     stopAll(userId) {
-      stopHere(userId);
-      for (const conversationId of [...(elsewhere.get(userId)?.keys() ?? [])]) stop(conversationId, userId);
+      stopOnThisNode(userId);
+      for (const conversationId of [...(remoteEntries.get(userId)?.keys() ?? [])]) stop(conversationId, userId);
     },
-    stopHere,
+    stopOnThisNode,
     close() {
       for (const [userId, own] of [...typists]) for (const id of [...own.keys()]) forget(id, userId);
-      for (const [userId, theirs] of [...elsewhere]) for (const id of [...theirs.keys()]) forgetElsewhere(id, userId);
+      for (const [userId, theirs] of [...remoteEntries]) for (const id of [...theirs.keys()]) forgetRemote(id, userId);
     },
   };
 }

@@ -2,17 +2,17 @@ import { Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { defineLookup } from '../../platform/service.js';
 
-/** Whether one of two people has blocked the other; both are expressions of SQL. */
-// OFFSET 0: one pair is looked up by the index, instead of hashing all blocks of a person for each of their pairs.
-const areApart = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
+/** SQL for whether one of two users has blocked the other; both are SQL expressions. */
+// OFFSET 0 makes the planner look up each pair in the index, instead of hashing all blocks of a user for each pair.
+const haveBlock = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
   EXISTS (SELECT FROM blocks WHERE blocker_id = ${one} AND blocked_id = ${other} OFFSET 0)
   OR EXISTS (SELECT FROM blocks WHERE blocker_id = ${other} AND blocked_id = ${one} OFFSET 0))`;
 
-/** Whether a person (a row of `users`) can be written to by another, an expression of SQL. */
+/** SQL for whether a user (a row of `users`) can be reached by another one, given as an SQL expression. */
 export const isReachable = (from: Prisma.Sql) => Prisma.sql`
-  (users.deleted_at IS NULL AND users.suspended_at IS NULL AND NOT ${areApart(Prisma.raw('users.id'), from)})`;
+  (users.deleted_at IS NULL AND users.suspended_at IS NULL AND NOT ${haveBlock(Prisma.raw('users.id'), from)})`;
 
-/** Whether a user can write to each of these people, in their order. */
+/** Whether a user can reach each of these users, in the same order. */
 export async function findReachable(db: Db | Tx, fromId: string, userIds: readonly string[]): Promise<boolean[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT id::text FROM users
@@ -28,7 +28,7 @@ export interface Relationship {
   isContact: boolean;
 }
 
-/** Of pairs of people, in their order. */
+/** The relationships of these pairs of users, in the same order. */
 async function findRelationships(
   sql: Sql,
   pairs: readonly { viewerId: string; userId: string }[],
@@ -42,7 +42,7 @@ async function findRelationships(
     ORDER BY pair.n`);
 }
 
-/** The relationship of one user to another. Reads for many viewers are batched, as when an event reaches all of them. */
+/** The relationship of one user to another. Reads are batched, for events that many viewers receive. */
 export const relationshipLookup = defineLookup(
   'relationships',
   ({ database }, pairs: readonly { viewerId: string; userId: string }[]) => findRelationships(database.sql, pairs),

@@ -7,13 +7,13 @@ import { PASSWORD_MAX_BYTES } from '../../infra/auth/passwords.js';
 const PASSWORD_MIN_BYTES = 8;
 const bytes = (text: string) => Buffer.byteLength(text, 'utf8');
 
-/** 3 to 32 letters, digits, `_`, `.`, `-`; unique without regard to case. */
+/** 3 to 32 letters, digits, `_`, `.`, `-`; unique regardless of case. */
 export const username = z
   .string()
   .regex(usernamePattern, `A username must have ${USERNAME_MIN} to ${USERNAME_MAX} letters, digits, "_", "." or "-".`)
   .refine(isUsername, `The name "${EVERYONE}" is reserved: it mentions all members of a group.`);
 
-/** An email address of at most 254 characters (RFC 5321's longest path); unique by `emailKeyOf`. */
+/** An email address of at most 254 characters (the maximum of RFC 5321); unique by `emailKeyOf`. */
 export const email = z
   .string()
   .trim()
@@ -21,7 +21,7 @@ export const email = z
   .normalize('NFC')
   .refine(isEmail, 'This is not a valid email address.');
 
-/** 8 to 72 bytes in UTF-8, normalized: bcrypt reads no more, so a longer one is refused, not cut. */
+/** 8 to 72 bytes in UTF-8, normalized. Longer passwords are rejected, because bcrypt would ignore the rest. */
 export const password = z
   .string()
   .overwrite(passwordOf)
@@ -30,8 +30,8 @@ export const password = z
   .refine((text) => !text.includes('\0'), 'A password must not contain NUL characters.');
 
 /**
- * The spellings in which a password may have been hashed: normalized, and as it is given, as passwords were hashed before
- * they were normalized. None of what can be nobody's: bcrypt would compare only its beginning.
+ * The spellings in which a password may have been hashed: normalized, or as given, which older versions hashed.
+ * Spellings that are too long are omitted, because bcrypt would only compare their beginning.
  */
 export const passwordSpellings = (text: string): string[] =>
   [...new Set([passwordOf(text), text])].filter(
@@ -42,8 +42,8 @@ export const passwordSpellings = (text: string): string[] =>
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
 
 /**
- * 1 to `max` characters that people read, without control characters: composed, without what turns the direction of the
- * text around it, and with something to be seen.
+ * 1 to `max` characters of visible text without control characters: normalized (NFC), and without characters that
+ * change the direction of surrounding text.
  */
 export const name = (what: string, max: number) =>
   z
@@ -54,7 +54,10 @@ export const name = (what: string, max: number) =>
     .regex(NO_CONTROLS, `${what} must not contain control characters.`)
     .refine(isVisible, `${what} must contain at least one visible character.`);
 
-/** 1 to `max` characters after trimming that only clients read: kept to the letter, without control characters. */
+/**
+ * 1 to `max` characters after trimming, chosen by a client and never displayed: stored unchanged, without control
+ * characters.
+ */
 export const clientKey = (what: string, max: number) =>
   z
     .string()
@@ -65,10 +68,10 @@ export const clientKey = (what: string, max: number) =>
 
 export const displayName = name('A display name', 80);
 
-/** What a device calls itself, for the list of sessions. */
+/** The name of a device in the list of sessions. */
 export const deviceName = name('A device name', 80);
 
-/** Up to `max` characters, lines too; one in which nothing is to be seen is none. */
+/** Up to `max` characters, which may contain line breaks. A text without visible characters becomes null. */
 export const longText = (what: string, max: number) =>
   z
     .string()
@@ -78,7 +81,7 @@ export const longText = (what: string, max: number) =>
     .transform((text) => (isVisible(text) ? text : null))
     .nullish();
 
-/** An address of http or https as `webAddressOf` writes it, up to 2000 characters; an empty one is none. */
+/** An http or https URL, normalized by `webAddressOf`, of up to 2000 characters. An empty text becomes null. */
 export const webAddress = z
   .string()
   .trim()

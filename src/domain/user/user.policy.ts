@@ -1,5 +1,5 @@
 import type { User } from '../../generated/prisma/client.js';
 
-/** Whoever has an account and is not suspended: others can do nothing. */
-export const isHere = ({ deletedAt, suspendedAt }: Pick<User, 'deletedAt' | 'suspendedAt'>): boolean =>
+/** Whether a user has an account that is neither deleted nor suspended. Others cannot do anything. */
+export const isActive = ({ deletedAt, suspendedAt }: Pick<User, 'deletedAt' | 'suspendedAt'>): boolean =>
   deletedAt === null && suspendedAt === null;

@@ -1,6 +1,6 @@
 import { definePersonRate } from '../../platform/rates.js';
 
-/** Searches of any kind: for people, for public conversations and in messages. */
+/** Limits all searches of a person: for users, public conversations and messages. */
 export const searchPerPerson = definePersonRate(
   'Too many searches. Try again in a moment.',
   ({ rateSearchPerPerson }) => rateSearchPerPerson,

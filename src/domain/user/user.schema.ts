@@ -63,7 +63,7 @@ export const Viewer = builder.prismaNode('User', {
   }),
 });
 
-/** A person by the id of their row, for fields that name one. */
+/** Loads a user by the id of the row. */
 export const loadUser = defineLoader((context, ids) => findByIds(context.deps.database.db, ids));
 
 export const UserConnection = builder.connectionObject({ type: User, name: 'UserConnection' }, { name: 'UserEdge' });

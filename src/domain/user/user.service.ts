@@ -7,17 +7,17 @@ import type { Viewer } from '../../platform/viewer.js';
 import { searchPerPerson } from './user.rates.js';
 import { caseKey, findPeople, type User } from './user.store.js';
 
-/** Twice the longest display name: nobody is found by more. */
+/** Twice the longest display name; longer searches cannot match. */
 const SEARCH_MAX_CHARS = 160;
 
-/** The person with this username, without regard to case; null when there is none. */
+/** The user with this username, regardless of case; null if there is none. */
 export function findByUsername({ database }: Deps, username: string): Promise<User | null> {
   if (!isUsername(username)) return Promise.resolve(null);
   return database.db.user.findUnique({ where: { usernameKey: caseKey(username), deletedAt: null } });
 }
 
 /**
- * People by the beginning of their username or of any word of their display name, by username.
+ * Lists users whose username, or any word of whose display name, begins with the search text, by username.
  * @throws {ChatError} BAD_USER_INPUT of `search` or of the page's arguments; RATE_LIMITED.
  */
 export async function searchUsers(deps: Deps, viewer: Viewer, search: string, args: PageArgs): Promise<Page<User>> {

@@ -5,7 +5,7 @@ import { RATE_PER_NODE } from '../../infra/config/rates.settings.js';
 export const searchRateSettings = defineSettings('Rate limits', {
   RATE_SEARCH_PER_PERSON: setting(rate, {
     default: '120/1m',
-    description: `Searches of one person. ${RATE_PER_NODE}`,
+    description: `Searches of one user, for example for messages or for users. ${RATE_PER_NODE}`,
     rateLimit: true,
   }),
 });

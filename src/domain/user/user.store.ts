@@ -4,9 +4,9 @@ import { foldWords } from '../../core/text/fold.js';
 import { Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Tx } from '../../infra/database/database.js';
-import { isHere } from './user.policy.js';
+import { isActive } from './user.policy.js';
 
-/** Of `users` as `person`, in statements that join. */
+/** The columns of `users` as `person`, in statements that join. */
 export const userColumns = columnsOf<User>('user', {
   id: 'person.id::text',
   kind: 'person.kind::text',
@@ -24,17 +24,17 @@ export const userColumns = columnsOf<User>('user', {
 
 export type { User };
 
-/** What makes a username or an email unique: two that differ only in case are the same. */
+/** The key under which a username or an email is unique: case is ignored. */
 export const caseKey = (text: string) => text.toLowerCase();
 
-/** The people with these ids, in their order; null for who is not there. */
+/** The users with these ids, in the same order; null for those that do not exist. */
 export async function findByIds(db: Db, ids: readonly string[]): Promise<(User | null)[]> {
   const users = await db.user.findMany({ where: { id: { in: [...ids] } } });
   const byId = new Map(users.map((user) => [user.id, user]));
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** Members of a conversation with these usernames (as `caseKey` gives them), in no order. */
+/** The members of a conversation with these usernames (as returned by `caseKey`), in any order. */
 export const findMembersByName = (
   db: Db | Tx,
   conversationId: string,
@@ -46,55 +46,60 @@ export const findMembersByName = (
     WHERE conversation_id = ${conversationId}::uuid AND username_key = ANY (${usernameKeys}::text[]) AND deleted_at IS NULL`;
 
 /**
- * People as they are, and stay until the transaction ends: before they are brought into a conversation, so that whoever
- * changes them tells it there as well. Who has no account any more is not among them.
+ * Locks users for share until the end of the transaction, and returns those with an account. To be called before they
+ * are added to a conversation, so that a concurrent change of a user is also announced there.
  */
-export async function holdPeople(tx: Tx, ids: readonly string[]): Promise<User[]> {
+export async function lockUsersForShare(tx: Tx, ids: readonly string[]): Promise<User[]> {
   const rows = await tx.$queryRaw<Record<string, unknown>[]>`
     SELECT ${userColumns.select} FROM users person
     WHERE person.id = ANY (${ids}::uuid[]) AND person.deleted_at IS NULL ORDER BY person.id FOR SHARE`;
   return rows.flatMap((row) => userColumns.of(row) ?? []);
 }
 
-/** Holds people until the transaction ends in such a way that nobody brings them into a conversation meanwhile. */
-export async function holdToChange(tx: Tx, ids: readonly string[]): Promise<void> {
+/**
+ * Locks users for update until the end of the transaction, so that nobody adds them to a conversation in the meanwhile.
+ */
+export async function lockUsersForUpdate(tx: Tx, ids: readonly string[]): Promise<void> {
   await tx.$queryRaw`SELECT FROM users WHERE id = ANY (${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
 }
 
-export const sessionOver = () => unauthenticated('This session has ended.');
+export const sessionEnded = () => unauthenticated('This session has ended.');
 
 /**
- * Who asks, held until the transaction ends: to be called under the lock of what they change, for a suspension or a
- * deletion holds them as well, and nothing of theirs is to be stored after it.
- * @throws {ChatError} UNAUTHENTICATED: they are not here any more, whatever their session looked like.
+ * Locks the viewer for share until the end of the transaction. To be called after locking what the viewer changes, so
+ * that nothing is stored for the viewer after a suspension or a deletion, which lock the viewer as well.
+ * @throws {ChatError} UNAUTHENTICATED: the account was suspended or deleted, even if the session still seems valid.
  */
-export async function holdViewer(tx: Tx, { userId }: { userId: string }): Promise<User> {
-  const [user] = await holdPeople(tx, [userId]);
-  if (!user || !isHere(user)) throw sessionOver();
+export async function requireActiveViewer(tx: Tx, { userId }: { userId: string }): Promise<User> {
+  const [user] = await lockUsersForShare(tx, [userId]);
+  if (!user || !isActive(user)) throw sessionEnded();
   return user;
 }
 
 /**
- * The same of who changes themselves, or whom they know: held so that nobody brings them into a conversation meanwhile.
+ * Locks the viewer for update in the same way, so that nobody adds the viewer to a conversation in the meanwhile.
  * @throws {ChatError} UNAUTHENTICATED
  */
-export async function holdSelf(tx: Tx, { userId }: { userId: string }): Promise<User> {
-  const user = await holdPerson(tx, userId);
-  if (!user || !isHere(user)) throw sessionOver();
+export async function lockActiveViewer(tx: Tx, { userId }: { userId: string }): Promise<User> {
+  const user = await lockUserForUpdate(tx, userId);
+  if (!user || !isActive(user)) throw sessionEnded();
   return user;
 }
 
-/** What people can have only so many of, and the first number of its locks. */
-const counted = { groups: 7_071, contacts: 7_072 } as const;
-/** People share that many locks: what one transaction may hold of them is bounded, however many it brings in. */
+/** The kinds of rows whose number per user is limited, with the first key of their advisory locks. */
+const counted = { groups: 7_071, contacts: 7_072, drafts: 7_073 } as const;
+/**
+ * The number of advisory locks per kind, which users share, so that the number of locks of one transaction is bounded.
+ */
 const COUNT_LOCKS = 128;
 
 /**
- * Until the transaction ends nobody else counts what these people have: to be called before a count that decides whether
- * they may have one more. No lock of their rows, which would make their sends wait.
+ * Prevents other transactions from counting the same kind of rows of these users until the end of the transaction; to
+ * be called before a count that is compared with a limit. It does not lock the rows of the users, which would delay
+ * their sends.
  */
 export async function lockCounts(tx: Tx, what: keyof typeof counted, userIds: readonly string[]): Promise<void> {
-  // In one order for all.
+  // Locked in a fixed order to avoid deadlocks.
   await tx.$queryRaw`
     SELECT lock FROM (
       SELECT DISTINCT hashtext(id) & ${COUNT_LOCKS - 1}::int AS lock FROM unnest(${userIds}::text[]) AS id
@@ -103,23 +108,23 @@ export async function lockCounts(tx: Tx, what: keyof typeof counted, userIds: re
     WHERE pg_advisory_xact_lock(${counted[what]}::int, lock) IS NOT NULL`;
 }
 
-/** What the viewer may do for the whole service. */
+/** The viewer's service-wide role. */
 export async function readServiceRole(db: Db | Tx, { userId }: { userId: string }): Promise<User['serviceRole']> {
   return (await db.user.findUnique({ where: { id: userId }, select: { serviceRole: true } }))?.serviceRole ?? 'USER';
 }
 
-/** A person, held until the transaction ends. */
-export async function holdPerson(tx: Tx, id: string): Promise<User | null> {
-  await holdToChange(tx, [id]);
+/** Locks a user for update until the end of the transaction and returns the row; null if there is none. */
+export async function lockUserForUpdate(tx: Tx, id: string): Promise<User | null> {
+  await lockUsersForUpdate(tx, [id]);
   return tx.user.findUnique({ where: { id, deletedAt: null } });
 }
 
-/** The words that find a person: the whole username, and each word of the display name. */
+/** The words by which a user is found: the username, and each word of the display name. */
 export const searchWordsOf = ({ username, displayName }: { username: string; displayName: string }) => [
   ...new Set([caseKey(username), ...foldWords(displayName)]),
 ];
 
-/** What of a person's row follows from how they are called. */
+/** The columns that are derived from the names of a user. */
 export const namesOf = ({ username, displayName }: { username: string; displayName: string }) => ({
   username,
   usernameKey: caseKey(username),
@@ -127,21 +132,24 @@ export const namesOf = ({ username, displayName }: { username: string; displayNa
   searchWords: searchWordsOf({ username, displayName }),
 });
 
-/** Characters of a word that count: as many as `name_prefixes_of` in the database takes. */
+/** The number of characters of a word that are indexed, which `name_prefixes_of` in the database also uses. */
 const WORD_MAX_CHARS = 32;
 
-/** The words of a search, without those that another of them begins with: who is found by that one has them too. */
+/** The words of a search, without those that are a prefix of another one, which match the same users. */
 function searchedWords(search: string): string[] {
   const words = foldWords(search).map((word) => [...word].slice(0, WORD_MAX_CHARS).join(''));
   return [...new Set(words)].filter((word) => !words.some((other) => other !== word && other.startsWith(word)));
 }
 
-/** So few people have a word that each can be looked up in the other words' lists (some 2 µs): beyond, lists are joined. */
+/**
+ * Up to this number of users with a word, each is looked up in the lists of the other words (about 2 µs); otherwise,
+ * the lists are joined.
+ */
 const FEW = 8_000;
 
 /**
- * How many people behind the page's beginning each word of a search has, counted up to FEW, the rarest first;
- * undefined where there are not several words.
+ * Counts, for each word of a search, the matching users after the start of the page, up to FEW, the rarest word first.
+ * Undefined unless the search has several words.
  */
 export function wordCountsStatement(search: string, page: PageRequest<readonly ['text']>): Prisma.Sql | undefined {
   const words = searchedWords(search);
@@ -158,8 +166,8 @@ export interface WordCount {
 }
 
 /**
- * The beginning of a username that a search can be, where its words do not say it: a username may contain "_.-", at which
- * words are split.
+ * The beginning of a username that a search can be, if its words do not express it: a username may contain "_.-", at
+ * which words are split.
  */
 function usernameBeginning(search: string): string | undefined {
   const asTyped = caseKey(search).trim();
@@ -168,15 +176,13 @@ function usernameBeginning(search: string): string | undefined {
 
 /** A search for users among the rows of another table, as parts of a statement. */
 export interface NameSearch {
-  /** Whether the search finds a row of `users` as `person`. */
+  /** Whether the search matches a row of `users` as `person`. */
   matches: Prisma.Sql;
-  /**
-   * Selects `username_key` of `max` users at most, among whom are all that the search finds if they are fewer than `max`.
-   */
+  /** Selects `username_key` of at most `max` users, which include all matches if there are fewer than `max`. */
   candidates(max: number): Prisma.Sql;
 }
 
-/** What `findPeople` finds, for statements that join; undefined where the search finds nobody. */
+/** The search of `findPeople` for statements that join; undefined if it cannot match anybody. */
 export function nameSearchOf(search: string): NameSearch | undefined {
   const words = searchedWords(search);
   const asTyped = usernameBeginning(search);
@@ -187,9 +193,9 @@ export function nameSearchOf(search: string): NameSearch | undefined {
   return {
     matches: Prisma.sql`(person.deleted_at IS NULL AND (${Prisma.join(conditions, ' OR ')}))`,
     candidates(max) {
-      const ways: Prisma.Sql[] = [];
+      const selects: Prisma.Sql[] = [];
       if (words.length > 0) {
-        ways.push(Prisma.sql`
+        selects.push(Prisma.sql`
           (SELECT own.username_key
            FROM (
              SELECT word, (SELECT count(*) FROM (
@@ -200,23 +206,23 @@ export function nameSearchOf(search: string): NameSearch | undefined {
              SELECT username_key FROM name_prefixes WHERE prefix = rarest.word LIMIT ${max}::int) AS own)`);
       }
       if (asTyped !== undefined) {
-        ways.push(Prisma.sql`
+        selects.push(Prisma.sql`
           (SELECT username_key FROM users
            WHERE username_key >= ${asTyped} AND username_key < ${`${asTyped}~`} LIMIT ${max}::int)`);
       }
-      return Prisma.sql`SELECT username_key FROM (${Prisma.join(ways, ' UNION ')}) AS found LIMIT ${max}::int`;
+      return Prisma.sql`SELECT username_key FROM (${Prisma.join(selects, ' UNION ')}) AS found LIMIT ${max}::int`;
     },
   };
 }
 
-/** Of search words, which contain no spaces, it is faster to look into all of them as one text than into each. */
+/** The words are matched against all search words as one text, separated by spaces, which is faster than one by one. */
 const beginsWord = (word: string) =>
   Prisma.sql`strpos(' ' || array_to_string(person.search_words, ' '), ${` ${word}`}::text) > 0`;
 
 /**
- * What finds the usernames of a page of `findPeople`; undefined where nothing is searched for. Each word's people are a
- * stretch of one index, by username: it is read from the page's beginning and no further than the page needs.
- * `counts`: what `wordCountsStatement` found.
+ * A statement that selects the usernames of a page of `findPeople`; undefined if the search has no words. The users
+ * with a word are contiguous in an index, ordered by username, so only the page is read.
+ * @param counts the result of `wordCountsStatement`.
  */
 export function peopleStatement(
   search: string,
@@ -226,35 +232,35 @@ export function peopleStatement(
   const from = page.from?.[0] ?? '';
   const rest = Prisma.sql`ORDER BY username_key LIMIT ${page.size + 1}`;
   const [first, ...others] = counts?.map(({ word }) => word) ?? searchedWords(search);
-  const ways: Prisma.Sql[] = [];
+  const selects: Prisma.Sql[] = [];
   if (first !== undefined) {
     const few = (counts?.[0]?.count ?? 0) < FEW;
-    // Only OFFSET keeps the planner from joining lists of whatever length.
+    // OFFSET 0 prevents the planner from joining the lists.
     const offset = few ? Prisma.sql`OFFSET 0` : Prisma.empty;
     const alsoIn = others.map(
       (word) => Prisma.sql`
         AND EXISTS (SELECT FROM name_prefixes other WHERE other.prefix = ${word} AND other.username_key > ${from}
                       AND other.username_key = own.username_key ${offset})`,
     );
-    ways.push(Prisma.sql`
+    selects.push(Prisma.sql`
       (SELECT username_key FROM name_prefixes own WHERE prefix = ${first} AND username_key > ${from}
        ${alsoIn.length > 0 ? Prisma.join(alsoIn, ' ') : Prisma.empty} ${rest})`);
   }
   const asTyped = usernameBeginning(search);
   if (asTyped !== undefined) {
-    // "~" is behind all characters of a username.
-    ways.push(Prisma.sql`
+    // "~" sorts after all characters of usernames.
+    selects.push(Prisma.sql`
       (SELECT username_key FROM users WHERE username_key >= ${asTyped} AND username_key < ${`${asTyped}~`}
          AND username_key > ${from} AND deleted_at IS NULL ${rest})`);
   }
-  return ways.length < 2
-    ? ways[0]
-    : Prisma.sql`SELECT username_key FROM (${Prisma.join(ways, ' UNION ')}) AS found ${rest}`;
+  return selects.length < 2
+    ? selects[0]
+    : Prisma.sql`SELECT username_key FROM (${Prisma.join(selects, ' UNION ')}) AS found ${rest}`;
 }
 
 /**
- * People of whom every word of `search` begins the username or a word of the display name, by username. Of a word its
- * first 32 characters count. An empty search finds nobody.
+ * Lists the users for whom every word of `search` is a prefix of the username or of a word of the display name, by
+ * username. Only the first 32 characters of a word are used. An empty search matches nobody.
  */
 export async function findPeople(db: Db, search: string, page: PageRequest<readonly ['text']>): Promise<User[]> {
   const counting = wordCountsStatement(search, page);

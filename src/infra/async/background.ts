@@ -1,23 +1,24 @@
 import type { Logger } from '../telemetry/log.js';
 
-/** Work that nobody waits for: it is done after the answer, and again after a while when it fails. */
+/** A queue of jobs that run in the background, with retries. */
 export interface Background {
   /**
-   * Takes work on and returns at once; it begins after `afterMs`, later where as much is under way as may be. False:
-   * too much is waiting, it was not taken. What it throws is logged by its name and codes alone, for messages of errors
-   * quote what they are about.
+   * Queues a job and returns at once. The job starts after `afterMs` milliseconds at the earliest, and when fewer than
+   * the maximum number of jobs are running. Only the name and the codes of an error are logged, because messages of
+   * errors can contain personal data.
+   * @returns false if the queue is full; the job is then discarded.
    */
   run(work: () => Promise<void>, afterMs?: number): boolean;
-  /** Work that waits or is under way, and what became of the rest since the start. */
+  /** The number of jobs that are queued or running, and the outcomes of jobs since the start. */
   readonly counts: BackgroundCounts;
-  /** Does at once what waits, without another try after that, and resolves when it is done or `closeMs` are over. */
+  /** Runs queued jobs at once, without further retries. Resolves when they are done, or after `closeMs`. */
   close(): Promise<void>;
 }
 
 export interface BackgroundCounts {
   readonly waiting: number;
   readonly done: number;
-  /** Tries that failed, and work that was given up or not taken. */
+  /** `failures` counts failed attempts; `lost` counts jobs that failed permanently or were not accepted. */
   readonly failures: number;
   readonly lost: number;
 }
@@ -28,9 +29,11 @@ interface Job {
 }
 
 /**
- * @param name what the work is, for the log.
- * @param retryMs how long to wait before each further try; after the last one it is given up.
- * @param isFinal whether an error says that trying again is of no use.
+ * @param name names the jobs in the log.
+ * @param atOnce the maximum number of jobs that run concurrently.
+ * @param waitingMax the maximum number of jobs that are queued or running.
+ * @param retryMs the delays before retries. When all have been used, the job fails permanently.
+ * @param isFinal whether a retry after this error is useless.
  */
 export function createBackground({
   name,
@@ -93,7 +96,7 @@ export function createBackground({
         return;
       }
       log.warn({ ...facts, againInMs: wait }, 'background job failed; retrying');
-      // Not all at once where many failed together.
+      // Adds jitter, so that jobs that failed together are not retried at the same time.
       put(job, wait * (0.8 + 0.4 * Math.random()));
     }
   }
@@ -133,9 +136,9 @@ export function createBackground({
   };
 }
 
-/** What may be logged of any error. */
+/** The properties of an error that contain no personal data. */
 function factsOf(error: unknown): Record<string, unknown> {
   const { name, code, originalCode, responseCode } = (error ?? {}) as Record<string, unknown>;
-  // Nodemailer has names of its own for what the system said.
+  // Nodemailer replaces the system's error code by its own.
   return { error: name, code: originalCode ?? code, responseCode };
 }

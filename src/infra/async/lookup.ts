@@ -1,27 +1,27 @@
 import { withoutRequest } from '../telemetry/request.js';
 
 /**
- * Reads for many callers at once: who asks while reads are under way goes with the next one, so that a rush of callers
- * (thousands who come back when a node stops) is a few statements. A read begins after it was asked for, so what it
- * finds is as fresh as a read of one's own.
+ * Reads values by key in batches: calls made while reads are in progress are collected for the next read, so that a
+ * burst of callers (for instance, thousands that reconnect when a node stops) needs only a few statements. A read
+ * always starts after the call, so its result is as fresh as that of a separate read.
  */
 export type Lookup<Key, Value> = (key: Key) => Promise<Value>;
 
-/** Most keys in one read. */
+/** The maximum number of keys in one read. */
 const KEYS_MAX = 500;
-/** Reads under way at once: fewer carry more keys each. */
+/** The maximum number of concurrent reads. A small number makes the batches larger. */
 const READS_MAX = 2;
 
 /**
- * `read` gives the values of the keys, in their order. What it throws is thrown to all who asked with it. It runs for none
- * of their requests: what one of them may still do does not keep the others waiting.
+ * @param read returns the values of the keys, in the same order. If it throws, all callers of the batch receive the
+ *   error. It runs outside of the callers' requests, so that the limits of one request do not delay the others.
  */
 export function createLookup<Key, Value>(
   read: (keys: readonly Key[]) => Promise<readonly Value[]>,
 ): Lookup<Key, Value> {
   const waiting: { key: Key; resolve(value: Value): void; reject(error: unknown): void }[] = [];
   let underWay = 0;
-  let asked = false;
+  let isScheduled = false;
 
   async function readNext(): Promise<void> {
     underWay += 1;
@@ -36,13 +36,13 @@ export function createLookup<Key, Value>(
     readSoon();
   }
 
-  /** When all who ask in this turn of the event loop have asked. */
+  /** Schedules the next read for the end of this turn of the event loop, to collect further keys. */
   function readSoon(): void {
-    if (asked || waiting.length === 0) return;
-    asked = true;
+    if (isScheduled || waiting.length === 0) return;
+    isScheduled = true;
     withoutRequest(() =>
       setImmediate(() => {
-        asked = false;
+        isScheduled = false;
         while (waiting.length > 0 && underWay < READS_MAX) void readNext();
       }),
     );

@@ -2,21 +2,21 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { ChatError } from '../../core/errors.js';
 
-/** Worker threads that run the functions of one file, so that the event loop goes on. */
+/** Worker threads that run the functions exported by one file, off the event loop. */
 export interface Workers {
-  /** @throws {ChatError} UNAVAILABLE: too much is waiting. */
+  /** Runs the function `name` with `task` as its argument. Throws UNAVAILABLE if too many calls are waiting. */
   run<Result>(name: string, task: unknown): Promise<Result>;
-  /** Calls that wait for a thread. */
+  /** The number of calls that wait for a thread. */
   readonly waiting: number;
   close(): Promise<void>;
 }
 
-/** Starts no thread before there is something to do. `what` waits, the error says. */
+/** Creates the pool; threads are started on demand. `what` names the calls in the error message, in the plural. */
 export function createWorkers({ file, queueMax, what }: { file: URL; queueMax: number; what: string }): Workers {
   const pool = new Piscina({
     filename: file.href,
     minThreads: 0,
-    // One core stays free for the event loop.
+    // Leaves one core to the event loop.
     maxThreads: Math.max(1, availableParallelism() - 1),
     idleTimeout: 60_000,
     maxQueue: queueMax,

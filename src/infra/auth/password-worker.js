@@ -1,4 +1,4 @@
-// Runs in a worker thread; JavaScript, so that it can be loaded as it is from the sources too.
+// Runs in a worker thread. It is JavaScript so that it can also be loaded directly from the sources.
 import bcrypt from 'bcryptjs';
 
 /** @param {{ password: string; cost: number }} task */

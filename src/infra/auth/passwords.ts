@@ -1,24 +1,24 @@
 import { createWorkers } from '../async/workers.js';
 
-/** bcrypt reads no further: a longer password would be cut without a word. */
+/** bcrypt silently ignores bytes beyond this length. */
 export const PASSWORD_MAX_BYTES = 72;
 
 export interface Passwords {
-  /** bcrypt hash of a password of at most 72 bytes. */
+  /** The bcrypt hash of a password of at most 72 bytes. */
   hash(password: string): Promise<string>;
   /**
-   * Whether the password is the one that was hashed. Without a hash it takes the same time and says no, so that
-   * nobody can tell by the clock whether an account exists.
+   * Whether the password matches the hash. Without a hash it takes equally long and returns false, so that response
+   * times do not reveal whether an account exists.
    */
   verify(password: string, hash: string | undefined): Promise<boolean>;
-  /** Calls that wait for a worker. */
+  /** The number of calls that wait for a worker thread. */
   readonly waiting: number;
   close(): Promise<void>;
 }
 
 /**
- * Hashing in worker threads, because bcryptjs would keep the event loop busy for tens of milliseconds a password.
- * One core stays free for the event loop. More than `queueMax` waiting calls: UNAVAILABLE.
+ * Hashes passwords in worker threads, because bcryptjs would block the event loop for tens of milliseconds per
+ * password. One core is left to the event loop. Calls fail with UNAVAILABLE if more than `queueMax` are waiting.
  */
 export function createPasswords({ cost, queueMax }: { cost: number; queueMax: number }): Passwords {
   const workers = createWorkers({

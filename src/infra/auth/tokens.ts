@@ -4,7 +4,7 @@ import { validate } from 'uuid';
 import { unauthenticated } from '../../core/errors.js';
 import { OWN_ISSUER } from '../config/issuers.js';
 
-/** What an access token says: who, in which session, until when. */
+/** The claims of an access token: the user, the session and the expiry. */
 interface AccessClaims {
   userId: string;
   sessionId: string;
@@ -13,11 +13,15 @@ interface AccessClaims {
 
 export interface Tokens {
   signAccess(userId: string, sessionId: string): { token: string; expiresAt: Date };
-  /** @throws {ChatError} UNAUTHENTICATED: not ours, not an access token, or expired. */
+  /**
+   * Verifies an access token.
+   * @throws {ChatError} UNAUTHENTICATED if it was not issued by this server, is not an access token, or has expired.
+   */
   verifyAccess(token: string): AccessClaims;
   /**
-   * What takes a refresh token's place when it is used: always the same, so that who asks twice gets one answer. Nobody
-   * else can work it out. The first one is to be given; others are of the previous secret.
+   * The tokens that replace a refresh token when it is used. They are deterministic, so that repeated requests get the
+   * same response, and nobody without the secret can compute them. The first one is issued; the others, derived from
+   * the previous secret, are also accepted.
    */
   successorsOf(refreshToken: RefreshToken): [RefreshToken, ...RefreshToken[]];
 }
@@ -26,8 +30,8 @@ const AUDIENCE = 'parley';
 const ACCESS = 'access';
 
 /**
- * Access tokens: JWT signed with HS256; algorithm, issuer, audience and type are pinned when one is read. Those signed
- * with `previousSecret` are good as well, so that another secret can take its place without signing anybody out.
+ * Access tokens are JWT signed with HS256; algorithm, issuer, audience and type are verified. Tokens signed with
+ * `previousSecret` are accepted as well, so that the secret can be replaced without signing users out.
  */
 export function createTokens({
   secret,
@@ -38,7 +42,7 @@ export function createTokens({
   previousSecret?: string | undefined;
   accessTtlMs: number;
 }): Tokens {
-  // As keys and not as texts, which would be tried as every sort of key at each verification.
+  // Key objects, because jsonwebtoken would otherwise try to parse the text as every kind of key at each verification.
   const key = createSecretKey(secret, 'utf8');
   const keys = previousSecret === undefined ? [key] : [key, createSecretKey(previousSecret, 'utf8')];
   return {
@@ -64,7 +68,7 @@ export function createTokens({
   };
 }
 
-/** What a token says that one of these keys has signed. @throws {ChatError} UNAUTHENTICATED */
+/** Verifies a token with any of these keys and returns its claims. Throws UNAUTHENTICATED if it is invalid. */
 function claimsOf(token: string, keys: readonly KeyObject[]): jwt.JwtPayload {
   for (const key of keys) {
     try {
@@ -74,20 +78,23 @@ function claimsOf(token: string, keys: readonly KeyObject[]): jwt.JwtPayload {
         audience: AUDIENCE,
       }) as jwt.JwtPayload;
     } catch (error) {
-      // It is looked at only when the signature is right.
+      // The expiry is only checked after the signature.
       if (error instanceof jwt.TokenExpiredError) throw unauthenticated('The token has expired.');
     }
   }
   throw unauthenticated('The token is not valid.');
 }
 
-/** The hashes of a refresh token's two secrets: of its family, which all tokens of a session share, and of itself. */
+/**
+ * The hashes of the two secrets of a refresh token: one of its family, which is shared by all tokens of a session, and
+ * one of its own.
+ */
 export interface RefreshHashes {
   family: Uint8Array<ArrayBuffer>;
   own: Uint8Array<ArrayBuffer>;
 }
 
-/** What a client keeps to renew its session: the database has only the hashes. */
+/** The token with which a client renews its session. The database stores only its hashes. */
 export interface RefreshToken {
   token: string;
   sessionId: string;
@@ -101,11 +108,11 @@ function refreshTokenOf(sessionId: string, family: string, own: string): Refresh
   return { token: `${sessionId}.${family}.${own}`, sessionId, family, own, hashes };
 }
 
-/** A session's first refresh token. */
+/** The first refresh token of a session. */
 export const newRefreshToken = (sessionId: string): RefreshToken =>
   refreshTokenOf(sessionId, randomSecret(), randomSecret());
 
-/** Undefined when the text cannot be one. */
+/** Parses a refresh token. Returns undefined if it is malformed. */
 export function readRefreshToken(token: string): RefreshToken | undefined {
   const match = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{43})\.([\w-]{43})$/.exec(token);
   if (!match) return undefined;
@@ -113,13 +120,13 @@ export function readRefreshToken(token: string): RefreshToken | undefined {
   return refreshTokenOf(sessionId, family, own);
 }
 
-/** What a mail carries with which a password can be reset: 256 random bits. The database keeps only the hash. */
+/** A token for resetting a password, to be sent by email: 256 random bits. The database stores only its hash. */
 export function newResetToken(): { token: string; hash: Uint8Array<ArrayBuffer> } {
   const token = randomSecret();
   return { token, hash: sha256(token) };
 }
 
-/** The hash of a token for a reset; undefined when it cannot be one. */
+/** The hash of a token for resetting a password; undefined if the token is malformed. */
 export const readResetToken = (token: string): Uint8Array<ArrayBuffer> | undefined =>
   /^[\w-]{43}$/.test(token) ? sha256(token) : undefined;
 

@@ -8,7 +8,10 @@ import { telemetrySettings } from './telemetry.settings.js';
 import { tokenSettings } from './tokens.settings.js';
 import { connectionSettings, deliverySettings, operationSettings } from './transport.settings.js';
 
-/** The settings that belong to no feature; docs/CONFIGURATION.md lists those of the features between the two. */
+/**
+ * The settings that belong to no feature. docs/CONFIGURATION.md lists the settings of features between `firstSections`
+ * and `lastSections`.
+ */
 export const firstSections = [
   serverSettings,
   databaseSettings,
@@ -20,20 +23,20 @@ export const firstSections = [
 export const lastSections = [connectionSettings, operationSettings, deliverySettings, telemetrySettings] as const;
 
 /**
- * The values of all settings: `TYPING_TTL` is `typingTtlMs`. Each feature adds its own by declaring this interface once
- * more (`SectionValues`).
+ * The values of all settings: the property of `TYPING_TTL` is `typingTtlMs`. Each feature adds its settings by merging
+ * a declaration into this interface (`SectionValues`).
  */
 export interface Config extends Joined<typeof firstSections>, Joined<typeof lastSections> {
-  /** The settings whose value differs from the default, as they were given, including secrets. */
+  /** The settings whose value differs from the default, as given, including secrets. */
   given: Readonly<Record<string, string>>;
   /** The declarations of all settings by the names of their variables. */
   declared: Readonly<Record<string, Setting>>;
 }
 
 /**
- * Reads the configuration from an environment; an empty variable counts as absent.
+ * Reads the configuration from environment variables. Empty variables count as absent.
  * @param sections all settings of this server.
- * @throws {ConfigError} naming every variable that is wrong, one per line.
+ * @throws {ConfigError} naming every invalid variable, one per line.
  */
 export function readConfigOf(sections: readonly Section[], env: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(

@@ -1,8 +1,8 @@
-import { reliedOn } from './session-settings.js';
+import { requiredSettings } from './session-settings.js';
 
-/** What a DATABASE_URL says, without anything that only the server or the file system can answer. */
+/** The parsed DATABASE_URL, without anything that depends on the server or the file system. */
 export interface DatabaseTarget {
-  /** A host name, an address, or the folder of a Unix socket; undefined: where a server on this machine usually is. */
+  /** A host name, an address, or the directory of a Unix socket. If undefined, the default of libpq applies. */
   host: string | undefined;
   port: number;
   user: string | undefined;
@@ -17,11 +17,13 @@ export interface DatabaseTarget {
   searchPath: string | undefined;
   /** Other settings of `?options=`. */
   settings: Readonly<Record<string, string>>;
-  /** False where the URL says that a pooler stands between which does not keep prepared statements. */
+  /** False if the URL says that a pooler is used that does not keep prepared statements. */
   prepared: boolean;
 }
 
-/** As libpq means them, except that the default is `disable`, which libpq's `prefer` comes to on most local servers. */
+/**
+ * The modes of libpq. The default is `disable`, which is the result of libpq's default `prefer` on most local servers.
+ */
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
 export interface SslSettings {
@@ -37,8 +39,8 @@ const AUTHORITY =
   /^postgres(?:ql)?:\/\/(?:(?<userinfo>[^/?#]*)@)?(?<hosts>[^@/?#]*)(?:\/(?<database>[^?#]*))?(?:\?(?<query>.*))?$/s;
 
 /**
- * Reads a URL as libpq's and Prisma's users write it.
- * @throws {Error} with the reason, when it is malformed or asks for something that would not be honoured.
+ * Parses a database URL in the syntax of libpq or Prisma.
+ * @throws {Error} with the reason if the URL is malformed or requests something that is not supported.
  */
 export function parseDatabaseUrl(url: string): DatabaseTarget {
   if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('must be a postgresql:// URL');
@@ -104,7 +106,10 @@ function connectTimeoutOf(text: string | undefined): number | undefined {
   return Number(text) * 1_000;
 }
 
-/** `values`: the only ones that are taken. `reason`: why none is. */
+/**
+ * How a parameter is handled. `values` lists the only supported values; `reason` says why the parameter is not
+ * supported.
+ */
 interface Parameter {
   values?: readonly string[];
   reason?: string;
@@ -116,7 +121,7 @@ const HONOURED: Parameter = {};
 const unsupported = refused('is not supported');
 const driverSetting = refused('is not supported: it belongs to the engines of earlier Prisma versions');
 
-/** Each parameter that libpq or Prisma knows: honoured, honoured with some values only, or refused with the reason. */
+/** All parameters of libpq and Prisma: supported, supported with some values only, or rejected with a reason. */
 const PARAMETERS: Readonly<Record<string, Parameter>> = {
   application_name: HONOURED,
   channel_binding: one('disable', 'prefer'),
@@ -193,7 +198,10 @@ function sslOf(given: ReadonlyMap<string, string>): SslSettings {
   return { mode, rootCert, cert, key, direct: isDirect };
 }
 
-/** `-c name=value`, `-cname=value` and `--name=value`, separated by spaces, with \ before a space that belongs to a value. */
+/**
+ * Parses `-c name=value`, `-cname=value` and `--name=value`, separated by spaces. A backslash escapes a space within a
+ * value.
+ */
 function readOptions(options: string): Record<string, string> {
   const words = (options.match(/(?:\\.|[^\s+\\])+/gs) ?? []).map((word) => word.replace(/\\(.)/gs, '$1'));
   const settings: Record<string, string> = {};
@@ -203,7 +211,7 @@ function readOptions(options: string): Record<string, string> {
     const [, name, value = ''] = /^([\w.-]+)=(.*)$/s.exec(assignment ?? '') ?? [];
     if (name === undefined) throw new Error('options must be settings, each as -c name=value');
     const setting = name.toLowerCase().replaceAll('-', '_');
-    const own = Object.entries(reliedOn).find(([each]) => each.toLowerCase() === setting);
+    const own = Object.entries(requiredSettings).find(([each]) => each.toLowerCase() === setting);
     if (own && own[1].toLowerCase() !== value.toLowerCase()) {
       throw new Error(`options must not set ${own[0]}: nodes rely on ${own[1]}`);
     }

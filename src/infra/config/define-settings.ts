@@ -1,25 +1,27 @@
 import { ConfigError } from './config-error.js';
 import type { Kind } from './kinds.js';
 
-/** What an operator has to know of a setting; the pages about the configuration are generated from it. */
+/** The documentation of a setting for operators, from which the pages about the configuration are generated. */
 interface Description {
   /** What the setting does, in full sentences. */
   description: string;
-  /** As an operator would write it. Without it the setting is unset by default. */
+  /** The default in the syntax of the environment variable. If it is absent, the setting is unset by default. */
   default?: string;
-  /** Where `NODE_ENV` is `production`, if that differs. */
+  /** The setting whose value applies if this one is not set. It has the same kind and the same default. */
+  defaultFrom?: string;
+  /** The default if `NODE_ENV` is `production`, if it differs. */
   defaultInProduction?: string;
-  /** What applies where the setting is not set and has no default, as a noun phrase or a clause. */
+  /** What applies if the setting is unset and has no default, as a noun phrase or a clause. */
   whenUnset?: string;
   example?: string;
   /**
-   * Whether nobody but the operator may learn the value. By default the name decides, so that a forgotten declaration
-   * hides a value rather than showing it.
+   * Whether the value must be hidden from everybody except the operator. By default this depends on the name, so that a
+   * missing declaration hides a value rather than revealing it.
    */
   secret?: boolean;
-  /** Whether each node may have another value. All others have to be the same on all nodes. */
+  /** Whether nodes may have different values. Other settings must be the same on all nodes. */
   perNode?: true;
-  /** Whether `RATE_LIMITS=off` switches this limit off as well. */
+  /** Whether `RATE_LIMITS=off` disables this limit as well. */
   rateLimit?: true;
   /**
    * Publishes the value as a field of `serverInfo.limits`: the field's description, in full sentences that name no
@@ -34,7 +36,7 @@ interface Description {
 export interface Setting<Value = unknown, Suffix extends string = string> extends Description {
   kind: Kind<unknown, Suffix>;
   isSecret(name: string): boolean;
-  /** The value of a text, or of the default where the variable is not set. */
+  /** Parses the value of the variable, or the default if the variable is not set. */
   read(text: string | undefined, mode: Mode): { value: Value } | { problem: string };
 }
 
@@ -57,15 +59,15 @@ export function setting<Value, Suffix extends string, D extends Description>(
   };
 }
 
-/** The settings of one part of the server, and what they are in `Config`. */
+/** The settings of one part of the server, and their mapping to `Config`. */
 export interface Section<Part extends object = object> {
   title: string;
   settings: Readonly<Record<string, Setting>>;
-  /** @throws {ConfigError} where settings contradict each other. */
+  /** Maps the values to properties of `Config`. Throws a ConfigError if settings contradict each other. */
   toConfig(values: object, mode: Mode): Part;
 }
 
-/** What the values of some settings depend on. */
+/** The circumstances that the values of some settings depend on. */
 export interface Mode {
   production: boolean;
 }
@@ -73,10 +75,10 @@ export interface Mode {
 type Pascal<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Capitalize<Lowercase<Head>>}${Pascal<Tail>}`
   : Capitalize<Lowercase<Name>>;
-/** `TYPING_TTL` as `typingTtl`. */
+/** Converts `TYPING_TTL` to `typingTtl`. */
 type Camel<Name extends string> = Uncapitalize<Pascal<Name>>;
 
-/** The values of settings by their names in camel case, durations with `Ms` at the end. */
+/** The values of settings by their names in camel case. The names of durations end with `Ms`. */
 export type Values<Settings extends Record<string, Setting>> = {
   -readonly [Name in keyof Settings & string as `${Camel<Name>}${Settings[Name]['kind']['suffix']}`]: ValueOf<
     Settings[Name]
@@ -96,14 +98,14 @@ export function defineSettings<const Settings extends Record<string, Setting>, P
   return { title, settings, toConfig: (values, mode) => toConfig(values as Values<Settings>, mode) };
 }
 
-/** The property of `Config` that a setting has. */
+/** The name of a setting's property in `Config`. */
 const propertyOf = (name: string, { kind }: Setting) =>
   name.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()) + kind.suffix;
 
-/** What a section adds to `Config`. */
+/** The properties that a section adds to `Config`. */
 export type SectionValues<One extends Section> = One extends Section<infer Part> ? Part : never;
 
-/** What all sections together make of the configuration. */
+/** The properties that all sections together add to `Config`. */
 export type Joined<Sections extends readonly Section[]> = Intersection<
   Sections[number] extends infer One ? (One extends Section<infer Part> ? Part : never) : never
 >;
@@ -121,8 +123,8 @@ export const settingsOf = (sections: readonly Section[]): Record<string, Setting
 
 /**
  * Reads the settings of these sections.
- * @param given the variables that are set.
- * @throws {ConfigError} naming every variable that is wrong, one per line.
+ * @param given the values of the variables that are set.
+ * @throws {ConfigError} naming every invalid variable, one per line.
  */
 export function readSections<const Sections extends readonly Section[]>(
   sections: Sections,
@@ -133,7 +135,8 @@ export function readSections<const Sections extends readonly Section[]>(
   const parts = sections.map(({ settings }) => {
     const values: Record<string, unknown> = {};
     for (const [name, declared] of Object.entries(settings)) {
-      const read = declared.read(given[name], mode);
+      const inherited = declared.defaultFrom === undefined ? undefined : given[declared.defaultFrom];
+      const read = declared.read(given[name] ?? inherited, mode);
       if ('problem' in read) problems.push(`${name}: ${read.problem}`);
       else {
         const isUnlimited = declared.rateLimit && !mode.rateLimits;
@@ -155,7 +158,7 @@ export interface ClientLimit {
   read(config: object): number | null;
 }
 
-/** What clients see of these sections, as fields of `serverInfo.limits`. */
+/** The limits that these sections publish to clients, as fields of `serverInfo.limits`. */
 export function clientLimitsOf(sections: readonly Section[]): ClientLimit[] {
   return Object.entries(settingsOf(sections)).flatMap(([name, declared]) => {
     const { clientDescription, clientUnit, kind, rateLimit } = declared;

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 
-/** How the text of an environment variable becomes a value. */
+/** Converts the text of an environment variable to a value. */
 export interface Kind<Value, Suffix extends string = ''> {
-  /** What the value has to be, after "is" or "must be": `a whole number from 1 to 10`. */
+  /** The expected form of the value, as the end of a sentence: `a whole number from 1 to 10`. */
   form: string;
   schema: z.ZodType<Value>;
-  /** Appended to the property's name in `Config`: `Ms` for times. */
+  /** Is appended to the property's name in `Config`: `Ms` for durations. */
   suffix: Suffix;
-  /** The value that stands for "no limit". */
+  /** The value that means "no limit". */
   unlimited?: Value;
-  /** Whether null is one of the values. */
+  /** Whether the value can be null. */
   nullable?: boolean;
 }
 
@@ -52,7 +52,7 @@ const toMs = (text: string) => Number.parseInt(text, 10) * units[text.replace(/^
 const durationText = (form: string) =>
   z.string().regex(/^\d+(ms|s|m|h|d)$/, `must be ${form}: a number and a unit, ms, s, m, h or d`);
 
-/** A time such as `15m`, in milliseconds. */
+/** A duration such as `15m`, in milliseconds. */
 export function duration(min?: string): Kind<number, 'Ms'> {
   const form =
     min === undefined ? `a duration of at most ${DURATION_MAX}` : `a duration from ${min} to ${DURATION_MAX}`;
@@ -65,7 +65,7 @@ export function duration(min?: string): Kind<number, 'Ms'> {
   };
 }
 
-/** A duration, or a word that stands for another value. */
+/** A duration, or a word that represents another value. */
 export function durationOr<Value extends null | undefined>(word: string, value: Value): Kind<number | Value, 'Ms'> {
   const form = `\`${word}\` or a duration of at most ${DURATION_MAX}`;
   const schema = z.union([z.literal(word).transform(() => value), duration().schema], {
@@ -74,13 +74,13 @@ export function durationOr<Value extends null | undefined>(word: string, value: 
   return { form, schema, suffix: 'Ms', nullable: value === null };
 }
 
-/** A number of calls in a period. */
+/** A number of calls per period. */
 export interface Rate {
   count: number;
   perMs: number;
 }
 
-/** `30/10m`: at most thirty in ten minutes; `off`: no limit. */
+/** Parses `30/10m`, which means at most 30 in ten minutes, or `off` for no limit. */
 export const rate: Kind<Rate | undefined> = {
   form: 'a rate of at most 999999999 in at most 7d (`30/10m`), or `off`',
   schema: z.union(
@@ -112,15 +112,15 @@ export function oneOf<const Values extends readonly string[]>(...values: Values)
   return { form, schema: z.enum(values, { error }), suffix: '' };
 }
 
-/** Any text that is not empty. */
+/** Any non-empty text. */
 export const text: Kind<string> = { form: 'text', schema: z.string(), suffix: '' };
 
-/** @param accepts whether the text is valid. */
+/** @param accepts returns whether the text is valid. */
 export function textThat(form: string, accepts: (text: string) => boolean): Kind<string> {
   return { form, schema: z.string().refine(accepts, `must be ${form.replaceAll('`', '')}`), suffix: '' };
 }
 
-/** @param parse answers undefined for what is not valid. */
+/** @param parse returns undefined if the text is invalid. */
 export function parsed<Value extends object>(form: string, parse: (text: string) => Value | undefined): Kind<Value> {
   const schema = z.string().transform((text, context): Value => {
     const value = parse(text);
@@ -131,13 +131,13 @@ export function parsed<Value extends object>(form: string, parse: (text: string)
   return { form, schema, suffix: '' };
 }
 
-/** Text after trimming, of at most so many characters. */
+/** Trimmed text of at most this many characters. */
 export function name(maxChars: number): Kind<string> {
   const form = `text of at most ${maxChars} characters`;
   return { form, schema: z.string().trim().min(1, `must be ${form}`).max(maxChars, `must be ${form}`), suffix: '' };
 }
 
-/** Something that only the operator may know, and that is not sent as a header. */
+/** A secret of the operator that is not sent as a header. */
 export const secret = textThat('text of at least 32 characters', ({ length }) => length >= 32);
 
 /** A secret that clients send as a bearer token. */
@@ -152,8 +152,8 @@ export function url(...protocols: [string, ...string[]]): Kind<string> {
 }
 
 /**
- * Values separated by commas.
- * @param each the value of one of them, or undefined where it is not valid.
+ * Comma-separated values.
+ * @param each returns one parsed value, or undefined if it is invalid.
  */
 export function list(form: string, each: (text: string) => string | undefined): Kind<string[]> {
   const schema = z.string().transform((given, context) => {

@@ -1,19 +1,19 @@
-/** Whom a mail comes from. */
+/** The sender of an email. */
 export interface Mailbox {
-  /** Empty where there is only an address. */
+  /** Empty if only the address is given. */
   name: string;
   address: string;
 }
 
 /**
- * Reads `address`, `Name <address>` or `"Name" <address>`. The name may hold whatever a person writes, like commas,
- * colons and semicolons: whoever puts it into a header has to quote it.
- * @returns undefined for anything else.
+ * Parses `address`, `Name <address>` or `"Name" <address>`. The name can contain any characters, such as commas, colons
+ * and semicolons; it must be quoted when it is written to a header.
+ * @returns undefined if the text has another form.
  */
 export function parseMailbox(text: string): Mailbox | undefined {
   const [, named = '', inBrackets, bare] = /^(?:([^<>]*)<([^<>]+)>|([^<>]+))$/.exec(text.trim()) ?? [];
   const address = (inBrackets ?? bare ?? '').trim();
-  // What a header or another header's part could begin with is in no address.
+  // Rejects characters with a special meaning in headers.
   if (!/^[^\s<>@,;:"()[\]\\\p{Cc}]+@[^\s<>@,;:"()\\\p{Cc}]+$/u.test(address)) return undefined;
   const [, quoted] = /^"((?:[^"\\]|\\.)*)"$/.exec(named.trim()) ?? [];
   const name = quoted === undefined ? named.trim() : quoted.replace(/\\(.)/g, '$1');

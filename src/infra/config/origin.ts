@@ -1,13 +1,15 @@
 import { parseUrl } from '../../core/urls.js';
 
-/** Schemes whose port is left out of an origin when it is this one. */
+/** The default ports, which are omitted in origins. */
 const defaultPorts: Record<string, string> = { 'http:': '80', 'https:': '443' };
 
 /**
- * An origin as browsers send it: lower case, without a slash at the end and without the scheme's own port. Origins of
- * apps are origins too: `capacitor://localhost`, `tauri://localhost`, `app://host`, `chrome-extension://id`. Of http and
- * https the first label may be `*`, for any labels before a domain of at least two (or `localhost`).
- * @returns undefined for what is no origin: another path than `/`, credentials, `null`, a star elsewhere.
+ * Normalizes an origin to the form that browsers send: lower case, without a trailing slash and without the default
+ * port. The schemes of apps are supported: `capacitor://localhost`, `tauri://localhost`, `app://host`,
+ * `chrome-extension://id`. For http and https, the first label can be `*`, which stands for one or more labels before a
+ * domain of at least two labels (or `localhost`).
+ * @returns undefined if the text is not an origin: it has a path other than `/`, credentials, or a `*` elsewhere, or is
+ *   `null`.
  */
 export function canonicalOrigin(text: string): string | undefined {
   const [, scheme = '', authority = ''] = /^([a-z][a-z\d+.-]*:)\/\/([^/?#@\\\s]+)\/?$/i.exec(text) ?? [];
@@ -17,14 +19,17 @@ export function canonicalOrigin(text: string): string | undefined {
   const given = isWildcard ? authority.slice(2) : authority;
   if (given.includes('*') || !parseUrl(`${protocol}//${given}`)) return undefined;
   const isWeb = protocol in defaultPorts;
-  // Names of hosts are normalized by the parser for http and https only.
+  // The URL parser normalizes host names only for http and https.
   const { hostname, port } = new URL(`${isWeb ? protocol : 'parley:'}//${given.toLowerCase()}`);
   if (hostname === '') return undefined;
   if (isWildcard && (!isWeb || !/^(?:localhost|(?:[a-z\d_-]+\.)+[a-z][a-z\d-]*)$/.test(hostname))) return undefined;
   return `${protocol}//${isWildcard ? '*.' : ''}${hostname}${port === '' ? '' : `:${port}`}`;
 }
 
-/** Whether an origin is one of these canonical ones, or matches one with `*.`: by at least one label before its domain. */
+/**
+ * Whether an origin is in the list of normalized origins, or matches an entry with `*.`, which requires at least one
+ * label.
+ */
 export function isOriginAmong(allowed: readonly string[], origin: string): boolean {
   const canonical = canonicalOrigin(origin);
   if (canonical === undefined || canonical.includes('*')) return false;

@@ -3,10 +3,10 @@ import type { RedisOptions } from 'ioredis';
 import { parseUrl } from '../../core/urls.js';
 
 /**
- * How to reach Redis: `redis://user:password@host:6379/db`, `rediss://` over TLS, or a Unix socket,
- * `unix:///path/to/redis.sock?db=1` (also `redis+unix:`; `username` and `password` are parameters as well). Certificates
- * of an authority of one's own are trusted by NODE_EXTRA_CA_CERTS, as for every connection of Node.
- * @returns undefined for a URL that is none of these.
+ * Parses the URL of Redis: `redis://user:password@host:6379/db`, `rediss://` for TLS, or a Unix socket,
+ * `unix:///path/to/redis.sock?db=1` (also `redis+unix:`, with `username` and `password` as parameters). Certificates of
+ * a private authority are trusted with NODE_EXTRA_CA_CERTS, as for all connections of Node.
+ * @returns undefined if the URL has another form.
  */
 export function redisOptions(text: string): RedisOptions | undefined {
   const url = parseUrl(text);
@@ -27,7 +27,7 @@ export function redisOptions(text: string): RedisOptions | undefined {
     ...account,
     host,
     port: url.port === '' ? 6379 : Number(url.port),
-    // Both versions of IP: ioredis asks for IPv4 only.
+    // Both IPv4 and IPv6: by default, ioredis resolves IPv4 addresses only.
     family: 0,
     ...(url.protocol === 'rediss:' && { tls: isIP(host) === 0 ? { servername: host } : {} }),
   };

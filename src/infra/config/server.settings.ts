@@ -9,7 +9,7 @@ export const serverSettings = defineSettings(
     NODE_ENV: setting(oneOf('development', 'test', 'production'), {
       default: 'development',
       description:
-        '`production` requires `JWT_SECRET`, allows no origin that is not listed in `ALLOWED_ORIGINS`, and switches GraphiQL and introspection off by default.',
+        '`production` requires `JWT_SECRET`, allows no origin that is neither listed in `ALLOWED_ORIGINS` nor that of the web app, and switches GraphiQL and introspection off by default.',
     }),
     PORT: setting(integer(0, 65_535), {
       default: '4000',
@@ -50,6 +50,11 @@ export const serverSettings = defineSettings(
         'The `max-age` of the `Strict-Transport-Security` header, which makes browsers use HTTPS only. Set it when all clients reach the server through TLS.',
       example: '365d',
     }),
+    WEB: setting(flag, {
+      default: 'on',
+      description:
+        'Whether browsers get the web app at `/`. It works with the same limits and permissions as every other client.',
+    }),
     GRAPHIQL: setting(flag, {
       default: 'on',
       defaultInProduction: 'off',
@@ -68,7 +73,8 @@ export const serverSettings = defineSettings(
     }),
     SHUTDOWN_TIMEOUT: setting(duration(), {
       default: '10s',
-      description: 'How long a stopping node waits for its WebSockets to close, and then for requests in progress.',
+      description:
+        'How long a stopping node waits for its WebSockets to close, and then again for requests in progress.',
     }),
   },
   ({ nodeEnv, ...values }) => ({ production: nodeEnv === 'production', ...values }),
@@ -76,7 +82,7 @@ export const serverSettings = defineSettings(
 
 const namedNetworks = ['loopback', 'linklocal', 'uniquelocal'];
 
-/** 192.0.2.1, 2001:db8::/32 */
+/** Whether the text is an IP address or a subnet: 192.0.2.1, 2001:db8::/32. */
 function isAddressOrSubnet(proxy: string): boolean {
   const [address = '', bits, ...more] = proxy.split('/');
   const version = isIP(address);

@@ -1,5 +1,5 @@
-/** Settings that nodes rely on, and therefore set themselves on each connection. */
-export const reliedOn: Readonly<Record<string, string>> = {
+/** Settings that nodes depend on and therefore set on each connection. */
+export const requiredSettings: Readonly<Record<string, string>> = {
   TimeZone: 'UTC',
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
@@ -11,10 +11,10 @@ export const reliedOn: Readonly<Record<string, string>> = {
 };
 
 /**
- * What nodes set besides the settings that they rely on. A database or a role may have other defaults: no statement of a
- * node takes a minute, and JIT compilation costs the short statements of a chat more than it saves.
+ * Further settings of each connection, which override the defaults of the database and the role: statements have a time
+ * limit, and JIT compilation is disabled, because it costs short statements more than it saves.
  */
-const bounds: Readonly<Record<string, string>> = {
+const recommendedSettings: Readonly<Record<string, string>> = {
   statement_timeout: '60s',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '60s',
@@ -25,12 +25,12 @@ const bounds: Readonly<Record<string, string>> = {
 export const quoteName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 export const quoteText = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
-/** The statements that give a new connection the settings which nodes rely on; the same for both modes. */
+/** The statements that configure a new connection, in both modes. */
 export function settingsSql(schema: string, more: Readonly<Record<string, string>> = {}): string {
-  const all = { ...bounds, ...more, ...reliedOn };
+  const all = { ...recommendedSettings, ...more, ...requiredSettings };
   const statements = Object.entries(all).map(([name, value]) => `SET ${quoteSetting(name)} = ${quoteText(value)}`);
   return [...statements, `SET search_path = ${quoteName(schema)}`].join('; ');
 }
 
-// A setting of an extension has a dot in its name.
+// Names of extension settings contain a dot.
 const quoteSetting = (name: string) => name.split('.').map(quoteName).join('.');

@@ -10,7 +10,7 @@ export const telemetrySettings = defineSettings(
       perNode: true,
     }),
     LOG_FORMAT: setting(oneOf('json', 'pretty'), {
-      description: '`json` writes one object per line; `pretty` is for people.',
+      description: '`json` writes one object per line; `pretty` is easier to read.',
       whenUnset: '`pretty` on a terminal, otherwise `json`',
       perNode: true,
     }),
@@ -37,7 +37,7 @@ export const telemetrySettings = defineSettings(
     OTEL_SERVICE_NAME: setting(text, { default: 'parley', description: 'The name of the service in traces.' }),
     OTEL_TRACES_SAMPLER_ARG: setting(share, {
       default: '1',
-      description: 'The share of traces that is kept where the caller has not decided about it.',
+      description: 'The share of traces that are sampled if the caller has not decided whether to sample.',
     }),
   },
   ({ otelExporterOtlpEndpoint, otelServiceName, otelTracesSamplerArg, ...values }) => ({

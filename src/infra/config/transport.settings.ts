@@ -7,18 +7,19 @@ export const connectionSettings = defineSettings(
   {
     SOCKETS_PER_PERSON_MAX: setting(integer(1, 1_000_000), {
       default: '50',
-      description: 'The maximum number of WebSockets of one person at one node. A further one closes with 1013.',
+      description: 'The maximum number of WebSockets of one user at one node. A further one is closed with code 1013.',
       rateLimit: true,
     }),
     SOCKETS_PER_ADDRESS_MAX: setting(integer(1, 1_000_000), {
       default: '2000',
-      description: 'The maximum number of WebSockets from one address at one node. A further one is rejected with 429.',
+      description:
+        'The maximum number of WebSockets from one address at one node. A further one is rejected with status 429.',
       rateLimit: true,
     }),
     STREAMS_PER_PERSON_MAX: setting(integer(1, 1_000_000), {
       default: '50',
       description:
-        'The maximum number of HTTP event streams (SSE) of one person at one node. A further one fails with `RATE_LIMITED`.',
+        'The maximum number of HTTP event streams (SSE) of one user at one node. A further one fails with `RATE_LIMITED`.',
       rateLimit: true,
     }),
     SOCKET_STREAMS_MAX: setting(integer(1, 100_000), {
@@ -39,7 +40,7 @@ export const connectionSettings = defineSettings(
     STREAM_QUEUE_MAX: setting(integer(1, 1_000_000), {
       default: '1000',
       description:
-        'The maximum number of events that wait for one subscriber. With more, its subscription ends with an error.',
+        'The maximum number of events that wait for one subscriber. With more, a WebSocket is closed with code 1013, and an event stream (SSE) ends with `UNAVAILABLE`.',
     }),
     KEPT_BYTES_PER_CONNECTION_MAX: setting(integer(65_536, 1_073_741_824), {
       default: '2097152',
@@ -48,12 +49,14 @@ export const connectionSettings = defineSettings(
     }),
     KEPT_BYTES_PER_PERSON_MAX: setting(integer(65_536, 1_073_741_824), {
       default: '16777216',
-      description: 'The same limit for all connections of one person to a node.',
+      description:
+        'The maximum number of bytes that the subscriptions on all connections of one user to a node may occupy, counted as for `KEPT_BYTES_PER_CONNECTION_MAX`.',
       rateLimit: true,
     }),
     KEPT_BYTES_PER_ADDRESS_MAX: setting(integer(65_536, 10_737_418_240), {
       default: '134217728',
-      description: 'The same limit for all connections from one address to a node, incomplete frames included.',
+      description:
+        'The maximum number of bytes that the subscriptions on all connections from one address to a node may occupy, counted in the same way, incomplete frames included.',
       rateLimit: true,
     }),
     BODY_MAX_BYTES: setting(integer(1_024, 104_857_600), {
@@ -125,6 +128,10 @@ export const operationSettings = defineSettings(
       default: '60',
       description: 'The maximum number of aliases in one operation.',
     }),
+    OPERATION_ALIAS_MAX_CHARS: setting(integer(32, 65_536), {
+      default: '128',
+      description: 'The maximum length of an alias. The response repeats an alias for each item of a list.',
+    }),
     OPERATION_DIRECTIVES_MAX: setting(integer(0, 10_000), {
       default: '60',
       description: 'The maximum number of directives in one operation.',
@@ -148,32 +155,39 @@ export const operationSettings = defineSettings(
     }),
     QUERIES_PER_PERSON_MAX: setting(integer(1, 10_000), {
       default: '10',
-      description: 'The number of queries of one person that a node executes at the same time. Further ones wait.',
+      description:
+        'The maximum number of queries of one user that a node executes at the same time. Further ones wait.',
     }),
     LARGE_OPERATION_COST: setting(integer(1, 100_000_000), {
       default: '1000',
       description:
-        'The cost from which an operation counts as large. The large queries and mutations of one person run one after another.',
+        'The cost from which an operation counts as large. The large queries and mutations of one user run one after another.',
     }),
     TIME_PER_PERSON_PERCENT: setting(integer(1, 100), {
       default: '25',
       description:
-        'The percentage of the processing time of a node that the large operations of one person may use, and the same for their WebSocket messages. Above it, large operations wait while other people use the node, and a WebSocket is read more slowly.',
+        'The percentage of the processing time of a node that the large operations and the initial events of subscriptions of one user may use. The same percentage applies separately to receiving, reading and refusing the HTTP requests and WebSocket messages of the user. Requests without a valid token count for their address. Above the limit, large operations, initial presence events and HTTP requests wait while other users use the node, and a WebSocket is read more slowly.',
       rateLimit: true,
+    }),
+    REQUESTS_WAITING_MAX: setting(integer(1, 100_000), {
+      default: '1000',
+      description:
+        'The maximum number of HTTP requests and rejected upgrades of one user or address that wait on a node because of `TIME_PER_PERSON_PERCENT`. Further ones are answered with status 429 and `RATE_LIMITED`.',
     }),
     STATEMENTS_PER_PERSON_MAX: setting(integer(1, 1_000), {
       default: '5',
       description:
-        'The number of database statements of one person, outside of transactions, that run on a node at the same time. One operation uses at most one fewer.',
+        'The maximum number of database statements of one user, outside of transactions, that run on a node at the same time. One operation uses at most one fewer.',
     }),
     PERSISTED_DOCUMENTS: setting(text, {
       description:
-        'The path of a JSON file with the documents of your clients by their hash, as codegen writes it. See docs/CLIENTS.md#persisted-documents.',
+        'The path of a JSON file with the documents of your clients by their hash, as GraphQL Code Generator writes it. See docs/CLIENTS.md#persisted-documents.',
       example: 'persisted-documents.json',
     }),
     PERSISTED_DOCUMENTS_ONLY: setting(flag, {
       default: 'off',
-      description: 'Whether only the documents of that file are accepted. Others fail with `FORBIDDEN`.',
+      description:
+        'Whether only the documents in the file of `PERSISTED_DOCUMENTS`, and those of the web app unless `WEB` is off, are accepted. Others fail with `FORBIDDEN`.',
     }),
   },
   (values) => {
@@ -187,7 +201,7 @@ export const operationSettings = defineSettings(
 export const deliverySettings = defineSettings('Delivery', {
   SWEEP_INTERVAL: setting(duration(), {
     default: '1s',
-    description: 'How often a node checks the database for changes of which no event has reached it.',
+    description: 'How often a node checks the database for changes that other nodes have not announced to it.',
   }),
   CHANGE_RETENTION: setting(duration(), {
     default: '8d',

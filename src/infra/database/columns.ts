@@ -1,13 +1,16 @@
 import { Prisma } from '../../generated/prisma/client.js';
 
-/** Columns of one table in a statement that joins several: what selects them, and what takes them out of a row. */
+/**
+ * The columns of one table in a statement that joins several: an SQL fragment that selects them, and a function that
+ * reads them from a row.
+ */
 export interface Columns<Part> {
   readonly select: Prisma.Sql;
-  /** Undefined when a left join found nothing. */
+  /** Reads the columns from a row; undefined if a left join found nothing. */
   of(row: Record<string, unknown>): Part | undefined;
 }
 
-/** `fields`: for each field the expression that it is. One of them is `id`, which is null only in no row at all. */
+/** @param fields the SQL expression of each field. `id` is required: it is null only if a left join found nothing. */
 export function columnsOf<Part extends { id: string }>(
   prefix: string,
   fields: Record<keyof Part & string, string>,

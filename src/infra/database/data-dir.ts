@@ -9,25 +9,31 @@ import { promisify } from 'node:util';
 import { ConfigError } from '../config/config-error.js';
 import type { Logger } from '../telemetry/log.js';
 
-/** How often the holder of a lock shows that it lives, and after how long without that a foreign host counts as gone. */
-const BEAT_MS = 3_000;
-const GONE_MS = 10_000;
-
-/** Locks of this very process: in a container every process is number 1, and a lock of number 1 not here is stale. */
-const held = new Set<string>();
+/**
+ * How often the owner of a lock updates its modification time, and the age after which a lock of another host is stale,
+ * in milliseconds.
+ */
+const HEARTBEAT_MS = 3_000;
+const STALE_MS = 10_000;
 
 /**
- * Makes the folder if it is missing and closes it, with everything in it, to all other users of the machine (folders
- * 0700, files 0600), whatever an earlier version or an unpacked backup left open. Files of another owner cannot be
- * closed: the log says how many there are. Windows has no such permissions, and nothing is changed there.
- * @throws {ConfigError} naming DATA_DIR when there can be no such folder.
+ * The paths of the locks held by this process. In a container every process may have id 1: a lock with this id that is
+ * not in this set is stale.
+ */
+const heldLocks = new Set<string>();
+
+/**
+ * Creates the directory if it is missing, and removes the permissions of other users from it and everything in it
+ * (directories 0700, files 0600), which an earlier version or an unpacked backup may have left. Files of another owner
+ * cannot be changed; the number of them is logged. Permissions are not changed on Windows.
+ * @throws {ConfigError} naming DATA_DIR if the directory cannot be created.
  */
 export async function openDataDir(dataDir: string, log: Logger): Promise<void> {
-  await makeFolder(dataDir);
+  await createDirectory(dataDir);
   if (process.platform === 'win32') return;
   let failed = 0;
   let reason: unknown;
-  for (const { path, wanted, mode } of allWithin(dataDir)) {
+  for (const { path, wanted, mode } of entriesOf(dataDir)) {
     if ((mode & 0o077) === 0) continue;
     await chmod(path, wanted).catch((error: unknown) => {
       failed += 1;
@@ -42,38 +48,41 @@ export async function openDataDir(dataDir: string, log: Logger): Promise<void> {
   }
 }
 
-/** The folder and all folders and files in it; links are not followed. Not asynchronous, which takes ten times as long. */
-function* allWithin(path: string): Generator<{ path: string; wanted: number; mode: number }> {
+/**
+ * The directory and all directories and files in it, without following links. It is synchronous, because an
+ * asynchronous traversal takes ten times as long.
+ */
+function* entriesOf(path: string): Generator<{ path: string; wanted: number; mode: number }> {
   yield { path, wanted: 0o700, mode: modeOf(path) };
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const inner = join(path, entry.name);
-    if (entry.isDirectory()) yield* allWithin(inner);
+    if (entry.isDirectory()) yield* entriesOf(inner);
     else if (entry.isFile()) yield { path: inner, wanted: 0o600, mode: modeOf(inner) };
   }
 }
 
-/** 0 of what is gone by now. */
+/** The mode of a file; 0 if it was deleted in the meantime. */
 const modeOf = (path: string): number => lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0;
 
 /**
- * Takes the folder for this process, so that no second one opens the embedded database in it (PGlite would let it,
- * and break the database). The lock of a process that is gone is taken over: at once on this host, also when another
- * program has its number now, and on another host (a shared volume, a container made anew) once it has been silent for
- * ten seconds.
- * @returns what gives it back.
- * @throws {ConfigError} naming the process that holds it, or why there can be no such folder.
+ * Locks the directory for this process, because PGlite would let a second process open the same database and corrupt
+ * it. A stale lock is replaced: at once if it belongs to a process of this host that no longer runs, even if its id was
+ * reused; after ten seconds without an update if it belongs to another host (a shared volume, a recreated container).
+ * @returns a function that releases the lock.
+ * @throws {ConfigError} naming the process that holds the lock, or the reason why the directory cannot be used.
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
-  await makeFolder(dataDir);
+  await createDirectory(dataDir);
   const path = resolve(dataDir, 'lock');
-  const own = `${process.pid} ${hostname()} ${randomBytes(6).toString('hex')} ${(await startOf(process.pid)) ?? ''}`;
+  const own = `${process.pid} ${hostname()} ${randomBytes(6).toString('hex')} ${(await startTimeOf(process.pid)) ?? ''}`;
   for (;;) {
-    if (await orUnusable(dataDir, putNew(path, `${own.trim()}\n`))) return hold(path, `${own.trim()}\n`);
-    const holder = await readIfThere(path, dataDir);
+    if (await asConfigError(dataDir, createFileAtomically(path, `${own.trim()}\n`)))
+      return holdLock(path, `${own.trim()}\n`);
+    const holder = await readIfPresent(path, dataDir);
     if (holder === undefined) continue;
-    // Locks appear with their content: one without is what a crash of the machine has left.
+    // A lock is created together with its content, so an empty one was left by a crash of the machine.
     const [pid = '', host = hostname(), , start] = holder.trim().split(' ');
-    if (/^\d+$/.test(pid) && !(await isGone(path, Number(pid), host, start))) {
+    if (/^\d+$/.test(pid) && !(await isStale(path, Number(pid), host, start))) {
       throw new ConfigError(
         `DATA_DIR: ${dataDir} is in use by process ${pid}${host === hostname() ? '' : ` on ${host}`}: stop that process, or use ` +
           `another DATA_DIR or a DATABASE_URL (if process ${pid} is not Parley, delete ${path})`,
@@ -83,9 +92,9 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   }
 }
 
-/** Makes the folder, for its owner only. */
-async function makeFolder(dataDir: string): Promise<void> {
-  await orUnusable(dataDir, mkdir(dataDir, { recursive: true, mode: 0o700 }));
+/** Creates the directory with permissions for its owner only. */
+async function createDirectory(dataDir: string): Promise<void> {
+  await asConfigError(dataDir, mkdir(dataDir, { recursive: true, mode: 0o700 }));
 }
 
 const reasons: Record<string, string> = {
@@ -98,8 +107,8 @@ const reasons: Record<string, string> = {
   EDQUOT: "the owner's quota is used up",
 };
 
-/** @throws {ConfigError} naming DATA_DIR when the file system refuses what is done in it. */
-async function orUnusable<T>(dataDir: string, work: Promise<T>): Promise<T> {
+/** Converts errors of the file system to a ConfigError that names DATA_DIR. */
+async function asConfigError<T>(dataDir: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
@@ -111,100 +120,110 @@ async function orUnusable<T>(dataDir: string, work: Promise<T>): Promise<T> {
   }
 }
 
-async function readIfThere(path: string, dataDir: string): Promise<string | undefined> {
+async function readIfPresent(path: string, dataDir: string): Promise<string | undefined> {
   const reading = readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  return orUnusable(dataDir, reading);
+  return asConfigError(dataDir, reading);
 }
 
-/** Makes a file with its content at once; false when there is one already. It survives a loss of power as a whole. */
-async function putNew(path: string, content: string): Promise<boolean> {
-  const draft = await writeDraft(path, content);
+/** Creates a file with its content atomically and durably. Returns false if the file already exists. */
+async function createFileAtomically(path: string, content: string): Promise<boolean> {
+  const temporary = await writeTemporary(path, content);
   try {
-    // A link appears whole or not at all, and never replaces one that another process made first.
-    await link(draft, path);
-    await syncFolder(dirname(path));
+    // A hard link appears atomically and never replaces an existing file.
+    await link(temporary, path);
+    await syncDirectory(dirname(path));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   } finally {
-    await unlink(draft);
+    await unlink(temporary);
   }
 }
 
-/** Writes a file as a whole: after a crash or a loss of power it has this content, or is as it was before. */
-export async function putWhole(path: string, content: string | Buffer): Promise<void> {
-  const draft = await writeDraft(path, content);
+/**
+ * Writes a file atomically and durably: after a crash or a loss of power it has either this content or the previous
+ * one.
+ */
+export async function writeFileAtomically(path: string, content: string | Buffer): Promise<void> {
+  const temporary = await writeTemporary(path, content);
   try {
-    await rename(draft, path);
+    await rename(temporary, path);
   } catch (error) {
-    await unlink(draft).catch(() => {});
+    await unlink(temporary).catch(() => {});
     throw error;
   }
-  await syncFolder(dirname(path));
+  await syncDirectory(dirname(path));
 }
 
-/** Writes the content beside `path` and onto the disk, for the owner only. */
-async function writeDraft(path: string, content: string | Buffer): Promise<string> {
-  const draft = `${path}.${randomBytes(8).toString('hex')}`;
-  const file = await open(draft, 'wx', 0o600);
+/** Writes a temporary file next to `path`, readable by the owner only, and syncs it to the disk. */
+async function writeTemporary(path: string, content: string | Buffer): Promise<string> {
+  const temporary = `${path}.${randomBytes(8).toString('hex')}`;
+  const file = await open(temporary, 'wx', 0o600);
   try {
     await file.writeFile(content);
     await file.sync();
   } catch (error) {
-    await unlink(draft).catch(() => {});
+    await unlink(temporary).catch(() => {});
     throw error;
   } finally {
     await file.close();
   }
-  return draft;
+  return temporary;
 }
 
-/** The name of a new file is on the disk only when its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  // Windows opens no folders, and some file systems do not sync them.
+/** Syncs a directory, which makes the names of new files in it durable. */
+async function syncDirectory(path: string): Promise<void> {
+  // Ignores errors: Windows cannot open directories, and some file systems cannot sync them.
   const folder = await open(path, 'r').catch(() => undefined);
   await folder?.sync().catch(() => {});
   await folder?.close();
 }
 
-function hold(path: string, own: string): () => Promise<void> {
-  held.add(path);
-  const beat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), BEAT_MS);
-  beat.unref();
+function holdLock(path: string, own: string): () => Promise<void> {
+  heldLocks.add(path);
+  const heartbeat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), HEARTBEAT_MS);
+  heartbeat.unref();
   return async () => {
-    clearInterval(beat);
-    held.delete(path);
+    clearInterval(heartbeat);
+    heldLocks.delete(path);
     if ((await readFile(path, 'utf8').catch(() => '')) === own) await rm(path, { force: true });
   };
 }
 
-/** @param start when the holder says that its process was started; undefined: an older version did not say. */
-async function isGone(path: string, pid: number, host: string, start: string | undefined): Promise<boolean> {
+/**
+ * Whether the process that holds the lock no longer runs.
+ * @param start the start of the process according to the lock; undefined in locks of older versions.
+ */
+async function isStale(path: string, pid: number, host: string, start: string | undefined): Promise<boolean> {
   if (host === hostname()) {
-    if (pid === process.pid) return !held.has(path);
+    if (pid === process.pid) return !heldLocks.has(path);
     if (!isAlive(pid)) return true;
-    // After a restart of the machine the number may belong to any program.
-    return start !== undefined && ((await startOf(pid)) ?? start) !== start;
+    // After a restart of the machine, the id may belong to another program.
+    return start !== undefined && ((await startTimeOf(pid)) ?? start) !== start;
   }
   const silentSince = async () => (await stat(path).catch(() => undefined))?.mtimeMs;
   const first = await silentSince();
-  if (first !== undefined && Date.now() - first < GONE_MS) await sleep(GONE_MS - (Date.now() - first));
+  if (first !== undefined && Date.now() - first < STALE_MS) await sleep(STALE_MS - (Date.now() - first));
   return first === (await silentSince());
 }
 
-/** When a process was started, as a text that no other process with this number has; undefined where it cannot be told. */
-async function startOf(pid: number): Promise<string | undefined> {
+/**
+ * The start time of a process, as a text that distinguishes it from other processes with the same id. Undefined if it
+ * cannot be determined.
+ */
+async function startTimeOf(pid: number): Promise<string | undefined> {
   try {
     if (process.platform === 'linux') {
       const [boot, status] = await Promise.all([
         readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => ''),
         readFile(`/proc/${pid}/stat`, 'utf8'),
       ]);
-      // The program's name, in parentheses, may have spaces; the start is the 20th field after it, in ticks since the boot.
+      // The program name, in parentheses, can contain spaces. The start time in ticks since the boot is the 20th field
+      // after it.
       const ticks = status.slice(status.lastIndexOf(')') + 2).split(' ')[19];
       return ticks && `${boot.trim()}/${ticks}`;
     }
@@ -218,16 +237,19 @@ async function startOf(pid: number): Promise<string | undefined> {
   }
 }
 
-/** Removes a lock that was found stale, unless another process did and has it now: one at a time looks once more. */
+/**
+ * Removes a stale lock. Processes that do this take turns and check the content again, so that none of them removes the
+ * new lock of another one.
+ */
 async function removeStale(path: string, found: string): Promise<void> {
   const turn = `${path}.takeover`;
   const file = await open(turn, 'wx').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
   if (!file) {
-    // Whoever has the turn needs a moment; whoever died in it leaves it behind.
+    // A process that crashed during its turn leaves the file behind.
     const age = Date.now() - ((await stat(turn).catch(() => undefined))?.mtimeMs ?? Date.now());
-    if (age > GONE_MS) await rm(turn, { force: true });
+    if (age > STALE_MS) await rm(turn, { force: true });
     await sleep(20);
     return;
   }
@@ -240,15 +262,15 @@ async function removeStale(path: string, found: string): Promise<void> {
 }
 
 /**
- * The secret that signs tokens when none is configured: made once, readable by the owner only.
- * @throws {ConfigError} naming the file when its content cannot be the secret that was written.
+ * Returns the secret that signs tokens when none is configured. It is generated once and readable by the owner only.
+ * @throws {ConfigError} naming the file if its content is damaged.
  */
-export async function keptJwtSecret(dataDir: string): Promise<string> {
-  await makeFolder(dataDir);
+export async function loadJwtSecret(dataDir: string): Promise<string> {
+  await createDirectory(dataDir);
   const path = join(dataDir, 'jwt-secret');
-  await orUnusable(dataDir, putNew(path, randomBytes(48).toString('base64')));
-  const secret = ((await readIfThere(path, dataDir)) ?? '').trim();
-  // A key that anybody can guess would let anybody sign in as anybody.
+  await asConfigError(dataDir, createFileAtomically(path, randomBytes(48).toString('base64')));
+  const secret = ((await readIfPresent(path, dataDir)) ?? '').trim();
+  // A short secret could be guessed, which would allow anybody to sign in as anybody.
   if (!/^[\x21-\x7e]{32,}$/.test(secret)) {
     throw new ConfigError(
       `DATA_DIR: ${path} is damaged: it must contain a secret of at least 32 characters. Restore it from a backup, or ` +
@@ -258,7 +280,7 @@ export async function keptJwtSecret(dataDir: string): Promise<string> {
   return secret;
 }
 
-/** Whether a process with this id runs. */
+/** Whether a process with this id is running. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -5,112 +5,134 @@ import type { Config } from '../config/config.js';
 import type { Logger } from '../telemetry/log.js';
 import { type Metrics, noMetrics } from '../telemetry/metrics.js';
 import { noTracing, type Tracing } from '../telemetry/tracing.js';
-import type { Footing, PoolState, SqlSession } from './footing.js';
+import type { DatabaseDriver, PoolState, SqlSession } from './driver.js';
 import { adoptChangeLog, beginBreak, beginEpoch, findServerSql, type ServerSql, standbyError } from './history.js';
 import { applyMigrations } from './migrations.js';
 import { openPglite } from './pglite.js';
 import { openPostgres } from './postgres.js';
-import { limitStatements, whenAllowed, withoutLimitOfUniqueReads } from './statements.js';
-import { type Announcer, createAnnouncer } from './unit-of-work.js';
+import { limitStatements, withoutLimitOfUniqueReads, withStatementLimit } from './statements.js';
+import { type Announcer, createAnnouncer, runLastStatements } from './unit-of-work.js';
 
-/** The client outside a transaction. */
+/** The Prisma client outside of transactions. */
 export type Db = PrismaClient;
-/** The client inside one: on the embedded footing using the outer one there would wait for itself for ever. */
+/**
+ * The Prisma client inside a transaction. With the embedded database, using the outer client inside a transaction would
+ * deadlock, because there is only one connection.
+ */
 export type Tx = Prisma.TransactionClient;
 
-/** Plain SQL, past Prisma: its way costs several times what a small statement does, which counts where many are asked. */
+/**
+ * Plain SQL without Prisma, whose overhead is several times the cost of a small statement. It is meant for hot paths.
+ */
 export interface Sql {
   query<Row>(statement: Prisma.Sql): Promise<Row[]>;
 }
 
 /**
- * A transaction of plain SQL. Its beginning goes to the server together with its first statement, so that one must be a
- * read or a lock: what must not happen outside of a transaction comes later.
+ * A transaction of plain SQL. BEGIN is sent to the server together with the first statement, which must therefore be a
+ * read or a lock: a statement that must not run outside of the transaction comes later.
  */
 export interface SqlTransaction extends Sql {
-  /** `name`: of a statement whose text never changes. It is parsed and planned once for each connection. */
+  /**
+   * Runs a statement.
+   * @param name the name of a prepared statement, for statements whose text never changes. It is parsed and planned
+   *   once per connection.
+   */
   query<Row>(statement: Prisma.Sql, name?: string): Promise<Row[]>;
-  /** Its last statement, which goes to the server together with the commit: that is done when the transaction resolves. */
+  /** Runs the last statement, which is sent together with COMMIT. It is complete when the transaction resolves. */
   finish(statement: Prisma.Sql, name: string): Promise<void>;
 }
 
-/** `read-only`: a standby in recovery, or a server that is set to take no writes; `disk full`: it has no room for them. */
+/**
+ * `read-only`: the server is a standby in recovery, or does not accept writes; `disk full`: it has no space for them.
+ */
 export type DatabaseState = 'ok' | 'read-only' | 'disk full' | 'unreachable';
 
-/** Which server's history the node is in. A standby that is promoted begins another one, which may lack the newest. */
+/**
+ * The server history that the node is connected to. A promoted standby begins a new history, which may lack the latest
+ * transactions.
+ */
 interface History {
-  /** How the server is asked for its run and its timeline. */
+  /** The SQL expressions for the run and the timeline of the server. */
   readonly server: ServerSql;
-  /** Writes down the run of the server that answers, where no new connection did: behind a pooler. */
+  /** Records the run of the current server, if no new connection did so: this is necessary behind a pooler. */
   begin(): Promise<void>;
-  /** Begins an epoch in which no older cursor is good. */
+  /** Begins an epoch that invalidates all older cursors. */
   beginBreak(): Promise<void>;
   /**
-   * To be called with the timeline of whichever server has answered. When it is another one than before, all other
-   * connections are ended, for they may lead to the old server, and the listeners are called.
-   * @throws when that server is one that was left behind: the node has met its successor already.
+   * Reports the timeline of a server that responded. If it differs from the previous one, all connections are closed,
+   * because they may lead to the old server, and the listeners are called.
+   * @throws {FailoverError} if the server was replaced by another one that the node has already seen.
    */
-  met(timeline: string): void;
-  /** Calls whenever the node comes to another timeline. */
+  observeTimeline(timeline: string): void;
+  /** Registers a listener for changes of the timeline. */
   onChange(listener: () => void): void;
 }
 
 export interface Database {
-  readonly footing: Footing['footing'];
+  readonly mode: DatabaseDriver['mode'];
   readonly db: Db;
   /**
-   * Which history this is: another database, or a table made anew by a restore, has another one. Names Redis
-   * channels and is part of every cursor, so that neither is ever mixed up with another database's.
+   * Identifies the change log: another database, or a change log recreated by a restore, has another generation. It is
+   * part of the names of Redis channels and of all cursors, so that those of different databases are never mixed up.
    */
   readonly generation: string;
   /**
-   * Runs `work` in one transaction (READ COMMITTED); what it throws rolls back. When PostgreSQL gave the transaction up
-   * as a deadlock, `work` runs again in another one: what it does besides the database must be right to do again.
-   * It resolves when the transaction is committed and what it recorded (`announceAfterCommit`) is announced.
+   * Runs `work` in a transaction (READ COMMITTED), which is rolled back if `work` throws. If PostgreSQL aborts the
+   * transaction because of a deadlock, `work` runs again in a new one, so its side effects must be repeatable. Resolves
+   * after the commit, when the recorded changes (`announceAfterCommit`) have been announced.
+   * @param options.timeoutMs the maximum duration in milliseconds, by default 20 seconds. A longer transaction is rolled
+   *   back, and fails as UNAVAILABLE.
    */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Sets what announces, after each commit, what the transaction has recorded. */
+  transaction<T>(work: (tx: Tx) => Promise<T>, options?: { timeoutMs?: number }): Promise<T>;
+  /** Sets the handler of an announcement, which is called after each commit with the recorded items. */
   readonly onCommitted: Announcer['handle'];
-  /** Transactions of plain SQL, which are begun once, and single statements. */
+  /** Single statements and transactions of plain SQL. These transactions are not retried. */
   readonly sql: Sql & {
     transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T>;
-    /** One that fails as UNAVAILABLE, and its connection with it, when the answer has not come in that time. */
+    /**
+     * Runs a statement with its own time limit. If it is exceeded, the call fails as UNAVAILABLE and the connection is
+     * closed.
+     */
     queryWithin<Row>(timeoutMs: number, statement: Prisma.Sql): Promise<Row[]>;
   };
   readonly history: History;
-  /** Resolves when the database answers. */
+  /** Resolves when the database has responded to a statement. */
   ping(): Promise<void>;
-  /** Asks the database whether it answers and takes writes. Resolves within some seconds, and never rejects. */
+  /** Checks whether the database responds and accepts writes. Resolves within a few seconds and never rejects. */
   check(): Promise<DatabaseState>;
-  /** The connections to it; undefined on the embedded footing, which has one. */
+  /** The state of the connection pool; undefined with the embedded database, which has one connection. */
   pool(): PoolState | undefined;
   close(): Promise<void>;
 }
 
+/** The default of the maximum duration of a transaction, in milliseconds. */
+const TRANSACTION_MAX_MS = 20_000;
+
 /**
- * Opens the database of the configured footing and brings it up to the newest migration.
- * @throws {ConfigError} when another process holds the embedded one.
+ * Opens the configured database and applies all missing migrations.
+ * @throws {ConfigError} if another process uses the embedded database.
  */
 export async function openDatabase(
   config: Config,
   log: Logger,
   { metrics, tracing }: { metrics: Metrics; tracing: Tracing } = { metrics: noMetrics, tracing: noTracing },
 ): Promise<Database> {
-  const lasted = metrics.duration(
+  const recordDuration = metrics.duration(
     'parley_database_transaction_duration_seconds',
     'Duration of transactions with several statements, including waits for a connection and for locks.',
   );
-  const deadlocked = metrics.counter(
+  const countDeadlock = metrics.counter(
     'parley_database_deadlocks_total',
     'Transactions rolled back by a deadlock and retried.',
   );
-  const watched = <T>(work: () => Promise<T>): Promise<T> =>
+  const measured = <T>(work: () => Promise<T>): Promise<T> =>
     tracing.step('transaction', async () => {
       const began = performance.now();
       try {
         return await work();
       } finally {
-        lasted((performance.now() - began) / 1000);
+        recordDuration((performance.now() - began) / 1000);
       }
     });
   const opened =
@@ -135,9 +157,11 @@ export async function openDatabase(
       const own = await adoptChangeLog(session);
       return { generation: own, history: createHistory(opened, server, await beginEpoch(session, server), log) };
     });
-    opened.onConnection(async (session) => history.met(await beginEpoch(session, history.server)));
-    /** What a transaction did is lost or unknown when the server was replaced while it was under way. */
-    const inOneHistory = async <T>(work: () => Promise<T>): Promise<T> => {
+    opened.onConnection(async (session) => history.observeTimeline(await beginEpoch(session, history.server)));
+    /**
+     * Fails if the server was replaced during `work`, because the result of the transaction is then lost or unknown.
+     */
+    const failingOnFailover = async <T>(work: () => Promise<T>): Promise<T> => {
       const { version } = history;
       try {
         const result = await work();
@@ -148,32 +172,41 @@ export async function openDatabase(
         throw error;
       }
     };
-    const writes = watchWrites(opened, log);
+    const writes = trackWritability(opened, log);
     const announcer = createAnnouncer(log);
     const db = withoutLimitOfUniqueReads(new PrismaClient({ adapter: limitStatements(opened.adapter) }));
     return {
-      footing: opened.footing,
+      mode: opened.mode,
       db,
       generation,
       history,
       onCommitted: announcer.handle,
-      transaction: (work) =>
+      transaction: (work, { timeoutMs = TRANSACTION_MAX_MS } = {}) =>
         announcer.run((begin) =>
-          againAfterDeadlocks(
+          retryDeadlocks(
             () =>
-              watched(() =>
-                inOneHistory(() => db.$transaction((tx) => work(begin(tx)), { maxWait: 10_000, timeout: 20_000 })),
+              measured(() =>
+                failingOnFailover(() =>
+                  db.$transaction(
+                    async (tx) => {
+                      const result = await work(begin(tx));
+                      await runLastStatements(tx);
+                      return result;
+                    },
+                    { maxWait: 10_000, timeout: timeoutMs },
+                  ),
+                ),
               ),
-            deadlocked,
+            countDeadlock,
           ),
         ),
       sql: {
-        query: ({ text, values }) => whenAllowed(() => opened.query(text, values)),
+        query: ({ text, values }) => withStatementLimit(() => opened.query(text, values)),
         queryWithin: (timeoutMs, { text, values }) => opened.query(text, values, timeoutMs),
         transaction: (work) =>
           announcer.run((begin) =>
-            watched(() =>
-              inOneHistory(() =>
+            measured(() =>
+              failingOnFailover(() =>
                 opened.transaction((session) =>
                   work(
                     begin({
@@ -200,11 +233,14 @@ export async function openDatabase(
   }
 }
 
-/** How often a transaction is begun that ends in deadlocks, and the longest pause between two, in milliseconds. */
+/**
+ * The maximum number of attempts for a transaction that deadlocks, and the maximum delay between two attempts in
+ * milliseconds.
+ */
 const ATTEMPTS_MAX = 3;
 const PAUSE_MAX_MS = 50;
 
-async function againAfterDeadlocks<T>(attempt: () => Promise<T>, onDeadlock: () => void): Promise<T> {
+async function retryDeadlocks<T>(attempt: () => Promise<T>, onDeadlock: () => void): Promise<T> {
   for (let attempts = 1; ; attempts += 1) {
     try {
       return await attempt();
@@ -212,37 +248,39 @@ async function againAfterDeadlocks<T>(attempt: () => Promise<T>, onDeadlock: () 
       if (!isDeadlock(error)) throw error;
       onDeadlock();
       if (attempts === ATTEMPTS_MAX) throw error;
-      // Two that met each other must not do so again.
+      // A random delay prevents the same transactions from deadlocking again.
       await setTimeout(Math.random() * PAUSE_MAX_MS);
     }
   }
 }
 
-/** How long a server that was left behind is refused, in milliseconds, before it counts as restored on purpose. */
-const LEFT_BEHIND_MS = 10_000;
+/**
+ * How long a server with an older timeline is rejected, in milliseconds, before it is considered restored on purpose.
+ */
+const OLD_SERVER_REJECTED_MS = 10_000;
 
 function createHistory(
-  opened: Footing,
+  opened: DatabaseDriver,
   server: ServerSql,
   first: string,
   log: Logger,
-): History & { /** Grows whenever the timeline changes. */ readonly version: number } {
+): History & { /** Incremented whenever the timeline changes. */ readonly version: number } {
   const session: Pick<SqlSession, 'query'> = { query: (sql, parameters = []) => opened.query(sql, parameters) };
   const listeners: (() => void)[] = [];
   let timeline = first;
   let version = 0;
-  let refusedSince: number | undefined;
-  function met(other: string): void {
+  let rejectedSince: number | undefined;
+  function observeTimeline(other: string): void {
     if (other === timeline) {
-      refusedSince = undefined;
+      rejectedSince = undefined;
       return;
     }
     if (other < timeline) {
-      refusedSince ??= performance.now();
-      if (performance.now() - refusedSince < LEFT_BEHIND_MS) throw new FailoverError();
+      rejectedSince ??= performance.now();
+      if (performance.now() - rejectedSince < OLD_SERVER_REJECTED_MS) throw new FailoverError();
     }
     log.warn({ from: timeline, to: other }, 'PostgreSQL failover detected: the timeline has changed');
-    refusedSince = undefined;
+    rejectedSince = undefined;
     timeline = other;
     version += 1;
     opened.dropConnections();
@@ -250,9 +288,9 @@ function createHistory(
   }
   return {
     server,
-    begin: async () => met(await beginEpoch(session, server)),
+    begin: async () => observeTimeline(await beginEpoch(session, server)),
     beginBreak: () => beginBreak(session, server),
-    met,
+    observeTimeline,
     onChange: (listener) => void listeners.push(listener),
     get version() {
       return version;
@@ -260,7 +298,7 @@ function createHistory(
   };
 }
 
-/** How long `check` waits for an answer, in milliseconds. */
+/** How long `check` waits for a response, in milliseconds. */
 const CHECK_TIMEOUT_MS = 3_000;
 
 const isReadOnlySession = async (session: Pick<SqlSession, 'query'>): Promise<boolean> => {
@@ -270,11 +308,14 @@ const isReadOnlySession = async (session: Pick<SqlSession, 'query'>): Promise<bo
   return row?.readOnly ?? false;
 };
 
-/** Needs room for a new file on the disk, of which nothing is left. */
-const TAKE_ROOM = `CREATE TEMPORARY TABLE parley_room ON COMMIT DROP AS SELECT repeat(md5(n::text), 30) AS text FROM generate_series(1, 50) n`;
+/** Allocates a new file on the disk, which is removed at once. */
+const ALLOCATE_SPACE = `CREATE TEMPORARY TABLE parley_room ON COMMIT DROP AS SELECT repeat(md5(n::text), 30) AS text FROM generate_series(1, 50) n`;
 
-/** Whether the database takes writes, as far as is known: logged whenever that changes, not with each write that fails. */
-function watchWrites(opened: Footing, log: Logger): { failed(error: unknown): void; check(): Promise<DatabaseState> } {
+/** Tracks whether the database accepts writes. Only changes of this state are logged, not each failed write. */
+function trackWritability(
+  opened: DatabaseDriver,
+  log: Logger,
+): { failed(error: unknown): void; check(): Promise<DatabaseState> } {
   let state: DatabaseState = 'ok';
   function enter(next: DatabaseState, error?: unknown): DatabaseState {
     if (next === state) return state;
@@ -284,34 +325,34 @@ function watchWrites(opened: Footing, log: Logger): { failed(error: unknown): vo
     state = next;
     return state;
   }
-  async function ask(): Promise<DatabaseState> {
+  async function checkWrites(): Promise<DatabaseState> {
     const query = <Row>(sql: string, parameters: unknown[] = []) =>
       opened.query<Row>(sql, parameters, CHECK_TIMEOUT_MS);
     if (await isReadOnlySession({ query })) return 'read-only';
-    // Whether there is room again, only a write can say.
-    if (state === 'disk full') await query(TAKE_ROOM);
+    // Only a write can tell whether there is space again.
+    if (state === 'disk full') await query(ALLOCATE_SPACE);
     return 'ok';
   }
-  let asking: Promise<DatabaseState> | undefined;
+  let checking: Promise<DatabaseState> | undefined;
   return {
     failed(error) {
-      const why = stateOf(error);
-      if (why === 'read-only' || why === 'disk full') enter(why, error);
+      const reason = stateOf(error);
+      if (reason === 'read-only' || reason === 'disk full') enter(reason, error);
     },
     check: () =>
-      (asking ??= ask()
+      (checking ??= checkWrites()
         .then(enter, (error: unknown) => {
-          const why = stateOf(error);
-          // Who may not make a temporary table cannot find out.
-          return enter(why === 'ok' ? (state === 'disk full' ? 'ok' : 'unreachable') : why, error);
+          const reason = stateOf(error);
+          // If temporary tables are not permitted, this cannot be checked, so the disk is assumed to have space.
+          return enter(reason === 'ok' ? (state === 'disk full' ? 'ok' : 'unreachable') : reason, error);
         })
         .finally(() => {
-          asking = undefined;
+          checking = undefined;
         })),
   };
 }
 
-/** What an error says of the database; `ok` where it is of another kind. */
+/** The state of the database according to an error; `ok` for errors of another kind. */
 export function stateOf(error: unknown): DatabaseState {
   const code = String(sqlStateOf(error) ?? '');
   if (['25006', '55000'].includes(code)) return 'read-only';
@@ -319,7 +360,7 @@ export function stateOf(error: unknown): DatabaseState {
   return isUnavailable(error) ? 'unreachable' : 'ok';
 }
 
-/** The answer is of a server that another one has replaced, or came while that happened: the same call may be repeated. */
+/** The response came from a server that was replaced, or while it was being replaced. The call may be retried. */
 class FailoverError extends Error {
   readonly code = '57P01';
   constructor() {
@@ -327,21 +368,21 @@ class FailoverError extends Error {
   }
 }
 
-/** Whether the error says that a row with this unique value is there already. */
+/** Whether the error is a violation of a unique constraint. */
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 }
 
-/** Whether the error says that a row's lock was waited for as long as `lock_timeout` allows. */
+/** Whether the error says that the wait for a lock exceeded `lock_timeout`. */
 export const isLockTimeout = (error: unknown): boolean => sqlStateOf(error) === '55P03';
 
-/** Whether the error says that two transactions waited for each other, and this one was given up. */
+/** Whether PostgreSQL aborted the transaction because of a deadlock. */
 export const isDeadlock = (error: unknown): boolean => sqlStateOf(error) === '40P01';
 
-/** Whether it is the database that answered with this error: what it was asked for was not done. */
-export const isRefusal = (error: unknown): boolean => error instanceof Error && 'severity' in error;
+/** Whether the database reported this error, so that the statement definitely had no effect. */
+export const isDatabaseError = (error: unknown): boolean => error instanceof Error && 'severity' in error;
 
-/** PostgreSQL's code of an error: of plain SQL, or as Prisma wraps it. */
+/** The SQLSTATE of an error, either of plain SQL or wrapped by Prisma. */
 function sqlStateOf(error: unknown): unknown {
   if (error instanceof Prisma.PrismaClientKnownRequestError) return sqlStateOf(error.meta?.['driverAdapterError']);
   if (!(error instanceof Error)) return undefined;
@@ -349,8 +390,8 @@ function sqlStateOf(error: unknown): unknown {
 }
 
 /**
- * Whether the error says that the database cannot be reached or is overloaded, or gave up what met others there: the
- * same call may be repeated.
+ * Whether the error says that the database cannot be reached, is overloaded, or aborted a transaction because of a
+ * conflict. The call may be retried.
  */
 export function isUnavailable(error: unknown): boolean {
   if (isDeadlock(error)) return true;
@@ -378,7 +419,7 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && unreachable.test(`${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}`);
 }
 
-// Of Node, of pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown); 25006 and 55000 are a
-// server that takes no writes, 26000 and 42P05 a pooler that does not keep prepared statements.
+// Error codes of Node and pg, and PostgreSQL's classes 08 (connection), 53 (resources) and 57P (shutdown). 25006 and
+// 55000 are reported by servers that accept no writes, 26000 and 42P05 by poolers that do not keep prepared statements.
 const unreachable =
   /^25006|^55000|^26000|^42P05|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Connection terminated|timeout exceeded when trying to connect|^08|^53|^57P|shutting down|starting up|Query read timeout|terminating connection|not queryable/;

@@ -1,43 +1,49 @@
 import { closeSync, statfsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messages, PGlite, type PGliteOptions } from '@electric-sql/pglite';
+import { messages, type PGlite, type PGliteOptions } from '@electric-sql/pglite';
+import { PreparedPGlite } from './prepared-pglite.js';
 import { SyncedNodeFS } from './synced-node-fs.js';
 
-/** Milliseconds of statements in one turn of the event loop, after which the next one waits for another turn. */
+/**
+ * The maximum duration of statements in one turn of the event loop, in milliseconds. Further statements wait for the
+ * next turn.
+ */
 const TURN_MAX_MS = 5;
 
-/** Milliseconds for which the free space counts as known. */
+/** How long a measurement of the free disk space is valid, in milliseconds. */
 const SPACE_KNOWN_MS = 50;
 
-/** The status of the exception by which PGlite leaves a statement that failed; every other exception is its end. */
+/** The status of the exception with which PGlite unwinds a failed statement. Every other exception is fatal. */
 const LONGJMP_STATUS = 100;
 
 /**
- * PGlite that does not write when its disk is nearly full, and that ends where it would go on for ever. PostgreSQL
- * gives up (PANIC) when it cannot write its log; PGlite then calls it again and again and holds this thread.
+ * PGlite with two safeguards: it rejects writes when its disk is nearly full, and it stops instead of looping forever.
+ * If PostgreSQL cannot write its log, it panics; PGlite would then restart it again and again and block this thread.
  */
-export class GuardedPGlite extends PGlite {
+export class GuardedPGlite extends PreparedPGlite {
   #folder: string;
   #minFree: number;
   #isGuarded = false;
   #end: { cause: unknown } | undefined;
   #room: { at: number; enough: boolean } | undefined;
-  /** Milliseconds that statements have taken in this turn of the event loop. */
+  /** The duration of the statements in this turn of the event loop, in milliseconds. */
   #busyMs = 0;
-  /** Resolves in the next turn of the event loop; undefined where nothing has run in this one. */
+  /** Resolves in the next turn of the event loop. Undefined if no statement has run in this turn. */
   #nextTurn: Promise<void> | undefined;
-  /** Called once when it has ended by itself: nothing works any more, and another one is to be opened. */
+  /** Called once when the database has stopped on its own and must be reopened. */
   onEnd: (cause: unknown) => void = () => {};
 
-  /** @param minFree bytes that must be free on the disk of the folder for anything to be written; 0: any. */
+  /**
+   * @param minFree the minimum free space of the disk in bytes; with less, writes are rejected. 0 disables the check.
+   */
   constructor(folder: string, minFree: number, options: PGliteOptions) {
     super(folder, { ...options, fs: new SyncedNodeFS(folder) });
     this.#folder = folder;
     this.#minFree = minFree;
   }
 
-  /** Whether anything may be written. */
-  get hasRoom(): boolean {
+  /** Whether the disk has enough free space for writes. */
+  get hasFreeSpace(): boolean {
     const now = performance.now();
     if (!this.#room || now - this.#room.at > SPACE_KNOWN_MS) {
       this.#room = { at: now, enough: freeBytesOf(this.#folder) >= this.#minFree };
@@ -46,8 +52,8 @@ export class GuardedPGlite extends PGlite {
   }
 
   /**
-   * A statement resolves without a turn of the event loop. Without this, those that wait for each other would run one
-   * after another before any other client is heard.
+   * Statements resolve without a turn of the event loop. Without this limit, a sequence of statements would block all
+   * other clients.
    */
   override async execProtocolRaw(...call: Parameters<PGlite['execProtocolRaw']>): Promise<Uint8Array> {
     this.#nextTurn ??= nextTurn().then(() => {
@@ -63,12 +69,16 @@ export class GuardedPGlite extends PGlite {
     }
   }
 
-  /** Every statement passes here, those of transactions and of Prisma too. */
+  /** All statements pass through this method, including those of transactions and of Prisma. */
   override execProtocolRawSync(message: Uint8Array): Uint8Array<ArrayBuffer> {
     if (this.#end) throw diskFull('The embedded database has stopped.');
     if (!this.#isGuarded) this.#guard();
-    if (!this.hasRoom && isWrite(message)) throw diskFull('The disk of DATA_DIR has too little free space.');
+    if (!this.hasFreeSpace && isWrite(message)) throw diskFull('The disk of DATA_DIR has too little free space.');
     return super.execProtocolRawSync(message) as Uint8Array<ArrayBuffer>;
+  }
+
+  protected override beforeReuse(parse: Uint8Array): void {
+    if (!this.hasFreeSpace && isWrite(parse)) throw diskFull('The disk of DATA_DIR has too little free space.');
   }
 
   #guard(): void {
@@ -86,7 +96,8 @@ export class GuardedPGlite extends PGlite {
         throw error;
       }
     };
-    // PGlite catches what is thrown there, calls this first, and loops: the one place to get out.
+    // PGlite catches the exception, calls this function first, and then loops: this is the only place to leave the
+    // loop.
     module.stackRestore = (pointer) => {
       stackRestore(pointer);
       if (!this.#end) return;
@@ -95,7 +106,7 @@ export class GuardedPGlite extends PGlite {
     };
   }
 
-  /** Closes it; of one that has ended, which would not come back from it, only the files. */
+  /** Closes the database. If it has stopped, PGlite's own method would never return, so only its files are closed. */
   override async close(): Promise<void> {
     if (!this.#end) return super.close();
     const { streams } = this.Module.FS as unknown as { streams: ({ nfd?: number } | null)[] };
@@ -104,13 +115,13 @@ export class GuardedPGlite extends PGlite {
       try {
         closeSync(stream.nfd);
       } catch {
-        // It is closed already.
+        // It is already closed.
       }
     }
   }
 }
 
-/** Bytes that are free for this process; as many as can be where the file system does not tell. */
+/** The free disk space for this process in bytes; infinite if the file system does not report it. */
 export function freeBytesOf(folder: string): number {
   try {
     const { bavail, bsize } = statfsSync(folder);
@@ -120,7 +131,7 @@ export function freeBytesOf(folder: string): number {
   }
 }
 
-/** PostgreSQL's own error for a full disk, as a statement of PGlite would throw it. */
+/** PostgreSQL's error for a full disk, as a statement of PGlite would throw it. */
 function diskFull(message: string): messages.DatabaseError {
   return Object.assign(new messages.DatabaseError(message, message.length, 'error'), {
     severity: 'ERROR',
@@ -128,7 +139,10 @@ function diskFull(message: string): messages.DatabaseError {
   });
 }
 
-/** Whether a message of the protocol has a statement that writes: Parse with its text after a name, or a simple query. */
+/**
+ * Whether a protocol message contains a statement that writes: a Parse message, with its text after a name, or a simple
+ * query.
+ */
 function isWrite(message: Uint8Array): boolean {
   if (message[0] !== 0x50 && message[0] !== 0x51) return false;
   const text = new TextDecoder().decode(message.subarray(5));

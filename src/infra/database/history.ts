@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import type { SqlSession } from './footing.js';
+import type { SqlSession } from './driver.js';
 
 /**
- * Which database this is: its cluster, itself, and its change log's table. A restore into the same cluster makes the
- * table anew, so it is another one; a copy of the files is the same one, which is what epochs are for.
+ * SQL for the generation: a hash of the cluster, the database and the table of the change log. A restore into the same
+ * cluster recreates the table and thereby changes the generation. A copy of the files has the same generation; epochs
+ * distinguish it.
  */
 export const generationSql = `md5(concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
   (SELECT oid FROM pg_database WHERE datname = current_database()), 'changes'::regclass::oid))`;
 
 /**
- * Makes the change log this database's own, under the caller's lock. A log that came from another database (a dump)
- * carries transaction ids that mean nothing here: it is emptied, and every older cursor expires. So is one that was put
- * beside this database's own (a dump of data only): it tells of transactions that are still to come here.
+ * Makes sure that the change log belongs to this database; the caller holds the lock. A change log from another
+ * database (a dump) contains transaction ids that have another meaning here, so it is emptied, and all older cursors
+ * expire. The same applies to rows added from a data-only dump, whose transaction ids may be in the future here.
  * @returns the generation, 12 hexadecimal digits.
  */
 export async function adoptChangeLog(session: SqlSession): Promise<string> {
@@ -29,14 +30,14 @@ export async function adoptChangeLog(session: SqlSession): Promise<string> {
   return generation;
 }
 
-/** SQL expressions that say which server answers. Both are null while it is a standby in recovery. */
+/** SQL expressions that identify the server. Both are null on a standby in recovery. */
 export interface ServerSql {
   /**
-   * PostgreSQL's timeline, as eight hexadecimal digits. A promotion begins another one: what the old primary had
-   * committed and the standby had not received is lost. A restart stays on its timeline and loses nothing.
+   * PostgreSQL's timeline, as eight hexadecimal digits. A promotion begins a new timeline, in which transactions that
+   * the standby had not received are lost. A restart keeps the timeline and loses nothing.
    */
   timeline: string;
-  /** The run of the server: its start and its timeline, with a slash between them. */
+  /** The run of the server: its start time and its timeline, separated by a slash. */
   run: string;
 }
 
@@ -49,17 +50,18 @@ const byTimeline = serverSql(
   `(CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END)`,
 );
 
-/** Where timelines cannot be asked for, each start of the server counts as a promotion. */
+/** The expressions for servers whose timeline cannot be read: each start counts as a promotion. */
 const byStart = serverSql(
   `(CASE WHEN pg_is_in_recovery() THEN NULL ELSE extract(epoch FROM pg_postmaster_start_time())::text END)`,
 );
 
-/** PostgreSQL's codes for a function that is forbidden, not supported or absent, as managed services have it. */
+/** SQLSTATEs of a function that is forbidden, unsupported or missing, as on managed services. */
 const MISSING_FUNCTION = ['42501', '0A000', '42883'];
 
 /**
- * Finds out how to ask this server for its timeline.
- * @returns `precise`: false where it does not say; then every restart expires all cursors, as a promotion does.
+ * Determines how the timeline of this server can be read.
+ * @returns `precise`: false if the server does not reveal it. Every restart then expires all cursors, as a promotion
+ *   does.
  */
 export async function findServerSql(
   session: Pick<SqlSession, 'query'>,
@@ -73,14 +75,15 @@ export async function findServerSql(
   }
 }
 
-/** The timeline of an epoch, from its `run`. */
+/** SQL for the timeline in the `run` of an epoch. */
 const timelineOf = (run: string) => `split_part(${run}, '/', 2)`;
-/** Whether an epoch was begun because history was lost on one and the same timeline: see `beginBreak`. */
+/** SQL for whether an epoch was begun because transactions were lost on the same timeline: see `beginBreak`. */
 const isBreak = (run: string) => `split_part(${run}, '/', 3) <> ''`;
 
 /**
- * Whether all that was committed since an epoch began is still there: the server is on the epoch's timeline, and
- * nothing was found to be lost since. SQL; `epoch` is an expression for its id. Null when the epoch is unknown.
+ * SQL for whether everything that was committed since an epoch began still exists: the server is on the epoch's
+ * timeline, and no loss was detected since. `epoch` is an expression for the epoch's id. The result is null if the
+ * epoch is unknown.
  */
 export const intactSql = ({ timeline }: ServerSql, epoch: string) => `(
   SELECT coalesce(${timelineOf('mine.run')} = ${timeline}, false) AND NOT EXISTS (
@@ -88,7 +91,7 @@ export const intactSql = ({ timeline }: ServerSql, epoch: string) => `(
       AND (${timelineOf('later.run')} <> ${timelineOf('mine.run')} OR ${isBreak('later.run')}))
   FROM epochs mine WHERE mine.id = ${epoch})`;
 
-/** What PostgreSQL answers to a write while it is a standby: there is nothing to write the epoch into. */
+/** The error of PostgreSQL for a write on a standby, where the epoch cannot be recorded. */
 export const standbyError = () =>
   Object.assign(new Error('this PostgreSQL server is a standby in recovery and rejects writes'), {
     code: '25006',
@@ -96,12 +99,12 @@ export const standbyError = () =>
   });
 
 /**
- * Writes down the run of the server that this connection is to, unless it is known: a start of PostgreSQL or a
- * promotion begins an epoch. On every new connection before anything else, so that no change of a new epoch is
- * committed before the epoch itself; else a cursor could not tell a restored past from its own. Behind a pooler, which
- * changes servers without a word, the sweep does it.
- * @returns the server's timeline.
- * @throws an error with the code 25006 when the server is a standby in recovery.
+ * Records the run of the connected server unless it is known: a start or a promotion of PostgreSQL begins a new epoch.
+ * It is called first on every new connection, so that no change of a new epoch is committed before the epoch itself;
+ * otherwise a cursor could not distinguish the restored past from its own. Behind a pooler, which can switch servers
+ * unnoticed, the sweep calls it.
+ * @returns the timeline of the server.
+ * @throws an error with the code 25006 if the server is a standby in recovery.
  */
 export async function beginEpoch(session: Pick<SqlSession, 'query'>, server: ServerSql): Promise<string> {
   const [row] = await session.query<{ timeline: string | null; known: boolean }>(
@@ -116,7 +119,9 @@ export async function beginEpoch(session: Pick<SqlSession, 'query'>, server: Ser
   return timeline;
 }
 
-/** Begins an epoch in which no older cursor is good: changes that clients were told of are found to be lost. */
+/**
+ * Begins an epoch that invalidates all older cursors, because changes that were announced to clients have been lost.
+ */
 export async function beginBreak(session: Pick<SqlSession, 'query'>, server: ServerSql): Promise<void> {
   const id = randomBytes(4).toString('hex');
   await session.query(`INSERT INTO epochs (id, run) VALUES ($1, ${server.run} || '/' || $2::text)`, [id, id]);

@@ -4,12 +4,12 @@ import { setTimeout } from 'node:timers/promises';
 import { ConfigError } from '../config/config-error.js';
 import { version } from '../config/version.js';
 import type { Logger } from '../telemetry/log.js';
-import type { SqlSession } from './footing.js';
+import type { SqlSession } from './driver.js';
 
-/** The same from src/infra and from dist/infra. */
+/** The relative path is the same from src/infra and from dist/infra. */
 const folder = new URL('../../../prisma/migrations/', import.meta.url);
 
-/** As Prisma makes it, so that `prisma migrate deploy` and `prisma migrate status` work on the same database. */
+/** The table of Prisma, so that `prisma migrate deploy` and `prisma migrate status` work with the same database. */
 const table = `
   CREATE TABLE IF NOT EXISTS _prisma_migrations (
     id                  VARCHAR(36) PRIMARY KEY NOT NULL,
@@ -25,18 +25,18 @@ const table = `
 interface AppliedRow {
   migration_name: string;
   checksum: string;
-  finished_at: Date | null;
+  finished: boolean;
 }
 
 /**
- * Applies what is missing of prisma/migrations, in order, each in one transaction with its row in Prisma's table. The
- * caller sees to it that only one node at a time does so: see `Footing.exclusively`. One that is `CREATE INDEX CONCURRENTLY` and nothing else
- * runs outside of a transaction, as that must. One that is given up as a deadlock, or because it waited too long for a lock,
- * is tried again.
- * @throws {ConfigError} naming `setting` when the database has migrations that this version does not know, unless the
- *   database says that this version may run on it.
- * @throws {Error} when a migration fails (it leaves nothing behind but its log), was changed after it was applied,
- *   or was left half done by another tool.
+ * Applies the missing migrations of prisma/migrations in order, each in a transaction together with its row in Prisma's
+ * table. The caller makes sure that only one node does so at a time: see `DatabaseDriver.exclusively`. A migration that
+ * consists of a single `CREATE INDEX CONCURRENTLY` runs outside of a transaction, as PostgreSQL requires. A migration
+ * that fails because of a deadlock or a lock timeout is retried.
+ * @throws {ConfigError} naming `setting` if the database has migrations that this version does not know, unless the
+ *   database says that this version is compatible.
+ * @throws {Error} if a migration fails (only its entry in Prisma's table remains), was changed after it was applied, or
+ *   was left incomplete by another tool.
  */
 export async function applyMigrations(
   session: SqlSession,
@@ -45,7 +45,7 @@ export async function applyMigrations(
 ): Promise<void> {
   await session.run(table);
   const rows = await session.query<AppliedRow>(
-    'SELECT migration_name, checksum, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL',
+    'SELECT migration_name, checksum, finished_at IS NOT NULL AS finished FROM _prisma_migrations WHERE rolled_back_at IS NULL',
   );
   const applied = new Map(rows.map((row) => [row.migration_name, row]));
   const migrations = await readMigrations();
@@ -56,7 +56,7 @@ export async function applyMigrations(
   for (const { name, sql } of migrations) {
     const checksum = createHash('sha256').update(sql).digest('hex');
     const row = applied.get(name);
-    if (row?.finished_at === null)
+    if (row && !row.finished)
       throw new Error(`Migration ${name} was only partly applied: see "prisma migrate resolve".`);
     if (row && row.checksum !== checksum) throw new Error(`Migration ${name} was changed after it was applied.`);
     if (row) continue;
@@ -67,10 +67,16 @@ export async function applyMigrations(
   if (count > 0) log.info({ count }, 'migrations applied');
 }
 
-/** What the migrations of a newer version say in the comment of `log_state`: see "Upgrade" in docs/OPERATIONS.md. */
+/**
+ * The comment on `log_state` in which migrations of newer versions state their compatibility: see "Upgrade" in
+ * docs/OPERATIONS.md.
+ */
 const OLDEST = /^Oldest migration that a build must know: (\w+)$/;
 
-/** Refuses a database of a newer version, unless it says that a build which knows this one's migrations may run on it. */
+/**
+ * Rejects a database with newer migrations, unless it says that a version which knows this one's migrations is
+ * compatible.
+ */
 async function checkNewer(
   session: SqlSession,
   newer: readonly string[],
@@ -92,15 +98,18 @@ async function checkNewer(
   );
 }
 
-/** How long a migration waits for a lock: while it waits, everybody who sends waits behind it. */
+/** How long a migration waits for a lock, in milliseconds. While it waits, all sends queue behind it. */
 const LOCK_TIMEOUT_MS = 2_000;
 
-/** How often a migration is tried that others keep from its locks, and the pause before the next time, in milliseconds. */
+/**
+ * The maximum number of attempts for a migration that cannot get its locks, and the delay between two attempts in
+ * milliseconds.
+ */
 const ATTEMPTS_MAX = 60;
 const PAUSE_MS = { min: 200, max: 1_500 };
 
-/** A deadlock, or a lock that was not granted in time: nothing of the migration is done, and it may be tried again. */
-const isInTheWay = (error: unknown) => ['40P01', '55P03'].includes(String((error as { code?: unknown }).code));
+/** Whether a migration failed because of a deadlock or a lock timeout. It was rolled back and may be retried. */
+const isLockConflict = (error: unknown) => ['40P01', '55P03'].includes(String((error as { code?: unknown }).code));
 
 interface Migration {
   name: string;
@@ -116,7 +125,7 @@ async function applyOne(session: SqlSession, migration: Migration, log: Logger):
       return;
     } catch (error) {
       await session.run('ROLLBACK');
-      if (isInTheWay(error) && attempt < ATTEMPTS_MAX) {
+      if (isLockConflict(error) && attempt < ATTEMPTS_MAX) {
         log.warn({ migration: name, attempt, err: error }, 'migration could not acquire its locks; retrying');
         await setTimeout(PAUSE_MS.min + Math.random() * (PAUSE_MS.max - PAUSE_MS.min));
         continue;
@@ -132,9 +141,9 @@ async function applyOne(session: SqlSession, migration: Migration, log: Logger):
 
 async function attemptOne(session: SqlSession, { name, sql, checksum }: Migration): Promise<void> {
   const [, index] = CONCURRENTLY.exec(sql) ?? [];
-  // It waits for transactions that are under way, which can take long, and meanwhile keeps nobody from sending.
+  // It waits for open transactions, possibly for long, but does not block sends.
   if (index !== undefined) await createConcurrently(session, index, sql);
-  // A large table takes as long as it takes; see `settingsSql`.
+  // Without the general time limit of `settingsSql`, because a migration of a large table can take long.
   await session.run(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`);
   if (index === undefined) await session.run(sql);
   await session.query(
@@ -145,11 +154,14 @@ async function attemptOne(session: SqlSession, { name, sql, checksum }: Migratio
   await session.run('COMMIT');
 }
 
-/** A migration of this one statement, which Prisma runs outside of a transaction as well. It names its index. */
+/**
+ * Matches a migration that consists of this statement only, and captures the name of the index. Prisma runs such a
+ * migration outside of a transaction as well.
+ */
 const CONCURRENTLY = /^(?:\s|--.*\n)*CREATE INDEX CONCURRENTLY IF NOT EXISTS "(\w+)"[^;]*;\s*$/;
 
 async function createConcurrently(session: SqlSession, index: string, sql: string): Promise<void> {
-  // One that was not made to its end stays behind, is kept up and of no use.
+  // An interrupted creation leaves an invalid index, which is maintained but never used.
   const [broken] = await session.query(`SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid`, [
     index,
   ]);

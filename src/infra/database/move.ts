@@ -1,19 +1,21 @@
 import { ConfigError } from '../config/config-error.js';
-import type { SqlSession } from './footing.js';
-
-/** Tables that are not copied: what a database says of itself, and the log, whose transactions mean nothing elsewhere. */
-const OWN_TABLES = ['_prisma_migrations', 'epochs', 'changes', 'log_state'];
-
-/** Rows that travel together. */
-const TOGETHER = 500;
+import type { SqlSession } from './driver.js';
 
 /**
- * Copies a migrated embedded database into an empty, migrated one on PostgreSQL, in one transaction: all of it or
- * nothing. Numbers go on where they were. The change log stays behind, so that every older cursor expires and none is
- * taken for one of the new database. The caller sees to it that nobody else changes the tables: see
- * `Footing.exclusively`.
- * @returns how many rows each table has.
- * @throws {ConfigError} when the target has rows already.
+ * Tables that are not copied: those that describe the database itself, and the change log, whose transaction ids are
+ * only valid in its own database.
+ */
+const OWN_TABLES = ['_prisma_migrations', 'epochs', 'changes', 'log_state'];
+
+/** The number of rows per INSERT. */
+const BATCH_ROWS = 500;
+
+/**
+ * Copies a migrated embedded database to an empty, migrated PostgreSQL database in one transaction. Sequences continue
+ * with the next number. The change log is not copied, so that all older cursors expire and none is mistaken for a
+ * cursor of the new database. The caller makes sure that nobody else changes the tables: see `DatabaseDriver.exclusively`.
+ * @returns the number of rows of each table.
+ * @throws {ConfigError} if the target already contains rows.
  */
 export async function copyDatabase(source: SqlSession, target: SqlSession): Promise<Map<string, number>> {
   const tables = await tablesOf(source);
@@ -25,7 +27,7 @@ export async function copyDatabase(source: SqlSession, target: SqlSession): Prom
       const [filled] = await target.query(`SELECT 1 FROM ${name} LIMIT 1`);
       if (filled) throw new ConfigError(`the target database must be empty, but its table ${name} contains rows`);
     }
-    // Rows come in any order, and as they are: what refers to others is checked at the end, and nothing is derived anew.
+    // Rows are inserted unchanged and in any order: foreign keys are checked at the end, and triggers do not run.
     const references = await target.query<{ table: string; name: string; definition: string }>(
       `SELECT conrelid::regclass::text AS "table", quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
        FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace`,
@@ -52,9 +54,9 @@ export async function copyDatabase(source: SqlSession, target: SqlSession): Prom
 }
 
 interface Table {
-  /** Quoted, as the next ones. */
+  /** Quoted, like the following names. */
   name: string;
-  /** Without those that are generated from others. */
+  /** Without generated columns. */
   columns: string;
 }
 
@@ -73,9 +75,9 @@ async function copyTable(source: SqlSession, target: SqlSession, { name, columns
   try {
     await source.run(`DECLARE moving NO SCROLL CURSOR FOR SELECT to_json(${name}.*)::text AS row FROM ${name}`);
     for (;;) {
-      const rows = await source.query<{ row: string }>(`FETCH ${TOGETHER} FROM moving`);
+      const rows = await source.query<{ row: string }>(`FETCH ${BATCH_ROWS} FROM moving`);
       if (rows.length === 0) return count;
-      // As JSON all the way: no value passes through a number or a date of JavaScript.
+      // JSON all the way, so that no value is converted to a JavaScript number or date.
       await target.query(
         `INSERT INTO ${name} (${columns}) OVERRIDING SYSTEM VALUE
          SELECT ${columns} FROM json_populate_recordset(NULL::${name}, $1::json)`,

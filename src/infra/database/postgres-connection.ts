@@ -6,44 +6,44 @@ import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { ConfigError } from '../config/config-error.js';
 import { type DatabaseTarget, parseDatabaseUrl, type SslSettings } from '../config/database-url.js';
-import { quoteName, quoteText, reliedOn, settingsSql } from '../config/session-settings.js';
+import { quoteName, quoteText, requiredSettings, settingsSql } from '../config/session-settings.js';
 
-/** The oldest server that Parley supports, as `server_version_num`. */
+/** The oldest supported version of PostgreSQL, as `server_version_num`. */
 const OLDEST_SERVER = 150_000;
 
 /**
- * Settings that PgBouncer keeps for each of its clients. Behind a pooler, which may give each transaction another
- * connection to the server, all others must be the defaults of the role or the database.
+ * Settings that PgBouncer preserves per client. All others cannot be set behind a pooler, which may use another server
+ * connection for each transaction, so the defaults of the role or the database must be right.
  */
 const keptByPoolers = new Set(['TimeZone', 'DateStyle', 'client_encoding', 'standard_conforming_strings']);
 
-/** How to connect to the database, once a first connection has found out what only the server can say. */
+/** How to connect to the database, including what only the server can tell. */
 export interface PostgresConnection {
   config: pg.ClientConfig;
-  /** Everything of Parley's is in this schema. */
+  /** The schema of all tables. */
   schema: string;
-  /** To be run on each new connection. */
+  /** The statements to run on each new connection. */
   settings: string;
-  /** Whether named statements can stay prepared, as far as the URL says. */
+  /** Whether prepared statements can be kept, as far as the URL says. */
   prepared: boolean;
 }
 
 /**
- * Connects once, to find out which encryption the server accepts, in which schema Parley's tables are or are to be, and
- * whether settings can be relied on.
- * @throws {ConfigError} when the URL, the server or the database is wrong in a way that does not pass by itself.
+ * Connects once to determine which encryption the server accepts, which schema contains or will contain the tables, and
+ * whether settings of a connection are preserved.
+ * @throws {ConfigError} if the URL, the server or the database is wrong in a way that a retry cannot resolve.
  */
 export async function findDatabase(url: string, connectTimeoutMs: number): Promise<PostgresConnection> {
   const target = parseDatabaseUrl(url);
   const base: pg.ClientConfig = {
-    host: target.host ?? localHost(target.port),
+    host: target.host ?? defaultHost(target.port),
     port: target.port,
     user: target.user ?? process.env['PGUSER'] ?? systemUser(),
     password: target.password,
     database: target.database ?? process.env['PGDATABASE'] ?? target.user,
     application_name: target.applicationName,
     connectionTimeoutMillis: target.connectTimeoutMs ?? connectTimeoutMs,
-    // What the URL gives as options is set on each connection: not every pooler takes them in the startup message.
+    // The options of the URL are set on each connection, because not all poolers accept them in the startup message.
     options: '',
   };
   const ways = base.host?.startsWith('/') ? [false as const] : await encryptions(target.ssl);
@@ -51,29 +51,29 @@ export async function findDatabase(url: string, connectTimeoutMs: number): Promi
   for (const ssl of ways) {
     const config = { ...base, ssl, ...(target.ssl.direct && { sslnegotiation: 'direct' as const }) };
     const client = new pg.Client(config);
-    // A connection that breaks between two statements is noticed by the next one.
+    // The next statement reports a connection that broke while idle.
     client.on('error', () => {});
     try {
       await client.connect();
     } catch (error) {
       refusal = error;
       await client.end().catch(() => {});
-      if (ways.length > 1 && isAboutEncryption(error)) continue;
-      throw explained(error, base);
+      if (ways.length > 1 && isEncryptionError(error)) continue;
+      throw asConfigError(error, base);
     }
     try {
-      return { config, ...(await settle(client, target)), prepared: target.prepared };
+      return { config, ...(await verifySession(client, target)), prepared: target.prepared };
     } catch (error) {
-      throw explained(error, base);
+      throw asConfigError(error, base);
     } finally {
       await client.end().catch(() => {});
     }
   }
-  throw explained(refusal, base);
+  throw asConfigError(refusal, base);
 }
 
-/** Chooses the schema and makes sure that settings hold. */
-async function settle(client: pg.Client, target: DatabaseTarget): Promise<{ schema: string; settings: string }> {
+/** Chooses the schema and verifies the settings. */
+async function verifySession(client: pg.Client, target: DatabaseTarget): Promise<{ schema: string; settings: string }> {
   const { rows } = await client.query<{ version: number; pid: number }>(
     `SELECT current_setting('server_version_num')::int AS version, pg_backend_pid() AS pid`,
   );
@@ -86,7 +86,7 @@ async function settle(client: pg.Client, target: DatabaseTarget): Promise<{ sche
   const schema = await chooseSchema(client, target);
   const settings = settingsSql(schema, target.settings);
   await client.query(settings);
-  // A pooler tells its clients other process numbers than the server's.
+  // A pooler reports another process id than that of the server.
   if (server && server.pid !== (client as unknown as { processID: number }).processID) {
     await checkDefaults(client, schema);
   }
@@ -94,9 +94,9 @@ async function settle(client: pg.Client, target: DatabaseTarget): Promise<{ sche
 }
 
 /**
- * The schema of `?schema=`, which is created where it is missing. Else the first one of the search_path that has Parley's
- * tables, so that a schema which is created later, such as one named like the role, does not hide them; else the first
- * one that exists.
+ * Chooses the schema: that of `?schema=`, which is created if it is missing; otherwise the first schema of the
+ * search_path that contains Parley's tables, so that a schema created later, such as one named like the role, does not
+ * hide them; otherwise the first existing one.
  */
 async function chooseSchema(client: pg.Client, { schema, searchPath }: DatabaseTarget): Promise<string> {
   if (schema !== undefined) {
@@ -128,9 +128,9 @@ async function chooseSchema(client: pg.Client, { schema, searchPath }: DatabaseT
   return first.name;
 }
 
-/** @throws {ConfigError} when settings that a pooler does not keep have other defaults than those that nodes rely on. */
+/** @throws {ConfigError} if settings that a pooler does not preserve have unsuitable defaults. */
 async function checkDefaults(client: pg.Client, schema: string): Promise<void> {
-  const wanted = Object.entries({ ...reliedOn, search_path: quoteName(schema) }).filter(
+  const wanted = Object.entries({ ...requiredSettings, search_path: quoteName(schema) }).filter(
     ([name]) => !keptByPoolers.has(name),
   );
   const { rows } = await client.query<{ name: string; value: string }>(
@@ -141,9 +141,9 @@ async function checkDefaults(client: pg.Client, schema: string): Promise<void> {
   const holds = (name: string, value: string) => {
     const found = defaults.get(name);
     if (found === value || found === value.replaceAll('"', '')) return true;
-    // The shipped default, where no schema is named like the role.
+    // PostgreSQL's default, if there is no schema named like the role.
     if (name === 'search_path') return schema === 'public' && found === '"$user", public';
-    // 1, 2 and 3 are alike, and so are both of these.
+    // The values 1, 2 and 3 are equivalent.
     return name === 'extra_float_digits' ? Number(found) >= 1 : false;
   };
   const wrong = wanted.filter(([name, value]) => !holds(name, value));
@@ -157,7 +157,7 @@ async function checkDefaults(client: pg.Client, schema: string): Promise<void> {
   );
 }
 
-/** What to try, one after the other. */
+/** The TLS options to try, in order; false means no encryption. */
 async function encryptions(ssl: SslSettings): Promise<(ConnectionOptions | false)[]> {
   const read = async (name: string, path: string | undefined) => {
     if (path === undefined || path === 'system') return undefined;
@@ -172,7 +172,7 @@ async function encryptions(ssl: SslSettings): Promise<(ConnectionOptions | false
   ];
   const files = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
   const unverified: ConnectionOptions = { ...files, rejectUnauthorized: false };
-  // As in libpq, a certificate of the authority is reason enough to verify.
+  // As in libpq, the certificate of an authority makes `require` verify the server.
   const byAuthority: ConnectionOptions = { ...files, checkServerIdentity: () => undefined };
   switch (ssl.mode) {
     case 'disable':
@@ -192,12 +192,12 @@ async function encryptions(ssl: SslSettings): Promise<(ConnectionOptions | false
 
 const NO_SSL = 'The server does not support SSL connections';
 
-/** Whether another way to encrypt may be accepted: 28000 is what pg_hba.conf refuses. */
-const isAboutEncryption = (error: unknown) =>
+/** Whether another encryption may be accepted. 28000 is the error for connections that pg_hba.conf rejects. */
+const isEncryptionError = (error: unknown) =>
   error instanceof Error && (error.message === NO_SSL || (error as { code?: unknown }).code === '28000');
 
-/** libpq's rule: the socket of a server on this machine, else localhost. */
-function localHost(port: number): string {
+/** The default host of libpq: the Unix socket of a local server, otherwise localhost. */
+function defaultHost(port: number): string {
   const folders = ['/var/run/postgresql', '/tmp'];
   const found = folders.find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`)));
   return process.env['PGHOST'] ?? found ?? 'localhost';
@@ -213,11 +213,11 @@ function systemUser(): string {
   }
 }
 
-/** Of an error that lasts until somebody changes something, a message that says what; others stay as they are. */
-export function explained(error: unknown, { host, user, database }: pg.ClientConfig = {}): unknown {
+/** Converts errors that a retry cannot resolve to a ConfigError with an explanation; returns others unchanged. */
+export function asConfigError(error: unknown, { host, user, database }: pg.ClientConfig = {}): unknown {
   if (!(error instanceof Error) || error instanceof ConfigError) return error;
   const code = String((error as { code?: unknown }).code ?? '');
-  if (code === '' && error.cause !== undefined && explained(error.cause) instanceof ConfigError) {
+  if (code === '' && error.cause !== undefined && asConfigError(error.cause) instanceof ConfigError) {
     return new ConfigError(`DATABASE_URL: ${error.message}`, { cause: error });
   }
   const say = (text: string) => new ConfigError(`DATABASE_URL: ${text}`, { cause: error });
@@ -225,7 +225,7 @@ export function explained(error: unknown, { host, user, database }: pg.ClientCon
   if (code === '28000' && /no encryption/.test(error.message)) {
     return say(`the server rejects unencrypted connections: add sslmode=verify-full (${error.message})`);
   }
-  // Invalid authorization, invalid database or schema name, missing privileges, and features that a server lacks.
+  // Authentication failures, invalid database or schema names, missing privileges, and unsupported features.
   if (/^(28|3D|3F)...$|^42501$|^08P01$|^0A000$/.test(code)) return say(error.message);
   if (/^(22023|42704|55P02|42602)$/.test(code)) return say(`a setting in options was rejected: ${error.message}`);
   if (/^SASL|client password must be a string|SCRAM/.test(error.message)) {

@@ -1,28 +1,31 @@
 import type { SqlDriverAdapter, SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
-import { createGates, type Gates } from '../async/gates.js';
+import { createKeyedQueue, type KeyedQueue } from '../async/keyed-queue.js';
 import { currentRequest, type StatementLimit, withoutRequest } from '../telemetry/request.js';
 
-/** Limits how many statements outside of transactions run at once. */
+/** Limits the number of concurrent statements outside of transactions. */
 export interface StatementLimits {
-  /** For one operation of this person or address; `key` undefined: of somebody who acts for everybody. */
+  /**
+   * Creates the limit of one operation of this person or address. With `key` undefined, only the operation is limited,
+   * for callers that act on behalf of everybody.
+   */
   forOperation(key: string | undefined): StatementLimit;
-  /** Statements that wait, of everybody together. */
+  /** The number of waiting statements of all callers. */
   readonly waiting: number;
 }
 
 /**
- * @param perPersonMax statements of one person at once. One operation has one fewer, so that another one of the same
- *   person goes on meanwhile.
+ * @param perPersonMax the maximum number of concurrent statements of one person. A single operation may use one fewer,
+ *   so that other operations of the same person are not blocked.
  */
 export function createStatementLimits(perPersonMax: number): StatementLimits {
-  const people = createGates({ atOnce: perPersonMax });
+  const people = createKeyedQueue({ atOnce: perPersonMax });
   const perOperation = Math.max(1, perPersonMax - 1);
   return {
     forOperation(key) {
-      // Most operations that are kept, subscriptions, need none.
-      let own: Gates | undefined;
+      // Created lazily, because most long-lived operations, subscriptions, run no statements.
+      let own: KeyedQueue | undefined;
       return (work) => {
-        own ??= createGates({ atOnce: perOperation });
+        own ??= createKeyedQueue({ atOnce: perOperation });
         return own.run('', key === undefined ? work : () => people.run(key, work));
       };
     },
@@ -33,15 +36,15 @@ export function createStatementLimits(perPersonMax: number): StatementLimits {
 }
 
 /**
- * Runs a statement when the request that it is for may run one more. Work of the node's own is not limited, nor is what
- * runs in a transaction: it holds locks, and others would wait with it.
+ * Runs a statement within the limit of the current request. Background work is not limited, and neither are
+ * transactions, because they hold locks that others wait for.
  */
-export const whenAllowed = <T>(work: () => Promise<T>): Promise<T> => {
+export const withStatementLimit = <T>(work: () => Promise<T>): Promise<T> => {
   const limit = currentRequest()?.limitStatement;
   return limit ? limit(work) : work();
 };
 
-/** The same for statements of Prisma's. */
+/** Applies `withStatementLimit` to the statements of Prisma. */
 export function limitStatements(factory: SqlDriverAdapterFactory): SqlDriverAdapterFactory {
   return {
     provider: factory.provider,
@@ -49,8 +52,8 @@ export function limitStatements(factory: SqlDriverAdapterFactory): SqlDriverAdap
     async connect() {
       const adapter = await factory.connect();
       const limited: Partial<SqlDriverAdapter> = {
-        queryRaw: (query) => whenAllowed(() => adapter.queryRaw(query)),
-        executeRaw: (query) => whenAllowed(() => adapter.executeRaw(query)),
+        queryRaw: (query) => withStatementLimit(() => adapter.queryRaw(query)),
+        executeRaw: (query) => withStatementLimit(() => adapter.executeRaw(query)),
       };
       return new Proxy(adapter, {
         get(target, name) {
@@ -67,8 +70,8 @@ export function limitStatements(factory: SqlDriverAdapterFactory): SqlDriverAdap
 const UNIQUE_READS: ReadonlySet<unknown> = new Set(['findUnique', 'findUniqueOrThrow']);
 
 /**
- * Reads by unique keys run for nobody's request: Prisma puts those of one moment into one statement, whoever they are
- * for, and one person's limit must not keep the others waiting. They are the cheapest statements that there are.
+ * Runs reads by unique keys outside of any request: Prisma batches those of the same tick into one statement,
+ * regardless of the caller, and the limit of one person must not delay the others. They are the cheapest statements.
  */
 export function withoutLimitOfUniqueReads<Client extends object>(client: Client): Client {
   const wrapped = new Map<PropertyKey, unknown>();
@@ -76,13 +79,14 @@ export function withoutLimitOfUniqueReads<Client extends object>(client: Client)
     get(target, name) {
       if (wrapped.has(name)) return wrapped.get(name);
       const value: unknown = Reflect.get(target, name);
-      // Models only: what begins with $ or _ is the client's own.
+      // Only models are wrapped; properties that begin with $ or _ belong to the client itself.
       if (typeof name !== 'string' || /^[$_]/.test(name) || typeof value !== 'object' || value === null) return value;
       const model = new Proxy(value, {
         get(delegate, method) {
           const own: unknown = Reflect.get(delegate, method);
           if (typeof own !== 'function' || !UNIQUE_READS.has(method)) return own;
-          // Asked for at once: Prisma's promises begin only when somebody waits for them, which would be their request.
+          // `then` starts the query at once. Prisma's promises are lazy and would otherwise start in the request of the
+          // caller that awaits them.
           return (...args: unknown[]) => withoutRequest(() => (own(...args) as Promise<unknown>).then((row) => row));
         },
       });

@@ -5,19 +5,19 @@ import { NodeFS } from '@electric-sql/pglite/nodefs';
 
 type FileSystemOptions = Awaited<ReturnType<NodeFS['init']>>['emscriptenOpts'];
 
-/** The parts of Emscripten's module that this file uses. */
+/** The properties of Emscripten's module that this file uses. */
 interface EmscriptenModule {
   FS: { isDir(mode: number): boolean };
   NODEFS: {
     stream_ops: { fsync?: (stream: { nfd: number; node: { mode: number } }) => number };
-    /** Runs `operation`; what it throws becomes an error that PostgreSQL understands. */
+    /** Runs `operation` and converts its errors to error codes that PostgreSQL understands. */
     tryFSOperation<T>(operation: () => T): T;
   };
 }
 
 /**
- * A folder as PGlite's file system, in which PostgreSQL's fsync reaches the disk. Emscripten's own has no such
- * operation: it answers success and does nothing, and a loss of power would lose transactions that were committed.
+ * A directory as PGlite's file system, in which fsync reaches the disk. Emscripten's own file system reports success
+ * without doing anything, so that a loss of power would lose committed transactions.
  */
 export class SyncedNodeFS extends NodeFS {
   override async init(pg: PGlite, options: FileSystemOptions) {
@@ -25,8 +25,8 @@ export class SyncedNodeFS extends NodeFS {
     const addSync = (module: unknown) => {
       const { FS, NODEFS } = module as EmscriptenModule;
       NODEFS.stream_ops.fsync = ({ nfd, node }) => {
-        if (FS.isDir(node.mode)) syncFolder(nfd);
-        // The size of the file is synchronized as well, its times are not.
+        if (FS.isDir(node.mode)) syncDirectory(nfd);
+        // fdatasync includes the size of a file, but not its times.
         else NODEFS.tryFSOperation(() => fdatasyncSync(nfd));
         return 0;
       };
@@ -36,8 +36,8 @@ export class SyncedNodeFS extends NodeFS {
 }
 
 /**
- * Writes everything in a folder through to the disk: PostgreSQL synchronizes only what it changes itself, not the files
- * of a new cluster, of a copy, or of a version that did not synchronize.
+ * Syncs a directory tree to the disk. PostgreSQL only syncs the files that it changes itself, and not those of a new
+ * cluster, of a copy, or of an earlier version that did not sync.
  */
 export function syncTree(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -45,8 +45,8 @@ export function syncTree(folder: string): void {
     if (entry.isDirectory()) syncTree(path);
     else if (entry.isFile()) withDescriptor(path, 'r+', fdatasyncSync);
   }
-  // Windows opens no folders.
-  if (process.platform !== 'win32') withDescriptor(folder, 'r', syncFolder);
+  // Windows cannot open directories.
+  if (process.platform !== 'win32') withDescriptor(folder, 'r', syncDirectory);
 }
 
 function withDescriptor(path: string, flags: string, work: (descriptor: number) => void): void {
@@ -58,8 +58,8 @@ function withDescriptor(path: string, flags: string, work: (descriptor: number) 
   }
 }
 
-/** Some file systems do not synchronize folders, and write them with their files. */
-function syncFolder(descriptor: number): void {
+/** Ignores the errors of file systems that cannot sync directories. */
+function syncDirectory(descriptor: number): void {
   try {
     fsyncSync(descriptor);
   } catch (error) {

@@ -10,8 +10,8 @@ const levels: Record<number, { name: string; color: number }> = {
 };
 
 /**
- * Writes the log's JSON as lines for people: the time of day here, the level, the message, and the other facts; an error
- * with its stack below. What is no JSON is written as it is.
+ * Converts the JSON log to lines for humans: the local time, the level, the message and the other properties, followed
+ * by the stack of an error. Lines that are not JSON are written unchanged.
  */
 export function logLines(output: NodeJS.WritableStream, { colors }: { colors: boolean }): Writable {
   return new Writable({
@@ -48,5 +48,5 @@ function lineOf(json: string, colors: boolean): string {
   return [parts.filter((part) => part !== '').join(' '), ...stack.map((line) => `    ${plain(line)}`)].join('\n');
 }
 
-/** Nothing that somebody sends may move the cursor of the terminal, change its colors or begin a line. */
+/** Escapes control characters, so that logged input cannot move the cursor, change colors or begin a new line. */
 const plain = (text: string): string => text.replace(/\p{Cc}/gu, (sign) => JSON.stringify(sign).slice(1, -1));

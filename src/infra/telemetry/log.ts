@@ -6,8 +6,8 @@ import { currentRequest } from './request.js';
 export type { Logger };
 
 /**
- * The log: one JSON object a line on standard output. What could hold a secret or what people write is removed
- * wherever it stands, so that a careless `log.info({ input })` leaks nothing.
+ * Creates the log: one JSON object per line on standard output. Properties that could contain secrets or user content
+ * are removed at any depth, so that a careless `log.info({ input })` reveals nothing.
  */
 export function createLog(level: string, destination: DestinationStream = pino.destination(1)): Logger {
   const secret = [
@@ -37,8 +37,8 @@ export function createLog(level: string, destination: DestinationStream = pino.d
 }
 
 /**
- * Where a process writes its log: standard output, as JSON, or for people to read where the configuration says so or, if
- * it says nothing, standard output is a terminal.
+ * The destination of a process's log: standard output, as JSON or in a human-readable format. The latter is used if the
+ * configuration requests it or, by default, if standard output is a terminal.
  */
 export function logDestination({ logFormat }: Pick<Config, 'logFormat'>): DestinationStream {
   const isTerminal = process.stdout.isTTY === true;

@@ -1,22 +1,25 @@
 import type { Metric } from 'prom-client';
 
 /**
- * The numbers of one node, for Prometheus. Names are as Prometheus has them: `parley_…_total` counts, `_seconds` lasts.
- * Labels have few values, all known beforehand: never what people or clients write.
+ * Prometheus metrics of one node. Names follow the Prometheus conventions: `parley_…_total` for counters, `_seconds`
+ * for durations. Labels have few values, all of which are known in advance; they never contain user input.
  */
 export interface Metrics {
-  /** Something that is counted as it happens. Asked for twice by one name it is the same. */
+  /**
+   * Registers a counter and returns the function that increments it. Further calls with the same name return the same
+   * counter.
+   */
   counter<Label extends string = never>(name: string, help: string, labels?: readonly Label[]): Count<Label>;
-  /** How long something takes, in seconds, as a histogram. */
+  /** Registers a histogram of durations and returns the function that records one, in seconds. */
   duration<Label extends string = never>(
     name: string,
     help: string,
     options?: { buckets?: readonly number[]; labels?: readonly Label[] },
   ): Observe<Label>;
   /**
-   * Numbers that are kept elsewhere and read when somebody asks: so that what is counted where it is busiest is a plain
-   * `+= 1`. `read` gives one number, or one for each value of the labels, or (undefined) none at the moment. Several
-   * calls with one name make one metric of all their readings, which must then differ in their labels.
+   * Registers values that are computed when the metrics are scraped, so that hot paths only need a plain `+= 1`. `read`
+   * returns one number, one for each combination of labels, or undefined for none. Several calls with the same name
+   * contribute to one metric and must use different label values.
    */
   read(
     type: 'counter' | 'gauge',
@@ -25,7 +28,7 @@ export interface Metrics {
     read: () => Reading | Promise<Reading>,
     labels?: readonly string[],
   ): void;
-  /** All of them in the exposition format, and its type; of the process too. */
+  /** All metrics, including those of the process, in the exposition format, with its content type. */
   exposition(): Promise<{ type: string; text: string }>;
 }
 
@@ -37,17 +40,17 @@ type Observe<Label extends string> = (
 
 export type Reading = number | undefined | readonly { labels: Record<string, string>; value: number }[];
 
-/** One number for each value of a label. */
+/** Converts a record or map to one reading per label value. */
 export const by = (label: string, values: Record<string, number> | ReadonlyMap<string, number>): Reading =>
   (values instanceof Map ? [...values] : Object.entries(values)).map(([name, value]: [string, number]) => ({
     labels: { [label]: name },
     value,
   }));
 
-/** In seconds: from what one row takes to what nobody waits for. */
+/** In seconds: from the duration of reading one row to durations that no client waits for. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Where nobody looks nothing is counted. */
+/** Metrics that record nothing. */
 export const noMetrics: Metrics = {
   counter: () => () => {},
   duration: () => () => {},
@@ -55,7 +58,7 @@ export const noMetrics: Metrics = {
   exposition: async () => ({ type: 'text/plain', text: '' }),
 };
 
-/** The library is loaded here, so that a node without metrics starts without it. */
+/** The library is imported dynamically, so that a node without metrics starts without it. */
 export async function openMetrics(): Promise<Metrics> {
   const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import('prom-client');
   const registry = new Registry();
@@ -90,7 +93,7 @@ export async function openMetrics(): Promise<Metrics> {
       const all = [read];
       reads.set(name, all);
       const options = { name, help, labelNames: labels, registers };
-      /** What cannot be read at the moment is left out, and hides nothing else. */
+      /** A metric that cannot be read at the moment is omitted, so that the others are still exposed. */
       const readAll = async () => {
         const readings = await Promise.all(
           all.map((each) =>
@@ -118,7 +121,7 @@ export async function openMetrics(): Promise<Metrics> {
           async collect() {
             const readings = await readAll();
             this.reset();
-            // Else it would stand at 0.
+            // Otherwise the metric would be exposed with the value 0.
             if (readings.length === 0 && labels.length === 0) this.remove();
             for (const { labels: given, value } of readings) this.set(given, value);
           },

@@ -1,14 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What is being served: one HTTP request, or one message of a WebSocket. */
+/** The operation that is being served: one HTTP request, or one message of a WebSocket. */
 export interface ServedRequest {
-  /** Every line that is logged meanwhile carries it. */
+  /** Included in every log line that is written while the request is served. */
   id: string;
-  /** The client's IP address, as far as it can be told: see TRUSTED_PROXIES. IPv4 as such, also over IPv6. */
+  /**
+   * The client's IP address, as far as it can be determined: see TRUSTED_PROXIES. IPv4 addresses are not mapped to
+   * IPv6.
+   */
   address: string;
-  /** Runs a statement of the database when the request may run one more; absent before it is known whose request it is. */
+  /** Runs a database statement within the limits of the request's caller. Undefined until the caller is known. */
   limitStatement?: StatementLimit;
-  /** The errors that were logged for it, by class, with the id that each has in the log. */
+  /** The errors logged for this request, by class, with the ids under which they were logged. */
   loggedErrors?: Map<string, { errorId: string; at: number }>;
 }
 
@@ -16,17 +19,17 @@ export type StatementLimit = <T>(work: () => Promise<T>) => Promise<T>;
 
 const requests = new AsyncLocalStorage<ServedRequest>();
 
-/** Runs what serves a request: however deep below, `currentRequest` tells which one it is. */
+/** Serves a request. Within `serve`, including asynchronous calls, `currentRequest` returns this request. */
 export function withRequest<T>(request: ServedRequest, serve: () => T): T {
   return requests.run(request, serve);
 }
 
-/** Runs what is done for several requests together, and so for none of them. */
+/** Runs work that several requests share, outside of any request. */
 export const withoutRequest = <T>(work: () => T): T => requests.exit(work);
 
-/** Runs what is done later for a request that was served before; undefined: for none. */
+/** Runs deferred work within the request that it belongs to, or outside of any request if that is undefined. */
 export const continuingRequest = <T>(request: ServedRequest | undefined, work: () => T): T =>
   request ? requests.run(request, work) : withoutRequest(work);
 
-/** The request that is being served; undefined in work of the node's own and in commands. */
+/** The request that is being served. Undefined in background work and in commands. */
 export const currentRequest = (): ServedRequest | undefined => requests.getStore();

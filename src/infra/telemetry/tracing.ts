@@ -3,26 +3,29 @@ import type { Context, Span } from '@opentelemetry/api';
 import type { Logger } from './log.js';
 
 /**
- * Traces of what a node does, for OpenTelemetry. Attributes say what sort of thing it was: never the values of variables,
- * nor what people write.
+ * OpenTelemetry traces of a node. Attributes contain kinds of operations, but never the values of variables or user
+ * content.
  */
 export interface Tracing {
   /**
-   * Serves something that was asked for from outside, as a span of the trace that the asker names (W3C `traceparent`),
-   * or of a new one. `codeOf` says what of the result is an error.
+   * Runs `work` as a server span. The span belongs to the trace that the client names (W3C `traceparent`), or to a new
+   * one. `codeOf` returns the error code of the result, or undefined if it is not an error.
    */
   serve<T>(
     name: string,
-    asked: { parent: Carrier; attributes: Attributes; codeOf(result: T): string | undefined },
+    options: { parent: Carrier; attributes: Attributes; codeOf(result: T): string | undefined },
     work: () => Promise<T>,
   ): Promise<T>;
-  /** A step of what is served at the moment; of nothing that is served it is none. */
+  /** Runs `work` as a child of the active span, or without a span if there is none. */
   step<T>(name: string, work: () => Promise<T>): Promise<T>;
-  /** Notes for which of what is served this call is, which is carried out later, with others: see `together`. */
-  note(call: object): void;
-  /** Carries out several calls at once: a trace of its own, linked to all for which it is done. */
+  /** Associates a queued call with the active span, for `together`. */
+  linkToSpan(call: object): void;
+  /**
+   * Runs `work`, which carries out several queued calls at once, in a trace of its own that is linked to the spans of
+   * the calls.
+   */
   together<T>(name: string, calls: readonly object[], work: () => Promise<T>): Promise<T>;
-  /** Sends what is not sent yet, for a moment. */
+  /** Exports the remaining spans, within a time limit. */
   close(): Promise<void>;
 }
 
@@ -33,26 +36,26 @@ export interface Carrier {
 
 type Attributes = Readonly<Record<string, string | number | undefined>>;
 
-/** Codes that say that something is wrong on this side. */
+/** Error codes for which the server, and not the client, is responsible. */
 const FAULTS: readonly string[] = ['INTERNAL_SERVER_ERROR', 'UNAVAILABLE'];
-/** How long a stopping node waits for a collector, in milliseconds. */
+/** How long a node waits for the collector while stopping, in milliseconds. */
 const CLOSE_MS = 2_000;
-/** Least time between two lines of the log that say that spans could not be sent. */
-const TELL_MS = 60_000;
+/** The minimum interval between warnings about failed exports, in milliseconds. */
+const LOG_INTERVAL_MS = 60_000;
 
-/** Of no cost: what is to be traced is simply done. */
+/** Tracing that runs the work without recording spans. */
 export const noTracing: Tracing = {
   serve: (_name, _asked, work) => work(),
   step: (_name, work) => work(),
-  note() {},
+  linkToSpan() {},
   together: (_name, _calls, work) => work(),
   close: async () => {},
 };
 
 /**
- * Traces that go to a collector, over OTLP/HTTP (protobuf). The library is loaded here, so that a node without traces
- * starts without it. Besides what is given, its exporter heeds the standard variables of its own: OTEL_EXPORTER_OTLP_HEADERS,
- * …_TIMEOUT, …_COMPRESSION, …_CERTIFICATE.
+ * Exports traces to a collector over OTLP/HTTP (protobuf). The library is imported dynamically, so that a node without
+ * tracing starts without it. Its exporter also uses the standard variables OTEL_EXPORTER_OTLP_HEADERS, …_TIMEOUT,
+ * …_COMPRESSION and …_CERTIFICATE.
  */
 export async function openTracing({
   endpoint,
@@ -60,9 +63,9 @@ export async function openTracing({
   resource,
   log,
 }: {
-  /** Its base: `/v1/traces` is below it. */
+  /** The base URL of the collector, to which `/v1/traces` is appended. */
   endpoint: string;
-  /** Of traces that begin here, from 0 to 1. Whoever names a trace says itself whether it is kept. */
+  /** The share of new traces that is recorded, from 0 to 1. For traces begun by clients, the clients decide. */
   sampledShare: number;
   resource: Readonly<Record<string, string>>;
   log: Logger;
@@ -81,7 +84,7 @@ export async function openTracing({
     import('@opentelemetry/exporter-trace-otlp-proto'),
   ]);
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` });
-  let toldAt = Number.NEGATIVE_INFINITY;
+  let loggedAt = Number.NEGATIVE_INFINITY;
   const provider = new TracerProvider({
     resource: resourceFromAttributes(resource),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampledShare) }),
@@ -90,8 +93,8 @@ export async function openTracing({
         exporter: {
           export: (spans, done) =>
             exporter.export(spans, (result) => {
-              if (result.code !== 0 && performance.now() - toldAt > TELL_MS) {
-                toldAt = performance.now();
+              if (result.code !== 0 && performance.now() - loggedAt > LOG_INTERVAL_MS) {
+                loggedAt = performance.now();
                 log.warn({ err: result.error, spans: spans.length }, 'traces could not be exported');
               }
               done(result);
@@ -104,11 +107,11 @@ export async function openTracing({
   });
   const tracer = provider.getTracer('parley');
   const propagator = new W3CTraceContextPropagator();
-  // Not the library's global one: two nodes in one process must not mix theirs.
-  const underWay = new AsyncLocalStorage<Context>();
-  const noted = new WeakMap<object, Span>();
+  // The library's global context is not used, because two nodes in one process must not share it.
+  const activeContext = new AsyncLocalStorage<Context>();
+  const spansOfCalls = new WeakMap<object, Span>();
 
-  /** Runs the work as this span, and ends it. */
+  /** Runs the work within the span, and ends the span. */
   async function run<T>(
     span: Span,
     parent: Context,
@@ -120,13 +123,13 @@ export async function openTracing({
       span.setStatus({ code: SpanStatusCode.ERROR });
     };
     try {
-      const result = await underWay.run(trace.setSpan(parent, span), work);
+      const result = await activeContext.run(trace.setSpan(parent, span), work);
       const code = codeOf(result);
       if (code !== undefined && FAULTS.includes(code)) fail(code);
       else if (code !== undefined) span.setAttribute('error.type', code);
       return result;
     } catch (error) {
-      // Not its message: it may quote what somebody wrote.
+      // Error messages are not recorded, because they can contain user content.
       const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
       fail(String(code ?? name ?? 'Error'));
       throw error;
@@ -141,21 +144,21 @@ export async function openTracing({
       return run(tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, context), context, work, codeOf);
     },
     step(name, work) {
-      const context = underWay.getStore();
+      const context = activeContext.getStore();
       return context ? run(tracer.startSpan(name, {}, context), context, work) : work();
     },
-    note(call) {
-      const context = underWay.getStore();
+    linkToSpan(call) {
+      const context = activeContext.getStore();
       const span = context && trace.getSpan(context);
-      if (span?.isRecording()) noted.set(call, span);
+      if (span?.isRecording()) spansOfCalls.set(call, span);
     },
     together(name, calls, work) {
       const links = calls.flatMap((call) => {
-        const span = noted.get(call);
+        const span = spansOfCalls.get(call);
         return span ? [{ context: span.spanContext() }] : [];
       });
-      // Begun by whoever came first, it is no step of theirs.
-      if (links.length === 0) return underWay.exit(work);
+      // The work is done for several callers and does not belong to the span of the first one.
+      if (links.length === 0) return activeContext.exit(work);
       const attributes = { 'parley.calls': calls.length };
       return run(tracer.startSpan(name, { root: true, links, attributes }, ROOT_CONTEXT), ROOT_CONTEXT, work);
     },

@@ -5,15 +5,15 @@ import { languagesIn, wordsOf } from '../../../src/domain/summary/extractive/wor
 import {
   peopleIn,
   personTag,
-  type TalkMessage,
+  type TranscriptMessage,
   withNames,
   withoutTags,
-} from '../../../src/domain/summary/summary.talk.js';
+} from '../../../src/domain/summary/summary.transcript.js';
 
 const ids = ['a', 'b', 'c'].map((letter) => `${letter.repeat(8)}-0000-4000-8000-000000000000`);
 
-/** A talk of lines `a: text`, a minute apart; `more` by the number of the message. */
-function talk(lines: string, more: Record<number, Partial<TalkMessage>> = {}): TalkMessage[] {
+/** A conversation of lines `a: text`, a minute apart. `more` contains further properties by the number of the message. */
+function talk(lines: string, more: Record<number, Partial<TranscriptMessage>> = {}): TranscriptMessage[] {
   return lines
     .trim()
     .split('\n')
@@ -23,17 +23,17 @@ function talk(lines: string, more: Record<number, Partial<TalkMessage>> = {}): T
       return { seq: index + 1, senderId, text: rest.join(': '), at: index * 60_000, ...more[index + 1] };
     });
 }
-const seqs = (messages: TalkMessage[], count: number) => choose(messages, count).map((place) => place + 1);
+const seqs = (messages: TranscriptMessage[], count: number) => choose(messages, count).map((place) => place + 1);
 
-describe('words', () => {
-  it('are folded, and of languages without spaces pairs of characters', () => {
+describe('wordsOf and languagesIn', () => {
+  it('fold words, and split scripts without spaces into pairs of characters', () => {
     expect(wordsOf('Über Señor Łukasz’s café, 10:30!')).toEqual(['uber', 'senor', "łukasz's", 'cafe', '10', '30']);
     expect(wordsOf('東京駅 で8時')).toEqual(['東京', '京駅', 'で', '時', '8']);
     expect(wordsOf('ประชุม').length).toBeGreaterThan(3);
     expect(wordsOf('हिन्दी में')).toEqual(['हिन्दी', 'में']);
   });
 
-  it('tell the language', () => {
+  it('detect the language of a text', () => {
     const of = (text: string) => languagesIn([wordsOf(text)])[0];
     expect(of('we should have been there before the others were')).toBe('eng');
     expect(of('ich weiß nicht ob wir das noch können, aber sie haben es')).toBe('deu');
@@ -43,8 +43,8 @@ describe('words', () => {
   });
 });
 
-describe('topics', () => {
-  it('end with a long pause, and an answer is of its question’s', () => {
+describe('topicsOf', () => {
+  it('starts a topic after a long pause, and assigns a reply to the topic of its message', () => {
     const vectors = Array.from({ length: 12 }, () => new Map([['word', 1]]));
     const at = vectors.map((_vector, index) => index * 60_000 + (index >= 6 ? 3 * 3_600_000 : 0));
     const answered = vectors.map((_vector, index) => (index === 10 ? 2 : undefined));
@@ -52,7 +52,7 @@ describe('topics', () => {
   });
 });
 
-describe('what is chosen', () => {
+describe('the extractive summarizer', () => {
   const small = `
     a: hi
     b: hello there, how was everybody's weekend
@@ -64,7 +64,7 @@ describe('what is chosen', () => {
     b: ok
     c: my train was full of people with skis again this morning`;
 
-  it('is what others say yes to, react to and reply to, rather than what nobody takes up', () => {
+  it('prefers messages that others confirm, react to or reply to', () => {
     expect(seqs(talk(small), 1)).toEqual([6]);
     const equal = `
       a: green paint for the kitchen walls
@@ -73,12 +73,12 @@ describe('what is chosen', () => {
     for (const at of [1, 2, 3]) {
       expect(seqs(talk(equal, { [at]: { reactions: 3 } }), 1)).toEqual([at]);
       const answered = [...talk(equal), ...talk('a: wonderful colour, everybody wants that').slice(0, 1)];
-      const last = answered.at(-1) as TalkMessage;
+      const last = answered.at(-1) as TranscriptMessage;
       expect(choose([...answered.slice(0, 3), { ...last, seq: 4, at: 9e5, replyTo: at }], 2)).toContain(at - 1);
     }
   });
 
-  it('does not say the same twice', () => {
+  it('does not choose two messages with the same content', () => {
     const repeated = talk(`
       a: the release party is on Friday at eight in the old factory
       b: the release party is on Friday at eight in the old factory
@@ -86,14 +86,14 @@ describe('what is chosen', () => {
     expect(seqs(repeated, 2)).toContain(3);
   });
 
-  it('is as much as a talk is worth, and never more than allowed', () => {
+  it('chooses a number of points that grows with the conversation, up to the maximum', () => {
     expect([1, 2, 25, 100, 1_000].map((size) => pointsFor(size, 12))).toEqual([1, 2, 6, 12, 12]);
     expect(extract(talk(small), 2).length).toBeLessThanOrEqual(2);
     expect(extract([], 5)).toEqual([]);
     expect(extract(talk('a: 🎉'), 5)).toHaveLength(1);
   });
 
-  it('tells an answer with its question, and a question without one as such', () => {
+  it('combines an answer with its question, and marks an unanswered question as one', () => {
     const points = extract(
       talk(`
         a: where do we meet on Saturday for the excursion to the castle?
@@ -111,7 +111,7 @@ describe('what is chosen', () => {
     if (open?.seqs.length === 1) expect(open.kind).toBe('QUESTION');
   });
 
-  it('works in languages of which it knows no words', () => {
+  it('works in languages without a list of stop words', () => {
     const japanese = talk(`
       a: おはようございます
       b: おはよう
@@ -122,7 +122,7 @@ describe('what is chosen', () => {
     expect(seqs(japanese, 1)).toEqual([3]);
   });
 
-  it('takes of a long message some whole sentences', () => {
+  it('quotes whole sentences of a long message', () => {
     const filler = 'Then we went on for a while and nothing of any interest happened there at all. '.repeat(8);
     const [point] = extract(
       talk(`a: ${filler}The contract ends on 31 March and the rent rises to 900 euros. ${filler}`),
@@ -137,8 +137,8 @@ describe('what is chosen', () => {
   });
 });
 
-describe('people in texts', () => {
-  it('are written by today’s names, and nobody can write one in', () => {
+describe('the tags of people in texts', () => {
+  it("are replaced by current names, and are removed from users' texts", () => {
     const [ana = '', ben = ''] = ids;
     const [point] = extract(talk(`a: I bring the cake ${personTag(ben)} on Sunday`), 1);
     expect(peopleIn([point?.text ?? ''])).toEqual([ana]);
@@ -149,7 +149,7 @@ describe('people in texts', () => {
     expect(withoutTags(`<@${personTag(ben)}>`)).toBe('<@>');
   });
 
-  it('cannot be written in by taking a tag apart', () => {
+  it('cannot be injected by nesting tags', () => {
     const [, ben = ''] = ids;
     const tag = personTag(ben);
     const nested = tag.slice(0, 10) + tag + tag.slice(10);

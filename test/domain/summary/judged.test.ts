@@ -8,7 +8,7 @@ const held = dialogues.filter(({ heldOut }) => heldOut);
 const own = ({ messages }: Dialogue, count: number) => choose(messages, count);
 const ownCount = ({ messages }: Dialogue) => pointsFor(messages.length, 12);
 
-describe('the written dialogues', () => {
+describe('the test dialogues', () => {
   it('are at least forty in three languages, each with a reference and key messages', () => {
     expect(dialogues.length).toBeGreaterThanOrEqual(40);
     expect([...new Set(dialogues.map(({ language }) => language))].sort()).toEqual(['de', 'en', 'es']);
@@ -26,13 +26,13 @@ describe('the written dialogues', () => {
   });
 });
 
-// Half of what `npm run bench:summaries` shows at the least: it may be changed, but not become worse than simple ways.
+// The factors are about half of the advantage that `npm run bench:summaries` measures.
 describe.each([
   ['three messages', () => 3],
   ['as many messages as a summary takes', ownCount],
 ] as const)('a summary of %s', (_title, countOf) => {
   const scores = compare(held, countOf, own);
-  it.each(['lead', 'longest', 'random', 'textRank'] as const)('is ahead of %s on dialogues held out', (method) => {
+  it.each(['lead', 'longest', 'random', 'textRank'] as const)('is better than %s on held-out dialogues', (method) => {
     const other = scores[method];
     expect(scores.own?.rouge1).toBeGreaterThan(1.15 * (other?.rouge1 ?? 1));
     expect(scores.own?.rouge2).toBeGreaterThan(1.3 * (other?.rouge2 ?? 1));
@@ -41,7 +41,7 @@ describe.each([
   });
 });
 
-it('is the same for the same talk', () => {
+it('the extractive summary is the same for the same conversation', () => {
   for (const { messages } of dialogues) {
     expect(extract(structuredClone(messages), 12)).toEqual(extract(messages, 12));
   }

@@ -3,12 +3,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../../src/core/ids.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { type Json, type Person, registerAll } from '../../support/client.js';
-import { footings, makePlace, startTwo } from '../../support/place.js';
+import { makePlace, modes, startTwo } from '../../support/place.js';
 import { fetchSummary, listSummaries, storedText, summarize } from '../../support/summaries.js';
 import { attempt, createGroup } from '../../support/talk.js';
 
-// Whatever people do: a summary shows nobody what is deleted, what was edited away, or what is not theirs to read. Every
-// text that is ever said has a word of its own, so that it can be told where it turns up.
+// Whatever users do, a summary shows nobody a text that is deleted, was replaced by an edit, or that they may not read.
+// Every text contains a word of its own, so that it can be recognized in summaries.
 
 type Act =
   | { act: 'send' | 'join' | 'leave' | 'hide' | 'show'; who: number }
@@ -37,31 +37,31 @@ const acts = fc.array(
   { minLength: 8, maxLength: 16 },
 );
 
-describe.each(footings)('what summaries show, on the %s footing', (footing) => {
+describe.each(modes)('the texts in summaries in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let people: [Person, Person, Person];
   let owner: Person;
   let words = 0;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(footing));
+    [node, other] = await startTwo(await makePlace(mode));
     const [chief, ...others] = await registerAll(node.url, 'owner', 'one', 'two', 'three');
     owner = chief;
     people = others;
   });
 
-  it('is never a deleted, foreign, left or hidden text', async () => {
-    const told: string[] = [];
+  it('never include deleted or replaced messages, or messages that the viewer may not read', async () => {
+    const shownWords: string[] = [];
     await fc.assert(
       fc.asyncProperty(acts, async (some: Act[]) => {
         const group = await createGroup(owner, people.slice(0, 2));
-        /** What stands in each message now; what stood in any once. */
+        /** The current words of all messages, and the words that were deleted or replaced. */
         const said: { id: string; seq: number; sender: Person; word: string }[] = [];
         const gone: string[] = [];
         const summaries: string[] = [];
         const word = () => {
           words += 1;
-          return `mark${footing}${words}x`;
+          return `mark${mode}${words}x`;
         };
         const textOf = (mark: string) =>
           `we meet on Tuesday at ${(words % 12) + 1} because of ${mark}, please bring 20 euros`;
@@ -110,7 +110,7 @@ describe.each(footings)('what summaries show, on the %s footing', (footing) => {
           const shown: Json[] = own ? await listSummaries(person, group) : [];
           for (const id of summaries) shown.push(await fetchSummary(person, id));
           const text = JSON.stringify(shown);
-          told.push(...(text.match(/mark\w+x/g) ?? []));
+          shownWords.push(...(text.match(/mark\w+x/g) ?? []));
           const forbidden = said.filter(({ seq }) => !own || seq <= own.hiddenToSeq).map((message) => message.word);
           for (const mark of [...gone, ...forbidden]) if (mark !== '') expect(text).not.toContain(`${mark},`);
         }
@@ -119,7 +119,7 @@ describe.each(footings)('what summaries show, on the %s footing', (footing) => {
       }),
       { numRuns: 8, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
     );
-    // It is of something: summaries were made, and told what was said.
-    expect(new Set(told).size).toBeGreaterThan(5);
+    // Otherwise, the summaries would have contained nothing.
+    expect(new Set(shownWords).size).toBeGreaterThan(5);
   }, 120_000);
 });

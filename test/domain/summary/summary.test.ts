@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readDialogues } from '../../../bench/summaries/dialogues.mjs';
 import { decodeGlobalId } from '../../../src/core/ids.js';
 import { extract } from '../../../src/domain/summary/extractive/extract.js';
-import { readTalk } from '../../../src/domain/summary/summary.store.js';
+import { readTranscript } from '../../../src/domain/summary/summary.store.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import {
   connectInTest,
@@ -14,7 +14,7 @@ import {
   registerAll,
   request,
 } from '../../support/client.js';
-import { footings, makePlace, startTwo } from '../../support/place.js';
+import { makePlace, modes, startTwo } from '../../support/place.js';
 import { fetchSummary, fill, listSummaries, PROGRESS, storedText, summarize } from '../../support/summaries.js';
 import { attempt, createGroup, edit, openDirect, remove, send } from '../../support/talk.js';
 
@@ -27,13 +27,13 @@ const timeOf = (work: () => unknown) => {
 };
 const texts = (dialogue?.messages ?? []).map(({ text }) => text);
 
-describe.each(footings)('summaries on the %s footing', (footing) => {
+describe.each(modes)('summaries in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
   let ben: Person;
   beforeAll(async () => {
-    const place = await makePlace(footing);
+    const place = await makePlace(mode);
     [node, other] = await startTwo(place, { SUMMARY_MESSAGES_MAX: '3000', SUMMARIES_KEPT: '4' });
     [ana, ben] = await registerAll(node.url, 'ana', 'ben');
   });
@@ -43,7 +43,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     attempt(person, 'markRead', { conversationId, seq });
   const rename = (person: Person, displayName: string) => attempt(person, 'updateProfile', { displayName });
 
-  it('are of what is not read yet, and each point cites the messages that it stands on', async () => {
+  it('contain the unread messages by default, and each point cites its messages', async () => {
     const group = await createGroup(ana, [ben]);
     await fill(node, group, [ana, ben], texts);
     await markRead(ben, group, 5);
@@ -77,7 +77,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     });
   });
 
-  it('say what is wrong with a range, and who may not have one', async () => {
+  it('are rejected for invalid ranges and for users who cannot read the conversation', async () => {
     const group = await createGroup(ana, [ben], { visibility: 'PUBLIC' });
     const eve = await register(node.url, 'eve');
     expect(await summarize(ben, group)).toBe('BAD_USER_INPUT input.fromSeq');
@@ -102,7 +102,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
       'BAD_USER_INPUT input.conversationId',
       undefined,
     ]);
-    // Beyond the newest there is nothing more.
+    // A range ends at the newest message.
     expect(await summarize(ben, group, { fromSeq: 2, toSeq: 99 })).toMatchObject({ fromSeq: 2, toSeq: 3 });
     const { errors: listed } = await eve.request(
       'query ($id: ID!) { conversation(id: $id) { summaries { nodes { id } } } }',
@@ -111,7 +111,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(listed?.[0]?.extensions.code).toBe('FORBIDDEN');
   });
 
-  it('know what answers what, and how many react', async () => {
+  it('take replies and reactions into account', async () => {
     const group = await createGroup(ana, [ben]);
     await send(ana, group, 'before the range');
     const asked = await send(ana, group, 'which colour for the shirts?');
@@ -124,14 +124,14 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     await attempt(ana, 'addReaction', { messageId: answer.id, emoji: '🎉' });
     const conversationId = decodeGlobalId(group, 'id').id;
     const { sql } = node.deps.database;
-    const talk = await readTalk(sql, { conversationId, fromSeq: 2, toSeq: 4 });
+    const talk = await readTranscript(sql, { conversationId, fromSeq: 2, toSeq: 4 });
     expect(talk.map(({ seq, replyTo, reactions }) => ({ seq, replyTo, reactions }))).toEqual([
       { seq: 2, replyTo: undefined, reactions: undefined },
       { seq: first.seq, replyTo: undefined, reactions: undefined },
       { seq: 4, replyTo: 2, reactions: 3 },
     ]);
-    // What is answered is not of this range.
-    expect(await readTalk(sql, { conversationId, fromSeq: 3, toSeq: 4 }, [4])).toMatchObject([
+    // The replied message is outside of this range.
+    expect(await readTranscript(sql, { conversationId, fromSeq: 3, toSeq: 4 }, [4])).toMatchObject([
       { seq: 4, replyTo: undefined },
     ]);
     const { highlights } = await summarize(ana, group, { fromSeq: 2 });
@@ -139,7 +139,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(cited).toContainEqual([2, 4]);
   });
 
-  it('are made once, however many ask for them at once and wherever', async () => {
+  it('are created once for concurrent requests at all nodes', async () => {
     const group = await createGroup(ana, [ben]);
     await fill(node, group, [ana, ben], texts);
     const asking = [ana, ben, ana.at(other.url), ben.at(other.url), ana, ben.at(other.url)];
@@ -151,7 +151,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(await node.deps.database.db.summaryRun.count()).toBe(0);
   });
 
-  it('lose at once what is edited or deleted, in the database too', async () => {
+  it('lose texts that are edited or deleted immediately, also in the database', async () => {
     const group = await createGroup(ana, [ben]);
     for (const text of ['the secret meeting is on Friday at ten in the xylophone room', 'ok', 'ok then', 'sure']) {
       await send(ana, group, text);
@@ -176,21 +176,21 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(anew.text).toMatch(/xylophone/);
   });
 
-  it('are not of what is deleted while they are made', async () => {
+  it('do not contain a message that is deleted while they are created', async () => {
     const group = await createGroup(ana, [ben]);
     await fill(node, group, [ana, ben], texts);
     const gone = await send(ana, group, 'the contract with Okapi Ltd ends on 31 December, please tell everybody today');
-    // The deletion is under way when the range is read: it has the conversation's lock, and what it says is not seen yet.
+    // When the range is read, the deletion holds the conversation's lock and has not been committed.
     const [made] = await Promise.all([
       summarize(ben.at(other.url), group, { fromSeq: 1, toSeq: gone.seq }),
       remove(ana, gone.id),
     ]);
-    // Whoever was first: shown or kept is nothing of it.
+    // Whichever is first, the deleted text is neither shown nor stored.
     expect(await storedText(node)).not.toMatch(/Okapi/);
     expect(JSON.stringify(await fetchSummary(ben, made.id))).not.toMatch(/Okapi/);
   });
 
-  it('show nobody what was said before they came', async () => {
+  it('hide messages from before the viewer joined', async () => {
     const group = await createGroup(ana, [ben], { historyVisibility: 'SINCE_JOINED' });
     await send(ana, group, 'the budget of 9000 euros for the wombat was approved');
     await send(ben, group, 'great');
@@ -205,7 +205,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(own).toMatchObject({ fromSeq: 3, toSeq: 3, messageCount: 1 });
     expect(JSON.stringify(own)).not.toMatch(/wombat/);
     expect((await listSummaries(late, group)).map(({ id }) => id)).toEqual([own.id]);
-    // Who sees more sees that as well.
+    // A member who can see all messages can see both summaries.
     expect((await listSummaries(ben, group)).map(({ id }) => id)).toEqual([own.id, whole.id]);
     expect(await summarize(late, group, { fromSeq: 1, toSeq: 2 })).toBe('BAD_USER_INPUT input.toSeq');
     await attempt(late, 'leaveConversation', { conversationId: group });
@@ -213,7 +213,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(await summarize(late, group, { fromSeq: 1 })).toBe('NOT_FOUND input.conversationId');
   });
 
-  it('have the names that people have now', async () => {
+  it('contain the current names of users', async () => {
     const carl = await register(node.url, 'carl');
     const group = await createGroup(ana, [carl]);
     await send(carl, group, 'I bring the grill and 20 sausages on Sunday <@00000000-0000-4000-8000-000000000000>');
@@ -225,7 +225,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect((await fetchSummary(ana, id)).text).not.toMatch(/Carl/);
   });
 
-  it('of a long talk keep what was found of its parts, for longer ranges', async () => {
+  it('of long conversations reuse stored parts for longer ranges', async () => {
     const group = await createGroup(ana, [ben]);
     const many = Array.from({ length: 60 }, () => dialogues.slice(0, 2).flatMap(({ messages }) => messages))
       .flat()
@@ -250,13 +250,13 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(after.map(({ fromSeq }) => fromSeq)).toEqual([1, 501, 1_001, 1_501]);
     expect(after.slice(0, 3)).toEqual(before);
     expect(await summarize(ana, group, { fromSeq: 1 })).toMatchObject({ messageCount: 2_100 });
-    // An edit makes its own part anew.
+    // An edit invalidates the part that contains the message.
     await db.message.update({
       where: { conversationId_seq: { conversationId, seq: 600 } },
       data: { text: 'another text', editedAt: new Date() },
     });
     expect((await parts()).map(({ fromSeq }) => fromSeq)).toEqual([1, 1_001, 1_501]);
-    // Too much at once; what is not read yet is the newest of it.
+    // The range is too long. By default, it contains the newest unread messages.
     await fill(
       node,
       group,
@@ -267,7 +267,8 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(await summarize(ana, group)).toMatchObject({ fromSeq: 101, toSeq: 3_100 });
   });
 
-  it('do not hold up the event loop', async () => {
+  // In one mode, because the worker thread does not depend on the database.
+  it.skipIf(mode !== modes.at(-1))('do not block the event loop', async () => {
     const group = await createGroup(ana, [ben]);
     const talk = dialogues.flatMap(({ messages }) => messages).slice(0, 1_000);
     await fill(
@@ -277,7 +278,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
       talk.map(({ text }) => text),
     );
     const onThisThread = Math.min(...[1, 2, 3].map(() => timeOf(() => extract(talk, 12))));
-    // The thread is there when it is measured.
+    // Starts the worker thread before the measurement.
     await summarize(ana, group, { fromSeq: 1, toSeq: 10 });
     const pauses: number[] = [];
     for (const toSeq of [1_000, 999, 998]) {
@@ -291,11 +292,11 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
       clearInterval(timer);
       pauses.push(longest);
     }
-    // Others use this machine too: once is enough.
+    // One of three must be short enough, because the machine can be busy.
     expect(Math.min(...pauses)).toBeLessThan(onThisThread);
   });
 
-  it('are listed the latest first, and kept up to a number', async () => {
+  it('are listed latest first, and limited in number', async () => {
     const direct = await openDirect(ana, ben);
     await fill(node, direct, [ana, ben], texts);
     const ids = [];
@@ -313,7 +314,7 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect([...first.nodes, ...rest.nodes].map(({ id }: Json) => id)).toEqual(ids.slice(2).reverse());
   });
 
-  it('tell how far they are, then come, then that is all', async () => {
+  it('are streamed with their progress, after which the stream ends', async () => {
     const group = await createGroup(ana, [ben]);
     await fill(
       node,
@@ -324,22 +325,22 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     const client = connectInTest(other.url, ben.token);
     const stream = listen(client, PROGRESS, { conversationId: group, fromSeq: 1 }, 'summaryProgress');
     expect(await stream.ended).toBe(undefined);
-    const told = stream.events.map(({ progress }) => progress);
-    expect(told.length).toBeGreaterThan(2);
-    expect(told).toEqual([...new Set(told)].sort((a, b) => a - b));
-    expect(told.at(-1)).toBe(1);
+    const progress = stream.events.map(({ progress }) => progress);
+    expect(progress.length).toBeGreaterThan(2);
+    expect(progress).toEqual([...new Set(progress)].sort((a, b) => a - b));
+    expect(progress.at(-1)).toBe(1);
     const { summary, ...last } = stream.events.at(-1);
     expect(last).toEqual({ conversationId: group, fromSeq: 1, toSeq: 1_200, progress: 1 });
     expect(stream.events.slice(0, -1).every((event) => event.summary === null)).toBe(true);
     expect(summary).toEqual(await summarize(ana, group, { fromSeq: 1 }));
-    // One that is kept comes at once.
+    // A stored summary is delivered immediately.
     const again = listen(client, PROGRESS, { conversationId: group, fromSeq: 1 }, 'summaryProgress');
     await again.ended;
     expect(again.events).toEqual([{ ...last, summary }]);
-    await eventually('nobody listens', () => other.deps.feed.listeners === 0);
+    await eventually('all listeners are removed', () => other.deps.feed.listeners === 0);
   });
 
-  it('are not told to who may not see them', async () => {
+  it('are not streamed to users who cannot read the conversation', async () => {
     const group = await createGroup(ana, [ben], { visibility: 'PUBLIC' });
     await fill(node, group, [ana], texts);
     const eve = await register(node.url, 'eve');
@@ -351,6 +352,6 @@ describe.each(footings)('summaries on the %s footing', (footing) => {
     expect(await errors(eve, { conversationId: group })).toBe('FORBIDDEN conversationId');
     expect(await errors(eve, { conversationId: await createGroup(ana, [ben]) })).toBe('NOT_FOUND conversationId');
     expect(await errors(ben, { conversationId: group, fromSeq: 0 })).toBe('BAD_USER_INPUT fromSeq');
-    await eventually('nobody listens', () => other.deps.feed.listeners === 0);
+    await eventually('all listeners are removed', () => other.deps.feed.listeners === 0);
   });
 });

@@ -1,13 +1,12 @@
 /**
- * What in a language speaks for a decision, for something that somebody takes on or is to do, for news. Against folded
- * text (lower case, no accents). Where a language has none, structure speaks: questions, answers, replies, reactions,
- * numbers, times.
+ * Patterns of a language that indicate decisions, tasks and news. They match folded text (lower case, no accents). For
+ * languages without patterns, only the structure is used: questions, answers, replies, reactions, numbers, times.
  */
 interface Cues {
   decision: RegExp;
   task: RegExp;
   news: RegExp;
-  /** Says yes to what was said before. */
+  /** Agreement with a previous message. */
   assent: RegExp;
   /** Days, months, times of the day. */
   time: RegExp;
@@ -46,12 +45,12 @@ const cuesOf: Record<string, Cues> = {
 const NUMBER = /\d+(?:[.,:]\d+)*/g;
 const CLOCK = /\b\d{1,2}[:.]\d{2}\b/;
 const MONEY = /[€$£¥]|\b(euros?|pounds?|dollars?|francs?|percent|prozent|por ciento)\b/;
-/** Also of Arabic, Armenian, Chinese; the Greek one is a semicolon. */
+/** Includes the question marks of Arabic, Armenian and Chinese. The Greek one is a semicolon. */
 const QUESTION = /[?？؟՞]/;
 const GREEK_QUESTION = /\p{Script=Greek}.*;\s*$/u;
 const WORDLESS = /^[^\p{L}\p{N}]*$/u;
 
-/** What speaks for a message, each as a number of hits. */
+/** The indications that a message is important, most as numbers of matches. */
 export interface Signs {
   decision: number;
   task: number;
@@ -60,14 +59,19 @@ export interface Signs {
   numbers: number;
   money: number;
   isQuestion: boolean;
-  /** Says yes to what came before, in few words or with an emoji. */
+  /** Agreement with a previous message, in a few words or with an emoji. */
   isAssent: boolean;
 }
 
-/** Most words of what only says yes. */
+/** The maximum number of words of a message that only expresses agreement. */
 const ASSENT_WORDS = 5;
 
-/** Reads the signs of a message: its text folded, its number of words, and which languages the talk is in. */
+/**
+ * Determines the signs of a message.
+ * @param folded the folded text.
+ * @param words the number of its words.
+ * @param languages the languages of the conversation.
+ */
 export function signsOf(text: string, folded: string, words: number, languages: ReadonlySet<string>): Signs {
   const cues = Object.entries(cuesOf)
     .filter(([language]) => languages.has(language))

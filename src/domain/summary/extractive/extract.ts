@@ -1,16 +1,16 @@
-import { type Point, type PointKind, personTag, type TalkMessage, withoutTags } from '../summary.talk.js';
+import { type Point, type PointKind, personTag, type TranscriptMessage, withoutTags } from '../summary.transcript.js';
 import { type Signs, signsOf } from './cues.js';
 import { alike, join, likeness, rank, vectorsOf, type WordVector } from './rank.js';
 import { topicsOf } from './topics.js';
 import { fold, languagesIn, stemsOf, wordsOf } from './words.js';
 
 /**
- * What each thing that speaks for a message counts. Found with bench/summaries/tune.mjs on the dialogues that are marked
- * `tuned`, halfway from a first guess to what it gave, and judged on the others: see docs/SUMMARIES.md.
+ * The weights of the signs. They were determined with bench/summaries/tune.mjs on the dialogues marked `tuned`, as the
+ * mean of an initial guess and the result, and evaluated on the others: see docs/SUMMARIES.md.
  */
 export interface Weights {
   rank: number;
-  /** Of words with a meaning: more of them tell more, up to a dozen. */
+  /** The number of meaningful words, up to a dozen. */
   length: number;
   decision: number;
   task: number;
@@ -21,15 +21,15 @@ export interface Weights {
   question: number;
   /** It answers a question. */
   answer: number;
-  /** Others say yes to it, or react. */
+  /** Others agree with it or react to it. */
   assented: number;
   reactions: number;
   /** Others reply to it. */
   replied: number;
   assent: number;
-  /** How much a message loses that says what one has said that was taken before (MMR). */
+  /** The penalty for repeating a selected message (MMR). */
   repeats: number;
-  /** What a message of a topic gains of which none was taken yet. */
+  /** The bonus for the first selected message of a topic. */
   freshTopic: number;
 }
 
@@ -52,45 +52,53 @@ export const defaultWeights: Weights = {
   freshTopic: 0.2,
 };
 
-/** A message with all that is known of it. */
+/** A message with everything that was determined about it. */
 interface Candidate {
-  message: TalkMessage;
+  message: TranscriptMessage;
   vector: WordVector;
   signs: Signs;
   topic: number;
-  /** The place of the question that it answers, or of what it replies to. */
+  /** The index of the question that it answers, or of the message that it replies to. */
   answers: number | undefined;
   score: number;
 }
 
-/** Longest quote of a message, in UTF-16 units; of a longer one some sentences are taken. */
+/** The maximum length of a quote in UTF-16 units. Of longer messages, some sentences are quoted. */
 const QUOTE_MAX = 280;
-/** How many messages after one say yes to it, if they do, and how many after a question answer it. */
+/** The number of following messages in which agreement, and in which answers to a question, are expected. */
 const ASSENT_WITHIN = 3;
 const ANSWER_WITHIN = 4;
-/** How strongly replies, and questions with their answers, join messages: as if they were alike. */
+/** The similarity assumed between a message and its reply, and between a question and its answer. */
 const REPLY_LINK = 0.5;
 const ANSWER_LINK = 0.3;
 const NEIGHBOUR_LINK = 0.05;
 const WORDS_FULL = 12;
 
-/** How many points a talk of so many messages is worth: more of a longer one, but ever fewer of them. */
+/** The number of points for a conversation of this many messages. It grows more slowly than the number of messages. */
 export const pointsFor = (messages: number, max: number): number =>
   Math.max(1, Math.min(max, Math.round(1.15 * Math.sqrt(messages))));
 
 /**
- * The places of the messages that are worth the most together, at most `count`, in the order of the talk. The same talk
- * always gives the same.
+ * Selects the messages that are most valuable together.
+ * @returns at most `count` indexes in ascending order. The result is deterministic.
  */
-export function choose(messages: readonly TalkMessage[], count: number, weights: Weights = defaultWeights): number[] {
+export function choose(
+  messages: readonly TranscriptMessage[],
+  count: number,
+  weights: Weights = defaultWeights,
+): number[] {
   return pick(candidatesOf(messages, weights), count, weights);
 }
 
-/** The points worth reading of a talk, at most `max`: grouped by topic, each with the messages that it quotes. */
-export function extract(messages: readonly TalkMessage[], max: number, weights: Weights = defaultWeights): Point[] {
+/** Extracts at most `max` points from a conversation, grouped by topic, each with the messages that it quotes. */
+export function extract(
+  messages: readonly TranscriptMessage[],
+  max: number,
+  weights: Weights = defaultWeights,
+): Point[] {
   const candidates = candidatesOf(messages, weights);
   const chosen = pick(candidates, pointsFor(messages.length, max), weights);
-  /** Questions that are told with an answer. */
+  /** The questions that are quoted together with an answer. */
   const told = new Set(chosen.map((place) => candidates[place]?.answers));
   const topics = new Map<number, number>();
   const points: Point[] = [];
@@ -100,7 +108,7 @@ export function extract(messages: readonly TalkMessage[], max: number, weights: 
     const { topic, answers, signs } = candidate;
     if (!topics.has(topic)) topics.set(topic, topics.size);
     const question = answers === undefined ? undefined : candidates[answers];
-    // An answer says little without its question.
+    // An answer is hard to understand without its question.
     const quoted = question?.signs.isQuestion && !signs.isQuestion ? [question, candidate] : [candidate];
     points.push({
       text: quoted.map(quoteOf).join('\n'),
@@ -120,7 +128,7 @@ function kindOf({ signs, answers }: Candidate): PointKind {
   return answers === undefined ? 'POINT' : 'ANSWER';
 }
 
-function candidatesOf(messages: readonly TalkMessage[], weights: Weights): Candidate[] {
+function candidatesOf(messages: readonly TranscriptMessage[], weights: Weights): Candidate[] {
   const texts = messages.map(({ text }) => withoutTags(text));
   const words = texts.map(wordsOf);
   const languages = new Set(languagesIn(words));
@@ -175,28 +183,32 @@ function candidatesOf(messages: readonly TalkMessage[], weights: Weights): Candi
   });
 }
 
-/** The place of somebody else's question shortly before, that nobody else has answered. */
-function openQuestion(messages: readonly TalkMessage[], signs: readonly Signs[], place: number): number | undefined {
+/** The index of a recent question of somebody else that nobody else has answered. */
+function openQuestion(
+  messages: readonly TranscriptMessage[],
+  signs: readonly Signs[],
+  place: number,
+): number | undefined {
   const answerer = messages[place]?.senderId;
   for (let before = place - 1; before >= Math.max(0, place - ANSWER_WITHIN); before -= 1) {
     if (signs[before]?.isQuestion && messages[before]?.senderId !== answerer) return before;
-    // Somebody has answered it: what comes then is something else.
+    // Another user has answered it already.
     if (messages[before]?.senderId !== answerer && !signs[before]?.isAssent) return undefined;
   }
   return undefined;
 }
 
-/** How many others say yes to a message: right after it, or as a reply. */
+/** The number of users who agree with a message, directly after it or in a reply. */
 function assents(
-  messages: readonly TalkMessage[],
+  messages: readonly TranscriptMessage[],
   signs: readonly Signs[],
   repliesTo: readonly (number | undefined)[],
   place: number,
 ): number {
   const people = new Set<string>();
-  const { senderId } = messages[place] as TalkMessage;
+  const { senderId } = messages[place] as TranscriptMessage;
   for (let next = place + 1; next < messages.length && next <= place + ASSENT_WITHIN; next += 1) {
-    const other = messages[next] as TalkMessage;
+    const other = messages[next] as TranscriptMessage;
     if (other.senderId === senderId) break;
     const to = repliesTo[next];
     if (!signs[next]?.isAssent) {
@@ -206,11 +218,11 @@ function assents(
   return people.size;
 }
 
-/** Maximal marginal relevance: one after another the message that tells most beside those that were taken. */
+/** Maximal marginal relevance: repeatedly selects the message that adds most to those already selected. */
 function pick(candidates: readonly Candidate[], count: number, weights: Weights): number[] {
   const chosen: number[] = [];
   const left = new Set(candidates.keys());
-  /** How alike each is to the one that it is most alike to of those chosen. */
+  /** For each message, its highest similarity to a selected message. */
   const told = new Array<number>(candidates.length).fill(0);
   const topics = new Set<number>();
   while (chosen.length < count && left.size > 0) {
@@ -232,14 +244,14 @@ function pick(candidates: readonly Candidate[], count: number, weights: Weights)
   return chosen.sort((a, b) => a - b);
 }
 
-/** What somebody said, with who they are. */
+/** The quote of a message with a reference to its sender. */
 function quoteOf({ message, vector }: Candidate): string {
   return `${personTag(message.senderId)}: ${shorten(withoutTags(message.text).replace(/\s+/g, ' ').trim(), vector)}`;
 }
 
 const sentences = new Intl.Segmenter(undefined, { granularity: 'sentence' });
 
-/** Of a long text the sentences that say the most of it, in their order. */
+/** The most important sentences of a long text, in their order. */
 function shorten(text: string, vector: WordVector): string {
   if (text.length <= QUOTE_MAX) return text;
   const parts = [...sentences.segment(text)].map(({ segment }) => segment.trim()).filter((part) => part !== '');
@@ -263,5 +275,5 @@ function shorten(text: string, vector: WordVector): string {
     .join(' ');
 }
 
-/** The beginning of a text, without half a character at its end. */
+/** Truncates a text without splitting a surrogate pair. */
 const cut = (text: string): string => text.slice(0, QUOTE_MAX).replace(/[\ud800-\udbff]$/, '');

@@ -1,15 +1,17 @@
-/** How much one message has to do with others, by its position. */
+/** For each message, the similar messages by index, with their similarity. */
 export type Neighbours = ReadonlyMap<number, number>[];
 
-/** A message's words with their weights, of length 1 all together. */
+/** The words of a message with their weights, normalized to length 1. */
 export type WordVector = ReadonlyMap<string, number>;
 
-/** Words in more messages than this share tell nothing of two that have one in common, and would cost most. */
+/**
+ * Words in a larger share of the messages are ignored, because they say little about similarity and would cost most.
+ */
 const COMMON_SHARE = 0.2;
-/** Of few messages any word may be in all. */
+/** In conversations with few messages, words are never ignored. */
 const COMMON_MIN = 8;
 
-/** Weighs words by how often they are in a message and how few messages have them (TF-IDF). */
+/** Weighs words by their frequency in a message and their rarity in the conversation (TF-IDF). */
 export function vectorsOf(stems: readonly (readonly string[])[]): WordVector[] {
   const messagesWith = new Map<string, number>();
   for (const each of stems) for (const stem of new Set(each)) messagesWith.set(stem, (messagesWith.get(stem) ?? 0) + 1);
@@ -29,7 +31,7 @@ export function vectorsOf(stems: readonly (readonly string[])[]): WordVector[] {
   });
 }
 
-/** How alike two messages are, 0 to 1: the cosine of their words. */
+/** The similarity of two messages from 0 to 1: the cosine of their word vectors. */
 export function likeness(one: WordVector, other: WordVector): number {
   const [small, large] = one.size < other.size ? [one, other] : [other, one];
   let sum = 0;
@@ -37,7 +39,7 @@ export function likeness(one: WordVector, other: WordVector): number {
   return sum;
 }
 
-/** Which messages are alike, found by the words that they have in common: most have none. */
+/** Finds similar messages by their common words; most pairs have none. */
 export function alike(vectors: readonly WordVector[]): Map<number, number>[] {
   const having = new Map<string, number[]>();
   for (const [at, vector] of vectors.entries()) {
@@ -67,7 +69,7 @@ export function alike(vectors: readonly WordVector[]): Map<number, number>[] {
   return neighbours;
 }
 
-/** Joins two messages that belong together for another reason than their words. */
+/** Adds a similarity between two messages that are related for another reason than their words. */
 export function join(neighbours: Map<number, number>[], one: number, other: number, weight: number): void {
   if (one === other) return;
   for (const [from, to] of [
@@ -78,12 +80,12 @@ export function join(neighbours: Map<number, number>[], one: number, other: numb
   }
 }
 
-/** As in the article (Mihalcea and Tarau 2004): how much of a rank comes from the neighbours. */
+/** The share of a rank that comes from the neighbours, as published by Mihalcea and Tarau (2004). */
 const DAMPING = 0.85;
 const ROUNDS = 30;
 const EPSILON = 1e-5;
 
-/** TextRank: a message counts as much as those that it has to do with; the highest rank is 1. */
+/** TextRank: a message ranks high if high-ranking messages are similar to it. The highest rank is 1. */
 export function rank(neighbours: Neighbours): number[] {
   const size = neighbours.length;
   const sums = neighbours.map((others) => {
@@ -91,7 +93,7 @@ export function rank(neighbours: Neighbours): number[] {
     for (const weight of others.values()) sum += weight;
     return sum;
   });
-  // In rows one after another: the rounds below go over them many times.
+  // Flat arrays, because the iterations below traverse them many times.
   const begins = new Int32Array(size + 1);
   for (const [at, { size: count }] of neighbours.entries()) begins[at + 1] = (begins[at] ?? 0) + count;
   const places = new Int32Array(begins[size] ?? 0);

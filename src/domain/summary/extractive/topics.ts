@@ -1,18 +1,18 @@
 import { likeness, type WordVector } from './rank.js';
 
-/** Messages before and after a place that are held against each other there. */
+/** The number of messages before and after a position that are compared. */
 const WINDOW = 4;
-/** A pause of this many milliseconds ends a topic of itself. */
+/** A pause of this many milliseconds always starts a new topic. */
 const LONG_PAUSE = 2 * 3_600_000;
-/** Fewest messages of a topic. */
+/** The minimum number of messages of a topic. */
 const TOPIC_MIN = 4;
-/** How much deeper than the hills beside it a valley must be. */
+/** The minimum depth of a minimum of cohesion, relative to the maxima next to it. */
 const DEPTH = 0.12;
 
 /**
- * Which topic each message is of, numbered from 0 in the order of their beginnings: where the words before a place have
- * little to do with those after it (TextTiling, Hearst 1997), and where nobody said anything for long. What answers an
- * earlier message is of that one's topic.
+ * Assigns a topic to each message, numbered from 0 in the order of their beginnings. A new topic begins where the
+ * preceding and the following words have little in common (TextTiling, Hearst 1997), and after a long pause. A reply
+ * belongs to the topic of the message it refers to.
  */
 export function topicsOf(
   vectors: readonly WordVector[],
@@ -43,7 +43,7 @@ export function topicsOf(
   return topics;
 }
 
-/** Whether it goes up on both sides of a place, by enough. */
+/** Whether cohesion has a sufficiently deep minimum at a position. */
 function isValley(cohesion: readonly number[], place: number): boolean {
   const here = cohesion[place] ?? 0;
   const hill = (step: 1 | -1) => {

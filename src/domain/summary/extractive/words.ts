@@ -1,16 +1,16 @@
 import stopword from 'stopword';
 
-/** Letters that join to words without spaces between: words are then told by pairs of characters. */
+/** Letters of scripts without spaces between words. Pairs of characters are used instead of words. */
 const UNSPACED =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['’][\p{L}]+)*/gu;
 const UNSPACED_RUN =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{M}]+/gu;
 
-/** Words longer than this are one word when they begin alike: plurals, cases, tenses. */
+/** Longer words are equal if this many first characters are equal, regardless of plurals, cases and tenses. */
 const STEM = 6;
 
-/** In lower case, without what is above and below Latin, Greek and Cyrillic letters. */
+/** Lower case, without diacritics of Latin, Greek and Cyrillic letters. */
 export const fold = (text: string): string =>
   text
     .toLowerCase()
@@ -19,14 +19,14 @@ export const fold = (text: string): string =>
     .normalize('NFC')
     .replaceAll('’', "'");
 
-/** What chat adds to the lists of languages. */
+/** Additional stop words of chats. */
 const fillers: Record<string, string> = {
   eng: "i i'm i'll i've i'd you're you'll it's that's there's don't doesn't didn't isn't can't won't wasn't we're we'll they're let's ok okay yes no yeah yep nope lol haha hey hi hello thanks thank ty please oh ah um hm well really very just also too got get gets going go gonna one can could would should will not do does did have has had am was were been being what when where who how why",
   deu: 'ok okay ja nein jaja nee haha hallo hi moin huhu danke bitte oh ach ah hm mal halt eben doch schon noch so sehr super toll gut ich du er sie es wir ihr mich dich uns euch ist bin bist sind seid war waren hab habe hast hat haben wird werden kann kannst konnen',
   spa: 'ok vale si no ya jaja jajaja hola buenas gracias ay uy oh ah pues bueno oye tio claro muy mas yo tu el ella nosotros vosotros ellos me te se nos os lo la los las le les es soy eres son era esta estoy estan hay he has ha hemos han que de del al un una unos unas y o pero por para con sin en a',
 };
 
-/** Of each word the languages in which it says nothing. */
+/** For each stop word, its languages. */
 const languagesOf = new Map<string, string[]>();
 for (const [language, list] of Object.entries(stopword)) {
   if (!Array.isArray(list)) continue;
@@ -37,7 +37,7 @@ for (const [language, list] of Object.entries(stopword)) {
   }
 }
 
-/** Every word of a text, folded; of languages without spaces every pair of characters. */
+/** The folded words of a text; in scripts without spaces, all pairs of characters. */
 export function wordsOf(text: string): string[] {
   const words: string[] = [];
   for (const [word] of fold(text).matchAll(WORD)) {
@@ -48,17 +48,17 @@ export function wordsOf(text: string): string[] {
         if (characters.length === 1) words.push(run);
         for (let at = 0; at + 1 < characters.length; at += 1) words.push(`${characters[at]}${characters[at + 1]}`);
       }
-      // What stands in other letters between.
+      // Words of other scripts between them.
       for (const other of word.split(UNSPACED_RUN)) if (other !== '') words.push(other);
     }
   }
   return words;
 }
 
-/** Of languages that a talk may be in, those with at least this share of the words that speak for the likeliest one. */
+/** Languages are considered if they have at least this share of the stop words of the most likely language. */
 const LANGUAGE_SHARE = 0.7;
 
-/** The languages of a talk, the likeliest first: one, mostly. By the small words that each has. */
+/** The languages of a conversation, the most likely first; usually one. They are detected by their stop words. */
 export function languagesIn(words: readonly (readonly string[])[]): string[] {
   const hits = new Map<string, number>();
   for (const each of words) {
@@ -71,7 +71,7 @@ export function languagesIn(words: readonly (readonly string[])[]): string[] {
   return ranked.filter(([, count]) => count >= LANGUAGE_SHARE * best).map(([language]) => language);
 }
 
-/** What of a message's words carries a meaning in these languages. */
+/** The stems of the meaningful words of a message in these languages. */
 export function stemsOf(words: readonly string[], languages: ReadonlySet<string>): string[] {
   return words.filter((word) => !languagesOf.get(word)?.some((language) => languages.has(language))).map(stemOf);
 }

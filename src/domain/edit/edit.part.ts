@@ -1,0 +1,11 @@
+import { defineMessageChangeType, defineMessagePart } from '../message/message.part.js';
+
+export const edited = defineMessageChangeType('EDITED', 'The text was edited.');
+
+/** The earlier texts of messages. */
+export const editsPart = defineMessagePart('edits', {
+  changes: [edited],
+  clear: async (tx, messageIds) => {
+    await tx.messageVersion.deleteMany({ where: { messageId: { in: [...messageIds] } } });
+  },
+});

@@ -1,0 +1,18 @@
+import { defineFeature } from '../../platform/feature.js';
+import { accessTokenSources } from '../session/session.authentication.js';
+import { identityProviderSettings } from './identity-provider.settings.js';
+import { providerAuthenticator } from './identity-provider.viewers.js';
+
+/** Accounts and sessions of users who sign in with an identity provider. */
+export const identityProviderFeature = defineFeature('identity-provider', {
+  settings: [identityProviderSettings],
+  capabilities: ({ identityProvider }) => (identityProvider ? ['outsideUsers'] : []),
+  // The identity stays, so that a token which is still valid does not create a new account.
+  onAccountDeleted: async (tx, userId) =>
+    void (await tx.outsideIdentity.updateMany({
+      where: { userId },
+      data: { email: '', usernameClaim: null, nameClaim: null, pictureClaim: null },
+    })),
+  start: (deps) => void providerAuthenticator.of(deps),
+  contributes: [accessTokenSources.with(providerAuthenticator)],
+});

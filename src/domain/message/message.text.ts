@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { badInput } from '../../core/errors.js';
+import { isStorable, isVisible } from '../../core/text/characters.js';
+import type { Message } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
+import { countedMentions } from './message.mentions.js';
+import { type DerivedValues, messageParts } from './message.part.js';
+import { storeExtraColumns } from './message.store.js';
+
+/** The schema of a message's text. The maximum length, which is configurable, is checked by `checkLength`. */
+export const messageText = z
+  .string('The message must not be empty.')
+  .trim()
+  .min(1, 'The message must not be empty.')
+  .refine(isStorable, 'The message must not contain NUL characters or unpaired surrogates.')
+  .refine(isVisible, 'The message must contain at least one visible character.');
+
+/**
+ * Checks the length of a text.
+ * @throws {ChatError} BAD_USER_INPUT with the field `input.text` if it exceeds MESSAGE_MAX_CHARS.
+ */
+export function checkLength({ config }: Deps, { text }: { text: string }): void {
+  const max = config.messageMaxChars;
+  if (text.length > max) {
+    throw badInput('input.text', `A message can have at most ${max} characters.`, 'messageMaxChars');
+  }
+}
+
+/**
+ * Replaces the text of a message of a locked conversation, and everything derived from it: mentions and the derived
+ * columns of parts.
+ * @param derived what `CombinedParts.derive` returned for the new text.
+ * @returns the message after the change.
+ */
+export async function replaceText<Row extends Message>(
+  deps: Pick<Deps, 'features'>,
+  tx: Tx,
+  message: Row,
+  data: { text: string; editedAt: Date } & Pick<Message, 'mentionedIds' | 'mentionsEveryone'>,
+  derived: DerivedValues,
+): Promise<Row> {
+  await tx.message.update({ where: { id: message.id }, data, select: { id: true } });
+  const replaced = { ...message, ...data };
+  await replaceMentions(tx, message, replaced);
+  const parts = messageParts.of(deps);
+  await storeExtraColumns(tx, replaced, parts.columns, parts.columnValues(replaced, derived));
+  return replaced;
+}
+
+/** Replaces the rows that count unread mentions of a message by those of its new text. */
+async function replaceMentions(tx: Tx, before: Message, after: Message): Promise<void> {
+  const { conversationId, seq } = after;
+  const userIds = countedMentions(after);
+  if (countedMentions(before).length > 0) await tx.mention.deleteMany({ where: { conversationId, seq } });
+  if (userIds.length > 0) {
+    await tx.mention.createMany({ data: userIds.map((userId) => ({ conversationId, seq, userId })) });
+  }
+}

@@ -1,0 +1,17 @@
+import { defineFeature } from '../../platform/feature.js';
+import { SETTINGS, settingsChanges } from './viewer-changes.events.js';
+import { viewerChangeTypes } from './viewer-changes.stream.js';
+
+export const viewerChangesFeature = defineFeature('viewer-changes', {
+  async schema(features) {
+    const { addViewerChanges } = await import('./viewer-changes.schema.js');
+    addViewerChanges(features);
+  },
+  changeKinds: () => [settingsChanges],
+  contributes: [
+    viewerChangeTypes.with({
+      name: SETTINGS,
+      description: "The viewer's profile, availability, email address or role in the service changed. See `viewer`.",
+    }),
+  ],
+});

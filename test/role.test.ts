@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { decodeGlobalId } from '../src/core/ids.js';
+import { type Json, register } from './support/client.js';
+import { nodeFlags } from './support/environment.js';
+import { makePlace, modes } from './support/place.js';
+
+describe.each(modes)('npm run role in %s mode', (mode) => {
+  it('grants the first admin role, which is recorded', async () => {
+    const there = await makePlace(mode);
+    const first = await there.start();
+    const ana = await register(first.url, 'ana');
+    await first.stop();
+    const role = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [...nodeFlags, 'dist/role.js', ...args], {
+        env: { ...process.env, ...there.env },
+      }).then(
+        ({ stdout }) => stdout.trim(),
+        (error: Json) => `${error.code} ${error.stderr.trim()}`,
+      );
+    expect(await role(ana.username)).toBe(`${ana.username} now has the role ADMIN.`);
+    expect(await role('nobody_at_all')).toBe('78 parley: no user has the name nobody_at_all');
+    expect(await role(ana.username, 'king')).toContain('78 parley: usage:');
+    const again = await there.start();
+    expect((await ana.at(again.url).ask('{ viewer { serviceRole } }')).viewer.serviceRole).toBe('ADMIN');
+    // A command has neither an account nor an address.
+    const put = await again.deps.database.db.auditEntry.findMany({ where: { action: 'SERVICE_ROLE_CHANGED' } });
+    expect(put).toMatchObject([
+      {
+        actorId: null,
+        subjectId: decodeGlobalId(ana.id, 'id').id,
+        address: null,
+        details: [
+          { name: 'role', value: 'ADMIN', oldValue: 'USER' },
+          { name: 'by', value: 'COMMAND' },
+        ],
+      },
+    ]);
+    // The embedded database is of one process.
+    if (mode === 'embedded') expect(await role(ana.username, 'USER')).toMatch(/^78 parley: DATA_DIR/);
+    await again.stop();
+    // Several processes, one after another.
+  }, 120_000);
+});
