@@ -61,14 +61,15 @@ function withTypenames(file) {
   return { ...file, document };
 }
 
-/** The operations with their names and hashes, and the fragments by their names. */
+/** The operations with their names and hashes, and the selections of the fragments by their names. */
 function operationsOf(persisted) {
   const fragments = new Map();
   const operations = Object.entries(persisted).map(([hash, text]) => {
     let operation;
     for (const definition of parse(text).definitions) {
       const code = stripIgnoredCharacters(print(definition));
-      if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, code);
+      if (definition.kind === Kind.FRAGMENT_DEFINITION)
+        fragments.set(definition.name.value, code.replace(/^.*?{|}$/g, ''));
       else operation = { name: definition.name.value, kind: definition.operation, code };
     }
     return { ...operation, hash };
@@ -77,24 +78,27 @@ function operationsOf(persisted) {
 }
 
 /**
- * Each fragment is in the file once, and is not a constant string, which minifiers would copy into each document. What an
- * application does not use is not part of its build.
+ * The documents contain the selections of their fragments, which costs less than definitions. Each selection is in the file
+ * once, and is not a constant string, which minifiers would copy into each document. What an application does not use is
+ * not part of its build.
  */
 function documentsOf(persisted) {
   const { fragments, operations } = operationsOf(persisted);
   const suffix = { query: 'Query', mutation: 'Mutation', subscription: 'Subscription' };
-  const spreads = (code) => [...code.matchAll(/\.{3}(\w+)/g)].map(([, name]) => name);
+  // Every second part is the name of a fragment. After it, a space is needed only before a name.
+  const listOf = (code) =>
+    code
+      .split(/\.{3}(\w+)/)
+      .map((part, index) => (index % 2 === 1 ? part : part && `'${index > 0 && /^\w/.test(part) ? ' ' : ''}${part}'`))
+      .filter(Boolean)
+      .join(', ');
   const lines = operations.map(({ name, kind, code }) => {
     const type = `types.${name}${suffix[kind]}`;
-    const used = new Set(spreads(code));
-    // A set that grows while it is iterated also yields what is added.
-    for (const fragment of used) for (const each of spreads(fragments.get(fragment))) used.add(each);
     // Most mutations have the same form, of which only the selection differs.
     const field = name.charAt(0).toLowerCase() + name.slice(1);
     const start = `mutation ${name}($input:${name}Input!){${field}(input:$input){`;
     const isShort = code.startsWith(start) && code.endsWith('}}');
-    const texts = isShort ? [field, code.slice(start.length, -2)] : [code];
-    const list = [...texts.map((text) => `'${text}'`), ...used].join(', ');
+    const list = isShort ? `'${field}', ${listOf(code.slice(start.length, -2))}` : listOf(code);
     const create = isShort ? 'mutation' : 'document';
     return `export const ${name}Document = /* @__PURE__ */ ${create}<${type}, ${type}Variables>(${list});`;
   });
@@ -103,23 +107,37 @@ function documentsOf(persisted) {
     "import type { TypedDocument } from '../document.js';",
     "import type * as types from './types.js';",
     '',
-    'const fragment = (code: string): [string] => [code];',
+    'type Part = string | [string];',
     '',
-    'function document<Data, Variables>(code: string, ...fragments: [string][]): TypedDocument<Data, Variables> {',
-    "  return (code + fragments.join('')) as unknown as TypedDocument<Data, Variables>;",
+    "const fields = (...parts: Part[]): [string] => [parts.join('')];",
+    '',
+    'function document<Data, Variables>(...parts: Part[]): TypedDocument<Data, Variables> {',
+    "  return parts.join('') as unknown as TypedDocument<Data, Variables>;",
     '}',
     '',
-    'function mutation<Data, Variables>(field: string, selection: string, ...fragments: [string][]) {',
+    'function mutation<Data, Variables>(field: string, ...parts: Part[]) {',
     '  const name = field.charAt(0).toUpperCase() + field.slice(1);',
     "  const start = 'mutation ' + name + '($input:' + name + 'Input!){' + field + '(input:$input){';",
-    "  return document<Data, Variables>(start + selection + '}}', ...fragments);",
+    "  return document<Data, Variables>(start, ...parts, '}}');",
     '}',
     '',
-    ...[...fragments].map(([name, code]) => `const ${name} = /* @__PURE__ */ fragment('${code}');`),
+    ...inOrder(fragments).map(([name, code]) => `const ${name} = /* @__PURE__ */ fields(${listOf(code)});`),
     '',
     ...lines,
     '',
   ].join('\n');
+}
+
+/** Fragments after those that they contain. */
+function inOrder(fragments) {
+  const ordered = new Map();
+  const add = (name) => {
+    if (ordered.has(name)) return;
+    for (const [, other] of fragments.get(name).matchAll(/\.{3}(\w+)/g)) add(other);
+    ordered.set(name, fragments.get(name));
+  };
+  for (const name of fragments.keys()) add(name);
+  return [...ordered];
 }
 
 function hashesOf(persisted) {

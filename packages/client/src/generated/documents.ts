@@ -2,63 +2,65 @@
 import type { TypedDocument } from '../document.js';
 import type * as types from './types.js';
 
-const fragment = (code: string): [string] => [code];
+type Part = string | [string];
 
-function document<Data, Variables>(code: string, ...fragments: [string][]): TypedDocument<Data, Variables> {
-  return (code + fragments.join('')) as unknown as TypedDocument<Data, Variables>;
+const fields = (...parts: Part[]): [string] => [parts.join('')];
+
+function document<Data, Variables>(...parts: Part[]): TypedDocument<Data, Variables> {
+  return parts.join('') as unknown as TypedDocument<Data, Variables>;
 }
 
-function mutation<Data, Variables>(field: string, selection: string, ...fragments: [string][]) {
+function mutation<Data, Variables>(field: string, ...parts: Part[]) {
   const name = field.charAt(0).toUpperCase() + field.slice(1);
   const start = 'mutation ' + name + '($input:' + name + 'Input!){' + field + '(input:$input){';
-  return document<Data, Variables>(start + selection + '}}', ...fragments);
+  return document<Data, Variables>(start, ...parts, '}}');
 }
 
-const TokenFields = /* @__PURE__ */ fragment('fragment TokenFields on AuthTokens{accessToken accessTokenExpiresAt refreshToken}');
-const UserFields = /* @__PURE__ */ fragment('fragment UserFields on User{__typename avatarUrl deletedAt displayName id kind username}');
-const ViewerFields = /* @__PURE__ */ fragment('fragment ViewerFields on Viewer{__typename availability email id serviceRole user{bio ...UserFields}}');
-const ConversationFields = /* @__PURE__ */ fragment('fragment ConversationFields on Conversation{__typename counterpart{presence{lastSeenAt status}...UserFields}description historyVisibility id imageUrl kind lastActivityAt lastMessage{...PreviewFields}latestSeq memberCount othersDeliveredSeq othersReadSeq title viewerCanAddMembers viewerCanJoin viewerCanPin viewerCanSend viewerCanUpdate viewerMembership{...MembershipFields}visibility}');
-const MembershipFields = /* @__PURE__ */ fragment('fragment MembershipFields on Membership{__typename conversationId deliveredSeq id readSeq role unreadCount unreadMentionCount user{...UserFields}}');
-const NameFields = /* @__PURE__ */ fragment('fragment NameFields on User{__typename displayName id username}');
-const PreviewFields = /* @__PURE__ */ fragment('fragment PreviewFields on Message{__typename clientMessageId createdAt deletedAt id kind sender{...UserFields}seq systemEvent{...SystemEventFields}text}');
-const SystemEventFields = /* @__PURE__ */ fragment('fragment SystemEventFields on SystemEvent{actor{...UserFields}newValue oldValue subjects{...NameFields}type}');
-const MessageFields = /* @__PURE__ */ fragment('fragment MessageFields on Message{__typename clientMessageId createdAt deletedAt editableUntil editedAt id kind mentions{...NameFields}mentionsEveryone pinnedAt reactions{count emoji}replyCount replyTo{__typename deletedAt id sender{...UserFields}seq text}sender{...UserFields}seq systemEvent{...SystemEventFields}text viewerCanDelete viewerCanEdit viewerCanPin viewerCanReact viewerCanReply viewerReactions}');
-const PinnedFields = /* @__PURE__ */ fragment('fragment PinnedFields on Message{__typename createdAt id kind pinnedAt sender{...UserFields}seq text}');
-const PersonFields = /* @__PURE__ */ fragment('fragment PersonFields on User{viewerHasBlocked viewerIsContact ...UserFields}');
-const DraftFields = /* @__PURE__ */ fragment('fragment DraftFields on Draft{__typename conversation{__typename id}id replyTo{__typename id}text updatedAt}');
+const TokenFields = /* @__PURE__ */ fields('accessToken accessTokenExpiresAt refreshToken');
+const UserFields = /* @__PURE__ */ fields('__typename avatarUrl deletedAt displayName id kind username');
+const ViewerFields = /* @__PURE__ */ fields('__typename availability email id serviceRole user{bio ', UserFields, '}');
+const NameFields = /* @__PURE__ */ fields('__typename displayName id username');
+const SystemEventFields = /* @__PURE__ */ fields('actor{', UserFields, '}newValue oldValue subjects{', NameFields, '}type');
+const PreviewFields = /* @__PURE__ */ fields('__typename clientMessageId createdAt deletedAt id kind sender{', UserFields, '}seq systemEvent{', SystemEventFields, '}text');
+const MembershipFields = /* @__PURE__ */ fields('__typename conversationId deliveredSeq id readSeq role unreadCount unreadMentionCount user{', UserFields, '}');
+const ConversationFields = /* @__PURE__ */ fields('__typename counterpart{presence{lastSeenAt status}', UserFields, '}description historyVisibility id imageUrl kind lastActivityAt lastMessage{', PreviewFields, '}latestSeq memberCount othersDeliveredSeq othersReadSeq title viewerCanAddMembers viewerCanJoin viewerCanPin viewerCanSend viewerCanUpdate viewerMembership{', MembershipFields, '}visibility');
+const MessageFields = /* @__PURE__ */ fields('__typename clientMessageId createdAt deletedAt editableUntil editedAt id kind mentions{', NameFields, '}mentionsEveryone pinnedAt reactions{count emoji}replyCount replyTo{__typename deletedAt id sender{', UserFields, '}seq text}sender{', UserFields, '}seq systemEvent{', SystemEventFields, '}text viewerCanDelete viewerCanEdit viewerCanPin viewerCanReact viewerCanReply viewerReactions');
+const PinnedFields = /* @__PURE__ */ fields('__typename createdAt id kind pinnedAt sender{', UserFields, '}seq text');
+const PersonFields = /* @__PURE__ */ fields('viewerHasBlocked viewerIsContact ', UserFields);
+const DraftFields = /* @__PURE__ */ fields('__typename conversation{__typename id}id replyTo{__typename id}text updatedAt');
 
-export const LoginDocument = /* @__PURE__ */ mutation<types.LoginMutation, types.LoginMutationVariables>('login', 'tokens{...TokenFields}viewer{...ViewerFields}', TokenFields, ViewerFields, UserFields);
-export const RegisterDocument = /* @__PURE__ */ mutation<types.RegisterMutation, types.RegisterMutationVariables>('register', 'tokens{...TokenFields}viewer{...ViewerFields}', TokenFields, ViewerFields, UserFields);
-export const RefreshSessionDocument = /* @__PURE__ */ mutation<types.RefreshSessionMutation, types.RefreshSessionMutationVariables>('refreshSession', 'tokens{...TokenFields}', TokenFields);
+export const LoginDocument = /* @__PURE__ */ mutation<types.LoginMutation, types.LoginMutationVariables>('login', 'tokens{', TokenFields, '}viewer{', ViewerFields, '}');
+export const RegisterDocument = /* @__PURE__ */ mutation<types.RegisterMutation, types.RegisterMutationVariables>('register', 'tokens{', TokenFields, '}viewer{', ViewerFields, '}');
+export const RefreshSessionDocument = /* @__PURE__ */ mutation<types.RefreshSessionMutation, types.RefreshSessionMutationVariables>('refreshSession', 'tokens{', TokenFields, '}');
 export const LogoutDocument = /* @__PURE__ */ document<types.LogoutMutation, types.LogoutMutationVariables>('mutation Logout{logout{sessionId}}');
-export const SnapshotDocument = /* @__PURE__ */ document<types.SnapshotQuery, types.SnapshotQueryVariables>('query Snapshot($after:String$first:Int!){viewer{conversations(first:$first after:$after){nodes{...ConversationFields}pageInfo{endCursor hasNextPage}}syncCursor ...ViewerFields}}', ConversationFields, ViewerFields, UserFields, PreviewFields, MembershipFields, SystemEventFields, NameFields);
-export const OneConversationDocument = /* @__PURE__ */ document<types.OneConversationQuery, types.OneConversationQueryVariables>('query OneConversation($id:ID!){conversation(id:$id){...ConversationFields}}', ConversationFields, UserFields, PreviewFields, MembershipFields, SystemEventFields, NameFields);
-export const PageDocument = /* @__PURE__ */ document<types.PageQuery, types.PageQueryVariables>('query Page($aroundSeq:Int$first:Int$id:ID!$last:Int){conversation(id:$id){__typename id latestSeq messages(first:$first last:$last aroundSeq:$aroundSeq){nodes{...MessageFields}pageInfo{hasNextPage hasPreviousPage}}}}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const PinnedDocument = /* @__PURE__ */ document<types.PinnedQuery, types.PinnedQueryVariables>('query Pinned($id:ID!){conversation(id:$id){__typename id pinnedMessages{...PinnedFields}}}', PinnedFields, UserFields);
-export const OpenDirectConversationDocument = /* @__PURE__ */ mutation<types.OpenDirectConversationMutation, types.OpenDirectConversationMutationVariables>('openDirectConversation', 'conversation{...ConversationFields}', ConversationFields, UserFields, PreviewFields, MembershipFields, SystemEventFields, NameFields);
-export const CreateGroupDocument = /* @__PURE__ */ mutation<types.CreateGroupMutation, types.CreateGroupMutationVariables>('createGroup', 'conversation{...ConversationFields}', ConversationFields, UserFields, PreviewFields, MembershipFields, SystemEventFields, NameFields);
-export const SendMessageDocument = /* @__PURE__ */ mutation<types.SendMessageMutation, types.SendMessageMutationVariables>('sendMessage', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const EditMessageDocument = /* @__PURE__ */ mutation<types.EditMessageMutation, types.EditMessageMutationVariables>('editMessage', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const DeleteMessageDocument = /* @__PURE__ */ mutation<types.DeleteMessageMutation, types.DeleteMessageMutationVariables>('deleteMessage', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const AddReactionDocument = /* @__PURE__ */ mutation<types.AddReactionMutation, types.AddReactionMutationVariables>('addReaction', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const RemoveReactionDocument = /* @__PURE__ */ mutation<types.RemoveReactionMutation, types.RemoveReactionMutationVariables>('removeReaction', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const MarkReadDocument = /* @__PURE__ */ mutation<types.MarkReadMutation, types.MarkReadMutationVariables>('markRead', 'membership{conversation{__typename id latestSeq}...MembershipFields}', MembershipFields, UserFields);
+export const SnapshotDocument = /* @__PURE__ */ document<types.SnapshotQuery, types.SnapshotQueryVariables>('query Snapshot($after:String$first:Int!){viewer{conversations(first:$first after:$after){nodes{', ConversationFields, '}pageInfo{endCursor hasNextPage}}syncCursor ', ViewerFields, '}}');
+export const OneConversationDocument = /* @__PURE__ */ document<types.OneConversationQuery, types.OneConversationQueryVariables>('query OneConversation($id:ID!){conversation(id:$id){', ConversationFields, '}}');
+export const PageDocument = /* @__PURE__ */ document<types.PageQuery, types.PageQueryVariables>('query Page($aroundSeq:Int$first:Int$id:ID!$last:Int){conversation(id:$id){__typename id latestSeq messages(first:$first last:$last aroundSeq:$aroundSeq){nodes{', MessageFields, '}pageInfo{hasNextPage hasPreviousPage}}}}');
+export const PinnedDocument = /* @__PURE__ */ document<types.PinnedQuery, types.PinnedQueryVariables>('query Pinned($id:ID!){conversation(id:$id){__typename id pinnedMessages{', PinnedFields, '}}}');
+export const OpenDirectConversationDocument = /* @__PURE__ */ mutation<types.OpenDirectConversationMutation, types.OpenDirectConversationMutationVariables>('openDirectConversation', 'conversation{', ConversationFields, '}');
+export const CreateGroupDocument = /* @__PURE__ */ mutation<types.CreateGroupMutation, types.CreateGroupMutationVariables>('createGroup', 'conversation{', ConversationFields, '}');
+export const SendMessageDocument = /* @__PURE__ */ mutation<types.SendMessageMutation, types.SendMessageMutationVariables>('sendMessage', 'message{', MessageFields, '}');
+export const EditMessageDocument = /* @__PURE__ */ mutation<types.EditMessageMutation, types.EditMessageMutationVariables>('editMessage', 'message{', MessageFields, '}');
+export const DeleteMessageDocument = /* @__PURE__ */ mutation<types.DeleteMessageMutation, types.DeleteMessageMutationVariables>('deleteMessage', 'message{', MessageFields, '}');
+export const AddReactionDocument = /* @__PURE__ */ mutation<types.AddReactionMutation, types.AddReactionMutationVariables>('addReaction', 'message{', MessageFields, '}');
+export const RemoveReactionDocument = /* @__PURE__ */ mutation<types.RemoveReactionMutation, types.RemoveReactionMutationVariables>('removeReaction', 'message{', MessageFields, '}');
+export const MarkReadDocument = /* @__PURE__ */ mutation<types.MarkReadMutation, types.MarkReadMutationVariables>('markRead', 'membership{conversation{__typename id latestSeq}', MembershipFields, '}');
 export const AcknowledgeDocument = /* @__PURE__ */ mutation<types.AcknowledgeMutation, types.AcknowledgeMutationVariables>('acknowledge', 'cursor');
 export const SetTypingDocument = /* @__PURE__ */ mutation<types.SetTypingMutation, types.SetTypingMutationVariables>('setTyping', 'accepted');
-export const MessagesDocument = /* @__PURE__ */ document<types.MessagesSubscription, types.MessagesSubscriptionVariables>('subscription Messages($after:String){messages(after:$after){changeSeq cursor message{conversation{__typename id lastActivityAt latestSeq}...MessageFields}messageId replayed type}}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const ConversationsDocument = /* @__PURE__ */ document<types.ConversationsSubscription, types.ConversationsSubscriptionVariables>('subscription Conversations($after:String){conversations(after:$after){changeSeq conversation{...ConversationFields}conversationId cursor membership{...MembershipFields}membershipId replayed type userId}}', ConversationFields, MembershipFields, UserFields, PreviewFields, SystemEventFields, NameFields);
-export const ReceiptsDocument = /* @__PURE__ */ document<types.ReceiptsSubscription, types.ReceiptsSubscriptionVariables>('subscription Receipts($after:String){receipts(after:$after){changeSeq conversation{__typename id latestSeq othersDeliveredSeq othersReadSeq}cursor membership{...MembershipFields}replayed type}}', MembershipFields, UserFields);
-export const ContactsDocument = /* @__PURE__ */ document<types.ContactsSubscription, types.ContactsSubscriptionVariables>('subscription Contacts($after:String){contacts(after:$after){changeSeq cursor replayed type user{...PersonFields}}}', PersonFields, UserFields);
-export const PeopleDocument = /* @__PURE__ */ document<types.PeopleQuery, types.PeopleQueryVariables>('query People($blocked:Int!$blockedAfter:String$contacts:Int!$contactsAfter:String){viewer{__typename blockedUsers(first:$blocked after:$blockedAfter){nodes{...PersonFields}pageInfo{endCursor hasNextPage}}contacts(first:$contacts after:$contactsAfter){nodes{...PersonFields}pageInfo{endCursor hasNextPage}}id syncCursor}}', PersonFields, UserFields);
-export const AddContactDocument = /* @__PURE__ */ mutation<types.AddContactMutation, types.AddContactMutationVariables>('addContact', 'contact{...PersonFields}', PersonFields, UserFields);
-export const RemoveContactDocument = /* @__PURE__ */ mutation<types.RemoveContactMutation, types.RemoveContactMutationVariables>('removeContact', 'contact{...PersonFields}', PersonFields, UserFields);
-export const BlockUserDocument = /* @__PURE__ */ mutation<types.BlockUserMutation, types.BlockUserMutationVariables>('blockUser', 'user{...PersonFields}', PersonFields, UserFields);
-export const UnblockUserDocument = /* @__PURE__ */ mutation<types.UnblockUserMutation, types.UnblockUserMutationVariables>('unblockUser', 'user{...PersonFields}', PersonFields, UserFields);
-export const DraftsDocument = /* @__PURE__ */ document<types.DraftsQuery, types.DraftsQueryVariables>('query Drafts{viewer{drafts{...DraftFields}syncCursor ...ViewerFields}}', DraftFields, ViewerFields, UserFields);
-export const SaveDraftDocument = /* @__PURE__ */ mutation<types.SaveDraftMutation, types.SaveDraftMutationVariables>('saveDraft', 'draft{...DraftFields}', DraftFields);
-export const PinnedMessagesDocument = /* @__PURE__ */ document<types.PinnedMessagesQuery, types.PinnedMessagesQueryVariables>('query PinnedMessages($id:ID!){conversation(id:$id){__typename id pinnedMessages{pinnedAt ...PreviewFields}}}', PreviewFields, UserFields, SystemEventFields, NameFields);
-export const PinMessageDocument = /* @__PURE__ */ mutation<types.PinMessageMutation, types.PinMessageMutationVariables>('pinMessage', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const UnpinMessageDocument = /* @__PURE__ */ mutation<types.UnpinMessageMutation, types.UnpinMessageMutationVariables>('unpinMessage', 'message{...MessageFields}', MessageFields, NameFields, UserFields, SystemEventFields);
-export const ViewerChangesDocument = /* @__PURE__ */ document<types.ViewerChangesSubscription, types.ViewerChangesSubscriptionVariables>('subscription ViewerChanges($after:String){viewerChanges(after:$after){changeSeq cursor draft{...DraftFields}draftId replayed type viewer{...ViewerFields}}}', DraftFields, ViewerFields, UserFields);
-export const PresenceDocument = /* @__PURE__ */ document<types.PresenceSubscription, types.PresenceSubscriptionVariables>('subscription Presence{presence{user{presence{lastSeenAt status}...UserFields}}}', UserFields);
-export const TypingDocument = /* @__PURE__ */ document<types.TypingSubscription, types.TypingSubscriptionVariables>('subscription Typing{typing{conversationId expiresAt isTyping user{...UserFields}}}', UserFields);
+export const MessagesDocument = /* @__PURE__ */ document<types.MessagesSubscription, types.MessagesSubscriptionVariables>('subscription Messages($after:String){messages(after:$after){changeSeq cursor message{conversation{__typename id lastActivityAt latestSeq}', MessageFields, '}messageId replayed type}}');
+export const ConversationsDocument = /* @__PURE__ */ document<types.ConversationsSubscription, types.ConversationsSubscriptionVariables>('subscription Conversations($after:String){conversations(after:$after){changeSeq conversation{', ConversationFields, '}conversationId cursor membership{', MembershipFields, '}membershipId replayed type userId}}');
+export const ReceiptsDocument = /* @__PURE__ */ document<types.ReceiptsSubscription, types.ReceiptsSubscriptionVariables>('subscription Receipts($after:String){receipts(after:$after){changeSeq conversation{__typename id latestSeq othersDeliveredSeq othersReadSeq}cursor membership{', MembershipFields, '}replayed type}}');
+export const ContactsDocument = /* @__PURE__ */ document<types.ContactsSubscription, types.ContactsSubscriptionVariables>('subscription Contacts($after:String){contacts(after:$after){changeSeq cursor replayed type user{', PersonFields, '}}}');
+export const PeopleDocument = /* @__PURE__ */ document<types.PeopleQuery, types.PeopleQueryVariables>('query People($blocked:Int!$blockedAfter:String$contacts:Int!$contactsAfter:String){viewer{__typename blockedUsers(first:$blocked after:$blockedAfter){nodes{', PersonFields, '}pageInfo{endCursor hasNextPage}}contacts(first:$contacts after:$contactsAfter){nodes{', PersonFields, '}pageInfo{endCursor hasNextPage}}id syncCursor}}');
+export const AddContactDocument = /* @__PURE__ */ mutation<types.AddContactMutation, types.AddContactMutationVariables>('addContact', 'contact{', PersonFields, '}');
+export const RemoveContactDocument = /* @__PURE__ */ mutation<types.RemoveContactMutation, types.RemoveContactMutationVariables>('removeContact', 'contact{', PersonFields, '}');
+export const BlockUserDocument = /* @__PURE__ */ mutation<types.BlockUserMutation, types.BlockUserMutationVariables>('blockUser', 'user{', PersonFields, '}');
+export const UnblockUserDocument = /* @__PURE__ */ mutation<types.UnblockUserMutation, types.UnblockUserMutationVariables>('unblockUser', 'user{', PersonFields, '}');
+export const DraftsDocument = /* @__PURE__ */ document<types.DraftsQuery, types.DraftsQueryVariables>('query Drafts{viewer{drafts{', DraftFields, '}syncCursor ', ViewerFields, '}}');
+export const SaveDraftDocument = /* @__PURE__ */ mutation<types.SaveDraftMutation, types.SaveDraftMutationVariables>('saveDraft', 'draft{', DraftFields, '}');
+export const PinnedMessagesDocument = /* @__PURE__ */ document<types.PinnedMessagesQuery, types.PinnedMessagesQueryVariables>('query PinnedMessages($id:ID!){conversation(id:$id){__typename id pinnedMessages{pinnedAt ', PreviewFields, '}}}');
+export const PinMessageDocument = /* @__PURE__ */ mutation<types.PinMessageMutation, types.PinMessageMutationVariables>('pinMessage', 'message{', MessageFields, '}');
+export const UnpinMessageDocument = /* @__PURE__ */ mutation<types.UnpinMessageMutation, types.UnpinMessageMutationVariables>('unpinMessage', 'message{', MessageFields, '}');
+export const ViewerChangesDocument = /* @__PURE__ */ document<types.ViewerChangesSubscription, types.ViewerChangesSubscriptionVariables>('subscription ViewerChanges($after:String){viewerChanges(after:$after){changeSeq cursor draft{', DraftFields, '}draftId replayed type viewer{', ViewerFields, '}}}');
+export const PresenceDocument = /* @__PURE__ */ document<types.PresenceSubscription, types.PresenceSubscriptionVariables>('subscription Presence{presence{user{presence{lastSeenAt status}', UserFields, '}}}');
+export const TypingDocument = /* @__PURE__ */ document<types.TypingSubscription, types.TypingSubscriptionVariables>('subscription Typing{typing{conversationId expiresAt isTyping user{', UserFields, '}}}');
