@@ -1,3 +1,4 @@
+import { onLive } from './connection.js';
 import { ParleyError, toError } from './errors.js';
 import {
   AddReactionDocument,
@@ -15,7 +16,7 @@ import type { Request } from './request.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
 import { normalize, type Store } from './store.js';
-import { type Connection, countedValues, type Sync, type Typing } from './sync.js';
+import type { Sync, Typing } from './sync.js';
 
 /** A person or a bot. */
 export type User = UserFieldsFragment & {
@@ -126,7 +127,6 @@ export function createConversation(id: string, context: ConversationContext): Co
   let rows = new Map<string, () => Row>();
 
   const latestSeq = () => state.get<Entity>(id)?.['latestSeq'] as number | undefined;
-  const ownId = () => (state.get<Entity>(state.get('me') ?? '')?.['user'] as { __ref?: string } | undefined)?.__ref;
 
   /** The range that is shown. */
   function shownRange(): Range | undefined {
@@ -141,7 +141,7 @@ export function createConversation(id: string, context: ConversationContext): Co
   function messageRow(messageId: string): Row {
     const message = store.read<Message>(messageId) as Message;
     const conversation = state.get<Entity>(id) as { othersReadSeq?: number; othersDeliveredSeq?: number } | undefined;
-    const isOwn = message.sender != null && message.sender.id === ownId();
+    const isOwn = message.sender != null && message.sender.id === store.ownId();
     const { seq, text, createdAt } = message;
     const reached = (mark: number | null | undefined) => mark != null && seq <= mark;
     return {
@@ -171,7 +171,7 @@ export function createConversation(id: string, context: ConversationContext): Co
   /** Only the keys of the viewer's own messages are unique. */
   function keyOf(messageId: string): string {
     const { sender, clientMessageId } = state.get<Entity>(messageId) as Entity & { sender?: { __ref: string } | null };
-    return clientMessageId && sender?.__ref === ownId() ? (clientMessageId as string) : messageId;
+    return clientMessageId && sender?.__ref === store.ownId() ? (clientMessageId as string) : messageId;
   }
 
   const view = state.derive<ConversationView>(
@@ -243,16 +243,15 @@ export function createConversation(id: string, context: ConversationContext): Co
     });
 
   async function page(variables: { first?: number; last?: number; aroundSeq?: number }): Promise<void> {
-    const since = store.now();
-    const { conversation } = await request(PageDocument, { id, ...variables });
-    if (!conversation?.messages) throw new ParleyError('NOT_FOUND', 'The conversation does not exist.');
-    const { nodes, pageInfo } = conversation.messages;
-    const first = nodes[0]?.seq ?? 0;
-    const last = nodes.at(-1)?.seq ?? 0;
-    const from = pageInfo.hasPreviousPage ? first : 0;
-    const to = pageInfo.hasNextPage ? last : Math.max(last, conversation.latestSeq);
-    const put = [...normalize(nodes, id), { id, __typename: 'Conversation', latestSeq: conversation.latestSeq }];
-    await store.commit({ put, cover: [[id, from, to]] }, since);
+    await store.receive(request(PageDocument, { id, ...variables }), ({ conversation }) => {
+      if (!conversation?.messages) throw new ParleyError('NOT_FOUND', 'The conversation does not exist.');
+      const { messages, ...newest } = conversation;
+      const { nodes, pageInfo } = messages;
+      const last = nodes.at(-1)?.seq ?? 0;
+      const from = pageInfo.hasPreviousPage ? (nodes[0]?.seq ?? 0) : 0;
+      const to = pageInfo.hasNextPage ? last : Math.max(last, newest.latestSeq);
+      return { put: normalize([nodes, newest], id), cover: [[id, from, to]] };
+    });
   }
 
   /** Loads a page on one side of what is shown. The pages overlap by a message, so that there is no gap. */
@@ -277,9 +276,8 @@ export function createConversation(id: string, context: ConversationContext): Co
     store.trim(id);
   }
 
-  async function change(work: () => Promise<unknown>): Promise<void> {
-    const since = store.now();
-    await store.commit({ put: normalize(await work(), id) }, since);
+  async function change(response: Promise<unknown>): Promise<void> {
+    await store.receive(response, undefined, id);
   }
 
   let typingUntil = 0;
@@ -294,11 +292,8 @@ export function createConversation(id: string, context: ConversationContext): Co
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, markedAt + MARK_READ_EVERY - Date.now())));
       markedAt = Date.now();
       const seq = read;
-      const since = store.now();
       try {
-        const { markRead } = await request(MarkReadDocument, { input: { conversationId: id, seq } });
-        const put = normalize(markRead);
-        await store.commit({ put, set: countedValues(put) }, since);
+        await store.receive(request(MarkReadDocument, { input: { conversationId: id, seq } }));
       } catch (error) {
         // Without a connection to the server, the same mark is sent again.
         if (toError(error).code === 'NETWORK') continue;
@@ -308,11 +303,10 @@ export function createConversation(id: string, context: ConversationContext): Co
     isMarking = false;
   }
 
+  // Before the next listener, which loads only if there is no error.
+  onLive(state, () => state.set(keys.error, undefined));
   state.onChange((changed) => {
     if (subscribers === 0) return;
-    if (changed.has('~connection') && state.get<Connection>('~connection')?.status === 'live') {
-      state.set(keys.error, undefined);
-    }
     for (const key of [`ranges:${id}`, id, '~loaded', 'me', '~connection']) if (changed.has(key)) return ensure();
   });
 
@@ -365,14 +359,14 @@ export function createConversation(id: string, context: ConversationContext): Co
       read = seq;
       void sendMarks();
     },
-    edit: (messageId, text) => change(() => request(EditMessageDocument, { input: { messageId, text } })),
-    delete: (messageId) => change(() => request(DeleteMessageDocument, { input: { messageId } })),
-    react: (messageId, emoji, isAdded = true) => {
-      const variables = { input: { messageId, emoji } };
-      return change(() =>
-        isAdded ? request(AddReactionDocument, variables) : request(RemoveReactionDocument, variables),
-      );
-    },
+    edit: (messageId, text) => change(request(EditMessageDocument, { input: { messageId, text } })),
+    delete: (messageId) => change(request(DeleteMessageDocument, { input: { messageId } })),
+    react: (messageId, emoji, isAdded = true) =>
+      change(
+        request((isAdded ? AddReactionDocument : RemoveReactionDocument) as typeof AddReactionDocument, {
+          input: { messageId, emoji },
+        }),
+      ),
   };
   const { subscribe } = view;
   return Object.assign(view, methods);

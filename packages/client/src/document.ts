@@ -25,9 +25,9 @@ export type Hashes = Readonly<Record<string, string>> | undefined;
  */
 export function payload(document: string | TypedDocument<unknown, never>, variables: object, hashes: Hashes): Payload {
   const query = String(document);
-  const [, name] = /^\s*(?:query|mutation|subscription)\s+(\w+)/.exec(query) ?? [];
+  const [, name] = /^\s*\w+\s+(\w+)/.exec(query) ?? [];
   if (query.startsWith('[object')) {
-    throw new TypeError('The document must be a string: use documentMode "string", or print() of graphql.');
+    throw new TypeError('The document must be a string, such as of print().');
   }
   const body = { query, variables: variables as Record<string, unknown> };
   const sha256Hash = hashes?.[name ?? ''];

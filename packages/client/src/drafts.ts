@@ -1,3 +1,4 @@
+import { onLive } from './connection.js';
 import { contextOf, once } from './context.js';
 import { isTemporary, toError } from './errors.js';
 import { DraftsDocument, SaveDraftDocument, ViewerChangesDocument } from './generated/documents.js';
@@ -6,7 +7,6 @@ import type { Parley } from './parley.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
 import { normalize } from './store.js';
-import type { Connection } from './sync.js';
 
 /** What the viewer has begun to write in a conversation. */
 export interface Draft {
@@ -65,15 +65,17 @@ export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
   async function send(id: string): Promise<void> {
     const draft = state.get<Draft>(localKey(id));
     if (!draft) return;
-    const since = store.now();
     try {
-      const { saveDraft } = await request(SaveDraftDocument, { input: { conversationId: id, ...draft } });
-      const old = state.get<string>(`draft:${id}`);
-      const put = normalize(saveDraft);
-      // It can have been changed in the meantime.
-      const set: Record<string, unknown> = state.get(localKey(id)) === draft ? { [localKey(id)]: undefined } : {};
-      if (saveDraft?.draft) set[`draft:${id}`] = saveDraft.draft.id;
-      await store.commit({ put, set, ...(put.length === 0 && old && { remove: [old] }) }, since);
+      await store.receive(
+        request(SaveDraftDocument, { input: { conversationId: id, ...draft } }),
+        ({ saveDraft }, put) => {
+          const old = state.get<string>(`draft:${id}`);
+          // It can have been changed in the meantime.
+          const set: Record<string, unknown> = state.get(localKey(id)) === draft ? { [localKey(id)]: undefined } : {};
+          if (saveDraft?.draft) set[`draft:${id}`] = saveDraft.draft.id;
+          return { set, ...(put.length === 0 && old && { remove: [old] }) };
+        },
+      );
     } catch (error) {
       // It is sent again when the connection is live. A draft that the server rejects is kept on this device.
       if (toError(error).code === 'RATE_LIMITED') sendLater(id, toError(error).retryAfter);
@@ -90,8 +92,7 @@ export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
     );
   }
 
-  state.onChange((changed) => {
-    if (!changed.has('~connection') || state.get<Connection>('~connection')?.status !== 'live') return;
+  onLive(state, () => {
     for (const key of state.keys()) {
       const [, id] = /^draft-here:(.+)/.exec(key) ?? [];
       if (id && !rejected.has(id)) sendLater(id);

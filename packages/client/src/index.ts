@@ -1,3 +1,4 @@
+export type { Connection } from './connection.js';
 export type {
   Conversation,
   ConversationHandle,
@@ -15,4 +16,3 @@ export { type ConversationList, createParley, type Parley, type ParleyOptions } 
 export type { Session, SessionState, Tokens, Viewer } from './session.js';
 export type { Sink } from './socket.js';
 export type { Readable } from './state.js';
-export type { Connection } from './sync.js';

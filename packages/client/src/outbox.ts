@@ -1,9 +1,9 @@
+import { onLive } from './connection.js';
 import { isTemporary, type ParleyError, toError } from './errors.js';
 import { SendMessageDocument } from './generated/documents.js';
 import { pause, retryDelay } from './pause.js';
 import type { Request } from './request.js';
-import { normalize, type Store } from './store.js';
-import type { Connection } from './sync.js';
+import type { Store } from './store.js';
 
 /** A message that the server has not confirmed yet. */
 export interface OutboxEntry {
@@ -20,10 +20,7 @@ export interface OutboxEntry {
 }
 
 /** A unique id, also on pages that are not a secure context and lack `randomUUID`. */
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
+const newId = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 export type Outbox = ReturnType<typeof createOutbox>;
 
@@ -44,19 +41,19 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
     const clientMessageId = newId();
     const order = Math.max(Date.now(), 1 + Math.max(0, ...entries().map((entry) => entry.order)));
     const createdAt = new Date().toISOString();
-    await save({ clientMessageId, conversationId, text, replyToId, createdAt, order });
+    await save(clientMessageId, { clientMessageId, conversationId, text, replyToId, createdAt, order });
     return clientMessageId;
   }
 
   /** Sends a rejected message again. */
   async function retry(clientMessageId: string): Promise<void> {
     const entry = entryOf(clientMessageId);
-    if (entry) await save({ ...entry, error: undefined });
+    if (entry) await save(clientMessageId, { ...entry, error: undefined });
   }
 
   /** Removes a message. A message that is being sent can still arrive. */
-  async function discard(clientMessageId: string): Promise<void> {
-    await store.commit({ set: { [`outbox:${clientMessageId}`]: undefined } });
+  function discard(clientMessageId: string): Promise<void> {
+    return save(clientMessageId);
   }
 
   /** All entries, or those of a conversation, oldest first. */
@@ -87,8 +84,8 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
     return state.get(`outbox:${clientMessageId}`);
   }
 
-  function save(entry: OutboxEntry): Promise<void> {
-    return store.commit({ set: { [`outbox:${entry.clientMessageId}`]: entry } });
+  function save(clientMessageId: string, entry?: OutboxEntry): Promise<void> {
+    return store.commit({ set: { [`outbox:${clientMessageId}`]: entry } });
   }
 
   function sendAll(): void {
@@ -106,7 +103,7 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
       const failure = await send(entry, run);
       if (run !== currentRun) return;
       failures = failure ? failures + 1 : 0;
-      if (failure) await pauseUntilLive(failure.retryAfter ?? retryDelay(failures, false));
+      if (failure) await pauseUntilLive(failure.retryAfter ?? retryDelay(failures));
     }
     if (run === currentRun) busy.delete(conversationId);
   }
@@ -114,9 +111,7 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
   /** Waits, but not longer than until the connection is live again. */
   function pauseUntilLive(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
-      const stop = state.onChange((changed) => {
-        if (changed.has('~connection') && state.get<Connection>('~connection')?.status === 'live') resolve();
-      });
+      const stop = onLive(state, resolve);
       void pause(milliseconds).then(() => {
         stop();
         resolve();
@@ -128,17 +123,19 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
   async function send(entry: OutboxEntry, run: number): Promise<ParleyError | undefined> {
     const { clientMessageId, conversationId, text, replyToId } = entry;
     const key = `outbox:${clientMessageId}`;
-    const since = store.now();
-    store.share({
-      '~sending': { ...state.get<object>('~sending'), [conversationId]: clientMessageId },
-    });
+    const share = (id?: string) =>
+      store.share({ '~sending': { ...state.get<object>('~sending'), [conversationId]: id } });
+    share(clientMessageId);
     try {
-      const { sendMessage } = await request(SendMessageDocument, {
-        input: { clientMessageId, conversationId, text, ...(replyToId && { replyToId }) },
-      });
-      const put = normalize(sendMessage, conversationId);
-      const seq = sendMessage?.message.seq ?? 0;
-      await store.commit({ put, set: { [key]: undefined }, cover: [[conversationId, seq, seq]] }, since);
+      const input = { clientMessageId, conversationId, text, ...(replyToId && { replyToId }) };
+      await store.receive(
+        request(SendMessageDocument, { input }),
+        ({ sendMessage }) => {
+          const seq = sendMessage?.message.seq ?? 0;
+          return { set: { [key]: undefined }, cover: [[conversationId, seq, seq]] };
+        },
+        conversationId,
+      );
       return undefined;
     } catch (thrown) {
       const error = toError(thrown);
@@ -146,15 +143,11 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
       const { code, message, field, limit } = error;
       // It may have been discarded in the meantime.
       if (run === currentRun && entryOf(clientMessageId)) {
-        await store.commit({ set: { [key]: { ...entry, error: { code, message, field, limit } } } }, since);
+        await save(clientMessageId, { ...entry, error: { code, message, field, limit } });
       }
       return undefined;
     } finally {
-      if (run === currentRun) {
-        store.share({
-          '~sending': { ...state.get<object>('~sending'), [conversationId]: undefined },
-        });
-      }
+      if (run === currentRun) share();
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Connection } from './connection.js';
 import { setContext } from './context.js';
 import { type Conversation, type ConversationHandle, createConversation, type Message } from './conversation.js';
 import type { TypedDocument } from './document.js';
@@ -9,8 +10,8 @@ import { createSessionManager, type Session } from './session.js';
 import { createSocket, type Sink } from './socket.js';
 import type { Readable } from './state.js';
 import { type Change, noStorage, openStorage } from './storage.js';
-import { createStore, normalize } from './store.js';
-import { type Connection, createSync, expireTyping, type Sync } from './sync.js';
+import { countedValues, createStore, normalize } from './store.js';
+import { createSync, expireTyping, type Sync } from './sync.js';
 import { createTabs, type Tabs } from './tabs.js';
 
 /** The settings of a client. */
@@ -174,10 +175,9 @@ export function createParley(options: ParleyOptions): Parley {
         const { change, isResponse } = message as { change: Change; isResponse: boolean };
         void opened.then(() => store.apply(change, isResponse));
       },
-      greet: () => ({
-        isResponse: true,
-        change: { set: Object.fromEntries([...state.keys()].filter(isShared).map((key) => [key, state.get(key)])) },
-      }),
+      isWaiting: () => state.get<Connection>('~connection')?.status === 'waiting',
+      greet: () =>
+        store.share(Object.fromEntries([...state.keys()].filter(isShared).map((key) => [key, state.get(key)]))),
     },
     isPersistent,
   );
@@ -253,11 +253,12 @@ export function createParley(options: ParleyOptions): Parley {
     return handle;
   };
 
-  const create = async (document: TypedDocument<never, never>, input: object, field: string) => {
-    const since = store.now();
-    const data = await request<Record<string, { conversation: { id: string } }>>(document as never, { input });
-    await store.commit({ put: normalize(data) }, since);
-    return conversation((data[field] as { conversation: { id: string } }).conversation.id);
+  const create = async (document: object, input: object) => {
+    const data = await store.receive(
+      request<Record<string, { conversation: { id: string } }>>(document as never, { input }),
+    );
+    const [created] = Object.values(data);
+    return conversation(created?.conversation.id as string);
   };
 
   const entries = state.derive(() => outbox.entries());
@@ -268,25 +269,23 @@ export function createParley(options: ParleyOptions): Parley {
     conversations: Object.assign(conversations, {
       async loadMore() {
         const { endCursor } = state.get<{ endCursor: string | null }>('list') ?? {};
-        const since = store.now();
-        const { viewer } = await request(SnapshotDocument, { first: pageSize, after: endCursor });
-        const list = viewer?.conversations;
-        await store.commit({ put: normalize(list), set: { list: list?.pageInfo } }, since);
+        await store.receive(request(SnapshotDocument, { first: pageSize, after: endCursor }), ({ viewer }) => {
+          const list = viewer?.conversations;
+          const put = normalize(list);
+          return { put, set: { ...countedValues(put), list: list?.pageInfo } };
+        });
       },
     }),
     conversation,
-    openDirect: (userId) => create(OpenDirectConversationDocument as never, { userId }, 'openDirectConversation'),
-    createGroup: (input) => create(CreateGroupDocument as never, input, 'createGroup'),
-    outbox: Object.assign(entries, {
-      retry: (id: string) => outbox.retry(id),
-      discard: (id: string) => outbox.discard(id),
-    }),
+    openDirect: (userId) => create(OpenDirectConversationDocument, { userId }),
+    createGroup: (input) => create(CreateGroupDocument, input),
+    outbox: Object.assign(entries, { retry: outbox.retry, discard: outbox.discard }),
     onMessage(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     request,
-    subscribe: (document, variables, sink) => socket.subscribe(document, variables, sink),
+    subscribe: socket.subscribe,
     async close() {
       isClosed = true;
       manager.close();

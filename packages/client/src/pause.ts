@@ -1,13 +1,14 @@
-/** After how many failures attempts become rare: about two minutes. */
-export const RARE_FROM = 50;
+/** As many failures as after which attempts are as rare as in the background. */
+export const HOPELESS = 1_000;
 
 /**
- * Milliseconds before an attempt to connect. The first one is spread over half a second, because all clients of a node
- * that stops reconnect at once. After about two minutes, and in the background, attempts become rare.
+ * Milliseconds before the next attempt to reach the server. The first one is spread over half a second, because all clients
+ * of a node that stops reconnect at once. After about two minutes attempts become rarer, but only so much that clients are
+ * soon live again when the server is back.
  */
-export function retryDelay(failures: number, isHidden: boolean): number {
+export function retryDelay(failures: number): number {
   if (failures === 0) return Math.random() * 500;
-  const longest = isHidden ? 30_000 : failures >= RARE_FROM ? 15_000 : 2_500;
+  const longest = isHidden() || failures >= HOPELESS ? 30_000 : failures < 50 ? 2_500 : 4_000;
   return Math.min(longest, 250 * 2 ** failures) * (0.5 + Math.random() / 2);
 }
 
@@ -26,15 +27,15 @@ export function onWake(listener: () => void): () => void {
   };
 }
 
-/** Waits, but not longer than until `onWake`. */
-export function pause(milliseconds: number): Promise<void> {
+/** Waits, but not longer than until `onWake`. Resolves to whether it was ended by it. */
+export function pause(milliseconds: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const end = () => {
+    const end = (isWoken: boolean) => {
       clearTimeout(timer);
       stop();
-      resolve();
+      resolve(isWoken);
     };
-    const timer = setTimeout(end, milliseconds);
-    const stop = onWake(end);
+    const timer = setTimeout(end, milliseconds, false);
+    const stop = onWake(() => end(true));
   });
 }

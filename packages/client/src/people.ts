@@ -100,10 +100,9 @@ export const peopleOf: (parley: Parley) => People = once((parley): People => {
   const users = new Map<string, Readable<User | undefined>>();
 
   async function change(document: typeof AddContactDocument | typeof BlockUserDocument, userId: string) {
-    const since = store.now();
-    const put = normalize(await request(document as typeof AddContactDocument, { input: { userId } }));
-    const set = { people: [...new Set([...ids(), userId])] };
-    await store.commit({ put, set }, since);
+    await store.receive(request(document as typeof AddContactDocument, { input: { userId } }), () => ({
+      set: { people: [...new Set([...ids(), userId])] },
+    }));
   }
 
   return {

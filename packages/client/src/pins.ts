@@ -47,11 +47,10 @@ export const pinsOf: (parley: Parley) => Pins = once((parley): Pins => {
       return readable;
     },
     async load(id) {
-      const since = store.now();
-      const { conversation } = await request(PinnedDocument, { id });
-      const pinned = conversation?.pinnedMessages ?? [];
-      await store.commit({ put: normalize(pinned, id) }, since);
-      store.share({ [keyOf(id)]: pinned.map((message) => message.id) });
+      const { conversation } = await store.receive(request(PinnedDocument, { id }), (data) => ({
+        put: normalize(data.conversation?.pinnedMessages, id),
+      }));
+      store.share({ [keyOf(id)]: (conversation?.pinnedMessages ?? []).map((message) => message.id) });
     },
   };
 });

@@ -2,7 +2,7 @@ import { ParleyError, responseError, toError } from './errors.js';
 import { LoginDocument, LogoutDocument, RefreshSessionDocument, RegisterDocument } from './generated/documents.js';
 import type { LoginInput, RegisterInput, ViewerFieldsFragment } from './generated/types.js';
 import { dataOf, type Send } from './http.js';
-import { isHidden, pause, retryDelay } from './pause.js';
+import { pause, retryDelay } from './pause.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
 import { normalize, type Store } from './store.js';
@@ -10,7 +10,6 @@ import { normalize, type Store } from './store.js';
 /** The tokens that `login`, `register`, `changePassword`, `resetPassword` and `createAccessToken` return. */
 export interface Tokens {
   accessToken: string;
-  accessTokenExpiresAt?: string | undefined;
   refreshToken?: string | null | undefined;
 }
 
@@ -90,14 +89,8 @@ export function createSessionManager(store: Store, options: SessionOptions) {
     return { status: 'signedOut', ended: state.get('~ended') ?? false };
   });
   const methods: Omit<Session, keyof Readable<SessionState>> = {
-    signIn: async (input) => {
-      const { login } = dataOf(await options.send(LoginDocument, { input }));
-      await adopt(login?.tokens, login?.viewer);
-    },
-    signUp: async (input) => {
-      const { register } = dataOf(await options.send(RegisterDocument, { input }));
-      await adopt(register?.tokens, register?.viewer);
-    },
+    signIn: (input) => enter(LoginDocument, input),
+    signUp: (input) => enter(RegisterDocument, input),
     useTokens: (given) => adopt(given),
     signOut: async () => {
       await options.loaded();
@@ -107,18 +100,19 @@ export function createSessionManager(store: Store, options: SessionOptions) {
     },
   };
 
-  /** Asks `getToken` for the first token. After a failure it is asked again until it answers. */
-  async function start(): Promise<void> {
-    if (options.getToken) await ask(0);
+  async function enter(document: typeof LoginDocument | typeof RegisterDocument, input: object): Promise<void> {
+    const [answer] = Object.values(dataOf(await options.send(document as typeof LoginDocument, { input } as never)));
+    await adopt(answer?.tokens, answer?.viewer);
   }
 
-  async function ask(failures: number): Promise<void> {
+  /** Asks `getToken` for the first token. After a failure it is asked again until it answers. */
+  async function start(failures = 0): Promise<void> {
     if (isClosed || !state.get('~asking')) return;
     try {
       await renew(undefined);
       state.set('~asking', undefined);
     } catch {
-      void pause(retryDelay(failures, isHidden())).then(() => ask(failures + 1));
+      void pause(retryDelay(failures)).then((isWoken) => start(isWoken ? 0 : failures + 1));
     }
   }
 
@@ -151,7 +145,7 @@ export function createSessionManager(store: Store, options: SessionOptions) {
         throw toError(error);
       }
       if (token && token === refused) {
-        throw new ParleyError('UNAUTHENTICATED', 'getToken returned the token that the server has rejected.');
+        throw new ParleyError('UNAUTHENTICATED', 'getToken returned the rejected token.');
       }
       if (!token) await end();
       // Without `renewAt`: only `getToken` knows when there is another token.
@@ -189,7 +183,7 @@ export function createSessionManager(store: Store, options: SessionOptions) {
 
   /** Signs in. Data of another user is removed. */
   async function adopt(given: Tokens | undefined, viewer?: Viewer): Promise<void> {
-    if (!given) throw new ParleyError('INTERNAL_SERVER_ERROR', 'The server returned no tokens.');
+    if (!given) throw new ParleyError('INTERNAL_SERVER_ERROR', 'No tokens were returned.');
     await options.loaded();
     const me = state.get<string>('me');
     if (viewer && me !== undefined && me !== viewer.id) await store.commit({ reset: 'all' });
@@ -197,12 +191,8 @@ export function createSessionManager(store: Store, options: SessionOptions) {
     state.set('~ended', undefined);
   }
 
-  async function save(
-    { accessToken, refreshToken, accessTokenExpiresAt }: Tokens,
-    set?: { me: string },
-    put?: Entity[],
-  ) {
-    const renewAt = renewalTime(accessToken, accessTokenExpiresAt);
+  async function save({ accessToken, refreshToken }: Tokens, set?: { me: string }, put?: Entity[]) {
+    const renewAt = renewalTime(accessToken);
     const stored: StoredSession = { accessToken, refreshToken, renewAt };
     await store.commitValues({ ...set, [key]: stored }, put);
   }
@@ -229,14 +219,14 @@ export function createSessionManager(store: Store, options: SessionOptions) {
  * When to renew a token, on the clock of this device. The clocks of devices are often wrong, so the lifetime is the
  * difference of two times of the server, counted from now.
  */
-function renewalTime(token: string, expiresAt?: string): number | undefined {
-  let lifetime = expiresAt === undefined ? Number.NaN : Date.parse(expiresAt) - Date.now();
+function renewalTime(token: string): number | undefined {
   try {
     const [, claims = ''] = token.split('.');
     const { exp, iat } = JSON.parse(atob(claims.replace(/-/g, '+').replace(/_/g, '/')));
-    lifetime = (exp - iat) * 1_000;
+    const lifetime = (exp - iat) * 1_000;
+    return Date.now() + lifetime - Math.min(RENEW_BEFORE, lifetime / 3);
   } catch {
-    // Not every token of an identity provider can be read.
+    // Without it, the token is renewed when the server rejects it.
+    return undefined;
   }
-  return Number.isNaN(lifetime) ? undefined : Date.now() + lifetime - Math.min(RENEW_BEFORE, lifetime / 3);
 }

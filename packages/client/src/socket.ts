@@ -1,7 +1,7 @@
 import { type Hashes, type Payload, payload, type TypedDocument } from './document.js';
 import { type GraphQLErrorLike, ParleyError, responseError } from './errors.js';
 import type { Result, Send } from './http.js';
-import { isHidden, onWake, pause, RARE_FROM, retryDelay } from './pause.js';
+import { HOPELESS, onWake, pause, retryDelay } from './pause.js';
 import type { SessionManager } from './session.js';
 
 /** Receives the results of a subscription. */
@@ -31,7 +31,7 @@ const ANSWER_TIMEOUT = 5_000;
 /** The same, if the device was asleep or offline and the connection is probably lost. */
 const PROBE_TIMEOUT = 2_000;
 /** Close codes after a violation of the protocol, by the client or by something between it and the server. */
-const BUG_CODES = [1002, 1007, 4400, 4401, 4406, 4409, 4429];
+const BUG_CODES = /^(100[27]|44(?!0[38]))/;
 /** An operation that is in progress. */
 interface Operation {
   body: Payload;
@@ -67,9 +67,9 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
   let silence: ReturnType<typeof setTimeout> | undefined;
   let ping: ReturnType<typeof setTimeout> | undefined;
   let renewal: ReturnType<typeof setTimeout> | undefined;
-  // A device that was asleep does not notice that its connection is lost.
+  // A device that was asleep or offline does not notice that its connection is lost, or that an attempt is in vain.
   const stopWaking = onWake(() => {
-    if (isReady) sendPing(PROBE_TIMEOUT);
+    if (current) sendPing(PROBE_TIMEOUT);
   });
 
   /**
@@ -203,7 +203,7 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     drop();
     isRefused = code === 4403;
     // After a violation of the protocol, another attempt will hardly succeed.
-    if (BUG_CODES.includes(code ?? 0)) failures = RARE_FROM;
+    if (BUG_CODES.test(`${code}`)) failures = HOPELESS;
     for (const [id, { isOnce, fail }] of [...operations]) {
       if (!isOnce) continue;
       operations.delete(id);
@@ -214,11 +214,10 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
 
   async function retry(): Promise<void> {
     if (isWaiting) return;
-    const delay = retryDelay(failures, isHidden());
-    failures += 1;
+    const delay = retryDelay(failures);
     isWaiting = true;
     options.onChange('waiting', Date.now() + delay);
-    await pause(delay);
+    failures = (await pause(delay)) ? 0 : failures + 1;
     isWaiting = false;
     if (operations.size > 0) connect();
   }

@@ -73,81 +73,73 @@ const done = <T>(request: IDBRequest<T>): Promise<T> =>
     request.onerror = () => reject(request.error);
   });
 
-const VALUES = 'values';
-const ENTITIES = 'entities';
-const MESSAGES = 'messages';
-const ALL = [VALUES, ENTITIES, MESSAGES];
+const STORES = ['values', 'entities', 'messages'];
+type Stores = [values: IDBObjectStore, entities: IDBObjectStore, messages: IDBObjectStore];
 
 /** Opens a database of the browser. */
 export async function openStorage(name: string): Promise<Storage> {
   const opening = indexedDB.open(name, 1);
   opening.onupgradeneeded = () => {
     const { result } = opening;
-    result.createObjectStore(VALUES);
-    result.createObjectStore(ENTITIES, { keyPath: 'id' });
-    result.createObjectStore(MESSAGES, { keyPath: 'id' }).createIndex('seq', ['conversationId', 'seq']);
+    result.createObjectStore('values');
+    result.createObjectStore('entities', { keyPath: 'id' });
+    result.createObjectStore('messages', { keyPath: 'id' }).createIndex('seq', ['conversationId', 'seq']);
   };
   const db = await done(opening);
   // Otherwise another tab could not delete or upgrade the database.
   db.onversionchange = () => db.close();
 
-  const read = (names: string[]) => {
-    const tx = db.transaction(names);
-    return (store: string) => tx.objectStore(store);
-  };
+  const stores = (tx: IDBTransaction) => STORES.map((name) => tx.objectStore(name)) as Stores;
+  const read = () => stores(db.transaction(STORES));
   const bounds = (id: string, from: number, to: number) => IDBKeyRange.bound([id, from], [id, to]);
 
-  async function transact(work: (tx: IDBTransaction) => Promise<void>): Promise<void> {
-    const tx = db.transaction(ALL, 'readwrite');
-    const complete = new Promise<void>((resolve, reject) => {
-      tx.oncomplete = () => resolve();
-      tx.onabort = () => reject(tx.error ?? new Error('The transaction was aborted.'));
+  async function transact(work: (stores: Stores) => Promise<void>): Promise<void> {
+    const tx = db.transaction(STORES, 'readwrite');
+    const complete = new Promise((resolve, reject) => {
+      tx.oncomplete = resolve;
+      tx.onabort = () => reject(tx.error);
     });
-    try {
-      await work(tx);
-    } catch (error) {
-      complete.catch(() => {});
+    const worked = work(stores(tx)).catch((error) => {
       // It throws if the transaction has failed already.
-      if (!tx.error) tx.abort();
+      tx.abort();
       throw error;
-    }
-    await complete;
+    });
+    await Promise.all([worked, complete]);
   }
 
-  async function apply(tx: IDBTransaction, change: Change, epoch: number | undefined): Promise<void> {
-    const [values, entities, messages] = ALL.map((store) => tx.objectStore(store)) as [
-      IDBObjectStore,
-      IDBObjectStore,
-      IDBObjectStore,
-    ];
+  async function apply(
+    [values, entities, messages]: Stores,
+    { reset, remove = [], forget = [], put = [], set = {}, cover: covered = [] }: Change,
+    epoch: number | undefined,
+  ): Promise<void> {
     if (epoch !== undefined && epoch < ((await done(values.get('epoch'))) ?? 0)) throw new Fenced();
-    if (change.reset) {
+    if (reset) {
       entities.clear();
       messages.clear();
       for (const key of await done(values.getAllKeys())) {
-        if (!survivesReset(key as string, change.reset)) values.delete(key);
+        if (!survivesReset(key as string, reset)) values.delete(key);
       }
     }
-    for (const id of change.remove ?? []) {
+    for (const id of remove) {
       entities.delete(id);
       messages.delete(id);
     }
-    for (const id of change.forget ?? []) {
+    for (const id of forget) {
       values.delete(`ranges:${id}`);
       for (const key of await done(messages.index('seq').getAllKeys(bounds(id, 0, Number.POSITIVE_INFINITY)))) {
         messages.delete(key);
       }
     }
-    for (const entity of change.put ?? []) {
+    for (const entity of put) {
       const store = entity.__typename === 'Message' ? messages : entities;
       store.put({ ...(await done(store.get(entity.id))), ...entity });
     }
-    for (const [key, value] of Object.entries(change.set ?? {})) {
+    for (const [key, value] of Object.entries(set)) {
       if (key.startsWith('~')) continue;
       if (value === undefined) values.delete(key);
       else values.put(value, key);
     }
-    for (const [id, from, to] of change.cover ?? []) {
+    for (const [id, from, to] of covered) {
       const key = `ranges:${id}`;
       values.put(cover((await done(values.get(key))) ?? [], from, to), key);
     }
@@ -155,37 +147,32 @@ export async function openStorage(name: string): Promise<Storage> {
 
   return {
     async load() {
-      const store = read([VALUES, ENTITIES]);
+      const [values, objects] = read();
       const [keys, list, entities] = await Promise.all([
-        done(store(VALUES).getAllKeys()),
-        done(store(VALUES).getAll()),
-        done(store(ENTITIES).getAll()),
+        done(values.getAllKeys()),
+        done(values.getAll()),
+        done(objects.getAll()),
       ]);
       return { values: new Map(keys.map((key, index) => [key as string, list[index]])), entities };
     },
-    value: (key) => done(read([VALUES])(VALUES).get(key)),
+    value: (key) => done(read()[0].get(key)),
     async byId(ids) {
-      const store = read([MESSAGES]);
-      const found = await Promise.all(ids.map((id) => done<Entity | undefined>(store(MESSAGES).get(id))));
+      const [, , messages] = read();
+      const found = await Promise.all(ids.map((id) => done<Entity | undefined>(messages.get(id))));
       return found.filter((entity) => entity !== undefined);
     },
     async messages(id, from, to) {
-      const store = read([VALUES, MESSAGES]);
-      const [ranges, found] = await Promise.all([
-        done<readonly Range[] | undefined>(store(VALUES).get(`ranges:${id}`)),
-        done<Entity[]>(
-          store(MESSAGES)
-            .index('seq')
-            .getAll(bounds(id, from, to)),
-        ),
+      const [values, , messages] = read();
+      const [ranges = [], found] = await Promise.all([
+        done<readonly Range[] | undefined>(values.get(`ranges:${id}`)),
+        done<Entity[]>(messages.index('seq').getAll(bounds(id, from, to))),
       ]);
-      return { ranges: ranges ?? [], found };
+      return { ranges, found };
     },
-    write: (change, epoch) => transact((tx) => apply(tx, change, epoch)),
+    write: (change, epoch) => transact((stores) => apply(stores, change, epoch)),
     async nextEpoch() {
       let epoch = 0;
-      await transact(async (tx) => {
-        const values = tx.objectStore(VALUES);
+      await transact(async ([values]) => {
         epoch = ((await done<number | undefined>(values.get('epoch'))) ?? 0) + 1;
         values.put(epoch, 'epoch');
       });

@@ -6,6 +6,9 @@ interface Ref {
   __ref: string;
 }
 
+/** What a response changes besides the objects that it contains; `put` replaces those. */
+type More<Data> = (data: Data, found: Entity[]) => Change;
+
 /** Where a message is in its conversation. */
 export interface Place {
   seq: number;
@@ -44,6 +47,17 @@ export function normalize(data: unknown, conversationId?: string): Entity[] {
   };
   visit(data, conversationId);
   return found;
+}
+
+/** The state of the counts of a membership: up to which message they are contained in `unreadCount`. */
+export function countedValues(entities: readonly Entity[]): Record<string, unknown> {
+  const counted: Record<string, unknown> = {};
+  for (const { __typename, unreadCount, conversationId } of entities) {
+    if (__typename !== 'Membership' || unreadCount == null) continue;
+    const conversation = entities.find(({ id }) => id === conversationId);
+    if (conversation?.['latestSeq'] !== undefined) counted[`counted:${conversationId}`] = conversation['latestSeq'];
+  }
+  return counted;
 }
 
 export type Store = ReturnType<typeof createStore>;
@@ -100,6 +114,18 @@ export function createStore() {
     const written = write(checked, store.epoch);
     publish(checked, since !== undefined);
     return written;
+  }
+
+  /**
+   * Commits the response of a request.
+   * @param conversationId the conversation to which messages in the response belong that do not name it.
+   */
+  async function receive<Data>(response: Promise<Data>, more?: More<Data>, conversationId?: string): Promise<Data> {
+    const since = clock;
+    const data = await response;
+    const put = normalize(data, conversationId);
+    await commit({ put, set: countedValues(put), ...more?.(data, put) }, since);
+    return data;
   }
 
   /** Stores values before they become visible, so that what is displayed survives a page load. Any tab may do so. */
@@ -302,6 +328,11 @@ export function createStore() {
     state.set(name, isIn ? [...others, key] : others);
   }
 
+  /** The id of the user who is signed in. */
+  function ownId(): string | undefined {
+    return state.get<{ user?: Ref }>(state.get('me') ?? '')?.user?.__ref;
+  }
+
   const store = {
     state,
     held,
@@ -312,7 +343,7 @@ export function createStore() {
     onFenced() {},
     /** Called with each change that is committed here, to send it to the other tabs. */
     onCommit(_change: Change, _isResponse: boolean) {},
-    ...{ now, load, commit, commitValues, apply, trim, share, ranges, places, list, loadRange, read },
+    ...{ now, load, commit, receive, commitValues, apply, trim, share, ranges, places, list, loadRange, read, ownId },
   };
   return store;
 }

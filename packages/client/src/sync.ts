@@ -1,3 +1,4 @@
+import type { Connection } from './connection.js';
 import type { TypedDocument } from './document.js';
 import { isTemporary, type ParleyError, toError } from './errors.js';
 import {
@@ -21,24 +22,7 @@ import type { SessionManager } from './session.js';
 import type { Socket } from './socket.js';
 import type { State } from './state.js';
 import type { Change, Entity } from './storage.js';
-import { normalize, type Store } from './store.js';
-
-/** Whether the data on this device is up to date. */
-export interface Connection {
-  /**
-   * - `off`: no user is signed in.
-   * - `connecting`: a connection is being opened.
-   * - `syncing`: missed changes are being fetched.
-   * - `live`: every change is delivered when it happens.
-   * - `waiting`: the server could not be reached. The next attempt is at `retryAt`.
-   * - `failed`: the server has rejected the client with `error`, and there are no further attempts.
-   */
-  status: 'off' | 'connecting' | 'syncing' | 'live' | 'waiting' | 'failed';
-  /** When this status began, in milliseconds since 1970. */
-  since: number;
-  retryAt?: number | undefined;
-  error?: { code: string; message: string } | undefined;
-}
+import { countedValues, normalize, type Store } from './store.js';
 
 type MessageEvent = MessagesSubscription['messages'];
 type ConversationEvent = ConversationsSubscription['conversations'];
@@ -95,17 +79,6 @@ export interface Batch {
   forget: string[];
   set: Record<string, unknown>;
   cover: NonNullable<Change['cover']>;
-}
-
-/** The state of the counts of a membership: up to which message they are contained in `unreadCount`. */
-export function countedValues(entities: readonly Entity[]): Record<string, unknown> {
-  const counted: Record<string, unknown> = {};
-  for (const { __typename, unreadCount, conversationId } of entities) {
-    if (__typename !== 'Membership' || unreadCount == null) continue;
-    const conversation = entities.find(({ id }) => id === conversationId);
-    if (conversation?.['latestSeq'] !== undefined) counted[`counted:${conversationId}`] = conversation['latestSeq'];
-  }
-  return counted;
 }
 
 export interface SyncOptions {
@@ -186,7 +159,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
 
   /** Fetches data until it is there. Returns false if it is not needed any more or cannot be fetched. */
   async function fetchUntil(run: number, hasData: () => boolean, fetch: () => Promise<void>): Promise<boolean> {
-    for (let failures = 0; !hasData(); failures += 1) {
+    for (let failures = 0; !hasData(); ) {
       try {
         await fetch();
       } catch (thrown) {
@@ -196,9 +169,9 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
           giveUp(error);
           return false;
         }
-        const delay = Math.max(retryDelay(failures, false), error.retryAfter ?? 0);
+        const delay = Math.max(retryDelay(failures), error.retryAfter ?? 0);
         report('waiting', { retryAt: Date.now() + delay });
-        await pause(delay);
+        failures = (await pause(delay)) ? 0 : failures + 1;
       }
       if (run !== currentRun) return false;
     }
@@ -294,7 +267,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       return;
     }
     report('syncing');
-    await pause(Math.max(retryDelay(failures, false), error?.retryAfter ?? 0));
+    await pause(Math.max(retryDelay(failures), error?.retryAfter ?? 0));
     if (run === currentRun) await follow(stream, run, failures + 1);
   }
 
@@ -367,7 +340,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       cover.push([id, !replayed && seen.seq !== undefined ? Math.min(seen.seq + 1, seq) : seq, seq]);
       const key = replayed ? 'caughtSeq' : 'seq';
       seen[key] = Math.max(seen[key] ?? 0, seq);
-      if (message.sender?.id === ownId() || message.kind !== 'USER') continue;
+      if (message.sender?.id === store.ownId() || message.kind !== 'USER') continue;
       const others = arrived.get(id) ?? new Map<number, Arrival>();
       arrived.set(id, others.set(seq, { message, isNew: type === 'SENT' && !replayed }));
     }
@@ -375,8 +348,6 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     // After this batch has been applied: it must not count as newer than the response.
     for (const id of outdated) queueMicrotask(() => void refetch(id));
   }
-
-  const ownId = () => (state.get<Entity>(state.get('me') ?? '')?.['user'] as { __ref?: string } | undefined)?.__ref;
 
   /** The viewer's membership. */
   function membershipOf(conversationId: string): Entity | undefined {
@@ -400,7 +371,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       if (deletedAt) isKnown = false;
       else if (seq > counted) {
         unreadCount += 1;
-        unreadMentionCount += Number(mentionsEveryone || mentions.some((user) => user.id === ownId()));
+        unreadMentionCount += Number(mentionsEveryone || mentions.some((user) => user.id === store.ownId()));
         set[key] = Math.max((set[key] ?? 0) as number, seq);
       }
     }
@@ -448,14 +419,8 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
 
   /** Fetches a conversation again. */
   async function refetch(id: string): Promise<void> {
-    const since = store.now();
-    try {
-      const { conversation } = await request(OneConversationDocument, { id });
-      const put = normalize(conversation);
-      await store.commit({ put: put, set: countedValues(put) }, since);
-    } catch {
-      // The next event of the conversation fetches it again.
-    }
+    // If it fails, the next event of the conversation fetches it again.
+    await store.receive(request(OneConversationDocument, { id })).catch(() => {});
   }
 
   function receiveTyping({ conversationId, isTyping, expiresAt, user }: TypingSubscription['typing']): void {
@@ -463,8 +428,10 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     const [least, most] = TYPING_SHOWN;
     const until = Date.now() + Math.min(most, Math.max(least, Date.parse(expiresAt) - Date.now()));
     const { [user.id]: _before, ...others } = state.get<Typing>(key) ?? {};
-    void store.commit({ put: normalize(user) });
-    store.share({ [key]: isTyping ? { ...others, [user.id]: until } : others });
+    void store.commit({
+      put: normalize(user),
+      set: { [key]: isTyping ? { ...others, [user.id]: until } : others },
+    });
   }
 
   return { start, stop, socketChanged, report, add, addLive, refetch };

@@ -1,4 +1,4 @@
-import { pause } from './pause.js';
+import { isHidden, pause } from './pause.js';
 
 /** How often a visible tab asks whether the leader answers, in milliseconds. */
 const ASK_EVERY = 700;
@@ -14,8 +14,10 @@ export interface TabsOptions {
   follow: () => void;
   /** Called with each message of another tab. */
   receive: (message: unknown) => void;
-  /** Values for a tab that has just been opened, if this tab is the leader. */
-  greet: () => unknown;
+  /** Whether the leader waits before it tries to connect again. */
+  isWaiting: () => boolean;
+  /** Called when another tab has been opened, if this tab is the leader. */
+  greet: () => void;
 }
 
 export type Tabs = ReturnType<typeof createTabs>;
@@ -26,7 +28,8 @@ export type Tabs = ReturnType<typeof createTabs>;
  *
  * The leader holds a lock, which the browser releases when the tab is closed. A tab that the browser has frozen keeps
  * its lock: visible tabs therefore ask the leader every second, and replace it if it does not answer. The leader answers
- * messages and needs no timer, because browsers slow down the timers of hidden tabs.
+ * messages and needs no timer, because browsers slow down the timers of hidden tabs. For the same reason visible tabs
+ * replace a hidden leader that has no connection: its attempts are rare.
  */
 export function createTabs(options: TabsOptions, isShared: boolean) {
   const { navigator, BroadcastChannel: Channel } = globalThis;
@@ -43,7 +46,7 @@ export function createTabs(options: TabsOptions, isShared: boolean) {
       lead();
       return;
     }
-    channel?.postMessage({ ask: true, isNew: true });
+    send({ ask: true, isNew: true });
     void queue();
     void watch();
   }
@@ -93,7 +96,7 @@ export function createTabs(options: TabsOptions, isShared: boolean) {
   async function watch(): Promise<void> {
     while (!isClosed) {
       await pause(ASK_EVERY);
-      if (isClosed || isLeader || globalThis.document?.visibilityState === 'hidden') {
+      if (isClosed || isLeader || isHidden()) {
         unanswered = 0;
         continue;
       }
@@ -107,14 +110,14 @@ export function createTabs(options: TabsOptions, isShared: boolean) {
     }
   }
 
-  function receive(message: { ask?: boolean; isNew?: boolean; answer?: boolean; hello?: unknown }): void {
-    if (message.ask) {
-      if (isLeader) send({ answer: true, hello: message.isNew ? options.greet() : undefined });
-    } else if (message.answer) {
-      unanswered = 0;
-      if (message.hello) options.receive(message.hello);
-    } else {
+  function receive(message: { ask?: boolean; isNew?: boolean; answer?: boolean; isHidden?: boolean }): void {
+    if (message.answer) {
+      if (!message.isHidden || !options.isWaiting()) unanswered = 0;
+    } else if (!message.ask) {
       options.receive(message);
+    } else if (isLeader) {
+      send({ answer: true, isHidden: isHidden() });
+      if (message.isNew) options.greet();
     }
   }
 

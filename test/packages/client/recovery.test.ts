@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ConversationHandle, Parley, ParleyOptions } from '../../../packages/client/src/index.js';
 import { openStorage } from '../../../packages/client/src/storage.js';
@@ -5,6 +6,7 @@ import { trimChangeLog } from '../../../src/realtime/change-log.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
+import { atEnd } from '../../support/ending.js';
 import { makePlace, modes } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { type Browser, openBrowser } from '../../support/tabs.js';
@@ -203,6 +205,37 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     // Later than everything that does not wait for time or the network.
     await new Promise(setImmediate);
     expect(parley.connection.value.status).toBe('connecting');
+    await eventually('it is live', () => isLive(parley));
+  });
+
+  it('tries again at once when the network is back, also if an attempt is in progress or fails', {
+    timeout: 60_000,
+  }, async () => {
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events));
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    atEnd(() => silent.close());
+    const { proxy, parley } = await meet();
+    proxy.pointTo((silent.address() as AddressInfo).port);
+    proxy.cut();
+    await eventually('an attempt gets no answer', () => proxy.connections > 0);
+    proxy.pointTo(portOf(node));
+    events.dispatchEvent(new Event('online'));
+    const since = Date.now();
+    await eventually('it is live', () => isLive(parley));
+    // Otherwise the attempt ends after ten seconds.
+    expect(Date.now() - since).toBeLessThan(7_000);
+
+    vi.spyOn(Math, 'random').mockReturnValue(1);
+    proxy.pointTo(1);
+    proxy.cut();
+    const delay = () => (parley.connection.value.retryAt ?? 0) - Date.now();
+    await eventually('it waits for more than a second', () => delay() > 1_500);
+    events.dispatchEvent(new Event('online'));
+    await eventually('another attempt fails', () => delay() <= 500 && parley.connection.value.status === 'waiting');
+    proxy.pointTo(portOf(node));
     await eventually('it is live', () => isLive(parley));
   });
 

@@ -117,4 +117,28 @@ describe.each(modes)('several tabs in %s mode', (mode) => {
     expect(request.mock.calls.filter(([, options]) => (options as LockOptions).steal)).toEqual([]);
     asked.close();
   });
+
+  it('replace a hidden leader that waits for its next attempt, but not one that is connected', async () => {
+    const { ben, open } = await meet();
+    const name = `parley:${node.url}`;
+    void navigator.locks.request(name, () => new Promise(() => {})).catch(() => {});
+    const leader = new BroadcastChannel(name);
+    let status = 'connecting';
+    let questions = 0;
+    leader.onmessage = (event) => {
+      if (!(event as MessageEvent<{ ask?: boolean }>).data.ask) return;
+      questions += 1;
+      leader.postMessage({ change: { set: { '~connection': { status, since: 0 } } }, isResponse: true });
+      leader.postMessage({ answer: true, isHidden: true });
+    };
+    const tab = open();
+    await tab.session.useTokens({ accessToken: ben.token, refreshToken: ben.refreshToken });
+    await eventually('it has asked often', () => questions >= 5);
+    expect(tab.connection.value.status).toBe('connecting');
+    status = 'waiting';
+    const since = Date.now();
+    await eventually('the tab is live', () => isLive(tab));
+    expect(Date.now() - since).toBeLessThan(6_000);
+    leader.close();
+  });
 });

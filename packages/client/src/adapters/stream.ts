@@ -100,7 +100,7 @@ export function followStream(
     } else if (error && !isTemporary(error)) {
       return sink.error?.(error);
     }
-    await pause(Math.max(retryDelay(failures, false), error?.retryAfter ?? 0));
+    await pause(Math.max(retryDelay(failures), error?.retryAfter ?? 0));
     failures += 1;
     if (!isStopped) subscribe();
   }
