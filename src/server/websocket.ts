@@ -186,14 +186,15 @@ export function serveWebSocket({
   /** @throws {ChatError} RATE_LIMITED */
   function checkOpenOperations(open: number): void {
     if (open > config.socketOperationsMax) {
-      throw tooMany(`You can have at most ${config.socketOperationsMax} concurrent operations on one WebSocket.`);
+      throw tooMany(`One WebSocket can have at most ${config.socketOperationsMax} operations in progress.`);
     }
   }
 
   /** @throws {ChatError} RATE_LIMITED */
   function enterStream(extra: SocketExtra): () => void {
     const max = config.socketStreamsMax;
-    if (extra.streams >= max) throw tooMany(`One socket can have at most ${max} streams at once.`, 'socketStreamsMax');
+    if (extra.streams >= max)
+      throw tooMany(`One WebSocket can have at most ${max} open subscriptions.`, 'socketStreamsMax');
     extra.streams += 1;
     return () => {
       extra.streams -= 1;

@@ -3,7 +3,7 @@ export const auditActions = {
   ACCOUNT_CREATED:
     'An account was created by registration (which also signs in), by the first token of an identity provider, or with the service key.',
   ACCOUNT_CHANGED:
-    'A new username or email address was taken over from an identity provider. `fields` names the changed fields without their values.',
+    'A new username or email address was copied from an identity provider. `fields` names the changed fields without their values.',
   ACCOUNT_DELETED: 'A user deleted their account.',
   SIGNED_IN:
     'A session was created with a password, a token of an identity provider, or the service key. It is denied if the password is wrong, or if the account is suspended or does not exist. The name that was entered is not recorded, because it could be a password.',
@@ -21,7 +21,8 @@ export const auditActions = {
   KEY_SESSIONS_ENDED: 'When a server process started, sessions that a previous service key had created were ended.',
   MEMBER_ADDED: 'A member added a user to a group. Each added user has an entry of their own.',
   MEMBER_REMOVED: 'A member removed another member from a group.',
-  MEMBER_ROLE_CHANGED: 'The role of a member of a group changed, which includes the succession of the last owner.',
+  MEMBER_ROLE_CHANGED:
+    'The role of a member of a group changed. This includes the member who becomes owner when the last owner leaves.',
   GROUP_SETTINGS_CHANGED: 'The visibility or the history visibility of a group changed.',
   MESSAGE_DELETED: 'A user deleted a message of another member.',
   SETTINGS_CHANGED:

@@ -38,7 +38,7 @@ export async function pageOfAuditLog(
   };
   return auditingDenials(deps, event, async () => {
     if (!canReadAuditLog(await readServiceRole(database.db, viewer))) {
-      throw new ChatError('FORBIDDEN', 'Only admins can read the audit log.');
+      throw new ChatError('FORBIDDEN', 'Only admins of the service can read the audit log.');
     }
     const list = `audit:${JSON.stringify(filter)}`;
     const page = readPageArgs(list, args, ['date', 'uuid'], config);

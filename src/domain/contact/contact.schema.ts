@@ -53,16 +53,14 @@ builder.prismaObjectField(User, 'viewerIsContact', (t) =>
   }),
 );
 
-const contactInput = (name: string) =>
-  builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true, description: 'The other user.' }) }) });
-const contactPayload = (name: string) =>
-  builder.simpleObject(name, {
-    fields: (t) => ({ contact: t.field({ type: User, nullable: false, description: 'The other user.' }) }),
-  });
-const AddContactInput = contactInput('AddContactInput');
-const AddContactPayload = contactPayload('AddContactPayload');
-const RemoveContactInput = contactInput('RemoveContactInput');
-const RemoveContactPayload = contactPayload('RemoveContactPayload');
+const contactInput = (name: string, description: string) =>
+  builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true, description }) }) });
+const contactPayload = (name: string, description: string) =>
+  builder.simpleObject(name, { fields: (t) => ({ contact: t.field({ type: User, nullable: false, description }) }) });
+const AddContactInput = contactInput('AddContactInput', 'The user to add.');
+const AddContactPayload = contactPayload('AddContactPayload', 'The user who was added.');
+const RemoveContactInput = contactInput('RemoveContactInput', 'The user to remove.');
+const RemoveContactPayload = contactPayload('RemoveContactPayload', 'The user who was removed.');
 
 builder.mutationFields((t) => ({
   addContact: t.field({

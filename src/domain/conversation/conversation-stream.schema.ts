@@ -20,7 +20,7 @@ import {
 const ConversationEvent = defineStreamEvent<ConversationEventShape>('ConversationEvent', {
   description: 'A change of a conversation or of its members. Apply it as an upsert of the objects that it carries.',
   changeSeq:
-    'The number of this change in its conversation. It grows with each change; an event that is delivered again has the same number.',
+    'The number of this change in its conversation. Later changes have higher numbers; an event that is delivered again has the same number.',
   shared: ['conversationId', 'conversation', 'membership', 'userId', 'membershipId', 'actor'],
 });
 

@@ -107,7 +107,7 @@ builder.mutationField('saveDraft', (t) =>
   t.field({
     type: SaveDraftPayload,
     description:
-      'Saves what the viewer has begun to write in a conversation, for all of their devices, in place of an earlier draft: the last write wins. Nobody else can see it. A text without a visible character deletes the draft, unless the draft is a reply. Sending a message does not delete the draft: save an empty text afterwards. A user can have at most `serverInfo.limits.draftsMax` drafts.',
+      'Saves a draft of what the viewer is writing in a conversation, for all of their devices. It replaces an earlier draft: the last write wins. Nobody else can see it. A text without a visible character deletes the draft, unless the draft is a reply. Sending a message does not delete the draft: save an empty text afterwards. A user can have at most `serverInfo.limits.draftsMax` drafts.',
     args: { input: t.arg({ type: SaveDraftInput, required: true }) },
     extensions: { hasOwnRate: true },
     resolve: async (_root, { input: { conversationId, text, replyToId } }, context) => ({

@@ -15,13 +15,14 @@ export const groupSettings = defineSettings('Groups', {
   GROUPS_MAX: setting(integer(1, 100_000), {
     default: '1000',
     description: 'The maximum number of groups that one user has created or joined and is still a member of.',
-    clientDescription: 'The maximum number of groups that one user can be in by creating or joining them.',
+    clientDescription: 'The maximum number of groups that one user has created or joined and is still a member of.',
   }),
   GROUPS_ADDED_MAX: setting(integer(1, 100_000), {
     default: '2000',
     description:
       'The maximum number of groups to which others have added one user. A single other user can add them to at most a tenth of this number.',
-    clientDescription: 'The maximum number of groups that one user can be in by being added by others.',
+    clientDescription:
+      'The maximum number of groups to which others have added one user and that the user is still a member of.',
   }),
   SYSTEM_MESSAGES: setting(flag, {
     default: 'on',

@@ -160,7 +160,7 @@ builder.mutationFields((t) => ({
   removeMember: t.field({
     type: RemoveMemberPayload,
     description:
-      'Removes a member from a group and ends their streams of it. Owners can remove everyone else; admins can only remove members who are neither owner nor admin. It has no effect if the user is not a member.',
+      'Removes a member from a group and ends their subscriptions to it. Owners can remove everyone else; admins can only remove members who are neither owner nor admin. It has no effect if the user is not a member.',
     args: { input: t.arg({ type: RemoveMemberInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -214,7 +214,7 @@ builder.mutationFields((t) => ({
   leaveConversation: t.field({
     type: LeaveConversationPayload,
     description:
-      'Removes the viewer from a group. If the viewer is the only owner, the member with the longest membership becomes owner: admins take precedence over other members, persons over bots, and suspended users come last.',
+      'Removes the viewer from a group. If the viewer is the only owner, the member with the longest membership becomes owner: admins take precedence over other members, people over bots, and suspended users come last.',
     args: { input: t.arg({ type: LeaveConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

@@ -114,7 +114,8 @@ export async function removeMember(
   viewer: Viewer,
   { conversationId, userId }: { conversationId: string; userId: string },
 ): Promise<Left> {
-  if (userId === viewer.userId) throw badInput('input.userId', 'Use leaveConversation to leave the group yourself.');
+  if (userId === viewer.userId)
+    throw badInput('input.userId', 'You cannot remove yourself. Use `leaveConversation` to leave the group.');
   const act: GroupAuditEvent = { action: 'MEMBER_REMOVED', actor: viewer, subjectId: userId, conversationId };
   return change(deps, viewer, act, async (tx, { conversation, own }) => {
     const other = await findMembership(tx, conversationId, userId);

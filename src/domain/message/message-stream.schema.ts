@@ -17,7 +17,8 @@ import { type MessageEvent as MessageEventShape, streamMessages } from './messag
 
 const MessageEvent = defineStreamEvent<MessageEventShape>('MessageEvent', {
   description: 'A change of a message. Apply it as an upsert of the objects that it carries.',
-  changeSeq: 'The number of this change in its conversation, in ascending order. A repeated event has the same number.',
+  changeSeq:
+    'The number of this change in its conversation. Later changes have higher numbers; an event that is delivered again has the same number.',
   replayed: 'Do not notify the user of such events.',
   shared: ['messageId', 'message', 'actor'],
 });

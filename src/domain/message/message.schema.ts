@@ -140,7 +140,7 @@ export const Message = builder.prismaNode('Message', {
     }),
     text: t.exposeString('text', {
       description:
-        'The text. It is null if the message was deleted, and for content of another kind, such as encrypted content or media. Use `deletedAt` to detect deleted messages.',
+        'The text. It is null for system messages and deleted messages, and can be null for kinds of content that newer servers introduce. Use `deletedAt` to detect deleted messages.',
     }),
     systemEvent: t.field({
       type: SystemEventObject,

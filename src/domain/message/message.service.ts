@@ -140,7 +140,7 @@ export async function listMessages(
     ]);
   }
   if (args.after != null || args.before != null || args.last != null) {
-    throw badInput('aroundSeq', 'Use `aroundSeq` only with `first`.');
+    throw badInput('aroundSeq', '`aroundSeq` can only be combined with `first`.');
   }
   if (aroundSeq < 1) throw badInput('aroundSeq', 'A seq must be at least 1.');
   // The first half of the page comes before the message; the message itself and the second half follow. If one side has

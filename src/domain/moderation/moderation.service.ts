@@ -55,10 +55,10 @@ async function changeSuspended(
   act: AuditEvent,
 ): Promise<User> {
   // Checked before rows are locked, because anyone can call this.
-  await mayModerate(deps.database.db, viewer, 'Only moderators and admins can suspend users.');
+  await mayModerate(deps.database.db, viewer, 'Only moderators and admins of the service can suspend users.');
   return deps.database.transaction(async (tx) => {
     await requireActiveViewer(tx, viewer);
-    const own = await mayModerate(tx, viewer, 'Only moderators and admins can suspend users.');
+    const own = await mayModerate(tx, viewer, 'Only moderators and admins of the service can suspend users.');
     const person = await lockUserForUpdate(tx, userId);
     if (!person) throw notFound('input.userId', 'User');
     if (!canSuspend(own, person.serviceRole)) throw forbidden('You are not allowed to suspend this user.');
@@ -92,7 +92,7 @@ export async function setServiceRole(
     deps.database.transaction((tx) =>
       giveServiceRole(tx, viewer, input, async () => {
         const own = await readServiceRole(tx, viewer);
-        if (!canSetServiceRole(own)) throw forbidden('Only admins can change the roles of users.');
+        if (!canSetServiceRole(own)) throw forbidden('Only admins of the service can change the roles of users.');
       }),
     ),
   );
@@ -135,7 +135,7 @@ export async function giveServiceRole(
  * @throws {ChatError} FORBIDDEN; BAD_USER_INPUT of the page's arguments.
  */
 export async function pageOfSuspended({ database, config }: Deps, viewer: Viewer, args: PageArgs): Promise<Page<User>> {
-  await mayModerate(database.db, viewer, 'Only moderators and admins can list suspended users.');
+  await mayModerate(database.db, viewer, 'Only moderators and admins of the service can list suspended users.');
   const list = 'suspended';
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
   const rows = await listSuspended(database.db, page);

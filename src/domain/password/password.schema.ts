@@ -46,7 +46,7 @@ builder.mutationFields((t) => ({
   requestPasswordReset: t.field({
     type: RequestPasswordResetPayload,
     description:
-      'Sends an email with a token for `resetPassword` if the address belongs to an account. The response and its timing are the same for every address, so that nobody can find out who has an account. The number of emails per account and time is limited.',
+      'Sends an email with a token for `resetPassword` if the address belongs to an account. The response and its timing are the same for every address, so that nobody can find out who has an account. The number of emails for one account within a period is limited.',
     args: { input: t.arg({ type: RequestPasswordResetInput, required: true }) },
     resolve: (_root, { input }, { deps }) => requestPasswordReset(deps, input),
   }),

@@ -129,11 +129,11 @@ builder.subscriptionField('presence', (t) =>
     type: PresenceEvent,
     nullable: false,
     description:
-      "The presence of users and its changes. It begins with the current state of each user, as soon as it is known. The presence of a user that the viewer cannot see is null. The viewer's own presence shows the availability set on other devices.",
+      "The presence of users and its changes. The stream begins with the current presence of each user, as soon as it is known. It is null for a user whose presence the viewer cannot see. The stream also delivers the viewer's own presence, for example after they changed their availability on another device.",
     args: {
       userIds: t.arg.idList({
         description:
-          'The users, at most `serverInfo.limits.presenceMaxWatched`. By default, these are the viewer, the counterparts of their direct conversations and their contacts, latest first.',
+          'The users, at most `serverInfo.limits.presenceMaxWatched`. By default, these are the viewer, the counterparts of their direct conversations and then their contacts, each latest first.',
       }),
     },
     subscribe: (_root, { userIds }, context) =>

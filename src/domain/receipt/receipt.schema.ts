@@ -137,12 +137,12 @@ async function progressFor(context: Context, conversationId: string): Promise<Pr
 builder.prismaObjectFields(Conversation, (t) => ({
   othersReadSeq: t.int({
     description:
-      "The lowest read mark of all other members. Bots and suspended users do not count, unless no one else remains. A message of the viewer's is SEEN if its `seq` is at most this value. It is null if there are no other members, if the viewer is not a member, and in groups with more than `serverInfo.limits.receiptMaxMembers` members.",
+      'The lowest read mark of all other members. Bots and suspended users do not count, unless no one else remains. A message that the viewer sent is SEEN if its `seq` is at most this value. It is null if there are no other members, if the viewer is not a member, and in groups with more than `serverInfo.limits.receiptMaxMembers` members.',
     ...others('read'),
   }),
   othersDeliveredSeq: t.int({
     description:
-      "The lowest delivered mark of the same members as in `othersReadSeq`, and null under the same conditions. A message of the viewer's is DELIVERED if its `seq` is at most this value.",
+      'The lowest delivered mark of the same members as in `othersReadSeq`, and null under the same conditions. A message that the viewer sent is DELIVERED if its `seq` is at most this value.',
     ...others('delivered'),
   }),
 }));
@@ -223,14 +223,11 @@ builder.prismaObjectFields(Message, (t) => ({
 
 // ── moving marks ──
 
-const markInput = (name: string) =>
+const markInput = (name: string, description: string) =>
   builder.inputType(name, {
     fields: (t) => ({
       conversationId: t.id({ required: true, description: 'The conversation.' }),
-      seq: t.int({
-        required: true,
-        description: 'The `seq` of the latest message that was received (`markDelivered`) or read (`markRead`).',
-      }),
+      seq: t.int({ required: true, description }),
     }),
   });
 const markPayload = (name: string) =>
@@ -243,9 +240,9 @@ const markPayload = (name: string) =>
       }),
     }),
   });
-const MarkDeliveredInput = markInput('MarkDeliveredInput');
+const MarkDeliveredInput = markInput('MarkDeliveredInput', 'The `seq` up to which all messages have been received.');
 const MarkDeliveredPayload = markPayload('MarkDeliveredPayload');
-const MarkReadInput = markInput('MarkReadInput');
+const MarkReadInput = markInput('MarkReadInput', 'The `seq` up to which all messages have been read.');
 const MarkReadPayload = markPayload('MarkReadPayload');
 
 const AcknowledgeInput = builder.inputType('AcknowledgeInput', {
@@ -287,7 +284,7 @@ builder.mutationFields((t) => ({
   acknowledge: t.field({
     type: AcknowledgePayload,
     description:
-      "Reports that this device has received all events of a `messages` stream up to a cursor, and moves the viewer's delivered marks in all conversations of the stream. The cursor of an event may not cover that event yet; the next CHECKPOINT, which follows within two seconds, does. Use `markDelivered` for an immediate update.",
+      "Reports that this device has received all events of a `messages` stream up to a cursor, and moves the viewer's delivered marks in all conversations of the stream. The cursor of an event does not always include the event itself, but that of the CHECKPOINT that follows within two seconds does. Use `markDelivered` for an immediate update.",
     args: { input: t.arg({ type: AcknowledgeInput, required: true }) },
     resolve: async (_root, { input: { cursor, conversationId } }, context) => {
       await acknowledge(context.deps, viewerOf(context), {
@@ -305,7 +302,7 @@ const ReceiptEvent = defineStreamEvent<ReceiptEventShape>('ReceiptEvent', {
   description:
     "A move of a member's delivered or read mark. Apply it as an upsert of the objects that it carries. Of several moves in quick succession, only the last one is delivered. In groups with more than `serverInfo.limits.receiptMaxMembers` members, the stream only contains the viewer's own marks.",
   changeSeq:
-    'A number that grows with each move of the marks of this membership: an event whose number is not above the last one of its membership is a repetition.',
+    'A number that grows with each move of the marks of this membership. An event is a repetition if its number is not higher than that of an earlier event of the same membership.',
   shared: ['conversationId', 'membership', 'conversation'],
 });
 
@@ -340,7 +337,7 @@ builder.subscriptionField('receipts', (t) =>
   t.field({
     ...durableStream(
       ReceiptEvent,
-      "Moves of delivered and read marks, including the viewer's own on other devices, in one conversation or in all of the viewer's conversations.",
+      "Moves of delivered and read marks, including the viewer's own marks, in one conversation or in all of the viewer's conversations.",
     ),
     args: { conversationId: t.arg.id({ description: 'Only moves in this conversation.' }), ...afterArg },
     subscribe: (_root, { conversationId, after }, context) =>

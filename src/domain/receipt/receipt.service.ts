@@ -38,7 +38,7 @@ async function mark(
   marks: { deliveredSeq: number; readSeq: number },
 ): Promise<MarkedMembership> {
   const field = 'input.seq';
-  if (seq < 0) throw badInput(field, 'A seq must be at least 1.');
+  if (seq < 0) throw badInput(field, 'A seq must not be negative.');
   const move = { conversationId, userId: viewer.userId, ...marks };
   const moved = await receiptMarks.of(deps)(keyOfMark(move), move);
   if (!moved) {
@@ -47,7 +47,7 @@ async function mark(
     throw notFound('input.conversationId', 'Conversation');
   }
   if (seq > moved.latestSeq)
-    throw badInput(field, `The newest message in this conversation has the seq ${moved.latestSeq}.`);
+    throw badInput(field, `The seq must not be higher than that of the newest message, ${moved.latestSeq}.`);
   return { ...moved.membership, mark: moved.mark };
 }
 

@@ -32,7 +32,7 @@ const SearchSnippet = builder.objectRef<Snippet>('SearchSnippet').implement({
       nullable: { list: false, items: false },
       // At most one match for every two characters: a word of one character and a space.
       extensions: atMost(SNIPPET_MAX_CHARS / 2),
-      description: 'The matching words, in their order. They do not overlap.',
+      description: 'The matching words in the order of their positions. They do not overlap.',
       resolve: ({ matches }) => matches,
     }),
   }),
@@ -60,7 +60,11 @@ const MessageSearchConnection = builder.connectionObject(
 builder.queryField('searchMessages', (t) =>
   t.field({
     type: MessageSearchConnection,
-    description: `Full-text search over the messages that the viewer can read, best match first; among equal matches, newer messages come first. A message must contain all words, regardless of case, accents and vowel points; the last word can be the beginning of a word. Words in quotation marks must be adjacent, and \`-word\` excludes messages. The filters are: \`from:username\` or \`from:me\`; \`in:title\` for a group and \`in:@username\` for a direct conversation; \`has:link\` and \`has:mention\`; \`before:\` and \`after:\` with a day, month or year in UTC, or a date and time. A query can have up to ${QUERY_MAX_CHARS} characters and ${QUERY_MAX_TERMS} words. If there are more than ${RANKED_MAX} matches, only ${RANKED_MAX} of them are ranked: the newest ones in the most recently active conversations. If the messages are very long, fewer are ranked, and the others follow, newest first. Of messages that contain the words of a phrase or of scripts without spaces, only ${CANDIDATES_MAX}, and of very long messages fewer, are checked for whether the words are adjacent: the newest ones in the most recently active conversations. The matches of a query with more than ${RANKED_TERMS_MAX} words (in scripts without spaces, pairs of characters) are not ranked, but sorted by time, newest first. All pages show the matches at the time of the first page.`,
+    description: `Searches the messages that the viewer can read. The best match comes first; equally good matches are sorted by time, newest first. All pages show the matches at the time of the first page.
+
+A message must contain all words of the query, regardless of case, accents and vowel points; the last word can be the beginning of a word. Words in quotation marks must be adjacent, and \`-word\` excludes messages that contain the word. The filters are: \`from:username\` or \`from:me\`; \`in:title\` for a group and \`in:@username\` for a direct conversation; \`has:link\` and \`has:mention\`; \`before:\` and \`after:\` with a day, month or year in UTC, or a date and time. A query can have up to ${QUERY_MAX_CHARS} characters and ${QUERY_MAX_TERMS} words.
+
+Large searches are limited to the newest messages in the most recently active conversations. At most ${RANKED_MAX} matches are ranked. If they are very long, fewer are ranked, and the others follow, newest first. For a phrase, or a word in a script without spaces, at most ${CANDIDATES_MAX} messages are checked for whether its parts are adjacent, and fewer if they are very long. If a query has more than ${RANKED_TERMS_MAX} words (in scripts without spaces, pairs of characters), its matches are not ranked but sorted by time, newest first.`,
     args: {
       query: t.arg.string({ required: true, description: 'The search terms and filters.' }),
       conversationId: t.arg.id({ description: 'Only search in this conversation.' }),

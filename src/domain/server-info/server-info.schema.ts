@@ -41,7 +41,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
 
 export const Limits = builder.objectRef<object>('Limits').implement({
   description:
-    'The limits that this server applies. An error of a request that exceeds one names its field in `extensions.limit`.',
+    'The limits that this server applies. If a request exceeds one of them, `extensions.limit` of the error names its field.',
 });
 
 /** Adds the limits that the settings of all features and parts of the server publish. */

@@ -73,7 +73,7 @@ builder.mutationFields((t) => ({
   createAccessToken: t.field({
     type: CreateAccessTokenPayload,
     description:
-      'Creates a session for a user, for you to pass to their client, which then refreshes it by itself. The session ends when the service key changes. Only the service key is allowed to call this; for other callers the error is FORBIDDEN. It is also FORBIDDEN, with the field `input.userId`, for moderators and admins of the service, and for users that neither `createUser` nor the identity provider created.',
+      "Creates a session for a user. Pass its tokens to the user's client, which then refreshes the session by itself. The session ends when the service key changes. Only the service key is allowed to call this; for other callers the error is FORBIDDEN. It is also FORBIDDEN, with the field `input.userId`, for moderators and admins of the service, and for users that neither `createUser` nor the identity provider created.",
     args: { input: t.arg({ type: CreateAccessTokenInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);

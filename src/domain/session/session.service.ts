@@ -351,7 +351,10 @@ export const refreshed = ({ config }: Deps, { family, own }: RefreshHashes) => (
  */
 export async function logout(deps: Deps, viewer: Viewer, sessionId = viewer.sessionId): Promise<string> {
   if (viewer.isService && sessionId === viewer.sessionId) {
-    throw new ChatError('FORBIDDEN', 'The session of the service key lasts as long as the key is configured.');
+    throw new ChatError(
+      'FORBIDDEN',
+      'The session of the service key cannot be ended: it lasts as long as the key is configured.',
+    );
   }
   const session = await deps.database.db.session.findUnique({ where: { id: sessionId, userId: viewer.userId } });
   if (!session) throw notFound('input.sessionId', 'Session');

@@ -182,7 +182,7 @@ builder.mutationField('summarizeConversation', (t) =>
   t.field({
     type: SummarizeConversationPayload,
     description:
-      'Summarizes a range of at most `serverInfo.limits.summaryMessagesMax` messages. An existing summary of the same range is returned if nothing in the range has changed. It returns when the summary is complete, which can take long if a model server writes it; use the subscription `summaryProgress` to follow the progress.',
+      'Summarizes a range of at most `serverInfo.limits.summaryMessagesMax` messages. An existing summary of the same range is returned if nothing in the range has changed. The mutation returns when the summary is complete, which can take minutes if a model server writes it. Use the subscription `summaryProgress` to follow the progress.',
     args: { input: t.arg({ type: SummarizeConversationInput, required: true }) },
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
@@ -219,7 +219,7 @@ builder.subscriptionField('summaryProgress', (t) =>
     type: SummaryProgress,
     nullable: false,
     description:
-      'Summarizes messages like `summarizeConversation`, and delivers the progress and finally the summary. Then the stream completes. If any server process is already creating the same summary, the stream follows that one. This stream cannot be resumed.',
+      'Summarizes messages like `summarizeConversation`, and delivers the progress and finally the summary. Then the stream completes. If a server process is already creating the same summary, the stream reports the progress of that one. This stream cannot be resumed.',
     args: {
       conversationId: t.arg.id({ required: true, description: 'The conversation to summarize.' }),
       fromSeq: t.arg.int({ description: seqArgs.fromSeq }),

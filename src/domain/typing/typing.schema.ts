@@ -60,7 +60,7 @@ builder.subscriptionField('typing', (t) =>
     type: TypingEvent,
     nullable: false,
     description:
-      "The typing of other members, in one conversation or in all of the viewer's conversations. This stream cannot be resumed.",
+      "Which other members start and stop typing, in one conversation or in all of the viewer's conversations. This stream cannot be resumed.",
     args: { conversationId: t.arg.id({ description: 'Only typing in this conversation.' }) },
     subscribe: (_root, { conversationId }, context) =>
       streamTyping(

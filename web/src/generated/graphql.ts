@@ -6,7 +6,7 @@ export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' |
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
 /** The input of the mutation `addContact`. */
 export type AddContactInput = {
-  /** The other user. */
+  /** The user to add. */
   userId: string;
 };
 
@@ -130,7 +130,7 @@ export type PresenceStatus =
 
 /** The input of the mutation `removeContact`. */
 export type RemoveContactInput = {
-  /** The other user. */
+  /** The user to remove. */
   userId: string;
 };
 

@@ -13,7 +13,7 @@ export type AcknowledgeInput = {
 
 /** The input of the mutation `addContact`. */
 export type AddContactInput = {
-  /** The other user. */
+  /** The user to add. */
   userId: string;
 };
 
@@ -147,7 +147,7 @@ export type LoginInput = {
 export type MarkReadInput = {
   /** The conversation. */
   conversationId: string;
-  /** The `seq` of the latest message that was received (`markDelivered`) or read (`markRead`). */
+  /** The `seq` up to which all messages have been read. */
   seq: number;
 };
 
@@ -247,7 +247,7 @@ export type RegisterInput = {
 
 /** The input of the mutation `removeContact`. */
 export type RemoveContactInput = {
-  /** The other user. */
+  /** The user to remove. */
   userId: string;
 };
 
