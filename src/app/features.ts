@@ -9,6 +9,7 @@ import { groupFeature } from '../domain/group/group.feature.js';
 import { identityProviderFeature } from '../domain/identity-provider/identity-provider.feature.js';
 import { messageFeature } from '../domain/message/message.feature.js';
 import { moderationFeature } from '../domain/moderation/moderation.feature.js';
+import { notificationFeature } from '../domain/notification/notification.feature.js';
 import { passwordFeature } from '../domain/password/password.feature.js';
 import { pinFeature } from '../domain/pin/pin.feature.js';
 import { presenceFeature } from '../domain/presence/presence.feature.js';
@@ -57,6 +58,7 @@ export const features: readonly Feature[] = [
   pinFeature,
   draftFeature,
   receiptFeature,
+  notificationFeature,
   typingFeature,
   summaryFeature,
   syncFeature,

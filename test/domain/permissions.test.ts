@@ -117,6 +117,10 @@ describe.each(modes)('who may do what in %s mode', (mode) => {
     },
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
     saveDraft: (actor, { conversationId }) => attempt(actor, 'saveDraft', { conversationId, text: 'hello' }),
+    setNotificationLevel: (actor, { conversationId }) =>
+      attempt(actor, 'setNotificationLevel', { conversationId, level: 'NONE' }),
+    muteConversation: (actor, { conversationId }) =>
+      attempt(actor, 'muteConversation', { conversationId, until: '2999-01-01T00:00:00Z' }),
     summarizeConversation: (actor, { conversationId }) =>
       attempt(actor, 'summarizeConversation', { conversationId, fromSeq: 1 }),
     markDelivered: (actor, { conversationId }) => attempt(actor, 'markDelivered', { conversationId, seq: 1 }),
@@ -198,6 +202,10 @@ describe.each(modes)('who may do what in %s mode', (mode) => {
     sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
     saveDraft: (actor, { conversationId }) => attempt(actor, 'saveDraft', { conversationId, text: 'hello' }),
+    setNotificationLevel: (actor, { conversationId }) =>
+      attempt(actor, 'setNotificationLevel', { conversationId, level: 'NONE' }),
+    muteConversation: (actor, { conversationId }) =>
+      attempt(actor, 'muteConversation', { conversationId, until: '2999-01-01T00:00:00Z' }),
     summarizeConversation: (actor, { conversationId }) =>
       attempt(actor, 'summarizeConversation', { conversationId, fromSeq: 1 }),
     'editMessage, one’s own': (actor, { own }) => attempt(actor, 'editMessage', { messageId: own, text: 'edited' }),
@@ -306,6 +314,7 @@ describe.each(modes)('who may do what in %s mode', (mode) => {
     logout: (actor) => attempt(actor, 'logout', {}),
     updateProfile: (actor) => attempt(actor, 'updateProfile', { displayName: 'Another' }),
     setAvailability: (actor) => attempt(actor, 'setAvailability', { availability: 'AWAY' }),
+    updateNotificationSettings: (actor) => attempt(actor, 'updateNotificationSettings', { defaultLevel: 'MENTIONS' }),
     acknowledge: (actor, { cursor }) => attempt(actor, 'acknowledge', { cursor }),
     createGroup: (actor) => attempt(actor, 'createGroup', { title: nobody }),
     addContact: (actor, { other }) => attempt(actor, 'addContact', { userId: other.id }),
@@ -350,6 +359,8 @@ describe.each(modes)('who may do what in %s mode', (mode) => {
     'removeReaction',
     'setTyping',
     'saveDraft',
+    'setNotificationLevel',
+    'muteConversation',
     'summarizeConversation',
     'markDelivered',
     'markRead',

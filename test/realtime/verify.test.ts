@@ -19,10 +19,12 @@ const MESSAGE = `id seq kind sender { id } text editedAt deletedAt mentionsEvery
   replyTo { id text deletedAt replyCount } replyCount pinnedAt viewerReactions reactions { emoji count }`;
 const CONVERSATION = `id ${SHOWN} pinnedMessages { id } members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } }`;
 const DRAFT = 'id text conversation { id } replyTo { id }';
-const SETTINGS = 'availability email serviceRole user { displayName bio avatarUrl }';
+const SETTINGS = `availability email serviceRole user { displayName bio avatarUrl }
+  notificationSettings { defaultLevel doNotDisturbUntil quietHours { from to timeZone } pushPreview emailDigest }`;
+const OWN_MEMBERSHIP = 'notificationLevel mutedUntil conversation { id }';
 const STATE = `{ viewer {
   syncCursor unreadCount ${SETTINGS} drafts { ${DRAFT} } contacts { nodes { id } } blockedUsers { nodes { id } }
-  conversations(first: 100) { nodes { ${CONVERSATION} viewerMembership { unreadCount } } }
+  conversations(first: 100) { nodes { ${CONVERSATION} viewerMembership { unreadCount ${OWN_MEMBERSHIP} } } }
 } }`;
 const ONE = `query ($id: ID!) { conversation(id: $id) { ${CONVERSATION} } }`;
 const MESSAGES = `subscription ($after: String) {
@@ -42,7 +44,9 @@ const CONTACTS = `subscription ($after: String) {
   contacts(after: $after) { type user { id viewerIsContact viewerHasBlocked } }
 }`;
 const VIEWER_CHANGES = `subscription ($after: String) {
-  viewerChanges(after: $after) { type draftId draft { ${DRAFT} } viewer { ${SETTINGS} } }
+  viewerChanges(after: $after) {
+    type draftId draft { ${DRAFT} } viewer { ${SETTINGS} } membership { ${OWN_MEMBERSHIP} }
+  }
 }`;
 const OWN_PRESENCE = 'subscription ($id: ID!) { presence(userIds: [$id]) { user { presence { status } } } }';
 
@@ -68,6 +72,8 @@ interface State {
   availability: string;
   settings: Json;
   drafts: Record<string, Json>;
+  /** The viewer's own memberships by conversation, where they have settings. */
+  memberships: Record<string, Json>;
 }
 
 /** The number of unread messages, counted according to the definition. */
@@ -108,12 +114,25 @@ function upsert(known: Known, { conversation: _conversation, ...message }: Json)
   known.pinned = pinned.sort((a, b) => (a.pinnedAt < b.pinnedAt ? 1 : -1)).map(({ id }) => id);
 }
 
-const settingsOf = ({ availability, email, serviceRole, user }: Json): Json => ({
+const settingsOf = ({ availability, email, serviceRole, notificationSettings, user }: Json): Json => ({
   availability,
   email,
   serviceRole,
+  notificationSettings,
   ...user,
 });
+
+/** Adds or removes a membership, depending on whether it has settings. */
+function putMembership(memberships: Record<string, Json>, { notificationLevel, mutedUntil, conversation }: Json): void {
+  if (notificationLevel ?? mutedUntil) memberships[conversation.id] = { notificationLevel, mutedUntil };
+  else delete memberships[conversation.id];
+}
+
+function membershipsOf(own: readonly Json[]): Record<string, Json> {
+  const memberships: Record<string, Json> = {};
+  for (const each of own) putMembership(memberships, each);
+  return memberships;
+}
 
 const idsOf = ({ nodes }: Json): string[] => nodes.map(({ id }: Json) => id).sort();
 
@@ -129,6 +148,7 @@ async function fetchState(person: Person): Promise<{ syncCursor: string; state: 
       availability: viewer.availability,
       settings: settingsOf(viewer),
       drafts: Object.fromEntries(viewer.drafts.map((draft: Json) => [draft.id, draft])),
+      memberships: membershipsOf(nodes.map((node: Json) => node.viewerMembership)),
     },
     unread: {
       total: viewer.unreadCount,
@@ -140,7 +160,15 @@ async function fetchState(person: Person): Promise<{ syncCursor: string; state: 
 /** A client that fetches once and then only applies events. It also fetches conversations that it joins. */
 class Replica {
   readonly person: Person;
-  state: State = { conversations: {}, contacts: [], blocked: [], availability: '', settings: {}, drafts: {} };
+  state: State = {
+    conversations: {},
+    contacts: [],
+    blocked: [],
+    availability: '',
+    settings: {},
+    drafts: {},
+    memberships: {},
+  };
   #client: { dispose(): unknown } | undefined;
   #work: Promise<unknown> = Promise.resolve();
 
@@ -181,7 +209,8 @@ class Replica {
     });
     follow('conversations', CONVERSATIONS, (event) => this.#applyMembership(event));
     follow('contacts', CONTACTS, (event) => this.#applyContact(event));
-    follow('viewerChanges', VIEWER_CHANGES, ({ type, draftId, draft, viewer }) => {
+    follow('viewerChanges', VIEWER_CHANGES, ({ type, draftId, draft, viewer, membership }) => {
+      if (membership) putMembership(this.state.memberships, membership);
       if (viewer) this.state.settings = settingsOf(viewer);
       if (draft) this.state.drafts[draftId] = draft;
       if (type === 'DRAFT_DELETED') delete this.state.drafts[draftId];
@@ -205,7 +234,10 @@ class Replica {
 
   async #applyMembership({ type, conversationId, userId, conversation, membership }: Json): Promise<void> {
     const { conversations } = this.state;
-    if (type === 'LEFT') delete conversations[conversationId];
+    if (type === 'LEFT') {
+      delete conversations[conversationId];
+      delete this.state.memberships[conversationId];
+    }
     if (type === 'JOINED') {
       const { data, errors } = await this.person.request(ONE, { id: conversationId });
       // A suspension can end the session between the event and this query; the streams end with it.
@@ -390,6 +422,25 @@ const actions: Record<string, Action> = {
   acknowledge: async ({ other }) =>
     mutation(other, 'acknowledge', { cursor: (await other.ask('{ viewer { syncCursor } }')).viewer.syncCursor }),
   setAvailability: ({ member }) => mutation(member, 'setAvailability', { availability: 'AWAY' }),
+  setNotificationLevel: async ({ owner, member, other, group, direct }) => {
+    for (const level of ['NONE', 'ALL'])
+      await mutation(member, 'setNotificationLevel', { conversationId: group, level });
+    for (const level of ['NONE', null])
+      await mutation(owner, 'setNotificationLevel', { conversationId: direct, level });
+    await mutation(other, 'setNotificationLevel', { conversationId: group, level: 'MENTIONS' });
+    await mutation(other, 'leaveConversation', { conversationId: group });
+  },
+  muteConversation: async ({ owner, member, group, direct }) => {
+    const until = '2999-01-01T00:00:00.000Z';
+    await mutation(member, 'muteConversation', { conversationId: group, until });
+    for (const time of [until, null])
+      await mutation(owner, 'muteConversation', { conversationId: direct, until: time });
+  },
+  updateNotificationSettings: async ({ member }) => {
+    const quietHours = { from: '22:00', to: '07:00', timeZone: 'Europe/Berlin' };
+    await mutation(member, 'updateNotificationSettings', { defaultLevel: 'NONE', quietHours });
+    await mutation(member, 'updateNotificationSettings', { defaultLevel: 'MENTIONS', emailDigest: true });
+  },
   setTyping: ({ member, group }) => mutation(member, 'setTyping', { conversationId: group, isTyping: true }),
   summarizeConversation: ({ member, group }) =>
     mutation(member, 'summarizeConversation', { conversationId: group, fromSeq: 1 }),

@@ -13,7 +13,7 @@ export const conversationFeature = defineFeature('conversation', {
     viewerChangeTypes.with({
       name: MEMBERSHIP_SETTINGS,
       description:
-        "A setting of the viewer's own membership changed that other members do not see. See `membership`. Servers of this version have no such setting.",
+        "A setting of the viewer's own membership changed that other members do not see, such as `notificationLevel`. See `membership`.",
     }),
   ],
   start: (deps) => void personUpdates.of(deps),

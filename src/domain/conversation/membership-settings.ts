@@ -1,5 +1,7 @@
 import type { Membership } from '../../generated/prisma/client.js';
+import type { Tx } from '../../infra/database/database.js';
 import type { ChangeKind } from '../../realtime/change.js';
+import { recordPersonalChanges } from '../../realtime/personal-log.js';
 
 /**
  * The type of a change of the settings of a membership, in the member's personal log. `subjectId` is the conversation,
@@ -20,3 +22,15 @@ export const membershipSettingsChanges: ChangeKind<Membership> = {
     return rows.map(({ conversationId: userId, subjectId }) => bySubject.get(`${userId} ${subjectId}`) ?? null);
   },
 };
+
+/** Records that settings of a membership have changed which only the member sees, for all of their devices. */
+export const recordMembershipSettings = (tx: Tx, membership: Membership): void =>
+  recordPersonalChanges(tx, [
+    {
+      userId: membership.userId,
+      type: MEMBERSHIP_SETTINGS,
+      subjectId: membership.conversationId,
+      actorId: membership.userId,
+      data: membership,
+    },
+  ]);

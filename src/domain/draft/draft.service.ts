@@ -6,11 +6,12 @@ import type { Deps } from '../../platform/deps.js';
 import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { isPublic } from '../conversation/conversation.policy.js';
+import { holdMembership } from '../conversation/conversation.store.js';
 import { canSee } from '../message/message.policy.js';
 import { canBeRepliedTo } from '../reply/reply.policy.js';
 import { lockCounts, requireActiveViewer } from '../user/user.store.js';
 import { DRAFT_DELETED, DRAFT_SAVED, emptied, recordDraftChange } from './draft.events.js';
-import { holdMembership, lockDraft, lockMembership, removeDraft, storeDraft } from './draft.store.js';
+import { lockDraft, lockMembership, removeDraft, storeDraft } from './draft.store.js';
 
 const draftPerPerson = definePersonRate(
   'You are saving drafts too quickly. Try again in a moment.',

@@ -1,21 +1,9 @@
-import { type Draft, type Membership, Prisma } from '../../generated/prisma/client.js';
+import { type Draft, Prisma } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database/database.js';
-import { membershipColumns } from '../conversation/conversation.store.js';
 
 const columns = Prisma.sql`
   membership_id::text AS "membershipId", conversation_id::text AS "conversationId", user_id::text AS "userId", text,
   reply_to_seq AS "replyToSeq", updated_at AS "updatedAt"`;
-
-/**
- * The membership of a user, which does not end before the transaction does; null if they are not a member. It does not
- * wait for the lock of the conversation, so that saving drafts does not delay messages.
- */
-export async function holdMembership(tx: Tx, conversationId: string, userId: string): Promise<Membership | null> {
-  const [row] = await tx.$queryRaw<Record<string, unknown>[]>`
-    SELECT ${membershipColumns.select} FROM memberships own
-    WHERE own.conversation_id = ${conversationId}::uuid AND own.user_id = ${userId}::uuid FOR KEY SHARE`;
-  return (row && membershipColumns.of(row)) ?? null;
-}
 
 /** Waits for those who hold a membership (`holdMembership`), and keeps others from it until the transaction ends. */
 export const lockMembership = (tx: Tx, id: string): Promise<unknown> =>

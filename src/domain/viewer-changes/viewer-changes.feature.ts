@@ -11,7 +11,8 @@ export const viewerChangesFeature = defineFeature('viewer-changes', {
   contributes: [
     viewerChangeTypes.with({
       name: SETTINGS,
-      description: "The viewer's profile, availability, email address or role in the service changed. See `viewer`.",
+      description:
+        "The viewer's profile, availability, email address, role in the service or notification settings changed. See `viewer`.",
     }),
   ],
 });

@@ -353,9 +353,9 @@ export type ViewerChangeType =
   | 'DRAFT_DELETED'
   /** The viewer saved a draft. See `draft`. */
   | 'DRAFT_SAVED'
-  /** A setting of the viewer's own membership changed that other members do not see. See `membership`. Servers of this version have no such setting. */
+  /** A setting of the viewer's own membership changed that other members do not see, such as `notificationLevel`. See `membership`. */
   | 'MEMBERSHIP_SETTINGS'
-  /** The viewer's profile, availability, email address or role in the service changed. See `viewer`. */
+  /** The viewer's profile, availability, email address, role in the service or notification settings changed. See `viewer`. */
   | 'SETTINGS'
   | '%future added value';
 

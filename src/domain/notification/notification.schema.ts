@@ -1,0 +1,255 @@
+import { gone } from '../../core/errors.js';
+import { idOf } from '../../core/ids.js';
+import type { Membership as MembershipRow } from '../../generated/prisma/client.js';
+import { builder } from '../../graphql/builder.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { keyedBy } from '../../graphql/sharing.js';
+import { Membership } from '../conversation/conversation.schema.js';
+import { loadUser, Viewer } from '../user/user.schema.js';
+import { ahead, isQuiet, quietHoursOf } from './notification.policy.js';
+import {
+  muteConversation,
+  setNotificationLevel,
+  unchangedSettings,
+  updateNotificationSettings,
+} from './notification.service.js';
+import {
+  findMemberSettings,
+  findSettings,
+  type MemberNotificationSettings,
+  type NotificationSettings as NotificationSettingsRow,
+} from './notification.store.js';
+import type { QuietHours as QuietHoursShape } from './quiet-hours.js';
+
+const NotificationLevel = builder.enumType('NotificationLevel', {
+  description: 'Of what a user is notified.',
+  values: {
+    ALL: { description: 'Every message.' },
+    MENTIONS: { description: "Mentions, replies to the user's messages and reactions to them." },
+    NONE: { description: 'Nothing.' },
+  },
+});
+
+const PushPreview = builder.enumType('PushPreview', {
+  description: 'How much a push notification shows.',
+  values: {
+    FULL: { description: 'The text of the message, its sender and its conversation.' },
+    SENDER: { description: 'The sender and the conversation, without the text.' },
+    NOTHING: { description: 'Only that there is something new.' },
+  },
+});
+
+// ── one conversation ──
+
+const loadMemberSettings = defineLoader((context, ids) => findMemberSettings(context.deps.database.sql, ids));
+
+/** A setting of the viewer's own membership; null for memberships of others, and if it was not changed. */
+const ownSetting = <Value>(read: (settings: MemberNotificationSettings) => Value) => ({
+  extensions: keyedBy<MembershipRow | null>((membership, viewerId) =>
+    membership?.userId === viewerId ? viewerId : '',
+  ),
+  async resolve({ id, userId }: MembershipRow, _args: object, context: Context): Promise<Value | null> {
+    const settings = userId === viewerOf(context).userId ? await loadMemberSettings(context, id) : null;
+    return settings && read(settings);
+  },
+});
+
+builder.prismaObjectFields(Membership, (t) => ({
+  notificationLevel: t.field({
+    type: NotificationLevel,
+    description:
+      'Of what the viewer is notified in this conversation. It is null if the viewer has not chosen it, so that `viewer.notificationSettings.defaultLevel` applies, and for memberships of other users.',
+    ...ownSetting(({ level }) => level),
+  }),
+  mutedUntil: t.field({
+    type: 'DateTime',
+    description:
+      'Until when the viewer has muted this conversation: nothing in it notifies them until then, whatever the level is. It is null if the conversation is not muted, and for memberships of other users.',
+    ...ownSetting(({ mutedUntil }) => ahead(mutedUntil, new Date())),
+  }),
+}));
+
+// ── the viewer ──
+
+const QuietHours = builder.objectRef<QuietHoursShape>('QuietHours').implement({
+  description: 'A part of each day in which the user does not want to be interrupted. It can span midnight.',
+  fields: (t) => ({
+    from: t.exposeString('from', { nullable: false, description: 'When they begin, in local time: HH:MM.' }),
+    to: t.exposeString('to', { nullable: false, description: 'When they end, in local time: HH:MM.' }),
+    timeZone: t.exposeString('timeZone', {
+      nullable: false,
+      description: 'The IANA time zone of both times. The hours follow its changes to and from summer time.',
+    }),
+  }),
+});
+
+const NotificationSettings = builder.objectRef<NotificationSettingsRow>('NotificationSettings').implement({
+  description: 'When and of what the viewer is notified.',
+  fields: (t) => ({
+    defaultLevel: t.field({
+      type: NotificationLevel,
+      nullable: false,
+      description: 'Of what the viewer is notified in conversations for which they have not chosen a level.',
+      resolve: ({ defaultLevel }, _args, { deps }) => defaultLevel ?? deps.config.notificationLevel,
+    }),
+    doNotDisturbUntil: t.field({
+      type: 'DateTime',
+      description: 'Until when pushes are held back. It is null if they are not.',
+      resolve: ({ doNotDisturbUntil }) => ahead(doNotDisturbUntil, new Date()),
+    }),
+    quietHours: t.field({
+      type: QuietHours,
+      description: 'When pushes are held back every day, or null if they never are.',
+      resolve: quietHoursOf,
+    }),
+    isQuiet: t.boolean({
+      nullable: false,
+      description:
+        'Whether pushes are held back now, because of `doNotDisturbUntil` or `quietHours`. Clients that are open play no sounds then.',
+      resolve: (settings) => isQuiet(settings, new Date()),
+    }),
+    pushPreview: t.field({
+      type: PushPreview,
+      nullable: false,
+      description: 'How much a push shows.',
+      resolve: ({ pushPreview }, _args, { deps }) => pushPreview ?? deps.config.notificationPreview,
+    }),
+    emailDigest: t.boolean({
+      nullable: false,
+      description: 'Whether the viewer wants mails about what they have not read for a while.',
+      resolve: ({ emailDigest }, _args, { deps }) => emailDigest ?? deps.config.notificationEmailDigest,
+    }),
+  }),
+});
+
+const loadSettings = defineLoader((context, ids) => findSettings(context.deps.database.db, ids));
+
+builder.prismaObjectField(Viewer, 'notificationSettings', (t) =>
+  t.field({
+    type: NotificationSettings,
+    nullable: false,
+    description:
+      'When and of what the viewer is notified. SETTINGS of the `viewerChanges` stream reports changes made on any device.',
+    async resolve(_viewer, _args, context) {
+      const { userId } = viewerOf(context);
+      return (await loadSettings(context, userId)) ?? unchangedSettings(userId);
+    },
+  }),
+);
+
+// ── mutations ──
+
+const SetNotificationLevelInput = builder.inputType('SetNotificationLevelInput', {
+  fields: (t) => ({
+    conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
+    level: t.field({
+      type: NotificationLevel,
+      description: "The level. Null, or omitting it, restores the viewer's default.",
+    }),
+  }),
+});
+const MuteConversationInput = builder.inputType('MuteConversationInput', {
+  fields: (t) => ({
+    conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
+    until: t.field({
+      type: 'DateTime',
+      description:
+        'When the conversation notifies again, in the future. Null, or omitting it, unmutes the conversation.',
+    }),
+  }),
+});
+const QuietHoursInput = builder.inputType('QuietHoursInput', {
+  fields: (t) => ({
+    from: t.string({ required: true, description: 'When they begin, in local time: HH:MM from 00:00 to 23:59.' }),
+    to: t.string({
+      required: true,
+      description: 'When they end, in local time: HH:MM. If it is earlier than `from`, they span midnight.',
+    }),
+    timeZone: t.string({
+      required: true,
+      description:
+        'The name of an IANA time zone, such as `Europe/Berlin`, or `UTC`. Offsets such as `+02:00` are not accepted.',
+    }),
+  }),
+});
+const UpdateNotificationSettingsInput = builder.inputType('UpdateNotificationSettingsInput', {
+  fields: (t) => ({
+    defaultLevel: t.field({
+      type: NotificationLevel,
+      description: 'The level of conversations without one. Null restores the default of the service.',
+    }),
+    doNotDisturbUntil: t.field({
+      type: 'DateTime',
+      description: 'Until when pushes are held back, in the future. Null ends it.',
+    }),
+    quietHours: t.field({
+      type: QuietHoursInput,
+      description: 'When pushes are held back every day. Null removes the quiet hours.',
+    }),
+    pushPreview: t.field({
+      type: PushPreview,
+      description: 'How much a push shows. Null restores the default of the service.',
+    }),
+    emailDigest: t.boolean({
+      description:
+        'Whether the viewer wants mails about what they have not read. Null restores the default of the service.',
+    }),
+  }),
+});
+
+const membershipPayload = (name: string) =>
+  builder.simpleObject(name, {
+    fields: (t) => ({
+      membership: t.field({
+        type: Membership,
+        nullable: false,
+        description: "The viewer's membership with the new settings.",
+      }),
+    }),
+  });
+const SetNotificationLevelPayload = membershipPayload('SetNotificationLevelPayload');
+const MuteConversationPayload = membershipPayload('MuteConversationPayload');
+const UpdateNotificationSettingsPayload = builder.simpleObject('UpdateNotificationSettingsPayload', {
+  fields: (t) => ({
+    viewer: t.field({ type: Viewer, nullable: false, description: 'The viewer with the new settings.' }),
+  }),
+});
+
+builder.mutationFields((t) => ({
+  setNotificationLevel: t.field({
+    type: SetNotificationLevelPayload,
+    description:
+      'Sets of what the viewer is notified in one conversation, on all of their devices. Nobody else can see it. Leaving the conversation deletes the setting.',
+    args: { input: t.arg({ type: SetNotificationLevelInput, required: true }) },
+    resolve: async (_root, { input: { conversationId, level } }, context) => ({
+      membership: await setNotificationLevel(context.deps, viewerOf(context), {
+        conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
+        level: level ?? null,
+      }),
+    }),
+  }),
+  muteConversation: t.field({
+    type: MuteConversationPayload,
+    description:
+      'Mutes a conversation for a time, on all devices of the viewer: nothing in it notifies them. Messages still arrive and count as unread. An absent or null `until` unmutes it. Nobody else can see it, and leaving the conversation deletes the setting.',
+    args: { input: t.arg({ type: MuteConversationInput, required: true }) },
+    resolve: async (_root, { input: { conversationId, until } }, context) => ({
+      membership: await muteConversation(context.deps, viewerOf(context), {
+        conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
+        until: until ?? null,
+      }),
+    }),
+  }),
+  updateNotificationSettings: t.field({
+    type: UpdateNotificationSettingsPayload,
+    description:
+      'Changes when and of what the viewer is notified, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
+    args: { input: t.arg({ type: UpdateNotificationSettingsInput, required: true }) },
+    async resolve(_root, { input }, context) {
+      const viewer = viewerOf(context);
+      await updateNotificationSettings(context.deps, viewer, { ...input });
+      return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
+    },
+  }),
+}));

@@ -1,0 +1,23 @@
+import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
+import { flag, oneOf } from '../../infra/config/kinds.js';
+
+export const notificationSettings = defineSettings('Notifications', {
+  NOTIFICATION_LEVEL: setting(oneOf('ALL', 'MENTIONS', 'NONE'), {
+    default: 'ALL',
+    description:
+      'The default of what users are notified of: every message (`ALL`), mentions, replies to their messages and reactions to them (`MENTIONS`), or nothing (`NONE`). Users can choose another level.',
+  }),
+  NOTIFICATION_PREVIEW: setting(oneOf('FULL', 'SENDER', 'NOTHING'), {
+    default: 'FULL',
+    description:
+      'The default of how much push notifications show: the text and the sender (`FULL`), the sender and the conversation (`SENDER`), or neither (`NOTHING`). Users can choose another value.',
+  }),
+  NOTIFICATION_EMAIL_DIGEST: setting(flag, {
+    default: 'off',
+    description: 'The default of whether users get mails about what they have not read for a while. Users can choose.',
+  }),
+});
+
+declare module '../../infra/config/config.js' {
+  interface Config extends SectionValues<typeof notificationSettings> {}
+}
