@@ -1,5 +1,6 @@
 // Checks the imports in src, including type imports: each must point to the same layer or a lower one, and no folders
-// may import each other in a cycle. Packages must not import files outside of their own folder.
+// may import each other in a cycle. Packages must not import files outside of their own folder, and schema files must
+// query the database only in the loaders that batch their reads.
 // `node deploy/layers.mjs [folder that contains src]`; `npm run check` runs it.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';
@@ -15,7 +16,7 @@ const graphqlPackages = /^(graphql|graphql-yoga|graphql-ws|@pothos\/[^/]+)(\/|$)
 
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
 const imports = sourceFiles('src').flatMap(importsOf);
-const problems = [...imports.flatMap(problemsOf), ...folderCycles(), ...packageProblems()];
+const problems = [...imports.flatMap(problemsOf), ...folderCycles(), ...packageProblems(), ...queriesInSchemas()];
 for (const problem of problems) console.error(problem);
 if (problems.length === 0) console.log(`${imports.length} imports point downwards, and no folders form a circle.`);
 process.exitCode = problems.length === 0 ? 0 : 1;
@@ -26,6 +27,27 @@ function sourceFiles(folder) {
     .map(({ parentPath, name }) => relative(root, join(parentPath, name)).split(sep).join('/'))
     .filter((file) => !file.startsWith('src/generated/'))
     .sort();
+}
+
+/** Uses of the database in schema files outside of `defineLoader(…)` and `defineListLoader(…)`. */
+function queriesInSchemas() {
+  return sourceFiles('src')
+    .filter((file) => file.endsWith('.schema.ts'))
+    .flatMap((file) => {
+      const text = codeOf(file);
+      const loaders = [...text.matchAll(/\bdefine(?:List)?Loader\b[^(]*\(/g)].map(({ 0: { length }, index }) => {
+        let depth = 1;
+        let end = index + length;
+        for (; depth > 0 && end < text.length; end++) depth += { '(': 1, ')': -1 }[text[end]] ?? 0;
+        return { start: index, end };
+      });
+      return [...text.matchAll(/\bdeps\.database\b|\bdatabase\b[^;]*\} = context\.deps/g)]
+        .filter(({ index }) => !loaders.some(({ start, end }) => index > start && index < end))
+        .map(
+          ({ index }) =>
+            `${file}:${lineAt(text, index)} uses the database outside of a loader: call a function of a service.`,
+        );
+    });
 }
 
 /** Imports of packages that leave the package. */
@@ -61,24 +83,31 @@ function importsOf(file) {
  * code is formatted, so statements start in the first column.
  */
 function specifiersOf(file) {
-  const text = readFileSync(join(root, file), 'utf8').replace(/^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)/gm, (comment) =>
-    comment.replace(/[^\n]/g, ' '),
-  );
+  const text = codeOf(file);
   const patterns = [
     /^import\s(?:[^;'"(]*?\sfrom\s*)?['"]([^'"]+)['"]/gm,
     /^export\s+(?:type\s+)?[*{][^;'"]*?\sfrom\s*['"]([^'"]+)['"]/gm,
     /\bimport\(\s*['"`]([^'"`]+)['"`]/g,
     /\bnew URL\(\s*['"]([^'"]+\.js)['"],\s*import\.meta\.url\)/g,
   ];
-  const lineAt = (index) => text.slice(0, index).split('\n').length;
   return patterns
     .flatMap((pattern) => [...text.matchAll(pattern)])
     .map(({ 0: statement, 1: specifier, index }) => ({
       file,
-      line: lineAt(index + statement.length),
+      line: lineAt(text, index + statement.length),
       specifier,
       statement,
     }));
+}
+
+/** The text of a file with spaces in place of comments. */
+function codeOf(file) {
+  const text = readFileSync(join(root, file), 'utf8');
+  return text.replace(/^[ \t]*(?:\/\*[\s\S]*?\*\/|\/\/.*)/gm, (comment) => comment.replace(/[^\n]/g, ' '));
+}
+
+function lineAt(text, index) {
+  return text.slice(0, index).split('\n').length;
 }
 
 /** The folder of a feature, including its subfolders. */

@@ -98,6 +98,23 @@ describe('deploy/layers.mjs', () => {
     for (const [index, [, , reason]] of cases.entries()) expect(lines[index]).toContain(reason);
   });
 
+  it('reports a schema file that queries the database outside of a loader', () => {
+    plant(
+      'src/domain/pin/planted.schema.ts',
+      [
+        'const load = defineLoader<Pin>((context, ids) => findPins(context.deps.database.db, ids));',
+        '// context.deps.database in a comment',
+        'const resolve = (context) => findPin(context.deps.database.db);',
+        '',
+      ].join('\n'),
+    );
+    const { status, lines } = check();
+    expect(status).toBe(1);
+    expect(lines).toEqual([
+      'src/domain/pin/planted.schema.ts:3 uses the database outside of a loader: call a function of a service.',
+    ]);
+  });
+
   it('ignores imports in comments', () => {
     plant(
       'src/core/planted.ts',

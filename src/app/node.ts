@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createSlices } from '../core/slices.js';
 import { snapshotOf } from '../core/sync-cursor.js';
-import { createKeyedQueue } from '../infra/async/keyed-queue.js';
 import { createPasswords } from '../infra/auth/passwords.js';
 import { createTokens } from '../infra/auth/tokens.js';
 import type { Config } from '../infra/config/config.js';
@@ -93,7 +92,6 @@ export async function startServices(
       database,
       bus,
       feed,
-      conversationQueue: createKeyedQueue({ atOnce: 1 }),
       passwords,
       tokens: createTokens({
         secret,

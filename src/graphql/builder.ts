@@ -71,5 +71,5 @@ builder.mutationType({
 });
 builder.subscriptionType({
   description:
-    'Streams of events. Every event is an upsert: it carries the current state of the objects that changed. The streams `messages`, `receipts`, `conversations`, `contacts` and `viewerChanges` can be resumed with `after`; an event may then be repeated, but none is missed.',
+    'Streams of events. Every event is an upsert: it carries the current state of the objects that changed. A stream with the argument `after` can be resumed; an event may then be repeated, but none is missed.',
 });

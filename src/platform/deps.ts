@@ -1,5 +1,4 @@
 import type { Slices } from '../core/slices.js';
-import type { KeyedQueue } from '../infra/async/keyed-queue.js';
 import type { Passwords } from '../infra/auth/passwords.js';
 import type { Tokens } from '../infra/auth/tokens.js';
 import type { Config } from '../infra/config/config.js';
@@ -33,11 +32,6 @@ export interface Deps {
   bus: Bus;
   /** Live changes, in order and without gaps. */
   feed: Feed;
-  /**
-   * Runs changes of the same conversation one after another: they need the same row lock, and would otherwise each
-   * occupy a database connection while they wait for it.
-   */
-  conversationQueue: KeyedQueue;
   passwords: Passwords;
   tokens: Tokens;
   mailer: Mailer;
@@ -87,8 +81,8 @@ export interface Feature {
   readonly schema?: (features: readonly Feature[]) => Promise<unknown>;
   /** The kinds of changes that the feature records in the change log or announces through the feed. */
   readonly changeKinds?: (deps: Pick<Deps, 'config' | 'features'>) => readonly ChangeKind[];
-  /** The optional capabilities that `serverInfo.features` lists for this configuration. */
-  readonly capabilities?: (config: Config) => readonly string[];
+  /** What `serverInfo.features` lists if the configuration enables it. */
+  readonly capabilities?: readonly Capability[];
   /** Contributions to extension points of other features. */
   readonly contributes?: readonly Contribution[];
   /** Starts background services, and connects services of features with each other. */
@@ -114,6 +108,15 @@ export interface Feature {
    * registration.
    */
   readonly metrics?: (deps: Deps) => void;
+}
+
+/** Something that clients can use on some servers and not on others. */
+export interface Capability {
+  /** The value in `serverInfo.features`. */
+  readonly name: string;
+  /** Continues the sentence "the feature is enabled: …" in the schema, in lower case and without a full stop. */
+  readonly description: string;
+  isEnabled(config: Config): boolean;
 }
 
 /** Rows of one table that are deleted when they have expired. */

@@ -30,7 +30,7 @@ export interface ErasureStep {
   /** Erases a part of the data in one conversation. Returns whether there is more. */
   erase(deps: ErasureDeps, tx: Tx, conversationId: string, userId: string): Promise<boolean>;
 }
-type ErasureDeps = Pick<Deps, 'config' | 'database' | 'log' | 'conversationQueue' | 'features'>;
+type ErasureDeps = Pick<Deps, 'config' | 'database' | 'log' | 'services' | 'features'>;
 
 export const erasureSteps = defineExtensionPoint<ErasureStep>('erasure steps');
 

@@ -5,7 +5,7 @@ import { viewerOf } from '../../graphql/context.js';
 import { asksDatabase } from '../../graphql/costs.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { User, Viewer } from '../user/user.schema.js';
-import { addContact, pageOfContacts, removeContact } from './contact.service.js';
+import { addContact, countContacts, pageOfContacts, removeContact } from './contact.service.js';
 
 const ContactConnection = builder.connectionObject(
   {
@@ -16,8 +16,7 @@ const ContactConnection = builder.connectionObject(
         nullable: false,
         description: 'The number of all contacts of the viewer.',
         extensions: asksDatabase,
-        resolve: (_page, _args, context) =>
-          context.deps.database.db.contact.count({ where: { ownerId: viewerOf(context).userId } }),
+        resolve: (_page, _args, context) => countContacts(context.deps, viewerOf(context)),
       }),
     }),
   },

@@ -73,3 +73,7 @@ export async function pageOfContacts(
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
   return toPage(list, page, await listContacts(database.db, userId, page), (row) => [row.addedAt, row.userId]);
 }
+
+/** The number of the viewer's contacts. */
+export const countContacts = ({ database }: Deps, { userId: ownerId }: Viewer): Promise<number> =>
+  database.db.contact.count({ where: { ownerId } });

@@ -14,8 +14,9 @@ import { shared } from '../../graphql/sharing.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { dataOf, ViewerChangeEvent } from '../viewer-changes/viewer-changes.schema.js';
-import { type Counterpart, canSend, visibleTo } from './conversation.policy.js';
+import { type Counterpart, canSend } from './conversation.policy.js';
 import {
+  findConversation,
   listConversations,
   listMembers,
   listPublicConversations,
@@ -363,10 +364,7 @@ builder.queryField('conversation', (t) =>
       'A conversation by its id. It is null if the conversation does not exist or the viewer cannot see it; the two cases cannot be distinguished.',
     args: { id: t.arg.id({ required: true, description: 'The id of the conversation.' }) },
     resolve: (query, _root, args, context) =>
-      context.deps.database.db.conversation.findUnique({
-        ...query,
-        where: { ...visibleTo(viewerOf(context).userId), id: idOf('Conversation', args.id, 'id') },
-      }),
+      findConversation(context.deps, viewerOf(context), idOf('Conversation', args.id, 'id'), query),
   }),
 );
 

@@ -7,7 +7,7 @@ import type { Viewer } from '../../platform/viewer.js';
 import { findReachable } from '../user/reach.store.js';
 import { searchPerPerson } from '../user/user.rates.js';
 import { createConversation } from './conversation.creation.js';
-import { recipientUnreachable } from './conversation.policy.js';
+import { recipientUnreachable, visibleTo } from './conversation.policy.js';
 import { openDirectPerPerson } from './conversation.rates.js';
 import {
   type Conversation,
@@ -126,3 +126,15 @@ export async function listMembers(
   const rows = await read(conversation.id, { ...filter, after: from, limit: page.size + 1 });
   return toPage(list, page, rows, (row) => [row.joinedAt, row.id]);
 }
+
+/**
+ * The conversation with this id; null if it does not exist or the viewer cannot see it.
+ * @param query what Prisma selects in addition.
+ */
+export const findConversation = (
+  { database }: Deps,
+  { userId }: Viewer,
+  id: string,
+  query: object,
+): Promise<Conversation | null> =>
+  database.db.conversation.findUnique({ ...query, where: { ...visibleTo(userId), id } });

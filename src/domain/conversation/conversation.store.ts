@@ -2,10 +2,11 @@ import { newId } from '../../core/ids.js';
 import { afterKeyset, type PageRequest } from '../../core/page.js';
 import { foldWords, prefixQuery } from '../../core/text/fold.js';
 import { type Conversation, type Membership, Prisma, type User } from '../../generated/prisma/client.js';
+import { createKeyedQueue } from '../../infra/async/keyed-queue.js';
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
-import { defineLookup } from '../../platform/service.js';
+import { defineLookup, defineService } from '../../platform/service.js';
 import { findReachable } from '../user/reach.store.js';
 import { nameSearchOf, userColumns } from '../user/user.store.js';
 import type { Counterpart } from './conversation.policy.js';
@@ -68,15 +69,21 @@ export const membershipColumns = columnsOf<Membership>('own', {
 });
 
 /**
+ * Runs changes of the same conversation one after another: they need the same row lock, and would otherwise each
+ * occupy a database connection while they wait for it.
+ */
+const conversationQueue = defineService('conversation queue', () => createKeyedQueue({ atOnce: 1 }));
+
+/**
  * Runs a change of a conversation in a transaction, after the preceding changes of the same conversation in this
  * process.
  */
 export function changeConversation<T>(
-  { database, conversationQueue }: Pick<Deps, 'database' | 'conversationQueue'>,
+  deps: Pick<Deps, 'database' | 'services'>,
   id: string,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  return conversationQueue.run(id, () => database.transaction(work));
+  return conversationQueue.of(deps).run(id, () => deps.database.transaction(work));
 }
 
 /**

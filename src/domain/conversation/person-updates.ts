@@ -44,7 +44,7 @@ const POLL_INTERVAL_MS = 30_000;
 const PAUSE_MIN_MS = 5;
 
 export function createPersonUpdates(
-  deps: Pick<Deps, 'database' | 'log' | 'conversationQueue'>,
+  deps: Pick<Deps, 'database' | 'log' | 'services'>,
   {
     onAnnounced,
     pollIntervalMs = POLL_INTERVAL_MS,

@@ -10,8 +10,7 @@ import { visibleMessageLookup } from '../reply/reply.store.js';
 import { Viewer } from '../user/user.schema.js';
 import { dataOf, ViewerChangeEvent } from '../viewer-changes/viewer-changes.schema.js';
 import { DRAFT_DELETED, DRAFT_SAVED, type DraftChanged } from './draft.events.js';
-import { saveDraft } from './draft.service.js';
-import { listDrafts } from './draft.store.js';
+import { draftsOf, saveDraft } from './draft.service.js';
 
 const Draft = builder.prismaNode('Draft', {
   id: { field: 'membershipId' },
@@ -57,8 +56,7 @@ builder.prismaObjectField(Viewer, 'drafts', (t) =>
     description:
       "The viewer's drafts, most recently changed first, at most `serverInfo.limits.draftsMax`. Events of the `viewerChanges` stream keep them current.",
     extensions: atMost('draftsMax'),
-    resolve: (_viewer, _args, context) =>
-      listDrafts(context.deps.database.db, viewerOf(context).userId, context.deps.config.draftsMax),
+    resolve: (_viewer, _args, context) => draftsOf(context.deps, viewerOf(context)),
   }),
 );
 

@@ -11,7 +11,7 @@ import { canSee } from '../message/message.policy.js';
 import { canBeRepliedTo } from '../reply/reply.policy.js';
 import { lockCounts, requireActiveViewer } from '../user/user.store.js';
 import { DRAFT_DELETED, DRAFT_SAVED, emptied, recordDraftChange } from './draft.events.js';
-import { lockDraft, lockMembership, removeDraft, storeDraft } from './draft.store.js';
+import { listDrafts, lockDraft, lockMembership, removeDraft, storeDraft } from './draft.store.js';
 
 const draftPerPerson = definePersonRate(
   'You are saving drafts too quickly. Try again in a moment.',
@@ -100,3 +100,7 @@ export async function deleteDraftOf(tx: Tx, { id, userId }: Membership): Promise
   await lockMembership(tx, id);
   if (await removeDraft(tx, id)) recordDraftChange(tx, DRAFT_DELETED, { membershipId: id, userId }, { draft: null });
 }
+
+/** The viewer's drafts, most recently saved first. */
+export const draftsOf = ({ database, config }: Deps, { userId }: Viewer): Promise<Draft[]> =>
+  listDrafts(database.db, userId, config.draftsMax);

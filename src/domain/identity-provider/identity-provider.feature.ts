@@ -6,7 +6,13 @@ import { providerAuthenticator } from './identity-provider.viewers.js';
 /** Accounts and sessions of users who sign in with an identity provider. */
 export const identityProviderFeature = defineFeature('identity-provider', {
   settings: [identityProviderSettings],
-  capabilities: ({ identityProvider }) => (identityProvider ? ['outsideUsers'] : []),
+  capabilities: [
+    {
+      name: 'outsideUsers',
+      description: 'access tokens of an identity provider sign users in',
+      isEnabled: ({ identityProvider }) => identityProvider !== undefined,
+    },
+  ],
   // The identity stays, so that a token which is still valid does not create a new account.
   onAccountDeleted: async (tx, userId) =>
     void (await tx.outsideIdentity.updateMany({

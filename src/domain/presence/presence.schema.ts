@@ -7,12 +7,12 @@ import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { User, Viewer } from '../user/user.schema.js';
 import type { PresenceState } from './presence.js';
 import {
+  availabilityOf,
   type PresenceEvent as PresenceEventShape,
   readPresences,
   setAvailability,
   streamPresence,
 } from './presence.service.js';
-import { findAvailabilities } from './presence.store.js';
 
 const Availability = builder.enumType('Availability', {
   description: 'How a user wants to appear to others while connected.',
@@ -74,10 +74,7 @@ builder.prismaObjectField(Viewer, 'availability', (t) =>
     nullable: false,
     description: 'How the viewer wants to appear to others while connected.',
     extensions: asksDatabase,
-    resolve: async (_viewer, _args, context) => {
-      const [availability] = await findAvailabilities(context.deps.database.sql, [viewerOf(context).userId]);
-      return availability ?? 'ONLINE';
-    },
+    resolve: (_viewer, _args, context) => availabilityOf(context.deps, viewerOf(context)),
   }),
 );
 
@@ -102,11 +99,9 @@ builder.mutationField('setAvailability', (t) =>
     description:
       "Sets how the viewer appears to others while connected. The setting is stored and applies to all of the viewer's devices.",
     args: { input: t.arg({ type: SetAvailabilityInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      await setAvailability(context.deps, viewer, input.availability);
-      return { viewer: await context.deps.database.db.user.findUniqueOrThrow({ where: { id: viewer.userId } }) };
-    },
+    resolve: async (_root, { input }, context) => ({
+      viewer: await setAvailability(context.deps, viewerOf(context), input.availability),
+    }),
   }),
 );
 

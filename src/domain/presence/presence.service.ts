@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import { badInput, rateLimited } from '../../core/errors.js';
+import type { User } from '../../generated/prisma/client.js';
 import { createConcurrencyLimiter } from '../../infra/async/concurrency-limiter.js';
 import { createKeyedQueue } from '../../infra/async/keyed-queue.js';
 import type { Deps } from '../../platform/deps.js';
@@ -17,6 +18,7 @@ import { type PresenceChange, type PresenceState, presence } from './presence.js
 import {
   type Availability,
   findAcquaintances,
+  findAvailabilities,
   findDirectConversations,
   findWithLastSeen,
   presenceVisibilityLookup,
@@ -24,18 +26,29 @@ import {
   type UserWithLastSeen,
 } from './presence.store.js';
 
-/** Sets how the viewer wants to appear to others while connected, on all devices. */
-export async function setAvailability(deps: Deps, viewer: Viewer, availability: Availability): Promise<void> {
+/** How the viewer wants to appear to others while connected. */
+export async function availabilityOf({ database }: Deps, { userId }: Viewer): Promise<Availability> {
+  const [availability = 'ONLINE'] = await findAvailabilities(database.sql, [userId]);
+  return availability;
+}
+
+/**
+ * Sets how the viewer wants to appear to others while connected, on all devices.
+ * @returns the viewer.
+ */
+export async function setAvailability(deps: Deps, viewer: Viewer, availability: Availability): Promise<User> {
   const tracker = presence.of(deps);
   const { userId } = viewer;
-  await deps.database.transaction(async (tx) => {
+  const user = await deps.database.transaction(async (tx) => {
     // Serializes concurrent calls: each must compare with the value that the previous one has stored, because devices
     // are notified of every change.
-    await lockActiveViewer(tx, viewer);
+    const locked = await lockActiveViewer(tx, viewer);
     const isChanged = await storeAvailability(tx, userId, availability, tracker.isVisible(userId));
     if (isChanged) recordSettingsChanged(tx, userId);
+    return locked;
   });
   tracker.availabilityChanged(userId, availability);
+  return user;
 }
 
 /**

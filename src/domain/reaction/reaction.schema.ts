@@ -1,6 +1,5 @@
 import { idOf } from '../../core/ids.js';
-import { type PageArgs, readPageArgs, toPage } from '../../core/page.js';
-import type { User as UserRow } from '../../generated/prisma/client.js';
+import type { PageArgs } from '../../core/page.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
@@ -17,7 +16,7 @@ import {
 } from '../message/message.schema.js';
 import { loadUser, UserConnection } from '../user/user.schema.js';
 import { canReact } from './reaction.policy.js';
-import { addReaction, removeReaction } from './reaction.service.js';
+import { addReaction, listReactors, removeReaction } from './reaction.service.js';
 import {
   findReactionGroups,
   findReactors,
@@ -54,18 +53,12 @@ const loadReactors = defineLoader(async (context, keys) =>
   ),
 );
 
-async function pageOfReactors({ messageId, emoji }: GroupOfMessage, args: PageArgs, context: Context) {
-  const list = `reactions:${messageId}:${emoji}`;
-  const page = readPageArgs(list, args, ['int'], context.deps.config);
-  const requested: ReactorsPage = { messageId, emoji, from: page.from?.[0] ?? 0, limit: page.size + 1 };
-  const reactors = (await loadReactors(context, JSON.stringify(requested))) ?? [];
-  const users = await Promise.all(reactors.map(({ userId }) => loadUser(context, userId)));
-  const rows = reactors.flatMap(({ changeSeq }, index) => {
-    const user = users[index];
-    return user ? [{ user, changeSeq }] : [];
-  });
-  const { edges, pageInfo } = toPage<{ user: UserRow; changeSeq: number }>(list, page, rows, (row) => [row.changeSeq]);
-  return { pageInfo, edges: edges.map(({ cursor, node }) => ({ cursor, node: node.user })) };
+async function pageOfReactors(group: GroupOfMessage, args: PageArgs, context: Context) {
+  const read = (page: ReactorsPage) => loadReactors(context, JSON.stringify(page)).then((reactors) => reactors ?? []);
+  const { edges, pageInfo } = await listReactors(context.deps, group, args, read);
+  const loaded = edges.map(async ({ cursor, node }) => ({ cursor, node: await loadUser(context, node.userId) }));
+  const present = (await Promise.all(loaded)).flatMap(({ cursor, node }) => (node ? [{ cursor, node }] : []));
+  return { pageInfo, edges: present };
 }
 
 /** Loads the reaction groups of all messages of a page in one statement. */

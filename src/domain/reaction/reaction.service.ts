@@ -1,5 +1,6 @@
 import { emojiOf } from '../../core/emojis.js';
 import { badInput, ChatError, limitReached } from '../../core/errors.js';
+import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
@@ -9,7 +10,7 @@ import { changeMessage } from '../message/message.change.js';
 import { canChange } from '../message/message.policy.js';
 import { reacted } from './reaction.part.js';
 import { canReact } from './reaction.policy.js';
-import { removeReactions, storeReaction } from './reaction.store.js';
+import { type Reactor, type ReactorsPage, removeReactions, storeReaction } from './reaction.store.js';
 
 const field = 'input.emoji';
 
@@ -77,4 +78,21 @@ export async function removeReaction(
     await removeReactions(tx, userId, [message.id], emoji);
     return message;
   });
+}
+
+/**
+ * A page of the users who reacted to a message with an emoji, earliest reaction first.
+ * @param read loads the rows of a page.
+ * @throws {ChatError} BAD_USER_INPUT.
+ */
+export async function listReactors(
+  { config }: Deps,
+  { messageId, emoji }: { messageId: string; emoji: string },
+  args: PageArgs,
+  read: (page: ReactorsPage) => Promise<readonly Reactor[]>,
+): Promise<Page<Reactor>> {
+  const list = `reactions:${messageId}:${emoji}`;
+  const page = readPageArgs(list, args, ['int'], config);
+  const rows = await read({ messageId, emoji, from: page.from?.[0] ?? 0, limit: page.size + 1 });
+  return toPage(list, page, rows, (row) => [row.changeSeq]);
 }

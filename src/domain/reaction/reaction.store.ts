@@ -89,12 +89,15 @@ export interface ReactorsPage {
   limit: number;
 }
 
+/** A user who reacted, and the change that added the reaction. */
+export interface Reactor {
+  userId: string;
+  changeSeq: number;
+}
+
 /** The users of each of these pages, earliest reaction first, in one statement for all pages. */
-export async function findReactors(
-  db: Db,
-  pages: readonly ReactorsPage[],
-): Promise<{ userId: string; changeSeq: number }[][]> {
-  const rows = await db.$queryRaw<{ n: number; userId: string; changeSeq: number }[]>`
+export async function findReactors(db: Db, pages: readonly ReactorsPage[]): Promise<Reactor[][]> {
+  const rows = await db.$queryRaw<(Reactor & { n: number })[]>`
     SELECT page.n::int AS n, reactor.user_id::text AS "userId", reactor.change_seq AS "changeSeq"
     FROM unnest(${pages.map(({ messageId }) => messageId)}::uuid[], ${pages.map(({ emoji }) => emoji)}::text[],
                 ${pages.map(({ from }) => from)}::int[], ${pages.map(({ limit }) => limit)}::int[])
@@ -105,7 +108,7 @@ export async function findReactors(
       ORDER BY change_seq LIMIT page.size
     ) reactor
     ORDER BY page.n, reactor.change_seq`;
-  const found = pages.map((): { userId: string; changeSeq: number }[] => []);
+  const found = pages.map((): Reactor[] => []);
   for (const { n, ...reactor } of rows) found[n - 1]?.push(reactor);
   return found;
 }

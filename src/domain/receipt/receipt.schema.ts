@@ -28,9 +28,9 @@ import {
   markRead,
   type ReceiptEvent as ReceiptEventShape,
   streamReceipts,
+  unreadCountOf,
 } from './receipt.service.js';
 import {
-  countUnread,
   findMarks,
   findReceipts,
   findReceivers,
@@ -108,7 +108,7 @@ builder.prismaObjectField(Viewer, 'unreadCount', (t) =>
     nullable: false,
     description: "The number of unread messages in all of the viewer's conversations.",
     extensions: asksDatabase,
-    resolve: (_viewer, _args, context) => countUnread(context.deps.database.db, viewerOf(context).userId),
+    resolve: (_viewer, _args, context) => unreadCountOf(context.deps, viewerOf(context)),
   }),
 );
 

@@ -14,7 +14,7 @@ import {
 import { checkReadable, openStream } from '../conversation/open-stream.js';
 import { MARK_MOVED } from './receipt.events.js';
 import { keyOfMark, receiptMarks } from './receipt.marks.js';
-import { findUpTo, type Mark, type MarkState, type ReceiversPage } from './receipt.store.js';
+import { countUnread, findUpTo, type Mark, type MarkState, type ReceiversPage } from './receipt.store.js';
 
 /** A member with their marks. */
 export type MarkedMembership = Membership & { mark: Mark };
@@ -107,3 +107,7 @@ export const streamReceipts = (
   which: { conversationId: string | null; after: string | null | undefined },
 ): Promise<ChangeStream<ChangeEvent<'MOVED', MarkState>>> =>
   openStream(deps, viewer, connection, { kind: receiptStream, ...which });
+
+/** The number of unread messages in all conversations of the viewer. */
+export const unreadCountOf = ({ database }: Deps, { userId }: Viewer): Promise<number> =>
+  countUnread(database.db, userId);

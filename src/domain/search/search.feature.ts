@@ -8,6 +8,12 @@ export const searchFeature = defineFeature('search', {
   settings: [searchSettings],
   contributes: [messageParts.with(searchPart)],
   schema: () => import('./search.schema.js'),
-  capabilities: () => ['search'],
+  capabilities: [
+    {
+      name: 'search',
+      description: 'messages can be searched with `searchMessages`',
+      isEnabled: () => true,
+    },
+  ],
   start: (deps) => void indexing.of(deps),
 });

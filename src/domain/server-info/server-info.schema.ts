@@ -2,6 +2,7 @@ import { errorCodes } from '../../core/errors.js';
 import { builder } from '../../graphql/builder.js';
 import { clientLimitsOf, type Section } from '../../infra/config/define-settings.js';
 import { version } from '../../infra/config/version.js';
+import type { Capability } from '../../platform/deps.js';
 
 const ErrorCode = builder.enumType('ErrorCode', {
   description:
@@ -60,13 +61,6 @@ const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
   description: 'The version, features and limits of a server.',
   fields: (t) => ({
     version: t.string({ nullable: false, description: 'The version of the server.', resolve: () => version }),
-    features: t.stringList({
-      nullable: { list: false, items: false },
-      description:
-        'The optional features that are enabled: `registration` (users can create accounts with `register`), `outsideUsers` (access tokens of an identity provider sign users in), `search` (messages can be searched with `searchMessages`), `writtenSummaries` (a model server writes summaries and therefore receives the summarized messages), `persistedDocuments` (operations can be requested by the hash of their document), `persistedDocumentsOnly` (all other operations are FORBIDDEN).',
-      resolve: (_root, _args, { deps }) =>
-        deps.features.flatMap(({ capabilities }) => capabilities?.(deps.config) ?? []),
-    }),
     limits: t.field({
       type: Limits,
       description: 'The limits that this server applies.',
@@ -82,12 +76,26 @@ const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
   }),
 });
 
+/** Adds the field `features` with the capabilities of all features. */
+export function addCapabilities(capabilities: readonly Capability[]): void {
+  const list = capabilities.map(({ name, description }) => `\`${name}\` (${description})`).join(', ');
+  builder.objectField(ServerInfo, 'features', (t) =>
+    t.stringList({
+      nullable: { list: false, items: false },
+      description: `The optional features that are enabled: ${list}.`,
+      resolve: (_info, _args, { deps }) =>
+        capabilities.filter(({ isEnabled }) => isEnabled(deps.config)).map(({ name }) => name),
+    }),
+  );
+}
+
 builder.queryField('serverInfo', (t) =>
   t.field({
     type: ServerInfo,
     nullable: false,
     description:
       'The version, features and limits of this server. Check them before using features that an older server may lack.',
-    resolve: (_root, _args, { deps }) => deps.config,
+    // Its fields read only what they publish: the configuration contains secrets.
+    resolve: () => ({}),
   }),
 );

@@ -6,7 +6,13 @@ import { trimSessions } from './session.trim.js';
 export const sessionFeature = defineFeature('session', {
   settings: [sessionSettings, registrationSettings, sessionRateSettings],
   schema: () => import('./session.schema.js'),
-  capabilities: ({ registration }) => (registration ? ['registration'] : []),
+  capabilities: [
+    {
+      name: 'registration',
+      description: 'users can create accounts with `register`',
+      isEnabled: ({ registration }) => registration,
+    },
+  ],
   start: (deps) => void sessionWatch.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.credential.deleteMany({ where: { userId } })),
   retention: [

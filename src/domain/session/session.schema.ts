@@ -1,3 +1,4 @@
+import { gone } from '../../core/errors.js';
 import { encodeGlobalId, idOf, NOBODYS_ID } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
@@ -5,6 +6,7 @@ import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { Viewer } from '../user/user.schema.js';
+import { findViewer } from '../user/user.service.js';
 import {
   findOwners,
   listSessions,
@@ -109,10 +111,10 @@ export const signedInPayload = (name: string) =>
         type: Viewer,
         nullable: false,
         description: 'The user who is signed in.',
-        resolve: (query, { viewer }, _args, context) => {
+        resolve: async (query, { viewer }, _args, context) => {
           // The fields below are resolved as this user, but the next mutation of the operation is not (schema.ts).
           context.identity = viewer;
-          return context.deps.database.db.user.findUniqueOrThrow({ ...query, where: { id: viewer.userId } });
+          return (await findViewer(context.deps, viewer, query)) ?? gone('User');
         },
       }),
     }),

@@ -23,7 +23,7 @@ const FAILED_RANGES_MAX = 1_000;
 const FAILED_RANGES_MS = 10 * 60_000;
 
 export function createSummaries(
-  deps: Pick<Deps, 'config' | 'database' | 'log' | 'conversationQueue'>,
+  deps: Pick<Deps, 'config' | 'database' | 'log' | 'services'>,
   workers: Workers = createSummaryWorkers(deps.config),
 ): Summaries {
   const { config, log } = deps;

@@ -6,7 +6,13 @@ import { summarySettings } from './summary.settings.js';
 export const summaryFeature = defineFeature('summary', {
   settings: [summarySettings],
   schema: () => import('./summary.schema.js'),
-  capabilities: ({ summaryServer }) => (summaryServer ? ['writtenSummaries'] : []),
+  capabilities: [
+    {
+      name: 'writtenSummaries',
+      description: 'a model server writes summaries and therefore receives the summarized messages',
+      isEnabled: ({ summaryServer }) => summaryServer !== undefined,
+    },
+  ],
   start: (deps) => void summaries.of(deps),
   metrics(deps) {
     const { metrics } = deps;

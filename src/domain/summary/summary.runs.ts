@@ -56,7 +56,7 @@ interface Run {
 }
 
 export function createRuns(
-  deps: Pick<Deps, 'config' | 'database' | 'log' | 'conversationQueue'>,
+  deps: Pick<Deps, 'config' | 'database' | 'log' | 'services'>,
   /** The currently available summarizers to summarize a range, the best first. */
   availableSummarizers: (range: Range) => readonly [Summarizer, ...Summarizer[]],
   /** Called when a summarizer has failed. */

@@ -4,7 +4,7 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf, viewerOrNull } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
-import { findByUsername, searchUsers } from './user.service.js';
+import { findByUsername, findUser, findViewer, searchUsers } from './user.service.js';
 import { findByIds } from './user.store.js';
 
 export const UserKind = builder.enumType('UserKind', {
@@ -74,7 +74,7 @@ builder.queryFields((t) => ({
     description: 'The signed-in user with their private data. It is null if no user is signed in.',
     resolve: (query, _root, _args, context) => {
       const viewer = viewerOrNull(context);
-      return viewer && context.deps.database.db.user.findUnique({ ...query, where: { id: viewer.userId } });
+      return viewer && findViewer(context.deps, viewer, query);
     },
   }),
   user: t.prismaField({
@@ -83,7 +83,7 @@ builder.queryFields((t) => ({
     args: { id: t.arg.id({ required: true, description: 'The id of the user.' }) },
     resolve: (query, _root, args, context) => {
       viewerOf(context);
-      return context.deps.database.db.user.findUnique({ ...query, where: { id: idOf('User', args.id, 'id') } });
+      return findUser(context.deps, idOf('User', args.id, 'id'), query);
     },
   }),
   userByUsername: t.field({

@@ -10,6 +10,20 @@ import { caseKey, findPeople, type User } from './user.store.js';
 /** Twice the longest display name; longer searches cannot match. */
 const SEARCH_MAX_CHARS = 160;
 
+/**
+ * The row of the viewer; null if the account was removed.
+ * @param query what Prisma selects in addition.
+ */
+export const findViewer = ({ database }: Deps, { userId }: Viewer, query: object = {}): Promise<User | null> =>
+  database.db.user.findUnique({ ...query, where: { id: userId } });
+
+/**
+ * The user with this id; null if there is none.
+ * @param query what Prisma selects in addition.
+ */
+export const findUser = ({ database }: Deps, id: string, query: object): Promise<User | null> =>
+  database.db.user.findUnique({ ...query, where: { id } });
+
 /** The user with this username, regardless of case; null if there is none. */
 export function findByUsername({ database }: Deps, username: string): Promise<User | null> {
   if (!isUsername(username)) return Promise.resolve(null);
