@@ -54,7 +54,7 @@ describe('docs/PROTOCOL.md', async () => {
     expect(page).toContain(`\`connection_init\` within ${(await milliseconds(server, 'INIT_TIMEOUT_MS')) / 1_000} s`);
     expect(page).toContain(`a ping every ${(await milliseconds(server, 'KEEP_ALIVE_MS')) / 1_000} s`);
     expect(page).toContain(
-      `has ${(await milliseconds(server, 'SLOW_CONSUMER_CLOSE_MS')) / 1_000} s for its close frame`,
+      `has ${(await milliseconds(server, 'SLOW_CONSUMER_CLOSE_MS')) / 1_000} s to receive its close frame`,
     );
     const checkpoint = await milliseconds('src/realtime/change-stream.ts', 'CHECKPOINT_MS');
     expect(page).toContain(`then every ${checkpoint / 1_000} s.`);
@@ -65,7 +65,7 @@ describe('docs/PROTOCOL.md', async () => {
   });
 
   it('contains every reason of FORBIDDEN', () => {
-    expect(rows('Reasons of a FORBIDDEN').map(([reason]) => reason)).toEqual(forbiddenReasons);
+    expect(rows('Reasons of FORBIDDEN errors').map(([reason]) => reason)).toEqual(forbiddenReasons);
   });
 
   it('contains every field and type of events', async () => {
