@@ -18,7 +18,7 @@ const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '.
 const imports = sourceFiles('src').flatMap(importsOf);
 const problems = [...imports.flatMap(problemsOf), ...folderCycles(), ...packageProblems(), ...queriesInSchemas()];
 for (const problem of problems) console.error(problem);
-if (problems.length === 0) console.log(`${imports.length} imports point downwards, and no folders form a circle.`);
+if (problems.length === 0) console.log(`${imports.length} imports point downwards, and no folders form a cycle.`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
 function sourceFiles(folder) {
@@ -177,7 +177,7 @@ function folderCycles() {
     if (steps.some((step) => reported.has(step))) continue;
     for (const step of steps) reported.add(step);
     const lines = steps.map(({ file, line, target }) => `  ${file}:${line} imports ${target}`);
-    texts.push(`Folders form a circle: ${folders.join(' -> ')}\n${lines.join('\n')}`);
+    texts.push(`Folders form a cycle: ${folders.join(' -> ')}\n${lines.join('\n')}`);
   }
   return texts;
 }

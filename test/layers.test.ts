@@ -123,20 +123,20 @@ describe('deploy/layers.mjs', () => {
     expect(check()).toMatchObject({ status: 0, lines: [] });
   });
 
-  it('reports a circle of folders that consists of type imports only', () => {
+  it('reports a cycle of folders that consists of type imports only', () => {
     plant('src/domain/contact/planted.ts', "import type { Planted } from '../typing/planted.js';\n");
     plant('src/domain/typing/planted.ts', "\nimport type { Planted } from '../contact/planted.js';\n");
     expect(check()).toMatchObject({
       status: 1,
       lines: [
-        'Folders form a circle: src/domain/contact -> src/domain/typing -> src/domain/contact',
+        'Folders form a cycle: src/domain/contact -> src/domain/typing -> src/domain/contact',
         '  src/domain/contact/planted.ts:1 imports src/domain/typing/planted.ts',
         '  src/domain/typing/planted.ts:2 imports src/domain/contact/planted.ts',
       ],
     });
   });
 
-  it('reports a circle of features between which no two files import each other', () => {
+  it('reports a cycle of features between which no two files import each other', () => {
     plant('src/domain/profile/planted.ts', "import { a } from '../typing/planted-a.js';\n");
     plant('src/domain/typing/planted-a.ts', 'export const a = 1;\n');
     plant('src/domain/typing/planted-b.ts', "export { c } from '../sync/planted.js';\n");
@@ -145,7 +145,7 @@ describe('deploy/layers.mjs', () => {
     expect(check()).toMatchObject({
       status: 1,
       lines: [
-        'Folders form a circle: src/domain/profile -> src/domain/typing -> src/domain/sync -> src/domain/profile',
+        'Folders form a cycle: src/domain/profile -> src/domain/typing -> src/domain/sync -> src/domain/profile',
         '  src/domain/profile/planted.ts:1 imports src/domain/typing/planted-a.ts',
         '  src/domain/typing/planted-b.ts:1 imports src/domain/sync/planted.ts',
         '  src/domain/sync/planted.ts:1 imports src/domain/profile/planted-d.ts',

@@ -67,12 +67,12 @@ export class ChatError extends Error {
   }
 }
 
-/** `BAD_USER_INPUT` of the given field. `limit` is the configured limit that the value exceeds, if it is one. */
+/** `BAD_USER_INPUT` of the given field. `limit` is the field in `serverInfo.limits` whose value was exceeded, if any. */
 export const badInput = (field: string, message: string, limit?: string) =>
   new ChatError('BAD_USER_INPUT', message, { field, limit });
 
 /**
- * `FORBIDDEN`, because the viewer may do this, but a configured limit is reached.
+ * `FORBIDDEN`: the viewer is allowed to do this, but a configured limit is reached.
  * @param limit the limit's field in `serverInfo.limits`.
  */
 export const limitReached = (limit: string, message: string, field?: string) =>

@@ -14,14 +14,15 @@ import {
  * precedence.
  */
 export function describeConventions(schema: GraphQLSchema): GraphQLSchema {
+  const mutations = schema.getMutationType()?.getFields() ?? {};
   for (const type of Object.values(schema.getTypeMap())) {
-    type.description ??= describeType(type);
+    type.description ??= describeType(type, mutations);
     if (!isObjectType(type) && !isInterfaceType(type)) continue;
     for (const field of Object.values(type.getFields())) {
       field.description ??= describeField(type, field);
     }
   }
-  for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
+  for (const field of Object.values(mutations)) {
     for (const arg of field.args) {
       if (arg.name === 'input') arg.description ??= `The input of \`${field.name}\`.`;
     }
@@ -33,10 +34,11 @@ export function describeConventions(schema: GraphQLSchema): GraphQLSchema {
 const mutationOf = (name: string, suffix: 'Input' | 'Payload'): string =>
   name.charAt(0).toLowerCase() + name.slice(1, -suffix.length);
 
-function describeType(type: GraphQLNamedType): string | undefined {
+function describeType(type: GraphQLNamedType, mutations: object): string | undefined {
   const { name } = type;
   if (isInputObjectType(type) && name.endsWith('Input')) {
-    return `The input of the mutation \`${mutationOf(name, 'Input')}\`.`;
+    const mutation = mutationOf(name, 'Input');
+    return mutation in mutations ? `The input of the mutation \`${mutation}\`.` : undefined;
   }
   if (!isObjectType(type)) return undefined;
   if (name.endsWith('Payload')) return `The result of the mutation \`${mutationOf(name, 'Payload')}\`.`;

@@ -44,9 +44,9 @@ export const isToPersonalLog = ({ userId, conversationId }: Listener): boolean =
 
 /** What changes of the log say about who may receive them, according to the kinds of changes. */
 export interface ChangeEffects {
-  /** The users who are members since this change. */
+  /** The users who became members by this change. */
   joinedBy(change: Change): readonly string[];
-  /** The users who are no longer members. */
+  /** The users whose membership ended by this change. */
   leftBy(change: Change): readonly string[];
   /** The newest message that a user who joined may not see; 0 if they may see all. */
   historyFloorOf(change: Change, userId: string): number;
@@ -59,7 +59,7 @@ export function effectsOf(kinds: ReadonlyMap<string, ChangeKind>): ChangeEffects
     joinedBy: (change) => kinds.get(change.type)?.joined?.(change) ?? [],
     leftBy: (change) => kinds.get(change.type)?.left?.(change) ?? [],
     historyFloorOf(change, userId) {
-      // The member has left again since: they may see nothing.
+      // The user has left again since then, so they must not see anything.
       if (change.data === null) return Number.POSITIVE_INFINITY;
       return kinds.get(change.type)?.historyFloor?.(change, userId) ?? 0;
     },

@@ -134,7 +134,7 @@ describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
     expect(conversation).toBeNull();
   });
 
-  it('are each viewer’s own in an event', async () => {
+  it('are computed for each viewer in an event', async () => {
     const { viewer, owner, conversationId } = await inGroup('MEMBER');
     const query = `subscription { messages { type message {
       text viewerCanReact viewerCanReply viewerCanPin conversation { viewerCanUpdate viewerCanJoin }

@@ -97,7 +97,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect((await trySend(alice, conversation, 'too late')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
     });
 
-    it("does not mind another sender's key", async () => {
+    it('accepts a key that another sender has used', async () => {
       const [mine, theirs] = [await send(alice, direct, 'hi', 'shared'), await send(bob, direct, 'hi', 'shared')];
       expect(mine.id).not.toBe(theirs.id);
     });
@@ -140,7 +140,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
   });
 
   describe('editMessage', () => {
-    it("changes one's own text and nothing else", async () => {
+    it('changes the text of a message and nothing else', async () => {
       const sent = await send(alice, direct, 'befor');
       const edited = await edit(alice, sent.id, ' before ');
       expect(edited).toMatchObject({ id: sent.id, seq: sent.seq, text: 'before' });
@@ -163,7 +163,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect((await node.deps.database.db.message.findFirst({ where: { text: 'stays' } }))?.editedAt).toBeNull();
     });
 
-    it("is FORBIDDEN on somebody else's or a deleted one, and NOT_FOUND to an outsider", async () => {
+    it('returns FORBIDDEN for a deleted message and for that of another user, and NOT_FOUND for an outsider', async () => {
       const sent = await send(alice, direct, 'mine');
       const input = { messageId: sent.id, text: 'yours' };
       expect((await bob.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
@@ -182,7 +182,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(await node.deps.database.db.message.count({ where: { text: { contains: 'a secret' } } })).toBe(0);
     });
 
-    it("is for one's own, and in a group for its owner too", async () => {
+    it("is allowed for one's own messages, and in a group also for its owner", async () => {
       const group = await createGroup(alice, [bob, carol]);
       const [first, second] = [await send(bob, group, 'one'), await send(bob, group, 'two')];
       const by = (person: Person, messageId: string) => person.request(REMOVE, { input: { messageId } });
@@ -351,7 +351,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       ]);
     });
 
-    it("of all is of the viewer's conversations, those made later too, and of no others", async () => {
+    it("delivers changes of all of the viewer's conversations, including later ones, and of no others", async () => {
       const [dave, erin] = [await register(url, 'dave'), await register(url, 'erin')];
       const mine = await createGroup(alice, [dave]);
       const stream = await follow(dave);

@@ -51,7 +51,7 @@ describe('the time of a node', () => {
     expect(one.ms).toBe(0);
   });
 
-  it('stops making a user wait when others use the node no more', async () => {
+  it('no longer makes a user wait when others stop using the node', async () => {
     const time = createNodeTime({ share: 0.25 });
     time.usage.record('one');
     time.usage.record('other');

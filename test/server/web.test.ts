@@ -60,7 +60,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
     expect(script).not.toBe('');
   });
 
-  it('is at / and at the paths of its pages, for browsers', async () => {
+  it('is served to browsers at / and at the paths of its pages', async () => {
     expect(node.webUrl).toBe(url.replace('graphql', ''));
     const { body } = await send(url, '/');
     for (const path of ['/', '/?source=pwa', '/index.html', '/sign-in', '/c/Q29udmVyc2F0aW9uOjE', '/settings/']) {
@@ -107,7 +107,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
     expect(long.headers['content-encoding']).toBeUndefined();
   });
 
-  it('is kept by browsers: assets forever, pages until they change', async () => {
+  it('is cached by browsers: assets permanently, pages until they change', async () => {
     const asset = await send(url, script);
     expect(asset.headers['cache-control']).toBe('public, max-age=31536000, immutable');
     for (const path of ['/', script, '/icon.svg', '/manifest.webmanifest']) {
@@ -133,7 +133,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
     for (const path of files) expect([path, (await send(url, path)).status]).toEqual([path, 200]);
   });
 
-  it('never answers with a page where a browser wants a file', async () => {
+  it('never responds with a page to a request for a file', async () => {
     for (const path of ['/assets/index-older.js', '/assets/', '/assets', '/missing.js', '/c/missing.css', '/.env']) {
       const { status, headers, body } = await send(url, path, path === '/assets' ? {} : html);
       expect([path, status, headers['content-type']]).toEqual([path, 404, 'application/json']);
@@ -145,7 +145,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
     }
   });
 
-  it('runs only its own code, writes no HTML, and connects to its own server alone', async () => {
+  it('runs only its own code, writes no HTML, and connects only to its own server', async () => {
     const { headers } = await send(url, '/');
     const policy = String(headers['content-security-policy']);
     const directives = new Map(policy.split('; ').map((each) => each.split(/ (.*)/) as [string, string]));
@@ -174,7 +174,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
     }
   });
 
-  it('sends requests from its own host, also in production, and no other page does', async () => {
+  it('can send requests from its own host, also in production, unlike pages of other hosts', async () => {
     const allowed = async (to: string, origin: string) => {
       const answer = await fetch(to, {
         method: 'POST',
@@ -212,7 +212,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
     expect((await send(off.url, '/sign-in', html)).status).toBe(404);
   });
 
-  it('is not locked out where only persisted documents are accepted', async () => {
+  it('works on a server that accepts only persisted documents', async () => {
     const documents: Record<string, string> = JSON.parse(readFileSync('dist/web/documents.json', 'utf8'));
     expect(Object.keys(documents).length).toBeGreaterThan(3);
     const codes = async (to: string, body: Json): Promise<(string | undefined)[]> => {

@@ -50,7 +50,7 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('signs in and out, and names neither what exists nor what does not', async () => {
+  it('signs in and out, and does not reveal which accounts exist', async () => {
     const person = await register(node.url);
     const { page, errors } = await visit(browser, `${url}c/anything`);
     await page.waitForURL(`${url}sign-in`);
@@ -103,7 +103,7 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('hides the registration where it is closed', async () => {
+  it('hides the registration if it is disabled', async () => {
     const closed = await (await makePlace(mode)).start({ REGISTRATION: 'off' });
     const { page } = await visit(browser, `${closed.webUrl}sign-up`);
     await page.getByText('This server does not accept new accounts.').waitFor();

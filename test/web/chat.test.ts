@@ -191,7 +191,7 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     );
   });
 
-  it('is one pane on a telephone, and goes back to the list', async () => {
+  it('shows one pane on a phone, and goes back to the list', async () => {
     const [ada, bob] = await registerAll(node.url, 'mobile', 'desk');
     const id = await openDirect(ada, bob);
     await send(bob, id, 'Are you there?');

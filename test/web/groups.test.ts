@@ -130,7 +130,7 @@ describe.skipIf(!browserFound)('groups and people in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('shows on one device what was begun on another, until it is sent', async () => {
+  it('shows a draft on one device that was begun on another, until it is sent', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     await send(bob, id, 'Tell me');

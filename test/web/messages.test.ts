@@ -157,7 +157,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('offers no edit after the time for it has passed', async () => {
+  it('does not offer to edit a message after the time limit', async () => {
     const strict = await (await makePlace(mode)).start({ MESSAGE_EDIT_WINDOW: '4s' });
     const [ada, bob] = await registerAll(strict.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
@@ -174,7 +174,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     expect(await row.getByRole('button', { name: 'Reply' }).count()).toBe(1);
   });
 
-  it('deletes after a question, and pins and unpins for both', async () => {
+  it('deletes after a confirmation, and pins and unpins for both', async () => {
     const { ada, bob, id } = await pair();
     await send(bob, id, 'The address is 5 Main St');
     await send(ada, id, 'oops');
@@ -253,7 +253,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('opens the menu of a message when a finger stays on it', async () => {
+  it('opens the menu of a message on a long press', async () => {
     const { ada, bob, id } = await pair();
     await send(bob, id, 'press me');
     const options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };

@@ -72,7 +72,7 @@ describe.skipIf(!browserFound)('search and summaries in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('searches in one conversation, and shows one pane at a time on a telephone', async () => {
+  it('searches in one conversation, and shows one pane at a time on a phone', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     await send(bob, id, 'a word here');

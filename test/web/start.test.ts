@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { browserFound, startBrowser, visit } from '../support/browser.js';
 import { makePlace } from '../support/place.js';
 
-describe.skipIf(!browserFound)('the first minute in the web app', () => {
+describe.skipIf(!browserFound)('the start page of the web app', () => {
   let browser: Browser;
   let url: string;
   beforeAll(async () => {

@@ -8,7 +8,7 @@ export interface Result<Data = unknown> {
 }
 
 /**
- * Sends an operation, over HTTP unless it is said otherwise.
+ * Sends an operation over HTTP, unless another transport is documented.
  * @throws ParleyError with the code `NETWORK` if there is no GraphQL response.
  */
 export type Send = <Data, Variables extends object>(

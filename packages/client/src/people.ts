@@ -37,7 +37,7 @@ export interface People {
 }
 
 const PAGE = 100;
-/** A page of which nothing is needed. The server has no empty pages. */
+/** The size of a page whose items are not needed. The server has no empty pages. */
 const LEAST = 1;
 
 /**

@@ -25,7 +25,7 @@ const KEPT_MIN = 1_000;
 
 /**
  * Splits a response into objects with an id, in which other such objects are replaced by references. A field
- * `conversation` becomes `conversationId`, so that objects do not contain each other in circles.
+ * `conversation` becomes `conversationId`, so that objects do not contain each other in cycles.
  */
 export function normalize(data: unknown, conversationId?: string): Entity[] {
   const found: Entity[] = [];

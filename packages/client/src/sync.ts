@@ -157,7 +157,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     stops.push(socket().subscribe(document as TypedDocument<never, object>, {}, { next }));
   }
 
-  /** Fetches data until it is there. Returns false if it is not needed any more or cannot be fetched. */
+  /** Fetches data, and retries until it succeeds. Returns false if the data is no longer needed or cannot be fetched. */
   async function fetchUntil(run: number, hasData: () => boolean, fetch: () => Promise<void>): Promise<boolean> {
     for (let failures = 0; !hasData(); ) {
       try {

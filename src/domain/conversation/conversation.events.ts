@@ -122,7 +122,7 @@ async function loadChanges(db: Db, rows: readonly ChangeRow[]): Promise<(Convers
     const conversation = byId.get(conversationId);
     if (!conversation) return null;
     const membership = bySubject.get(`${conversationId} ${subjectId}`) ?? null;
-    // The user has left in the meanwhile, which a later change reports.
+    // The user has left in the meantime, which a later change reports.
     if (!membership && (type === memberJoined || type === memberUpdated)) return null;
     const memberIds = type === created ? (membersOf.get(conversationId) ?? []) : [];
     return { conversation, memberIds, membership: type === memberLeft ? null : membership };

@@ -23,7 +23,7 @@ import {
 import type { QuietHours as QuietHoursShape } from './quiet-hours.js';
 
 const NotificationLevel = builder.enumType('NotificationLevel', {
-  description: 'Of what a user is notified.',
+  description: 'What a user is notified of.',
   values: {
     ALL: { description: 'Every message.' },
     MENTIONS: { description: "Mentions, replies to the user's messages and reactions to them." },
@@ -59,13 +59,13 @@ builder.prismaObjectFields(Membership, (t) => ({
   notificationLevel: t.field({
     type: NotificationLevel,
     description:
-      'Of what the viewer is notified in this conversation. It is null if the viewer has not chosen it, so that `viewer.notificationSettings.defaultLevel` applies, and for memberships of other users.',
+      'What the viewer is notified of in this conversation. It is null if the viewer has not chosen a level, so that `viewer.notificationSettings.defaultLevel` applies, and for memberships of other users.',
     ...ownSetting(({ level }) => level),
   }),
   mutedUntil: t.field({
     type: 'DateTime',
     description:
-      'Until when the viewer has muted this conversation: nothing in it notifies them until then, whatever the level is. It is null if the conversation is not muted, and for memberships of other users.',
+      'The time until which the viewer has muted this conversation: until then, they are not notified of anything in it, whatever the level is. It is null if the conversation is not muted, and for memberships of other users.',
     ...ownSetting(({ mutedUntil }) => ahead(mutedUntil, new Date())),
   }),
 }));
@@ -75,38 +75,39 @@ builder.prismaObjectFields(Membership, (t) => ({
 const QuietHours = builder.objectRef<QuietHoursShape>('QuietHours').implement({
   description: 'A part of each day in which the user does not want to be interrupted. It can span midnight.',
   fields: (t) => ({
-    from: t.exposeString('from', { nullable: false, description: 'When they begin, in local time: HH:MM.' }),
-    to: t.exposeString('to', { nullable: false, description: 'When they end, in local time: HH:MM.' }),
+    from: t.exposeString('from', { nullable: false, description: 'When the quiet hours begin, in local time: HH:MM.' }),
+    to: t.exposeString('to', { nullable: false, description: 'When the quiet hours end, in local time: HH:MM.' }),
     timeZone: t.exposeString('timeZone', {
       nullable: false,
-      description: 'The IANA time zone of both times. The hours follow its changes to and from summer time.',
+      description: 'The IANA time zone of both times. Its daylight saving time is taken into account.',
     }),
   }),
 });
 
 const NotificationSettings = builder.objectRef<NotificationSettingsRow>('NotificationSettings').implement({
-  description: 'When and of what the viewer is notified.',
+  description: 'When the viewer is notified, and what of.',
   fields: (t) => ({
     defaultLevel: t.field({
       type: NotificationLevel,
       nullable: false,
-      description: 'Of what the viewer is notified in conversations for which they have not chosen a level.',
+      description: 'What the viewer is notified of in conversations for which they have not chosen a level.',
       resolve: ({ defaultLevel }, _args, { deps }) => defaultLevel ?? deps.config.notificationLevel,
     }),
     doNotDisturbUntil: t.field({
       type: 'DateTime',
-      description: 'Until when pushes are held back. It is null if they are not.',
+      description:
+        'The time until which no pushes are sent ("do not disturb"). It is null if the viewer has not set it, or if it has passed.',
       resolve: ({ doNotDisturbUntil }) => ahead(doNotDisturbUntil, new Date()),
     }),
     quietHours: t.field({
       type: QuietHours,
-      description: 'When pushes are held back every day, or null if they never are.',
+      description: 'The hours of each day in which no pushes are sent, or null if there are none.',
       resolve: quietHoursOf,
     }),
     isQuiet: t.boolean({
       nullable: false,
       description:
-        'Whether pushes are held back now, because of `doNotDisturbUntil` or `quietHours`. Clients that are open play no sounds then.',
+        'Whether no pushes are sent now, because of `doNotDisturbUntil` or `quietHours`. Clients that are open should play no sounds then.',
       resolve: (settings) => isQuiet(settings, new Date()),
     }),
     pushPreview: t.field({
@@ -130,7 +131,7 @@ builder.prismaObjectField(Viewer, 'notificationSettings', (t) =>
     type: NotificationSettings,
     nullable: false,
     description:
-      'When and of what the viewer is notified. SETTINGS of the `viewerChanges` stream reports changes made on any device.',
+      'When the viewer is notified, and what of. The event SETTINGS of the `viewerChanges` stream reports changes made on any device.',
     async resolve(_viewer, _args, context) {
       const { userId } = viewerOf(context);
       return (await loadSettings(context, userId)) ?? unchangedSettings(userId);
@@ -154,17 +155,20 @@ const MuteConversationInput = builder.inputType('MuteConversationInput', {
     conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
     until: t.field({
       type: 'DateTime',
-      description:
-        'When the conversation notifies again, in the future. Null, or omitting it, unmutes the conversation.',
+      description: 'When the mute ends, which must be in the future. Null, or omitting it, unmutes the conversation.',
     }),
   }),
 });
 const QuietHoursInput = builder.inputType('QuietHoursInput', {
+  description: 'The quiet hours to set.',
   fields: (t) => ({
-    from: t.string({ required: true, description: 'When they begin, in local time: HH:MM from 00:00 to 23:59.' }),
+    from: t.string({
+      required: true,
+      description: 'When the quiet hours begin, in local time: HH:MM from 00:00 to 23:59.',
+    }),
     to: t.string({
       required: true,
-      description: 'When they end, in local time: HH:MM. If it is earlier than `from`, they span midnight.',
+      description: 'When the quiet hours end, in local time: HH:MM. If it is earlier than `from`, they span midnight.',
     }),
     timeZone: t.string({
       required: true,
@@ -177,15 +181,16 @@ const UpdateNotificationSettingsInput = builder.inputType('UpdateNotificationSet
   fields: (t) => ({
     defaultLevel: t.field({
       type: NotificationLevel,
-      description: 'The level of conversations without one. Null restores the default of the service.',
+      description:
+        'The level for conversations for which the viewer has not chosen one. Null restores the default of the service.',
     }),
     doNotDisturbUntil: t.field({
       type: 'DateTime',
-      description: 'Until when pushes are held back, in the future. Null ends it.',
+      description: 'The time until which no pushes are sent, which must be in the future. Null removes it.',
     }),
     quietHours: t.field({
       type: QuietHoursInput,
-      description: 'When pushes are held back every day. Null removes the quiet hours.',
+      description: 'The hours of each day in which no pushes are sent. Null removes them.',
     }),
     pushPreview: t.field({
       type: PushPreview,
@@ -220,7 +225,7 @@ builder.mutationFields((t) => ({
   setNotificationLevel: t.field({
     type: SetNotificationLevelPayload,
     description:
-      'Sets of what the viewer is notified in one conversation, on all of their devices. Nobody else can see it. Leaving the conversation deletes the setting.',
+      'Sets what the viewer is notified of in one conversation, on all of their devices. Nobody else can see the setting. Leaving the conversation deletes it.',
     args: { input: t.arg({ type: SetNotificationLevelInput, required: true }) },
     resolve: async (_root, { input: { conversationId, level } }, context) => ({
       membership: await setNotificationLevel(context.deps, viewerOf(context), {
@@ -232,7 +237,7 @@ builder.mutationFields((t) => ({
   muteConversation: t.field({
     type: MuteConversationPayload,
     description:
-      'Mutes a conversation for a time, on all devices of the viewer: nothing in it notifies them. Messages still arrive and count as unread. An absent or null `until` unmutes it. Nobody else can see it, and leaving the conversation deletes the setting.',
+      'Mutes a conversation for a time, on all devices of the viewer: they are not notified of anything in it. Messages still arrive and count as unread. Without `until`, it unmutes the conversation. Nobody else can see the setting, and leaving the conversation deletes it.',
     args: { input: t.arg({ type: MuteConversationInput, required: true }) },
     resolve: async (_root, { input: { conversationId, until } }, context) => ({
       membership: await muteConversation(context.deps, viewerOf(context), {
@@ -244,7 +249,7 @@ builder.mutationFields((t) => ({
   updateNotificationSettings: t.field({
     type: UpdateNotificationSettingsPayload,
     description:
-      'Changes when and of what the viewer is notified, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
+      'Changes when the viewer is notified and what of, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
     args: { input: t.arg({ type: UpdateNotificationSettingsInput, required: true }) },
     async resolve(_root, { input }, context) {
       const viewer = viewerOf(context);

@@ -14,7 +14,7 @@ export const notificationSettings = defineSettings('Notifications', {
   }),
   NOTIFICATION_EMAIL_DIGEST: setting(flag, {
     default: 'off',
-    description: 'The default of whether users get mails about what they have not read for a while. Users can choose.',
+    description: 'Whether users get mails about what they have not read for a while, unless they choose otherwise.',
   }),
 });
 

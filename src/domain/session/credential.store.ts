@@ -29,7 +29,7 @@ export async function lockCredential(
   return credential;
 }
 
-/** Stores a hash of the same password in its normalized spelling, unless the password was changed in the meanwhile. */
+/** Stores a hash of the same password in its normalized spelling, unless the password was changed in the meantime. */
 export async function storeNormalized(db: Db, userId: string, before: string, passwordHash: string): Promise<void> {
   await db.credential.updateMany({ where: { userId, passwordHash: before }, data: { passwordHash } });
 }

@@ -142,7 +142,7 @@ export function createRuns(
     };
     const alive = setInterval(renew, CLAIM_MS / 3);
     try {
-      // The previous owner of the run may have completed it in the meanwhile.
+      // The previous owner of the run may have completed it in the meantime.
       const kept = await findSummary(sql, key);
       if (kept !== undefined) return kept;
       return await create(key, userId, (steps) => {

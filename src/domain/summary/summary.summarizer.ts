@@ -14,7 +14,7 @@ export interface Transcript {
   parts(): Promise<Map<number, { toSeq: number; notes: unknown }>>;
   /**
    * Returns the result of `find` for a part and stores it for all ranges that contain the part. Messages must be read
-   * within `find`, so that nothing is stored about messages that are deleted in the meanwhile.
+   * within `find`, so that nothing is stored about messages that are deleted in the meantime.
    */
   storePart<Notes>(range: Range, find: () => Promise<Notes>): Promise<Notes>;
   /** Reports the progress. */

@@ -57,7 +57,7 @@ export async function lockUsersForShare(tx: Tx, ids: readonly string[]): Promise
 }
 
 /**
- * Locks users for update until the end of the transaction, so that nobody adds them to a conversation in the meanwhile.
+ * Locks users for update until the end of the transaction, so that nobody adds them to a conversation in the meantime.
  */
 export async function lockUsersForUpdate(tx: Tx, ids: readonly string[]): Promise<void> {
   await tx.$queryRaw`SELECT FROM users WHERE id = ANY (${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
@@ -77,7 +77,7 @@ export async function requireActiveViewer(tx: Tx, { userId }: { userId: string }
 }
 
 /**
- * Locks the viewer for update in the same way, so that nobody adds the viewer to a conversation in the meanwhile.
+ * Locks the viewer for update in the same way, so that nobody adds the viewer to a conversation in the meantime.
  * @throws {ChatError} UNAUTHENTICATED
  */
 export async function lockActiveViewer(tx: Tx, { userId }: { userId: string }): Promise<User> {

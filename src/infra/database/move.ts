@@ -77,7 +77,7 @@ async function copyTable(source: SqlSession, target: SqlSession, { name, columns
     for (;;) {
       const rows = await source.query<{ row: string }>(`FETCH ${BATCH_ROWS} FROM moving`);
       if (rows.length === 0) return count;
-      // JSON all the way, so that no value is converted to a JavaScript number or date.
+      // The rows are copied as JSON text, so that no value is converted to a JavaScript number or date.
       await target.query(
         `INSERT INTO ${name} (${columns}) OVERRIDING SYSTEM VALUE
          SELECT ${columns} FROM json_populate_recordset(NULL::${name}, $1::json)`,

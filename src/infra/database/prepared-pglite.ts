@@ -123,9 +123,9 @@ export class PreparedPGlite extends PGlite {
   }
 
   /**
-   * Makes statements of Prisma faster. They have parsers of their own, to which PGlite copies its parsers of all types for each
-   * statement. Two thirds of these are for arrays of the rows of tables. They are inherited instead, so that they are not
-   * copied and are still used for statements without own parsers.
+   * Makes statements of Prisma faster. They define some parsers of their own, and PGlite copies its parsers of all types
+   * for each such statement. Two thirds of these parsers are for arrays of table rows: they are moved to the prototype, so
+   * that they are no longer copied, and statements without own parsers still use them.
    */
   async separateParsersOfRows(): Promise<void> {
     const { rows } = await this.query<{ oid: number }>(

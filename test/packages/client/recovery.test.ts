@@ -50,7 +50,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     for (let number = from; number <= to; number += 1) await send(person, id, `${number}`);
   };
 
-  it('misses and doubles nothing when its connection breaks again and again', { timeout: 60_000 }, async () => {
+  it('neither misses nor repeats a change when its connection breaks repeatedly', { timeout: 60_000 }, async () => {
     const { ana, id, proxy, parley, conversation } = await meet();
     for (let round = 0; round < 5; round += 1) {
       const sending = sendAll(ana, id, round * 6 + 1, round * 6 + 6);
