@@ -22,6 +22,14 @@ import { createGroup, MESSAGES, openDirect, send, trySend } from '../support/tal
 const TOKEN = 'a-token-of-the-tests-for-scraping-metrics';
 const RECEIPTS = 'subscription { receipts { type } }';
 
+/**
+ * Messages with their text repeated, so that few of them fill the buffers of a connection. That must take less time than
+ * the server waits for the answer to a ping, which a client that does not read cannot send.
+ */
+const LARGE_MESSAGES = `subscription {
+  messages { type message { ${Array.from({ length: 20 }, (_, index) => `text${index}: text`).join(' ')} } }
+}`;
+
 const status = async (url: string, token?: string) =>
   (await fetch(url, token ? { headers: { authorization: `Bearer ${token}` } } : {})).status;
 
@@ -202,7 +210,8 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: carol.token } }));
     await once(socket, 'message');
     // With two streams over one socket, the client still counts once.
-    for (const id of ['1', '2']) socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query: MESSAGES } }));
+    for (const id of ['1', '2'])
+      socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query: LARGE_MESSAGES } }));
     await eventually('the stream is live', () => live);
     const grown = await growth(async () => {
       socket.pause();
