@@ -91,11 +91,12 @@ function show(person: Person, node: RunningNode, conversationId: string, create:
 
 describe.each(modes)('a chat that uses `follow` in %s mode', (mode) => {
   const nodeWith = sharedNodes(mode);
+  async function meet(node: RunningNode) {
+    const [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
+    return { node, alice, bob, conversationId: await openDirect(alice, bob) };
+  }
+
   describe.each(clients)('with %s', (_name, create) => {
-    async function meet(node: RunningNode) {
-      const [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
-      return { node, alice, bob, conversationId: await openDirect(alice, bob) };
-    }
     /** A node that the test can stop and start again. */
     async function meetAlone() {
       const place = await makePlace(mode);
@@ -193,8 +194,21 @@ describe.each(modes)('a chat that uses `follow` in %s mode', (mode) => {
       },
     );
 
-    it('can renew its token over the socket, which stays open with its streams', async () => {
-      const { node, bob, conversationId } = await meet(await nodeWith({ ACCESS_TOKEN_TTL: '4s' }));
+    it('ends with the session, and calls onEnd', async () => {
+      const { node, bob, conversationId } = await meet(await nodeWith());
+      const chat = show(bob, node, conversationId, create);
+      await chat.live();
+      await bob.ask('mutation { logout { sessionId } }');
+      await eventually('it has ended', () => chat.ends.length > 0);
+      expect(chat.ends).toMatchObject([[{ extensions: { code: 'UNAUTHENTICATED' } }]]);
+    });
+  });
+
+  // All clients at the same time, because the tests wait for the end of a token.
+  it('can renew its token over the socket, which stays open with its streams', async () => {
+    const node = await nodeWith({ ACCESS_TOKEN_TTL: '4s' });
+    const withEach = clients.map(async ([, create]) => {
+      const { bob, conversationId } = await meet(node);
       const chat = show(bob, node, conversationId, create);
       await chat.live();
       const first = chat.session.accessToken;
@@ -212,9 +226,13 @@ describe.each(modes)('a chat that uses `follow` in %s mode', (mode) => {
       expect(chat.closed).toEqual([]);
       expect(chat.events.filter(({ type }) => type === 'CAUGHT_UP')).toHaveLength(1);
     });
+    await Promise.all(withEach);
+  });
 
-    it('reconnects with a new token after its token has expired, and misses nothing', async () => {
-      const { node, alice, bob, conversationId } = await meet(await nodeWith({ ACCESS_TOKEN_TTL: '4s' }));
+  it('reconnects with a new token after its token has expired, and misses nothing', async () => {
+    const node = await nodeWith({ ACCESS_TOKEN_TTL: '4s' });
+    const withEach = clients.map(async ([, create]) => {
+      const { alice, bob, conversationId } = await meet(node);
       const chat = show(bob, node, conversationId, create);
       await chat.live();
       await send(alice, conversationId, 'before');
@@ -224,15 +242,7 @@ describe.each(modes)('a chat that uses `follow` in %s mode', (mode) => {
       expect(chat.snapshots).toHaveLength(1);
       expect(chat.ends).toEqual([]);
     });
-
-    it('ends with the session, and calls onEnd', async () => {
-      const { node, bob, conversationId } = await meet(await nodeWith());
-      const chat = show(bob, node, conversationId, create);
-      await chat.live();
-      await bob.ask('mutation { logout { sessionId } }');
-      await eventually('it has ended', () => chat.ends.length > 0);
-      expect(chat.ends).toMatchObject([[{ extensions: { code: 'UNAUTHENTICATED' } }]]);
-    });
+    await Promise.all(withEach);
   });
 });
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { exportSPKI, importJWK } from 'jose';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import { providerAuthenticator } from '../../src/domain/identity-provider/identity-provider.viewers.js';
 import type { RunningNode } from '../../src/server/start.js';
@@ -412,6 +412,9 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
   });
 });
 
+/** Longer than the time between two requests for the keys of a provider. */
+const KEYS_COOLDOWN_MS = 6_000;
+
 describe('a node whose identity provider is down', () => {
   it('accepts tokens with known keys, returns UNAVAILABLE for others, and fetches new keys later', async () => {
     const provider = await Provider.start();
@@ -423,12 +426,16 @@ describe('a node whose identity provider is down', () => {
     for (const token of [used, unused]) expect(await codeOf(url, token)).toBe('no error');
     provider.rotate(await makeKey());
     const unknown = await provider.sign(fresh());
+    // The keys are requested again only after a while.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + KEYS_COOLDOWN_MS });
+    onTestFinished(() => void vi.useRealTimers());
     await eventually('the unknown key is requested', async () => (await codeOf(url, unknown)) === 'UNAVAILABLE');
     expect(await closing(url, unknown)).toBe(1013);
     for (const token of [used, unused]) expect(await codeOf(url, token)).toBe('no error');
     // Operations that need no viewer succeed.
     expect((await request(url, '{ serverInfo { version } }', {}, unknown)).errors).toBeUndefined();
     await provider.up();
+    vi.setSystemTime(Date.now() + KEYS_COOLDOWN_MS);
     await eventually('the keys are fetched again', async () => (await codeOf(url, unknown)) === 'no error');
   });
 });

@@ -5,7 +5,8 @@ import { presence } from '../../src/domain/presence/presence.js';
 import { typing } from '../../src/domain/typing/typing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
-import { makePlace, modes, type Place, startTwo } from '../support/place.js';
+import { atFileEnd } from '../support/ending.js';
+import { makePlace, modes, startTwo } from '../support/place.js';
 import { setAvailability, setTyping, TYPING } from '../support/presence.js';
 import { createGroup, MESSAGES, openDirect, REMOVE_MEMBER, send } from '../support/talk.js';
 
@@ -144,16 +145,16 @@ describe.each(modes)('typing in %s mode', (mode) => {
 });
 
 describe.each(modes)('typing at two nodes in %s mode', (mode) => {
-  /** One per test, because the tests have different values of TYPING_TTL. */
-  const places: Place[] = [];
-  beforeAll(async () => {
-    for (let count = 0; count < 3; count += 1) places.push(await makePlace(mode));
-  });
+  /** Two nodes with this TYPING_TTL. */
+  const pairs = new Map<string, Promise<[RunningNode, RunningNode]>>();
   async function two(ttl: string): Promise<[RunningNode, RunningNode]> {
-    const started = await startTwo(places.pop() as Place, { TYPING_TTL: ttl });
-    await eventually('the nodes are connected', () => started.every(({ deps }) => deps.bus.connected));
-    nodes.push(...started);
-    return started;
+    let pair = pairs.get(ttl);
+    if (!pair) {
+      pair = makePlace(mode, { end: atFileEnd }).then((place) => startTwo(place, { TYPING_TTL: ttl }));
+      pairs.set(ttl, pair);
+      nodes.push(...(await pair));
+    }
+    return pair;
   }
   /** Creates a direct conversation, with all events that the counterpart receives. */
   async function scene(a: RunningNode, b: RunningNode) {

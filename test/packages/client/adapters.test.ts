@@ -152,42 +152,50 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
     return { ana, ben, id, proxy, parley };
   }
 
-  describe.each(adapters)('for %s', (name, open) => {
-    /** Opens the conversation and follows it. */
-    async function show(parley: Parley, id: string) {
-      let expired = 0;
-      const chat = open(parley, id, () => {
-        expired += 1;
-        void chat.load();
-      });
-      const events: Event[] = [];
-      const codes: unknown[] = [];
-      const cursor = await chat.load();
-      const stop = chat.follow(
-        cursor,
-        (event) => events.push(event),
-        (code) => codes.push(code),
-      );
-      atEnd(stop);
-      await eventually('it is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
-      return { ...chat, events, codes, stop, expired: () => expired };
-    }
-    const isShown = (chat: { texts(): unknown[] }, ...expected: unknown[]) =>
-      eventually(`it shows ${expected.join(', ')}`, () => JSON.stringify(chat.texts()) === JSON.stringify(expected));
+  /** Opens the conversation with an adapter and follows it. */
+  async function show(open: (typeof adapters)[number][1], parley: Parley, id: string) {
+    let expired = 0;
+    const chat = open(parley, id, () => {
+      expired += 1;
+      void chat.load();
+    });
+    const events: Event[] = [];
+    const codes: unknown[] = [];
+    const cursor = await chat.load();
+    const stop = chat.follow(
+      cursor,
+      (event) => events.push(event),
+      (code) => codes.push(code),
+    );
+    atEnd(stop);
+    await eventually('it is live', () => events.some(({ type }) => type === 'CAUGHT_UP'));
+    return { ...chat, events, codes, stop, expired: () => expired };
+  }
+  const isShown = (chat: { texts(): unknown[] }, ...expected: unknown[]) =>
+    eventually(`it shows ${expected.join(', ')}`, () => JSON.stringify(chat.texts()) === JSON.stringify(expected));
+  /** Does the same with every adapter at the same time, each in a conversation of its own. */
+  const withEach = <Scene, Result>(scenes: readonly Scene[], work: (scene: Scene) => Promise<Result>) =>
+    Promise.all(scenes.map(work));
+  const named = ([name, open]: (typeof adapters)[number]) => ({ name, open });
 
-    it('show the state of the server across a restart, and deliver each change once', { timeout: 60_000 }, async () => {
-      const place = await makePlace(mode);
-      const node = await place.start();
-      const { ana, id, proxy, parley } = await meet(node);
+  it('show the state of the server across a restart, and deliver each change once', { timeout: 60_000 }, async () => {
+    const place = await makePlace(mode);
+    const node = await place.start();
+    const scenes = await withEach(adapters.map(named), async ({ name, open }) => {
+      const met = await meet(node);
+      const { ana, id, parley } = met;
       const first = await send(ana, id, 'one');
-      const chat = await show(parley, id);
+      const chat = await show(open, parley, id);
       const second = await send(ana, id, 'two');
       const third = await send(ana, id, 'three');
       await isShown(chat, 'one', 'two', 'three');
-      await node.stop();
-      // The messages are erased before the stream can resume.
-      proxy.pointTo(1);
-      const again = await place.start({ PORT: String(portOf(node)) });
+      return { ...met, name, chat, first, second, third };
+    });
+    await node.stop();
+    // The messages are erased before the streams can resume.
+    for (const { proxy } of scenes) proxy.pointTo(1);
+    const again = await place.start({ PORT: String(portOf(node)) });
+    await withEach(scenes, async ({ name, ana, id, proxy, chat, first, second, third }) => {
       await edit(ana, first.id, 'one, edited');
       await remove(ana, second.id);
       await edit(ana, third.id, 'erased');
@@ -196,16 +204,43 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
       proxy.pointTo(portOf(again));
       await isShown(chat, 'one, edited', null, 'four');
       const changes = chat.events.flatMap(({ changeSeq }) => changeSeq ?? []);
-      expect(changes).toEqual([...new Set(changes)].sort((one, other) => one - other));
-      expect([chat.codes, chat.expired()]).toEqual([[], 0]);
+      expect(changes, name).toEqual([...new Set(changes)].sort((one, other) => one - other));
+      expect([chat.codes, chat.expired()], name).toEqual([[], 0]);
       chat.stop();
-      await eventually('the socket is closed', () => again.openSockets() === 0);
     });
+    await eventually('the sockets are closed', () => again.openSockets() === 0);
+  });
 
+  it('fetch again when too much was missed, and go on', { timeout: 60_000 }, async () => {
+    const node = await (await makePlace(mode)).start();
+    const scenes = await withEach(adapters.map(named), async ({ name, open }) => {
+      const met = await meet(node);
+      await send(met.ana, met.id, 'one');
+      return { ...met, name, chat: await show(open, met.parley, met.id) };
+    });
+    await withEach(scenes, async ({ ana, id, proxy }) => {
+      proxy.pointTo(1);
+      proxy.cut();
+      await send(ana, id, 'missed');
+    });
+    await eventually('the log is trimmed', async () => {
+      await trimChangeLog(node.deps.database.db, 0);
+      return (await node.deps.database.db.change.count()) === 0;
+    });
+    await withEach(scenes, async ({ name, ana, id, proxy, chat }) => {
+      proxy.pointTo(portOf(node));
+      await isShown(chat, 'one', 'missed');
+      await send(ana, id, 'later');
+      await isShown(chat, 'one', 'missed', 'later');
+      expect(chat.codes, name).toEqual([]);
+    });
+  });
+
+  describe.each(adapters)('for %s', (name, open) => {
     it('deliver no change again that a resume repeats', async () => {
       // Without a sweep, the cursor of an event does not contain the event, so that a resume repeats it.
       const { ana, id, proxy, parley } = await meet(await nodeWith({ SWEEP_INTERVAL: '1h' }));
-      const chat = await show(parley, id);
+      const chat = await show(open, parley, id);
       await send(ana, id, 'one');
       await isShown(chat, 'one');
       proxy.cut();
@@ -216,32 +251,13 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
       expect(chat.events.flatMap(({ changeSeq }) => changeSeq ?? [])).toHaveLength(2);
     });
 
-    it('fetch again when too much was missed, and go on', { timeout: 60_000 }, async () => {
-      const node = await (await makePlace(mode)).start();
-      const { ana, id, proxy, parley } = await meet(node);
-      await send(ana, id, 'one');
-      const chat = await show(parley, id);
-      proxy.pointTo(1);
-      proxy.cut();
-      await send(ana, id, 'missed');
-      await eventually('the log is trimmed', async () => {
-        await trimChangeLog(node.deps.database.db, 0);
-        return (await node.deps.database.db.change.count()) === 0;
-      });
-      proxy.pointTo(portOf(node));
-      await isShown(chat, 'one', 'missed');
-      await send(ana, id, 'later');
-      await isShown(chat, 'one', 'missed', 'later');
-      expect(chat.codes).toEqual([]);
-    });
-
     it('renew an expired token once', async () => {
       const node = await nodeWith();
       const { ana, ben, id, parley } = await meet(node);
       await send(ana, id, 'one');
       await parley.session.useTokens({ accessToken: 'expired', refreshToken: ben.refreshToken });
       const fetched = vi.spyOn(globalThis, 'fetch');
-      const chats = await Promise.all([show(parley, id), show(parley, id)]);
+      const chats = await Promise.all([show(open, parley, id), show(open, parley, id)]);
       for (const chat of chats) await isShown(chat, 'one');
       const refreshes = fetched.mock.calls.filter(([, init]) => String(init?.body).includes('mutation RefreshSession'));
       expect(refreshes).toHaveLength(1);
@@ -251,7 +267,7 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
     it('report errors with their codes, and end streams with the session', async () => {
       const node = await nodeWith();
       const { ben, id, parley } = await meet(node);
-      const chat = await show(parley, id);
+      const chat = await show(open, parley, id);
       // Relay treats errors of fields as its directives `@throwOnFieldError` and `@catch` say.
       expect(await chat.tryNode('no id')).toBe(name === 'Relay' ? undefined : 'BAD_USER_INPUT');
       await ben.ask('mutation { logout { sessionId } }');
