@@ -43,8 +43,14 @@ export interface PageRequest<Kinds extends KeyKinds = KeyKinds> {
   from: Keyset<Kinds> | undefined;
 }
 
+/** A row and its position in the list. */
+export interface PageEdge<Row> {
+  cursor: string;
+  node: Row;
+}
+
 export interface Page<Row> {
-  edges: { cursor: string; node: Row }[];
+  edges: PageEdge<Row>[];
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
 }
 
@@ -52,7 +58,7 @@ export interface Page<Row> {
 const seal = (list: string) => createHash('sha256').update(list).digest('base64url').slice(0, 6);
 
 /** The cursor of the row at `keyset` in the list named `list`. */
-function encodePageCursor(list: string, keyset: Keyset): string {
+export function encodePageCursor(list: string, keyset: Keyset): string {
   const keys = keyset.map((key) => (key instanceof Date ? key.getTime() : key));
   return Buffer.from(JSON.stringify([seal(list), ...keys])).toString('base64url');
 }

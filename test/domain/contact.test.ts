@@ -37,6 +37,21 @@ describe.each(modes)('contacts in %s mode', (mode) => {
       )
     ).viewer.contacts;
 
+  it('are returned by addContact as an item of the list, also when they were contacts before', async () => {
+    const [alice, bob, carol] = await makePeople('alice', 'bob', 'carol');
+    const add = async (userId: string) =>
+      (
+        await alice.ask(
+          `mutation ($userId: ID!) { addContact(input: { userId: $userId }) { contactEdge { cursor addedAt node { id } } } }`,
+          { userId },
+        )
+      ).addContact.contactEdge;
+    const edges = [await add(bob.id), await add(carol.id)];
+    const { contacts } = (await alice.ask('{ viewer { contacts { edges { cursor addedAt node { id } } } } }')).viewer;
+    expect(contacts.edges).toEqual([...edges].reverse());
+    expect(await add(bob.id)).toEqual(edges[0]);
+  });
+
   it('are added and removed once, and listed latest first in pages', async () => {
     const [alice, bob, carol, dave] = await makePeople('alice', 'bob', 'carol', 'dave');
     for (const { id } of [bob, carol, dave, bob]) {

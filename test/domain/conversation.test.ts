@@ -6,9 +6,9 @@ import { type Json, type Person, register } from '../support/client.js';
 import { makePlace, modes } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
-const OPEN = `mutation ($input: OpenDirectConversationInput!) { openDirectConversation(input: $input) { conversation { id } } }`;
+const OPEN = `mutation ($input: OpenDirectConversationInput!) { openDirectConversation(input: $input) { conversation { id } wasCreated } }`;
 const GROUP = `mutation ($input: CreateGroupInput!) {
-  createGroup(input: $input) { conversation { id title description visibility memberCount } }
+  createGroup(input: $input) { conversation { id title description visibility memberCount } wasCreated }
 }`;
 const SEE = `query ($id: ID!) {
   conversation(id: $id) {
@@ -48,10 +48,15 @@ describe.each(modes)('conversations in %s mode', (mode) => {
     it('creates one conversation per pair of users, also for concurrent calls of both', async () => {
       const [dave, erin] = [await register(node.url), await register(node.url)];
       const before = await stored();
-      const ids = await Promise.all(
-        Array.from({ length: 10 }, (_, index) => (index % 2 ? openDirect(dave, erin) : openDirect(erin, dave))),
+      const opened: Json[] = await Promise.all(
+        Array.from({ length: 10 }, async (_, index) => {
+          const [one, other] = index % 2 ? [dave, erin] : [erin, dave];
+          return (await one.ask(OPEN, { input: { userId: other.id } })).openDirectConversation;
+        }),
       );
+      const ids = opened.map(({ conversation }) => conversation.id);
       expect(new Set(ids).size).toBe(1);
+      expect(opened.filter(({ wasCreated }) => wasCreated).length, 'one call says that it created it').toBe(1);
       expect(await stored()).toBe(before + 1);
       const id = ids[0];
       expect((await dave.ask(SEE, { id })).conversation).toMatchObject({
@@ -135,7 +140,9 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       const input = { title: 'Once', memberIds: [bob.id, carol.id], clientGroupId: 'key' };
       const answers = await Promise.all(Array.from({ length: 5 }, () => alice.ask(GROUP, { input })));
       const again = await alice.ask(GROUP, { input: { ...input, memberIds: [carol.id, bob.id] } });
-      expect(new Set([...answers, again].map(({ createGroup }) => createGroup.conversation.id)).size).toBe(1);
+      const all: Json[] = [...answers, again].map(({ createGroup }) => createGroup);
+      expect(new Set(all.map(({ conversation }) => conversation.id)).size).toBe(1);
+      expect(all.filter(({ wasCreated }) => wasCreated).length, 'one call says that it created it').toBe(1);
       const { errors } = await alice.request(GROUP, { input: { ...input, title: 'Twice' } });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.clientGroupId' });
       expect((await bob.request(GROUP, { input: { ...input, memberIds: [] } })).errors).toBeUndefined();

@@ -128,7 +128,9 @@ describe.each(modes)('random histories of messages in %s mode', (mode) => {
         const people = await makePeople(first);
         const viewer = (person: number) => people[person] as Viewer;
         const owner = viewer(0);
-        const { id: conversationId } = await createGroup(first, owner, {
+        const {
+          conversation: { id: conversationId },
+        } = await createGroup(first, owner, {
           title: 'x',
           memberIds: people.slice(1).map(({ userId }) => userId),
         });

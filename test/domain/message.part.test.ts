@@ -150,7 +150,9 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     [owner, member] = [await register(deps), await register(deps)];
   });
   beforeEach(async () => {
-    ({ id: conversationId } = await createGroup(deps, owner, { title: 'x', memberIds: [member.userId] }));
+    ({
+      conversation: { id: conversationId },
+    } = await createGroup(deps, owner, { title: 'x', memberIds: [member.userId] }));
     begun.length = 0;
   });
 
@@ -290,7 +292,9 @@ describe.each(modes)('a message part in %s mode', (mode) => {
 
   it('loses the contributions of a deleted account, with one change per message', async () => {
     const gone = await register(deps);
-    ({ id: conversationId } = await createGroup(deps, owner, { title: 'x', memberIds: [gone.userId] }));
+    ({
+      conversation: { id: conversationId },
+    } = await createGroup(deps, owner, { title: 'x', memberIds: [gone.userId] }));
     const ids = [await send(owner, 'one', { label: 'red' }), await send(owner, 'two', { label: 'blue' })].map(
       ({ id }) => id,
     );
@@ -334,7 +338,9 @@ describe.each(modes)('a message part in %s mode', (mode) => {
 
     it('which is null after the account is erased', async () => {
       const gone = await register(deps);
-      ({ id: conversationId } = await createGroup(deps, owner, { title: 'x', memberIds: [gone.userId] }));
+      ({
+        conversation: { id: conversationId },
+      } = await createGroup(deps, owner, { title: 'x', memberIds: [gone.userId] }));
       const erased = [await send(gone, 'short'), await send(gone, 'a longer text')];
       const other = await send(owner, 'other');
       await eraseAccount(gone);

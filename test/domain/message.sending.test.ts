@@ -29,7 +29,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
   afterEach(() => void vi.restoreAllMocks());
 
   const group = async (...members: Viewer[]) =>
-    (await createGroup(deps, alice, { title: 'x', memberIds: members.map(({ userId }) => userId) })).id;
+    (await createGroup(deps, alice, { title: 'x', memberIds: members.map(({ userId }) => userId) })).conversation.id;
   const send = (viewer: Viewer, conversationId: string, text: string, clientMessageId?: string) =>
     sendMessage(deps, viewer, { conversationId, text, clientMessageId });
   const codeOf = (error: unknown) => {
@@ -126,9 +126,9 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
 
   it('fail individually when rejected, and get no number', async () => {
     const [dave] = (await makePeople(deps, 1)) as [Viewer];
-    const toDave = (await openDirectConversation(deps, alice, dave.userId)).id;
+    const toDave = (await openDirectConversation(deps, alice, dave.userId)).conversation.id;
     const id = await group(bob);
-    const open = (await createGroup(deps, alice, { title: 'x', visibility: 'PUBLIC' })).id;
+    const open = (await createGroup(deps, alice, { title: 'x', visibility: 'PUBLIC' })).conversation.id;
     const before = await send(alice, id, 'before', 'used');
     await deps.database.db.user.update({ where: { id: dave.userId }, data: { deletedAt: new Date() } });
     const answers = await Promise.allSettled([

@@ -150,7 +150,7 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
           title: 'x',
           memberIds: people.slice(1).map(({ userId }) => userId),
         });
-        const conversationId = group.id;
+        const conversationId = group.conversation.id;
         const observed = await listen(at(1), owner);
         const model = new Model();
         for (const person of people.keys()) model.members.set(person, { delivered: 0, read: 0 });
@@ -242,7 +242,9 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
           const [first] = nodes as [Deps];
           const people = await makePeople(first);
           const [owner] = people as [Viewer & { username: string }];
-          const { id: conversationId } = await createGroup(first, owner, {
+          const {
+            conversation: { id: conversationId },
+          } = await createGroup(first, owner, {
             title: 'x',
             memberIds: people.slice(1).map(({ userId }) => userId),
           });

@@ -80,9 +80,9 @@ describe.each(modes)('search results in %s mode', (mode) => {
         const group = (historyVisibility: 'ALL' | 'SINCE_JOINED') =>
           createGroup(at(0), viewer(0), { title: 'x', memberIds, historyVisibility });
         const places = [
-          (await group('ALL')).id,
-          (await group('SINCE_JOINED')).id,
-          (await openDirectConversation(at(0), viewer(0), viewer(1).userId)).id,
+          (await group('ALL')).conversation.id,
+          (await group('SINCE_JOINED')).conversation.id,
+          (await openDirectConversation(at(0), viewer(0), viewer(1).userId)).conversation.id,
         ] as const;
         const said: Said[][] = [[], [], []];
         /** The first message that each member may see. */

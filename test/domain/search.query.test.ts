@@ -306,7 +306,7 @@ describe.each(modes)('a random query in %s mode', (mode) => {
       }),
     );
     [viewer, other] = [one as Viewer, two as Viewer];
-    conversationId = (await openDirectConversation(deps, viewer, other.userId)).id;
+    conversationId = (await openDirectConversation(deps, viewer, other.userId)).conversation.id;
   });
 
   it('returns a result or BAD_USER_INPUT', { timeout: 120_000 }, async () => {

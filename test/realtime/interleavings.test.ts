@@ -157,7 +157,7 @@ describe.each(modes)('any interleaving in %s mode', (mode) => {
             createGroup(at(0), owner, { title: `${number}`, memberIds: [member.userId, newcomer.userId] }),
           ),
         );
-        const groupIds = groups.map(({ id }) => id);
+        const groupIds = groups.map(({ conversation }) => conversation.id);
         const subscribers = [
           new Subscriber(owner, null),
           new Subscriber(member, null),

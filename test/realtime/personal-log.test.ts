@@ -126,7 +126,7 @@ describe.each(modes)('the personal log in %s mode', (mode) => {
         const pending: Promise<unknown>[] = [];
         for (const [index, next] of sequence.entries()) {
           const deps = at('node' in next ? next.node : 0);
-          const conversationId = ('group' in next ? groups[next.group % 2] : undefined)?.id ?? '';
+          const conversationId = ('group' in next ? groups[next.group % 2] : undefined)?.conversation.id ?? '';
           // The author may just have been removed.
           if (next.do === 'save' || next.do === 'clear') {
             const text = next.do === 'save' ? `${next.pick} ${index}` : '';

@@ -1,4 +1,6 @@
 import { idOf } from '../../core/ids.js';
+import type { PageEdge } from '../../core/page.js';
+import type { Contact, User as UserRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
@@ -6,6 +8,18 @@ import { asksDatabase } from '../../graphql/costs.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { User, Viewer } from '../user/user.schema.js';
 import { addContact, countContacts, pageOfContacts, removeContact } from './contact.service.js';
+
+const ContactEdge = builder.edgeObject({
+  type: User,
+  name: 'ContactEdge',
+  fields: (t) => ({
+    addedAt: t.expose('addedAt' as never, {
+      type: 'DateTime',
+      description: 'When the viewer added this contact.',
+      nullable: false,
+    }),
+  }),
+});
 
 const ContactConnection = builder.connectionObject(
   {
@@ -20,17 +34,14 @@ const ContactConnection = builder.connectionObject(
       }),
     }),
   },
-  {
-    name: 'ContactEdge',
-    fields: (t) => ({
-      addedAt: t.expose('addedAt' as never, {
-        type: 'DateTime',
-        description: 'When the viewer added this contact.',
-        nullable: false,
-      }),
-    }),
-  },
+  ContactEdge,
 );
+
+const edgeOf = ({ cursor, node: { user, addedAt } }: PageEdge<Contact & { user: UserRow }>) => ({
+  cursor,
+  node: user,
+  addedAt,
+});
 
 builder.prismaObjectField(Viewer, 'contacts', (t) =>
   t.field({
@@ -39,7 +50,7 @@ builder.prismaObjectField(Viewer, 'contacts', (t) =>
     args: forwardArgs,
     resolve: async (_viewer, args, context) => {
       const { edges, pageInfo } = await pageOfContacts(context.deps, viewerOf(context), args);
-      return { pageInfo, edges: edges.map(({ cursor, node: { user, addedAt } }) => ({ cursor, node: user, addedAt })) };
+      return { pageInfo, edges: edges.map(edgeOf) };
     },
   }),
 );
@@ -54,12 +65,22 @@ builder.prismaObjectField(User, 'viewerIsContact', (t) =>
 
 const contactInput = (name: string, description: string) =>
   builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true, description }) }) });
-const contactPayload = (name: string, description: string) =>
-  builder.simpleObject(name, { fields: (t) => ({ contact: t.field({ type: User, nullable: false, description }) }) });
 const AddContactInput = contactInput('AddContactInput', 'The user to add.');
-const AddContactPayload = contactPayload('AddContactPayload', 'The user who was added.');
+const AddContactPayload = builder.simpleObject('AddContactPayload', {
+  fields: (t) => ({
+    contact: t.field({ type: User, nullable: false, description: 'The user who was added.' }),
+    contactEdge: t.field({
+      type: ContactEdge,
+      nullable: false,
+      description:
+        'The user as an item of `viewer.contacts`, to insert into that list. If they already were a contact, it is their present item.',
+    }),
+  }),
+});
 const RemoveContactInput = contactInput('RemoveContactInput', 'The user to remove.');
-const RemoveContactPayload = contactPayload('RemoveContactPayload', 'The user who was removed.');
+const RemoveContactPayload = builder.simpleObject('RemoveContactPayload', {
+  fields: (t) => ({ contact: t.field({ type: User, nullable: false, description: 'The user who was removed.' }) }),
+});
 
 builder.mutationFields((t) => ({
   addContact: t.field({
@@ -67,9 +88,11 @@ builder.mutationFields((t) => ({
     description:
       "Adds a user to the viewer's contacts. Adding an existing contact has no effect. The other user is not notified. At most `serverInfo.limits.contactsMax` contacts are allowed.",
     args: { input: t.arg({ type: AddContactInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      contact: await addContact(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
-    }),
+    resolve: async (_root, { input }, context) => {
+      const userId = idOf('User', input.userId, 'input.userId');
+      const edge = await addContact(context.deps, viewerOf(context), userId);
+      return { contact: edge.node.user, contactEdge: edgeOf(edge) };
+    },
   }),
   removeContact: t.field({
     type: RemoveContactPayload,

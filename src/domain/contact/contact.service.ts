@@ -1,5 +1,5 @@
-import { badInput, limitReached, notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { badInput, gone, limitReached, notFound } from '../../core/errors.js';
+import { encodePageCursor, type Page, type PageArgs, type PageEdge, readPageArgs, toPage } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
@@ -9,25 +9,32 @@ import { recordRelationshipChanges } from '../relationship/relationship.store.js
 import { lockCounts, lockUsersForShare, requireActiveViewer } from '../user/user.store.js';
 import { listContacts } from './contact.store.js';
 
+type ContactOfUser = Contact & { user: User };
+
 /**
  * Adds a user to the viewer's contacts. Idempotent. The user is not notified.
+ * @returns the contact as an item of the list of `pageOfContacts`.
  * @throws {ChatError} BAD_USER_INPUT of `input.userId`: it is the viewer; NOT_FOUND; FORBIDDEN: the list is full.
  */
-export async function addContact(deps: Deps, viewer: Viewer, userId: string): Promise<User> {
+export async function addContact(deps: Deps, viewer: Viewer, userId: string): Promise<PageEdge<ContactOfUser>> {
   const field = 'input.userId';
   if (userId === viewer.userId) throw badInput(field, 'You cannot add yourself as a contact.');
   const { contactsMax } = deps.config;
-  return change(deps, viewer, userId, 'CONTACT_ADDED', async (tx, user) => {
+  let contact = null as Contact | null;
+  const user = await change(deps, viewer, userId, 'CONTACT_ADDED', async (tx, user) => {
     if (user.deletedAt) throw notFound(field, 'User');
     await lockCounts(tx, 'contacts', [viewer.userId]);
     const key = { ownerId: viewer.userId, userId };
-    if (await tx.contact.findUnique({ where: { ownerId_userId: key } })) return false;
+    contact = await tx.contact.findUnique({ where: { ownerId_userId: key } });
+    if (contact) return false;
     if ((await tx.contact.count({ where: { ownerId: viewer.userId } })) >= contactsMax) {
       throw limitReached('contactsMax', `You can have at most ${contactsMax} contacts.`, field);
     }
-    await tx.contact.create({ data: key });
+    contact = await tx.contact.create({ data: key });
     return true;
   });
+  const node = { ...(contact ?? gone('Contact')), user };
+  return { node, cursor: encodePageCursor(listOf(viewer.userId), keysetOf(node)) };
 }
 
 /**
@@ -63,15 +70,19 @@ async function change(
   });
 }
 
+/** The name of a user's list of contacts, to which its cursors belong. */
+const listOf = (ownerId: string) => `contacts:${ownerId}`;
+const keysetOf = ({ addedAt, userId }: Contact) => [addedAt, userId] as const;
+
 /** The viewer's contacts, latest first. Throws BAD_USER_INPUT for invalid arguments of the page. */
 export async function pageOfContacts(
   { database, config }: Deps,
   { userId }: Viewer,
   args: PageArgs,
-): Promise<Page<Contact & { user: User }>> {
-  const list = `contacts:${userId}`;
+): Promise<Page<ContactOfUser>> {
+  const list = listOf(userId);
   const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  return toPage(list, page, await listContacts(database.db, userId, page), (row) => [row.addedAt, row.userId]);
+  return toPage(list, page, await listContacts(database.db, userId, page), keysetOf);
 }
 
 /** The number of the viewer's contacts. */

@@ -9,6 +9,12 @@ import { lockUsersForShare, sessionEnded } from '../user/user.store.js';
 import { conversationChanged } from './conversation.events.js';
 import { type Conversation, insertMembers, type Membership } from './conversation.store.js';
 
+/** A conversation that a call created, or that existed before. */
+export interface OpenedConversation {
+  conversation: Conversation;
+  wasCreated: boolean;
+}
+
 /**
  * Creates a conversation with its members and records the change.
  * @param choose selects the members among the viewer and the people in `wantedIds`, whose rows are locked meanwhile.

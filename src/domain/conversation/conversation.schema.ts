@@ -374,6 +374,10 @@ const OpenDirectConversationInput = builder.inputType('OpenDirectConversationInp
 const OpenDirectConversationPayload = builder.simpleObject('OpenDirectConversationPayload', {
   fields: (t) => ({
     conversation: t.field({ type: Conversation, description: 'The direct conversation.', nullable: false }),
+    wasCreated: t.boolean({
+      nullable: false,
+      description: 'Whether this call created the conversation. It is false if the conversation existed before.',
+    }),
   }),
 });
 
@@ -386,7 +390,7 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const userId = idOf('User', input.userId, 'input.userId');
-      return { conversation: await openDirectConversation(context.deps, viewer, userId) };
+      return openDirectConversation(context.deps, viewer, userId);
     },
   }),
 }));

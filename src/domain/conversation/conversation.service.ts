@@ -6,7 +6,7 @@ import { take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { findReachable } from '../user/reach.store.js';
 import { searchPerPerson } from '../user/user.rates.js';
-import { createConversation } from './conversation.creation.js';
+import { createConversation, type OpenedConversation } from './conversation.creation.js';
 import { recipientUnreachable, visibleTo } from './conversation.policy.js';
 import { openDirectPerPerson } from './conversation.rates.js';
 import {
@@ -25,18 +25,18 @@ import {
  * @throws {ChatError} NOT_FOUND: there is no such user; BAD_USER_INPUT: it is the viewer; FORBIDDEN: the conversation
  *   does not exist and the user cannot be reached; RATE_LIMITED: the viewer has opened too many.
  */
-export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<Conversation> {
+export async function openDirectConversation(deps: Deps, viewer: Viewer, userId: string): Promise<OpenedConversation> {
   const field = 'input.userId';
   if (userId === viewer.userId) throw badInput(field, 'You cannot open a direct conversation with yourself.');
   const { db } = deps.database;
   const directKey = directKeyOf(viewer.userId, userId);
   const found = await db.conversation.findUnique({ where: { directKey } });
-  if (found) return found;
+  if (found) return { conversation: found, wasCreated: false };
   const other = await db.user.findUnique({ where: { id: userId }, select: { id: true } });
   if (!other) throw notFound(field, 'User');
   take(deps, openDirectPerPerson, viewer);
   try {
-    return await createConversation(
+    const conversation = await createConversation(
       deps,
       viewer,
       { kind: 'DIRECT', directKey },
@@ -47,10 +47,11 @@ export async function openDirectConversation(deps: Deps, viewer: Viewer, userId:
       },
       [userId],
     );
+    return { conversation, wasCreated: true };
   } catch (error) {
     // Both users opened it at the same time.
-    if (isUniqueViolation(error)) return db.conversation.findUniqueOrThrow({ where: { directKey } });
-    throw error;
+    if (!isUniqueViolation(error)) throw error;
+    return { conversation: await db.conversation.findUniqueOrThrow({ where: { directKey } }), wasCreated: false };
   }
 }
 

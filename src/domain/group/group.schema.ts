@@ -29,7 +29,14 @@ const CreateGroupInput = builder.inputType('CreateGroupInput', {
   }),
 });
 const CreateGroupPayload = builder.simpleObject('CreateGroupPayload', {
-  fields: (t) => ({ conversation: t.field({ type: Conversation, description: 'The new group.', nullable: false }) }),
+  fields: (t) => ({
+    conversation: t.field({ type: Conversation, description: 'The new group.', nullable: false }),
+    wasCreated: t.boolean({
+      nullable: false,
+      description:
+        'Whether this call created the group. It is false if an earlier call with the same `clientGroupId` did.',
+    }),
+  }),
 });
 
 builder.mutationFields((t) => ({
@@ -41,7 +48,7 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const viewer = viewerOf(context);
       const memberIds = (input.memberIds ?? []).map((id, index) => idOf('User', id, `input.memberIds.${index}`));
-      return { conversation: await createGroup(context.deps, viewer, { ...input, memberIds }) };
+      return createGroup(context.deps, viewer, { ...input, memberIds });
     },
   }),
 }));

@@ -5,14 +5,9 @@ import { isUniqueViolation } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput, hashInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { createConversation } from '../conversation/conversation.creation.js';
+import { createConversation, type OpenedConversation } from '../conversation/conversation.creation.js';
 import { canRead, isPublic } from '../conversation/conversation.policy.js';
-import {
-  type Conversation,
-  findMembership,
-  findUsersAtGroupLimit,
-  isAtGroupLimit,
-} from '../conversation/conversation.store.js';
+import { findMembership, findUsersAtGroupLimit, isAtGroupLimit } from '../conversation/conversation.store.js';
 import { findReachable } from '../user/reach.store.js';
 import { clientKey } from '../user/user.input.js';
 import { lockCounts } from '../user/user.store.js';
@@ -36,7 +31,11 @@ const group = z.object({
  *   longer see the group created first; CONFLICT of `input.clientGroupId`: it was used with another input; FORBIDDEN:
  *   the viewer is in too many groups.
  */
-export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typeof group>): Promise<Conversation> {
+export async function createGroup(
+  deps: Deps,
+  viewer: Viewer,
+  input: z.input<typeof group>,
+): Promise<OpenedConversation> {
   const given = checkInput(group, input);
   const wantedIds = [...new Set(given.memberIds)].filter((id) => id !== viewer.userId).sort();
   const { groupMaxMembers } = deps.config;
@@ -58,7 +57,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
     }
     const there = await db.user.count({ where: { id: { in: wantedIds }, deletedAt: null } });
     if (there !== wantedIds.length) throw notFound('input.memberIds', 'User');
-    return await createConversation(
+    const conversation = await createConversation(
       deps,
       viewer,
       {
@@ -86,6 +85,7 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
       (tx, { id, title: newValue }) =>
         recordSystemMessage(deps, tx, id, { type: 'GROUP_CREATED', actorId: viewer.userId, newValue }),
     );
+    return { conversation, wasCreated: true };
   } catch (error) {
     if (clientGroupId === null || !(isUniqueViolation(error) || error instanceof ChatError)) throw error;
     // A retry returns the first group even if some of the users have been deleted since.
@@ -101,6 +101,6 @@ export async function createGroup(deps: Deps, viewer: Viewer, input: z.input<typ
         field: 'input.clientGroupId',
       });
     }
-    return first;
+    return { conversation: first, wasCreated: false };
   }
 }
