@@ -312,7 +312,7 @@ function digest(inputs) {
 function lock() {
   const path = 'dist/.lock';
   mkdirSync('dist', { recursive: true });
-  for (let told = false; ; ) {
+  for (let isReported = false; ; ) {
     try {
       mkdirSync(path);
       writeFileSync(join(path, 'pid'), String(process.pid));
@@ -331,8 +331,8 @@ function lock() {
       rmSync(path, { recursive: true, force: true });
       continue;
     }
-    if (!told) console.error('parley: another command is preparing this checkout; waiting for it');
-    told = true;
+    if (!isReported) console.error('parley: another command is preparing this checkout; waiting for it');
+    isReported = true;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   }
 }

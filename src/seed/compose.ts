@@ -85,7 +85,7 @@ function createCasting(random: Random) {
     return person;
   };
   const uses = new Map<Script, number>();
-  const heard = new Map<Script, string[]>();
+  const usersOf = new Map<Script, string[]>();
 
   return {
     /** Chooses the scripts of a conversation. Scripts with a fixed cast come first, in their order. */
@@ -102,7 +102,7 @@ function createCasting(random: Random) {
         const times = (script: Script) => chosen.filter((one) => one === script).length;
         const candidates = random.shuffled(open).filter((script) => times(script) < (script.times ?? 1));
         const weight = (script: Script) => {
-          const known = heard.get(script) ?? [];
+          const known = usersOf.get(script) ?? [];
           // In a group it matters less who knows a script from another conversation.
           const knownHere = place.group ? 0 : known.filter((username) => place.members.includes(username)).length;
           return 10 * times(script) + 3 * knownHere + (uses.get(script) ?? 0);
@@ -111,9 +111,9 @@ function createCasting(random: Random) {
         if (!next) break;
         chosen.push(next);
       }
-      const [told, rest] = [chosen.slice(0, stories.length), random.shuffled(chosen.slice(stories.length))];
-      for (const script of chosen) heard.set(script, [...(heard.get(script) ?? []), ...place.members]);
-      return [...told, ...rest];
+      const [first, rest] = [chosen.slice(0, stories.length), random.shuffled(chosen.slice(stories.length))];
+      for (const script of chosen) usersOf.set(script, [...(usersOf.get(script) ?? []), ...place.members]);
+      return [...first, ...rest];
     },
     cast(script: Script, place: Place): ReadonlyMap<string, Person> {
       const players = script.cast ?? random.shuffled(place.members);

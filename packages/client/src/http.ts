@@ -34,7 +34,7 @@ export const createSend =
       return await response.json();
     } catch (error) {
       if (status === undefined) throw toError(error);
-      throw new ParleyError('NETWORK', `No GraphQL response, but the HTTP status ${status}.`);
+      throw new ParleyError('NETWORK', `The response (HTTP status ${status}) is not a GraphQL response.`);
     }
   };
 

@@ -112,9 +112,9 @@ async function updateNames(deps: Deps, known: OutsideIdentity, claims: ProviderC
           next.username && next.username !== user.username && 'username',
           after.email !== email && 'email',
         ];
-        const told = fields.filter(Boolean).join(' ');
-        const details = { fields: told, by: signedInBy(issuer) };
-        if (told) await recordAuditEvents(tx, { action: 'ACCOUNT_CHANGED', subjectId: userId, details });
+        const changedFields = fields.filter(Boolean).join(' ');
+        const details = { fields: changedFields, by: signedInBy(issuer) };
+        if (changedFields) await recordAuditEvents(tx, { action: 'ACCOUNT_CHANGED', subjectId: userId, details });
         if (!(next.username ?? next.displayName ?? next.avatarUrl)) {
           if (after.email !== email) recordSettingsChanged(tx, userId);
           return null;

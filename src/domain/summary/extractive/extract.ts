@@ -99,12 +99,12 @@ export function extract(
   const candidates = candidatesOf(messages, weights);
   const chosen = pick(candidates, pointsFor(messages.length, max), weights);
   /** The questions that are quoted together with an answer. */
-  const told = new Set(chosen.map((place) => candidates[place]?.answers));
+  const answered = new Set(chosen.map((place) => candidates[place]?.answers));
   const topics = new Map<number, number>();
   const points: Point[] = [];
   for (const place of chosen) {
     const candidate = candidates[place];
-    if (!candidate || (candidate.signs.isQuestion && told.has(place))) continue;
+    if (!candidate || (candidate.signs.isQuestion && answered.has(place))) continue;
     const { topic, answers, signs } = candidate;
     if (!topics.has(topic)) topics.set(topic, topics.size);
     const question = answers === undefined ? undefined : candidates[answers];
@@ -223,14 +223,15 @@ function pick(candidates: readonly Candidate[], count: number, weights: Weights)
   const chosen: number[] = [];
   const left = new Set(candidates.keys());
   /** For each message, its highest similarity to a selected message. */
-  const told = new Array<number>(candidates.length).fill(0);
+  const highestSimilarity = new Array<number>(candidates.length).fill(0);
   const topics = new Set<number>();
   while (chosen.length < count && left.size > 0) {
     let best = -1;
     let highest = Number.NEGATIVE_INFINITY;
     for (const place of left) {
       const { score, topic } = candidates[place] as Candidate;
-      const value = score - weights.repeats * (told[place] ?? 0) + (topics.has(topic) ? 0 : weights.freshTopic);
+      const value =
+        score - weights.repeats * (highestSimilarity[place] ?? 0) + (topics.has(topic) ? 0 : weights.freshTopic);
       if (value > highest) [best, highest] = [place, value];
     }
     left.delete(best);
@@ -238,7 +239,10 @@ function pick(candidates: readonly Candidate[], count: number, weights: Weights)
     const taken = candidates[best] as Candidate;
     topics.add(taken.topic);
     for (const place of left) {
-      told[place] = Math.max(told[place] ?? 0, likeness(taken.vector, (candidates[place] as Candidate).vector));
+      highestSimilarity[place] = Math.max(
+        highestSimilarity[place] ?? 0,
+        likeness(taken.vector, (candidates[place] as Candidate).vector),
+      );
     }
   }
   return chosen.sort((a, b) => a - b);
