@@ -73,7 +73,7 @@ const AddContactPayload = builder.simpleObject('AddContactPayload', {
       type: ContactEdge,
       nullable: false,
       description:
-        'The user as an item of `viewer.contacts`, to insert into that list. If they already were a contact, it is their present item.',
+        'The user as an item of `viewer.contacts`, to insert into that list. If the user was a contact already, it is the existing item.',
     }),
   }),
 });
