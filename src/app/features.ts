@@ -14,6 +14,7 @@ import { passwordFeature } from '../domain/password/password.feature.js';
 import { pinFeature } from '../domain/pin/pin.feature.js';
 import { presenceFeature } from '../domain/presence/presence.feature.js';
 import { profileFeature } from '../domain/profile/profile.feature.js';
+import { pushFeature } from '../domain/push/push.feature.js';
 import { reactionFeature } from '../domain/reaction/reaction.feature.js';
 import { receiptFeature } from '../domain/receipt/receipt.feature.js';
 import { relationshipFeature } from '../domain/relationship/relationship.feature.js';
@@ -60,6 +61,7 @@ export const features: readonly Feature[] = [
   receiptFeature,
   notificationFeature,
   typingFeature,
+  pushFeature,
   summaryFeature,
   syncFeature,
   accountFeature,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createSlices } from '../core/slices.js';
 import { snapshotOf } from '../core/sync-cursor.js';
 import { createPasswords } from '../infra/auth/passwords.js';
+import { createSecrets } from '../infra/auth/secrets.js';
 import { createTokens } from '../infra/auth/tokens.js';
 import type { Config } from '../infra/config/config.js';
 import { redisOptions } from '../infra/config/redis-options.js';
@@ -98,6 +99,7 @@ export async function startServices(
         previousSecret: config.jwtSecretPrevious,
         accessTtlMs: config.accessTokenTtlMs,
       }),
+      secrets: createSecrets({ secret, previousSecret: config.jwtSecretPrevious }),
       mailer: createMailer({ smtpUrl, from: mailFrom, dataDir, log }),
       rateStore,
       slices: createSlices(),

@@ -1,5 +1,6 @@
 import type { Slices } from '../core/slices.js';
 import type { Passwords } from '../infra/auth/passwords.js';
+import type { Secrets } from '../infra/auth/secrets.js';
 import type { Tokens } from '../infra/auth/tokens.js';
 import type { Config } from '../infra/config/config.js';
 import type { Section } from '../infra/config/define-settings.js';
@@ -34,6 +35,7 @@ export interface Deps {
   feed: Feed;
   passwords: Passwords;
   tokens: Tokens;
+  secrets: Secrets;
   mailer: Mailer;
   /** Storage of rate limits that are shared by all nodes. */
   rateStore: RateStore;

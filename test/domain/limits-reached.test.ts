@@ -36,6 +36,9 @@ const neverExceeded = [
   // Another session ends instead.
   'sessionsPerPersonMax',
   'typingTtlMs',
+  // The oldest device ends instead.
+  'pushSubscriptionsMax',
+  'pushAttentionTtlMs',
 ];
 
 /** The people of one case, who have used up no limit. */

@@ -6,6 +6,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { makePlace, modes, type Place } from '../support/place.js';
+import { webDevice } from '../support/push-service.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 // Tries every cell of the tables in docs/PERMISSIONS.md.
@@ -319,6 +320,17 @@ describe.each(modes)('who may do what in %s mode', (mode) => {
     createGroup: (actor) => attempt(actor, 'createGroup', { title: nobody }),
     addContact: (actor, { other }) => attempt(actor, 'addContact', { userId: other.id }),
     removeContact: (actor, { other }) => attempt(actor, 'removeContact', { userId: other.id }),
+    registerPush: (actor) => attempt(actor, 'registerPush', { web: webDevice('a') }),
+    removePush: async (actor, { me }) => {
+      const { pushSubscription } = await attempt(
+        me,
+        'registerPush',
+        { web: webDevice('b') },
+        'pushSubscription { id }',
+      );
+      return attempt(actor, 'removePush', { pushSubscriptionId: pushSubscription.id });
+    },
+    setAttention: (actor) => attempt(actor, 'setAttention', { active: true }),
     blockUser: (actor, { other }) => attempt(actor, 'blockUser', { userId: other.id }),
     unblockUser: (actor, { other }) => attempt(actor, 'unblockUser', { userId: other.id }),
     deleteAccount: (actor, { me }) => attempt(actor, 'deleteAccount', { password: me.password }),

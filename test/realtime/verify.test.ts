@@ -6,6 +6,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { makePlace, modes, type Place } from '../support/place.js';
+import { webDevice } from '../support/push-service.js';
 import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin, unreact } from '../support/talk.js';
 
 // Like Zulip's `verify_action`: the state that a user fetched before an action, with the events since then applied,
@@ -441,6 +442,13 @@ const actions: Record<string, Action> = {
     await mutation(member, 'updateNotificationSettings', { defaultLevel: 'NONE', quietHours });
     await mutation(member, 'updateNotificationSettings', { defaultLevel: 'MENTIONS', emailDigest: true });
   },
+  registerPush: ({ member }) => mutation(member, 'registerPush', { web: webDevice('a') }),
+  removePush: async ({ member }) => {
+    await mutation(member, 'registerPush', { web: webDevice('b') });
+    const { viewer } = await member.ask('{ viewer { pushSubscriptions { id } } }');
+    await mutation(member, 'removePush', { pushSubscriptionId: viewer.pushSubscriptions[0].id });
+  },
+  setAttention: ({ member }) => mutation(member, 'setAttention', { active: true }),
   setTyping: ({ member, group }) => mutation(member, 'setTyping', { conversationId: group, isTyping: true }),
   summarizeConversation: ({ member, group }) =>
     mutation(member, 'summarizeConversation', { conversationId: group, fromSeq: 1 }),

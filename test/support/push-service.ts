@@ -34,7 +34,8 @@ export interface PushService {
   readonly connections: number;
 }
 
-export async function startPushService(): Promise<PushService> {
+/** @param end registers its end: by default at the end of the current test. */
+export async function startPushService(end: typeof atEnd = atEnd): Promise<PushService> {
   const pushes: ReceivedPush[] = [];
   let answer: (push: ReceivedPush) => Answer | Promise<Answer> = () => ({ status: 201 });
   let atOnce = 0;
@@ -63,7 +64,7 @@ export async function startPushService(): Promise<PushService> {
     connections += 1;
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  atEnd(() => {
+  end(() => {
     server.closeAllConnections();
     return new Promise<void>((resolve) => server.close(() => resolve()));
   });
@@ -105,4 +106,10 @@ export function makeBrowserKeys(): BrowserKeys {
     auth,
     decrypt: (body) => ece.decrypt(body, { version: 'aes128gcm', privateKey: own, authSecret: auth }).toString('utf8'),
   };
+}
+
+/** The input of a browser at a push service that exists, for tests that send nothing. */
+export function webDevice(path: string): { endpoint: string; p256dh: string; auth: string } {
+  const { p256dh, auth } = makeBrowserKeys();
+  return { endpoint: `https://fcm.googleapis.com/${path}`, p256dh, auth };
 }

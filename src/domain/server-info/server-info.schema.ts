@@ -57,7 +57,7 @@ export function addLimits(sections: readonly Section[]): void {
   );
 }
 
-const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
+export const ServerInfo = builder.objectRef<object>('ServerInfo').implement({
   description: 'The version, features and limits of a server.',
   fields: (t) => ({
     version: t.string({ nullable: false, description: 'The version of the server.', resolve: () => version }),

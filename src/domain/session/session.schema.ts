@@ -24,7 +24,7 @@ const loadIsOwn = defineLoader(async (context, ids) => {
   return owners.map((userId) => userId === viewerOf(context).userId);
 });
 
-const Session = builder.prismaNode('Session', {
+export const Session = builder.prismaNode('Session', {
   id: { field: 'id' },
   nullable: true,
   // What the viewer must not see is looked up with an id that does not exist.

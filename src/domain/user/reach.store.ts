@@ -4,7 +4,7 @@ import { defineLookup } from '../../platform/service.js';
 
 /** SQL for whether one of two users has blocked the other; both are SQL expressions. */
 // OFFSET 0 makes the planner look up each pair in the index, instead of hashing all blocks of a user for each pair.
-const haveBlock = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
+export const haveBlock = (one: Prisma.Sql, other: Prisma.Sql) => Prisma.sql`(
   EXISTS (SELECT FROM blocks WHERE blocker_id = ${one} AND blocked_id = ${other} OFFSET 0)
   OR EXISTS (SELECT FROM blocks WHERE blocker_id = ${other} AND blocked_id = ${one} OFFSET 0))`;
 

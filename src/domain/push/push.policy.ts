@@ -1,0 +1,49 @@
+/** The state of everything that decides whether a push is sent, at the time when it is due. */
+export interface PushFacts {
+  /** Whether the session has not ended, and its user is neither suspended nor deleted. */
+  isSignedIn: boolean;
+  isMember: boolean;
+  /** Whether the user has read all of the messages, or they were hidden from them. */
+  isRead: boolean;
+  /** Whether a message is left that is not deleted, not of the user, and not read. */
+  hasMessage: boolean;
+  /** Whether the messages that are left are all of users who have blocked the user, or whom the user has blocked. */
+  isBlocked: boolean;
+  /** Whether the user has muted the conversation. */
+  isMuted: boolean;
+  /** Of what the user is notified in the conversation. */
+  level: 'ALL' | 'MENTIONS' | 'NONE';
+  /** Whether one of the messages mentions the user or replies to them. */
+  isMention: boolean;
+  /** Whether the user does not want to be interrupted now. */
+  isQuiet: boolean;
+}
+
+/** Why a push is not sent, for the metric `parley_push_jobs_dropped_total`. */
+export const dropReasons = [
+  'SIGNED_OUT',
+  'LEFT',
+  'READ',
+  'DELETED',
+  'BLOCKED',
+  'MUTED',
+  'LEVEL',
+  'QUIET',
+  'REJECTED',
+  'TOO_LARGE',
+  'EXPIRED',
+  'OFF',
+] as const;
+
+export type DropReason = (typeof dropReasons)[number];
+
+/** The reason why a push that is due must not be sent; undefined if it must be. */
+export function reasonAgainst(facts: PushFacts): DropReason | undefined {
+  if (!facts.isSignedIn) return 'SIGNED_OUT';
+  if (!facts.isMember) return 'LEFT';
+  if (facts.isRead) return 'READ';
+  if (!facts.hasMessage) return facts.isBlocked ? 'BLOCKED' : 'DELETED';
+  if (facts.isMuted) return 'MUTED';
+  if (facts.level === 'NONE' || (facts.level === 'MENTIONS' && !facts.isMention)) return 'LEVEL';
+  return facts.isQuiet ? 'QUIET' : undefined;
+}

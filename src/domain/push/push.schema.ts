@@ -1,0 +1,166 @@
+import { gone } from '../../core/errors.js';
+import { idOf } from '../../core/ids.js';
+import { builder } from '../../graphql/builder.js';
+import { viewerOf } from '../../graphql/context.js';
+import { asksDatabase, atMost } from '../../graphql/costs.js';
+import { defineLoader } from '../../graphql/loader.js';
+import { ServerInfo } from '../server-info/server-info.schema.js';
+import { Session } from '../session/session.schema.js';
+import { loadUser, Viewer } from '../user/user.schema.js';
+import { pushSubscriptionsOf, registerPush, removePush, setAttention } from './push.service.js';
+import { findSessions } from './push.store.js';
+import { vapidKeys } from './vapid-keys.js';
+
+const PushKind = builder.enumType('PushKind', {
+  description: 'How pushes reach a device.',
+  values: {
+    WEB: { description: 'By Web Push: browsers, and apps with UnifiedPush.' },
+    GATEWAY: {
+      description: "By a push gateway that speaks Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM.",
+    },
+  },
+});
+
+/** Loads a session by the id of the row; null if it was deleted. */
+const loadSession = defineLoader((context, ids) => findSessions(context.deps.database.db, ids));
+
+const PushSubscription = builder.prismaNode('PushSubscription', {
+  id: { field: 'id' },
+  nullable: true,
+  findUnique: (id, context) => ({ id, userId: viewerOf(context).userId }),
+  description: 'A device of the viewer that receives pushes.',
+  fields: (t) => ({
+    kind: t.expose('kind', { type: PushKind, nullable: false, description: 'How pushes reach the device.' }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      nullable: false,
+      description: 'When the device was first registered.',
+    }),
+    lastSucceededAt: t.expose('lastSucceededAt', {
+      type: 'DateTime',
+      description: 'When its push service or gateway last accepted a push, or null.',
+    }),
+    session: t.field({
+      type: Session,
+      description: 'The session that it ends with.',
+      // Not as a relation, because both can be deleted while the operation runs.
+      resolve: ({ sessionId }, _args, context) => loadSession(context, sessionId),
+    }),
+  }),
+});
+
+builder.prismaObjectField(Viewer, 'pushSubscriptions', (t) =>
+  t.field({
+    type: [PushSubscription],
+    nullable: { list: false, items: false },
+    description:
+      "The viewer's devices that receive pushes, the newest first, at most `serverInfo.limits.pushSubscriptionsMax`.",
+    extensions: atMost('pushSubscriptionsMax'),
+    resolve: (_viewer, _args, context) => pushSubscriptionsOf(context.deps, viewerOf(context)),
+  }),
+);
+
+builder.objectField(ServerInfo, 'webPushPublicKey', (t) =>
+  t.string({
+    description:
+      'The public key for `PushManager.subscribe` (`applicationServerKey`), in base64url. It is null if Web Push is switched off. If it differs from the key of an existing subscription, subscribe again.',
+    extensions: asksDatabase,
+    resolve: async (_info, _args, { deps }) => (await vapidKeys.of(deps)())?.publicKey ?? null,
+  }),
+);
+
+const WebPushInput = builder.inputType('WebPushInput', {
+  description: "A browser's `PushSubscription`.",
+  fields: (t) => ({
+    endpoint: t.string({ required: true, description: 'Its `endpoint`: at most 2,000 characters.' }),
+    p256dh: t.string({ required: true, description: 'Its key `p256dh`, in base64url.' }),
+    auth: t.string({ required: true, description: 'Its key `auth`, in base64url.' }),
+  }),
+});
+
+const PushGatewayInput = builder.inputType('PushGatewayInput', {
+  description: 'A device at the push gateway of the server.',
+  fields: (t) => ({
+    appId: t.string({ required: true, description: 'The app, as the gateway knows it: at most 64 characters.' }),
+    pushKey: t.string({ required: true, description: "The device's token: at most 512 characters." }),
+  }),
+});
+
+const RegisterPushInput = builder.inputType('RegisterPushInput', {
+  description: 'Exactly one of the two.',
+  fields: (t) => ({
+    web: t.field({ type: WebPushInput, description: 'For Web Push: see `serverInfo.webPushPublicKey`.' }),
+    gateway: t.field({
+      type: PushGatewayInput,
+      description: 'For a push gateway: `serverInfo.features` contains `pushGateway` if the server has one.',
+    }),
+  }),
+});
+
+const RemovePushInput = builder.inputType('RemovePushInput', {
+  fields: (t) => ({
+    pushSubscriptionId: t.id({ required: true, description: 'A subscription of the viewer.' }),
+  }),
+});
+
+const SetAttentionInput = builder.inputType('SetAttentionInput', {
+  fields: (t) => ({
+    active: t.boolean({ required: true, description: 'Whether the viewer is looking at this device.' }),
+  }),
+});
+
+const RegisterPushPayload = builder.simpleObject('RegisterPushPayload', {
+  fields: (t) => ({
+    pushSubscription: t.field({ type: PushSubscription, nullable: false, description: 'The registered device.' }),
+  }),
+});
+
+const viewerPayload = (name: string) =>
+  builder.objectRef<{ userId: string }>(name).implement({
+    fields: (t) => ({
+      viewer: t.field({
+        type: Viewer,
+        nullable: false,
+        description: 'The viewer.',
+        resolve: async ({ userId }, _args, context) => (await loadUser(context, userId)) ?? goneUser(),
+      }),
+    }),
+  });
+const goneUser = (): never => gone('User');
+
+const RemovePushPayload = viewerPayload('RemovePushPayload');
+const SetAttentionPayload = viewerPayload('SetAttentionPayload');
+
+builder.mutationFields((t) => ({
+  registerPush: t.field({
+    type: RegisterPushPayload,
+    description:
+      'Registers the device of the current session for pushes. It ends when the session ends. Registering a device again changes its keys and its session, and nothing else. A device that another user had registered is taken over. A further device than `serverInfo.limits.pushSubscriptionsMax` replaces the oldest.',
+    args: { input: t.arg({ type: RegisterPushInput, required: true }) },
+    resolve: async (_root, { input }, context) => ({
+      pushSubscription: await registerPush(context.deps, viewerOf(context), input),
+    }),
+  }),
+  removePush: t.field({
+    type: RemovePushPayload,
+    description: 'Ends a push subscription of the viewer.',
+    args: { input: t.arg({ type: RemovePushInput, required: true }) },
+    resolve: async (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      const id = idOf('PushSubscription', input.pushSubscriptionId, 'input.pushSubscriptionId');
+      await removePush(context.deps, viewer, id);
+      return viewer;
+    },
+  }),
+  setAttention: t.field({
+    type: SetAttentionPayload,
+    description:
+      'Reports whether the viewer is looking at the device of the current session. While they are looking at one, pushes to all of their devices wait for a moment, so that they can read there instead. Repeat it while they are, more often than `serverInfo.limits.pushAttentionTtlMs`. Nobody else can see it.',
+    args: { input: t.arg({ type: SetAttentionInput, required: true }) },
+    resolve: (_root, { input }, context) => {
+      const viewer = viewerOf(context);
+      setAttention(context.deps, viewer, input.active);
+      return viewer;
+    },
+  }),
+}));

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { badInput, notFound, unauthenticated } from '../../core/errors.js';
+import { isStorable } from '../../core/text/characters.js';
+import { parseUrl } from '../../core/urls.js';
+import type { Tx } from '../../infra/database/database.js';
+import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
+import { createDestinations } from '../../infra/outgoing/destinations.js';
+import { readPushKeys } from '../../infra/push/encryption.js';
+import type { Deps } from '../../platform/deps.js';
+import { checkInput } from '../../platform/input.js';
+import type { Viewer } from '../../platform/viewer.js';
+import { lockActiveViewer } from '../user/user.store.js';
+import { attention } from './attention.js';
+import {
+  type Device,
+  enqueueMessages,
+  holdSession,
+  listSubscriptions,
+  type PushSubscription,
+  storeSubscription,
+  trimSubscriptions,
+} from './push.store.js';
+import { pushesEnqueued } from './push.worker.js';
+
+/** The maximum length of an endpoint, and of a push key of a gateway (that of Matrix' specification). */
+const ENDPOINT_MAX = 2_000;
+const PUSH_KEY_MAX = 512;
+const APP_ID_MAX = 64;
+
+const shortText = (what: string, max: number) =>
+  z
+    .string()
+    .min(1, `${what} must not be empty.`)
+    .max(max, `${what} can have at most ${max} characters.`)
+    .refine(isStorable, `${what} must not contain NUL characters.`);
+const input = z.object({
+  web: z.object({ endpoint: z.string(), p256dh: z.string(), auth: z.string() }).nullish(),
+  gateway: z
+    .object({ appId: shortText('An app id', APP_ID_MAX), pushKey: shortText('A push key', PUSH_KEY_MAX) })
+    .nullish(),
+});
+
+/**
+ * Registers the device of the viewer's session for pushes. A device that is registered again keeps its subscription, unless
+ * another user had registered it. Beyond the maximum number of devices, the oldest subscription ends.
+ * @throws {ChatError} BAD_USER_INPUT.
+ */
+export async function registerPush(
+  deps: Deps,
+  viewer: Viewer,
+  given: z.input<typeof input>,
+): Promise<PushSubscription> {
+  const device = readDevice(deps, checkInput(input, given));
+  const { database, config } = deps;
+  return database.transaction(async (tx) => {
+    // Serializes calls of one user, whose subscriptions are counted.
+    await lockActiveViewer(tx, viewer);
+    // A session that ends later takes the subscription with it.
+    if (!(await holdSession(tx, viewer.sessionId))) throw unauthenticated('This session has ended.');
+    const subscription = await storeSubscription(tx, viewer, device);
+    await trimSubscriptions(tx, viewer.userId, config.pushSubscriptionsMax);
+    return subscription;
+  });
+}
+
+function readDevice({ config }: Deps, { web, gateway }: z.output<typeof input>): Device {
+  if (web && gateway) throw badInput('input.gateway', 'Give either `web` or `gateway`, not both.');
+  if (gateway) {
+    if (config.pushGatewayUrl === undefined) throw badInput('input.gateway', 'This server has no push gateway.');
+    return { kind: 'GATEWAY', appId: gateway.appId, endpoint: gateway.pushKey, p256dh: null, auth: null };
+  }
+  if (!web) throw badInput('input.web', 'Give either `web` or `gateway`.');
+  if (!config.webPush) throw badInput('input.web', 'Web Push is switched off on this server.');
+  const url = web.endpoint.length <= ENDPOINT_MAX ? parseUrl(web.endpoint) : undefined;
+  // Whether its host has public addresses only is checked for each connection.
+  if (!url || url.href.length > ENDPOINT_MAX || !createDestinations(config.pushHosts).reachOf(url)) {
+    throw badInput('input.web.endpoint', 'This is not the URL of a push service that this server uses.');
+  }
+  const { p256dh, auth } = readPushKeys(web);
+  if (!p256dh) throw badInput('input.web.p256dh', 'This is not a public key on the curve P-256 in base64url.');
+  if (!auth) throw badInput('input.web.auth', 'This is not a secret of 16 bytes in base64url.');
+  // The fragment is not sent, and would make two subscriptions of one endpoint.
+  url.hash = '';
+  return { kind: 'WEB', appId: '', endpoint: url.href, p256dh, auth };
+}
+
+/** The viewer's devices that receive pushes, the newest first. */
+export const pushSubscriptionsOf = ({ database, config }: Deps, { userId }: Viewer): Promise<PushSubscription[]> =>
+  listSubscriptions(database.db, userId, config.pushSubscriptionsMax);
+
+/**
+ * Ends a subscription of the viewer.
+ * @throws {ChatError} NOT_FOUND: it is not a subscription of the viewer, or has ended.
+ */
+export async function removePush({ database }: Deps, { userId }: Viewer, id: string): Promise<void> {
+  const { count } = await database.db.pushSubscription.deleteMany({ where: { id, userId } });
+  if (count === 0) throw notFound('input.pushSubscriptionId', 'Push subscription');
+}
+
+/** Reports whether the viewer is looking at the device of their session. */
+export const setAttention = (deps: Deps, { userId, sessionId }: Viewer, isActive: boolean): void =>
+  attention.of(deps).report({ userId, sessionId, isActive });
+
+/**
+ * Adds pushes for new messages to the transaction. Whether they are sent is decided when they are due.
+ */
+export async function pushMessages(
+  { config }: Pick<Deps, 'config'>,
+  tx: Tx,
+  messageIds: readonly string[],
+): Promise<void> {
+  if ((await enqueueMessages(tx, messageIds, config.notificationLevel)) > 0)
+    announceAfterCommit(tx, pushesEnqueued, true);
+}

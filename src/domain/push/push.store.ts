@@ -1,0 +1,349 @@
+import { newId } from '../../core/ids.js';
+import {
+  type NotificationLevel,
+  Prisma,
+  type PushKind,
+  type PushPreview,
+  type PushSubscription,
+  type Session,
+} from '../../generated/prisma/client.js';
+import type { Config } from '../../infra/config/config.js';
+import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import { unreadMessages } from '../conversation/conversation.store.js';
+import { haveBlock } from '../user/reach.store.js';
+
+export type { PushSubscription };
+
+/** A device as its client registers it. */
+export interface Device {
+  kind: PushKind;
+  /** The app of a gateway; empty for Web Push. */
+  appId: string;
+  endpoint: string;
+  p256dh: Uint8Array<ArrayBuffer> | null;
+  auth: Uint8Array<ArrayBuffer> | null;
+}
+
+/**
+ * Whether a session has not ended. It does not end before the transaction does.
+ */
+export async function holdSession(tx: Tx, sessionId: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<object[]>`
+    SELECT FROM sessions WHERE id = ${sessionId}::uuid AND ended_at IS NULL FOR SHARE`;
+  return rows.length > 0;
+}
+
+/**
+ * Stores the subscription of a device. A device that was registered before keeps its subscription if it has the same user;
+ * otherwise the new user takes it over, because only one of them is using the device.
+ */
+export async function storeSubscription(
+  tx: Tx,
+  { userId, sessionId }: { userId: string; sessionId: string },
+  device: Device,
+): Promise<PushSubscription> {
+  const { appId, endpoint } = device;
+  await tx.pushSubscription.deleteMany({ where: { appId, endpoint, userId: { not: userId } } });
+  return tx.pushSubscription.upsert({
+    where: { appId_endpoint: { appId, endpoint } },
+    create: { id: newId(), userId, sessionId, ...device },
+    update: { ...device, sessionId, failures: 0, pausedUntil: new Date() },
+  });
+}
+
+/** Deletes the oldest subscriptions of a user that exceed the maximum. */
+export const trimSubscriptions = (tx: Tx, userId: string, max: number) => tx.$executeRaw`
+  DELETE FROM push_subscriptions WHERE id IN (
+    SELECT id FROM push_subscriptions WHERE user_id = ${userId}::uuid ORDER BY created_at DESC, id DESC OFFSET ${max}::int
+  )`;
+
+/** The subscriptions of a user whose sessions last, the newest first. */
+export const listSubscriptions = (db: Db, userId: string, take: number): Promise<PushSubscription[]> =>
+  db.pushSubscription.findMany({
+    where: { userId, session: { endedAt: null, expiresAt: { gt: new Date() } } },
+    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+    take,
+  });
+
+/** These sessions, in the same order; null for those that were deleted. */
+export async function findSessions(db: Db, ids: readonly string[]): Promise<(Session | null)[]> {
+  const sessions = await db.session.findMany({ where: { id: { in: [...ids] } } });
+  const byId = new Map(sessions.map((session) => [session.id, session]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
+/** Deletes the subscriptions of sessions that have expired. Returns the number of deleted rows. */
+export const deleteExpiredSubscriptions = (db: Db): Promise<number> => db.$executeRaw`
+  DELETE FROM push_subscriptions USING sessions WHERE sessions.id = session_id AND sessions.expires_at < clock_timestamp()`;
+
+// ── jobs ──
+
+/** The collapse key of the messages of a conversation, as an SQL expression. */
+const conversationKey = Prisma.sql`'c:' || messages.conversation_id`;
+
+// These expressions are of `member_notification_settings own` and `notification_settings`, which may be missing.
+const isMuted = Prisma.sql`coalesce(own.muted_until > clock_timestamp(), false)`;
+const levelOf = (byDefault: NotificationLevel) =>
+  Prisma.sql`coalesce(own.level::text, notification_settings.default_level::text, ${byDefault}::text)`;
+
+/**
+ * Adds new messages to the pushes of all members who have devices and want to be notified of them, in one statement.
+ * @param defaultLevel of what users are notified who have not chosen it.
+ * @returns the number of pushes.
+ */
+export const enqueueMessages = (
+  tx: Tx,
+  messageIds: readonly string[],
+  defaultLevel: NotificationLevel,
+): Promise<number> => tx.$executeRaw`
+  INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention)
+  SELECT push_subscriptions.id, ${conversationKey}, messages.conversation_id, min(messages.seq), max(messages.seq),
+         bool_or(mention.is_one)
+  FROM messages
+  JOIN memberships ON memberships.conversation_id = messages.conversation_id
+    AND memberships.user_id IS DISTINCT FROM messages.sender_id AND memberships.hidden_to_seq < messages.seq
+  JOIN push_subscriptions ON push_subscriptions.user_id = memberships.user_id
+  LEFT JOIN messages replied
+    ON replied.conversation_id = messages.conversation_id AND replied.seq = messages.reply_to_seq
+  CROSS JOIN LATERAL (
+    SELECT messages.mentions_everyone OR memberships.user_id = ANY (messages.mentioned_ids)
+      OR coalesce(replied.sender_id = memberships.user_id, false) AS is_one
+  ) AS mention
+  LEFT JOIN member_notification_settings own ON own.membership_id = memberships.id
+  LEFT JOIN notification_settings ON notification_settings.user_id = memberships.user_id
+  WHERE messages.id = ANY (${messageIds}::uuid[]) AND messages.kind = 'USER' AND messages.deleted_at IS NULL
+    AND NOT ${isMuted}
+    AND (${levelOf(defaultLevel)} = 'ALL' OR (${levelOf(defaultLevel)} = 'MENTIONS' AND mention.is_one))
+  GROUP BY push_subscriptions.id, messages.conversation_id
+  -- In a fixed order, so that transactions do not deadlock.
+  ORDER BY push_subscriptions.id, messages.conversation_id
+  ON CONFLICT (subscription_id, collapse_key) DO UPDATE SET
+    from_seq = least(job.from_seq, excluded.from_seq), to_seq = greatest(job.to_seq, excluded.to_seq),
+    is_mention = job.is_mention OR excluded.is_mention, version = job.version + 1`;
+
+/** A job that this node has claimed. */
+export interface ClaimedJob {
+  subscriptionId: string;
+  collapseKey: string;
+  conversationId: string;
+  version: number;
+  tries: number;
+  toSeq: number;
+  isMention: boolean;
+  /** How long ago it was created, in milliseconds by the clock of the database. */
+  ageMs: number;
+}
+
+/** Claims jobs that are due. Jobs that another node has claimed are skipped until its claim ends. */
+export const claimJobs = (sql: Sql, count: number, claimMs: number): Promise<ClaimedJob[]> =>
+  sql.query<ClaimedJob>(Prisma.sql`
+    UPDATE push_jobs SET claimed_until = clock_timestamp() + ${claimMs}::int * interval '1 millisecond'
+    WHERE (subscription_id, collapse_key) IN (
+      SELECT subscription_id, collapse_key FROM push_jobs
+      WHERE due_at <= clock_timestamp() AND claimed_until < clock_timestamp()
+      ORDER BY due_at LIMIT ${count}::int FOR UPDATE SKIP LOCKED
+    )
+    RETURNING subscription_id::text AS "subscriptionId", collapse_key AS "collapseKey",
+              conversation_id::text AS "conversationId", version, tries, to_seq AS "toSeq", is_mention AS "isMention",
+              (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float8 AS "ageMs"`);
+
+/** What a push says and where it goes, with everything that decides whether it is sent. */
+export interface DuePush {
+  subscriptionId: string;
+  userId: string;
+  kind: PushKind;
+  appId: string;
+  endpoint: string;
+  p256dh: Uint8Array | null;
+  auth: Uint8Array | null;
+  registeredAt: Date;
+  /** For how long nothing may be sent to the device, in milliseconds. */
+  pausedMs: number;
+  isSignedIn: boolean;
+  isMember: boolean;
+  isRead: boolean;
+  isMuted: boolean;
+  level: NotificationLevel;
+  preview: PushPreview;
+  doNotDisturbUntil: Date | null;
+  quietFrom: string | null;
+  quietTo: string | null;
+  quietTimeZone: string | null;
+  /** The number of messages that are left. */
+  count: number;
+  /** Whether there are messages that are left out because one of the two users has blocked the other. */
+  isBlocked: boolean;
+  conversationKind: 'DIRECT' | 'GROUP';
+  title: string | null;
+  /** The newest message that is left; null if there is none. */
+  messageId: string | null;
+  seq: number | null;
+  text: string | null;
+  senderName: string | null;
+  /** The number of unread messages in all conversations that the user has not muted. */
+  unreadCount: number;
+}
+
+/** What applies to users who have not chosen it. */
+type Defaults = Pick<Config, 'notificationLevel' | 'notificationPreview'>;
+
+/** The present state of claimed jobs, in the same order; undefined if the subscription has been deleted. */
+export async function findDue(
+  sql: Sql,
+  jobs: readonly ClaimedJob[],
+  { notificationLevel, notificationPreview }: Defaults,
+): Promise<(DuePush | undefined)[]> {
+  const rows = await sql.query<DuePush & { n: number }>(Prisma.sql`
+    SELECT claimed.n::int AS n, sub.id::text AS "subscriptionId", sub.user_id::text AS "userId", sub.kind::text AS kind,
+           sub.app_id AS "appId", sub.endpoint, sub.p256dh, sub.auth, sub.created_at AS "registeredAt",
+           greatest(0, extract(epoch FROM CASE WHEN isfinite(sub.paused_until)
+             THEN sub.paused_until - clock_timestamp() ELSE interval '0' END) * 1000)::float8 AS "pausedMs",
+           (sessions.ended_at IS NULL AND sessions.expires_at > clock_timestamp()
+             AND users.deleted_at IS NULL AND users.suspended_at IS NULL) AS "isSignedIn",
+           memberships.id IS NOT NULL AS "isMember",
+           coalesce(seen.seq >= job.to_seq, false) AS "isRead",
+           ${isMuted} AS "isMuted", ${levelOf(notificationLevel)} AS level,
+           coalesce(notification_settings.push_preview::text, ${notificationPreview}::text) AS preview,
+           notification_settings.do_not_disturb_until AS "doNotDisturbUntil",
+           notification_settings.quiet_from AS "quietFrom", notification_settings.quiet_to AS "quietTo",
+           notification_settings.quiet_time_zone AS "quietTimeZone",
+           coalesce(counted.count, 0)::int AS count, coalesce(counted.blocked, 0) > 0 AS "isBlocked",
+           conversations.kind::text AS "conversationKind", conversations.title,
+           newest.id::text AS "messageId", newest.seq, newest.text, newest.display_name AS "senderName",
+           coalesce(unread.count, 0)::int AS "unreadCount"
+    FROM unnest(${jobs.map((job) => job.subscriptionId)}::uuid[], ${jobs.map((job) => job.collapseKey)}::text[])
+         WITH ORDINALITY AS claimed (subscription_id, collapse_key, n)
+    JOIN push_jobs job ON job.subscription_id = claimed.subscription_id AND job.collapse_key = claimed.collapse_key
+    JOIN push_subscriptions sub ON sub.id = job.subscription_id
+    JOIN sessions ON sessions.id = sub.session_id
+    JOIN users ON users.id = sub.user_id
+    JOIN conversations ON conversations.id = job.conversation_id
+    LEFT JOIN memberships ON memberships.conversation_id = job.conversation_id AND memberships.user_id = sub.user_id
+    LEFT JOIN member_notification_settings own ON own.membership_id = memberships.id
+    LEFT JOIN notification_settings ON notification_settings.user_id = sub.user_id
+    LEFT JOIN marks ON marks.conversation_id = job.conversation_id AND marks.user_id = sub.user_id
+    LEFT JOIN LATERAL (
+      SELECT greatest(marks.read_seq, memberships.hidden_to_seq) AS seq
+    ) AS seen ON true
+    LEFT JOIN LATERAL (
+      SELECT count(*) FILTER (WHERE NOT left_out) AS count, count(*) FILTER (WHERE left_out) AS blocked
+      FROM (
+        SELECT ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('sub.user_id'))} AS left_out FROM messages
+        WHERE messages.conversation_id = job.conversation_id
+          AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND job.to_seq
+          AND messages.kind = 'USER' AND messages.deleted_at IS NULL AND messages.sender_id IS DISTINCT FROM sub.user_id
+        ORDER BY messages.seq DESC LIMIT ${COUNT_MAX}::int
+      ) AS those
+    ) AS counted ON true
+    LEFT JOIN LATERAL (
+      SELECT messages.id, messages.seq, messages.text, sender.display_name
+      FROM messages LEFT JOIN users sender ON sender.id = messages.sender_id
+      WHERE counted.count > 0 AND messages.conversation_id = job.conversation_id
+        AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND job.to_seq
+        AND messages.kind = 'USER' AND messages.deleted_at IS NULL AND messages.sender_id IS DISTINCT FROM sub.user_id
+        AND NOT ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('sub.user_id'))}
+      ORDER BY messages.seq DESC LIMIT 1
+    ) AS newest ON true
+    LEFT JOIN LATERAL (${unreadOf(Prisma.raw('sub.user_id'))}) AS unread ON true`);
+  const found: (DuePush | undefined)[] = jobs.map(() => undefined);
+  for (const { n, ...row } of rows) found[n - 1] = row;
+  return found;
+}
+
+/** The maximum number of messages that are counted for one push. */
+const COUNT_MAX = 100;
+
+/** Counts the unread messages of a user in all conversations that they have not muted. */
+const unreadOf = (userId: Prisma.Sql) => Prisma.sql`
+  SELECT sum(each.count)::int AS count FROM (
+    SELECT ${unreadMessages} AS count
+    FROM memberships
+    JOIN conversations ON conversations.id = memberships.conversation_id
+    JOIN marks ON marks.conversation_id = memberships.conversation_id AND marks.user_id = memberships.user_id
+    LEFT JOIN member_notification_settings own ON own.membership_id = memberships.id
+    WHERE memberships.user_id = ${userId} AND conversations.latest_seq > marks.read_seq AND NOT ${isMuted}
+  ) AS each`;
+
+/** What to store about a job after an attempt to send it. */
+export type JobEnd = Pick<ClaimedJob, 'subscriptionId' | 'collapseKey' | 'version' | 'toSeq'> &
+  (
+    | { end: 'DONE'; wasDelivered: boolean }
+    /** It is due again after this time. A failed attempt counts, and pauses the device. */
+    | { end: 'LATER'; afterMs: number; hasFailed: boolean }
+    /** The device is deleted. */
+    | { end: 'GONE' }
+  );
+
+/**
+ * Stores the ends of jobs. A job to which messages were added meanwhile stays, for these messages.
+ */
+export async function endJobs(sql: Sql, ends: readonly JobEnd[]): Promise<void> {
+  const of = <End extends JobEnd['end']>(end: End) =>
+    ends.filter((each): each is Extract<JobEnd, { end: End }> => each.end === end);
+  const [done, later, gone] = [of('DONE'), of('LATER'), of('GONE')];
+  const keys = (those: readonly JobEnd[]) => Prisma.sql`
+    unnest(${those.map((each) => each.subscriptionId)}::uuid[], ${those.map((each) => each.collapseKey)}::text[],
+           ${those.map((each) => each.version)}::int[], ${those.map((each) => each.toSeq)}::int[])`;
+  if (gone.length > 0) {
+    await sql.query(Prisma.sql`
+      DELETE FROM push_subscriptions WHERE id = ANY (${gone.map((each) => each.subscriptionId)}::uuid[])`);
+  }
+  if (done.length > 0) {
+    const delivered = done.filter((each) => each.wasDelivered).map((each) => each.subscriptionId);
+    if (delivered.length > 0) {
+      await sql.query(Prisma.sql`
+        UPDATE push_subscriptions SET last_succeeded_at = clock_timestamp(), failures = 0
+        WHERE id = ANY (${delivered}::uuid[])`);
+    }
+    await sql.query(Prisma.sql`
+      WITH ended AS (SELECT * FROM ${keys(done)} AS ended (subscription_id, collapse_key, version, to_seq)),
+      deleted AS (
+        DELETE FROM push_jobs job USING ended
+        WHERE job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
+          AND job.version = ended.version
+      )
+      UPDATE push_jobs job SET from_seq = ended.to_seq + 1, tries = 0, created_at = clock_timestamp(),
+             due_at = clock_timestamp(), claimed_until = '-infinity'
+      FROM ended
+      WHERE job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
+        AND job.version <> ended.version`);
+  }
+  if (later.length > 0) {
+    const failed = later.filter((each) => each.hasFailed);
+    if (failed.length > 0) {
+      await sql.query(Prisma.sql`
+        UPDATE push_subscriptions sub
+        SET failures = failures + 1, paused_until = clock_timestamp() + failed.after_ms * interval '1 millisecond'
+        FROM (SELECT id, max(after_ms) AS after_ms FROM unnest(
+          ${failed.map((each) => each.subscriptionId)}::uuid[], ${failed.map((each) => Math.ceil(each.afterMs))}::bigint[]
+        ) AS each (id, after_ms) GROUP BY id) AS failed
+        WHERE sub.id = failed.id`);
+    }
+    await sql.query(Prisma.sql`
+      UPDATE push_jobs job
+      SET due_at = clock_timestamp() + later.after_ms * interval '1 millisecond', claimed_until = '-infinity',
+          tries = job.tries + later.has_failed::int
+      FROM (SELECT * FROM unnest(
+        ${later.map((each) => each.subscriptionId)}::uuid[], ${later.map((each) => each.collapseKey)}::text[],
+        ${later.map((each) => Math.ceil(each.afterMs))}::bigint[], ${later.map((each) => each.hasFailed)}::boolean[]
+      ) AS later (subscription_id, collapse_key, after_ms, has_failed)) AS later
+      WHERE job.subscription_id = later.subscription_id AND job.collapse_key = later.collapse_key`);
+  }
+}
+
+/** The number of milliseconds until the next job that nobody has claimed is due; null if there is none. */
+export async function nextDueMs(sql: Sql): Promise<number | null> {
+  const [row] = await sql.query<{ ms: number }>(Prisma.sql`
+    SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::float8 AS ms FROM push_jobs
+    WHERE claimed_until < clock_timestamp() ORDER BY due_at LIMIT 1`);
+  return row?.ms ?? null;
+}
+
+/** The number of jobs that wait, and for how long the oldest one has been due, in seconds. */
+export async function readBacklog(sql: Sql): Promise<{ count: number; seconds: number }> {
+  const [row] = await sql.query<{ count: number; seconds: number }>(Prisma.sql`
+    SELECT count(*)::int AS count,
+           coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(due_at))), 0)::float8 AS seconds
+    FROM push_jobs`);
+  return row ?? { count: 0, seconds: 0 };
+}

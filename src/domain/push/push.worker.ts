@@ -1,0 +1,199 @@
+import { createLookup } from '../../infra/async/lookup.js';
+import { defineAnnouncement } from '../../infra/database/unit-of-work.js';
+import { createServicePauses } from '../../infra/push/service-pauses.js';
+import type { Deps } from '../../platform/deps.js';
+import { defineService } from '../../platform/service.js';
+import { isQuiet } from '../notification/notification.policy.js';
+import { attention } from './attention.js';
+import type { PushContent } from './push.payload.js';
+import { type DropReason, reasonAgainst } from './push.policy.js';
+import { createSenders } from './push.senders.js';
+import { type ClaimedJob, claimJobs, type DuePush, endJobs, findDue, type JobEnd, nextDueMs } from './push.store.js';
+
+/**
+ * Sends the pushes that are due, on every node. A job is claimed, checked against the present state (read, deleted, left,
+ * signed out, …), sent and deleted. If a node dies in between, another one takes over when the claim has ended: a push can
+ * then be sent twice, and replaces itself on the device, because both have the same topic and tag.
+ */
+export interface PushWorker {
+  /** Looks for jobs that are due; to be called when jobs were committed. */
+  wake(): void;
+  /** The outcomes since the start. */
+  readonly counts: {
+    readonly sent: ReadonlyMap<string, number>;
+    readonly dropped: ReadonlyMap<DropReason, number>;
+    readonly failed: ReadonlyMap<string, number>;
+    readonly gone: number;
+  };
+  /** Resolves when the pushes in progress have been sent, or after `PUSH_TIMEOUT`. */
+  close(): Promise<void>;
+}
+
+/** Jobs were committed. The items have no meaning. */
+export const pushesEnqueued = defineAnnouncement<true>('pushes enqueued');
+
+/** The longest time between two looks for jobs, in milliseconds: another node may have committed some, and died. */
+const POLL_MAX_MS = 1_000;
+const POLL_MIN_MS = 20;
+/** The pause before the first retry, in milliseconds. It doubles with each further one. */
+const RETRY_MS = 5_000;
+const RETRY_MAX_MS = 30 * 60_000;
+const TOPIC_CHARS = 32;
+
+function createPushWorker(deps: Deps): PushWorker {
+  const { config, database, log, secrets } = deps;
+  const { sql } = database;
+  const senders = createSenders(deps);
+  const pauses = createServicePauses();
+  const watched = attention.of(deps);
+  const counts = {
+    sent: new Map<string, number>(),
+    dropped: new Map<DropReason, number>(),
+    failed: new Map<string, number>(),
+    gone: 0,
+  };
+  const countIn = <Key>(map: Map<Key, number>, key: Key) => void map.set(key, (map.get(key) ?? 0) + 1);
+  // A request can wait until those before it have ended, each of which can take until the time limit.
+  const claimMs = Math.ceil(config.pushTimeoutMs * (Math.ceil(config.pushAtOnce / config.pushAtOncePerService) + 2));
+  const endJob = createLookup(async (ends: readonly JobEnd[]) => {
+    await endJobs(sql, ends);
+    return ends.map(() => undefined);
+  });
+  const inProgress = new Set<Promise<void>>();
+  let closed = false;
+  let looking: Promise<void> | undefined;
+  let again = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const retryMs = (tries: number) => Math.min(RETRY_MS * 2 ** tries, RETRY_MAX_MS) * (0.8 + 0.4 * Math.random());
+
+  /** Decides about one job, sends its push, and returns what to store. */
+  async function process(job: ClaimedJob, push: DuePush | undefined): Promise<JobEnd> {
+    const drop = (reason: DropReason): JobEnd => {
+      countIn(counts.dropped, reason);
+      return { ...job, end: 'DONE', wasDelivered: false };
+    };
+    // The subscription was deleted, and its jobs with it.
+    if (!push) return drop('SIGNED_OUT');
+    const reason = reasonAgainst({
+      ...push,
+      hasMessage: push.messageId !== null,
+      isMention: job.isMention,
+      isQuiet: isQuiet(push, new Date()),
+    });
+    if (reason) return drop(reason);
+    const origin = senders.originOf(push);
+    if (origin === undefined) return drop('OFF');
+    if (job.ageMs > config.pushTtlMs || job.tries >= config.pushAttemptsMax) return drop('EXPIRED');
+    const attentionMs = watched.isAttentive(push.userId) ? config.pushAttentionDelayMs - job.ageMs : 0;
+    const waitMs = Math.max(attentionMs, push.pausedMs, pauses.waitOf(origin));
+    if (waitMs > 0) return { ...job, end: 'LATER', afterMs: waitMs, hasFailed: false };
+    const isDirect = push.conversationKind === 'DIRECT';
+    const outcome = await senders.send(push, contentOf(job, push), isDirect || job.isMention ? 'high' : 'normal');
+    if (outcome.kind === 'UNAVAILABLE') {
+      // A service that asks to wait works.
+      if (outcome.status === 429) pauses.worked(origin);
+      else pauses.failed(origin);
+      countIn(counts.failed, push.kind);
+      return { ...job, end: 'LATER', afterMs: Math.max(outcome.afterMs ?? 0, retryMs(job.tries)), hasFailed: true };
+    }
+    pauses.worked(origin);
+    if (outcome.kind === 'GONE') {
+      counts.gone += 1;
+      return { ...job, end: 'GONE' };
+    }
+    if (outcome.kind === 'TOO_LARGE') return drop('TOO_LARGE');
+    if (outcome.kind === 'REJECTED') {
+      log.warn({ status: outcome.status, service: origin }, 'push rejected by its service');
+      return drop('REJECTED');
+    }
+    countIn(counts.sent, push.kind);
+    return { ...job, end: 'DONE', wasDelivered: true };
+  }
+
+  function contentOf({ conversationId, collapseKey, subscriptionId }: ClaimedJob, push: DuePush): PushContent {
+    return {
+      preview: push.preview,
+      conversation: { id: conversationId, kind: push.conversationKind, title: push.title },
+      message: { id: push.messageId ?? '', seq: push.seq ?? 0, text: push.text ?? '' },
+      senderName: push.senderName ?? '',
+      count: push.count,
+      unreadCount: push.unreadCount,
+      // Different for each device, so that push services cannot tell who is in the same conversation.
+      tag: secrets.mac('push topic', `${subscriptionId} ${collapseKey}`).slice(0, TOPIC_CHARS),
+      locale: undefined,
+      appUrl: undefined,
+    };
+  }
+
+  async function handle(job: ClaimedJob, push: DuePush | undefined): Promise<void> {
+    try {
+      await endJob(await process(job, push));
+    } catch (error) {
+      // The claim ends after some time, and any node tries again.
+      if (!closed) log.warn({ err: error }, 'push could not be processed; retrying');
+    }
+  }
+
+  /** Claims jobs while this node can send more. */
+  async function look(): Promise<void> {
+    for (;;) {
+      const free = config.pushAtOnce - inProgress.size;
+      // Not for every push that ends, because that would need a statement each.
+      if (closed || free < Math.ceil(config.pushAtOnce / 2)) return;
+      const jobs = await claimJobs(sql, free, claimMs);
+      if (jobs.length === 0) return;
+      const due = await findDue(sql, jobs, config);
+      for (const [index, job] of jobs.entries()) {
+        const work = handle(job, due[index]).finally(() => {
+          inProgress.delete(work);
+          if (inProgress.size <= config.pushAtOnce / 2) wake();
+        });
+        inProgress.add(work);
+      }
+    }
+  }
+
+  function wake(): void {
+    if (closed) return;
+    again = true;
+    clearTimeout(timer);
+    looking ??= (async () => {
+      while (again && !closed) {
+        again = false;
+        await look();
+      }
+      const ms = closed || inProgress.size > 0 ? null : await nextDueMs(sql);
+      return Math.min(Math.max(ms ?? POLL_MAX_MS, POLL_MIN_MS), POLL_MAX_MS);
+    })()
+      .catch((error: unknown) => {
+        if (!closed) log.warn({ err: error }, 'pushes that are due could not be read; retrying');
+        return POLL_MAX_MS;
+      })
+      .then((ms) => {
+        looking = undefined;
+        if (closed) return;
+        if (again) wake();
+        else timer = setTimeout(wake, ms).unref();
+      });
+  }
+
+  database.onCommitted(pushesEnqueued, wake);
+  wake();
+  return {
+    wake,
+    counts,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await looking;
+      await Promise.race([
+        Promise.allSettled([...inProgress]),
+        new Promise((resolve) => setTimeout(resolve, config.pushTimeoutMs).unref()),
+      ]);
+      senders.close();
+    },
+  };
+}
+
+export const pushWorker = defineService('push worker', createPushWorker);
