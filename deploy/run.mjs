@@ -81,13 +81,18 @@ const longRuns = [
 /** The only test of the web app that `npm test` runs, because a browser takes much CPU time. */
 const webSmoke = 'test/web/smoke.test.ts';
 /** The tests of the web app that `npm run test:short` runs. `npm run test:web` runs all of them. */
-const webInShort = ['test/web/account.test.ts', 'test/web/chat.test.ts'];
+const webInShort = [
+  'test/web/account.test.ts',
+  'test/web/chat.test.ts',
+  'test/web/faults/network.test.ts',
+  'test/web/faults/tabs.test.ts',
+];
 
 /** The tests that `npm test` omits. */
 const omitted = () => [
   ...longRuns.map((path) => (path.endsWith('/') ? `${path}**` : path)),
-  ...readdirSync('test/web')
-    .map((name) => `test/web/${name}`)
+  ...readdirSync('test/web', { withFileTypes: true })
+    .map((entry) => `test/web/${entry.name}${entry.isDirectory() ? '/**' : ''}`)
     .filter((path) => path !== webSmoke),
 ];
 
@@ -148,7 +153,7 @@ const commands = {
     needs: ['install', 'generate', 'build', 'web', 'codegen'],
     run: (args) => {
       process.env.FAULTS = 'long';
-      return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/faults')]]);
+      return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/faults', 'test/web/faults')]]);
     },
   },
   /** Runs each attack for 20 seconds and asserts latencies, which the short form does not. */
@@ -245,8 +250,8 @@ function requireSupportedNode() {
 }
 
 /** Arguments for Vitest, with `files` unless the arguments name test files, because Vitest would run both. */
-function withFiles(args, files) {
-  return namesTests(args) ? args : [files, ...args];
+function withFiles(args, ...files) {
+  return namesTests(args) ? args : [...files, ...args];
 }
 
 /**

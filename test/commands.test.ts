@@ -29,7 +29,7 @@ describe('the commands that run tests', () => {
   });
 
   it.each([
-    [[], ['test/faults']],
+    [[], ['test/faults', 'test/web/faults']],
     [['test/faults/redis.test.ts'], ['test/faults/redis.test.ts']],
     [
       ['failover', 'pooler'],
@@ -38,7 +38,7 @@ describe('the commands that run tests', () => {
     // A title is no file, whatever files are called.
     [
       ['-t', 'redis'],
-      ['test/faults', '-t', 'redis'],
+      ['test/faults', 'test/web/faults', '-t', 'redis'],
     ],
     [
       ['balancer', '-t', 'redis'],
@@ -67,9 +67,10 @@ describe('the commands that run tests', () => {
     expect(args).toEqual([...omitted.flatMap((path) => ['--exclude', path]), '--bail=1']);
     for (const path of omitted) expect([...short, `${web}/`].some((part) => path.startsWith(part))).toBe(true);
     // It runs one of the files of the web app, and nothing else that test:short runs.
-    const all = (await readdir('test/web')).map((name) => `test/web/${name}`);
+    const all = (await readdir('test/web')).map((name) => `test/web/${name}${name.endsWith('.ts') ? '' : '/**'}`);
     expect(all.filter((path) => !omitted.includes(path))).toHaveLength(1);
-    for (const path of short) expect(omitted).toContain(path.endsWith('/') ? `${path}**` : path);
+    const globOf = (path: string) => path.replace(/(?<=^test\/web\/\w+\/)[\w.]+$|(?<=\/)$/, '**');
+    for (const path of short) expect(omitted).toContain(globOf(path));
     for (const path of short) expect(existsSync(path)).toBe(true);
     expect(await run('test', 'test/faults/redis.test.ts')).toEqual(['short', 'run', 'test/faults/redis.test.ts']);
   });

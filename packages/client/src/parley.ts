@@ -1,11 +1,13 @@
-import type { Connection } from './connection.js';
+import { type Connection, onLive } from './connection.js';
 import { setContext } from './context.js';
 import { type Conversation, type ConversationHandle, createConversation, type Message } from './conversation.js';
 import type { TypedDocument } from './document.js';
+import { toError } from './errors.js';
 import { CreateGroupDocument, OpenDirectConversationDocument, SnapshotDocument } from './generated/documents.js';
 import type { CreateGroupInput } from './generated/types.js';
 import { createSend, dataOf } from './http.js';
 import { createOutbox, type OutboxEntry } from './outbox.js';
+import type { Request } from './request.js';
 import { createSessionManager, type Session } from './session.js';
 import { createSocket, type Sink } from './socket.js';
 import type { Readable } from './state.js';
@@ -138,11 +140,21 @@ export function createParley(options: ParleyOptions): Parley {
     loaded: () => loaded,
     onChange: (status, retryAt) => {
       if (isSynchronized) sync.socketChanged(status, retryAt);
-      else state.set('~connection', { status: status === 'open' ? 'live' : status, since: Date.now(), retryAt });
+      else state.set('~connection', { status: status === 'syncing' ? 'live' : status, since: Date.now(), retryAt });
     },
   });
   store.onFenced = () => tabs.stepDown();
-  const outbox = createOutbox(store, request as never, () => opened);
+  // A request over HTTP on a connection that was lost without notice would only fail after `requestTimeout`: the socket
+  // notices it sooner. HTTP is used while there is none, because some networks let no WebSockets through.
+  const sendNow: Request = async (document, variables) => {
+    if (socket.isReady()) return dataOf(await socket.sendOnce(document, variables));
+    let stop = () => {};
+    const live = new Promise<never>((_, reject) => {
+      stop = onLive(state, () => reject(toError(undefined)));
+    });
+    return Promise.race([live, request<never, never>(document as never, variables as never)]).finally(stop);
+  };
+  const outbox = createOutbox(store, sendNow, () => opened);
   const sync: Sync = createSync({
     store,
     socket: () => socket,
@@ -176,8 +188,9 @@ export function createParley(options: ParleyOptions): Parley {
         void opened.then(() => store.apply(change, isResponse));
       },
       isWaiting: () => state.get<Connection>('~connection')?.status === 'waiting',
-      greet: () =>
-        store.share(Object.fromEntries([...state.keys()].filter(isShared).map((key) => [key, state.get(key)]))),
+      greet: () => {
+        for (const key of [...state.keys()]) if (isShared(key)) store.share({ [key]: state.get(key) });
+      },
     },
     isPersistent,
   );
@@ -185,14 +198,9 @@ export function createParley(options: ParleyOptions): Parley {
   /** Synchronizes if this tab is the leader and a user is signed in. */
   function run(): void {
     if (!tabs.isLeader() || isClosed || !isSynchronized) return;
-    if (manager.accessToken()) {
-      sync.start();
-      outbox.start();
-    } else {
-      sync.stop();
-      outbox.stop();
-      sync.report('off');
-    }
+    const isSignedIn = manager.accessToken() !== undefined;
+    for (const part of [sync, outbox]) isSignedIn ? part.start() : part.stop();
+    if (!isSignedIn) sync.report('off');
   }
 
   /** Reads the stored data. */

@@ -1,4 +1,4 @@
-import { ParleyError, responseError, toError } from './errors.js';
+import { ParleyError, toError } from './errors.js';
 import { LoginDocument, LogoutDocument, RefreshSessionDocument, RegisterDocument } from './generated/documents.js';
 import type { LoginInput, RegisterInput, ViewerFieldsFragment } from './generated/types.js';
 import { dataOf, type Send } from './http.js';
@@ -169,16 +169,18 @@ export function createSessionManager(store: Store, options: SessionOptions) {
       await end();
       return false;
     }
-    const { data, errors } = await (send ?? options.send)(RefreshSessionDocument, { input: { refreshToken } });
-    const renewed = data?.refreshSession?.tokens;
-    if (renewed) {
-      await save(renewed);
+    try {
+      const { refreshSession } = dataOf(
+        await (send ?? options.send)(RefreshSessionDocument, { input: { refreshToken } }),
+      );
+      await save(refreshSession?.tokens as Tokens);
       return true;
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!['UNAUTHENTICATED', 'BAD_USER_INPUT'].includes(error.code)) throw error;
+      await end();
+      return false;
     }
-    const error = responseError(errors ?? []);
-    if (error.code !== 'UNAUTHENTICATED' && error.code !== 'BAD_USER_INPUT') throw error;
-    await end();
-    return false;
   }
 
   /** Signs in. Data of another user is removed. */

@@ -1,5 +1,5 @@
 import { type Hashes, type Payload, payload, type TypedDocument } from './document.js';
-import { type GraphQLErrorLike, ParleyError, responseError } from './errors.js';
+import { ParleyError, responseError } from './errors.js';
 import type { Result, Send } from './http.js';
 import { HOPELESS, onWake, pause, retryDelay } from './pause.js';
 import type { SessionManager } from './session.js';
@@ -21,7 +21,7 @@ export interface SocketOptions {
   /** Resolves when it is known who is signed in. */
   loaded: () => Promise<void>;
   /** Called when the socket is open, when it is lost, and with the time of the next attempt. */
-  onChange: (status: 'connecting' | 'open' | 'waiting', retryAt?: number) => void;
+  onChange: (status: 'connecting' | 'syncing' | 'waiting', retryAt?: number) => void;
 }
 
 /** How many milliseconds it may take to open a connection. */
@@ -35,9 +35,7 @@ const BUG_CODES = /^(100[27]|44(?!0[38]))/;
 /** An operation that is in progress. */
 interface Operation {
   body: Payload;
-  next: (result: Result) => void;
-  fail: (error: ParleyError) => void;
-  complete: () => void;
+  sink: Sink<unknown>;
   /** Whether it must not be sent again after a reconnect. */
   isOnce: boolean;
 }
@@ -80,15 +78,15 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     document: string | TypedDocument<Data, Variables>,
     variables: Variables,
     sink: Sink<Data>,
+    isOnce = false,
   ): () => void {
     const body = payload(document as TypedDocument<unknown, never>, variables, options.hashes);
-    return start({
-      body,
-      isOnce: false,
-      next: ({ data }) => sink.next(data as Data),
-      fail: (error) => sink.error?.(error),
-      complete: () => sink.complete?.(),
-    });
+    operationCount += 1;
+    const id = `${operationCount}`;
+    operations.set(id, { body, sink: sink as Sink<unknown>, isOnce });
+    if (isReady) begin(id, body);
+    else connect();
+    return () => end(id);
   }
 
   /** Closes the connection; the operations continue on a new one. */
@@ -102,13 +100,8 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     drop();
   }
 
-  function start(operation: Operation): () => void {
-    operationCount += 1;
-    const id = String(operationCount);
-    operations.set(id, operation);
-    if (isReady) send({ id, type: 'subscribe', payload: operation.body });
-    else connect();
-    return () => end(id);
+  function begin(id: string, body: Payload): void {
+    send({ id, type: 'subscribe', payload: body });
   }
 
   function end(id: string, isTold = false): void {
@@ -164,17 +157,19 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     } else if (type === 'connection_ack') {
       isReady = true;
       failures = 0;
-      for (const [each, { body }] of operations) send({ id: each, type: 'subscribe', payload: body });
+      for (const [each, { body }] of operations) begin(each, body);
       scheduleRenewal();
-      options.onChange('open');
+      options.onChange('syncing');
     } else if (operation) {
-      const { data, errors } = (type === 'next' ? content : {}) as Result;
-      if (type === 'next' && data && !errors) {
-        operation.next({ data });
+      const { sink } = operation;
+      const isNext = type === 'next';
+      const { data, errors } = (isNext ? content : { errors: content }) as Result;
+      if (isNext && data && !errors) {
+        sink.next(data);
       } else {
-        end(id, type !== 'next');
-        if (type === 'complete') operation.complete();
-        else operation.fail(responseError(type === 'error' ? (content as GraphQLErrorLike[]) : (errors ?? []), data));
+        end(id, !isNext);
+        if (type === 'complete') sink.complete?.();
+        else sink.error?.(responseError(errors ?? [], data));
       }
     }
   }
@@ -204,10 +199,10 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     isRefused = code === 4403;
     // After a violation of the protocol, another attempt will hardly succeed.
     if (BUG_CODES.test(`${code}`)) failures = HOPELESS;
-    for (const [id, { isOnce, fail }] of [...operations]) {
+    for (const [id, { isOnce, sink }] of operations) {
       if (!isOnce) continue;
       operations.delete(id);
-      fail(new ParleyError('NETWORK', 'The connection was closed.'));
+      sink.error?.(new ParleyError('NETWORK', 'The connection was closed.'));
     }
     if (operations.size > 0) void retry();
   }
@@ -240,12 +235,14 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     renewal = setTimeout(renew, Math.min(2 ** 31 - 1, Math.max(0, renewAt - Date.now())));
   }
 
-  /** Sends an operation once: a second use of a refresh token would end the session. */
+  /**
+   * Sends a query or a mutation over the open socket, once: it fails with `NETWORK` when the socket is lost, because it is
+   * unknown whether it was executed.
+   */
   const sendOnce: Send = (document, variables) =>
-    new Promise((resolve, fail) => {
-      const body = payload(document as TypedDocument<unknown, never>, variables, options.hashes);
-      start({ body, isOnce: true, next: resolve as Operation['next'], fail, complete: () => {} });
+    new Promise((resolve, error) => {
+      subscribe(document, variables, { next: (data) => resolve({ data }), error }, true);
     });
 
-  return { subscribe, reconnect, close };
+  return { subscribe, sendOnce, reconnect, close, isReady: () => isReady };
 }

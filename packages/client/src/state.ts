@@ -25,69 +25,67 @@ function recordRead(readers: Set<() => void>): void {
   reader.sources.add(readers);
 }
 
+export type State = ReturnType<typeof createState>;
+
 /**
  * Values by key. A write invalidates the computations that have read the key, so that reading those that are still valid
  * takes the same time however much they have read. Listeners are notified once per microtask.
  */
-export class State {
-  readonly #values = new Map<string, unknown>();
-  readonly #readers = new Map<string, Set<() => void>>();
-  readonly #listeners = new Set<(changed: ReadonlySet<string>) => void>();
-  #changed = new Set<string>();
+export function createState() {
+  const values = new Map<string, unknown>();
+  const readers = new Map<string, Set<() => void>>();
+  const listeners = new Set<(changed: ReadonlySet<string>) => void>();
+  let changed = new Set<string>();
 
-  get<T>(key: string): T | undefined {
+  function get<T>(key: string): T | undefined {
     if (reader) {
-      let readers = this.#readers.get(key);
-      if (!readers) {
-        readers = new Set();
-        this.#readers.set(key, readers);
+      let found = readers.get(key);
+      if (!found) {
+        found = new Set();
+        readers.set(key, found);
       }
-      recordRead(readers);
+      recordRead(found);
     }
-    return this.#values.get(key) as T | undefined;
+    return values.get(key) as T | undefined;
   }
 
   /** Sets a value; `undefined` removes it. */
-  set(key: string, value: unknown): void {
-    if (this.#values.get(key) === value) return;
-    if (value === undefined) this.#values.delete(key);
-    else this.#values.set(key, value);
+  function set(key: string, value: unknown): void {
+    if (values.get(key) === value) return;
+    if (value === undefined) values.delete(key);
+    else values.set(key, value);
     // Invalidating empties the set.
-    const readers = this.#readers.get(key) ?? [];
-    this.#readers.delete(key);
-    for (const invalidate of readers) invalidate();
-    if (this.#changed.size === 0) queueMicrotask(() => this.#notify());
-    this.#changed.add(key);
+    const found = readers.get(key) ?? [];
+    readers.delete(key);
+    for (const invalidate of found) invalidate();
+    if (changed.size === 0) queueMicrotask(notify);
+    changed.add(key);
   }
 
-  keys(): IterableIterator<string> {
-    return this.#values.keys();
+  function notify(): void {
+    const before = changed;
+    changed = new Set();
+    for (const listener of [...listeners]) listener(before);
   }
 
   /** Calls the listener with the keys that changed, once per microtask. */
-  onChange(listener: (changed: ReadonlySet<string>) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  #notify(): void {
-    const changed = this.#changed;
-    this.#changed = new Set();
-    for (const listener of [...this.#listeners]) listener(changed);
+  function onChange(listener: (changed: ReadonlySet<string>) => void): () => void {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
   }
 
   /** Returns a function that computes a value, and computes it again only if something that it read has changed. */
-  cached<T>(compute: () => T): () => T {
+  function cached<T>(compute: () => T): () => T {
     let isValid = false;
     let value: T;
-    const readers = new Set<() => void>();
+    const dependents = new Set<() => void>();
     const own: Reader = {
       sources: new Set(),
       invalidate() {
         isValid = false;
         for (const source of own.sources) source.delete(own.invalidate);
         own.sources.clear();
-        for (const invalidate of readers) invalidate();
+        for (const invalidate of dependents) invalidate();
       },
     };
     return () => {
@@ -101,21 +99,21 @@ export class State {
           reader = outer;
         }
       }
-      recordRead(readers);
+      recordRead(dependents);
       return value;
     };
   }
 
   /** A value that is computed from others. It notifies only when its result is another object. */
-  derive<T>(compute: () => T, onSubscribe?: () => void): Readable<T> {
-    const read = this.cached(compute);
+  function derive<T>(compute: () => T, onSubscribe?: () => void): Readable<T> {
+    const read = cached(compute);
     return {
       get value() {
         return read();
       },
       subscribe: (listener) => {
         let last = read();
-        const stop = this.onChange(() => {
+        const stop = onChange(() => {
           const value = read();
           if (value === last) return;
           last = value;
@@ -127,4 +125,6 @@ export class State {
       },
     };
   }
+
+  return { get, set, keys: () => values.keys(), onChange, cached, derive };
 }

@@ -55,13 +55,14 @@ export const survivesReset = (key: string, reset: 'data' | 'all'): boolean =>
   (reset === 'data' ? /^(outbox:|session$|epoch$|~)/ : /^(epoch$|~)/).test(key);
 
 async function nothing(): Promise<undefined> {}
+const empty = async () => ({ values: new Map(), entities: [], found: [], ranges: [] });
 
 /** A storage that keeps nothing: the client then only has the data in memory. */
 export const noStorage: Storage = {
-  load: async () => ({ values: new Map(), entities: [] }),
+  load: empty,
   value: nothing,
   byId: async () => [],
-  messages: async () => ({ found: [], ranges: [] }),
+  messages: empty,
   write: nothing,
   nextEpoch: nothing,
   close: nothing,
@@ -159,7 +160,7 @@ export async function openStorage(name: string): Promise<Storage> {
     async byId(ids) {
       const [, , messages] = read();
       const found = await Promise.all(ids.map((id) => done<Entity | undefined>(messages.get(id))));
-      return found.filter((entity) => entity !== undefined);
+      return found.flatMap((entity) => entity ?? []);
     },
     async messages(id, from, to) {
       const [values, , messages] = read();

@@ -1,5 +1,5 @@
 import { cover, type Range, rangeAt } from './ranges.js';
-import { State } from './state.js';
+import { createState } from './state.js';
 import { type Change, type Entity, Fenced, noStorage, survivesReset } from './storage.js';
 
 interface Ref {
@@ -64,7 +64,7 @@ export type Store = ReturnType<typeof createStore>;
 
 /** The data of one user: objects of the API by their ids, and other values by key. */
 export function createStore() {
-  const state = new State();
+  const state = createState();
   /** Conversations whose older messages are displayed: all of their messages are kept in memory. */
   const held = new Set<string>();
   const readers = new Map<string, () => unknown>();
@@ -145,19 +145,13 @@ export function createStore() {
     try {
       await storage.write(change, epoch);
     } catch (error) {
-      if (error instanceof Fenced) store.onFenced();
-      else if (storage === store.storage) abandon();
+      if (error instanceof Fenced) return store.onFenced();
+      if (storage === noStorage) return;
+      // For example because the disk is full. Later changes without this one would leave a gap, so the client continues
+      // without the storage, and the stored data is removed.
+      store.storage = noStorage;
+      storage.write({ reset: 'data' }).catch(() => {});
     }
-  }
-
-  /**
-   * Continues without the storage after a write has failed, for example because the disk is full. Later changes without
-   * this one would leave a gap, so the stored data is removed.
-   */
-  function abandon(): void {
-    const { storage } = store;
-    store.storage = noStorage;
-    storage.write({ reset: 'data' }).catch(() => {});
   }
 
   /** Applies a change to the memory of this tab. */

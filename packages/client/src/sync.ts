@@ -118,10 +118,10 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
   }
 
   /** Reports a change of the socket. */
-  function socketChanged(status: 'connecting' | 'open' | 'waiting', retryAt?: number): void {
+  function socketChanged(status: 'connecting' | 'syncing' | 'waiting', retryAt?: number): void {
     if (stops.length === 0) return;
     caughtUp.clear();
-    report(status === 'open' ? 'syncing' : status, { retryAt });
+    report(status, { retryAt });
   }
 
   /** Sets the state of the connection, in all tabs. */

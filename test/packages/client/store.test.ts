@@ -1,7 +1,7 @@
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { cover, rangeAt } from '../../../packages/client/src/ranges.js';
-import { State } from '../../../packages/client/src/state.js';
+import { createState } from '../../../packages/client/src/state.js';
 import { openStorage } from '../../../packages/client/src/storage.js';
 import { createStore, normalize } from '../../../packages/client/src/store.js';
 
@@ -34,7 +34,7 @@ describe('ranges', () => {
 
 describe('a state', () => {
   it('notifies once per microtask, and only if the result has changed', async () => {
-    const state = new State();
+    const state = createState();
     const name = state.derive(() => ({ name: state.get('name') }));
     const heard: unknown[] = [];
     const stop = name.subscribe((value) => heard.push(value));
@@ -51,7 +51,7 @@ describe('a state', () => {
   });
 
   it('notifies when another reader has computed the new value before', async () => {
-    const state = new State();
+    const state = createState();
     const chosen = state.derive(() => (state.get('isFirst') ? state.get('first') : state.get('second')));
     state.set('isFirst', true);
     state.set('first', 1);
@@ -69,7 +69,7 @@ describe('a state', () => {
 
 describe('a long list', () => {
   it('is read again without checking everything that its parts have read', () => {
-    const state = new State();
+    const state = createState();
     const parts = Array.from({ length: 500 }, (_, index) =>
       state.cached(() => ({ all: Array.from({ length: 10 }, (_, key) => state.get(`${index}:${key}`)) })),
     );
