@@ -1,5 +1,5 @@
 import axe from 'axe-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { browserFound, startBrowser, visit } from '../support/browser.js';
@@ -10,6 +10,11 @@ import { openApp, rowWith } from '../support/web-app.js';
 
 // One mode is enough: the app sees no difference between them.
 const mode = modes.at(-1) ?? 'embedded';
+
+/** The widths of a telephone, a tablet and a window. The last one is that of `visit`. */
+const widths = [390, 768, 1280];
+/** The smallest size of what is pressed with a finger, in pixels. */
+const TARGET_PX = 44;
 
 interface Violation {
   id: string;
@@ -28,6 +33,24 @@ async function violations(page: Page): Promise<string[]> {
     ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
   );
 }
+
+/** The elements that can be pressed and are too small for a finger. Links and mentions in a text are as high as its lines. */
+const smallTargets = (page: Page): Promise<string[]> =>
+  page.evaluate((least) => {
+    const top = document.querySelector('dialog[open], :popover-open') ?? document;
+    const targets = [...top.querySelectorAll<HTMLElement>('button, a, input, textarea, summary, [role=option]')];
+    return targets
+      .filter((element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+      .filter((element) => !element.closest('[data-text], .visually-hidden') && element.closest('label') === null)
+      .concat([...top.querySelectorAll<HTMLElement>('label:has(input)')])
+      .flatMap((element) => {
+        // A field is pressed anywhere in its box.
+        const box = element.matches('input, textarea') ? (element.parentElement ?? element) : element;
+        const { width, height } = box.getBoundingClientRect();
+        const isSmall = width > 0 && (width < least - 0.5 || height < least - 0.5);
+        return isSmall ? [`${width} x ${height}: ${element.outerHTML.slice(0, 160)}`] : [];
+      });
+  }, TARGET_PX);
 
 describe.skipIf(!browserFound)('accessibility of the web app', () => {
   let browser: Browser;
@@ -56,50 +79,46 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await send(eve, group, 'last words');
   });
 
-  it.each([
-    ['light', 'light'],
-    ['dark', 'dark'],
-    ['contrast', 'light'],
-    ['contrast', 'dark'],
-  ] as const)('violates no rule of axe on any screen: %s, on a system that is %s', async (theme, colorScheme) => {
-    const options = { colorScheme, reducedMotion: 'reduce' } as const;
-    const found: Record<string, string[]> = {};
+  /** Opens each screen, and calls `check` with it. */
+  async function visitAll(
+    options: BrowserContextOptions,
+    theme: string,
+    check: (page: Page, screen: string) => Promise<void>,
+  ): Promise<void> {
     const signedOut = await visit(browser, `${url}sign-in`, options);
     await signedOut.page.evaluate((name) => localStorage.setItem('parley.theme', name), theme);
     for (const path of ['sign-in', 'sign-up', 'recover', 'reset']) {
       await signedOut.page.goto(`${url}${path}`);
       await signedOut.page.getByRole('heading').first().waitFor();
-      found[path] = await violations(signedOut.page);
+      await check(signedOut.page, path);
     }
+    await signedOut.page.context().close();
     const { page } = await openApp(browser, url, ada, undefined, options);
     await page.evaluate((name) => localStorage.setItem('parley.theme', name), theme);
     await page.reload();
-    const check = async (screen: string) => {
-      found[screen] = await violations(page);
-    };
     await page.locator('nav li').first().waitFor();
-    await check('list');
+    await check(page, 'list');
     await page.goto(`${url}c/${encodeURIComponent(group)}`);
     const row = rowWith(page, 'last words');
     await row.waitFor();
     await page.getByRole('region', { name: '1 pinned message' }).waitFor();
     await row.hover();
-    await check('conversation');
-    await row.getByRole('button', { name: 'More actions' }).click();
+    await check(page, 'conversation');
+    // With a key, because the buttons of a message are not displayed on a touch screen.
+    await row.press('Enter');
     await page.getByRole('menu').waitFor();
-    await check('menu of a message');
+    await check(page, 'menu of a message');
     await page.getByRole('menuitem', { name: 'Details' }).click();
     await page.getByRole('dialog').getByRole('heading', { name: 'Sent' }).waitFor();
-    await check('details of a message');
+    await check(page, 'details of a message');
     await page.keyboard.press('Escape');
-    await row.hover();
-    await row.getByRole('button', { name: 'React' }).click();
+    await row.press('+');
     await page.getByRole('searchbox', { name: 'Search emojis' }).waitFor();
-    await check('emojis');
+    await check(page, 'emojis');
     await page.keyboard.press('Escape');
     await page.getByRole('textbox', { name: /^Message / }).pressSequentially('@');
     await page.getByRole('listbox').waitFor();
-    await check('mentions');
+    await check(page, 'mentions');
     await page.keyboard.press('Escape');
     await page.getByRole('textbox', { name: /^Message / }).fill('');
     await page.getByRole('heading', { name: 'Garden' }).getByRole('button').click();
@@ -107,52 +126,81 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
       .getByRole('button', { name: /^Actions for/ })
       .first()
       .waitFor();
-    await check('group');
+    await check(page, 'group');
     await page.getByRole('button', { name: 'Add people' }).click();
     await page.getByRole('dialog').getByRole('searchbox').fill('a');
-    await check('adding people');
+    await check(page, 'adding people');
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
     await page.getByRole('complementary').getByRole('button', { name: /^eve/ }).first().click();
     await page.getByRole('button', { name: 'Block' }).waitFor();
-    await check('profile');
+    await check(page, 'profile');
+    // On a narrow screen, the panel is in front of the conversation.
+    await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Summaries' }).click();
     await page.getByRole('button', { name: 'Summarize' }).click();
     await page.locator('details').first().waitFor();
-    await check('summaries');
+    await check(page, 'summaries');
+    await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Search in this conversation' }).click();
     await page.getByRole('searchbox', { name: 'Search messages' }).waitFor();
-    await check('help of the search');
+    await check(page, 'help of the search');
     await page.getByRole('searchbox', { name: 'Search messages' }).fill('words');
     await page.locator('mark').first().waitFor();
-    await check('search');
+    await check(page, 'search');
     await page.keyboard.press('Escape');
-    await page.getByRole('button', { name: 'New conversation' }).click();
+    await page.getByRole('log').press('n');
     await page.getByRole('button', { name: 'Public groups' }).waitFor();
-    await check('new conversation');
+    await check(page, 'new conversation');
     await page.getByRole('button', { name: 'Public groups' }).click();
     await page.getByRole('searchbox', { name: 'Search public groups' }).waitFor();
-    await check('public groups');
+    await check(page, 'public groups');
     await page.keyboard.press('Escape');
-    await page.getByRole('button', { name: 'New conversation' }).click();
+    await page.getByRole('log').press('n');
     await page.getByRole('button', { name: 'New group' }).click();
     await page.getByRole('button', { name: 'Create group' }).waitFor();
-    await check('new group');
+    await check(page, 'new group');
     await page.keyboard.press('Escape');
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox').waitFor();
-    await check('switcher');
+    await check(page, 'switcher');
     await page.keyboard.press('Escape');
     await page.getByRole('log').focus();
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
-    await check('shortcuts');
+    await check(page, 'shortcuts');
     await page.goto(`${url}settings`);
     await page.getByText('This device').waitFor();
-    await check('settings');
+    await check(page, 'settings');
     await page.getByRole('button', { name: 'Edit profile' }).click();
     await page.getByRole('dialog').waitFor();
-    await check('profile of the viewer');
-    const wrong = Object.fromEntries(Object.entries(found).filter(([, rules]) => rules.length > 0));
-    expect(wrong).toEqual({});
+    await check(page, 'profile of the viewer');
+    await page.context().close();
+  }
+
+  it.each([
+    ['light', 'light'],
+    ['dark', 'dark'],
+    ['contrast', 'light'],
+    ['contrast', 'dark'],
+  ] as const)('violates no rule of axe on any screen: %s, on a system that is %s', async (theme, colorScheme) => {
+    const found: Record<string, string[]> = {};
+    await visitAll({ colorScheme, reducedMotion: 'reduce' }, theme, async (page, screen) => {
+      for (const width of widths) {
+        await page.setViewportSize({ width, height: 800 });
+        const rules = await violations(page);
+        if (rules.length > 0) found[`${screen}, ${width} px`] = rules;
+      }
+    });
+    expect(found).toEqual({});
+  });
+
+  it('has no target on a touch screen that is smaller than a finger', async () => {
+    const options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+    const found: Record<string, string[]> = {};
+    await visitAll({ ...options, reducedMotion: 'reduce' }, 'light', async (page, screen) => {
+      const small = await smallTargets(page);
+      if (small.length > 0) found[screen] = small;
+    });
+    expect(found).toEqual({});
   });
 });

@@ -63,6 +63,34 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     expect(errors).toEqual([]);
   });
 
+  it('keeps the end visible while the composer changes its height, and scrolls long lines of code in their message', async () => {
+    const { ada, bob, id } = await pair();
+    for (let number = 1; number <= 20; number += 1) await send(bob, id, `filler ${number}`);
+    await send(bob, id, `\`\`\`\n${'x'.repeat(200)}\n\`\`\``);
+    const { page, errors } = await openApp(browser, url, ada, id, { viewport: { width: 390, height: 700 } });
+    const log = page.getByRole('log');
+    await log.press('End');
+    const toEnd = () => log.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
+    expect(await log.evaluate((element) => element.scrollWidth - element.clientWidth)).toBe(0);
+    expect(await page.locator('pre').evaluate((code) => code.scrollWidth > code.clientWidth)).toBe(true);
+    await composer(page).fill('one\ntwo\nthree\nfour');
+    await eventually('the end is visible', async () => (await toEnd()) < 1);
+    // Within one frame, the viewport becomes higher, which moves it, and then lower by more than before.
+    await log.evaluate(async (element) => {
+      const field = document.querySelector('textarea') as HTMLTextAreaElement;
+      const set = (text: string) => {
+        Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value')?.set?.call(field, text);
+        field.dispatchEvent(new Event('input', { bubbles: true }));
+      };
+      set('');
+      await new Promise(requestAnimationFrame);
+      element.getBoundingClientRect();
+      set('one\ntwo\nthree\nfour\nfive\nsix\nseven');
+    });
+    await eventually('the end is visible again', async () => (await toEnd()) < 1);
+    expect(errors).toEqual([]);
+  });
+
   it('shows a reaction at once, and takes it back if the server rejects it', async () => {
     const { ada, bob, id } = await pair();
     await send(bob, id, 'Lunch?');

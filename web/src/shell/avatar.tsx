@@ -50,7 +50,8 @@ function initials(name: string): string {
   return ends.map((word = '') => /[\p{L}\p{N}]\p{M}*/u.exec(word)?.[0].toLocaleUpperCase() ?? '').join('');
 }
 
-function hueOf(id: string): number {
+/** The hue of a user or a group, by which their initials and names are told apart. */
+export function hueOf(id: string): number {
   let hash = 0;
   for (const character of id) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 36_000;
   return hash % 360;

@@ -49,7 +49,7 @@ export function Chat() {
   const id = route.name === 'conversation' ? route.id : undefined;
   return (
     <ChatContext.Provider value={context}>
-      <div className={styles.chat} data-open={id === undefined || search?.isInFront ? undefined : ''}>
+      <main className={styles.chat} data-open={id === undefined || search?.isInFront ? undefined : ''}>
         <div className={styles.side}>
           {search ? (
             <Suspense fallback={<p role="status" aria-label={app.loading} />}>
@@ -63,7 +63,7 @@ export function Chat() {
             <ConversationList currentId={id} />
           )}
         </div>
-        <main className={styles.main}>
+        <div className={styles.main}>
           {id !== undefined ? (
             <MessagePane key={id} id={id} />
           ) : isLoaded && conversations.length === 0 ? (
@@ -71,14 +71,14 @@ export function Chat() {
           ) : (
             <Notice title={pane.choose} text={pane.chooseText} icon={<Icon name="message" size={36} />} />
           )}
-        </main>
+        </div>
         <ConnectionBanner />
         <Suspense>
           {dialog === 'people' && <PeopleDialog onClose={closer('people')} />}
           {dialog === 'switcher' && <Switcher onClose={closer('switcher')} />}
           {dialog === 'keys' && <ShortcutList onClose={closer('keys')} />}
         </Suspense>
-      </div>
+      </main>
     </ChatContext.Provider>
   );
 }

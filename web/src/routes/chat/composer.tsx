@@ -12,6 +12,7 @@ import { plainText } from './message-text.tsx';
 
 /** From how many remaining characters the limit is shown. */
 const WARN_CHARS = 200;
+const NAME_CHARS = 22;
 
 /** What the composer is used for, if not for a message of its own. */
 export type ComposerMode = { kind: 'reply' | 'edit'; message: Message };
@@ -131,37 +132,43 @@ export function Composer({
       }}
     >
       {mentions.list}
-      {mode && <Mode mode={mode} error={edit.error} onCancel={() => setMode(undefined)} />}
-      <div className={styles.box} data-mode={mode ? '' : undefined}>
-        <IconButton label={emoji.title} aria-haspopup="dialog" onClick={(event) => setEmojiAnchor(event.currentTarget)}>
-          <Icon name="smile" />
-        </IconButton>
-        <textarea
-          ref={field}
-          rows={1}
-          value={text}
-          placeholder={pane.placeholder(name)}
-          aria-label={pane.placeholder(name)}
-          // The placeholder has the direction of the page.
-          dir={text === '' ? undefined : 'auto'}
-          enterKeyHint="send"
-          {...mentions.attributes}
-          onInput={(event) => {
-            write(event.currentTarget.value);
-            if (event.currentTarget.value !== '' && !edited) handle.setTyping();
-          }}
-          onKeyDown={onKeyDown}
-          onSelect={mentions.update}
-          onBlur={() => handle.setTyping(false)}
-        />
-        {left !== undefined && left < WARN_CHARS && (
-          <output className={styles.left} data-over={left < 0 ? '' : undefined}>
-            {left}
-          </output>
-        )}
-        <IconButton type="submit" label={edited ? pane.save : pane.send} className={styles.send} disabled={!canSend}>
-          <Icon name={edited ? 'check' : 'send'} />
-        </IconButton>
+      <div className={styles.frame}>
+        {mode && <Mode mode={mode} error={edit.error} onCancel={() => setMode(undefined)} />}
+        <div className={styles.box}>
+          <IconButton
+            label={emoji.title}
+            aria-haspopup="dialog"
+            onClick={(event) => setEmojiAnchor(event.currentTarget)}
+          >
+            <Icon name="smile" />
+          </IconButton>
+          <textarea
+            ref={field}
+            rows={1}
+            value={text}
+            placeholder={pane.placeholder(shortened(name))}
+            aria-label={pane.placeholder(name)}
+            // The placeholder has the direction of the page.
+            dir={text === '' ? undefined : 'auto'}
+            enterKeyHint="send"
+            {...mentions.attributes}
+            onInput={(event) => {
+              write(event.currentTarget.value);
+              if (event.currentTarget.value !== '' && !edited) handle.setTyping();
+            }}
+            onKeyDown={onKeyDown}
+            onSelect={mentions.update}
+            onBlur={() => handle.setTyping(false)}
+          />
+          {left !== undefined && left < WARN_CHARS && (
+            <output className={styles.left} data-over={left < 0 ? '' : undefined}>
+              {left}
+            </output>
+          )}
+          <IconButton type="submit" label={edited ? pane.save : pane.send} className={styles.send} disabled={!canSend}>
+            <Icon name={edited ? 'check' : 'send'} />
+          </IconButton>
+        </div>
       </div>
       {emojiAnchor && (
         <EmojiPopover
@@ -250,6 +257,17 @@ function useDraft(
       save('', undefined);
     },
   };
+}
+
+/** A name for the placeholder, which has one line. */
+function shortened(name: string): string {
+  const characters = [...name];
+  return characters.length > NAME_CHARS
+    ? `${characters
+        .slice(0, NAME_CHARS - 1)
+        .join('')
+        .trimEnd()}…`
+    : name;
 }
 
 const keyOf = (text: string, replyToId: string | undefined): string => `${replyToId ?? ''} ${text}`;

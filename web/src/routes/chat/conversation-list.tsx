@@ -22,13 +22,15 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   const { conversations, hasMore, isLoaded } = useReadable(parley.conversations);
   const { openSearch, openPeople } = useChat();
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
+  // The heading of the page is that of an open conversation.
+  const Title = currentId === undefined ? 'h1' : 'h2';
   return (
     <nav className={styles.list} aria-label={list.title}>
       <header className={styles.header}>
         <Link to={{ name: 'settings' }} className={styles.me} aria-label={list.settings} title={list.settings}>
           <Avatar name={user?.displayName ?? ''} id={user?.id ?? ''} url={user?.avatarUrl} size={32} />
         </Link>
-        <h1>{list.title}</h1>
+        <Title>{list.title}</Title>
         {hasSearch && (
           <IconButton label={list.search} onClick={() => openSearch()}>
             <Icon name="search" />
@@ -128,8 +130,8 @@ function Entry({
       </span>
       <span className={styles.body}>
         <span className={styles.line}>
-          <span className={styles.name}>
-            <bdi>{nameOf(conversation)}</bdi>
+          <span className={styles.name} dir="auto">
+            {nameOf(conversation)}
           </span>
           <time dateTime={lastActivityAt}>{times.brief(lastActivityAt)}</time>
         </span>

@@ -16,6 +16,7 @@ import { type PaneActions, PaneContext } from './message-actions.tsx';
 import styles from './message-pane.module.css';
 import { nameOf, pictureOf, presenceOf } from './names.ts';
 import { Pins } from './pins.tsx';
+import { IN_FRONT } from './side-panel.tsx';
 import { Timeline } from './timeline.tsx';
 
 const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
@@ -121,8 +122,7 @@ export function MessagePane({ id }: { id: string }) {
               conversation={conversation}
               firstUnread={firstUnread}
               onJump={(seq) => {
-                // On a narrow screen, the panel is in front of the messages.
-                if (matchMedia('(width < 44rem)').matches) closePanel();
+                if (matchMedia(IN_FRONT).matches) closePanel();
                 actions.jump(seq);
               }}
               onClose={closePanel}
@@ -219,19 +219,17 @@ function Header({
       <Link to={{ name: 'home' }} className={styles.back} aria-label={app.back} title={app.back}>
         <Icon name="back" />
       </Link>
-      <h2 className={styles.heading}>
+      <h1 className={styles.heading}>
         <button type="button" className={styles.about} title={pane.info} onClick={() => onPanel('conversation')}>
           <Avatar name={nameOf(conversation)} {...pictureOf(conversation)} size={36} />
           <span className={styles.names}>
-            <strong>
-              <bdi>{nameOf(conversation)}</bdi>
-            </strong>
+            <strong dir="auto">{nameOf(conversation)}</strong>
             <span data-status={presence?.status}>
               <bdi>{about}</bdi>
             </span>
           </span>
         </button>
-      </h2>
+      </h1>
       {viewerMembership && (
         <>
           <IconButton label={pane.summarize} onClick={() => onPanel('summary')}>

@@ -1,9 +1,18 @@
 import type { Message, MessageStatus, Row, User } from '@parley/client';
-import { type FocusEvent, type KeyboardEvent, memo, type PointerEvent, type RefObject, useRef, useState } from 'react';
+import {
+  type CSSProperties,
+  type FocusEvent,
+  type KeyboardEvent,
+  memo,
+  type PointerEvent,
+  type RefObject,
+  useRef,
+  useState,
+} from 'react';
 import { EmojiPopover } from '../../emoji/emoji-popover.tsx';
 import { useText } from '../../locales/locale.tsx';
 import { useParley } from '../../parley.ts';
-import { Avatar } from '../../shell/avatar.tsx';
+import { Avatar, hueOf } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { areKeysOn } from '../../shell/preferences.ts';
@@ -90,7 +99,11 @@ export const MessageRow = memo(function MessageRow({
       <div className={styles.body}>
         <div ref={bubble} className={styles.bubble} data-status={status}>
           {isGroup && !isOwn && startsGroup && (
-            <span className={styles.sender} aria-hidden="true">
+            <span
+              className={styles.sender}
+              style={{ '--own-hue': hueOf(sender?.id ?? '') } as CSSProperties}
+              aria-hidden="true"
+            >
               <bdi>{name}</bdi>
             </span>
           )}

@@ -93,13 +93,19 @@ export const MessageText = memo(function MessageText({
           </pre>
         );
       case 'quote':
-        return <blockquote key={key}>{each.children.map(block)}</blockquote>;
+        return (
+          <blockquote key={key} dir="auto">
+            {each.children.map(block)}
+          </blockquote>
+        );
       case 'list': {
         const items = each.items.map((item, at) => <li key={`${at}`}>{item.map(block)}</li>);
         return each.start === undefined ? (
-          <ul key={key}>{items}</ul>
+          <ul key={key} dir="auto">
+            {items}
+          </ul>
         ) : (
-          <ol key={key} start={each.start}>
+          <ol key={key} dir="auto" start={each.start}>
             {items}
           </ol>
         );

@@ -38,7 +38,10 @@ export function Pins({ conversationId, onJump }: { conversationId: string; onJum
       </button>
       {pinned.length > 1 && (
         <button type="button" className={styles.all} aria-haspopup="dialog" onClick={() => setOpen(true)}>
-          {pane.pins(pinned.length)}
+          <span className={styles.count} aria-hidden="true">
+            {pinned.length}
+          </span>
+          <span className={styles.words}>{pane.pins(pinned.length)}</span>
         </button>
       )}
       {isOpen && (

@@ -2,12 +2,18 @@ import { type ReactNode, useEffect, useId, useRef } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
+import { useMedia } from '../../shell/media.ts';
 import styles from './side-panel.module.css';
+
+/** On such a screen, a panel is in front of the messages: see side-panel.module.css. */
+export const IN_FRONT = '(width < 60rem)';
 
 /** A panel next to the messages; on a narrow screen, it is in front of them. Escape closes it. */
 export function SidePanel({ title, onClose, children }: { title: string; onClose(): void; children: ReactNode }) {
   const { app } = useText();
   const id = useId();
+  // In front of the messages, it is the page.
+  const Title = useMedia(IN_FRONT) ? 'h1' : 'h2';
   const close = useRef<HTMLDivElement>(null);
   const panel = useRef<HTMLElement>(null);
   const latest = useRef(onClose);
@@ -30,7 +36,7 @@ export function SidePanel({ title, onClose, children }: { title: string; onClose
   return (
     <aside ref={panel} className={styles.panel} aria-labelledby={id}>
       <header className={styles.header}>
-        <h2 id={id}>{title}</h2>
+        <Title id={id}>{title}</Title>
         <div ref={close}>
           <IconButton label={app.close} onClick={onClose}>
             <Icon name="close" />

@@ -63,8 +63,9 @@ export function Timeline({
   const viewer = useViewer()?.user;
   const scroller = useRef<HTMLDivElement>(null);
   const anchor = useRef<Anchor | 'end' | undefined>(undefined);
-  /** The position to which the anchor belongs. */
+  /** The position and the height of the viewport to which the anchor belongs. */
   const position = useRef(0);
+  const height = useRef(0);
   const { hasEarlier, hasLater, isLoading } = view;
   const { key: firstUnread, isPending } = useFirstUnread(handle, view.rows, conversation);
   const rows = isPending ? noRows : view.rows;
@@ -77,8 +78,10 @@ export function Timeline({
   useReadMarks(scroller, handle, visible);
 
   const setAnchor = (element: HTMLElement) => {
-    anchor.current = anchorOf(element);
+    // The viewer was at the end, and only the space for the messages has changed: the end remains visible.
+    if (anchor.current !== 'end' || element.clientHeight === height.current) anchor.current = anchorOf(element);
     position.current = element.scrollTop;
+    height.current = element.clientHeight;
   };
   // The viewer has scrolled since then, and the event comes only with the next frame: without this, the change of the rows
   // that is being rendered would undo it.
@@ -111,6 +114,7 @@ export function Timeline({
       if (drift !== 0) element.scrollTop += drift;
     }
     position.current = element.scrollTop;
+    height.current = element.clientHeight;
   };
   useLayoutEffect(keepPlace, [visible, firstUnread, target]);
 
@@ -193,9 +197,9 @@ export function Timeline({
             return (
               <Fragment key={row.key}>
                 {startsDay && (
-                  <h3 className={styles.day}>
+                  <h2 className={styles.day}>
                     <span>{times.day(row.createdAt)}</span>
-                  </h3>
+                  </h2>
                 )}
                 {isDivider && (
                   <p className={styles.divider} data-divider="">

@@ -80,9 +80,9 @@ function Group({ conversation, onUser }: { conversation: Conversation; onUser(us
     <>
       <div className={styles.head}>
         <Avatar name={title ?? ''} {...pictureOf(conversation)} size={88} />
-        <h3>
+        <h2>
           <bdi>{title}</bdi>
-        </h3>
+        </h2>
         <p>
           {conversation.visibility === 'PUBLIC' ? group.public : group.private} · {pane.members(memberCount)}
         </p>
@@ -233,7 +233,7 @@ function Members({ conversation, onUser }: { conversation: Conversation; onUser(
   }, [search, memberCount, viewerMembership?.role]);
   return (
     <section className={styles.members}>
-      <h3>{pane.members(memberCount)}</h3>
+      <h2>{pane.members(memberCount)}</h2>
       {memberCount > 10 && <SearchField value={search} onInput={setSearch} label={group.findMembers} />}
       <ul>
         {members.map((member) => (
@@ -244,7 +244,9 @@ function Members({ conversation, onUser }: { conversation: Conversation; onUser(
                 <strong>
                   <bdi>{member.user.displayName}</bdi>
                 </strong>
-                <small>{presenceOf(text, member.user as never)?.label ?? `@${member.user.username}`}</small>
+                <small>
+                  <bdi>{presenceOf(text, member.user as never)?.label ?? `@${member.user.username}`}</bdi>
+                </small>
               </span>
               {member.role !== 'MEMBER' && <em>{member.role === 'OWNER' ? group.owner : group.admin}</em>}
             </button>

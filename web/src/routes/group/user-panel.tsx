@@ -51,9 +51,9 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
         <>
           <div className={styles.head}>
             <Avatar name={user.displayName} id={user.id} url={user.avatarUrl} size={88} />
-            <h3>
+            <h2>
               <bdi>{user.displayName}</bdi>
-            </h3>
+            </h2>
             <p>
               <bdi>@{user.username}</bdi>
               {user.kind === 'BOT' && ` · ${group.bot}`}

@@ -132,7 +132,9 @@ function Summary({
           return (
             <li key={`${topic}:${messages[0]?.id}:${kind}`} data-starts={startsTopic ? '' : undefined}>
               {kinds[kind] !== undefined && <strong data-kind={kind}>{kinds[kind]}</strong>}
-              <p>{point}</p>
+              {point.split('\n').map((line, at) => (
+                <Line key={at} text={line} names={messages.map(({ sender }) => sender?.displayName ?? '')} />
+              ))}
               <span className={styles.sources}>
                 {messages.map(({ id, seq, sender, createdAt: at }) => (
                   <button key={id} type="button" onClick={() => onJump(seq)}>
@@ -145,6 +147,17 @@ function Summary({
         })}
       </ul>
     </details>
+  );
+}
+
+/** A line of a point. The name at its beginning has no influence on the direction of what the person wrote. */
+function Line({ text, names }: { text: string; names: readonly string[] }) {
+  const name = names.find((each) => text.startsWith(`${each}: `));
+  return (
+    <p dir="auto">
+      {name !== undefined && <bdi>{name}</bdi>}
+      {text.slice(name?.length ?? 0)}
+    </p>
   );
 }
 
