@@ -270,6 +270,13 @@ export type MentionCandidatesQueryVariables = Exact<{
 
 export type MentionCandidatesQuery = { conversation: { members: { nodes: Array<{ user: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null } | null };
 
+export type FirstMessageQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type FirstMessageQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number }> } | null } | null };
+
 export type PinMessageMutationVariables = Exact<{
   input: PinMessageInput;
 }>;
@@ -605,6 +612,18 @@ export const MentionCandidatesDocument = new TypedDocumentString(`
   displayName
   avatarUrl
 }`, {"hash":"sha256:9fd8c96641defe437ec92e4c0a47901763d5178dd48f9ca75274b77b2dc391e9"}) as unknown as TypedDocumentString<MentionCandidatesQuery, MentionCandidatesQueryVariables>;
+export const FirstMessageDocument = new TypedDocumentString(`
+    query FirstMessage($id: ID!) {
+  conversation(id: $id) {
+    messages(first: 1) {
+      nodes {
+        id
+        seq
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:4bdf666976a4a79f7750de10cd9494db8cd871cd5a0448522ac00f2f92cf4887"}) as unknown as TypedDocumentString<FirstMessageQuery, FirstMessageQueryVariables>;
 export const PinMessageDocument = new TypedDocumentString(`
     mutation PinMessage($input: PinMessageInput!) {
   pinMessage(input: $input) {

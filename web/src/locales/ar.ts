@@ -178,6 +178,10 @@ export const ar: Text = {
     },
     discard: 'تجاهل',
   },
+  rail: {
+    label: 'الموضع في السجل',
+    position: (at: number, count: number) => `الرسالة ${at} من ${count}`,
+  },
   search: {
     title: 'البحث',
     placeholder: 'البحث في الرسائل',

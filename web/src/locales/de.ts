@@ -164,6 +164,10 @@ export const de: Text = {
     },
     discard: 'Verwerfen',
   },
+  rail: {
+    label: 'Stelle im Verlauf',
+    position: (at: number, count: number) => `Nachricht ${at} von ${count}`,
+  },
   search: {
     title: 'Suche',
     placeholder: 'Nachrichten suchen',

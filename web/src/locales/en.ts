@@ -163,6 +163,10 @@ export const en = {
     },
     discard: 'Discard',
   },
+  rail: {
+    label: 'Place in the history',
+    position: (at: number, count: number) => `Message ${at} of ${count}`,
+  },
   search: {
     title: 'Search',
     placeholder: 'Search messages',

@@ -6,8 +6,15 @@ export interface ChatActions {
   openSearch(conversationId?: string): void;
   /** Opens the dialog that begins a conversation. */
   openPeople(): void;
+  /** The messages that the search has found. */
+  hits: readonly Hit[];
 }
 
-export const ChatContext = createContext<ChatActions>({ openSearch() {}, openPeople() {} });
+export interface Hit {
+  conversationId: string;
+  seq: number;
+}
+
+export const ChatContext = createContext<ChatActions>({ openSearch() {}, openPeople() {}, hits: [] });
 
 export const useChat = (): ChatActions => useContext(ChatContext);

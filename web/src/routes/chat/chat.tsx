@@ -7,7 +7,7 @@ import { useNavigation } from '../../shell/router.tsx';
 import { useShortcut } from '../../shell/shortcuts.ts';
 import { Start } from '../start/start.tsx';
 import styles from './chat.module.css';
-import { ChatContext } from './chat-context.ts';
+import { ChatContext, type Hit } from './chat-context.ts';
 import { ConnectionBanner } from './connection-banner.tsx';
 import { ConversationList } from './conversation-list.tsx';
 import { MessagePane } from './message-pane.tsx';
@@ -30,13 +30,15 @@ export function Chat() {
   const { route } = useNavigation();
   const { conversations, isLoaded } = useReadable(useParley().conversations);
   const [search, setSearch] = useState<Search>();
+  const [hits, setHits] = useState<readonly Hit[]>([]);
   const [dialog, setDialog] = useState<'people' | 'switcher' | 'keys'>();
   const context = useMemo(
     () => ({
       openSearch: (scopeId?: string) => setSearch({ scopeId, isInFront: true }),
       openPeople: () => setDialog('people'),
+      hits,
     }),
-    [],
+    [hits],
   );
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
   useShortcut('mod+k', () => setDialog('switcher'));
@@ -56,6 +58,7 @@ export function Chat() {
               <SearchPanel
                 scope={conversations.find((each) => each.id === search.scopeId)}
                 onLeaveScope={() => setSearch({ ...search, scopeId: undefined })}
+                onHits={setHits}
                 onClose={() => setSearch(undefined)}
               />
             </Suspense>

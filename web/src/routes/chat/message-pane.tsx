@@ -60,6 +60,12 @@ export function MessagePane({ id }: { id: string }) {
   }, [route, isKnown]);
   const firstUnread = useFirstUnreadSeq(conversation);
   const current = useCurrentMode(mode, view);
+  const { hits } = useChat();
+  const [points, setPoints] = useState<readonly number[]>([]);
+  const marks = useMemo(() => {
+    const found = hits.filter(({ conversationId }) => conversationId === id).map(({ seq }) => seq);
+    return [...new Set([...found, ...points])];
+  }, [hits, points, id]);
   if (!conversation) {
     if (!error) return <div className={styles.pane} role="status" aria-label={app.loading} />;
     return error.code === 'NOT_FOUND' || error.code === 'BAD_USER_INPUT' ? (
@@ -93,7 +99,7 @@ export function MessagePane({ id }: { id: string }) {
             onPanel={(name) => setPanel(name === panel?.name ? undefined : { name })}
           />
           <Pins conversationId={id} onJump={actions.jump} />
-          <Timeline handle={handle} view={view} conversation={conversation} jump={jump} />
+          <Timeline handle={handle} view={view} conversation={conversation} marks={marks} jump={jump} />
           {conversation.viewerCanSend ? (
             <Composer
               handle={handle}
@@ -121,6 +127,7 @@ export function MessagePane({ id }: { id: string }) {
             <SummaryPanel
               conversation={conversation}
               firstUnread={firstUnread}
+              onPoints={setPoints}
               onJump={(seq) => {
                 if (matchMedia(IN_FRONT).matches) closePanel();
                 actions.jump(seq);

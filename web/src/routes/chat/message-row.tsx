@@ -57,7 +57,7 @@ export const MessageRow = memo(function MessageRow({
   const press = usePress(() => setOpen({ what: 'menu', anchor: bubble.current }));
   if (message?.kind === 'SYSTEM') {
     return (
-      <p className={styles.system} data-key={row.key} dir="auto">
+      <p className={styles.system} data-key={row.key} data-seq={message.seq} dir="auto">
         {systemText(text, message)}
       </p>
     );
@@ -71,6 +71,7 @@ export const MessageRow = memo(function MessageRow({
     <article
       className={styles.row}
       data-key={row.key}
+      data-seq={message?.seq}
       data-own={isOwn ? '' : undefined}
       data-starts={startsGroup ? '' : undefined}
       data-target={isTarget ? '' : undefined}

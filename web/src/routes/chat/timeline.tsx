@@ -2,8 +2,11 @@ import type { Conversation, ConversationHandle, ConversationView, Row } from '@p
 import {
   Fragment,
   type KeyboardEvent,
+  lazy,
   type RefObject,
+  Suspense,
   useEffect,
+  useId,
   useLayoutEffect,
   useMemo,
   useRef,
@@ -19,6 +22,8 @@ import styles from './timeline.module.css';
 import { useReadMarks } from './use-read-marks.ts';
 import { WINDOW_ROWS, type Window, windowAround, windowBeyond } from './window.ts';
 
+const Rail = lazy(() => import('./rail.tsx'));
+
 /** How close to an edge more rows are added, in pixels. */
 const EDGE_PX = 800;
 /** How far from the end still counts as the end. */
@@ -30,6 +35,8 @@ const GROUP_MS = 5 * 60_000;
 const NEAR_ROWS = 30;
 /** For how long the message stands out to which the viewer has jumped, in milliseconds. */
 const TARGET_MS = 2_000;
+/** From how many messages the history has a scroll bar of its own. */
+const RAIL_MESSAGES = 100;
 const noRows: readonly Row[] = [];
 
 /** The row to which the viewer jumps. */
@@ -37,6 +44,8 @@ interface Target {
   key: string | undefined;
   /** Whether it has been scrolled to. */
   isReached: boolean;
+  /** Whether it is only a place, and not a message that the viewer has asked for. */
+  isPlace: boolean;
 }
 
 /** The row that keeps its place when rows above it change, and its distance from the top of the viewport. */
@@ -50,11 +59,14 @@ export function Timeline({
   handle,
   view,
   conversation,
+  marks,
   jump,
 }: {
   handle: ConversationHandle;
   view: ConversationView;
   conversation: Conversation;
+  /** Messages that the scroll bar shows, by `seq`. */
+  marks: readonly number[];
   /** Is given the function that scrolls to a message. */
   jump: RefObject<PaneActions['jump'] | undefined>;
 }) {
@@ -72,14 +84,21 @@ export function Timeline({
   const [shown, setShown] = useState<Window>();
   const [isAtEnd, setAtEnd] = useState(true);
   const visible = useMemo(() => windowAround(rows, shown), [rows, shown]);
+  const isLastShown = !hasLater && visible.start + visible.rows.length >= rows.length;
   const unseen = useUnseen(rows, isAtEnd && !hasLater);
   const [target, setTarget] = useState<Target>();
   const permissions = usePermissions(conversation);
   useReadMarks(scroller, handle, visible);
+  const logId = useId();
+  const hasRail = conversation.latestSeq >= RAIL_MESSAGES && !isPending;
 
   const setAnchor = (element: HTMLElement) => {
     // The viewer was at the end, and only the space for the messages has changed: the end remains visible.
-    if (anchor.current !== 'end' || element.clientHeight === height.current) anchor.current = anchorOf(element);
+    if (anchor.current !== 'end' || element.clientHeight === height.current) {
+      // Below the last row, there can be messages that are not loaded: then it is not the end.
+      const isEnd = isLastShown || anchor.current === 'end';
+      anchor.current = anchorOf(element, isEnd);
+    }
     position.current = element.scrollTop;
     height.current = element.clientHeight;
   };
@@ -95,11 +114,13 @@ export function Timeline({
     if (target && !target.isReached) {
       const row = target.key === undefined ? null : rowOf(element, target.key);
       if (!row) return;
-      element.scrollTop = row.offsetTop - (element.clientHeight - Math.min(row.offsetHeight, element.clientHeight)) / 2;
+      const space = element.clientHeight - Math.min(row.offsetHeight, element.clientHeight);
+      element.scrollTop = target.isPlace ? row.offsetTop : row.offsetTop - space / 2;
+      anchor.current = undefined;
       setAnchor(element);
       setAtEnd(anchor.current === 'end');
       setTarget({ ...target, isReached: true });
-      row.focus({ preventScroll: true });
+      if (!target.isPlace) row.focus({ preventScroll: true });
     } else if (anchor.current === undefined) {
       // Until the first rows have arrived.
       if (element.querySelector('[data-key]') === null) return;
@@ -118,17 +139,17 @@ export function Timeline({
   };
   useLayoutEffect(keepPlace, [visible, firstUnread, target]);
 
-  jump.current = (seq) => {
-    void handle.showAround(seq).then(() => {
-      const { rows: loaded } = handle.value;
-      // A message that is hidden from the viewer does not exist for them: they see the next one.
-      const at = loaded.findIndex(({ message }) => message && message.seq >= seq);
-      const first = loaded[Math.max(0, at - WINDOW_ROWS / 2)];
-      if (at < 0 || !first) return;
-      setShown({ firstKey: first.key, toEnd: false });
-      setTarget({ key: loaded[at]?.key, isReached: false });
-    });
+  const show = async (seq: number, isPlace: boolean) => {
+    await handle.showAround(seq);
+    const { rows: loaded } = handle.value;
+    // A message that is hidden from the viewer does not exist for them: they see the next one.
+    const at = loaded.findIndex(({ message }) => message && message.seq >= seq);
+    const first = loaded[Math.max(0, at - WINDOW_ROWS / 2)];
+    if (at < 0 || !first) return;
+    setShown({ firstKey: first.key, toEnd: false });
+    setTarget({ key: loaded[at]?.key, isReached: false, isPlace });
   };
+  jump.current = (seq) => void show(seq, false);
   useEffect(() => {
     if (!target?.isReached) return;
     const timer = setTimeout(() => setTarget(undefined), TARGET_MS);
@@ -143,6 +164,11 @@ export function Timeline({
     if (scroller.current) observer.observe(scroller.current);
     return () => observer.disconnect();
   });
+
+  const moveTo = async (seq: number) => {
+    if (seq >= conversation.latestSeq) toEnd();
+    else await show(seq, true);
+  };
 
   const onScroll = () => {
     const element = scroller.current;
@@ -180,7 +206,9 @@ export function Timeline({
     <div className={styles.frame}>
       <div
         ref={scroller}
+        id={logId}
         className={styles.scroller}
+        data-rail={hasRail ? '' : undefined}
         onScroll={onScroll}
         onKeyDown={moveFocus}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise the keyboard could not scroll it
@@ -210,7 +238,7 @@ export function Timeline({
                   row={row}
                   viewer={viewer}
                   permissions={permissions}
-                  isTarget={target?.isReached === true && target.key === row.key}
+                  isTarget={target?.isReached === true && !target.isPlace && target.key === row.key}
                   isTabStop={index === visible.rows.length - 1}
                   startsGroup={startsDay || isDivider || !before || !isSameGroup(before, row)}
                 />
@@ -219,6 +247,19 @@ export function Timeline({
           })}
         </div>
       </div>
+      {hasRail && (
+        <Suspense>
+          <Rail
+            handle={handle}
+            scroller={scroller}
+            latestSeq={conversation.latestSeq}
+            unreadSeq={rows.find(({ key }) => key === firstUnread)?.message?.seq}
+            marks={marks}
+            logId={logId}
+            onMove={moveTo}
+          />
+        </Suspense>
+      )}
       <Typing names={view.typing.map(({ displayName }) => displayName)} />
       {(!isAtEnd || hasLater) && (
         <button type="button" className={styles.toEnd} onClick={toEnd} aria-label={pane.toLatest} title={pane.toLatest}>
@@ -280,9 +321,9 @@ const rowOf = (element: HTMLElement, key: string) =>
 const topOf = (element: HTMLElement, row: HTMLElement) => row.offsetTop - element.scrollTop;
 
 /** The first row that is visible, or the end. */
-function anchorOf(element: HTMLElement): Anchor | 'end' {
+function anchorOf(element: HTMLElement, isEnd: boolean): Anchor | 'end' {
   const { scrollTop, scrollHeight, clientHeight } = element;
-  if (scrollHeight - clientHeight - scrollTop <= END_PX) return 'end';
+  if (isEnd && scrollHeight - clientHeight - scrollTop <= END_PX) return 'end';
   for (const row of element.querySelectorAll<HTMLElement>('[data-key]')) {
     if (row.offsetTop + row.offsetHeight > scrollTop) {
       return { key: row.dataset['key'] ?? '', top: topOf(element, row) };

@@ -8,6 +8,7 @@ import { Button, IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Link } from '../../shell/router.tsx';
 import { useTimes } from '../../shell/time.ts';
+import type { Hit as FoundMessage } from '../chat/chat-context.ts';
 import { nameOf } from '../chat/names.ts';
 import styles from './search-panel.module.css';
 
@@ -21,10 +22,13 @@ const PAUSE_MS = 200;
 export default function SearchPanel({
   scope,
   onLeaveScope,
+  onHits,
   onClose,
 }: {
   scope: Conversation | undefined;
   onLeaveScope(): void;
+  /** Called with what is found, and with nothing when the search is closed. */
+  onHits(hits: readonly FoundMessage[]): void;
   onClose(): void;
 }) {
   const { search: text } = useText();
@@ -33,6 +37,10 @@ export default function SearchPanel({
   const field = useRef<HTMLInputElement>(null);
   const { hits, error, hasMore, isBusy, loadMore } = useHits(query.trim(), scope?.id);
   useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    onHits((hits ?? []).map(({ node }) => ({ conversationId: node.conversation?.id ?? '', seq: node.seq })));
+    return () => onHits([]);
+  }, [hits, onHits]);
   const insert = (filter: string) => {
     setQuery(`${query.trimEnd()} ${filter}`.trimStart());
     field.current?.focus();

@@ -24,12 +24,15 @@ type Range = 'unread' | 'recent' | 'all';
 export default function SummaryPanel({
   conversation,
   firstUnread,
+  onPoints,
   onJump,
   onClose,
 }: {
   conversation: Conversation;
   /** The `seq` of the first message that was unread when the conversation was opened. */
   firstUnread: number | undefined;
+  /** Called with the messages of the newest summary, and with none when the panel is closed. */
+  onPoints(seqs: readonly number[]): void;
   onJump(seq: number): void;
   onClose(): void;
 }) {
@@ -46,6 +49,11 @@ export default function SummaryPanel({
     ...(latestSeq <= (info?.limits.summaryMessagesMax ?? 0) ? (['all'] as const) : []),
   ];
   const isBusy = progress !== undefined;
+  const newest = summaries.list?.[0];
+  useEffect(() => {
+    onPoints((newest?.highlights ?? []).flatMap(({ messages }) => messages.map(({ seq }) => seq)));
+    return () => onPoints([]);
+  }, [newest, onPoints]);
   return (
     <SidePanel title={text.title} onClose={onClose}>
       <fieldset className={styles.ranges} aria-label={text.range}>
