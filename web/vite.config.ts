@@ -14,6 +14,7 @@ const aliases = {
   '@parley/client/text': resolve(import.meta.dirname, '../packages/client/src/text.ts'),
   '@parley/client/drafts': resolve(import.meta.dirname, '../packages/client/src/drafts.ts'),
   '@parley/client/pins': resolve(import.meta.dirname, '../packages/client/src/pins.ts'),
+  '@parley/client/changes': resolve(import.meta.dirname, '../packages/client/src/changes.ts'),
   '@parley/client/people': resolve(import.meta.dirname, '../packages/client/src/people.ts'),
   '@parley/client': resolve(import.meta.dirname, '../packages/client/src/index.ts'),
 };

@@ -148,6 +148,8 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await page.locator('mark').first().waitFor();
     await check(page, 'search');
     await page.keyboard.press('Escape');
+    // A dialog that is closing would close the next one.
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.getByRole('log').press('n');
     await page.getByRole('button', { name: 'Public groups' }).waitFor();
     await check(page, 'new conversation');
@@ -155,6 +157,8 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await page.getByRole('searchbox', { name: 'Search public groups' }).waitFor();
     await check(page, 'public groups');
     await page.keyboard.press('Escape');
+    // A dialog that is closing would close the next one.
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.getByRole('log').press('n');
     await page.getByRole('button', { name: 'New group' }).click();
     await page.getByRole('button', { name: 'Create group' }).waitFor();

@@ -72,7 +72,7 @@ describe.skipIf(!browserFound)('the scroll bar over the history in the web app',
     await rowWith(page, 'message 300').waitFor();
     await page.mouse.up();
     expect(requests).toBeLessThan(8);
-    await eventually('the place is shown', async () => /^Message (29|30)\d of 600$/.test((await position(page)) ?? ''));
+    await expect.poll(() => position(page), { timeout: 30_000 }).toMatch(/^Message (29|30)\d of 600$/);
     // The messages around it are there, and the way back is not a trap.
     await send(bob, id, 'a message in the meantime');
     await page.getByRole('button', { name: 'Go to the latest message' }).click();

@@ -69,8 +69,9 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     await send(bob, id, `\`\`\`\n${'x'.repeat(200)}\n\`\`\``);
     const { page, errors } = await openApp(browser, url, ada, id, { viewport: { width: 390, height: 700 } });
     const log = page.getByRole('log');
-    await log.press('End');
     const toEnd = () => log.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
+    await log.evaluate((element) => element.scrollTo({ top: element.scrollHeight }));
+    await eventually('the end is visible', async () => (await toEnd()) < 1);
     expect(await log.evaluate((element) => element.scrollWidth - element.clientWidth)).toBe(0);
     expect(await page.locator('pre').evaluate((code) => code.scrollWidth > code.clientWidth)).toBe(true);
     await composer(page).fill('one\ntwo\nthree\nfour');

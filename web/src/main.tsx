@@ -1,4 +1,5 @@
 import { createParley } from '@parley/client';
+import { changesOf } from '@parley/client/changes';
 import { draftsOf } from '@parley/client/drafts';
 import { peopleOf } from '@parley/client/people';
 import { createRoot } from 'react-dom/client';
@@ -15,9 +16,12 @@ import { UpdateNotice } from './shell/update-notice.tsx';
 applyTheme();
 
 async function start(container: HTMLElement): Promise<void> {
+  const isChaos = new URLSearchParams(location.search).has('chaos');
+  const faults = isChaos ? (await import('./chaos/faults.ts')).installFaults() : undefined;
   const parley = createParley({ url: new URL('/graphql', location.href).href });
   // The tab that synchronizes also needs them for the other tabs.
   peopleOf(parley);
+  changesOf(parley);
   draftsOf(parley);
   const language = await loadLanguage();
   createRoot(container).render(
@@ -32,6 +36,7 @@ async function start(container: HTMLElement): Promise<void> {
       </ParleyContext.Provider>
     </LanguageProvider>,
   );
+  if (faults) (await import('./chaos/panel.tsx')).showChaos(parley, faults);
 }
 
 const container = document.getElementById('app');

@@ -24,7 +24,8 @@ import type { State } from './state.js';
 import type { Change, Entity } from './storage.js';
 import { countedValues, normalize, type Store } from './store.js';
 
-type MessageEvent = MessagesSubscription['messages'];
+/** A change of a message. */
+export type MessageEvent = MessagesSubscription['messages'];
 type ConversationEvent = ConversationsSubscription['conversations'];
 
 /** What a stream has delivered of a conversation. */
@@ -69,6 +70,8 @@ export type Typing = Record<string, number>;
 
 /** How many missed events are applied and stored together. */
 const BATCH = 200;
+/** How old the position of a CHECKPOINT can be, in milliseconds: nodes look for changes about once a second. */
+const CHECKPOINT_AGE = 3_000;
 /** The time for which typing is shown if the clock of this device differs from that of the server. */
 const TYPING_SHOWN = [1_000, 10_000] as const;
 
@@ -100,6 +103,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
   const stops: (() => void)[] = [];
   const { state } = store;
   const caughtUp = new Set<string>();
+  const missedListeners: ((events: MessageEvent[]) => void)[] = [];
   let isUnacknowledged = true;
   const liveSubscriptions: [document: object, next: (data: never) => void][] = [
     [TypingDocument, ({ typing }: TypingSubscription) => receiveTyping(typing)],
@@ -209,8 +213,10 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     if (!(await fetchUntil(run, hasData, load))) return;
     let failed = failures;
     let waiting: StreamEvent[] = [];
+    let askedAt = 0;
     const variables = {
       get after() {
+        askedAt = Date.now();
         return state.get<string>(`cursor:${name}`);
       },
     };
@@ -219,11 +225,20 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       waiting = [];
       const cursor = events.at(-1)?.cursor;
       if (cursor === undefined) return;
+      if (name === 'messages') {
+        const missed = (events as MessageEvent[]).filter(({ replayed, messageId }) => replayed && messageId);
+        if (missed.length > 0) for (const listener of missedListeners) listener(missed);
+      }
       const change: Batch = { put: [], remove: [], forget: [], set: {}, cover: [] };
       apply(events as never[], change);
       change.set[`cursor:${name}`] = cursor;
-      const stored = store.commit(change);
       const { type } = events.at(-1) as StreamEvent;
+      if (name === 'messages') {
+        // What was stored when the server was asked has been delivered by now.
+        if (type === 'CAUGHT_UP') change.set['completeUntil'] = askedAt;
+        if (type === 'CHECKPOINT') change.set['completeUntil'] = Math.max(askedAt, Date.now() - CHECKPOINT_AGE);
+      }
+      const stored = store.commit(change);
       if (name === 'messages' && (type === 'CAUGHT_UP' || type === 'CHECKPOINT')) {
         void stored.then(() => acknowledge(cursor));
       }
@@ -434,7 +449,12 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     });
   }
 
-  return { start, stop, socketChanged, report, add, addLive, refetch };
+  /** Calls the listener with the missed changes of messages, before they are applied and stored. */
+  function onMissed(listener: (events: MessageEvent[]) => void): void {
+    missedListeners.push(listener);
+  }
+
+  return { start, stop, socketChanged, report, add, addLive, onMissed, refetch };
 }
 
 /** Ends typing when its time is over. Every tab does so, because the one that received the event can be closed. */

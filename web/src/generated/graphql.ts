@@ -270,6 +270,13 @@ export type MentionCandidatesQueryVariables = Exact<{
 
 export type MentionCandidatesQuery = { conversation: { members: { nodes: Array<{ user: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null } | null };
 
+export type LatestMessagesQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type LatestMessagesQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number, text: string | null }> } | null } | null };
+
 export type FirstMessageQueryVariables = Exact<{
   id: string;
 }>;
@@ -612,6 +619,19 @@ export const MentionCandidatesDocument = new TypedDocumentString(`
   displayName
   avatarUrl
 }`, {"hash":"sha256:9fd8c96641defe437ec92e4c0a47901763d5178dd48f9ca75274b77b2dc391e9"}) as unknown as TypedDocumentString<MentionCandidatesQuery, MentionCandidatesQueryVariables>;
+export const LatestMessagesDocument = new TypedDocumentString(`
+    query LatestMessages($id: ID!) {
+  conversation(id: $id) {
+    messages(last: 50) {
+      nodes {
+        id
+        seq
+        text
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:7a0acbe4d8b5ee6ef987f014ecd44037ef3c306f730409f20065911803e627d1"}) as unknown as TypedDocumentString<LatestMessagesQuery, LatestMessagesQueryVariables>;
 export const FirstMessageDocument = new TypedDocumentString(`
     query FirstMessage($id: ID!) {
   conversation(id: $id) {

@@ -77,6 +77,7 @@ export const ar: Text = {
   connection: {
     connecting: 'جارٍ الاتصال…',
     offline: 'أنت غير متصل. تُرسَل الرسائل عند عودة الاتصال.',
+    complete: (time: string) => `كل ما وصل حتى ${time} موجود هنا.`,
     back: (count) => (count === 0 ? 'عاد الاتصال.' : `وصل كل شيء، والجديد: ${count}.`),
   },
   list: {
@@ -177,6 +178,15 @@ export const ar: Text = {
       failed: 'لم تُرسل',
     },
     discard: 'تجاهل',
+  },
+  missed: {
+    notice: (count: number) => `رسائل قرأتها ثم تغيّرت: ${count}`,
+    title: 'تغيّرت أثناء غيابك',
+    lead: 'قرأت هذه الرسائل قبل تغييرها.',
+    edited: 'معدَّلة',
+    deleted: 'محذوفة',
+    reacted: 'تفاعلات جديدة',
+    dismiss: 'حسنًا',
   },
   rail: {
     label: 'الموضع في السجل',

@@ -68,6 +68,7 @@ export const de: Text = {
   connection: {
     connecting: 'Verbindung wird hergestellt …',
     offline: 'Du bist offline. Nachrichten werden gesendet, sobald du wieder verbunden bist.',
+    complete: (time: string) => `Alles bis ${time} ist hier.`,
     back: (count) => (count === 0 ? 'Wieder verbunden.' : `Auf dem neuesten Stand: ${count} neu.`),
   },
   list: {
@@ -163,6 +164,16 @@ export const de: Text = {
       failed: 'Nicht gesendet',
     },
     discard: 'Verwerfen',
+  },
+  missed: {
+    notice: (count: number) =>
+      count === 1 ? '1 gelesene Nachricht wurde geändert' : `${count} gelesene Nachrichten wurden geändert`,
+    title: 'Geändert, während du weg warst',
+    lead: 'Du hattest diese Nachrichten gelesen, bevor sie geändert wurden.',
+    edited: 'bearbeitet',
+    deleted: 'gelöscht',
+    reacted: 'neue Reaktionen',
+    dismiss: 'Verstanden',
   },
   rail: {
     label: 'Stelle im Verlauf',

@@ -67,6 +67,7 @@ export const en = {
   connection: {
     connecting: 'Connecting…',
     offline: 'You are offline. Messages are sent when you are back.',
+    complete: (time: string) => `Everything up to ${time} is here.`,
     back: (count: number) => (count === 0 ? 'Connected again.' : `Up to date again: ${count} new.`),
   },
   list: {
@@ -162,6 +163,16 @@ export const en = {
       failed: 'Not sent',
     },
     discard: 'Discard',
+  },
+  missed: {
+    notice: (count: number) =>
+      `${count} ${count === 1 ? 'message' : 'messages'} you read ${count === 1 ? 'was' : 'were'} changed`,
+    title: 'Changed while you were away',
+    lead: 'You had read these messages before they were changed.',
+    edited: 'edited',
+    deleted: 'deleted',
+    reacted: 'new reactions',
+    dismiss: 'Got it',
   },
   rail: {
     label: 'Place in the history',

@@ -15,6 +15,7 @@ export function useTimes() {
   return useMemo(() => {
     const formats = {
       time: new Intl.DateTimeFormat(tag, { hour: 'numeric', minute: '2-digit' }),
+      precise: new Intl.DateTimeFormat(tag, { timeStyle: 'medium' }),
       weekday: new Intl.DateTimeFormat(tag, { weekday: 'short' }),
       short: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short' }),
       day: new Intl.DateTimeFormat(tag, { weekday: 'long', day: 'numeric', month: 'long' }),
@@ -24,6 +25,8 @@ export function useTimes() {
     const ageInDays = (date: Date) => Math.round((dayOf(new Date()) - dayOf(date)) / DAY_MS);
     return {
       time: (at: string) => formats.time.format(new Date(at)),
+      /** With seconds. */
+      precise: (at: number) => formats.precise.format(at),
       full: (at: string) => formats.full.format(new Date(at)),
       /** The shortest useful form, for lists. */
       brief(at: string) {

@@ -6,6 +6,8 @@ export interface ChatActions {
   openSearch(conversationId?: string): void;
   /** Opens the dialog that begins a conversation. */
   openPeople(): void;
+  /** Opens the list of what was changed in messages that the viewer had read. */
+  openMissed(): void;
   /** The messages that the search has found. */
   hits: readonly Hit[];
 }
@@ -15,6 +17,6 @@ export interface Hit {
   seq: number;
 }
 
-export const ChatContext = createContext<ChatActions>({ openSearch() {}, openPeople() {}, hits: [] });
+export const ChatContext = createContext<ChatActions>({ openSearch() {}, openPeople() {}, openMissed() {}, hits: [] });
 
 export const useChat = (): ChatActions => useContext(ChatContext);

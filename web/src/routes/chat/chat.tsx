@@ -12,6 +12,7 @@ import { ConnectionBanner } from './connection-banner.tsx';
 import { ConversationList } from './conversation-list.tsx';
 import { MessagePane } from './message-pane.tsx';
 
+const MissedDialog = lazy(() => import('./missed-dialog.tsx'));
 const PeopleDialog = lazy(() => import('./people-dialog.tsx'));
 const SearchPanel = lazy(() => import('../search/search-panel.tsx'));
 const ShortcutList = lazy(() => import('../switcher/shortcut-list.tsx'));
@@ -31,11 +32,12 @@ export function Chat() {
   const { conversations, isLoaded } = useReadable(useParley().conversations);
   const [search, setSearch] = useState<Search>();
   const [hits, setHits] = useState<readonly Hit[]>([]);
-  const [dialog, setDialog] = useState<'people' | 'switcher' | 'keys'>();
+  const [dialog, setDialog] = useState<'people' | 'switcher' | 'keys' | 'missed'>();
   const context = useMemo(
     () => ({
       openSearch: (scopeId?: string) => setSearch({ scopeId, isInFront: true }),
       openPeople: () => setDialog('people'),
+      openMissed: () => setDialog('missed'),
       hits,
     }),
     [hits],
@@ -77,6 +79,7 @@ export function Chat() {
         </div>
         <ConnectionBanner />
         <Suspense>
+          {dialog === 'missed' && <MissedDialog onClose={closer('missed')} />}
           {dialog === 'people' && <PeopleDialog onClose={closer('people')} />}
           {dialog === 'switcher' && <Switcher onClose={closer('switcher')} />}
           {dialog === 'keys' && <ShortcutList onClose={closer('keys')} />}

@@ -1,6 +1,7 @@
 import { useEffect, useState, useSyncExternalStore } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useReadable } from '../../parley.ts';
+import { useTimes } from '../../shell/time.ts';
 import styles from './connection-banner.module.css';
 
 /** How long a disconnection lasts before it is shown, in milliseconds: most end before anyone would notice. */
@@ -21,6 +22,8 @@ function watchNetwork(listener: () => void): () => void {
 export function ConnectionBanner() {
   const { connection: texts } = useText();
   const connection = useReadable(useParley().connection);
+  const { completeUntil } = connection;
+  const times = useTimes();
   const isOnline = useSyncExternalStore(watchNetwork, () => navigator.onLine);
   const isAway = !isOnline || (connection.status !== 'live' && connection.status !== 'off');
   const [state, setState] = useState<'none' | 'away' | 'back'>('none');
@@ -43,7 +46,9 @@ export function ConnectionBanner() {
       {text !== undefined && (
         <p data-state={state}>
           <i aria-hidden="true" />
-          {text}
+          <span>
+            {text} {state === 'away' && completeUntil !== undefined && texts.complete(times.precise(completeUntil))}
+          </span>
         </p>
       )}
     </div>

@@ -12,6 +12,7 @@ import { Start } from '../start/start.tsx';
 import { useChat } from './chat-context.ts';
 import styles from './conversation-list.module.css';
 import { plainText } from './message-text.tsx';
+import { MissedNotice } from './missed-notice.tsx';
 import { nameOf, pictureOf, presenceOf, systemText } from './names.ts';
 
 /** The conversations of the viewer, latest first. */
@@ -40,6 +41,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
           <Icon name="pencil" />
         </IconButton>
       </header>
+      <MissedNotice />
       <div className={styles.scroller}>
         {conversations.length > 0 && (
           <ul onKeyDown={moveFocus}>

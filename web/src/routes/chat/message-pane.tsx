@@ -14,6 +14,7 @@ import { useChat } from './chat-context.ts';
 import { Composer, type ComposerMode } from './composer.tsx';
 import { type PaneActions, PaneContext } from './message-actions.tsx';
 import styles from './message-pane.module.css';
+import { MissedNotice } from './missed-notice.tsx';
 import { nameOf, pictureOf, presenceOf } from './names.ts';
 import { Pins } from './pins.tsx';
 import { IN_FRONT } from './side-panel.tsx';
@@ -98,6 +99,7 @@ export function MessagePane({ id }: { id: string }) {
             conversation={conversation}
             onPanel={(name) => setPanel(name === panel?.name ? undefined : { name })}
           />
+          <MissedNotice conversationId={id} />
           <Pins conversationId={id} onJump={actions.jump} />
           <Timeline handle={handle} view={view} conversation={conversation} marks={marks} jump={jump} />
           {conversation.viewerCanSend ? (
