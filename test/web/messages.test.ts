@@ -157,6 +157,25 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     console.log(`a reaction is displayed after ${elapsed.time.toFixed(1)} ms`);
   });
 
+  it('finds emojis in the language of the app, and in English', async () => {
+    const { ada, bob, id } = await pair();
+    await send(bob, id, 'Lunch?');
+    const { page, errors } = await openApp(browser, url, ada, id);
+    for (const [locale, words] of [
+      ['de', ['erdbeere', 'strawberry']],
+      ['ar', ['فراولة']],
+    ] as const) {
+      await page.evaluate((name) => localStorage.setItem('parley.locale', name), locale);
+      await page.reload();
+      await rowWith(page, 'Lunch?').press('+');
+      for (const word of words) {
+        await page.locator('[popover] input[type=search]').fill(word);
+        await page.locator('[popover]').getByRole('button', { name: '🍓', exact: true }).waitFor();
+      }
+    }
+    expect(errors).toEqual([]);
+  });
+
   it('edits the last message with the arrow up key, and keeps what was being written', async () => {
     const { ada, bob, id } = await pair();
     await send(ada, id, 'Helo');

@@ -1,5 +1,5 @@
-import { type KeyboardEvent, useDeferredValue, useMemo, useState } from 'react';
-import { useText } from '../locales/locale.tsx';
+import { type KeyboardEvent, useDeferredValue, useEffect, useMemo, useState } from 'react';
+import { useLanguage, useText } from '../locales/locale.tsx';
 import { Icon } from '../shell/icon.tsx';
 import data from './emoji.json';
 import styles from './emoji-panel.module.css';
@@ -13,6 +13,14 @@ interface Emoji {
 }
 
 type Group = keyof typeof data;
+
+type Names = Readonly<Record<string, string>>;
+
+/** The names and other words in languages other than English, by emoji. From the Unicode CLDR (see LICENSE-CLDR). */
+const languages: Readonly<Record<string, () => Promise<{ default: Names }>>> = {
+  ar: () => import('./emoji.ar.json'),
+  de: () => import('./emoji.de.json'),
+};
 
 // From emojibase-data (see LICENSE): each entry has the emoji, its name and other words.
 const groups = Object.entries(data).map(([group, entries]) => ({
@@ -36,20 +44,44 @@ const signs: Record<Group, string> = {
   flags: '🏁',
 };
 
-/** The emojis that a text describes, those with a matching name first. */
-function findEmojis(text: string): Emoji[] {
-  const found = all.filter(({ words, emoji }) => words.includes(` ${text}`) || emoji === text);
-  const isNamed = ({ name }: Emoji) => Number(` ${name}`.includes(` ${text}`));
+/** The names in the language of the app; undefined in English, and until they are loaded. */
+function useNames(): Names | undefined {
+  const { tag } = useLanguage();
+  const [names, setNames] = useState<Names>();
+  useEffect(() => {
+    let isGone = false;
+    setNames(undefined);
+    languages[tag]?.().then(
+      (loaded) => !isGone && setNames(loaded.default),
+      // The English names remain.
+      () => {},
+    );
+    return () => {
+      isGone = true;
+    };
+  }, [tag]);
+  return names;
+}
+
+/** The emojis that a text describes in English or in the language of the app, those with a matching name first. */
+function findEmojis(text: string, names: Names = {}): Emoji[] {
+  const isIn = (words: string) => ` ${words}`.includes(` ${text}`);
+  const localized = (emoji: string) => (names[emoji] ?? '').split('|');
+  const found = all.filter(
+    ({ words, emoji }) => emoji === text || words.includes(` ${text}`) || localized(emoji).some(isIn),
+  );
+  const isNamed = ({ name, emoji }: Emoji) => Number(isIn(name) || isIn(localized(emoji)[0] ?? ''));
   return found.sort((one, other) => isNamed(other) - isNamed(one));
 }
 
 /** Chooses an emoji, by its group or its name. */
 export default function EmojiPanel({ onChoose }: { onChoose(emoji: string): void }) {
   const { emoji: text } = useText();
+  const names = useNames();
   const [search, setSearch] = useState('');
   const sought = useDeferredValue(search.trim().toLowerCase());
   const [recent] = useState(() => recentEmojis().flatMap((emoji) => byEmoji.get(emoji) ?? []));
-  const found = useMemo(() => (sought === '' ? undefined : findEmojis(sought)), [sought]);
+  const found = useMemo(() => (sought === '' ? undefined : findEmojis(sought, names)), [sought, names]);
   const choose = (emoji: string) => {
     rememberEmoji(emoji);
     onChoose(emoji);
@@ -77,7 +109,7 @@ export default function EmojiPanel({ onChoose }: { onChoose(emoji: string): void
             if (event.key !== 'Enter') return;
             // It would also press the button that gets the focus back.
             event.preventDefault();
-            const [first] = findEmojis(event.currentTarget.value.trim().toLowerCase());
+            const [first] = findEmojis(event.currentTarget.value.trim().toLowerCase(), names);
             if (first) choose(first.emoji);
           }}
         />
@@ -93,7 +125,13 @@ export default function EmojiPanel({ onChoose }: { onChoose(emoji: string): void
             {emojis.length === 0 && <p>{text.none}</p>}
             <div className={styles.grid}>
               {emojis.map(({ emoji, name }) => (
-                <button key={emoji} type="button" tabIndex={-1} title={name} onClick={() => choose(emoji)}>
+                <button
+                  key={emoji}
+                  type="button"
+                  tabIndex={-1}
+                  title={names?.[emoji]?.split('|')[0] ?? name}
+                  onClick={() => choose(emoji)}
+                >
                   {emoji}
                 </button>
               ))}
