@@ -111,7 +111,7 @@ export class LiveStream<Event extends object> implements EventSource<Event> {
     return next;
   }
 
-  /** Reads more of what the stream begins with until the consumer does not wait any more. */
+  /** Reads further initial events until the consumer no longer waits. */
   async #readOn(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;

@@ -14,7 +14,7 @@ import { type NotificationLevel, type NotificationSettings, storeMemberSettings 
 import { isTimeZone } from './quiet-hours.js';
 
 /**
- * Sets of what the viewer is notified in one conversation; null stands for their default. Setting the same level again
+ * Sets what the viewer is notified of in one conversation; null stands for their default. Setting the same level again
  * changes nothing.
  * @throws {ChatError} NOT_FOUND or FORBIDDEN of `input.conversationId`: the viewer is not a member.
  */
@@ -97,7 +97,7 @@ const settingsInput = z.object({
 });
 
 /**
- * Changes when and of what the viewer is notified. Absent fields are unchanged; null ends quiet hours and "do not
+ * Changes when the viewer is notified, and what of. Absent fields are unchanged; null ends quiet hours and "do not
  * disturb", and resets the other fields to the defaults of the service. Values equal to the present ones have no effect.
  * @throws {ChatError} BAD_USER_INPUT.
  */

@@ -7,7 +7,7 @@ interface GatewayMessage {
   pushKey: string;
   /** When the device was registered, in seconds since 1970. */
   registeredAt: number;
-  /** The ids of what the push is about, with which the app loads it. */
+  /** The ids with which the app loads what the push reports. */
   conversationId: string;
   messageId: string;
   /** The number to show on the app's icon. */
