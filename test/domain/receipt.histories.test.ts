@@ -63,7 +63,8 @@ class Model {
     const unread = this.messages.filter(
       ({ sender, deleted }, index) => index >= member.read && sender !== person && !deleted,
     );
-    return { messages: unread.length, mentions: unread.filter(({ named }) => named.includes(person)).length };
+    const mentions = unread.filter(({ named }) => named.includes(person)).length;
+    return { messages: unread.length, mentions, toSeq: this.messages.length };
   }
 
   statusOf(index: number): string {
@@ -133,7 +134,8 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
   /** Counts unread messages from the rows of messages alone. */
   const rebuild = ({ database: { db } }: Deps, conversationId: string) => db.$queryRaw<(Unread & { userId: string })[]>`
     SELECT marks.user_id::text AS "userId", count(messages.id)::int AS messages,
-           count(messages.id) FILTER (WHERE mentions_everyone OR marks.user_id = ANY (mentioned_ids))::int AS mentions
+           count(messages.id) FILTER (WHERE mentions_everyone OR marks.user_id = ANY (mentioned_ids))::int AS mentions,
+           (SELECT latest_seq FROM conversations WHERE id = ${conversationId}::uuid) AS "toSeq"
     FROM marks LEFT JOIN messages ON messages.conversation_id = marks.conversation_id
       AND messages.seq > marks.read_seq AND messages.sender_id <> marks.user_id AND messages.deleted_at IS NULL
     WHERE marks.conversation_id = ${conversationId}::uuid GROUP BY marks.user_id`;

@@ -12,7 +12,7 @@ import { createSessionManager, type Session } from './session.js';
 import { createSocket, type Sink } from './socket.js';
 import type { Readable } from './state.js';
 import { type Change, noStorage, openStorage } from './storage.js';
-import { countedValues, createStore, normalize } from './store.js';
+import { createStore, normalize } from './store.js';
 import { createSync, expireTyping, type Sync } from './sync.js';
 import { createTabs, type Tabs } from './tabs.js';
 
@@ -283,7 +283,7 @@ export function createParley(options: ParleyOptions): Parley {
         await store.receive(request(SnapshotDocument, { first: pageSize, after: endCursor }), ({ viewer }) => {
           const list = viewer?.conversations;
           const put = normalize(list);
-          return { put, set: { ...countedValues(put), list: list?.pageInfo } };
+          return { put, set: { list: list?.pageInfo } };
         });
       },
     }),

@@ -49,17 +49,6 @@ export function normalize(data: unknown, conversationId?: string): Entity[] {
   return found;
 }
 
-/** The state of the counts of a membership: up to which message they are contained in `unreadCount`. */
-export function countedValues(entities: readonly Entity[]): Record<string, unknown> {
-  const counted: Record<string, unknown> = {};
-  for (const { __typename, unreadCount, conversationId } of entities) {
-    if (__typename !== 'Membership' || unreadCount == null) continue;
-    const conversation = entities.find(({ id }) => id === conversationId);
-    if (conversation?.['latestSeq'] !== undefined) counted[`counted:${conversationId}`] = conversation['latestSeq'];
-  }
-  return counted;
-}
-
 export type Store = ReturnType<typeof createStore>;
 
 /** The data of one user: objects of the API by their ids, and other values by key. */
@@ -124,7 +113,7 @@ export function createStore() {
     const since = clock;
     const data = await response;
     const put = normalize(data, conversationId);
-    await commit({ put, set: countedValues(put), ...more?.(data, put) }, since);
+    await commit({ put, ...more?.(data, put) }, since);
     return data;
   }
 

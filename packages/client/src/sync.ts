@@ -22,7 +22,7 @@ import type { SessionManager } from './session.js';
 import type { Socket } from './socket.js';
 import type { State } from './state.js';
 import type { Change, Entity } from './storage.js';
-import { countedValues, normalize, type Store } from './store.js';
+import { normalize, type Store } from './store.js';
 
 /** A change of a message. */
 export type MessageEvent = MessagesSubscription['messages'];
@@ -57,6 +57,7 @@ interface Counts {
   readSeq: number;
   unreadCount: number;
   unreadMentionCount: number;
+  unreadToSeq: number;
 }
 
 interface StreamEvent {
@@ -187,7 +188,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     if (run !== currentRun || !viewer) return;
     const { conversations, syncCursor, ...own } = viewer;
     const put = normalize([conversations, own]);
-    const set: Record<string, unknown> = { ...countedValues(put), me: viewer.id, list: conversations?.pageInfo };
+    const set: Record<string, unknown> = { me: viewer.id, list: conversations?.pageInfo };
     for (const { name, fetch } of streams) if (!fetch) set[`cursor:${name}`] = syncCursor;
     const cover: Change['cover'] = [];
     for (const { id, latestSeq } of conversations?.nodes ?? []) {
@@ -316,10 +317,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     {
       name: 'receipts',
       document: ReceiptsDocument,
-      apply: (events, { put, set }) => {
-        put.push(...normalize(events));
-        Object.assign(set, countedValues(put));
-      },
+      apply: (events, { put }) => void put.push(...normalize(events)),
     },
   ];
 
@@ -371,13 +369,12 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
   }
 
   /** Counts the unread messages that `unreadCount` does not contain yet. Returns false if the counts are unknown. */
-  function count(conversationId: string, arrivals: Iterable<Arrival>, { put, set }: Batch): boolean {
+  function count(conversationId: string, arrivals: Iterable<Arrival>, { put }: Batch): boolean {
     const membership = membershipOf(conversationId) as (Entity & Counts) | undefined;
-    if (!membership) return false;
-    const key = `counted:${conversationId}`;
-    const counted = state.get<number>(key) ?? 0;
-    const { id, __typename, readSeq } = membership;
-    let { unreadCount, unreadMentionCount } = membership;
+    // Earlier versions did not store up to which message the counts were.
+    if (membership?.unreadToSeq === undefined) return false;
+    const { id, __typename, readSeq, unreadToSeq: counted } = membership;
+    let { unreadCount, unreadMentionCount, unreadToSeq } = membership;
     let isKnown = true;
     for (const { message, isNew } of arrivals) {
       const { seq, deletedAt, mentions, mentionsEveryone } = message;
@@ -387,10 +384,10 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       else if (seq > counted) {
         unreadCount += 1;
         unreadMentionCount += Number(mentionsEveryone || mentions.some((user) => user.id === store.ownId()));
-        set[key] = Math.max((set[key] ?? 0) as number, seq);
+        unreadToSeq = Math.max(unreadToSeq, seq);
       }
     }
-    put.push({ id, __typename, unreadCount, unreadMentionCount });
+    put.push({ id, __typename, unreadCount, unreadMentionCount, unreadToSeq });
     return isKnown;
   }
 
@@ -423,13 +420,12 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     // The stream of messages is more recent or will be: it keeps the counts and the last message.
     const latest = (state.get<Entity>(id)?.['latestSeq'] ?? 0) as number;
     const found = normalize([conversation, membership]).map((entity) => {
-      const { unreadCount: _unread, unreadMentionCount: _mentions, ...settings } = entity;
+      const { unreadCount: _unread, unreadMentionCount: _mentions, unreadToSeq: _toSeq, ...settings } = entity;
       const { latestSeq = latest, lastMessage: _message, lastActivityAt: _time, ...details } = entity;
       if (!isNewMember && entity.id === known?.__ref) return settings as Entity;
       return entity.id === id && (latestSeq as number) < latest ? (details as Entity) : entity;
     });
     put.push(...found);
-    Object.assign(set, countedValues(found));
   }
 
   /** Fetches a conversation again. */

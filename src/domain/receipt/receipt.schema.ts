@@ -70,7 +70,7 @@ async function markFor(context: Context, membership: Marked): Promise<Mark | nul
 /** A mark in an event is visible to all of its recipients. */
 const keyOfMarks = keyedBy<Marked | null>((membership, viewerId) => (membership?.mark ? '' : viewerId));
 
-const unreadCount = (what: keyof Unread) => ({
+const unread = (what: keyof Unread) => ({
   extensions: keyedBy<MembershipRow | null>((membership, viewerId) =>
     membership?.userId === viewerId ? viewerId : '',
   ),
@@ -94,12 +94,17 @@ builder.prismaObjectFields(Membership, (t) => ({
   unreadCount: t.int({
     description:
       'The number of messages of other users after `readSeq`, without deleted ones. It is null for memberships of other users.',
-    ...unreadCount('messages'),
+    ...unread('messages'),
   }),
   unreadMentionCount: t.int({
     description:
       'The number of unread messages that mention the viewer by `@username` or `@everyone`. It is null for memberships of other users.',
-    ...unreadCount('mentions'),
+    ...unread('mentions'),
+  }),
+  unreadToSeq: t.int({
+    description:
+      'The `seq` of the latest message that `unreadCount` and `unreadMentionCount` take into account. Clients that count later messages themselves begin after it: `Conversation.latestSeq` of the same response can be older or newer. It is null for memberships of other users.',
+    ...unread('toSeq'),
   }),
 }));
 

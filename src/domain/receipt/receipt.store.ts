@@ -253,15 +253,18 @@ const unreadMentions = Prisma.sql`
 export interface Unread {
   messages: number;
   mentions: number;
+  /** The `latestSeq` of the conversation at the time of counting. */
+  toSeq: number;
 }
 
 /** The unread counts of each of these conversations, in the same order; null if the user is not a member. */
 export async function findUnread(db: Db, userId: string, ids: readonly string[]): Promise<(Unread | null)[]> {
   const rows = await db.$queryRaw<(Unread & { id: string })[]>`
-    SELECT conversations.id::text, ${unreadMessages} AS messages, ${unreadMentions} AS mentions
+    SELECT conversations.id::text, conversations.latest_seq AS "toSeq", ${unreadMessages} AS messages,
+      ${unreadMentions} AS mentions
     FROM marks JOIN conversations ON conversations.id = marks.conversation_id
     WHERE marks.user_id = ${userId}::uuid AND marks.conversation_id = ANY (${ids}::uuid[])`;
-  const byId = new Map(rows.map(({ id, messages, mentions }) => [id, { messages, mentions }]));
+  const byId = new Map(rows.map(({ id, ...unread }) => [id, unread]));
   return ids.map((id) => byId.get(id) ?? null);
 }
 

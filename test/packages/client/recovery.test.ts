@@ -9,6 +9,7 @@ import { rowId } from '../../support/durable-streams.js';
 import { atEnd } from '../../support/ending.js';
 import { makePlace, modes } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
+import { mark } from '../../support/receipts.js';
 import { type Browser, openBrowser } from '../../support/tabs.js';
 import { edit, openDirect, remove, send } from '../../support/talk.js';
 
@@ -147,6 +148,27 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     await eventually('the missed messages arrive', () => texts(conversation).length === 3 && isLive(parley));
     const { viewerMembership } = conversation.value.conversation ?? {};
     expect(viewerMembership?.unreadCount).toBe(3);
+  });
+
+  it('counts a message once that is sent while the server counts the unread messages', async () => {
+    const { ana, ben, id, conversation } = await meet();
+    await eventually('the message is shown', () => texts(conversation).length === 1);
+    const { db } = node.deps.database;
+    const read = db.$queryRaw.bind(db) as (...args: unknown[]) => Promise<unknown>;
+    let sending: Promise<unknown> | undefined;
+    vi.spyOn(db, '$queryRaw').mockImplementation((async (...args: unknown[]) => {
+      const counts = JSON.stringify(args).includes('AS mentions');
+      if (counts && !sending) {
+        sending = send(ana, id, 'second');
+        await sending;
+      }
+      return read(...args);
+    }) as never);
+    // The read mark is delivered with the counts.
+    await mark(ben, 'markRead', id, 1);
+    await eventually('the second message arrives', () => texts(conversation).length === 2);
+    const { viewerMembership } = conversation.value.conversation ?? {};
+    expect(viewerMembership).toMatchObject({ readSeq: 1, unreadCount: 1, unreadToSeq: 2 });
   });
 
   it('fetches the counts again when an unread message is erased that it has never loaded', async () => {
