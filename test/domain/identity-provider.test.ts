@@ -5,7 +5,7 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { providerAuthenticator } from '../../src/domain/identity-provider/identity-provider.viewers.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, register, request } from '../support/client.js';
-import { makePlace, modes, type Place, servicesFound, waitingFor } from '../support/place.js';
+import { anyMode, makePlace, modes, type Place, servicesFound, waitingFor } from '../support/place.js';
 import { makeKey, Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
 import { statementsOf } from '../support/statements.js';
@@ -418,7 +418,7 @@ const KEYS_COOLDOWN_MS = 6_000;
 describe('a node whose identity provider is down', () => {
   it('accepts tokens with known keys, returns UNAVAILABLE for others, and fetches new keys later', async () => {
     const provider = await Provider.start();
-    const { url } = await (await makePlace('embedded')).start(provider.env);
+    const { url } = await (await makePlace(anyMode)).start(provider.env);
     const used = await provider.sign(fresh());
     await me(url, used);
     await provider.down();
@@ -447,8 +447,8 @@ describe('the configuration of an identity provider', () => {
 
   it('shows in serverInfo.features', async () => {
     const provider = await Provider.start();
-    const plain = await (await makePlace('embedded')).start();
-    const outside = await (await makePlace('embedded')).start({ ...provider.env, REGISTRATION: 'off' });
+    const plain = await (await makePlace(anyMode)).start();
+    const outside = await (await makePlace(anyMode)).start({ ...provider.env, REGISTRATION: 'off' });
     expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual(['registration', 'search']);
     expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual(['outsideUsers', 'search']);
     // Without a provider, its tokens are invalid.
@@ -456,7 +456,7 @@ describe('the configuration of an identity provider', () => {
   });
 
   it('can disable registration, but existing accounts can sign in', async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     const before = await place.start();
     const person = await register(before.url);
     await before.stop();
@@ -474,7 +474,7 @@ describe('the configuration of an identity provider', () => {
       AUTH_NAME_CLAIM: 'https://example.com/full',
       AUTH_PICTURE_CLAIM: 'face',
     };
-    const { url } = await (await makePlace('embedded')).start({ ...provider.env, ...claims });
+    const { url } = await (await makePlace(anyMode)).start({ ...provider.env, ...claims });
     const said = { nick: 'nicky', 'https://example.com/full': 'Nick Name', face: 'https://a.example/face', name: 'no' };
     const { user } = await me(url, await provider.sign(fresh(), said));
     expect(user).toMatchObject({ username: 'nicky', displayName: 'Nick Name', avatarUrl: 'https://a.example/face' });

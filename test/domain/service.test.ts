@@ -3,7 +3,7 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { startSession } from '../../src/domain/session/session.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
-import { makePlace, modes, type Place } from '../support/place.js';
+import { anyMode, makePlace, modes, type Place } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
 import { attempt, createGroup, MESSAGES, send } from '../support/talk.js';
@@ -361,7 +361,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
 
 describe('the account of the service', () => {
   it('has the configured names, also after they change, and never a username that is taken', async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     const first = await place.start({ SERVICE_KEY: KEY, SERVICE_USERNAME: 'helper', SERVICE_NAME: 'The Helper' });
     const person = await register(first.url);
     const { user } = (await ask(first.url, ME, {}, KEY)).viewer;
@@ -374,7 +374,7 @@ describe('the account of the service', () => {
   });
 
   it('can be used even if it cannot be renamed', async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     const first = await place.start({ SERVICE_KEY: KEY, SERVICE_NAME: 'Before' });
     const { user } = (await ask(first.url, ME, {}, KEY)).viewer;
     const { db } = first.deps.database;
@@ -390,7 +390,7 @@ describe('the account of the service', () => {
   });
 
   it('loses exactly the sessions that a service key has created when that key is removed', async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     const keys = { first: KEY, second: `${KEY.slice(0, -3)}y==` };
     let { url, stop } = await place.start({ SERVICE_KEY: keys.first });
     const restart = async (env: Record<string, string>) => {
@@ -432,7 +432,7 @@ describe('the account of the service', () => {
 
   it('can create access tokens only for users that it created or that the identity provider signs in', async () => {
     const provider = await Provider.start();
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     let { url, stop } = await place.start({ SERVICE_KEY: KEY });
     const restart = async (env: Record<string, string>) => {
       await stop();
@@ -453,13 +453,13 @@ describe('the account of the service', () => {
   });
 
   it('cannot be used if no key is configured', async () => {
-    const { url } = await (await makePlace('embedded')).start();
+    const { url } = await (await makePlace(anyMode)).start();
     expect((await request(url, ME, {}, KEY)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
   });
 
   it('creates accounts in advance for users of an identity provider', async () => {
     const provider = await Provider.start();
-    const { url } = await (await makePlace('embedded')).start({ SERVICE_KEY: KEY, ...provider.env });
+    const { url } = await (await makePlace(anyMode)).start({ SERVICE_KEY: KEY, ...provider.env });
     const input = { ...fresh(), externalId: 'auth0|123' };
     const { user } = (await ask(url, CREATE, { input }, KEY)).createUser;
     const claims = { preferred_username: 'another.name', name: 'Another Name', email: 'a@example.com' };

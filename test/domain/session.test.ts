@@ -18,7 +18,7 @@ import {
   request,
   socketUrl,
 } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { anyMode, makePlace, modes } from '../support/place.js';
 import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
 const REGISTER = `mutation ($input: RegisterInput!) {
@@ -384,7 +384,7 @@ describe.each(modes)('sessions in %s mode', (mode) => {
 
 describe('an access token that expires', () => {
   it('is rejected, its sockets are closed, and a refresh returns a new one', async () => {
-    const node = await (await makePlace('embedded')).start({ ACCESS_TOKEN_TTL: '2s' });
+    const node = await (await makePlace(anyMode)).start({ ACCESS_TOKEN_TTL: '2s' });
     const person = await register(node.url);
     const code = await new Promise<number>((resolve) => {
       const client = connect(node.url, person.token, {
@@ -403,7 +403,7 @@ describe('an access token that expires', () => {
 describe('JWT_SECRET and JWT_SECRET_PREVIOUS', () => {
   it('can be replaced without invalidating tokens', async () => {
     const [one, two] = ['one', 'two'].map((name) => `${name} secret of these tests, long enough`) as [string, string];
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     const start = (JWT_SECRET: string, JWT_SECRET_PREVIOUS = '') => place.start({ JWT_SECRET, JWT_SECRET_PREVIOUS });
     const codeAt = async (node: RunningNode, token: string) =>
       (await request(node.url, ME, {}, token)).errors?.[0]?.extensions.code ?? 'good';

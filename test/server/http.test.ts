@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { anyMode, makePlace, modes } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 
 describe.each(modes)('HTTP in %s mode', (mode) => {
@@ -247,7 +247,7 @@ describe.each(modes)('HTTP in %s mode', (mode) => {
 
 describe('HTTP in production', () => {
   it('reveals nothing of the schema over any transport', async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     const node = await place.start({ NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), HSTS: '365d' });
     const overSocket = async (query: string, variables: Json) => {
       try {
@@ -284,7 +284,7 @@ describe('HTTP in production', () => {
   });
 
   it('serves no GraphiQL, and does not allow origins of localhost', async () => {
-    const node = await (await makePlace('embedded')).start({
+    const node = await (await makePlace(anyMode)).start({
       NODE_ENV: 'production',
       JWT_SECRET: 'x'.repeat(32),
       WEB: 'off',

@@ -16,7 +16,7 @@ import {
   request,
   socketUrl,
 } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { anyMode, makePlace, modes, startTwo } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { MESSAGES } from '../support/talk.js';
 
@@ -322,7 +322,7 @@ describe.each(modes)('limits in %s mode', (mode) => {
 describe('the default limits', () => {
   let url: string;
   beforeAll(async () => {
-    ({ url } = await (await makePlace('embedded')).start());
+    ({ url } = await (await makePlace(anyMode)).start());
   });
 
   it('allow introspection and the examples of GraphiQL', async () => {
@@ -368,7 +368,7 @@ describe('time limits of requests', () => {
   let node: RunningNode;
   let port: number;
   beforeAll(async () => {
-    node = await (await makePlace('embedded')).start({
+    node = await (await makePlace(anyMode)).start({
       HEADERS_TIMEOUT: '1s',
       REQUEST_TIMEOUT: '2s',
       KEEP_ALIVE_TIMEOUT: '500ms',
@@ -440,7 +440,7 @@ describe('time limits of requests', () => {
 });
 
 it('new documents from one address are limited over every transport, but known ones are not', async () => {
-  const node = await (await makePlace('embedded')).start({
+  const node = await (await makePlace(anyMode)).start({
     RATE_LIMITS: 'on',
     RATE_UNKNOWN_DOCUMENT_PER_ADDRESS: '30/1h',
   });

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { Me, Messages } from '../clients/operations.js';
 import { connectInTest, type Json, type Person, register, request } from '../support/client.js';
-import { makePlace } from '../support/place.js';
+import { anyMode, makePlace } from '../support/place.js';
 
 const FILE = 'test/generated/persisted-documents.json';
 const REGISTER_NAME = 'mutation Register(';
@@ -29,7 +29,7 @@ describe('persisted documents', () => {
     // The list also contains the operations of the test helpers.
     const path = join(folder, 'documents.json');
     await writeFile(path, JSON.stringify({ ...listed, typename: '{ __typename }', wrong: '{ nothing }' }));
-    const [anyPlace, onlyPlace] = [await makePlace('embedded'), await makePlace('embedded')];
+    const [anyPlace, onlyPlace] = [await makePlace(anyMode), await makePlace(anyMode)];
     any = await anyPlace.start({ PERSISTED_DOCUMENTS: path });
     only = await onlyPlace.start({ PERSISTED_DOCUMENTS: path, PERSISTED_DOCUMENTS_ONLY: 'on' });
     person = await register(any.url);
@@ -83,7 +83,7 @@ describe('persisted documents', () => {
     expect((await post(any.url, { ...apollo('unknown'), query: '{ __typename }' })).data).toBeTruthy();
     // Names of properties that every object has are not in the list.
     expect((await post(any.url, { documentId: 'constructor' })).errors).toMatchObject([refused]);
-    const plain = await (await makePlace('embedded')).start();
+    const plain = await (await makePlace(anyMode)).start();
     expect((await post(plain.url, apollo('x'))).errors).toMatchObject([{ message: 'PersistedQueryNotSupported' }]);
     expect((await request(plain.url, '{ serverInfo { features } }')).data.serverInfo.features).not.toContain(
       'persistedDocuments',
@@ -147,7 +147,7 @@ describe('persisted documents', () => {
   });
 
   it('prevent the start if they cannot be read', async () => {
-    const place = await makePlace('embedded');
+    const place = await makePlace(anyMode);
     for (const contents of ['[]', '{"a": 1}', 'nonsense']) {
       const path = join(folder, 'broken.json');
       await writeFile(path, contents);

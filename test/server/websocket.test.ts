@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, listen, type Person, register, socketUrl } from '../support/client.js';
-import { makePlace } from '../support/place.js';
+import { anyMode, makePlace } from '../support/place.js';
 import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
 describe('WebSocket', () => {
@@ -12,7 +12,7 @@ describe('WebSocket', () => {
   let url: string;
   let person: Person;
   beforeAll(async () => {
-    node = await (await makePlace('embedded')).start({
+    node = await (await makePlace(anyMode)).start({
       FRAME_MAX_BYTES: '4096',
       ALLOWED_ORIGINS: 'https://chat.example.com',
     });
@@ -101,7 +101,7 @@ describe('WebSocket', () => {
   });
 
   it('does not prevent a node from stopping', async () => {
-    const other = await (await makePlace('embedded')).start({ SHUTDOWN_TIMEOUT: '500ms' });
+    const other = await (await makePlace(anyMode)).start({ SHUTDOWN_TIMEOUT: '500ms' });
     const { hostname, port } = new URL(other.url);
     // A half-open connection: its upgrade is rejected, and the client never ends its side.
     const half = connectTcp({ host: hostname, port: Number(port), allowHalfOpen: true });
@@ -143,7 +143,7 @@ describe('WebSocket', () => {
   });
 
   it('closes with 1001 when the node stops, so that clients reconnect', async () => {
-    const other = await (await makePlace('embedded')).start();
+    const other = await (await makePlace(anyMode)).start();
     const somebody = await register(other.url);
     const closed = new Promise<number>((resolve) => {
       const client = connect(other.url, somebody.token, {
