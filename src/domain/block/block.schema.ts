@@ -1,7 +1,7 @@
-import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { User, UserConnection, Viewer } from '../user/user.schema.js';
 import { blockUser, pageOfBlocks, unblockUser } from './block.service.js';
@@ -26,35 +26,19 @@ builder.prismaObjectField(User, 'viewerHasBlocked', (t) =>
   }),
 );
 
-const BlockUserInput = builder.inputType('BlockUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true, description: 'The user to block.' }) }),
-});
-const BlockUserPayload = builder.simpleObject('BlockUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, description: 'The blocked user.', nullable: false }) }),
-});
-const UnblockUserInput = builder.inputType('UnblockUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true, description: 'The user to unblock.' }) }),
-});
-const UnblockUserPayload = builder.simpleObject('UnblockUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, description: 'The unblocked user.', nullable: false }) }),
+addViewerMutation('blockUser', {
+  description:
+    "Blocks a user, removes them from the viewer's contacts and does not notify them. Until the viewer unblocks them, neither can send messages to the other in a direct conversation, open a new one or see the other's presence, and the blocked user cannot add the viewer to groups. Messages in common groups are not affected.",
+  input: (t) => ({ userId: t.id({ required: true, description: 'The user to block.' }) }),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({ user: t.field({ type: User, description: 'The blocked user.', nullable: false }) })),
+  run: async (deps, viewer, { userId }) => ({ user: await blockUser(deps, viewer, userId) }),
 });
 
-builder.mutationFields((t) => ({
-  blockUser: t.field({
-    type: BlockUserPayload,
-    description:
-      "Blocks a user, removes them from the viewer's contacts and does not notify them. Until the viewer unblocks them, neither can send messages to the other in a direct conversation, open a new one or see the other's presence, and the blocked user cannot add the viewer to groups. Messages in common groups are not affected.",
-    args: { input: t.arg({ type: BlockUserInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      user: await blockUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
-    }),
-  }),
-  unblockUser: t.field({
-    type: UnblockUserPayload,
-    description: 'Unblocks a user. It has no effect if the user is not blocked.',
-    args: { input: t.arg({ type: UnblockUserInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      user: await unblockUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
-    }),
-  }),
-}));
+addViewerMutation('unblockUser', {
+  description: 'Unblocks a user. It has no effect if the user is not blocked.',
+  input: (t) => ({ userId: t.id({ required: true, description: 'The user to unblock.' }) }),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({ user: t.field({ type: User, description: 'The unblocked user.', nullable: false }) })),
+  run: async (deps, viewer, { userId }) => ({ user: await unblockUser(deps, viewer, userId) }),
+});

@@ -1,10 +1,10 @@
-import { idOf } from '../../core/ids.js';
 import type { PageEdge } from '../../core/page.js';
 import type { Contact, User as UserRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { asksDatabase } from '../../graphql/costs.js';
+import { addViewerMutation, type InputFields, payloadOf } from '../../graphql/mutation.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { User, Viewer } from '../user/user.schema.js';
 import { addContact, countContacts, pageOfContacts, removeContact } from './contact.service.js';
@@ -63,11 +63,14 @@ builder.prismaObjectField(User, 'viewerIsContact', (t) =>
   }),
 );
 
-const contactInput = (name: string, description: string) =>
-  builder.inputType(name, { fields: (t) => ({ userId: t.id({ required: true, description }) }) });
-const AddContactInput = contactInput('AddContactInput', 'The user to add.');
-const AddContactPayload = builder.simpleObject('AddContactPayload', {
-  fields: (t) => ({
+const contactInput = (description: string) => (t: InputFields) => ({ userId: t.id({ required: true, description }) });
+
+addViewerMutation('addContact', {
+  description:
+    "Adds a user to the viewer's contacts. Adding an existing contact has no effect. The other user is not notified. At most `serverInfo.limits.contactsMax` contacts are allowed.",
+  input: contactInput('The user to add.'),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({
     contact: t.field({ type: User, nullable: false, description: 'The user who was added.' }),
     contactEdge: t.field({
       type: ContactEdge,
@@ -75,32 +78,22 @@ const AddContactPayload = builder.simpleObject('AddContactPayload', {
       description:
         'The user as an item of `viewer.contacts`, to insert into that list. If the user was a contact already, it is the existing item.',
     }),
-  }),
-});
-const RemoveContactInput = contactInput('RemoveContactInput', 'The user to remove.');
-const RemoveContactPayload = builder.simpleObject('RemoveContactPayload', {
-  fields: (t) => ({ contact: t.field({ type: User, nullable: false, description: 'The user who was removed.' }) }),
+  })),
+  run: async (deps, viewer, { userId }) => {
+    const edge = await addContact(deps, viewer, userId);
+    return { contact: edge.node.user, contactEdge: edgeOf(edge) };
+  },
 });
 
-builder.mutationFields((t) => ({
-  addContact: t.field({
-    type: AddContactPayload,
-    description:
-      "Adds a user to the viewer's contacts. Adding an existing contact has no effect. The other user is not notified. At most `serverInfo.limits.contactsMax` contacts are allowed.",
-    args: { input: t.arg({ type: AddContactInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const userId = idOf('User', input.userId, 'input.userId');
-      const edge = await addContact(context.deps, viewerOf(context), userId);
-      return { contact: edge.node.user, contactEdge: edgeOf(edge) };
-    },
+addViewerMutation('removeContact', {
+  description:
+    "Removes a user from the viewer's contacts. It has no effect if the user is not a contact. The other user is not notified.",
+  input: contactInput('The user to remove.'),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({
+    contact: t.field({ type: User, nullable: false, description: 'The user who was removed.' }),
+  })),
+  run: async (deps, viewer, { userId }) => ({
+    contact: await removeContact(deps, viewer, userId),
   }),
-  removeContact: t.field({
-    type: RemoveContactPayload,
-    description:
-      "Removes a user from the viewer's contacts. It has no effect if the user is not a contact. The other user is not notified.",
-    args: { input: t.arg({ type: RemoveContactInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      contact: await removeContact(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
-    }),
-  }),
-}));
+});

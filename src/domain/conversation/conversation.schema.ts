@@ -10,6 +10,7 @@ import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { shared } from '../../graphql/sharing.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
@@ -368,29 +369,17 @@ builder.queryField('conversation', (t) =>
   }),
 );
 
-const OpenDirectConversationInput = builder.inputType('OpenDirectConversationInput', {
-  fields: (t) => ({ userId: t.id({ required: true, description: 'The other user.' }) }),
-});
-const OpenDirectConversationPayload = builder.simpleObject('OpenDirectConversationPayload', {
-  fields: (t) => ({
+addViewerMutation('openDirectConversation', {
+  description:
+    'Returns the direct conversation between the viewer and another user, and creates it if it does not exist.',
+  input: (t) => ({ userId: t.id({ required: true, description: 'The other user.' }) }),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({
     conversation: t.field({ type: Conversation, description: 'The direct conversation.', nullable: false }),
     wasCreated: t.boolean({
       nullable: false,
       description: 'Whether this call created the conversation. It is false if the conversation existed before.',
     }),
-  }),
+  })),
+  run: (deps, viewer, { userId }) => openDirectConversation(deps, viewer, userId),
 });
-
-builder.mutationFields((t) => ({
-  openDirectConversation: t.field({
-    type: OpenDirectConversationPayload,
-    description:
-      'Returns the direct conversation between the viewer and another user, and creates it if it does not exist.',
-    args: { input: t.arg({ type: OpenDirectConversationInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const userId = idOf('User', input.userId, 'input.userId');
-      return openDirectConversation(context.deps, viewer, userId);
-    },
-  }),
-}));

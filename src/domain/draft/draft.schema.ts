@@ -1,8 +1,9 @@
 import { gone } from '../../core/errors.js';
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { encodeGlobalId } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation, loadViewerMembership } from '../conversation/conversation.schema.js';
 import { Message } from '../message/message.schema.js';
@@ -81,8 +82,10 @@ builder.objectFields(ViewerChangeEvent, (t) => ({
   }),
 }));
 
-const SaveDraftInput = builder.inputType('SaveDraftInput', {
-  fields: (t) => ({
+addViewerMutation('saveDraft', {
+  description:
+    'Saves a draft of what the viewer is writing in a conversation, for all of their devices. It replaces an earlier draft: the last write wins. Nobody else can see it. A text without a visible character deletes the draft, unless the draft is a reply. Sending a message does not delete the draft: save an empty text afterwards. A user can have at most `serverInfo.limits.draftsMax` drafts.',
+  input: (t) => ({
     conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
     text: t.string({
       required: true,
@@ -94,26 +97,16 @@ const SaveDraftInput = builder.inputType('SaveDraftInput', {
         'The message that the draft replies to. It must be a message of kind USER in the same conversation that the viewer can see. If it is null or omitted, the draft is not a reply.',
     }),
   }),
-});
-const SaveDraftPayload = builder.simpleObject('SaveDraftPayload', {
-  fields: (t) => ({
+  ids: { conversationId: 'Conversation', replyToId: 'Message' },
+  payload: payloadOf((t) => ({
     draft: t.field({ type: Draft, description: 'The draft as it is stored, or null if it was deleted.' }),
-  }),
-});
-
-builder.mutationField('saveDraft', (t) =>
-  t.field({
-    type: SaveDraftPayload,
-    description:
-      'Saves a draft of what the viewer is writing in a conversation, for all of their devices. It replaces an earlier draft: the last write wins. Nobody else can see it. A text without a visible character deletes the draft, unless the draft is a reply. Sending a message does not delete the draft: save an empty text afterwards. A user can have at most `serverInfo.limits.draftsMax` drafts.',
-    args: { input: t.arg({ type: SaveDraftInput, required: true }) },
-    extensions: { hasOwnRate: true },
-    resolve: async (_root, { input: { conversationId, text, replyToId } }, context) => ({
-      draft: await saveDraft(context.deps, viewerOf(context), {
-        conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
-        text,
-        replyToId: replyToId == null ? null : idOf('Message', replyToId, 'input.replyToId'),
-      }),
+  })),
+  hasOwnRate: true,
+  run: async (deps, viewer, { conversationId, text, replyToId }) => ({
+    draft: await saveDraft(deps, viewer, {
+      conversationId,
+      text,
+      replyToId: replyToId ?? null,
     }),
   }),
-);
+});

@@ -1,9 +1,9 @@
-import { idOf } from '../../core/ids.js';
 import type { MessageVersion } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
 import { defineListLoader } from '../../graphql/loader.js';
+import { addViewerMutation } from '../../graphql/mutation.js';
 import { keyedBy, sharedField } from '../../graphql/sharing.js';
 import { loadCanSend, Message, messagePayload, type Preloaded } from '../message/message.schema.js';
 import { canEdit, editableUntil, isEditableBy } from './edit.policy.js';
@@ -58,27 +58,17 @@ builder.prismaObjectFields(Message, (t) => ({
   }),
 }));
 
-const EditMessageInput = builder.inputType('EditMessageInput', {
-  fields: (t) => ({
+addViewerMutation('editMessage', {
+  description:
+    "Replaces the text of one of the viewer's own messages, within `serverInfo.limits.messageEditWindowSeconds` after it was sent. In a direct conversation, `viewerCanSend` must be true. The earlier text remains available in `Message.edits`.",
+  input: (t) => ({
     messageId: t.id({ required: true, description: 'The message to edit.' }),
     text: t.string({
       required: true,
       description: 'The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.',
     }),
   }),
+  ids: { messageId: 'Message' },
+  payload: messagePayload,
+  run: async (deps, viewer, input) => ({ message: await editMessage(deps, viewer, input) }),
 });
-const EditMessagePayload = messagePayload('EditMessagePayload');
-
-builder.mutationField('editMessage', (t) =>
-  t.field({
-    type: EditMessagePayload,
-    description:
-      "Replaces the text of one of the viewer's own messages, within `serverInfo.limits.messageEditWindowSeconds` after it was sent. In a direct conversation, `viewerCanSend` must be true. The earlier text remains available in `Message.edits`.",
-    args: { input: t.arg({ type: EditMessageInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await editMessage(context.deps, viewer, { ...input, messageId }) };
-    },
-  }),
-);

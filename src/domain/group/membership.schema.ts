@@ -1,6 +1,6 @@
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { encodeGlobalId } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
-import { viewerOf } from '../../graphql/context.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { isPublic } from '../conversation/conversation.policy.js';
 import {
   Conversation,
@@ -48,30 +48,36 @@ builder.prismaObjectFields(Conversation, (t) => ({
   }),
 }));
 
-const AddMembersInput = builder.inputType('AddMembersInput', {
-  fields: (t) => ({
+addViewerMutation('addMembers', {
+  description:
+    'Adds users to a group. Only owners and admins are allowed to do this. Existing members are not affected.',
+  input: (t) => ({
     conversationId: t.id({ required: true, description: 'The group to add members to.' }),
     userIds: t.idList({ required: true, description: 'The users to add, at most `serverInfo.limits.groupAddMax`.' }),
   }),
-});
-const AddMembersPayload = builder.simpleObject('AddMembersPayload', {
-  fields: (t) => ({
+  ids: { conversationId: 'Conversation', userIds: 'User' },
+  payload: payloadOf((t) => ({
     conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
     skippedUserIds: t.idList({
       nullable: { list: false, items: false },
       description: 'The users that could not be added. The reason is not disclosed.',
     }),
-  }),
+  })),
+  run: async (deps, viewer, input) => {
+    const { conversation, skippedUserIds } = await addMembers(deps, viewer, input);
+    return { conversation, skippedUserIds: skippedUserIds.map((id) => encodeGlobalId('User', id)) };
+  },
 });
 
-const RemoveMemberInput = builder.inputType('RemoveMemberInput', {
-  fields: (t) => ({
+addViewerMutation('removeMember', {
+  description:
+    'Removes a member from a group and ends their subscriptions to it. Owners can remove everyone else; admins can only remove members who are neither owner nor admin. It has no effect if the user is not a member.',
+  input: (t) => ({
     conversationId: t.id({ required: true, description: 'The group.' }),
     userId: t.id({ required: true, description: 'The member to remove.' }),
   }),
-});
-const RemoveMemberPayload = builder.simpleObject('RemoveMemberPayload', {
-  fields: (t) => ({
+  ids: { conversationId: 'Conversation', userId: 'User' },
+  payload: payloadOf((t) => ({
     conversationId: t.id({ nullable: false, description: 'The id of the group.' }),
     conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: true }),
     userId: t.id({ nullable: false, description: 'The id of the removed user.' }),
@@ -80,11 +86,22 @@ const RemoveMemberPayload = builder.simpleObject('RemoveMemberPayload', {
       description:
         'The id of the membership that ended: remove it from the cache. It is null if the user was not a member.',
     }),
-  }),
+  })),
+  run: async (deps, viewer, input) => {
+    const { conversation, membershipId } = await removeMember(deps, viewer, input);
+    return {
+      conversationId: encodeGlobalId('Conversation', input.conversationId),
+      conversation,
+      userId: encodeGlobalId('User', input.userId),
+      membershipId: membershipId && encodeGlobalId('Membership', membershipId),
+    };
+  },
 });
 
-const UpdateGroupInput = builder.inputType('UpdateGroupInput', {
-  fields: (t) => ({
+addViewerMutation('updateGroup', {
+  description:
+    'Changes the settings of a group. Owners and admins can change the title, description and picture; only owners can change `visibility` and `historyVisibility`. Omitted fields remain unchanged; an explicit null removes the description or the picture.',
+  input: (t) => ({
     conversationId: t.id({ required: true, description: 'The group to change.' }),
     title: t.string({ description: 'The title: 1 to 100 characters.' }),
     description: t.string({ description: 'The description: up to 1000 characters.' }),
@@ -96,40 +113,49 @@ const UpdateGroupInput = builder.inputType('UpdateGroupInput', {
         'Whether members who join from now on can read earlier messages. Existing members keep their access.',
     }),
   }),
-});
-const UpdateGroupPayload = builder.simpleObject('UpdateGroupPayload', {
-  fields: (t) => ({
+  ids: { conversationId: 'Conversation' },
+  payload: payloadOf((t) => ({
     conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
-  }),
+  })),
+  run: async (deps, viewer, { conversationId, title, description, imageUrl, visibility, historyVisibility }) => {
+    const update = { conversationId, title, description, imageUrl, visibility, historyVisibility };
+    return { conversation: await updateGroup(deps, viewer, update) };
+  },
 });
 
-const SetMemberRoleInput = builder.inputType('SetMemberRoleInput', {
-  fields: (t) => ({
+addViewerMutation('setMemberRole', {
+  description:
+    'Changes the role of a member. Only owners are allowed to do this. Owners can change their own role if there is another owner; otherwise the error is CONFLICT with the field `input.role`.',
+  input: (t) => ({
     conversationId: t.id({ required: true, description: 'The group.' }),
     userId: t.id({ required: true, description: 'The member whose role changes.' }),
     role: t.field({ type: MemberRole, description: 'The new role.', required: true }),
   }),
-});
-const SetMemberRolePayload = builder.simpleObject('SetMemberRolePayload', {
-  fields: (t) => ({
+  ids: { conversationId: 'Conversation', userId: 'User' },
+  payload: payloadOf((t) => ({
     membership: t.field({ type: Membership, description: 'The membership with the new role.', nullable: false }),
-  }),
+  })),
+  run: async (deps, viewer, input) => ({ membership: await setMemberRole(deps, viewer, input) }),
 });
 
-const JoinConversationInput = builder.inputType('JoinConversationInput', {
-  fields: (t) => ({ conversationId: t.id({ required: true, description: 'The public group to join.' }) }),
-});
-const JoinConversationPayload = builder.simpleObject('JoinConversationPayload', {
-  fields: (t) => ({
+addViewerMutation('joinConversation', {
+  description: 'Adds the viewer to a public group. It has no effect if the viewer is already a member.',
+  input: (t) => ({ conversationId: t.id({ required: true, description: 'The public group to join.' }) }),
+  ids: { conversationId: 'Conversation' },
+  payload: payloadOf((t) => ({
     conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
+  })),
+  run: async (deps, viewer, { conversationId }) => ({
+    conversation: await joinConversation(deps, viewer, conversationId),
   }),
 });
 
-const LeaveConversationInput = builder.inputType('LeaveConversationInput', {
-  fields: (t) => ({ conversationId: t.id({ required: true, description: 'The group to leave.' }) }),
-});
-const LeaveConversationPayload = builder.simpleObject('LeaveConversationPayload', {
-  fields: (t) => ({
+addViewerMutation('leaveConversation', {
+  description:
+    'Removes the viewer from a group. If the viewer is the only owner, the member with the longest membership becomes owner: admins take precedence over other members, people over bots, and suspended users come last.',
+  input: (t) => ({ conversationId: t.id({ required: true, description: 'The group to leave.' }) }),
+  ids: { conversationId: 'Conversation' },
+  payload: payloadOf((t) => ({
     conversationId: t.id({ nullable: false, description: 'The id of the group.' }),
     conversation: t.field({
       type: Conversation,
@@ -140,91 +166,13 @@ const LeaveConversationPayload = builder.simpleObject('LeaveConversationPayload'
       nullable: true,
       description: "The id of the viewer's membership, which has ended: remove it from the cache.",
     }),
-  }),
+  })),
+  run: async (deps, viewer, input) => {
+    const { conversation, membershipId } = await leaveConversation(deps, viewer, input.conversationId);
+    return {
+      conversationId: encodeGlobalId('Conversation', input.conversationId),
+      conversation: isPublic(conversation) ? conversation : null,
+      membershipId: membershipId && encodeGlobalId('Membership', membershipId),
+    };
+  },
 });
-
-builder.mutationFields((t) => ({
-  addMembers: t.field({
-    type: AddMembersPayload,
-    description:
-      'Adds users to a group. Only owners and admins are allowed to do this. Existing members are not affected.',
-    args: { input: t.arg({ type: AddMembersInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const userIds = input.userIds.map((id, index) => idOf('User', id, `input.userIds.${index}`));
-      const { conversation, skippedUserIds } = await addMembers(context.deps, viewer, { conversationId, userIds });
-      return { conversation, skippedUserIds: skippedUserIds.map((id) => encodeGlobalId('User', id)) };
-    },
-  }),
-  removeMember: t.field({
-    type: RemoveMemberPayload,
-    description:
-      'Removes a member from a group and ends their subscriptions to it. Owners can remove everyone else; admins can only remove members who are neither owner nor admin. It has no effect if the user is not a member.',
-    args: { input: t.arg({ type: RemoveMemberInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const userId = idOf('User', input.userId, 'input.userId');
-      const { conversation, membershipId } = await removeMember(context.deps, viewer, { conversationId, userId });
-      return {
-        conversationId: input.conversationId,
-        conversation,
-        userId: input.userId,
-        membershipId: membershipId && encodeGlobalId('Membership', membershipId),
-      };
-    },
-  }),
-  updateGroup: t.field({
-    type: UpdateGroupPayload,
-    description:
-      'Changes the settings of a group. Owners and admins can change the title, description and picture; only owners can change `visibility` and `historyVisibility`. Omitted fields remain unchanged; an explicit null removes the description or the picture.',
-    args: { input: t.arg({ type: UpdateGroupInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const { title, description, imageUrl, visibility, historyVisibility } = input;
-      const update = { conversationId, title, description, imageUrl, visibility, historyVisibility };
-      return { conversation: await updateGroup(context.deps, viewer, update) };
-    },
-  }),
-  setMemberRole: t.field({
-    type: SetMemberRolePayload,
-    description:
-      'Changes the role of a member. Only owners are allowed to do this. Owners can change their own role if there is another owner; otherwise the error is CONFLICT with the field `input.role`.',
-    args: { input: t.arg({ type: SetMemberRoleInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const userId = idOf('User', input.userId, 'input.userId');
-      const { role } = input;
-      return { membership: await setMemberRole(context.deps, viewer, { conversationId, userId, role }) };
-    },
-  }),
-  joinConversation: t.field({
-    type: JoinConversationPayload,
-    description: 'Adds the viewer to a public group. It has no effect if the viewer is already a member.',
-    args: { input: t.arg({ type: JoinConversationInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      return { conversation: await joinConversation(context.deps, viewer, conversationId) };
-    },
-  }),
-  leaveConversation: t.field({
-    type: LeaveConversationPayload,
-    description:
-      'Removes the viewer from a group. If the viewer is the only owner, the member with the longest membership becomes owner: admins take precedence over other members, people over bots, and suspended users come last.',
-    args: { input: t.arg({ type: LeaveConversationInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const { conversation, membershipId } = await leaveConversation(context.deps, viewer, conversationId);
-      return {
-        conversationId: input.conversationId,
-        conversation: isPublic(conversation) ? conversation : null,
-        membershipId: membershipId && encodeGlobalId('Membership', membershipId),
-      };
-    },
-  }),
-}));

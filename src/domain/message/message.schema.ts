@@ -1,5 +1,5 @@
 import { gone } from '../../core/errors.js';
-import { idOf, NOBODYS_ID } from '../../core/ids.js';
+import { NOBODYS_ID } from '../../core/ids.js';
 import type {
   Conversation as ConversationRow,
   Message as MessageRow,
@@ -10,6 +10,7 @@ import { bothWaysArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation } from '../../graphql/mutation.js';
 import { keyedBy, shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import {
@@ -304,19 +305,6 @@ export function addSendMessageField<Name extends keyof SendMessageArguments, Val
   sendMessageFields.push({ name, build, read: read as SendMessageField['read'] });
 }
 
-const SendMessageInput = builder.inputType('SendMessageInput', {
-  // Evaluated when the schema is built, after all parts have added their fields.
-  fields: (t) => ({
-    conversationId: t.id({ required: true, description: 'The conversation to send the message to.' }),
-    text: t.string({ description: 'The text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.' }),
-    clientMessageId: t.string({
-      description:
-        "An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message.",
-    }),
-    ...(Object.fromEntries(sendMessageFields.map(({ name, build }) => [name, build(t)])) as object),
-  }),
-});
-
 /** Reads the fields that parts added, without those that are absent or null. */
 function readSendMessageFields(input: object): Partial<SendMessageArguments> {
   const values: Record<string, unknown> = {};
@@ -327,10 +315,6 @@ function readSendMessageFields(input: object): Partial<SendMessageArguments> {
   return values;
 }
 
-const DeleteMessageInput = builder.inputType('DeleteMessageInput', {
-  fields: (t) => ({ messageId: t.id({ required: true, description: 'The message to delete.' }) }),
-});
-
 /** Defines the payload type of a mutation of a message. */
 export const messagePayload = (name: string) =>
   builder.simpleObject(name, {
@@ -338,33 +322,35 @@ export const messagePayload = (name: string) =>
       message: t.field({ type: Message, nullable: false, description: 'The current state of the message.' }),
     }),
   });
-const SendMessagePayload = messagePayload('SendMessagePayload');
-const DeleteMessagePayload = messagePayload('DeleteMessagePayload');
 
-builder.mutationFields((t) => ({
-  sendMessage: t.field({
-    type: SendMessagePayload,
-    description:
-      'Sends a message, and returns after it is stored. With a `clientMessageId` it is idempotent: repeating the same input returns the first message, and a different input with the same key is a CONFLICT.',
-    args: { input: t.arg({ type: SendMessageInput, required: true }) },
-    extensions: { hasOwnRate: true },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const conversationId = idOf('Conversation', input.conversationId, 'input.conversationId');
-      const { text, clientMessageId } = input;
-      const parts = readSendMessageFields(input);
-      return { message: await sendMessage(context.deps, viewer, { ...parts, conversationId, text, clientMessageId }) };
-    },
+addViewerMutation('deleteMessage', {
+  description:
+    'Deletes a message. The message remains as a tombstone without text, earlier texts, mentions, reactions or pin. Users can delete their own messages; owners and admins of a group can delete every message in it.',
+  input: (t) => ({ messageId: t.id({ required: true, description: 'The message to delete.' }) }),
+  ids: { messageId: 'Message' },
+  payload: messagePayload,
+  run: async (deps, viewer, { messageId }) => ({ message: await deleteMessage(deps, viewer, messageId) }),
+});
+
+addViewerMutation('sendMessage', {
+  description:
+    'Sends a message, and returns after it is stored. With a `clientMessageId` it is idempotent: repeating the same input returns the first message, and a different input with the same key is a CONFLICT.',
+  // Evaluated when the schema is built, after all parts have added their fields.
+  input: (t) => ({
+    conversationId: t.id({ required: true, description: 'The conversation to send the message to.' }),
+    text: t.string({ description: 'The text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.' }),
+    clientMessageId: t.string({
+      description:
+        "An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message.",
+    }),
+    ...(Object.fromEntries(sendMessageFields.map(({ name, build }) => [name, build(t)])) as object),
   }),
-  deleteMessage: t.field({
-    type: DeleteMessagePayload,
-    description:
-      'Deletes a message. The message remains as a tombstone without text, earlier texts, mentions, reactions or pin. Users can delete their own messages; owners and admins of a group can delete every message in it.',
-    args: { input: t.arg({ type: DeleteMessageInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await deleteMessage(context.deps, viewer, messageId) };
-    },
-  }),
-}));
+  ids: { conversationId: 'Conversation' },
+  payload: messagePayload,
+  hasOwnRate: true,
+  run: async (deps, viewer, input) => {
+    const { conversationId, text, clientMessageId } = input;
+    const parts = readSendMessageFields(input);
+    return { message: await sendMessage(deps, viewer, { ...parts, conversationId, text, clientMessageId }) };
+  },
+});

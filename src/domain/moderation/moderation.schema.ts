@@ -1,8 +1,8 @@
-import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { canModerateService, type ServiceRole as Role } from '../user/service-role.policy.js';
 import { User, UserConnection, Viewer } from '../user/user.schema.js';
 import { readServiceRole } from '../user/user.store.js';
@@ -56,56 +56,34 @@ builder.queryField('suspendedUsers', (t) =>
   }),
 );
 
-const SuspendUserInput = builder.inputType('SuspendUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true, description: 'The user to suspend.' }) }),
+addViewerMutation('suspendUser', {
+  description:
+    'Suspends a user. Their sessions end and their WebSockets close immediately, they cannot sign in, and nobody can send messages to them in direct conversations. Moderators of the service can suspend users, and admins can also suspend moderators. The account of the service key cannot be suspended.',
+  input: (t) => ({ userId: t.id({ required: true, description: 'The user to suspend.' }) }),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({ user: t.field({ type: User, description: 'The suspended user.', nullable: false }) })),
+  run: async (deps, viewer, { userId }) => ({ user: await suspendUser(deps, viewer, userId) }),
 });
-const SuspendUserPayload = builder.simpleObject('SuspendUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, description: 'The suspended user.', nullable: false }) }),
+
+addViewerMutation('unsuspendUser', {
+  description:
+    'Ends the suspension of a user, who must then sign in again. The same users as for `suspendUser` are allowed to do this.',
+  input: (t) => ({ userId: t.id({ required: true, description: 'The suspended user.' }) }),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({ user: t.field({ type: User, description: 'The user.', nullable: false }) })),
+  run: async (deps, viewer, { userId }) => ({ user: await unsuspendUser(deps, viewer, userId) }),
 });
-const UnsuspendUserInput = builder.inputType('UnsuspendUserInput', {
-  fields: (t) => ({ userId: t.id({ required: true, description: 'The suspended user.' }) }),
-});
-const UnsuspendUserPayload = builder.simpleObject('UnsuspendUserPayload', {
-  fields: (t) => ({ user: t.field({ type: User, description: 'The user.', nullable: false }) }),
-});
-const SetServiceRoleInput = builder.inputType('SetServiceRoleInput', {
-  fields: (t) => ({
+
+addViewerMutation('setServiceRole', {
+  description:
+    'Changes the role of a user in the service. Only admins of the service are allowed to do this. Admins can change their own role if there is another admin; otherwise the error is CONFLICT with the field `input.role`. The command `npm run role` appoints the first admin.',
+  input: (t) => ({
     userId: t.id({ required: true, description: 'The user whose role changes.' }),
     role: t.field({ type: ServiceRole, description: 'The new role.', required: true }),
   }),
+  ids: { userId: 'User' },
+  payload: payloadOf((t) => ({
+    user: t.field({ type: User, description: 'The user with the new role.', nullable: false }),
+  })),
+  run: async (deps, viewer, input) => ({ user: await setServiceRole(deps, viewer, input) }),
 });
-const SetServiceRolePayload = builder.simpleObject('SetServiceRolePayload', {
-  fields: (t) => ({ user: t.field({ type: User, description: 'The user with the new role.', nullable: false }) }),
-});
-
-builder.mutationFields((t) => ({
-  suspendUser: t.field({
-    type: SuspendUserPayload,
-    description:
-      'Suspends a user. Their sessions end and their WebSockets close immediately, they cannot sign in, and nobody can send messages to them in direct conversations. Moderators of the service can suspend users, and admins can also suspend moderators. The account of the service key cannot be suspended.',
-    args: { input: t.arg({ type: SuspendUserInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      user: await suspendUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
-    }),
-  }),
-  unsuspendUser: t.field({
-    type: UnsuspendUserPayload,
-    description:
-      'Ends the suspension of a user, who must then sign in again. The same users as for `suspendUser` are allowed to do this.',
-    args: { input: t.arg({ type: UnsuspendUserInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      user: await unsuspendUser(context.deps, viewerOf(context), idOf('User', input.userId, 'input.userId')),
-    }),
-  }),
-  setServiceRole: t.field({
-    type: SetServiceRolePayload,
-    description:
-      'Changes the role of a user in the service. Only admins of the service are allowed to do this. Admins can change their own role if there is another admin; otherwise the error is CONFLICT with the field `input.role`. The command `npm run role` appoints the first admin.',
-    args: { input: t.arg({ type: SetServiceRoleInput, required: true }) },
-    resolve: async (_root, { input: { userId, role } }, context) => {
-      const viewer = viewerOf(context);
-      const input = { userId: idOf('User', userId, 'input.userId'), role };
-      return { user: await setServiceRole(context.deps, viewer, input) };
-    },
-  }),
-}));

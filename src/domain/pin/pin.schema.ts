@@ -1,8 +1,8 @@
-import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, type InputFields } from '../../graphql/mutation.js';
 import { keyedBy, sharedField } from '../../graphql/sharing.js';
 import { canSend } from '../conversation/conversation.policy.js';
 import { Conversation, loadConversation, loadViewerSide } from '../conversation/conversation.schema.js';
@@ -67,34 +67,22 @@ builder.prismaObjectField(Conversation, 'pinnedMessages', (t) =>
   }),
 );
 
-const pinInput = (name: string) =>
-  builder.inputType(name, { fields: (t) => ({ messageId: t.id({ required: true, description: 'The message.' }) }) });
-const PinMessageInput = pinInput('PinMessageInput');
-const UnpinMessageInput = pinInput('UnpinMessageInput');
-const PinMessagePayload = messagePayload('PinMessagePayload');
-const UnpinMessagePayload = messagePayload('UnpinMessagePayload');
+const pinInput = (t: InputFields) => ({ messageId: t.id({ required: true, description: 'The message.' }) });
 
-builder.mutationFields((t) => ({
-  pinMessage: t.field({
-    type: PinMessagePayload,
-    description:
-      'Pins a message. Pinning a pinned message has no effect. In a group, only owners and admins are allowed to do this; in a direct conversation, both users are.',
-    args: { input: t.arg({ type: PinMessageInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await pinMessage(context.deps, viewer, messageId) };
-    },
-  }),
-  unpinMessage: t.field({
-    type: UnpinMessagePayload,
-    description:
-      'Unpins a message. It has no effect if the message is not pinned. The same users as for `pinMessage` are allowed to do this.',
-    args: { input: t.arg({ type: UnpinMessageInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await unpinMessage(context.deps, viewer, messageId) };
-    },
-  }),
-}));
+addViewerMutation('pinMessage', {
+  description:
+    'Pins a message. Pinning a pinned message has no effect. In a group, only owners and admins are allowed to do this; in a direct conversation, both users are.',
+  input: pinInput,
+  ids: { messageId: 'Message' },
+  payload: messagePayload,
+  run: async (deps, viewer, { messageId }) => ({ message: await pinMessage(deps, viewer, messageId) }),
+});
+
+addViewerMutation('unpinMessage', {
+  description:
+    'Unpins a message. It has no effect if the message is not pinned. The same users as for `pinMessage` are allowed to do this.',
+  input: pinInput,
+  ids: { messageId: 'Message' },
+  payload: messagePayload,
+  run: async (deps, viewer, { messageId }) => ({ message: await unpinMessage(deps, viewer, messageId) }),
+});

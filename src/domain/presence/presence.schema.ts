@@ -3,6 +3,7 @@ import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { asksDatabase } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { givesSource, keyedBy, shared } from '../../graphql/sharing.js';
 import { User, Viewer } from '../user/user.schema.js';
 import type { PresenceState } from './presence.js';
@@ -78,32 +79,23 @@ builder.prismaObjectField(Viewer, 'availability', (t) =>
   }),
 );
 
-const SetAvailabilityInput = builder.inputType('SetAvailabilityInput', {
-  fields: (t) => ({
+addViewerMutation('setAvailability', {
+  description:
+    "Sets how the viewer appears to others while connected. The setting is stored and applies to all of the viewer's devices.",
+  input: (t) => ({
     availability: t.field({
       type: Availability,
       description: 'How the viewer wants to appear to others.',
       required: true,
     }),
   }),
-});
-const SetAvailabilityPayload = builder.simpleObject('SetAvailabilityPayload', {
-  fields: (t) => ({
+  payload: payloadOf((t) => ({
     viewer: t.field({ type: Viewer, description: 'The viewer with the new availability.', nullable: false }),
+  })),
+  run: async (deps, viewer, input) => ({
+    viewer: await setAvailability(deps, viewer, input.availability),
   }),
 });
-
-builder.mutationField('setAvailability', (t) =>
-  t.field({
-    type: SetAvailabilityPayload,
-    description:
-      "Sets how the viewer appears to others while connected. The setting is stored and applies to all of the viewer's devices.",
-    args: { input: t.arg({ type: SetAvailabilityInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      viewer: await setAvailability(context.deps, viewerOf(context), input.availability),
-    }),
-  }),
-);
 
 const PresenceEvent = builder.objectRef<PresenceEventShape>('PresenceEvent').implement({
   description: 'The presence of a user, or a change of it. Apply it as an upsert of the user.',

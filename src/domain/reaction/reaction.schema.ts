@@ -1,10 +1,10 @@
-import { idOf } from '../../core/ids.js';
 import type { PageArgs } from '../../core/page.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, type InputFields } from '../../graphql/mutation.js';
 import { keyedBy, shared, sharedField } from '../../graphql/sharing.js';
 import {
   keyedBySending,
@@ -103,42 +103,27 @@ builder.prismaObjectFields(Message, (t) => ({
   }),
 }));
 
-const reactionInput = (name: string) =>
-  builder.inputType(name, {
-    fields: (t) => ({
-      messageId: t.id({ required: true, description: 'The message.' }),
-      emoji: t.string({
-        required: true,
-        description:
-          'A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji.',
-      }),
-    }),
-  });
-const AddReactionInput = reactionInput('AddReactionInput');
-const RemoveReactionInput = reactionInput('RemoveReactionInput');
-const AddReactionPayload = messagePayload('AddReactionPayload');
-const RemoveReactionPayload = messagePayload('RemoveReactionPayload');
-
-builder.mutationFields((t) => ({
-  addReaction: t.field({
-    type: AddReactionPayload,
-    description: 'Adds a reaction of the viewer to a message. Repeating the same reaction has no effect.',
-    args: { input: t.arg({ type: AddReactionInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await addReaction(context.deps, viewer, { ...input, messageId }) };
-    },
-  }),
-  removeReaction: t.field({
-    type: RemoveReactionPayload,
+const reactionInput = (t: InputFields) => ({
+  messageId: t.id({ required: true, description: 'The message.' }),
+  emoji: t.string({
+    required: true,
     description:
-      "Removes one of the viewer's reactions from a message. It has no effect if the reaction does not exist.",
-    args: { input: t.arg({ type: RemoveReactionInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const messageId = idOf('Message', input.messageId, 'input.messageId');
-      return { message: await removeReaction(context.deps, viewer, { ...input, messageId }) };
-    },
+      'A single Unicode emoji, which can be a flag, have a skin tone or be a joined sequence. Spellings with and without variation selectors count as the same emoji.',
   }),
-}));
+});
+
+addViewerMutation('addReaction', {
+  description: 'Adds a reaction of the viewer to a message. Repeating the same reaction has no effect.',
+  input: reactionInput,
+  ids: { messageId: 'Message' },
+  payload: messagePayload,
+  run: async (deps, viewer, input) => ({ message: await addReaction(deps, viewer, input) }),
+});
+
+addViewerMutation('removeReaction', {
+  description: "Removes one of the viewer's reactions from a message. It has no effect if the reaction does not exist.",
+  input: reactionInput,
+  ids: { messageId: 'Message' },
+  payload: messagePayload,
+  run: async (deps, viewer, input) => ({ message: await removeReaction(deps, viewer, input) }),
+});

@@ -15,6 +15,7 @@ import {
   durableStream,
 } from '../../graphql/durable-stream.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, type InputFields, payloadOf } from '../../graphql/mutation.js';
 import { givesSource, keyedBy, sharedField } from '../../graphql/sharing.js';
 import { Conversation, type ConversationRow, Membership } from '../conversation/conversation.schema.js';
 import { Message, type Preloaded as MessageRow } from '../message/message.schema.js';
@@ -23,7 +24,6 @@ import { lowestOfOthers, type Progress, statusOf } from './receipt.policy.js';
 import {
   acknowledge,
   listReceipts,
-  type MarkedMembership,
   markDelivered,
   markRead,
   type ReceiptEvent as ReceiptEventShape,
@@ -228,13 +228,10 @@ builder.prismaObjectFields(Message, (t) => ({
 
 // ── moving marks ──
 
-const markInput = (name: string, description: string) =>
-  builder.inputType(name, {
-    fields: (t) => ({
-      conversationId: t.id({ required: true, description: 'The conversation.' }),
-      seq: t.int({ required: true, description }),
-    }),
-  });
+const markInput = (description: string) => (t: InputFields) => ({
+  conversationId: t.id({ required: true, description: 'The conversation.' }),
+  seq: t.int({ required: true, description }),
+});
 const markPayload = (name: string) =>
   builder.simpleObject(name, {
     fields: (t) => ({
@@ -245,61 +242,47 @@ const markPayload = (name: string) =>
       }),
     }),
   });
-const MarkDeliveredInput = markInput('MarkDeliveredInput', 'The `seq` up to which all messages have been received.');
-const MarkDeliveredPayload = markPayload('MarkDeliveredPayload');
-const MarkReadInput = markInput('MarkReadInput', 'The `seq` up to which all messages have been read.');
-const MarkReadPayload = markPayload('MarkReadPayload');
 
-const AcknowledgeInput = builder.inputType('AcknowledgeInput', {
-  fields: (t) => ({
+addViewerMutation('markDelivered', {
+  description: "Moves the viewer's delivered mark in a conversation forward to `seq`. Marks never move backward.",
+  input: markInput('The `seq` up to which all messages have been received.'),
+  ids: { conversationId: 'Conversation' },
+  payload: markPayload,
+  run: async (deps, viewer, input) => ({
+    membership: await markDelivered(deps, viewer, input),
+  }),
+});
+
+addViewerMutation('markRead', {
+  description:
+    "Moves the viewer's read mark, and with it the delivered mark, in a conversation forward to `seq`. Marks never move backward.",
+  input: markInput('The `seq` up to which all messages have been read.'),
+  ids: { conversationId: 'Conversation' },
+  payload: markPayload,
+  run: async (deps, viewer, input) => ({
+    membership: await markRead(deps, viewer, input),
+  }),
+});
+
+addViewerMutation('acknowledge', {
+  description:
+    "Reports that this device has received all events of a `messages` stream up to a cursor, and moves the viewer's delivered marks in all conversations of the stream. The cursor of an event does not always include the event itself, but that of the CHECKPOINT that follows within two seconds does. Use `markDelivered` for an immediate update.",
+  input: (t) => ({
     cursor: t.string({ required: true, description: 'The cursor of an event of the `messages` stream.' }),
     conversationId: t.id({
       description:
         'The conversation of the stream, if the cursor comes from a stream of a single conversation. Omit it for a cursor of the stream of all conversations.',
     }),
   }),
+  ids: { conversationId: 'Conversation' },
+  payload: payloadOf((t) => ({
+    cursor: t.string({ nullable: false, description: 'The cursor that was acknowledged.' }),
+  })),
+  run: async (deps, viewer, { cursor, conversationId }) => {
+    await acknowledge(deps, viewer, { cursor, conversationId: conversationId ?? null });
+    return { cursor };
+  },
 });
-const AcknowledgePayload = builder.simpleObject('AcknowledgePayload', {
-  fields: (t) => ({ cursor: t.string({ nullable: false, description: 'The cursor that was acknowledged.' }) }),
-});
-
-const rowInput = ({ conversationId, seq }: { conversationId: string; seq: number }) => ({
-  conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
-  seq,
-});
-
-builder.mutationFields((t) => ({
-  markDelivered: t.field({
-    type: MarkDeliveredPayload,
-    description: "Moves the viewer's delivered mark in a conversation forward to `seq`. Marks never move backward.",
-    args: { input: t.arg({ type: MarkDeliveredInput, required: true }) },
-    resolve: async (_root, { input }, context): Promise<{ membership: MarkedMembership }> => ({
-      membership: await markDelivered(context.deps, viewerOf(context), rowInput(input)),
-    }),
-  }),
-  markRead: t.field({
-    type: MarkReadPayload,
-    description:
-      "Moves the viewer's read mark, and with it the delivered mark, in a conversation forward to `seq`. Marks never move backward.",
-    args: { input: t.arg({ type: MarkReadInput, required: true }) },
-    resolve: async (_root, { input }, context): Promise<{ membership: MarkedMembership }> => ({
-      membership: await markRead(context.deps, viewerOf(context), rowInput(input)),
-    }),
-  }),
-  acknowledge: t.field({
-    type: AcknowledgePayload,
-    description:
-      "Reports that this device has received all events of a `messages` stream up to a cursor, and moves the viewer's delivered marks in all conversations of the stream. The cursor of an event does not always include the event itself, but that of the CHECKPOINT that follows within two seconds does. Use `markDelivered` for an immediate update.",
-    args: { input: t.arg({ type: AcknowledgeInput, required: true }) },
-    resolve: async (_root, { input: { cursor, conversationId } }, context) => {
-      await acknowledge(context.deps, viewerOf(context), {
-        cursor,
-        conversationId: conversationId == null ? null : idOf('Conversation', conversationId, 'input.conversationId'),
-      });
-      return { cursor };
-    },
-  }),
-}));
 
 // ── the stream ──
 

@@ -5,6 +5,7 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addMutation } from '../../graphql/mutation.js';
 import { Viewer } from '../user/user.schema.js';
 import { findViewer } from '../user/user.service.js';
 import {
@@ -127,8 +128,18 @@ export function renewSocket({ requester, renew }: Context, signedIn: SignedIn): 
   return signedIn;
 }
 
-const RegisterInput = builder.inputType('RegisterInput', {
-  fields: (t) => ({
+const LogoutInput = builder.inputType('LogoutInput', {
+  fields: (t) => ({ sessionId: t.id({ description: 'The session to end, by default the session of this request.' }) }),
+});
+
+const LogoutPayload = builder.simpleObject('LogoutPayload', {
+  fields: (t) => ({ sessionId: t.id({ nullable: false, description: 'The id of the session that ended.' }) }),
+});
+
+addMutation('register', {
+  description:
+    'Creates an account and signs in. A username or email address that is taken is reported as CONFLICT with its field. The error is FORBIDDEN if `serverInfo.features` does not contain `registration`.',
+  input: (t) => ({
     username: t.string({
       required: true,
       description: 'The username: 3 to 32 letters, digits, `_`, `.` or `-`. It is unique regardless of case.',
@@ -143,10 +154,14 @@ const RegisterInput = builder.inputType('RegisterInput', {
     }),
     deviceName: t.string({ description: 'A name for the list of sessions, up to 80 characters.' }),
   }),
+  payload: signedInPayload,
+  run: ({ deps }, input) => register(deps, input),
 });
 
-const LoginInput = builder.inputType('LoginInput', {
-  fields: (t) => ({
+addMutation('login', {
+  description:
+    'Signs in with a password and creates a session. An unknown account and a wrong password produce the same error: BAD_USER_INPUT without a field.',
+  input: (t) => ({
     usernameOrEmail: t.string({
       required: true,
       description: 'The username or the email address of the account, regardless of case.',
@@ -154,46 +169,19 @@ const LoginInput = builder.inputType('LoginInput', {
     password: t.string({ required: true, description: 'The password of the account.' }),
     deviceName: t.string({ description: 'A name for the list of sessions, up to 80 characters.' }),
   }),
+  payload: signedInPayload,
+  run: ({ deps }, input) => login(deps, input),
 });
 
-const RefreshSessionInput = builder.inputType('RefreshSessionInput', {
-  fields: (t) => ({ refreshToken: t.string({ description: 'The refresh token of the session.' }) }),
+addMutation('refreshSession', {
+  description:
+    'Exchanges a refresh token for new tokens. For a short grace period, using the same refresh token again returns the same new tokens, unless these were used already; later, reuse ends the session. If called over a WebSocket of the same session, the socket and its subscriptions stay open until the new access token expires.',
+  input: (t) => ({ refreshToken: t.string({ description: 'The refresh token of the session.' }) }),
+  payload: signedInPayload,
+  run: async (context, input) => renewSocket(context, await refreshSession(context.deps, input)),
 });
-
-const LogoutInput = builder.inputType('LogoutInput', {
-  fields: (t) => ({ sessionId: t.id({ description: 'The session to end, by default the session of this request.' }) }),
-});
-
-const LogoutPayload = builder.simpleObject('LogoutPayload', {
-  fields: (t) => ({ sessionId: t.id({ nullable: false, description: 'The id of the session that ended.' }) }),
-});
-
-const RegisterPayload = signedInPayload('RegisterPayload');
-const LoginPayload = signedInPayload('LoginPayload');
-const RefreshSessionPayload = signedInPayload('RefreshSessionPayload');
 
 builder.mutationFields((t) => ({
-  register: t.field({
-    type: RegisterPayload,
-    description:
-      'Creates an account and signs in. A username or email address that is taken is reported as CONFLICT with its field. The error is FORBIDDEN if `serverInfo.features` does not contain `registration`.',
-    args: { input: t.arg({ type: RegisterInput, required: true }) },
-    resolve: (_root, { input }, { deps }) => register(deps, input),
-  }),
-  login: t.field({
-    type: LoginPayload,
-    description:
-      'Signs in with a password and creates a session. An unknown account and a wrong password produce the same error: BAD_USER_INPUT without a field.',
-    args: { input: t.arg({ type: LoginInput, required: true }) },
-    resolve: (_root, { input }, { deps }) => login(deps, input),
-  }),
-  refreshSession: t.field({
-    type: RefreshSessionPayload,
-    description:
-      'Exchanges a refresh token for new tokens. For a short grace period, using the same refresh token again returns the same new tokens, unless these were used already; later, reuse ends the session. If called over a WebSocket of the same session, the socket and its subscriptions stay open until the new access token expires.',
-    args: { input: t.arg({ type: RefreshSessionInput, required: true }) },
-    resolve: async (_root, { input }, context) => renewSocket(context, await refreshSession(context.deps, input)),
-  }),
   logout: t.field({
     type: LogoutPayload,
     description:

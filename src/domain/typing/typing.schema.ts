@@ -1,40 +1,28 @@
 import { encodeGlobalId, idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { shared } from '../../graphql/sharing.js';
 import { User } from '../user/user.schema.js';
 import { setTyping, streamTyping, type TypingEvent as TypingEventShape } from './typing.service.js';
 
-const SetTypingInput = builder.inputType('SetTypingInput', {
-  fields: (t) => ({
+addViewerMutation('setTyping', {
+  description:
+    'Reports whether the viewer is typing. Repeat it every few seconds while the user types. Typing ends automatically after `serverInfo.limits.typingTtlMs`, when a message is sent and when the client disconnects. Calls that are repeated within half of that time are not delivered to other members.',
+  input: (t) => ({
     conversationId: t.id({ required: true, description: 'The conversation in which the viewer is typing.' }),
     isTyping: t.boolean({ required: true, description: 'Whether the viewer is typing.' }),
   }),
-});
-const SetTypingPayload = builder.simpleObject('SetTypingPayload', {
-  fields: (t) => ({
+  ids: { conversationId: 'Conversation' },
+  payload: payloadOf((t) => ({
     accepted: t.boolean({
       nullable: false,
       description:
         'Whether other members can see that the viewer is typing. It is false if the viewer is INVISIBLE, and in conversations with more than `serverInfo.limits.typingMaxMembers` members.',
     }),
-  }),
+  })),
+  run: async (deps, viewer, input) => ({ accepted: await setTyping(deps, viewer, input) }),
 });
-
-builder.mutationField('setTyping', (t) =>
-  t.field({
-    type: SetTypingPayload,
-    description:
-      'Reports whether the viewer is typing. Repeat it every few seconds while the user types. Typing ends automatically after `serverInfo.limits.typingTtlMs`, when a message is sent and when the client disconnects. Calls that are repeated within half of that time are not delivered to other members.',
-    args: { input: t.arg({ type: SetTypingInput, required: true }) },
-    resolve: async (_root, { input: { conversationId, isTyping } }, context) => ({
-      accepted: await setTyping(context.deps, viewerOf(context), {
-        conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
-        isTyping,
-      }),
-    }),
-  }),
-);
 
 const TypingEvent = builder.objectRef<TypingEventShape>('TypingEvent').implement({
   description: 'A change of whether a member is typing.',
