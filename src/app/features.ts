@@ -10,6 +10,7 @@ import { identityProviderFeature } from '../domain/identity-provider/identity-pr
 import { messageFeature } from '../domain/message/message.feature.js';
 import { moderationFeature } from '../domain/moderation/moderation.feature.js';
 import { notificationFeature } from '../domain/notification/notification.feature.js';
+import { notifierFeature } from '../domain/notifier/notifier.feature.js';
 import { passwordFeature } from '../domain/password/password.feature.js';
 import { pinFeature } from '../domain/pin/pin.feature.js';
 import { presenceFeature } from '../domain/presence/presence.feature.js';
@@ -60,6 +61,7 @@ export const features: readonly Feature[] = [
   draftFeature,
   receiptFeature,
   notificationFeature,
+  notifierFeature,
   typingFeature,
   pushFeature,
   summaryFeature,

@@ -75,6 +75,11 @@ export interface Feed {
    * them: on every node, as soon as it is notified of the change, and otherwise in the next sweep. It must not throw.
    */
   observe(types: readonly string[], observer: (ids: readonly string[]) => void): void;
+  /**
+   * Calls `listener` when this node learns that something was committed on any node, whether or not anybody listens to
+   * it. `type` is that of the change; undefined if it has not been read, and for watermarks. The listener must not throw.
+   */
+  onActivity(listener: (type: string | undefined) => void): void;
   /** Calls `listener` when data read from the database before may be lost: after `onLost` of all listeners. */
   onReset(listener: () => void): void;
   close(): Promise<void>;
@@ -163,6 +168,7 @@ export async function startFeed(options: {
   /** Epochs that the feed has left: changes that other nodes publish from them may be lost. */
   const left = new Set<string>();
   const resetListeners: (() => void)[] = [];
+  const activityListeners: ((type: string | undefined) => void)[] = [];
   /** Doubled after each timeout, so that a database that is merely slow is read eventually. */
   let { sweepTimeoutMs } = options;
   let now: FeedEvent = { change: null, cursor: encodeSyncCursor(at), memo: new Map() };
@@ -293,6 +299,10 @@ export async function startFeed(options: {
     }
   }
 
+  function noteActivity(type: string | undefined): void {
+    for (const listener of activityListeners) listener(type);
+  }
+
   /** Notifies the observers of changes of their types, of each change once. */
   function notifyObservers(changed: readonly Pick<LogProgress, 'conversationId' | 'toSeq' | 'types'>[]): void {
     const fresh = changed.filter(
@@ -362,6 +372,7 @@ export async function startFeed(options: {
       for (const release of releases) release?.();
     }
     notifyObservers(seen.progress);
+    if (seen.progress.length > 0) noteActivity(undefined);
     notifiedBefore = notified;
     notified = new Map();
     // Read after `seen.at` was taken, so that no watermark that its snapshot contains is missed.
@@ -533,6 +544,7 @@ export async function startFeed(options: {
 
   bus.subscribe(channel, (text) => {
     const wakeUp = wire.read(text);
+    if (wakeUp.format !== 'ephemeral') noteActivity(undefined);
     if (wakeUp.format === 'watermark') {
       watermarks.advanced(wakeUp.row);
       return;
@@ -557,6 +569,7 @@ export async function startFeed(options: {
     const isForAllNodes = observedTypes.has(change.type) || effects.joinedBy(change).length > 0;
     bus.publish(channel, wire.writeChange(change, at.epoch, isForAllNodes));
     offer(change);
+    noteActivity(change.type);
   }
 
   // In slices, because each change may have thousands of listeners. Changes of one conversation go to the same listeners:
@@ -589,6 +602,7 @@ export async function startFeed(options: {
     announceWatermark(row) {
       bus.publish(channel, wire.writeWatermark(row));
       watermarks.advanced(row);
+      noteActivity(undefined);
     },
 
     async listen(listener) {
@@ -659,6 +673,8 @@ export async function startFeed(options: {
       observers.push({ types, observer });
       for (const type of types) observedTypes.add(type);
     },
+
+    onActivity: (listener) => void activityListeners.push(listener),
 
     onReset: (listener) => void resetListeners.push(listener),
 

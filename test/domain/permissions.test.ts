@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/app/schema.js';
-import { decodeGlobalId } from '../../src/core/ids.js';
+import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
@@ -316,6 +316,14 @@ describe.each(modes)('who may do what in %s mode', (mode) => {
     updateProfile: (actor) => attempt(actor, 'updateProfile', { displayName: 'Another' }),
     setAvailability: (actor) => attempt(actor, 'setAvailability', { availability: 'AWAY' }),
     updateNotificationSettings: (actor) => attempt(actor, 'updateNotificationSettings', { defaultLevel: 'MENTIONS' }),
+    markNotificationsRead: async (actor, { me }) => {
+      const id = newId();
+      const row = { id, userId: decodeGlobalId(me.id, 'id').id, kind: 'REACTION', collapseId: id } as const;
+      await node.deps.database.db.notification.create({
+        data: { ...row, actorIds: [], count: 1, createdAt: new Date() },
+      });
+      return attempt(actor, 'markNotificationsRead', { upToId: encodeGlobalId('Notification', id) });
+    },
     acknowledge: (actor, { cursor }) => attempt(actor, 'acknowledge', { cursor }),
     createGroup: (actor) => attempt(actor, 'createGroup', { title: nobody }),
     addContact: (actor, { other }) => attempt(actor, 'addContact', { userId: other.id }),

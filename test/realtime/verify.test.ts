@@ -5,6 +5,7 @@ import { giveServiceRole } from '../../src/domain/moderation/moderation.service.
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
+import { untilNotified } from '../support/notifier.js';
 import { makePlace, modes, type Place } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
 import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin, unreact } from '../support/talk.js';
@@ -20,11 +21,12 @@ const MESSAGE = `id seq kind sender { id } text editedAt deletedAt mentionsEvery
   replyTo { id text deletedAt replyCount } replyCount pinnedAt viewerReactions reactions { emoji count }`;
 const CONVERSATION = `id ${SHOWN} pinnedMessages { id } members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } }`;
 const DRAFT = 'id text conversation { id } replyTo { id }';
+const NOTIFICATION = 'id kind count readAt actors { id } conversation { id } message { id }';
 const SETTINGS = `availability email serviceRole user { displayName bio avatarUrl }
   notificationSettings { defaultLevel doNotDisturbUntil quietHours { from to timeZone } pushPreview emailDigest }`;
 const OWN_MEMBERSHIP = 'notificationLevel mutedUntil conversation { id }';
 const STATE = `{ viewer {
-  syncCursor unreadCount ${SETTINGS} drafts { ${DRAFT} } contacts { nodes { id } } blockedUsers { nodes { id } }
+  syncCursor unreadCount unreadNotificationCount notifications(first: 100) { nodes { ${NOTIFICATION} } } ${SETTINGS} drafts { ${DRAFT} } contacts { nodes { id } } blockedUsers { nodes { id } }
   conversations(first: 100) { nodes { ${CONVERSATION} viewerMembership { unreadCount ${OWN_MEMBERSHIP} } } }
 } }`;
 const ONE = `query ($id: ID!) { conversation(id: $id) { ${CONVERSATION} } }`;
@@ -48,6 +50,9 @@ const VIEWER_CHANGES = `subscription ($after: String) {
   viewerChanges(after: $after) {
     type draftId draft { ${DRAFT} } viewer { ${SETTINGS} } membership { ${OWN_MEMBERSHIP} }
   }
+}`;
+const NOTIFICATIONS = `subscription ($after: String) {
+  notifications(after: $after) { type notificationId unreadCount notification { ${NOTIFICATION} } }
 }`;
 const OWN_PRESENCE = 'subscription ($id: ID!) { presence(userIds: [$id]) { user { presence { status } } } }';
 
@@ -75,6 +80,8 @@ interface State {
   drafts: Record<string, Json>;
   /** The viewer's own memberships by conversation, where they have settings. */
   memberships: Record<string, Json>;
+  inbox: Record<string, Json>;
+  unreadNotifications: number;
 }
 
 /** The number of unread messages, counted according to the definition. */
@@ -150,6 +157,8 @@ async function fetchState(person: Person): Promise<{ syncCursor: string; state: 
       settings: settingsOf(viewer),
       drafts: Object.fromEntries(viewer.drafts.map((draft: Json) => [draft.id, draft])),
       memberships: membershipsOf(nodes.map((node: Json) => node.viewerMembership)),
+      inbox: Object.fromEntries(viewer.notifications.nodes.map((each: Json) => [each.id, each])),
+      unreadNotifications: viewer.unreadNotificationCount,
     },
     unread: {
       total: viewer.unreadCount,
@@ -169,6 +178,8 @@ class Replica {
     settings: {},
     drafts: {},
     memberships: {},
+    inbox: {},
+    unreadNotifications: 0,
   };
   #client: { dispose(): unknown } | undefined;
   #work: Promise<unknown> = Promise.resolve();
@@ -215,6 +226,11 @@ class Replica {
       if (viewer) this.state.settings = settingsOf(viewer);
       if (draft) this.state.drafts[draftId] = draft;
       if (type === 'DRAFT_DELETED') delete this.state.drafts[draftId];
+    });
+    follow('notifications', NOTIFICATIONS, ({ type, notificationId, notification, unreadCount }) => {
+      this.state.unreadNotifications = unreadCount;
+      if (notification) this.state.inbox[notificationId] = notification;
+      if (type === 'REMOVED') delete this.state.inbox[notificationId];
     });
     // This stream cannot be resumed.
     const { id } = this.person;
@@ -449,6 +465,17 @@ const actions: Record<string, Action> = {
     await mutation(member, 'removePush', { pushSubscriptionId: viewer.pushSubscriptions[0].id });
   },
   setAttention: ({ member }) => mutation(member, 'setAttention', { active: true }),
+  markNotificationsRead: async ({ node, owner, member, other, group, direct, messageId }) => {
+    await send(owner, group, `@${member.username} and @${other.username}`);
+    await reply(owner, group, messageId, 'answered');
+    await react(other, messageId, '👍');
+    await send(owner, direct, `@${other.username}`);
+    await untilNotified(node);
+    const { viewer } = await member.ask('{ viewer { notifications { nodes { id } } } }');
+    const [, second] = viewer.notifications.nodes;
+    await mutation(member, 'markNotificationsRead', { upToId: second.id });
+    await mutation(other, 'leaveConversation', { conversationId: group });
+  },
   setTyping: ({ member, group }) => mutation(member, 'setTyping', { conversationId: group, isTyping: true }),
   summarizeConversation: ({ member, group }) =>
     mutation(member, 'summarizeConversation', { conversationId: group, fromSeq: 1 }),
@@ -543,6 +570,7 @@ describe.each(modes)('fetched state with events applied equals the state that is
       await foreignWrite();
       await actions[name]?.(scene);
       await foreignWrite();
+      await untilNotified(...nodes);
       for (const replica of replicas) {
         // A user who is signed out cannot fetch the state.
         const fetched = await fetchState(replica.person).catch((error: unknown) => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { notifier } from '../../src/domain/notifier/notifier.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, register, smallest } from '../support/client.js';
 import { makePlace, modes } from '../support/place.js';
@@ -44,6 +45,8 @@ describe.each(modes)('statements in %s mode', (mode) => {
   beforeAll(async () => {
     // Without sweeps, which would execute statements in between.
     node = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h', OPERATION_COST_MAX: '1000000' });
+    // The notifier executes statements in the background, after changes.
+    await notifier.of(node.deps).close();
     alice = await register(node.url, 'alice');
     others = await Promise.all(Array.from({ length: 8 }, (_, index) => register(node.url, `other${index}`)));
     hot = await createGroup(alice, others);

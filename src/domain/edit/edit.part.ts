@@ -1,6 +1,6 @@
 import { defineMessageChangeType, defineMessagePart } from '../message/message.part.js';
 
-export const edited = defineMessageChangeType('EDITED', 'The text was edited.');
+export const edited = defineMessageChangeType('EDITED', 'The text was edited.', { changesText: true });
 
 /** The earlier texts of messages. */
 export const editsPart = defineMessagePart('edits', {

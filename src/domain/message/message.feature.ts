@@ -1,8 +1,10 @@
 import { defineFeature } from '../../platform/feature.js';
 import { exposeGroupCommit } from '../../realtime/group-commit.js';
 import { erasureSteps } from '../account/erasures.js';
+import { notificationSources } from '../notifier/notifier.sources.js';
 import { contributionErasure, messageErasure } from './message.erasure.js';
 import { messageChanges } from './message.events.js';
+import { mentionSource } from './message.notifications.js';
 import { sends } from './message.sending.js';
 import { messageSettings, sendRateSettings } from './message.settings.js';
 
@@ -13,7 +15,11 @@ export const messageFeature = defineFeature('message', {
     addMessageStream(features);
   },
   changeKinds: (deps) => [messageChanges(deps)],
-  contributes: [erasureSteps.with(messageErasure), erasureSteps.with(contributionErasure)],
+  contributes: [
+    erasureSteps.with(messageErasure),
+    erasureSteps.with(contributionErasure),
+    notificationSources.with(mentionSource),
+  ],
   start: (deps) => void sends.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.mention.deleteMany({ where: { userId } })),
   metrics: (deps) => exposeGroupCommit(deps.metrics, 'sends', sends.of(deps)),

@@ -31,13 +31,15 @@ export interface MessageChangeType {
   readonly event: string;
   /** The description of that value in the schema. */
   readonly description: string;
+  /** Whether the message has another text afterwards, which can mention other users. */
+  readonly changesText?: boolean;
 }
 
-export const defineMessageChangeType = (event: string, description: string): MessageChangeType => ({
-  type: `MESSAGE_${event}`,
-  event,
-  description,
-});
+export const defineMessageChangeType = (
+  event: string,
+  description: string,
+  more: Pick<MessageChangeType, 'changesText'> = {},
+): MessageChangeType => ({ type: `MESSAGE_${event}`, event, description, ...more });
 
 /**
  * A value that is loaded with every message, so that events need no further query. It must be the same for all viewers.
