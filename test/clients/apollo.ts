@@ -33,7 +33,18 @@ export function createApollo(session: Session, socket: Client): ApolloClient {
 
 /** The object types that implement each interface. */
 export const possibleTypes = {
-  Node: ['Conversation', 'Draft', 'Membership', 'Message', 'Notification', 'PushSubscription', 'Session', 'Summary', 'User', 'Viewer'],
+  Node: [
+    'Conversation',
+    'Draft',
+    'Membership',
+    'Message',
+    'Notification',
+    'PushSubscription',
+    'Session',
+    'Summary',
+    'User',
+    'Viewer',
+  ],
 };
 
 /** Adapts Apollo Client for `follow`. */

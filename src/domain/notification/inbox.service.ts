@@ -51,7 +51,7 @@ export const unreadNotificationsLookup = defineLookup(
   ({ database }, userIds: readonly string[]) => countUnread(database.sql, userIds),
 );
 
-export const notificationEventTypes = ['ADDED', 'UPDATED', 'REMOVED'] as const;
+const notificationEventTypes = ['ADDED', 'UPDATED', 'REMOVED'] as const;
 type NotificationEventType = (typeof notificationEventTypes)[number];
 
 /** One event of the `notifications` stream. */

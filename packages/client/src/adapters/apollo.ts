@@ -13,7 +13,18 @@ export type { AdapterOptions } from './stream.js';
 
 /** The object types that implement each interface, for `new InMemoryCache({ possibleTypes })`. */
 export const possibleTypes: Record<string, string[]> = {
-  Node: ['Conversation', 'Draft', 'Membership', 'Message', 'Notification', 'PushSubscription', 'Session', 'Summary', 'User', 'Viewer'],
+  Node: [
+    'Conversation',
+    'Draft',
+    'Membership',
+    'Message',
+    'Notification',
+    'PushSubscription',
+    'Session',
+    'Summary',
+    'User',
+    'Viewer',
+  ],
 };
 
 /**
