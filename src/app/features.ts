@@ -3,6 +3,7 @@ import { auditFeature } from '../domain/audit/audit.feature.js';
 import { blockFeature } from '../domain/block/block.feature.js';
 import { contactFeature } from '../domain/contact/contact.feature.js';
 import { conversationFeature } from '../domain/conversation/conversation.feature.js';
+import { digestFeature } from '../domain/digest/digest.feature.js';
 import { draftFeature } from '../domain/draft/draft.feature.js';
 import { editFeature } from '../domain/edit/edit.feature.js';
 import { groupFeature } from '../domain/group/group.feature.js';
@@ -64,6 +65,7 @@ export const features: readonly Feature[] = [
   notifierFeature,
   typingFeature,
   pushFeature,
+  digestFeature,
   summaryFeature,
   syncFeature,
   accountFeature,

@@ -15,6 +15,8 @@ export interface Mail {
   subject: string;
   text: string;
   html: string;
+  /** Further headers. */
+  headers?: Record<string, string>;
 }
 
 export interface Mailer {
@@ -82,7 +84,7 @@ export function createMailer({
     noUpdateTTL: true,
   });
   return {
-    send({ to, ...content }) {
+    send({ to, headers, ...content }) {
       const before = sentTo.get(to) ?? 0;
       if (before >= PER_ADDRESS_MAX) {
         dropped += 1;
@@ -100,7 +102,7 @@ export function createMailer({
         messageId: `<${randomUUID()}@${from.address.slice(from.address.lastIndexOf('@') + 1)}>`,
         date: new Date(),
         // RFC 3834: prevents automatic replies.
-        headers: { 'Auto-Submitted': 'auto-generated' },
+        headers: { 'Auto-Submitted': 'auto-generated', ...headers },
       };
       if (!background.run(() => deliver(mail))) log.error('email dropped: the queue is full');
     },

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { sendNodeResponse } from '@whatwg-node/server';
 import { ChatError } from '../core/errors.js';
@@ -9,6 +9,7 @@ import { presentError } from '../graphql/errors.js';
 import type { Config } from '../infra/config/config.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import { withRequest } from '../infra/telemetry/request.js';
+import type { PageResponse } from '../platform/http-pages.js';
 import type { AddressOf } from './addresses.js';
 import { graphiqlPolicy } from './graphiql.js';
 import { type Body, CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
@@ -33,6 +34,21 @@ export interface Health {
   ready(): Promise<{ ready: boolean; parts: Record<string, string | number> }>;
 }
 
+/** The pages of features, by their paths. */
+export type Pages = (
+  path: string,
+) => ((request: { method: 'GET' | 'POST'; query: URLSearchParams }) => Promise<PageResponse>) | undefined;
+
+/** The content security policy of a page that has only this style, and forms for its own server. */
+const pagePolicy = (style: string): string =>
+  [
+    "default-src 'none'",
+    `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+
 /** The maximum size of all headers of a request in bytes. Larger ones are rejected with 431. */
 const HEADERS_MAX_BYTES = 16_384;
 /** The maximum interval between checks for slow clients, in milliseconds. */
@@ -45,6 +61,7 @@ const LATE_CHECK_MS = 5_000;
 export function createHttpServer(
   yoga: Yoga,
   web: WebApp | undefined,
+  pages: Pages,
   health: Health,
   { onRequest, onErrors, scrape }: HttpHooks,
   requestTime: RequestTime,
@@ -104,8 +121,28 @@ export function createHttpServer(
       // Charged like a refused request of GraphQL, because clients can send any number of them.
       const refused = await waitForTurn(requestTime.begin(networkOf(address), req.headers.authorization));
       if (refused) refuse(req, res, refused);
-      else serveOther(path, req, res, isVisit);
+      else if (!(await servePage(path, req, res))) serveOther(path, req, res, isVisit);
     }
+  }
+
+  /** Responds with the page of a feature. Returns whether there is one. */
+  async function servePage(path: string, req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+    const page = pages(path);
+    if (!page) return false;
+    const { method = '' } = req;
+    if (method !== 'GET' && method !== 'POST') {
+      res.setHeader('allow', 'GET, POST');
+      answer(res, 405, { status: 'method not allowed' });
+      return true;
+    }
+    // The body has no meaning.
+    req.resume();
+    const query = new URLSearchParams(req.url?.split('?')[1] ?? '');
+    const { status, html, style } = await page({ method, query });
+    res.setHeader('content-security-policy', pagePolicy(style));
+    const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' };
+    res.writeHead(status, headers).end(html);
+    return true;
   }
 
   function serveOther(path: string, req: IncomingMessage, res: ServerResponse, isVisit: boolean): void {

@@ -8,12 +8,13 @@ import type { Logger } from '../infra/telemetry/log.js';
 import { noMetrics, openMetrics } from '../infra/telemetry/metrics.js';
 import { noTracing, openTracing, type Tracing } from '../infra/telemetry/tracing.js';
 import type { Deps } from '../platform/deps.js';
+import { httpPages } from '../platform/http-pages.js';
 import { nodeTime } from '../platform/node-time.js';
 import { SWEEP_LATE_MS } from '../realtime/feed.js';
 import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
-import { createHttpServer } from './http.js';
+import { createHttpServer, type Pages } from './http.js';
 import { listen } from './listening.js';
 import { createMemoryLimits } from './memory-limits.js';
 import {
@@ -54,6 +55,15 @@ export interface RunningNode {
   subscriptionGroups(): number;
   /** Rejects new requests, disconnects clients so that they reconnect to other nodes, and finishes work in progress. */
   stop(): Promise<void>;
+}
+
+/** The pages of the features of a node. */
+function pagesOf(deps: Deps): Pages {
+  const byPath = new Map(httpPages.of(deps).map((page) => [page.path, page]));
+  return (path) => {
+    const page = byPath.get(path);
+    return page && ((request) => page.respond(deps, request));
+  };
 }
 
 /**
@@ -123,6 +133,7 @@ export async function startNode(
   const { server, cutStreams } = createHttpServer(
     yoga,
     web,
+    pagesOf(deps),
     {
       async ready() {
         const database = await deps.database.check();

@@ -3,9 +3,10 @@ import type { DropReason } from '../../src/domain/push/push.policy.js';
 import { pushWorker } from '../../src/domain/push/push.worker.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, registerAll, request } from '../support/client.js';
-import { makeDue, notify, registerDevice, untilAllWait, untilNoneWaits } from '../support/devices.js';
+import { makeDue, registerDevice, untilAllWait, untilNoneWaits } from '../support/devices.js';
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
+import { notified } from '../support/notified.js';
 import { makePlace, modes, startTwo } from '../support/place.js';
 import { makeBrowserKeys, type PushService, startPushService } from '../support/push-service.js';
 import { attempt, createGroup, openDirect, remove, reply, send } from '../support/talk.js';
@@ -65,7 +66,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
     it('moves a device to the user who registers it last', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
-      await notify(node, await send(bob, await openDirect(bob, ana), 'before'));
+      await notified(node, await send(bob, await openDirect(bob, ana), 'before'));
       await device.until();
       expect(typeof (await attempt(bob, 'registerPush', device.input))).not.toBe('string');
       expect(await devicesOf(ana)).toEqual([]);
@@ -132,7 +133,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const device = await registerDevice(ana, service);
       const conversationId = await openDirect(bob, ana);
       const message = await send(bob, conversationId, 'Hello\n <b>Ana</b>  👋');
-      await notify(node, message);
+      await notified(node, message);
       const [push] = await device.until();
       expect(push).toEqual({
         web_push: 8030,
@@ -161,13 +162,13 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const group = await createGroup(bob, [ana], { title: 'Picnic' });
       const own = await send(ana, group, 'mine');
       const urgencies = () => service.to(device.path).map(({ headers }) => headers['urgency']);
-      await notify(node, own, await send(bob, group, 'hello'));
+      await notified(node, own, await send(bob, group, 'hello'));
       await device.until(1);
       await untilNoneWaits(node);
-      await notify(node, await send(bob, group, `hello @${ana.username}`));
+      await notified(node, await send(bob, group, `hello @${ana.username}`));
       await device.until(2);
       await untilNoneWaits(node);
-      await notify(node, await reply(bob, group, own.id, 'an answer'));
+      await notified(node, await reply(bob, group, own.id, 'an answer'));
       const pushes = await device.until(3);
       expect(pushes.map(({ notification: { title, body } }) => [title, body])).toEqual([
         ['Picnic', `${bob.username}: hello`],
@@ -188,7 +189,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       ];
       const conversationId = await openDirect(bob, ana);
       await attend(ana, true);
-      for (const text of ['one', 'two', 'three']) await notify(other, await send(bob, conversationId, text));
+      for (const text of ['one', 'two', 'three']) await notified(node, await send(bob, conversationId, text));
       expect(await node.deps.database.db.pushJob.count()).toBe(2);
       await untilAllWait(node);
       await attend(ana, false);
@@ -215,9 +216,9 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         await accepted;
         return { status: 201 };
       });
-      await notify(node, await send(bob, conversationId, 'first'));
+      await notified(node, await send(bob, conversationId, 'first'));
       await eventually('the push is being sent', () => isSending);
-      await notify(node, await send(bob, conversationId, 'second'));
+      await notified(node, await send(bob, conversationId, 'second'));
       accept();
       const pushes = await device.until(2);
       expect(pushes.map(({ notification }) => notification.body)).toEqual(['first', 'second']);
@@ -229,7 +230,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const device = await registerDevice(ana, service);
       const group = await createGroup(bob, [ana], { title: 'Top secret' });
       for (const text of ['x', 'the password is swordfish '.repeat(40)]) {
-        await notify(node, await send(bob, group, text));
+        await notified(node, await send(bob, group, text));
         await untilNoneWaits(node);
       }
       const pushes = service.to(device.path);
@@ -254,7 +255,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(pushSubscription).toEqual({ kind: 'GATEWAY' });
       const conversationId = await openDirect(bob, ana);
       const message = await send(bob, conversationId, 'a secret');
-      await notify(node, message);
+      await notified(node, message);
       const received = () =>
         service
           .to('/_matrix/push/v1/notify')
@@ -270,7 +271,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(JSON.stringify(received())).not.toMatch(/secret|bob/);
       await untilNoneWaits(node);
       service.answer(() => ({ status: 200, body: JSON.stringify({ rejected: [pushKey] }) }));
-      await notify(node, await send(bob, conversationId, 'another'));
+      await notified(node, await send(bob, conversationId, 'another'));
       await eventually('the device is removed', async () => (await devicesOf(ana)).length === 0);
     });
   });
@@ -285,7 +286,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const device = await registerDevice(ana, service);
       await attempt(ana, 'updateNotificationSettings', { pushPreview });
       const group = await createGroup(bob, [ana], { title: 'Picnic' });
-      await notify(node, await send(bob, group, 'the secret'));
+      await notified(node, await send(bob, group, 'the secret'));
       const [push] = await device.until();
       expect([push.notification.title, push.notification.body]).toEqual([title, bodyBy(bob)]);
       if (pushPreview === 'NOTHING') expect(JSON.stringify(push)).not.toMatch(/bob|ana|Picnic|secret/);
@@ -313,11 +314,11 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         if (level !== null) await attempt(ana, 'setNotificationLevel', { conversationId, level });
         if (muted) await attempt(ana, 'muteConversation', { conversationId, until: '2999-01-01T00:00:00Z' });
         const own = await send(ana, conversationId, 'mine');
-        await notify(node, await send(bob, conversationId, 'message'));
+        await notified(node, await send(bob, conversationId, 'message'));
         await untilNoneWaits(node);
-        await notify(node, await send(bob, conversationId, `mention of @${ana.username}`));
+        await notified(node, await send(bob, conversationId, `mention of @${ana.username}`));
         await untilNoneWaits(node);
-        await notify(node, await reply(bob, conversationId, own.id, 'reply'));
+        await notified(node, await reply(bob, conversationId, own.id, 'reply'));
         await untilNoneWaits(node);
         const kinds = device.received().map(({ notification }) => /: (\w+)/.exec(notification.body)?.[1]);
         const expected = { nothing: [], mentions: ['mention', 'reply'], everything: ['message', 'mention', 'reply'] };
@@ -331,7 +332,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const [muted, other] = [await createGroup(bob, [ana]), await createGroup(bob, [ana])];
       await attempt(ana, 'muteConversation', { conversationId: muted, until: '2999-01-01T00:00:00Z' });
       for (const text of ['one', 'two']) await send(bob, muted, text);
-      await notify(node, await send(bob, other, 'three'));
+      await notified(node, await send(bob, other, 'three'));
       expect((await device.until())[0].app_badge).toBe(1);
       await untilNoneWaits(node);
     });
@@ -346,7 +347,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await attend(ana.at(other.url), true);
       const waiting = () =>
         node.deps.database.db.pushJob.findFirst({ where: { dueAt: { gt: new Date(Date.now() + 3_000_000) } } });
-      await notify(node, await send(bob, conversationId, 'hello'));
+      await notified(node, await send(bob, conversationId, 'hello'));
       await eventually('the push waits', async () => (await waiting()) !== null);
       expect(device.received()).toEqual([]);
       // The delay has passed. The user is still looking, elsewhere.
@@ -360,7 +361,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const device = await registerDevice(ana, service);
       await attend(ana, true);
       await attend(ana, false);
-      await notify(node, await send(bob, await openDirect(bob, ana), 'hello'));
+      await notified(node, await send(bob, await openDirect(bob, ana), 'hello'));
       await device.until();
     });
   });
@@ -424,7 +425,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const conversationId = await createGroup(bob, [ana]);
       await attend(ana, true);
       const message = await send(bob, conversationId, 'hello');
-      await notify(node, message);
+      await notified(node, message);
       await untilAllWait(node);
       expect(typeof (await act({ ana, bob, conversationId, message }))).not.toBe('string');
       const before = reason && droppedBy(reason);
@@ -445,7 +446,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const conversationId = await openDirect(bob, ana);
       await attend(ana, true);
       const [first, second] = [await send(bob, conversationId, 'first'), await send(bob, conversationId, 'second')];
-      await notify(node, first, second);
+      await notified(node, first, second);
       await untilAllWait(node);
       await remove(bob, second.id);
       await attend(ana, false);
@@ -468,7 +469,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
     it.each([404, 410])('remove a device that its push service does not know (%d)', async (status) => {
       const { ana, bob, conversationId, answers } = await start();
       answers.push({ status });
-      await notify(node, await send(bob, conversationId, 'hello'));
+      await notified(node, await send(bob, conversationId, 'hello'));
       await eventually('the device is removed', async () => (await devicesOf(ana)).length === 0);
       await untilNoneWaits(node);
     });
@@ -477,12 +478,12 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const { ana, bob, device, conversationId, answers } = await start();
       answers.push({ status, headers: { 'retry-after': '600' } });
       const db = node.deps.database.db;
-      await notify(node, await send(bob, conversationId, 'hello'));
+      await notified(node, await send(bob, conversationId, 'hello'));
       const isLater = (at: Date | undefined) => (at?.getTime() ?? 0) > Date.now() + 500_000;
       await eventually('the push waits', async () => isLater((await db.pushJob.findFirst())?.dueAt));
       // A push about another conversation waits as well.
       const group = await createGroup(bob, [ana]);
-      await notify(node, await send(bob, group, 'elsewhere'));
+      await notified(node, await send(bob, group, 'elsewhere'));
       await eventually(
         'both wait',
         async () => (await db.pushJob.findMany()).filter(({ dueAt }) => isLater(dueAt)).length === 2,
@@ -496,7 +497,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
     it('send a smaller push if the first one is too large', async () => {
       const { bob, device, conversationId, answers } = await start();
       answers.push({ status: 413 });
-      await notify(node, await send(bob, conversationId, 'مرحبا '.repeat(300)));
+      await notified(node, await send(bob, conversationId, 'مرحبا '.repeat(300)));
       await device.until(2);
       expect(service.to(device.path).map(({ body }) => body.length)).toEqual([2_048, 1_024]);
       await untilNoneWaits(node);
@@ -506,7 +507,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const { ana, bob, conversationId, answers } = await start();
       answers.push({ status: 403 });
       const before = droppedBy('REJECTED');
-      await notify(node, await send(bob, conversationId, 'hello'));
+      await notified(node, await send(bob, conversationId, 'hello'));
       await untilNoneWaits(node);
       expect(droppedBy('REJECTED')).toBe(before + 1);
       expect(await devicesOf(ana)).toHaveLength(1);
@@ -517,7 +518,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       const db = node.deps.database.db;
       const before = droppedBy('EXPIRED');
       service.answer(({ path }) => ({ status: path === device.path ? 500 : 201 }));
-      await notify(node, await send(bob, conversationId, 'hello'));
+      await notified(node, await send(bob, conversationId, 'hello'));
       await eventually('the push failed', async () => (await db.pushJob.findFirst())?.tries === 1);
       await db.pushJob.updateMany({ data: { tries: 10 } });
       await makeDue(node);
@@ -526,7 +527,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       service.answer(() => ({ status: 201 }));
       await db.pushSubscription.updateMany({ data: { pausedUntil: new Date(0) } });
       const count = device.received().length;
-      await notify(node, await send(bob, conversationId, 'again'));
+      await notified(node, await send(bob, conversationId, 'again'));
       expect((await device.until(count + 1)).at(-1).notification.body).toBe('again');
     });
   });

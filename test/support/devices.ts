@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { pushMessages } from '../../src/domain/push/push.service.js';
 import { pushWorker } from '../../src/domain/push/push.worker.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person } from './client.js';
-import { rowId } from './durable-streams.js';
 import { makeBrowserKeys, type PushService } from './push-service.js';
 import { attempt } from './talk.js';
 
@@ -39,16 +37,6 @@ export async function registerDevice(person: Person, service: PushService): Prom
     },
   };
 }
-
-/** Adds pushes for messages, as the notifier does. */
-export const notify = ({ deps }: RunningNode, ...messages: { id: string }[]): Promise<void> =>
-  deps.database.transaction((tx) =>
-    pushMessages(
-      deps,
-      tx,
-      messages.map(({ id }) => rowId(id)),
-    ),
-  );
 
 /** Resolves when all pushes wait, because their users are looking at a device. */
 export const untilAllWait = ({ deps }: RunningNode): Promise<void> =>

@@ -31,8 +31,11 @@ export interface MailServer {
 export async function startMailServer({
   port = 0,
   answer = () => {},
+  end = atEnd,
 }: {
   port?: number;
+  /** Registers its end: by default at the end of the current test. */
+  end?: typeof atEnd;
   answer?: (mail: Received) => void;
 } = {}): Promise<MailServer> {
   const mails: Received[] = [];
@@ -68,7 +71,7 @@ export async function startMailServer({
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   let closed: Promise<void> | undefined;
   const close = () => (closed ??= new Promise<void>((resolve) => server.close(resolve)));
-  atEnd(close);
+  end(close);
   const to = (address: string) => mails.filter((mail) => mail.to.includes(address));
   return {
     url: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`,

@@ -116,6 +116,9 @@ const NotificationSettings = builder.objectRef<NotificationSettingsRow>('Notific
       description: 'How much a push shows.',
       resolve: ({ pushPreview }, _args, { deps }) => pushPreview ?? deps.config.notificationPreview,
     }),
+    locale: t.exposeString('locale', {
+      description: 'The language of mails and pushes, as a BCP 47 tag, or null if the user has not chosen one.',
+    }),
     emailDigest: t.boolean({
       nullable: false,
       description: 'Whether the viewer wants mails about what they have not read for a while.',
@@ -195,6 +198,10 @@ const UpdateNotificationSettingsInput = builder.inputType('UpdateNotificationSet
     pushPreview: t.field({
       type: PushPreview,
       description: 'How much a push shows. Null restores the default of the service.',
+    }),
+    locale: t.string({
+      description:
+        'The language of mails and pushes, as a BCP 47 tag such as `de-AT`. Without texts in this language, they are in English.',
     }),
     emailDigest: t.boolean({
       description:

@@ -73,6 +73,17 @@ async function notAMember(tx: Tx, conversationId: string): Promise<ChatError> {
 const timeOfDay = z
   .string()
   .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'A time of day must have the form HH:MM, from 00:00 to 23:59.');
+/** The maximum length of a language tag in characters. */
+const LOCALE_MAX = 35;
+
+function isLocale(text: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(text).length === 1;
+  } catch {
+    return false;
+  }
+}
+
 const settingsInput = z.object({
   defaultLevel: z.enum(['ALL', 'MENTIONS', 'NONE']).nullish(),
   doNotDisturbUntil: z
@@ -94,6 +105,11 @@ const settingsInput = z.object({
     .nullish(),
   pushPreview: z.enum(['FULL', 'SENDER', 'NOTHING']).nullish(),
   emailDigest: z.boolean().nullish(),
+  locale: z
+    .string()
+    .max(LOCALE_MAX, `A language tag can have at most ${LOCALE_MAX} characters.`)
+    .refine(isLocale, 'A language must be a BCP 47 tag, such as en or de-AT.')
+    .nullish(),
 });
 
 /**
@@ -142,4 +158,5 @@ export const unchangedSettings = (userId: string): NotificationSettings => ({
   quietTimeZone: null,
   pushPreview: null,
   emailDigest: null,
+  locale: null,
 });

@@ -33,13 +33,13 @@ const texts = {
 type Language = keyof typeof texts;
 
 /** The language of a locale such as `de-AT`; English if there are no texts in it. */
-const languageOf = (locale: string | undefined): Language => {
+export const languageOf = (locale: string | undefined): Language => {
   const language = locale?.split('-')[0]?.toLowerCase() ?? '';
   return language in texts ? (language as Language) : 'en';
 };
 
 /** The path of a message in the web app. */
-const pathOf = (conversationId: string, seq: number) =>
+export const pathOf = (conversationId: string, seq: number) =>
   `/c/${encodeURIComponent(encodeGlobalId('Conversation', conversationId))}/${seq}`;
 
 /** The maximum lengths in UTF-16 code units before a text is cut further so that the push fits. */

@@ -13,6 +13,7 @@ import { lockActiveViewer } from '../user/user.store.js';
 import { attention } from './attention.js';
 import {
   type Device,
+  enqueueMentions,
   enqueueMessages,
   holdSession,
   listSubscriptions,
@@ -101,14 +102,31 @@ export async function removePush({ database }: Deps, { userId }: Viewer, id: str
 export const setAttention = (deps: Deps, { userId, sessionId }: Viewer, isActive: boolean): void =>
   attention.of(deps).report({ userId, sessionId, isActive });
 
+/** What was read from the change log. */
+interface ReadChanges {
+  changes: readonly { type: string; messageId: string | null }[];
+  /** What began to concern users. */
+  added: readonly { kind: string; userId: string; conversationId: string | null; seq: number | null }[];
+}
+
 /**
- * Adds pushes for new messages to the transaction. Whether they are sent is decided when they are due.
+ * Adds pushes for what was read from the change log to the transaction that has read it: new messages, and messages that concern a user since they
+ * were edited. Whether a push is sent is decided when it is due.
  */
-export async function pushMessages(
+export async function enqueuePushes(
   { config }: Pick<Deps, 'config'>,
   tx: Tx,
-  messageIds: readonly string[],
+  { changes, added }: ReadChanges,
 ): Promise<void> {
-  if ((await enqueueMessages(tx, messageIds, config.notificationLevel)) > 0)
-    announceAfterCommit(tx, pushesEnqueued, true);
+  const sent = changes.flatMap(({ type, messageId }) => (type === SENT && messageId ? messageId : []));
+  const late = added.flatMap(({ kind, userId, conversationId, seq }) =>
+    kind === 'MENTION' && conversationId !== null && seq !== null ? { userId, conversationId, seq } : [],
+  );
+  let count = 0;
+  if (sent.length > 0) count += await enqueueMessages(tx, sent, config);
+  if (late.length > 0) count += await enqueueMentions(tx, late);
+  if (count > 0) announceAfterCommit(tx, pushesEnqueued, true);
 }
+
+/** The type of the change of a new message. */
+export const SENT = 'SENT';

@@ -11,6 +11,7 @@ import type { Config } from '../../infra/config/config.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { unreadMessages } from '../conversation/conversation.store.js';
 import { haveBlock } from '../user/reach.store.js';
+import { type MessageDefaults, recipientsOf } from './recipients.js';
 
 export type { PushSubscription };
 
@@ -79,47 +80,57 @@ export const deleteExpiredSubscriptions = (db: Db): Promise<number> => db.$execu
 // ── jobs ──
 
 /** The collapse key of the messages of a conversation, as an SQL expression. */
-const conversationKey = Prisma.sql`'c:' || messages.conversation_id`;
+const conversationKey = Prisma.sql`'c:' || recipient.conversation_id`;
 
 // These expressions are of `member_notification_settings own` and `notification_settings`, which may be missing.
 const isMuted = Prisma.sql`coalesce(own.muted_until > clock_timestamp(), false)`;
 const levelOf = (byDefault: NotificationLevel) =>
   Prisma.sql`coalesce(own.level::text, notification_settings.default_level::text, ${byDefault}::text)`;
 
+/** What a further message changes in a push that waits. */
+const collapse = Prisma.sql`
+  ON CONFLICT (subscription_id, collapse_key) DO UPDATE SET
+    from_seq = least(job.from_seq, excluded.from_seq), to_seq = greatest(job.to_seq, excluded.to_seq),
+    is_mention = job.is_mention OR excluded.is_mention, version = job.version + 1`;
+
 /**
  * Adds new messages to the pushes of all members who have devices and want to be notified of them, in one statement.
- * @param defaultLevel of what users are notified who have not chosen it.
  * @returns the number of pushes.
  */
 export const enqueueMessages = (
   tx: Tx,
   messageIds: readonly string[],
-  defaultLevel: NotificationLevel,
+  config: MessageDefaults,
 ): Promise<number> => tx.$executeRaw`
   INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention)
-  SELECT push_subscriptions.id, ${conversationKey}, messages.conversation_id, min(messages.seq), max(messages.seq),
-         bool_or(mention.is_one)
-  FROM messages
-  JOIN memberships ON memberships.conversation_id = messages.conversation_id
-    AND memberships.user_id IS DISTINCT FROM messages.sender_id AND memberships.hidden_to_seq < messages.seq
-  JOIN push_subscriptions ON push_subscriptions.user_id = memberships.user_id
-  LEFT JOIN messages replied
-    ON replied.conversation_id = messages.conversation_id AND replied.seq = messages.reply_to_seq
-  CROSS JOIN LATERAL (
-    SELECT messages.mentions_everyone OR memberships.user_id = ANY (messages.mentioned_ids)
-      OR coalesce(replied.sender_id = memberships.user_id, false) AS is_one
-  ) AS mention
-  LEFT JOIN member_notification_settings own ON own.membership_id = memberships.id
-  LEFT JOIN notification_settings ON notification_settings.user_id = memberships.user_id
-  WHERE messages.id = ANY (${messageIds}::uuid[]) AND messages.kind = 'USER' AND messages.deleted_at IS NULL
-    AND NOT ${isMuted}
-    AND (${levelOf(defaultLevel)} = 'ALL' OR (${levelOf(defaultLevel)} = 'MENTIONS' AND mention.is_one))
-  GROUP BY push_subscriptions.id, messages.conversation_id
+  SELECT sub.id, ${conversationKey}, recipient.conversation_id, min(recipient.seq), max(recipient.seq),
+         bool_or(recipient.is_mention)
+  FROM (${recipientsOf(config, messageIds)}) AS recipient
+  JOIN push_subscriptions sub ON sub.user_id = recipient.user_id
+  GROUP BY sub.id, recipient.conversation_id
   -- In a fixed order, so that transactions do not deadlock.
-  ORDER BY push_subscriptions.id, messages.conversation_id
-  ON CONFLICT (subscription_id, collapse_key) DO UPDATE SET
-    from_seq = least(job.from_seq, excluded.from_seq), to_seq = greatest(job.to_seq, excluded.to_seq),
-    is_mention = job.is_mention OR excluded.is_mention, version = job.version + 1`;
+  ORDER BY sub.id, recipient.conversation_id
+  ${collapse}`;
+
+/** A message that begins to concern a user after it was sent, for example because an edit has added a mention. */
+export interface LateMention {
+  userId: string;
+  conversationId: string;
+  seq: number;
+}
+
+/** Adds messages to the pushes of the users whom they concern, in one statement. Returns the number of pushes. */
+export const enqueueMentions = (tx: Tx, mentions: readonly LateMention[]): Promise<number> => tx.$executeRaw`
+  INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention)
+  SELECT sub.id, ${conversationKey}, recipient.conversation_id, min(recipient.seq), max(recipient.seq), true
+  FROM unnest(
+    ${mentions.map(({ userId }) => userId)}::uuid[], ${mentions.map(({ conversationId }) => conversationId)}::uuid[],
+    ${mentions.map(({ seq }) => seq)}::int[]
+  ) AS recipient (user_id, conversation_id, seq)
+  JOIN push_subscriptions sub ON sub.user_id = recipient.user_id
+  GROUP BY sub.id, recipient.conversation_id
+  ORDER BY sub.id, recipient.conversation_id
+  ${collapse}`;
 
 /** A job that this node has claimed. */
 export interface ClaimedJob {
@@ -165,6 +176,8 @@ export interface DuePush {
   isMuted: boolean;
   level: NotificationLevel;
   preview: PushPreview;
+  /** The language that the user has chosen; null if they have not. */
+  locale: string | null;
   doNotDisturbUntil: Date | null;
   quietFrom: string | null;
   quietTo: string | null;
@@ -203,7 +216,7 @@ export async function findDue(
            memberships.id IS NOT NULL AS "isMember",
            coalesce(seen.seq >= job.to_seq, false) AS "isRead",
            ${isMuted} AS "isMuted", ${levelOf(notificationLevel)} AS level,
-           coalesce(notification_settings.push_preview::text, ${notificationPreview}::text) AS preview,
+           coalesce(notification_settings.push_preview::text, ${notificationPreview}::text) AS preview, notification_settings.locale,
            notification_settings.do_not_disturb_until AS "doNotDisturbUntil",
            notification_settings.quiet_from AS "quietFrom", notification_settings.quiet_to AS "quietTo",
            notification_settings.quiet_time_zone AS "quietTimeZone",

@@ -121,8 +121,8 @@ function createPushWorker(deps: Deps): PushWorker {
       unreadCount: push.unreadCount,
       // Different for each device, so that push services cannot tell who is in the same conversation.
       tag: secrets.mac('push topic', `${subscriptionId} ${collapseKey}`).slice(0, TOPIC_CHARS),
-      locale: undefined,
-      appUrl: undefined,
+      locale: push.locale ?? undefined,
+      appUrl: config.publicUrl,
     };
   }
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { defineSettings, setting } from './define-settings.js';
-import { duration, durationOr, flag, integer, list, oneOf, text } from './kinds.js';
+import { duration, durationOr, flag, integer, list, oneOf, text, url } from './kinds.js';
 import { canonicalOrigin } from './origin.js';
 
 export const serverSettings = defineSettings(
@@ -20,6 +20,12 @@ export const serverSettings = defineSettings(
       default: '127.0.0.1',
       description: 'The address to listen on. `0.0.0.0`, the default in the Docker image, means all IPv4 interfaces.',
       perNode: true,
+    }),
+    PUBLIC_URL: setting(url('https', 'http'), {
+      description: 'The URL at which browsers reach the web app of this server, for links in mails and pushes.',
+      whenUnset: 'no mails about unread messages',
+      example: 'https://chat.example.com',
+      secret: false,
     }),
     ALLOWED_ORIGINS: setting(
       list(

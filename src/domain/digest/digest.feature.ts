@@ -1,0 +1,20 @@
+import { defineFeature } from '../../platform/feature.js';
+import { httpPages } from '../../platform/http-pages.js';
+import { digestSettings } from './digest.settings.js';
+import { digestWorker } from './digest.worker.js';
+import { unsubscribePage } from './unsubscribe.js';
+
+export const digestFeature = defineFeature('digest', {
+  settings: [digestSettings],
+  contributes: [httpPages.with(unsubscribePage)],
+  start: (deps) => void digestWorker.of(deps),
+  onAccountDeleted: async (tx, userId) => void (await tx.mailDigest.deleteMany({ where: { userId } })),
+  metrics(deps) {
+    deps.metrics.read(
+      'counter',
+      'parley_digests_total',
+      'Mails about unread messages that this node has handed to the mail server.',
+      () => digestWorker.of(deps).sent,
+    );
+  },
+});

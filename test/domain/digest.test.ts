@@ -1,0 +1,183 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { digestMail } from '../../src/domain/digest/digest.mail.js';
+import { digestWorker } from '../../src/domain/digest/digest.worker.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { type Person, registerAll } from '../support/client.js';
+import { rowId } from '../support/durable-streams.js';
+import { atFileEnd } from '../support/ending.js';
+import { type MailServer, startMailServer } from '../support/mail.js';
+import { notified } from '../support/notified.js';
+import { makePlace, modes } from '../support/place.js';
+import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
+
+const PUBLIC_URL = 'https://chat.example.com';
+
+describe.each(modes)('mails about unread messages in %s mode', (mode) => {
+  let mails: MailServer;
+  let node: RunningNode;
+  beforeAll(async () => {
+    mails = await startMailServer({ end: atFileEnd });
+    node = await (await makePlace(mode)).start({
+      SMTP_URL: mails.url,
+      MAIL_FROM: 'Chat <chat@example.com>',
+      PUBLIC_URL,
+    });
+  });
+
+  /** Sends a message, of which its recipients are notified. */
+  async function say(person: Person, conversationId: string, text: string): Promise<{ id: string }> {
+    const message = await send(person, conversationId, text);
+    await notified(node, message);
+    return message;
+  }
+
+  /** Two users, of whom the first wants mails. */
+  async function people(): Promise<[Person, Person]> {
+    const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+    await attempt(ana, 'updateNotificationSettings', { emailDigest: true });
+    return [ana, bob];
+  }
+  const digestOf = ({ id }: Person) => node.deps.database.db.mailDigest.findUnique({ where: { userId: rowId(id) } });
+  const minutesUntil = (at: Date | undefined) => ((at?.getTime() ?? 0) - Date.now()) / 60_000;
+  /** Lets the time of the next mail come. */
+  async function whenDue(): Promise<void> {
+    await node.deps.database.db.mailDigest.updateMany({ data: { dueAt: new Date(0) } });
+    await digestWorker.of(node.deps).run();
+  }
+
+  it('come with growing pauses while messages stay unread, and begin anew when all were read', async () => {
+    const [ana, bob] = await people();
+    const conversationId = await openDirect(bob, ana);
+    await say(bob, conversationId, 'first');
+    expect(minutesUntil((await digestOf(ana))?.dueAt)).toBeCloseTo(15, 0);
+    // Further messages do not delay the mail.
+    await say(bob, conversationId, 'second');
+    await whenDue();
+    const [mail] = await mails.until(ana.email);
+    expect(mail?.subject).toBe('You have 2 unread messages');
+    for (const [index, minutes] of [60, 240, 1_440, 1_440].entries()) {
+      expect(minutesUntil((await digestOf(ana))?.dueAt)).toBeCloseTo(minutes, 0);
+      await say(bob, conversationId, `further ${index}`);
+      await whenDue();
+      expect(await mails.until(ana.email, index + 2)).toHaveLength(index + 2);
+    }
+    await attempt(ana, 'markRead', { conversationId, seq: 6 });
+    await whenDue();
+    expect(await digestOf(ana)).toBeNull();
+    await say(bob, conversationId, 'much later');
+    expect(minutesUntil((await digestOf(ana))?.dueAt)).toBeCloseTo(15, 0);
+    expect(mails.to(ana.email)).toHaveLength(5);
+  });
+
+  it.each<[string, (scene: { ana: Person; bob: Person; conversationId: string; id: string }) => Promise<unknown>]>([
+    ['the messages were read', ({ ana, conversationId }) => attempt(ana, 'markRead', { conversationId, seq: 1 })],
+    ['the message was deleted', ({ bob, id }) => remove(bob, id)],
+    ['the user has left', ({ ana, conversationId }) => attempt(ana, 'leaveConversation', { conversationId })],
+    [
+      'the conversation was muted',
+      ({ ana, conversationId }) => attempt(ana, 'muteConversation', { conversationId, until: '2999-01-01T00:00:00Z' }),
+    ],
+    ['the sender was blocked', ({ ana, bob }) => attempt(ana, 'blockUser', { userId: bob.id })],
+    ['mails were switched off', ({ ana }) => attempt(ana, 'updateNotificationSettings', { emailDigest: false })],
+    ['the account was deleted', ({ ana }) => attempt(ana, 'deleteAccount', { password: ana.password })],
+  ])('do not come if %s', async (_what, act) => {
+    const [ana, bob] = await people();
+    const conversationId = await createGroup(bob, [ana]);
+    const { id } = await say(bob, conversationId, 'hello');
+    expect(await digestOf(ana)).not.toBeNull();
+    expect(typeof (await act({ ana, bob, conversationId, id }))).not.toBe('string');
+    await whenDue();
+    expect(await digestOf(ana)).toBeNull();
+    expect(mails.to(ana.email)).toEqual([]);
+  });
+
+  it('wait while the user does not want to be disturbed', async () => {
+    const [ana, bob] = await people();
+    await attempt(ana, 'updateNotificationSettings', { doNotDisturbUntil: '2999-01-01T00:00:00Z' });
+    await say(bob, await openDirect(bob, ana), 'hello');
+    await whenDue();
+    expect(mails.to(ana.email)).toEqual([]);
+    await attempt(ana, 'updateNotificationSettings', { doNotDisturbUntil: null });
+    await whenDue();
+    await mails.until(ana.email);
+  });
+
+  it('are not sent to users who do not want them', async () => {
+    const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+    await say(bob, await openDirect(bob, ana), 'hello');
+    expect(await digestOf(ana)).toBeNull();
+  });
+
+  it('show as much as the user has chosen, in their language', async () => {
+    const [ana, bob] = await people();
+    expect(await attempt(ana, 'updateNotificationSettings', { locale: 'x' })).toBe('BAD_USER_INPUT input.locale');
+    await attempt(ana, 'updateNotificationSettings', { pushPreview: 'NOTHING', locale: 'de-AT' });
+    await say(bob, await createGroup(bob, [ana], { title: 'Picnic' }), 'the secret');
+    await whenDue();
+    const [mail] = await mails.until(ana.email);
+    expect(mail?.source).toContain('Sie erhalten diese E-Mail');
+    for (const hidden of [bob.username, 'Picnic', 'the secret']) expect(mail?.source).not.toContain(hidden);
+  });
+
+  it('can be ended with one click, by the link in their header', async () => {
+    const [ana, bob] = await people();
+    const conversationId = await openDirect(bob, ana);
+    await say(bob, conversationId, 'hello');
+    await whenDue();
+    const [mail] = await mails.until(ana.email);
+    const source = mail?.source.replaceAll(/\n[ \t]+/g, ' ') ?? '';
+    expect(source).toContain('List-Unsubscribe-Post: List-Unsubscribe=One-Click');
+    expect(source).toContain('List-Unsubscribe: <https://chat.example.com/unsubscribe?');
+    // The header is the same, but the helper that decodes bodies changes it.
+    const [, link = ''] = /^Unsubscribe: (\S+)$/m.exec(source) ?? [];
+    const url = new URL(`/unsubscribe${new URL(link).search}`, node.url);
+    const wants = async () =>
+      (await ana.ask('{ viewer { notificationSettings { emailDigest } } }')).viewer.notificationSettings.emailDigest;
+    // Opening the link is not enough, because programs do that.
+    const page = await fetch(url);
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('<form method="post">')]);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(await wants()).toBe(true);
+    const forged = new URL(url);
+    forged.searchParams.set('token', `${rowId(bob.id)}.${url.searchParams.get('token')?.split('.')[1]}`);
+    expect((await fetch(forged, { method: 'POST' })).status).toBe(400);
+    expect((await fetch(url, { method: 'PUT' })).status).toBe(405);
+    const post = await fetch(url, { method: 'POST', body: new URLSearchParams({ 'List-Unsubscribe': 'One-Click' }) });
+    expect(post.status).toBe(200);
+    expect(await wants()).toBe(false);
+    await say(bob, conversationId, 'another');
+    expect(await digestOf(ana)).toBeNull();
+  });
+});
+
+it('mails escape the texts of users and load nothing', () => {
+  const conversation = {
+    kind: 'GROUP',
+    id: '019abcde-0000-7000-8000-000000000000',
+    isNew: true,
+    count: 1,
+    seq: 3,
+  } as const;
+  const mail = digestMail({
+    to: 'ana@example.com',
+    preview: 'FULL',
+    locale: 'ar',
+    conversations: [
+      {
+        ...conversation,
+        title: '<script>alert(1)</script>',
+        text: '<img src="https://evil.example/a">',
+        senderName: '"><b>',
+      },
+    ],
+    publicUrl: PUBLIC_URL,
+    unsubscribeUrl: `${PUBLIC_URL}/unsubscribe?token=a&b`,
+  });
+  expect(mail.html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+  expect(mail.html).not.toMatch(/<(?:script|img|b|link|iframe)\b/);
+  expect(mail.html).not.toMatch(/<[^>]*\ssrc=|url\(|@import/);
+  expect(mail.html).toContain('<html lang="ar" dir="rtl">');
+  expect(mail.html).toContain('/c/Conversation_');
+  expect(mail.text).toContain('<script>alert(1)</script> (');
+  expect(mail.subject).not.toMatch(/script/);
+});
