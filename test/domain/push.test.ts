@@ -9,7 +9,7 @@ import { atFileEnd } from '../support/ending.js';
 import { notified } from '../support/notified.js';
 import { makePlace, modes, startTwo } from '../support/place.js';
 import { makeBrowserKeys, type PushService, startPushService } from '../support/push-service.js';
-import { attempt, createGroup, openDirect, remove, reply, send } from '../support/talk.js';
+import { attempt, createGroup, edit, openDirect, remove, reply, send } from '../support/talk.js';
 
 const SUBSCRIPTION = 'id kind createdAt lastSucceededAt session { id current }';
 const devicesOf = async (person: Person): Promise<Json[]> =>
@@ -325,6 +325,19 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         expect(kinds).toEqual(expected[what]);
       },
     );
+
+    it('are applied to a mention that an edit adds', async () => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const device = await registerDevice(ana, service);
+      await attempt(ana, 'updateNotificationSettings', { defaultLevel: 'MENTIONS' });
+      const conversationId = await createGroup(bob, [ana]);
+      const message = await send(bob, conversationId, 'hello');
+      await notified(node, message);
+      expect(device.received()).toEqual([]);
+      await edit(bob, message.id, `hello @${ana.username}`);
+      expect((await device.until())[0].notification.body).toContain(`hello @${ana.username}`);
+      await untilNoneWaits(node);
+    });
 
     it('leave muted conversations out of the number of unread messages', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');

@@ -1,12 +1,15 @@
 import { defineFeature } from '../../platform/feature.js';
 import { httpPages } from '../../platform/http-pages.js';
+import { notificationOutputs } from '../notifier/notifier.sources.js';
+import { SENT } from '../push/push.service.js';
+import { awaitDigests } from './digest.service.js';
 import { digestSettings } from './digest.settings.js';
 import { digestWorker } from './digest.worker.js';
 import { unsubscribePage } from './unsubscribe.js';
 
 export const digestFeature = defineFeature('digest', {
   settings: [digestSettings],
-  contributes: [httpPages.with(unsubscribePage)],
+  contributes: [httpPages.with(unsubscribePage), notificationOutputs.with({ types: [SENT], write: awaitDigests })],
   start: (deps) => void digestWorker.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.mailDigest.deleteMany({ where: { userId } })),
   metrics(deps) {

@@ -1,13 +1,14 @@
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
+import type { NotifierBatch } from '../notifier/notifier.sources.js';
 import { SENT } from '../push/push.service.js';
 import { beginDigests } from './digest.store.js';
 
-/** Begins the wait for mails about new messages, in the transaction that has read them from the change log. */
+/** Begins the wait for mails about new messages, in the transaction of the notifier. */
 export async function awaitDigests(
   { config }: Pick<Deps, 'config'>,
   tx: Tx,
-  { changes }: { changes: readonly { type: string; messageId: string | null }[] },
+  { changes }: Pick<NotifierBatch, 'changes'>,
 ): Promise<void> {
   const { smtpUrl, publicUrl, digestDelays } = config;
   const ids = changes.flatMap(({ type, messageId }) => (type === SENT && messageId ? messageId : []));

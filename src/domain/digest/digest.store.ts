@@ -1,7 +1,8 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config/config.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
-import { type MessageDefaults, recipientsOf, wantsMessages } from '../push/recipients.js';
+import { wantsNotifications } from '../notifier/notifier.levels.js';
+import { type MessageDefaults, recipientsOf } from '../push/recipients.js';
 import { haveBlock } from '../user/reach.store.js';
 
 /** The address of a user (a row of `users`): that of the account, or the one that the identity provider has given. */
@@ -82,6 +83,8 @@ export interface UnreadConversation {
   senderName: string;
 }
 
+const now = Prisma.sql`clock_timestamp()`;
+
 /** The maximum number of messages that are counted in one conversation. */
 const COUNT_MAX = 100;
 
@@ -111,8 +114,8 @@ export const findUnread = (
           AND messages.kind = 'USER' AND messages.deleted_at IS NULL
           AND messages.sender_id IS DISTINCT FROM memberships.user_id
           AND NOT ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('memberships.user_id'))}
-          AND (${wantsMessages(config, 'ALL')}
-            OR (${wantsMessages(config, 'MENTIONS')}
+          AND (${wantsNotifications(config, 'ALL', now)}
+            OR (${wantsNotifications(config, 'MENTIONS', now)}
               AND (messages.mentions_everyone OR memberships.user_id = ANY (messages.mentioned_ids))))
         ORDER BY messages.seq DESC LIMIT ${COUNT_MAX}::int
       ) AS those

@@ -1,6 +1,8 @@
 import { by } from '../../infra/telemetry/metrics.js';
 import { defineFeature } from '../../platform/feature.js';
+import { notificationOutputs } from '../notifier/notifier.sources.js';
 import { dropReasons } from './push.policy.js';
+import { enqueuePushes, SENT } from './push.service.js';
 import { pushSettings } from './push.settings.js';
 import { deleteExpiredSubscriptions, readBacklog } from './push.store.js';
 import { pushWorker } from './push.worker.js';
@@ -20,6 +22,7 @@ export const pushFeature = defineFeature('push', {
       isEnabled: ({ pushGatewayUrl }) => pushGatewayUrl !== undefined,
     },
   ],
+  contributes: [notificationOutputs.with({ types: [SENT], write: enqueuePushes })],
   start: (deps) => void pushWorker.of(deps),
   // No subscription outlives its session, and deleting an account ends all sessions.
   retention: [{ table: 'push_subscriptions', trim: ({ database }) => deleteExpiredSubscriptions(database.db) }],

@@ -9,6 +9,7 @@ import { readPushKeys } from '../../infra/push/encryption.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
+import type { NotifierBatch } from '../notifier/notifier.sources.js';
 import { lockActiveViewer } from '../user/user.store.js';
 import { attention } from './attention.js';
 import {
@@ -102,21 +103,14 @@ export async function removePush({ database }: Deps, { userId }: Viewer, id: str
 export const setAttention = (deps: Deps, { userId, sessionId }: Viewer, isActive: boolean): void =>
   attention.of(deps).report({ userId, sessionId, isActive });
 
-/** What was read from the change log. */
-interface ReadChanges {
-  changes: readonly { type: string; messageId: string | null }[];
-  /** What began to concern users. */
-  added: readonly { kind: string; userId: string; conversationId: string | null; seq: number | null }[];
-}
-
 /**
- * Adds pushes for what was read from the change log to the transaction that has read it: new messages, and messages that concern a user since they
+ * Adds pushes for what the notifier has read to its transaction: new messages, and messages that concern a user since they
  * were edited. Whether a push is sent is decided when it is due.
  */
 export async function enqueuePushes(
   { config }: Pick<Deps, 'config'>,
   tx: Tx,
-  { changes, added }: ReadChanges,
+  { changes, added }: Pick<NotifierBatch, 'changes' | 'added'>,
 ): Promise<void> {
   const sent = changes.flatMap(({ type, messageId }) => (type === SENT && messageId ? messageId : []));
   const late = added.flatMap(({ kind, userId, conversationId, seq }) =>

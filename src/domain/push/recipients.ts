@@ -1,19 +1,11 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config/config.js';
+import { wantsNotifications } from '../notifier/notifier.levels.js';
 
 /** Of what users are notified who have not chosen it. */
 export type MessageDefaults = Pick<Config, 'notificationLevel'>;
 
-/**
- * A condition in SQL: whether a member wants to be notified of messages. It needs the rows `own_settings` of
- * `member_notification_settings` and `settings` of `notification_settings`, joined by `LEFT JOIN`. With MENTIONS, the
- * messages concern the member.
- */
-export function wantsMessages({ notificationLevel }: MessageDefaults, level: 'ALL' | 'MENTIONS'): Prisma.Sql {
-  const chosen = Prisma.sql`coalesce(own_settings.level::text, settings.default_level::text, ${notificationLevel}::text)`;
-  const isEnough = level === 'ALL' ? Prisma.sql`${chosen} = 'ALL'` : Prisma.sql`${chosen} <> 'NONE'`;
-  return Prisma.sql`(${isEnough} AND coalesce(own_settings.muted_until <= clock_timestamp(), true))`;
-}
+const now = Prisma.sql`clock_timestamp()`;
 
 /**
  * Selects who is to be notified of new messages, with the columns `user_id`, `conversation_id`, `seq` and `is_mention`
@@ -34,5 +26,5 @@ export const recipientsOf = (config: MessageDefaults, messageIds: readonly strin
   LEFT JOIN member_notification_settings own_settings ON own_settings.membership_id = memberships.id
   LEFT JOIN notification_settings settings ON settings.user_id = memberships.user_id
   WHERE messages.id = ANY (${messageIds}::uuid[]) AND messages.kind = 'USER' AND messages.deleted_at IS NULL
-    AND (${wantsMessages(config, 'ALL')}
-      OR (mention.is_one AND ${wantsMessages(config, 'MENTIONS')}))`;
+    AND (${wantsNotifications(config, 'ALL', now)}
+      OR (mention.is_one AND ${wantsNotifications(config, 'MENTIONS', now)}))`;
