@@ -1,3 +1,4 @@
+import type { Connection } from './connection.js';
 import { contextOf, once } from './context.js';
 import type { Parley } from './parley.js';
 import type { Readable } from './state.js';
@@ -22,15 +23,23 @@ export interface MissedChange {
   after: Content;
 }
 
-/** What others changed in messages that the user had read. */
+/** What others changed in messages that the user had read, and up to when nothing is missing. */
 export interface Changes extends Readable<readonly MissedChange[]> {
   /** Removes the changes of a conversation, or all of them, when the user has seen them. */
   dismiss(conversationId?: string): Promise<void>;
+  /**
+   * Every change of a message that the server had stored by this time is on this device, in milliseconds since 1970 on the
+   * clock of this device. It is known without a connection, too; undefined before the first synchronization.
+   */
+  readonly completeUntil: Readable<number | undefined>;
 }
 
 /** How many changes are kept; the oldest are dropped. */
 const CHANGES_MAX = 200;
+/** How old the position of a CHECKPOINT can be, in milliseconds: nodes look for changes about once a second. */
+const POSITION_AGE = 3_000;
 const KEY = 'changes';
+const COMPLETE_KEY = 'completeUntil';
 
 /** The missed changes of a client. Call it right after `createParley`, because the tab that synchronizes finds them. */
 export const changesOf: (parley: Parley) => Changes = once((parley): Changes => {
@@ -39,13 +48,24 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   const none: readonly MissedChange[] = [];
   const list = () => state.get<readonly MissedChange[]>(KEY) ?? none;
 
-  sync.onMissed((events) => {
+  sync.listeners.push((name, events) => {
+    if (name !== 'messages') return;
+    const { type } = events.at(-1) ?? {};
+    if (type === 'CAUGHT_UP' || type === 'CHECKPOINT') {
+      // What was stored when the server was asked has been delivered by now: that was when the synchronization began.
+      const asked = type === 'CAUGHT_UP' ? state.get<Connection>('~connection')?.since : undefined;
+      const completeUntil = (asked ?? Date.now()) - POSITION_AGE;
+      // After the events have been stored.
+      queueMicrotask(() => void store.commit({ set: { [COMPLETE_KEY]: completeUntil } }));
+    }
+    const missed = events.filter(({ replayed, messageId }) => replayed && messageId);
+    if (missed.length === 0) return;
     const own = (state.get<Entity>(state.get('me') ?? '')?.['user'] as { __ref?: string } | undefined)?.__ref;
     // The last event of a message has its current state.
-    const latest = new Map(events.map((event) => [event.messageId ?? '', event.message]));
+    const latest = new Map(missed.map((event) => [event.messageId ?? '', event.message]));
     const known = [...latest.keys()].flatMap((id) => state.get<Entity>(id) ?? []);
     // Reading begins before the events are stored, and so finds what was stored before them.
-    const stored = store.storage.byId([...latest.keys()].filter((id) => id !== ''));
+    const stored = store.storage.byId([...latest.keys()]);
     void stored.then(async (entities) => {
       const old = new Map([...entities, ...known].map((entity) => [entity.id, entity]));
       const found: MissedChange[] = [];
@@ -69,6 +89,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   });
 
   return Object.assign(state.derive(list), {
+    completeUntil: state.derive(() => state.get<number>(COMPLETE_KEY)),
     async dismiss(conversationId?: string) {
       const rest = list().filter((change) => conversationId !== undefined && change.conversationId !== conversationId);
       await store.commitValues({ [KEY]: rest.length > 0 ? rest : undefined });

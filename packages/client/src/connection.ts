@@ -15,11 +15,6 @@ export interface Connection {
   since: number;
   retryAt?: number | undefined;
   error?: { code: string; message: string } | undefined;
-  /**
-   * Every change that the server had stored by this time is on this device, in milliseconds since 1970 on the clock of this
-   * device. It is known without a connection, too; undefined before the first synchronization.
-   */
-  completeUntil?: number | undefined;
 }
 
 /** Calls the listener each time the connection becomes live. */

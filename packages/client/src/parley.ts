@@ -273,10 +273,7 @@ export function createParley(options: ParleyOptions): Parley {
   const off: Connection = { status: 'off', since: Date.now() };
   const parley: Parley = {
     session: manager.session,
-    connection: state.derive(() => ({
-      ...(state.get<Connection>('~connection') ?? off),
-      completeUntil: state.get<number>('completeUntil'),
-    })),
+    connection: state.derive(() => state.get<Connection>('~connection') ?? off),
     conversations: Object.assign(conversations, {
       async loadMore() {
         const { endCursor } = state.get<{ endCursor: string | null }>('list') ?? {};

@@ -71,8 +71,6 @@ export type Typing = Record<string, number>;
 
 /** How many missed events are applied and stored together. */
 const BATCH = 200;
-/** How old the position of a CHECKPOINT can be, in milliseconds: nodes look for changes about once a second. */
-const CHECKPOINT_AGE = 3_000;
 /** The time for which typing is shown if the clock of this device differs from that of the server. */
 const TYPING_SHOWN = [1_000, 10_000] as const;
 
@@ -104,7 +102,8 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
   const stops: (() => void)[] = [];
   const { state } = store;
   const caughtUp = new Set<string>();
-  const missedListeners: ((events: MessageEvent[]) => void)[] = [];
+  /** Called with the name of a stream and its events before they are applied and stored. */
+  const listeners: ((name: string, events: MessageEvent[]) => void)[] = [];
   let isUnacknowledged = true;
   const liveSubscriptions: [document: object, next: (data: never) => void][] = [
     [TypingDocument, ({ typing }: TypingSubscription) => receiveTyping(typing)],
@@ -214,10 +213,8 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     if (!(await fetchUntil(run, hasData, load))) return;
     let failed = failures;
     let waiting: StreamEvent[] = [];
-    let askedAt = 0;
     const variables = {
       get after() {
-        askedAt = Date.now();
         return state.get<string>(`cursor:${name}`);
       },
     };
@@ -226,20 +223,12 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       waiting = [];
       const cursor = events.at(-1)?.cursor;
       if (cursor === undefined) return;
-      if (name === 'messages') {
-        const missed = (events as MessageEvent[]).filter(({ replayed, messageId }) => replayed && messageId);
-        if (missed.length > 0) for (const listener of missedListeners) listener(missed);
-      }
+      for (const listener of listeners) listener(name, events as never);
       const change: Batch = { put: [], remove: [], forget: [], set: {}, cover: [] };
       apply(events as never[], change);
       change.set[`cursor:${name}`] = cursor;
-      const { type } = events.at(-1) as StreamEvent;
-      if (name === 'messages') {
-        // What was stored when the server was asked has been delivered by now.
-        if (type === 'CAUGHT_UP') change.set['completeUntil'] = askedAt;
-        if (type === 'CHECKPOINT') change.set['completeUntil'] = Math.max(askedAt, Date.now() - CHECKPOINT_AGE);
-      }
       const stored = store.commit(change);
+      const { type } = events.at(-1) as StreamEvent;
       if (name === 'messages' && (type === 'CAUGHT_UP' || type === 'CHECKPOINT')) {
         void stored.then(() => acknowledge(cursor));
       }
@@ -445,12 +434,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     });
   }
 
-  /** Calls the listener with the missed changes of messages, before they are applied and stored. */
-  function onMissed(listener: (events: MessageEvent[]) => void): void {
-    missedListeners.push(listener);
-  }
-
-  return { start, stop, socketChanged, report, add, addLive, onMissed, refetch };
+  return { start, stop, socketChanged, report, add, addLive, listeners, refetch };
 }
 
 /** Ends typing when its time is over. Every tab does so, because the one that received the event can be closed. */

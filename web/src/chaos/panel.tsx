@@ -1,4 +1,5 @@
 import type { Parley } from '@parley/client';
+import { changesOf } from '@parley/client/changes';
 import { useEffect, useRef, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { LatestMessagesDocument } from '../generated/graphql.ts';
@@ -22,7 +23,8 @@ export function showChaos(parley: Parley, faults: Faults): void {
 }
 
 function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
-  const { status, completeUntil } = useReadable(parley.connection);
+  const { status } = useReadable(parley.connection);
+  const completeUntil = useReadable(changesOf(parley).completeUntil);
   const waiting = useReadable(parley.outbox).length;
   const [prefix] = useState(() => `chaos ${Date.now().toString(36)} `);
   const [isRunning, setRunning] = useState(true);

@@ -1,3 +1,4 @@
+import { changesOf } from '@parley/client/changes';
 import { useEffect, useState, useSyncExternalStore } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useReadable } from '../../parley.ts';
@@ -22,7 +23,7 @@ function watchNetwork(listener: () => void): () => void {
 export function ConnectionBanner() {
   const { connection: texts } = useText();
   const connection = useReadable(useParley().connection);
-  const { completeUntil } = connection;
+  const completeUntil = useReadable(changesOf(useParley()).completeUntil);
   const times = useTimes();
   const isOnline = useSyncExternalStore(watchNetwork, () => navigator.onLine);
   const isAway = !isOnline || (connection.status !== 'live' && connection.status !== 'off');

@@ -13,7 +13,7 @@ import {
   useState,
 } from 'react';
 import { useText } from '../../locales/locale.tsx';
-import { useViewer } from '../../parley.ts';
+import { useParley, useReadable, useViewer } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
 import { isSameDay, useTimes } from '../../shell/time.ts';
 import type { PaneActions } from './message-actions.tsx';
@@ -179,7 +179,7 @@ export function Timeline({
       const earlier = windowBeyond(rows, visible, -1);
       if (earlier) setShown(earlier);
       else if (hasEarlier && !isLoading) void handle.loadEarlier();
-    } else if (element.scrollHeight - element.clientHeight - element.scrollTop < EDGE_PX) {
+    } else if (isNearEnd(element)) {
       const later = windowBeyond(rows, visible, 1);
       if (later) setShown(later.toEnd ? undefined : later);
       else if (hasLater && !isLoading) void handle.loadLater();
@@ -195,12 +195,18 @@ export function Timeline({
     keepPlace();
   };
 
-  // One's own message is shown wherever the viewer was.
-  const lastOwn = rows.findLast(({ isOwn }) => isOwn)?.key;
-  const isSending = rows.at(-1)?.pending !== undefined;
+  // One's own message is shown wherever the viewer was. It is not in the rows while there are later ones that are not loaded.
+  const sending = useReadable(useParley().outbox).findLast(({ conversationId }) => conversationId === handle.id);
+  const sendingKey = sending?.clientMessageId;
   useEffect(() => {
-    if (isSending && lastOwn !== undefined) toEnd();
-  }, [lastOwn, isSending]);
+    if (sendingKey !== undefined) toEnd();
+  }, [sendingKey]);
+  useEffect(() => {
+    const element = scroller.current;
+    // Where all rows are visible, nothing can be scrolled to load the next ones.
+    if (element && anchor.current !== undefined && isNearEnd(element) && hasLater && !isLoading)
+      void handle.loadLater();
+  }, [handle, visible, hasLater, isLoading]);
 
   return (
     <div className={styles.frame}>
@@ -319,6 +325,9 @@ const rowOf = (element: HTMLElement, key: string) =>
   element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
 
 const topOf = (element: HTMLElement, row: HTMLElement) => row.offsetTop - element.scrollTop;
+
+const isNearEnd = ({ scrollHeight, clientHeight, scrollTop }: HTMLElement) =>
+  scrollHeight - clientHeight - scrollTop < EDGE_PX;
 
 /** The first row that is visible, or the end. */
 function anchorOf(element: HTMLElement, isEnd: boolean): Anchor | 'end' {
