@@ -9,6 +9,7 @@ import { readPushKeys } from '../../infra/push/encryption.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
+import { messageChangeTypes } from '../message/message.events.js';
 import type { NotifierBatch } from '../notifier/notifier.sources.js';
 import { lockActiveViewer } from '../user/user.store.js';
 import { attention } from './attention.js';
@@ -23,6 +24,9 @@ import {
   trimSubscriptions,
 } from './push.store.js';
 import { pushesEnqueued } from './push.worker.js';
+
+/** The type of the change of a new message. */
+export const SENT = messageChangeTypes.sent.type;
 
 /** The maximum length of an endpoint, and of a push key of a gateway (that of Matrix' specification). */
 const ENDPOINT_MAX = 2_000;
@@ -121,6 +125,3 @@ export async function enqueuePushes(
   if (late.length > 0) count += await enqueueMentions(tx, late);
   if (count > 0) announceAfterCommit(tx, pushesEnqueued, true);
 }
-
-/** The type of the change of a new message. */
-export const SENT = 'SENT';
