@@ -336,7 +336,9 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     await untilNotified(node, other);
     await node.deps.feed.sweep();
     const after = await syncCursorOf(ana);
+    // What is processed together has no order.
     await remove(bob, gone.id);
+    await untilNotified(node, other);
     await react(bob, own.id, '👍');
     await untilNotified(node, other);
     await reply(bob, direct, own.id, 'an answer');
