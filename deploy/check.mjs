@@ -37,6 +37,7 @@ const checks = {
   'packages/client can be published': publishable,
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
+  'README.md has at most 130 lines, so that it is read to its end': shortReadme,
   'texts in src contain no avoided words': () => run(process.execPath, ['deploy/messages.mjs']),
 };
 
@@ -73,6 +74,12 @@ async function publishable() {
   const { messages, pkg } = await publint({ pkgDir: folder, strict: true, pack: 'npm' });
   const output = messages.map((message) => formatMessage(message, pkg)).join('\n');
   return { status: messages.length === 0 ? 0 : 1, output };
+}
+
+/** What belongs to one group of readers is in docs/, which README.md links. */
+function shortReadme() {
+  const count = readFileSync('README.md', 'utf8').trimEnd().split('\n').length;
+  return { status: count <= 130 ? 0 : 1, output: `README.md has ${count} lines`, note: `${count} lines` };
 }
 
 /** The schema of each release is kept as a file, because clones may lack the tags. */
