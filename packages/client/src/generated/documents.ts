@@ -16,7 +16,7 @@ function mutation<Data, Variables>(field: string, ...parts: Part[]) {
   return document<Data, Variables>(start, ...parts, '}}');
 }
 
-const TokenFields = /* @__PURE__ */ fields('accessToken accessTokenExpiresAt refreshToken');
+const TokenFields = /* @__PURE__ */ fields('accessToken refreshToken');
 const UserFields = /* @__PURE__ */ fields('__typename avatarUrl deletedAt displayName id kind username');
 const ViewerFields = /* @__PURE__ */ fields('__typename availability email id serviceRole user{bio ', UserFields, '}');
 const NameFields = /* @__PURE__ */ fields('__typename displayName id username');

@@ -2,9 +2,9 @@
 
 /** The hashes of the client's operations by their names, for `createParley({ persistedDocuments: hashes })`. */
 export const hashes: Record<string, string> = {
-  Login: 'e58af37c554090d0f351b44052bcee8e6f98eba0ac14b88e2c7a57ef00aff8a8',
-  Register: 'dc1ba3b840ae55be78d21720e4694f0f78f7586fc0900571059721501f3f596e',
-  RefreshSession: '85753a9451c9375bcac1a6a552f24b41aeb9b97bbc12e0a9a0e6b0409bbc1ace',
+  Login: '021ebcff3605189140d2d952da4bc84d36945b5b60ceab61699a24a1d54c0cdf',
+  Register: '09b3ab7c9747f5f6cd3e85841c7ebc4a8ac65aea90f812f4aa27338dcdd41f7d',
+  RefreshSession: '047a8e18989b74a7dc61106552d559b3123e985114b271e59e6abc9049b83ddf',
   Logout: '65f9a217a94b2d2e75fd0668a96c313d1443547544945e5b4bd3efebfc24b126',
   Snapshot: '72ed86ec876c4a08deacf906d9a31e82f558251597b2d3c75eb8ce889cc0965e',
   OneConversation: '10b66fe8e1a91291fc27e6531a0f0b6db416e7485ab3516d4bd3876188e68bb5',

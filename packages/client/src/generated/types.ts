@@ -381,28 +381,28 @@ export type DraftFieldsFragment = { __typename: 'Draft', id: string, text: strin
 
 export type ViewerFieldsFragment = { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } };
 
-export type TokenFieldsFragment = { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null };
+export type TokenFieldsFragment = { accessToken: string, refreshToken: string | null };
 
 export type LoginMutationVariables = Exact<{
   input: LoginInput;
 }>;
 
 
-export type LoginMutation = { login: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null }, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
+export type LoginMutation = { login: { tokens: { accessToken: string, refreshToken: string | null }, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
 
 export type RegisterMutationVariables = Exact<{
   input: RegisterInput;
 }>;
 
 
-export type RegisterMutation = { register: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null }, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
+export type RegisterMutation = { register: { tokens: { accessToken: string, refreshToken: string | null }, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } } | null };
 
 export type RefreshSessionMutationVariables = Exact<{
   input: RefreshSessionInput;
 }>;
 
 
-export type RefreshSessionMutation = { refreshSession: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null } } | null };
+export type RefreshSessionMutation = { refreshSession: { tokens: { accessToken: string, refreshToken: string | null } } | null };
 
 export type LogoutMutationVariables = Exact<{ [key: string]: never; }>;
 
