@@ -4,12 +4,6 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
-/** The input of the mutation `addContact`. */
-export type AddContactInput = {
-  /** The user to add. */
-  userId: string;
-};
-
 /** The input of the mutation `addMembers`. */
 export type AddMembersInput = {
   /** The group to add members to. */
@@ -29,12 +23,6 @@ export type Availability =
   /** The user is available. */
   | 'ONLINE'
   | '%future added value';
-
-/** The input of the mutation `blockUser`. */
-export type BlockUserInput = {
-  /** The user to block. */
-  userId: string;
-};
 
 /** The input of the mutation `changePassword`. */
 export type ChangePasswordInput = {
@@ -128,12 +116,6 @@ export type PresenceStatus =
   | 'ONLINE'
   | '%future added value';
 
-/** The input of the mutation `removeContact`. */
-export type RemoveContactInput = {
-  /** The user to remove. */
-  userId: string;
-};
-
 /** The input of the mutation `removeMember`. */
 export type RemoveMemberInput = {
   /** The group. */
@@ -187,12 +169,6 @@ export type SummaryHighlightKind =
   /** A task that someone takes on or is asked to do. */
   | 'TASK'
   | '%future added value';
-
-/** The input of the mutation `unblockUser`. */
-export type UnblockUserInput = {
-  /** The user to unblock. */
-  userId: string;
-};
 
 /** The input of the mutation `unpinMessage`. */
 export type UnpinMessageInput = {
@@ -419,48 +395,6 @@ export type ProfileQueryVariables = Exact<{
 
 
 export type ProfileQuery = { user: { bio: string | null, kind: UserKind, deletedAt: string | null, viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null };
-
-export type ContactsQueryVariables = Exact<{
-  after?: string | null | undefined;
-}>;
-
-
-export type ContactsQuery = { viewer: { contacts: { nodes: Array<{ id: string, username: string, displayName: string, avatarUrl: string | null, presence: { status: PresenceStatus } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
-
-export type BlockedUsersQueryVariables = Exact<{
-  after?: string | null | undefined;
-}>;
-
-
-export type BlockedUsersQuery = { viewer: { blockedUsers: { nodes: Array<{ id: string, username: string, displayName: string, avatarUrl: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
-
-export type AddContactMutationVariables = Exact<{
-  input: AddContactInput;
-}>;
-
-
-export type AddContactMutation = { addContact: { contact: { id: string } } | null };
-
-export type RemoveContactMutationVariables = Exact<{
-  input: RemoveContactInput;
-}>;
-
-
-export type RemoveContactMutation = { removeContact: { contact: { id: string } } | null };
-
-export type BlockMutationVariables = Exact<{
-  input: BlockUserInput;
-}>;
-
-
-export type BlockMutation = { blockUser: { user: { id: string } } | null };
-
-export type UnblockMutationVariables = Exact<{
-  input: UnblockUserInput;
-}>;
-
-
-export type UnblockMutation = { unblockUser: { user: { id: string } } | null };
 
 export type SessionsQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -965,85 +899,6 @@ export const ProfileDocument = new TypedDocumentString(`
   displayName
   avatarUrl
 }`, {"hash":"sha256:421fe368bac0a785739efacb590beb7d35a8d7e11b4a3067c3a3c4c0e9932ee0"}) as unknown as TypedDocumentString<ProfileQuery, ProfileQueryVariables>;
-export const ContactsDocument = new TypedDocumentString(`
-    query Contacts($after: String) {
-  viewer {
-    contacts(first: 50, after: $after) {
-      nodes {
-        ...PersonFields
-        presence {
-          status
-        }
-      }
-      pageInfo {
-        hasNextPage
-        endCursor
-      }
-    }
-  }
-}
-    fragment PersonFields on User {
-  id
-  username
-  displayName
-  avatarUrl
-}`, {"hash":"sha256:2a15e60dee8f07658fae5551ebaf4fb7e0ac05fd785929e01f10468e80448926"}) as unknown as TypedDocumentString<ContactsQuery, ContactsQueryVariables>;
-export const BlockedUsersDocument = new TypedDocumentString(`
-    query BlockedUsers($after: String) {
-  viewer {
-    blockedUsers(first: 50, after: $after) {
-      nodes {
-        ...PersonFields
-      }
-      pageInfo {
-        hasNextPage
-        endCursor
-      }
-    }
-  }
-}
-    fragment PersonFields on User {
-  id
-  username
-  displayName
-  avatarUrl
-}`, {"hash":"sha256:869246873f4c71ed1c0625c4cfe63a25332016044d65292f3a05b246d7c6d961"}) as unknown as TypedDocumentString<BlockedUsersQuery, BlockedUsersQueryVariables>;
-export const AddContactDocument = new TypedDocumentString(`
-    mutation AddContact($input: AddContactInput!) {
-  addContact(input: $input) {
-    contact {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:b4379a03108812880495b8326562570c4e7d479a635fa08d4a978973e5102f6b"}) as unknown as TypedDocumentString<AddContactMutation, AddContactMutationVariables>;
-export const RemoveContactDocument = new TypedDocumentString(`
-    mutation RemoveContact($input: RemoveContactInput!) {
-  removeContact(input: $input) {
-    contact {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:2330969a0ebb6e585ec869b0fad689a69891f110406aa7d44273d9dd3dd2b38d"}) as unknown as TypedDocumentString<RemoveContactMutation, RemoveContactMutationVariables>;
-export const BlockDocument = new TypedDocumentString(`
-    mutation Block($input: BlockUserInput!) {
-  blockUser(input: $input) {
-    user {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:3e074e34fedbd2348e58ddd724f06a3475dd49a8c12dc89623e07f4d8bd4e092"}) as unknown as TypedDocumentString<BlockMutation, BlockMutationVariables>;
-export const UnblockDocument = new TypedDocumentString(`
-    mutation Unblock($input: UnblockUserInput!) {
-  unblockUser(input: $input) {
-    user {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:b45304bc00a2974972bcd709b57a4a9bf3796ce3596150ba86f68644e5accf33"}) as unknown as TypedDocumentString<UnblockMutation, UnblockMutationVariables>;
 export const SessionsDocument = new TypedDocumentString(`
     query Sessions {
   viewer {

@@ -1,7 +1,7 @@
-import { lazy, Suspense, useEffect, useState } from 'react';
-import { ContactsDocument, type ContactsQuery } from '../../generated/graphql.ts';
+import { peopleOf } from '@parley/client/people';
+import { lazy, Suspense, useState } from 'react';
 import { useText } from '../../locales/locale.tsx';
-import { useParley } from '../../parley.ts';
+import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
 import { Icon } from '../../shell/icon.tsx';
@@ -13,8 +13,6 @@ import { type PersonResult, SearchField, usePeople } from './people-search.tsx';
 const NewGroup = lazy(() => import('../group/new-group.tsx'));
 const Rooms = lazy(() => import('../group/rooms.tsx'));
 
-type Contact = NonNullable<NonNullable<ContactsQuery['viewer']>['contacts']>['nodes'][number];
-
 /** Begins a conversation: with a user, in a new group, or in a public group. */
 export default function PeopleDialog({ onClose }: { onClose(): void }) {
   const { list, group } = useText();
@@ -23,7 +21,7 @@ export default function PeopleDialog({ onClose }: { onClose(): void }) {
   const toast = useToast();
   const [step, setStep] = useState<'people' | 'group' | 'rooms'>('people');
   const { search, setSearch, people } = usePeople();
-  const contacts = useContacts();
+  const contacts = useReadable(peopleOf(parley).contacts);
   const show = (id: string) => {
     onClose();
     go({ name: 'conversation', id });
@@ -88,16 +86,4 @@ export default function PeopleDialog({ onClose }: { onClose(): void }) {
       </Suspense>
     </Dialog>
   );
-}
-
-function useContacts(): readonly Contact[] {
-  const parley = useParley();
-  const [contacts, setContacts] = useState<readonly Contact[]>([]);
-  useEffect(() => {
-    parley.request(ContactsDocument, { after: null }).then(
-      ({ viewer }) => setContacts(viewer?.contacts?.nodes ?? []),
-      () => {},
-    );
-  }, [parley]);
-  return contacts;
 }

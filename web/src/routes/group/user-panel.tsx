@@ -1,12 +1,6 @@
+import { peopleOf } from '@parley/client/people';
 import { useEffect, useState } from 'react';
-import {
-  AddContactDocument,
-  BlockDocument,
-  ProfileDocument,
-  type ProfileQuery,
-  RemoveContactDocument,
-  UnblockDocument,
-} from '../../generated/graphql.ts';
+import { ProfileDocument, type ProfileQuery } from '../../generated/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
@@ -27,6 +21,7 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
   const { group, app } = text;
   const times = useTimes();
   const parley = useParley();
+  const people = peopleOf(parley);
   const task = useTask();
   const { go } = useNavigation();
   const isViewer = useViewer()?.user.id === id;
@@ -37,7 +32,6 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
     void task.run(load);
   }, [id]);
   const presence = presenceOf(text, user as never);
-  const input = { userId: id };
   const change = (work: () => Promise<unknown>) =>
     void task.run(async () => {
       await work();
@@ -87,11 +81,7 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
                     icon={user.viewerIsContact ? 'check' : 'userPlus'}
                     label={user.viewerIsContact ? group.removeContact : group.addContact}
                     onClick={() =>
-                      change(() =>
-                        user.viewerIsContact
-                          ? parley.request(RemoveContactDocument, { input })
-                          : parley.request(AddContactDocument, { input }),
-                      )
+                      change(() => (user.viewerIsContact ? people.removeContact(id) : people.addContact(id)))
                     }
                   />
                 </li>
@@ -102,7 +92,7 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
                   isDangerous={!user.viewerHasBlocked}
                   label={user.viewerHasBlocked ? group.unblock : group.block}
                   onClick={() => {
-                    if (user.viewerHasBlocked) change(() => parley.request(UnblockDocument, { input }));
+                    if (user.viewerHasBlocked) change(() => people.unblock(id));
                     else setBlocking(true);
                   }}
                 />
@@ -117,7 +107,7 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
               onClose={() => setBlocking(false)}
               onConfirm={() => {
                 setBlocking(false);
-                change(() => parley.request(BlockDocument, { input }));
+                change(() => people.block(id));
               }}
             />
           )}

@@ -1,19 +1,17 @@
 import type { Viewer } from '@parley/client';
+import { peopleOf } from '@parley/client/people';
 import { useEffect, useState } from 'react';
 import {
   type Availability,
-  BlockedUsersDocument,
-  type BlockedUsersQuery,
   ChangePasswordDocument,
   EndSessionDocument,
   SessionsDocument,
   type SessionsQuery,
   SetAvailabilityDocument,
-  UnblockDocument,
   UpdateProfileDocument,
 } from '../../generated/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
-import { useParley } from '../../parley.ts';
+import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
@@ -26,8 +24,6 @@ import { useTask } from '../group/use-task.ts';
 import styles from './settings.module.css';
 
 type Session = NonNullable<SessionsQuery['viewer']>['sessions'][number];
-type Person = NonNullable<NonNullable<BlockedUsersQuery['viewer']>['blockedUsers']>['nodes'][number];
-
 /** Changes what others see of the viewer. */
 export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; onClose(): void }) {
   const { account, settings, pane } = useText();
@@ -159,48 +155,34 @@ export function Sessions() {
 
 /** The users whom the viewer has blocked. */
 export function Blocked() {
-  const { group, list, settings } = useText();
-  const parley = useParley();
+  const { group, settings } = useText();
+  const people = peopleOf(useParley());
+  const blocked = useReadable(people.blocked);
   const task = useTask();
-  const [people, setPeople] = useState<readonly Person[]>();
-  const [end, setEnd] = useState<string>();
-  const load = async (after: string | undefined, before: readonly Person[]) => {
-    const page = (await parley.request(BlockedUsersDocument, { after: after ?? null })).viewer?.blockedUsers;
-    setPeople([...before, ...(page?.nodes ?? [])]);
-    setEnd(page?.pageInfo.hasNextPage ? (page.pageInfo.endCursor ?? undefined) : undefined);
-  };
-  useEffect(() => {
-    load(undefined, []).catch(() => {});
-  }, []);
-  const unblock = (userId: string) =>
-    task.run(async () => {
-      await parley.request(UnblockDocument, { input: { userId } });
-      setPeople((before) => before?.filter(({ id }) => id !== userId));
-    });
   return (
     <>
-      {people?.length === 0 && <p>{settings.noBlocked}</p>}
+      {blocked.length === 0 && <p>{settings.noBlocked}</p>}
       <ul className={styles.list}>
-        {people?.map(({ id, displayName, username, avatarUrl }) => (
+        {blocked.map(({ id, displayName, username, avatarUrl }) => (
           <li key={id}>
             <Avatar name={displayName} id={id} url={avatarUrl} size={36} />
             <span>
               <strong>
                 <bdi>{displayName}</bdi>
               </strong>
-              <small>@{username}</small>
+              <small>
+                <bdi>@{username}</bdi>
+              </small>
             </span>
-            <Button aria-label={settings.unblockNamed(displayName)} onClick={() => void unblock(id)}>
+            <Button
+              aria-label={settings.unblockNamed(displayName)}
+              onClick={() => void task.run(() => people.unblock(id))}
+            >
               {group.unblock}
             </Button>
           </li>
         ))}
       </ul>
-      {end !== undefined && (
-        <Button kind="quiet" onClick={() => void load(end, people ?? []).catch(() => {})}>
-          {list.more}
-        </Button>
-      )}
     </>
   );
 }
