@@ -42,9 +42,9 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
     await page.fill('[name=username]', 'somebody_new');
     await submit.click();
     // The session is stored by the time that the list has been fetched.
-    await page.getByText('No conversations yet').waitFor();
+    await page.getByText('No conversations yet', { exact: true }).waitFor();
     await page.reload();
-    await page.getByText('No conversations yet').waitFor();
+    await page.getByText('No conversations yet', { exact: true }).waitFor();
     await page.goto(`${url}settings`);
     await page.getByText('@somebody_new').waitFor();
     expect(errors).toEqual([]);
@@ -89,14 +89,14 @@ describe.skipIf(!browserFound)('accounts in the web app', () => {
     expect(await page.evaluate(() => history.length)).toBeLessThan(6);
     await page.fill('[name=newPassword]', 'a new password');
     await page.getByRole('button', { name: 'Set password' }).click();
-    await page.getByRole('alert').getByText('This code is not valid').waitFor();
+    await page.getByRole('alert').getByText('This code is invalid').waitFor();
 
     await page.goto(`${url}recover`);
     await page.goto(`${url}reset`);
     await page.fill('[name=token]', 'wrong');
     await page.fill('[name=newPassword]', 'a new password');
     await page.keyboard.press('Enter');
-    await expectFieldError(page, 'token', /not valid/);
+    await expectFieldError(page, 'token', /is invalid/);
     await page.fill('[name=token]', ` ${token} `);
     await page.keyboard.press('Enter');
     await page.waitForURL(url);

@@ -61,7 +61,7 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const adas = await open(ada);
     const bobs = await open(bob);
-    await adas.page.getByText('No conversations yet').waitFor();
+    await adas.page.getByText('No conversations yet', { exact: true }).waitFor();
     await adas.page.getByRole('button', { name: 'New conversation' }).first().click();
     await adas.page.getByRole('searchbox').fill(bob.username);
     await adas.page.getByRole('button', { name: `@${bob.username}` }).click();

@@ -45,6 +45,7 @@ describe.skipIf(!browserFound)('what the web app says about changes that it miss
     await page.goto(url);
     await page.getByRole('button', { name: '3 messages you read were changed' }).click();
     const list = page.getByRole('dialog').getByRole('listitem');
+    await list.nth(2).waitFor();
     expect(await list.count()).toBe(3);
     const first = list.filter({ hasText: 'meeting' });
     expect(await first.locator('del').allTextContents()).toEqual(['Monday']);

@@ -54,7 +54,7 @@ describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
     const [ada] = await registerAll(node.url, 'ada');
     const desk = await openApp(browser, url, ada);
     const phone = await openApp(browser, url, ada);
-    await phone.page.getByText('No conversations yet').waitFor();
+    await phone.page.getByText('No conversations yet', { exact: true }).waitFor();
     await desk.page.getByRole('link', { name: 'Settings' }).click();
     await desk.page.getByText('This device').waitFor();
     // One session belongs to the test itself, one to each browser.

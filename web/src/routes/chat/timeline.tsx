@@ -115,11 +115,15 @@ export function Timeline({
       const row = target.key === undefined ? null : rowOf(element, target.key);
       if (!row) return;
       const space = element.clientHeight - Math.min(row.offsetHeight, element.clientHeight);
-      element.scrollTop = target.isPlace ? row.offsetTop : row.offsetTop - space / 2;
+      const top = target.isPlace ? row.offsetTop : row.offsetTop - space / 2;
+      element.scrollTop = top;
       anchor.current = undefined;
       setAnchor(element);
       setAtEnd(anchor.current === 'end');
-      setTarget({ ...target, isReached: true });
+      // Too few rows below it are loaded: the effect below loads more of them, and this is called again.
+      if (hasLater && top > element.scrollHeight - element.clientHeight) return;
+      // Another one can have been set since this was rendered.
+      setTarget((latest) => (latest === target ? { ...target, isReached: true } : latest));
       if (!target.isPlace) row.focus({ preventScroll: true });
     } else if (anchor.current === undefined) {
       // Until the first rows have arrived.
@@ -151,8 +155,8 @@ export function Timeline({
   };
   jump.current = (seq) => void show(seq, false);
   useEffect(() => {
-    if (!target?.isReached) return;
-    const timer = setTimeout(() => setTarget(undefined), TARGET_MS);
+    if (!target) return;
+    const timer = setTimeout(() => setTarget((latest) => (latest === target ? undefined : latest)), TARGET_MS);
     return () => clearTimeout(timer);
   }, [target]);
 
