@@ -62,6 +62,9 @@ describe.skipIf(!browserFound)('the scroll bar over the history in the web app',
     page.on('request', (request) => {
       if (request.url().endsWith('/graphql') && request.method() === 'POST') requests += 1;
     });
+    // The bar moves when the pinned messages, which are displayed above it, have been loaded.
+    await bar(page).locator('[data-mark=pin]').waitFor();
+    await page.getByText('message 300').first().waitFor();
     const box = await bar(page).boundingBox();
     if (!box) throw new Error('the scroll bar is not displayed');
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 4);
