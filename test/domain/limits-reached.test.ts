@@ -39,6 +39,9 @@ const neverExceeded = [
   // The oldest device ends instead.
   'pushSubscriptionsMax',
   'pushAttentionTtlMs',
+  // The oldest notification is deleted instead, and everybody in a larger conversation sees the mention there only.
+  'notificationsMax',
+  'notificationEveryoneMaxMembers',
 ];
 
 /** The people of one case, who have used up no limit. */

@@ -89,7 +89,7 @@ describe.skipIf(!servicesFound)('two nodes on PostgreSQL and Redis', () => {
     expect(c.deps.database.generation).not.toBe(a.deps.database.generation);
     const redis = new Redis(place.env['REDIS_URL'] ?? '');
     const expected = [a, c].flatMap(({ deps }) =>
-      ['availability', 'changes', 'people', 'roster', 'sessions', 'typing'].map(
+      ['attention', 'availability', 'changes', 'people', 'roster', 'sessions', 'typing'].map(
         (name) => `${place.env['REDIS_PREFIX']}:${deps.database.generation}:${name}`,
       ),
     );

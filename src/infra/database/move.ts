@@ -2,10 +2,10 @@ import { ConfigError } from '../config/config-error.js';
 import type { SqlSession } from './driver.js';
 
 /**
- * Tables that are not copied: those that describe the database itself, and the change log, whose transaction ids are
- * only valid in its own database.
+ * Tables that are not copied: those that describe the database itself, and the change log with the position up to which
+ * the notifier has read it, because their transaction ids are only valid in their own database.
  */
-const OWN_TABLES = ['_prisma_migrations', 'epochs', 'changes', 'log_state'];
+const OWN_TABLES = ['_prisma_migrations', 'epochs', 'changes', 'log_state', 'notifier_state'];
 
 /** The number of rows per INSERT. */
 const BATCH_ROWS = 500;
