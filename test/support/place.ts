@@ -104,6 +104,8 @@ const testSettings = {
   RATE_LIMITS: 'off',
   // Clearing the default of 32 MB takes half of the CPU time of a start.
   DATA_DIR_CACHE_BYTES: '8388608',
+  // PostgreSQL accepts 100 connections by default, and four workers start several nodes each.
+  DATABASE_POOL_MAX: '6',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
   DRAIN_TIME: '50ms',
