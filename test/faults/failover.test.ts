@@ -228,7 +228,11 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
         others.every(({ codes }) => codes.includes('CURSOR_EXPIRED')),
       );
       const late = subscribe(bob, () => b.url, { conversationId: group, after: (await after) as string });
-      await within(5_000, 'who was away is told', () => late.codes.length > 0 || late.caughtUp > 0);
+      await within(
+        5_000,
+        'the client that was away receives an event or an error',
+        () => late.codes.length > 0 || late.caughtUp > 0,
+      );
       expect([late.codes, late.events]).toEqual([['CURSOR_EXPIRED'], []]);
       const lost = sender.answered.filter(({ seq, text }) => stored.get(seq) !== text).length;
       figures.push({ lagMs, answered: sender.answered.length, lost, recoveredMs });

@@ -118,7 +118,11 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     await expectExpired(bob, b.url, cursors);
     for (const after of shared) {
       const early = subscribe(bob, () => b.url, { after });
-      await within(5_000, 'it is told', () => early.codes.length > 0 || early.caughtUp > 0);
+      await within(
+        5_000,
+        'the client receives an event or an error',
+        () => early.codes.length > 0 || early.caughtUp > 0,
+      );
       if (early.codes.length === 0) expect(hasAll(early, again)).toBe(true);
       else expect([early.codes, early.events]).toEqual([EXPIRED, []]);
     }

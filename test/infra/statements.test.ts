@@ -8,7 +8,7 @@ import {
 } from '../../src/infra/database/statements.js';
 import { currentRequest, withRequest } from '../../src/infra/telemetry/request.js';
 
-/** Statements that end when they are told to. */
+/** Statements that end when the test ends them. */
 function makeDatabase() {
   const running: (() => void)[] = [];
   return {

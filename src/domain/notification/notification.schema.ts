@@ -85,7 +85,7 @@ const QuietHours = builder.objectRef<QuietHoursShape>('QuietHours').implement({
 });
 
 const NotificationSettings = builder.objectRef<NotificationSettingsRow>('NotificationSettings').implement({
-  description: 'When the viewer is notified, and what of.',
+  description: 'The settings that decide when the viewer is notified, and about which events.',
   fields: (t) => ({
     defaultLevel: t.field({
       type: NotificationLevel,
@@ -134,7 +134,7 @@ builder.prismaObjectField(Viewer, 'notificationSettings', (t) =>
     type: NotificationSettings,
     nullable: false,
     description:
-      'When the viewer is notified, and what of. The event SETTINGS of the `viewerChanges` stream reports changes made on any device.',
+      'The settings that decide when the viewer is notified, and about which events. The event SETTINGS of the `viewerChanges` stream reports changes made on any device.',
     async resolve(_viewer, _args, context) {
       const { userId } = viewerOf(context);
       return (await loadSettings(context, userId)) ?? unchangedSettings(userId);
@@ -256,7 +256,7 @@ builder.mutationFields((t) => ({
   updateNotificationSettings: t.field({
     type: UpdateNotificationSettingsPayload,
     description:
-      'Changes when the viewer is notified and what of, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
+      'Changes the notification settings of the viewer, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
     args: { input: t.arg({ type: UpdateNotificationSettingsInput, required: true }) },
     async resolve(_root, { input }, context) {
       const viewer = viewerOf(context);

@@ -113,7 +113,7 @@ const settingsInput = z.object({
 });
 
 /**
- * Changes when the viewer is notified, and what of. Absent fields are unchanged; null ends quiet hours and "do not
+ * Changes the notification settings of the viewer. Absent fields are unchanged; null ends quiet hours and "do not
  * disturb", and resets the other fields to the defaults of the service. Values equal to the present ones have no effect.
  * @throws {ChatError} BAD_USER_INPUT.
  */

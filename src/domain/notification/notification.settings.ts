@@ -5,7 +5,7 @@ export const notificationSettings = defineSettings('Notifications', {
   NOTIFICATION_LEVEL: setting(oneOf('ALL', 'MENTIONS', 'NONE'), {
     default: 'ALL',
     description:
-      'The default of what users are notified of: every message (`ALL`), mentions, replies to their messages and reactions to them (`MENTIONS`), or nothing (`NONE`). Users can choose another level.',
+      'The events of which users are notified by default: every message (`ALL`), mentions, replies to their messages and reactions to them (`MENTIONS`), or nothing (`NONE`). Users can choose another level.',
   }),
   NOTIFICATION_PREVIEW: setting(oneOf('FULL', 'SENDER', 'NOTHING'), {
     default: 'FULL',

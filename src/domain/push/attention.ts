@@ -3,8 +3,9 @@ import { defineService } from '../../platform/service.js';
 import type { Bus } from '../../realtime/bus.js';
 
 /**
- * Which users are looking at one of their devices, as their clients report it. It is never stored: each node keeps what
- * it is told for a while. A report that Redis loses makes a push come earlier, or as late as without it.
+ * Which users are looking at one of their devices, as their clients report it. Reports are not stored in the database:
+ * each node keeps those that it receives for `PUSH_ATTENTION_TTL`. If Redis loses a report, a push is sent earlier, or as
+ * late as if the user had not stopped looking.
  */
 export interface Attention {
   /** Reports whether the user of a session is looking at its device. */

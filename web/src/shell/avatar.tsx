@@ -50,7 +50,7 @@ function initials(name: string): string {
   return ends.map((word = '') => /[\p{L}\p{N}]\p{M}*/u.exec(word)?.[0].toLocaleUpperCase() ?? '').join('');
 }
 
-/** The hue of a user or a group, by which their initials and names are told apart. */
+/** The hue of a user or a group, which makes their initials and names easy to distinguish. */
 export function hueOf(id: string): number {
   let hash = 0;
   for (const character of id) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 36_000;
