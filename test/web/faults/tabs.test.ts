@@ -11,6 +11,33 @@ import { countSockets, faultModes, type PageSockets, storedTexts, textsOf } from
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
 
+/** Counts the open transactions of IndexedDB in a page. */
+function countTransactions(): void {
+  const page = globalThis as unknown as { transactions: number; IDBDatabase: { prototype: Json } };
+  page.transactions = 0;
+  const { prototype } = page.IDBDatabase;
+  const open = prototype.transaction;
+  prototype.transaction = function transaction(...input: unknown[]) {
+    const opened = open.apply(this, input);
+    page.transactions += 1;
+    for (const end of ['complete', 'abort']) {
+      opened.addEventListener(end, () => {
+        page.transactions -= 1;
+      });
+    }
+    return opened;
+  };
+}
+
+/**
+ * Stops everything in a page. Like a browser, it does not stop a page while it has a transaction of IndexedDB open, for
+ * which the pages of the same origin would wait.
+ */
+const FREEZE = `setTimeout(function freeze() {
+  if (transactions > 0) setTimeout(freeze);
+  else debugger;
+})`;
+
 describe.skipIf(!browserFound).each(faultModes)('several tabs of the web app, in %s mode', (mode) => {
   let browser: Browser;
   let place: Place;
@@ -40,6 +67,7 @@ describe.skipIf(!browserFound).each(faultModes)('several tabs of the web app, in
     await send(bob, id, 'first');
     const { page: opened } = await openApp(browser, webUrl, ada, id);
     const context = opened.context();
+    await context.addInitScript(countTransactions);
     const [url, first] = [opened.url(), await openTab(context, opened.url())];
     await opened.close();
     await eventually('the first tab has the connection', () => first.sockets.open === 1);
@@ -100,12 +128,10 @@ describe.skipIf(!browserFound).each(faultModes)('several tabs of the web app, in
     const debug = await context.newCDPSession(leader.page);
     await debug.send('Debugger.enable');
     const paused = new Promise((resolve) => debug.once('Debugger.paused', resolve));
-    await debug.send('Debugger.pause');
-    // The page stops at the next statement.
-    await send(bob, id, 'bob 1');
+    await debug.send('Runtime.evaluate', { expression: FREEZE });
     await paused;
     const begun = Date.now();
-    await Promise.all([write(others[0].page, 'ada 2'), send(bob, id, 'bob 2')]);
+    await Promise.all([write(others[0].page, 'ada 2'), send(bob, id, 'bob 1'), send(bob, id, 'bob 2')]);
     await within(3_000, 'the others show the messages', async () => {
       const counts = await Promise.all(
         others.flatMap(({ page }) => ['ada 1', 'ada 2', 'bob 1', 'bob 2'].map((text) => rowWith(page, text).count())),
