@@ -127,6 +127,10 @@ export function readPageArgs<const Kinds extends KeyKinds>(
   };
 }
 
+/** The same keyset with its date in ISO 8601, for batched loaders, which compare their arguments as JSON. */
+export const isoKeyset = (from: Keyset<readonly ['date', 'uuid']> | undefined): readonly [string, string] | null =>
+  from ? [from[0].toISOString(), from[1]] : null;
+
 /** A Prisma condition for the rows after a keyset of a list that is ordered by a date and then by an id. */
 export function afterKeyset(
   from: Keyset<readonly ['date', 'uuid']> | undefined,
@@ -163,4 +167,29 @@ export function toPage<Row>(
       endCursor: edges.at(-1)?.cursor ?? null,
     },
   };
+}
+
+/** A list of which clients read pages, forward or backward. */
+export interface PagedList<Kinds extends KeyKinds, Rows extends readonly unknown[] | null> {
+  /** Identifies the list and everything that its order and content depend on, so that its cursors fit no other list. */
+  name: string;
+  /** The types of its sort keys, the primary key first. */
+  keys: Kinds;
+  /** Reads up to `size + 1` rows of a page, in the order of reading. Null if the viewer may not see the list. */
+  read(page: PageRequest<Kinds>): Promise<Rows>;
+  keysetOf(row: NonNullable<Rows>[number]): Keyset<Kinds>;
+}
+
+/**
+ * Reads a page of a list; null if the viewer may not see it.
+ * @throws {ChatError} BAD_USER_INPUT of the arguments, before anything is read.
+ */
+export async function readPage<const Kinds extends KeyKinds, Rows extends readonly unknown[] | null>(
+  args: PageArgs,
+  limits: PageLimits,
+  { name, keys, read, keysetOf }: PagedList<Kinds, Rows>,
+): Promise<Page<NonNullable<Rows>[number]> | Extract<Rows, null>> {
+  const page = readPageArgs(name, args, keys, limits);
+  const rows = await read(page);
+  return rows === null ? (rows as Extract<Rows, null>) : toPage<NonNullable<Rows>[number]>(name, page, rows, keysetOf);
 }

@@ -86,6 +86,15 @@ const isPast = (snapshot: Prisma.Sql) => Prisma.sql`(
      = (SELECT count(*) FROM pg_snapshot_xip(${snapshot}) AS open (xid)
         WHERE open.xid >= pg_snapshot_xmax(pg_current_snapshot())))`;
 
+/**
+ * The condition for rows that were written by transactions which a snapshot does not contain. Null without a snapshot.
+ * An index finds them by the first part.
+ */
+export function isUnseenBy(snapshot: string | null, xid = Prisma.sql`xid`): Prisma.Sql {
+  const seen = Prisma.sql`${snapshot}::text::pg_snapshot`;
+  return Prisma.sql`(${xid} >= pg_snapshot_xmin(${seen}) AND NOT pg_visible_in_snapshot(${xid}, ${seen}))`;
+}
+
 /** The result of `readProgress`. */
 export interface ProgressSince {
   /** The present cursor. A change that is neither contained in it nor in `progress` has not been committed yet. */
@@ -137,8 +146,7 @@ export async function readProgress(
     moved AS (
       SELECT conversation_id, min(change_seq) AS from_seq, max(change_seq) AS to_seq, array_agg(DISTINCT type) AS types
       FROM changes
-      WHERE xid >= pg_snapshot_xmin(${since}::text::pg_snapshot)
-        AND NOT pg_visible_in_snapshot(xid, ${since}::text::pg_snapshot)
+      WHERE ${isUnseenBy(since)}
       GROUP BY conversation_id
     )
     SELECT snapshot, generation, epoch, past, known, intact, timeline, "hasEpoch",
@@ -198,8 +206,7 @@ export async function readMissed(
       FROM (
       SELECT DISTINCT ON (conversation_id, message_id, subject_id) *
       FROM changes
-      WHERE xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
-        AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot)
+      WHERE ${isUnseenBy(snapshot)}
         AND (
           (conversation_id = ANY (${query.conversationIds}::uuid[]) AND type = ANY (${query.types}::text[]))
           OR (subject_id = ${query.leaver}::uuid AND type = ANY (${query.leaveTypes}::text[]))

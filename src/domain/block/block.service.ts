@@ -1,5 +1,5 @@
 import { badInput, limitReached, notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Block, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
@@ -81,12 +81,15 @@ async function change(
 }
 
 /** The users blocked by the viewer, latest first. Throws BAD_USER_INPUT for invalid arguments of the page. */
-export async function pageOfBlocks(
+export function pageOfBlocks(
   { database, config }: Deps,
   { userId }: Viewer,
   args: PageArgs,
 ): Promise<Page<Block & { blocked: User }>> {
-  const list = `blocks:${userId}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  return toPage(list, page, await listBlocks(database.db, userId, page), (row) => [row.blockedAt, row.blockedId]);
+  return readPage(args, config, {
+    name: `blocks:${userId}`,
+    keys: ['date', 'uuid'],
+    read: (page) => listBlocks(database.db, userId, page),
+    keysetOf: (row) => [row.blockedAt, row.blockedId],
+  });
 }

@@ -1,5 +1,5 @@
 import { badInput, gone, limitReached, notFound } from '../../core/errors.js';
-import { encodePageCursor, type Page, type PageArgs, type PageEdge, readPageArgs, toPage } from '../../core/page.js';
+import { encodePageCursor, type Page, type PageArgs, type PageEdge, readPage } from '../../core/page.js';
 import type { Contact, User } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
@@ -75,14 +75,17 @@ const listOf = (ownerId: string) => `contacts:${ownerId}`;
 const keysetOf = ({ addedAt, userId }: Contact) => [addedAt, userId] as const;
 
 /** The viewer's contacts, latest first. Throws BAD_USER_INPUT for invalid arguments of the page. */
-export async function pageOfContacts(
+export function pageOfContacts(
   { database, config }: Deps,
   { userId }: Viewer,
   args: PageArgs,
 ): Promise<Page<ContactOfUser>> {
-  const list = listOf(userId);
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  return toPage(list, page, await listContacts(database.db, userId, page), keysetOf);
+  return readPage(args, config, {
+    name: listOf(userId),
+    keys: ['date', 'uuid'],
+    read: (page) => listContacts(database.db, userId, page),
+    keysetOf,
+  });
 }
 
 /** The number of the viewer's contacts. */

@@ -1,5 +1,5 @@
 import { badInput, notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { isoKeyset, type Page, type PageArgs, readPage } from '../../core/page.js';
 import { isUniqueViolation } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';
@@ -68,10 +68,12 @@ export async function listConversations(
 ): Promise<Page<Conversation>> {
   const { kind, unreadOnly } = filter;
   const isFiltered = kind !== null || unreadOnly;
-  const list = `conversations:${viewer.userId}${isFiltered ? `:${JSON.stringify([kind, unreadOnly])}` : ''}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await listOfMember(database.db, viewer.userId, filter, page, query);
-  return toPage(list, page, rows, (row) => [row.lastActivityAt, row.id]);
+  return readPage(args, config, {
+    name: `conversations:${viewer.userId}${isFiltered ? `:${JSON.stringify([kind, unreadOnly])}` : ''}`,
+    keys: ['date', 'uuid'],
+    read: (page) => listOfMember(database.db, viewer.userId, filter, page, query),
+    keysetOf: (row) => [row.lastActivityAt, row.id],
+  });
 }
 
 /** The same as for searches for users: longer than any title, and twice the longest display name. */
@@ -98,10 +100,15 @@ export async function listPublicConversations(
 ): Promise<Page<Conversation>> {
   const { database, config } = deps;
   if (search !== null) checkSearch(search);
-  const list = `public:${search ?? ''}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  take(deps, searchPerPerson, viewer);
-  return toPage(list, page, await listPublic(database.db, search, page, query), (row) => [row.lastActivityAt, row.id]);
+  return readPage(args, config, {
+    name: `public:${search ?? ''}`,
+    keys: ['date', 'uuid'],
+    read: (page) => {
+      take(deps, searchPerPerson, viewer);
+      return listPublic(database.db, search, page, query);
+    },
+    keysetOf: (row) => [row.lastActivityAt, row.id],
+  });
 }
 
 /**
@@ -120,12 +127,15 @@ export async function listMembers(
   const { search, role } = filter;
   if (search !== null) checkSearch(search);
   const isFiltered = search !== null || role !== null;
-  const list = `members:${conversation.id}${isFiltered ? `:${JSON.stringify([role, search])}` : ''}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], deps.config);
-  if (search !== null) take(deps, searchPerPerson, viewer);
-  const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(conversation.id, { ...filter, after: from, limit: page.size + 1 });
-  return toPage(list, page, rows, (row) => [row.joinedAt, row.id]);
+  return readPage(args, deps.config, {
+    name: `members:${conversation.id}${isFiltered ? `:${JSON.stringify([role, search])}` : ''}`,
+    keys: ['date', 'uuid'],
+    read: ({ from, size }) => {
+      if (search !== null) take(deps, searchPerPerson, viewer);
+      return read(conversation.id, { ...filter, after: isoKeyset(from), limit: size + 1 });
+    },
+    keysetOf: (row) => [row.joinedAt, row.id],
+  });
 }
 
 /**

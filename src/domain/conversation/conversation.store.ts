@@ -267,10 +267,11 @@ export function findMembership(db: Db | Tx, conversationId: string, userId: stri
 }
 
 /**
- * The membership of a user, which does not end before the transaction does; null if they are not a member. It does not
- * wait for the lock of the conversation, so that changing what belongs to a member alone does not delay messages.
+ * The membership of a user, with a shared lock, so that it does not end before the transaction does; null if they are
+ * not a member. It does not wait for the lock of the conversation, so that changing what belongs to a member alone does
+ * not delay messages.
  */
-export async function holdMembership(tx: Tx, conversationId: string, userId: string): Promise<Membership | null> {
+export async function lockMembershipShared(tx: Tx, conversationId: string, userId: string): Promise<Membership | null> {
   const [row] = await tx.$queryRaw<Record<string, unknown>[]>`
     SELECT ${membershipColumns.select} FROM memberships own
     WHERE own.conversation_id = ${conversationId}::uuid AND own.user_id = ${userId}::uuid FOR KEY SHARE`;

@@ -6,7 +6,7 @@ import type { Deps } from '../../platform/deps.js';
 import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { isPublic } from '../conversation/conversation.policy.js';
-import { holdMembership } from '../conversation/conversation.store.js';
+import { lockMembershipShared } from '../conversation/conversation.store.js';
 import { canSee } from '../message/message.policy.js';
 import { canBeRepliedTo } from '../reply/reply.policy.js';
 import { lockCounts, requireActiveViewer } from '../user/user.store.js';
@@ -39,7 +39,7 @@ export async function saveDraft(
   const { userId } = viewer;
   return deps.database.transaction(async (tx) => {
     await requireActiveViewer(tx, viewer);
-    const membership = await holdMembership(tx, conversationId, userId);
+    const membership = await lockMembershipShared(tx, conversationId, userId);
     if (!membership) throw await notAMember(tx, conversationId);
     const { id: membershipId } = membership;
     const replyToSeq = replyToId === null ? null : await findRepliedSeq(tx, membership, replyToId);

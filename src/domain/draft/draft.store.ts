@@ -5,7 +5,7 @@ const columns = Prisma.sql`
   membership_id::text AS "membershipId", conversation_id::text AS "conversationId", user_id::text AS "userId", text,
   reply_to_seq AS "replyToSeq", updated_at AS "updatedAt"`;
 
-/** Waits for those who hold a membership (`holdMembership`), and keeps others from it until the transaction ends. */
+/** Locks a membership exclusively, against `lockMembershipShared` of other transactions. */
 export const lockMembership = (tx: Tx, id: string): Promise<unknown> =>
   tx.$queryRaw`SELECT FROM memberships WHERE id = ${id}::uuid FOR UPDATE`;
 

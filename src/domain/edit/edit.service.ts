@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ChatError, limitReached } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Message, MessageVersion } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
@@ -69,10 +69,15 @@ export async function listVersions(
   args: PageArgs,
   read: (messageId: string, page: VersionsPage) => Promise<Versions | null>,
 ): Promise<Page<MessageVersion> | null> {
-  const list = `edits:${message.id}`;
-  const page = readPageArgs(list, args, ['int'], config);
-  const found = await read(message.id, { beyond: page.from?.[0] ?? null, limit: page.size + 1 });
-  if (!found || !canSee(message, found.own)) return null;
-  if (!canReadVersions(message, viewer.userId, canModerate(found.conversation, found.own), config)) return null;
-  return toPage(list, page, found.versions, (row) => [row.number]);
+  return readPage(args, config, {
+    name: `edits:${message.id}`,
+    keys: ['int'],
+    read: async ({ from, size }) => {
+      const found = await read(message.id, { beyond: from?.[0] ?? null, limit: size + 1 });
+      if (!found || !canSee(message, found.own)) return null;
+      const isModerator = canModerate(found.conversation, found.own);
+      return canReadVersions(message, viewer.userId, isModerator, config) ? found.versions : null;
+    },
+    keysetOf: (row) => [row.number],
+  });
 }

@@ -1,5 +1,5 @@
 import { ChatError, notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
@@ -136,8 +136,10 @@ export async function giveServiceRole(
  */
 export async function pageOfSuspended({ database, config }: Deps, viewer: Viewer, args: PageArgs): Promise<Page<User>> {
   await mayModerate(database.db, viewer, 'Only moderators and admins of the service can list suspended users.');
-  const list = 'suspended';
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await listSuspended(database.db, page);
-  return toPage(list, page, rows, ({ suspendedAt, id }) => [suspendedAt ?? new Date(0), id]);
+  return readPage(args, config, {
+    name: 'suspended',
+    keys: ['date', 'uuid'],
+    read: (page) => listSuspended(database.db, page),
+    keysetOf: ({ suspendedAt, id }) => [suspendedAt ?? new Date(0), id],
+  });
 }

@@ -1,5 +1,5 @@
 import { notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Notification } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineLookup } from '../../platform/service.js';
@@ -26,10 +26,12 @@ export async function pageOfNotifications(
   unreadOnly: boolean,
   args: PageArgs,
 ): Promise<Page<Notification>> {
-  const list = `notifications:${userId}${unreadOnly ? ':unread' : ''}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await listInbox(database.db, userId, unreadOnly, page);
-  return toPage(list, page, rows, (row) => [row.createdAt, row.id]);
+  return readPage(args, config, {
+    name: `notifications:${userId}${unreadOnly ? ':unread' : ''}`,
+    keys: ['date', 'uuid'],
+    read: (page) => listInbox(database.db, userId, unreadOnly, page),
+    keysetOf: (row) => [row.createdAt, row.id],
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { isPublic } from '../conversation/conversation.policy.js';
-import { holdMembership } from '../conversation/conversation.store.js';
+import { lockMembershipShared } from '../conversation/conversation.store.js';
 import { recordMembershipSettings } from '../conversation/membership-settings.js';
 import { lockActiveViewer, requireActiveViewer } from '../user/user.store.js';
 import { recordSettingsChanged } from '../viewer-changes/viewer-changes.events.js';
@@ -50,7 +50,7 @@ function changeMembership(
 ): Promise<Membership> {
   return database.transaction(async (tx) => {
     await requireActiveViewer(tx, viewer);
-    const membership = await holdMembership(tx, conversationId, viewer.userId);
+    const membership = await lockMembershipShared(tx, conversationId, viewer.userId);
     if (!membership) throw await notAMember(tx, conversationId);
     if (await storeMemberSettings(tx, membership.id, setting)) recordMembershipSettings(tx, membership);
     return membership;

@@ -28,7 +28,7 @@ export async function findMemberSettings(
 }
 
 /**
- * Stores settings of a membership that the transaction holds (`holdMembership`). Null removes a setting.
+ * Stores settings of a membership that the transaction has locked (`lockMembershipShared`). Null removes a setting.
  * @returns whether they were different before.
  */
 export async function storeMemberSettings(

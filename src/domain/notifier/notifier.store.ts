@@ -2,6 +2,7 @@ import { type Notification, type NotificationKind, Prisma } from '../../generate
 import type { Config } from '../../infra/config/config.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 import type { ChangeRow } from '../../realtime/change.js';
+import { isUnseenBy } from '../../realtime/change-log.js';
 import {
   NOTIFICATION_ADDED,
   NOTIFICATION_REMOVED,
@@ -315,8 +316,7 @@ export const readByMarks = (tx: Tx, { seen, target }: Position): Promise<StoredN
       FROM marks mark
       JOIN notifications notification
         ON notification.user_id = mark.user_id AND notification.conversation_id = mark.conversation_id
-      WHERE mark.xid >= pg_snapshot_xmin(${seen}::text::pg_snapshot)
-        AND NOT pg_visible_in_snapshot(mark.xid, ${seen}::text::pg_snapshot)
+      WHERE ${isUnseenBy(seen, Prisma.sql`mark.xid`)}
         AND pg_visible_in_snapshot(mark.xid, ${target}::text::pg_snapshot)
         AND notification.read_at IS NULL AND notification.seq <= mark.read_seq
       LIMIT ${NOTIFICATION_BATCH}::int`,

@@ -1,6 +1,6 @@
 import { emojiOf } from '../../core/emojis.js';
 import { badInput, ChatError, limitReached } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
@@ -91,8 +91,10 @@ export async function listReactors(
   args: PageArgs,
   read: (page: ReactorsPage) => Promise<readonly Reactor[]>,
 ): Promise<Page<Reactor>> {
-  const list = `reactions:${messageId}:${emoji}`;
-  const page = readPageArgs(list, args, ['int'], config);
-  const rows = await read({ messageId, emoji, from: page.from?.[0] ?? 0, limit: page.size + 1 });
-  return toPage(list, page, rows, (row) => [row.changeSeq]);
+  return readPage(args, config, {
+    name: `reactions:${messageId}:${emoji}`,
+    keys: ['int'],
+    read: ({ from, size }) => read({ messageId, emoji, from: from?.[0] ?? 0, limit: size + 1 }),
+    keysetOf: (row) => [row.changeSeq],
+  });
 }

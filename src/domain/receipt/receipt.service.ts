@@ -1,5 +1,5 @@
 import { badInput, notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { isoKeyset, type Page, type PageArgs, readPage } from '../../core/page.js';
 import { decodeSyncCursor } from '../../core/sync-cursor.js';
 import type { Membership, Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
@@ -84,11 +84,13 @@ export async function listReceipts(
   args: PageArgs,
   read: (key: string, page: ReceiversPage) => Promise<{ userId: string; at: Date }[]>,
 ): Promise<Page<{ userId: string; at: Date }>> {
-  const list = `${mark}:${id}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const after = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(`${conversationId} ${seq} ${senderId ?? ''}`, { mark, after, limit: page.size + 1 });
-  return toPage(list, page, rows, ({ at, userId }) => [at, userId]);
+  return readPage(args, config, {
+    name: `${mark}:${id}`,
+    keys: ['date', 'uuid'],
+    read: ({ from, size }) =>
+      read(`${conversationId} ${seq} ${senderId ?? ''}`, { mark, after: isoKeyset(from), limit: size + 1 }),
+    keysetOf: ({ at, userId }) => [at, userId],
+  });
 }
 
 /** One event of the `receipts` stream. */

@@ -3,6 +3,7 @@ import { type Conversation, type Mark, type Membership, Prisma, type User } from
 import { columnsOf } from '../../infra/database/columns.js';
 import type { Db, Sql } from '../../infra/database/database.js';
 import type { ChangeRow, MissedWatermarks, WatermarkQuery } from '../../realtime/change.js';
+import { isUnseenBy } from '../../realtime/change-log.js';
 import {
   conversationColumns,
   conversationColumnsOf,
@@ -317,10 +318,6 @@ export async function findReceivers(
   return found;
 }
 
-const advancedAfter = (snapshot: string) => Prisma.sql`
-  xid >= pg_snapshot_xmin(${snapshot}::text::pg_snapshot)
-  AND NOT pg_visible_in_snapshot(xid, ${snapshot}::text::pg_snapshot)`;
-
 /** The marks advanced by transactions that are not visible in the snapshot: see `WatermarkKind`. */
 export const findAdvancedMarks = (
   db: Db,
@@ -329,7 +326,7 @@ export const findAdvancedMarks = (
   db.$queryRaw`
     SELECT conversation_id::text AS "conversationId", user_id::text AS "subjectId",
            delivered_seq + read_seq AS "changeSeq"
-    FROM marks WHERE ${advancedAfter(snapshot)}`;
+    FROM marks WHERE ${isUnseenBy(snapshot)}`;
 
 /** Those of them that one user may see: see `WatermarkKind`. */
 export const findMissedMarks = (
@@ -342,7 +339,7 @@ export const findMissedMarks = (
     SELECT conversation_id::text AS "conversationId", string_agg(user_id::text, ' ') AS "subjectIds"
     FROM (
       SELECT conversation_id, user_id FROM marks
-      WHERE ${advancedAfter(snapshot)} AND conversation_id = ANY (${query.conversationIds}::uuid[]) AND (
+      WHERE ${isUnseenBy(snapshot)} AND conversation_id = ANY (${query.conversationIds}::uuid[]) AND (
         user_id = ${query.userId}::uuid
         OR (
           shown_read_seq IS NULL

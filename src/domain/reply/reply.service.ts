@@ -1,4 +1,4 @@
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import type { RepliesPage } from './reply.store.js';
@@ -15,11 +15,11 @@ export async function listReplies(
   args: PageArgs,
   read: (key: string, page: RepliesPage) => Promise<Message[]>,
 ): Promise<Page<Message>> {
-  const list = `replies:${message.id}`;
-  const page = readPageArgs(list, args, ['int'], config);
-  const rows = await read(`${message.conversationId} ${message.seq}`, {
-    beyond: page.from?.[0] ?? 0,
-    limit: page.size + 1,
+  return readPage(args, config, {
+    name: `replies:${message.id}`,
+    keys: ['int'],
+    read: ({ from, size }) =>
+      read(`${message.conversationId} ${message.seq}`, { beyond: from?.[0] ?? 0, limit: size + 1 }),
+    keysetOf: (row) => [row.seq],
   });
-  return toPage(list, page, rows, (row) => [row.seq]);
 }

@@ -1,4 +1,4 @@
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Steps } from '../../core/slices.js';
 import type { Message } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
@@ -33,18 +33,17 @@ export async function searchMessages(
 ): Promise<Page<Found>> {
   const { database, config } = deps;
   const query = parseQuery(text);
-  const list = `search:${conversationId ?? ''}:${text}`;
-  const page = readPageArgs(list, args, matchKeys, config);
-  take(deps, searchPerPerson, viewer);
-  if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'conversationId');
-  const request = await resolve(deps, viewer, query, conversationId);
-  const matches = request ? await findMatches(database, request, page) : [];
-  const { edges, pageInfo } = toPage(list, page, matches, ({ listedAt, rank, createdAt, id }) => [
-    listedAt,
-    rank,
-    createdAt,
-    id,
-  ]);
+  const { edges, pageInfo } = await readPage(args, config, {
+    name: `search:${conversationId ?? ''}:${text}`,
+    keys: matchKeys,
+    read: async (page) => {
+      take(deps, searchPerPerson, viewer);
+      if (conversationId !== null) await checkReadable(deps, viewer, conversationId, 'conversationId');
+      const request = await resolve(deps, viewer, query, conversationId);
+      return request ? findMatches(database, request, page) : [];
+    },
+    keysetOf: ({ listedAt, rank, createdAt, id }) => [listedAt, rank, createdAt, id],
+  });
   const messages = await database.db.message.findMany({
     ...select,
     where: { id: { in: edges.map(({ node }) => node.id) } },

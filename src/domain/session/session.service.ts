@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
 import { encodeGlobalId, newId } from '../../core/ids.js';
-import { afterKeyset, type Keyset, type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { afterKeyset, type Keyset, type Page, type PageArgs, readPage } from '../../core/page.js';
 import { emailKeyOf } from '../../core/text/addresses.js';
 import { passwordOf } from '../../core/text/characters.js';
 import { isUsername } from '../../core/usernames.js';
@@ -412,10 +412,12 @@ export async function pageOfSessions(
   viewer: Viewer,
   args: PageArgs,
 ): Promise<Page<Session>> {
-  const list = `sessions:${viewer.userId}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const rows = await findUsable(database.db, viewer, page.size + 1, page.from);
-  return toPage(list, page, rows, ({ lastUsedAt, id }) => [lastUsedAt, id]);
+  return readPage(args, config, {
+    name: `sessions:${viewer.userId}`,
+    keys: ['date', 'uuid'],
+    read: ({ from, size }) => findUsable(database.db, viewer, size + 1, from),
+    keysetOf: ({ lastUsedAt, id }) => [lastUsedAt, id],
+  });
 }
 
 const findUsable = (

@@ -1,5 +1,5 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { isoKeyset, type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Conversation, Summary } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import { mutationPerPerson, take } from '../../platform/rates.js';
@@ -149,10 +149,14 @@ export async function pageOfSummaries(
   args: PageArgs,
   read: (conversationId: string, page: SummariesPage) => Promise<Summary[] | null>,
 ): Promise<Page<Summary>> {
-  const list = `summaries:${id}`;
-  const page = readPageArgs(list, args, ['date', 'uuid'], config);
-  const from = page.from ? ([page.from[0].toISOString(), page.from[1]] as const) : null;
-  const rows = await read(id, { after: from, limit: page.size + 1 });
-  if (!rows) throw new ChatError('FORBIDDEN', 'Join this group to read its summaries.');
-  return toPage(list, page, rows, (row) => [row.createdAt, row.id]);
+  return readPage(args, config, {
+    name: `summaries:${id}`,
+    keys: ['date', 'uuid'],
+    read: async ({ from, size }) => {
+      const rows = await read(id, { after: isoKeyset(from), limit: size + 1 });
+      if (!rows) throw new ChatError('FORBIDDEN', 'Join this group to read its summaries.');
+      return rows;
+    },
+    keysetOf: (row) => [row.createdAt, row.id],
+  });
 }

@@ -1,5 +1,5 @@
 import { badInput } from '../../core/errors.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import { isUsername } from '../../core/usernames.js';
 import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';
@@ -38,8 +38,13 @@ export async function searchUsers(deps: Deps, viewer: Viewer, search: string, ar
   const { database, config } = deps;
   if (search.length > SEARCH_MAX_CHARS)
     throw badInput('search', `The search text can have at most ${SEARCH_MAX_CHARS} characters.`);
-  const list = `users:${search}`;
-  const page = readPageArgs(list, args, ['text'], config);
-  take(deps, searchPerPerson, viewer);
-  return toPage(list, page, await findPeople(database.db, search, page), (user) => [user.usernameKey]);
+  return readPage(args, config, {
+    name: `users:${search}`,
+    keys: ['text'],
+    read: (page) => {
+      take(deps, searchPerPerson, viewer);
+      return findPeople(database.db, search, page);
+    },
+    keysetOf: (user) => [user.usernameKey],
+  });
 }
