@@ -1,4 +1,5 @@
 import { defineFeature } from '../../platform/feature.js';
+import { auditActions, ownAuditActions } from './audit.actions.js';
 import { auditLogger } from './audit.logger.js';
 import { auditSettings } from './audit.settings.js';
 import { trimAuditLog } from './audit.store.js';
@@ -6,7 +7,11 @@ import { recordSettings } from './changed-settings.js';
 
 export const auditFeature = defineFeature('audit', {
   settings: [auditSettings],
-  schema: () => import('./audit.schema.js'),
+  contributes: [auditActions.with(ownAuditActions)],
+  async schema(features) {
+    const { addAuditLog } = await import('./audit.schema.js');
+    addAuditLog(features);
+  },
   start: (deps) => void auditLogger.of(deps),
   beforeServing: recordSettings,
   retention: [

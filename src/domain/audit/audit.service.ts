@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
 import { badInput, ChatError } from '../../core/errors.js';
 import { encodeGlobalId } from '../../core/ids.js';
-import { type Page, type PageArgs, readPageArgs, toPage } from '../../core/page.js';
+import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { readServiceRole } from '../user/user.store.js';
+import { auditActions } from './audit.actions.js';
 import { auditingDenials, auditLogger } from './audit.logger.js';
 import { canReadAuditLog } from './audit.policy.js';
 import { type AuditEntry, type AuditEvent, type AuditFilter, listEntries } from './audit.store.js';
@@ -40,11 +41,16 @@ export async function pageOfAuditLog(
     if (!canReadAuditLog(await readServiceRole(database.db, viewer))) {
       throw new ChatError('FORBIDDEN', 'Only admins of the service can read the audit log.');
     }
-    const list = `audit:${JSON.stringify(filter)}`;
-    const page = readPageArgs(list, args, ['date', 'uuid'], config);
-    const rows = await listEntries(database.db, filter, page);
-    if (!page.from) auditLogger.of(deps).record(event, 'done');
-    return toPage(list, page, rows, ({ at, id }) => [at, id]);
+    return readPage(args, config, {
+      name: `audit:${JSON.stringify(filter)}`,
+      keys: ['date', 'uuid'],
+      read: async (page) => {
+        const rows = await listEntries(database.db, filter, auditActions.of(deps), page);
+        if (!page.from) auditLogger.of(deps).record(event, 'done');
+        return rows;
+      },
+      keysetOf: ({ at, id }) => [at, id],
+    });
   });
 }
 

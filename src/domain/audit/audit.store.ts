@@ -3,7 +3,7 @@ import { afterKeyset, type PageRequest } from '../../core/page.js';
 import type { AuditEntry, Prisma } from '../../generated/prisma/client.js';
 import type { Db, Tx } from '../../infra/database/database.js';
 import { currentRequest } from '../../infra/telemetry/request.js';
-import { type AuditAction, auditActions } from './audit.actions.js';
+import type { AuditAction, AuditActions } from './audit.actions.js';
 
 export type { AuditEntry };
 
@@ -97,14 +97,16 @@ export interface AuditFilter {
   until?: Date | undefined;
 }
 
-/** Lists entries, latest first. */
+/** Lists entries, latest first. OTHER stands for all actions that are not `known`. */
 export function listEntries(
   db: Db,
   { since, until, action, ...same }: AuditFilter,
+  known: AuditActions,
   page: PageRequest<readonly ['date', 'uuid']>,
 ): Promise<AuditEntry[]> {
+  const ofAction = action === 'OTHER' ? { notIn: Object.keys(known) } : action;
   // Prisma ignores conditions that are undefined.
-  const where = { ...same, at: { gte: since, lt: until }, action: action === 'OTHER' ? { notIn: known } : action };
+  const where = { ...same, at: { gte: since, lt: until }, action: ofAction };
   return db.auditEntry.findMany({
     where: { ...where, AND: afterKeyset(page.from, 'at', 'id', 'latest first') } as Prisma.AuditEntryWhereInput,
     orderBy: [{ at: 'desc' }, { id: 'desc' }],
@@ -112,14 +114,12 @@ export function listEntries(
   });
 }
 
-const known = Object.keys(auditActions);
-
 /** The action of an entry. Actions of newer versions are reported as OTHER. */
-export const actionOf = ({ action }: AuditEntry): AuditAction =>
-  action in auditActions ? (action as AuditAction) : 'OTHER';
+export const actionOf = ({ action }: AuditEntry, known: AuditActions): AuditAction =>
+  action in known ? (action as AuditAction) : 'OTHER';
 
-export const readDetails = (entry: AuditEntry): AuditDetail[] => [
-  ...(actionOf(entry) === 'OTHER' ? [{ name: 'action', value: entry.action, oldValue: null }] : []),
+export const readDetails = (entry: AuditEntry, known: AuditActions): AuditDetail[] => [
+  ...(actionOf(entry, known) === 'OTHER' ? [{ name: 'action', value: entry.action, oldValue: null }] : []),
   ...(entry.details as unknown as AuditDetail[]),
 ];
 

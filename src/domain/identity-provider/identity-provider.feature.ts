@@ -1,5 +1,7 @@
 import { defineFeature } from '../../platform/feature.js';
+import { auditActions } from '../audit/audit.actions.js';
 import { accessTokenSources } from '../session/session.authentication.js';
+import { identityProviderAuditActions } from './identity-provider.audit.js';
 import { identityProviderSettings } from './identity-provider.settings.js';
 import { providerAuthenticator } from './identity-provider.viewers.js';
 
@@ -20,5 +22,5 @@ export const identityProviderFeature = defineFeature('identity-provider', {
       data: { email: '', usernameClaim: null, nameClaim: null, pictureClaim: null },
     })),
   start: (deps) => void providerAuthenticator.of(deps),
-  contributes: [accessTokenSources.with(providerAuthenticator)],
+  contributes: [auditActions.with(identityProviderAuditActions), accessTokenSources.with(providerAuthenticator)],
 });

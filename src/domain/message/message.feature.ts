@@ -1,7 +1,9 @@
 import { defineFeature } from '../../platform/feature.js';
 import { exposeGroupCommit } from '../../realtime/group-commit.js';
 import { erasureSteps } from '../account/erasures.js';
+import { auditActions } from '../audit/audit.actions.js';
 import { notificationSources } from '../notifier/notifier.sources.js';
+import { messageAuditActions } from './message.audit.js';
 import { contributionErasure, messageErasure } from './message.erasure.js';
 import { messageChanges } from './message.events.js';
 import { mentionSource } from './message.notifications.js';
@@ -16,6 +18,7 @@ export const messageFeature = defineFeature('message', {
   },
   changeKinds: (deps) => [messageChanges(deps)],
   contributes: [
+    auditActions.with(messageAuditActions),
     erasureSteps.with(messageErasure),
     erasureSteps.with(contributionErasure),
     notificationSources.with(mentionSource),

@@ -1,9 +1,12 @@
 import { defineFeature } from '../../platform/feature.js';
+import { auditActions } from '../audit/audit.actions.js';
+import { passwordAuditActions } from './password.audit.js';
 import { resetRequests } from './password.requests.js';
 import { passwordResetRateSettings, passwordResetSettings } from './password.settings.js';
 
 export const passwordFeature = defineFeature('password', {
   settings: [passwordResetSettings, passwordResetRateSettings],
+  contributes: [auditActions.with(passwordAuditActions)],
   schema: () => import('./password.schema.js'),
   start: (deps) => void resetRequests.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.passwordReset.deleteMany({ where: { userId } })),

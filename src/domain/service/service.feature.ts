@@ -1,6 +1,8 @@
 import { ConfigError } from '../../infra/config/config-error.js';
 import { defineFeature } from '../../platform/feature.js';
+import { auditActions } from '../audit/audit.actions.js';
 import { accessTokenSources } from '../session/session.authentication.js';
+import { serviceAuditActions } from './service.audit.js';
 import { serviceKey } from './service.key.js';
 import { endSessionsOfOtherKeys } from './service.service.js';
 import { serviceSettings } from './service.settings.js';
@@ -14,7 +16,7 @@ export const serviceFeature = defineFeature('service', {
       throw new ConfigError('SERVICE_KEY: must differ from JWT_SECRET, which is never sent');
     }
   },
-  contributes: [accessTokenSources.with(serviceKey)],
+  contributes: [auditActions.with(serviceAuditActions), accessTokenSources.with(serviceKey)],
   async beforeServing(deps) {
     await endSessionsOfOtherKeys(deps);
     await serviceKey.of(deps)?.reserve(deps);

@@ -1,10 +1,13 @@
 import { defineFeature } from '../../platform/feature.js';
+import { auditActions } from '../audit/audit.actions.js';
+import { sessionAuditActions } from './session.audit.js';
 import { sessionWatch } from './session.authentication.js';
 import { registrationSettings, sessionRateSettings, sessionSettings } from './session.settings.js';
 import { trimSessions } from './session.trim.js';
 
 export const sessionFeature = defineFeature('session', {
   settings: [sessionSettings, registrationSettings, sessionRateSettings],
+  contributes: [auditActions.with(sessionAuditActions)],
   schema: () => import('./session.schema.js'),
   capabilities: [
     {
