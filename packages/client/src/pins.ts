@@ -1,5 +1,5 @@
 import { contextOf, once } from './context.js';
-import { PinnedDocument } from './generated/documents.js';
+import { PinMessageDocument, PinnedDocument, UnpinMessageDocument } from './generated/documents.js';
 import type { PinnedFieldsFragment } from './generated/types.js';
 import type { Parley } from './parley.js';
 import type { Readable } from './state.js';
@@ -15,6 +15,8 @@ export interface Pins {
   of(conversationId: string): Readable<readonly PinnedMessage[]>;
   /** Loads all pinned messages of a conversation. Call it when the conversation is opened, and after a time offline. */
   load(conversationId: string): Promise<void>;
+  /** Pins a message of a conversation, or unpins it. Resolves when the server has confirmed it; rejects with its error. */
+  set(conversationId: string, messageId: string, isPinned?: boolean): Promise<void>;
 }
 
 /** The pinned messages of a client; calls with the same client return the same object. */
@@ -23,9 +25,10 @@ export const pinsOf: (parley: Parley) => Pins = once((parley): Pins => {
   const { state } = store;
   const readables = new Map<string, Readable<readonly PinnedMessage[]>>();
   const keyOf = (id: string) => `~pins:${id}` as const;
+  const known = (id: string) => state.get<string[]>(keyOf(id)) ?? [];
 
   function pinsIn(id: string): PinnedMessage[] {
-    const ids = new Set([...(state.get<string[]>(keyOf(id)) ?? []), ...store.places(id).map((place) => place.id)]);
+    const ids = new Set([...known(id), ...store.places(id).map((place) => place.id)]);
     return [...ids]
       .filter((messageId) => state.get<Entity>(messageId)?.['pinnedAt'] != null)
       .flatMap((messageId) => store.read<PinnedMessage>(messageId) ?? [])
@@ -51,6 +54,11 @@ export const pinsOf: (parley: Parley) => Pins = once((parley): Pins => {
         put: normalize(data.conversation?.pinnedMessages, id),
       }));
       store.share({ [keyOf(id)]: (conversation?.pinnedMessages ?? []).map((message) => message.id) });
+    },
+    async set(id, messageId, isPinned = true) {
+      const document = isPinned ? PinMessageDocument : (UnpinMessageDocument as unknown as typeof PinMessageDocument);
+      await store.receive(request(document, { input: { messageId } }), undefined, id);
+      store.share({ [keyOf(id)]: [...new Set([...known(id), messageId])] });
     },
   };
 });

@@ -89,6 +89,11 @@ describe.each(modes)('a conversation in %s mode', (mode) => {
     await eventually('the newest pin comes first', () => pinned() === '30,1');
     await pin('unpin', ids[0]);
     await eventually('it is unpinned', () => pinned() === '30');
+    await pinsOf(parley).set(id, ids[1] as string);
+    await eventually('another message is pinned', () => pinned() === '2,30');
+    await pinsOf(parley).set(id, ids[1] as string, false);
+    await eventually('it is unpinned again', () => pinned() === '30');
+    await expect(pinsOf(parley).set(id, 'Message_unknown')).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
   });
 
   it('sends a message, whose row stays the same when it is confirmed', async () => {

@@ -98,12 +98,6 @@ export type MessageEventType =
   | 'UNPINNED'
   | '%future added value';
 
-/** The input of the mutation `pinMessage`. */
-export type PinMessageInput = {
-  /** The message. */
-  messageId: string;
-};
-
 /** How a user appears to others. */
 export type PresenceStatus =
   /** The user is connected and away from their devices. */
@@ -169,12 +163,6 @@ export type SummaryHighlightKind =
   /** A task that someone takes on or is asked to do. */
   | 'TASK'
   | '%future added value';
-
-/** The input of the mutation `unpinMessage`. */
-export type UnpinMessageInput = {
-  /** The message. */
-  messageId: string;
-};
 
 /** The input of the mutation `updateGroup`. */
 export type UpdateGroupInput = {
@@ -259,20 +247,6 @@ export type FirstMessageQueryVariables = Exact<{
 
 
 export type FirstMessageQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number }> } | null } | null };
-
-export type PinMessageMutationVariables = Exact<{
-  input: PinMessageInput;
-}>;
-
-
-export type PinMessageMutation = { pinMessage: { message: { id: string } } | null };
-
-export type UnpinMessageMutationVariables = Exact<{
-  input: UnpinMessageInput;
-}>;
-
-
-export type UnpinMessageMutation = { unpinMessage: { message: { id: string } } | null };
 
 export type MessageDetailsQueryVariables = Exact<{
   id: string;
@@ -578,24 +552,6 @@ export const FirstMessageDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:4bdf666976a4a79f7750de10cd9494db8cd871cd5a0448522ac00f2f92cf4887"}) as unknown as TypedDocumentString<FirstMessageQuery, FirstMessageQueryVariables>;
-export const PinMessageDocument = new TypedDocumentString(`
-    mutation PinMessage($input: PinMessageInput!) {
-  pinMessage(input: $input) {
-    message {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:a324e3027a09cdcf6e70c92e8be2f53f6430d0110982bd29022790842c6f5a8b"}) as unknown as TypedDocumentString<PinMessageMutation, PinMessageMutationVariables>;
-export const UnpinMessageDocument = new TypedDocumentString(`
-    mutation UnpinMessage($input: UnpinMessageInput!) {
-  unpinMessage(input: $input) {
-    message {
-      id
-    }
-  }
-}
-    `, {"hash":"sha256:47ce75551a1fc8d22d742827c2953625e586af22e21f5a86428d81ca3c98da09"}) as unknown as TypedDocumentString<UnpinMessageMutation, UnpinMessageMutationVariables>;
 export const MessageDetailsDocument = new TypedDocumentString(`
     query MessageDetails($id: ID!) {
   node(id: $id) {

@@ -1,7 +1,7 @@
 import type { Conversation, ConversationHandle, Message, User } from '@parley/client';
+import { pinsOf } from '@parley/client/pins';
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
 import { quickEmojis } from '../../emoji/recent.ts';
-import { PinMessageDocument, UnpinMessageDocument } from '../../generated/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
 import { useParley } from '../../parley.ts';
 import { IconButton } from '../../shell/button.tsx';
@@ -88,10 +88,8 @@ export function useActions(message: Message, isOwn: boolean, { kind, ...may }: P
   }
   if (may.viewerCanPin && !isDeleted) {
     const toggle = async () => {
-      const input = { messageId: message.id };
       try {
-        if (isPinned) await parley.request(UnpinMessageDocument, { input });
-        else await parley.request(PinMessageDocument, { input });
+        await pinsOf(parley).set(actions.handle.id, message.id, !isPinned);
       } catch (error) {
         toast((error as Error).message);
       }
