@@ -3,8 +3,9 @@
 #   docker build -t parley .
 #   docker run --rm -p 4000:4000 -v parley:/data -e JWT_SECRET="$(openssl rand -base64 48)" parley
 #
-# The image contains two more commands (but not npm's scripts): `node dist/role.js <username> ADMIN` sets the service-wide
-# role of a user, `node dist/migrate.js` migrates the database.
+# The image contains three more commands (but not npm's scripts): `node dist/role.js <username> ADMIN` sets the service-wide
+# role of a user, `node dist/migrate.js` migrates the database, and `node dist/notifications.js trace <messageId> <username>`
+# shows why a user was or was not notified of a message.
 #
 # The image is based on Debian rather than Alpine, because Node tests its official build, unlike the one for musl.
 FROM node:24-slim AS base

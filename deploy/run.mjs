@@ -119,6 +119,15 @@ const commands = {
       return import('../dist/role.js');
     },
   },
+  /** Shows why a user was or was not notified: `npm run notifications -- trace <messageId> <username>`. */
+  notifications: {
+    settings: true,
+    needs: ['install', 'generate', 'build'],
+    run: (args) => {
+      process.argv = [process.argv[0], 'notifications', ...args];
+      return import('../dist/notifications.js');
+    },
+  },
   /** Applies missing migrations to the database. */
   migrate: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/migrate.js') },
   /** Copies the embedded database to PostgreSQL: `npm run move -- postgresql://…`. */

@@ -191,7 +191,7 @@ describe('the image', () => {
     const docs = ['README.md', 'Dockerfile', 'docker-compose.yml', 'docs/OPERATIONS.md', 'docs/PERMISSIONS.md'];
     const named = docs.flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bnode (dist\/[\w-]+\.js)/g)]);
     const commands = new Set(named.map(([, command = '']) => command));
-    expect([...commands].sort()).toEqual(['dist/migrate.js', 'dist/role.js']);
+    expect([...commands].sort()).toEqual(['dist/migrate.js', 'dist/notifications.js', 'dist/role.js']);
     // Each command loads all of its code, and fails because there is no database.
     const outcome = async (args: string[]) => {
       const DATABASE_URL = 'postgresql://127.0.0.1:1/parley';
@@ -200,7 +200,11 @@ describe('the image', () => {
       );
       return { code, said: stderr as string };
     };
-    for (const args of [['dist/migrate.js'], ['dist/role.js', 'somebody', 'ADMIN']]) {
+    for (const args of [
+      ['dist/migrate.js'],
+      ['dist/role.js', 'somebody', 'ADMIN'],
+      ['dist/notifications.js', 'trace', 'Message_AAAAAAAAAAAAAAAAAAAAAA', 'somebody'],
+    ]) {
       expect(await outcome(args)).toEqual({ code: 1, said: expect.stringMatching(/^parley: DATABASE_URL: /) });
     }
   });

@@ -11,6 +11,7 @@ import { identityProviderFeature } from '../domain/identity-provider/identity-pr
 import { messageFeature } from '../domain/message/message.feature.js';
 import { moderationFeature } from '../domain/moderation/moderation.feature.js';
 import { notificationFeature } from '../domain/notification/notification.feature.js';
+import { notificationTraceFeature } from '../domain/notification-trace/trace.feature.js';
 import { notifierFeature } from '../domain/notifier/notifier.feature.js';
 import { passwordFeature } from '../domain/password/password.feature.js';
 import { pinFeature } from '../domain/pin/pin.feature.js';
@@ -66,6 +67,7 @@ export const features: readonly Feature[] = [
   typingFeature,
   pushFeature,
   digestFeature,
+  notificationTraceFeature,
   summaryFeature,
   syncFeature,
   accountFeature,

@@ -380,7 +380,8 @@ describe.each(modes)('pushes in %s mode', (mode) => {
   });
 
   describe('a push is dropped if, before it is due,', () => {
-    type Case = [string, DropReason | undefined, (scene: Scene) => Promise<unknown>];
+    // The last one is what is recorded if the device was removed before.
+    type Case = [string, DropReason | undefined, (scene: Scene) => Promise<unknown>, ('DEVICE_REMOVED' | null)?];
     interface Scene {
       ana: Person;
       bob: Person;
@@ -430,9 +431,14 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         undefined,
         async ({ ana }) => attempt(await admin(), 'suspendUser', { userId: ana.id }),
       ],
-      ['the account was deleted', undefined, ({ ana }) => attempt(ana, 'deleteAccount', { password: ana.password })],
+      [
+        'the account was deleted',
+        undefined,
+        ({ ana }) => attempt(ana, 'deleteAccount', { password: ana.password }),
+        null,
+      ],
     ];
-    it.each(cases)('%s', async (_what, reason, act) => {
+    it.each(cases)('%s', async (_what, reason, act, removal = 'DEVICE_REMOVED') => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
       const conversationId = await createGroup(bob, [ana]);
@@ -445,6 +451,8 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await makeDue(node);
       await untilNoneWaits(node);
       expect(device.received()).toEqual([]);
+      const recorded = await node.deps.database.db.pushRecord.findMany({ where: { userId: rowId(ana.id) } });
+      expect(recorded.map(({ result }) => result)).toEqual(removal === null ? [] : [reason ?? removal]);
       if (reason) expect(droppedBy(reason)).toBe((before ?? 0) + 1);
       // The subscription ended together with its session.
       else

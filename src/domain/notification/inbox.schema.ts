@@ -11,6 +11,7 @@ import {
   defineStreamEvent,
   durableStream,
 } from '../../graphql/durable-stream.js';
+import { defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation, loadViewerMembership } from '../conversation/conversation.schema.js';
 import { Message } from '../message/message.schema.js';
@@ -23,6 +24,7 @@ import {
   streamNotifications,
   unreadNotificationsLookup,
 } from './inbox.service.js';
+import { findNotifications } from './inbox.store.js';
 
 const NotificationKind = builder.enumType('NotificationKind', {
   description: 'What a notification is about.',
@@ -38,7 +40,7 @@ const NotificationKind = builder.enumType('NotificationKind', {
 /** The maximum number of actors of a notification (`ACTORS_MAX` of the notifier). */
 const ACTORS_MAX = 10;
 
-const Notification = builder.prismaNode('Notification', {
+export const Notification = builder.prismaNode('Notification', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, context) => ({ id, userId: viewerOf(context).userId }),
@@ -84,6 +86,11 @@ const Notification = builder.prismaNode('Notification', {
     }),
   }),
 });
+
+/** Loads a notification of the viewer; null if it was removed. */
+export const loadNotification = defineLoader((context, ids) =>
+  findNotifications(context.deps.database.db, viewerOf(context).userId, ids),
+);
 
 const NotificationConnection = builder.connectionObject(
   { type: Notification, name: 'NotificationConnection' },

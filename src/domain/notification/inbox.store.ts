@@ -27,3 +27,14 @@ export async function countUnread(sql: Sql, userIds: readonly string[]): Promise
   const byUser = new Map(rows.map((row) => [row.userId, row.count]));
   return userIds.map((userId) => byUser.get(userId) ?? 0);
 }
+
+/** These notifications of a user, in the same order; null for those that were removed. */
+export async function findNotifications(
+  db: Db,
+  userId: string,
+  ids: readonly string[],
+): Promise<(Notification | null)[]> {
+  const found = await db.notification.findMany({ where: { id: { in: [...ids] }, userId } });
+  const byId = new Map(found.map((notification) => [notification.id, notification]));
+  return ids.map((id) => byId.get(id) ?? null);
+}

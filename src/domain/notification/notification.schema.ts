@@ -22,7 +22,7 @@ import {
 } from './notification.store.js';
 import type { QuietHours as QuietHoursShape } from './quiet-hours.js';
 
-const NotificationLevel = builder.enumType('NotificationLevel', {
+export const NotificationLevel = builder.enumType('NotificationLevel', {
   description: 'What a user is notified of.',
   values: {
     ALL: { description: 'Every message.' },

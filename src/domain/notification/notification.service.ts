@@ -52,7 +52,7 @@ function changeMembership(
     await requireActiveViewer(tx, viewer);
     const membership = await lockMembershipShared(tx, conversationId, viewer.userId);
     if (!membership) throw await notAMember(tx, conversationId);
-    if (await storeMemberSettings(tx, membership.id, setting)) recordMembershipSettings(tx, membership);
+    if (await storeMemberSettings(tx, membership, setting)) recordMembershipSettings(tx, membership);
     return membership;
   });
 }
@@ -141,6 +141,9 @@ export async function updateNotificationSettings(
     if (Object.entries(after).every(([name, value]) => isEqual(value, before[name as keyof NotificationSettings])))
       return;
     await tx.notificationSettings.upsert({ where: { userId }, create: after, update: after });
+    if (after.defaultLevel !== before.defaultLevel) {
+      await tx.pastNotificationLevel.create({ data: { userId, level: before.defaultLevel } });
+    }
     recordSettingsChanged(tx, userId);
   });
 }

@@ -1,5 +1,5 @@
 import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
-import { flag, oneOf } from '../../infra/config/kinds.js';
+import { duration, flag, oneOf } from '../../infra/config/kinds.js';
 
 export const notificationSettings = defineSettings('Notifications', {
   NOTIFICATION_LEVEL: setting(oneOf('ALL', 'MENTIONS', 'NONE'), {
@@ -15,6 +15,11 @@ export const notificationSettings = defineSettings('Notifications', {
   NOTIFICATION_EMAIL_DIGEST: setting(flag, {
     default: 'off',
     description: 'Whether users get mails about what they have not read for a while, unless they choose otherwise.',
+  }),
+  NOTIFICATION_TRACE_RETENTION: setting(duration('1h'), {
+    default: '7d',
+    description:
+      'How long it is recorded why users were or were not notified of a message (`notificationTrace`). See docs/NOTIFICATIONS.md.',
   }),
 });
 

@@ -1,3 +1,4 @@
+import { deleteOlder } from '../../infra/database/delete-older.js';
 import { by } from '../../infra/telemetry/metrics.js';
 import { defineFeature } from '../../platform/feature.js';
 import { notificationOutputs } from '../notifier/notifier.sources.js';
@@ -24,8 +25,16 @@ export const pushFeature = defineFeature('push', {
   ],
   contributes: [notificationOutputs.with({ types: [SENT], write: enqueuePushes })],
   start: (deps) => void pushWorker.of(deps),
+  retention: [
+    { table: 'push_subscriptions', trim: ({ database }) => deleteExpiredSubscriptions(database.db) },
+    {
+      table: 'push_records',
+      trim: ({ database, config }) =>
+        deleteOlder(database.db, 'push_records', 'ended_at', config.notificationTraceRetentionMs),
+    },
+  ],
   // No subscription outlives its session, and deleting an account ends all sessions.
-  retention: [{ table: 'push_subscriptions', trim: ({ database }) => deleteExpiredSubscriptions(database.db) }],
+  onAccountDeleted: async (tx, userId) => void (await tx.pushRecord.deleteMany({ where: { userId } })),
   metrics(deps) {
     const { metrics, database } = deps;
     const { counts } = pushWorker.of(deps);

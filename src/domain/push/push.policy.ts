@@ -37,6 +37,15 @@ export const dropReasons = [
 
 export type DropReason = (typeof dropReasons)[number];
 
+/** Why a push waits before it is sent. */
+export type PushWait = 'ATTENTION' | 'DEVICE_PAUSED' | 'SERVICE_PAUSED' | 'FAILED_ATTEMPT';
+
+/**
+ * What is recorded of a push that ended: that it was sent, why it was dropped, or that its device was removed (by its push
+ * service, which no longer knew it, or in another way).
+ */
+export type PushResult = 'SENT' | 'GONE' | 'DEVICE_REMOVED' | DropReason;
+
 /** The reason why a push that is due must not be sent; undefined if it must be. */
 export function reasonAgainst(facts: PushFacts): DropReason | undefined {
   if (!facts.isSignedIn) return 'SIGNED_OUT';

@@ -8,10 +8,10 @@ import { ServerInfo } from '../server-info/server-info.schema.js';
 import { Session } from '../session/session.schema.js';
 import { loadUser, Viewer } from '../user/user.schema.js';
 import { pushSubscriptionsOf, registerPush, removePush, setAttention } from './push.service.js';
-import { findSessions } from './push.store.js';
+import { findSessions, findSubscriptions } from './push.store.js';
 import { vapidKeys } from './vapid-keys.js';
 
-const PushKind = builder.enumType('PushKind', {
+export const PushKind = builder.enumType('PushKind', {
   description: 'How pushes reach a device.',
   values: {
     WEB: { description: 'By Web Push: browsers, and apps with UnifiedPush.' },
@@ -24,7 +24,7 @@ const PushKind = builder.enumType('PushKind', {
 /** Loads a session by the id of the row; null if it was deleted. */
 const loadSession = defineLoader((context, ids) => findSessions(context.deps.database.db, ids));
 
-const PushSubscription = builder.prismaNode('PushSubscription', {
+export const PushSubscription = builder.prismaNode('PushSubscription', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, context) => ({ id, userId: viewerOf(context).userId }),
@@ -48,6 +48,11 @@ const PushSubscription = builder.prismaNode('PushSubscription', {
     }),
   }),
 });
+
+/** Loads a subscription of the viewer; null if it was deleted. */
+export const loadPushSubscription = defineLoader((context, ids) =>
+  findSubscriptions(context.deps.database.db, viewerOf(context).userId, ids),
+);
 
 builder.prismaObjectField(Viewer, 'pushSubscriptions', (t) =>
   t.field({

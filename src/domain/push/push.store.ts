@@ -11,6 +11,7 @@ import type { Config } from '../../infra/config/config.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { unreadMessages } from '../conversation/conversation.store.js';
 import { haveBlock } from '../user/reach.store.js';
+import type { PushResult, PushWait } from './push.policy.js';
 import { type MessageDefaults, recipientsOf } from './recipients.js';
 
 export type { PushSubscription };
@@ -65,6 +66,17 @@ export const listSubscriptions = (db: Db, userId: string, take: number): Promise
     orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
     take,
   });
+
+/** These subscriptions of a user, in the same order; null for those that were deleted. */
+export async function findSubscriptions(
+  db: Db,
+  userId: string,
+  ids: readonly string[],
+): Promise<(PushSubscription | null)[]> {
+  const found = await db.pushSubscription.findMany({ where: { id: { in: [...ids] }, userId } });
+  const byId = new Map(found.map((subscription) => [subscription.id, subscription]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
 
 /** These sessions, in the same order; null for those that were deleted. */
 export async function findSessions(db: Db, ids: readonly string[]): Promise<(Session | null)[]> {
@@ -139,7 +151,10 @@ export interface ClaimedJob {
   conversationId: string;
   version: number;
   tries: number;
+  fromSeq: number;
   toSeq: number;
+  waits: PushWait[];
+  createdAt: Date;
   isMention: boolean;
   /** How long ago it was created, in milliseconds by the clock of the database. */
   ageMs: number;
@@ -155,7 +170,8 @@ export const claimJobs = (sql: Sql, count: number, claimMs: number): Promise<Cla
       ORDER BY due_at LIMIT ${count}::int FOR UPDATE SKIP LOCKED
     )
     RETURNING subscription_id::text AS "subscriptionId", collapse_key AS "collapseKey",
-              conversation_id::text AS "conversationId", version, tries, to_seq AS "toSeq", is_mention AS "isMention",
+              conversation_id::text AS "conversationId", version, tries, from_seq AS "fromSeq",
+              to_seq AS "toSeq", waits, created_at AS "createdAt", is_mention AS "isMention",
               (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float8 AS "ageMs"`);
 
 /** What a push says and where it goes, with everything that decides whether it is sent. */
@@ -184,6 +200,10 @@ export interface DuePush {
   quietTimeZone: string | null;
   /** The number of messages that are left. */
   count: number;
+  /** Their numbers: the newest ones, if there are many. */
+  seqs: number[];
+  /** Up to which message the user has read the conversation, or cannot see it. Null if they are no member. */
+  readSeq: number | null;
   /** Whether there are messages that are left out because one of the two users has blocked the other. */
   isBlocked: boolean;
   conversationKind: 'DIRECT' | 'GROUP';
@@ -220,7 +240,7 @@ export async function findDue(
            notification_settings.do_not_disturb_until AS "doNotDisturbUntil",
            notification_settings.quiet_from AS "quietFrom", notification_settings.quiet_to AS "quietTo",
            notification_settings.quiet_time_zone AS "quietTimeZone",
-           coalesce(counted.count, 0)::int AS count, coalesce(counted.blocked, 0) > 0 AS "isBlocked",
+           coalesce(counted.count, 0)::int AS count, coalesce(counted.seqs, '{}') AS seqs, seen.seq AS "readSeq", coalesce(counted.blocked, 0) > 0 AS "isBlocked",
            conversations.kind::text AS "conversationKind", conversations.title,
            newest.id::text AS "messageId", newest.seq, newest.text, newest.display_name AS "senderName",
            coalesce(unread.count, 0)::int AS "unreadCount"
@@ -239,9 +259,10 @@ export async function findDue(
       SELECT greatest(marks.read_seq, memberships.hidden_to_seq) AS seq
     ) AS seen ON true
     LEFT JOIN LATERAL (
-      SELECT count(*) FILTER (WHERE NOT left_out) AS count, count(*) FILTER (WHERE left_out) AS blocked
+      SELECT count(*) FILTER (WHERE NOT left_out) AS count, count(*) FILTER (WHERE left_out) AS blocked,
+             array_agg(seq ORDER BY seq) FILTER (WHERE NOT left_out) AS seqs
       FROM (
-        SELECT ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('sub.user_id'))} AS left_out FROM messages
+        SELECT messages.seq, ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('sub.user_id'))} AS left_out FROM messages
         WHERE messages.conversation_id = job.conversation_id
           AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND job.to_seq
           AND messages.kind = 'USER' AND messages.deleted_at IS NULL AND messages.sender_id IS DISTINCT FROM sub.user_id
@@ -264,7 +285,7 @@ export async function findDue(
 }
 
 /** The maximum number of messages that are counted for one push. */
-const COUNT_MAX = 100;
+export const COUNT_MAX = 100;
 
 /** Counts the unread messages of a user in all conversations that they have not muted. */
 const unreadOf = (userId: Prisma.Sql) => Prisma.sql`
@@ -278,51 +299,107 @@ const unreadOf = (userId: Prisma.Sql) => Prisma.sql`
   ) AS each`;
 
 /** What to store about a job after an attempt to send it. */
-export type JobEnd = Pick<ClaimedJob, 'subscriptionId' | 'collapseKey' | 'version' | 'toSeq'> &
+export type JobEnd = Pick<
+  ClaimedJob,
+  | 'subscriptionId'
+  | 'collapseKey'
+  | 'conversationId'
+  | 'version'
+  | 'tries'
+  | 'fromSeq'
+  | 'toSeq'
+  | 'waits'
+  | 'createdAt'
+> &
   (
-    | { end: 'DONE'; wasDelivered: boolean }
+    | {
+        end: 'DONE';
+        result: PushResult;
+        /** Whose push it was, and about which messages; absent if the device was removed, which is recorded already. */
+        push?: Pick<DuePush, 'userId' | 'kind' | 'seqs' | 'readSeq'> | undefined;
+      }
     /** It is due again after this time. A failed attempt counts, and pauses the device. */
-    | { end: 'LATER'; afterMs: number; hasFailed: boolean }
+    | { end: 'LATER'; afterMs: number; wait: PushWait }
     /** The device is deleted. */
     | { end: 'GONE' }
   );
 
 /**
- * Stores the ends of jobs. A job to which messages were added meanwhile stays, for these messages.
+ * Stores the ends of jobs, and records the outcomes of the pushes. A job to which messages were added meanwhile stays, for these
+ * messages.
  */
 export async function endJobs(sql: Sql, ends: readonly JobEnd[]): Promise<void> {
   const of = <End extends JobEnd['end']>(end: End) =>
     ends.filter((each): each is Extract<JobEnd, { end: End }> => each.end === end);
   const [done, later, gone] = [of('DONE'), of('LATER'), of('GONE')];
-  const keys = (those: readonly JobEnd[]) => Prisma.sql`
-    unnest(${those.map((each) => each.subscriptionId)}::uuid[], ${those.map((each) => each.collapseKey)}::text[],
-           ${those.map((each) => each.version)}::int[], ${those.map((each) => each.toSeq)}::int[])`;
   if (gone.length > 0) {
+    const ids = gone.map((each) => each.subscriptionId);
+    // Recorded here, because the deletion of a subscription records another reason.
     await sql.query(Prisma.sql`
-      DELETE FROM push_subscriptions WHERE id = ANY (${gone.map((each) => each.subscriptionId)}::uuid[])`);
+      WITH ended AS (DELETE FROM push_jobs WHERE subscription_id = ANY (${ids}::uuid[]) RETURNING *)
+      INSERT INTO push_records
+        (user_id, subscription_id, kind, conversation_id, from_seq, to_seq, result, tries, waits, queued_at)
+      SELECT sub.user_id, sub.id, sub.kind, ended.conversation_id, ended.from_seq, ended.to_seq, 'GONE', ended.tries,
+             ended.waits, ended.created_at
+      FROM ended JOIN push_subscriptions sub ON sub.id = ended.subscription_id`);
+    await sql.query(Prisma.sql`DELETE FROM push_subscriptions WHERE id = ANY (${ids}::uuid[])`);
   }
   if (done.length > 0) {
-    const delivered = done.filter((each) => each.wasDelivered).map((each) => each.subscriptionId);
+    const delivered = done.filter((each) => each.result === 'SENT').map((each) => each.subscriptionId);
     if (delivered.length > 0) {
       await sql.query(Prisma.sql`
         UPDATE push_subscriptions SET last_succeeded_at = clock_timestamp(), failures = 0
         WHERE id = ANY (${delivered}::uuid[])`);
     }
+    const rows = done.map(({ push, ...end }) => {
+      const { subscriptionId, collapseKey, conversationId, version, tries, fromSeq, toSeq, waits, createdAt, result } =
+        end;
+      const job = {
+        subscriptionId,
+        collapseKey,
+        conversationId,
+        version,
+        tries,
+        fromSeq,
+        toSeq,
+        waits,
+        createdAt,
+        result,
+      };
+      return { ...job, userId: push?.userId, kind: push?.kind, seqs: push?.seqs, readSeq: push?.readSeq };
+    });
     await sql.query(Prisma.sql`
-      WITH ended AS (SELECT * FROM ${keys(done)} AS ended (subscription_id, collapse_key, version, to_seq)),
+      WITH ended AS MATERIALIZED (
+        SELECT "subscriptionId" AS subscription_id, "collapseKey" AS collapse_key, "conversationId" AS conversation_id,
+               version, tries, "fromSeq" AS from_seq, "toSeq" AS to_seq, waits, "createdAt" AS created_at, result,
+               "userId" AS user_id, kind, seqs, "readSeq" AS read_seq
+        FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS ended (
+          "subscriptionId" uuid, "collapseKey" text, "conversationId" uuid, version int, tries int, "fromSeq" int,
+          "toSeq" int, waits text[], "createdAt" timestamptz, result text, "userId" uuid, kind "PushKind", seqs int[],
+          "readSeq" int
+        )
+      ),
+      recorded AS (
+        INSERT INTO push_records
+          (user_id, subscription_id, kind, conversation_id, from_seq, to_seq, result, seqs, read_seq, tries, waits, queued_at)
+        SELECT user_id, subscription_id, kind, conversation_id, from_seq, to_seq, result, seqs, read_seq, tries, waits,
+               created_at
+        FROM ended WHERE user_id IS NOT NULL
+      ),
       deleted AS (
         DELETE FROM push_jobs job USING ended
         WHERE job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
           AND job.version = ended.version
       )
-      UPDATE push_jobs job SET from_seq = ended.to_seq + 1, tries = 0, created_at = clock_timestamp(),
+      UPDATE push_jobs job SET from_seq = ended.to_seq + 1, tries = 0, waits = '{}', created_at = clock_timestamp(),
              due_at = clock_timestamp(), claimed_until = '-infinity'
       FROM ended
       WHERE job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
         AND job.version <> ended.version`);
   }
   if (later.length > 0) {
-    const failed = later.filter((each) => each.hasFailed);
+    const hasFailed = ({ wait }: { wait: PushWait }) => wait === 'FAILED_ATTEMPT';
+    const failed = later.filter(hasFailed);
     if (failed.length > 0) {
       await sql.query(Prisma.sql`
         UPDATE push_subscriptions sub
@@ -335,11 +412,13 @@ export async function endJobs(sql: Sql, ends: readonly JobEnd[]): Promise<void> 
     await sql.query(Prisma.sql`
       UPDATE push_jobs job
       SET due_at = clock_timestamp() + later.after_ms * interval '1 millisecond', claimed_until = '-infinity',
-          tries = job.tries + later.has_failed::int
+          tries = job.tries + later.has_failed::int,
+          waits = array_append(array_remove(job.waits, later.wait), later.wait)
       FROM (SELECT * FROM unnest(
         ${later.map((each) => each.subscriptionId)}::uuid[], ${later.map((each) => each.collapseKey)}::text[],
-        ${later.map((each) => Math.ceil(each.afterMs))}::bigint[], ${later.map((each) => each.hasFailed)}::boolean[]
-      ) AS later (subscription_id, collapse_key, after_ms, has_failed)) AS later
+        ${later.map((each) => Math.ceil(each.afterMs))}::bigint[], ${later.map(hasFailed)}::boolean[],
+        ${later.map((each) => each.wait)}::text[]
+      ) AS later (subscription_id, collapse_key, after_ms, has_failed, wait)) AS later
       WHERE job.subscription_id = later.subscription_id AND job.collapse_key = later.collapse_key`);
   }
 }

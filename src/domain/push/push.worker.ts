@@ -6,7 +6,7 @@ import { defineService } from '../../platform/service.js';
 import { isQuiet } from '../notification/notification.policy.js';
 import { attention } from './attention.js';
 import type { PushContent } from './push.payload.js';
-import { type DropReason, reasonAgainst } from './push.policy.js';
+import { type DropReason, type PushWait, reasonAgainst } from './push.policy.js';
 import { createSenders } from './push.senders.js';
 import { type ClaimedJob, claimJobs, type DuePush, endJobs, findDue, type JobEnd, nextDueMs } from './push.store.js';
 
@@ -71,9 +71,9 @@ function createPushWorker(deps: Deps): PushWorker {
   async function process(job: ClaimedJob, push: DuePush | undefined): Promise<JobEnd> {
     const drop = (reason: DropReason): JobEnd => {
       countIn(counts.dropped, reason);
-      return { ...job, end: 'DONE', wasDelivered: false };
+      return { ...job, end: 'DONE', result: reason, push };
     };
-    // The subscription was deleted, and its jobs with it.
+    // The subscription was deleted, and its jobs with it, which are recorded.
     if (!push) return drop('SIGNED_OUT');
     const reason = reasonAgainst({
       ...push,
@@ -85,9 +85,12 @@ function createPushWorker(deps: Deps): PushWorker {
     const origin = senders.originOf(push);
     if (origin === undefined) return drop('OFF');
     if (job.ageMs > config.pushTtlMs || job.tries >= config.pushAttemptsMax) return drop('EXPIRED');
-    const attentionMs = watched.isAttentive(push.userId) ? config.pushAttentionDelayMs - job.ageMs : 0;
-    const waitMs = Math.max(attentionMs, push.pausedMs, pauses.waitOf(origin));
-    if (waitMs > 0) return { ...job, end: 'LATER', afterMs: waitMs, hasFailed: false };
+    const wait = longestOf({
+      ATTENTION: watched.isAttentive(push.userId) ? config.pushAttentionDelayMs - job.ageMs : 0,
+      DEVICE_PAUSED: push.pausedMs,
+      SERVICE_PAUSED: pauses.waitOf(origin),
+    });
+    if (wait.afterMs > 0) return { ...job, end: 'LATER', ...wait };
     const isDirect = push.conversationKind === 'DIRECT';
     const outcome = await senders.send(push, contentOf(job, push), isDirect || job.isMention ? 'high' : 'normal');
     if (outcome.kind === 'UNAVAILABLE') {
@@ -95,7 +98,8 @@ function createPushWorker(deps: Deps): PushWorker {
       if (outcome.status === 429) pauses.worked(origin);
       else pauses.failed(origin);
       countIn(counts.failed, push.kind);
-      return { ...job, end: 'LATER', afterMs: Math.max(outcome.afterMs ?? 0, retryMs(job.tries)), hasFailed: true };
+      const afterMs = Math.max(outcome.afterMs ?? 0, retryMs(job.tries));
+      return { ...job, end: 'LATER', afterMs, wait: 'FAILED_ATTEMPT' };
     }
     pauses.worked(origin);
     if (outcome.kind === 'GONE') {
@@ -108,7 +112,7 @@ function createPushWorker(deps: Deps): PushWorker {
       return drop('REJECTED');
     }
     countIn(counts.sent, push.kind);
-    return { ...job, end: 'DONE', wasDelivered: true };
+    return { ...job, end: 'DONE', result: 'SENT', push };
   }
 
   function contentOf({ conversationId, collapseKey, subscriptionId }: ClaimedJob, push: DuePush): PushContent {
@@ -194,6 +198,12 @@ function createPushWorker(deps: Deps): PushWorker {
       senders.close();
     },
   };
+}
+
+/** The longest of these waits. */
+function longestOf(waits: Partial<Record<PushWait, number>>): { wait: PushWait; afterMs: number } {
+  const [[wait, afterMs] = ['ATTENTION', 0]] = Object.entries(waits).sort(([, one], [, other]) => other - one);
+  return { wait: wait as PushWait, afterMs };
 }
 
 export const pushWorker = defineService('push worker', createPushWorker);
