@@ -78,6 +78,16 @@ const longRuns = [
   'test/packages/client/examples.test.ts',
 ];
 
+/** Tests that try many cases: `npm run test:exhaustive` runs them in their long form. */
+const manyCases = [
+  'test/domain/message.histories.test.ts',
+  'test/domain/permissions.test.ts',
+  'test/domain/receipt.histories.test.ts',
+  'test/domain/search.histories.test.ts',
+  'test/realtime/interleavings.test.ts',
+  'test/realtime/personal-log.test.ts',
+];
+
 /** The only test of the web app that `npm test` runs, because a browser takes much CPU time. */
 const webSmoke = 'test/web/smoke.test.ts';
 /** The tests of the web app that `npm run test:short` runs. `npm run test:web` runs all of them. */
@@ -171,6 +181,17 @@ const commands = {
     run: (args) => {
       process.env.ATTACKS = 'long';
       return together([bin('vitest'), ['run', '--maxWorkers=1', ...withFiles(args, 'test/attacks/hostile.test.ts')]]);
+    },
+  },
+  /**
+   * Runs the tests that try many cases with ten times as many random cases, and with all cases in both modes; or only the
+   * given files.
+   */
+  'test:exhaustive': {
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    run: (args) => {
+      process.env.EXHAUSTIVE = '1';
+      return together([bin('vitest'), ['run', ...withFiles(args, ...manyCases)]]);
     },
   },
   /** Runs the suite in each environment below; arguments select tests as with `npm test`. */

@@ -11,6 +11,7 @@ import { addReaction, removeReaction } from '../../src/domain/reaction/reaction.
 import { ownReactionsLookup } from '../../src/domain/reaction/reaction.store.js';
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
+import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes } from '../support/place.js';
 
 // Histories of what people do to messages, one after another or at the same time, against a model that remembers all.
@@ -120,7 +121,7 @@ describe.each(modes)('random histories of messages in %s mode', (mode) => {
     return people;
   }
 
-  it('lead to the state that a model predicts', { timeout: 120_000 }, async () => {
+  it('lead to the state that a model predicts', { timeout: CASES_TIMEOUT_MS }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), async (steps, together) => {
         const [first] = nodes as [Deps];
@@ -233,7 +234,7 @@ describe.each(modes)('random histories of messages in %s mode', (mode) => {
                           WHERE message_id = reaction_groups.message_id AND emoji = reaction_groups.emoji)`;
         expect(wrong).toEqual([]);
       }),
-      { numRuns: 20, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+      randomCases(8),
     );
   });
 });

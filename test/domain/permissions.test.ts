@@ -4,8 +4,9 @@ import { schema } from '../../src/app/schema.js';
 import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
+import { exhaustiveModes } from '../support/exhaustive.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
-import { makePlace, modes, type Place } from '../support/place.js';
+import { makePlace, type Place } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
@@ -46,7 +47,7 @@ describe('the tables of docs/PERMISSIONS.md', () => {
   });
 });
 
-describe.each(modes)('who may do what in %s mode', (mode) => {
+describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   /** The acting user, and the users that the actions concern. */

@@ -12,6 +12,7 @@ import { countUnread, findReceipts, findUnread, type Unread } from '../../src/do
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { eventually } from '../support/client.js';
+import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes } from '../support/place.js';
 
 // Compares random histories of sequential and concurrent operations with a model that remembers every message.
@@ -140,7 +141,7 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
       AND messages.seq > marks.read_seq AND messages.sender_id <> marks.user_id AND messages.deleted_at IS NULL
     WHERE marks.conversation_id = ${conversationId}::uuid GROUP BY marks.user_id`;
 
-  it('agree with a model after any history', { timeout: 120_000 }, async () => {
+  it('agree with a model after any history', { timeout: CASES_TIMEOUT_MS }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), async (steps, together) => {
         const [first] = nodes as [Deps];
@@ -231,11 +232,13 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
         );
         expect(observed.failures).toEqual([]);
       }),
-      { numRuns: 25 },
+      randomCases(10),
     );
   });
 
-  it('agree with the messages after concurrent operations, and never move back', { timeout: 120_000 }, async () => {
+  it('agree with the messages after concurrent operations, and never move back', {
+    timeout: CASES_TIMEOUT_MS,
+  }, async () => {
     let [marked, sent, deleted] = [0, 0, 0];
     await fc.assert(
       fc.asyncProperty(
@@ -315,7 +318,7 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
           expect(observed.failures.filter((userId) => !went.has(userId))).toEqual([]);
         },
       ),
-      { numRuns: 20 },
+      randomCases(8),
     );
     // Otherwise, nothing would have been tested.
     expect(Math.min(marked, sent, deleted)).toBeGreaterThan(0);

@@ -11,6 +11,7 @@ import { deleteMessage, sendMessage } from '../../src/domain/message/message.ser
 import { searchMessages } from '../../src/domain/search/search.service.js';
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
+import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes } from '../support/place.js';
 
 // Compares random histories in several conversations with a model that remembers who may read which messages. A search
@@ -70,7 +71,9 @@ describe.each(modes)('search results in %s mode', (mode) => {
     return people.map(({ id }) => ({ userId: id, sessionId: newId(), expiresAt: new Date(Date.now() + 3_600_000) }));
   }
 
-  it('contain exactly the messages that the viewer can read now, after any history', { timeout: 240_000 }, async () => {
+  it('contain exactly the messages that the viewer can read now, after any history', {
+    timeout: CASES_TIMEOUT_MS,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 35 }), async (steps) => {
         const at = (index: number) => nodes[index % nodes.length] as Deps;
@@ -165,7 +168,7 @@ describe.each(modes)('search results in %s mode', (mode) => {
           SELECT count(*)::int AS left FROM messages WHERE text IS NULL AND search IS NOT NULL`;
         expect(left).toBe(0);
       }),
-      { numRuns: 25 },
+      randomCases(10),
     );
   });
 });

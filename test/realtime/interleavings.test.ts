@@ -18,6 +18,7 @@ import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually } from '../support/client.js';
+import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes, type Place } from '../support/place.js';
 import { makeViewers } from '../support/viewers.js';
 
@@ -146,93 +147,94 @@ describe.each(modes)('any interleaving in %s mode', (mode) => {
   });
   afterEach(() => void vi.restoreAllMocks());
 
-  it('leaves every subscriber with the state of the database', async () => {
-    const at = (index: number): Deps => (nodes[index % nodes.length] as RunningNode).deps;
-    await fc.assert(
-      fc.asyncProperty(steps, async (sequence) => {
-        const people = await makeViewers(at(0), 3);
-        const [owner, member, newcomer] = people as [Viewer, Viewer, Viewer];
-        const groups = await Promise.all(
-          [1, 2].map((number) =>
-            createGroup(at(0), owner, { title: `${number}`, memberIds: [member.userId, newcomer.userId] }),
-          ),
-        );
-        const groupIds = groups.map(({ conversation }) => conversation.id);
-        const subscribers = [
-          new Subscriber(owner, null),
-          new Subscriber(member, null),
-          new Subscriber(member, groupIds[0] ?? ''),
-          new Subscriber(newcomer, null),
-        ];
-        for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index));
-        const sent: string[][] = [[], []];
-        let writes = 0;
-        // Sends run concurrently with the following steps, like those of several callers.
-        const pending: Promise<unknown>[] = [];
-        for (const step of sequence) {
-          if (step.do === 'lose' || step.do === 'keep') losing = step.do === 'lose';
-          else if (step.do === 'sweep') pending.push(at(step.node).feed.sweep());
-          else if (step.do === 'cut') subscribers[step.who]?.cut();
-          else if (step.do === 'resume') await subscribers[step.who]?.resume(at(step.node));
-          else if (step.do === 'send' || step.do === 'add' || step.do === 'remove') {
-            const conversationId = groupIds[step.group % 2] ?? '';
-            const deps = at(step.node);
-            writes += 1;
-            const userId = newcomer.userId;
-            if (step.do === 'add') pending.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
-            else if (step.do === 'remove') pending.push(removeMember(deps, owner, { conversationId, userId }));
-            else {
-              const sending = sendMessage(deps, owner, { conversationId, text: `text ${writes}` });
-              pending.push(sending.then(({ id }) => sent[step.group % 2]?.push(id)));
+  it(
+    'leaves every subscriber with the state of the database',
+    async () => {
+      const at = (index: number): Deps => (nodes[index % nodes.length] as RunningNode).deps;
+      await fc.assert(
+        fc.asyncProperty(steps, async (sequence) => {
+          const people = await makeViewers(at(0), 3);
+          const [owner, member, newcomer] = people as [Viewer, Viewer, Viewer];
+          const groups = await Promise.all(
+            [1, 2].map((number) =>
+              createGroup(at(0), owner, { title: `${number}`, memberIds: [member.userId, newcomer.userId] }),
+            ),
+          );
+          const groupIds = groups.map(({ conversation }) => conversation.id);
+          const subscribers = [
+            new Subscriber(owner, null),
+            new Subscriber(member, null),
+            new Subscriber(member, groupIds[0] ?? ''),
+            new Subscriber(newcomer, null),
+          ];
+          for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index));
+          const sent: string[][] = [[], []];
+          let writes = 0;
+          // Sends run concurrently with the following steps, like those of several callers.
+          const pending: Promise<unknown>[] = [];
+          for (const step of sequence) {
+            if (step.do === 'lose' || step.do === 'keep') losing = step.do === 'lose';
+            else if (step.do === 'sweep') pending.push(at(step.node).feed.sweep());
+            else if (step.do === 'cut') subscribers[step.who]?.cut();
+            else if (step.do === 'resume') await subscribers[step.who]?.resume(at(step.node));
+            else if (step.do === 'send' || step.do === 'add' || step.do === 'remove') {
+              const conversationId = groupIds[step.group % 2] ?? '';
+              const deps = at(step.node);
+              writes += 1;
+              const userId = newcomer.userId;
+              if (step.do === 'add') pending.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
+              else if (step.do === 'remove') pending.push(removeMember(deps, owner, { conversationId, userId }));
+              else {
+                const sending = sendMessage(deps, owner, { conversationId, text: `text ${writes}` });
+                pending.push(sending.then(({ id }) => sent[step.group % 2]?.push(id)));
+              }
+            } else if ('pick' in step) {
+              const messageId = sent[step.group % 2]?.at(-1 - step.pick);
+              if (messageId === undefined) continue;
+              writes += 1;
+              const deps = at(step.node);
+              const reaction = { messageId, emoji: step.pick % 2 ? '👍' : '🎉' };
+              const who = step.group % 3 ? owner : member;
+              // A deleted message cannot be reacted to or pinned.
+              if (step.do === 'react') pending.push(addReaction(deps, who, reaction).catch(() => {}));
+              if (step.do === 'unreact') pending.push(removeReaction(deps, who, reaction));
+              if (step.do === 'pin') pending.push(pinMessage(deps, owner, messageId).catch(() => {}));
+              if (step.do === 'delete') pending.push(deleteMessage(at(step.node), owner, messageId));
+              // A deleted message cannot be edited.
+              if (step.do === 'edit')
+                await editMessage(at(step.node), owner, { messageId, text: `edited ${writes}` }).catch(() => {});
             }
-          } else if ('pick' in step) {
-            const messageId = sent[step.group % 2]?.at(-1 - step.pick);
-            if (messageId === undefined) continue;
-            writes += 1;
-            const deps = at(step.node);
-            const reaction = { messageId, emoji: step.pick % 2 ? '👍' : '🎉' };
-            const who = step.group % 3 ? owner : member;
-            // A deleted message cannot be reacted to or pinned.
-            if (step.do === 'react') pending.push(addReaction(deps, who, reaction).catch(() => {}));
-            if (step.do === 'unreact') pending.push(removeReaction(deps, who, reaction));
-            if (step.do === 'pin') pending.push(pinMessage(deps, owner, messageId).catch(() => {}));
-            if (step.do === 'delete') pending.push(deleteMessage(at(step.node), owner, messageId));
-            // A deleted message cannot be edited.
-            if (step.do === 'edit')
-              await editMessage(at(step.node), owner, { messageId, text: `edited ${writes}` }).catch(() => {});
           }
-        }
-        await Promise.all(pending);
-        losing = false;
-        for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index + 1));
-        await Promise.all(nodes.map(({ deps }) => deps.feed.sweep()));
-        const { db } = at(0).database;
-        // The member who was removed and added again need not know the messages in between.
-        for (const subscriber of subscribers.slice(0, 3)) {
-          const ids = subscriber.conversationId === null ? groupIds : [subscriber.conversationId];
-          const rows = await db.message.findMany({ where: { conversationId: { in: ids } } });
-          const reactions = await findReactions(
-            db,
-            rows.map(({ id }) => id),
-          );
-          const truth = new Map(rows.map((row, index) => [row.id, whatIsKnown(row, reactions[index] ?? noReactions)]));
-          await eventually('the subscriber is up to date', () => same(subscriber.known, truth)).catch(() =>
-            expect(Object.fromEntries(subscriber.known)).toEqual(Object.fromEntries(truth)),
-          );
-        }
-        for (const subscriber of subscribers) {
-          expect(subscriber.failure).toBeUndefined();
-          subscriber.cut();
-        }
-      }),
-      {
-        ...(process.env['SEED'] ? { seed: Number(process.env['SEED']) } : {}),
-        numRuns: Number(process.env['INTERLEAVINGS'] ?? 25),
-        interruptAfterTimeLimit: 60_000,
-        markInterruptAsFailure: false,
-      },
-    );
-  }, 120_000);
+          await Promise.all(pending);
+          losing = false;
+          for (const [index, subscriber] of subscribers.entries()) await subscriber.resume(at(index + 1));
+          await Promise.all(nodes.map(({ deps }) => deps.feed.sweep()));
+          const { db } = at(0).database;
+          // The member who was removed and added again need not know the messages in between.
+          for (const subscriber of subscribers.slice(0, 3)) {
+            const ids = subscriber.conversationId === null ? groupIds : [subscriber.conversationId];
+            const rows = await db.message.findMany({ where: { conversationId: { in: ids } } });
+            const reactions = await findReactions(
+              db,
+              rows.map(({ id }) => id),
+            );
+            const truth = new Map(
+              rows.map((row, index) => [row.id, whatIsKnown(row, reactions[index] ?? noReactions)]),
+            );
+            await eventually('the subscriber is up to date', () => same(subscriber.known, truth)).catch(() =>
+              expect(Object.fromEntries(subscriber.known)).toEqual(Object.fromEntries(truth)),
+            );
+          }
+          for (const subscriber of subscribers) {
+            expect(subscriber.failure).toBeUndefined();
+            subscriber.cut();
+          }
+        }),
+        randomCases(10),
+      );
+    },
+    CASES_TIMEOUT_MS,
+  );
 });
 
 function same(a: Map<string, object>, b: Map<string, object>): boolean {

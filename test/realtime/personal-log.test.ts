@@ -14,6 +14,7 @@ import type { Viewer } from '../../src/platform/viewer.js';
 import type { Listener } from '../../src/realtime/audience.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, registerAll } from '../support/client.js';
+import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes } from '../support/place.js';
 import { attempt } from '../support/talk.js';
 import { makeViewers } from '../support/viewers.js';
@@ -111,59 +112,59 @@ describe.each(modes)('the personal log in %s mode', (mode) => {
   });
   afterEach(() => void vi.restoreAllMocks());
 
-  it('leaves every device with the state of the database after lost wake-ups and disconnects', async () => {
-    const at = (index: number): Deps => (nodes[index % nodes.length] as RunningNode).deps;
-    await fc.assert(
-      fc.asyncProperty(steps, async (sequence) => {
-        const [owner, author] = (await makeViewers(at(0), 2)) as [Viewer, Viewer];
-        const { userId } = author;
-        const groups = await Promise.all(
-          ['one', 'two'].map((title) => createGroup(at(0), owner, { title, memberIds: [userId] })),
-        );
-        const { cursor } = at(0).feed.now;
-        const devices = [new Device(author, cursor), new Device(author, cursor)];
-        for (const [index, device] of devices.entries()) await device.resume(at(index));
-        const pending: Promise<unknown>[] = [];
-        for (const [index, next] of sequence.entries()) {
-          const deps = at('node' in next ? next.node : 0);
-          const conversationId = ('group' in next ? groups[next.group % 2] : undefined)?.conversation.id ?? '';
-          // The author may just have been removed.
-          if (next.do === 'save' || next.do === 'clear') {
-            const text = next.do === 'save' ? `${next.pick} ${index}` : '';
-            pending.push(saveDraft(deps, author, { conversationId, text, replyToId: null }).catch(() => {}));
-          } else if (next.do === 'set') {
-            pending.push(setAvailability(deps, author, availabilities[next.pick] ?? 'ONLINE'));
-          } else if (next.do === 'add') pending.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
-          else if (next.do === 'remove') pending.push(removeMember(deps, owner, { conversationId, userId }));
-          else if (next.do === 'cut') devices[next.who]?.cut();
-          else if (next.do === 'resume') await devices[next.who]?.resume(deps);
-          else if (next.do === 'sweep') pending.push(deps.feed.sweep());
-          else losing = next.do === 'lose';
-        }
-        await Promise.all(pending);
-        losing = false;
-        for (const [index, device] of devices.entries()) await device.resume(at(index + 1));
-        await Promise.all(nodes.map(({ deps }) => deps.feed.sweep()));
-        const rows = await at(0).database.db.draft.findMany({ where: { userId } });
-        const stored = Object.fromEntries(rows.map(({ membershipId, text }) => [membershipId, text]));
-        for (const device of devices) {
-          const known = () => Object.fromEntries([...device.drafts].sort());
-          const sorted = Object.fromEntries(Object.entries(stored).sort());
-          await eventually('the device has all drafts', () => JSON.stringify(known()) === JSON.stringify(sorted)).catch(
-            () => expect(known()).toEqual(sorted),
+  it(
+    'leaves every device with the state of the database after lost wake-ups and disconnects',
+    async () => {
+      const at = (index: number): Deps => (nodes[index % nodes.length] as RunningNode).deps;
+      await fc.assert(
+        fc.asyncProperty(steps, async (sequence) => {
+          const [owner, author] = (await makeViewers(at(0), 2)) as [Viewer, Viewer];
+          const { userId } = author;
+          const groups = await Promise.all(
+            ['one', 'two'].map((title) => createGroup(at(0), owner, { title, memberIds: [userId] })),
           );
-          expect(device.failure).toBeUndefined();
-          device.cut();
-        }
-      }),
-      {
-        ...(process.env['SEED'] ? { seed: Number(process.env['SEED']) } : {}),
-        numRuns: Number(process.env['INTERLEAVINGS'] ?? 25),
-        interruptAfterTimeLimit: 60_000,
-        markInterruptAsFailure: false,
-      },
-    );
-  }, 120_000);
+          const { cursor } = at(0).feed.now;
+          const devices = [new Device(author, cursor), new Device(author, cursor)];
+          for (const [index, device] of devices.entries()) await device.resume(at(index));
+          const pending: Promise<unknown>[] = [];
+          for (const [index, next] of sequence.entries()) {
+            const deps = at('node' in next ? next.node : 0);
+            const conversationId = ('group' in next ? groups[next.group % 2] : undefined)?.conversation.id ?? '';
+            // The author may just have been removed.
+            if (next.do === 'save' || next.do === 'clear') {
+              const text = next.do === 'save' ? `${next.pick} ${index}` : '';
+              pending.push(saveDraft(deps, author, { conversationId, text, replyToId: null }).catch(() => {}));
+            } else if (next.do === 'set') {
+              pending.push(setAvailability(deps, author, availabilities[next.pick] ?? 'ONLINE'));
+            } else if (next.do === 'add') pending.push(addMembers(deps, owner, { conversationId, userIds: [userId] }));
+            else if (next.do === 'remove') pending.push(removeMember(deps, owner, { conversationId, userId }));
+            else if (next.do === 'cut') devices[next.who]?.cut();
+            else if (next.do === 'resume') await devices[next.who]?.resume(deps);
+            else if (next.do === 'sweep') pending.push(deps.feed.sweep());
+            else losing = next.do === 'lose';
+          }
+          await Promise.all(pending);
+          losing = false;
+          for (const [index, device] of devices.entries()) await device.resume(at(index + 1));
+          await Promise.all(nodes.map(({ deps }) => deps.feed.sweep()));
+          const rows = await at(0).database.db.draft.findMany({ where: { userId } });
+          const stored = Object.fromEntries(rows.map(({ membershipId, text }) => [membershipId, text]));
+          for (const device of devices) {
+            const known = () => Object.fromEntries([...device.drafts].sort());
+            const sorted = Object.fromEntries(Object.entries(stored).sort());
+            await eventually(
+              'the device has all drafts',
+              () => JSON.stringify(known()) === JSON.stringify(sorted),
+            ).catch(() => expect(known()).toEqual(sorted));
+            expect(device.failure).toBeUndefined();
+            device.cut();
+          }
+        }),
+        randomCases(10),
+      );
+    },
+    CASES_TIMEOUT_MS,
+  );
 
   it('is followed from its end, also if a client subscribes to a conversation with the id of the user', async () => {
     const [node] = nodes as [RunningNode];

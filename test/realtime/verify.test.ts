@@ -6,7 +6,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { untilNotified } from '../support/notifier.js';
-import { makePlace, modes, type Place } from '../support/place.js';
+import { makePlace, modes, type Place, servicesFound } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
 import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin, unreact } from '../support/talk.js';
 
@@ -570,6 +570,9 @@ describe.each(modes)('fetched state with events applied equals the state that is
       await foreignWrite();
       await actions[name]?.(scene);
       await foreignWrite();
+      // In embedded mode, the state is compared after the last two actions only, which takes half of the time. With
+      // PostgreSQL, it is compared after each action.
+      if (mode === 'embedded' && servicesFound && index < names.length - 2) continue;
       await untilNotified(...nodes);
       for (const replica of replicas) {
         // A user who is signed out cannot fetch the state.
