@@ -47,6 +47,7 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
 
   it('come with growing pauses while messages stay unread, and begin anew when all were read', async () => {
     const [ana, bob] = await people();
+    expect((await ana.ask('{ serverInfo { features } }')).serverInfo.features).toContain('emailDigest');
     const conversationId = await openDirect(bob, ana);
     await say(bob, conversationId, 'first');
     expect(minutesUntil((await digestOf(ana))?.dueAt)).toBeCloseTo(15, 0);

@@ -27,8 +27,8 @@ const STREAM = `subscription ($after: String) {
 const follow = follower('notifications', STREAM);
 const markRead = (person: Person, conversationId: string, seq: number) =>
   attempt(person, 'markRead', { conversationId, seq });
-const markNotificationsRead = (person: Person, upToId: string) =>
-  attempt(person, 'markNotificationsRead', { upToId }, 'viewer { unreadNotificationCount }');
+const markNotificationsRead = (person: Person, upToId: string, more: object = {}) =>
+  attempt(person, 'markNotificationsRead', { upToId, ...more }, 'viewer { unreadNotificationCount }');
 
 describe.each(modes)('the inbox in %s mode', (mode) => {
   let node: RunningNode;
@@ -181,6 +181,16 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     await reply(bob, direct, own.id, 'a reply');
     expect((await inbox(ana)).unreadNotificationCount).toBe(1);
     expect(await markNotificationsRead(bob, reaction.id)).toBe('NOT_FOUND input.upToId');
+    // One can be marked without those before it.
+    await mention('five');
+    const [five] = await listOf(ana);
+    expect(await markNotificationsRead(bob, five.id, { onlyThis: true })).toBe('NOT_FOUND input.upToId');
+    expect(await markNotificationsRead(ana, five.id, { onlyThis: true })).toMatchObject({
+      viewer: { unreadNotificationCount: 1 },
+    });
+    const rest = (await inbox(ana, { unreadOnly: true })).notifications.nodes;
+    expect(rest.map(({ kind }: Json) => kind)).toEqual(['REPLY']);
+    for (const stream of streams) await eventually('one is unread', () => stream.events.at(-1)?.unreadCount === 1);
   });
 
   // The level of the conversation, the default, whether it is muted, and whether a mention notifies.

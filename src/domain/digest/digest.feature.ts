@@ -9,6 +9,13 @@ import { unsubscribePage } from './unsubscribe.js';
 
 export const digestFeature = defineFeature('digest', {
   settings: [digestSettings],
+  capabilities: [
+    {
+      name: 'emailDigest',
+      description: 'users can get mails about what they have not read',
+      isEnabled: ({ smtpUrl, publicUrl }) => smtpUrl !== undefined && publicUrl !== undefined,
+    },
+  ],
   contributes: [httpPages.with(unsubscribePage), notificationOutputs.with({ types: [SENT], write: awaitDigests })],
   start: (deps) => void digestWorker.of(deps),
   onAccountDeleted: async (tx, userId) => void (await tx.mailDigest.deleteMany({ where: { userId } })),

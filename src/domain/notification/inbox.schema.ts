@@ -123,6 +123,9 @@ const MarkNotificationsReadInput = builder.inputType('MarkNotificationsReadInput
       required: true,
       description: "The newest notification to mark as read. All older ones in the viewer's inbox are marked with it.",
     }),
+    onlyThis: t.boolean({
+      description: 'If it is true, only this notification is marked as read, and older ones remain as they are.',
+    }),
   }),
 });
 const MarkNotificationsReadPayload = builder.simpleObject('MarkNotificationsReadPayload', {
@@ -135,11 +138,14 @@ builder.mutationField('markNotificationsRead', (t) =>
   t.field({
     type: MarkNotificationsReadPayload,
     description:
-      "Marks the viewer's notifications as read, up to and including one, on all of their devices. Reading a conversation past a message (`markRead`) marks its notifications as well.",
+      "Marks the viewer's notifications as read, up to and including one, or only one, on all of their devices. Reading a conversation past a message (`markRead`) marks its notifications as well.",
     args: { input: t.arg({ type: MarkNotificationsReadInput, required: true }) },
-    async resolve(_root, { input: { upToId } }, context) {
+    async resolve(_root, { input: { upToId, onlyThis } }, context) {
       const viewer = viewerOf(context);
-      await markNotificationsRead(context.deps, viewer, idOf('Notification', upToId, 'input.upToId'));
+      await markNotificationsRead(context.deps, viewer, {
+        upToId: idOf('Notification', upToId, 'input.upToId'),
+        onlyThis: onlyThis ?? false,
+      });
       return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
     },
   }),

@@ -11,7 +11,7 @@ import {
   type StreamEvent,
 } from '../../realtime/change-stream.js';
 import { type NotificationChanged, notificationTypes, recordNotificationChanges } from '../notifier/notifier.events.js';
-import { readUpTo } from '../notifier/notifier.store.js';
+import { readOne, readUpTo } from '../notifier/notifier.store.js';
 import { openPersonalStream } from '../session/session.streams.js';
 import { requireActiveViewer } from '../user/user.store.js';
 import { countUnread, listInbox } from './inbox.store.js';
@@ -35,15 +35,19 @@ export async function pageOfNotifications(
 }
 
 /**
- * Marks all notifications of the viewer up to this one as read, in the order of the inbox.
+ * Marks all notifications of the viewer up to this one as read, in the order of the inbox, or only this one.
  * @throws {ChatError} NOT_FOUND of `input.upToId`: the viewer has no such notification (any more).
  */
-export async function markNotificationsRead({ database }: Deps, viewer: Viewer, upToId: string): Promise<void> {
+export async function markNotificationsRead(
+  { database }: Deps,
+  viewer: Viewer,
+  { upToId, onlyThis }: { upToId: string; onlyThis: boolean },
+): Promise<void> {
   await database.transaction(async (tx) => {
     await requireActiveViewer(tx, viewer);
     const newest = await tx.notification.findUnique({ where: { id: upToId, userId: viewer.userId } });
     if (!newest) throw notFound('input.upToId', 'Notification');
-    recordNotificationChanges(tx, await readUpTo(tx, newest));
+    recordNotificationChanges(tx, await (onlyThis ? readOne(tx, newest) : readUpTo(tx, newest)));
   });
 }
 

@@ -335,6 +335,10 @@ export const readUpTo = (
         AND (created_at, id) <= (${createdAt.toISOString()}::text::timestamptz, ${id}::uuid)`,
   );
 
+/** Marks one notification as read. */
+export const readOne = (tx: Tx, { id }: Pick<Notification, 'id'>): Promise<StoredNotification[]> =>
+  markRead(tx, Prisma.sql`SELECT ${id}::uuid`);
+
 const markRead = (tx: Tx, ids: Prisma.Sql): Promise<StoredNotification[]> =>
   tx.$queryRaw<StoredNotification[]>`
     WITH locked AS MATERIALIZED (
