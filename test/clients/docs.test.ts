@@ -7,6 +7,7 @@ const files = {
   'examples/apollo/src/main.ts': 'packages/client/examples/apollo/src/main.ts',
   'examples/urql/src/main.ts': 'packages/client/examples/urql/src/main.ts',
   'relay/chat.ts': 'test/packages/client/relay/chat.ts',
+  'notifications.ts': 'test/packages/client/notifications.ts',
 };
 
 /** The code as it looks in a separate project. */
@@ -16,6 +17,8 @@ const elsewhere = (code: string) =>
     .replace('test/clients/**/*.ts', 'src/**/*.ts')
     .replace('test/generated/', 'src/generated/')
     .replace('../../../../packages/client/src/adapters/relay.js', '@parley/client/relay')
+    .replace('../../../packages/client/src/index.js', '@parley/client')
+    .replace('../../../packages/client/src/notifications.js', '@parley/client/notifications')
     .trim();
 
 it('docs/CLIENTS.md contains only operations that the tests send', async () => {

@@ -1,12 +1,11 @@
 import { onLive } from './connection.js';
 import { contextOf, once } from './context.js';
 import { isTemporary, toError } from './errors.js';
-import { DraftsDocument, SaveDraftDocument, ViewerChangesDocument } from './generated/documents.js';
-import type { ViewerChangesSubscription } from './generated/types.js';
+import { SaveDraftDocument } from './generated/documents.js';
 import type { Parley } from './parley.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
-import { normalize } from './store.js';
+import { followViewerChanges } from './viewer-changes.js';
 
 /** What the viewer has begun to write in a conversation. */
 export interface Draft {
@@ -34,33 +33,13 @@ const PAUSE = 1_000;
  * synchronizes has to know that they are needed.
  */
 export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
-  const { store, sync, request } = contextOf(parley);
+  const { store, request } = contextOf(parley);
   const { state } = store;
   const localKey = (id: string) => `draft-here:${id}`;
   const timers = new Map<string, ReturnType<typeof setTimeout>>();
   const readables = new Map<string, Readable<Draft | undefined>>();
 
-  sync.add({
-    name: 'viewerChanges',
-    document: ViewerChangesDocument,
-    async fetch() {
-      const { viewer } = await request(DraftsDocument, {});
-      const { syncCursor, drafts, ...settings } = viewer ?? { syncCursor: undefined, drafts: [] };
-      const known = [...state.keys()].filter((key) => key.startsWith('draft:')).map((key) => state.get<string>(key));
-      const current = new Set(drafts.map(({ id }) => id));
-      const remove = known.flatMap((id) => (id && !current.has(id) ? id : []));
-      const set: Record<string, unknown> = { 'cursor:viewerChanges': syncCursor };
-      for (const { id, conversation } of drafts) set[`draft:${conversation.id}`] = id;
-      return { put: normalize([drafts, settings]), remove, set };
-    },
-    apply: (events: ViewerChangesSubscription['viewerChanges'][], { put, remove, set }) => {
-      for (const { type, draftId, draft, viewer } of events) {
-        if (type === 'DRAFT_DELETED' && draftId) remove.push(draftId);
-        else put.push(...normalize([draft, viewer]));
-        if (draft) set[`draft:${draft.conversation.id}`] = draft.id;
-      }
-    },
-  });
+  followViewerChanges(parley);
 
   async function send(id: string): Promise<void> {
     const draft = state.get<Draft>(localKey(id));

@@ -187,7 +187,11 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     if (run !== currentRun || !viewer) return;
     const { conversations, syncCursor, ...own } = viewer;
     const put = normalize([conversations, own]);
-    const set: Record<string, unknown> = { me: viewer.id, list: conversations?.pageInfo };
+    const set: Record<string, unknown> = {
+      me: viewer.id,
+      list: conversations?.pageInfo,
+      'cursor:snapshot': syncCursor,
+    };
     for (const { name, fetch } of streams) if (!fetch) set[`cursor:${name}`] = syncCursor;
     const cover: Change['cover'] = [];
     for (const { id, latestSeq } of conversations?.nodes ?? []) {

@@ -143,6 +143,14 @@ export type LoginInput = {
   usernameOrEmail: string;
 };
 
+/** The input of the mutation `markNotificationsRead`. */
+export type MarkNotificationsReadInput = {
+  /** If it is true, only this notification is marked as read, and older ones remain as they are. */
+  onlyThis?: boolean | null | undefined;
+  /** The newest notification to mark as read. All older ones in the viewer's inbox are marked with it. */
+  upToId: string;
+};
+
 /** The input of the mutation `markRead`. */
 export type MarkReadInput = {
   /** The conversation. */
@@ -191,6 +199,52 @@ export type MessageKind =
   | 'USER'
   | '%future added value';
 
+/** The input of the mutation `muteConversation`. */
+export type MuteConversationInput = {
+  /** The conversation, of which the viewer must be a member. */
+  conversationId: string;
+  /** When the mute ends, which must be in the future. Null, or omitting it, unmutes the conversation. */
+  until?: string | null | undefined;
+};
+
+/** What happened to the notification, as a hint. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type NotificationEventType =
+  /** It was added to the inbox. */
+  | 'ADDED'
+  /** All missed events have been delivered. The following events are live. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** It left the inbox. Remove the notification with the id `notificationId` from the client's data. */
+  | 'REMOVED'
+  /** It was read, or its occurrences changed. A new occurrence moves it to the top. */
+  | 'UPDATED'
+  | '%future added value';
+
+/** What a notification is about. */
+export type NotificationKind =
+  /** Another user has added the viewer to a group. */
+  | 'ADDED_TO_GROUP'
+  /** A message mentions the viewer. */
+  | 'MENTION'
+  /** A call that the viewer did not answer. Servers of this version have no calls. */
+  | 'MISSED_CALL'
+  /** Reactions to one of the viewer's messages. */
+  | 'REACTION'
+  /** Replies to one of the viewer's messages. A reply that mentions the viewer is a MENTION. */
+  | 'REPLY'
+  | '%future added value';
+
+/** What a user is notified of. */
+export type NotificationLevel =
+  /** Every message. */
+  | 'ALL'
+  /** Mentions, replies to the user's messages and reactions to them. */
+  | 'MENTIONS'
+  /** Nothing. */
+  | 'NONE'
+  | '%future added value';
+
 /** The input of the mutation `openDirectConversation`. */
 export type OpenDirectConversationInput = {
   /** The other user. */
@@ -214,6 +268,26 @@ export type PresenceStatus =
   /** The user is connected and available. */
   | 'ONLINE'
   | '%future added value';
+
+/** How much a push notification shows. */
+export type PushPreview =
+  /** The text of the message, its sender and its conversation. */
+  | 'FULL'
+  /** Only that there is something new. */
+  | 'NOTHING'
+  /** The sender and the conversation, without the text. */
+  | 'SENDER'
+  | '%future added value';
+
+/** The quiet hours to set. */
+export type QuietHoursInput = {
+  /** When the quiet hours begin, in local time: HH:MM from 00:00 to 23:59. */
+  from: string;
+  /** The name of an IANA time zone, such as `Europe/Berlin`, or `UTC`. Offsets such as `+02:00` are not accepted. */
+  timeZone: string;
+  /** When the quiet hours end, in local time: HH:MM. If it is earlier than `from`, they span midnight. */
+  to: string;
+};
 
 /** The kind of a receipt event. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
 export type ReceiptEventType =
@@ -291,6 +365,14 @@ export type ServiceRole =
   | 'USER'
   | '%future added value';
 
+/** The input of the mutation `setNotificationLevel`. */
+export type SetNotificationLevelInput = {
+  /** The conversation, of which the viewer must be a member. */
+  conversationId: string;
+  /** The level. Null, or omitting it, restores the viewer's default. */
+  level?: NotificationLevel | null | undefined;
+};
+
 /** The input of the mutation `setTyping`. */
 export type SetTypingInput = {
   /** The conversation in which the viewer is typing. */
@@ -335,6 +417,22 @@ export type UnpinMessageInput = {
   messageId: string;
 };
 
+/** The input of the mutation `updateNotificationSettings`. */
+export type UpdateNotificationSettingsInput = {
+  /** The level for conversations for which the viewer has not chosen one. Null restores the default of the service. */
+  defaultLevel?: NotificationLevel | null | undefined;
+  /** The time until which no pushes are sent, which must be in the future. Null removes it. */
+  doNotDisturbUntil?: string | null | undefined;
+  /** Whether the viewer wants mails about what they have not read. Null restores the default of the service. */
+  emailDigest?: boolean | null | undefined;
+  /** The language of mails and pushes, as a BCP 47 tag such as `de-AT`. Without texts in this language, they are in English. */
+  locale?: string | null | undefined;
+  /** How much a push shows. Null restores the default of the service. */
+  pushPreview?: PushPreview | null | undefined;
+  /** The hours of each day in which no pushes are sent. Null removes them. */
+  quietHours?: QuietHoursInput | null | undefined;
+};
+
 /** The kind of a user. */
 export type UserKind =
   /** A program. */
@@ -375,11 +473,17 @@ export type MessageFieldsFragment = { __typename: 'Message', id: string, seq: nu
 
 export type MembershipFieldsFragment = { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } };
 
-export type ConversationFieldsFragment = { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null };
+export type LevelFieldsFragment = { notificationLevel: NotificationLevel | null, mutedUntil: string | null };
+
+export type ConversationFieldsFragment = { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, notificationLevel: NotificationLevel | null, mutedUntil: string | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null };
 
 export type DraftFieldsFragment = { __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null };
 
 export type ViewerFieldsFragment = { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } };
+
+export type SettingsFieldsFragment = { defaultLevel: NotificationLevel, doNotDisturbUntil: string | null, pushPreview: PushPreview, emailDigest: boolean, locale: string | null, quietHours: { from: string, to: string, timeZone: string } | null };
+
+export type NotificationFieldsFragment = { __typename: 'Notification', id: string, kind: NotificationKind, createdAt: string, readAt: string | null, count: number, actors: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, conversation: { __typename: 'Conversation', id: string, title: string | null, imageUrl: string | null, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null };
 
 export type TokenFieldsFragment = { accessToken: string, refreshToken: string | null };
 
@@ -415,14 +519,14 @@ export type SnapshotQueryVariables = Exact<{
 }>;
 
 
-export type SnapshotQuery = { viewer: { __typename: 'Viewer', syncCursor: string, id: string, email: string, availability: Availability, serviceRole: ServiceRole, conversations: { nodes: Array<{ __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+export type SnapshotQuery = { viewer: { __typename: 'Viewer', syncCursor: string, id: string, email: string, availability: Availability, serviceRole: ServiceRole, conversations: { nodes: Array<{ __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, notificationLevel: NotificationLevel | null, mutedUntil: string | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
 
 export type OneConversationQueryVariables = Exact<{
   id: string;
 }>;
 
 
-export type OneConversationQuery = { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } | null };
+export type OneConversationQuery = { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, notificationLevel: NotificationLevel | null, mutedUntil: string | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } | null };
 
 export type PageQueryVariables = Exact<{
   id: string;
@@ -446,14 +550,14 @@ export type OpenDirectConversationMutationVariables = Exact<{
 }>;
 
 
-export type OpenDirectConversationMutation = { openDirectConversation: { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } } | null };
+export type OpenDirectConversationMutation = { openDirectConversation: { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, notificationLevel: NotificationLevel | null, mutedUntil: string | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } } | null };
 
 export type CreateGroupMutationVariables = Exact<{
   input: CreateGroupInput;
 }>;
 
 
-export type CreateGroupMutation = { createGroup: { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } } | null };
+export type CreateGroupMutation = { createGroup: { conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, notificationLevel: NotificationLevel | null, mutedUntil: string | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } } | null };
 
 export type SendMessageMutationVariables = Exact<{
   input: SendMessageInput;
@@ -523,7 +627,7 @@ export type ConversationsSubscriptionVariables = Exact<{
 }>;
 
 
-export type ConversationsSubscription = { conversations: { type: ConversationEventType, cursor: string, changeSeq: number | null, replayed: boolean, conversationId: string | null, membershipId: string | null, userId: string | null, conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } | null, membership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null } };
+export type ConversationsSubscription = { conversations: { type: ConversationEventType, cursor: string, changeSeq: number | null, replayed: boolean, conversationId: string | null, membershipId: string | null, userId: string | null, conversation: { __typename: 'Conversation', id: string, kind: ConversationKind, title: string | null, description: string | null, imageUrl: string | null, visibility: ConversationVisibility, historyVisibility: HistoryVisibility, memberCount: number, latestSeq: number, lastActivityAt: string, othersReadSeq: number | null, othersDeliveredSeq: number | null, viewerCanSend: boolean, viewerCanUpdate: boolean, viewerCanAddMembers: boolean, viewerCanPin: boolean, viewerCanJoin: boolean, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null, viewerMembership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, notificationLevel: NotificationLevel | null, mutedUntil: string | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, lastMessage: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, clientMessageId: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ __typename: 'User', id: string, username: string, displayName: string }> } | null } | null } | null, membership: { __typename: 'Membership', id: string, conversationId: string, role: MemberRole, readSeq: number | null, deliveredSeq: number | null, unreadCount: number | null, unreadMentionCount: number | null, unreadToSeq: number | null, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null } };
 
 export type ReceiptsSubscriptionVariables = Exact<{
   after?: string | null | undefined;
@@ -580,7 +684,7 @@ export type UnblockUserMutation = { unblockUser: { user: { __typename: 'User', v
 export type DraftsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type DraftsQuery = { viewer: { __typename: 'Viewer', syncCursor: string, id: string, email: string, availability: Availability, serviceRole: ServiceRole, drafts: Array<{ __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null }>, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+export type DraftsQuery = { viewer: { __typename: 'Viewer', syncCursor: string, id: string, email: string, availability: Availability, serviceRole: ServiceRole, notificationSettings: { defaultLevel: NotificationLevel, doNotDisturbUntil: string | null, pushPreview: PushPreview, emailDigest: boolean, locale: string | null, quietHours: { from: string, to: string, timeZone: string } | null }, drafts: Array<{ __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null }>, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
 
 export type SaveDraftMutationVariables = Exact<{
   input: SaveDraftInput;
@@ -615,7 +719,50 @@ export type ViewerChangesSubscriptionVariables = Exact<{
 }>;
 
 
-export type ViewerChangesSubscription = { viewerChanges: { type: ViewerChangeType, cursor: string, changeSeq: number | null, replayed: boolean, draftId: string | null, draft: { __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null } | null, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null } };
+export type ViewerChangesSubscription = { viewerChanges: { type: ViewerChangeType, cursor: string, changeSeq: number | null, replayed: boolean, draftId: string | null, draft: { __typename: 'Draft', id: string, text: string, updatedAt: string, conversation: { __typename: 'Conversation', id: string }, replyTo: { __typename: 'Message', id: string } | null } | null, viewer: { __typename: 'Viewer', id: string, email: string, availability: Availability, serviceRole: ServiceRole, notificationSettings: { defaultLevel: NotificationLevel, doNotDisturbUntil: string | null, pushPreview: PushPreview, emailDigest: boolean, locale: string | null, quietHours: { from: string, to: string, timeZone: string } | null }, user: { __typename: 'User', bio: string | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null, membership: { __typename: 'Membership', id: string, notificationLevel: NotificationLevel | null, mutedUntil: string | null } | null } };
+
+export type InboxQueryVariables = Exact<{
+  first: number;
+  after?: string | null | undefined;
+}>;
+
+
+export type InboxQuery = { viewer: { __typename: 'Viewer', id: string, syncCursor: string, unreadNotificationCount: number, notificationSettings: { defaultLevel: NotificationLevel, doNotDisturbUntil: string | null, pushPreview: PushPreview, emailDigest: boolean, locale: string | null, quietHours: { from: string, to: string, timeZone: string } | null }, notifications: { nodes: Array<{ __typename: 'Notification', id: string, kind: NotificationKind, createdAt: string, readAt: string | null, count: number, actors: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, conversation: { __typename: 'Conversation', id: string, title: string | null, imageUrl: string | null, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type NotificationsSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type NotificationsSubscription = { notifications: { type: NotificationEventType, cursor: string, changeSeq: number | null, replayed: boolean, notificationId: string | null, unreadCount: number, notification: { __typename: 'Notification', id: string, kind: NotificationKind, createdAt: string, readAt: string | null, count: number, actors: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, conversation: { __typename: 'Conversation', id: string, title: string | null, imageUrl: string | null, counterpart: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null, message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } | null } | null } };
+
+export type MarkNotificationsReadMutationVariables = Exact<{
+  input: MarkNotificationsReadInput;
+}>;
+
+
+export type MarkNotificationsReadMutation = { markNotificationsRead: { viewer: { __typename: 'Viewer', id: string, unreadNotificationCount: number } } | null };
+
+export type UpdateNotificationSettingsMutationVariables = Exact<{
+  input: UpdateNotificationSettingsInput;
+}>;
+
+
+export type UpdateNotificationSettingsMutation = { updateNotificationSettings: { viewer: { __typename: 'Viewer', id: string, notificationSettings: { defaultLevel: NotificationLevel, doNotDisturbUntil: string | null, pushPreview: PushPreview, emailDigest: boolean, locale: string | null, quietHours: { from: string, to: string, timeZone: string } | null } } } | null };
+
+export type SetNotificationLevelMutationVariables = Exact<{
+  input: SetNotificationLevelInput;
+}>;
+
+
+export type SetNotificationLevelMutation = { setNotificationLevel: { membership: { __typename: 'Membership', id: string, notificationLevel: NotificationLevel | null, mutedUntil: string | null } } | null };
+
+export type MuteConversationMutationVariables = Exact<{
+  input: MuteConversationInput;
+}>;
+
+
+export type MuteConversationMutation = { muteConversation: { membership: { __typename: 'Membership', id: string, notificationLevel: NotificationLevel | null, mutedUntil: string | null } } | null };
 
 export type PresenceSubscriptionVariables = Exact<{ [key: string]: never; }>;
 
