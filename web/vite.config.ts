@@ -13,6 +13,7 @@ const aliases = {
   // From its sources, so that it need not be built before.
   '@parley/client/text': resolve(import.meta.dirname, '../packages/client/src/text.ts'),
   '@parley/client/drafts': resolve(import.meta.dirname, '../packages/client/src/drafts.ts'),
+  '@parley/client/notifications': resolve(import.meta.dirname, '../packages/client/src/notifications.ts'),
   '@parley/client/pins': resolve(import.meta.dirname, '../packages/client/src/pins.ts'),
   '@parley/client/changes': resolve(import.meta.dirname, '../packages/client/src/changes.ts'),
   '@parley/client/people': resolve(import.meta.dirname, '../packages/client/src/people.ts'),

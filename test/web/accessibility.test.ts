@@ -98,12 +98,20 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await page.reload();
     await page.locator('nav li').first().waitFor();
     await check(page, 'list');
+    await page.getByRole('link', { name: /^Notifications/ }).click();
+    await page.getByRole('region', { name: 'Notifications' }).getByRole('link').first().waitFor();
+    await check(page, 'inbox');
+    await page.keyboard.press('Escape');
     await page.goto(`${url}c/${encodeURIComponent(group)}`);
     const row = rowWith(page, 'last words');
     await row.waitFor();
     await page.getByRole('region', { name: '1 pinned message' }).waitFor();
     await row.hover();
     await check(page, 'conversation');
+    await page.getByRole('button', { name: /^Notifications:/ }).click();
+    await page.getByRole('menu').waitFor();
+    await check(page, 'notifications of a conversation');
+    await page.keyboard.press('Escape');
     // With a key, because the buttons of a message are not displayed on a touch screen.
     await row.press('Enter');
     await page.getByRole('menu').waitFor();
@@ -174,6 +182,8 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await check(page, 'shortcuts');
     await page.goto(`${url}settings`);
     await page.getByText('This device').waitFor();
+    await page.getByRole('checkbox', { name: 'Quiet hours' }).check();
+    await page.locator('select[name=time-zone]').waitFor();
     await check(page, 'settings');
     await page.getByRole('button', { name: 'Edit profile' }).click();
     await page.getByRole('dialog').waitFor();

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useEffect } from 'react';
 import { useText } from './locales/locale.tsx';
+import { useNotifications } from './notifications.ts';
 import { useParley, useReadable } from './parley.ts';
 import { Recover } from './routes/account/recover.tsx';
 import { Reset } from './routes/account/reset.tsx';
@@ -12,14 +13,23 @@ import { Notice } from './shell/notice.tsx';
 import { takeInvitation, writeInvitation } from './shell/preferences.ts';
 import { Link, type Route, useNavigation } from './shell/router.tsx';
 
+const MessageAlert = lazy(() => import('./routes/notifications/message-alert.tsx'));
 const Settings = lazy(() => import('./routes/settings/settings.tsx'));
 
 export function App() {
   return (
     <ErrorBoundary>
       <Page />
+      <Alerts />
     </ErrorBoundary>
   );
+}
+
+/** Announces messages while a user is signed in. */
+function Alerts() {
+  const { status } = useReadable(useParley().session);
+  const isLoaded = useNotifications() !== undefined;
+  return <Suspense>{status === 'signedIn' && isLoaded && <MessageAlert />}</Suspense>;
 }
 
 /** The page of the current route: those of accounts while nobody is signed in, and the others afterwards. */

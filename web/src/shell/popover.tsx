@@ -115,12 +115,15 @@ function moveInMenu(event: KeyboardEvent<HTMLElement>): void {
 export function MenuItem({
   icon,
   danger = false,
+  checked,
   keys,
   onClick,
   children,
 }: {
-  icon: Parameters<typeof Icon>[0]['name'];
+  icon?: Parameters<typeof Icon>[0]['name'];
   danger?: boolean;
+  /** For one of several values: whether it is the current one. */
+  checked?: boolean;
   /** The key that does the same, if there is one. */
   keys?: string | undefined;
   onClick(): void;
@@ -129,20 +132,22 @@ export function MenuItem({
   return (
     <button
       type="button"
-      role="menuitem"
+      role={checked === undefined ? 'menuitem' : 'menuitemradio'}
+      {...(checked !== undefined && { 'aria-checked': checked })}
       tabIndex={-1}
       className={styles.item}
       data-danger={danger ? '' : undefined}
       aria-keyshortcuts={keys}
       onClick={onClick}
     >
-      <Icon name={icon} size={18} />
+      {icon && <Icon name={icon} size={18} />}
       <span className={styles.label}>{children}</span>
       {keys && (
         <span className={styles.keys} aria-hidden="true" dir="ltr">
           {keys === 'Delete' ? 'Del' : keys}
         </span>
       )}
+      {checked && <Icon name="check" size={18} />}
     </button>
   );
 }

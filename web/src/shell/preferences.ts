@@ -1,7 +1,7 @@
 // Preferences of this browser. Reading them must work before the app starts, so they are in localStorage, which can be
 // absent or blocked.
 
-type Name = 'theme' | 'hue' | 'locale' | 'emoji' | 'keys';
+type Name = 'theme' | 'hue' | 'locale' | 'emoji' | 'keys' | 'sounds';
 
 export function read(name: Name): string | undefined {
   try {
@@ -44,6 +44,9 @@ export function takeInvitation(): string | undefined {
   if (userId !== undefined) sessionStorage.removeItem(INVITATION);
   return userId;
 }
+
+/** Whether a sound announces messages while the app is open. */
+export const areSoundsOn = (): boolean => read('sounds') !== 'off';
 
 /** Whether single letters are shortcuts while no field has the focus. */
 export const areKeysOn = (): boolean => read('keys') !== 'off';

@@ -10,7 +10,7 @@ import {
 
 /** A page of the app. */
 export type Route =
-  | { name: 'home' | 'sign-in' | 'sign-up' | 'recover' | 'reset' | 'settings' | 'not-found' }
+  | { name: 'home' | 'sign-in' | 'sign-up' | 'recover' | 'reset' | 'settings' | 'notifications' | 'not-found' }
   /** With `seq`, at this message. */
   | { name: 'conversation'; id: string; seq?: number | undefined }
   | { name: 'invitation'; userId: string };
@@ -22,6 +22,7 @@ const pages: Readonly<Record<string, Exclude<Route['name'], 'conversation' | 'in
   '/recover': 'recover',
   '/reset': 'reset',
   '/settings': 'settings',
+  '/notifications': 'notifications',
 };
 
 /** The page at a path. */

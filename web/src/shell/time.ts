@@ -20,6 +20,8 @@ export function useTimes() {
       short: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short' }),
       day: new Intl.DateTimeFormat(tag, { weekday: 'long', day: 'numeric', month: 'long' }),
       year: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short', year: 'numeric' }),
+      weekdayTime: new Intl.DateTimeFormat(tag, { weekday: 'short', hour: 'numeric', minute: '2-digit' }),
+      dateTime: new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' }),
       full: new Intl.DateTimeFormat(tag, { dateStyle: 'full', timeStyle: 'short' }),
     };
     const ageInDays = (date: Date) => Math.round((dayOf(new Date()) - dayOf(date)) / DAY_MS);
@@ -36,6 +38,12 @@ export function useTimes() {
         if (days === 1) return pane.yesterday;
         if (days < 7) return formats.weekday.format(date);
         return date.getFullYear() === new Date().getFullYear() ? formats.short.format(date) : formats.year.format(date);
+      },
+      /** A time in the future, as short as it is unambiguous. */
+      until(at: string) {
+        const date = new Date(at);
+        const days = -ageInDays(date);
+        return (days <= 0 ? formats.time : days < 7 ? formats.weekdayTime : formats.dateTime).format(date);
       },
       /** The name of a day, for the line above its messages. */
       day(at: string) {

@@ -1,7 +1,8 @@
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
+import { useMedia } from '../../shell/media.ts';
 import { Notice } from '../../shell/notice.tsx';
 import { useNavigation } from '../../shell/router.tsx';
 import { useShortcut } from '../../shell/shortcuts.ts';
@@ -12,6 +13,7 @@ import { ConnectionBanner } from './connection-banner.tsx';
 import { ConversationList } from './conversation-list.tsx';
 import { MessagePane } from './message-pane.tsx';
 
+const Inbox = lazy(() => import('../notifications/inbox.tsx'));
 const MissedDialog = lazy(() => import('./missed-dialog.tsx'));
 const PeopleDialog = lazy(() => import('./people-dialog.tsx'));
 const SearchPanel = lazy(() => import('../search/search-panel.tsx'));
@@ -28,9 +30,10 @@ interface Search {
 /** The list of conversations, or a search, next to one of them; on a narrow screen, one or the other. */
 export function Chat() {
   const { app, pane } = useText();
-  const { route } = useNavigation();
+  const { route, go } = useNavigation();
   const { conversations, isLoaded } = useReadable(useParley().conversations);
   const [search, setSearch] = useState<Search>();
+  const [isInboxOpen, setInboxOpen] = useState(false);
   const [hits, setHits] = useState<readonly Hit[]>([]);
   const [dialog, setDialog] = useState<'people' | 'switcher' | 'keys' | 'missed'>();
   const context = useMemo(
@@ -46,11 +49,26 @@ export function Chat() {
   useShortcut('mod+k', () => setDialog('switcher'));
   useShortcut('?', () => setDialog('keys'));
   useShortcut('n', context.openPeople);
+  useShortcut('i', () => go({ name: 'notifications' }));
   useShortcut('/', () => hasSearch && context.openSearch());
   // A dialog that has been replaced by another one reports that it is closed.
   const closer = (name: typeof dialog) => () => setDialog((shown) => (shown === name ? undefined : shown));
   useEffect(() => setSearch((before) => before && { ...before, isInFront: false }), [route]);
-  const id = route.name === 'conversation' ? route.id : undefined;
+  // The inbox and the conversations that are opened from it are next to each other, until it is closed.
+  useEffect(() => {
+    if (route.name === 'notifications') {
+      setSearch(undefined);
+      setInboxOpen(true);
+    } else if (route.name === 'home') setInboxOpen(false);
+  }, [route]);
+  const lastId = useRef<string>(undefined);
+  if (route.name !== 'notifications') lastId.current = route.name === 'conversation' ? route.id : undefined;
+  const isNarrow = useMedia('(width < 44rem)');
+  const id = isNarrow && route.name === 'notifications' ? undefined : lastId.current;
+  const closeInbox = () => {
+    setInboxOpen(false);
+    go(id === undefined ? { name: 'home' } : { name: 'conversation', id });
+  };
   return (
     <ChatContext.Provider value={context}>
       <main className={styles.chat} data-open={id === undefined || search?.isInFront ? undefined : ''}>
@@ -63,6 +81,10 @@ export function Chat() {
                 onHits={setHits}
                 onClose={() => setSearch(undefined)}
               />
+            </Suspense>
+          ) : isInboxOpen ? (
+            <Suspense fallback={<p role="status" aria-label={app.loading} />}>
+              <Inbox currentId={id} isInFront={route.name === 'notifications'} onClose={closeInbox} />
             </Suspense>
           ) : (
             <ConversationList currentId={id} />

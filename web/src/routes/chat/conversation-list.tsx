@@ -2,6 +2,7 @@ import type { Conversation } from '@parley/client';
 import { draftsOf } from '@parley/client/drafts';
 import type { KeyboardEvent } from 'react';
 import { useText } from '../../locales/locale.tsx';
+import { noInbox, noLevel, useNotifications } from '../../notifications.ts';
 import { useParley, useReadable, useServerInfo, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
@@ -37,6 +38,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
             <Icon name="search" />
           </IconButton>
         )}
+        <Bell />
         <IconButton label={list.new} onClick={openPeople}>
           <Icon name="pencil" />
         </IconButton>
@@ -73,8 +75,25 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   );
 }
 
-/** The arrow keys move between conversations. */
-function moveFocus(event: KeyboardEvent<HTMLUListElement>): void {
+/** The way to the inbox, with the number of unread notifications. */
+function Bell() {
+  const { notifications } = useText();
+  const { unreadCount } = useReadable(useNotifications() ?? noInbox);
+  const label = notifications.bell(unreadCount);
+  return (
+    <Link to={{ name: 'notifications' }} className={styles.bell} aria-label={label} title={label}>
+      <Icon name="bell" />
+      {unreadCount > 0 && (
+        <span className={styles.badge} aria-hidden="true">
+          {unreadCount > 99 ? '99+' : unreadCount}
+        </span>
+      )}
+    </Link>
+  );
+}
+
+/** The arrow keys move between the links of a list. */
+export function moveFocus(event: KeyboardEvent<HTMLElement>): void {
   const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
   if (step === 0) return;
   const links = [...event.currentTarget.querySelectorAll('a')];
@@ -96,6 +115,7 @@ function Entry({
   const text = useText();
   const times = useTimes();
   const draft = useReadable(draftsOf(useParley()).of(conversation.id))?.text;
+  const { isSilent } = useReadable(useNotifications()?.level(conversation.id) ?? noLevel);
   const { lastMessage, viewerMembership, counterpart, lastActivityAt } = conversation;
   const unread = viewerMembership?.unreadCount ?? 0;
   const mentions = viewerMembership?.unreadMentionCount ?? 0;
@@ -135,6 +155,12 @@ function Entry({
           <span className={styles.name} dir="auto">
             {nameOf(conversation)}
           </span>
+          {isSilent && (
+            <span className={styles.silent} title={text.notifications.muted}>
+              <Icon name="bellOff" size={14} />
+              <span className="visually-hidden">{text.notifications.muted}</span>
+            </span>
+          )}
           <time dateTime={lastActivityAt}>{times.brief(lastActivityAt)}</time>
         </span>
         <span className={styles.line}>
@@ -157,14 +183,14 @@ function Entry({
               </span>
             )}
           </span>
-          {mentions > 0 && (
+          {mentions > 0 && !isSilent && (
             <span className={styles.badge} title={text.list.mentions(mentions)}>
               @
             </span>
           )}
           {unread > 0 && (
-            <span className={styles.badge} title={text.list.unread(unread)}>
-              <span aria-hidden="true">{unread > 999 ? '999+' : unread}</span>
+            <span className={isSilent ? styles.quiet : styles.badge} title={text.list.unread(unread)}>
+              {!isSilent && <span aria-hidden="true">{unread > 999 ? '999+' : unread}</span>}
               <span className="visually-hidden">{text.list.unread(unread)}</span>
             </span>
           )}

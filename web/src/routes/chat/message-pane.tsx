@@ -20,6 +20,10 @@ import { Pins } from './pins.tsx';
 import { IN_FRONT } from './side-panel.tsx';
 import { Timeline } from './timeline.tsx';
 
+// The menu is not needed before the messages are shown.
+const LevelButton = lazy(() =>
+  import('../notifications/level-menu.tsx').then((module) => ({ default: module.LevelButton })),
+);
 const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
 const MessageDetails = lazy(() => import('./message-details.tsx'));
 const SummaryPanel = lazy(() => import('../summary/summary-panel.tsx'));
@@ -249,6 +253,9 @@ function Header({
               <Icon name="search" />
             </IconButton>
           )}
+          <Suspense fallback={<span className={styles.waiting} />}>
+            <LevelButton conversationId={id} />
+          </Suspense>
         </>
       )}
     </header>

@@ -17,6 +17,8 @@ export function useReadMarks(
     let timer: ReturnType<typeof setTimeout> | undefined;
     const mark = () => {
       if (document.visibilityState !== 'visible' || !document.hasFocus()) return;
+      // On a narrow screen, a search can be displayed instead of the messages.
+      if (element.clientHeight === 0) return;
       const end = element.scrollTop + element.clientHeight;
       const seqs = new Map(rows.map(({ key, message }) => [key, message?.seq]));
       for (const row of [...element.querySelectorAll<HTMLElement>('[data-key]')].reverse()) {

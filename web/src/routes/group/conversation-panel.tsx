@@ -26,6 +26,7 @@ import { useForm } from '../account/use-form.ts';
 import { pictureOf, presenceOf } from '../chat/names.ts';
 import { type PersonResult, SearchField } from '../chat/people-search.tsx';
 import { SidePanel } from '../chat/side-panel.tsx';
+import { LevelAction } from '../notifications/level-menu.tsx';
 import styles from './group.module.css';
 import { PeoplePicker } from './people-picker.tsx';
 import { HistoryChoice, VisibilityChoice } from './settings-fields.tsx';
@@ -45,7 +46,15 @@ export default function ConversationPanel({
   onClose(): void;
 }) {
   const { group } = useText();
-  if (conversation.counterpart) return <UserPanel id={conversation.counterpart.id} onClose={onClose} />;
+  if (conversation.counterpart) {
+    return (
+      <UserPanel id={conversation.counterpart.id} onClose={onClose}>
+        <li>
+          <LevelAction conversationId={conversation.id} />
+        </li>
+      </UserPanel>
+    );
+  }
   return (
     <SidePanel title={group.about} onClose={onClose}>
       <Group conversation={conversation} onUser={onUser} />
@@ -93,6 +102,11 @@ function Group({ conversation, onUser }: { conversation: Conversation; onUser(us
         </p>
       )}
       <ul className={styles.actions}>
+        {viewerMembership && (
+          <li>
+            <LevelAction conversationId={id} />
+          </li>
+        )}
         {conversation.viewerCanUpdate && (
           <li>
             <Action icon="pencil" label={group.edit} onClick={() => setOpen('edit')} />

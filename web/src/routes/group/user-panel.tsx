@@ -1,5 +1,5 @@
 import { peopleOf } from '@parley/client/people';
-import { useEffect, useState } from 'react';
+import { type MouseEvent, type ReactNode, useEffect, useState } from 'react';
 import { ProfileDocument, type ProfileQuery } from '../../generated/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useViewer } from '../../parley.ts';
@@ -15,8 +15,8 @@ import { useTask } from './use-task.ts';
 
 type Profile = NonNullable<ProfileQuery['user']>;
 
-/** The profile of a user, and what the viewer can do with them. */
-export default function UserPanel({ id, onClose }: { id: string; onClose(): void }) {
+/** The profile of a user, and what the viewer can do with them; `children` are further actions. */
+export default function UserPanel({ id, onClose, children }: { id: string; onClose(): void; children?: ReactNode }) {
   const text = useText();
   const { group, app } = text;
   const times = useTimes();
@@ -75,6 +75,7 @@ export default function UserPanel({ id, onClose }: { id: string; onClose(): void
                   }
                 />
               </li>
+              {children}
               {!user.viewerHasBlocked && (
                 <li>
                   <Action
@@ -122,15 +123,24 @@ export function Action({
   icon,
   label,
   isDangerous = false,
+  hasMenu = false,
   onClick,
 }: {
   icon: Parameters<typeof Icon>[0]['name'];
   label: string;
   isDangerous?: boolean;
-  onClick(): void;
+  /** Whether it opens a menu. */
+  hasMenu?: boolean;
+  onClick(event: MouseEvent<HTMLButtonElement>): void;
 }) {
   return (
-    <button type="button" className={styles.action} data-danger={isDangerous ? '' : undefined} onClick={onClick}>
+    <button
+      type="button"
+      className={styles.action}
+      data-danger={isDangerous ? '' : undefined}
+      aria-haspopup={hasMenu ? 'menu' : undefined}
+      onClick={onClick}
+    >
       <Icon name={icon} />
       {label}
     </button>

@@ -8,11 +8,12 @@ import { areKeysOn, write } from '../../shell/preferences.ts';
 import { Link } from '../../shell/router.tsx';
 import { chooseHue, chooseTheme, currentHue, currentTheme, hues, themes } from '../../shell/theme.ts';
 import { AvailabilityChoice, Blocked, PasswordForm, ProfileDialog, Sessions } from './account-settings.tsx';
+import { NotificationSettings } from './notification-settings.tsx';
 import styles from './settings.module.css';
 
 /** The settings of the user and of this browser. */
 export default function Settings() {
-  const { app, account, settings } = useText();
+  const { app, account, notifications, settings } = useText();
   const parley = useParley();
   const viewer = useViewer();
   const user = viewer?.user;
@@ -47,6 +48,9 @@ export default function Settings() {
             <AvailabilityChoice current={viewer.availability} />
           </Section>
         )}
+        <Section title={notifications.title}>
+          <NotificationSettings />
+        </Section>
         <Section title={settings.theme}>
           <ThemeChoice />
         </Section>

@@ -14,6 +14,7 @@ export default function ShortcutList({ onClose }: { onClose(): void }) {
         [keys.help, ['?']],
         [keys.search, ['/']],
         [keys.new, ['N']],
+        [keys.notifications, ['I']],
         [keys.move, ['↑', '↓']],
         [keys.cancel, ['Esc']],
       ],
