@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LRUCache } from 'lru-cache';
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { type BackgroundCounts, createBackground } from './async/background.js';
+import { createCache } from './cache.js';
 import type { Mailbox } from './config/mailbox.js';
 import { writeFileAtomically } from './database/data-dir.js';
 import type { Logger } from './telemetry/log.js';
@@ -76,13 +76,7 @@ export function createMailer({
     log,
   });
   let dropped = 0;
-  const sentTo = new LRUCache<string, number>({
-    // With `max`, the cache would allocate memory for all entries at startup.
-    maxSize: 100_000,
-    sizeCalculation: () => 1,
-    ttl: HOUR_MS,
-    noUpdateTTL: true,
-  });
+  const sentTo = createCache<number>(100_000, { ttl: HOUR_MS, noUpdateTTL: true });
   return {
     send({ to, headers, ...content }) {
       const before = sentTo.get(to) ?? 0;

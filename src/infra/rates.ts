@@ -1,9 +1,9 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { LRUCache } from 'lru-cache';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimited } from '../core/errors.js';
 import { createKeyedQueue } from './async/keyed-queue.js';
 import { sha256 } from './auth/tokens.js';
+import { createCache } from './cache.js';
 import type { Rate } from './config/kinds.js';
 import { createRedisState, type RedisState } from './redis.js';
 import type { Logger } from './telemetry/log.js';
@@ -138,7 +138,7 @@ export function openRateStore(redis: { options: RedisOptions; prefix: string } |
     },
     memory(name, forMs) {
       if (forMs === undefined) return { has: async () => false, add: async () => {} };
-      const own = new LRUCache<string, true>({ max: REMEMBERED_MAX, ttl: forMs });
+      const own = createCache<true>(REMEMBERED_MAX, { ttl: forMs });
       const keyOf = (hash: string) => `${redis?.prefix}:${name}:${hash}`;
       return {
         async has(...key) {

@@ -1,9 +1,9 @@
-import { LRUCache } from 'lru-cache';
 import { rateLimited } from '../core/errors.js';
 import type { Context } from '../graphql/context.js';
 import { createKeyedQueue } from '../infra/async/keyed-queue.js';
 import { createShares, type Usage, whenPaid } from '../infra/async/shares.js';
 import { sha256 } from '../infra/auth/tokens.js';
+import { createCache } from '../infra/cache.js';
 
 /** The time that a WebSocket frame takes in addition to what is measured of its message, in milliseconds. */
 const FRAME_MS = 0.05;
@@ -77,7 +77,7 @@ export function createRequestTime({
     refusal: () => rateLimited('Too many requests. Try again in a moment.', 1_000),
   });
   /** The keys of the owners of tokens, by the hashes of the tokens. */
-  const owners = new LRUCache<string, string>({ max: TOKENS_MAX, ttl: TOKENS_TTL_MS });
+  const owners = createCache<string>(TOKENS_MAX, { ttl: TOKENS_TTL_MS });
 
   /** Charges an HTTP request. Time that nobody else needs is free. */
   function spend(key: string, ms: number): void {

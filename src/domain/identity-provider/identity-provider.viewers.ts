@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { createProviderTokens, type OutsideTokens } from '../../infra/auth/provider-tokens.js';
 import { sha256 } from '../../infra/auth/tokens.js';
+import { createCache } from '../../infra/cache.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
@@ -26,7 +26,7 @@ const REMEMBERED_MAX = 20_000;
 
 function createOutsideViewers(tokens: OutsideTokens): ProviderAuthenticator {
   // By hash, so that a memory dump contains no tokens.
-  const known = new LRUCache<string, Viewer>({ max: REMEMBERED_MAX });
+  const known = createCache<Viewer>(REMEMBERED_MAX);
   /** Verifications in progress. They are not in the cache, so that invalid tokens do not evict entries. */
   const asked = new Map<string, Promise<Viewer>>();
 
