@@ -1,5 +1,5 @@
 import { gone } from '../../core/errors.js';
-import { encodeGlobalId, idOf } from '../../core/ids.js';
+import { encodeGlobalId } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf } from '../../graphql/context.js';
@@ -12,6 +12,7 @@ import {
   durableStream,
 } from '../../graphql/durable-stream.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation, loadViewerMembership } from '../conversation/conversation.schema.js';
 import { Message } from '../message/message.schema.js';
@@ -117,8 +118,10 @@ builder.prismaObjectFields(Viewer, (t) => ({
   }),
 }));
 
-const MarkNotificationsReadInput = builder.inputType('MarkNotificationsReadInput', {
-  fields: (t) => ({
+addViewerMutation('markNotificationsRead', {
+  description:
+    "Marks the viewer's notifications as read, up to and including one, or only one, on all of their devices. Reading a conversation past a message (`markRead`) marks its notifications as well.",
+  input: (t) => ({
     upToId: t.id({
       required: true,
       description: "The newest notification to mark as read. All older ones in the viewer's inbox are marked with it.",
@@ -127,29 +130,15 @@ const MarkNotificationsReadInput = builder.inputType('MarkNotificationsReadInput
       description: 'If it is true, only this notification is marked as read, and older ones remain as they are.',
     }),
   }),
-});
-const MarkNotificationsReadPayload = builder.simpleObject('MarkNotificationsReadPayload', {
-  fields: (t) => ({
+  ids: { upToId: 'Notification' },
+  payload: payloadOf((t) => ({
     viewer: t.field({ type: Viewer, nullable: false, description: 'The viewer with the new unread count.' }),
-  }),
+  })),
+  async run(deps, viewer, { upToId, onlyThis }, context) {
+    await markNotificationsRead(deps, viewer, { upToId, onlyThis: onlyThis ?? false });
+    return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
+  },
 });
-
-builder.mutationField('markNotificationsRead', (t) =>
-  t.field({
-    type: MarkNotificationsReadPayload,
-    description:
-      "Marks the viewer's notifications as read, up to and including one, or only one, on all of their devices. Reading a conversation past a message (`markRead`) marks its notifications as well.",
-    args: { input: t.arg({ type: MarkNotificationsReadInput, required: true }) },
-    async resolve(_root, { input: { upToId, onlyThis } }, context) {
-      const viewer = viewerOf(context);
-      await markNotificationsRead(context.deps, viewer, {
-        upToId: idOf('Notification', upToId, 'input.upToId'),
-        onlyThis: onlyThis ?? false,
-      });
-      return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
-    },
-  }),
-);
 
 // ── the stream ──
 

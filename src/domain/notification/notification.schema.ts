@@ -1,9 +1,9 @@
 import { gone } from '../../core/errors.js';
-import { idOf } from '../../core/ids.js';
 import type { Membership as MembershipRow } from '../../generated/prisma/client.js';
 import { builder } from '../../graphql/builder.js';
 import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { keyedBy } from '../../graphql/sharing.js';
 import { Membership } from '../conversation/conversation.schema.js';
 import { loadUser, Viewer } from '../user/user.schema.js';
@@ -144,24 +144,6 @@ builder.prismaObjectField(Viewer, 'notificationSettings', (t) =>
 
 // ── mutations ──
 
-const SetNotificationLevelInput = builder.inputType('SetNotificationLevelInput', {
-  fields: (t) => ({
-    conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
-    level: t.field({
-      type: NotificationLevel,
-      description: "The level. Null, or omitting it, restores the viewer's default.",
-    }),
-  }),
-});
-const MuteConversationInput = builder.inputType('MuteConversationInput', {
-  fields: (t) => ({
-    conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
-    until: t.field({
-      type: 'DateTime',
-      description: 'When the mute ends, which must be in the future. Null, or omitting it, unmutes the conversation.',
-    }),
-  }),
-});
 const QuietHoursInput = builder.inputType('QuietHoursInput', {
   description: 'The quiet hours to set.',
   fields: (t) => ({
@@ -180,8 +162,52 @@ const QuietHoursInput = builder.inputType('QuietHoursInput', {
     }),
   }),
 });
-const UpdateNotificationSettingsInput = builder.inputType('UpdateNotificationSettingsInput', {
-  fields: (t) => ({
+const membershipPayload = payloadOf((t) => ({
+  membership: t.field({
+    type: Membership,
+    nullable: false,
+    description: "The viewer's membership with the new settings.",
+  }),
+}));
+
+addViewerMutation('setNotificationLevel', {
+  description:
+    'Sets what the viewer is notified of in one conversation, on all of their devices. Nobody else can see the setting. Leaving the conversation deletes it.',
+  input: (t) => ({
+    conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
+    level: t.field({
+      type: NotificationLevel,
+      description: "The level. Null, or omitting it, restores the viewer's default.",
+    }),
+  }),
+  ids: { conversationId: 'Conversation' },
+  payload: membershipPayload,
+  run: async (deps, viewer, { conversationId, level }) => ({
+    membership: await setNotificationLevel(deps, viewer, { conversationId, level: level ?? null }),
+  }),
+});
+
+addViewerMutation('muteConversation', {
+  description:
+    'Mutes a conversation for a time, on all devices of the viewer: they are not notified of anything in it. Messages still arrive and count as unread. Without `until`, it unmutes the conversation. Nobody else can see the setting, and leaving the conversation deletes it.',
+  input: (t) => ({
+    conversationId: t.id({ required: true, description: 'The conversation, of which the viewer must be a member.' }),
+    until: t.field({
+      type: 'DateTime',
+      description: 'When the mute ends, which must be in the future. Null, or omitting it, unmutes the conversation.',
+    }),
+  }),
+  ids: { conversationId: 'Conversation' },
+  payload: membershipPayload,
+  run: async (deps, viewer, { conversationId, until }) => ({
+    membership: await muteConversation(deps, viewer, { conversationId, until: until ?? null }),
+  }),
+});
+
+addViewerMutation('updateNotificationSettings', {
+  description:
+    'Changes the notification settings of the viewer, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
+  input: (t) => ({
     defaultLevel: t.field({
       type: NotificationLevel,
       description:
@@ -208,60 +234,11 @@ const UpdateNotificationSettingsInput = builder.inputType('UpdateNotificationSet
         'Whether the viewer wants mails about what they have not read. Null restores the default of the service.',
     }),
   }),
-});
-
-const membershipPayload = (name: string) =>
-  builder.simpleObject(name, {
-    fields: (t) => ({
-      membership: t.field({
-        type: Membership,
-        nullable: false,
-        description: "The viewer's membership with the new settings.",
-      }),
-    }),
-  });
-const SetNotificationLevelPayload = membershipPayload('SetNotificationLevelPayload');
-const MuteConversationPayload = membershipPayload('MuteConversationPayload');
-const UpdateNotificationSettingsPayload = builder.simpleObject('UpdateNotificationSettingsPayload', {
-  fields: (t) => ({
+  payload: payloadOf((t) => ({
     viewer: t.field({ type: Viewer, nullable: false, description: 'The viewer with the new settings.' }),
-  }),
+  })),
+  async run(deps, viewer, input, context) {
+    await updateNotificationSettings(deps, viewer, { ...input });
+    return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
+  },
 });
-
-builder.mutationFields((t) => ({
-  setNotificationLevel: t.field({
-    type: SetNotificationLevelPayload,
-    description:
-      'Sets what the viewer is notified of in one conversation, on all of their devices. Nobody else can see the setting. Leaving the conversation deletes it.',
-    args: { input: t.arg({ type: SetNotificationLevelInput, required: true }) },
-    resolve: async (_root, { input: { conversationId, level } }, context) => ({
-      membership: await setNotificationLevel(context.deps, viewerOf(context), {
-        conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
-        level: level ?? null,
-      }),
-    }),
-  }),
-  muteConversation: t.field({
-    type: MuteConversationPayload,
-    description:
-      'Mutes a conversation for a time, on all devices of the viewer: they are not notified of anything in it. Messages still arrive and count as unread. Without `until`, it unmutes the conversation. Nobody else can see the setting, and leaving the conversation deletes it.',
-    args: { input: t.arg({ type: MuteConversationInput, required: true }) },
-    resolve: async (_root, { input: { conversationId, until } }, context) => ({
-      membership: await muteConversation(context.deps, viewerOf(context), {
-        conversationId: idOf('Conversation', conversationId, 'input.conversationId'),
-        until: until ?? null,
-      }),
-    }),
-  }),
-  updateNotificationSettings: t.field({
-    type: UpdateNotificationSettingsPayload,
-    description:
-      'Changes the notification settings of the viewer, on all of their devices. Omitted fields remain unchanged; an explicit null resets a field.',
-    args: { input: t.arg({ type: UpdateNotificationSettingsInput, required: true }) },
-    async resolve(_root, { input }, context) {
-      const viewer = viewerOf(context);
-      await updateNotificationSettings(context.deps, viewer, { ...input });
-      return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
-    },
-  }),
-}));

@@ -1,9 +1,9 @@
 import { gone } from '../../core/errors.js';
-import { idOf } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { viewerOf } from '../../graphql/context.js';
 import { asksDatabase, atMost } from '../../graphql/costs.js';
 import { defineLoader } from '../../graphql/loader.js';
+import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { ServerInfo } from '../server-info/server-info.schema.js';
 import { Session } from '../session/session.schema.js';
 import { loadUser, Viewer } from '../user/user.schema.js';
@@ -91,81 +91,48 @@ const PushGatewayInput = builder.inputType('PushGatewayInput', {
   }),
 });
 
-const RegisterPushInput = builder.inputType('RegisterPushInput', {
-  description: 'Exactly one of the two.',
-  fields: (t) => ({
+const viewerPayload = payloadOf((t) => ({
+  viewer: t.field({ type: Viewer, nullable: false, description: 'The viewer.' }),
+}));
+
+addViewerMutation('registerPush', {
+  description:
+    'Registers the device of the current session for pushes, with exactly one of `web` and `gateway`. It ends when the session ends. Registering a device again changes its keys and its session, and nothing else. A device that another user had registered is taken over. A further device than `serverInfo.limits.pushSubscriptionsMax` replaces the oldest.',
+  input: (t) => ({
     web: t.field({ type: WebPushInput, description: 'For Web Push: see `serverInfo.webPushPublicKey`.' }),
     gateway: t.field({
       type: PushGatewayInput,
       description: 'For a push gateway: `serverInfo.features` contains `pushGateway` if the server has one.',
     }),
   }),
+  payload: payloadOf((t) => ({
+    pushSubscription: t.field({ type: PushSubscription, nullable: false, description: 'The registered device.' }),
+  })),
+  run: async (deps, viewer, input) => ({ pushSubscription: await registerPush(deps, viewer, input) }),
 });
 
-const RemovePushInput = builder.inputType('RemovePushInput', {
-  fields: (t) => ({
+addViewerMutation('removePush', {
+  description: 'Ends a push subscription of the viewer.',
+  input: (t) => ({
     pushSubscriptionId: t.id({ required: true, description: 'A subscription of the viewer.' }),
   }),
+  ids: { pushSubscriptionId: 'PushSubscription' },
+  payload: viewerPayload,
+  async run(deps, viewer, { pushSubscriptionId }, context) {
+    await removePush(deps, viewer, pushSubscriptionId);
+    return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
+  },
 });
 
-const SetAttentionInput = builder.inputType('SetAttentionInput', {
-  fields: (t) => ({
+addViewerMutation('setAttention', {
+  description:
+    'Reports whether the viewer is looking at the device of the current session. While they are looking at one, pushes to all of their devices wait for a moment, so that they can read there instead. Repeat it while they are, more often than `serverInfo.limits.pushAttentionTtlMs`. Nobody else can see it.',
+  input: (t) => ({
     active: t.boolean({ required: true, description: 'Whether the viewer is looking at this device.' }),
   }),
+  payload: viewerPayload,
+  async run(deps, viewer, { active }, context) {
+    setAttention(deps, viewer, active);
+    return { viewer: (await loadUser(context, viewer.userId)) ?? gone('User') };
+  },
 });
-
-const RegisterPushPayload = builder.simpleObject('RegisterPushPayload', {
-  fields: (t) => ({
-    pushSubscription: t.field({ type: PushSubscription, nullable: false, description: 'The registered device.' }),
-  }),
-});
-
-const viewerPayload = (name: string) =>
-  builder.objectRef<{ userId: string }>(name).implement({
-    fields: (t) => ({
-      viewer: t.field({
-        type: Viewer,
-        nullable: false,
-        description: 'The viewer.',
-        resolve: async ({ userId }, _args, context) => (await loadUser(context, userId)) ?? goneUser(),
-      }),
-    }),
-  });
-const goneUser = (): never => gone('User');
-
-const RemovePushPayload = viewerPayload('RemovePushPayload');
-const SetAttentionPayload = viewerPayload('SetAttentionPayload');
-
-builder.mutationFields((t) => ({
-  registerPush: t.field({
-    type: RegisterPushPayload,
-    description:
-      'Registers the device of the current session for pushes. It ends when the session ends. Registering a device again changes its keys and its session, and nothing else. A device that another user had registered is taken over. A further device than `serverInfo.limits.pushSubscriptionsMax` replaces the oldest.',
-    args: { input: t.arg({ type: RegisterPushInput, required: true }) },
-    resolve: async (_root, { input }, context) => ({
-      pushSubscription: await registerPush(context.deps, viewerOf(context), input),
-    }),
-  }),
-  removePush: t.field({
-    type: RemovePushPayload,
-    description: 'Ends a push subscription of the viewer.',
-    args: { input: t.arg({ type: RemovePushInput, required: true }) },
-    resolve: async (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      const id = idOf('PushSubscription', input.pushSubscriptionId, 'input.pushSubscriptionId');
-      await removePush(context.deps, viewer, id);
-      return viewer;
-    },
-  }),
-  setAttention: t.field({
-    type: SetAttentionPayload,
-    description:
-      'Reports whether the viewer is looking at the device of the current session. While they are looking at one, pushes to all of their devices wait for a moment, so that they can read there instead. Repeat it while they are, more often than `serverInfo.limits.pushAttentionTtlMs`. Nobody else can see it.',
-    args: { input: t.arg({ type: SetAttentionInput, required: true }) },
-    resolve: (_root, { input }, context) => {
-      const viewer = viewerOf(context);
-      setAttention(context.deps, viewer, input.active);
-      return viewer;
-    },
-  }),
-}));
