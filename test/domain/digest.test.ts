@@ -8,7 +8,7 @@ import { atFileEnd } from '../support/ending.js';
 import { type MailServer, startMailServer } from '../support/mail.js';
 import { notified } from '../support/notified.js';
 import { makePlace, modes } from '../support/place.js';
-import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
+import { attempt, createGroup, openDirect, remove, reply, send } from '../support/talk.js';
 
 const PUBLIC_URL = 'https://chat.example.com';
 
@@ -101,6 +101,20 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     await attempt(ana, 'updateNotificationSettings', { doNotDisturbUntil: null });
     await whenDue();
     await mails.until(ana.email);
+  });
+
+  it('are about mentions and replies only if the user wants no more', async () => {
+    const [ana, bob] = await people();
+    const conversationId = await createGroup(bob, [ana]);
+    const own = await send(ana, conversationId, 'mine');
+    await attempt(ana, 'updateNotificationSettings', { defaultLevel: 'MENTIONS' });
+    await say(bob, conversationId, 'not for her');
+    expect(await digestOf(ana)).toBeNull();
+    await notified(node, await reply(bob, conversationId, own.id, 'an answer'));
+    await say(bob, conversationId, `hello @${ana.username}`);
+    await whenDue();
+    const [mail] = await mails.until(ana.email);
+    expect(mail?.subject).toBe('You have 2 unread messages');
   });
 
   it('are not sent to users who do not want them', async () => {

@@ -116,7 +116,11 @@ export const findUnread = (
           AND NOT ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('memberships.user_id'))}
           AND (${wantsNotifications(config, 'ALL', now)}
             OR (${wantsNotifications(config, 'MENTIONS', now)}
-              AND (messages.mentions_everyone OR memberships.user_id = ANY (messages.mentioned_ids))))
+              AND (messages.mentions_everyone OR memberships.user_id = ANY (messages.mentioned_ids) OR EXISTS (
+                SELECT FROM messages replied
+                WHERE replied.conversation_id = messages.conversation_id AND replied.seq = messages.reply_to_seq
+                  AND replied.sender_id = memberships.user_id
+              ))))
         ORDER BY messages.seq DESC LIMIT ${COUNT_MAX}::int
       ) AS those
     ) AS unread ON unread.count > 0
