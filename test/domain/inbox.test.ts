@@ -39,6 +39,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
       SWEEP_INTERVAL: '1h',
       NOTIFICATIONS_MAX: '10',
       NOTIFICATION_EVERYONE_MAX_MEMBERS: '3',
+      DELETED_ACCOUNT_MESSAGES: 'delete',
     });
   });
 
@@ -388,6 +389,30 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     // As a node of version 0.1.0 deletes an account.
     await db.user.update({ where: { id: rowId(bob.id) }, data: { deletedAt: new Date() } });
     expect([await db.notification.count({ where }), await db.notificationOccurrence.count({ where })]).toEqual([0, 0]);
+  });
+
+  it('contains nothing that a deleted account has written', async () => {
+    const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
+    const group = await createGroup(bob, [ana, carol]);
+    const own = await send(ana, group, 'mine');
+    await send(bob, group, `a secret for @${ana.username}`);
+    await react(bob, own.id, '👍');
+    for (const person of [bob, carol]) await reply(person, group, own.id, 'an answer');
+    expect(await kindsOf(ana)).toEqual(['REPLY', 'REACTION', 'MENTION', 'ADDED_TO_GROUP']);
+    await attempt(bob, 'deleteAccount', { password: bob.password });
+    const { db } = node.deps.database;
+    await eventually('the account is erased', async () => (await db.erasure.count()) === 0);
+    const left = await listOf(ana);
+    expect(left).toMatchObject([
+      { kind: 'REPLY', count: 1, actors: [{ id: carol.id }], message: { text: 'an answer' } },
+      { kind: 'ADDED_TO_GROUP', count: 1, actors: [{ id: bob.id }] },
+    ]);
+    // Who added her remains known as a deleted account only.
+    const { viewer } = await ana.ask('{ viewer { notifications { nodes { actors { username displayName } } } } }');
+    expect(JSON.stringify(viewer)).not.toContain(bob.username);
+    expect(
+      await db.notificationOccurrence.count({ where: { actorId: rowId(bob.id), kind: { not: 'ADDED_TO_GROUP' } } }),
+    ).toBe(0);
   });
 
   it('continues from its position when the notifier was stopped, and at present with the position of another database', async () => {

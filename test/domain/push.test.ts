@@ -337,6 +337,27 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await edit(bob, message.id, `hello @${ana.username}`);
       expect((await device.until())[0].notification.body).toContain(`hello @${ana.username}`);
       await untilNoneWaits(node);
+      // A further edit does not notify again.
+      await edit(bob, message.id, `hello again @${ana.username}`);
+      await notified(node);
+      await untilNoneWaits(node);
+      expect(device.received()).toHaveLength(1);
+    });
+
+    it.each([
+      ['setNotificationLevel', { level: 'NONE' }],
+      ['muteConversation', { until: '2999-01-01T00:00:00Z' }],
+    ])('keep an edit that adds a mention from notifying: %s', async (mutation, input) => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const device = await registerDevice(ana, service);
+      const conversationId = await createGroup(bob, [ana]);
+      await attempt(ana, mutation, { conversationId, ...input });
+      const message = await send(bob, conversationId, 'hello');
+      await edit(bob, message.id, `hello @${ana.username}`);
+      await notified(node, message);
+      expect(await node.deps.database.db.pushJob.count()).toBe(0);
+      expect(await node.deps.database.db.pushRecord.count({ where: { userId: rowId(ana.id) } })).toBe(0);
+      expect(device.received()).toEqual([]);
     });
 
     it('leave muted conversations out of the number of unread messages', async () => {
