@@ -274,10 +274,13 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
   describe('the conversations subscription', () => {
     it('delivers joins and departures of the viewer and of other members', async () => {
       const stream = await follow(bob, 'conversations');
-      const changes = () => stream.events.filter(({ type }) => type !== 'CHECKPOINT');
+      let group = '';
+      // The stream can also contain the last changes of an earlier test, which the node had not delivered yet.
+      const changes = () =>
+        stream.events.filter((event) => event.type === 'CAUGHT_UP' || event.conversationId === group);
       // Events contain the current state, so each is received before the next change.
       const received = (count: number) => eventually('the event is received', () => changes().length > count);
-      const group = await createGroup(alice, [bob], { title: 'Climbing' });
+      group = await createGroup(alice, [bob], { title: 'Climbing' });
       await received(1);
       await add(alice, group, [carol.id]);
       await received(2);
