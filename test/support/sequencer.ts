@@ -36,6 +36,7 @@ const LONGEST = [
   'test/domain/receipt.test.ts',
   'test/domain/relationship.test.ts',
   'test/packages/client/people.test.ts',
+  'test/packages/client/notifications.test.ts',
   'test/domain/service.test.ts',
   'test/realtime/verify.test.ts',
   'test/domain/history.test.ts',

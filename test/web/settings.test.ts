@@ -56,7 +56,7 @@ describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
     const phone = await openApp(browser, url, ada);
     await phone.page.getByText('No conversations yet', { exact: true }).waitFor();
     await desk.page.getByRole('link', { name: 'Settings' }).click();
-    await desk.page.getByText('This device').waitFor();
+    await desk.page.locator('em').getByText('This device').waitFor();
     // One session belongs to the test itself, one to each browser.
     const buttons = desk.page.getByRole('button', { name: /^Sign out .+/ });
     await buttons.first().waitFor();

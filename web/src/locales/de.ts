@@ -329,7 +329,7 @@ export const de: Text = {
     language: 'Sprache der Mitteilungen und E-Mails',
     languageNone: 'Nicht gewählt (Englisch)',
     digest: 'E-Mails über Nachrichten senden, die ich länger nicht gelesen habe',
-    sounds: 'Töne abspielen, während die App auf diesem Gerät geöffnet ist',
+    sounds: 'Töne in diesem Browser abspielen, während die App geöffnet ist',
     newMessage: 'Neue Nachricht',
     dismiss: 'Ausblenden',
   },

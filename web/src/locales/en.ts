@@ -330,7 +330,7 @@ export const en = {
     language: 'Language of notifications and mails',
     languageNone: 'Not chosen (English)',
     digest: 'Send me mails about messages that I have not read for a while',
-    sounds: 'Play sounds while the app is open on this device',
+    sounds: 'Play sounds in this browser while the app is open',
     newMessage: 'New message',
     dismiss: 'Dismiss',
   },
