@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { defineConfig, type Plugin } from 'vite';
+import { build, defineConfig, type Plugin, type Rollup } from 'vite';
 
 // The components are written for React and run on Preact, which has a quarter of its size. Without these aliases (and
 // with the packages of React), they run on React.
@@ -36,7 +36,7 @@ const layers: Plugin = {
 const worker: Plugin = {
   name: 'worker',
   enforce: 'post',
-  generateBundle(_, bundle) {
+  async generateBundle(_, bundle) {
     const fixed = readdirSync(resolve(import.meta.dirname, 'public'));
     const files = [...fixed, ...Object.keys(bundle).filter((name) => name !== 'index.html')].sort();
     const page = bundle['index.html'];
@@ -44,24 +44,42 @@ const worker: Plugin = {
       .update(files.join())
       .update(page?.type === 'asset' ? page.source : '');
     for (const name of fixed) hash.update(readFileSync(resolve(import.meta.dirname, 'public', name)));
-    const source = readFileSync(resolve(import.meta.dirname, 'sw.js'), 'utf8')
-      .replace(/\bFILES;/, `${JSON.stringify(files.map((name) => `/${name}`))};`)
-      .replace(/\bVERSION;/, `'${hash.digest('hex').slice(0, 16)}';`);
-    this.emitFile({ type: 'asset', fileName: 'sw.js', source });
+    const values = { FILES: files.map((name) => `/${name}`), VERSION: hash.digest('hex').slice(0, 16) };
+    const constants = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};\n`);
+    this.emitFile({ type: 'asset', fileName: 'sw.js', source: constants.join('') + (await bundleWorker()) });
   },
 };
+
+/** The code of the service worker in one file, because not all browsers load modules in service workers. */
+async function bundleWorker(): Promise<string> {
+  const result = (await build({
+    configFile: false,
+    root: import.meta.dirname,
+    logLevel: 'warn',
+    publicDir: false,
+    resolve: { alias },
+    build: {
+      write: false,
+      target,
+      modulePreload: false,
+      rolldownOptions: { input: resolve(import.meta.dirname, 'sw.js'), output: { format: 'iife' } },
+    },
+  })) as Rollup.RollupOutput;
+  return result.output[0].code;
+}
+
+/** Browsers with `light-dark()`, `popover` and nested CSS. */
+const target = ['chrome123', 'firefox125', 'safari17.5'];
+const alias = Object.entries(aliases).map(([find, replacement]) => ({ find: new RegExp(`^${find}$`), replacement }));
 
 export default defineConfig({
   root: import.meta.dirname,
   plugins: [layers, worker],
-  resolve: {
-    alias: Object.entries(aliases).map(([find, replacement]) => ({ find: new RegExp(`^${find}$`), replacement })),
-  },
+  resolve: { alias },
   build: {
     outDir: '../dist/web/files',
     emptyOutDir: true,
-    // Browsers with `light-dark()`, `popover` and nested CSS.
-    target: ['chrome123', 'firefox125', 'safari17.5'],
+    target,
     // The policy of the page allows no data: URLs in styles and fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

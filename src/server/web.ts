@@ -12,8 +12,8 @@ const OUTPUT = fileURLToPath(new URL('../../dist/web/', import.meta.url));
 const HASHED = '/assets/';
 const INDEX = '/index.html';
 const WORKER = '/sw.js';
-/** The service worker loads the files of the app. */
-const WORKER_POLICY = "default-src 'none'; connect-src 'self'";
+/** The service worker loads the files of the app, and icons of notifications. */
+const WORKER_POLICY = "default-src 'none'; connect-src 'self'; img-src 'self'";
 
 /** The encodings of the build, with the extensions of the files. */
 const encodings = { br: '.br', gzip: '.gz' } as const;

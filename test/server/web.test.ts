@@ -125,9 +125,9 @@ describe.each(modes)('the web app in %s mode', (mode) => {
 
   it('lets the service worker load the files of the app, and nothing else', async () => {
     const { headers, body } = await send(url, '/sw.js');
-    expect(headers['content-security-policy']).toBe("default-src 'none'; connect-src 'self'");
+    expect(headers['content-security-policy']).toBe("default-src 'none'; connect-src 'self'; img-src 'self'");
     expect(headers['cache-control']).toBe('no-cache');
-    const [, listed = '[]'] = /files = (\[.*\])/.exec(body.toString()) ?? [];
+    const [, listed = '[]'] = /FILES = (\[.*\])/.exec(body.toString()) ?? [];
     const files: string[] = JSON.parse(listed);
     expect(files).toContain(script);
     for (const path of files) expect([path, (await send(url, path)).status]).toEqual([path, 200]);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { atEnd } from './ending.js';
 
@@ -46,13 +46,19 @@ export interface Visit {
   errors: string[];
 }
 
+export interface VisitOptions extends BrowserContextOptions {
+  /** Called with the context before its first page is opened. */
+  prepare?: (context: BrowserContext) => Promise<unknown>;
+}
+
 /**
  * Opens the app in a browser context of its own, like another person on another machine. The context is closed at the end
  * of the test.
  */
-export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+export async function visit(browser: Browser, url: string, { prepare, ...options }: VisitOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-US', ...options });
   atEnd(() => context.close());
+  await prepare?.(context);
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const errors: string[] = [];

@@ -1,5 +1,5 @@
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { type Visit, visit } from './browser.js';
+import type { Browser, Page } from 'playwright-core';
+import { type Visit, type VisitOptions, visit } from './browser.js';
 import type { Person } from './client.js';
 
 /** Opens the app as a user, at a conversation or at the list. */
@@ -8,7 +8,7 @@ export async function openApp(
   url: string,
   person: Person,
   conversationId?: string,
-  options: BrowserContextOptions = {},
+  options: VisitOptions = {},
 ): Promise<Visit> {
   const visited = await visit(browser, `${url}sign-in`, options);
   const { page } = visited;

@@ -59,7 +59,7 @@ describe.skipIf(!browserFound)('the service worker of the web app', () => {
         for await (const chunk of response) chunks.push(chunk);
         let body = Buffer.concat(chunks);
         if (req.url === '/sw.js' && isNew)
-          body = Buffer.from(body.toString().replace(/version = '/, "version = 'new-"));
+          body = Buffer.from(body.toString().replace(/VERSION = "/, 'VERSION = "new-'));
         const { 'content-length': _, etag: __, ...headers } = response.headers;
         res.writeHead(response.statusCode ?? 500, headers).end(body);
       });

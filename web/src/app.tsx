@@ -16,7 +16,16 @@ import { Link, type Route, useNavigation } from './shell/router.tsx';
 const MessageAlert = lazy(() => import('./routes/notifications/message-alert.tsx'));
 const Settings = lazy(() => import('./routes/settings/settings.tsx'));
 
+/** When what concerns pushes begins, in milliseconds after the start: the first view does not wait for it. */
+const PUSH_AFTER_MS = 1_000;
+
 export function App() {
+  const parley = useParley();
+  useEffect(() => {
+    const start = async () => (await import('./push/start.ts')).startPush(parley);
+    const timer = setTimeout(() => void start(), PUSH_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [parley]);
   return (
     <ErrorBoundary>
       <Page />

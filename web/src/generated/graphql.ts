@@ -110,12 +110,42 @@ export type PresenceStatus =
   | 'ONLINE'
   | '%future added value';
 
+/** A device at the push gateway of the server. */
+export type PushGatewayInput = {
+  /** The app, as the gateway knows it: at most 64 characters. */
+  appId: string;
+  /** The device's token: at most 512 characters. */
+  pushKey: string;
+};
+
+/** How pushes reach a device. */
+export type PushKind =
+  /** By a push gateway that speaks Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM. */
+  | 'GATEWAY'
+  /** By Web Push: browsers, and apps with UnifiedPush. */
+  | 'WEB'
+  | '%future added value';
+
+/** The input of the mutation `registerPush`. */
+export type RegisterPushInput = {
+  /** For a push gateway: `serverInfo.features` contains `pushGateway` if the server has one. */
+  gateway?: PushGatewayInput | null | undefined;
+  /** For Web Push: see `serverInfo.webPushPublicKey`. */
+  web?: WebPushInput | null | undefined;
+};
+
 /** The input of the mutation `removeMember`. */
 export type RemoveMemberInput = {
   /** The group. */
   conversationId: string;
   /** The member to remove. */
   userId: string;
+};
+
+/** The input of the mutation `removePush`. */
+export type RemovePushInput = {
+  /** A subscription of the viewer. */
+  pushSubscriptionId: string;
 };
 
 /** The input of the mutation `requestPasswordReset`. */
@@ -130,6 +160,12 @@ export type ResetPasswordInput = {
   newPassword: string;
   /** The token from the email. */
   token: string;
+};
+
+/** The input of the mutation `setAttention`. */
+export type SetAttentionInput = {
+  /** Whether the viewer is looking at this device. */
+  active: boolean;
 };
 
 /** The input of the mutation `setAvailability`. */
@@ -197,6 +233,16 @@ export type UserKind =
   /** A person. */
   | 'PERSON'
   | '%future added value';
+
+/** A browser's `PushSubscription`. */
+export type WebPushInput = {
+  /** Its key `auth`, in base64url. */
+  auth: string;
+  /** Its `endpoint`: at most 2,000 characters. */
+  endpoint: string;
+  /** Its key `p256dh`, in base64url. */
+  p256dh: string;
+};
 
 export type ServerInfoQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -382,6 +428,34 @@ export type EndSessionMutationVariables = Exact<{
 
 export type EndSessionMutation = { logout: { sessionId: string } | null };
 
+export type PushStateQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type PushStateQuery = { serverInfo: { webPushPublicKey: string | null }, viewer: { sessions: Array<{ id: string, current: boolean }>, pushSubscriptions: Array<{ id: string, kind: PushKind, createdAt: string, session: { id: string, deviceName: string | null, current: boolean } | null }> } | null };
+
+export type PushFieldsFragment = { id: string, kind: PushKind, createdAt: string, session: { id: string, deviceName: string | null, current: boolean } | null };
+
+export type RegisterPushMutationVariables = Exact<{
+  input: RegisterPushInput;
+}>;
+
+
+export type RegisterPushMutation = { registerPush: { pushSubscription: { id: string, kind: PushKind, createdAt: string, session: { id: string, deviceName: string | null, current: boolean } | null } } | null };
+
+export type RemovePushMutationVariables = Exact<{
+  input: RemovePushInput;
+}>;
+
+
+export type RemovePushMutation = { removePush: { viewer: { id: string } } | null };
+
+export type SetAttentionMutationVariables = Exact<{
+  input: SetAttentionInput;
+}>;
+
+
+export type SetAttentionMutation = { setAttention: { viewer: { id: string } } | null };
+
 export type SetAvailabilityMutationVariables = Exact<{
   input: SetAvailabilityInput;
 }>;
@@ -464,6 +538,18 @@ export const RoomFieldsFragmentDoc = new TypedDocumentString(`
   viewerCanJoin
 }
     `, {"fragmentName":"RoomFields"}) as unknown as TypedDocumentString<RoomFieldsFragment, unknown>;
+export const PushFieldsFragmentDoc = new TypedDocumentString(`
+    fragment PushFields on PushSubscription {
+  id
+  kind
+  createdAt
+  session {
+    id
+    deviceName
+    current
+  }
+}
+    `, {"fragmentName":"PushFields"}) as unknown as TypedDocumentString<PushFieldsFragment, unknown>;
 export const ServerInfoDocument = new TypedDocumentString(`
     query ServerInfo {
   serverInfo {
@@ -875,6 +961,67 @@ export const EndSessionDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:f1b337d4e999f92121e625384358b71208e1790a6e73abd4ab5671413ada64b1"}) as unknown as TypedDocumentString<EndSessionMutation, EndSessionMutationVariables>;
+export const PushStateDocument = new TypedDocumentString(`
+    query PushState {
+  serverInfo {
+    webPushPublicKey
+  }
+  viewer {
+    sessions {
+      id
+      current
+    }
+    pushSubscriptions {
+      ...PushFields
+    }
+  }
+}
+    fragment PushFields on PushSubscription {
+  id
+  kind
+  createdAt
+  session {
+    id
+    deviceName
+    current
+  }
+}`, {"hash":"sha256:f5e42acebc8328099f0bbfab586a79921ef1b60ce999ee77bed42d9021890cc4"}) as unknown as TypedDocumentString<PushStateQuery, PushStateQueryVariables>;
+export const RegisterPushDocument = new TypedDocumentString(`
+    mutation RegisterPush($input: RegisterPushInput!) {
+  registerPush(input: $input) {
+    pushSubscription {
+      ...PushFields
+    }
+  }
+}
+    fragment PushFields on PushSubscription {
+  id
+  kind
+  createdAt
+  session {
+    id
+    deviceName
+    current
+  }
+}`, {"hash":"sha256:aab0206c5fb9e0d97c1a7aa0e0277b0bb248ebe3d820275ef3cde5d8cff76927"}) as unknown as TypedDocumentString<RegisterPushMutation, RegisterPushMutationVariables>;
+export const RemovePushDocument = new TypedDocumentString(`
+    mutation RemovePush($input: RemovePushInput!) {
+  removePush(input: $input) {
+    viewer {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:817451ebb3929994a2cee3a30b15595bb18b77f2338ded1dea7af47b7c42f6ca"}) as unknown as TypedDocumentString<RemovePushMutation, RemovePushMutationVariables>;
+export const SetAttentionDocument = new TypedDocumentString(`
+    mutation SetAttention($input: SetAttentionInput!) {
+  setAttention(input: $input) {
+    viewer {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:e11b77939d6d4241da3cccbdfca13176d5ef2190122a86ace5b7597ba022591b"}) as unknown as TypedDocumentString<SetAttentionMutation, SetAttentionMutationVariables>;
 export const SetAvailabilityDocument = new TypedDocumentString(`
     mutation SetAvailability($input: SetAvailabilityInput!) {
   setAvailability(input: $input) {

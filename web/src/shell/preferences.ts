@@ -1,7 +1,7 @@
 // Preferences of this browser. Reading them must work before the app starts, so they are in localStorage, which can be
 // absent or blocked.
 
-type Name = 'theme' | 'hue' | 'locale' | 'emoji' | 'keys' | 'sounds';
+type Name = 'theme' | 'hue' | 'locale' | 'emoji' | 'keys' | 'push-offer' | 'sounds';
 
 export function read(name: Name): string | undefined {
   try {

@@ -16,6 +16,7 @@ import { MessagePane } from './message-pane.tsx';
 const Inbox = lazy(() => import('../notifications/inbox.tsx'));
 const MissedDialog = lazy(() => import('./missed-dialog.tsx'));
 const PeopleDialog = lazy(() => import('./people-dialog.tsx'));
+const PushOffer = lazy(() => import('../../push/push-offer.tsx'));
 const SearchPanel = lazy(() => import('../search/search-panel.tsx'));
 const ShortcutList = lazy(() => import('../switcher/shortcut-list.tsx'));
 const Switcher = lazy(() => import('../switcher/switcher.tsx'));
@@ -45,7 +46,9 @@ export function Chat() {
     }),
     [hits],
   );
-  const hasSearch = useServerInfo()?.features.includes('search') ?? false;
+  const features = useServerInfo()?.features;
+  const hasSearch = features?.includes('search') ?? false;
+  const offersPushes = (useHasSent() || isInboxOpen) && features?.includes('webPush');
   useShortcut('mod+k', () => setDialog('switcher'));
   useShortcut('?', () => setDialog('keys'));
   useShortcut('n', context.openPeople);
@@ -72,6 +75,7 @@ export function Chat() {
   return (
     <ChatContext.Provider value={context}>
       <main className={styles.chat} data-open={id === undefined || search?.isInFront ? undefined : ''}>
+        <Suspense>{offersPushes && <PushOffer />}</Suspense>
         <div className={styles.side}>
           {search ? (
             <Suspense fallback={<p role="status" aria-label={app.loading} />}>
@@ -109,4 +113,18 @@ export function Chat() {
       </main>
     </ChatContext.Provider>
   );
+}
+
+/** Whether the user has sent a message since the page was loaded. */
+function useHasSent(): boolean {
+  const { outbox } = useParley();
+  const [hasSent, setHasSent] = useState(false);
+  useEffect(
+    () =>
+      outbox.subscribe(({ length }) => {
+        if (length > 0) setHasSent(true);
+      }),
+    [outbox],
+  );
+  return hasSent;
 }

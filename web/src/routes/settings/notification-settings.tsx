@@ -7,6 +7,7 @@ import {
 import { type ReactNode, useEffect, useId, useState } from 'react';
 import { locales, useText } from '../../locales/locale.tsx';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
+import { DeviceSettings } from '../../push/device-settings.tsx';
 import { Button } from '../../shell/button.tsx';
 import { areSoundsOn, write } from '../../shell/preferences.ts';
 import { useTimes } from '../../shell/time.ts';
@@ -16,7 +17,7 @@ import styles from './settings.module.css';
 
 /** Of what the user is notified, and when, on all of their devices. */
 export function NotificationSettings() {
-  const { app, errors, notifications: text } = useText();
+  const { app, errors, notifications: text, push } = useText();
   const parley = useParley();
   const inbox = notificationsOf(parley);
   const stored = useReadable(inbox.settings);
@@ -46,6 +47,9 @@ export function NotificationSettings() {
   };
   return (
     <div className={styles.parts}>
+      <Part title={push.title}>
+        <DeviceSettings />
+      </Part>
       <Part title={text.level} hint={text.levelHint}>
         <Choice
           name="level"
