@@ -20,7 +20,7 @@ export function DeviceSettings() {
   const problems: Partial<Record<DeviceState, string>> = {
     blocked: push.blocked,
     'not-installed': push.notInstalled,
-    unsupported: isSecureContext ? push.unsupported : push.insecure,
+    unsupported: push.unsupported,
   };
   const problem = features?.includes('webPush') === false ? push.unavailable : problems[state];
   const isKnown = features !== undefined && state !== 'unknown';

@@ -4,14 +4,13 @@ import { useParley, useReadable } from '../parley.ts';
 import { Button, IconButton } from '../shell/button.tsx';
 import { Icon } from '../shell/icon.tsx';
 import { read, write } from '../shell/preferences.ts';
-import { Link } from '../shell/router.tsx';
 import { useToast } from '../shell/toast.tsx';
 import { deviceOf } from './device.ts';
 import styles from './push-offer.module.css';
 import { useTurnOn } from './use-turn-on.ts';
 
 /**
- * Offers to switch on the pushes of this browser, or says what is missing on an iPhone. It is dismissed for good on this device.
+ * Offers to switch on the pushes of this browser, or says what to do first on an iPhone. It is dismissed for good on this device.
  */
 export default function PushOffer() {
   const { app, push } = useText();
@@ -26,15 +25,11 @@ export default function PushOffer() {
   };
   return (
     <div className={styles.offer}>
-      <p role={error ? 'alert' : undefined}>{error ?? (state === 'off' ? push.offer : push.offerInstalling)}</p>
-      {state === 'off' ? (
+      <p role={error ? 'alert' : undefined}>{error ?? (state === 'off' ? push.offer : push.notInstalled)}</p>
+      {state === 'off' && (
         <Button kind="primary" busy={isBusy} onClick={turnOn}>
           {push.turnOn}
         </Button>
-      ) : (
-        <Link to={{ name: 'settings' }} onClick={dismiss}>
-          {push.showHow}
-        </Link>
       )}
       <IconButton label={app.close} onClick={dismiss}>
         <Icon name="close" size={18} />
