@@ -138,6 +138,15 @@ const commands = {
       return import('../dist/notifications.js');
     },
   },
+  /** Compares the stored files with the database: `npm run media -- verify`. */
+  media: {
+    settings: true,
+    needs: ['install', 'generate', 'build'],
+    run: (args) => {
+      process.argv = [process.argv[0], 'media', ...args];
+      return import('../dist/media.js');
+    },
+  },
   /** Applies missing migrations to the database. */
   migrate: { settings: true, needs: ['install', 'generate', 'build'], run: () => import('../dist/migrate.js') },
   /** Copies the embedded database to PostgreSQL: `npm run move -- postgresql://…`. */

@@ -8,6 +8,7 @@ import { draftFeature } from '../domain/draft/draft.feature.js';
 import { editFeature } from '../domain/edit/edit.feature.js';
 import { groupFeature } from '../domain/group/group.feature.js';
 import { identityProviderFeature } from '../domain/identity-provider/identity-provider.feature.js';
+import { mediaFeature } from '../domain/media/media.feature.js';
 import { messageFeature } from '../domain/message/message.feature.js';
 import { moderationFeature } from '../domain/moderation/moderation.feature.js';
 import { notificationFeature } from '../domain/notification/notification.feature.js';
@@ -60,6 +61,7 @@ export const features: readonly Feature[] = [
   reactionFeature,
   replyFeature,
   pinFeature,
+  mediaFeature,
   draftFeature,
   receiptFeature,
   notificationFeature,

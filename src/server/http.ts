@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { sendNodeResponse } from '@whatwg-node/server';
-import { ChatError } from '../core/errors.js';
+import { ChatError, type ErrorCode } from '../core/errors.js';
 import { networkOf } from '../core/networks.js';
 import { parseUrl } from '../core/urls.js';
 import { presentError } from '../graphql/errors.js';
@@ -10,6 +10,7 @@ import type { Config } from '../infra/config/config.js';
 import type { Logger } from '../infra/telemetry/log.js';
 import { withRequest } from '../infra/telemetry/request.js';
 import type { PageResponse } from '../platform/http-pages.js';
+import type { HttpRoute } from '../platform/http-routes.js';
 import type { AddressOf } from './addresses.js';
 import { graphiqlPolicy } from './graphiql.js';
 import { type Body, CSRF_HEADERS, GRAPHQL_PATH, type Yoga } from './graphql-http.js';
@@ -39,6 +40,13 @@ export type Pages = (
   path: string,
 ) => ((request: { method: 'GET' | 'POST'; query: URLSearchParams }) => Promise<PageResponse>) | undefined;
 
+/** The route of a feature that serves a path, which begins with its prefix. */
+export type Routes = (path: string) =>
+  | (Pick<HttpRoute, 'methods' | 'exposedHeaders'> & {
+      respond(request: { req: IncomingMessage; res: ServerResponse; query: URLSearchParams }): Promise<void>;
+    })
+  | undefined;
+
 /** The content security policy of a page that has only this style, and forms for its own server. */
 const pagePolicy = (style: string): string =>
   [
@@ -51,6 +59,21 @@ const pagePolicy = (style: string): string =>
 
 /** The maximum size of all headers of a request in bytes. Larger ones are rejected with 431. */
 const HEADERS_MAX_BYTES = 16_384;
+/** How long browsers remember which requests of other origins are allowed, in seconds. */
+const PREFLIGHT_SECONDS = 7_200;
+/** The HTTP statuses of the errors of routes. */
+const statuses: Record<ErrorCode, number> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  BAD_USER_INPUT: 400,
+  CONFLICT: 409,
+  RATE_LIMITED: 429,
+  CURSOR_EXPIRED: 410,
+  PAYLOAD_TOO_LARGE: 413,
+  UNAVAILABLE: 503,
+  INTERNAL_SERVER_ERROR: 500,
+};
 /** The maximum interval between checks for slow clients, in milliseconds. */
 const LATE_CHECK_MS = 5_000;
 
@@ -61,7 +84,7 @@ const LATE_CHECK_MS = 5_000;
 export function createHttpServer(
   yoga: Yoga,
   web: WebApp | undefined,
-  pages: Pages,
+  { pages, routes }: { pages: Pages; routes: Routes },
   health: Health,
   { onRequest, onErrors, scrape }: HttpHooks,
   requestTime: RequestTime,
@@ -121,8 +144,42 @@ export function createHttpServer(
       // Charged like a refused request of GraphQL, because clients can send any number of them.
       const refused = await waitForTurn(requestTime.begin(networkOf(address), req.headers.authorization));
       if (refused) refuse(req, res, refused);
-      else if (!(await servePage(path, req, res))) serveOther(path, req, res, isVisit);
+      else if (!(await serveRoute(path, req, res)) && !(await servePage(path, req, res))) {
+        serveOther(path, req, res, isVisit);
+      }
     }
+  }
+
+  /** Responds with the route of a feature. Returns whether there is one. */
+  async function serveRoute(path: string, req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+    const route = routes(path);
+    if (!route) return false;
+    const { origin, host } = req.headers;
+    res.setHeader('vary', 'Origin');
+    if (origin !== undefined && isAllowedOrigin(config, origin, host)) {
+      res.setHeader('access-control-allow-origin', origin);
+      res.setHeader('access-control-expose-headers', ['x-request-id', ...route.exposedHeaders].join(', '));
+    }
+    if (req.method === 'OPTIONS') {
+      req.resume();
+      res.writeHead(204, {
+        'access-control-allow-methods': route.methods.join(', '),
+        'access-control-allow-headers': 'authorization, content-type, if-range, range, x-request-id',
+        'access-control-max-age': String(PREFLIGHT_SECONDS),
+      });
+      res.end();
+      return true;
+    }
+    try {
+      await route.respond({ req, res, query: new URLSearchParams(req.url?.split('?')[1] ?? '') });
+    } catch (error) {
+      if (!(error instanceof ChatError) || res.headersSent) throw error;
+      for (const name of ['etag', 'content-disposition', 'content-length', 'content-range', 'accept-ranges']) {
+        res.removeHeader(name);
+      }
+      refuse(req, res, new Refused(statuses[error.code], error));
+    }
+    return true;
   }
 
   /** Responds with the page of a feature. Returns whether there is one. */

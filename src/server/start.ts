@@ -9,12 +9,13 @@ import { noMetrics, openMetrics } from '../infra/telemetry/metrics.js';
 import { noTracing, openTracing, type Tracing } from '../infra/telemetry/tracing.js';
 import type { Deps } from '../platform/deps.js';
 import { httpPages } from '../platform/http-pages.js';
+import { httpRoutes } from '../platform/http-routes.js';
 import { nodeTime } from '../platform/node-time.js';
 import { SWEEP_LATE_MS } from '../realtime/feed.js';
 import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
 import { createGraphqlHttp, GRAPHQL_PATH } from './graphql-http.js';
-import { createHttpServer, type Pages } from './http.js';
+import { createHttpServer, type Pages, type Routes } from './http.js';
 import { listen } from './listening.js';
 import { createMemoryLimits } from './memory-limits.js';
 import {
@@ -63,6 +64,20 @@ function pagesOf(deps: Deps): Pages {
   return (path) => {
     const page = byPath.get(path);
     return page && ((request) => page.respond(deps, request));
+  };
+}
+
+/** The routes of the features of a node. */
+function routesOf(deps: Deps): Routes {
+  const all = httpRoutes.of(deps);
+  return (path) => {
+    const route = all.find(({ prefix }) => path.startsWith(prefix));
+    return (
+      route && {
+        ...route,
+        respond: (request) => route.respond(deps, { ...request, path: path.slice(route.prefix.length) }),
+      }
+    );
   };
 }
 
@@ -133,7 +148,7 @@ export async function startNode(
   const { server, cutStreams } = createHttpServer(
     yoga,
     web,
-    pagesOf(deps),
+    { pages: pagesOf(deps), routes: routesOf(deps) },
     {
       async ready() {
         const database = await deps.database.check();

@@ -34,6 +34,7 @@ export function createApollo(session: Session, socket: Client): ApolloClient {
 /** The object types that implement each interface. */
 export const possibleTypes = {
   Node: [
+    'Attachment',
     'Conversation',
     'Draft',
     'Membership',

@@ -449,8 +449,18 @@ describe('the configuration of an identity provider', () => {
     const provider = await Provider.start();
     const plain = await (await makePlace(anyMode)).start();
     const outside = await (await makePlace(anyMode)).start({ ...provider.env, REGISTRATION: 'off' });
-    expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual(['registration', 'search', 'webPush']);
-    expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual(['outsideUsers', 'search', 'webPush']);
+    expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual([
+      'registration',
+      'search',
+      'media',
+      'webPush',
+    ]);
+    expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual([
+      'outsideUsers',
+      'search',
+      'media',
+      'webPush',
+    ]);
     // Without a provider, its tokens are invalid.
     expect(await codeOf(plain.url, await provider.sign(fresh()))).toBe('UNAUTHENTICATED');
   });

@@ -1,11 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decodeGlobalId } from '../../src/core/ids.js';
+import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
 import { makePlace, modes } from '../support/place.js';
 import { createGroup, edit, openDirect, pin, react, reply, send } from '../support/talk.js';
 
 const settings = {
+  ATTACHMENT_MAX_BYTES: '1000',
+  ATTACHMENTS_MAX: '1',
   BLOCKS_MAX: '1',
   CONTACTS_MAX: '1',
   DRAFTS_MAX: '1',
@@ -24,6 +26,7 @@ const settings = {
   REACTIONS_PER_PERSON_MAX: '2',
   SOCKET_STREAMS_MAX: '1',
   SUMMARY_MESSAGES_MAX: '10',
+  UPLOADS_OPEN_MAX: '2',
 };
 
 /** Fields of `serverInfo.limits` that no request can exceed. */
@@ -36,6 +39,8 @@ const neverExceeded = [
   // Another session ends instead.
   'sessionsPerPersonMax',
   'typingTtlMs',
+  // The upload is deleted instead.
+  'uploadTtlSeconds',
   // The oldest device ends instead.
   'pushSubscriptionsMax',
   'pushAttentionTtlMs',
@@ -57,7 +62,7 @@ interface Case {
   limit: string;
   /** What exceeds the limit. */
   by: string;
-  code: 'FORBIDDEN' | 'BAD_USER_INPUT' | 'RATE_LIMITED';
+  code: 'FORBIDDEN' | 'BAD_USER_INPUT' | 'PAYLOAD_TOO_LARGE' | 'RATE_LIMITED';
   exceed(scene: Scene): Promise<unknown>;
 }
 
@@ -68,7 +73,34 @@ const mutate = (person: Person, mutation: string, input: Json): Promise<Answer> 
 const errorsOf = async (answer: Promise<Answer>) => (await answer).errors;
 const PRESENCE = 'subscription ($userIds: [ID!]) { presence(userIds: $userIds) { user { id } } }';
 
+const uploadOf = (clientUploadId: string, byteSize = 1) => ({ clientUploadId, byteSize, kind: 'FILE', filename: 'a' });
+
 const cases: Case[] = [
+  {
+    limit: 'attachmentMaxBytes',
+    by: 'createUpload',
+    code: 'PAYLOAD_TOO_LARGE',
+    exceed: ({ ana }) => errorsOf(mutate(ana, 'createUpload', uploadOf('one', 1_001))),
+  },
+  {
+    limit: 'attachmentsMax',
+    by: 'sendMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const conversationId = await openDirect(ana, bob);
+      const attachmentIds = [1, 2].map(() => encodeGlobalId('Attachment', newId()));
+      return errorsOf(mutate(ana, 'sendMessage', { conversationId, attachmentIds }));
+    },
+  },
+  {
+    limit: 'uploadsOpenMax',
+    by: 'createUpload',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      for (const key of ['one', 'two']) await mutate(ana, 'createUpload', uploadOf(key));
+      return errorsOf(mutate(ana, 'createUpload', uploadOf('three')));
+    },
+  },
   {
     limit: 'blocksMax',
     by: 'blockUser',

@@ -6,6 +6,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
 import { exhaustiveModes } from '../support/exhaustive.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
+import { putPart, createUpload as startUpload } from '../support/media.js';
 import { makePlace, type Place } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
@@ -339,11 +340,23 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
       );
       return attempt(actor, 'removePush', { pushSubscriptionId: pushSubscription.id });
     },
+    createUpload: (actor) => attempt(actor, 'createUpload', upload),
+    completeUpload: async (actor, { me }) => attempt(actor, 'completeUpload', { attachmentId: await received(me) }),
+    cancelUpload: async (actor, { me }) => attempt(actor, 'cancelUpload', { attachmentId: await received(me) }),
     setAttention: (actor) => attempt(actor, 'setAttention', { active: true }),
     blockUser: (actor, { other }) => attempt(actor, 'blockUser', { userId: other.id }),
     unblockUser: (actor, { other }) => attempt(actor, 'unblockUser', { userId: other.id }),
     deleteAccount: (actor, { me }) => attempt(actor, 'deleteAccount', { password: me.password }),
   };
+
+  const upload = { clientUploadId: 'a', kind: 'FILE', filename: 'a.txt', byteSize: 1 };
+  /** An upload of which all parts have been sent. */
+  async function received(person: Person): Promise<string> {
+    const bytes = Buffer.from('x');
+    const { attachment, missingParts } = await startUpload(person, bytes, upload);
+    await putPart(node.url, bytes, missingParts[0]);
+    return attachment.id;
+  }
 
   interface Setup {
     actor: Person;

@@ -141,11 +141,12 @@ async function makeDatabase(name: string, migrated: boolean) {
   await alterDatabase(services.databaseUrl, name, `synchronous_commit=off;${databaseSettings}`);
   return {
     env: {
-      // Only emails are written there.
+      // Only emails and files of users are written there.
       DATA_DIR: join(inject('scratch'), name),
       DATABASE_URL: otherDatabase(services.databaseUrl, name),
       REDIS_URL: services.redisUrl,
       REDIS_PREFIX: name,
+      MEDIA_DIR: join(inject('scratch'), name, 'media'),
       JWT_SECRET: 'a secret of the tests, the same for all nodes of a place',
     },
     remove: async () => void (await query(services.databaseUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),

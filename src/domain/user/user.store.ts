@@ -87,7 +87,7 @@ export async function lockActiveViewer(tx: Tx, { userId }: { userId: string }): 
 }
 
 /** The kinds of rows whose number per user is limited, with the first key of their advisory locks. */
-const counted = { groups: 7_071, contacts: 7_072, drafts: 7_073 } as const;
+const counted = { groups: 7_071, contacts: 7_072, drafts: 7_073, uploads: 7_074 } as const;
 /**
  * The number of advisory locks per kind, which users share, so that the number of locks of one transaction is bounded.
  */

@@ -88,6 +88,8 @@ export type MessageEventType =
   | 'EDITED'
   /** The message was removed from the database without a tombstone. Remove it from the client's data. */
   | 'ERASED'
+  /** An attachment became READY or REJECTED. */
+  | 'MEDIA'
   /** The message was pinned. */
   | 'PINNED'
   /** A reaction was added or removed. */

@@ -14,6 +14,7 @@ export type { AdapterOptions } from './stream.js';
 /** The object types that implement each interface, for `new InMemoryCache({ possibleTypes })`. */
 export const possibleTypes: Record<string, string[]> = {
   Node: [
+    'Attachment',
     'Conversation',
     'Draft',
     'Membership',

@@ -181,6 +181,8 @@ export type MessageEventType =
   | 'EDITED'
   /** The message was removed from the database without a tombstone. Remove it from the client's data. */
   | 'ERASED'
+  /** An attachment became READY or REJECTED. */
+  | 'MEDIA'
   /** The message was pinned. */
   | 'PINNED'
   /** A reaction was added or removed. */
@@ -345,6 +347,8 @@ export type SaveDraftInput = {
 
 /** The input of the mutation `sendMessage`. */
 export type SendMessageInput = {
+  /** Uploads of the sender that are PROCESSING or READY, at most `serverInfo.limits.attachmentsMax`. Each can be in one message only. With attachments, `text` can be absent. */
+  attachmentIds?: Array<string> | null | undefined;
   /** An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message. */
   clientMessageId?: string | null | undefined;
   /** The conversation to send the message to. */

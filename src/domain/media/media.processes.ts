@@ -1,0 +1,106 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { AttachmentKind, Variant } from './media.store.js';
+
+/** A file to check and convert. */
+export interface Job {
+  path: string;
+  kind: AttachmentKind;
+  byteSize: number;
+  /** The expected hash, or null. */
+  sha256: Uint8Array | null;
+  pixelsMax: number;
+  /** What the paths of the new files begin with; the names of objects follow. */
+  output: string;
+}
+
+/** What is known of a file after it was processed. */
+export interface Facts {
+  contentType: string;
+  byteSize: number;
+  /** Whether there is a new `original`. Otherwise, the upload is served as it is. */
+  isChanged: boolean;
+  width?: number;
+  height?: number;
+  durationMs?: number;
+  thumbHash?: string;
+  waveform?: number[];
+  variants: Variant[];
+}
+
+/** `FAILED` is a failure of the machine, not of the file. */
+export type Result = ({ state: 'READY' } & Facts) | { state: 'REJECTED' | 'FAILED'; reason: string };
+
+/** The heap of the process, in MiB. Pixels are outside of it. */
+const HEAP_MIB = 512;
+/** After this time without work the process is ended, in milliseconds. */
+const IDLE_MS = 30_000;
+
+/** Runs jobs one after another in a process of its own, which is started when there is work. */
+export interface MediaProcess {
+  /**
+   * Runs a job.
+   * @throws {ProcessDied} if the process was ended by the time limit, or died.
+   */
+  run(job: Job): Promise<Result>;
+  close(): void;
+}
+
+/** The process was ended by the time limit, or died: perhaps because of the file. */
+export class ProcessDied extends Error {}
+
+export function createMediaProcess(timeoutMs: number): MediaProcess {
+  let child: ChildProcess | undefined;
+  let idle: NodeJS.Timeout | undefined;
+
+  function start(): ChildProcess {
+    const started = fork(fileURLToPath(new URL('./media-process.js', import.meta.url)), [], {
+      // Nothing of the node's environment, which contains secrets.
+      env: {},
+      execArgv: [`--max-old-space-size=${HEAP_MIB}`],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    started.once('exit', () => {
+      if (child === started) child = undefined;
+    });
+    started.on('error', () => {});
+    return started;
+  }
+
+  function end(): void {
+    clearTimeout(idle);
+    child?.kill('SIGKILL');
+    child = undefined;
+  }
+
+  return {
+    run: (job) =>
+      new Promise((resolve, reject) => {
+        clearTimeout(idle);
+        child ??= start();
+        const own = child;
+        const stop = () => {
+          clearTimeout(timer);
+          own.off('message', done);
+          own.off('exit', died);
+        };
+        const done = (result: unknown) => {
+          stop();
+          idle = setTimeout(end, IDLE_MS).unref();
+          resolve(result as Result);
+        };
+        const died = () => {
+          stop();
+          reject(new ProcessDied('The process that checks files has ended.'));
+        };
+        const timer = setTimeout(() => own.kill('SIGKILL'), timeoutMs);
+        own.once('message', done);
+        own.once('exit', died);
+        own.send(job, (error) => {
+          if (error) own.kill('SIGKILL');
+        });
+      }),
+    close: end,
+  };
+}

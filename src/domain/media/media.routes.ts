@@ -1,0 +1,203 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { create as contentDisposition } from 'content-disposition';
+import { LRUCache } from 'lru-cache';
+import parseRange from 'range-parser';
+import { validate } from 'uuid';
+import { badInput, notFound, unauthenticated } from '../../core/errors.js';
+import { WrongLength } from '../../infra/media/store.js';
+import type { Deps } from '../../platform/deps.js';
+import type { HttpRoute } from '../../platform/http-routes.js';
+import { defineLookup, defineService } from '../../platform/service.js';
+import { authenticate } from '../session/session.authentication.js';
+import { requireMedia } from './media.files.js';
+import { findOpenable, originalOf, type Served } from './media.store.js';
+import { userOfMediaToken, userOfUploadToken } from './media.tokens.js';
+import { partsOf } from './upload.service.js';
+
+const MEDIA_PREFIX = '/media/';
+
+/** The path of the file of an attachment, or of one of its variants. */
+export const mediaPath = (attachmentId: string, name = 'original'): string => `${MEDIA_PREFIX}${attachmentId}/${name}`;
+
+/** The URL to which a part of an upload is sent. */
+export const partPath = (attachmentId: string, number: number, token: string): string =>
+  `${MEDIA_PREFIX}uploads/${attachmentId}/${number}?t=${token}`;
+
+/** How long a node remembers who may open what, in milliseconds: the longest time until a removal takes effect. */
+const REMEMBERED_MS = 5_000;
+const REMEMBERED_MAX = 20_000;
+
+/** Browsers may show files of these types in a page. Everything else is downloaded. */
+const inlineTypes = new Set([
+  ...['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif'],
+  ...['video/mp4', 'video/webm', 'audio/mpeg', 'audio/mp4', 'audio/ogg', 'audio/webm', 'audio/wav'],
+]);
+
+const openable = defineLookup(
+  'openable attachments',
+  ({ database }, keys: readonly { userId: string; attachmentId: string }[]) => findOpenable(database.sql, keys),
+);
+
+/** Who may open what, for a few seconds: a page with many images asks for the same again and again. */
+const remembered = defineService(
+  'openable attachments of the last seconds',
+  () => new LRUCache<string, Promise<Served | null>>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS }),
+);
+
+export const mediaRoute: HttpRoute = {
+  prefix: MEDIA_PREFIX,
+  methods: ['GET', 'HEAD', 'PUT'],
+  exposedHeaders: ['accept-ranges', 'content-disposition', 'content-length', 'content-range', 'etag'],
+  async respond(deps, { req, res, path, query }) {
+    const [first = '', second = '', third, ...rest] = path.split('/');
+    const isUpload = first === 'uploads' && third !== undefined;
+    if (rest.length > 0 || (!isUpload && third !== undefined)) throw notFound('path', 'File');
+    if (isUpload) {
+      if (!isMethod(req, res, 'PUT')) return;
+      await receivePart(deps, req, { attachmentId: second, number: third, token: query.get('t') ?? '' });
+      res.writeHead(204, { 'cache-control': 'no-store' }).end();
+      return;
+    }
+    if (!isMethod(req, res, 'GET', 'HEAD')) return;
+    req.resume();
+    await serveFile(deps, req, res, { attachmentId: first, name: second, token: query.get('t') });
+  },
+};
+
+/** Whether the request has one of these methods. Otherwise, it is answered. */
+function isMethod(req: IncomingMessage, res: ServerResponse, ...methods: string[]): boolean {
+  if (methods.includes(req.method ?? '')) return true;
+  req.resume();
+  res.writeHead(405, { allow: methods.join(', '), 'cache-control': 'no-store' }).end();
+  return false;
+}
+
+async function receivePart(
+  deps: Deps,
+  req: IncomingMessage,
+  { attachmentId, number, token }: { attachmentId: string; number: string; token: string },
+): Promise<void> {
+  const store = requireMedia(deps);
+  if (!validate(attachmentId)) throw notFound('path', 'Upload');
+  const uploaderId = await userOfUploadToken(deps, token, attachmentId);
+  const { db } = deps.database;
+  const attachment = await db.attachment.findUnique({ where: { id: attachmentId, uploaderId } });
+  const hasExpired = attachment?.expiresAt != null && attachment.expiresAt.getTime() < Date.now();
+  if (!attachment || hasExpired) throw notFound('path', 'Upload');
+  const part = partsOf(attachment).find((each) => String(each.number) === number);
+  if (!part) throw notFound('path', 'Part');
+  // A retry of a part that arrived before the upload was completed.
+  if (attachment.state !== 'UPLOADING') return void req.resume();
+  const { 'content-length': length } = req.headers;
+  const wrongLength = () => badInput('body', `This part must have ${part.byteSize} bytes.`);
+  if (length !== undefined && Number(length) !== part.byteSize) throw wrongLength();
+  let tag: string;
+  try {
+    tag = await store.writePart(attachment.storeKey, part, req);
+  } catch (error) {
+    if (error instanceof WrongLength) throw wrongLength();
+    throw error;
+  }
+  // Not if the upload has been completed or cancelled in the meantime.
+  const count = await db.$executeRaw`
+    INSERT INTO attachment_parts (attachment_id, number, tag)
+    SELECT id, ${part.number}::int, ${tag} FROM attachments
+    WHERE id = ${attachmentId}::uuid AND state = 'UPLOADING' FOR SHARE
+    ON CONFLICT (attachment_id, number) DO UPDATE SET tag = excluded.tag`;
+  const isDeleted = count === 0 && !(await db.attachment.findUnique({ where: { id: attachmentId } }));
+  // Its bytes were deleted before this part was written.
+  if (isDeleted) await store.deleteAll(attachment.storeKey);
+}
+
+/** The user who asks for a file: from the query, or from the header of a client that can set one. */
+async function userOf(deps: Deps, req: IncomingMessage, token: string | null): Promise<string> {
+  if (token !== null) return (await userOfMediaToken(deps, token)).userId;
+  const bearer = /^Bearer\s+(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
+  if (bearer === undefined) throw unauthenticated('Append `?t=` and `viewer.mediaToken`, or send the access token.');
+  return (await authenticate(deps, bearer)).userId;
+}
+
+function findOpen(deps: Deps, userId: string, attachmentId: string): Promise<Served | null> {
+  const known = remembered.of(deps);
+  const key = `${userId} ${attachmentId}`;
+  let found = known.get(key);
+  if (!found) {
+    found = openable.of(deps)({ userId, attachmentId });
+    known.set(key, found);
+    found.catch(() => known.delete(key));
+    // What is not there yet can be there in a moment.
+    void found.then(
+      (served) => served?.state !== 'READY' && known.delete(key),
+      () => {},
+    );
+  }
+  return found;
+}
+
+async function serveFile(
+  deps: Deps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { attachmentId, name, token }: { attachmentId: string; name: string; token: string | null },
+): Promise<void> {
+  const store = requireMedia(deps);
+  const userId = await userOf(deps, req, token);
+  const served = validate(attachmentId) ? await findOpen(deps, userId, attachmentId) : null;
+  if (served?.state !== 'READY') throw notFound('path', 'File');
+  const variant = served.variants.find((each) => each.name === name);
+  if (!variant && name !== 'original') throw notFound('path', 'File');
+  const { contentType, byteSize } = variant ?? served;
+  const isInline = served.kind !== 'FILE' && inlineTypes.has(contentType);
+  const etag = `"${attachmentId}-${name}"`;
+  res.setHeader('content-type', isInline ? contentType : 'application/octet-stream');
+  const type = isInline ? 'inline' : 'attachment';
+  res.setHeader('content-disposition', contentDisposition(served.filename, { type }));
+  // The bytes of a path never change.
+  res.setHeader('cache-control', 'private, max-age=31536000, immutable');
+  res.setHeader('etag', etag);
+  res.setHeader('accept-ranges', 'bytes');
+  res.setHeader('content-security-policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
+  res.setHeader('cross-origin-resource-policy', 'cross-origin');
+  if (matches(req.headers['if-none-match'], etag)) {
+    res.writeHead(304).end();
+    return;
+  }
+  const range = rangeOf(req, byteSize, etag);
+  if (range === 'unsatisfiable') {
+    res.writeHead(416, { 'content-range': `bytes */${byteSize}` }).end();
+    return;
+  }
+  const { start, end } = range ?? { start: 0, end: byteSize - 1 };
+  res.setHeader('content-length', end - start + 1);
+  if (range) res.setHeader('content-range', `bytes ${start}-${end}/${byteSize}`);
+  if (req.method === 'HEAD') {
+    res.writeHead(range ? 206 : 200).end();
+    return;
+  }
+  const bytes = await store.read(served.storeKey, variant?.name ?? originalOf(served), { start, end });
+  // It was deleted in the last seconds.
+  if (!bytes) throw notFound('path', 'File');
+  res.writeHead(range ? 206 : 200);
+  await pipeline(bytes, res);
+}
+
+const matches = (header: string | undefined, etag: string): boolean =>
+  header?.split(',').some((each) => ['*', etag, `W/${etag}`].includes(each.trim())) ?? false;
+
+/**
+ * The requested range; undefined for the whole file, also if several ranges are requested, which no browser does for
+ * media.
+ */
+function rangeOf(
+  { headers }: IncomingMessage,
+  byteSize: number,
+  etag: string,
+): { start: number; end: number } | 'unsatisfiable' | undefined {
+  const { range, 'if-range': condition } = headers;
+  if (range === undefined || (condition !== undefined && condition !== etag)) return undefined;
+  const ranges = parseRange(byteSize, range);
+  if (ranges === -1) return 'unsatisfiable';
+  if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
+  return ranges[0];
+}

@@ -1,0 +1,183 @@
+import { type Attachment, type AttachmentKind, type Message, Prisma } from '../../generated/prisma/client.js';
+import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
+import type { ObjectName } from '../../infra/media/store.js';
+
+export type { Attachment, AttachmentKind };
+
+/** A smaller version of an attachment, as it is stored in the column `variants`. */
+export interface Variant {
+  name: Exclude<ObjectName, 'upload' | 'original'>;
+  contentType: string;
+  width: number;
+  height: number;
+  byteSize: number;
+}
+
+/** What clients can learn about an attachment. It is the same for everybody who can see the message. */
+export type AttachmentInfo = Pick<
+  Attachment,
+  | ('id' | 'kind' | 'state' | 'filename' | 'contentType' | 'byteSize' | 'width' | 'height')
+  | ('durationMs' | 'thumbHash' | 'waveform' | 'altText')
+> & { variants: Variant[] };
+
+/** The object that contains the file itself: files of kind FILE are kept as they were sent. */
+export const originalOf = ({ kind }: Pick<Attachment, 'kind'>): ObjectName => (kind === 'FILE' ? 'upload' : 'original');
+
+const infoColumns = Prisma.sql`
+  attachment.id::text, attachment.kind::text, attachment.state::text, attachment.filename,
+  attachment.content_type AS "contentType", attachment.byte_size AS "byteSize", attachment.width, attachment.height,
+  attachment.duration_ms AS "durationMs", attachment.thumb_hash AS "thumbHash", attachment.waveform,
+  attachment.alt_text AS "altText", attachment.variants`;
+
+/** The attachments of each of these messages, in the same order. */
+export async function findAttachments(db: Db | Tx, messageIds: readonly string[]): Promise<AttachmentInfo[][]> {
+  const rows = await db.$queryRaw<(AttachmentInfo & { messageId: string })[]>`
+    SELECT attachment.message_id::text AS "messageId", ${infoColumns}
+    FROM attachments attachment WHERE message_id = ANY (${messageIds}::uuid[])
+    ORDER BY position`;
+  const byMessage = new Map<string, AttachmentInfo[]>();
+  for (const { messageId, ...info } of rows) {
+    byMessage.set(messageId, [...(byMessage.get(messageId) ?? []), info]);
+  }
+  return messageIds.map((id) => byMessage.get(id) ?? []);
+}
+
+/** An upload that a message is to contain, locked until the end of the transaction. */
+export type LockedUpload = AttachmentInfo & { uploaderId: string; isSent: boolean; hasExpired: boolean };
+
+/** Locks these uploads in a fixed order. Unknown ids are skipped. */
+export const lockUploads = (sql: SqlTransaction, ids: readonly string[]): Promise<LockedUpload[]> =>
+  sql.query<LockedUpload>(Prisma.sql`
+    SELECT attachment.uploader_id::text AS "uploaderId", attachment.message_id IS NOT NULL AS "isSent",
+           coalesce(attachment.expires_at < clock_timestamp(), false) AS "hasExpired", ${infoColumns}
+    FROM attachments attachment WHERE id = ANY (${[...new Set(ids)]}::uuid[])
+    ORDER BY id FOR UPDATE`);
+
+/** Puts uploads into messages that were just stored. */
+export async function storeInMessages(
+  sql: SqlTransaction,
+  places: readonly { attachmentId: string; messageId: string; position: number }[],
+): Promise<void> {
+  await sql.query(Prisma.sql`
+    UPDATE attachments SET message_id = message.id, conversation_id = message.conversation_id, seq = message.seq,
+           position = place.position, expires_at = NULL
+    FROM unnest(${places.map((each) => each.attachmentId)}::uuid[], ${places.map((each) => each.messageId)}::uuid[],
+                ${places.map((each) => each.position)}::int[]) AS place (attachment_id, message_id, position)
+    JOIN messages message ON message.id = place.message_id
+    WHERE attachments.id = place.attachment_id`);
+}
+
+/** What one user has uploaded and not deleted. */
+export interface Usage {
+  bytes: number;
+  /** The number of uploads that are not complete. */
+  open: number;
+}
+
+export async function readUsage(db: Db | Tx, userId: string): Promise<Usage> {
+  const [row] = await db.$queryRaw<Usage[]>`
+    SELECT coalesce(sum(byte_size), 0)::float8 AS bytes, count(*) FILTER (WHERE state = 'UPLOADING')::int AS open
+    FROM attachments WHERE uploader_id = ${userId}::uuid`;
+  return row ?? { bytes: 0, open: 0 };
+}
+
+/**
+ * These attachments, in the same order. An entry is null if the user may not open it: it is neither in a message that they
+ * can see, nor an upload of their own.
+ */
+export async function findOpenable(
+  sql: Sql,
+  keys: readonly { userId: string; attachmentId: string }[],
+): Promise<(Served | null)[]> {
+  const rows = await sql.query<Served & { n: number }>(Prisma.sql`
+    SELECT key.n::int AS n, attachment.store_key AS "storeKey", ${infoColumns}
+    FROM unnest(${keys.map((key) => key.userId)}::uuid[], ${keys.map((key) => key.attachmentId)}::uuid[])
+         WITH ORDINALITY AS key (user_id, attachment_id, n)
+    JOIN attachments attachment ON attachment.id = key.attachment_id
+    LEFT JOIN memberships own
+      ON own.conversation_id = attachment.conversation_id AND own.user_id = key.user_id
+      AND attachment.seq > own.hidden_to_seq
+    WHERE own.id IS NOT NULL OR (attachment.message_id IS NULL AND attachment.uploader_id = key.user_id)`);
+  const found = new Array<Served | null>(keys.length).fill(null);
+  for (const { n, ...served } of rows) found[n - 1] = served;
+  return found;
+}
+
+/** An attachment with what is needed to serve its bytes. */
+export type Served = AttachmentInfo & { storeKey: string };
+
+/** Attachments of messages that the user can see, or that they have uploaded, in the same order. */
+export async function findVisibleAttachments(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT attachment.id::text FROM attachments attachment
+    LEFT JOIN memberships own
+      ON own.conversation_id = attachment.conversation_id AND own.user_id = ${userId}::uuid
+      AND attachment.seq > own.hidden_to_seq
+    WHERE attachment.id = ANY (${ids}::uuid[])
+      AND (own.id IS NOT NULL OR (attachment.message_id IS NULL AND attachment.uploader_id = ${userId}::uuid))`;
+  const visible = new Set(rows.map(({ id }) => id));
+  return ids.map((id) => visible.has(id));
+}
+
+/** A page of the attachments of one conversation, newest first. */
+export interface AttachmentsPage {
+  kind: AttachmentKind | null;
+  /** The place after which the page begins, or null. */
+  beyond: { seq: number; position: number } | null;
+  limit: number;
+}
+
+/**
+ * The same page of the attachments of each of these conversations, in the same order. It is empty for conversations that
+ * the user is not a member of.
+ */
+export async function findPages(
+  sql: Sql,
+  userId: string,
+  conversationIds: readonly string[],
+  { kind, beyond, limit }: AttachmentsPage,
+): Promise<Listed[][]> {
+  const rows = await sql.query<Listed>(Prisma.sql`
+    SELECT found.*
+    FROM memberships own
+    CROSS JOIN LATERAL (
+      SELECT attachment.conversation_id::text AS "conversationId", attachment.message_id::text AS "messageId",
+             attachment.seq, attachment.position, ${infoColumns}
+      FROM attachments attachment
+      WHERE attachment.conversation_id = own.conversation_id AND attachment.seq > own.hidden_to_seq
+        AND (${kind}::text IS NULL OR attachment.kind::text = ${kind}::text)
+        AND (${beyond === null} OR (attachment.seq, -attachment.position)
+             < (${beyond?.seq ?? 0}::int, ${-(beyond?.position ?? 0)}::int))
+      ORDER BY attachment.seq DESC, attachment.position LIMIT ${limit}::int
+    ) found
+    WHERE own.user_id = ${userId}::uuid AND own.conversation_id = ANY (${conversationIds}::uuid[])
+    ORDER BY found.seq DESC, found.position`);
+  const pages = new Map<string, Listed[]>();
+  for (const row of rows) pages.set(row.conversationId, [...(pages.get(row.conversationId) ?? []), row]);
+  return conversationIds.map((id) => pages.get(id) ?? []);
+}
+
+/** An attachment of a message, with its place. */
+export type Listed = AttachmentInfo & { conversationId: string; messageId: string; seq: number; position: number };
+
+/** These messages, in the same order, with null for unknown ids. */
+export async function findMessages(db: Db, ids: readonly string[]): Promise<(Message | null)[]> {
+  const messages = await db.message.findMany({ where: { id: { in: [...ids] } } });
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
+/** The number of rows deleted per statement, so that locks are short. */
+const TRIM_BATCH = 1_000;
+
+/** Deletes uploads that no message has contained in time. Returns their number. */
+export async function trimUploads(db: Db): Promise<number> {
+  for (let trimmed = 0; ; ) {
+    const count = await db.$executeRaw`
+      DELETE FROM attachments WHERE id IN (
+        SELECT id FROM attachments WHERE expires_at < clock_timestamp() LIMIT ${TRIM_BATCH} FOR UPDATE SKIP LOCKED
+      ) AND message_id IS NULL`;
+    trimmed += count;
+    if (count < TRIM_BATCH) return trimmed;
+  }
+}

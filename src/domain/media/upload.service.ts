@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { ChatError, limitReached, notFound } from '../../core/errors.js';
+import { newId } from '../../core/ids.js';
+import type { Tx } from '../../infra/database/database.js';
+import { announceAfterCommit, defineAnnouncement } from '../../infra/database/unit-of-work.js';
+import type { Deps } from '../../platform/deps.js';
+import { checkInput, hashInput } from '../../platform/input.js';
+import { definePersonRate, take } from '../../platform/rates.js';
+import type { Viewer } from '../../platform/viewer.js';
+import { clientKey, longText, name } from '../user/user.input.js';
+import { lockCounts } from '../user/user.store.js';
+import { requireMedia } from './media.files.js';
+import { type Attachment, type AttachmentKind, readUsage } from './media.store.js';
+
+const uploadsPerPerson = definePersonRate(
+  'You are uploading files too quickly. Try again in a moment.',
+  ({ rateUploadPerPerson }) => rateUploadPerPerson,
+);
+
+/** Files wait to be processed. The items have no meaning. */
+export const uploadsCompleted = defineAnnouncement<true>('uploads completed');
+
+const ALT_TEXT_MAX = 1_000;
+const SHA256_HEX = /^[0-9a-f]{64}$/i;
+
+const uploadInput = z.object({
+  clientUploadId: clientKey('A clientUploadId', 128),
+  filename: z
+    .string()
+    // Some browsers and libraries send the path on the device.
+    .overwrite((path) => path.replace(/^.*[\\/]/s, ''))
+    .pipe(name('A file name', 255)),
+  byteSize: z.number().min(1, 'A file must not be empty.'),
+  sha256: z.string().regex(SHA256_HEX, 'A SHA-256 hash must have 64 hexadecimal digits.').nullish(),
+  altText: longText('An alternative text', ALT_TEXT_MAX),
+});
+
+/** A part of a file that the client has to send. */
+export interface Part {
+  number: number;
+  offset: number;
+  byteSize: number;
+}
+
+/** An upload and the parts that are missing. */
+export interface Upload {
+  attachment: Attachment;
+  missingParts: Part[];
+}
+
+/**
+ * Begins an upload, or returns the present state of the upload that the viewer has begun with the same key.
+ * @throws {ChatError} BAD_USER_INPUT; PAYLOAD_TOO_LARGE with the field `input.byteSize`; FORBIDDEN if the viewer has
+ *   too many open uploads, or with the field `input.byteSize` if their files would exceed the quota; CONFLICT with the
+ *   field `input.clientUploadId` if it was used with another input; RATE_LIMITED; UNAVAILABLE: this server stores no
+ *   files.
+ */
+export async function createUpload(
+  deps: Deps,
+  viewer: Viewer,
+  input: z.input<typeof uploadInput> & { kind: AttachmentKind },
+): Promise<Upload> {
+  requireMedia(deps);
+  const { kind } = input;
+  const { clientUploadId, filename, byteSize, sha256, altText = null } = checkInput(uploadInput, input);
+  const { config, database } = deps;
+  if (byteSize > config.attachmentMaxBytes) {
+    throw new ChatError('PAYLOAD_TOO_LARGE', `A file can have at most ${config.attachmentMaxBytes} bytes.`, {
+      field: 'input.byteSize',
+      limit: 'attachmentMaxBytes',
+    });
+  }
+  take(deps, uploadsPerPerson, viewer);
+  const { userId: uploaderId } = viewer;
+  const hash = sha256?.toLowerCase() ?? null;
+  const inputHash = hashInput(kind, filename, String(byteSize), hash, altText);
+  return database.transaction(async (tx) => {
+    // So that concurrent calls cannot exceed the limits together.
+    await lockCounts(tx, 'uploads', [uploaderId]);
+    const key = { uploaderId_clientUploadId: { uploaderId, clientUploadId } };
+    const known = await tx.attachment.findUnique({ where: key });
+    if (known) {
+      if (Buffer.compare(known.inputHash, inputHash) !== 0) {
+        throw new ChatError('CONFLICT', 'This clientUploadId has already been used with different input.', {
+          field: 'input.clientUploadId',
+        });
+      }
+      return { attachment: known, missingParts: await findMissing(tx, known) };
+    }
+    const usage = await readUsage(tx, uploaderId);
+    if (usage.open >= config.uploadsOpenMax) {
+      throw limitReached('uploadsOpenMax', `You can have at most ${config.uploadsOpenMax} uploads at once.`);
+    }
+    if (usage.bytes + byteSize > config.mediaQuotaBytes) {
+      throw new ChatError('FORBIDDEN', 'You have no space left for this file. Delete messages with files first.', {
+        field: 'input.byteSize',
+      });
+    }
+    const attachment = await tx.attachment.create({
+      data: {
+        id: newId(),
+        uploaderId,
+        clientUploadId,
+        inputHash,
+        kind,
+        filename,
+        contentType: 'application/octet-stream',
+        byteSize,
+        sha256: hash === null ? null : new Uint8Array(Buffer.from(hash, 'hex')),
+        partBytes: config.uploadPartBytes,
+        storeKey: randomBytes(16).toString('hex'),
+        altText,
+        expiresAt: new Date(Date.now() + config.uploadTtlMs),
+      },
+    });
+    return { attachment, missingParts: partsOf(attachment) };
+  });
+}
+
+/**
+ * Ends an upload of which all parts have been sent; the file is checked next. Idempotent.
+ * @throws {ChatError} NOT_FOUND with the field `input.attachmentId`; CONFLICT with this field if parts are missing.
+ */
+export async function completeUpload(deps: Deps, viewer: Viewer, attachmentId: string): Promise<Attachment> {
+  return deps.database.transaction(async (tx) => {
+    const attachment = await lockOwn(tx, viewer, attachmentId);
+    if (attachment.state !== 'UPLOADING') return attachment;
+    const missing = await findMissing(tx, attachment);
+    if (missing.length > 0) {
+      const numbers = missing.slice(0, 10).map((part) => part.number);
+      throw new ChatError('CONFLICT', `Parts of the file are missing: ${numbers.join(', ')}.`, {
+        field: 'input.attachmentId',
+      });
+    }
+    await tx.attachmentPart.deleteMany({ where: { attachmentId } });
+    announceAfterCommit(tx, uploadsCompleted, true);
+    return tx.attachment.update({ where: { id: attachmentId }, data: { state: 'PROCESSING' } });
+  });
+}
+
+/**
+ * Deletes an upload that no message contains.
+ * @throws {ChatError} NOT_FOUND with the field `input.attachmentId`; CONFLICT with this field if a message contains it.
+ */
+export async function cancelUpload(deps: Deps, viewer: Viewer, attachmentId: string): Promise<void> {
+  await deps.database.transaction(async (tx) => {
+    const { messageId } = await lockOwn(tx, viewer, attachmentId);
+    if (messageId !== null) {
+      throw new ChatError('CONFLICT', 'A message contains this file. Delete the message instead.', {
+        field: 'input.attachmentId',
+      });
+    }
+    await tx.attachment.delete({ where: { id: attachmentId } });
+  });
+}
+
+/** Locks an upload of the viewer until the end of the transaction. */
+async function lockOwn(tx: Tx, { userId }: Viewer, id: string): Promise<Attachment> {
+  await tx.$queryRaw`SELECT FROM attachments WHERE id = ${id}::uuid FOR UPDATE`;
+  const attachment = await tx.attachment.findUnique({ where: { id, uploaderId: userId } });
+  if (!attachment) throw notFound('input.attachmentId', 'Attachment');
+  return attachment;
+}
+
+/** The parts of a file, in order. */
+export function partsOf({ byteSize, partBytes }: Pick<Attachment, 'byteSize' | 'partBytes'>): Part[] {
+  return Array.from({ length: Math.ceil(byteSize / partBytes) }, (_, index) => {
+    const offset = index * partBytes;
+    return { number: index + 1, offset, byteSize: Math.min(partBytes, byteSize - offset) };
+  });
+}
+
+/** The parts that have not been received. */
+async function findMissing(tx: Tx, attachment: Attachment): Promise<Part[]> {
+  if (attachment.state !== 'UPLOADING') return [];
+  const received = await tx.attachmentPart.findMany({ where: { attachmentId: attachment.id } });
+  const numbers = new Set(received.map(({ number }) => number));
+  return partsOf(attachment).filter(({ number }) => !numbers.has(number));
+}

@@ -1,0 +1,115 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type MediaStore, WrongLength } from './store.js';
+
+/**
+ * A store in a directory: `ab/abcdef…/original`. Several nodes can share the directory.
+ */
+export function createLocalStore(root: string): MediaStore {
+  const folderOf = (key: string) => {
+    // Keys come from the database only. This is a second barrier against paths in them.
+    if (!/^[0-9a-f]{32}$/.test(key)) throw new Error('Not a key of the media store');
+    return join(root, key.slice(0, 2), key);
+  };
+  const pathOf = (key: string, name: string) => join(folderOf(key), name);
+
+  return {
+    async writePart(key, { offset, byteSize }, source) {
+      await mkdir(folderOf(key), { recursive: true, mode: 0o700 });
+      const file = await openForWriting(pathOf(key, 'upload'));
+      try {
+        let written = 0;
+        for await (const chunk of source as AsyncIterable<Buffer>) {
+          if (written + chunk.length > byteSize) throw new WrongLength();
+          await writeAll(file, chunk, offset + written);
+          written += chunk.length;
+        }
+        if (written < byteSize) throw new WrongLength();
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      return '';
+    },
+    withFile: (key, name, use) => use(pathOf(key, name)),
+    async put(key, name, path) {
+      const target = pathOf(key, name);
+      const file = await open(path, 'r+');
+      try {
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(path, target);
+      await syncFolder(dirname(target));
+    },
+    remove: (key, name) => rm(pathOf(key, name), { force: true }),
+    async read(key, name, { start, end }) {
+      try {
+        const file = await open(pathOf(key, name), 'r');
+        return createReadStream('', { fd: file, start, end, highWaterMark: 256 * 1024 });
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    async size(key, name) {
+      try {
+        return (await stat(pathOf(key, name))).size;
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    deleteAll: (key) => rm(folderOf(key), { recursive: true, force: true }),
+    async *keys() {
+      for await (const shard of entriesOf(root)) {
+        for await (const key of entriesOf(join(root, shard))) yield key;
+      }
+    },
+  };
+}
+
+async function* entriesOf(path: string): AsyncIterable<string> {
+  try {
+    for await (const entry of await opendir(path)) if (entry.isDirectory()) yield entry.name;
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** Opens a file for writing at any offset, without truncating it. */
+async function openForWriting(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  try {
+    return await open(path, 'wx+', 0o600);
+  } catch (error) {
+    // Another part has created it in the meantime.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return open(path, 'r+');
+  }
+}
+
+async function writeAll(file: FileHandle, chunk: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** Makes the names in a folder durable. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
