@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { digestMail } from '../../src/domain/digest/digest.mail.js';
 import { digestWorker } from '../../src/domain/digest/digest.worker.js';
+import { payloadOf } from '../../src/domain/push/push.payload.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, registerAll } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
@@ -195,4 +196,32 @@ it('mails escape the texts of users and load nothing', () => {
   expect(mail.html).toContain('/c/Conversation_');
   expect(mail.text).toContain('<script>alert(1)</script> (');
   expect(mail.subject).not.toMatch(/script/);
+});
+
+it('mails and pushes about a message that has only attachments say so, in the language of the user', () => {
+  const id = '019abcde-0000-7000-8000-000000000000';
+  const mail = digestMail({
+    to: 'ana@example.com',
+    preview: 'FULL',
+    locale: 'de',
+    conversations: [{ kind: 'GROUP', id, isNew: true, count: 1, seq: 3, title: 'Picnic', text: '', senderName: 'Bob' }],
+    publicUrl: PUBLIC_URL,
+    unsubscribeUrl: `${PUBLIC_URL}/unsubscribe`,
+  });
+  expect(mail.text).toContain('Bob: Anhang\n');
+  const push = payloadOf(
+    {
+      preview: 'FULL',
+      conversation: { id, kind: 'DIRECT', title: null },
+      message: { id, seq: 3, text: '' },
+      senderName: 'Bob',
+      count: 1,
+      unreadCount: 1,
+      tag: 'tag',
+      locale: 'en',
+      appUrl: undefined,
+    },
+    'REGULAR',
+  );
+  expect(JSON.parse(push).notification).toMatchObject({ title: 'Bob', body: 'Attachment' });
 });

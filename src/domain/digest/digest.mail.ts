@@ -19,6 +19,7 @@ const texts = {
     subject: (count: number) => (count === 1 ? 'You have an unread message' : `You have ${count} unread messages`),
     messages: (count: number) => (count === 1 ? '1 message' : `${count} messages`),
     group: 'Group',
+    attachment: 'Attachment',
     open: 'Open the conversation',
     openApp: 'Open the app',
     why: 'You receive this email because you have not read these messages for a while.',
@@ -29,6 +30,7 @@ const texts = {
       count === 1 ? 'Sie haben eine ungelesene Nachricht' : `Sie haben ${count} ungelesene Nachrichten`,
     messages: (count: number) => (count === 1 ? '1 Nachricht' : `${count} Nachrichten`),
     group: 'Gruppe',
+    attachment: 'Anhang',
     open: 'Unterhaltung öffnen',
     openApp: 'App öffnen',
     why: 'Sie erhalten diese E-Mail, weil Sie diese Nachrichten seit einer Weile nicht gelesen haben.',
@@ -38,6 +40,7 @@ const texts = {
     subject: (count: number) => `الرسائل غير المقروءة: ${count}`,
     messages: (count: number) => `عدد الرسائل: ${count}`,
     group: 'مجموعة',
+    attachment: 'مرفق',
     open: 'فتح المحادثة',
     openApp: 'فتح التطبيق',
     why: 'وصلتك هذه الرسالة لأنك لم تقرأ هذه الرسائل منذ مدة.',
@@ -80,7 +83,11 @@ export function digestMail({ to, preview, locale, conversations, publicUrl, unsu
       : conversations.map(({ id, kind, title, count, seq, text, senderName }) => ({
           title: oneLine(kind === 'DIRECT' ? senderName : (title ?? own.group)),
           count: own.messages(count),
-          excerpt: preview === 'FULL' ? excerptOf(kind === 'DIRECT' ? text : `${senderName}: ${text}`) : '',
+          // A message without a text has attachments.
+          excerpt:
+            preview === 'FULL'
+              ? excerptOf(`${kind === 'DIRECT' ? '' : `${senderName}: `}${text || own.attachment}`)
+              : '',
           url: new URL(pathOf(id, seq), publicUrl).href,
         }));
   const text = [

@@ -5,7 +5,7 @@ import { type WebPushSize, webPushTextMax } from '../../infra/push/web-push.js';
 export interface PushContent {
   preview: 'FULL' | 'SENDER' | 'NOTHING';
   conversation: { id: string; kind: 'DIRECT' | 'GROUP'; title: string | null };
-  /** The newest of the messages. */
+  /** The newest of the messages. Its text is empty if it has only attachments. */
   message: { id: string; seq: number; text: string };
   senderName: string;
   /** The number of messages. */
@@ -25,9 +25,24 @@ const DECLARATIVE = 8030;
 
 /** The texts that are not of a message, by language. */
 const texts = {
-  en: { newMessage: 'New message', newMessages: (count: number) => `${count} new messages`, group: 'Group' },
-  de: { newMessage: 'Neue Nachricht', newMessages: (count: number) => `${count} neue Nachrichten`, group: 'Gruppe' },
-  ar: { newMessage: 'رسالة جديدة', newMessages: (count: number) => `الرسائل الجديدة: ${count}`, group: 'مجموعة' },
+  en: {
+    newMessage: 'New message',
+    newMessages: (count: number) => `${count} new messages`,
+    group: 'Group',
+    attachment: 'Attachment',
+  },
+  de: {
+    newMessage: 'Neue Nachricht',
+    newMessages: (count: number) => `${count} neue Nachrichten`,
+    group: 'Gruppe',
+    attachment: 'Anhang',
+  },
+  ar: {
+    newMessage: 'رسالة جديدة',
+    newMessages: (count: number) => `الرسائل الجديدة: ${count}`,
+    group: 'مجموعة',
+    attachment: 'مرفق',
+  },
 } as const;
 
 type Language = keyof typeof texts;
@@ -86,7 +101,7 @@ function shown({ preview, conversation, message, senderName, count, locale }: Pu
   const isDirect = conversation.kind === 'DIRECT';
   const title = isDirect ? senderName : (conversation.title ?? own.group);
   if (preview === 'SENDER') return { title, body: isDirect ? what : `${senderName}: ${what}` };
-  const text = message.text.replace(/\s+/g, ' ').trim();
+  const text = message.text.replace(/\s+/g, ' ').trim() || own.attachment;
   return { title, body: isDirect ? text : `${senderName}: ${text}` };
 }
 

@@ -420,9 +420,9 @@ export const en = {
     isOn: 'Notifications are on for this device.',
     isOff: 'Notifications are off for this device.',
     hint: 'They arrive while the app is closed, too.',
-    blocked: 'Your browser blocks notifications from this site. Allow them in its settings for this site.',
+    blocked: 'Your browser blocks notifications from this site. Allow them in its settings.',
     notInstalled:
-      'On iPhone and iPad, notifications need the app on the Home Screen: choose “Share” in Safari, then “Add to Home Screen”, and open the app from there.',
+      'On iPhone and iPad, notifications need the app on the Home Screen: choose “Share” in Safari, then “Add to Home Screen”, and open it there.',
     unsupported: 'This browser cannot receive notifications, or the address does not begin with https.',
     unavailable: 'This server does not send notifications to browsers.',
     failed: 'Your browser could not reach its notification service.',

@@ -196,7 +196,7 @@ function Mode({ mode, error, onCancel }: { mode: ComposerMode; error: string; on
           <bdi>{kind === 'edit' ? pane.editing : pane.replyingTo(message.sender?.displayName ?? '')}</bdi>
         </strong>
         {error === '' ? (
-          <span>{message.deletedAt ? pane.deleted : plainText(message.text ?? '')}</span>
+          <span>{message.deletedAt ? pane.deleted : plainText(message.text)}</span>
         ) : (
           <span role="alert" className={styles.error}>
             {error}

@@ -135,7 +135,7 @@ function Entry({
       ? text.list.deleted
       : lastMessage.kind === 'SYSTEM'
         ? systemText(text, lastMessage)
-        : plainText(lastMessage.text ?? '');
+        : plainText(lastMessage.text);
   return (
     <Link
       to={{ name: 'conversation', id: conversation.id }}

@@ -113,7 +113,7 @@ export const MessageRow = memo(function MessageRow({
             <em className={styles.deleted}>{text.pane.deleted}</em>
           ) : (
             <MessageText
-              text={row.text ?? ''}
+              text={row.text}
               mentions={message?.mentions ?? []}
               mentionsEveryone={message?.mentionsEveryone ?? false}
               viewerName={viewer?.username}
@@ -262,7 +262,7 @@ function Quote({
       <strong>
         <bdi>{name}</bdi>
       </strong>
-      <span>{message.deletedAt ? pane.deleted : plainText(message.text ?? '')}</span>
+      <span>{message.deletedAt ? pane.deleted : plainText(message.text)}</span>
     </button>
   );
 }

@@ -7,6 +7,9 @@ interface Mentioned {
   username: string;
 }
 
+/** Is shown for a message without a text, which has attachments: a paperclip. */
+const ATTACHED = '📎';
+
 const FEW_EMOJIS = /^(?:\p{RGI_Emoji}\s?){1,3}$/v;
 
 /**
@@ -14,18 +17,19 @@ const FEW_EMOJIS = /^(?:\p{RGI_Emoji}\s?){1,3}$/v;
  * @param viewerName the username of the viewer, whose mentions stand out.
  */
 export const MessageText = memo(function MessageText({
-  text,
+  text: given,
   mentions = [],
   mentionsEveryone = false,
   viewerName,
   onMention,
 }: {
-  text: string;
+  text: string | null | undefined;
   mentions?: readonly Mentioned[];
   mentionsEveryone?: boolean;
   viewerName?: string | undefined;
   onMention?: ((user: Mentioned) => void) | undefined;
 }) {
+  const text = given ?? ATTACHED;
   const blocks = parseText(text, { mentions: mentions.map(({ username }) => username), mentionsEveryone });
   const inline = (nodes: Inline[]): ReactNode[] =>
     nodes.map((node, index) => {
@@ -122,7 +126,7 @@ export const MessageText = memo(function MessageText({
 });
 
 /** The characters of a text without its marks, on one line, for previews. */
-export function plainText(source: string): string {
+export function plainText(source: string | null | undefined): string {
   const inline = (nodes: Inline[]): string =>
     nodes.map((node) => ('children' in node ? inline(node.children) : node.text)).join('');
   const block = (each: Block): string => {
@@ -131,5 +135,8 @@ export function plainText(source: string): string {
     const inside = each.type === 'quote' ? each.children : each.items.flat();
     return inside.map(block).join(' ');
   };
-  return parseText(source).map(block).join(' ').replace(/\s+/g, ' ');
+  return parseText(source ?? ATTACHED)
+    .map(block)
+    .join(' ')
+    .replace(/\s+/g, ' ');
 }

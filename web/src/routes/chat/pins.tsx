@@ -26,7 +26,7 @@ export function Pins({ conversationId, onJump }: { conversationId: string; onJum
   const bar = useRef<HTMLElement>(null);
   const [latest] = pinned;
   if (!latest) return null;
-  const textOf = ({ text }: PinnedMessage) => plainText(text ?? '');
+  const textOf = ({ text }: PinnedMessage) => plainText(text);
   return (
     <section ref={bar} className={styles.bar} aria-label={pane.pins(pinned.length)}>
       <Icon name="pin" size={18} />

@@ -151,7 +151,7 @@ function Entry({ notification }: { notification: Notification }) {
         </span>
         {message && (
           <span className={styles.snippet} dir="auto">
-            {message.deletedAt === null ? plainText(message.text ?? '') : text.list.deleted}
+            {message.deletedAt === null ? plainText(message.text) : text.list.deleted}
           </span>
         )}
         <span className={styles.where}>
