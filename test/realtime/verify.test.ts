@@ -5,6 +5,7 @@ import { giveServiceRole } from '../../src/domain/moderation/moderation.service.
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
+import { attachmentOf, createUpload, makePicture, sendWith, upload } from '../support/media.js';
 import { untilNotified } from '../support/notifier.js';
 import { makePlace, modes, type Place, servicesFound } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
@@ -18,7 +19,8 @@ const SHOWN = 'title description visibility historyVisibility memberCount viewer
 const MEMBER = 'role deliveredSeq readSeq user { id username displayName bio avatarUrl deletedAt }';
 const MESSAGE = `id seq kind sender { id } text editedAt deletedAt mentionsEveryone mentions { id }
   systemEvent { type oldValue newValue actor { id } subjects { id } }
-  replyTo { id text deletedAt replyCount } replyCount pinnedAt viewerReactions reactions { emoji count }`;
+  replyTo { id text deletedAt replyCount } replyCount pinnedAt viewerReactions reactions { emoji count }
+  attachments { id state contentType byteSize }`;
 const CONVERSATION = `id ${SHOWN} pinnedMessages { id } members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } }`;
 const DRAFT = 'id text conversation { id } replyTo { id }';
 const NOTIFICATION = 'id kind count readAt actors { id } conversation { id } message { id }';
@@ -463,6 +465,17 @@ const actions: Record<string, Action> = {
     await mutation(member, 'registerPush', { web: webDevice('b') });
     const { viewer } = await member.ask('{ viewer { pushSubscriptions { id } } }');
     await mutation(member, 'removePush', { pushSubscriptionId: viewer.pushSubscriptions[0].id });
+  },
+  createUpload: ({ member }) => createUpload(member, Buffer.from('x')),
+  completeUpload: async ({ url, member, group }) => {
+    const { id } = await upload(url, member, await makePicture('jpeg'), { kind: 'IMAGE' });
+    // The message is sent while the file is being processed, and changes afterwards.
+    await sendWith(member, group, [id]);
+    await eventually('it is ready', async () => (await attachmentOf(member, id)).state === 'READY');
+  },
+  cancelUpload: async ({ member }) => {
+    const { attachment } = await createUpload(member, Buffer.from('x'));
+    await mutation(member, 'cancelUpload', { attachmentId: attachment.id });
   },
   setAttention: ({ member }) => mutation(member, 'setAttention', { active: true }),
   markNotificationsRead: async ({ node, owner, member, other, group, direct, messageId }) => {

@@ -107,10 +107,14 @@ describe('outgoing requests', () => {
     expect(service.pushes).toHaveLength(1);
   });
 
-  it('end at the time limit, and read a body up to its maximum', async () => {
+  it('end at the time limit', async () => {
     const { service, requests } = await trusted({ timeoutMs: 50 });
     service.answer(() => new Promise(() => {}));
     await expect(post(requests, `${service.origin}/a`)).rejects.toThrow();
+  });
+
+  it('read a body up to its maximum', async () => {
+    const { service, requests } = await trusted();
     service.answer(() => ({ status: 200, body: 'x'.repeat(1_000_000) }));
     expect((await post(requests, `${service.origin}/a`)).body).toHaveLength(1_000);
   });
