@@ -407,7 +407,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
       { kind: 'REPLY', count: 1, actors: [{ id: carol.id }], message: { text: 'an answer' } },
       { kind: 'ADDED_TO_GROUP', count: 1, actors: [{ id: bob.id }] },
     ]);
-    // Who added her remains known as a deleted account only.
+    // The user who added her is shown as a deleted account only.
     const { viewer } = await ana.ask('{ viewer { notifications { nodes { actors { username displayName } } } } }');
     expect(JSON.stringify(viewer)).not.toContain(bob.username);
     expect(

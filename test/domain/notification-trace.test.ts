@@ -251,7 +251,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
       const wrong = await ana.request(TRACE, { messageId });
       expect(wrong.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'messageId' });
     }
-    // Who can no longer see the message gets nothing; the operator is told why.
+    // A user who can no longer see the message gets null, while the command of the operator shows the reason.
     const group = await createGroup(bob, [ana]);
     const late = await send(bob, group, 'hello');
     await notified(node, late);

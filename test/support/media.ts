@@ -101,7 +101,7 @@ export async function open(nodeUrl: string, person: Person, path: string, init: 
   return fetch(`${new URL(path, nodeUrl).href}?t=${viewer.mediaToken}`, init);
 }
 
-/** A picture in this format, 600 by 400 pixels, red at the left and blue at the right, that says where it was taken. */
+/** A picture in this format, 600 by 400 pixels, red at the left and blue at the right. Its metadata contains a place. */
 export async function makePicture(format: 'jpeg' | 'png' | 'webp' | 'gif' | 'avif', orientation = 1): Promise<Buffer> {
   const half = (background: string) => ({ create: { width: 300, height: 400, channels: 3 as const, background } });
   const blue = await sharp(half('blue')).png().toBuffer();
@@ -113,7 +113,7 @@ export async function makePicture(format: 'jpeg' | 'png' | 'webp' | 'gif' | 'avi
     .toBuffer();
 }
 
-/** A video of one second, 64 by 48 pixels, whose frames nobody can decode. It says where it was taken. */
+/** A video of one second, 64 by 48 pixels, whose frames cannot be decoded. Its metadata contains a place. */
 export async function makeVideo(format: 'mp4' | 'webm'): Promise<Buffer> {
   const target = new BufferTarget();
   const [outputFormat, codec, codecText] =

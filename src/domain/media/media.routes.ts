@@ -39,7 +39,7 @@ const openable = defineLookup(
   ({ database }, keys: readonly { userId: string; attachmentId: string }[]) => findOpenable(database.sql, keys),
 );
 
-/** Who may open what, for a few seconds: a page with many images asks for the same again and again. */
+/** The results of recent permission checks, because a page with many images sends many requests. */
 const remembered = defineService(
   'openable attachments of the last seconds',
   () => new LRUCache<string, Promise<Served | null>>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS }),
