@@ -85,9 +85,7 @@ export const attachmentsPart = defineMessagePart('attachments', {
         ),
       ),
   },
-  async clear(tx, messageIds) {
-    await tx.attachment.deleteMany({ where: { messageId: { in: [...messageIds] } } });
-  },
+  // A trigger deletes the attachments of deleted messages, so that nodes of older releases do so as well.
 });
 
 /** Rolls the transaction back, because the upload is not being processed any more. */
