@@ -1,4 +1,5 @@
 import { createLookup } from '../../infra/async/lookup.js';
+import { createPolling } from '../../infra/async/polling.js';
 import { defineAnnouncement } from '../../infra/database/unit-of-work.js';
 import { createServicePauses } from '../../infra/push/service-pauses.js';
 import type { Deps } from '../../platform/deps.js';
@@ -60,10 +61,15 @@ function createPushWorker(deps: Deps): PushWorker {
     return ends.map(() => undefined);
   });
   const inProgress = new Set<Promise<void>>();
-  let closed = false;
-  let looking: Promise<void> | undefined;
-  let again = false;
-  let timer: NodeJS.Timeout | undefined;
+  const polling = createPolling({
+    look,
+    async nextMs() {
+      const ms = inProgress.size > 0 ? null : await nextDueMs(sql);
+      return Math.min(Math.max(ms ?? POLL_MAX_MS, POLL_MIN_MS), POLL_MAX_MS);
+    },
+    intervalMs: POLL_MAX_MS,
+    onError: (error) => log.warn({ err: error }, 'pushes that are due could not be read; retrying'),
+  });
 
   const retryMs = (tries: number) => Math.min(RETRY_MS * 2 ** tries, RETRY_MAX_MS) * (0.8 + 0.4 * Math.random());
 
@@ -135,7 +141,7 @@ function createPushWorker(deps: Deps): PushWorker {
       await endJob(await process(job, push));
     } catch (error) {
       // The claim ends after some time, and any node tries again.
-      if (!closed) log.warn({ err: error }, 'push could not be processed; retrying');
+      if (!polling.isClosed) log.warn({ err: error }, 'push could not be processed; retrying');
     }
   }
 
@@ -144,53 +150,27 @@ function createPushWorker(deps: Deps): PushWorker {
     for (;;) {
       const free = config.pushAtOnce - inProgress.size;
       // Not for every push that ends, because that would need a statement each.
-      if (closed || free < Math.ceil(config.pushAtOnce / 2)) return;
+      if (polling.isClosed || free < Math.ceil(config.pushAtOnce / 2)) return;
       const jobs = await claimJobs(sql, free, claimMs);
       if (jobs.length === 0) return;
       const due = await findDue(sql, jobs, config);
       for (const [index, job] of jobs.entries()) {
         const work = handle(job, due[index]).finally(() => {
           inProgress.delete(work);
-          if (inProgress.size <= config.pushAtOnce / 2) wake();
+          if (inProgress.size <= config.pushAtOnce / 2) polling.wake();
         });
         inProgress.add(work);
       }
     }
   }
 
-  function wake(): void {
-    if (closed) return;
-    again = true;
-    clearTimeout(timer);
-    looking ??= (async () => {
-      while (again && !closed) {
-        again = false;
-        await look();
-      }
-      const ms = closed || inProgress.size > 0 ? null : await nextDueMs(sql);
-      return Math.min(Math.max(ms ?? POLL_MAX_MS, POLL_MIN_MS), POLL_MAX_MS);
-    })()
-      .catch((error: unknown) => {
-        if (!closed) log.warn({ err: error }, 'pushes that are due could not be read; retrying');
-        return POLL_MAX_MS;
-      })
-      .then((ms) => {
-        looking = undefined;
-        if (closed) return;
-        if (again) wake();
-        else timer = setTimeout(wake, ms).unref();
-      });
-  }
-
-  database.onCommitted(pushesEnqueued, wake);
-  wake();
+  database.onCommitted(pushesEnqueued, polling.wake);
+  polling.wake();
   return {
-    wake,
+    wake: polling.wake,
     counts,
     async close() {
-      closed = true;
-      clearTimeout(timer);
-      await looking;
+      await polling.close();
       await Promise.race([
         Promise.allSettled([...inProgress]),
         new Promise((resolve) => setTimeout(resolve, config.pushTimeoutMs).unref()),

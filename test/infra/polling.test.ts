@@ -1,0 +1,109 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createPolling } from '../../src/infra/async/polling.js';
+import { eventually } from '../support/client.js';
+
+/** An hour: the pauses of these tests do not end. */
+const LONG = 3_600_000;
+
+/** A polling whose looks end when the test lets them end. */
+function polled({ nextMs, intervalMs = LONG }: { nextMs?: () => Promise<number>; intervalMs?: number } = {}) {
+  const open: { resolve(): void; reject(error: Error): void }[] = [];
+  const errors: unknown[] = [];
+  let looks = 0;
+  const polling = createPolling({
+    look: () =>
+      new Promise<void>((resolve, reject) => {
+        looks += 1;
+        open.push({ resolve, reject });
+      }),
+    ...(nextMs && { nextMs }),
+    intervalMs,
+    onError: (error) => errors.push(error),
+  });
+  onTestFinished(async () => {
+    const closing = polling.close();
+    for (const { resolve } of open) resolve();
+    await closing;
+  });
+  return {
+    polling,
+    errors,
+    looks: (count: number) => eventually(`${count} looks`, () => looks === count && open.length > 0),
+    end: () => open.shift()?.resolve(),
+    fail: (error: Error) => open.shift()?.reject(error),
+    get count() {
+      return looks;
+    },
+  };
+}
+
+describe('a polling', () => {
+  it('looks once more after a look during which it was woken, however often', async () => {
+    let pauses = 0;
+    const one = polled({
+      nextMs: async () => {
+        pauses += 1;
+        return LONG;
+      },
+    });
+    expect(one.count).toBe(0);
+    one.polling.wake();
+    await one.looks(1);
+    for (let times = 0; times < 3; times += 1) one.polling.wake();
+    one.end();
+    await one.looks(2);
+    one.end();
+    await eventually('the pause began', () => pauses === 1);
+    expect(one.count).toBe(2);
+    one.polling.wake();
+    await one.looks(3);
+  });
+
+  it('looks again after the pause that it determines, and after the interval if it determines none', async () => {
+    const pauses = [5, LONG];
+    const { polling, looks, end } = polled({ nextMs: async () => pauses.shift() ?? 0 });
+    polling.wake();
+    await looks(1);
+    end();
+    await looks(2);
+    end();
+    await eventually('the long pause began', () => pauses.length === 0);
+    const other = polled({ intervalMs: 5 });
+    other.polling.wake();
+    await other.looks(1);
+    other.end();
+    await other.looks(2);
+  });
+
+  it('reports errors, and looks again after the interval', async () => {
+    const one = polled({ nextMs: async () => LONG, intervalMs: 5 });
+    one.polling.wake();
+    await one.looks(1);
+    one.fail(new Error('no connection'));
+    await one.looks(2);
+    expect(one.errors).toEqual([new Error('no connection')]);
+    const other = polled({ nextMs: () => Promise.reject(new Error('no next')), intervalMs: 5 });
+    other.polling.wake();
+    await other.looks(1);
+    other.end();
+    await other.looks(2);
+    expect(other.errors).toEqual([new Error('no next')]);
+  });
+
+  it('waits for the look in progress when it is closed, and does not look again', async () => {
+    const one = polled({ intervalMs: 1 });
+    one.polling.wake();
+    await one.looks(1);
+    one.polling.wake();
+    let isClosed = false;
+    const closing = one.polling.close().then(() => {
+      isClosed = true;
+    });
+    expect([one.polling.isClosed, isClosed]).toEqual([true, false]);
+    // The error is a consequence of closing.
+    one.fail(new Error('closed'));
+    await closing;
+    one.polling.wake();
+    expect([one.count, one.errors]).toEqual([1, []]);
+  });
+});
