@@ -1,5 +1,5 @@
 # Sourced by ./run. Provides PostgreSQL and Redis on this machine, installed from Debian's packages and started if they
-# do not respond, Chromium, and the programs PgBouncer and HAProxy, which tests start themselves. Exports TEST_DATABASE_URL and
+# do not respond, Chromium, boto3, and the programs PgBouncer and HAProxy, which tests start themselves. Exports TEST_DATABASE_URL and
 # TEST_REDIS_URL unless they are set.
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -72,6 +72,12 @@ provide_program() {
     echo "ci: $1 could not be installed: the tests that need it are skipped"
 }
 
+# Provides Amazon's client for Python, with which a test checks the S3 server of the tests.
+provide_boto3() {
+  python3 -c 'import boto3' 2> /dev/null || /usr/bin/python3 -c 'import boto3' 2> /dev/null || install_packages python3-boto3 ||
+    echo 'ci: python3-boto3 could not be installed: the test that needs it is skipped'
+}
+
 # Provides the browser for the tests of the web app, with fonts for all scripts of its locales.
 provide_browser() {
   [ -n "${CHROMIUM:-}" ] || command -v chromium > /dev/null || command -v google-chrome > /dev/null ||
@@ -82,5 +88,6 @@ provide_browser() {
 [ -n "${TEST_REDIS_URL:-}" ] || provide_redis
 provide_program pgbouncer
 provide_program haproxy
+provide_boto3
 provide_browser
 export TEST_DATABASE_URL TEST_REDIS_URL

@@ -21,7 +21,7 @@ try {
   const { deps, close } = await startServices(readConfig(process.env), createLog('warn'));
   try {
     const store = mediaStore.of(deps);
-    if (!store) throw new ConfigError('MEDIA_DIR is not set: this server stores no files');
+    if (!store) throw new ConfigError('neither MEDIA_DIR nor S3_BUCKET is set: this server stores no files');
     const { attachments, orphans, damaged } = await verifyMedia(deps, store);
     for (const { id, object, expected, found } of damaged) {
       const name = `${encodeGlobalId('Attachment', id)}/${object}`;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { features } from '../app/features.js';
 import { startServices } from '../app/node.js';
 import { schema } from '../app/schema.js';
 import type { Config } from '../infra/config/config.js';
@@ -10,7 +11,9 @@ import { noTracing, openTracing, type Tracing } from '../infra/telemetry/tracing
 import type { Deps } from '../platform/deps.js';
 import { httpPages } from '../platform/http-pages.js';
 import { httpRoutes } from '../platform/http-routes.js';
+import { nodeParts } from '../platform/node-parts.js';
 import { nodeTime } from '../platform/node-time.js';
+import { pageOrigins } from '../platform/page-origins.js';
 import { SWEEP_LATE_MS } from '../realtime/feed.js';
 import { createAddressOf } from './addresses.js';
 import { createDocuments } from './documents.js';
@@ -96,7 +99,8 @@ export async function startNode(
     log.warn('SMTP_URL is not set: emails are written to DATA_DIR/outbox instead of being sent');
   }
   const documents = createDocuments(schema, config, log);
-  const web = config.web ? await openWebApp(log) : undefined;
+  const origins = pageOrigins.of({ features }).flatMap((originsOf) => originsOf(config));
+  const web = config.web ? await openWebApp(log, { origins }) : undefined;
   const persisted = await openPersistedDocuments(config, documents, log, web?.documents);
   const nodeId = randomUUID();
   const metrics = hasMetrics(config) ? await openMetrics() : noMetrics;
@@ -162,6 +166,7 @@ export async function startNode(
             events,
             sweep: sweepAgeMs > SWEEP_LATE_MS ? 'late' : 'ok',
             sweepAgeMs,
+            ...Object.assign({}, ...nodeParts.of(deps).map((statesOf) => statesOf(deps))),
             ...(draining ? { draining: 'yes' } : {}),
           },
         };

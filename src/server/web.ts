@@ -60,9 +60,13 @@ interface WebFile {
 
 /**
  * Reads the web app.
+ * @param origins to which the app sends files and from which it loads them, other than its own.
  * @returns undefined if it has not been built, which is logged.
  */
-export async function openWebApp(log: Logger, folder = OUTPUT): Promise<WebApp | undefined> {
+export async function openWebApp(
+  log: Logger,
+  { folder = OUTPUT, origins = [] }: { folder?: string; origins?: readonly string[] } = {},
+): Promise<WebApp | undefined> {
   let files: ReadonlyMap<string, WebFile>;
   let documents: Record<string, string>;
   try {
@@ -79,7 +83,7 @@ export async function openWebApp(log: Logger, folder = OUTPUT): Promise<WebApp |
       if (req.method !== 'GET' && req.method !== 'HEAD') return false;
       const file = files.get(path === '/' ? INDEX : path) ?? (isVisit && isPage(path) ? files.get(INDEX) : undefined);
       if (!file) return false;
-      respond(req, res, file);
+      respond(req, res, file, origins);
       return true;
     },
   };
@@ -114,13 +118,18 @@ async function readFiles(folder: string): Promise<ReadonlyMap<string, WebFile>> 
   return files;
 }
 
-function respond(req: IncomingMessage, res: ServerResponse, { type, cacheControl, variants, isWorker }: WebFile): void {
+function respond(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { type, cacheControl, variants, isWorker }: WebFile,
+  origins: readonly string[],
+): void {
   const encoding = encodingOf(req, variants);
   const { body, etag } = variants.get(encoding) as { body: Buffer; etag: string };
   res.setHeader('cache-control', cacheControl);
   res.setHeader('etag', etag);
   if (variants.size > 1) res.setHeader('vary', 'Accept-Encoding');
-  if (type.startsWith('text/html')) res.setHeader('content-security-policy', policyFor(req.headers.host));
+  if (type.startsWith('text/html')) res.setHeader('content-security-policy', policyFor(req.headers.host, origins));
   else if (isWorker) res.setHeader('content-security-policy', WORKER_POLICY);
   if (isCurrent(req.headers['if-none-match'], etag)) {
     res.writeHead(304).end();
@@ -144,18 +153,20 @@ const isCurrent = (ifNoneMatch: string | undefined, etag: string): boolean =>
 
 /**
  * The content security policy of the app's page. It runs only its own code, which cannot write HTML (Trusted Types), and
- * connects only to its own server. Images may come from anywhere, because pictures of users and groups are URLs.
+ * connects only to its own server and to that of files. Images may come from anywhere, because pictures of users and groups are URLs.
  */
-function policyFor(host: string | undefined): string {
+function policyFor(host: string | undefined, origins: readonly string[]): string {
   // Safari before 15.4 does not include WebSockets of the same origin in 'self'.
   const sockets =
     host !== undefined && /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) ? ` ws://${host} wss://${host}` : '';
+  const others = origins.map((origin) => ` ${origin}`).join('');
   return [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    `connect-src 'self'${sockets}`,
-    "img-src 'self' https: data: blob:",
+    `connect-src 'self'${sockets}${others}`,
+    `img-src 'self' https: data: blob:${others}`,
+    `media-src 'self' blob:${others}`,
     "font-src 'self'",
     "manifest-src 'self'",
     "worker-src 'self'",

@@ -1,12 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { mediaStore } from '../../src/domain/media/media.files.js';
 import { deleteOrphans, verifyMedia } from '../../src/domain/media/media.verify.js';
-import type { MediaStore } from '../../src/infra/media/store.js';
+import { mediaWorker } from '../../src/domain/media/media.worker.js';
+import type { MediaStore, NodeUploads } from '../../src/infra/media/store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, registerAll } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
@@ -302,6 +303,29 @@ describe.each(modes)('attachments in %s mode', (mode) => {
     });
   });
 
+  it('are rejected after three attempts that failed because of the machine, and their bytes are deleted', async () => {
+    const bytes = Buffer.from('hello');
+    const workers = [...new Set([node, other])].map(({ deps }) => mediaWorker.of(deps));
+    const failures = () => workers.reduce((sum, { counts }) => sum + counts.failed, 0);
+    const { attachment, missingParts } = await createUpload(ada, bytes);
+    await putPart(node.url, bytes, missingParts[0]);
+    const key = await keyOf(attachment.id);
+    const folder = join(dir, key.slice(0, 2), key);
+    await rm(join(folder, 'upload'));
+    await mkdir(join(folder, 'unrelated'));
+    const before = failures();
+    await complete(ada, attachment.id);
+    const { db } = node.deps.database;
+    for (const attempt of [1, 2, 3]) {
+      await eventually(`attempt ${attempt} has failed`, async () => failures() === before + attempt);
+      expect((await attachmentOf(ada, attachment.id)).state).toBe(attempt < 3 ? 'PROCESSING' : 'REJECTED');
+      // The pause before the next attempt ends.
+      await db.attachment.update({ where: { id: rowId(attachment.id) }, data: { claimedUntil: new Date(0) } });
+      mediaWorker.of(node.deps).wake();
+    }
+    await eventually('the bytes are deleted', async () => !(await storedKeys()).includes(key));
+  });
+
   it('are compared with the database by npm run media -- verify', async () => {
     const [file, picture] = [
       await uploaded(node.url, ada, Buffer.from('hello')),
@@ -312,7 +336,11 @@ describe.each(modes)('attachments in %s mode', (mode) => {
     const before = await verifyMedia(node.deps, store);
     expect(before.attachments).toBeGreaterThanOrEqual(2);
     const orphan = randomBytes(16).toString('hex');
-    await store.writePart(orphan, { number: 1, offset: 0, byteSize: 1 }, Readable.from([Buffer.from('x')]));
+    await (store.uploads as NodeUploads).writePart(
+      orphan,
+      { number: 1, offset: 0, byteSize: 1 },
+      Readable.from([Buffer.from('x')]),
+    );
     await store.remove(fileKey, 'upload');
     await writeFile(join(dir, pictureKey.slice(0, 2), pictureKey, 'preview'), 'x');
     const after = await verifyMedia(node.deps, store);

@@ -270,7 +270,7 @@ describe('a build of the web app', () => {
   it('that is missing is logged, and only the API is served', async () => {
     const lines: string[] = [];
     const log = createLog('warn', { write: (line) => lines.push(line) });
-    expect(await openWebApp(log, join(tmpdir(), 'absent'))).toBeUndefined();
+    expect(await openWebApp(log, { folder: join(tmpdir(), 'absent') })).toBeUndefined();
     expect(lines).toEqual([expect.stringContaining('web app is not built')]);
   });
 });

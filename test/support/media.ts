@@ -64,8 +64,8 @@ export const complete = (person: Person, attachmentId: string): Promise<Answer> 
 export async function upload(nodeUrl: string, person: Person, bytes: Buffer, more: Json = {}): Promise<Json> {
   const { attachment, missingParts } = await createUpload(person, bytes, more);
   for (const part of missingParts) {
-    const { status } = await putPart(nodeUrl, bytes, part);
-    if (status !== 204) throw new Error(`part ${part.number}: ${status}`);
+    const { ok, status } = await putPart(nodeUrl, bytes, part);
+    if (!ok) throw new Error(`part ${part.number}: ${status}`);
   }
   const { data, errors } = await complete(person, attachment.id);
   if (errors) throw new Error(JSON.stringify(errors));

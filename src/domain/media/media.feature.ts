@@ -1,37 +1,58 @@
-import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
-import { ConfigError } from '../../infra/config/config-error.js';
+import type { Availability } from '../../infra/media/availability.js';
+import { publicOriginOf } from '../../infra/media/s3-client.js';
+import { by } from '../../infra/telemetry/metrics.js';
+import type { Deps } from '../../platform/deps.js';
 import { defineFeature } from '../../platform/feature.js';
 import { httpRoutes } from '../../platform/http-routes.js';
+import { nodeParts } from '../../platform/node-parts.js';
+import { pageOrigins } from '../../platform/page-origins.js';
 import { messageParts } from '../message/message.part.js';
+import { checkMediaStore, s3, virusScanner } from './media.files.js';
 import { attachmentsPart } from './media.part.js';
 import { mediaRoute } from './media.routes.js';
-import { checkMediaConfig, mediaDirOf, mediaRateSettings, mediaSettings } from './media.settings.js';
+import {
+  bucketOf,
+  checkMediaConfig,
+  mediaRateSettings,
+  mediaSettings,
+  s3Settings,
+  storesMedia,
+} from './media.settings.js';
 import { trimUploads } from './media.store.js';
 import { mediaWorker } from './media.worker.js';
 
+/** The servers on which files depend, if there are any. */
+function mediaParts(deps: Deps): Record<string, string> {
+  const files = s3.of(deps);
+  const scanner = virusScanner.of(deps);
+  const stateOf = ({ isAvailable }: Availability) => (isAvailable ? 'ok' : 'unavailable');
+  return {
+    ...(files && { s3: stateOf(files.availability) }),
+    ...(scanner && { clamd: stateOf(scanner.availability) }),
+  };
+}
+
 export const mediaFeature = defineFeature('media', {
-  settings: [mediaSettings, mediaRateSettings],
+  settings: [mediaSettings, s3Settings, mediaRateSettings],
   checkConfig: checkMediaConfig,
   capabilities: [
     {
       name: 'media',
       description: 'messages can have attachments, which users upload with `createUpload`',
-      isEnabled: (config) => mediaDirOf(config) !== undefined,
+      isEnabled: storesMedia,
     },
   ],
-  contributes: [messageParts.with(attachmentsPart), httpRoutes.with(mediaRoute)],
+  contributes: [
+    messageParts.with(attachmentsPart),
+    httpRoutes.with(mediaRoute),
+    nodeParts.with(mediaParts),
+    pageOrigins.with((config) => {
+      const bucket = bucketOf(config);
+      return bucket ? [publicOriginOf(bucket)] : [];
+    }),
+  ],
   schema: () => import('./media.schema.js'),
-  async beforeServing({ config }) {
-    const dir = mediaDirOf(config);
-    if (dir === undefined) return;
-    try {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
-    } catch (error) {
-      throw new ConfigError(`MEDIA_DIR: ${dir} cannot be used: ${error instanceof Error ? error.message : error}`);
-    }
-  },
+  beforeServing: checkMediaStore,
   start: (deps) => void mediaWorker.of(deps),
   retention: [{ table: 'attachments', trim: ({ database }) => trimUploads(database.db) }],
   // Those in messages are deleted with the messages, if these are.
@@ -50,8 +71,25 @@ export const mediaFeature = defineFeature('media', {
     deps.metrics.read(
       'counter',
       'parley_media_deleted_total',
-      'Deleted attachments whose bytes this node has deleted.',
+      'Deleted and rejected attachments whose bytes this node has deleted.',
       () => counts.deleted,
+    );
+    deps.metrics.read(
+      'counter',
+      'parley_media_scans_total',
+      'Scans of files by clamd, by outcome: clean, infected, or failed. Absent without CLAMD_URL.',
+      () => (virusScanner.of(deps) ? by('outcome', counts.scans) : undefined),
+      ['outcome'],
+    );
+    deps.metrics.read(
+      'counter',
+      'parley_s3_requests_total',
+      'Attempts to send requests to S3, by outcome: ok, retried, or failed. Absent without S3_BUCKET.',
+      () => {
+        const files = s3.of(deps);
+        return files && by('outcome', files.client.counts);
+      },
+      ['outcome'],
     );
   },
 });

@@ -5,28 +5,42 @@ import { LRUCache } from 'lru-cache';
 import parseRange from 'range-parser';
 import { validate } from 'uuid';
 import { badInput, notFound, unauthenticated } from '../../core/errors.js';
-import { WrongLength } from '../../infra/media/store.js';
+import { type NodeUploads, type Part, WrongLength } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
 import type { HttpRoute } from '../../platform/http-routes.js';
 import { defineLookup, defineService } from '../../platform/service.js';
 import { authenticate } from '../session/session.authentication.js';
 import { requireMedia } from './media.files.js';
-import { findOpenable, originalOf, type Served } from './media.store.js';
-import { userOfMediaToken, userOfUploadToken } from './media.tokens.js';
-import { partsOf } from './upload.service.js';
+import { type Attachment, findOpenable, originalOf, type Served } from './media.store.js';
+import { uploadTokenOf, userOfMediaToken, userOfUploadToken } from './media.tokens.js';
+import { partsOf } from './upload.parts.js';
 
 const MEDIA_PREFIX = '/media/';
 
 /** The path of the file of an attachment, or of one of its variants. */
 export const mediaPath = (attachmentId: string, name = 'original'): string => `${MEDIA_PREFIX}${attachmentId}/${name}`;
 
-/** The URL to which a part of an upload is sent. */
-export const partPath = (attachmentId: string, number: number, token: string): string =>
-  `${MEDIA_PREFIX}uploads/${attachmentId}/${number}?t=${token}`;
+/** The headers with which clients send parts. */
+export const partHeaders = { 'content-type': 'application/octet-stream' } as const;
+
+/** The URL to which a session sends a part of an upload. */
+export async function partUrl(
+  deps: Deps,
+  sessionId: string,
+  { id, storeKey, storeUploadId }: Attachment,
+  part: Part,
+): Promise<string> {
+  const { uploads } = requireMedia(deps);
+  if (uploads.receiver === 'STORE') return uploads.partUrl(storeKey, storeUploadId ?? '', part, partHeaders);
+  return `${MEDIA_PREFIX}uploads/${id}/${part.number}?t=${uploadTokenOf(deps, sessionId, id)}`;
+}
 
 /** How long a node remembers who may open what, in milliseconds: the longest time until a removal takes effect. */
 const REMEMBERED_MS = 5_000;
 const REMEMBERED_MAX = 20_000;
+
+/** The bytes of a path never change. */
+const CACHE_CONTROL = 'private, max-age=31536000, immutable';
 
 /** Browsers may show files of these types in a page. Everything else is downloaded. */
 const inlineTypes = new Set([
@@ -54,8 +68,10 @@ export const mediaRoute: HttpRoute = {
     const isUpload = first === 'uploads' && third !== undefined;
     if (rest.length > 0 || (!isUpload && third !== undefined)) throw notFound('path', 'File');
     if (isUpload) {
+      const { uploads } = requireMedia(deps);
+      if (uploads.receiver !== 'NODE') throw notFound('path', 'File');
       if (!isMethod(req, res, 'PUT')) return;
-      await receivePart(deps, req, { attachmentId: second, number: third, token: query.get('t') ?? '' });
+      await receivePart(deps, uploads, req, { attachmentId: second, number: third, token: query.get('t') ?? '' });
       res.writeHead(204, { 'cache-control': 'no-store' }).end();
       return;
     }
@@ -75,10 +91,10 @@ function isMethod(req: IncomingMessage, res: ServerResponse, ...methods: string[
 
 async function receivePart(
   deps: Deps,
+  uploads: NodeUploads,
   req: IncomingMessage,
   { attachmentId, number, token }: { attachmentId: string; number: string; token: string },
 ): Promise<void> {
-  const store = requireMedia(deps);
   if (!validate(attachmentId)) throw notFound('path', 'Upload');
   const uploaderId = await userOfUploadToken(deps, token, attachmentId);
   const { db } = deps.database;
@@ -92,22 +108,21 @@ async function receivePart(
   const { 'content-length': length } = req.headers;
   const wrongLength = () => badInput('body', `This part must have ${part.byteSize} bytes.`);
   if (length !== undefined && Number(length) !== part.byteSize) throw wrongLength();
-  let tag: string;
   try {
-    tag = await store.writePart(attachment.storeKey, part, req);
+    await uploads.writePart(attachment.storeKey, part, req);
   } catch (error) {
     if (error instanceof WrongLength) throw wrongLength();
     throw error;
   }
   // Not if the upload has been completed or cancelled in the meantime.
   const count = await db.$executeRaw`
-    INSERT INTO attachment_parts (attachment_id, number, tag)
-    SELECT id, ${part.number}::int, ${tag} FROM attachments
+    INSERT INTO attachment_parts (attachment_id, number)
+    SELECT id, ${part.number}::int FROM attachments
     WHERE id = ${attachmentId}::uuid AND state = 'UPLOADING' FOR SHARE
-    ON CONFLICT (attachment_id, number) DO UPDATE SET tag = excluded.tag`;
+    ON CONFLICT (attachment_id, number) DO UPDATE SET number = excluded.number`;
   const isDeleted = count === 0 && !(await db.attachment.findUnique({ where: { id: attachmentId } }));
   // Its bytes were deleted before this part was written.
-  if (isDeleted) await store.deleteAll(attachment.storeKey);
+  if (isDeleted) await requireMedia(deps).deleteAll(attachment.storeKey);
 }
 
 /** The user who asks for a file: from the query, or from the header of a client that can set one. */
@@ -153,14 +168,24 @@ async function serveFile(
   res.setHeader('content-type', isInline ? contentType : 'application/octet-stream');
   const type = isInline ? 'inline' : 'attachment';
   res.setHeader('content-disposition', contentDisposition(served.filename, { type }));
-  // The bytes of a path never change.
-  res.setHeader('cache-control', 'private, max-age=31536000, immutable');
+  res.setHeader('cache-control', CACHE_CONTROL);
   res.setHeader('etag', etag);
   res.setHeader('accept-ranges', 'bytes');
   res.setHeader('content-security-policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
   res.setHeader('cross-origin-resource-policy', 'cross-origin');
   if (matches(req.headers['if-none-match'], etag)) {
     res.writeHead(304).end();
+    return;
+  }
+  if (store.urlOf && !variant && req.method === 'GET' && isRedirected(deps, byteSize)) {
+    const url = await store.urlOf(served.storeKey, originalOf(served), {
+      contentType: String(res.getHeader('content-type')),
+      contentDisposition: String(res.getHeader('content-disposition')),
+      cacheControl: CACHE_CONTROL,
+    });
+    // The URL expires, and the permission is checked at each request.
+    res.setHeader('cache-control', 'no-store');
+    res.writeHead(302, { location: url }).end();
     return;
   }
   const range = rangeOf(req, byteSize, etag);
@@ -181,6 +206,9 @@ async function serveFile(
   res.writeHead(range ? 206 : 200);
   await pipeline(bytes, res);
 }
+
+const isRedirected = ({ config }: Deps, byteSize: number): boolean =>
+  config.mediaRedirects && byteSize >= config.mediaRedirectMinBytes;
 
 const matches = (header: string | undefined, etag: string): boolean =>
   header?.split(',').some((each) => ['*', etag, `W/${etag}`].includes(each.trim())) ?? false;

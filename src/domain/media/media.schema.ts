@@ -7,10 +7,11 @@ import { atMost } from '../../graphql/costs.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { shared, sharedField } from '../../graphql/sharing.js';
+import type { Part } from '../../infra/media/store.js';
 import { Conversation } from '../conversation/conversation.schema.js';
 import { addSendMessageField, Message, type Preloaded } from '../message/message.schema.js';
 import { Viewer } from '../user/user.schema.js';
-import { mediaPath, partPath } from './media.routes.js';
+import { mediaPath, partHeaders, partUrl } from './media.routes.js';
 import { listAttachments } from './media.service.js';
 import {
   type Attachment as AttachmentRow,
@@ -23,8 +24,8 @@ import {
   readUsage,
   type Variant,
 } from './media.store.js';
-import { mediaTokenOf, uploadTokenOf } from './media.tokens.js';
-import { cancelUpload, completeUpload, createUpload, type Part, type Upload } from './upload.service.js';
+import { mediaTokenOf } from './media.tokens.js';
+import { cancelUpload, completeUpload, createUpload, type Upload } from './upload.service.js';
 
 const AttachmentKind = builder.enumType('AttachmentKind', {
   description: 'What a file is. Treat an unknown value like FILE.',
@@ -253,14 +254,15 @@ const UploadPart = builder.objectRef<Part & { url: string }>('UploadPart').imple
     byteSize: t.exposeInt('byteSize', { nullable: false, description: 'The number of bytes of the part.' }),
     url: t.exposeString('url', {
       nullable: false,
-      description: 'Where to send the part. A URL that begins with `/` is relative to this server.',
+      description:
+        'Where to send the part. A URL that begins with `/` is relative to this server. Another one leads to the store of the server and expires: call `createUpload` again if it is rejected.',
     }),
     headers: t.field({
       type: [HttpHeader],
       extensions: atMost(1),
       nullable: { list: false, items: false },
       description: 'The headers to send.',
-      resolve: () => [{ name: 'content-type', value: 'application/octet-stream' }],
+      resolve: () => Object.entries(partHeaders).map(([name, value]) => ({ name, value })),
     }),
   }),
 });
@@ -280,10 +282,12 @@ const UploadObject = builder.objectRef<Upload>('Upload').implement({
       nullable: { list: false, items: false },
       description: `The first ${PARTS_MAX} parts that have not been received. They can be sent in any order, several at once. Call \`createUpload\` again for further ones.`,
       resolve: ({ attachment, missingParts }, _args, context) => {
-        const token = uploadTokenOf(context.deps, viewerOf(context).sessionId, attachment.id);
-        return missingParts
-          .slice(0, PARTS_MAX)
-          .map((part) => ({ ...part, url: partPath(attachment.id, part.number, token) }));
+        const { sessionId } = viewerOf(context);
+        return Promise.all(
+          missingParts
+            .slice(0, PARTS_MAX)
+            .map(async (part) => ({ ...part, url: await partUrl(context.deps, sessionId, attachment, part) })),
+        );
       },
     }),
     expiresAt: t.field({

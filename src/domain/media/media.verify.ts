@@ -1,10 +1,14 @@
+import pLimit from 'p-limit';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { MediaStore } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
+import { orderDeletions } from './media.deletions.js';
 import { originalOf, type Served } from './media.store.js';
 
 /** The number of keys or rows that are compared at once. */
 const BATCH = 500;
+/** The number of questions to the store at once. */
+const AT_ONCE_MAX = 32;
 
 /** The differences between the store and the database. */
 export interface Verified {
@@ -18,6 +22,7 @@ export interface Verified {
 
 /** Compares the bytes in the store with the attachments in the database. It changes nothing. */
 export async function verifyMedia({ database: { sql } }: Pick<Deps, 'database'>, store: MediaStore): Promise<Verified> {
+  const atOnce = pLimit(AT_ONCE_MAX);
   const result: Verified = { attachments: 0, orphans: [], damaged: [] };
   const compareKeys = async (keys: string[]) => {
     const rows = await sql.query<{ key: string }>(Prisma.sql`
@@ -26,26 +31,29 @@ export async function verifyMedia({ database: { sql } }: Pick<Deps, 'database'>,
         AND NOT EXISTS (SELECT FROM media_deletions WHERE store_key = key)`);
     result.orphans.push(...rows.map(({ key }) => key));
   };
-  let keys: string[] = [];
+  let keys = new Set<string>();
   for await (const key of store.keys()) {
-    keys.push(key);
-    if (keys.length < BATCH) continue;
-    await compareKeys(keys);
-    keys = [];
+    keys.add(key);
+    if (keys.size < BATCH) continue;
+    await compareKeys([...keys]);
+    keys = new Set();
   }
-  if (keys.length > 0) await compareKeys(keys);
+  if (keys.size > 0) await compareKeys([...keys]);
+  result.orphans = [...new Set(result.orphans)];
   let after = '00000000-0000-0000-0000-000000000000';
   for (;;) {
     const rows = await sql.query<Served>(Prisma.sql`
       SELECT id::text, store_key AS "storeKey", kind::text, byte_size AS "byteSize", variants FROM attachments
       WHERE state = 'READY' AND id > ${after}::uuid ORDER BY id LIMIT ${BATCH}`);
-    for (const row of rows) {
-      const objects = [{ name: originalOf(row), byteSize: row.byteSize }, ...row.variants];
-      for (const { name, byteSize: expected } of objects) {
-        const found = await store.size(row.storeKey, name);
-        if (found !== expected) result.damaged.push({ id: row.id, object: name, expected, found });
-      }
-    }
+    const compared = await Promise.all(
+      rows.flatMap((row) =>
+        [{ name: originalOf(row), byteSize: row.byteSize }, ...row.variants].map(
+          ({ name: object, byteSize: expected }) =>
+            atOnce(async () => ({ id: row.id, object, expected, found: await store.size(row.storeKey, object) })),
+        ),
+      ),
+    );
+    result.damaged.push(...compared.filter(({ expected, found }) => found !== expected));
     result.attachments += rows.length;
     const last = rows.at(-1);
     if (rows.length < BATCH || !last) return result;
@@ -54,7 +62,5 @@ export async function verifyMedia({ database: { sql } }: Pick<Deps, 'database'>,
 }
 
 /** Orders the deletion of bytes that belong to no attachment. */
-export async function deleteOrphans({ database: { sql } }: Pick<Deps, 'database'>, keys: readonly string[]) {
-  await sql.query(Prisma.sql`
-    INSERT INTO media_deletions (store_key) SELECT unnest(${keys}::text[]) ON CONFLICT DO NOTHING`);
-}
+export const deleteOrphans = ({ database: { sql } }: Pick<Deps, 'database'>, keys: readonly string[]): Promise<void> =>
+  orderDeletions(sql, keys);

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Attachment, Prisma } from '../../generated/prisma/client.js';
-import type { MediaStore } from '../../infra/media/store.js';
+import { createPolling } from '../../infra/async/polling.js';
+import { ScannerUnavailable, type VirusScanner } from '../../infra/media/clamd.js';
+import { StoreUnavailable } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
-import { deleteOrdered } from './media.deletions.js';
-import { mediaStore } from './media.files.js';
+import { deleteOrdered, orderDeletions } from './media.deletions.js';
+import { mediaStore, virusScanner } from './media.files.js';
 import { attachmentDone } from './media.part.js';
 import { createMediaProcess, type Facts, ProcessDied, type Result } from './media.processes.js';
 import { uploadsCompleted } from './upload.service.js';
@@ -20,72 +22,107 @@ export interface MediaWorker {
   /** Looks for work; to be called when uploads were completed. */
   wake(): void;
   /** What this node has done since its start. */
-  readonly counts: { ready: number; rejected: number; failed: number; deleted: number };
+  readonly counts: {
+    readonly ready: number;
+    readonly rejected: number;
+    readonly failed: number;
+    readonly deleted: number;
+    readonly scans: Readonly<Record<'clean' | 'infected' | 'failed', number>>;
+  };
   /** Ends the file in progress, which another node or the next start processes. */
   close(): Promise<void>;
 }
 
 /** The longest time between two looks for work, in milliseconds. */
 const POLL_MS = 2_000;
-/** What the claim lasts longer than the processing, in milliseconds. */
-const CLAIM_EXTRA_MS = 15_000;
+/** How long a claim lasts unless it is renewed, in milliseconds. */
+const CLAIM_MS = 30_000;
+const RENEW_MS = 10_000;
 /** A file is rejected when its processing has been ended or has failed this many times. */
 const TRIES_MAX = 3;
 /** The pause before a file is processed again after the machine failed, in milliseconds. */
 const RETRY_MS = 30_000;
+/** The pause before a file is processed again when the store or the virus scanner did not work, in milliseconds. */
+const UNAVAILABLE_RETRY_MS = 5_000;
 
 type Claimed = Pick<Attachment, 'id' | 'kind' | 'byteSize' | 'sha256' | 'storeKey' | 'tries'>;
 
 function createMediaWorker(deps: Deps): MediaWorker {
   const store = mediaStore.of(deps);
-  const counts = { ready: 0, rejected: 0, failed: 0, deleted: 0 };
+  const counts = { ready: 0, rejected: 0, failed: 0, deleted: 0, scans: { clean: 0, infected: 0, failed: 0 } };
   if (!store) return { wake() {}, counts, async close() {} };
+  const files = store;
+  const scanner = virusScanner.of(deps);
   const { config, database, log } = deps;
   const process = createMediaProcess(config.mediaProcessTimeoutMs);
-  let closed = false;
-  let again = false;
-  let looking: Promise<void> | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  const polling = createPolling({
+    look,
+    intervalMs: POLL_MS,
+    onError: (error) => log.warn({ err: error }, 'files could not be processed; retrying'),
+  });
 
-  async function look(files: MediaStore): Promise<void> {
-    while (!closed) {
-      const claimed = await claim(deps, config.mediaProcessTimeoutMs + CLAIM_EXTRA_MS);
+  async function look(): Promise<void> {
+    while (!polling.isClosed && (await isWorking())) {
+      const claimed = await claim(deps, CLAIM_MS);
       if (!claimed) break;
-      await handle(files, claimed);
-    }
-    if (!closed) counts.deleted += await deleteOrdered(deps, files);
-  }
-
-  async function handle(files: MediaStore, claimed: Claimed): Promise<void> {
-    try {
-      const result = await convert(files, claimed);
-      if (result.state === 'FAILED') {
-        log.warn({ attachmentId: claimed.id, reason: result.reason }, 'a file could not be processed');
-        counts.failed += 1;
-        if (claimed.tries < TRIES_MAX) return await release(deps, claimed.id, RETRY_MS);
+      const renewal = setInterval(() => {
+        // The claim ends if this fails, and another node processes the file as well.
+        renew(deps, claimed, CLAIM_MS).catch(() => {});
+      }, RENEW_MS).unref();
+      try {
+        await handle(claimed);
+      } finally {
+        clearInterval(renewal);
       }
-      const isReady = result.state === 'READY';
-      if (!isReady) log.info({ attachmentId: claimed.id, reason: result.reason }, 'a file was rejected');
-      counts[isReady ? 'ready' : 'rejected'] += 1;
-      const isStored = await attachmentDone(deps, claimed.id, isReady ? factsToStore(result) : { state: 'REJECTED' });
-      // It was deleted while it was processed.
-      if (!isStored) await files.deleteAll(claimed.storeKey);
-      else if (!isReady) await files.deleteAll(claimed.storeKey);
-      else if (result.isChanged) await files.remove(claimed.storeKey, 'upload');
+    }
+    if (!polling.isClosed && (await files.isAvailable())) counts.deleted += await deleteOrdered(deps, files);
+  }
+
+  /** Whether everything that files need is available. Otherwise, attempts would fail, and they are counted. */
+  const isWorking = async () => (await files.isAvailable()) && (!scanner || (await scanner.isAvailable()));
+
+  async function handle(claimed: Claimed): Promise<void> {
+    const { id, storeKey } = claimed;
+    try {
+      const result = await convert(claimed);
+      if (result.state === 'FAILED') {
+        log.warn({ attachmentId: id, reason: result.reason }, 'a file could not be processed');
+        return await fail(claimed, result.reason, RETRY_MS);
+      }
+      if (result.state !== 'READY') return await reject(id, result.reason);
+      counts.ready += 1;
+      const isStored = await attachmentDone(deps, id, factsToStore(result));
+      // It was deleted while it was processed, perhaps before its new files were stored.
+      if (!isStored) await orderDeletions(database.sql, [storeKey]);
     } catch (error) {
-      if (closed) return void (await release(deps, claimed.id, 0, { isUncounted: true }).catch(() => {}));
-      if (!(error instanceof ProcessDied))
-        log.warn({ err: error, attachmentId: claimed.id }, 'a file could not be processed');
-      counts.failed += 1;
-      if (claimed.tries < TRIES_MAX) return release(deps, claimed.id, error instanceof ProcessDied ? 0 : RETRY_MS);
-      counts.rejected += 1;
-      await attachmentDone(deps, claimed.id, { state: 'REJECTED' });
-      await files.deleteAll(claimed.storeKey);
+      if (polling.isClosed) return void (await release(deps, id, 0, { isUncounted: true }).catch(() => {}));
+      if (error instanceof StoreUnavailable || error instanceof ScannerUnavailable) {
+        counts.failed += 1;
+        return release(deps, id, UNAVAILABLE_RETRY_MS, { isUncounted: true });
+      }
+      const hasDied = error instanceof ProcessDied;
+      if (!hasDied) log.warn({ err: error, attachmentId: id }, 'a file could not be processed');
+      await fail(claimed, String(error), hasDied ? 0 : RETRY_MS);
     }
   }
 
-  const convert = (files: MediaStore, { kind, byteSize, sha256, storeKey }: Claimed): Promise<Result> =>
+  /** Ends an attempt that has failed. A further one follows unless there were several. */
+  async function fail({ id, tries }: Claimed, reason: string, afterMs: number): Promise<void> {
+    if (tries < TRIES_MAX) await release(deps, id, afterMs);
+    else await reject(id, reason);
+    counts.failed += 1;
+  }
+
+  async function reject(id: string, reason: string): Promise<void> {
+    log.info({ attachmentId: id, reason }, 'a file was rejected');
+    counts.rejected += 1;
+    await attachmentDone(deps, id, { state: 'REJECTED' });
+  }
+
+  const convert = ({ id, kind, byteSize, sha256, storeKey }: Claimed): Promise<Result> =>
     files.withFile(storeKey, 'upload', async (path) => {
+      const danger = scanner && (await scan(scanner, id, path));
+      if (danger !== undefined) return { state: 'REJECTED', reason: danger };
       const output = join(dirname(path), `new-${randomBytes(6).toString('hex')}-`);
       const names = ['original', 'preview', 'thumbnail', 'poster'] as const;
       try {
@@ -100,35 +137,39 @@ function createMediaWorker(deps: Deps): MediaWorker {
       }
     });
 
-  function wake(): void {
-    if (closed) return;
-    again = true;
-    clearTimeout(timer);
-    looking ??= (async () => {
-      while (again && !closed) {
-        again = false;
-        await look(store as MediaStore);
+  /** Returns why a file must be rejected; undefined if it is clean. */
+  async function scan(virusScanner: VirusScanner, attachmentId: string, path: string): Promise<string | undefined> {
+    try {
+      const found = await virusScanner.scan(path);
+      if (found.outcome === 'CLEAN') {
+        counts.scans.clean += 1;
+        return undefined;
       }
-    })()
-      .catch((error: unknown) => {
-        if (!closed) log.warn({ err: error }, 'files could not be processed; retrying');
-      })
-      .then(() => {
-        looking = undefined;
-        if (!closed) timer = setTimeout(wake, again ? 0 : POLL_MS).unref();
-      });
+      if (found.outcome === 'INFECTED') {
+        counts.scans.infected += 1;
+        log.warn({ attachmentId, virus: found.virus }, 'a virus was found in a file');
+        return `It contains the virus ${found.virus}.`;
+      }
+      counts.scans.failed += 1;
+      log.warn({ attachmentId }, 'a file is too large for clamd: raise its StreamMaxLength');
+      return 'It is too large for the virus scanner.';
+    } catch (error) {
+      counts.scans.failed += 1;
+      throw error;
+    }
   }
 
-  database.onCommitted(uploadsCompleted, wake);
-  wake();
+  database.onCommitted(uploadsCompleted, polling.wake);
+  polling.wake();
   return {
-    wake,
+    wake: polling.wake,
     counts,
     async close() {
-      closed = true;
-      clearTimeout(timer);
+      const closed = polling.close();
       process.close();
-      await looking;
+      scanner?.close();
+      files.close();
+      await closed;
     },
   };
 }
@@ -149,6 +190,13 @@ async function claim({ database: { sql } }: Deps, claimMs: number): Promise<Clai
     )
     RETURNING id::text, kind::text, byte_size AS "byteSize", sha256, store_key AS "storeKey", tries`);
   return claimed;
+}
+
+/** Extends the claim of a file that is being processed. */
+async function renew({ database: { sql } }: Deps, { id, tries }: Claimed, claimMs: number): Promise<void> {
+  await sql.query(Prisma.sql`
+    UPDATE attachments SET claimed_until = clock_timestamp() + ${claimMs} * interval '1 millisecond'
+    WHERE id = ${id}::uuid AND state = 'PROCESSING' AND tries = ${tries}::int`);
 }
 
 /** Ends the claim of a file that was not processed. */

@@ -4,14 +4,17 @@ import { ChatError, limitReached, notFound } from '../../core/errors.js';
 import { newId } from '../../core/ids.js';
 import type { Tx } from '../../infra/database/database.js';
 import { announceAfterCommit, defineAnnouncement } from '../../infra/database/unit-of-work.js';
+import type { Part } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput, hashInput } from '../../platform/input.js';
 import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { clientKey, longText, name } from '../user/user.input.js';
 import { lockCounts } from '../user/user.store.js';
+import { completeDirectUpload, isDirect, resumeDirectUpload } from './direct-uploads.js';
 import { requireMedia } from './media.files.js';
 import { type Attachment, type AttachmentKind, readUsage } from './media.store.js';
+import { partsMissing, partsOf } from './upload.parts.js';
 
 const uploadsPerPerson = definePersonRate(
   'You are uploading files too quickly. Try again in a moment.',
@@ -36,13 +39,6 @@ const uploadInput = z.object({
   altText: longText('An alternative text', ALT_TEXT_MAX),
 });
 
-/** A part of a file that the client has to send. */
-export interface Part {
-  number: number;
-  offset: number;
-  byteSize: number;
-}
-
 /** An upload and the parts that are missing. */
 export interface Upload {
   attachment: Attachment;
@@ -61,7 +57,7 @@ export async function createUpload(
   viewer: Viewer,
   input: z.input<typeof uploadInput> & { kind: AttachmentKind },
 ): Promise<Upload> {
-  requireMedia(deps);
+  const store = requireMedia(deps);
   const { kind } = input;
   const { clientUploadId, filename, byteSize, sha256, altText = null } = checkInput(uploadInput, input);
   const { config, database } = deps;
@@ -75,7 +71,7 @@ export async function createUpload(
   const { userId: uploaderId } = viewer;
   const hash = sha256?.toLowerCase() ?? null;
   const inputHash = hashInput(kind, filename, String(byteSize), hash, altText);
-  return database.transaction(async (tx) => {
+  const upload = await database.transaction(async (tx) => {
     // So that concurrent calls cannot exceed the limits together.
     await lockCounts(tx, 'uploads', [uploaderId]);
     const key = { uploaderId_clientUploadId: { uploaderId, clientUploadId } };
@@ -108,7 +104,9 @@ export async function createUpload(
         contentType: 'application/octet-stream',
         byteSize,
         sha256: hash === null ? null : new Uint8Array(Buffer.from(hash, 'hex')),
-        partBytes: config.uploadPartBytes,
+        partBytes: isDirect(store)
+          ? Math.max(config.uploadPartBytes, store.uploads.partBytesMin)
+          : config.uploadPartBytes,
         storeKey: randomBytes(16).toString('hex'),
         altText,
         expiresAt: new Date(Date.now() + config.uploadTtlMs),
@@ -116,23 +114,22 @@ export async function createUpload(
     });
     return { attachment, missingParts: partsOf(attachment) };
   });
+  return isDirect(store) ? resumeDirectUpload(deps, store, upload.attachment) : upload;
 }
 
 /**
  * Ends an upload of which all parts have been sent; the file is checked next. Idempotent.
- * @throws {ChatError} NOT_FOUND with the field `input.attachmentId`; CONFLICT with this field if parts are missing.
+ * @throws {ChatError} NOT_FOUND with the field `input.attachmentId`; CONFLICT with this field if parts are missing;
+ *   UNAVAILABLE.
  */
 export async function completeUpload(deps: Deps, viewer: Viewer, attachmentId: string): Promise<Attachment> {
+  const store = requireMedia(deps);
+  if (isDirect(store)) await completeDirectUpload(deps, store, viewer, attachmentId);
   return deps.database.transaction(async (tx) => {
     const attachment = await lockOwn(tx, viewer, attachmentId);
     if (attachment.state !== 'UPLOADING') return attachment;
-    const missing = await findMissing(tx, attachment);
-    if (missing.length > 0) {
-      const numbers = missing.slice(0, 10).map((part) => part.number);
-      throw new ChatError('CONFLICT', `Parts of the file are missing: ${numbers.join(', ')}.`, {
-        field: 'input.attachmentId',
-      });
-    }
+    const missing = isDirect(store) ? [] : await findMissing(tx, attachment);
+    if (missing.length > 0) throw partsMissing(missing);
     await tx.attachmentPart.deleteMany({ where: { attachmentId } });
     announceAfterCommit(tx, uploadsCompleted, true);
     return tx.attachment.update({ where: { id: attachmentId }, data: { state: 'PROCESSING' } });
@@ -161,14 +158,6 @@ async function lockOwn(tx: Tx, { userId }: Viewer, id: string): Promise<Attachme
   const attachment = await tx.attachment.findUnique({ where: { id, uploaderId: userId } });
   if (!attachment) throw notFound('input.attachmentId', 'Attachment');
   return attachment;
-}
-
-/** The parts of a file, in order. */
-export function partsOf({ byteSize, partBytes }: Pick<Attachment, 'byteSize' | 'partBytes'>): Part[] {
-  return Array.from({ length: Math.ceil(byteSize / partBytes) }, (_, index) => {
-    const offset = index * partBytes;
-    return { number: index + 1, offset, byteSize: Math.min(partBytes, byteSize - offset) };
-  });
 }
 
 /** The parts that have not been received. */

@@ -15,22 +15,24 @@ export function createLocalStore(root: string): MediaStore {
   const pathOf = (key: string, name: string) => join(folderOf(key), name);
 
   return {
-    async writePart(key, { offset, byteSize }, source) {
-      await mkdir(folderOf(key), { recursive: true, mode: 0o700 });
-      const file = await openForWriting(pathOf(key, 'upload'));
-      try {
-        let written = 0;
-        for await (const chunk of source as AsyncIterable<Buffer>) {
-          if (written + chunk.length > byteSize) throw new WrongLength();
-          await writeAll(file, chunk, offset + written);
-          written += chunk.length;
+    uploads: {
+      receiver: 'NODE',
+      async writePart(key, { offset, byteSize }, source) {
+        await mkdir(folderOf(key), { recursive: true, mode: 0o700 });
+        const file = await openForWriting(pathOf(key, 'upload'));
+        try {
+          let written = 0;
+          for await (const chunk of source as AsyncIterable<Buffer>) {
+            if (written + chunk.length > byteSize) throw new WrongLength();
+            await writeAll(file, chunk, offset + written);
+            written += chunk.length;
+          }
+          if (written < byteSize) throw new WrongLength();
+          await file.datasync();
+        } finally {
+          await file.close();
         }
-        if (written < byteSize) throw new WrongLength();
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      return '';
+      },
     },
     withFile: (key, name, use) => use(pathOf(key, name)),
     async put(key, name, path) {
@@ -68,6 +70,8 @@ export function createLocalStore(root: string): MediaStore {
         for await (const key of entriesOf(join(root, shard))) yield key;
       }
     },
+    isAvailable: async () => true,
+    close() {},
   };
 }
 
