@@ -44,6 +44,11 @@ import { serveWebSocket } from './websocket.js';
  * SHUTDOWN_TIMEOUT.
  */
 const CLOSE_MIN_MS = 1_000;
+/**
+ * The upper limit of STATEMENTS_PER_PERSON_MAX. The embedded database runs one statement or transaction at a time, and
+ * everybody waits for those that are queued before theirs.
+ */
+const STATEMENTS_PER_PERSON = { postgresql: Number.POSITIVE_INFINITY, embedded: 1 } as const;
 
 export interface RunningNode {
   /** The URL of the API, for example http://127.0.0.1:4000/graphql. */
@@ -124,6 +129,7 @@ export async function startNode(
   const time = nodeTime.of(deps);
   const operations = createOperations({
     ...config,
+    statementsPerPersonMax: Math.min(config.statementsPerPersonMax, STATEMENTS_PER_PERSON[deps.database.mode]),
     metrics,
     tracing,
     nodeTime: time,

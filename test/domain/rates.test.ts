@@ -444,6 +444,15 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
       expect(await attempt(bob, 'saveDraft', { conversationId, text: 'one' })).toMatchObject({});
     });
 
+    it('count profile changes separately, and also among all mutations', async () => {
+      await limit({ RATE_PROFILE_PER_PERSON: '2/1h', RATE_MUTATION_PER_PERSON: '3/1h' });
+      const [alice, bob] = await registerAll(first.url, 'alice', 'bob');
+      for (const bio of ['one', 'two']) expect(await attempt(alice, 'updateProfile', { bio })).toMatchObject({});
+      expect(await attempt(alice, 'updateProfile', { bio: 'three' })).toBe('RATE_LIMITED');
+      expect(await attempt(alice, 'addContact', { userId: bob.id })).toBe('RATE_LIMITED');
+      expect(await attempt(bob, 'updateProfile', { bio: 'one' })).toMatchObject({});
+    });
+
     it('count searches for users, groups, messages and members together', async () => {
       await limit({ RATE_SEARCH_PER_PERSON: '2/1h' });
       const [alice, bob] = [await register(first.url), await register(first.url)];

@@ -7,6 +7,7 @@ import {
   withStatementLimit,
 } from '../../src/infra/database/statements.js';
 import { currentRequest, withRequest } from '../../src/infra/telemetry/request.js';
+import { makePlace } from '../support/place.js';
 
 /** Statements that end when the test ends them. */
 function makeDatabase() {
@@ -76,5 +77,28 @@ describe('statements', () => {
     });
     expect(requests).toEqual([undefined]);
     expect(await withStatementLimit(async () => 'done')).toBe('done');
+  });
+
+  it('of the embedded database wait for at most one transaction of each other user', async () => {
+    const { deps } = await (await makePlace('embedded')).start();
+    const { database } = deps;
+    const limits = createStatementLimits(1);
+    const order: string[] = [];
+    const asUser = (key: string, work: () => Promise<unknown>) =>
+      withRequest({ id: 'request', address: '', limitStatement: limits.forOperation(key) }, work);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const all: Promise<unknown>[] = [database.transaction(() => held)];
+    for (let count = 0; count < 10; count += 1) {
+      all.push(asUser('one', () => database.transaction(async () => order.push('one'))));
+      all.push(asUser('one', () => database.sql.transaction(async () => order.push('one'))));
+    }
+    all.push(asUser('other', () => database.transaction(async () => order.push('other'))));
+    release();
+    await Promise.all(all);
+    expect(order).toHaveLength(21);
+    expect(order.indexOf('other')).toBeLessThanOrEqual(1);
   });
 });

@@ -34,7 +34,7 @@ const record = (tx: Tx, { userId, type }: PersonUpdate, ids: readonly string[]) 
 /**
  * The number of conversations per step. It is smaller for the embedded database, where all other calls wait for a step.
  */
-const STEPS = { postgresql: 50, embedded: 10 } as const;
+const STEPS = { postgresql: 50, embedded: 5 } as const;
 /** The interval at which a node looks for work that another node left unfinished, in milliseconds. */
 const POLL_INTERVAL_MS = 30_000;
 /**

@@ -3,10 +3,16 @@ import { gone } from '../../core/errors.js';
 import type { User } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
+import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changePerson } from '../conversation/person-change.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
 import { lockActiveViewer, namesOf } from '../user/user.store.js';
+
+const profilePerPerson = definePersonRate(
+  'You are changing your profile too often. Try again later.',
+  ({ rateProfilePerPerson }) => rateProfilePerPerson,
+);
 
 const profile = z.object({
   displayName: displayName.nullish(),
@@ -17,9 +23,10 @@ const profile = z.object({
 /**
  * Changes the viewer's profile and notifies the members of their conversations. Absent fields are unchanged; null
  * clears a field, and resets the display name to the username. Values equal to the present ones have no effect.
- * @throws {ChatError} BAD_USER_INPUT.
+ * @throws {ChatError} BAD_USER_INPUT, RATE_LIMITED.
  */
 export async function updateProfile(deps: Deps, viewer: Viewer, input: z.input<typeof profile>): Promise<User> {
+  take(deps, profilePerPerson, viewer);
   const given = checkInput(profile, input);
   const { userId } = viewer;
   let unchanged: User | undefined;

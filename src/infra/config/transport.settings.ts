@@ -177,7 +177,7 @@ export const operationSettings = defineSettings(
     STATEMENTS_PER_PERSON_MAX: setting(integer(1, 1_000), {
       default: '5',
       description:
-        'The maximum number of database statements of one user, outside of transactions, that run on a node at the same time. One operation uses at most one fewer.',
+        'The maximum number of database statements of one user, outside of transactions, that run on a node at the same time. One operation uses at most one fewer. The embedded database runs one statement or transaction at a time; there, this setting has no effect: one of each user is in progress or queued, transactions included.',
     }),
     PERSISTED_DOCUMENTS: setting(text, {
       description:

@@ -174,6 +174,9 @@ export async function openDatabase(
     };
     const writes = trackWritability(opened, log);
     const announcer = createAnnouncer(log);
+    // The embedded database runs one transaction at a time, so all other callers wait for those of one user. PostgreSQL
+    // runs them in parallel, and they would hold their turn while they wait for locks.
+    const inTurn = opened.mode === 'embedded' ? withStatementLimit : <T>(work: () => Promise<T>) => work();
     const db = withoutLimitOfUniqueReads(new PrismaClient({ adapter: limitStatements(opened.adapter) }));
     return {
       mode: opened.mode,
@@ -183,21 +186,23 @@ export async function openDatabase(
       onCommitted: announcer.handle,
       transaction: (work, { timeoutMs = TRANSACTION_MAX_MS } = {}) =>
         announcer.run((begin) =>
-          retryDeadlocks(
-            () =>
-              measured(() =>
-                failingOnFailover(() =>
-                  db.$transaction(
-                    async (tx) => {
-                      const result = await work(begin(tx));
-                      await runLastStatements(tx);
-                      return result;
-                    },
-                    { maxWait: 10_000, timeout: timeoutMs },
+          inTurn(() =>
+            retryDeadlocks(
+              () =>
+                measured(() =>
+                  failingOnFailover(() =>
+                    db.$transaction(
+                      async (tx) => {
+                        const result = await work(begin(tx));
+                        await runLastStatements(tx);
+                        return result;
+                      },
+                      { maxWait: 10_000, timeout: timeoutMs },
+                    ),
                   ),
                 ),
-              ),
-            countDeadlock,
+              countDeadlock,
+            ),
           ),
         ),
       sql: {
@@ -205,14 +210,16 @@ export async function openDatabase(
         queryWithin: (timeoutMs, { text, values }) => opened.query(text, values, timeoutMs),
         transaction: (work) =>
           announcer.run((begin) =>
-            measured(() =>
-              failingOnFailover(() =>
-                opened.transaction((session) =>
-                  work(
-                    begin({
-                      query: ({ text, values }, name) => session.query(text, values, name),
-                      finish: ({ text, values }, name) => session.finish(text, values, name),
-                    }),
+            inTurn(() =>
+              measured(() =>
+                failingOnFailover(() =>
+                  opened.transaction((session) =>
+                    work(
+                      begin({
+                        query: ({ text, values }, name) => session.query(text, values, name),
+                        finish: ({ text, values }, name) => session.finish(text, values, name),
+                      }),
+                    ),
                   ),
                 ),
               ),

@@ -2,7 +2,10 @@ import type { SqlDriverAdapter, SqlDriverAdapterFactory } from '@prisma/driver-a
 import { createKeyedQueue, type KeyedQueue } from '../async/keyed-queue.js';
 import { currentRequest, type StatementLimit, withoutRequest } from '../telemetry/request.js';
 
-/** Limits the number of concurrent statements outside of transactions. */
+/**
+ * Limits the number of concurrent statements outside of transactions; with the embedded database, each transaction counts
+ * as a statement.
+ */
 export interface StatementLimits {
   /**
    * Creates the limit of one operation of this person or address. With `key` undefined, only the operation is limited,
@@ -37,7 +40,7 @@ export function createStatementLimits(perPersonMax: number): StatementLimits {
 
 /**
  * Runs a statement within the limit of the current request. Background work is not limited, and neither are
- * transactions, because they hold locks that others wait for.
+ * transactions of PostgreSQL, because they hold locks that others wait for.
  */
 export const withStatementLimit = <T>(work: () => Promise<T>): Promise<T> => {
   const limit = currentRequest()?.limitStatement;
