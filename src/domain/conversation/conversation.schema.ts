@@ -12,6 +12,7 @@ import { type Context, viewerOf } from '../../graphql/context.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
 import { shared } from '../../graphql/sharing.js';
+import { pictureUrl } from '../user/picture.js';
 import { relationshipLookup } from '../user/reach.store.js';
 import { loadUser, User, Viewer } from '../user/user.schema.js';
 import { dataOf, ViewerChangeEvent } from '../viewer-changes/viewer-changes.schema.js';
@@ -175,7 +176,11 @@ export const Conversation = builder.prismaNode('Conversation', {
     description: t.exposeString('description', {
       description: 'The description of a group, or null if there is none.',
     }),
-    imageUrl: t.exposeString('imageUrl', { description: "The URL of a group's picture, or null if there is none." }),
+    imageUrl: t.string({
+      description:
+        "The URL of a group's picture, or null if there is none. It opens without a token, like `User.avatarUrl`.",
+      resolve: ({ imageUrl }, _args, { deps }) => pictureUrl(deps, imageUrl),
+    }),
     counterpart: t.field({
       type: User,
       description: 'The other user of a direct conversation. It is null for a group.',

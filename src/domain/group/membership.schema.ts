@@ -105,7 +105,13 @@ addViewerMutation('updateGroup', {
     conversationId: t.id({ required: true, description: 'The group to change.' }),
     title: t.string({ description: 'The title: 1 to 100 characters.' }),
     description: t.string({ description: 'The description: up to 1000 characters.' }),
-    imageUrl: t.string({ description: 'An http or https URL of the picture, up to 2000 characters.' }),
+    imageUrl: t.string({
+      description: 'An http or https URL of the picture, up to 2000 characters. Null also removes an uploaded picture.',
+    }),
+    imageAttachmentId: t.id({
+      description:
+        'An upload of the viewer of kind IMAGE that becomes the picture, in place of `imageUrl`, like `UpdateProfileInput.avatarAttachmentId`.',
+    }),
     visibility: t.field({ type: ConversationVisibility, description: 'Who can find and join the group.' }),
     historyVisibility: t.field({
       type: HistoryVisibility,
@@ -113,14 +119,11 @@ addViewerMutation('updateGroup', {
         'Whether members who join from now on can read earlier messages. Existing members keep their access.',
     }),
   }),
-  ids: { conversationId: 'Conversation' },
+  ids: { conversationId: 'Conversation', imageAttachmentId: 'Attachment' },
   payload: payloadOf((t) => ({
     conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: false }),
   })),
-  run: async (deps, viewer, { conversationId, title, description, imageUrl, visibility, historyVisibility }) => {
-    const update = { conversationId, title, description, imageUrl, visibility, historyVisibility };
-    return { conversation: await updateGroup(deps, viewer, update) };
-  },
+  run: async (deps, viewer, input) => ({ conversation: await updateGroup(deps, viewer, input) }),
 });
 
 addViewerMutation('setMemberRole', {

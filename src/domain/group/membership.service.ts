@@ -31,6 +31,7 @@ import {
   canUpdate,
   hasChangingMembers,
 } from '../conversation/membership.policy.js';
+import { readPicture, takePicture } from '../media/media.pictures.js';
 import { findReachable } from '../user/reach.store.js';
 import { lockCounts, lockUsersForShare, requireActiveViewer } from '../user/user.store.js';
 import { description, imageUrl, title } from './group.input.js';
@@ -206,6 +207,10 @@ const groupUpdate = z.object({
   historyVisibility: z.enum(['ALL', 'SINCE_JOINED']).optional(),
 });
 
+type GroupUpdate = { conversationId: string; imageAttachmentId?: string | null | undefined } & {
+  [Field in keyof z.input<typeof groupUpdate>]: z.input<typeof groupUpdate>[Field] | null | undefined;
+};
+
 /** The changes of a group that are announced to its members in system messages. */
 const systemMessageTypes = {
   title: 'TITLE_CHANGED',
@@ -217,23 +222,36 @@ const systemMessageTypes = {
 /** The changes of a group that affect who can see what. */
 const watched = ['visibility', 'historyVisibility'] as const;
 
+const pictureFields = { urlField: 'input.imageUrl', attachmentField: 'input.imageAttachmentId' };
+
 /**
  * Changes the title, description, image or visibility of a group. Absent fields are unchanged; null removes a
  * description or an image. Values equal to the present ones have no effect.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND; FORBIDDEN.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND; FORBIDDEN; CONFLICT of `input.imageAttachmentId`: the upload is used
+ *   already.
  */
 export async function updateGroup(
   deps: Deps,
   viewer: Viewer,
-  { conversationId, ...input }: { conversationId: string } & Record<keyof z.input<typeof groupUpdate>, unknown>,
+  { conversationId, imageUrl, imageAttachmentId, ...input }: GroupUpdate,
 ): Promise<Conversation> {
-  const given = Object.fromEntries(
-    Object.entries(checkInput(groupUpdate, input)).filter(([, value]) => value !== undefined),
-  ) as Partial<Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility' | 'historyVisibility'>>;
+  const picture = readPicture(deps, imageUrl, imageAttachmentId, pictureFields);
+  const { imageUrl: checkedUrl, ...checked } = checkInput(groupUpdate, { ...input, imageUrl: picture.url });
+  const given = Object.fromEntries(Object.entries(checked).filter(([, value]) => value !== undefined)) as Partial<
+    Pick<Conversation, 'title' | 'description' | 'imageUrl' | 'visibility' | 'historyVisibility'>
+  >;
   const act: GroupAuditEvent = { action: 'GROUP_SETTINGS_CHANGED', actor: viewer, conversationId };
   const isWatched = watched.some((field) => given[field] !== undefined);
   return change(deps, viewer, isWatched ? act : { conversationId }, async (tx, { conversation, own }) => {
     if (!canUpdate(own)) throw new ChatError('FORBIDDEN', 'Only owners and admins can change the group.');
+    given.imageUrl = await takePicture(
+      tx,
+      viewer,
+      { imageOf: conversationId },
+      conversation.imageUrl,
+      { ...picture, url: checkedUrl },
+      pictureFields,
+    );
     const isNew = Object.entries(given).some(([field, value]) => conversation[field as keyof Conversation] !== value);
     if (!isNew) return conversation;
     const details: Details = {};

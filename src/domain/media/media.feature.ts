@@ -55,9 +55,11 @@ export const mediaFeature = defineFeature('media', {
   beforeServing: checkMediaStore,
   start: (deps) => void mediaWorker.of(deps),
   retention: [{ table: 'attachments', trim: ({ database }) => trimUploads(database.db) }],
-  // Those in messages are deleted with the messages, if these are.
-  onAccountDeleted: async (tx, userId) =>
-    void (await tx.attachment.deleteMany({ where: { uploaderId: userId, messageId: null } })),
+  // Those in messages are deleted with the messages, if these are. The pictures of groups stay, like their titles.
+  onAccountDeleted: async (tx, userId) => {
+    const isUnused = { messageId: null, OR: [{ imageOf: null }, { state: { not: 'READY' as const } }] };
+    await tx.attachment.deleteMany({ where: { uploaderId: userId, ...isUnused } });
+  },
   metrics(deps) {
     const { counts } = mediaWorker.of(deps);
     deps.metrics.read(

@@ -10,8 +10,9 @@ import type { Deps } from '../../platform/deps.js';
 import type { HttpRoute } from '../../platform/http-routes.js';
 import { defineLookup, defineService } from '../../platform/service.js';
 import { authenticate } from '../session/session.authentication.js';
+import { isPictureSignature } from '../user/picture.js';
 import { requireMedia } from './media.files.js';
-import { type Attachment, findOpenable, originalOf, type Served } from './media.store.js';
+import { type Attachment, findOpenable, findPictures, originalOf, type Served } from './media.store.js';
 import { uploadTokenOf, userOfMediaToken, userOfUploadToken } from './media.tokens.js';
 import { partsOf } from './upload.parts.js';
 
@@ -39,9 +40,6 @@ export async function partUrl(
 const REMEMBERED_MS = 5_000;
 const REMEMBERED_MAX = 20_000;
 
-/** The bytes of a path never change. */
-const CACHE_CONTROL = 'private, max-age=31536000, immutable';
-
 /** Browsers may show files of these types in a page. Everything else is downloaded. */
 const inlineTypes = new Set([
   ...['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif'],
@@ -53,11 +51,22 @@ const openable = defineLookup(
   ({ database }, keys: readonly { userId: string; attachmentId: string }[]) => findOpenable(database.sql, keys),
 );
 
+const pictures = defineLookup('uploaded pictures', ({ database }, ids: readonly string[]) =>
+  findPictures(database.sql, ids),
+);
+
 /** The results of recent permission checks, because a page with many images sends many requests. */
 const remembered = defineService(
   'openable attachments of the last seconds',
   () => new LRUCache<string, Promise<Served | null>>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS }),
 );
+
+/** How long browsers keep a file of a path whose bytes never change. */
+const CACHE_FILES = 'private, max-age=31536000, immutable';
+/** Shorter, so that pictures that were replaced leave caches soon. */
+const CACHE_PICTURES = 'public, max-age=86400, immutable';
+/** The variant that is served as a picture. */
+const PICTURE_VARIANT = 'preview';
 
 export const mediaRoute: HttpRoute = {
   prefix: MEDIA_PREFIX,
@@ -66,7 +75,8 @@ export const mediaRoute: HttpRoute = {
   async respond(deps, { req, res, path, query }) {
     const [first = '', second = '', third, ...rest] = path.split('/');
     const isUpload = first === 'uploads' && third !== undefined;
-    if (rest.length > 0 || (!isUpload && third !== undefined)) throw notFound('path', 'File');
+    const isPicture = first === 'pictures' && third !== undefined;
+    if (rest.length > 0 || (!isUpload && !isPicture && third !== undefined)) throw notFound('path', 'File');
     if (isUpload) {
       const { uploads } = requireMedia(deps);
       if (uploads.receiver !== 'NODE') throw notFound('path', 'File');
@@ -77,7 +87,8 @@ export const mediaRoute: HttpRoute = {
     }
     if (!isMethod(req, res, 'GET', 'HEAD')) return;
     req.resume();
-    await serveFile(deps, req, res, { attachmentId: first, name: second, token: query.get('t') });
+    if (isPicture) await servePicture(deps, req, res, { attachmentId: second, signature: third });
+    else await serveFile(deps, req, res, { attachmentId: first, name: second, token: query.get('t') });
   },
 };
 
@@ -133,12 +144,12 @@ async function userOf(deps: Deps, req: IncomingMessage, token: string | null): P
   return (await authenticate(deps, bearer)).userId;
 }
 
-function findOpen(deps: Deps, userId: string, attachmentId: string): Promise<Served | null> {
+/** Finds an attachment, or takes the result of the last seconds with the same key. */
+function findRemembered(deps: Deps, key: string, find: () => Promise<Served | null>): Promise<Served | null> {
   const known = remembered.of(deps);
-  const key = `${userId} ${attachmentId}`;
   let found = known.get(key);
   if (!found) {
-    found = openable.of(deps)({ userId, attachmentId });
+    found = find();
     known.set(key, found);
     found.catch(() => known.delete(key));
     // What is not there yet can be there in a moment.
@@ -156,19 +167,46 @@ async function serveFile(
   res: ServerResponse,
   { attachmentId, name, token }: { attachmentId: string; name: string; token: string | null },
 ): Promise<void> {
-  const store = requireMedia(deps);
+  requireMedia(deps);
   const userId = await userOf(deps, req, token);
-  const served = validate(attachmentId) ? await findOpen(deps, userId, attachmentId) : null;
+  if (!validate(attachmentId)) throw notFound('path', 'File');
+  const find = () => openable.of(deps)({ userId, attachmentId });
+  const served = await findRemembered(deps, `${userId} ${attachmentId}`, find);
+  await sendFile(deps, req, res, served, name, CACHE_FILES);
+}
+
+/** Serves the picture of a user or group, to everybody who knows its signed URL. */
+async function servePicture(
+  deps: Deps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { attachmentId, signature }: { attachmentId: string; signature: string },
+): Promise<void> {
+  requireMedia(deps);
+  if (!isPictureSignature(deps, attachmentId, signature)) throw notFound('path', 'File');
+  const served = await findRemembered(deps, attachmentId, () => pictures.of(deps)(attachmentId));
+  await sendFile(deps, req, res, served, PICTURE_VARIANT, CACHE_PICTURES);
+}
+
+async function sendFile(
+  deps: Deps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  served: Served | null,
+  name: string,
+  cacheControl: string,
+): Promise<void> {
+  const store = requireMedia(deps);
   if (served?.state !== 'READY') throw notFound('path', 'File');
   const variant = served.variants.find((each) => each.name === name);
   if (!variant && name !== 'original') throw notFound('path', 'File');
   const { contentType, byteSize } = variant ?? served;
   const isInline = served.kind !== 'FILE' && inlineTypes.has(contentType);
-  const etag = `"${attachmentId}-${name}"`;
+  const etag = `"${served.id}-${name}"`;
   res.setHeader('content-type', isInline ? contentType : 'application/octet-stream');
   const type = isInline ? 'inline' : 'attachment';
   res.setHeader('content-disposition', contentDisposition(served.filename, { type }));
-  res.setHeader('cache-control', CACHE_CONTROL);
+  res.setHeader('cache-control', cacheControl);
   res.setHeader('etag', etag);
   res.setHeader('accept-ranges', 'bytes');
   res.setHeader('content-security-policy', "sandbox; default-src 'none'; frame-ancestors 'none'");
@@ -181,7 +219,7 @@ async function serveFile(
     const url = await store.urlOf(served.storeKey, originalOf(served), {
       contentType: String(res.getHeader('content-type')),
       contentDisposition: String(res.getHeader('content-disposition')),
-      cacheControl: CACHE_CONTROL,
+      cacheControl,
     });
     // The URL expires, and the permission is checked at each request.
     res.setHeader('cache-control', 'no-store');

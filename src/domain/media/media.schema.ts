@@ -2,7 +2,7 @@ import { gone } from '../../core/errors.js';
 import { encodeGlobalId, idOf, NOBODYS_ID } from '../../core/ids.js';
 import { builder } from '../../graphql/builder.js';
 import { forwardArgs } from '../../graphql/connection.js';
-import { viewerOf } from '../../graphql/context.js';
+import { type Context, viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
@@ -10,7 +10,8 @@ import { shared, sharedField } from '../../graphql/sharing.js';
 import type { Part } from '../../infra/media/store.js';
 import { Conversation } from '../conversation/conversation.schema.js';
 import { addSendMessageField, Message, type Preloaded } from '../message/message.schema.js';
-import { Viewer } from '../user/user.schema.js';
+import { attachmentOfPicture } from '../user/picture.js';
+import { User, Viewer } from '../user/user.schema.js';
 import { mediaPath, partHeaders, partUrl } from './media.routes.js';
 import { listAttachments } from './media.service.js';
 import {
@@ -19,6 +20,7 @@ import {
   findAttachments,
   findMessages,
   findPages,
+  findPictures,
   findVisibleAttachments,
   type Listed,
   readUsage,
@@ -78,7 +80,7 @@ export const Attachment = builder.prismaNode('Attachment', {
   nullable: true,
   // An attachment that the viewer cannot see is looked up with an id that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
-  description: 'A file of a message, or an upload of the viewer.',
+  description: 'A file of a message, the picture of a user or group, or an upload of the viewer.',
   extensions: shared(
     ...['id', 'kind', 'state', 'filename', 'contentType', 'byteSize', 'width', 'height'],
     ...['durationMs', 'thumbHash', 'waveform', 'altText', 'path', 'variants'],
@@ -146,6 +148,33 @@ const loadAttachments = defineListLoader((context, ids, _wanted: null) =>
 
 /** All fields are resolved from what was loaded: other columns are not needed. */
 const rows = (infos: readonly object[]) => infos as AttachmentRow[];
+
+/** The pictures of a whole page in one statement. */
+const loadPicture = defineLoader((context, ids) => findPictures(context.deps.database.sql, ids));
+
+const pictureOf = (context: Context, stored: string | null): Promise<AttachmentRow | null> | null => {
+  const id = attachmentOfPicture(stored);
+  return id === null ? null : (loadPicture(context, id) as Promise<AttachmentRow | null>);
+};
+
+builder.prismaObjectField(User, 'avatar', (t) =>
+  t.field({
+    type: Attachment,
+    description:
+      "The user's picture if it was uploaded (`avatarAttachmentId`), for its variants and its `thumbHash`; otherwise null. Everybody who is signed in can open it.",
+    extensions: sharedField,
+    resolve: ({ avatarUrl }, _args, context) => pictureOf(context, avatarUrl),
+  }),
+);
+
+builder.prismaObjectField(Conversation, 'image', (t) =>
+  t.field({
+    type: Attachment,
+    description: "The group's picture if it was uploaded (`imageAttachmentId`); otherwise null.",
+    extensions: sharedField,
+    resolve: ({ imageUrl }, _args, context) => pictureOf(context, imageUrl),
+  }),
+);
 
 builder.prismaObjectField(Message, 'attachments', (t) =>
   t.field({
@@ -293,7 +322,7 @@ const UploadObject = builder.objectRef<Upload>('Upload').implement({
     expiresAt: t.field({
       type: 'DateTime',
       nullable: false,
-      description: 'When the upload is deleted unless a message contains it by then.',
+      description: 'When the upload is deleted unless it is used by then, in a message or as a picture.',
       resolve: ({ attachment }) => attachment.expiresAt ?? attachment.createdAt,
     }),
   }),
@@ -336,7 +365,7 @@ const attachmentPayload = payloadOf((t) => ({
 
 addViewerMutation('completeUpload', {
   description:
-    'Ends an upload of which all parts have been sent. The file is PROCESSING then, and a message can be sent with it. Idempotent. CONFLICT if parts are missing: call `createUpload` again to learn which.',
+    'Ends an upload of which all parts have been sent. The file is PROCESSING then, and can be used in a message or as a picture. Idempotent. CONFLICT if parts are missing: call `createUpload` again to learn which.',
   input: (t) => ({ attachmentId: t.id({ required: true, description: 'An upload of the viewer.' }) }),
   ids: { attachmentId: 'Attachment' },
   payload: attachmentPayload,
@@ -345,7 +374,7 @@ addViewerMutation('completeUpload', {
 
 addViewerMutation('cancelUpload', {
   description:
-    'Deletes an upload of the viewer with its bytes. CONFLICT if a message contains it: delete the message instead.',
+    'Deletes an upload of the viewer with its bytes. CONFLICT if a message contains it (delete the message instead) or it is the picture of a user or group.',
   input: (t) => ({ attachmentId: t.id({ required: true, description: 'An upload of the viewer.' }) }),
   ids: { attachmentId: 'Attachment' },
   payload: payloadOf((t) => ({

@@ -1,6 +1,7 @@
 import { type Attachment, type AttachmentKind, type Message, Prisma } from '../../generated/prisma/client.js';
 import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { ObjectName } from '../../infra/media/store.js';
+import type { Usable } from './media.policy.js';
 
 export type { Attachment, AttachmentKind };
 
@@ -43,12 +44,13 @@ export async function findAttachments(db: Db | Tx, messageIds: readonly string[]
 }
 
 /** An upload that a message is to contain, locked until the end of the transaction. */
-export type LockedUpload = AttachmentInfo & { uploaderId: string; isSent: boolean; hasExpired: boolean };
+export type LockedUpload = AttachmentInfo & Usable;
 
 /** Locks these uploads in a fixed order. Unknown ids are skipped. */
 export const lockUploads = (sql: SqlTransaction, ids: readonly string[]): Promise<LockedUpload[]> =>
   sql.query<LockedUpload>(Prisma.sql`
-    SELECT attachment.uploader_id::text AS "uploaderId", attachment.message_id IS NOT NULL AS "isSent",
+    SELECT attachment.uploader_id::text AS "uploaderId",
+           num_nonnulls(attachment.message_id, attachment.avatar_of, attachment.image_of) > 0 AS "isUsed",
            coalesce(attachment.expires_at < clock_timestamp(), false) AS "hasExpired", ${infoColumns}
     FROM attachments attachment WHERE id = ANY (${[...new Set(ids)]}::uuid[])
     ORDER BY id FOR UPDATE`);
@@ -82,9 +84,21 @@ export async function readUsage(db: Db | Tx, userId: string): Promise<Usage> {
 }
 
 /**
- * These attachments, in the same order. An entry is null if the user may not open it: it is neither in a message that they
- * can see, nor an upload of their own.
+ * Whether a user can see an attachment: it is in a message that they can see, the picture of any user or of a group that
+ * they can see, or an upload of their own that is not used in a conversation.
  */
+const isVisibleTo = (userId: Prisma.Sql) => Prisma.sql`(
+  EXISTS (
+    SELECT FROM memberships own
+    WHERE own.conversation_id = coalesce(attachment.conversation_id, attachment.image_of) AND own.user_id = ${userId}
+      AND coalesce(attachment.seq > own.hidden_to_seq, TRUE))
+  OR (attachment.avatar_of IS NOT NULL AND attachment.state = 'READY')
+  OR EXISTS (
+    SELECT FROM conversations place WHERE place.id = attachment.image_of AND place.visibility = 'PUBLIC'
+      AND attachment.state = 'READY')
+  OR (attachment.message_id IS NULL AND attachment.image_of IS NULL AND attachment.uploader_id = ${userId}))`;
+
+/** These attachments, in the same order. An entry is null if the user may not open it. */
 export async function findOpenable(
   sql: Sql,
   keys: readonly { userId: string; attachmentId: string }[],
@@ -94,10 +108,7 @@ export async function findOpenable(
     FROM unnest(${keys.map((key) => key.userId)}::uuid[], ${keys.map((key) => key.attachmentId)}::uuid[])
          WITH ORDINALITY AS key (user_id, attachment_id, n)
     JOIN attachments attachment ON attachment.id = key.attachment_id
-    LEFT JOIN memberships own
-      ON own.conversation_id = attachment.conversation_id AND own.user_id = key.user_id
-      AND attachment.seq > own.hidden_to_seq
-    WHERE own.id IS NOT NULL OR (attachment.message_id IS NULL AND attachment.uploader_id = key.user_id)`);
+    WHERE ${isVisibleTo(Prisma.sql`key.user_id`)}`);
   const found = new Array<Served | null>(keys.length).fill(null);
   for (const { n, ...served } of rows) found[n - 1] = served;
   return found;
@@ -106,15 +117,21 @@ export async function findOpenable(
 /** An attachment with what is needed to serve its bytes. */
 export type Served = AttachmentInfo & { storeKey: string };
 
-/** Attachments of messages that the user can see, or that they have uploaded, in the same order. */
+/** The pictures of users and groups with these ids, in the same order. An entry is null if it is none any more. */
+export async function findPictures(sql: Sql, ids: readonly string[]): Promise<(Served | null)[]> {
+  const rows = await sql.query<Served>(Prisma.sql`
+    SELECT attachment.store_key AS "storeKey", ${infoColumns} FROM attachments attachment
+    WHERE attachment.id = ANY (${ids}::uuid[]) AND num_nonnulls(attachment.avatar_of, attachment.image_of) > 0
+      AND attachment.state = 'READY'`);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id) ?? null);
+}
+
+/** Whether the user can see each of these attachments, in the same order. */
 export async function findVisibleAttachments(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT attachment.id::text FROM attachments attachment
-    LEFT JOIN memberships own
-      ON own.conversation_id = attachment.conversation_id AND own.user_id = ${userId}::uuid
-      AND attachment.seq > own.hidden_to_seq
-    WHERE attachment.id = ANY (${ids}::uuid[])
-      AND (own.id IS NOT NULL OR (attachment.message_id IS NULL AND attachment.uploader_id = ${userId}::uuid))`;
+    WHERE attachment.id = ANY (${ids}::uuid[]) AND ${isVisibleTo(Prisma.sql`${userId}::uuid`)}`;
   const visible = new Set(rows.map(({ id }) => id));
   return ids.map((id) => visible.has(id));
 }
@@ -170,7 +187,7 @@ export async function findMessages(db: Db, ids: readonly string[]): Promise<(Mes
 /** The number of rows deleted per statement, so that locks are short. */
 const TRIM_BATCH = 1_000;
 
-/** Deletes uploads that no message has contained in time. Returns their number. */
+/** Deletes uploads that were not used in time. Returns their number. */
 export async function trimUploads(db: Db): Promise<number> {
   for (let trimmed = 0; ; ) {
     const count = await db.$executeRaw`

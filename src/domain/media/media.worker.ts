@@ -9,7 +9,7 @@ import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import { deleteOrdered, orderDeletions } from './media.deletions.js';
 import { mediaStore, virusScanner } from './media.files.js';
-import { attachmentDone } from './media.part.js';
+import { attachmentDone } from './media.outcome.js';
 import { createMediaProcess, type Facts, ProcessDied, type Result } from './media.processes.js';
 import { uploadsCompleted } from './upload.service.js';
 

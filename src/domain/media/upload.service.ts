@@ -137,16 +137,19 @@ export async function completeUpload(deps: Deps, viewer: Viewer, attachmentId: s
 }
 
 /**
- * Deletes an upload that no message contains.
- * @throws {ChatError} NOT_FOUND with the field `input.attachmentId`; CONFLICT with this field if a message contains it.
+ * Deletes an upload that is not used.
+ * @throws {ChatError} NOT_FOUND with the field `input.attachmentId`; CONFLICT with this field if a message contains it,
+ *   or it is a picture of a user or group.
  */
 export async function cancelUpload(deps: Deps, viewer: Viewer, attachmentId: string): Promise<void> {
   await deps.database.transaction(async (tx) => {
-    const { messageId } = await lockOwn(tx, viewer, attachmentId);
+    const { messageId, avatarOf, imageOf } = await lockOwn(tx, viewer, attachmentId);
+    const field = 'input.attachmentId';
     if (messageId !== null) {
-      throw new ChatError('CONFLICT', 'A message contains this file. Delete the message instead.', {
-        field: 'input.attachmentId',
-      });
+      throw new ChatError('CONFLICT', 'A message contains this file. Delete the message instead.', { field });
+    }
+    if ((avatarOf ?? imageOf) !== null) {
+      throw new ChatError('CONFLICT', 'This is the picture of a user or group. Replace or remove it there.', { field });
     }
     await tx.attachment.delete({ where: { id: attachmentId } });
   });

@@ -6,6 +6,7 @@ import { checkInput } from '../../platform/input.js';
 import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changePerson } from '../conversation/person-change.js';
+import { readPicture, takePicture } from '../media/media.pictures.js';
 import { displayName, longText, webAddress } from '../user/user.input.js';
 import { lockActiveViewer, namesOf } from '../user/user.store.js';
 
@@ -20,25 +21,39 @@ const profile = z.object({
   avatarUrl: webAddress,
 });
 
+const pictureFields = { urlField: 'input.avatarUrl', attachmentField: 'input.avatarAttachmentId' };
+
 /**
  * Changes the viewer's profile and notifies the members of their conversations. Absent fields are unchanged; null
  * clears a field, and resets the display name to the username. Values equal to the present ones have no effect.
- * @throws {ChatError} BAD_USER_INPUT, RATE_LIMITED.
+ * @throws {ChatError} BAD_USER_INPUT, RATE_LIMITED; of `input.avatarAttachmentId` also NOT_FOUND, and CONFLICT: the upload is used
+ *   already.
  */
-export async function updateProfile(deps: Deps, viewer: Viewer, input: z.input<typeof profile>): Promise<User> {
+export async function updateProfile(
+  deps: Deps,
+  viewer: Viewer,
+  {
+    avatarUrl,
+    avatarAttachmentId,
+    ...names
+  }: z.input<typeof profile> & { avatarAttachmentId?: string | null | undefined },
+): Promise<User> {
   take(deps, profilePerPerson, viewer);
-  const given = checkInput(profile, input);
+  const picture = readPicture(deps, avatarUrl, avatarAttachmentId, pictureFields);
+  const given = checkInput(profile, { ...names, avatarUrl: picture.url });
   const { userId } = viewer;
   let unchanged: User | undefined;
   const changed = await changePerson(deps, userId, async (tx) => {
     const user = await lockActiveViewer(tx, viewer);
     const { username } = user;
+    const checked = { ...picture, url: given.avatarUrl };
+    const avatarUrl = await takePicture(tx, viewer, { avatarOf: userId }, user.avatarUrl, checked, pictureFields);
     const data = {
       ...(given.displayName === undefined ? {} : namesOf({ username, displayName: given.displayName ?? username })),
       ...(given.bio === undefined ? {} : { bio: given.bio }),
-      ...(given.avatarUrl === undefined ? {} : { avatarUrl: given.avatarUrl }),
+      avatarUrl,
     };
-    const { displayName, bio, avatarUrl } = { ...user, ...data };
+    const { displayName, bio } = { ...user, ...data };
     if (displayName === user.displayName && bio === user.bio && avatarUrl === user.avatarUrl) {
       unchanged = user;
       return null;

@@ -4,6 +4,7 @@ import { forwardArgs } from '../../graphql/connection.js';
 import { viewerOf, viewerOrNull } from '../../graphql/context.js';
 import { defineLoader } from '../../graphql/loader.js';
 import { shared } from '../../graphql/sharing.js';
+import { pictureUrl } from './picture.js';
 import { findByUsername, findUser, findViewer, searchUsers } from './user.service.js';
 import { findByIds } from './user.store.js';
 
@@ -29,7 +30,11 @@ export const User = builder.prismaNode('User', {
     }),
     displayName: t.exposeString('displayName', { nullable: false, description: 'The name to show to others.' }),
     bio: t.exposeString('bio', { description: 'A text about the user, or null if there is none.' }),
-    avatarUrl: t.exposeString('avatarUrl', { description: "The URL of the user's picture, or null if there is none." }),
+    avatarUrl: t.string({
+      description:
+        "The URL of the user's picture, or null if there is none. It opens without a token, also if the picture was uploaded; one that begins with `/` is relative to this server.",
+      resolve: ({ avatarUrl }, _args, { deps }) => pictureUrl(deps, avatarUrl),
+    }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',
       description: 'When the account was created.',
