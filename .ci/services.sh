@@ -1,6 +1,6 @@
 # Sourced by ./run. Provides PostgreSQL and Redis on this machine, installed from Debian's packages and started if they
-# do not respond, Chromium, boto3, and the programs PgBouncer and HAProxy, which tests start themselves. Exports TEST_DATABASE_URL and
-# TEST_REDIS_URL unless they are set.
+# do not respond, Chromium, boto3, and the programs PgBouncer, HAProxy and clamd, which tests start themselves. Exports
+# TEST_DATABASE_URL and TEST_REDIS_URL unless they are set.
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else sudo -n -u postgres "$@"; fi; }
@@ -65,10 +65,10 @@ provide_redis() {
   TEST_REDIS_URL=redis://127.0.0.1:6379
 }
 
-# provide_program NAME: provides a program that tests start themselves, from the PATH or from /usr/sbin. Without it
-# these tests are skipped with a message.
+# provide_program NAME [PACKAGE]: provides a program that tests start themselves, from the PATH or from /usr/sbin. Without
+# it these tests are skipped with a message.
 provide_program() {
-  command -v "$1" > /dev/null || [ -x "/usr/sbin/$1" ] || install_packages "$1" ||
+  command -v "$1" > /dev/null || [ -x "/usr/sbin/$1" ] || install_packages "${2:-$1}" ||
     echo "ci: $1 could not be installed: the tests that need it are skipped"
 }
 
@@ -88,6 +88,7 @@ provide_browser() {
 [ -n "${TEST_REDIS_URL:-}" ] || provide_redis
 provide_program pgbouncer
 provide_program haproxy
+provide_program clamd clamav-daemon
 provide_boto3
 provide_browser
 export TEST_DATABASE_URL TEST_REDIS_URL

@@ -225,6 +225,31 @@ describe('attachments in S3', () => {
     expect((await createUpload(ada, Buffer.from('x'), { clientUploadId: 'refused' })).missingParts).toHaveLength(1);
   });
 
+  it('stay claimed while they are processed, and are given back when the node stops', async () => {
+    const slow = await (await makePlace(anyMode)).start(s3.env);
+    const [eve] = await registerAll(slow.url, 'eve');
+    let isRead = false;
+    // The bucket does not send the file until the end of the test.
+    s3.fault(({ method, query }) => {
+      if (method !== 'GET' || query.size > 0) return undefined;
+      isRead = true;
+      return 'silence';
+    });
+    const { id } = await upload(slow.url, eve, Buffer.from('hello'));
+    const find = () => slow.deps.database.db.attachment.findUniqueOrThrow({ where: { id: rowId(id) } });
+    await eventually('the file is read', async () => isRead);
+    const { claimedUntil, tries } = await find();
+    await eventually('the claim is renewed', async () => (await find()).claimedUntil > claimedUntil);
+    expect(tries).toBe(1);
+    const worker = mediaWorker.of(slow.deps);
+    const began = performance.now();
+    await worker.close();
+    expect(performance.now() - began).toBeLessThan(5_000);
+    const given = await find();
+    expect([given.state, given.tries]).toEqual(['PROCESSING', 0]);
+    expect(given.claimedUntil.getTime()).toBeLessThanOrEqual(Date.now() + 1_000);
+  });
+
   it('are compared with the database', async () => {
     const file = await uploaded(node.url, ada, Buffer.from('hello'));
     const key = await keyOf(file.id);

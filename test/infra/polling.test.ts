@@ -99,6 +99,7 @@ describe('a polling', () => {
     const closing = one.polling.close().then(() => {
       isClosed = true;
     });
+    await new Promise((resolve) => setImmediate(resolve));
     expect([one.polling.isClosed, isClosed]).toEqual([true, false]);
     // The error is a consequence of closing.
     one.fail(new Error('closed'));

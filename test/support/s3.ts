@@ -44,8 +44,8 @@ export interface FakeS3 {
   calls: S3Call[];
   /** The codes of the errors with which requests were rejected. */
   refusals: string[];
-  /** Decides what happens to requests; undefined: the normal response. */
-  fault(next: (call: S3Call) => Fault | undefined): void;
+  /** Decides what happens to requests; undefined: the normal response. A promise delays it. */
+  fault(next: (call: S3Call) => Fault | undefined | Promise<Fault | undefined>): void;
   /** Shifts its clock, in milliseconds. */
   shiftClock(ms: number): void;
   /** The maximum number of entries of a page of a list. */
@@ -65,7 +65,7 @@ class Refusal extends Error {
 }
 
 export async function startS3(end: typeof atEnd = atEnd): Promise<FakeS3> {
-  let fault: (call: S3Call) => Fault | undefined = () => undefined;
+  let fault: Parameters<FakeS3['fault']>[0] = () => undefined;
   let clockMs = 0;
   const server = createServer((request, response) => {
     void respond(request, response).catch((error: unknown) => {
@@ -111,7 +111,7 @@ export async function startS3(end: typeof atEnd = atEnd): Promise<FakeS3> {
     const { path, query } = readUrl(request.url ?? '');
     const [, bucket = '', ...rest] = path.split('/');
     const call: S3Call = { method: request.method ?? '', key: rest.join('/'), query };
-    const given = fault(call);
+    const given = await fault(call);
     if (given === 'disconnect') return void request.socket.destroy();
     const body = await readAll(request);
     if (given === 'silence') return;

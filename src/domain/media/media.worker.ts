@@ -36,8 +36,8 @@ export interface MediaWorker {
 /** The longest time between two looks for work, in milliseconds. */
 const POLL_MS = 2_000;
 /** How long a claim lasts unless it is renewed, in milliseconds. */
-const CLAIM_MS = 30_000;
-const RENEW_MS = 10_000;
+const CLAIM_MS = 15_000;
+const RENEW_MS = 2_000;
 /** A file is rejected when its processing has been ended or has failed this many times. */
 const TRIES_MAX = 3;
 /** The pause before a file is processed again after the machine failed, in milliseconds. */

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Availability } from './availability.js';
 
 /** The address of clamd. */
@@ -25,6 +26,10 @@ export class ScannerUnavailable extends Error {
 }
 
 const CHUNK_BYTES = 64 * 1024;
+/** The number of times that a file is sent if clamd ends the connection without a response. */
+const TRIES_MAX = 3;
+/** The pause before each chunk of a further attempt, in milliseconds. */
+const PAUSE_MS = 5;
 /** The maximum length of a response in characters. */
 const RESPONSE_MAX = 4_096;
 
@@ -38,6 +43,18 @@ export function readClamdAddress(text: string): ClamdAddress | undefined {
 }
 
 const isPort = (port: number) => port >= 1 && port <= 65_535;
+
+/** A file in the encoding of INSTREAM. */
+async function* chunksOf(path: string, pauseMs: number): AsyncIterable<Buffer> {
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(chunk.length);
+    if (pauseMs > 0) await delay(pauseMs);
+    yield Buffer.concat([length, chunk]);
+  }
+  // An empty chunk ends the file.
+  yield Buffer.alloc(4);
+}
 
 /** Whether the local file cannot be read. */
 const isOfFile = (error: unknown): boolean => typeof (error as NodeJS.ErrnoException).path === 'string';
@@ -86,17 +103,22 @@ export function createClamd(
     }
   }
 
-  async function scan(path: string): Promise<Scan> {
-    const response = await ask('INSTREAM', async function* () {
-      for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
-        const length = Buffer.alloc(4);
-        length.writeUInt32BE(chunk.length);
-        yield length;
-        yield chunk;
+  /** Sends a file. Returns the response. */
+  async function send(path: string): Promise<string> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        // If clamd ends the connection because the file is too large, its response is lost if data is written before it
+        // is read: during the pauses, it is read.
+        return await ask('INSTREAM', () => chunksOf(path, tries === 1 ? 0 : PAUSE_MS));
+      } catch (error) {
+        const { code = '' } = error as NodeJS.ErrnoException;
+        if (tries === TRIES_MAX || !['EPIPE', 'ECONNRESET'].includes(code)) throw error;
       }
-      // An empty chunk ends the file.
-      yield Buffer.alloc(4);
-    });
+    }
+  }
+
+  async function scan(path: string): Promise<Scan> {
+    const response = await send(path);
     if (response === 'stream: OK') return { outcome: 'CLEAN' };
     const virus = /^stream: (.+) FOUND$/.exec(response)?.[1];
     if (virus !== undefined) return { outcome: 'INFECTED', virus };
