@@ -36,7 +36,10 @@ async function compress(path) {
 
 /** The texts of the operations by their hashes, as the app sends them. */
 async function documents() {
-  const modules = ['web/src/generated/graphql.ts', 'packages/client/src/generated/documents.ts'];
+  const modules = [
+    ...['web/src/generated/graphql.ts', 'web/src/generated/screens/graphql.ts'],
+    ...readdirSync(join(root, 'packages/client/src/generated')).map((name) => `packages/client/src/generated/${name}`),
+  ];
   const loaded = await Promise.all(modules.map((path) => runnerImport(join(root, path), { logLevel: 'error' })));
   const texts = loaded
     .flatMap(({ module }) => Object.entries(module))

@@ -7,7 +7,7 @@ import {
   NotificationsDocument,
   SetNotificationLevelDocument,
   UpdateNotificationSettingsDocument,
-} from './generated/documents.js';
+} from './generated/notifications.js';
 import type {
   InboxQuery,
   LevelFieldsFragment,

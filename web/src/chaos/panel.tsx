@@ -2,7 +2,7 @@ import type { Parley } from '@parley/client';
 import { changesOf } from '@parley/client/changes';
 import { useEffect, useRef, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import { LatestMessagesDocument } from '../generated/graphql.ts';
+import { LatestMessagesDocument } from '../generated/screens/graphql.ts';
 import { useReadable } from '../parley.ts';
 import { Button } from '../shell/button.tsx';
 import { compare } from './compare.ts';

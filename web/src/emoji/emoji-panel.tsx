@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useDeferredValue, useEffect, useMemo, useState } from 'react';
-import { useLanguage, useText } from '../locales/locale.tsx';
+import { useLanguage } from '../locales/locale.tsx';
+import { useScreenText } from '../locales/screens.ts';
 import { Icon } from '../shell/icon.tsx';
 import data from './emoji.json';
 import styles from './emoji-panel.module.css';
@@ -76,7 +77,7 @@ function findEmojis(text: string, names: Names = {}): Emoji[] {
 
 /** Chooses an emoji, by its group or its name. */
 export default function EmojiPanel({ onChoose }: { onChoose(emoji: string): void }) {
-  const { emoji: text } = useText();
+  const { emoji: text } = useScreenText();
   const names = useNames();
   const [search, setSearch] = useState('');
   const sought = useDeferredValue(search.trim().toLowerCase());

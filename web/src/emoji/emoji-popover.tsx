@@ -16,9 +16,9 @@ export function EmojiPopover({
   onChoose(emoji: string): void;
   onClose(): void;
 }) {
-  const { app, emoji } = useText();
+  const { app, pane } = useText();
   return (
-    <Popover anchor={anchor} label={emoji.title} onClose={onClose}>
+    <Popover anchor={anchor} label={pane.emojis} onClose={onClose}>
       <Suspense fallback={<div className={styles.panel} role="status" aria-label={app.loading} />}>
         <EmojiPanel
           onChoose={(chosen) => {

@@ -1,4 +1,4 @@
-import type { Text } from './en.ts';
+import type { FullText } from './en-screens.ts';
 
 const plurals = new Intl.PluralRules('ar');
 
@@ -10,7 +10,7 @@ function counted(count: number, forms: { one: string; two: string; few: string; 
   return `${count} ${form === 'few' ? forms.few : forms.other}`;
 }
 
-export const ar: Text = {
+export const ar: FullText = {
   app: {
     skipToContent: 'انتقل إلى المحتوى',
     loading: 'جارٍ التحميل…',
@@ -24,6 +24,8 @@ export const ar: Text = {
     notFoundText: 'قد يكون العنوان ناقصًا أو أن الصفحة أُزيلت.',
     toStart: 'اذهب إلى محادثاتك',
     newVersion: 'يتوفر إصدار جديد.',
+    invitationTitle: 'هذه الدعوة غير صالحة',
+    invitationText: 'قد يكون الرابط ناقصًا، أو لم يعد لدى من شاركه حساب.',
   },
   account: {
     signInTitle: 'تسجيل الدخول',
@@ -60,6 +62,7 @@ export const ar: Text = {
     code: 'الرمز من الرسالة',
     haveCode: 'أدخل رمزًا بدلًا من ذلك',
     signOut: 'تسجيل الخروج',
+    invited: 'تمت دعوتك إلى محادثة. أنشئ حسابًا لفتحها.',
   },
   errors: {
     required: 'املأ هذا الحقل.',
@@ -101,6 +104,9 @@ export const ar: Text = {
     noMessages: 'لا توجد رسائل بعد',
     more: 'عرض المزيد',
     settings: 'الإعدادات',
+    missed: (count: number) => `رسائل قرأتها ثم تغيّرت: ${count}`,
+    notifications: (count) => (count === 0 ? 'الإشعارات' : `الإشعارات، غير المقروءة: ${count}`),
+    muted: 'مكتومة',
   },
   pane: {
     choose: 'اختر محادثة',
@@ -178,9 +184,14 @@ export const ar: Text = {
       failed: 'لم تُرسل',
     },
     discard: 'تجاهل',
+    emojis: 'رموز تعبيرية',
+    moreEmojis: 'رموز أخرى',
+    attach: 'إرفاق ملفات',
+    record: 'تسجيل رسالة صوتية',
+    kinds: { IMAGE: 'صورة', VIDEO: 'فيديو', AUDIO: 'تسجيل', VOICE: 'رسالة صوتية', FILE: 'ملف' },
+    files: (count) => counted(count, { one: 'ملف واحد', two: 'ملفان', few: 'ملفات', other: 'ملفًا' }),
   },
   missed: {
-    notice: (count: number) => `رسائل قرأتها ثم تغيّرت: ${count}`,
     title: 'تغيّرت أثناء غيابك',
     lead: 'قرأت هذه الرسائل قبل تغييرها.',
     edited: 'معدَّلة',
@@ -297,7 +308,6 @@ export const ar: Text = {
   },
   notifications: {
     title: 'الإشعارات',
-    bell: (count) => (count === 0 ? 'الإشعارات' : `الإشعارات، غير المقروءة: ${count}`),
     close: 'إغلاق الإشعارات',
     markAll: 'تعليم الكل كمقروء',
     allRead: 'عُلّمت جميع الإشعارات كمقروءة.',
@@ -321,7 +331,6 @@ export const ar: Text = {
     levels: { ALL: 'كل الرسائل', MENTIONS: 'الإشارات والردود', NONE: 'لا شيء' },
     levelDefault: (level) => `الافتراضي: ${level}`,
     mute: 'كتم',
-    muted: 'مكتومة',
     mutedUntil: (when) => `مكتومة حتى ${when}`,
     unmute: 'إلغاء الكتم',
     durations: {
@@ -351,6 +360,51 @@ export const ar: Text = {
     newMessage: 'رسالة جديدة',
     dismiss: 'إخفاء',
   },
+  media: {
+    image: 'صورة',
+    video: 'فيديو',
+    voice: 'رسالة صوتية',
+    openImage: (name) => `افتح الصورة: ${name}`,
+    imageOf: (at, count) => `الصورة ${at} من ${count}`,
+    previousImage: 'الصورة السابقة',
+    nextImage: 'الصورة التالية',
+    save: 'تنزيل',
+    processing: 'قيد المعالجة…',
+    rejected: 'تعذّرت قراءة هذا الملف.',
+    failed: 'لم يُرفع',
+    attached: (count) =>
+      counted(count, { one: 'ملف مرفق واحد', two: 'ملفان مرفقان', few: 'ملفات مرفقة', other: 'ملفًا مرفقًا' }),
+    remove: (name) => `إزالة ${name}`,
+    progress: (name) => `رفع ${name}`,
+    pauseUpload: (name) => `إيقاف رفع ${name} مؤقتًا`,
+    resumeUpload: (name) => `متابعة رفع ${name}`,
+    retryUpload: (name) => `رفع ${name} مرة أخرى`,
+    cancelUpload: (name) => `إلغاء رفع ${name}`,
+    asDocument: 'أرسله كمستند',
+    alt: 'وصف',
+    describe: (name) => `وصف ${name}`,
+    describeTitle: 'وصف الصورة',
+    describeHint: 'لمن لا يستطيع رؤيتها.',
+    drop: 'أفلت الملفات هنا لإرفاقها',
+    tooMany: (most) => `يمكن أن تحتوي الرسالة على ${most} ملفات على الأكثر.`,
+    tooLarge: (name, most) => `حجم ${name} أكبر من ${most}.`,
+    empty: (name) => `الملف ${name} فارغ.`,
+    recording: 'مدة التسجيل',
+    stopRecording: 'إيقاف التسجيل',
+    discardRecording: 'تجاهل التسجيل',
+    sendVoice: 'إرسال الرسالة الصوتية',
+    microphoneDenied: 'لا يسمح متصفحك لهذا الموقع باستخدام الميكروفون.',
+    microphoneFailed: 'لا يمكن استخدام الميكروفون.',
+    play: (name) => `تشغيل: ${name}`,
+    pause: (name) => `إيقاف مؤقت: ${name}`,
+    position: (name) => `الموضع في: ${name}`,
+    positionOf: (at, length) => `${at} من ${length}`,
+    speed: (speed) => `السرعة: ${speed}×`,
+    shared: 'الملفات المشتركة',
+    tabs: { media: 'الوسائط', files: 'الملفات', voice: 'الصوت' },
+    none: { media: 'لا صور أو فيديوهات بعد', files: 'لا ملفات بعد', voice: 'لا رسائل صوتية بعد' },
+    toMessage: 'اذهب إلى الرسالة',
+  },
   keys: {
     title: 'اختصارات لوحة المفاتيح',
     switcher: 'الانتقال إلى محادثة أو شخص',
@@ -372,8 +426,6 @@ export const ar: Text = {
     nothing: 'لم يُعثر على شيء.',
   },
   emoji: {
-    title: 'رموز تعبيرية',
-    more: 'رموز أخرى',
     search: 'ابحث عن رمز (بالإنجليزية)',
     results: 'النتائج',
     none: 'لم يُعثر على رمز.',
@@ -457,9 +509,6 @@ export const ar: Text = {
     inviteLocal: 'يعمل هذا العنوان على هذا الحاسوب فقط. جرّبه في نافذة خاصة أو في متصفح آخر.',
     copy: 'نسخ الرابط',
     copied: 'تم نسخ الرابط.',
-    invited: 'تمت دعوتك إلى محادثة. أنشئ حسابًا لفتحها.',
-    invalidTitle: 'هذه الدعوة غير صالحة',
-    invalidText: 'قد يكون الرابط ناقصًا، أو لم يعد لدى من شاركه حساب.',
     findTitle: 'ابحث عن شخص',
     findText: 'ابحث بالاسم عن شخص لديه حساب.',
     tryTitle: 'تعرّف على التطبيق بنفسك',

@@ -1,6 +1,6 @@
-import type { Text } from './en.ts';
+import type { FullText } from './en-screens.ts';
 
-export const de: Text = {
+export const de: FullText = {
   app: {
     skipToContent: 'Zum Inhalt springen',
     loading: 'Wird geladen …',
@@ -14,6 +14,8 @@ export const de: Text = {
     notFoundText: 'Die Adresse ist vielleicht unvollständig, oder die Seite wurde entfernt.',
     toStart: 'Zu deinen Unterhaltungen',
     newVersion: 'Eine neue Version ist verfügbar.',
+    invitationTitle: 'Diese Einladung ist nicht gültig',
+    invitationText: 'Der Link ist vielleicht unvollständig, oder die Person, die ihn geteilt hat, hat kein Konto mehr.',
   },
   account: {
     signInTitle: 'Anmelden',
@@ -51,6 +53,7 @@ export const de: Text = {
     code: 'Code aus der E-Mail',
     haveCode: 'Stattdessen einen Code eingeben',
     signOut: 'Abmelden',
+    invited: 'Du wurdest zu einer Unterhaltung eingeladen. Lege ein Konto an, um sie zu öffnen.',
   },
   errors: {
     required: 'Fülle dieses Feld aus.',
@@ -86,6 +89,10 @@ export const de: Text = {
     noMessages: 'Noch keine Nachrichten',
     more: 'Mehr anzeigen',
     settings: 'Einstellungen',
+    missed: (count: number) =>
+      count === 1 ? '1 gelesene Nachricht wurde geändert' : `${count} gelesene Nachrichten wurden geändert`,
+    notifications: (count) => (count === 0 ? 'Mitteilungen' : `Mitteilungen, ${count} ungelesen`),
+    muted: 'Stumm',
   },
   pane: {
     choose: 'Wähle eine Unterhaltung',
@@ -164,10 +171,14 @@ export const de: Text = {
       failed: 'Nicht gesendet',
     },
     discard: 'Verwerfen',
+    emojis: 'Emoji',
+    moreEmojis: 'Weitere Emojis',
+    attach: 'Dateien anhängen',
+    record: 'Sprachnachricht aufnehmen',
+    kinds: { IMAGE: 'Foto', VIDEO: 'Video', AUDIO: 'Audio', VOICE: 'Sprachnachricht', FILE: 'Datei' },
+    files: (count: number) => `${count} Dateien`,
   },
   missed: {
-    notice: (count: number) =>
-      count === 1 ? '1 gelesene Nachricht wurde geändert' : `${count} gelesene Nachrichten wurden geändert`,
     title: 'Geändert, während du weg warst',
     lead: 'Du hattest diese Nachrichten gelesen, bevor sie geändert wurden.',
     edited: 'bearbeitet',
@@ -283,7 +294,6 @@ export const de: Text = {
   },
   notifications: {
     title: 'Mitteilungen',
-    bell: (count) => (count === 0 ? 'Mitteilungen' : `Mitteilungen, ${count} ungelesen`),
     close: 'Mitteilungen schließen',
     markAll: 'Alle als gelesen markieren',
     allRead: 'Alle Mitteilungen sind als gelesen markiert.',
@@ -303,7 +313,6 @@ export const de: Text = {
     levels: { ALL: 'Alle Nachrichten', MENTIONS: 'Erwähnungen und Antworten', NONE: 'Nichts' },
     levelDefault: (level) => `Standard: ${level}`,
     mute: 'Stummschalten',
-    muted: 'Stumm',
     mutedUntil: (when) => `Stumm bis ${when}`,
     unmute: 'Stummschaltung aufheben',
     durations: {
@@ -333,6 +342,54 @@ export const de: Text = {
     newMessage: 'Neue Nachricht',
     dismiss: 'Ausblenden',
   },
+  media: {
+    image: 'Bild',
+    video: 'Video',
+    voice: 'Sprachnachricht',
+    openImage: (name: string) => `Bild öffnen: ${name}`,
+    imageOf: (at: number, count: number) => `Bild ${at} von ${count}`,
+    previousImage: 'Vorheriges Bild',
+    nextImage: 'Nächstes Bild',
+    save: 'Herunterladen',
+    processing: 'Wird verarbeitet …',
+    rejected: 'Diese Datei konnte nicht gelesen werden.',
+    failed: 'Nicht hochgeladen',
+    attached: (count: number) => (count === 1 ? '1 Datei angehängt' : `${count} Dateien angehängt`),
+    remove: (name: string) => `${name} entfernen`,
+    progress: (name: string) => `Hochladen von ${name}`,
+    pauseUpload: (name: string) => `Hochladen von ${name} anhalten`,
+    resumeUpload: (name: string) => `Hochladen von ${name} fortsetzen`,
+    retryUpload: (name: string) => `${name} erneut hochladen`,
+    cancelUpload: (name: string) => `Hochladen von ${name} abbrechen`,
+    asDocument: 'Als Dokument senden',
+    alt: 'ALT',
+    describe: (name: string) => `${name} beschreiben`,
+    describeTitle: 'Bild beschreiben',
+    describeHint: 'Für Menschen, die es nicht sehen können.',
+    drop: 'Dateien hier ablegen, um sie anzuhängen',
+    tooMany: (most: number) => `Eine Nachricht kann höchstens ${most} Dateien enthalten.`,
+    tooLarge: (name: string, most: string) => `${name} ist größer als ${most}.`,
+    empty: (name: string) => `${name} ist leer.`,
+    recording: 'Länge der Aufnahme',
+    stopRecording: 'Aufnahme beenden',
+    discardRecording: 'Aufnahme verwerfen',
+    sendVoice: 'Sprachnachricht senden',
+    microphoneDenied: 'Dein Browser erlaubt dieser Seite nicht, das Mikrofon zu benutzen.',
+    microphoneFailed: 'Das Mikrofon kann nicht benutzt werden.',
+    play: (name: string) => `Abspielen: ${name}`,
+    pause: (name: string) => `Anhalten: ${name}`,
+    position: (name: string) => `Stelle in: ${name}`,
+    positionOf: (at: string, length: string) => `${at} von ${length}`,
+    speed: (speed: number) => `Geschwindigkeit: ${speed}×`,
+    shared: 'Geteilte Dateien',
+    tabs: { media: 'Medien', files: 'Dateien', voice: 'Sprache' },
+    none: {
+      media: 'Noch keine Bilder oder Videos',
+      files: 'Noch keine Dateien',
+      voice: 'Noch keine Sprachnachrichten',
+    },
+    toMessage: 'Zur Nachricht',
+  },
   keys: {
     title: 'Tastenkürzel',
     switcher: 'Zu einer Unterhaltung oder Person',
@@ -354,8 +411,6 @@ export const de: Text = {
     nothing: 'Nichts gefunden.',
   },
   emoji: {
-    title: 'Emoji',
-    more: 'Weitere Emojis',
     search: 'Emojis suchen (auf Englisch)',
     results: 'Ergebnisse',
     none: 'Kein Emoji gefunden.',
@@ -441,9 +496,6 @@ export const de: Text = {
       'Dieser Link funktioniert nur auf diesem Computer. Probiere sie in einem privaten Fenster oder in einem anderen Browser aus.',
     copy: 'Link kopieren',
     copied: 'Der Link wurde kopiert.',
-    invited: 'Du wurdest zu einer Unterhaltung eingeladen. Lege ein Konto an, um sie zu öffnen.',
-    invalidTitle: 'Diese Einladung ist nicht gültig',
-    invalidText: 'Der Link ist vielleicht unvollständig, oder die Person, die ihn geteilt hat, hat kein Konto mehr.',
     findTitle: 'Finde jemanden',
     findText: 'Suche eine Person, die ein Konto hat, nach ihrem Namen.',
     tryTitle: 'Sieh dich allein um',

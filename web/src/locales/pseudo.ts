@@ -1,4 +1,5 @@
-import { en, type Text } from './en.ts';
+import { en } from './en.ts';
+import { enScreens, type FullText } from './en-screens.ts';
 
 const accented: Record<string, string> = { a: 'å', e: 'é', i: 'î', o: 'ö', u: 'ü', c: 'ç', n: 'ñ', s: 'š', y: 'ý' };
 
@@ -16,4 +17,4 @@ function convert(value: unknown): unknown {
 }
 
 /** A locale for tests of the layout. */
-export const pseudo = convert(en) as Text;
+export const pseudo = convert({ ...en, ...enScreens }) as FullText;

@@ -1,5 +1,5 @@
 import type { Parley } from '@parley/client';
-import { SetAttentionDocument } from '../generated/graphql.ts';
+import { SetAttentionDocument } from '../generated/screens/graphql.ts';
 
 /** How often it is repeated that the user is looking, in milliseconds: the server forgets it after `PUSH_ATTENTION_TTL`. */
 const REPEAT_MS = 60_000;

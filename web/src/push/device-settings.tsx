@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
-import { type PushFieldsFragment, PushStateDocument, RemovePushDocument } from '../generated/graphql.ts';
-import { useText } from '../locales/locale.tsx';
+import { type PushFieldsFragment, PushStateDocument, RemovePushDocument } from '../generated/screens/graphql.ts';
+import { useScreenText } from '../locales/screens.ts';
 import { useParley, useReadable, useServerInfo } from '../parley.ts';
 import lists from '../routes/settings/settings.module.css';
 import { Button } from '../shell/button.tsx';
@@ -12,7 +12,7 @@ import { useTurnOn } from './use-turn-on.ts';
 
 /** Whether this browser receives pushes, what to do if it cannot, and the other devices of the viewer that receive them. */
 export function DeviceSettings() {
-  const { app, push } = useText();
+  const { app, push } = useScreenText();
   const device = deviceOf(useParley());
   const state = useReadable(device.state);
   const features = useServerInfo()?.features;
@@ -51,7 +51,7 @@ export function DeviceSettings() {
 
 /** The devices of the viewer that receive pushes. */
 function Devices({ state }: { state: DeviceState }) {
-  const { push, settings } = useText();
+  const { push, settings } = useScreenText();
   const parley = useParley();
   const times = useTimes();
   const toast = useToast();

@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { useText } from '../locales/locale.tsx';
+import { useScreenText } from '../locales/screens.ts';
 import { useParley, useReadable } from '../parley.ts';
 import { Button, IconButton } from '../shell/button.tsx';
 import { Icon } from '../shell/icon.tsx';
@@ -13,7 +13,7 @@ import { useTurnOn } from './use-turn-on.ts';
  * Offers to switch on the pushes of this browser, or says what to do first on an iPhone. It is dismissed for good on this device.
  */
 export default function PushOffer() {
-  const { app, push } = useText();
+  const { app, push } = useScreenText();
   const toast = useToast();
   const state = useReadable(deviceOf(useParley()).state);
   const { turnOn, isBusy, error } = useTurnOn(() => toast(push.isOn));

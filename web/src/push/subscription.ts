@@ -1,5 +1,5 @@
 import type { Parley } from '@parley/client';
-import { type PushFieldsFragment, RegisterPushDocument } from '../generated/graphql.ts';
+import { type PushFieldsFragment, RegisterPushDocument } from '../generated/screens/graphql.ts';
 
 // Used by pages and by the service worker.
 

@@ -1,11 +1,11 @@
 import { useState } from 'react';
-import { useText } from '../locales/locale.tsx';
+import { useScreenText } from '../locales/screens.ts';
 import { useParley } from '../parley.ts';
 import { deviceOf } from './device.ts';
 
 /** Switches on the pushes of this browser. `error` says why that has failed. */
 export function useTurnOn(onDone: () => void = () => {}) {
-  const { push } = useText();
+  const { push } = useScreenText();
   const device = deviceOf(useParley());
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<string>();

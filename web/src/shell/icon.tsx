@@ -11,6 +11,7 @@ const paths = {
   info: 'M12 11v5.5M12 7.8v.01M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z',
   keyboard: 'M3.5 6.5h17v11h-17zM7 10v.01M10.3 10v.01M13.7 10v.01M17 10v.01M8 14h8',
   lock: 'M6 10.5h12v9H6zM8.5 10.5V8a3.5 3.5 0 0 1 7 0v2.5',
+  microphone: 'M12 3.5a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0v-5a3 3 0 0 0-3-3zM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v2.5',
   more: 'M5.5 11.4a.6.6 0 1 0 0 1.2.6.6 0 0 0 0-1.2zM12 11.4a.6.6 0 1 0 0 1.2.6.6 0 0 0 0-1.2zM18.5 11.4a.6.6 0 1 0 0 1.2.6.6 0 0 0 0-1.2z',
   pin: 'M9 4h6l-.8 6 3.3 3.5h-11L9.8 10 9 4zM12 13.5V20',
   reply: 'M9.5 6 4 11.5 9.5 17M4.5 11.5H14c3.5 0 6 2.3 6 6.5',
@@ -23,6 +24,7 @@ const paths = {
   user: 'M12 4.5a3.8 3.8 0 1 0 0 7.6 3.8 3.8 0 0 0 0-7.6zM4.5 20c.6-3.8 3.5-5.7 7.5-5.7s6.9 1.9 7.5 5.7',
   userPlus: 'M10 5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7zM3.5 19.5c.5-3.5 3-5.2 6.5-5.2s6 1.7 6.5 5.2M18.5 8v6M15.5 11h6',
   alert: 'M12 8v5m0 3.5v.01M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z',
+  attach: 'm19.5 11.5-7.6 7.6a4.6 4.6 0 0 1-6.5-6.5l8-8a3.1 3.1 0 0 1 4.4 4.4l-7.9 7.9a1.5 1.5 0 0 1-2.2-2.2l7.2-7.2',
   back: 'M14.5 5.5 8 12l6.5 6.5',
   check: 'm4.5 12.5 5 5 10-11',
   checks: 'm2 12.5 5 5 8.5-9.5M11 16l1.5 1.5L22 7',
@@ -50,6 +52,11 @@ const mirrored = new Set<keyof typeof paths>(['back', 'forward', 'reply', 'send'
 
 /** An icon next to a label, or in an element with a label. */
 export function Icon({ name, size = 20 }: { name: keyof typeof paths; size?: number }) {
+  return <Glyph path={paths[name]} size={size} isMirrored={mirrored.has(name)} />;
+}
+
+/** An icon of its own. */
+export function Glyph({ path, size = 20, isMirrored = false }: { path: string; size?: number; isMirrored?: boolean }) {
   return (
     <svg
       width={size}
@@ -61,9 +68,9 @@ export function Icon({ name, size = 20 }: { name: keyof typeof paths; size?: num
       strokeLinecap="round"
       strokeLinejoin="round"
       aria-hidden="true"
-      data-mirrored={mirrored.has(name) ? '' : undefined}
+      data-mirrored={isMirrored ? '' : undefined}
     >
-      <path d={paths[name]} />
+      <path d={path} />
     </svg>
   );
 }

@@ -9,7 +9,7 @@ import { Form } from './form.tsx';
 import { useForm } from './use-form.ts';
 
 export function SignUp() {
-  const { account, start } = useText();
+  const { account } = useText();
   const parley = useParley();
   const isOpen = useServerInfo()?.features.includes('registration');
   const form = useForm(['username', 'email', 'password'], ({ username, email, password }) =>
@@ -30,7 +30,7 @@ export function SignUp() {
   return (
     <AccountPage
       title={account.signUpTitle}
-      lead={readInvitation() === undefined ? account.signUpLead : start.invited}
+      lead={readInvitation() === undefined ? account.signUpLead : account.invited}
       footer={toSignIn}
     >
       <Form form={form} action={account.signUp}>

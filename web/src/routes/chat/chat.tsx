@@ -1,4 +1,5 @@
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { useFiles } from '../../files.ts';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
@@ -6,7 +7,6 @@ import { useMedia } from '../../shell/media.ts';
 import { Notice } from '../../shell/notice.tsx';
 import { useNavigation } from '../../shell/router.tsx';
 import { useShortcut } from '../../shell/shortcuts.ts';
-import { Start } from '../start/start.tsx';
 import styles from './chat.module.css';
 import { ChatContext, type Hit } from './chat-context.ts';
 import { ConnectionBanner } from './connection-banner.tsx';
@@ -19,6 +19,7 @@ const PeopleDialog = lazy(() => import('./people-dialog.tsx'));
 const PushOffer = lazy(() => import('../../push/push-offer.tsx'));
 const SearchPanel = lazy(() => import('../search/search-panel.tsx'));
 const ShortcutList = lazy(() => import('../switcher/shortcut-list.tsx'));
+const Start = lazy(() => import('../start/start.tsx'));
 const Switcher = lazy(() => import('../switcher/switcher.tsx'));
 
 interface Search {
@@ -46,6 +47,8 @@ export function Chat() {
     }),
     [hits],
   );
+  // So that uploads are continued after a page load.
+  useFiles();
   const features = useServerInfo()?.features;
   const hasSearch = features?.includes('search') ?? false;
   const offersPushes = (useHasSent() || isInboxOpen) && features?.includes('webPush');
@@ -98,7 +101,9 @@ export function Chat() {
           {id !== undefined ? (
             <MessagePane key={id} id={id} />
           ) : isLoaded && conversations.length === 0 ? (
-            <Start onFind={context.openPeople} />
+            <Suspense>
+              <Start onFind={context.openPeople} />
+            </Suspense>
           ) : (
             <Notice title={pane.choose} text={pane.chooseText} icon={<Icon name="message" size={36} />} />
           )}

@@ -1,6 +1,6 @@
 import type { Conversation } from '@parley/client';
 import { draftsOf } from '@parley/client/drafts';
-import type { KeyboardEvent } from 'react';
+import { type KeyboardEvent, lazy, Suspense } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { noInbox, noLevel, useNotifications } from '../../notifications.ts';
 import { useParley, useReadable, useServerInfo, useViewer } from '../../parley.ts';
@@ -9,12 +9,13 @@ import { Button, IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Link } from '../../shell/router.tsx';
 import { useTimes } from '../../shell/time.ts';
-import { Start } from '../start/start.tsx';
 import { useChat } from './chat-context.ts';
 import styles from './conversation-list.module.css';
 import { plainText } from './message-text.tsx';
 import { MissedNotice } from './missed-notice.tsx';
-import { nameOf, pictureOf, presenceOf, systemText } from './names.ts';
+import { nameOf, pictureOf, presenceOf, previewOf, systemText } from './names.ts';
+
+const Start = lazy(() => import('../start/start.tsx'));
 
 /** The conversations of the viewer, latest first. */
 export function ConversationList({ currentId }: { currentId: string | undefined }) {
@@ -58,7 +59,9 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
           <>
             <p className={styles.none}>{list.empty}</p>
             <div className={styles.start}>
-              <Start onFind={openPeople} />
+              <Suspense>
+                <Start onFind={openPeople} />
+              </Suspense>
             </div>
           </>
         )}
@@ -77,9 +80,9 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
 
 /** The way to the inbox, with the number of unread notifications. */
 function Bell() {
-  const { notifications } = useText();
+  const { list } = useText();
   const { unreadCount } = useReadable(useNotifications() ?? noInbox);
-  const label = notifications.bell(unreadCount);
+  const label = list.notifications(unreadCount);
   return (
     <Link to={{ name: 'notifications' }} className={styles.bell} aria-label={label} title={label}>
       <Icon name="bell" />
@@ -135,7 +138,7 @@ function Entry({
       ? text.list.deleted
       : lastMessage.kind === 'SYSTEM'
         ? systemText(text, lastMessage)
-        : plainText(lastMessage.text);
+        : previewOf(text, lastMessage);
   return (
     <Link
       to={{ name: 'conversation', id: conversation.id }}
@@ -156,9 +159,9 @@ function Entry({
             {nameOf(conversation)}
           </span>
           {isSilent && (
-            <span className={styles.silent} title={text.notifications.muted}>
+            <span className={styles.silent} title={text.list.muted}>
               <Icon name="bellOff" size={14} />
-              <span className="visually-hidden">{text.notifications.muted}</span>
+              <span className="visually-hidden">{text.list.muted}</span>
             </span>
           )}
           <time dateTime={lastActivityAt}>{times.brief(lastActivityAt)}</time>

@@ -126,7 +126,7 @@ export function MessageMenu({
   onMoreEmojis(): void;
   onClose(): void;
 }) {
-  const { pane, emoji: emojis } = useText();
+  const { pane } = useText();
   return (
     <Popover anchor={anchor} label={pane.actions} role="menu" onClose={onClose}>
       {onReact && (
@@ -146,7 +146,7 @@ export function MessageMenu({
               {emoji}
             </button>
           ))}
-          <button type="button" role="menuitem" tabIndex={-1} aria-label={emojis.more} onClick={onMoreEmojis}>
+          <button type="button" role="menuitem" tabIndex={-1} aria-label={pane.moreEmojis} onClick={onMoreEmojis}>
             <Icon name="plus" size={18} />
           </button>
         </div>

@@ -1,7 +1,8 @@
 import type { Conversation, User } from '@parley/client';
 import { changesOf, type MissedChange } from '@parley/client/changes';
 import { peopleOf } from '@parley/client/people';
-import { useLanguage, useText } from '../../locales/locale.tsx';
+import { useLanguage } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
@@ -13,7 +14,7 @@ import { nameOf } from './names.ts';
 
 /** What was changed in messages that the viewer had read, with the differences. */
 export default function MissedDialog({ onClose }: { onClose(): void }) {
-  const { missed } = useText();
+  const { missed } = useScreenText();
   const parley = useParley();
   const changes = changesOf(parley);
   const list = useReadable(changes);
@@ -56,7 +57,7 @@ function Change({
   conversation: Conversation | undefined;
   onOpen(): void;
 }) {
-  const { missed, pane } = useText();
+  const { missed, pane } = useScreenText();
   const { tag } = useLanguage();
   const { before, after, conversationId, seq, senderId } = change;
   const sender: User | undefined = useReadable(peopleOf(useParley()).user(senderId ?? ''));

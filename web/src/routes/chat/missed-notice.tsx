@@ -10,7 +10,7 @@ import styles from './missed-notice.module.css';
  * all; above the messages of one it counts those, where the list is not displayed.
  */
 export function MissedNotice({ conversationId }: { conversationId?: string }) {
-  const { missed } = useText();
+  const { list } = useText();
   const { openMissed } = useChat();
   const changes = useReadable(changesOf(useParley()));
   const { length } = changes.filter((each) => conversationId === undefined || each.conversationId === conversationId);
@@ -24,7 +24,7 @@ export function MissedNotice({ conversationId }: { conversationId?: string }) {
       onClick={openMissed}
     >
       <Icon name="pencil" size={16} />
-      <span>{missed.notice(length)}</span>
+      <span>{list.missed(length)}</span>
       <Icon name="forward" size={16} />
     </button>
   );

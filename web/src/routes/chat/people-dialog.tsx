@@ -1,6 +1,6 @@
 import { peopleOf } from '@parley/client/people';
 import { lazy, Suspense, useState } from 'react';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
@@ -15,7 +15,7 @@ const Rooms = lazy(() => import('../group/rooms.tsx'));
 
 /** Begins a conversation: with a user, in a new group, or in a public group. */
 export default function PeopleDialog({ onClose }: { onClose(): void }) {
-  const { list, group } = useText();
+  const { list, group } = useScreenText();
   const parley = useParley();
   const { go } = useNavigation();
   const toast = useToast();

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { SearchPeopleDocument, type SearchPeopleQuery } from '../../generated/graphql.ts';
+import { SearchPeopleDocument, type SearchPeopleQuery } from '../../generated/screens/graphql.ts';
 import { useParley, useViewer } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
 import styles from './people-dialog.module.css';

@@ -1,8 +1,8 @@
 import type { ConversationHandle } from '@parley/client';
 import { pinsOf } from '@parley/client/pins';
 import { type KeyboardEvent, type PointerEvent, type RefObject, useEffect, useRef, useState } from 'react';
-import { FirstMessageDocument } from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+import { FirstMessageDocument } from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { useTimes } from '../../shell/time.ts';
 import styles from './rail.module.css';
@@ -44,7 +44,7 @@ export default function Rail({
   /** Shows the messages around a `seq`. */
   onMove(seq: number): Promise<void>;
 }) {
-  const { rail: text } = useText();
+  const { rail: text } = useScreenText();
   const times = useTimes();
   const parley = useParley();
   const pinned = useReadable(pinsOf(parley).of(handle.id));

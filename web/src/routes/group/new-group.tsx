@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
 import { Field } from '../../shell/field.tsx';
 import { Form } from '../account/form.tsx';
@@ -11,7 +11,7 @@ import { HistoryChoice, VisibilityChoice } from './settings-fields.tsx';
 
 /** Creates a group. */
 export default function NewGroup({ onCreated }: { onCreated(id: string): void }) {
-  const { group } = useText();
+  const { group } = useScreenText();
   const parley = useParley();
   const max = useServerInfo()?.limits.groupAddMax;
   const [people, setPeople] = useState<readonly PersonResult[]>([]);

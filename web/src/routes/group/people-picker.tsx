@@ -1,4 +1,4 @@
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { type PersonResult, SearchField, usePeople } from '../chat/people-search.tsx';
@@ -17,7 +17,7 @@ export function PeoplePicker({
   without?: readonly string[];
   max: number | undefined;
 }) {
-  const { list, group } = useText();
+  const { list, group } = useScreenText();
   const { search, setSearch, people } = usePeople();
   const isChosen = ({ id }: PersonResult) => chosen.some((each) => each.id === id);
   const isFull = max !== undefined && chosen.length >= max;

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
-import { JoinDocument, PublicRoomsDocument, type RoomFieldsFragment } from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+import { JoinDocument } from '../../generated/graphql.ts';
+import { PublicRoomsDocument, type RoomFieldsFragment } from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
@@ -12,7 +13,7 @@ const PAUSE_MS = 200;
 
 /** The public groups, which everybody can join. */
 export default function Rooms({ onOpen }: { onOpen(id: string): void }) {
-  const { group, list } = useText();
+  const { group, list } = useScreenText();
   const parley = useParley();
   const task = useTask();
   const [search, setSearch] = useState('');
@@ -88,6 +89,6 @@ export default function Rooms({ onOpen }: { onOpen(id: string): void }) {
 }
 
 function MemberCount({ count }: { count: number }) {
-  const { pane } = useText();
+  const { pane } = useScreenText();
   return <>{pane.members(count)}</>;
 }

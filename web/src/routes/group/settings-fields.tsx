@@ -1,4 +1,4 @@
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import styles from './group.module.css';
 
 interface ChoiceProps {
@@ -37,7 +37,7 @@ function Choice({
 
 /** Who can find and join a group. */
 export function VisibilityChoice(props: ChoiceProps) {
-  const { group } = useText();
+  const { group } = useScreenText();
   const options = [
     ['PRIVATE', group.private, group.privateHint],
     ['PUBLIC', group.public, group.publicHint],
@@ -47,7 +47,7 @@ export function VisibilityChoice(props: ChoiceProps) {
 
 /** Whether new members can read earlier messages. */
 export function HistoryChoice(props: ChoiceProps) {
-  const { group } = useText();
+  const { group } = useScreenText();
   const options = [
     ['ALL', group.historyAll, group.historyAllHint],
     ['SINCE_JOINED', group.historySince, group.historySinceHint],

@@ -1,11 +1,11 @@
 import type { Notification } from '@parley/client/notifications';
-import type { Text } from '../../locales/en.ts';
+import type { FullText } from '../../locales/en-screens.ts';
 
 /** Keeps the direction of a name from changing that of the words around it. */
 const isolated = (name: string) => `\u2068${name}\u2069`;
 
 /** Who caused a notification, such as “Ada and 3 others”. */
-function whoOf({ notifications, pane }: Text, { kind, actors, count }: Notification): string {
+function whoOf({ notifications, pane }: FullText, { kind, actors, count }: Notification): string {
   const [first, second] = actors.map(({ displayName }) => isolated(displayName));
   if (first === undefined) return pane.system.somebody;
   // Each user reacts once; of other kinds, at most ten users are known.
@@ -17,7 +17,7 @@ function whoOf({ notifications, pane }: Text, { kind, actors, count }: Notificat
 }
 
 /** What has happened, in the words of the user; undefined for kinds of a newer server. */
-export function describe(text: Text, notification: Notification): string | undefined {
+export function describe(text: FullText, notification: Notification): string | undefined {
   const { kind, count } = notification;
   const own = text.notifications;
   const who = whoOf(text, notification);

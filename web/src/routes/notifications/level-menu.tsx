@@ -1,6 +1,6 @@
 import { FOREVER, type NotificationLevel, notificationsOf } from '@parley/client/notifications';
 import { useState } from 'react';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
@@ -13,7 +13,7 @@ import styles from './level-menu.module.css';
 
 /** What applies to a conversation, in a few words. */
 function useLevelText(conversationId: string) {
-  const { notifications } = useText();
+  const { notifications, list } = useScreenText();
   const times = useTimes();
   const current = useReadable(notificationsOf(useParley()).level(conversationId));
   const { level, mutedUntil, isSilent } = current;
@@ -22,14 +22,14 @@ function useLevelText(conversationId: string) {
     mutedUntil === null
       ? undefined
       : isForever(mutedUntil)
-        ? notifications.muted
+        ? list.muted
         : notifications.mutedUntil(times.until(mutedUntil));
   return { ...current, label: muted ?? levelName, muted, icon: isSilent ? ('bellOff' as const) : ('bell' as const) };
 }
 
 /** A button in the header of a conversation that opens its menu of notifications. */
 export function LevelButton({ conversationId }: { conversationId: string }) {
-  const { notifications } = useText();
+  const { notifications } = useScreenText();
   const [anchor, setAnchor] = useState<Element>();
   const { label, icon } = useLevelText(conversationId);
   return (
@@ -49,7 +49,7 @@ export function LevelButton({ conversationId }: { conversationId: string }) {
 
 /** The same in a panel about the conversation. */
 export function LevelAction({ conversationId }: { conversationId: string }) {
-  const { notifications } = useText();
+  const { notifications } = useScreenText();
   const [anchor, setAnchor] = useState<Element>();
   const { label, icon } = useLevelText(conversationId);
   return (
@@ -66,7 +66,7 @@ export function LevelAction({ conversationId }: { conversationId: string }) {
 }
 
 function LevelMenu({ conversationId, anchor, onClose }: { conversationId: string; anchor: Element; onClose(): void }) {
-  const { notifications: text } = useText();
+  const { notifications: text } = useScreenText();
   const inbox = notificationsOf(useParley());
   const { chosen, muted } = useLevelText(conversationId);
   const fallback = useReadable(inbox.settings)?.defaultLevel ?? 'ALL';

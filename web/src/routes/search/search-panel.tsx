@@ -1,7 +1,7 @@
 import type { Conversation } from '@parley/client';
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
-import { SearchMessagesDocument, type SearchMessagesQuery } from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+import { SearchMessagesDocument, type SearchMessagesQuery } from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
@@ -31,7 +31,7 @@ export default function SearchPanel({
   onHits(hits: readonly FoundMessage[]): void;
   onClose(): void;
 }) {
-  const { search: text } = useText();
+  const { search: text } = useScreenText();
   const maxChars = useServerInfo()?.limits.searchQueryMaxChars;
   const [query, setQuery] = useState('');
   const field = useRef<HTMLInputElement>(null);
@@ -168,7 +168,7 @@ function partsOf({ text, matches }: Hit['plainSnippet']) {
 
 /** What can be written into the search field. */
 function Help({ onInsert }: { onInsert(filter: string): void }): ReactNode {
-  const { search: text } = useText();
+  const { search: text } = useScreenText();
   const filters = [
     ['from:', text.help.from],
     ['from:me', text.help.fromMe],
@@ -211,7 +211,7 @@ function moveFocus(event: KeyboardEvent<HTMLElement>): void {
 
 function useHits(query: string, conversationId: string | undefined) {
   const parley = useParley();
-  const { errors } = useText();
+  const { errors } = useScreenText();
   const [state, setState] = useState<{ hits: Hit[] | undefined; end: string | undefined; error?: string }>({
     hits: undefined,
     end: undefined,

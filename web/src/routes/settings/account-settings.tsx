@@ -9,8 +9,8 @@ import {
   type SessionsQuery,
   SetAvailabilityDocument,
   UpdateProfileDocument,
-} from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+} from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
@@ -26,7 +26,7 @@ import styles from './settings.module.css';
 type Session = NonNullable<SessionsQuery['viewer']>['sessions'][number];
 /** Changes what others see of the viewer. */
 export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; onClose(): void }) {
-  const { account, settings, pane } = useText();
+  const { account, settings, pane } = useScreenText();
   const parley = useParley();
   const form = useForm<'displayName' | 'bio' | 'avatarUrl'>([], async ({ displayName, bio, avatarUrl }) => {
     const input = {
@@ -75,7 +75,7 @@ export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; o
 
 /** How the viewer appears to others. It is shown at once, and taken back if the server rejects it. */
 export function AvailabilityChoice({ current }: { current: string }) {
-  const { settings } = useText();
+  const { settings } = useScreenText();
   const parley = useParley();
   const task = useTask();
   const [chosen, setChosen] = useState<string>();
@@ -109,7 +109,7 @@ export function AvailabilityChoice({ current }: { current: string }) {
 
 /** The devices on which the viewer is signed in. */
 export function Sessions() {
-  const { app, settings } = useText();
+  const { app, settings } = useScreenText();
   const times = useTimes();
   const parley = useParley();
   const task = useTask();
@@ -155,7 +155,7 @@ export function Sessions() {
 
 /** The users whom the viewer has blocked. */
 export function Blocked() {
-  const { group, settings } = useText();
+  const { group, settings } = useScreenText();
   const people = peopleOf(useParley());
   const blocked = useReadable(people.blocked);
   const task = useTask();
@@ -189,7 +189,7 @@ export function Blocked() {
 
 /** Changes the password, which signs out all other devices. */
 export function PasswordForm() {
-  const { account, settings } = useText();
+  const { account, settings } = useScreenText();
   const parley = useParley();
   const toast = useToast();
   const form = useForm<'currentPassword' | 'newPassword'>(['currentPassword', 'newPassword'], async (input) => {

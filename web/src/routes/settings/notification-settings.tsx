@@ -5,7 +5,8 @@ import {
   type UpdateNotificationSettingsInput,
 } from '@parley/client/notifications';
 import { type ReactNode, useEffect, useId, useState } from 'react';
-import { locales, useText } from '../../locales/locale.tsx';
+import { locales } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
 import { DeviceSettings } from '../../push/device-settings.tsx';
 import { Button } from '../../shell/button.tsx';
@@ -17,7 +18,7 @@ import styles from './settings.module.css';
 
 /** Of what the user is notified, and when, on all of their devices. */
 export function NotificationSettings() {
-  const { app, errors, notifications: text, push } = useText();
+  const { app, errors, notifications: text, push } = useScreenText();
   const parley = useParley();
   const inbox = notificationsOf(parley);
   const stored = useReadable(inbox.settings);
@@ -132,7 +133,7 @@ function Choice({
 }
 
 function DoNotDisturb({ until, onChange }: { until: string | null; onChange(until: Date | null): void }) {
-  const { notifications: text } = useText();
+  const { notifications: text } = useScreenText();
   const times = useTimes();
   if (until !== null) {
     return (
@@ -159,7 +160,7 @@ type Hours = NonNullable<Settings['quietHours']>;
 const NIGHT = { from: '22:00', to: '07:00' };
 
 function QuietHours({ value, onChange }: { value: Hours | null; onChange(value: Hours | null): void }) {
-  const { notifications: text } = useText();
+  const { notifications: text } = useScreenText();
   const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const [draft, setDraft] = useState<Hours>(value ?? { ...NIGHT, timeZone: ownZone });
   useEffect(() => {
@@ -218,7 +219,7 @@ const zonesWith = (...zones: string[]): string[] =>
   [...new Set([...zones, 'UTC', ...Intl.supportedValuesOf('timeZone')])].sort();
 
 function LanguageField({ value, onChange }: { value: string | null; onChange(value: string | null): void }) {
-  const { notifications: text } = useText();
+  const { notifications: text } = useScreenText();
   const id = useId();
   const language = value?.split('-')[0] ?? '';
   return (
@@ -238,7 +239,7 @@ function LanguageField({ value, onChange }: { value: string | null; onChange(val
 }
 
 function SoundChoice() {
-  const { notifications: text } = useText();
+  const { notifications: text } = useScreenText();
   const [isOn, setOn] = useState(areSoundsOn);
   return (
     <label className={styles.check}>

@@ -1,5 +1,6 @@
 import { type ReactNode, useState } from 'react';
-import { locales, useLanguage, useText } from '../../locales/locale.tsx';
+import { locales, useLanguage } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
@@ -13,7 +14,7 @@ import styles from './settings.module.css';
 
 /** The settings of the user and of this browser. */
 export default function Settings() {
-  const { app, account, notifications, settings } = useText();
+  const { app, account, notifications, settings } = useScreenText();
   const parley = useParley();
   const viewer = useViewer();
   const user = viewer?.user;
@@ -87,7 +88,7 @@ function Section({ title, children }: { title: string; children: ReactNode }) {
 }
 
 function ThemeChoice() {
-  const { settings } = useText();
+  const { settings } = useScreenText();
   const [chosen, setChosen] = useState(currentTheme);
   const names = {
     auto: settings.themeAuto,
@@ -122,7 +123,7 @@ function ThemeChoice() {
 }
 
 function HueChoice() {
-  const { settings } = useText();
+  const { settings } = useScreenText();
   const [chosen, setChosen] = useState(currentHue);
   return (
     <fieldset className={styles.hues} aria-label={settings.accent}>
@@ -146,7 +147,7 @@ function HueChoice() {
 }
 
 function LanguageChoice() {
-  const { settings } = useText();
+  const { settings } = useScreenText();
   const { key, choose } = useLanguage();
   return (
     <fieldset className={styles.languages} aria-label={settings.language}>
@@ -162,7 +163,7 @@ function LanguageChoice() {
 }
 
 function KeysChoice() {
-  const { settings } = useText();
+  const { settings } = useScreenText();
   const [isOn, setOn] = useState(areKeysOn);
   return (
     <label className={styles.check}>

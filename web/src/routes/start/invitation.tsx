@@ -7,7 +7,7 @@ import { Link, useNavigation } from '../../shell/router.tsx';
 
 /** Opens the direct conversation with the user who shared the link. */
 export function Invitation({ userId }: { userId: string }) {
-  const { app, start } = useText();
+  const { app } = useText();
   const parley = useParley();
   const viewerId = useViewer()?.user.id;
   const { go } = useNavigation();
@@ -34,7 +34,7 @@ export function Invitation({ userId }: { userId: string }) {
   }, [parley, viewerId, userId]);
   if (!isInvalid) return null;
   return (
-    <Notice title={start.invalidTitle} text={start.invalidText} icon={<Icon name="alert" size={36} />}>
+    <Notice title={app.invitationTitle} text={app.invitationText} icon={<Icon name="alert" size={36} />}>
       <Link to={{ name: 'home' }}>{app.toStart}</Link>
     </Notice>
   );

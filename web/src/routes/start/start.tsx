@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useId, useState } from 'react';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
@@ -12,8 +12,8 @@ const COPIED_MS = 2_000;
 const LOCAL = /^(?:localhost|127\.|\[::1\])/;
 
 /** What a user without conversations can do first. `onFind` shows the search for people. */
-export function Start({ onFind }: { onFind(): void }) {
-  const { start, list } = useText();
+export default function Start({ onFind }: { onFind(): void }) {
+  const { start, list } = useScreenText();
   const user = useViewer()?.user;
   return (
     <div className={styles.start}>
@@ -47,7 +47,7 @@ function Step({ icon, title, text, children }: { icon: ReactNode; title: string;
 }
 
 function Invite({ userId }: { userId: string }) {
-  const { start } = useText();
+  const { start } = useScreenText();
   const [isCopied, setCopied] = useState(false);
   const link = new URL(pathOf({ name: 'invitation', userId }), location.origin).href;
   useEffect(() => {
@@ -89,7 +89,7 @@ function Invite({ userId }: { userId: string }) {
 
 /** Creates a group in which the viewer is alone, with a few messages that show what messages can do. */
 function TryOut() {
-  const { start, errors } = useText();
+  const { start, errors } = useScreenText();
   const parley = useParley();
   const { go } = useNavigation();
   const [state, setState] = useState<'ready' | 'busy' | 'failed'>('ready');

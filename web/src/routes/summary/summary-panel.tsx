@@ -5,8 +5,8 @@ import {
   SummariesDocument,
   type SummaryFieldsFragment,
   SummaryProgressDocument,
-} from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+} from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
@@ -36,7 +36,7 @@ export default function SummaryPanel({
   onJump(seq: number): void;
   onClose(): void;
 }) {
-  const { summary: text } = useText();
+  const { summary: text } = useScreenText();
   const { id, latestSeq } = conversation;
   const info = useServerInfo();
   const [range, setRange] = useState<Range>(firstUnread === undefined ? 'recent' : 'unread');
@@ -106,7 +106,7 @@ function Summary({
   onJump(seq: number): void;
   onRenew: (() => void) | undefined;
 }) {
-  const { summary: text } = useText();
+  const { summary: text } = useScreenText();
   const times = useTimes();
   const { highlights, messageCount, createdAt, model, stale } = summary;
   const kinds: Readonly<Record<string, string>> = text.kinds;

@@ -1,10 +1,10 @@
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { Dialog } from '../../shell/dialog.tsx';
 import styles from './switcher.module.css';
 
 /** All keys that do something. */
 export default function ShortcutList({ onClose }: { onClose(): void }) {
-  const { keys, pane } = useText();
+  const { keys, pane } = useScreenText();
   const mod = /Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘' : 'Ctrl';
   const groups: [string, [string, string[]][]][] = [
     [

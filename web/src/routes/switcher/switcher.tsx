@@ -1,5 +1,5 @@
 import { type KeyboardEvent, type ReactNode, useId, useState } from 'react';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
@@ -24,7 +24,7 @@ const folded = (text: string): string => text.normalize('NFKD').replace(/\p{M}/g
 
 /** Goes to a conversation or a person by their name. */
 export default function Switcher({ onClose }: { onClose(): void }) {
-  const { keys, pane, settings } = useText();
+  const { keys, pane, settings } = useScreenText();
   const parley = useParley();
   const toast = useToast();
   const { go } = useNavigation();

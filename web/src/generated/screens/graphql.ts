@@ -1,0 +1,943 @@
+/* eslint-disable */
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
+/** The input of the mutation `addMembers`. */
+export type AddMembersInput = {
+  /** The group to add members to. */
+  conversationId: string;
+  /** The users to add, at most `serverInfo.limits.groupAddMax`. */
+  userIds: Array<string>;
+};
+
+/** How a user wants to appear to others while connected. */
+export type Availability =
+  /** The user is away from their devices. */
+  | 'AWAY'
+  /** The user does not want to be disturbed. */
+  | 'BUSY'
+  /** The user appears as OFFLINE to everyone else, and their typing is not shown. */
+  | 'INVISIBLE'
+  /** The user is available. */
+  | 'ONLINE'
+  | '%future added value';
+
+/** The input of the mutation `changePassword`. */
+export type ChangePasswordInput = {
+  /** The viewer's current password. */
+  currentPassword: string;
+  /** The new password: 8 to 72 bytes in UTF-8. */
+  newPassword: string;
+};
+
+/** Who can find and join a conversation. */
+export type ConversationVisibility =
+  /** Only members can see the conversation. */
+  | 'PRIVATE'
+  /** Every user can find and join the conversation. */
+  | 'PUBLIC'
+  | '%future added value';
+
+/** Whether new members can read messages sent before they joined. */
+export type HistoryVisibility =
+  /** New members can read all messages. */
+  | 'ALL'
+  /** New members can only read messages sent after they joined. */
+  | 'SINCE_JOINED'
+  | '%future added value';
+
+/** The input of the mutation `leaveConversation`. */
+export type LeaveConversationInput = {
+  /** The group to leave. */
+  conversationId: string;
+};
+
+/** The input of the mutation `logout`. */
+export type LogoutInput = {
+  /** The session to end, by default the session of this request. */
+  sessionId?: string | null | undefined;
+};
+
+/** The role of a member in a group. */
+export type MemberRole =
+  /** Admins can add members, remove members who are neither owner nor admin, change the title, description and picture, and delete or pin messages. */
+  | 'ADMIN'
+  /** Members can read and send messages. */
+  | 'MEMBER'
+  /** Owners can change all settings and roles of the group. A group always has at least one owner. Both members of a direct conversation have the role MEMBER. */
+  | 'OWNER'
+  | '%future added value';
+
+/** What changed in a message, as a hint for sounds and badges. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
+export type MessageEventType =
+  /** All missed events have been delivered. The following events are live. */
+  | 'CAUGHT_UP'
+  /** Nothing changed. The event only carries a newer cursor to store. */
+  | 'CHECKPOINT'
+  /** The message was deleted and is now a tombstone. */
+  | 'DELETED'
+  /** The text was edited. */
+  | 'EDITED'
+  /** The message was removed from the database without a tombstone. Remove it from the client's data. */
+  | 'ERASED'
+  /** An attachment became READY or REJECTED. */
+  | 'MEDIA'
+  /** The message was pinned. */
+  | 'PINNED'
+  /** A reaction was added or removed. */
+  | 'REACTED'
+  /** The message was sent. */
+  | 'SENT'
+  /** The message was unpinned. */
+  | 'UNPINNED'
+  | '%future added value';
+
+/** How a user appears to others. */
+export type PresenceStatus =
+  /** The user is connected and away from their devices. */
+  | 'AWAY'
+  /** The user is connected and does not want to be disturbed. */
+  | 'BUSY'
+  /** The user is not connected, or does not want to appear as connected. */
+  | 'OFFLINE'
+  /** The user is connected and available. */
+  | 'ONLINE'
+  | '%future added value';
+
+/** A device at the push gateway of the server. */
+export type PushGatewayInput = {
+  /** The app, as the gateway knows it: at most 64 characters. */
+  appId: string;
+  /** The device's token: at most 512 characters. */
+  pushKey: string;
+};
+
+/** How pushes reach a device. */
+export type PushKind =
+  /** By a push gateway that speaks Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM. */
+  | 'GATEWAY'
+  /** By Web Push: browsers, and apps with UnifiedPush. */
+  | 'WEB'
+  | '%future added value';
+
+/** The input of the mutation `registerPush`. */
+export type RegisterPushInput = {
+  /** For a push gateway: `serverInfo.features` contains `pushGateway` if the server has one. */
+  gateway?: PushGatewayInput | null | undefined;
+  /** For Web Push: see `serverInfo.webPushPublicKey`. */
+  web?: WebPushInput | null | undefined;
+};
+
+/** The input of the mutation `removeMember`. */
+export type RemoveMemberInput = {
+  /** The group. */
+  conversationId: string;
+  /** The member to remove. */
+  userId: string;
+};
+
+/** The input of the mutation `removePush`. */
+export type RemovePushInput = {
+  /** A subscription of the viewer. */
+  pushSubscriptionId: string;
+};
+
+/** The input of the mutation `setAttention`. */
+export type SetAttentionInput = {
+  /** Whether the viewer is looking at this device. */
+  active: boolean;
+};
+
+/** The input of the mutation `setAvailability`. */
+export type SetAvailabilityInput = {
+  /** How the viewer wants to appear to others. */
+  availability: Availability;
+};
+
+/** The input of the mutation `setMemberRole`. */
+export type SetMemberRoleInput = {
+  /** The group. */
+  conversationId: string;
+  /** The new role. */
+  role: MemberRole;
+  /** The member whose role changes. */
+  userId: string;
+};
+
+/** The kind of a point, as far as the summarizer can determine it. Treat an unknown value as POINT. */
+export type SummaryHighlightKind =
+  /** An answer to a question. */
+  | 'ANSWER'
+  /** A decision. */
+  | 'DECISION'
+  /** A piece of news. */
+  | 'NEWS'
+  /** Any other point. */
+  | 'POINT'
+  /** A question that has not been answered. */
+  | 'QUESTION'
+  /** A task that someone takes on or is asked to do. */
+  | 'TASK'
+  | '%future added value';
+
+/** The input of the mutation `updateGroup`. */
+export type UpdateGroupInput = {
+  /** The group to change. */
+  conversationId: string;
+  /** The description: up to 1000 characters. */
+  description?: string | null | undefined;
+  /** Whether members who join from now on can read earlier messages. Existing members keep their access. */
+  historyVisibility?: HistoryVisibility | null | undefined;
+  /** An http or https URL of the picture, up to 2000 characters. */
+  imageUrl?: string | null | undefined;
+  /** The title: 1 to 100 characters. */
+  title?: string | null | undefined;
+  /** Who can find and join the group. */
+  visibility?: ConversationVisibility | null | undefined;
+};
+
+/** The input of the mutation `updateProfile`. */
+export type UpdateProfileInput = {
+  /** An http or https URL of the user's picture, up to 2000 characters. */
+  avatarUrl?: string | null | undefined;
+  /** A text about the user: up to 1000 characters. */
+  bio?: string | null | undefined;
+  /** The name to show to others: 1 to 80 characters. Null resets it to the username. */
+  displayName?: string | null | undefined;
+};
+
+/** The kind of a user. */
+export type UserKind =
+  /** A program. */
+  | 'BOT'
+  /** A person. */
+  | 'PERSON'
+  | '%future added value';
+
+/** A browser's `PushSubscription`. */
+export type WebPushInput = {
+  /** Its key `auth`, in base64url. */
+  auth: string;
+  /** Its `endpoint`: at most 2,000 characters. */
+  endpoint: string;
+  /** Its key `p256dh`, in base64url. */
+  p256dh: string;
+};
+
+export type PersonFieldsFragment = { id: string, username: string, displayName: string, avatarUrl: string | null };
+
+export type SearchPeopleQueryVariables = Exact<{
+  search: string;
+}>;
+
+
+export type SearchPeopleQuery = { users: { nodes: Array<{ id: string, username: string, displayName: string, avatarUrl: string | null }> } | null };
+
+export type LatestMessagesQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type LatestMessagesQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number, text: string | null }> } | null } | null };
+
+export type FirstMessageQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type FirstMessageQuery = { conversation: { messages: { nodes: Array<{ id: string, seq: number }> } | null } | null };
+
+export type MessageDetailsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type MessageDetailsQuery = { node:
+    | { edits: { nodes: Array<{ at: string, text: string }> } | null, readBy: { edges: Array<{ at: string, node: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null, deliveredTo: { edges: Array<{ at: string, node: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null }
+    | Record<PropertyKey, never>
+   | null };
+
+export type SearchMessagesQueryVariables = Exact<{
+  query: string;
+  conversationId?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type SearchMessagesQuery = { searchMessages: { edges: Array<{ plainSnippet: { text: string, matches: Array<{ start: number, end: number }> }, node: { id: string, seq: number, createdAt: string, sender: { id: string, username: string, displayName: string, avatarUrl: string | null } | null, conversation: { id: string, title: string | null, counterpart: { id: string, username: string, displayName: string, avatarUrl: string | null } | null } } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null };
+
+export type SummaryFieldsFragment = { id: string, createdAt: string, fromSeq: number, toSeq: number, messageCount: number, model: string, stale: boolean, highlights: Array<{ kind: SummaryHighlightKind, text: string, topic: number, messages: Array<{ id: string, seq: number, createdAt: string, sender: { id: string, displayName: string } | null }> }> };
+
+export type SummariesQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type SummariesQuery = { conversation: { summaries: { nodes: Array<{ id: string, createdAt: string, fromSeq: number, toSeq: number, messageCount: number, model: string, stale: boolean, highlights: Array<{ kind: SummaryHighlightKind, text: string, topic: number, messages: Array<{ id: string, seq: number, createdAt: string, sender: { id: string, displayName: string } | null }> }> }> } | null } | null };
+
+export type OneSummaryQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type OneSummaryQuery = { node:
+    | { id: string, createdAt: string, fromSeq: number, toSeq: number, messageCount: number, model: string, stale: boolean, highlights: Array<{ kind: SummaryHighlightKind, text: string, topic: number, messages: Array<{ id: string, seq: number, createdAt: string, sender: { id: string, displayName: string } | null }> }> }
+    | Record<PropertyKey, never>
+   | null };
+
+export type SummaryProgressSubscriptionVariables = Exact<{
+  conversationId: string;
+  fromSeq?: number | null | undefined;
+  toSeq?: number | null | undefined;
+}>;
+
+
+export type SummaryProgressSubscription = { summaryProgress: { progress: number, summary: { id: string, createdAt: string, fromSeq: number, toSeq: number, messageCount: number, model: string, stale: boolean, highlights: Array<{ kind: SummaryHighlightKind, text: string, topic: number, messages: Array<{ id: string, seq: number, createdAt: string, sender: { id: string, displayName: string } | null }> }> } | null } };
+
+export type MessageChangesSubscriptionVariables = Exact<{
+  conversationId: string;
+}>;
+
+
+export type MessageChangesSubscription = { messages: { type: MessageEventType } };
+
+export type RoomFieldsFragment = { id: string, title: string | null, description: string | null, imageUrl: string | null, memberCount: number, viewerCanJoin: boolean };
+
+export type PublicRoomsQueryVariables = Exact<{
+  search?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type PublicRoomsQuery = { publicConversations: { nodes: Array<{ id: string, title: string | null, description: string | null, imageUrl: string | null, memberCount: number, viewerCanJoin: boolean }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null };
+
+export type LeaveMutationVariables = Exact<{
+  input: LeaveConversationInput;
+}>;
+
+
+export type LeaveMutation = { leaveConversation: { conversationId: string } | null };
+
+export type UpdateGroupMutationVariables = Exact<{
+  input: UpdateGroupInput;
+}>;
+
+
+export type UpdateGroupMutation = { updateGroup: { conversation: { id: string } } | null };
+
+export type AddMembersMutationVariables = Exact<{
+  input: AddMembersInput;
+}>;
+
+
+export type AddMembersMutation = { addMembers: { skippedUserIds: Array<string> } | null };
+
+export type RemoveMemberMutationVariables = Exact<{
+  input: RemoveMemberInput;
+}>;
+
+
+export type RemoveMemberMutation = { removeMember: { userId: string } | null };
+
+export type SetMemberRoleMutationVariables = Exact<{
+  input: SetMemberRoleInput;
+}>;
+
+
+export type SetMemberRoleMutation = { setMemberRole: { membership: { id: string, role: MemberRole } } | null };
+
+export type MembersQueryVariables = Exact<{
+  id: string;
+  search?: string | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type MembersQuery = { conversation: { members: { nodes: Array<{ id: string, role: MemberRole, user: { id: string, username: string, displayName: string, avatarUrl: string | null, presence: { status: PresenceStatus } | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type ProfileQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ProfileQuery = { user: { bio: string | null, kind: UserKind, deletedAt: string | null, viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null };
+
+export type SessionsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type SessionsQuery = { viewer: { sessions: Array<{ id: string, deviceName: string | null, createdAt: string, lastUsedAt: string, current: boolean }> } | null };
+
+export type EndSessionMutationVariables = Exact<{
+  input?: LogoutInput | null | undefined;
+}>;
+
+
+export type EndSessionMutation = { logout: { sessionId: string } | null };
+
+export type PushStateQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type PushStateQuery = { serverInfo: { webPushPublicKey: string | null }, viewer: { sessions: Array<{ id: string, current: boolean }>, pushSubscriptions: Array<{ id: string, kind: PushKind, createdAt: string, session: { id: string, deviceName: string | null, current: boolean } | null }> } | null };
+
+export type PushFieldsFragment = { id: string, kind: PushKind, createdAt: string, session: { id: string, deviceName: string | null, current: boolean } | null };
+
+export type RegisterPushMutationVariables = Exact<{
+  input: RegisterPushInput;
+}>;
+
+
+export type RegisterPushMutation = { registerPush: { pushSubscription: { id: string, kind: PushKind, createdAt: string, session: { id: string, deviceName: string | null, current: boolean } | null } } | null };
+
+export type RemovePushMutationVariables = Exact<{
+  input: RemovePushInput;
+}>;
+
+
+export type RemovePushMutation = { removePush: { viewer: { id: string } } | null };
+
+export type SetAttentionMutationVariables = Exact<{
+  input: SetAttentionInput;
+}>;
+
+
+export type SetAttentionMutation = { setAttention: { viewer: { id: string } } | null };
+
+export type SetAvailabilityMutationVariables = Exact<{
+  input: SetAvailabilityInput;
+}>;
+
+
+export type SetAvailabilityMutation = { setAvailability: { viewer: { id: string } } | null };
+
+export type UpdateProfileMutationVariables = Exact<{
+  input: UpdateProfileInput;
+}>;
+
+
+export type UpdateProfileMutation = { updateProfile: { viewer: { id: string } } | null };
+
+export type ChangePasswordMutationVariables = Exact<{
+  input: ChangePasswordInput;
+}>;
+
+
+export type ChangePasswordMutation = { changePassword: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null } } | null };
+
+export class TypedDocumentString<TResult, TVariables>
+  extends String
+  implements DocumentTypeDecoration<TResult, TVariables>
+{
+  __apiType?: NonNullable<DocumentTypeDecoration<TResult, TVariables>['__apiType']>;
+  private value: string;
+  public __meta__?: Record<string, any> | undefined;
+
+  constructor(value: string, __meta__?: Record<string, any> | undefined) {
+    super(value);
+    this.value = value;
+    this.__meta__ = __meta__;
+  }
+
+  override toString(): string & DocumentTypeDecoration<TResult, TVariables> {
+    return this.value;
+  }
+}
+export const PersonFieldsFragmentDoc = new TypedDocumentString(`
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}
+    `, {"fragmentName":"PersonFields"}) as unknown as TypedDocumentString<PersonFieldsFragment, unknown>;
+export const SummaryFieldsFragmentDoc = new TypedDocumentString(`
+    fragment SummaryFields on Summary {
+  id
+  createdAt
+  fromSeq
+  toSeq
+  messageCount
+  model
+  stale
+  highlights {
+    kind
+    text
+    topic
+    messages {
+      id
+      seq
+      createdAt
+      sender {
+        id
+        displayName
+      }
+    }
+  }
+}
+    `, {"fragmentName":"SummaryFields"}) as unknown as TypedDocumentString<SummaryFieldsFragment, unknown>;
+export const RoomFieldsFragmentDoc = new TypedDocumentString(`
+    fragment RoomFields on Conversation {
+  id
+  title
+  description
+  imageUrl
+  memberCount
+  viewerCanJoin
+}
+    `, {"fragmentName":"RoomFields"}) as unknown as TypedDocumentString<RoomFieldsFragment, unknown>;
+export const PushFieldsFragmentDoc = new TypedDocumentString(`
+    fragment PushFields on PushSubscription {
+  id
+  kind
+  createdAt
+  session {
+    id
+    deviceName
+    current
+  }
+}
+    `, {"fragmentName":"PushFields"}) as unknown as TypedDocumentString<PushFieldsFragment, unknown>;
+export const SearchPeopleDocument = new TypedDocumentString(`
+    query SearchPeople($search: String!) {
+  users(search: $search, first: 20) {
+    nodes {
+      ...PersonFields
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:f925a22180e5671e92f2e7faf9a4327c2ba6678f6cdf4d3438f7bf0a4aa1c4a9"}) as unknown as TypedDocumentString<SearchPeopleQuery, SearchPeopleQueryVariables>;
+export const LatestMessagesDocument = new TypedDocumentString(`
+    query LatestMessages($id: ID!) {
+  conversation(id: $id) {
+    messages(last: 50) {
+      nodes {
+        id
+        seq
+        text
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:7a0acbe4d8b5ee6ef987f014ecd44037ef3c306f730409f20065911803e627d1"}) as unknown as TypedDocumentString<LatestMessagesQuery, LatestMessagesQueryVariables>;
+export const FirstMessageDocument = new TypedDocumentString(`
+    query FirstMessage($id: ID!) {
+  conversation(id: $id) {
+    messages(first: 1) {
+      nodes {
+        id
+        seq
+      }
+    }
+  }
+}
+    `, {"hash":"sha256:4bdf666976a4a79f7750de10cd9494db8cd871cd5a0448522ac00f2f92cf4887"}) as unknown as TypedDocumentString<FirstMessageQuery, FirstMessageQueryVariables>;
+export const MessageDetailsDocument = new TypedDocumentString(`
+    query MessageDetails($id: ID!) {
+  node(id: $id) {
+    ... on Message {
+      edits(first: 20) {
+        nodes {
+          at
+          text
+        }
+      }
+      readBy(first: 50) {
+        edges {
+          at
+          node {
+            ...PersonFields
+          }
+        }
+      }
+      deliveredTo(first: 50) {
+        edges {
+          at
+          node {
+            ...PersonFields
+          }
+        }
+      }
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:36c1b73001c62090f1f0b6b8ae7e7b8bfcf6c34330b72625b66383c8b508297e"}) as unknown as TypedDocumentString<MessageDetailsQuery, MessageDetailsQueryVariables>;
+export const SearchMessagesDocument = new TypedDocumentString(`
+    query SearchMessages($query: String!, $conversationId: ID, $after: String) {
+  searchMessages(
+    query: $query
+    conversationId: $conversationId
+    first: 20
+    after: $after
+  ) {
+    edges {
+      plainSnippet {
+        text
+        matches {
+          start
+          end
+        }
+      }
+      node {
+        id
+        seq
+        createdAt
+        sender {
+          ...PersonFields
+        }
+        conversation {
+          id
+          title
+          counterpart {
+            ...PersonFields
+          }
+        }
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:07d46d3073c9d0da5aa46067e29e43632bcb19000d219bb310aa46af48843492"}) as unknown as TypedDocumentString<SearchMessagesQuery, SearchMessagesQueryVariables>;
+export const SummariesDocument = new TypedDocumentString(`
+    query Summaries($id: ID!) {
+  conversation(id: $id) {
+    summaries(first: 5) {
+      nodes {
+        ...SummaryFields
+      }
+    }
+  }
+}
+    fragment SummaryFields on Summary {
+  id
+  createdAt
+  fromSeq
+  toSeq
+  messageCount
+  model
+  stale
+  highlights {
+    kind
+    text
+    topic
+    messages {
+      id
+      seq
+      createdAt
+      sender {
+        id
+        displayName
+      }
+    }
+  }
+}`, {"hash":"sha256:19c93016086bee35a9ef35665fc15ff38b83e030d58429752ebba77570017280"}) as unknown as TypedDocumentString<SummariesQuery, SummariesQueryVariables>;
+export const OneSummaryDocument = new TypedDocumentString(`
+    query OneSummary($id: ID!) {
+  node(id: $id) {
+    ... on Summary {
+      ...SummaryFields
+    }
+  }
+}
+    fragment SummaryFields on Summary {
+  id
+  createdAt
+  fromSeq
+  toSeq
+  messageCount
+  model
+  stale
+  highlights {
+    kind
+    text
+    topic
+    messages {
+      id
+      seq
+      createdAt
+      sender {
+        id
+        displayName
+      }
+    }
+  }
+}`, {"hash":"sha256:1210a7dc25e625a8b08d5d2cfdfc34e913c3af16cb0d6523b411e3cd40b8e66c"}) as unknown as TypedDocumentString<OneSummaryQuery, OneSummaryQueryVariables>;
+export const SummaryProgressDocument = new TypedDocumentString(`
+    subscription SummaryProgress($conversationId: ID!, $fromSeq: Int, $toSeq: Int) {
+  summaryProgress(
+    conversationId: $conversationId
+    fromSeq: $fromSeq
+    toSeq: $toSeq
+  ) {
+    progress
+    summary {
+      ...SummaryFields
+    }
+  }
+}
+    fragment SummaryFields on Summary {
+  id
+  createdAt
+  fromSeq
+  toSeq
+  messageCount
+  model
+  stale
+  highlights {
+    kind
+    text
+    topic
+    messages {
+      id
+      seq
+      createdAt
+      sender {
+        id
+        displayName
+      }
+    }
+  }
+}`, {"hash":"sha256:0a1e89eae736c364a39f604ad2ae73a241591fdbff8ab0d8579b518845c57b5b"}) as unknown as TypedDocumentString<SummaryProgressSubscription, SummaryProgressSubscriptionVariables>;
+export const MessageChangesDocument = new TypedDocumentString(`
+    subscription MessageChanges($conversationId: ID!) {
+  messages(conversationId: $conversationId) {
+    type
+  }
+}
+    `, {"hash":"sha256:7f3b2c638362dac06f6a8e25a5ff5003bd560d0fbb65506e5ca168cc220c4082"}) as unknown as TypedDocumentString<MessageChangesSubscription, MessageChangesSubscriptionVariables>;
+export const PublicRoomsDocument = new TypedDocumentString(`
+    query PublicRooms($search: String, $after: String) {
+  publicConversations(search: $search, first: 20, after: $after) {
+    nodes {
+      ...RoomFields
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+    fragment RoomFields on Conversation {
+  id
+  title
+  description
+  imageUrl
+  memberCount
+  viewerCanJoin
+}`, {"hash":"sha256:79d7c06ef7cfc4c8e12bfb617f9fbbe0aef7ad08f395125865b3aac970ac2386"}) as unknown as TypedDocumentString<PublicRoomsQuery, PublicRoomsQueryVariables>;
+export const LeaveDocument = new TypedDocumentString(`
+    mutation Leave($input: LeaveConversationInput!) {
+  leaveConversation(input: $input) {
+    conversationId
+  }
+}
+    `, {"hash":"sha256:94de1fed421b6c6235a9b58c30a6027f8888c5c9329cdf5a2c2964d595a2bf64"}) as unknown as TypedDocumentString<LeaveMutation, LeaveMutationVariables>;
+export const UpdateGroupDocument = new TypedDocumentString(`
+    mutation UpdateGroup($input: UpdateGroupInput!) {
+  updateGroup(input: $input) {
+    conversation {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:f931b507035116e7cae27fe21a305fde0dee19c0d56e6a215262f004104b8bad"}) as unknown as TypedDocumentString<UpdateGroupMutation, UpdateGroupMutationVariables>;
+export const AddMembersDocument = new TypedDocumentString(`
+    mutation AddMembers($input: AddMembersInput!) {
+  addMembers(input: $input) {
+    skippedUserIds
+  }
+}
+    `, {"hash":"sha256:477bff18e209c8111df5ecc30a0545c183aa830a8d2cb005180509ab2dee3e7e"}) as unknown as TypedDocumentString<AddMembersMutation, AddMembersMutationVariables>;
+export const RemoveMemberDocument = new TypedDocumentString(`
+    mutation RemoveMember($input: RemoveMemberInput!) {
+  removeMember(input: $input) {
+    userId
+  }
+}
+    `, {"hash":"sha256:2f2e50ee95b283f2e7aab6b7d77373a7ac2c27afc9f4f1da385821f1d2069702"}) as unknown as TypedDocumentString<RemoveMemberMutation, RemoveMemberMutationVariables>;
+export const SetMemberRoleDocument = new TypedDocumentString(`
+    mutation SetMemberRole($input: SetMemberRoleInput!) {
+  setMemberRole(input: $input) {
+    membership {
+      id
+      role
+    }
+  }
+}
+    `, {"hash":"sha256:8f4050d158af97f33cba9c5c092fdc40400adb85b083bbd2fdbf385e55704f13"}) as unknown as TypedDocumentString<SetMemberRoleMutation, SetMemberRoleMutationVariables>;
+export const MembersDocument = new TypedDocumentString(`
+    query Members($id: ID!, $search: String, $after: String) {
+  conversation(id: $id) {
+    members(search: $search, first: 50, after: $after) {
+      nodes {
+        id
+        role
+        user {
+          ...PersonFields
+          presence {
+            status
+          }
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:a9d0eabe9ce5419ca9ac67c80c635a09cd58613a95d9df6688ff01795f952cac"}) as unknown as TypedDocumentString<MembersQuery, MembersQueryVariables>;
+export const ProfileDocument = new TypedDocumentString(`
+    query Profile($id: ID!) {
+  user(id: $id) {
+    ...PersonFields
+    bio
+    kind
+    deletedAt
+    viewerIsContact
+    viewerHasBlocked
+    presence {
+      status
+      lastSeenAt
+    }
+  }
+}
+    fragment PersonFields on User {
+  id
+  username
+  displayName
+  avatarUrl
+}`, {"hash":"sha256:421fe368bac0a785739efacb590beb7d35a8d7e11b4a3067c3a3c4c0e9932ee0"}) as unknown as TypedDocumentString<ProfileQuery, ProfileQueryVariables>;
+export const SessionsDocument = new TypedDocumentString(`
+    query Sessions {
+  viewer {
+    sessions {
+      id
+      deviceName
+      createdAt
+      lastUsedAt
+      current
+    }
+  }
+}
+    `, {"hash":"sha256:bf5b0bc0f7813d91c709e075c62fec5382ebff0eb5bd40a7dd02a9660f4e72a1"}) as unknown as TypedDocumentString<SessionsQuery, SessionsQueryVariables>;
+export const EndSessionDocument = new TypedDocumentString(`
+    mutation EndSession($input: LogoutInput) {
+  logout(input: $input) {
+    sessionId
+  }
+}
+    `, {"hash":"sha256:f1b337d4e999f92121e625384358b71208e1790a6e73abd4ab5671413ada64b1"}) as unknown as TypedDocumentString<EndSessionMutation, EndSessionMutationVariables>;
+export const PushStateDocument = new TypedDocumentString(`
+    query PushState {
+  serverInfo {
+    webPushPublicKey
+  }
+  viewer {
+    sessions {
+      id
+      current
+    }
+    pushSubscriptions {
+      ...PushFields
+    }
+  }
+}
+    fragment PushFields on PushSubscription {
+  id
+  kind
+  createdAt
+  session {
+    id
+    deviceName
+    current
+  }
+}`, {"hash":"sha256:f5e42acebc8328099f0bbfab586a79921ef1b60ce999ee77bed42d9021890cc4"}) as unknown as TypedDocumentString<PushStateQuery, PushStateQueryVariables>;
+export const RegisterPushDocument = new TypedDocumentString(`
+    mutation RegisterPush($input: RegisterPushInput!) {
+  registerPush(input: $input) {
+    pushSubscription {
+      ...PushFields
+    }
+  }
+}
+    fragment PushFields on PushSubscription {
+  id
+  kind
+  createdAt
+  session {
+    id
+    deviceName
+    current
+  }
+}`, {"hash":"sha256:aab0206c5fb9e0d97c1a7aa0e0277b0bb248ebe3d820275ef3cde5d8cff76927"}) as unknown as TypedDocumentString<RegisterPushMutation, RegisterPushMutationVariables>;
+export const RemovePushDocument = new TypedDocumentString(`
+    mutation RemovePush($input: RemovePushInput!) {
+  removePush(input: $input) {
+    viewer {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:817451ebb3929994a2cee3a30b15595bb18b77f2338ded1dea7af47b7c42f6ca"}) as unknown as TypedDocumentString<RemovePushMutation, RemovePushMutationVariables>;
+export const SetAttentionDocument = new TypedDocumentString(`
+    mutation SetAttention($input: SetAttentionInput!) {
+  setAttention(input: $input) {
+    viewer {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:e11b77939d6d4241da3cccbdfca13176d5ef2190122a86ace5b7597ba022591b"}) as unknown as TypedDocumentString<SetAttentionMutation, SetAttentionMutationVariables>;
+export const SetAvailabilityDocument = new TypedDocumentString(`
+    mutation SetAvailability($input: SetAvailabilityInput!) {
+  setAvailability(input: $input) {
+    viewer {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:87591ed3d1947c8ee54831a1c797547651b9347b2d821647ed14311c22872a50"}) as unknown as TypedDocumentString<SetAvailabilityMutation, SetAvailabilityMutationVariables>;
+export const UpdateProfileDocument = new TypedDocumentString(`
+    mutation UpdateProfile($input: UpdateProfileInput!) {
+  updateProfile(input: $input) {
+    viewer {
+      id
+    }
+  }
+}
+    `, {"hash":"sha256:295b19265b0d47b68618e955dcbad006307cc4d68cdfa7d8ff43a3b40c94af4c"}) as unknown as TypedDocumentString<UpdateProfileMutation, UpdateProfileMutationVariables>;
+export const ChangePasswordDocument = new TypedDocumentString(`
+    mutation ChangePassword($input: ChangePasswordInput!) {
+  changePassword(input: $input) {
+    tokens {
+      accessToken
+      accessTokenExpiresAt
+      refreshToken
+    }
+  }
+}
+    `, {"hash":"sha256:fb75f56019b5d9f79d470b44e6d5d4c231af5af5064325f99203ab4fe34fc619"}) as unknown as TypedDocumentString<ChangePasswordMutation, ChangePasswordMutationVariables>;
