@@ -7,6 +7,8 @@ const files = {
   'examples/apollo/src/main.ts': 'packages/client/examples/apollo/src/main.ts',
   'examples/urql/src/main.ts': 'packages/client/examples/urql/src/main.ts',
   'relay/chat.ts': 'test/packages/client/relay/chat.ts',
+  'media.ts': 'test/packages/client/media.ts',
+  'upload.ts': 'test/packages/client/upload.ts',
   'notifications.ts': 'test/packages/client/notifications.ts',
 };
 
@@ -18,6 +20,7 @@ const elsewhere = (code: string) =>
     .replace('test/generated/', 'src/generated/')
     .replace('../../../../packages/client/src/adapters/relay.js', '@parley/client/relay')
     .replace('../../../packages/client/src/index.js', '@parley/client')
+    .replace('../../../packages/client/src/media.js', '@parley/client/media')
     .replace('../../../packages/client/src/notifications.js', '@parley/client/notifications')
     .trim();
 

@@ -22,7 +22,7 @@ if (!executablePath) {
 export const browserFound = executablePath !== undefined;
 
 /** Starts a browser, which is closed at the end of the file. */
-export async function startBrowser(): Promise<Browser> {
+export async function startBrowser(more: readonly string[] = []): Promise<Browser> {
   if (executablePath === undefined) throw new Error('there is no browser');
   const browser = await chromium.launch({
     executablePath,
@@ -34,6 +34,7 @@ export async function startBrowser(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...more,
     ],
   });
   atEnd(() => browser.close());

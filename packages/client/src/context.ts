@@ -1,3 +1,4 @@
+import type { Outbox } from './outbox.js';
 import type { Request } from './request.js';
 import type { SessionManager } from './session.js';
 import type { Socket } from './socket.js';
@@ -6,6 +7,11 @@ import type { Sync } from './sync.js';
 
 /** What the other entry points of the package use of a client. */
 export interface Context {
+  /** The address of the API. */
+  url: string;
+  outbox: Outbox;
+  /** Whether this tab synchronizes. It changes at the latest with the next change of the state. */
+  isLeader: () => boolean;
   store: Store;
   sync: Sync;
   session: SessionManager;

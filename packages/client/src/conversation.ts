@@ -9,7 +9,12 @@ import {
   RemoveReactionDocument,
   SetTypingDocument,
 } from './generated/documents.js';
-import type { ConversationFieldsFragment, MessageFieldsFragment, UserFieldsFragment } from './generated/types.js';
+import type {
+  AttachmentFieldsFragment,
+  ConversationFieldsFragment,
+  MessageFieldsFragment,
+  UserFieldsFragment,
+} from './generated/types.js';
 import type { Outbox, OutboxEntry } from './outbox.js';
 import { type Range, rangeAt } from './ranges.js';
 import type { Request } from './request.js';
@@ -24,6 +29,8 @@ export type User = UserFieldsFragment & {
   viewerIsContact?: boolean | null;
   viewerHasBlocked?: boolean | null;
 };
+/** A file of a message. */
+export type Attachment = AttachmentFieldsFragment;
 /** A message as the server stores it. */
 export type Message = MessageFieldsFragment & { conversationId: string };
 /** A direct conversation or a group. */
@@ -326,7 +333,7 @@ export function createConversation(id: string, context: ConversationContext): Co
     },
     send: (text, { replyToId } = {}) => {
       typingUntil = 0;
-      return outbox.add(id, text, replyToId);
+      return outbox.add({ conversationId: id, text, replyToId });
     },
     loadEarlier: () => loadBeyond(-1),
     loadLater: () => loadBeyond(1),

@@ -16,38 +16,31 @@ export interface GraphQLErrorLike {
  */
 export class ParleyError extends Error {
   override readonly name = 'ParleyError';
-  readonly code: string;
+  declare readonly code: string;
   /** The path of the argument that is invalid, such as `input.username`. */
-  readonly field: string | undefined;
+  declare readonly field: string | undefined;
   /** The cause of a `FORBIDDEN`, such as `NOT_A_MEMBER`. */
-  readonly reason: string | undefined;
+  declare readonly reason: string | undefined;
   /** The field of `serverInfo.limits` whose value was exceeded. */
-  readonly limit: string | undefined;
+  declare readonly limit: string | undefined;
   /** For `RATE_LIMITED`: after how many milliseconds the same operation succeeds. */
-  readonly retryAfter: number | undefined;
+  declare readonly retryAfter: number | undefined;
   /** All errors of the response, with every invalid field in `extensions.fields`. */
-  readonly errors: readonly GraphQLErrorLike[];
+  declare readonly errors: readonly GraphQLErrorLike[];
   /** The part of the response that succeeded, if there is one. */
-  readonly data: unknown;
+  declare readonly data: unknown;
 
   constructor(code: string, message: string, errors: readonly GraphQLErrorLike[] = [], data?: unknown) {
     super(message);
-    const details = errors[0]?.extensions ?? {};
-    this.code = code;
-    this.field = details['field'] as string | undefined;
-    this.reason = details['reason'] as string | undefined;
-    this.limit = details['limit'] as string | undefined;
-    this.retryAfter = details['retryAfterMs'] as number | undefined;
-    this.errors = errors;
-    this.data = data;
+    const { field, reason, limit, retryAfterMs: retryAfter } = errors[0]?.extensions ?? {};
+    Object.assign(this, { code, field, reason, limit, retryAfter, errors, data });
   }
 }
 
 /** Converts the errors of a response. */
 export function responseError(errors: readonly GraphQLErrorLike[], data?: unknown): ParleyError {
-  const [first] = errors;
-  const code = first?.extensions?.['code'] as string | undefined;
-  return new ParleyError(code ?? 'INTERNAL_SERVER_ERROR', first?.message ?? 'The operation failed.', errors, data);
+  const { message = 'The operation failed.', extensions } = errors[0] ?? {};
+  return new ParleyError((extensions?.['code'] as string) ?? 'INTERNAL_SERVER_ERROR', message, errors, data);
 }
 
 /** Converts anything that was thrown. Failures of `fetch` and of a WebSocket become `NETWORK`. */
@@ -58,5 +51,5 @@ export function toError(thrown: unknown): ParleyError {
 
 /** Whether the same operation can succeed later without a change of its input. */
 export function isTemporary({ code }: ParleyError): boolean {
-  return ['NETWORK', 'UNAVAILABLE', 'INTERNAL_SERVER_ERROR', 'RATE_LIMITED', 'UNAUTHENTICATED'].includes(code);
+  return /^(NETWORK|UNAVAILABLE|INTERNAL_SERVER_ERROR|RATE_LIMITED|UNAUTHENTICATED)$/.test(code);
 }

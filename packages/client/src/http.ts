@@ -34,7 +34,7 @@ export const createSend =
       return await response.json();
     } catch (error) {
       if (status === undefined) throw toError(error);
-      throw new ParleyError('NETWORK', `The response (HTTP status ${status}) is not a GraphQL response.`);
+      throw new ParleyError('NETWORK', `There is no GraphQL response (HTTP status ${status}).`);
     }
   };
 

@@ -1,5 +1,6 @@
 export type { Connection } from './connection.js';
 export type {
+  Attachment,
   Conversation,
   ConversationHandle,
   ConversationView,

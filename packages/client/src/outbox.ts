@@ -11,6 +11,10 @@ export interface OutboxEntry {
   conversationId: string;
   text: string;
   replyToId: string | undefined;
+  /** Its attachments: the ids of uploads of `@parley/client/media`. */
+  uploads?: readonly string[] | undefined;
+  /** The attachments on the server. A message with uploads is sent when all of them are there; later ones do not wait. */
+  attachmentIds?: string[] | undefined;
   /** When it was written, on the clock of this device. */
   createdAt: string;
   /** The entries of a device are sent in the order of these numbers. */
@@ -19,8 +23,11 @@ export interface OutboxEntry {
   error?: { code: string; message: string; field?: string | undefined; limit?: string | undefined } | undefined;
 }
 
+/** Whether a message can be sent now. */
+const isReady = ({ error, uploads, attachmentIds }: OutboxEntry) => !error && (!uploads || attachmentIds);
+
 /** A unique id, also on pages that are not a secure context and lack `randomUUID`. */
-const newId = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
+export const newId = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
 
 export type Outbox = ReturnType<typeof createOutbox>;
 
@@ -34,20 +41,28 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
   let stopWatching: (() => void) | undefined;
   let currentRun = 0;
 
-  /** Adds a message. Resolves when it is stored on this device. */
-  async function add(conversationId: string, text: string, replyToId?: string): Promise<string> {
+  /**
+   * Adds a message. Resolves when it is stored on this device.
+   * @param more other values to set at the same time.
+   */
+  async function add(
+    content: Pick<OutboxEntry, 'conversationId' | 'text' | 'replyToId' | 'uploads'>,
+    more?: Record<string, unknown>,
+    clientMessageId = newId(),
+  ): Promise<string> {
     // Only then the order of the entries is known.
     await loaded();
-    const clientMessageId = newId();
     const order = Math.max(Date.now(), 1 + Math.max(0, ...entries().map((entry) => entry.order)));
     const createdAt = new Date().toISOString();
-    await save(clientMessageId, { clientMessageId, conversationId, text, replyToId, createdAt, order });
+    await store.commit({
+      set: { ...more, [`outbox:${clientMessageId}`]: { ...content, clientMessageId, createdAt, order } },
+    });
     return clientMessageId;
   }
 
   /** Sends a rejected message again. */
   async function retry(clientMessageId: string): Promise<void> {
-    const entry = entryOf(clientMessageId);
+    const entry = state.get<OutboxEntry>(`outbox:${clientMessageId}`);
     if (entry) await save(clientMessageId, { ...entry, error: undefined });
   }
 
@@ -69,7 +84,7 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
   function start(): void {
     stop();
     stopWatching = state.onChange((changed) => {
-      if (changed.has('~outbox') || [...changed].some((key) => key.startsWith('outbox:'))) sendAll();
+      if ([...changed].some((key) => key.startsWith('outbox:'))) sendAll();
     });
     sendAll();
   }
@@ -80,17 +95,13 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
     stopWatching?.();
   }
 
-  function entryOf(clientMessageId: string): OutboxEntry | undefined {
-    return state.get(`outbox:${clientMessageId}`);
-  }
-
   function save(clientMessageId: string, entry?: OutboxEntry): Promise<void> {
     return store.commit({ set: { [`outbox:${clientMessageId}`]: entry } });
   }
 
   function sendAll(): void {
-    for (const { conversationId, error } of entries()) {
-      if (!error && !busy.has(conversationId)) void sendConversation(conversationId, currentRun);
+    for (const { conversationId } of entries().filter(isReady)) {
+      if (!busy.has(conversationId)) void sendConversation(conversationId, currentRun);
     }
   }
 
@@ -98,7 +109,7 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
   async function sendConversation(conversationId: string, run: number): Promise<void> {
     busy.add(conversationId);
     for (let failures = 0; run === currentRun; ) {
-      const entry = entries(conversationId).find(({ error }) => !error);
+      const entry = entries(conversationId).find(isReady);
       if (!entry) break;
       const failure = await send(entry, run);
       if (run !== currentRun) return;
@@ -112,22 +123,21 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
   function pauseUntilLive(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const stop = onLive(state, resolve);
-      void pause(milliseconds).then(() => {
-        stop();
-        resolve();
-      });
+      void pause(milliseconds)
+        .then(() => resolve())
+        .then(stop);
     });
   }
 
   /** Sends a message. Returns the error if it has to be sent again. */
   async function send(entry: OutboxEntry, run: number): Promise<ParleyError | undefined> {
-    const { clientMessageId, conversationId, text, replyToId } = entry;
+    const { clientMessageId, conversationId, text, replyToId, attachmentIds } = entry;
     const key = `outbox:${clientMessageId}`;
     const share = (id?: string) =>
       store.share({ '~sending': { ...state.get<object>('~sending'), [conversationId]: id } });
     share(clientMessageId);
     try {
-      const input = { clientMessageId, conversationId, text, ...(replyToId && { replyToId }) };
+      const input = { clientMessageId, conversationId, text: text || undefined, replyToId, attachmentIds };
       await store.receive(
         request(SendMessageDocument, { input }),
         ({ sendMessage }) => {
@@ -142,7 +152,7 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
       if (isTemporary(error)) return error;
       const { code, message, field, limit } = error;
       // It may have been discarded in the meantime.
-      if (run === currentRun && entryOf(clientMessageId)) {
+      if (run === currentRun && state.get(key)) {
         await save(clientMessageId, { ...entry, error: { code, message, field, limit } });
       }
       return undefined;

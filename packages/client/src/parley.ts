@@ -114,7 +114,7 @@ export function createParley(options: ParleyOptions): Parley {
   const store = createStore();
   const { state } = store;
   const name = `parley:${url}`;
-  const isPersistent = options.storage !== 'memory' && globalThis.indexedDB !== undefined;
+  const isPersistent = options.storage !== 'memory' && !!globalThis.indexedDB;
   const isSynchronized = options.sync !== false;
   const send = createSend(url, persistedDocuments, requestTimeout);
   const manager = createSessionManager(store, { name, send, loaded: () => loaded, getToken: options.getToken });
@@ -122,13 +122,13 @@ export function createParley(options: ParleyOptions): Parley {
   const handles = new Map<string, ConversationHandle>();
   let isClosed = false;
 
-  const request: Parley['request'] = async (document, variables) => {
+  const request: Parley['request'] = async (document, variables = {} as never) => {
     await loaded;
     const token = manager.accessToken();
-    let result = await send(document, variables ?? ({} as never), token);
+    let result = await send(document, variables, token);
     const isRefused = result.errors?.some(({ extensions }) => extensions?.['code'] === 'UNAUTHENTICATED');
     if (isRefused && token && (await manager.renew(token))) {
-      result = await send(document, variables ?? ({} as never), manager.accessToken());
+      result = await send(document, variables, manager.accessToken());
     }
     return dataOf(result);
   };
@@ -243,7 +243,7 @@ export function createParley(options: ParleyOptions): Parley {
     const page = state.get<{ hasNextPage: boolean }>('list');
     const known = store.list('~conversations').flatMap((id) => {
       const conversation = store.read<Conversation>(id);
-      return conversation?.kind !== undefined && conversation.viewerMembership ? conversation : [];
+      return conversation?.kind && conversation.viewerMembership ? conversation : [];
     });
     return {
       conversations: known.sort((one, other) => (one.lastActivityAt < other.lastActivityAt ? 1 : -1)),
@@ -302,11 +302,13 @@ export function createParley(options: ParleyOptions): Parley {
       sync.stop();
       outbox.stop();
       socket.close();
+      state.set('~end', 1);
       const { storage } = store;
       store.storage = noStorage;
       storage.close();
     },
   };
-  setContext(parley, { store, sync, session: manager, socket, request: request as never });
+  const { isLeader } = tabs;
+  setContext(parley, { url, store, sync, session: manager, socket, outbox, isLeader, request: request as never });
   return parley;
 }

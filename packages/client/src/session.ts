@@ -1,4 +1,4 @@
-import { ParleyError, toError } from './errors.js';
+import { ParleyError, responseError, toError } from './errors.js';
 import { LoginDocument, LogoutDocument, RefreshSessionDocument, RegisterDocument } from './generated/documents.js';
 import type { LoginInput, RegisterInput, ViewerFieldsFragment } from './generated/types.js';
 import { dataOf, type Send } from './http.js';
@@ -185,7 +185,7 @@ export function createSessionManager(store: Store, options: SessionOptions) {
 
   /** Signs in. Data of another user is removed. */
   async function adopt(given: Tokens | undefined, viewer?: Viewer): Promise<void> {
-    if (!given) throw new ParleyError('INTERNAL_SERVER_ERROR', 'No tokens were returned.');
+    if (!given) throw responseError([]);
     await options.loaded();
     const me = state.get<string>('me');
     if (viewer && me !== undefined && me !== viewer.id) await store.commit({ reset: 'all' });

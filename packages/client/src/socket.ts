@@ -1,5 +1,5 @@
 import { type Hashes, type Payload, payload, type TypedDocument } from './document.js';
-import { ParleyError, responseError } from './errors.js';
+import { type ParleyError, responseError, toError } from './errors.js';
 import type { Result, Send } from './http.js';
 import { HOPELESS, onWake, pause, retryDelay } from './pause.js';
 import type { SessionManager } from './session.js';
@@ -202,7 +202,7 @@ export function createSocket(session: SessionManager, options: SocketOptions) {
     for (const [id, { isOnce, sink }] of operations) {
       if (!isOnce) continue;
       operations.delete(id);
-      sink.error?.(new ParleyError('NETWORK', 'The connection was closed.'));
+      sink.error?.(toError(undefined));
     }
     if (operations.size > 0) void retry();
   }

@@ -52,7 +52,7 @@ export class Fenced extends Error {}
  * with an epoch that is counted anew.
  */
 export const survivesReset = (key: string, reset: 'data' | 'all'): boolean =>
-  (reset === 'data' ? /^(outbox:|session$|epoch$|~)/ : /^(epoch$|~)/).test(key);
+  (reset === 'data' ? /^(outbox|session$|epoch$|~)/ : /^(epoch$|~)/).test(key);
 
 async function nothing(): Promise<undefined> {}
 const empty = async () => ({ values: new Map(), entities: [], found: [], ranges: [] });
@@ -76,6 +76,9 @@ const done = <T>(request: IDBRequest<T>): Promise<T> =>
 
 const STORES = ['values', 'entities', 'messages'];
 type Stores = [values: IDBObjectStore, entities: IDBObjectStore, messages: IDBObjectStore];
+
+/** What is added to the name for the database with the files that wait to be sent. A full disk then concerns these alone. */
+export const FILES = ':files';
 
 /** Opens a database of the browser. */
 export async function openStorage(name: string): Promise<Storage> {
@@ -117,6 +120,7 @@ export async function openStorage(name: string): Promise<Storage> {
     if (reset) {
       entities.clear();
       messages.clear();
+      if (reset === 'all') indexedDB.deleteDatabase(name + FILES);
       for (const key of await done(values.getAllKeys())) {
         if (!survivesReset(key as string, reset)) values.delete(key);
       }

@@ -26,7 +26,7 @@ it('an outbox that waits after failures tries again as soon as the connection is
   outbox.start();
   vi.useFakeTimers({ toFake: ['setTimeout'] });
   try {
-    await outbox.add('c', 'Hello');
+    await outbox.add({ conversationId: 'c', text: 'Hello', replyToId: undefined });
     await vi.waitUntil(() => attempts === 1);
     store.state.set('~connection', { status: 'live' });
     await vi.waitUntil(() => attempts === 2);
