@@ -2,7 +2,7 @@
 // notifications of pushes. web/vite.config.ts bundles it, and declares FILES, the paths of the files, and VERSION. It answers no
 // requests of the API, and never answers with a page in place of another file.
 import { createParley } from '@parley/client';
-import { PushStateDocument } from './src/generated/graphql.ts';
+import { PushStateDocument } from './src/generated/screens/graphql.ts';
 import { registerDevice, subscribe } from './src/push/subscription.ts';
 
 const cacheName = `parley-${VERSION}`;
@@ -30,7 +30,7 @@ addEventListener('fetch', (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== location.origin) return;
-  const isPage = request.mode === 'navigate' && !/^\/(?:graphql|health|ready|metrics)\b|\./.test(pathname);
+  const isPage = request.mode === 'navigate' && !/^\/(?:graphql|health|ready|metrics|media)\b|\./.test(pathname);
   if (!isPage && !FILES.includes(pathname)) return;
   const answer = async () => {
     const cache = await caches.open(cacheName);

@@ -156,6 +156,7 @@ describe.each(modes)('the web app in %s mode', (mode) => {
       'style-src': "'self'",
       'connect-src': `'self' ws://${host} wss://${host}`,
       'img-src': "'self' https: data: blob:",
+      'media-src': "'self' blob:",
       'require-trusted-types-for': "'script'",
       'frame-ancestors': "'none'",
       'base-uri': "'none'",

@@ -1,7 +1,7 @@
-import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
+import { violations } from '../support/axe.js';
 import { browserFound, startBrowser, visit } from '../support/browser.js';
 import { type Person, registerAll } from '../support/client.js';
 import { makePlace, modes } from '../support/place.js';
@@ -15,24 +15,6 @@ const mode = modes.at(-1) ?? 'embedded';
 const widths = [390, 768, 1280];
 /** The smallest size of what is pressed with a finger, in pixels. */
 const TARGET_PX = 44;
-
-interface Violation {
-  id: string;
-  nodes: { html: string; failureSummary?: string }[];
-}
-
-/** The rules that a screen breaks, with the elements. */
-async function violations(page: Page): Promise<string[]> {
-  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
-  // Transitions change colors.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => {}))));
-  const found = await page.evaluate<Violation[]>(
-    'axe.run(document, { resultTypes: ["violations"] }).then((all) => all.violations)',
-  );
-  return found.map(
-    ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
-  );
-}
 
 /** The elements that can be pressed and are too small for a finger. Links and mentions in a text are as high as its lines. */
 const smallTargets = (page: Page): Promise<string[]> =>

@@ -190,7 +190,9 @@ export type UpdateGroupInput = {
   description?: string | null | undefined;
   /** Whether members who join from now on can read earlier messages. Existing members keep their access. */
   historyVisibility?: HistoryVisibility | null | undefined;
-  /** An http or https URL of the picture, up to 2000 characters. */
+  /** An upload of the viewer of kind IMAGE that becomes the picture, in place of `imageUrl`, like `UpdateProfileInput.avatarAttachmentId`. */
+  imageAttachmentId?: string | null | undefined;
+  /** An http or https URL of the picture, up to 2000 characters. Null also removes an uploaded picture. */
   imageUrl?: string | null | undefined;
   /** The title: 1 to 100 characters. */
   title?: string | null | undefined;
@@ -200,7 +202,9 @@ export type UpdateGroupInput = {
 
 /** The input of the mutation `updateProfile`. */
 export type UpdateProfileInput = {
-  /** An http or https URL of the user's picture, up to 2000 characters. */
+  /** An upload of the viewer of kind IMAGE that becomes the user's picture, in place of `avatarUrl`. While it is PROCESSING, the previous picture stays. The upload cannot be used elsewhere, and is deleted when the picture is replaced. Null removes the picture. */
+  avatarAttachmentId?: string | null | undefined;
+  /** An http or https URL of the user's picture, up to 2000 characters. Null also removes an uploaded picture. */
   avatarUrl?: string | null | undefined;
   /** A text about the user: up to 1000 characters. */
   bio?: string | null | undefined;

@@ -1,14 +1,28 @@
 import type { ConversationHandle, Message } from '@parley/client';
 import { draftsOf } from '@parley/client/drafts';
-import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import {
+  type ClipboardEvent,
+  type KeyboardEvent,
+  lazy,
+  type ReactNode,
+  Suspense,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react';
 import { EmojiPopover } from '../../emoji/emoji-popover.tsx';
+import { noUploads, useCanAttach, useFiles } from '../../files.ts';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
 import { IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import styles from './composer.module.css';
 import { useMentions } from './mentions.tsx';
-import { plainText } from './message-text.tsx';
+import { previewOf } from './names.ts';
+
+const Attach = lazy(() => import('../../media/attach.tsx'));
+const VoiceRecorder = lazy(() => import('../../media/voice-recorder.tsx'));
 
 /** From how many remaining characters the limit is shown. */
 const WARN_CHARS = 200;
@@ -32,7 +46,7 @@ export function Composer({
   /** Begins to edit the last message of the viewer that can be edited. */
   editLast(): void;
 }) {
-  const { pane, emoji } = useText();
+  const { pane } = useText();
   const maxChars = useServerInfo()?.limits.messageMaxChars;
   const replyTo = mode?.kind === 'reply' ? mode.message : undefined;
   const edited = mode?.kind === 'edit' ? mode.message : undefined;
@@ -42,7 +56,16 @@ export function Composer({
   const field = useRef<HTMLTextAreaElement>(null);
   const text = edited ? edit.text : draft.text;
   const left = maxChars === undefined ? undefined : maxChars - text.trim().length;
-  const canSend = text.trim() !== '' && (left === undefined || left >= 0) && !edit.isBusy;
+  const files = useFiles();
+  const canAttach = useCanAttach();
+  const uploads = useReadable(files && !edited ? files.draft(handle.id) : noUploads);
+  const [isRecording, setRecording] = useState(false);
+  const [chosen, setChosen] = useState<readonly File[]>();
+  const isFine = uploads.every(({ state }) => state !== 'failed') && (left === undefined || left >= 0) && !edit.isBusy;
+  const canSend = isFine && (text.trim() !== '' || uploads.length > 0);
+  const canRecord = canAttach && !edited && text.trim() === '' && uploads.length === 0;
+  // Pages that are not a secure context have no microphone.
+  const hasMicrophone = 'mediaDevices' in navigator;
 
   useEffect(() => {
     // On a touch screen, the focus would open the keyboard.
@@ -84,7 +107,11 @@ export function Composer({
     if (!canSend) return;
     if (edited) void saveEdit(edited);
     else {
-      void handle.send(text.trim(), replyTo && { replyToId: replyTo.id });
+      const options = replyTo && { replyToId: replyTo.id };
+      if (files && uploads.length > 0) {
+        void files.send(handle.id, text.trim(), options);
+        handle.setTyping(false);
+      } else void handle.send(text.trim(), options);
       draft.clear();
       setMode(undefined);
     }
@@ -123,6 +150,13 @@ export function Composer({
       send();
     }
   };
+  const onPaste = (event: ClipboardEvent<HTMLTextAreaElement>) => {
+    const pasted = [...event.clipboardData.files];
+    // Programs that copy texts with formats add a picture of them.
+    if (!canAttach || edited || pasted.length === 0 || event.clipboardData.types.includes('text/plain')) return;
+    event.preventDefault();
+    setChosen(pasted);
+  };
   return (
     <form
       className={styles.composer}
@@ -134,9 +168,49 @@ export function Composer({
       {mentions.list}
       <div className={styles.frame}>
         {mode && <Mode mode={mode} error={edit.error} onCancel={() => setMode(undefined)} />}
-        <div className={styles.box}>
+        {canAttach && !edited && (
+          <Suspense>
+            <Attach
+              conversationId={handle.id}
+              chosen={chosen}
+              onAdded={() => setChosen(undefined)}
+              onEmpty={() => field.current?.focus()}
+            />
+          </Suspense>
+        )}
+        {isRecording && (
+          <Suspense>
+            <VoiceRecorder
+              conversationId={handle.id}
+              replyToId={replyTo?.id}
+              onSent={() => setMode(undefined)}
+              onClose={() => {
+                setRecording(false);
+                requestAnimationFrame(() => field.current?.focus());
+              }}
+            />
+          </Suspense>
+        )}
+        <div className={styles.box} hidden={isRecording}>
+          {canAttach !== false && (
+            <label className={styles.attach} title={pane.attach}>
+              <Icon name="attach" />
+              <input
+                type="file"
+                multiple
+                aria-label={pane.attach}
+                disabled={!canAttach || edited !== undefined}
+                onChange={(event) => {
+                  setChosen([...(event.currentTarget.files ?? [])]);
+                  // The same file can be chosen again after it was removed.
+                  event.currentTarget.value = '';
+                  field.current?.focus();
+                }}
+              />
+            </label>
+          )}
           <IconButton
-            label={emoji.title}
+            label={pane.emojis}
             aria-haspopup="dialog"
             onClick={(event) => setEmojiAnchor(event.currentTarget)}
           >
@@ -157,6 +231,7 @@ export function Composer({
               if (event.currentTarget.value !== '' && !edited) handle.setTyping();
             }}
             onKeyDown={onKeyDown}
+            onPaste={onPaste}
             onSelect={mentions.update}
             onBlur={() => handle.setTyping(false)}
           />
@@ -165,9 +240,20 @@ export function Composer({
               {left}
             </output>
           )}
-          <IconButton type="submit" label={edited ? pane.save : pane.send} className={styles.send} disabled={!canSend}>
-            <Icon name={edited ? 'check' : 'send'} />
-          </IconButton>
+          {canRecord && hasMicrophone ? (
+            <IconButton label={pane.record} onClick={() => setRecording(true)}>
+              <Icon name="microphone" />
+            </IconButton>
+          ) : (
+            <IconButton
+              type="submit"
+              label={edited ? pane.save : pane.send}
+              className={styles.send}
+              disabled={!canSend}
+            >
+              <Icon name={edited ? 'check' : 'send'} />
+            </IconButton>
+          )}
         </div>
       </div>
       {emojiAnchor && (
@@ -186,7 +272,8 @@ export function Composer({
 
 /** Says that the viewer is editing or replying to a message, and to which one. */
 function Mode({ mode, error, onCancel }: { mode: ComposerMode; error: string; onCancel(): void }): ReactNode {
-  const { pane } = useText();
+  const text = useText();
+  const { pane } = text;
   const { kind, message } = mode;
   return (
     <div className={styles.mode}>
@@ -196,7 +283,7 @@ function Mode({ mode, error, onCancel }: { mode: ComposerMode; error: string; on
           <bdi>{kind === 'edit' ? pane.editing : pane.replyingTo(message.sender?.displayName ?? '')}</bdi>
         </strong>
         {error === '' ? (
-          <span>{message.deletedAt ? pane.deleted : plainText(message.text)}</span>
+          <span>{message.deletedAt ? pane.deleted : previewOf(text, message)}</span>
         ) : (
           <span role="alert" className={styles.error}>
             {error}

@@ -1,6 +1,6 @@
 import type { Message } from '@parley/client';
 import { type ReactNode, useEffect, useState } from 'react';
-import { MessageDetailsDocument, type MessageDetailsQuery } from '../../generated/graphql.ts';
+import { MessageDetailsDocument, type MessageDetailsQuery } from '../../generated/screens/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
@@ -53,7 +53,7 @@ export default function MessageDetails({ message, onClose }: { message: Message;
             {edits.map(({ at, text }) => (
               <div key={at} className={styles.edit}>
                 <time dateTime={at}>{times.full(at)}</time>
-                <MessageText text={text} />
+                <MessageText text={text ?? ''} />
               </div>
             ))}
           </Section>

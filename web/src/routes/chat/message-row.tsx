@@ -11,6 +11,7 @@ import {
 } from 'react';
 import { EmojiPopover } from '../../emoji/emoji-popover.tsx';
 import { useText } from '../../locales/locale.tsx';
+import { Attached } from '../../media/attached.tsx';
 import { useParley } from '../../parley.ts';
 import { Avatar, hueOf } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
@@ -19,8 +20,8 @@ import { areKeysOn } from '../../shell/preferences.ts';
 import { useTimes } from '../../shell/time.ts';
 import { MessageMenu, type Permissions, Toolbar, useActions, usePane } from './message-actions.tsx';
 import styles from './message-row.module.css';
-import { MessageText, plainText } from './message-text.tsx';
-import { systemText } from './names.ts';
+import { MessageText } from './message-text.tsx';
+import { previewOf, systemText } from './names.ts';
 import { Reactions, useReactions } from './reactions.tsx';
 
 /** How long a finger must stay on a message until its menu opens, in milliseconds. */
@@ -67,6 +68,8 @@ export const MessageRow = memo(function MessageRow({
   const isGroup = permissions.kind === 'GROUP';
   const canReact = message !== undefined && message.deletedAt === null && permissions.viewerCanSend;
   const isAlive = message !== undefined && message.deletedAt === null;
+  // Messages that were stored by an earlier version lack the field.
+  const hasFiles = pending?.uploads !== undefined || (message?.attachments ?? []).length > 0;
   return (
     <article
       className={styles.row}
@@ -109,16 +112,19 @@ export const MessageRow = memo(function MessageRow({
             </span>
           )}
           {message?.replyTo && <Quote message={message.replyTo} onJump={jump} />}
+          {hasFiles && <Attached row={row} />}
           {message?.deletedAt ? (
             <em className={styles.deleted}>{text.pane.deleted}</em>
           ) : (
-            <MessageText
-              text={row.text}
-              mentions={message?.mentions ?? []}
-              mentionsEveryone={message?.mentionsEveryone ?? false}
-              viewerName={viewer?.username}
-              onMention={showUser}
-            />
+            row.text && (
+              <MessageText
+                text={row.text}
+                mentions={message?.mentions ?? []}
+                mentionsEveryone={message?.mentionsEveryone ?? false}
+                viewerName={viewer?.username}
+                onMention={showUser}
+              />
+            )
           )}
           <span className={styles.meta}>
             {message?.pinnedAt && (
@@ -255,14 +261,15 @@ function Quote({
   message: NonNullable<NonNullable<Row['message']>['replyTo']>;
   onJump(seq: number): void;
 }) {
-  const { pane } = useText();
+  const text = useText();
+  const { pane } = text;
   const name = message.sender?.displayName ?? '';
   return (
     <button type="button" className={styles.quote} tabIndex={-1} title={pane.jump} onClick={() => onJump(message.seq)}>
       <strong>
         <bdi>{name}</bdi>
       </strong>
-      <span>{message.deletedAt ? pane.deleted : plainText(message.text)}</span>
+      <span>{message.deletedAt ? pane.deleted : previewOf(text, message)}</span>
     </button>
   );
 }

@@ -7,9 +7,6 @@ interface Mentioned {
   username: string;
 }
 
-/** Is shown for a message without a text, which has attachments: a paperclip. */
-const ATTACHED = '📎';
-
 const FEW_EMOJIS = /^(?:\p{RGI_Emoji}\s?){1,3}$/v;
 
 /**
@@ -17,19 +14,18 @@ const FEW_EMOJIS = /^(?:\p{RGI_Emoji}\s?){1,3}$/v;
  * @param viewerName the username of the viewer, whose mentions stand out.
  */
 export const MessageText = memo(function MessageText({
-  text: given,
+  text,
   mentions = [],
   mentionsEveryone = false,
   viewerName,
   onMention,
 }: {
-  text: string | null | undefined;
+  text: string;
   mentions?: readonly Mentioned[];
   mentionsEveryone?: boolean;
   viewerName?: string | undefined;
   onMention?: ((user: Mentioned) => void) | undefined;
 }) {
-  const text = given ?? ATTACHED;
   const blocks = parseText(text, { mentions: mentions.map(({ username }) => username), mentionsEveryone });
   const inline = (nodes: Inline[]): ReactNode[] =>
     nodes.map((node, index) => {
@@ -126,7 +122,7 @@ export const MessageText = memo(function MessageText({
 });
 
 /** The characters of a text without its marks, on one line, for previews. */
-export function plainText(source: string | null | undefined): string {
+export function plainText(source: string): string {
   const inline = (nodes: Inline[]): string =>
     nodes.map((node) => ('children' in node ? inline(node.children) : node.text)).join('');
   const block = (each: Block): string => {
@@ -135,8 +131,5 @@ export function plainText(source: string | null | undefined): string {
     const inside = each.type === 'quote' ? each.children : each.items.flat();
     return inside.map(block).join(' ');
   };
-  return parseText(source ?? ATTACHED)
-    .map(block)
-    .join(' ')
-    .replace(/\s+/g, ' ');
+  return parseText(source).map(block).join(' ').replace(/\s+/g, ' ');
 }

@@ -1,5 +1,6 @@
 import type { Conversation, Message, User } from '@parley/client';
 import type { Text } from '../../locales/en.ts';
+import { plainText } from './message-text.tsx';
 
 /** The title of a group, or the name of the other user. */
 export const nameOf = ({ kind, title, counterpart }: Conversation): string =>
@@ -15,6 +16,17 @@ export function presenceOf({ pane }: Text, user: User | null | undefined) {
   const { status = '' } = user?.presence ?? {};
   const label = labels[status];
   return label === undefined ? undefined : { status, label };
+}
+
+/** What a line shows of a message: its text, or what its files are. */
+export function previewOf(
+  { pane }: Text,
+  { text, attachments = [] }: { text: string | null; attachments?: readonly { kind: string }[] },
+): string {
+  if (text) return plainText(text);
+  const [first, ...others] = attachments;
+  if (others.length > 0) return pane.files(attachments.length);
+  return pane.kinds[first?.kind as keyof typeof pane.kinds] ?? pane.kinds.FILE;
 }
 
 /** The text of a system message. */

@@ -5,7 +5,7 @@ import { useParley, useReadable } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
 import { Popover } from '../../shell/popover.tsx';
 import { useTimes } from '../../shell/time.ts';
-import { plainText } from './message-text.tsx';
+import { previewOf } from './names.ts';
 import styles from './pins.module.css';
 
 /** The pinned messages of a conversation: the last one, and a list of all of them. */
@@ -20,13 +20,14 @@ export function Pins({ conversationId, onJump }: { conversationId: string; onJum
         .load(conversationId)
         .catch(() => {});
   }, [parley, conversationId, isLive]);
-  const { pane } = useText();
+  const text = useText();
+  const { pane } = text;
   const times = useTimes();
   const [isOpen, setOpen] = useState(false);
   const bar = useRef<HTMLElement>(null);
   const [latest] = pinned;
   if (!latest) return null;
-  const textOf = ({ text }: PinnedMessage) => plainText(text);
+  const textOf = (message: PinnedMessage) => previewOf(text, message);
   return (
     <section ref={bar} className={styles.bar} aria-label={pane.pins(pinned.length)}>
       <Icon name="pin" size={18} />

@@ -9,8 +9,9 @@ import {
   RemoveMemberDocument,
   SetMemberRoleDocument,
   UpdateGroupDocument,
-} from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+} from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
+import { SharedFiles } from '../../media/shared-files.tsx';
 import { useParley, useServerInfo, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
@@ -45,10 +46,14 @@ export default function ConversationPanel({
   onUser(user: { id: string }): void;
   onClose(): void;
 }) {
-  const { group } = useText();
+  const { group } = useScreenText();
   if (conversation.counterpart) {
     return (
-      <UserPanel id={conversation.counterpart.id} onClose={onClose}>
+      <UserPanel
+        id={conversation.counterpart.id}
+        onClose={onClose}
+        footer={<SharedFiles conversationId={conversation.id} onClose={onClose} />}
+      >
         <li>
           <LevelAction conversationId={conversation.id} />
         </li>
@@ -58,6 +63,7 @@ export default function ConversationPanel({
   return (
     <SidePanel title={group.about} onClose={onClose}>
       <Group conversation={conversation} onUser={onUser} />
+      {conversation.viewerMembership && <SharedFiles conversationId={conversation.id} onClose={onClose} />}
     </SidePanel>
   );
 }
@@ -68,7 +74,7 @@ interface GroupSettings {
 }
 
 function Group({ conversation, onUser }: { conversation: Conversation; onUser(user: { id: string }): void }) {
-  const { group, pane } = useText();
+  const { group, pane } = useScreenText();
   const parley = useParley();
   const { go } = useNavigation();
   const task = useTask();
@@ -158,7 +164,7 @@ function Group({ conversation, onUser }: { conversation: Conversation; onUser(us
 }
 
 function EditGroup({ conversation, onClose }: { conversation: Conversation; onClose(): void }) {
-  const { group, pane } = useText();
+  const { group, pane } = useScreenText();
   const parley = useParley();
   const form = useForm<'title' | 'description'>(['title'], async ({ title, description }) => {
     const input = {
@@ -196,7 +202,7 @@ function EditGroup({ conversation, onClose }: { conversation: Conversation; onCl
 }
 
 function AddMembers({ conversation, onClose }: { conversation: Conversation; onClose(): void }) {
-  const { group } = useText();
+  const { group } = useScreenText();
   const parley = useParley();
   const task = useTask();
   const toast = useToast();
@@ -223,7 +229,7 @@ function AddMembers({ conversation, onClose }: { conversation: Conversation; onC
 }
 
 function Members({ conversation, onUser }: { conversation: Conversation; onUser(user: { id: string }): void }) {
-  const text = useText();
+  const text = useScreenText();
   const { group, pane, list } = text;
   const parley = useParley();
   const { id, memberCount, viewerMembership } = conversation;
@@ -287,7 +293,7 @@ function MemberMenu({
   conversation: Conversation;
   onChanged(): Promise<void>;
 }) {
-  const { group } = useText();
+  const { group } = useScreenText();
   const parley = useParley();
   const task = useTask();
   const viewerId = useViewer()?.user.id;

@@ -1,7 +1,7 @@
 import { peopleOf } from '@parley/client/people';
 import { type MouseEvent, type ReactNode, useEffect, useState } from 'react';
-import { ProfileDocument, type ProfileQuery } from '../../generated/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+import { ProfileDocument, type ProfileQuery } from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Confirm } from '../../shell/confirm.tsx';
@@ -16,8 +16,18 @@ import { useTask } from './use-task.ts';
 type Profile = NonNullable<ProfileQuery['user']>;
 
 /** The profile of a user, and what the viewer can do with them; `children` are further actions. */
-export default function UserPanel({ id, onClose, children }: { id: string; onClose(): void; children?: ReactNode }) {
-  const text = useText();
+export default function UserPanel({
+  id,
+  onClose,
+  children,
+  footer,
+}: {
+  id: string;
+  onClose(): void;
+  children?: ReactNode;
+  footer?: ReactNode;
+}) {
+  const text = useScreenText();
   const { group, app } = text;
   const times = useTimes();
   const parley = useParley();
@@ -100,6 +110,7 @@ export default function UserPanel({ id, onClose, children }: { id: string; onClo
               </li>
             </ul>
           )}
+          {footer}
           {isBlocking && (
             <Confirm
               title={group.blockTitle(user.displayName)}

@@ -57,6 +57,8 @@ async function lookedAt(ownId: string | undefined): Promise<string[]> {
 }
 
 export interface AlertOptions {
+  /** What is shown of a message. */
+  previewOf: (message: Message) => string;
   /** The text for a message that the user does not want to be shown. */
   newMessage: () => string;
   /** The language of the page. */
@@ -99,12 +101,13 @@ export function startAlerts(parley: Parley, options: AlertOptions): () => void {
     if (looked.length === 0) await notify(alert);
   }
 
-  function alertOf({ id, conversationId, seq, text, sender }: Message): Alert {
+  function alertOf(message: Message): Alert {
+    const { id, conversationId, seq, sender } = message;
     const { conversation } = parley.conversation(conversationId).value;
     const title = conversation?.counterpart?.displayName ?? conversation?.title ?? sender?.displayName ?? '';
     const { id: senderId = '', displayName = '', avatarUrl = null } = sender ?? {};
     return {
-      ...{ messageId: id, conversationId, seq, title, text: text ?? '' },
+      ...{ messageId: id, conversationId, seq, title, text: options.previewOf(message) },
       sender: sender ? { id: senderId, displayName, avatarUrl: avatarUrl ?? null } : undefined,
     };
   }

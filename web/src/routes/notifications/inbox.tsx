@@ -1,6 +1,6 @@
 import { type Notification, notificationsOf } from '@parley/client/notifications';
 import { useEffect, useRef } from 'react';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
@@ -9,7 +9,7 @@ import { Link } from '../../shell/router.tsx';
 import { isSameDay, useTimes } from '../../shell/time.ts';
 import { useToast } from '../../shell/toast.tsx';
 import { moveFocus } from '../chat/conversation-list.tsx';
-import { plainText } from '../chat/message-text.tsx';
+import { previewOf } from '../chat/names.ts';
 import { useTask } from '../group/use-task.ts';
 import { describe, iconOf } from './describe.ts';
 import styles from './inbox.module.css';
@@ -25,7 +25,7 @@ export default function Inbox({
   isInFront: boolean;
   onClose(): void;
 }) {
-  const { app, list, notifications: text } = useText();
+  const { app, list, notifications: text } = useScreenText();
   const inbox = notificationsOf(useParley());
   const { notifications, unreadCount, hasMore, isLoaded } = useReadable(inbox);
   const task = useTask();
@@ -127,7 +127,7 @@ function Day({ at, items }: Pick<Group, 'at' | 'items'>) {
 }
 
 function Entry({ notification }: { notification: Notification }) {
-  const text = useText();
+  const text = useScreenText();
   const times = useTimes();
   const inbox = notificationsOf(useParley());
   const { id, actors, readAt, createdAt, conversation, conversationId, message } = notification;
@@ -151,7 +151,7 @@ function Entry({ notification }: { notification: Notification }) {
         </span>
         {message && (
           <span className={styles.snippet} dir="auto">
-            {message.deletedAt === null ? plainText(message.text) : text.list.deleted}
+            {message.deletedAt === null ? previewOf(text, message) : text.list.deleted}
           </span>
         )}
         <span className={styles.where}>

@@ -1,11 +1,12 @@
 import { useEffect, useRef, useState } from 'react';
-import { useLanguage, useText } from '../../locales/locale.tsx';
+import { useLanguage } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Link, useNavigation } from '../../shell/router.tsx';
-import { plainText } from '../chat/message-text.tsx';
+import { previewOf } from '../chat/names.ts';
 import { type Alert, startAlerts, watchLooking } from './alerts.ts';
 import styles from './message-alert.module.css';
 
@@ -14,19 +15,21 @@ const SHOWN_MS = 6_000;
 
 /** Announces messages of other conversations than the one that the user is looking at. */
 export default function MessageAlert() {
-  const { notifications } = useText();
+  const text = useScreenText();
+  const { notifications } = text;
   const { tag } = useLanguage();
   const parley = useParley();
   const { route } = useNavigation();
   const currentId = route.name === 'conversation' ? route.id : undefined;
   const [alert, setAlert] = useState<Alert>();
   const [isHeld, setHeld] = useState(false);
-  const latest = useRef({ currentId, notifications, tag });
-  latest.current = { currentId, notifications, tag };
+  const latest = useRef({ currentId, text, tag });
+  latest.current = { currentId, text, tag };
   useEffect(
     () =>
       startAlerts(parley, {
-        newMessage: () => latest.current.notifications.newMessage,
+        previewOf: (message) => previewOf(latest.current.text, message),
+        newMessage: () => latest.current.text.notifications.newMessage,
         lang: () => latest.current.tag,
         currentId: () => latest.current.currentId,
         show: setAlert,
@@ -76,7 +79,7 @@ export default function MessageAlert() {
                     {': '}
                   </>
                 )}
-                <bdi>{plainText(alert.text)}</bdi>
+                <bdi>{alert.text}</bdi>
               </span>
             </span>
           </Link>
