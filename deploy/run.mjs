@@ -86,6 +86,7 @@ const manyCases = [
   'test/domain/search.histories.test.ts',
   'test/realtime/interleavings.test.ts',
   'test/realtime/personal-log.test.ts',
+  'test/realtime/verify.test.ts',
 ];
 
 /** The only test of the web app that `npm test` runs, because a browser takes much CPU time. */

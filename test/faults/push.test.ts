@@ -37,7 +37,7 @@ describe.skipIf(serversLacking !== undefined)('nodes that crash while they send 
       return row?.waiting === 0 && !row.unread;
     });
 
-  it('send a push or record a reason for each message and device', { timeout: 300_000 }, async () => {
+  it('send a push or record a reason for each message and device', { timeout: form(300_000, 900_000) }, async () => {
     const [a, b] = nodes;
     const [alice, bob, carol] = [
       await register(a.url, 'alice'),

@@ -1,7 +1,7 @@
 import { anyMode, type Mode, modes } from './place.js';
 
 /** Whether the tests that try many cases run in their long form: `npm run test:exhaustive`. */
-const isExhaustive = process.env['EXHAUSTIVE'] === '1';
+export const isExhaustive = process.env['EXHAUSTIVE'] === '1';
 
 /** The timeout of a test with random cases, in milliseconds. */
 export const CASES_TIMEOUT_MS = isExhaustive ? 1_800_000 : 120_000;
