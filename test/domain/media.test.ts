@@ -28,7 +28,8 @@ import {
   uploaded,
 } from '../support/media.js';
 import { makePlace, modes, startTwo } from '../support/place.js';
-import { createGroup, openDirect } from '../support/talk.js';
+import { statementsOf } from '../support/statements.js';
+import { attempt, createGroup, edit, openDirect, send } from '../support/talk.js';
 
 const MiB = 1024 * 1024;
 const errorOf = ({ errors }: Json) => [errors?.[0].extensions.code, errors?.[0].extensions.field];
@@ -283,6 +284,22 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect((await list(eve))?.nodes ?? []).toEqual([]);
     });
 
+    it('need no statement for messages that have none', async () => {
+      const group = await createGroup(ada, [bob]);
+      const { id } = await send(ada, group, 'plain');
+      const statements = await statementsOf(async () => {
+        await attempt(ada, 'addReaction', { messageId: id, emoji: '👍' }, 'message { attachments { id } }');
+        await edit(ada, id, 'changed');
+        await bob
+          .at(other.url)
+          .ask('query ($id: ID!) { conversation(id: $id) { messages { nodes { attachments { id } } } } }', {
+            id: group,
+          });
+      });
+      expect(statements.length).toBeGreaterThan(3);
+      expect(statements.filter((text) => /\battachments\b/.test(text))).toEqual([]);
+    });
+
     it('disappear with their bytes when the message is deleted', async () => {
       const file = await uploaded(node.url, ada, await makePicture('webp'), { kind: 'IMAGE' });
       const key = await keyOf(file.id);
@@ -342,17 +359,19 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       Readable.from([Buffer.from('x')]),
     );
     await store.remove(fileKey, 'upload');
-    await writeFile(join(dir, pictureKey.slice(0, 2), pictureKey, 'preview'), 'x');
+    await eventually('the upload is deleted', async () => (await store.size(pictureKey, 'upload')) === undefined);
+    for (const name of ['upload', 'preview']) await writeFile(join(dir, pictureKey.slice(0, 2), pictureKey, name), 'x');
     const after = await verifyMedia(node.deps, store);
-    expect(after.orphans).toContain(orphan);
+    expect(after.orphans).toEqual(expect.arrayContaining([orphan, `${pictureKey}/upload`]));
     expect(after.damaged).toEqual(
       expect.arrayContaining([
         { id: rowId(file.id), object: 'upload', expected: 5, found: undefined },
         { id: rowId(picture.id), object: 'preview', expected: picture.variants[0].byteSize, found: 1 },
       ]),
     );
-    await deleteOrphans(node.deps, [orphan]);
+    await deleteOrphans(node.deps, [orphan, `${pictureKey}/upload`]);
     await eventually('the orphan is deleted', async () => !(await storedKeys()).includes(orphan));
+    await eventually('the upload is deleted', async () => (await store.size(pictureKey, 'upload')) === undefined);
   });
 
   describe('files', () => {

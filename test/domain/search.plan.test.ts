@@ -19,6 +19,10 @@ const SHORT = 150;
 const EACH = 40;
 const PARTS = SHORT + (LONG >> PART_BITS) + 1;
 
+/** Some messages have an image. */
+const attachmentsOf = (seq: number) =>
+  seq % 10 === 0 ? [{ kind: 'IMAGE' as const, filename: `IMG_${seq}.jpg`, altText: null }] : [];
+
 interface Plan {
   'Node Type': string;
   'Actual Rows': number;
@@ -87,7 +91,7 @@ describe.each(modes)('the plan of a search among many messages in %s mode', (mod
           SELECT id, conversation_id, seq, ${everywhere}::uuid, text, at::timestamptz, search::tsvector
           FROM unnest(${messages.map(({ id }) => id)}::uuid[], ${messages.map((one) => one.conversationId)}::uuid[],
             ${messages.map(({ seq }) => seq)}::int[], ${messages.map(({ text }) => text)}::text[],
-            ${messages.map(({ createdAt }) => createdAt.toISOString())}::text[], ${messages.map(searchVectorOf)}::text[])
+            ${messages.map(({ createdAt }) => createdAt.toISOString())}::text[], ${messages.map((message) => searchVectorOf(message, attachmentsOf(message.seq)))}::text[])
             AS given (id, conversation_id, seq, text, at, search)`);
       }
     }
@@ -120,6 +124,8 @@ describe.each(modes)('the plan of a search among many messages in %s mode', (mod
     ['a common and a rare word', () => everywhere, 'common quistfeld', 4],
     ['the beginning of words', () => inFew, 'wor', 3 * EACH],
     ['words beside each other', () => inFew, '"common odd"', 3 * EACH],
+    ['images of a few', () => inFew, 'has:image', 3 * (EACH / 10)],
+    ['a file name', () => everywhere, 'img_30.jpg', SHORT + 1],
     ['a rare word of before', () => everywhere, 'quistfeld before:2027', 4],
     ['a common word of a day that has not come', () => everywhere, 'common after:2027', 0],
   ])('for %s reads a limited number of messages by index', async (_, userId, text, most) => {

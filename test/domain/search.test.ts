@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { indexing } from '../../src/domain/search/search.index.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
+import { rowId } from '../support/durable-streams.js';
+import { makePicture, makeRecording, sendWith, uploaded } from '../support/media.js';
 import { makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
 
@@ -84,6 +86,49 @@ describe.each(modes)('a search for messages in %s mode', (mode) => {
     expect((await snippets(ben, '京')).sort()).toEqual(
       ['«京»北', '我在北«京»大学学习', '東«京»タワーに行きました'].sort(),
     );
+  });
+
+  it('finds attachments by their kind, file name and alternative text, also after an edit', async () => {
+    const [ana, ben] = (await people(node, 2)) as [Person, Person];
+    const direct = await openDirect(ana, ben);
+    const sendFile = async (kind: string, bytes: Buffer, input: Json, more: Json = {}) => {
+      const { id } = await uploaded(node.url, ana, bytes, { kind, ...input });
+      return (await sendWith(ana, direct, [id], more)).data.sendMessage.message;
+    };
+    const picture = { filename: 'IMG_2031.png', altText: 'Two cats on a roof' };
+    const image = await sendFile('IMAGE', await makePicture('png'), picture);
+    const file = await sendFile(
+      'FILE',
+      Buffer.from('x'),
+      { filename: 'Budget-plan.xlsx' },
+      { text: 'see the numbers' },
+    );
+    await sendFile('VOICE', makeRecording(), { filename: 'voice.wav' });
+    await send(ana, direct, 'the budget');
+    const seqs = async (query: string) => (await page(ben, query)).edges.map(({ node: { seq } }: Json) => seq).sort();
+    expect(await seqs('has:image')).toEqual([1]);
+    expect(await seqs('has:files')).toEqual([2]);
+    expect(await seqs('has:voice')).toEqual([3]);
+    expect(await seqs('has:audio')).toEqual([3]);
+    expect(await seqs('has:video')).toEqual([]);
+    expect(await seqs('has:attachment')).toEqual([1, 2, 3]);
+    expect(await seqs('budget')).toEqual([2, 4]);
+    expect(await seqs('budget -has:attachment')).toEqual([4]);
+    expect(await seqs('numbers xlsx')).toEqual([2]);
+    expect(await seqs('"budget plan"')).toEqual([2]);
+    expect(await seqs('"numbers budget"')).toEqual([]);
+    expect(await snippets(ben, 'cats')).toEqual(['IMG_2031.png Two «cats» on a roof']);
+    await edit(ana, image.id, 'Our roof');
+    expect(await seqs('"our roof" cats has:image')).toEqual([1]);
+    // As a node of an older release leaves it after an edit.
+    await node.deps.database.db.$executeRaw`UPDATE messages SET search = NULL WHERE id = ${rowId(file.id)}::uuid`;
+    expect(await seqs('has:file')).toEqual([]);
+    await indexing.of(node.deps).finish();
+    expect(await seqs('xlsx has:file numbers')).toEqual([2]);
+    await remove(ana, image.id);
+    await remove(ana, file.id);
+    expect(await seqs('has:attachment')).toEqual([3]);
+    expect(await seqs('cats')).toEqual([]);
   });
 
   it('filters by sender, conversation, day and content', async () => {

@@ -23,11 +23,7 @@ export const attachmentsPart = defineMessagePart('attachments', {
   loaded: {
     version: 1,
     empty: [],
-    load: (db, messages) =>
-      findAttachments(
-        db,
-        messages.map(({ id }) => id),
-      ),
+    load: findAttachments,
   },
   sent: {
     read({ config: { attachmentsMax } }, { attachmentIds }): readonly string[] | undefined {
@@ -63,7 +59,7 @@ export const attachmentsPart = defineMessagePart('attachments', {
             const { uploaderId: _uploaderId, isUsed: _isUsed, hasExpired: _hasExpired, ...info } = upload;
             return [info];
           });
-          return { value };
+          return { value, columns: { attachmentCount: value.length } };
         },
       };
     },
@@ -76,4 +72,5 @@ export const attachmentsPart = defineMessagePart('attachments', {
       ),
   },
   // A trigger deletes the attachments of deleted messages, so that nodes of older releases do so as well.
+  cleared: { attachmentCount: 0 },
 });

@@ -136,15 +136,19 @@ export const Attachment = builder.prismaNode('Attachment', {
       type: [AttachmentVariant],
       extensions: atMost(3),
       nullable: { list: false, items: false },
-      description: 'Smaller versions of an image. Empty until the attachment is READY.',
+      description:
+        'Smaller versions of an image, or a still image of a video (not on all servers). Empty until the attachment is READY.',
       resolve: ({ id, variants }) => (variants as unknown as Variant[]).map((each) => ({ ...each, attachmentId: id })),
     }),
   }),
 });
 
-/** The attachments of messages, of a whole page in one statement. */
+/** The attachments of messages that have some, of a whole page in one statement. */
 const loadAttachments = defineListLoader((context, ids, _wanted: null) =>
-  findAttachments(context.deps.database.db, ids),
+  findAttachments(
+    context.deps.database.db,
+    ids.map((id) => ({ id, attachmentCount: 1 })),
+  ),
 );
 
 /** All fields are resolved from what was loaded: other columns are not needed. */
@@ -183,8 +187,10 @@ builder.prismaObjectField(Message, 'attachments', (t) =>
     nullable: { list: false, items: false },
     description: 'The files of the message, in the order of `attachmentIds`. Empty for a deleted message.',
     extensions: { ...sharedField, ...atMost('attachmentsMax') },
-    resolve: ({ id, parts }: Preloaded, _args, context) =>
-      parts?.attachments ? rows([...parts.attachments]) : loadAttachments(context, id, null).then(rows),
+    resolve({ id, attachmentCount, parts }: Preloaded, _args, context) {
+      if (attachmentCount === 0) return [];
+      return parts?.attachments ? rows([...parts.attachments]) : loadAttachments(context, id, null).then(rows);
+    },
   }),
 );
 

@@ -30,17 +30,22 @@ const infoColumns = Prisma.sql`
   attachment.duration_ms AS "durationMs", attachment.thumb_hash AS "thumbHash", attachment.waveform,
   attachment.alt_text AS "altText", attachment.variants`;
 
-/** The attachments of each of these messages, in the same order. */
-export async function findAttachments(db: Db | Tx, messageIds: readonly string[]): Promise<AttachmentInfo[][]> {
+/** The attachments of each of these messages, in the same order. Without a statement if none of them has any. */
+export async function findAttachments(
+  db: Db | Tx,
+  messages: readonly Pick<Message, 'id' | 'attachmentCount'>[],
+): Promise<AttachmentInfo[][]> {
+  const ids = messages.flatMap(({ id, attachmentCount }) => (attachmentCount === 0 ? [] : [id]));
+  if (ids.length === 0) return messages.map(() => []);
   const rows = await db.$queryRaw<(AttachmentInfo & { messageId: string })[]>`
     SELECT attachment.message_id::text AS "messageId", ${infoColumns}
-    FROM attachments attachment WHERE message_id = ANY (${messageIds}::uuid[])
+    FROM attachments attachment WHERE message_id = ANY (${ids}::uuid[])
     ORDER BY position`;
   const byMessage = new Map<string, AttachmentInfo[]>();
   for (const { messageId, ...info } of rows) {
     byMessage.set(messageId, [...(byMessage.get(messageId) ?? []), info]);
   }
-  return messageIds.map((id) => byMessage.get(id) ?? []);
+  return messages.map(({ id }) => byMessage.get(id) ?? []);
 }
 
 /** An upload that a message is to contain, locked until the end of the transaction. */

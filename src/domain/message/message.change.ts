@@ -12,7 +12,7 @@ import {
 } from '../conversation/conversation.store.js';
 import { requireActiveViewer } from '../user/user.store.js';
 import { type FullMessage, messageChanged } from './message.events.js';
-import { type MessageChangeType, messageParts } from './message.part.js';
+import { type MessageChangeType, type MessageParts, messageParts } from './message.part.js';
 import { canSee } from './message.policy.js';
 
 /** A message that the viewer can see, loaded under the lock of its conversation. */
@@ -36,7 +36,7 @@ class Unchanged extends Error {
  * Changes a message, or data that belongs to it, in one transaction under the lock of its conversation, and records the
  * change.
  * @param act checks permissions, writes, and returns the row of the message after the change, or undefined if there is
- *   nothing to change.
+ *   nothing to change. It can also return the values of the parts if it has loaded them.
  * @returns the message after the change.
  * @throws {ChatError} NOT_FOUND with the field `input.messageId` if the viewer cannot see the message; all errors of
  *   `act`.
@@ -46,7 +46,7 @@ export async function changeMessage(
   viewer: Viewer,
   messageId: string,
   type: MessageChangeType,
-  act: (state: ChangeState) => Promise<Message | undefined>,
+  act: (state: ChangeState) => Promise<(Message & { parts?: MessageParts }) | undefined>,
 ): Promise<FullMessage> {
   const field = 'input.messageId';
   const known = await deps.database.db.message.findUnique({
@@ -63,8 +63,7 @@ export async function changeMessage(
       if (!conversation || !message || !canSee(message, membership)) throw notFound(field, 'Message');
       const changed = await act({ tx, viewer, message, conversation, membership });
       if (!changed) throw new Unchanged({ ...message, conversation });
-      const loaded = messageParts.of(deps);
-      const [parts = loaded.empty] = await loaded.load(tx, [changed]);
+      const parts = changed.parts ?? (await loadParts(deps, tx, changed));
       const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
       const { sender } = message;
       const full = { ...changed, parts, sender, conversation: { ...conversation, moderatorIds } };
@@ -75,4 +74,10 @@ export async function changeMessage(
     if (error instanceof Unchanged) return error.unchanged;
     throw error;
   }
+}
+
+async function loadParts(deps: Deps, tx: Tx, message: Message): Promise<MessageParts> {
+  const combined = messageParts.of(deps);
+  const [parts = combined.empty] = await combined.load(tx, [message]);
+  return parts;
 }

@@ -113,8 +113,9 @@ export interface SentPart<Given, Value> {
 }
 
 /**
- * A column of `messages` that only this part uses, derived from the text. It is stored with the message, stored again when
- * the text is edited, and set to NULL when the message is deleted.
+ * A column of `messages` that only this part uses, derived from the text and from what else belongs to the message since
+ * it was sent. It is stored with the message, stored again when the text is edited, and set to NULL when the message is
+ * deleted.
  *
  * During a rolling update, nodes of an older release do not know the column: they edit and delete messages without changing
  * it. The migration that adds the column must therefore add a trigger that sets it to NULL when the text changes without
@@ -125,15 +126,15 @@ interface DerivedColumn<Derived> {
   /** The type in PostgreSQL. */
   readonly type: string;
   /**
-   * Derives what depends on the text alone, before anything is locked. Return a promise only if the work takes long,
-   * because it delays every send.
+   * Derives what depends on the text alone (empty if the message has none), before anything is locked. Return a promise
+   * only if the work takes long, because it delays every send.
    */
   derive(deps: Deps, text: string): Derived | Promise<Derived>;
   /**
    * The value in PostgreSQL's text format, or the empty string for NULL. If it throws, this message is not sent or not
    * edited, and the call fails with that error.
    */
-  valueOf(message: Message, derived: Derived): string;
+  valueOf(message: Message & { parts: MessageParts }, derived: Derived): string;
 }
 
 /**
@@ -201,7 +202,7 @@ export interface CombinedParts {
   readonly columns: readonly { name: string; type: string }[];
   derive(deps: Deps, text: string): DerivedValues | Promise<DerivedValues>;
   /** The values of `columns`, in the same order and in PostgreSQL's text format. */
-  columnValues(message: Message, derived: DerivedValues): string[];
+  columnValues(message: Message & { parts: MessageParts }, derived: DerivedValues): string[];
   readonly contributions: readonly Contributions[];
   clear(tx: Tx, messageIds: readonly string[]): Promise<void>;
   readonly cleared: PartColumns;

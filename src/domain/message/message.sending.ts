@@ -220,7 +220,7 @@ async function decide(
       const values = batches && send.given.length > 0 ? attach(message, send.given, batches, parts) : parts.empty;
       const full = { ...message, parts: values, sender: sender.user, conversation: { ...conversation, ...numbers } };
       const change = messageChanged(messageChangeTypes.sent, sender.user, full);
-      const extraValues = message.text === null ? [] : parts.columnValues(message, send.derived);
+      const extraValues = parts.columnValues({ ...message, parts: values }, send.derived);
       // Nothing below throws. A message that failed above has taken no number, so the next one leaves no gap.
       Object.assign(conversation, numbers);
       sent.push({ message, change, given: send.given, extraValues });
@@ -266,6 +266,7 @@ const messageOf = (
   deletedAt: null,
   replyToSeq: null,
   pinnedAt: null,
+  attachmentCount: 0,
 });
 
 type Batches = ReadonlyMap<SentPart<unknown, unknown>, SendBatch<unknown, unknown>>;

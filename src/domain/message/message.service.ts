@@ -59,7 +59,7 @@ export async function sendMessage(deps: Deps, viewer: Viewer, input: SendMessage
     clientMessageId === null
       ? null
       : hashInput(conversationId, text, ...given.flatMap((each) => each.sent.identify(each.given)));
-  const derived = text === null ? [] : parts.derive(deps, text);
+  const derived = parts.derive(deps, text ?? '');
   const message = await sends.of(deps)(conversationId, {
     id: newId(),
     conversationId,

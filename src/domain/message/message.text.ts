@@ -5,7 +5,7 @@ import type { Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { countedMentions } from './message.mentions.js';
-import { type DerivedValues, messageParts } from './message.part.js';
+import { type DerivedValues, type MessageParts, messageParts } from './message.part.js';
 import { storeExtraColumns } from './message.store.js';
 
 /** The schema of a message's text. The maximum length, which is configurable, is checked by `checkLength`. */
@@ -31,7 +31,7 @@ export function checkLength({ config }: Deps, { text }: { text: string }): void 
  * Replaces the text of a message of a locked conversation, and everything derived from it: mentions and the derived
  * columns of parts.
  * @param derived what `CombinedParts.derive` returned for the new text.
- * @returns the message after the change.
+ * @returns the message after the change, with the values of its parts.
  */
 export async function replaceText<Row extends Message>(
   deps: Pick<Deps, 'features'>,
@@ -39,12 +39,13 @@ export async function replaceText<Row extends Message>(
   message: Row,
   data: { text: string; editedAt: Date } & Pick<Message, 'mentionedIds' | 'mentionsEveryone'>,
   derived: DerivedValues,
-): Promise<Row> {
+): Promise<Row & { parts: MessageParts }> {
   await tx.message.update({ where: { id: message.id }, data, select: { id: true } });
-  const replaced = { ...message, ...data };
+  const combined = messageParts.of(deps);
+  const [parts = combined.empty] = await combined.load(tx, [message]);
+  const replaced = { ...message, ...data, parts };
   await replaceMentions(tx, message, replaced);
-  const parts = messageParts.of(deps);
-  await storeExtraColumns(tx, replaced, parts.columns, parts.columnValues(replaced, derived));
+  await storeExtraColumns(tx, replaced, combined.columns, combined.columnValues(replaced, derived));
   return replaced;
 }
 

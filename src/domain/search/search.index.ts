@@ -3,6 +3,7 @@ import type { Message } from '../../generated/prisma/client.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
+import { findAttachments } from '../media/media.store.js';
 import { runRebuildStep } from './search.rebuild.js';
 import { readTextEntries, searchVectorFrom } from './search.terms.js';
 
@@ -74,27 +75,30 @@ function createIndexing(deps: Pick<Deps, 'database' | 'log' | 'slices'>): Indexi
 
 export const indexing = defineService('search indexing', createIndexing);
 
-type Unindexed = Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId' | 'mentionedIds' | 'mentionsEveryone'> & {
-  text: string;
-};
+type Unindexed = Pick<Message, 'id' | 'conversationId' | 'seq' | 'senderId' | 'mentionedIds' | 'mentionsEveryone'> &
+  Pick<Message, 'attachmentCount'> & { text: string };
 
 /**
  * Indexes one batch of messages.
  * @returns the number of messages that were read.
  */
-async function indexBatch({ database: { sql }, slices }: Pick<Deps, 'database' | 'slices'>): Promise<number> {
+async function indexBatch({ database: { db, sql }, slices }: Pick<Deps, 'database' | 'slices'>): Promise<number> {
   const rows = await sql.query<Unindexed>(Prisma.sql`
-    SELECT id, "conversationId", seq, "senderId", text, "mentionedIds", "mentionsEveryone"
+    SELECT id, "conversationId", seq, "senderId", text, "mentionedIds", "mentionsEveryone", "attachmentCount"
     FROM (
       SELECT id::text, conversation_id::text AS "conversationId", seq, sender_id::text AS "senderId", text,
              mentioned_ids::text[] AS "mentionedIds", mentions_everyone AS "mentionsEveryone",
+             attachment_count AS "attachmentCount",
              sum(length(text)) OVER (ORDER BY id DESC) - length(text) AS before
       FROM (SELECT * FROM messages WHERE search IS NULL AND text IS NOT NULL ORDER BY id DESC LIMIT ${BATCH}) newest
     ) counted
     WHERE before < ${BATCH_CHARS}`);
   if (rows.length === 0) return 0;
+  const attachments = await findAttachments(db, rows);
   const vectors: string[] = [];
-  for (const row of rows) vectors.push(searchVectorFrom(row, await readTextEntries(slices, row.text)));
+  for (const [index, row] of rows.entries()) {
+    vectors.push(searchVectorFrom(row, await readTextEntries(slices, row.text), attachments[index] ?? []));
+  }
   // A message that was changed since it was read is skipped: the change indexed it, or the next run will.
   await sql.query(Prisma.sql`
     UPDATE messages SET search = given.search::tsvector

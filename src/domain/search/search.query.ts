@@ -149,7 +149,7 @@ function addFilter(query: SearchQuery, filter: string, value: string, not: boole
       break;
     case 'has': {
       const what = hasWhat.find((one) => one === value.toLowerCase().replace(/s$/, ''));
-      if (!what) throw badInput(field, `The filter \`has:\` accepts only ${hasWhat.join(' and ')}.`);
+      if (!what) throw badInput(field, `The filter \`has:\` accepts only ${hasWhat.join(', ')}.`);
       (not ? query.hasNot : query.has).push(what);
       break;
     }

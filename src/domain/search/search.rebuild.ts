@@ -1,6 +1,7 @@
 import { foldWords } from '../../core/text/fold.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
+import { findAttachments } from '../media/media.store.js';
 import { searchWordsOf } from '../user/user.store.js';
 import { readTextEntries, searchVectorFrom } from './search.terms.js';
 
@@ -91,21 +92,24 @@ const isDone = ({ doneTo, beganAt, askedAt }: Progress, startedAt: Date) =>
 const within = ({ from, top, before }: Range) => Prisma.sql`
   id > ${from}::uuid AND id <= ${top}::uuid AND (${before}::uuid IS NULL OR id < ${before}::uuid)`;
 
-async function rebuildMessages({ database: { sql }, slices }: Parameters<Rebuild>[0], range: Range) {
-  type Row = Parameters<typeof searchVectorFrom>[0] & { id: string; text: string | null };
+async function rebuildMessages({ database: { db, sql }, slices }: Parameters<Rebuild>[0], range: Range) {
+  type Row = Parameters<typeof searchVectorFrom>[0] & { id: string; text: string | null; attachmentCount: number };
   const rows = await sql.query<Row>(Prisma.sql`
-    SELECT id, "conversationId", seq, "senderId", text, "mentionedIds", "mentionsEveryone"
+    SELECT id, "conversationId", seq, "senderId", text, "mentionedIds", "mentionsEveryone", "attachmentCount"
     FROM (
       SELECT id::text, conversation_id::text AS "conversationId", seq, sender_id::text AS "senderId", text,
              mentioned_ids::text[] AS "mentionedIds", mentions_everyone AS "mentionsEveryone",
+             attachment_count AS "attachmentCount",
              sum(coalesce(length(text), 0)) OVER (ORDER BY id DESC) - coalesce(length(text), 0) AS read
       FROM (SELECT * FROM messages WHERE ${within(range)} ORDER BY id DESC LIMIT ${BATCH}) newest
     ) counted
     WHERE read < ${BATCH_CHARS} ORDER BY id DESC`);
-  const given: { id: string; text: string; search: string }[] = [];
-  for (const row of rows) {
-    if (row.text === null) continue;
-    const search = searchVectorFrom(row, await readTextEntries(slices, row.text));
+  const attachments = await findAttachments(db, rows);
+  const given: { id: string; text: string | null; search: string }[] = [];
+  for (const [index, row] of rows.entries()) {
+    const files = attachments[index] ?? [];
+    if (row.text === null && files.length === 0) continue;
+    const search = searchVectorFrom(row, await readTextEntries(slices, row.text ?? ''), files);
     given.push({ id: row.id, text: row.text, search });
   }
   if (given.length > 0) {
@@ -114,7 +118,7 @@ async function rebuildMessages({ database: { sql }, slices }: Parameters<Rebuild
       UPDATE messages SET search = given.search::tsvector
       FROM unnest(${given.map(({ id }) => id)}::uuid[], ${given.map(({ text }) => text)}::text[],
                   ${given.map(({ search }) => search)}::text[]) AS given (id, text, search)
-      WHERE messages.id = given.id AND messages.text = given.text AND messages.search IS NOT NULL
+      WHERE messages.id = given.id AND messages.text IS NOT DISTINCT FROM given.text AND messages.search IS NOT NULL
         AND messages.search <> given.search::tsvector`);
   }
   return rows.at(-1)?.id;

@@ -5,10 +5,12 @@ import type { Deps } from '../../platform/deps.js';
 import { take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { checkReadable } from '../conversation/open-stream.js';
+import { findAttachments } from '../media/media.store.js';
 import { searchPerPerson } from '../user/user.rates.js';
 import { type Phrase, parseQuery, rankTemplatesOf, type SearchQuery, templatesOf } from './search.query.js';
 import { type Snippet, snippetSteps } from './search.snippet.js';
 import { findMatches, findNamedConversations, findSenders, type MatchRequest, matchKeys } from './search.store.js';
+import { textOfAttachments } from './search.terms.js';
 
 /** A message that matches a search. */
 export interface Found {
@@ -52,20 +54,32 @@ export async function searchMessages(
   const found = edges.flatMap(({ cursor, node: { id } }) => {
     const message = byId.get(id);
     // The message may have been deleted since the search found it.
-    return !message || message.text === null ? [] : [{ cursor, message, text: message.text }];
+    return !message || message.deletedAt !== null ? [] : [{ cursor, message }];
   });
   const snippets = withSnippets
-    ? await deps.slices(
-        snippetsSteps(
-          found.map(({ text }) => text),
-          query.phrases,
-        ),
+    ? await readSnippets(
+        deps,
+        found.map(({ message }) => message),
+        query.phrases,
       )
     : [];
   return {
     pageInfo,
     edges: found.map(({ cursor, message }, index) => ({ cursor, node: { message, snippet: snippets[index] ?? null } })),
   };
+}
+
+/** The snippets of messages. What attachments are found by follows the text. */
+async function readSnippets(
+  { database, slices }: Deps,
+  messages: readonly Message[],
+  phrases: readonly Phrase[],
+): Promise<Snippet[]> {
+  const attachments = await findAttachments(database.db, messages);
+  const texts = messages.map(({ text }, index) =>
+    [text ?? '', textOfAttachments(attachments[index] ?? [])].filter((each) => each !== '').join('\n'),
+  );
+  return slices(snippetsSteps(texts, phrases));
 }
 
 function* snippetsSteps(texts: readonly string[], phrases: readonly Phrase[]): Steps<Snippet[]> {

@@ -1,7 +1,7 @@
 import { runToCompletion, type Slices, type Steps } from '../../core/slices.js';
 import { UNSPACED } from '../../core/text/characters.js';
 import { foldWords } from '../../core/text/fold.js';
-import type { Message } from '../../generated/prisma/client.js';
+import type { Attachment, Message } from '../../generated/prisma/client.js';
 
 /** The maximum number of characters of a word that are indexed. */
 const WORD_MAX_CHARS = 48;
@@ -141,7 +141,7 @@ export const entries = {
   has: (what: Has) => `#${what}`,
 };
 
-export const hasWhat = ['link', 'mention'] as const;
+export const hasWhat = ['link', 'mention', 'attachment', 'image', 'video', 'audio', 'voice', 'file'] as const;
 /** What the filter `has:` accepts. */
 export type Has = (typeof hasWhat)[number];
 
@@ -151,17 +151,51 @@ type Indexed = Pick<Message, 'conversationId' | 'seq' | 'senderId' | 'mentionedI
   text: string;
 };
 
+/** What an attachment is found by. */
+export type IndexedAttachment = Pick<Attachment, 'kind' | 'filename' | 'altText'>;
+
 /**
- * The index entries of a text, with PART in place of the part's key: the expensive half of `searchVectorOf`, in steps.
+ * The maximum number of characters of file names and alternative texts of a message that are indexed: they are processed
+ * while the conversation is locked.
  */
-function* textEntriesOf(text: string): Steps<string> {
+const ATTACHMENTS_MAX_CHARS = 2_000;
+
+/** The names and alternative texts of attachments, by which their message is found as if its text contained them. */
+export const textOfAttachments = (attachments: readonly IndexedAttachment[]): string =>
+  attachments
+    .flatMap(({ filename, altText }) => [filename, altText ?? ''])
+    .filter((text) => text !== '')
+    .join('\n')
+    .slice(0, ATTACHMENTS_MAX_CHARS);
+
+/** A voice message is a recording as well. */
+const hasOfKind: Record<Attachment['kind'], readonly Has[]> = {
+  IMAGE: ['image'],
+  VIDEO: ['video'],
+  AUDIO: ['audio'],
+  VOICE: ['audio', 'voice'],
+  FILE: ['file'],
+};
+
+/** The index entries of a text, with PART in place of the part's key. */
+export interface TextEntries {
+  written: string;
+  /** The position of the last term. */
+  end: number;
+}
+
+/** The index entries of a text, in steps. The first term has the position after `from`. */
+function* textEntriesOf(text: string, from = 0): Steps<TextEntries> {
   const positions = new Map<string, number[]>();
   let count = 0;
+  let end = from;
   for (const term of eachTerm(text)) {
-    if (term.position > POSITION_MAX) break;
+    const position = from + term.position;
+    if (position > POSITION_MAX) break;
+    end = position;
     const known = positions.get(term.text);
-    if (known) known.push(term.position);
-    else positions.set(term.text, [term.position]);
+    if (known) known.push(position);
+    else positions.set(term.text, [position]);
     count += 1;
     if (count % TERMS_PER_STEP === 0) yield;
   }
@@ -171,17 +205,28 @@ function* textEntriesOf(text: string): Steps<string> {
     count += 1;
     if (count % TERMS_PER_STEP === 0) yield;
   }
-  return written;
+  return { written, end };
 }
 
 /** The value of the column `search` of a message, in PostgreSQL's tsvector format. */
-export const searchVectorOf = (message: Indexed): string =>
-  searchVectorFrom(message, runToCompletion(textEntriesOf(message.text)));
+export const searchVectorOf = (message: Indexed, attachments: readonly IndexedAttachment[] = []): string =>
+  searchVectorFrom(message, runToCompletion(textEntriesOf(message.text)), attachments);
 
 /** The same as `searchVectorOf`, from the result of `textEntriesOf` for its text. */
-export function searchVectorFrom(message: Omit<Indexed, 'text'>, textEntries: string): string {
+export function searchVectorFrom(
+  message: Omit<Indexed, 'text'>,
+  { written, end }: TextEntries,
+  attachments: readonly IndexedAttachment[],
+): string {
   const key = partKey(message.conversationId, message.seq >> PART_BITS);
-  let vector = textEntries.replaceAll(PART, key);
+  let vector = written.replaceAll(PART, key);
+  if (attachments.length > 0) {
+    const what = new Set<Has>(['attachment', ...attachments.flatMap(({ kind }) => hasOfKind[kind])]);
+    for (const each of what) vector += ` '${key}${entries.has(each)}'`;
+    // One position is left out, so that no phrase matches across the end of the text.
+    const named = runToCompletion(textEntriesOf(textOfAttachments(attachments), end + 1));
+    vector += named.written.replaceAll(PART, key);
+  }
   if (message.senderId !== null) vector += ` '${key}${entries.sender(message.senderId)}'`;
   if (message.mentionedIds.length > 0 || message.mentionsEveryone) vector += ` '${key}${entries.has('mention')}'`;
   return vector;
@@ -193,5 +238,5 @@ const SHORT_CHARS = 1_000;
 /**
  * The index entries of a text. Those of a long text are computed in slices, so that they do not block other requests.
  */
-export const readTextEntries = (slices: Slices, text: string): string | Promise<string> =>
+export const readTextEntries = (slices: Slices, text: string): TextEntries | Promise<TextEntries> =>
   text.length <= SHORT_CHARS ? runToCompletion(textEntriesOf(text)) : slices(textEntriesOf(text));

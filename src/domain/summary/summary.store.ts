@@ -2,7 +2,12 @@ import { newId } from '../../core/ids.js';
 import { type Message, Prisma, type Summary } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { lock } from '../conversation/conversation.store.js';
-import type { Point, TranscriptMessage } from './summary.transcript.js';
+import {
+  type Point,
+  type TranscriptAttachment,
+  type TranscriptMessage,
+  withAttachments,
+} from './summary.transcript.js';
 
 /** A range of messages of a conversation, including both ends. */
 export interface Range {
@@ -37,7 +42,7 @@ export async function findAccess(sql: Sql, conversationId: string, userId: strin
 /** The condition for messages of a range that can be summarized: written by users and not deleted. */
 const isSummarizable = ({ conversationId, fromSeq, toSeq }: Range) => Prisma.sql`
   conversation_id = ${conversationId}::uuid AND seq BETWEEN ${fromSeq}::int AND ${toSeq}::int
-  AND kind = 'USER' AND deleted_at IS NULL AND text IS NOT NULL`;
+  AND kind = 'USER' AND deleted_at IS NULL AND (text IS NOT NULL OR attachment_count > 0)`;
 
 export async function countMessages(sql: Sql, range: Range): Promise<number> {
   const [row] = await sql.query<{ count: number }>(
@@ -52,10 +57,11 @@ const BATCH = 1_000;
 interface TalkRow {
   seq: number;
   senderId: string | null;
-  text: string;
+  text: string | null;
   at: Date;
   replyTo: number | null;
   reactions: number | null;
+  attachments: TranscriptAttachment[] | null;
 }
 
 /** The messages of a range in order; with `only`, those with these numbers. */
@@ -65,14 +71,18 @@ export async function readTranscript(sql: Sql, range: Range, only?: readonly num
     const rows = await sql.query<TalkRow>(Prisma.sql`
       SELECT seq, sender_id::text AS "senderId", text, created_at AS at,
              CASE WHEN reply_to_seq >= ${range.fromSeq}::int THEN reply_to_seq END AS "replyTo",
-             (SELECT sum(count)::int FROM reaction_groups WHERE message_id = messages.id) AS reactions
+             (SELECT sum(count)::int FROM reaction_groups WHERE message_id = messages.id) AS reactions,
+             CASE WHEN attachment_count > 0 THEN (
+               SELECT json_agg(json_build_object('kind', kind, 'filename', filename, 'altText', alt_text) ORDER BY position)
+               FROM attachments WHERE message_id = messages.id) END AS attachments
       FROM messages
       WHERE ${isSummarizable({ ...range, fromSeq })}
         AND (${only ?? null}::int[] IS NULL OR seq = ANY (${only ?? null}::int[]))
       ORDER BY seq LIMIT ${BATCH}::int`);
-    for (const { senderId, at, replyTo, reactions, ...row } of rows) {
+    for (const { seq, senderId, text, at, replyTo, reactions, attachments } of rows) {
       messages.push({
-        ...row,
+        seq,
+        text: withAttachments(text ?? '', attachments ?? []),
         senderId: senderId ?? '',
         at: at.getTime(),
         replyTo: replyTo ?? undefined,

@@ -1,4 +1,6 @@
-/** A message for a summarizer: written by a person or a bot, with its text. */
+import type { Attachment } from '../../generated/prisma/client.js';
+
+/** A message for a summarizer: written by a person or a bot, with its text and a description of its attachments. */
 export interface TranscriptMessage {
   seq: number;
   senderId: string;
@@ -10,6 +12,29 @@ export interface TranscriptMessage {
   /** The number of reactions. */
   reactions?: number | undefined;
 }
+
+/** An attachment of a message, as far as it can be described. */
+export type TranscriptAttachment = Pick<Attachment, 'kind' | 'filename' | 'altText'>;
+
+const attachmentNames: Record<Attachment['kind'], string> = {
+  IMAGE: 'image',
+  VIDEO: 'video',
+  AUDIO: 'recording',
+  VOICE: 'voice message',
+  FILE: 'file',
+};
+
+/** A text with its attachments: `Look! [image: two cats]`. Names of images and recordings rarely say what they contain. */
+export const withAttachments = (text: string, attachments: readonly TranscriptAttachment[]): string =>
+  [
+    text,
+    ...attachments.map(({ kind, filename, altText }) => {
+      const content = altText ?? (kind === 'FILE' ? filename : undefined);
+      return `[${attachmentNames[kind]}${content === undefined ? '' : `: ${content}`}]`;
+    }),
+  ]
+    .filter((each) => each !== '')
+    .join(' ');
 
 /** The kinds of points, as far as they can be determined. */
 export const pointKinds = ['DECISION', 'TASK', 'QUESTION', 'ANSWER', 'NEWS', 'POINT'] as const;

@@ -14,6 +14,7 @@ import {
   registerAll,
   request,
 } from '../../support/client.js';
+import { makePicture, sendWith, uploaded } from '../../support/media.js';
 import { makePlace, modes, startTwo } from '../../support/place.js';
 import { fetchSummary, fill, listSummaries, PROGRESS, storedText, summarize } from '../../support/summaries.js';
 import { attempt, createGroup, edit, openDirect, remove, send } from '../../support/talk.js';
@@ -174,6 +175,24 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     expect(anew.id).not.toBe(before.id);
     expect(anew).toMatchObject({ stale: false, messageCount: 5 });
     expect(anew.text).toMatch(/xylophone/);
+  });
+
+  it('mention attachments, until their message is deleted', async () => {
+    const group = await createGroup(ana, [ben]);
+    const sendFile = async (kind: string, bytes: Buffer, input: Json, more: Json = {}) => {
+      const { id } = await uploaded(node.url, ana, bytes, { kind, ...input });
+      return (await sendWith(ana, group, [id], more)).data.sendMessage.message;
+    };
+    const image = await sendFile('IMAGE', await makePicture('png'), { altText: 'Two quokkas' });
+    await sendFile('FILE', Buffer.from('x'), { filename: 'budget.xlsx' }, { text: 'The numbers' });
+    const summary = await summarize(ben, group, { fromSeq: 1 });
+    expect(summary.messageCount).toBe(2);
+    expect(summary.text).toContain(`${ana.username}: [image: Two quokkas]`);
+    expect(summary.text).toContain(`${ana.username}: The numbers [file: budget.xlsx]`);
+    await remove(ana, image.id);
+    expect(JSON.stringify(await fetchSummary(ben, summary.id))).not.toMatch(/quokkas/);
+    expect(await storedText(node)).not.toMatch(/quokkas/);
+    expect(await summarize(ben, group, { fromSeq: 1 })).toMatchObject({ messageCount: 1 });
   });
 
   it('do not contain a message that is deleted while they are created', async () => {
