@@ -1,10 +1,12 @@
 // @ts-check
 // A process that checks and converts the files of users. It is started without environment variables and without access to
 // the database, and can be ended at any time: what makes a decoder crash or loop ends this process, not the node.
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
 import { fileTypeFromFile } from 'file-type';
 import sharp from 'sharp';
 import { rgbaToThumbHash } from 'thumbhash';
@@ -29,6 +31,8 @@ const sizes = /** @type {const} */ ([
 ]);
 /** The largest side of the image from which a ThumbHash is computed, in pixels: the library accepts no more. */
 const THUMB_HASH_SIDE = 100;
+/** The time of the still image of a video, in seconds: the first frame is often black. */
+const POSTER_AT = 1;
 /** The number of peaks of a waveform, and the highest peak. */
 const PEAKS = 64;
 const PEAK_MAX = 100;
@@ -58,8 +62,8 @@ process.on('message', async (/** @type {Job} */ job) => {
   }
   process.send?.(result);
 });
-// The node has ended.
-process.on('disconnect', () => process.exit());
+// The node has ended. The process has a group of its own, with the programs that it has started.
+process.on('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
 
 /** Errors of the file, not of this machine. @param {unknown} error */
 function isDecoderError(error) {
@@ -113,11 +117,6 @@ async function processImage({ path, pixelsMax, output }, type) {
     const info = await resized.webp({ quality: WEBP_QUALITY }).toFile(`${output}${name}`);
     variants.push({ name, contentType: 'image/webp', width: info.width, height: info.height, byteSize: info.size });
   }
-  const { data, info } = await sharp(`${output}thumbnail`)
-    .resize({ width: THUMB_HASH_SIDE, height: THUMB_HASH_SIDE, fit: 'inside', withoutEnlargement: true })
-    .ensureAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
   const isTurned = orientation >= 5;
   return {
     contentType: type,
@@ -125,13 +124,23 @@ async function processImage({ path, pixelsMax, output }, type) {
     isChanged: true,
     width: isTurned ? pageHeight : width,
     height: isTurned ? width : pageHeight,
-    thumbHash: Buffer.from(rgbaToThumbHash(info.width, info.height, data)).toString('base64'),
+    thumbHash: await thumbHashOf(`${output}thumbnail`),
     variants,
   };
 }
 
+/** The ThumbHash of an image that this process has made. @param {string} path */
+async function thumbHashOf(path) {
+  const { data, info } = await sharp(path)
+    .resize({ width: THUMB_HASH_SIDE, height: THUMB_HASH_SIDE, fit: 'inside', withoutEnlargement: true })
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return Buffer.from(rgbaToThumbHash(info.width, info.height, data)).toString('base64');
+}
+
 /** Copies the tracks of a video or a recording into a new file, without any tags. @param {Job} job @returns {Promise<Facts>} */
-async function processRecording({ path, kind, output, byteSize }) {
+async function processRecording({ path, kind, output, byteSize, ffmpeg, pixelsMax }) {
   // Loaded when it is needed, because most files are images.
   const media = await import('mediabunny');
   const input = new media.Input({
@@ -158,6 +167,7 @@ async function processRecording({ path, kind, output, byteSize }) {
     }
     await conversion.execute();
     const duration = await input.computeDuration();
+    const poster = video && ffmpeg && (await posterOf(ffmpeg, output, type, duration, pixelsMax));
     return {
       contentType: type,
       byteSize: (await stat(`${output}original`)).size,
@@ -165,10 +175,45 @@ async function processRecording({ path, kind, output, byteSize }) {
       durationMs: Math.round(duration * 1_000),
       ...(kind !== 'VIDEO' && audio && { waveform: await waveformOf(media, audio, duration) }),
       ...(video && { width: await video.getDisplayWidth(), height: await video.getDisplayHeight() }),
-      variants: [],
+      ...(poster && { thumbHash: await thumbHashOf(`${output}poster`) }),
+      variants: poster ? [poster] : [],
     };
   } finally {
     input.dispose();
+  }
+}
+
+/**
+ * Makes a still image of a video. Undefined if that is not possible, for example because the codec is not known.
+ * @param {{ path: string, timeoutMs: number }} ffmpeg
+ * @param {string} output
+ * @param {string} type the type of the new file, which contains nothing but the tracks
+ * @param {number} duration in seconds
+ * @param {number} pixelsMax
+ * @returns {Promise<import('./media.store.js').Variant | undefined>}
+ */
+async function posterOf({ path, timeoutMs }, output, type, duration, pixelsMax) {
+  const frame = `${output}frame`;
+  const at = Math.min(POSTER_AT, duration / 2);
+  const arguments_ = [
+    ...['-nostdin', '-v', 'error', '-threads', '1'],
+    // Nothing but this file is read, in this format.
+    ...['-protocol_whitelist', 'file', '-f', type === 'video/mp4' ? 'mov' : 'matroska'],
+    ...['-ss', String(at), '-i', `file:${output}original`],
+    ...['-map', '0:v:0', '-frames:v', '1', '-f', 'image2', '-c:v', 'png', '-y', `file:${frame}`],
+  ];
+  try {
+    await promisify(execFile)(path, arguments_, { timeout: timeoutMs, killSignal: 'SIGKILL' });
+    const [[, side]] = sizes;
+    const info = await sharp(frame, { limitInputPixels: pixelsMax })
+      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
+      .webp({ quality: WEBP_QUALITY })
+      .toFile(`${output}poster`);
+    return { name: 'poster', contentType: 'image/webp', width: info.width, height: info.height, byteSize: info.size };
+  } catch {
+    return undefined;
+  } finally {
+    await rm(frame, { force: true });
   }
 }
 

@@ -9,6 +9,7 @@ import { pageOrigins } from '../../platform/page-origins.js';
 import { messageParts } from '../message/message.part.js';
 import { checkMediaStore, s3, virusScanner } from './media.files.js';
 import { attachmentsPart } from './media.part.js';
+import { checkFfmpeg } from './media.processes.js';
 import { mediaRoute } from './media.routes.js';
 import {
   bucketOf,
@@ -52,7 +53,10 @@ export const mediaFeature = defineFeature('media', {
     }),
   ],
   schema: () => import('./media.schema.js'),
-  beforeServing: checkMediaStore,
+  async beforeServing(deps) {
+    await checkMediaStore(deps);
+    await checkFfmpeg(deps.config);
+  },
   start: (deps) => void mediaWorker.of(deps),
   retention: [{ table: 'attachments', trim: ({ database }) => trimUploads(database.db) }],
   // Those in messages are deleted with the messages, if these are. The pictures of groups stay, like their titles.

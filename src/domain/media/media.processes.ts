@@ -1,5 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { ConfigError } from '../../infra/config/config-error.js';
 import type { AttachmentKind, Variant } from './media.store.js';
 
 /** A file to check and convert. */
@@ -12,6 +15,8 @@ export interface Job {
   pixelsMax: number;
   /** What the paths of the new files begin with; the names of objects follow. */
   output: string;
+  /** The program that makes posters of videos, or null, and how long it may take. */
+  ffmpeg: { path: string; timeoutMs: number } | null;
 }
 
 /** What is known of a file after it was processed. */
@@ -60,6 +65,8 @@ export function createMediaProcess(timeoutMs: number): MediaProcess {
       execArgv: [`--max-old-space-size=${HEAP_MIB}`],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // A process group of its own, so that the programs it starts end with it.
+      detached: true,
     });
     started.once('exit', () => {
       if (child === started) child = undefined;
@@ -70,7 +77,7 @@ export function createMediaProcess(timeoutMs: number): MediaProcess {
 
   function end(): void {
     clearTimeout(idle);
-    child?.kill('SIGKILL');
+    if (child) kill(child);
     child = undefined;
   }
 
@@ -94,13 +101,32 @@ export function createMediaProcess(timeoutMs: number): MediaProcess {
           stop();
           reject(new ProcessDied('The process that checks files has ended.'));
         };
-        const timer = setTimeout(() => own.kill('SIGKILL'), timeoutMs);
+        const timer = setTimeout(() => kill(own), timeoutMs);
         own.once('message', done);
         own.once('exit', died);
         own.send(job, (error) => {
-          if (error) own.kill('SIGKILL');
+          if (error) kill(own);
         });
       }),
     close: end,
   };
+}
+
+/** @throws {ConfigError} FFMPEG_PATH is not a program that can be run. */
+export async function checkFfmpeg({ ffmpegPath }: { ffmpegPath: string | undefined }): Promise<void> {
+  if (ffmpegPath === undefined) return;
+  try {
+    await access(ffmpegPath, constants.X_OK);
+  } catch {
+    throw new ConfigError(`FFMPEG_PATH: ${ffmpegPath} is not a program that can be run`);
+  }
+}
+
+/** Ends a process and the programs that it has started. */
+function kill({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended already.
+  }
 }

@@ -59,6 +59,12 @@ export const mediaSettings = defineSettings('Media', {
     description:
       'How long the processing of one file may take. Then it is ended, and after three attempts the file is rejected.',
   }),
+  FFMPEG_PATH: setting(text, {
+    description:
+      'The program `ffmpeg`, which is used for one thing only: the still image (`poster`) of a video. It runs in the process that checks files, with its limits.',
+    whenUnset: 'videos have no poster',
+    example: '/usr/bin/ffmpeg',
+  }),
   CLAMD_URL: setting(parsed('`clamd://host:port` or `unix:///path`', readClamdAddress), {
     description:
       'The address of clamd, the daemon of ClamAV, which scans every file before it can be opened. While it cannot be reached, new files stay PROCESSING. See docs/MEDIA.md.',

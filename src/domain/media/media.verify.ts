@@ -14,7 +14,10 @@ const AT_ONCE_MAX = 32;
 export interface Verified {
   /** The number of attachments that are READY. */
   attachments: number;
-  /** The keys of bytes that belong to no attachment and are not about to be deleted. */
+  /**
+   * The keys of bytes that belong to no attachment and are not about to be deleted, and `key/upload` of uploads of which
+   * only the version without metadata should exist.
+   */
   orphans: string[];
   /** Attachments of which an object is missing or has another size. */
   damaged: { id: string; object: string; expected: number; found: number | undefined }[];
@@ -39,7 +42,6 @@ export async function verifyMedia({ database: { sql } }: Pick<Deps, 'database'>,
     keys = new Set();
   }
   if (keys.size > 0) await compareKeys([...keys]);
-  result.orphans = [...new Set(result.orphans)];
   let after = '00000000-0000-0000-0000-000000000000';
   for (;;) {
     const rows = await sql.query<Served>(Prisma.sql`
@@ -54,13 +56,22 @@ export async function verifyMedia({ database: { sql } }: Pick<Deps, 'database'>,
       ),
     );
     result.damaged.push(...compared.filter(({ expected, found }) => found !== expected));
+    const replaced = rows.filter((row) => originalOf(row) !== 'upload').map(({ storeKey }) => storeKey);
+    const left = await Promise.all(
+      replaced.map((key) =>
+        atOnce(async () => ((await store.size(key, 'upload')) === undefined ? [] : [`${key}/upload`])),
+      ),
+    );
+    await compareKeys(left.flat());
     result.attachments += rows.length;
     const last = rows.at(-1);
-    if (rows.length < BATCH || !last) return result;
+    if (rows.length < BATCH || !last) break;
     after = last.id;
   }
+  result.orphans = [...new Set(result.orphans)];
+  return result;
 }
 
-/** Orders the deletion of bytes that belong to no attachment. */
+/** Orders the deletion of bytes that should not exist. */
 export const deleteOrphans = ({ database: { sql } }: Pick<Deps, 'database'>, keys: readonly string[]): Promise<void> =>
   orderDeletions(sql, keys);

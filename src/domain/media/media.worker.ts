@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Attachment, Prisma } from '../../generated/prisma/client.js';
 import { createPolling } from '../../infra/async/polling.js';
@@ -40,6 +40,10 @@ const CLAIM_MS = 15_000;
 const RENEW_MS = 2_000;
 /** A file is rejected when its processing has been ended or has failed this many times. */
 const TRIES_MAX = 3;
+/** The part of the time limit for a file in which its poster must be there: one fourth. */
+const POSTER_SHARE = 4;
+/** What the names of files begin with that are not complete yet. */
+const TEMPORARY = 'new-';
 /** The pause before a file is processed again after the machine failed, in milliseconds. */
 const RETRY_MS = 30_000;
 /** The pause before a file is processed again when the store or the virus scanner did not work, in milliseconds. */
@@ -123,11 +127,18 @@ function createMediaWorker(deps: Deps): MediaWorker {
     files.withFile(storeKey, 'upload', async (path) => {
       const danger = scanner && (await scan(scanner, id, path));
       if (danger !== undefined) return { state: 'REJECTED', reason: danger };
-      const output = join(dirname(path), `new-${randomBytes(6).toString('hex')}-`);
-      const names = ['original', 'preview', 'thumbnail', 'poster'] as const;
+      const folder = dirname(path);
+      // Of a node that has ended while it processed the file.
+      for (const name of await readdir(folder))
+        if (name.startsWith(TEMPORARY)) await rm(join(folder, name), { force: true });
+      const output = join(folder, `${TEMPORARY}${randomBytes(6).toString('hex')}-`);
+      const names = ['original', 'preview', 'thumbnail', 'poster', 'frame'];
       try {
-        const { mediaPixelsMax: pixelsMax } = config;
-        const result = await process.run({ path, kind, byteSize, sha256, pixelsMax, output });
+        const { mediaPixelsMax: pixelsMax, ffmpegPath } = config;
+        // A part of the time limit, so that a video without a poster is not rejected.
+        const timeoutMs = config.mediaProcessTimeoutMs / POSTER_SHARE;
+        const ffmpeg = ffmpegPath === undefined ? null : { path: ffmpegPath, timeoutMs };
+        const result = await process.run({ path, kind, byteSize, sha256, pixelsMax, output, ffmpeg });
         if (result.state !== 'READY') return result;
         const made = [...(result.isChanged ? (['original'] as const) : []), ...result.variants.map(({ name }) => name)];
         for (const name of made) await files.put(storeKey, name, `${output}${name}`);
