@@ -282,7 +282,9 @@ function errorOf(status: number, body: string, method: S3Request['method']): S3E
 const errorFrom = (status: number, root: XmlElement) =>
   new S3Error(status, textOf(root, 'Code'), textOf(root, 'Message'));
 
-const isOfObject = (error: unknown): error is S3Error => error instanceof S3Error && objectErrors.has(error.code);
+/** Servers have codes of their own for an object that is damaged, with the status 409. */
+const isOfObject = (error: unknown): error is S3Error =>
+  error instanceof S3Error && (objectErrors.has(error.code) || (error.status === 409 && !isTemporary(error)));
 
 const isOfLocalFile = (error: unknown): boolean => typeof (error as NodeJS.ErrnoException).path === 'string';
 

@@ -198,7 +198,8 @@ export function createS3Store(
         response.destroy();
         throw new StoreUnavailable(new Error(`The store sends ${length} bytes instead of ${range}.`));
       } catch (error) {
-        if (isMissing(error)) return undefined;
+        // It is missing or damaged.
+        if (error instanceof S3Error) return undefined;
         throw error;
       }
     },

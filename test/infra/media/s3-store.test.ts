@@ -289,6 +289,14 @@ describe('a store in S3', () => {
       expect(counts).toMatchObject({ ok: 0, retried: 0 });
     });
 
+    it('works nevertheless if only an object is damaged', async () => {
+      await putBytes(KEY, Buffer.from('x'));
+      s3.fault(() => ({ status: 409, code: 'BrokenMPU' }));
+      expect(await store.read(KEY, 'original', { start: 0, end: 0 })).toBeUndefined();
+      await expect(store.withFile(KEY, 'original', async () => {})).rejects.toThrow('BrokenMPU');
+      expect(log).toEqual([]);
+    });
+
     it('does not take the part of an object that has arrived for the whole', async () => {
       await putBytes(KEY, randomBytes(500_000));
       failing(1, 'cut');
