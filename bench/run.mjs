@@ -13,6 +13,7 @@ import { fanOut } from './rows/fan-out.mjs';
 import { history } from './rows/history.mjs';
 import { latency } from './rows/latency.mjs';
 import { lone } from './rows/lone.mjs';
+import { notifications } from './rows/notifications.mjs';
 import { pairs } from './rows/pairs.mjs';
 import { people } from './rows/people.mjs';
 import { rooms } from './rows/rooms.mjs';
@@ -22,7 +23,21 @@ import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
 
-const rows = [fanOut, viewerFields, latency, connections, writes, pairs, rooms, lone, storms, history, people, search];
+const rows = [
+  fanOut,
+  viewerFields,
+  latency,
+  connections,
+  writes,
+  pairs,
+  rooms,
+  lone,
+  storms,
+  history,
+  people,
+  search,
+  notifications,
+];
 const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({
