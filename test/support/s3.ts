@@ -48,6 +48,8 @@ export interface FakeS3 {
   fault(next: (call: S3Call) => Fault | undefined | Promise<Fault | undefined>): void;
   /** Shifts its clock, in milliseconds. */
   shiftClock(ms: number): void;
+  /** The origin whose pages may use the bucket, with the CORS configuration of docs/MEDIA.md. */
+  allowedOrigin: string | undefined;
   /** The maximum number of entries of a page of a list. */
   pageMax: number;
   /** The minimum size of all parts but the last one. */
@@ -103,11 +105,13 @@ export async function startS3(end: typeof atEnd = atEnd): Promise<FakeS3> {
     shiftClock(ms) {
       clockMs = ms;
     },
+    allowedOrigin: undefined,
     pageMax: 1_000,
     partBytesMin: 5 * 1024 * 1024,
   };
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (applyCors(request, response, fake.allowedOrigin)) return;
     const { path, query } = readUrl(request.url ?? '');
     const [, bucket = '', ...rest] = path.split('/');
     const call: S3Call = { method: request.method ?? '', key: rest.join('/'), query };
@@ -137,6 +141,26 @@ export async function startS3(end: typeof atEnd = atEnd): Promise<FakeS3> {
   }
 
   return fake;
+}
+
+/** Sets the headers of CORS. Returns whether the request was a preflight, which has been answered. */
+function applyCors(request: IncomingMessage, response: ServerResponse, allowedOrigin: string | undefined): boolean {
+  const { origin } = request.headers;
+  const isAllowed = origin !== undefined && origin === allowedOrigin;
+  if (isAllowed) {
+    response.setHeader('access-control-allow-origin', origin);
+    response.setHeader('access-control-expose-headers', 'content-length, content-range, etag');
+  }
+  if (request.method !== 'OPTIONS') return false;
+  const wanted = String(request.headers['access-control-request-headers'] ?? '').split(/, */);
+  const areKnown = wanted.every((name) => ['', 'content-type', 'range'].includes(name.toLowerCase()));
+  const isKnown = ['GET', 'PUT'].includes(String(request.headers['access-control-request-method']));
+  if (isAllowed && areKnown && isKnown) {
+    response.setHeader('access-control-allow-methods', 'GET, PUT');
+    response.setHeader('access-control-allow-headers', 'content-type, range');
+    response.writeHead(200).end();
+  } else response.writeHead(403).end();
+  return true;
 }
 
 interface Response {
