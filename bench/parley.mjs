@@ -1,11 +1,12 @@
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { FRAME_BYTES, graphqlSteps, stampedText } from './event.mjs';
 import { startServer } from './process.mjs';
 import { openSender } from './sender.mjs';
 
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const ownBuild = fileURLToPath(new URL('..', import.meta.url));
 
 /** The number of subscribing users, among whom the sockets are divided. */
 const PEOPLE = 50;
@@ -37,9 +38,12 @@ const rates =
       }
     : { RATE_LIMITS: 'off' };
 
-/** Starts a node of Parley at a place, with default settings except those given here and in `env`. */
-export const startNode = (place, env = {}) =>
-  startServer(main, {
+/**
+ * Starts a node of Parley at a place, with default settings except those given here and in `env`. `build` is the directory
+ * of another build.
+ */
+export const startNode = (place, env = {}, build = ownBuild) =>
+  startServer(join(build, 'dist', 'main.js'), {
     env: {
       PORT: '0',
       JWT_SECRET: 'of the benchmarks, '.repeat(3),

@@ -8,11 +8,13 @@ import { makeWorld } from './parley.mjs';
 import { makePlace } from './place.mjs';
 import { profileInto } from './process.mjs';
 import { describe, write } from './report.mjs';
+import { builds } from './rows/builds.mjs';
 import { connections } from './rows/connections.mjs';
 import { fanOut } from './rows/fan-out.mjs';
 import { history } from './rows/history.mjs';
 import { latency } from './rows/latency.mjs';
 import { lone } from './rows/lone.mjs';
+import { media } from './rows/media.mjs';
 import { notifications } from './rows/notifications.mjs';
 import { pairs } from './rows/pairs.mjs';
 import { people } from './rows/people.mjs';
@@ -22,23 +24,6 @@ import { storms } from './rows/storms.mjs';
 import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
 import { clientKind } from './subscribers.mjs';
-
-const rows = [
-  fanOut,
-  viewerFields,
-  latency,
-  connections,
-  writes,
-  pairs,
-  rooms,
-  lone,
-  storms,
-  history,
-  people,
-  search,
-  notifications,
-];
-const keys = rows.map(({ key }) => key);
 
 const { values } = parseArgs({
   options: {
@@ -54,13 +39,35 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     /** A directory for the CPU profiles of the servers. */
     profile: { type: 'string' },
+    /** The directory of another build to compare sends and replays with. */
+    before: { type: 'string' },
     /** Includes rows that take long. */
     long: { type: 'boolean', default: false },
     /** Writes docs/BENCHMARKS.md. */
     write: { type: 'boolean', default: false },
   },
 });
-const { quick, long } = values;
+const { quick, long, before } = values;
+const rows = [
+  ...[
+    fanOut,
+    viewerFields,
+    latency,
+    connections,
+    writes,
+    pairs,
+    rooms,
+    lone,
+    storms,
+    history,
+    people,
+    search,
+    notifications,
+    media,
+  ],
+  ...(before === undefined ? [] : [builds]),
+];
+const keys = rows.map(({ key }) => key);
 const wanted = values.rows?.split(',') ?? rows.filter((row) => long || !row.long).map(({ key }) => key);
 const unknown = wanted.filter((key) => !keys.includes(key));
 if (unknown.length > 0) {
@@ -74,6 +81,7 @@ if (process.platform !== 'linux') {
 const options = {
   quick,
   long,
+  before,
   runs: Number(values.runs ?? (quick ? 1 : 3)),
   seconds: Number(values.seconds ?? (quick ? 1 : 4)),
   /** The duration of the warm-up in seconds, after which the code is compiled. */
