@@ -4,6 +4,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { violations } from '../support/axe.js';
 import { browserFound, startBrowser, visit } from '../support/browser.js';
 import { type Person, registerAll } from '../support/client.js';
+import { makePicture, makeRecording, sendWith, uploaded } from '../support/media.js';
 import { makePlace, modes } from '../support/place.js';
 import { createGroup, openAnswered, reply, send } from '../support/talk.js';
 import { openApp, rowWith } from '../support/web-app.js';
@@ -40,8 +41,12 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
   let url: string;
   let ada: Person;
   let group: string;
+  let picture: Buffer;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+    const [started, place] = await Promise.all([
+      startBrowser(['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']),
+      makePlace(mode),
+    ]);
     browser = started;
     node = await place.start();
     url = node.webUrl ?? '';
@@ -58,6 +63,17 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
       const type = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
       await ada.ask(`mutation ($input: ${type}!) { ${mutation}(input: $input) { message { id } } }`, { input });
     }
+    picture = await makePicture('jpeg');
+    const files = await Promise.all([
+      uploaded(node.url, bob, picture, { kind: 'IMAGE', filename: 'beach.jpg', altText: 'A beach' }),
+      uploaded(node.url, bob, Buffer.from('notes'), { filename: 'notes.txt' }),
+      uploaded(node.url, bob, makeRecording(), { kind: 'VOICE', filename: 'voice.wav' }),
+    ]);
+    await sendWith(
+      bob,
+      group,
+      files.map((each) => each.id),
+    );
     await send(eve, group, 'last words');
   });
 
@@ -111,6 +127,27 @@ describe.skipIf(!browserFound)('accessibility of the web app', () => {
     await check(page, 'mentions');
     await page.keyboard.press('Escape');
     await page.getByRole('textbox', { name: /^Message / }).fill('');
+    await page.getByLabel('Attach files').setInputFiles([
+      { name: 'beach.jpg', mimeType: 'image/jpeg', buffer: picture },
+      { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('notes') },
+    ]);
+    await page.getByRole('list', { name: '2 files attached' }).getByRole('img').waitFor();
+    await check(page, 'files of a draft');
+    await page.getByRole('button', { name: /Describe beach.jpg/ }).click();
+    await page.getByRole('dialog', { name: 'Describe the image' }).waitFor();
+    await check(page, 'description of an image');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    for (const name of ['beach.jpg', 'notes.txt']) await page.getByRole('button', { name: `Remove ${name}` }).click();
+    await page.getByRole('button', { name: 'Record a voice message' }).click();
+    await page.getByRole('timer').waitFor();
+    await check(page, 'recording');
+    await page.getByRole('button', { name: 'Discard the recording' }).click();
+    await page.getByRole('button', { name: 'Open image: A beach' }).click();
+    await page.getByRole('dialog', { name: 'Image' }).getByRole('img').waitFor();
+    await check(page, 'image');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.getByRole('heading', { name: 'Garden' }).getByRole('button').click();
     await page
       .getByRole('button', { name: /^Actions for/ })

@@ -9,7 +9,7 @@ import { eventually, type Json, type Person, registerAll } from '../support/clie
 import { makePicture, makeVideo, sendWith, uploaded } from '../support/media.js';
 import { makePlace, modes } from '../support/place.js';
 import { startProxy } from '../support/proxy.js';
-import { openDirect, send } from '../support/talk.js';
+import { createGroup, openDirect, send } from '../support/talk.js';
 import { composer, openApp, rows, rowWith, write } from '../support/web-app.js';
 
 // One mode is enough: the app sees no difference between them.
@@ -328,6 +328,31 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     // The list of conversations says what it is.
     await bobs.page.getByRole('link', { name: /Voice message/ }).waitFor();
     expect(adas.errors.concat(bobs.errors)).toEqual([]);
+  });
+
+  it('uploads the pictures of the user and of a group', { timeout: 60_000 }, async () => {
+    const { ada, bob, id } = await pair();
+    const group = await createGroup(ada, [bob], { title: 'Garden' });
+    await send(ada, group, 'first');
+    const [{ page }, bobs] = await Promise.all([openApp(browser, url, ada, group), openApp(browser, url, bob, id)]);
+    const pictures = bobs.page.getByRole('navigation').locator('li img');
+    expect(await pictures.count()).toBe(0);
+    await page.getByRole('button', { name: /Garden/ }).click();
+    await page.getByRole('button', { name: 'Edit title and description' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Choose a picture').setInputFiles({ ...photo, buffer: Buffer.from('no picture') });
+    await dialog.getByText('This file could not be read.').waitFor();
+    await dialog.getByLabel('Choose a picture').setInputFiles(photo);
+    await dialog.getByRole('button', { name: 'Remove the picture' }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await eventually('the picture of the group is shown', async () => (await pictures.count()) === 1);
+    await page.goto(`${url}settings`);
+    await page.getByRole('button', { name: 'Edit profile' }).click();
+    await dialog.getByLabel('Choose a picture').setInputFiles(photo);
+    await eventually('that of the user is shown', async () => (await pictures.count()) === 2);
+    await dialog.getByRole('button', { name: 'Remove the picture' }).click();
+    await eventually('it is removed', async () => (await pictures.count()) === 1);
+    expect(await dialog.getByRole('button', { name: 'Remove the picture' }).count()).toBe(0);
   });
 
   it('lists the files of a conversation in its details', { timeout: 60_000 }, async () => {

@@ -44,7 +44,7 @@ describe.skipIf(!browserFound)('the start page of the web app', () => {
     await signUp(bob.page, 'bob');
     await bob.page.waitForURL(/\/c\//);
     await write(bob.page, 'Thank you for the invitation!');
-    await ada.page.getByRole('link', { name: 'bob' }).click();
+    await ada.page.getByRole('navigation').getByRole('link', { name: 'bob' }).click();
     await ada.page.getByRole('log').getByText('Thank you for the invitation!').waitFor();
     await write(ada.page, 'Welcome!');
     await bob.page.getByRole('log').getByText('Welcome!').waitFor();

@@ -156,6 +156,10 @@ export function kindOf({ type }: Pick<Blob, 'type'>): AttachmentKind {
   return kinds.find(([, pattern]) => pattern.test(essence))?.[0] ?? 'FILE';
 }
 
+/** The result; undefined if it fails. */
+const quietly = <T>(promise: Promise<T> | undefined): Promise<T | undefined> | undefined =>
+  promise?.catch(() => undefined);
+
 const describe = ({ code, message, field, limit }: ParleyError) => ({ code, message, field, limit });
 
 /**
@@ -217,17 +221,13 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
   function forget(id: string): void {
     files.delete(id);
     state.set(`~file:${id}`, undefined);
-    void stored()
-      ?.delete(id)
-      .catch(() => {});
+    void quietly(stored()?.delete(id));
   }
 
   async function fileOf(id: string): Promise<Blob | undefined> {
     const here = files.get(id) ?? state.get<Blob>(`~file:${id}`);
     if (here) return here;
-    const found = await stored()
-      ?.get(id)
-      .catch(() => undefined);
+    const found = await quietly(stored()?.get(id));
     if (found) files.set(id, found);
     return found;
   }
@@ -286,7 +286,7 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       await pause(delay);
       const upload = get(id);
       if (!isLeading || upload?.key !== key || upload.clientMessageId !== undefined || !upload.attachmentId) return;
-      const found = await request(OneAttachmentDocument, { id: upload.attachmentId }).catch(() => undefined);
+      const found = await quietly(request(OneAttachmentDocument, { id: upload.attachmentId }));
       const { state: outcome } = (found?.node ?? {}) as Partial<Attachment>;
       if (outcome === 'REJECTED') await fail(id, key, new ParleyError(outcome, 'The server has rejected this file.'));
       if (outcome !== 'PROCESSING') return;
@@ -339,13 +339,11 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
 
   /** Without a connection, the server deletes it after some time. */
   function cancel(attachmentId: string): void {
-    request(CancelUploadDocument, { input: { attachmentId } }).catch(() => {});
+    void quietly(request(CancelUploadDocument, { input: { attachmentId } }));
   }
 
   async function removeOrphans(): Promise<void> {
-    for (const key of (await stored()
-      ?.ids()
-      .catch(() => undefined)) ?? []) {
+    for (const key of (await quietly(stored()?.ids())) ?? []) {
       const isOld = Number.parseInt(key, 36) < Date.now() - ORPHAN_AGE;
       if (isOld && !get(key)) forget(key);
     }
@@ -385,6 +383,7 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
     void removeOrphans();
     void renewToken();
     tokenTimer = setInterval(() => void renewToken(), TOKEN_CHECKED_EVERY);
+    for (const { id, key, state: reached } of all()) if (reached === 'uploaded') void check(id, key);
     work();
   }
 

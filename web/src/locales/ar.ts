@@ -222,6 +222,8 @@ export const ar: FullText = {
       inDirect: 'في المحادثة مع شخص',
       link: 'مع رابط',
       mention: 'مع إشارة',
+      image: 'فيها صورة',
+      file: 'فيها مستند',
       after: 'بعد يوم أو شهر أو سنة',
       before: 'قبل يوم أو شهر أو سنة',
       phrase: 'كلمات متجاورة',
@@ -404,6 +406,9 @@ export const ar: FullText = {
     tabs: { media: 'الوسائط', files: 'الملفات', voice: 'الصوت' },
     none: { media: 'لا صور أو فيديوهات بعد', files: 'لا ملفات بعد', voice: 'لا رسائل صوتية بعد' },
     toMessage: 'اذهب إلى الرسالة',
+    choosePicture: 'اختر صورة',
+    removePicture: 'إزالة الصورة',
+    uploading: (percent) => `يجري الرفع: ${percent} %`,
   },
   keys: {
     title: 'اختصارات لوحة المفاتيح',

@@ -208,6 +208,8 @@ export const de: FullText = {
       inDirect: 'in der Unterhaltung mit einer Person',
       link: 'mit einem Link',
       mention: 'mit einer Erwähnung',
+      image: 'mit einem Bild',
+      file: 'mit einem Dokument',
       after: 'nach einem Tag, Monat oder Jahr',
       before: 'vor einem Tag, Monat oder Jahr',
       phrase: 'Wörter direkt nebeneinander',
@@ -389,6 +391,9 @@ export const de: FullText = {
       voice: 'Noch keine Sprachnachrichten',
     },
     toMessage: 'Zur Nachricht',
+    choosePicture: 'Bild auswählen',
+    removePicture: 'Bild entfernen',
+    uploading: (percent: number) => `Wird hochgeladen: ${percent} %`,
   },
   keys: {
     title: 'Tastenkürzel',

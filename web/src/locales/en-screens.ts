@@ -33,6 +33,8 @@ export const enScreens = {
       inDirect: 'in the conversation with a person',
       link: 'with a link',
       mention: 'with a mention',
+      image: 'with an image',
+      file: 'with a document',
       after: 'after a day, month or year',
       before: 'before a day, month or year',
       phrase: 'words next to each other',
@@ -211,6 +213,9 @@ export const enScreens = {
     tabs: { media: 'Media', files: 'Files', voice: 'Voice' },
     none: { media: 'No images or videos yet', files: 'No files yet', voice: 'No voice messages yet' },
     toMessage: 'Go to the message',
+    choosePicture: 'Choose a picture',
+    removePicture: 'Remove the picture',
+    uploading: (percent: number) => `Uploading: ${percent} %`,
   },
   keys: {
     title: 'Keyboard shortcuts',

@@ -84,7 +84,7 @@ function Tile({ upload, files, onRemove }: { upload: PendingUpload; files: Media
         <IconButton label={text.remove(filename)} className={styles.remove} onClick={onRemove} data-remove="">
           <Icon name="close" size={16} />
         </IconButton>
-        {kind === 'IMAGE' && (
+        {url !== undefined && (
           <button
             type="button"
             className={styles.describe}

@@ -12,6 +12,18 @@ export type AddMembersInput = {
   userIds: Array<string>;
 };
 
+/** How far an attachment has come. Treat an unknown value like PROCESSING. */
+export type AttachmentState =
+  /** The file is being checked and converted. A message can be sent with it. */
+  | 'PROCESSING'
+  /** The file can be opened. */
+  | 'READY'
+  /** The file is not what it claims to be, unsafe or unreadable. It cannot be opened. */
+  | 'REJECTED'
+  /** Parts of the file are missing, or `completeUpload` has not been called. */
+  | 'UPLOADING'
+  | '%future added value';
+
 /** How a user wants to appear to others while connected. */
 export type Availability =
   /** The user is away from their devices. */
@@ -428,6 +440,16 @@ export type ChangePasswordMutationVariables = Exact<{
 
 
 export type ChangePasswordMutation = { changePassword: { tokens: { accessToken: string, accessTokenExpiresAt: string, refreshToken: string | null } } | null };
+
+export type UploadStateQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type UploadStateQuery = { node:
+    | { state: AttachmentState }
+    | Record<PropertyKey, never>
+   | null };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -945,3 +967,12 @@ export const ChangePasswordDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:fb75f56019b5d9f79d470b44e6d5d4c231af5af5064325f99203ab4fe34fc619"}) as unknown as TypedDocumentString<ChangePasswordMutation, ChangePasswordMutationVariables>;
+export const UploadStateDocument = new TypedDocumentString(`
+    query UploadState($id: ID!) {
+  node(id: $id) {
+    ... on Attachment {
+      state
+    }
+  }
+}
+    `, {"hash":"sha256:11ee80a3875f6d4c4a3c74de473c02c60116c050520d5fa3c6f2816a3a3321de"}) as unknown as TypedDocumentString<UploadStateQuery, UploadStateQueryVariables>;

@@ -168,7 +168,7 @@ export function Composer({
       {mentions.list}
       <div className={styles.frame}>
         {mode && <Mode mode={mode} error={edit.error} onCancel={() => setMode(undefined)} />}
-        {canAttach && !edited && (
+        {(canAttach || uploads.length > 0) && !edited && (
           <Suspense>
             <Attach
               conversationId={handle.id}

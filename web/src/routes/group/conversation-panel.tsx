@@ -1,5 +1,6 @@
 import type { Conversation } from '@parley/client';
 import { useEffect, useState } from 'react';
+import { useCanAttach } from '../../files.ts';
 import {
   AddMembersDocument,
   LeaveDocument,
@@ -11,6 +12,7 @@ import {
   UpdateGroupDocument,
 } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
+import { PicturePicker } from '../../media/picture-picker.tsx';
 import { SharedFiles } from '../../media/shared-files.tsx';
 import { useParley, useServerInfo, useViewer } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
@@ -166,6 +168,7 @@ function Group({ conversation, onUser }: { conversation: Conversation; onUser(us
 function EditGroup({ conversation, onClose }: { conversation: Conversation; onClose(): void }) {
   const { group, pane } = useScreenText();
   const parley = useParley();
+  const canAttach = useCanAttach();
   const form = useForm<'title' | 'description'>(['title'], async ({ title, description }) => {
     const input = {
       conversationId: conversation.id,
@@ -178,6 +181,16 @@ function EditGroup({ conversation, onClose }: { conversation: Conversation; onCl
   return (
     <Dialog title={group.edit} onClose={onClose}>
       <div className={styles.dialog}>
+        {canAttach && (
+          <PicturePicker
+            name={conversation.title ?? ''}
+            {...pictureOf(conversation)}
+            onChange={(imageAttachmentId) => {
+              const change = imageAttachmentId === null ? { imageUrl: null } : { imageAttachmentId };
+              return parley.request(UpdateGroupDocument, { input: { conversationId: conversation.id, ...change } });
+            }}
+          />
+        )}
         <Form form={form} action={pane.save}>
           <Field
             label={group.title}

@@ -176,6 +176,8 @@ function Help({ onInsert }: { onInsert(filter: string): void }): ReactNode {
     ['in:@', text.help.inDirect],
     ['has:link', text.help.link],
     ['has:mention', text.help.mention],
+    ['has:image', text.help.image],
+    ['has:file', text.help.file],
     ['after:', text.help.after],
     ['before:', text.help.before],
     ['"…"', text.help.phrase],

@@ -1,6 +1,7 @@
 import type { Viewer } from '@parley/client';
 import { peopleOf } from '@parley/client/people';
 import { useEffect, useState } from 'react';
+import { useCanAttach } from '../../files.ts';
 import {
   type Availability,
   ChangePasswordDocument,
@@ -11,6 +12,7 @@ import {
   UpdateProfileDocument,
 } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
+import { PicturePicker } from '../../media/picture-picker.tsx';
 import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
@@ -26,13 +28,14 @@ import styles from './settings.module.css';
 type Session = NonNullable<SessionsQuery['viewer']>['sessions'][number];
 /** Changes what others see of the viewer. */
 export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; onClose(): void }) {
+  const canAttach = useCanAttach();
   const { account, settings, pane } = useScreenText();
   const parley = useParley();
   const form = useForm<'displayName' | 'bio' | 'avatarUrl'>([], async ({ displayName, bio, avatarUrl }) => {
     const input = {
       displayName: displayName.trim() || null,
       bio: bio.trim() || null,
-      avatarUrl: avatarUrl.trim() || null,
+      ...(!canAttach && { avatarUrl: avatarUrl.trim() || null }),
     };
     await parley.request(UpdateProfileDocument, { input });
     onClose();
@@ -41,6 +44,17 @@ export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; o
   return (
     <Dialog title={settings.editProfile} onClose={onClose}>
       <div className={styles.dialog}>
+        {canAttach && (
+          <PicturePicker
+            name={user.displayName}
+            id={user.id}
+            url={user.avatarUrl}
+            onChange={(avatarAttachmentId) => {
+              const input = avatarAttachmentId === null ? { avatarUrl: null } : { avatarAttachmentId };
+              return parley.request(UpdateProfileDocument, { input });
+            }}
+          />
+        )}
         <Form form={form} action={pane.save}>
           <Field
             label={account.displayName}
@@ -58,15 +72,17 @@ export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; o
             error={errors.bio}
             autoComplete="off"
           />
-          <Field
-            label={settings.picture}
-            name="avatarUrl"
-            type="url"
-            maxLength={2_000}
-            defaultValue={user.avatarUrl ?? ''}
-            error={errors.avatarUrl}
-            autoComplete="photo"
-          />
+          {!canAttach && (
+            <Field
+              label={settings.picture}
+              name="avatarUrl"
+              type="url"
+              maxLength={2_000}
+              defaultValue={user.avatarUrl ?? ''}
+              error={errors.avatarUrl}
+              autoComplete="photo"
+            />
+          )}
         </Form>
       </div>
     </Dialog>
