@@ -6,8 +6,9 @@ import { pause, retryDelay } from './pause.js';
 
 type Part = NonNullable<CreateUploadMutation['createUpload']>['upload']['missingParts'][number];
 
-/** How long the sending of a part may take, in milliseconds. */
-const PART_TIMEOUT = 60_000;
+/** How long the sending of a part may take, in milliseconds, besides what it takes at `SLOWEST` bytes per millisecond. */
+const PART_TIMEOUT = 30_000;
+const SLOWEST = 16;
 /** How often a part is sent again that was refused, for example because its URL was too old. */
 const REFUSALS_MAX = 3;
 
@@ -100,7 +101,7 @@ async function sendPart({ url, headers, offset, byteSize }: Part, { file, signal
   } catch {
     throw new ParleyError('FILE_UNREADABLE', 'The file cannot be read. It may have been changed or removed.');
   }
-  const timeout = AbortSignal.timeout(PART_TIMEOUT);
+  const timeout = AbortSignal.timeout(PART_TIMEOUT + byteSize / SLOWEST);
   const response = await fetch(new URL(url, api), {
     method: 'PUT',
     headers: headers.map(({ name, value }): [string, string] => [name, value]),

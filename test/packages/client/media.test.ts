@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Parley, ParleyError } from '../../../packages/client/src/index.js';
 import { kindOf, type Media, mediaOf, uploadFile } from '../../../packages/client/src/media.js';
 import { encodeGlobalId } from '../../../src/core/ids.js';
@@ -54,6 +54,29 @@ async function filesOf(url: string): Promise<unknown[]> {
 /** A promise to wait for until a signal ends it. */
 const untilAborted = (signal: AbortSignal | null | undefined) =>
   new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+
+describe('a part', () => {
+  it('may take as long as a slow connection needs for its size', async () => {
+    onTestFinished(() => void vi.restoreAllMocks());
+    const limits = vi.spyOn(AbortSignal, 'timeout');
+    vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response(null, { status: 204 }));
+    const attachment = { id: 'one' };
+    for (const byteSize of [PART, 80 * PART]) {
+      const missingParts = [{ number: 1, offset: 0, byteSize, url: '/media/1', headers: [] }];
+      const request = vi
+        .fn()
+        .mockResolvedValueOnce({ createUpload: { upload: { attachment, missingParts, expiresAt: '' } } })
+        .mockResolvedValueOnce({ completeUpload: { attachment } });
+      const file = fileOf(new Uint8Array(byteSize));
+      const details = { kind: 'FILE', filename: 'data', clientUploadId: 'key' } as const;
+      await uploadFile({ request, url: 'http://localhost/graphql', file, ...details });
+    }
+    const [small = 0, large = 0] = limits.mock.calls.map(([milliseconds]) => milliseconds);
+    expect(small).toBeLessThan(40_000);
+    // 5 MiB at 16 KB/s.
+    expect(large).toBeGreaterThan(5 * 64_000);
+  });
+});
 
 describe('the kind of a file', () => {
   it('depends on its type', () => {
