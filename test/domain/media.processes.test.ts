@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -61,13 +62,19 @@ describe('the poster of a video', () => {
   it('is what ffmpeg extracts', async () => {
     const { folder, job } = await makeJob((where) => {
       const frame = JSON.stringify(join(where, 'frame.png'));
-      return `require('node:fs').copyFileSync(${frame}, process.argv.at(-1).replace(/^file:/, ''));`;
+      const priority = JSON.stringify(join(where, 'priority'));
+      return `const { copyFileSync, writeFileSync } = require('node:fs');
+        copyFileSync(${frame}, process.argv.at(-1).replace(/^file:/, ''));
+        writeFileSync(${priority}, String(require('node:os').getPriority()));`;
     });
     await sharp({ create: { width: 2_560, height: 100, channels: 3, background: 'red' } })
       .png()
       .toFile(join(folder, 'frame.png'));
     const poster = { name: 'poster', contentType: 'image/webp', width: 1_280, height: 50 };
     expect(await run(job)).toMatchObject({ state: 'READY', thumbHash: expect.any(String), variants: [poster] });
+    // It has a lower priority than the node, like everything in this process.
+    const priority = Number(await readFile(join(folder, 'priority'), 'utf8'));
+    expect(priority).toBeGreaterThanOrEqual(constants.priority.PRIORITY_BELOW_NORMAL);
     expect(await sharp(`${job.output}poster`).metadata()).toMatchObject({ format: 'webp', width: 1_280 });
     expect((await readdir(folder)).filter((name) => name.startsWith('new-')).sort()).toEqual([
       'new-original',

@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { constants, getPriority, setPriority } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { fileTypeFromFile } from 'file-type';
@@ -38,6 +39,9 @@ const PEAKS = 64;
 const PEAK_MAX = 100;
 /** Larger videos are written without moving their index to the front, which needs them in memory, in bytes. */
 const FAST_START_MAX = 256 * 1024 * 1024;
+
+// Requests of users take precedence.
+setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
 
 // No SVG, no PDF and no scripts: only the loaders of the types above.
 sharp.block({ operation: ['VipsForeignLoad'] });
