@@ -288,6 +288,7 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       if (!isLeading || upload?.key !== key || upload.clientMessageId !== undefined || !upload.attachmentId) return;
       const found = await quietly(request(OneAttachmentDocument, { id: upload.attachmentId }));
       const { state: outcome } = (found?.node ?? {}) as Partial<Attachment>;
+      if (!isLeading) return;
       if (outcome === 'REJECTED') await fail(id, key, new ParleyError(outcome, 'The server has rejected this file.'));
       if (outcome !== 'PROCESSING') return;
     }

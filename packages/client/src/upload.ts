@@ -60,6 +60,7 @@ export async function uploadFile(options: UploadOptions): Promise<AttachmentFiel
     signal?.throwIfAborted();
     try {
       const { createUpload } = await request(CreateUploadDocument, { input });
+      signal?.throwIfAborted();
       const { attachment, missingParts, expiresAt } = createUpload?.upload ?? {};
       if (!attachment || !missingParts) throw new ParleyError('INTERNAL_SERVER_ERROR', 'No upload was returned.');
       options.onCreated?.(attachment.id, expiresAt ?? '');
@@ -67,6 +68,7 @@ export async function uploadFile(options: UploadOptions): Promise<AttachmentFiel
       for (const part of missingParts) {
         signal?.throwIfAborted();
         await sendPart(part, options);
+        signal?.throwIfAborted();
         report(part.offset + part.byteSize);
       }
       // A response contains a limited number of parts.

@@ -111,7 +111,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await opened.parley.session.useTokens({ accessToken: ana.token, refreshToken: ana.refreshToken });
     await eventually('it is live', () => isLive(opened.parley));
     opened.parley.conversation(id).subscribe(() => {});
-    return { ana, ben, id, proxy, url, open, ...opened };
+    return { ana, ben, id, proxy, url, browser, open, ...opened };
   }
 
   async function openAs(person: Person, id: string) {
@@ -317,14 +317,20 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
   });
 
   it('removes the files from the device when the user signs out', async () => {
-    const { id, parley, media, url } = await meet();
+    const { id, parley, media, url, browser } = await meet();
     watchParts((_, signal) => untilAborted(signal));
     const file = await media.add(id, fileOf(bytesOf(2)));
     expect(await filesOf(url)).toEqual([file]);
-    await parley.session.signOut();
+    await eventually('there is a token', () => media.token.value !== undefined);
+    await parley.close();
+    // Also by a page that has not loaded this entry point.
+    const next = browser.open({ url });
+    await eventually('it is signed in', () => next.session.value.status === 'signedIn');
+    await next.session.signOut();
     await eventually('they are removed', async () => (await filesOf(url)).length === 0);
-    expect(media.draft(id).value).toEqual([]);
-    expect(media.token.value).toBeUndefined();
+    await next.close();
+    const last = mediaOf(browser.open({ url }));
+    expect([last.draft(id).value, last.token.value]).toEqual([[], undefined]);
   });
 
   it('renews the token of URLs before it is too old', async () => {
