@@ -103,7 +103,7 @@ async function sendPart({ url, headers, offset, byteSize }: Part, { file, signal
   } catch {
     throw new ParleyError('FILE_UNREADABLE', 'The file cannot be read. It may have been changed or removed.');
   }
-  const timeout = AbortSignal.timeout(PART_TIMEOUT + byteSize / SLOWEST);
+  const timeout = AbortSignal.timeout(PART_TIMEOUT + Math.ceil(byteSize / SLOWEST));
   const response = await fetch(new URL(url, api), {
     method: 'PUT',
     headers: headers.map(({ name, value }): [string, string] => [name, value]),

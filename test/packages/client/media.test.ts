@@ -61,7 +61,7 @@ describe('a part', () => {
     const limits = vi.spyOn(AbortSignal, 'timeout');
     vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response(null, { status: 204 }));
     const attachment = { id: 'one' };
-    for (const byteSize of [PART, 80 * PART]) {
+    for (const byteSize of [PART - 1, 80 * PART]) {
       const missingParts = [{ number: 1, offset: 0, byteSize, url: '/media/1', headers: [] }];
       const request = vi
         .fn()
