@@ -97,7 +97,8 @@ async function measureNotifier(place, { members, devices, sends }, runs, say) {
   const conversationId = await fillGroup(place, node.place, sender, members, devices);
   const { send, close } = await openSender(node.place, sender.token);
   const seen = { on: [], off: [] };
-  const once = async (count) => {
+  /** Sends messages one after another, and resolves with the times until they were answered, in milliseconds. */
+  const sendMany = async (count) => {
     const times = [];
     for (let number = 0; number < count; number += 1) {
       const began = performance.now();
@@ -109,20 +110,22 @@ async function measureNotifier(place, { members, devices, sends }, runs, say) {
     return times;
   };
   for (let run = 1; run <= runs; run += 1) {
-    for (const what of run % 2 ? ['on', 'off'] : ['off', 'on']) {
-      await switchNotifier(place, what === 'on');
-      await once(Math.ceil(sends / 5));
+    // The order changes with each run, so that neither state is always measured first.
+    const states = run % 2 === 1 ? ['on', 'off'] : ['off', 'on'];
+    for (const state of states) {
+      await switchNotifier(place, state === 'on');
+      await sendMany(Math.ceil(sends / 5));
       const cpu = async () => node.cpu() + ((await postgresCpu(place)) ?? 0);
       const before = await cpu();
-      const times = await once(sends);
+      const times = await sendMany(sends);
       const found = {
         cpuMs: ((await cpu()) - before) / 1_000 / sends,
         p50: percentile(times, 0.5),
         p99: percentile(times, 0.99),
       };
-      seen[what].push(found);
+      seen[state].push(found);
       say(
-        `notifications, run ${run}, ${what}: ${found.cpuMs.toFixed(2)} ms of CPU per message, p99 ${found.p99.toFixed(1)} ms`,
+        `notifications, run ${run}, ${state}: ${found.cpuMs.toFixed(2)} ms of CPU per message, p99 ${found.p99.toFixed(1)} ms`,
       );
     }
   }
