@@ -10,7 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     setupFiles: 'test/support/setup.ts',
-    // Tests wait for a third of their time, so four workers keep two cores busy.
+    // Tests wait for a third of their time. More workers would need more connections than PostgreSQL accepts by default.
     maxWorkers: 4,
     execArgv: workerFlags,
     // The modules keep no state, and loading all of them for each file took a sixth of the time of the suite.

@@ -1,5 +1,5 @@
 # Sourced by ./run. Provides PostgreSQL and Redis on this machine, installed from Debian's packages and started if they
-# do not respond, Chromium, boto3, and the programs PgBouncer, HAProxy and clamd, which tests start themselves. Exports
+# do not respond, Chromium, Firefox, boto3, and the programs PgBouncer, HAProxy and clamd, which tests start themselves. Exports
 # TEST_DATABASE_URL and TEST_REDIS_URL unless they are set.
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -84,6 +84,12 @@ provide_browser() {
     install_packages chromium fonts-noto-core
 }
 
+# Provides the browser that receives a push end to end.
+provide_firefox() {
+  [ -n "${FIREFOX:-}" ] || command -v firefox > /dev/null || command -v firefox-esr > /dev/null ||
+    install_packages firefox-esr || echo 'ci: firefox-esr could not be installed: the test that needs it is skipped'
+}
+
 [ -n "${TEST_DATABASE_URL:-}" ] || provide_postgres
 [ -n "${TEST_REDIS_URL:-}" ] || provide_redis
 provide_program pgbouncer
@@ -91,4 +97,5 @@ provide_program haproxy
 provide_program clamd clamav-daemon
 provide_boto3
 provide_browser
+provide_firefox
 export TEST_DATABASE_URL TEST_REDIS_URL

@@ -85,7 +85,7 @@ export async function register(url, username) {
 const ADDED_AT_ONCE = 100;
 
 /** Creates a group of users; the first one is its owner. */
-async function makeGroup(url, people, title) {
+export async function makeGroup(url, people, title) {
   const [owner, ...others] = people;
   const data = await ask(
     url,
@@ -168,13 +168,13 @@ async function measureFrame(url, people, conversationId) {
 }
 
 /**
- * Starts Parley as the subject of a measurement.
+ * Starts Parley as the subject of a measurement. `build` is the directory of another build.
  * `plans(room, count)` are subscribers of a room (with the additional fields `fields`, or with another `query`),
  * `send(room)` sends a message and resolves when it is accepted, `settle()` resolves when all work is done, and
  * `server` is the process.
  */
-export async function startParley(world) {
-  const server = await startNode(world.place);
+export async function startParley(world, build) {
+  const server = await startNode(world.place, {}, build);
   const url = server.place;
   const sockets = new Map();
   const socketOf = (person) => {

@@ -9,15 +9,22 @@ const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
 /**
  * The CPU time in microseconds of the PostgreSQL processes of the open connections to the database; undefined if the
- * processes are not visible, because they run on another machine or in a container.
+ * processes are not visible, because they run on another machine or in a container. It leaves out autovacuum, whose work
+ * does not belong to what is measured at that time.
  */
-export async function postgresCpu({ local, query: ask }) {
+export async function postgresCpu(place) {
+  const times = await postgresTimes(place);
+  return times && [...times.values()].reduce((sum, time) => sum + time, 0);
+}
+
+/** The same for each process, by its id: connections can be opened and closed while something is measured. */
+export async function postgresTimes({ local, query: ask }) {
   if (!local) return undefined;
   const backends = await ask(
-    'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
   );
   if (!backends.every(({ pid }) => isPostgres(pid))) return undefined;
-  return backends.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
+  return new Map(backends.map(({ pid }) => [pid, cpuOf(pid)]));
 }
 
 function isPostgres(pid) {

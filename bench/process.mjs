@@ -14,11 +14,11 @@ export function profileInto(folder) {
 }
 
 /**
- * Starts a Node process on the server's core. Resolves when `ready` finds the address in a line of its output or in a
- * message it sends.
+ * Starts a Node process on the server's core, or on that of the clients if it belongs to those. Resolves when `ready`
+ * finds the address in a line of its output or in a message it sends.
  */
-export async function startServer(file, { env = {}, ready = ({ message }) => message?.port }) {
-  const [program, args] = onCore('server', process.execPath, [...profiling, '--expose-gc', '--import', preload, file]);
+export async function startServer(file, { env = {}, core = 'server', ready = ({ message }) => message?.port }) {
+  const [program, args] = onCore(core, process.execPath, [...profiling, '--expose-gc', '--import', preload, file]);
   const child = spawn(program, args, {
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],

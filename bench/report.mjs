@@ -68,7 +68,7 @@ npm run bench -- --quick                # small numbers: checks that everything 
 npm run bench -- --rows fan-out --servers parley,raw --subscribers 1000 --runs 5
 npm run bench -- --rows history --long  # inserts ten million messages
 npm run bench -- --rows people --long   # inserts a million people
-npm run bench -- --rows builds --before ../earlier # compares with the build in another directory
+npm run bench -- --rows builds,fan-out,writes,pairs,lone --before ../earlier # compares with the build in another directory
 npm run bench -- --profile profiles     # also writes a CPU profile of each server to this folder
 npm run bench -- --write                # also writes this page
 \`\`\``;

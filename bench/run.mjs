@@ -9,6 +9,7 @@ import { makePlace } from './place.mjs';
 import { profileInto } from './process.mjs';
 import { describe, write } from './report.mjs';
 import { builds } from './rows/builds.mjs';
+import { calls } from './rows/calls.mjs';
 import { connections } from './rows/connections.mjs';
 import { fanOut } from './rows/fan-out.mjs';
 import { history } from './rows/history.mjs';
@@ -20,6 +21,7 @@ import { pairs } from './rows/pairs.mjs';
 import { people } from './rows/people.mjs';
 import { rooms } from './rows/rooms.mjs';
 import { search } from './rows/search.mjs';
+import { statuses } from './rows/statuses.mjs';
 import { storms } from './rows/storms.mjs';
 import { viewerFields } from './rows/viewer-fields.mjs';
 import { writes } from './rows/writes.mjs';
@@ -39,7 +41,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     /** A directory for the CPU profiles of the servers. */
     profile: { type: 'string' },
-    /** The directory of another build to compare sends and replays with. */
+    /** The directory of another build, with which the rows builds, fan-out, writes, pairs and lone are compared. */
     before: { type: 'string' },
     /** Includes rows that take long. */
     long: { type: 'boolean', default: false },
@@ -64,6 +66,8 @@ const rows = [
     search,
     notifications,
     media,
+    calls,
+    statuses,
   ],
   ...(before === undefined ? [] : [builds]),
 ];

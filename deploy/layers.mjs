@@ -1,6 +1,6 @@
 // Checks the imports in src, including type imports: each must point to the same layer or a lower one, and no folders
-// may import each other in a cycle. Packages must not import files outside of their own folder, and schema files must
-// query the database only in the loaders that batch their reads.
+// may import each other in a cycle, neither there nor in the web app and in packages. These must not import files outside of
+// their own folder, and schema files must query the database only in the loaders that batch their reads.
 // `node deploy/layers.mjs [folder that contains src]`; `npm run check` runs it.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';
@@ -16,7 +16,16 @@ const graphqlPackages = /^(graphql|graphql-yoga|graphql-ws|@pothos\/[^/]+)(\/|$)
 
 const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
 const imports = sourceFiles('src').flatMap(importsOf);
-const problems = [...imports.flatMap(problemsOf), ...folderCycles(), ...packageProblems(), ...queriesInSchemas()];
+// An import of a higher layer closes cycles, but is already reported.
+const downward = imports.filter(({ file, target }) => target !== undefined && rankOf(target) <= rankOf(file));
+const clients = clientFolders();
+const problems = [
+  ...imports.flatMap(problemsOf),
+  ...folderCycles(downward),
+  ...clients.flatMap((folder) => folderCycles(clientImports(folder))),
+  ...clients.flatMap(leavingImports),
+  ...queriesInSchemas(),
+];
 for (const problem of problems) console.error(problem);
 if (problems.length === 0) console.log(`${imports.length} imports point downwards, and no folders form a cycle.`);
 process.exitCode = problems.length === 0 ? 0 : 1;
@@ -25,7 +34,7 @@ function sourceFiles(folder) {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map(({ parentPath, name }) => relative(root, join(parentPath, name)).split(sep).join('/'))
-    .filter((file) => !file.startsWith('src/generated/'))
+    .filter((file) => !file.includes('src/generated/'))
     .sort();
 }
 
@@ -50,28 +59,47 @@ function queriesInSchemas() {
     });
 }
 
-/** Imports of packages that leave the package. */
-function packageProblems() {
-  if (!existsSync(join(root, 'packages'))) return [];
-  return readdirSync(join(root, 'packages')).flatMap((name) => {
-    const folder = `packages/${name}/`;
-    return sourceFiles(`${folder}src`)
-      .flatMap(specifiersOf)
-      .filter(({ file, specifier }) => {
-        const target = specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : folder;
-        return !target.startsWith(folder);
-      })
-      .map(
-        ({ file, line, specifier }) =>
-          `${file}:${line} imports ${specifier}: a package must not import files outside of it.`,
-      );
-  });
+/** The folders of what runs in browsers. */
+function clientFolders() {
+  const packages = existsSync(join(root, 'packages')) ? readdirSync(join(root, 'packages')) : [];
+  return ['web', ...packages.map((name) => `packages/${name}`)].filter((folder) =>
+    existsSync(join(root, folder, 'src')),
+  );
+}
+
+/** Imports that leave the folder of a package or of the web app. */
+function leavingImports(folder) {
+  const what = folder === 'web' ? 'the web app' : 'a package';
+  return sourceFiles(`${folder}/src`)
+    .flatMap(specifiersOf)
+    .filter(({ file, specifier }) => specifier.startsWith('.') && !targetOf(file, specifier).startsWith(`${folder}/`))
+    .map(
+      ({ file, line, specifier }) =>
+        `${file}:${line} imports ${specifier}: ${what} must not import files outside of it.`,
+    );
+}
+
+/**
+ * The imports between the files of the web app or of a package. What is only loaded when it is needed, such as a screen when it
+ * is opened, can import the folder that loads it.
+ */
+function clientImports(folder) {
+  return sourceFiles(`${folder}/src`)
+    .flatMap(specifiersOf)
+    .filter(({ specifier, statement }) => specifier.startsWith('.') && !statement.startsWith('import('))
+    .map(({ file, line, specifier }) => ({ file, line, target: targetOf(file, specifier) }))
+    .filter(({ target }) => target.startsWith(`${folder}/src/`));
+}
+
+/** The path of an imported file. */
+function targetOf(file, specifier) {
+  return posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts');
 }
 
 function importsOf(file) {
   return specifiersOf(file).flatMap(({ line, specifier, statement }) => {
     if (!specifier.startsWith('.')) return [{ file, line, specifier }];
-    const target = posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts');
+    const target = targetOf(file, specifier);
     if (!target.startsWith('src/') || (statement.startsWith('new URL') && !existsSync(join(root, target)))) return [];
     return [{ file, line, specifier, target }];
   });
@@ -151,12 +179,10 @@ function problemsOf({ file, line, specifier, target }) {
 }
 
 /** The shortest cycles between folders, no two of which share an import. */
-function folderCycles() {
+function folderCycles(edges) {
   /** For each folder, the folders that it imports, with the first import of each. */
   const graph = new Map();
-  for (const each of imports) {
-    // An import of a higher layer closes cycles, but is already reported.
-    if (each.target === undefined || rankOf(each.target) > rankOf(each.file)) continue;
+  for (const each of edges) {
     const [from, to] = [folderOf(each.file), folderOf(each.target)];
     if (from === to) continue;
     const targets = graph.get(from) ?? new Map();

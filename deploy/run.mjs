@@ -76,14 +76,20 @@ const longRuns = [
   'test/role.test.ts',
   'test/clients/templates.test.ts',
   'test/packages/client/examples.test.ts',
+  'test/packages/client/relay.test.ts',
 ];
 
 /** Tests that try many cases: `npm run test:exhaustive` runs them in their long form. */
 const manyCases = [
+  'test/domain/account-races.test.ts',
+  'test/domain/call.test.ts',
   'test/domain/message.histories.test.ts',
+  'test/domain/notification-table.test.ts',
   'test/domain/permissions.test.ts',
   'test/domain/receipt.histories.test.ts',
+  'test/domain/repeats.test.ts',
   'test/domain/search.histories.test.ts',
+  'test/domain/summary/secrets.test.ts',
   'test/realtime/interleavings.test.ts',
   'test/realtime/personal-log.test.ts',
   'test/realtime/verify.test.ts',
@@ -94,9 +100,12 @@ const webSmoke = 'test/web/smoke.test.ts';
 /** The tests of the web app that `npm run test:short` runs. `npm run test:web` runs all of them. */
 const webInShort = [
   'test/web/account.test.ts',
+  'test/web/calls.smoke.test.ts',
   'test/web/chat.test.ts',
+  'test/web/conversation.test.ts',
   'test/web/faults/network.test.ts',
   'test/web/faults/tabs.test.ts',
+  'test/web/firefox.test.ts',
 ];
 
 /** The tests that `npm test` omits. */
@@ -106,6 +115,8 @@ const omitted = () => [
     .map((entry) => `test/web/${entry.name}${entry.isDirectory() ? '/**' : ''}`)
     .filter((path) => path !== webSmoke),
 ];
+
+const excludes = (paths) => paths.flatMap((path) => ['--exclude', path]);
 
 const commands = {
   /**
@@ -163,8 +174,7 @@ const commands = {
   test: {
     needs: ['install', 'generate', 'build', 'web', 'codegen'],
     run: (args) => {
-      const excluded = namesTests(args) ? [] : omitted().flatMap((path) => ['--exclude', path]);
-      return together([bin('vitest'), ['run', ...excluded, ...args]]);
+      return together([bin('vitest'), ['run', ...(namesTests(args) ? [] : excludes(omitted())), ...args]]);
     },
   },
   /** Runs the tests that `npm test` omits in their short forms, as CI does, and a part of those of the web app. */
@@ -202,6 +212,14 @@ const commands = {
     run: (args) => {
       process.env.EXHAUSTIVE = '1';
       return together([bin('vitest'), ['run', ...withFiles(args, ...manyCases)]]);
+    },
+  },
+  /** Runs the tests of `npm test` in both modes even where the database makes no difference, or only the given files. */
+  'test:modes': {
+    needs: ['install', 'generate', 'build', 'web', 'codegen'],
+    run: (args) => {
+      process.env.MODES = 'all';
+      return together([bin('vitest'), ['run', ...(namesTests(args) ? [] : excludes(omitted())), ...args]]);
     },
   },
   /** Runs the suite in each environment below; arguments select tests as with `npm test`. */

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../src/core/ids.js';
 import { forgetNode } from './support/accounts.js';
 import { ask, type Json, type Person, register } from './support/client.js';
-import { makePlace, modes } from './support/place.js';
+import { modes, sharedNode } from './support/place.js';
 
 describe.each(modes)('accounts that tests insert, in %s mode', (mode) => {
   it('have the same rows as those that register', async () => {
-    const node = await (await makePlace(mode)).start();
+    const node = await sharedNode(mode);
     const { db } = node.deps.database;
     /** The rows of a person, with names in the place of values that differ from person to person. */
     const rowsOf = async ({ id: globalId, username }: Person): Promise<Json> => {

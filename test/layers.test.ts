@@ -77,6 +77,27 @@ describe('deploy/layers.mjs', () => {
     });
   });
 
+  it('reports a cycle of folders in the web app, apart from what is loaded when it is needed', () => {
+    plant('web/src/data.ts', 'export const data = 1;\n');
+    plant(
+      'web/src/pane/pane.tsx',
+      "import { data } from '../data.ts';\nconst load = () => import('../panel/panel.tsx');\n",
+    );
+    plant('web/src/panel/panel.tsx', "import type { Pane } from '../pane/pane.tsx';\n");
+    expect(check()).toMatchObject({ status: 0 });
+    plant('web/src/pane/planted.tsx', "import styles from '../panel/panel.module.css';\n");
+    plant('web/src/planted.tsx', "import '../../src/core/errors.js';\n");
+    expect(check()).toMatchObject({
+      status: 1,
+      lines: [
+        'Folders form a cycle: web/src/pane -> web/src/panel -> web/src/pane',
+        '  web/src/pane/planted.tsx:1 imports web/src/panel/panel.module.css',
+        '  web/src/panel/panel.tsx:1 imports web/src/pane/pane.tsx',
+        'web/src/planted.tsx:1 imports ../../src/core/errors.js: the web app must not import files outside of it.',
+      ],
+    });
+  });
+
   it('reports what else a layer must not import', () => {
     const cases = [
       ['src/domain/pin/planted-1.ts', '../../app/node.js', 'domain is below app'],

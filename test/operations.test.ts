@@ -9,7 +9,7 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../src/app/schema.js';
 import { connect, listen, request } from './support/client.js';
-import { makePlace } from './support/place.js';
+import { sharedNode } from './support/place.js';
 
 /** The operations that need no viewer. All others, including new ones, must return UNAUTHENTICATED. */
 const open = {
@@ -44,7 +44,7 @@ function operation(kind: keyof typeof open, field: GraphQLField<unknown, unknown
 describe('every operation, signed out', () => {
   let url: string;
   beforeAll(async () => {
-    ({ url } = await (await makePlace('embedded')).start());
+    ({ url } = await sharedNode('embedded'));
   });
 
   const fields = (kind: keyof typeof open) => {

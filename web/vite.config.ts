@@ -12,6 +12,7 @@ const aliases = {
   react: 'preact/compat',
   // From its sources, so that it need not be built before.
   '@parley/client/text': resolve(import.meta.dirname, '../packages/client/src/text.ts'),
+  '@parley/client/calls': resolve(import.meta.dirname, '../packages/client/src/calls.ts'),
   '@parley/client/drafts': resolve(import.meta.dirname, '../packages/client/src/drafts.ts'),
   '@parley/client/media': resolve(import.meta.dirname, '../packages/client/src/media.ts'),
   '@parley/client/notifications': resolve(import.meta.dirname, '../packages/client/src/notifications.ts'),
@@ -21,7 +22,7 @@ const aliases = {
   '@parley/client': resolve(import.meta.dirname, '../packages/client/src/index.ts'),
 };
 
-/** What the first view needs: the modules that main.tsx imports, directly or indirectly. */
+/** What the first view needs: the modules that app/main.tsx imports, directly or indirectly. */
 const firstView = new Set<string>();
 
 /** Finds these modules. In one file they are smaller, and quicker to load, than in one for each set of screens that need them. */
@@ -34,7 +35,7 @@ const collectFirstView: Plugin = {
       firstView.add(id);
       for (const imported of this.getModuleInfo(id)?.importedIds ?? []) add(imported);
     };
-    add(resolve(import.meta.dirname, 'src/main.tsx'));
+    add(resolve(import.meta.dirname, 'src/app/main.tsx'));
   },
 };
 

@@ -2,7 +2,7 @@ import { measureDeliveries } from '../deliveries.mjs';
 import { drive, sendToNobody } from '../drive.mjs';
 import { startParley } from '../parley.mjs';
 import { startPeer } from '../peers.mjs';
-import { median, ratioOf } from '../statistics.mjs';
+import { comparison, median, ratioOf } from '../statistics.mjs';
 import { subscribe } from '../subscribers.mjs';
 
 /** The number of messages in flight in a backlog. */
@@ -13,6 +13,7 @@ const modes = [
 ];
 const names = {
   parley: '**Parley**',
+  before: 'Parley, the earlier build',
   raw: 'raw `ws.send`',
   coalesced: 'raw, coalesced without limit',
   joinedAlike: 'raw, coalesced as Parley does',
@@ -26,14 +27,18 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const fanOut = {
   key: 'fan-out',
   title: 'CPU per delivery to one conversation',
-  async measure(world, { audiences, runs, seconds, warmUp, servers = Object.keys(names), say }) {
-    const keys = Object.keys(names).filter((key) => servers.includes(key));
+  async measure(world, { audiences, runs, seconds, warmUp, servers = Object.keys(names), before, say }) {
+    const keys = Object.keys(names).filter((key) => (key === 'before' ? before !== undefined : servers.includes(key)));
     const measured = [];
     for (const audience of audiences) {
       const seen = Object.fromEntries(Object.keys(names).map((key) => [key, []]));
       for (let run = 1; run <= runs; run += 1) {
         for (const key of keys) {
-          const result = await measure(await start(world, key, seen.parley.at(-1)), { audience, seconds, warmUp });
+          const result = await measure(await start(world, key, seen.parley.at(-1), before), {
+            audience,
+            seconds,
+            warmUp,
+          });
           seen[key].push(result);
           const { single, backlog } = result;
           say(
@@ -45,7 +50,7 @@ export const fanOut = {
     }
     return {
       targets: measured.flatMap(targetsOf),
-      tables: measured.map(tableOf),
+      tables: [...measured.map(tableOf), ...(before === undefined ? [] : measured.map(comparisonOf))],
       // The chart shows only the first table, to stay readable.
       bars: barsOf(measured[0]),
       notes: [
@@ -58,8 +63,9 @@ export const fanOut = {
   },
 };
 
-function start(world, key, parley) {
+function start(world, key, parley, before) {
   if (key === 'parley') return startParley(world);
+  if (key === 'before') return startParley(world, before);
   if (key !== 'joinedAlike') return startPeer(key, world);
   return startPeer('coalesced', world, { JOIN_MAX: String(Math.max(1, Math.round(parley?.backlog.perWrite ?? 1))) });
 }
@@ -134,6 +140,17 @@ function tableOf({ audience, seen }) {
     ]),
   };
 }
+
+const comparisonOf = ({ audience, seen }) =>
+  comparison(
+    `${audience} subscribers; µs of server CPU per delivery, compared with an earlier build`,
+    modes.map(({ mode }) => [
+      mode === 'single' ? 'one at a time' : 'with a backlog',
+      of(seen, 'before', mode),
+      of(seen, 'parley', mode),
+      2,
+    ]),
+  );
 
 function barsOf({ audience, seen }) {
   return modes.map(({ mode }) => ({

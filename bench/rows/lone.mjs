@@ -7,37 +7,53 @@ import { WebSocket } from 'ws';
 import { graphqlSteps, stampedText } from '../event.mjs';
 import { ask, makePair, register, startNode } from '../parley.mjs';
 import { httpSender, openSender } from '../sender.mjs';
-import { median, percentile } from '../statistics.mjs';
+import { comparison, median, percentile } from '../statistics.mjs';
 
 export const lone = {
   key: 'lone',
   title: 'One sender and one receiver, in both modes',
-  async measure({ place }, { quick, runs, say }) {
+  async measure({ place }, { quick, runs, before, say }) {
     const messages = quick ? 50 : 500;
     const folder = await mkdtemp(join(tmpdir(), 'parley-bench-'));
-    const places = { embedded: { env: { DATA_DIR: folder } }, 'PostgreSQL with Redis': place };
-    const seen = new Map();
+    const places = {
+      embedded: (key) => ({ env: { DATA_DIR: join(folder, key) } }),
+      'PostgreSQL with Redis': () => place,
+    };
+    const builds = before === undefined ? { now: undefined } : { now: undefined, before };
+    const seen = { now: new Map(), before: new Map() };
     try {
       for (let run = 1; run <= runs; run += 1) {
         for (const [mode, where] of Object.entries(places)) {
-          for (const [what, samples] of Object.entries(await measureMode(where, messages, run))) {
-            const key = `${mode}: ${what}`;
-            seen.set(key, [...(seen.get(key) ?? []), samples]);
-            say(`lone, run ${run}, ${key}: p50 ${percentile(samples, 0.5).toFixed(2)} ms`);
+          for (const [build, directory] of Object.entries(builds)) {
+            const found = await measureMode(where(build), messages, `${build}${run}`, directory);
+            for (const [what, samples] of Object.entries(found)) {
+              const key = `${mode}: ${what}`;
+              seen[build].set(key, [...(seen[build].get(key) ?? []), samples]);
+              say(`lone, run ${run}, ${build}, ${key}: p50 ${percentile(samples, 0.5).toFixed(2)} ms`);
+            }
           }
         }
       }
     } finally {
       await rm(folder, { recursive: true });
     }
+    const middles = (all) => all.map((samples) => percentile(samples, 0.5));
     const at = (all, share) => median(all.map((samples) => percentile(samples, share))).toFixed(2);
     return {
       tables: [
         {
           title: `${messages} messages, each sent after the previous one was delivered and answered; ms`,
           head: ['', 'p50', 'p99'],
-          lines: [...seen].map(([what, all]) => [what, at(all, 0.5), at(all, 0.99)]),
+          lines: [...seen.now].map(([what, all]) => [what, at(all, 0.5), at(all, 0.99)]),
         },
+        ...(before === undefined
+          ? []
+          : [
+              comparison(
+                'p50 in ms, compared with an earlier build',
+                [...seen.now].map(([what, all]) => [what, middles(seen.before.get(what)), middles(all), 2]),
+              ),
+            ]),
       ],
       notes: [
         'A registration costs 2^10 rounds of bcrypt here, as by default; `{ __typename }` shows how much twenty concurrent ones delay everybody else.',
@@ -46,10 +62,10 @@ export const lone = {
   },
 };
 
-async function measureMode(place, messages, run) {
-  const node = await startNode(place, { BCRYPT_COST: '10' });
+async function measureMode(place, messages, run, build) {
+  const node = await startNode(place, { BCRYPT_COST: '10' }, build);
   const url = node.place;
-  const name = `lone${run}_`;
+  const name = `lone_${run}_`;
   const pair = [await register(url, `${name}alice`), await register(url, `${name}bob`)];
   const { id } = await makePair(url, pair);
   let arrived = () => {};

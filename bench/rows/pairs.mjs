@@ -5,7 +5,7 @@ import { makePair, register, startNode, startParley } from '../parley.mjs';
 import { startPeer } from '../peers.mjs';
 import { postgresCpu } from '../place.mjs';
 import { openSender } from '../sender.mjs';
-import { median, ratioOf } from '../statistics.mjs';
+import { comparison, median, ratioOf } from '../statistics.mjs';
 import { subscribe } from '../subscribers.mjs';
 
 const PAIRS = 32;
@@ -13,11 +13,12 @@ const PAIRS = 32;
 export const pairs = {
   key: 'pairs',
   title: 'One to one',
-  async measure(world, { audiences: [audience], runs, seconds, warmUp, say }) {
+  async measure(world, { audiences: [audience], runs, seconds, warmUp, before, say }) {
     const made = await makePairs(world);
-    const seen = { parley: [], raw: [] };
+    const seen = { parley: [], before: [], raw: [] };
     for (let run = 1; run <= runs; run += 1) {
       const ours = await measurePairs(world, made, { seconds, warmUp });
+      if (before !== undefined) seen.before.push(await measurePairs(world, made, { seconds, warmUp }, before));
       const raw = await measureRaw(world, { audience, seconds, warmUp });
       seen.parley.push(ours);
       seen.raw.push(raw);
@@ -25,7 +26,8 @@ export const pairs = {
         `pairs, run ${run}: ${ours.perSecond.toFixed(0)} messages/s, server ${ours.server.toFixed(0)} + PostgreSQL ${ours.postgres?.toFixed(0) ?? '?'} µs; raw delivery ${raw.cpu.toFixed(2)} µs`,
       );
     }
-    const of = (field) => seen.parley.map((result) => result[field]);
+    const of = (field, key = 'parley') => seen[key].map((result) => result[field]);
+    const compare = (what, field, digits) => [what, of(field, 'before'), of(field), digits];
     const raw = seen.raw.map(({ cpu }) => cpu);
     const together = seen.parley.map(({ server, postgres }) => server + postgres);
     return {
@@ -51,6 +53,15 @@ export const pairs = {
             ],
           ],
         },
+        ...(before === undefined
+          ? []
+          : [
+              comparison('Compared with an earlier build', [
+                compare('messages/s', 'perSecond', 0),
+                compare('server µs', 'server', 0),
+                compare('PostgreSQL µs', 'postgres', 0),
+              ]),
+            ]),
       ],
       notes: [
         'PostgreSQL: the processes of this database’s connections, without the shared processes that write the WAL and the data files.',
@@ -72,8 +83,8 @@ async function makePairs(world) {
   return made;
 }
 
-async function measurePairs(world, made, { seconds, warmUp }) {
-  const subject = await startParley(world);
+async function measurePairs(world, made, { seconds, warmUp }, build) {
+  const subject = await startParley(world, build);
   const subscribers = await subscribe(made.flatMap((_, number) => subject.plans(`pair ${number}`, 1)));
   const senders = await Promise.all(made.map(({ people: [sender] }) => openSender(subject.url, sender.token)));
   const seenBy = made.map(() => () => {});

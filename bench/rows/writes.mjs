@@ -12,7 +12,7 @@ import { postgresCpu } from '../place.mjs';
 import { startServer } from '../process.mjs';
 import { httpSender } from '../sender.mjs';
 import { anySender, makePeerConversations, peerConversation, singleStatement } from '../single-statement.mjs';
-import { median, percentile, ratioOf } from '../statistics.mjs';
+import { comparison, median, percentile, ratioOf } from '../statistics.mjs';
 
 const IN_FLIGHT = 64;
 const PGBENCH_CLIENTS = 16;
@@ -21,7 +21,7 @@ const hasPgbench = works('pgbench');
 export const writes = {
   key: 'writes',
   title: 'Sends, stored and answered',
-  async measure(world, { quick, runs, seconds, warmUp, say }) {
+  async measure(world, { quick, runs, seconds, warmUp, before, say }) {
     const times = { seconds, warmUp };
     const many = quick ? 100 : 1_000;
     const node = await startNode(world.place);
@@ -42,13 +42,20 @@ export const writes = {
         `writes, ${key}: ${result.perSecond.toFixed(0)}/s, p50 ${result.p50.toFixed(2)} ms, p99 ${result.p99.toFixed(2)} ms`,
       );
     };
+    const noteOurs = async (key, rooms, inFlight) => {
+      for (const way of ['webSocket', 'http']) {
+        note(`${way} ${key}`, await ours(world, way, rooms, inFlight, times));
+        if (before === undefined) continue;
+        note(`${way} before ${key}`, await ours(world, way, rooms, inFlight, times, before));
+      }
+    };
     for (let run = 1; run <= runs; run += 1) {
       for (const { key, rooms, count } of places) {
-        for (const way of ['webSocket', 'http']) note(`${way} ${key}`, await ours(world, way, rooms, IN_FLIGHT, times));
+        await noteOurs(key, rooms, IN_FLIGHT);
         if (hasPgbench) note(`pgbench ${key}`, await pgbench(world, count, PGBENCH_CLIENTS, seconds));
         note(`prisma ${key}`, await prisma(world, count, IN_FLIGHT, times));
       }
-      for (const way of ['webSocket', 'http']) note(`${way} lone`, await ours(world, way, ['empty'], 1, times));
+      await noteOurs('lone', ['empty'], 1);
       if (hasPgbench) note('pgbench lone', await pgbench(world, 1, 1, seconds));
       note('prisma lone', await prisma(world, 1, 1, times));
     }
@@ -64,6 +71,14 @@ export const writes = {
       pgbench: `pgbench -c ${PGBENCH_CLIENTS}, one prepared statement`,
       prisma: 'Prisma interactive transaction',
     };
+    const compared = [...places, { key: 'lone', words: 'one at a time' }].flatMap(({ key, words }) =>
+      ['webSocket', 'http'].map((way) => [
+        `${words}, over ${way === 'http' ? 'HTTP' : 'WebSocket'}`,
+        of(`${way} before ${key}`),
+        of(`${way} ${key}`),
+        0,
+      ]),
+    );
     return {
       targets: places.map(({ key, words }) => ({
         what: `answered sends/s over WebSocket, ${words}, ${IN_FLIGHT} in flight, against pgbench -c ${PGBENCH_CLIENTS}`,
@@ -91,6 +106,7 @@ export const writes = {
             ...['p50', 'p99'].map((field) => cell(`${who} lone`, field, 2)),
           ]),
         },
+        ...(before === undefined ? [] : [comparison('Sends/s, compared with an earlier build', compared)]),
       ],
       notes: [
         'Parley’s sends are complete: authenticated, authorized, idempotent by a key, and announced to Redis. Over WebSocket several users send, each over their own connection; over HTTP the same users, with as many connections as requests in flight.',
@@ -123,8 +139,8 @@ const summarize = (took, seconds) => ({
   p99: percentile(took, 0.99),
 });
 
-async function ours(world, way, rooms, inFlight, { seconds, warmUp }) {
-  const subject = await startParley(world);
+async function ours(world, way, rooms, inFlight, { seconds, warmUp }, build) {
+  const subject = await startParley(world, build);
   const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
   let turn = 0;
   const nextRoom = () => {

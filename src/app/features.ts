@@ -1,6 +1,7 @@
 import { accountFeature } from '../domain/account/account.feature.js';
 import { auditFeature } from '../domain/audit/audit.feature.js';
 import { blockFeature } from '../domain/block/block.feature.js';
+import { callFeature } from '../domain/call/call.feature.js';
 import { contactFeature } from '../domain/contact/contact.feature.js';
 import { conversationFeature } from '../domain/conversation/conversation.feature.js';
 import { digestFeature } from '../domain/digest/digest.feature.js';
@@ -27,6 +28,7 @@ import { searchFeature } from '../domain/search/search.feature.js';
 import { serverInfoFeature } from '../domain/server-info/server-info.feature.js';
 import { serviceFeature } from '../domain/service/service.feature.js';
 import { sessionFeature } from '../domain/session/session.feature.js';
+import { statusFeature } from '../domain/status/status.feature.js';
 import { summaryFeature } from '../domain/summary/summary.feature.js';
 import { syncFeature } from '../domain/sync/sync.feature.js';
 import { typingFeature } from '../domain/typing/typing.feature.js';
@@ -62,6 +64,8 @@ export const features: readonly Feature[] = [
   replyFeature,
   pinFeature,
   mediaFeature,
+  callFeature,
+  statusFeature,
   draftFeature,
   receiptFeature,
   notificationFeature,

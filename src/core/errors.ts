@@ -22,6 +22,11 @@ export const forbiddenReasons = ['NOT_A_MEMBER', 'RECIPIENT_UNREACHABLE', 'ACCOU
 
 export type ForbiddenReason = (typeof forbiddenReasons)[number];
 
+/** The values of `extensions.reason` of a CONFLICT error, in the same way. */
+export const conflictReasons = ['ANSWERED_ELSEWHERE', 'IN_ANOTHER_CALL', 'CALL_ENDED'] as const;
+
+export type ConflictReason = (typeof conflictReasons)[number];
+
 /** An invalid value of an input. */
 export interface WrongField {
   field: string;
@@ -33,8 +38,8 @@ export interface ErrorDetails {
   field?: string;
   /** All invalid fields, each once, if there are several. */
   fields?: readonly WrongField[] | undefined;
-  /** The reason of a FORBIDDEN error, if clients react to it differently. */
-  reason?: ForbiddenReason;
+  /** The reason of a FORBIDDEN or CONFLICT error, if clients react to it differently. */
+  reason?: ForbiddenReason | ConflictReason;
   /** The configured limit that was reached: its field in `serverInfo.limits`. */
   limit?: string | undefined;
   /** The time in milliseconds after which a retry may succeed, for RATE_LIMITED and UNAVAILABLE. */
@@ -51,7 +56,7 @@ export class ChatError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
   readonly fields: readonly WrongField[] | undefined;
-  readonly reason: ForbiddenReason | undefined;
+  readonly reason: ForbiddenReason | ConflictReason | undefined;
   readonly limit: string | undefined;
   readonly retryAfterMs: number | undefined;
 

@@ -25,9 +25,9 @@ export function defineStreamEvent<Event extends StreamEvent<string, unknown>>(
   name: string,
   options: {
     description: string;
-    /** What the number of a change is. */
+    /** The description of `changeSeq`. */
     changeSeq: string;
-    /** What else clients must know about `replayed`. */
+    /** A further sentence in the description of `replayed`. */
     replayed?: string;
     /** The names of the event's other fields that are the same for all viewers. */
     shared?: readonly string[];
@@ -66,10 +66,10 @@ export function defineEventTypes<Event extends StreamEvent<string, unknown>>(
   event: StreamEventRef<Event>,
   name: string,
   options: {
-    /** What the value says. */
+    /** The description of the value. */
     description: string;
     values: Described;
-    /** What else clients must know about CAUGHT_UP. */
+    /** A further sentence in the description of CAUGHT_UP. */
     caughtUp?: string;
   },
 ): void {

@@ -20,7 +20,7 @@ export function refuseUnstorableTexts(schema: GraphQLSchema): GraphQLSchema {
       if (!field.args.some(holdsText)) continue;
       const { resolve, subscribe } = field;
       if (subscribe) {
-        // Not an async function, because the subscription could then not be ended while it is idle.
+        // An async function would make it impossible to end the subscription while it is idle.
         field.subscribe = (source, args, context, info) => {
           checkTexts(args, []);
           return subscribe(source, args, context, info);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Config } from '../infra/config/config.js';
 import type { Deps } from './deps.js';
 import { defineExtensionPoint } from './feature.js';
 
@@ -8,6 +9,11 @@ export interface HttpRoute {
   readonly prefix: string;
   /** The methods that pages of other origins may use (CORS). */
   readonly methods: readonly string[];
+  /**
+   * How many bytes per second a client has to send on average after `REQUEST_TIMEOUT`. Without it, a request must have arrived
+   * completely by then.
+   */
+  readonly bytesPerSecondMin?: (config: Config) => number;
   /** The headers of responses that pages of other origins may read (CORS). */
   readonly exposedHeaders: readonly string[];
   /**

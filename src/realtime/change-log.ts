@@ -97,7 +97,7 @@ export function isUnseenBy(snapshot: string | null, xid = Prisma.sql`xid`): Pris
 
 /** The result of `readProgress`. */
 export interface ProgressSince {
-  /** The present cursor. A change that is neither contained in it nor in `progress` has not been committed yet. */
+  /** The current cursor. A change that is neither contained in it nor in `progress` has not been committed yet. */
   at: SyncCursor;
   /** The logs that have changed. */
   progress: LogProgress[];
@@ -107,7 +107,7 @@ export interface ProgressSince {
    */
   continued: boolean;
   timeline: string;
-  /** Whether an epoch is stored for the present run of the database server. */
+  /** Whether an epoch is stored for the current run of the database server. */
   hasEpoch: boolean;
 }
 
@@ -275,7 +275,7 @@ const TRIM_BATCH = 5_000;
 
 /**
  * Deletes changes older than `retentionMs` from the log. Cursors that do not contain them expire. Changes that are newer
- * than the oldest open transaction of the database cluster are not deleted before it ends, because even a present cursor
+ * than the oldest open transaction of the database cluster are not deleted before it ends, because even a current cursor
  * would not contain them.
  * @returns the number of deleted changes.
  */

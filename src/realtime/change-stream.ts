@@ -307,7 +307,13 @@ export class ChangeStream<Event> implements EventSource<Event | Signal>, Listene
         return { value: event, done: false };
       }
       if (this.#replay && !this.#live.closed) {
-        await this.#readReplay(this.#replay);
+        try {
+          await this.#readReplay(this.#replay);
+        } catch (error) {
+          // Consumers do not close an iterator that failed: the slot and the listener would remain for ever.
+          await this.return();
+          throw error;
+        }
         continue;
       }
       const { value: feedEvent, done } = await this.#live.next();

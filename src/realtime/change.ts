@@ -42,7 +42,7 @@ export interface ChangeKind<Data = unknown> {
   /** Returns undefined if this node does not understand the version. */
   decode(json: unknown): Data | undefined;
   /**
-   * Loads the present state for rows of the log, in their order. Null where nothing is left to report, for example
+   * Loads the current state for rows of the log, in their order. Null where nothing is left to report, for example
    * because the object has been deleted.
    */
   load(db: Db, rows: readonly ChangeRow[]): Promise<(Data | null)[]>;

@@ -53,7 +53,7 @@ export interface Feed {
   readonly sweepAgeMs: number;
   /** Delivers a committed watermark (`ChangeKind.watermark`) on this node and on the others. */
   announceWatermark(row: ChangeRow): void;
-  /** Delivers an ephemeral event (`ChangeKind.isEphemeral`) to the present listeners, on this node and on the others. */
+  /** Delivers an ephemeral event (`ChangeKind.isEphemeral`) to the current listeners, on this node and on the others. */
   broadcast(change: Change): void;
   /**
    * Adds a listener. Resolves when it misses no change that commits from then on.
@@ -63,7 +63,7 @@ export interface Feed {
   /** Limits concurrent replays: a slot must be acquired before `missed` is called. */
   readonly replays: ReplayLimiter;
   /**
-   * What a listener missed since a cursor, in its present state; `data` is null if nothing is left to report. In
+   * What a listener missed since a cursor, in its current state; `data` is null if nothing is left to report. In
    * batches, so that nobody has to keep all of it in memory.
    * @throws {ChatError} CURSOR_EXPIRED with the field `after`.
    */
@@ -102,7 +102,7 @@ interface FeedCounts {
   resets: number;
 }
 
-/** After a sweep that timed out the next one may take twice as long, up to this multiple of the configured limit. */
+/** After a sweep that timed out, the next one may take twice as long, up to this multiple of the configured limit. */
 const SWEEP_TIMEOUT_FACTOR_MAX = 16;
 /** How long after the last successful sweep live streams count as late, in milliseconds. */
 export const SWEEP_LATE_MS = 15_000;
@@ -534,7 +534,7 @@ export async function startFeed(options: {
 
   /**
    * Whether a change of another node belongs to the history that this node is in. What was published before a failover
-   * may not exist any more; if the other node is ahead, a sweep follows it. Nodes of older versions send no epoch.
+   * may no longer exist; if the other node is ahead, a sweep follows it. Nodes of older versions send no epoch.
    */
   function isOfNow(epoch: string | undefined): boolean {
     if (epoch === undefined || epoch === at.epoch) return true;

@@ -52,7 +52,7 @@ export interface Batches<Call, Result> {
   callers?: {
     /** The caller of a call. */
     of(call: Call): string;
-    /** Resolves when the caller is not locked any more. If it throws, the caller's calls are rejected with the error. */
+    /** Resolves when the caller is no longer locked. If it throws, the caller's calls are rejected with the error. */
     untilUnlocked(caller: string): Promise<void>;
     /** The maximum number of callers that are waited for concurrently. */
     waitedForMax: number;
@@ -89,7 +89,7 @@ export function exposeGroupCommit(
   );
 }
 
-/** The maximum number of calls in one batch, so that a transaction takes some ten milliseconds at most. */
+/** The maximum number of calls in one batch, so that a transaction takes at most a few tens of milliseconds. */
 const BATCH_MAX = 200;
 /** The maximum number of waiting calls, of a few kilobytes each. Further calls are rejected. */
 const WAITING_MAX = 20_000;

@@ -1,7 +1,7 @@
 import { inSlices } from '../core/slices.js';
 import type { Change, ChangeRow } from './change.js';
 
-/** How long a gap may be closed by changes that merely arrive late, in milliseconds, before the log is read. */
+/** How long a lane waits for late changes to close a gap before it reads the log, in milliseconds. */
 export const GAP_PATIENCE_MS = 15;
 /** Maximum number of changes that are read from the log, and loaded, at once. */
 export const READ_BATCH = 500;

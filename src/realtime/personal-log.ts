@@ -1,5 +1,5 @@
 import { Prisma } from '../generated/prisma/client.js';
-import type { Tx } from '../infra/database/database.js';
+import { queryIn, type SqlTransaction, type Tx } from '../infra/database/database.js';
 import { announceAfterCommit, type LastStatements, recordBeforeCommit } from '../infra/database/unit-of-work.js';
 import type { Change, ChangeKind } from './change.js';
 import { changesCommitted } from './change-log.js';
@@ -15,16 +15,21 @@ export interface PersonalChange<Data = unknown> extends Pick<Change<Data>, 'type
  * They are numbered under the lock of each person's counter, which is held until the transaction ends. All changes of a
  * transaction are therefore written at once, by its last statement.
  */
-export function recordPersonalChanges(tx: Tx, changes: readonly PersonalChange[]): void {
+export function recordPersonalChanges(tx: Tx | SqlTransaction, changes: readonly PersonalChange[]): void {
   if (changes.length > 0) recordBeforeCommit(tx, personalChanges, ...changes);
 }
 
-const personalChanges: LastStatements<Tx, PersonalChange> = { name: 'personal changes', run: writePersonalChanges };
+const personalChanges: LastStatements<Tx | SqlTransaction, PersonalChange> = {
+  name: 'personal changes',
+  run: writePersonalChanges,
+};
 
-async function writePersonalChanges(tx: Tx, changes: readonly PersonalChange[]): Promise<void> {
+async function writePersonalChanges(tx: Tx | SqlTransaction, changes: readonly PersonalChange[]): Promise<void> {
   const column = <Value>(value: (change: PersonalChange) => Value) => changes.map(value);
   // In the order of ids, so that two transactions that change several people do not wait for each other.
-  const counters = await tx.$queryRaw<{ userId: string; changeSeq: number }[]>(Prisma.sql`
+  const counters = await queryIn<{ userId: string; changeSeq: number }>(
+    tx,
+    Prisma.sql`
     WITH recorded AS MATERIALIZED (
       SELECT * FROM unnest(
         ${column(({ userId }) => userId)}::uuid[], ${column(({ type }) => type)}::text[],
@@ -45,7 +50,8 @@ async function writePersonalChanges(tx: Tx, changes: readonly PersonalChange[]):
              type, subject_id, actor_id
       FROM recorded JOIN counted USING (user_id)
     )
-    SELECT user_id::text AS "userId", change_seq AS "changeSeq" FROM counted`);
+    SELECT user_id::text AS "userId", change_seq AS "changeSeq" FROM counted`,
+  );
   const next = new Map(counters.map(({ userId, changeSeq }) => [userId, changeSeq + 1]));
   for (const { userId } of changes) next.set(userId, (next.get(userId) as number) - 1);
   const numbered = changes.map(({ userId, ...change }): Change => {

@@ -32,7 +32,7 @@ export interface Watermarks {
   inBatches(missed: readonly MissedWatermarks[], size: number): Iterable<ChangeRow[]>;
   /** Forgets which watermarks were delivered, and discards pending ones: the database has another history now. */
   reset(): void;
-  /** Loads the present states of watermarks. Those that do not exist any more are omitted. */
+  /** Loads the current states of watermarks. Those that no longer exist are omitted. */
   load(rows: readonly ChangeRow[]): Promise<Change[]>;
 }
 

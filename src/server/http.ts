@@ -43,6 +43,7 @@ export type Pages = (
 /** The route of a feature that serves a path, which begins with its prefix. */
 export type Routes = (path: string) =>
   | (Pick<HttpRoute, 'methods' | 'exposedHeaders'> & {
+      bytesPerSecondMin: number | undefined;
       respond(request: { req: IncomingMessage; res: ServerResponse; query: URLSearchParams }): Promise<void>;
     })
   | undefined;
@@ -95,14 +96,17 @@ export function createHttpServer(
   /** The responses of GraphQL that have not ended. Streams among them are ended when the node stops. */
   const open = new Set<ServerResponse>();
   const headers = securityHeaders(config);
-  const { headersTimeoutMs: headersTimeout, requestTimeoutMs: requestTimeout } = config;
+  const { headersTimeoutMs: headersTimeout } = config;
+  const checkInterval = Math.min(LATE_CHECK_MS, headersTimeout / 2);
   const timing = {
     headersTimeout,
-    requestTimeout,
-    connectionsCheckingInterval: Math.min(LATE_CHECK_MS, headersTimeout / 2),
+    // Not the one of Node.js, because uploads may take longer than other requests.
+    requestTimeout: 0,
+    connectionsCheckingInterval: checkInterval,
     keepAliveTimeout: config.keepAliveTimeoutMs,
     maxHeaderSize: HEADERS_MAX_BYTES,
   };
+  const bodies = watchBodies(config.requestTimeoutMs, checkInterval);
   const server = createServer(timing, (req, res) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
@@ -110,7 +114,9 @@ export function createHttpServer(
     for (const [name, value] of headers) res.setHeader(name, value);
     const started = performance.now();
     const path = pathOf(req);
+    bodies.begin(req, res, routes(path)?.bytesPerSecondMin);
     res.on('close', () => {
+      bodies.end(req);
       const ms = Math.round((performance.now() - started) * 10) / 10;
       log.debug({ requestId, method: req.method, path, status: res.statusCode, ms }, 'request');
       const isStream = isEventStream(res);
@@ -192,7 +198,7 @@ export function createHttpServer(
       answer(res, 405, { status: 'method not allowed' });
       return true;
     }
-    // The body has no meaning.
+    // The body is ignored.
     req.resume();
     const query = new URLSearchParams(req.url?.split('?')[1] ?? '');
     const { status, html, style } = await page({ method, query });
@@ -317,6 +323,47 @@ export function createHttpServer(
     server,
     cutStreams() {
       for (const res of open) if (isEventStream(res)) res.destroy();
+    },
+  };
+}
+
+/** Disconnects clients that send the bodies of requests too slowly, with 408. */
+function watchBodies(timeoutMs: number, intervalMs: number) {
+  /** The requests whose bodies may not have arrived completely. */
+  const arriving = new Map<
+    IncomingMessage,
+    { res: ServerResponse; began: number; bytesBefore: number; bytesPerSecondMin: number }
+  >();
+  let timer: NodeJS.Timeout | undefined;
+
+  function check(): void {
+    for (const [req, { res, began, bytesBefore, bytesPerSecondMin }] of arriving) {
+      const { complete, destroyed, socket } = req;
+      // The time for the bytes that have arrived so far is added to the timeout.
+      const addedMs = ((socket.bytesRead - bytesBefore) / bytesPerSecondMin) * 1_000;
+      const isLate = performance.now() - began > timeoutMs + addedMs;
+      if (!complete && !destroyed && isLate) {
+        if (!res.headersSent) socket.write('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n');
+        socket.destroySoon();
+      }
+      if (complete || destroyed || isLate) arriving.delete(req);
+    }
+    if (arriving.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+  }
+
+  return {
+    /** @param bytesPerSecondMin the lowest rate after the timeout; undefined: nothing may arrive later. */
+    begin(req: IncomingMessage, res: ServerResponse, bytesPerSecondMin = Number.POSITIVE_INFINITY): void {
+      const { 'content-length': length, 'transfer-encoding': encoding } = req.headers;
+      if (encoding === undefined && Number(length ?? 0) === 0) return;
+      arriving.set(req, { res, began: performance.now(), bytesBefore: req.socket.bytesRead, bytesPerSecondMin });
+      timer ??= setInterval(check, intervalMs).unref();
+    },
+    end(req: IncomingMessage): void {
+      arriving.delete(req);
     },
   };
 }

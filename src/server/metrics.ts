@@ -43,7 +43,7 @@ export function timeDeliveries(metrics: Metrics): (answer: Answer | undefined) =
     'Time from the commit of a change until its event is written to a connection, sampled 1 in 32 under load.',
   );
   return (answer) => {
-    // The clocks of nodes differ, so that a negative duration counts as 0.
+    // The clocks of nodes differ, so a negative duration counts as 0.
     if (answer?.committedAt !== undefined) lag(Math.max(0, Date.now() - answer.committedAt) / 1000);
   };
 }

@@ -83,6 +83,7 @@ function routesOf(deps: Deps): Routes {
     return (
       route && {
         ...route,
+        bytesPerSecondMin: route.bytesPerSecondMin?.(deps.config),
         respond: (request) => route.respond(deps, { ...request, path: path.slice(route.prefix.length) }),
       }
     );

@@ -15,6 +15,10 @@ const WORKER = '/sw.js';
 /** The service worker loads the files of the app, and icons of notifications. */
 const WORKER_POLICY = "default-src 'none'; connect-src 'self'; img-src 'self'";
 
+/** Calls and voice messages use these features of browsers. Pages of other origins must not, and the app needs no others. */
+const PERMISSIONS =
+  'camera=(self), microphone=(self), display-capture=(self), picture-in-picture=(self), geolocation=(), payment=(), usb=()';
+
 /** The encodings of the build, with the extensions of the files. */
 const encodings = { br: '.br', gzip: '.gz' } as const;
 type Encoding = keyof typeof encodings | 'identity';
@@ -129,8 +133,10 @@ function respond(
   res.setHeader('cache-control', cacheControl);
   res.setHeader('etag', etag);
   if (variants.size > 1) res.setHeader('vary', 'Accept-Encoding');
-  if (type.startsWith('text/html')) res.setHeader('content-security-policy', policyFor(req.headers.host, origins));
-  else if (isWorker) res.setHeader('content-security-policy', WORKER_POLICY);
+  if (type.startsWith('text/html')) {
+    res.setHeader('content-security-policy', policyFor(req.headers.host, origins));
+    res.setHeader('permissions-policy', PERMISSIONS);
+  } else if (isWorker) res.setHeader('content-security-policy', WORKER_POLICY);
   if (isCurrent(req.headers['if-none-match'], etag)) {
     res.writeHead(304).end();
     return;

@@ -219,7 +219,7 @@ export function serveWebSocket({
         closeWith(extra.socket, closeCodes.tryAgainLater);
         return false;
       }
-      // The socket may have closed during the lookup, and its end would not be noticed any more.
+      // The socket may have closed during the lookup, and its end would no longer be noticed.
       if (extra.socket.readyState !== extra.socket.OPEN) return false;
       // The socket is closed with 4403: the standard client then reconnects with new connectionParams.
       if (identity instanceof Error) return false;

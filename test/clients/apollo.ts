@@ -35,6 +35,7 @@ export function createApollo(session: Session, socket: Client): ApolloClient {
 export const possibleTypes = {
   Node: [
     'Attachment',
+    'Call',
     'Conversation',
     'Draft',
     'Membership',
@@ -42,6 +43,7 @@ export const possibleTypes = {
     'Notification',
     'PushSubscription',
     'Session',
+    'Status',
     'Summary',
     'User',
     'Viewer',

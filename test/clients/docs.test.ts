@@ -10,6 +10,7 @@ const files = {
   'media.ts': 'test/packages/client/media.ts',
   'upload.ts': 'test/packages/client/upload.ts',
   'notifications.ts': 'test/packages/client/notifications.ts',
+  'calls.ts': 'test/packages/client/calls.ts',
 };
 
 /** The code as it looks in a separate project. */
@@ -22,6 +23,7 @@ const elsewhere = (code: string) =>
     .replace('../../../packages/client/src/index.js', '@parley/client')
     .replace('../../../packages/client/src/media.js', '@parley/client/media')
     .replace('../../../packages/client/src/notifications.js', '@parley/client/notifications')
+    .replace('../../../packages/client/src/calls.js', '@parley/client/calls')
     .trim();
 
 it('docs/CLIENTS.md contains only operations that the tests send', async () => {

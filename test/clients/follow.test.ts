@@ -5,7 +5,7 @@ import { trimChangeLog } from '../../src/realtime/change-log.js';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessageFieldsFragment, MessagesSubscription, OpeningQuery } from '../generated/graphql.js';
 import { ask, eventually, type Person, register, request } from '../support/client.js';
-import { makePlace, modes, sharedNodes } from '../support/place.js';
+import { detailModes, makePlace, sharedNode } from '../support/place.js';
 import { edit, openDirect, remove, SEND, send } from '../support/talk.js';
 import { apolloAsking, createApollo } from './apollo.js';
 import { type Answer, type Asking, follow } from './follow.js';
@@ -89,8 +89,8 @@ function show(person: Person, node: RunningNode, conversationId: string, create:
   };
 }
 
-describe.each(modes)('a chat that uses `follow` in %s mode', (mode) => {
-  const nodeWith = sharedNodes(mode);
+describe.each(detailModes)('a chat that uses `follow` in %s mode', (mode) => {
+  const nodeWith = (env: Record<string, string> = {}) => sharedNode(mode, env);
   async function meet(node: RunningNode) {
     const [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
     return { node, alice, bob, conversationId: await openDirect(alice, bob) };

@@ -5,7 +5,7 @@ import { CloseCode, createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { settings } from '../../src/app/config.js';
-import { errorCodes, forbiddenReasons } from '../../src/core/errors.js';
+import { conflictReasons, errorCodes, forbiddenReasons } from '../../src/core/errors.js';
 
 /** Codes that neither websocket.ts nor graphql-ws lists: of `ws`, of a broken network, and of the client's `terminate()`. */
 const otherCodes = [1002, 1006, 1007, 1009, 4499];
@@ -42,7 +42,7 @@ describe('docs/PROTOCOL.md', async () => {
     const enumValues = Object.values(buildSchema(await source('schema.graphql')).getTypeMap())
       .filter(isEnumType)
       .flatMap((type) => type.getValues().map(({ name }) => name));
-    const known = [...Object.keys(settings), ...enumValues, ...forbiddenReasons];
+    const known = [...Object.keys(settings), ...enumValues, ...forbiddenReasons, ...conflictReasons];
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
@@ -64,8 +64,9 @@ describe('docs/PROTOCOL.md', async () => {
     expect(rows('Errors').map(([code]) => code)).toEqual(errorCodes);
   });
 
-  it('contains every reason of FORBIDDEN', () => {
+  it('contains every reason of FORBIDDEN and CONFLICT', () => {
     expect(rows('Reasons of FORBIDDEN errors').map(([reason]) => reason)).toEqual(forbiddenReasons);
+    expect(rows('Reasons of CONFLICT errors').map(([reason]) => reason)).toEqual(conflictReasons);
   });
 
   it('contains every field and type of events', async () => {

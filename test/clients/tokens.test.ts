@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import type { MessagesSubscription } from '../generated/graphql.js';
 import { eventually, register, request } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace, modes } from '../support/place.js';
 import { openDirect } from '../support/talk.js';
 import { createApollo } from './apollo.js';
 import { History, Me, Messages, NodeById, SendMessage } from './operations.js';
@@ -69,7 +69,7 @@ const clients: Record<string, Create> = {
   },
 };
 
-describe.each(modes)('expiring tokens in %s mode', (mode) => {
+describe.each(detailModes)('expiring tokens in %s mode', (mode) => {
   let node: RunningNode;
   const leaving: (() => void | Promise<void>)[] = [];
 

@@ -3,12 +3,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import type { OpenAtUnreadQuery } from '../generated/graphql.js';
 import { type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { mark } from '../support/receipts.js';
 import { createGroup, remove, send } from '../support/talk.js';
 import { MessageFields, OpenAtUnread } from './operations.js';
 
-describe.each(modes)('a chat that opens at the first unread message in %s mode', (mode) => {
+describe.each(detailModes)('a chat that opens at the first unread message in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let bob: Person;

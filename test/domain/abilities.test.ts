@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, inOneMode, makePlace, modes, sharedNode } from '../support/place.js';
 import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
 
 // Each ability is compared with what the mutation does that it speaks of.
@@ -20,10 +20,11 @@ const ABILITIES = `query ($id: ID!, $messageId: ID!) {
 }`;
 
 describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let newcomer: Person;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'on' });
+    node = await sharedNode(mode, { SYSTEM_MESSAGES: 'on' });
     [newcomer] = await registerAll(node.url, 'newcomer');
   });
 
@@ -92,7 +93,7 @@ describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
       inDirect((_viewer, other) => attempt(other, 'deleteAccount', { password: other.password })),
   };
 
-  it.each(Object.entries(situations))('are what the mutations allow to %s', async (situation, scene) => {
+  itOnce.each(Object.entries(situations))('are what the mutations allow to %s', async (situation, scene) => {
     const { viewer, conversationId, messageId } = await scene();
     const { conversation, node: message } = await viewer.ask(ABILITIES, {
       id: conversationId,
@@ -128,7 +129,7 @@ describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
     expect(ofConversation).toEqual(allowed);
   });
 
-  it('do not show whether a private group exists', async () => {
+  itOnce('do not show whether a private group exists', async () => {
     const { viewer, conversationId } = await outside('PRIVATE');
     const { conversation } = await viewer.ask(ABILITIES, { id: conversationId, messageId: conversationId });
     expect(conversation).toBeNull();
@@ -153,7 +154,7 @@ describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
   });
 });
 
-describe.each(modes)('Message.editableUntil in %s mode', (mode) => {
+describe.each(detailModes)('Message.editableUntil in %s mode', (mode) => {
   const untilOf = async (person: Person, id: string) =>
     (await person.ask('query ($id: ID!) { node(id: $id) { ... on Message { createdAt editableUntil } } }', { id }))
       .node;

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, type Person, register, request } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { CASES_TIMEOUT_MS, isExhaustive } from '../support/exhaustive.js';
+import { inOneMode, modes, sharedTwo } from '../support/place.js';
 
 const TOKENS = 'tokens { accessToken refreshToken }';
 const LOGIN = `mutation ($input: LoginInput!) { login(input: $input) { ${TOKENS} } }`;
@@ -12,15 +13,16 @@ const DELETE = 'mutation ($input: DeleteAccountInput!) { deleteAccount(input: $i
 const ME = '{ viewer { user { id } } }';
 
 /** Accounts whose owner acts while others sign in. */
-const ROUNDS = 20;
+const ROUNDS = isExhaustive ? 100 : 10;
 /** Sign-ins and refreshes of each account at the same time. */
 const CALLS_AT_ONCE = 3;
 
 describe.each(modes)('signing in at the same time (%s)', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(mode));
+    [node, other] = await sharedTwo(mode);
   });
 
   const login = ({ username, password }: Person, url = node.url) =>
@@ -58,7 +60,7 @@ describe.each(modes)('signing in at the same time (%s)', (mode) => {
       expect(await livingSessions(person)).toHaveLength(name === 'changePassword' ? 1 : 0);
     });
 
-    it('leaves no other session, whichever comes first', async () => {
+    itOnce('leaves no other session, whichever comes first', { timeout: CASES_TIMEOUT_MS }, async () => {
       let signedIn = 0;
       let refused = 0;
       const round = async (number: number) => {

@@ -12,13 +12,14 @@ import {
   registerAll,
   request,
 } from '../support/client.js';
-import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, pin, react, reply, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { viewer { user { id } } } }';
 const WHO = 'query ($id: ID!) { user(id: $id) { username displayName bio avatarUrl deletedAt } }';
 
 describe.each(modes)('deletion of an account in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
@@ -34,7 +35,7 @@ describe.each(modes)('deletion of an account in %s mode', (mode) => {
     eventually('the erasure is complete', async () => (await at.deps.database.db.erasure.count()) === 0);
   const rowId = ({ id }: Person) => decodeGlobalId(id, 'id').id;
 
-  it('requires the password', async () => {
+  itOnce('requires the password', async () => {
     const [ana] = await people('ana');
     for (const wrong of [null, '', 'not this one']) {
       expect(await deleteAccount(ana, wrong)).toBe('BAD_USER_INPUT input.password');
@@ -149,7 +150,7 @@ describe.each(modes)('deletion of an account in %s mode', (mode) => {
   });
 
   // This test starts a separate node.
-  it('keeps all messages, or erases them if the service is configured to', { timeout: 90_000 }, async () => {
+  itOnce('keeps all messages, or erases them if the service is configured to', { timeout: 90_000 }, async () => {
     const strict = await place.start({ DELETED_ACCOUNT_MESSAGES: 'delete' }).catch(() => undefined);
     // The embedded database supports one node.
     const there = strict ?? (await (await makePlace(mode)).start({ DELETED_ACCOUNT_MESSAGES: 'delete' }));
@@ -274,14 +275,14 @@ describe.each(modes)('deletion of an account in %s mode', (mode) => {
     await cleared();
   });
 
-  it('is performed once for two concurrent requests', async () => {
+  itOnce('is performed once for two concurrent requests', async () => {
     const [ana] = await people('ana');
     const answers: Json[] = await Promise.all([deleteAccount(ana), deleteAccount(ana.at(other.url))]);
     expect(answers).toContainEqual({ userId: ana.id });
     await cleared();
   });
 
-  it('is rejected for the only admin of the service', async () => {
+  itOnce('is rejected for the only admin of the service', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const { db } = node.deps.database;
     await db.user.updateMany({ where: { serviceRole: 'ADMIN' }, data: { serviceRole: 'USER' } });

@@ -23,7 +23,7 @@ import {
   socketUrl,
 } from '../support/client.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, send } from '../support/talk.js';
@@ -82,6 +82,7 @@ const LOG = `query ($filter: AuditFilter, $first: Int, $after: String) {
 
 // Some tests start several nodes, which takes time on a busy machine.
 describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let admin: Person;
@@ -106,7 +107,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     details?: Record<string, Json>;
   };
 
-  it('contains exactly one entry per action, with the actor, the subject and the address', async () => {
+  itOnce('contains exactly one entry per action, with the actor, the subject and the address', async () => {
     // A separate service, so that there are no other entries.
     const own = await makePlace(mode);
     const [node, other] = await startTwo(own, { TRUSTED_PROXIES: 'loopback', SERVICE_KEY, ...provider.env });
@@ -560,7 +561,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     expect(given).toEqual([]);
   });
 
-  it('contains the address of a client over WebSocket', async () => {
+  itOnce('contains the address of a client over WebSocket', async () => {
     const person = await register(node.url, 'socketed');
     const address = '2001:db8::77';
     class Forwarded extends WebSocket {
@@ -645,7 +646,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     expect(await left()).toHaveLength(4);
   });
 
-  it('can only be read by admins of the service', async () => {
+  itOnce('can only be read by admins of the service', async () => {
     const [user, moderator] = await registerAll(node.url, 'user', 'moderator');
     await attempt(admin, 'setServiceRole', { userId: moderator.id, role: 'MODERATOR' });
     for (const token of [user.token, moderator.token, SERVICE_KEY]) {
@@ -721,7 +722,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
       address_: { address: '::1' },
     };
     for (const [columns, filter] of Object.entries(filters)) {
-      const statements = await statementsOf(() => logOf(filter));
+      const statements = await statementsOf(node, () => logOf(filter));
       const sql = statements.find((text) => text.startsWith('SELECT') && text.includes('"audit_entries"')) ?? '';
       const parameters = new Set(sql.match(/\$\d+/g));
       const plan = await node.deps.database.transaction(async (tx) => {
@@ -741,7 +742,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     }
   });
 
-  it('shows actions that a newer server has recorded as OTHER', async () => {
+  itOnce('shows actions that a newer server has recorded as OTHER', async () => {
     const subject = await register(node.url, 'later');
     await node.deps.database.db.auditEntry.create({
       data: {
@@ -788,7 +789,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     expect(await deps.database.db.auditEntry.count()).toBe(kept + 3);
   });
 
-  it('aggregates a flood of denied actions into entries with their number', async () => {
+  itOnce('aggregates a flood of denied actions into entries with their number', async () => {
     const own = await makePlace(mode);
     const flooded = await own.start({ AUDIT_REFUSALS_MAX: '3', TRUSTED_PROXIES: 'loopback' });
     const ana = await register(flooded.url, 'ana');
@@ -817,7 +818,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     );
   });
 
-  it('contains rate-limited sign-ins as denied, without an account', async () => {
+  itOnce('contains rate-limited sign-ins as denied, without an account', async () => {
     const rates = ['RATE_SIGN_IN_PER_ADDRESS', 'RATE_REGISTRATION_PER_ADDRESS', 'RATE_PASSWORD_RESET_PER_ADDRESS'];
     const limits = { RATE_LIMITS: 'on', ...Object.fromEntries(rates.map((name) => [name, '1/10m'])) };
     const { url, deps } = await (await makePlace(mode)).start(limits);
@@ -841,7 +842,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     ]);
   });
 
-  it('records a changed setting once, without the values of secrets', async () => {
+  itOnce('records a changed setting once, without the values of secrets', async () => {
     const started = await (await makePlace(mode)).start({ PORT: '0', GROUPS_MAX: '7' });
     const { database } = started.deps;
     const { db } = database;
@@ -897,7 +898,7 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     expect(JSON.stringify([kept, await db.auditEntry.findMany()])).not.toContain('hunter2');
   });
 
-  it('records when a start ends the sessions of a previous service key', async () => {
+  itOnce('records when a start ends the sessions of a previous service key', async () => {
     const own = await makePlace(mode);
     const started = await own.start({ SERVICE_KEY });
     const from = fromSomewhere();
@@ -927,12 +928,12 @@ describe.each(modes)('the audit log in %s mode', { timeout: 120_000 }, (mode) =>
     ]);
   });
 
-  it('executes no statements for sending and reading', async () => {
+  itOnce('executes no statements for sending and reading', async () => {
     const [one, two] = await registerAll(node.url, 'busy', 'reader');
     const group = await createGroup(one, [two]);
     const theirs = { actorId: { in: [rowId(one.id), rowId(two.id)] } };
     const before = await rows(theirs);
-    const statements = await statementsOf(async () => {
+    const statements = await statementsOf(node, async () => {
       const { seq } = await send(one, group, 'hello');
       await attempt(two, 'markRead', { conversationId: group, seq });
       await attempt(two, 'setTyping', { conversationId: group, isTyping: true });

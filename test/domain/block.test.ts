@@ -2,17 +2,16 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, modes, sharedTwo, smallLimits, waitingFor } from '../support/place.js';
 import { PRESENCE, untilStatus } from '../support/presence.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 describe.each(modes)('blocks in %s mode', (mode) => {
-  let place: Place;
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    place = await makePlace(mode);
-    [node, other] = await startTwo(place, { BLOCKS_MAX: '3' });
+    [node, other] = await sharedTwo(mode, smallLimits);
   });
 
   const people = <Names extends string[]>(...names: Names) => registerAll(node.url, ...names);
@@ -50,7 +49,7 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     expect(await canSend(bob, direct)).toBe(true);
   });
 
-  it('allow deleting earlier messages but not editing them', async () => {
+  itOnce('allow deleting earlier messages but not editing them', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const message = await send(bob, direct, 'hello');
@@ -83,7 +82,7 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     expect(hers.events.map(({ message }) => message?.text)).not.toContain('you cannot get rid of me');
   });
 
-  it('cause the same error for both users and for every reason', async () => {
+  itOnce('cause the same error for both users and for every reason', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     const direct = await openDirect(bob, ana);
     const withCarol = await openDirect(bob, carol);
@@ -107,14 +106,14 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     }
   });
 
-  it('prevent opening a direct conversation, with the same error as for a deleted account', async () => {
+  itOnce('prevent opening a direct conversation, with the same error as for a deleted account', async () => {
     const [ana, bob] = await people('ana', 'bob');
     await block(ana, bob);
     expect(await attempt(bob, 'openDirectConversation', { userId: ana.id })).toBe('FORBIDDEN input.userId');
     expect(await attempt(ana, 'openDirectConversation', { userId: bob.id })).toBe('FORBIDDEN input.userId');
   });
 
-  it('silently prevent the blocked user from adding the blocker to groups', async () => {
+  itOnce('silently prevent the blocked user from adding the blocker to groups', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     await block(ana, bob);
     const group = await createGroup(bob, [ana, carol]);
@@ -130,7 +129,7 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     expect(await members()).toEqual([bob.id, carol.id].sort());
   });
 
-  it('do not affect messages in common groups', async () => {
+  itOnce('do not affect messages in common groups', async () => {
     const [ana, bob, carol] = await people('ana', 'bob', 'carol');
     const group = await createGroup(carol, [ana, bob]);
     const stream = await follow(ana, MESSAGES, 'messages', { conversationId: group });
@@ -180,7 +179,7 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     for (const stream of streams) await stream.until(({ conversation }) => conversation?.viewerCanSend === true);
   });
 
-  it('reject sends in progress, so that none is stored after the block', async () => {
+  itOnce('reject sends in progress, so that none is stored after the block', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const answers: Promise<Json>[] = [];
@@ -225,7 +224,7 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     expect(user.viewerHasBlocked).toBe(false);
   });
 
-  it('are rejected for oneself and for users who do not exist', async () => {
+  itOnce('are rejected for oneself and for users who do not exist', async () => {
     const [ana] = await people('ana');
     expect(await block(ana, ana)).toBe('BAD_USER_INPUT input.userId');
     const nobody = { ...ana, id: 'User_AaH9b5HNcECpvBfEbG_tgA' };
@@ -233,7 +232,7 @@ describe.each(modes)('blocks in %s mode', (mode) => {
     expect(await unblock(ana, nobody)).toBe('NOT_FOUND input.userId');
   });
 
-  it('by both users cause no further event, and neither does removing one of them', async () => {
+  itOnce('by both users cause no further event, and neither does removing one of them', async () => {
     const [ana, bob] = await people('ana', 'bob');
     const direct = await openDirect(ana, bob);
     const query = 'subscription { conversations { type conversation { viewerCanSend } } }';

@@ -2,7 +2,7 @@ import type { Client } from 'graphql-ws';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, listen, type Person, register, registerAll } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { modes, sharedTwo, smallLimits } from '../support/place.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 
 const clients: Client[] = [];
@@ -14,7 +14,7 @@ describe.each(modes)('contacts in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(mode), { CONTACTS_MAX: '3' });
+    [node, other] = await sharedTwo(mode, smallLimits);
   });
   const makePeople = (...names: string[]) =>
     Promise.all(names.map((name) => register(node.url, name))) as Promise<[Person, Person, Person, Person, Person]>;

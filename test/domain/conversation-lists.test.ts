@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { mark } from '../support/receipts.js';
 import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
 
@@ -13,9 +13,10 @@ const LIST = `query ($kind: ConversationKind, $unreadOnly: Boolean, $first: Int,
 }`;
 
 describe.each(modes)('lists of conversations in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'on' });
+    node = await sharedNode(mode, { SYSTEM_MESSAGES: 'on' });
   });
 
   const list = async (person: Person, filter: Json = {}) => (await person.ask(LIST, filter)).viewer.conversations;
@@ -66,7 +67,7 @@ describe.each(modes)('lists of conversations in %s mode', (mode) => {
     expect(await idsOf(bob, { unreadOnly: true, kind: 'DIRECT' })).toEqual([]);
   });
 
-  it('are read page by page', async () => {
+  itOnce('are read page by page', async () => {
     const { ana, direct2, direct3, group1, group3 } = await makeScene();
     const found: string[] = [];
     for (let after: string | null = null; ; ) {
@@ -78,7 +79,7 @@ describe.each(modes)('lists of conversations in %s mode', (mode) => {
     expect(found).toEqual([group3, direct3, group1, direct2]);
   });
 
-  it('do not accept a cursor of another filter', async () => {
+  itOnce('do not accept a cursor of another filter', async () => {
     const { ana } = await makeScene();
     const filters = [
       {},
@@ -101,7 +102,7 @@ describe.each(modes)('lists of conversations in %s mode', (mode) => {
 
 describe.each(modes)('User.viewerConversation in %s mode', (mode) => {
   it('is the direct conversation with the viewer if there is one', async () => {
-    const node = await (await makePlace(mode)).start();
+    const node = await sharedNode(mode);
     const [ana, bob, carol, dora] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dora');
     const withBob = await openDirect(ana, bob);
     const withCarol = await openDirect(carol, ana);

@@ -3,7 +3,7 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { hashInput } from '../../src/platform/input.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { anyMode, inOneMode, makePlace, modes, sharedNode } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 
 const OPEN = `mutation ($input: OpenDirectConversationInput!) { openDirectConversation(input: $input) { conversation { id } wasCreated } }`;
@@ -31,13 +31,15 @@ const LIST = `query ($first: Int, $after: String) {
 }`;
 
 describe.each(modes)('conversations in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
+  const describeOnce = inOneMode(mode, describe);
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let carol: Person;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
     const { url } = node;
     [alice, bob, carol] = await Promise.all([register(url, 'alice'), register(url, 'bob'), register(url, 'carol')]);
   });
@@ -73,7 +75,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       expect((await erin.ask(SEE, { id })).conversation.counterpart.id).toBe(dave.id);
     });
 
-    it('is rejected for oneself, for unknown users and for ids of other types', async () => {
+    itOnce('is rejected for oneself, for unknown users and for ids of other types', async () => {
       const before = await stored();
       for (const [userId, code] of [
         [alice.id, 'BAD_USER_INPUT'],
@@ -87,24 +89,27 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       expect(await stored()).toBe(before);
     });
 
-    it('opens a conversation that cannot be written in after the counterpart has deleted their account', async () => {
-      const gone = await register(node.url, 'gone');
-      const id = await openDirect(alice, gone);
-      await node.deps.database.db.user.updateMany({
-        where: { username: gone.username },
-        data: { deletedAt: new Date() },
-      });
-      expect((await alice.ask(SEE, { id })).conversation).toMatchObject({ viewerCanSend: false });
-      const { errors } = await alice.request(
-        'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
-        {
-          input: { conversationId: id, text: 'anyone?' },
-        },
-      );
-      expect(errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN' });
-      const again = await carol.request(OPEN, { input: { userId: gone.id } });
-      expect(again.errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', field: 'input.userId' });
-    });
+    itOnce(
+      'opens a conversation that cannot be written in after the counterpart has deleted their account',
+      async () => {
+        const gone = await register(node.url, 'gone');
+        const id = await openDirect(alice, gone);
+        await node.deps.database.db.user.updateMany({
+          where: { username: gone.username },
+          data: { deletedAt: new Date() },
+        });
+        expect((await alice.ask(SEE, { id })).conversation).toMatchObject({ viewerCanSend: false });
+        const { errors } = await alice.request(
+          'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }',
+          {
+            input: { conversationId: id, text: 'anyone?' },
+          },
+        );
+        expect(errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN' });
+        const again = await carol.request(OPEN, { input: { userId: gone.id } });
+        expect(again.errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN', field: 'input.userId' });
+      },
+    );
   });
 
   describe('createGroup', () => {
@@ -148,7 +153,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       expect((await bob.request(GROUP, { input: { ...input, memberIds: [] } })).errors).toBeUndefined();
     });
 
-    it('returns a group to a retry whose hash a version without historyVisibility has stored', async () => {
+    itOnce('returns a group to a retry whose hash a version without historyVisibility has stored', async () => {
       const input = { title: 'Old', description: 'of then', memberIds: [bob.id], clientGroupId: 'old' };
       const { conversation } = (await alice.ask(GROUP, { input })).createGroup;
       const { id } = decodeGlobalId(conversation.id, 'id');
@@ -162,7 +167,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       expect((await alice.request(GROUP, { input: another })).errors?.[0]?.extensions.code).toBe('CONFLICT');
     });
 
-    it.each([
+    itOnce.each([
       ['an empty title', { title: ' ' }, 'BAD_USER_INPUT', 'input.title'],
       ['a long title', { title: 'x'.repeat(101) }, 'BAD_USER_INPUT', 'input.title'],
       ['a long description', { description: 'x'.repeat(1_001) }, 'BAD_USER_INPUT', 'input.description'],
@@ -177,7 +182,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
     });
   });
 
-  describe('conversation', () => {
+  describeOnce('conversation', () => {
     it('is null for a private conversation of others, and for one that does not exist', async () => {
       const id = await openDirect(alice, bob);
       expect(await carol.ask(SEE, { id })).toEqual({ conversation: null });
@@ -229,7 +234,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       expect(nodes[1]).toMatchObject({ id: ids[0], lastMessage: { text: 'in 4' }, counterpart: null });
     });
 
-    it.each([
+    itOnce.each([
       ['first', { first: 0 }],
       ['first', { first: 101 }],
       ['after', { after: 'x' }],
@@ -238,7 +243,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
     });
 
-    it("are not listed for a cursor of another user's list", async () => {
+    itOnce("are not listed for a cursor of another user's list", async () => {
       await openDirect(alice, bob);
       const { endCursor } = (await alice.ask(LIST, { first: 1 })).viewer.conversations.pageInfo;
       const { errors } = await bob.request(LIST, { after: endCursor });
@@ -249,7 +254,7 @@ describe.each(modes)('conversations in %s mode', (mode) => {
 
 describe('a group of the maximum size', () => {
   it('can be created, but not a larger one', async () => {
-    const node = await (await makePlace('embedded')).start({ GROUP_MAX_MEMBERS: '2' });
+    const node = await (await makePlace(anyMode)).start({ GROUP_MAX_MEMBERS: '2' });
     const [alice, bob, carol] = await Promise.all([register(node.url), register(node.url), register(node.url)]);
     await createGroup(alice, [bob]);
     const { errors } = await alice.request(GROUP, { input: { title: 'Three', memberIds: [bob.id, carol.id] } });

@@ -8,12 +8,13 @@ import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
 import { type MailServer, startMailServer } from '../support/mail.js';
 import { notified } from '../support/notified.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, makePlace, modes } from '../support/place.js';
 import { attempt, createGroup, openDirect, remove, reply, send } from '../support/talk.js';
 
 const PUBLIC_URL = 'https://chat.example.com';
 
 describe.each(modes)('mails about unread messages in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let mails: MailServer;
   let node: RunningNode;
   beforeAll(async () => {
@@ -71,7 +72,7 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     expect(mails.to(ana.email)).toHaveLength(5);
   });
 
-  it.each<[string, (scene: { ana: Person; bob: Person; conversationId: string; id: string }) => Promise<unknown>]>([
+  itOnce.each<[string, (scene: { ana: Person; bob: Person; conversationId: string; id: string }) => Promise<unknown>]>([
     ['the messages were read', ({ ana, conversationId }) => attempt(ana, 'markRead', { conversationId, seq: 1 })],
     ['the message was deleted', ({ bob, id }) => remove(bob, id)],
     ['the user has left', ({ ana, conversationId }) => attempt(ana, 'leaveConversation', { conversationId })],
@@ -93,18 +94,24 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     expect(mails.to(ana.email)).toEqual([]);
   });
 
-  it('wait while the user does not want to be disturbed', async () => {
+  itOnce('wait while the user does not want to be disturbed', async () => {
     const [ana, bob] = await people();
     await attempt(ana, 'updateNotificationSettings', { doNotDisturbUntil: '2999-01-01T00:00:00Z' });
     await say(bob, await openDirect(bob, ana), 'hello');
     await whenDue();
     expect(mails.to(ana.email)).toEqual([]);
     await attempt(ana, 'updateNotificationSettings', { doNotDisturbUntil: null });
+    const hour = (offset: number) => new Date(Date.now() + offset * 3_600_000).toISOString().slice(11, 16);
+    const quietHours = { from: hour(-3), to: hour(3), timeZone: 'UTC' };
+    await attempt(ana, 'updateNotificationSettings', { quietHours });
+    await whenDue();
+    expect(mails.to(ana.email)).toEqual([]);
+    await attempt(ana, 'updateNotificationSettings', { quietHours: { ...quietHours, from: hour(3), to: hour(6) } });
     await whenDue();
     await mails.until(ana.email);
   });
 
-  it('are about mentions and replies only if the user wants no more', async () => {
+  itOnce('are about mentions and replies only if the user wants no more', async () => {
     const [ana, bob] = await people();
     const conversationId = await createGroup(bob, [ana]);
     const own = await send(ana, conversationId, 'mine');
@@ -118,13 +125,13 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     expect(mail?.subject).toBe('You have 2 unread messages');
   });
 
-  it('are not sent to users who do not want them', async () => {
+  itOnce('are not sent to users who do not want them', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     await say(bob, await openDirect(bob, ana), 'hello');
     expect(await digestOf(ana)).toBeNull();
   });
 
-  it('show as much as the user has chosen, in their language', async () => {
+  itOnce('show as much as the user has chosen, in their language', async () => {
     const [ana, bob] = await people();
     expect(await attempt(ana, 'updateNotificationSettings', { locale: 'x' })).toBe('BAD_USER_INPUT input.locale');
     await attempt(ana, 'updateNotificationSettings', { pushPreview: 'NOTHING', locale: 'de-AT' });
@@ -135,7 +142,7 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     for (const hidden of [bob.username, 'Picnic', 'the secret']) expect(mail?.source).not.toContain(hidden);
   });
 
-  it('can be ended with one click, by the link in their header', async () => {
+  itOnce('can be ended with one click, by the link in their header', async () => {
     const [ana, bob] = await people();
     const conversationId = await openDirect(bob, ana);
     await say(bob, conversationId, 'hello');
@@ -158,6 +165,8 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     forged.searchParams.set('token', `${rowId(bob.id)}.${url.searchParams.get('token')?.split('.')[1]}`);
     expect((await fetch(forged, { method: 'POST' })).status).toBe(400);
     expect((await fetch(url, { method: 'PUT' })).status).toBe(405);
+    await attempt(ana, 'updateNotificationSettings', { locale: 'de' });
+    expect(await (await fetch(url)).text()).toMatch(/lang="de".*Abbestellen/s);
     const post = await fetch(url, { method: 'POST', body: new URLSearchParams({ 'List-Unsubscribe': 'One-Click' }) });
     expect(post.status).toBe(200);
     expect(await wants()).toBe(false);

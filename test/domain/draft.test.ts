@@ -5,7 +5,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
 import { changesOf, follower, rowId, syncCursorOf, untilDelivered } from '../support/durable-streams.js';
 import { scrape } from '../support/metrics.js';
-import { makePlace, modes, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo, waitingFor } from '../support/place.js';
 import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
 
 const DRAFT = 'id text updatedAt conversation { id } replyTo { id text }';
@@ -27,6 +27,7 @@ const draftsOf = async (person: Person): Promise<Json[]> => (await person.ask(DR
 const follow = follower('viewerChanges', VIEWER_CHANGES);
 
 describe.each(modes)('drafts in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
@@ -66,7 +67,7 @@ describe.each(modes)('drafts in %s mode', (mode) => {
     expect(changesOf(stream).at(-1)).toMatchObject({ replayed: false, draftId: first.id, draft: { id: first.id } });
   });
 
-  it('records no change when the same text is saved again', async () => {
+  itOnce('records no change when the same text is saved again', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const stream = await follow(ana, node.url);
@@ -77,7 +78,7 @@ describe.each(modes)('drafts in %s mode', (mode) => {
     expect(changesOf(stream).map(({ draft }) => draft.text)).toEqual(['Hello', 'Hello!']);
   });
 
-  it('keeps the last write of concurrent ones, and delivers them in the same order to every device', async () => {
+  itOnce('keeps the last write of concurrent ones, and delivers them in the same order to every device', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const streams = [await follow(ana, node.url), await follow(ana, other.url)];
@@ -95,7 +96,7 @@ describe.each(modes)('drafts in %s mode', (mode) => {
     expect(one).toEqual(two);
   });
 
-  it('hides drafts from everybody but their author', async () => {
+  itOnce('hides drafts from everybody but their author', async () => {
     const [ana, bob, outsider] = await registerAll(node.url, 'ana', 'bob', 'outsider');
     const group = await createGroup(ana, [bob], { visibility: 'PUBLIC' });
     const [his, messages] = [
@@ -144,7 +145,7 @@ describe.each(modes)('drafts in %s mode', (mode) => {
     expect(await saved(ana, group, 'to nothing')).toMatchObject({ text: 'to nothing', replyTo: null });
   });
 
-  it('refuses drafts that are too long, and more than DRAFTS_MAX', async () => {
+  itOnce('refuses drafts that are too long, and more than DRAFTS_MAX', async () => {
     const [ana, ...others] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dave', 'erin');
     const directs: string[] = [];
     for (const person of others) directs.push(await openDirect(ana, person));
@@ -236,7 +237,7 @@ describe.each(modes)('drafts in %s mode', (mode) => {
     expect(changesOf(again)[0]).toMatchObject({ type: 'DRAFT_SAVED', replayed: false, draft: { text: 'five' } });
   });
 
-  it('delivers no draft in an event that is read after its author has left', async () => {
+  itOnce('delivers no draft in an event that is read after its author has left', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const group = await createGroup(ana, [bob]);
     const stream = await follow(bob, other.url);

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, inOneMode, makePlace, modes, sharedNode, smallLimits } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, pin, react, remove, reply, send, trySend } from '../support/talk.js';
 
 const EDITS = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) { ... on Message {
@@ -12,6 +12,7 @@ const EDITS = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) { .
 const rowId = (id: string) => decodeGlobalId(id, 'id').id;
 
 describe.each(modes)('edited messages in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
@@ -19,7 +20,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
   let dan: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start({ MESSAGE_EDIT_WINDOW: '1h', MESSAGE_VERSIONS_MAX: '3' });
+    node = await sharedNode(mode, smallLimits);
     [ana, bob, carol, dan] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dan');
     group = await createGroup(ana, [bob, carol]);
   });
@@ -54,13 +55,13 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
     expect(await textsOf(carol, id)).toEqual(['five', 'four', 'one']);
   });
 
-  it('do not store a version if the text is the same', async () => {
+  itOnce('do not store a version if the text is the same', async () => {
     const { id } = await send(bob, group, 'the same');
     await edit(bob, id, ' the same ');
     expect(await ask(bob, id)).toMatchObject({ editedAt: null, edits: { nodes: [] } });
   });
 
-  it('hide earlier texts from outsiders, and from members who cannot see the message', async () => {
+  itOnce('hide earlier texts from outsiders, and from members who cannot see the message', async () => {
     const { id } = await send(bob, group, 'secret');
     await edit(bob, id, 'public');
     expect(await ask(dan, id)).toBeNull();
@@ -73,7 +74,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
     expect(await textsOf(bob, before.id)).toEqual(['before, edited', 'before']);
   });
 
-  it('can be edited until the time limit, as viewerCanEdit says', async () => {
+  itOnce('can be edited until the time limit, as viewerCanEdit says', async () => {
     const { id } = await send(bob, group, 'typo');
     await age(id, 59 * minute);
     expect((await ask(bob, id)).viewerCanEdit).toBe(true);
@@ -89,7 +90,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
     expect(serverInfo.limits.messageEditWindowSeconds).toBe(3_600);
   });
 
-  it('have viewerCanEdit computed for the sender and others in one event, also after the time limit', async () => {
+  itOnce('have viewerCanEdit computed for the sender and others in one event, also after the time limit', async () => {
     const query = 'subscription { messages { type messageId message { viewerCanEdit } } }';
     const streams = await Promise.all(
       [ana, bob, bob].map(async (person) => {
@@ -179,7 +180,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
   });
 });
 
-describe.each(modes)('messages without an edit time limit in %s mode', (mode) => {
+describe.each(detailModes)('messages without an edit time limit in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
     const place = await makePlace(mode);

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { detailModes, inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const CONVERSATIONS = `subscription { conversations {
@@ -16,6 +16,7 @@ afterEach(async () => {
 });
 
 describe.each(modes)('groups in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let owner: Person;
   let admin: Person;
@@ -76,7 +77,7 @@ describe.each(modes)('groups in %s mode', (mode) => {
     expect(outside.events.map(({ type }) => type)).toEqual(['CAUGHT_UP']);
   });
 
-  it('cannot be changed by other users, or to invalid values', async () => {
+  itOnce('cannot be changed by other users, or to invalid values', async () => {
     const group = await makeGroup();
     expect(await update(member, group, { title: 'x' })).toBe('FORBIDDEN');
     expect(await update(outsider, group, { title: 'x' })).toBe('NOT_FOUND input.conversationId');
@@ -90,7 +91,7 @@ describe.each(modes)('groups in %s mode', (mode) => {
     expect(await update(outsider, group, { title: 'x' })).toBe('FORBIDDEN input.conversationId');
   });
 
-  it('have roles that only owners can change, and always an owner', async () => {
+  itOnce('have roles that only owners can change, and always an owner', async () => {
     const group = await makeGroup();
     const stream = await follow(member);
     expect(await setRole(owner, group, member, 'ADMIN')).toEqual({
@@ -175,7 +176,7 @@ describe.each(modes)('groups in %s mode', (mode) => {
   });
 });
 
-describe.each(modes)('the limits of groups per user in %s mode', (mode) => {
+describe.each(detailModes)('the limits of groups per user in %s mode', (mode) => {
   const rowOf = (person: Person) => decodeGlobalId(person.id, 'id').id;
 
   it('are separate for groups that a user creates or joins, and for those to which others add the user', async () => {

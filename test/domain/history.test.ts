@@ -12,7 +12,7 @@ import {
   register,
   registerAll,
 } from '../support/client.js';
-import { makePlace, modes, type Place, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, type Place, startTwo } from '../support/place.js';
 import { attempt, createGroup, edit, MESSAGES, openDirect, remove, send } from '../support/talk.js';
 
 const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { conversation(id: $id) {
@@ -22,6 +22,7 @@ const HISTORY = `query ($id: ID!, $first: Int, $last: Int, $aroundSeq: Int) { co
 const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Message { text } } }';
 
 describe.each(modes)('history for members who join later in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
@@ -53,7 +54,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
     return { early, late, group, before, after, cursor };
   }
 
-  it('is complete by default', async () => {
+  itOnce('is complete by default', async () => {
     const { late, group, before } = await makeGroup('ALL');
     expect(await seqsOf(late, group)).toEqual([1, 2, 3, 4]);
     const { nodes } = await late.ask(NODES, { ids: before.map(({ id }) => id) });
@@ -74,7 +75,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
     expect((await late.ask('query ($id: ID!) { node(id: $id) { id } }', { id: before[0]?.id })).node).toBeNull();
   });
 
-  it('does not show a last message from before they joined', async () => {
+  itOnce('does not show a last message from before they joined', async () => {
     const late = await register(node.url, 'late');
     const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
     await send(ana, group, 'before');
@@ -86,7 +87,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
   });
 
   // One at a time, because streams of the same user share what they have read.
-  it.each(['of one conversation', 'of all'])('hides changes of earlier messages on streams %s', async (which) => {
+  itOnce.each(['of one conversation', 'of all'])('hides changes of earlier messages on streams %s', async (which) => {
     const { early, late, group, before, after, cursor } = await makeGroup('SINCE_JOINED');
     const variables = which === 'of all' ? {} : { conversationId: group };
     const seqs = (stream: Listening) => stream.events.flatMap(({ message }) => message?.seq ?? []);
@@ -102,7 +103,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
     expect(seqs(await follow(late, { ...variables, after: cursor }))).toEqual([4, 3]);
   });
 
-  it('cannot be changed either, including their own messages from before they left', async () => {
+  itOnce('cannot be changed either, including their own messages from before they left', async () => {
     const { early, late, group } = await makeGroup('SINCE_JOINED');
     const own = await send(late, group, 'mine');
     await attempt(late, 'leaveConversation', { conversationId: group });
@@ -117,24 +118,27 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
     expect(await seqsOf(early, group)).toHaveLength(5);
   });
 
-  it('is hidden on every node also from users who join while they are subscribed, and from users who join again', async () => {
-    const late = await register(node.url, 'late');
-    const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
-    const first = await send(ana, group, 'first');
-    const stream = await follow(late);
-    await add(group, late);
-    const second = await send(ana, group, 'second');
-    await stream.until(({ messageId }) => messageId === second.id);
-    await edit(ana, first.id, 'first, edited');
-    await attempt(ana, 'removeMember', { conversationId: group, userId: late.id });
-    const third = await send(ana, group, 'third');
-    await add(group, late);
-    await edit(ana, third.id, 'third, edited');
-    await edit(ana, second.id, 'second, edited');
-    const fourth = await send(ana, group, 'fourth');
-    await stream.until(({ messageId }) => messageId === fourth.id);
-    expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['second', 'fourth']);
-  });
+  itOnce(
+    'is hidden on every node also from users who join while they are subscribed, and from users who join again',
+    async () => {
+      const late = await register(node.url, 'late');
+      const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
+      const first = await send(ana, group, 'first');
+      const stream = await follow(late);
+      await add(group, late);
+      const second = await send(ana, group, 'second');
+      await stream.until(({ messageId }) => messageId === second.id);
+      await edit(ana, first.id, 'first, edited');
+      await attempt(ana, 'removeMember', { conversationId: group, userId: late.id });
+      const third = await send(ana, group, 'third');
+      await add(group, late);
+      await edit(ana, third.id, 'third, edited');
+      await edit(ana, second.id, 'second, edited');
+      const fourth = await send(ana, group, 'fourth');
+      await stream.until(({ messageId }) => messageId === fourth.id);
+      expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['second', 'fourth']);
+    },
+  );
 
   describe('with delays', () => {
     /** A stream of messages that is only read when the test reads it. */
@@ -159,7 +163,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
       attempt(ana, 'removeMember', { conversationId: group, userId: id });
     const cursorOf = async (person: Person) => (await person.ask('{ viewer { syncCursor } }')).viewer.syncCursor;
 
-    it.each(['of one conversation', 'of all'])(
+    itOnce.each(['of one conversation', 'of all'])(
       'is judged when it happens, not when it is read: streams %s',
       async (which) => {
         const [late] = await registerAll(node.url, 'late');
@@ -178,7 +182,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
       },
     );
 
-    it('is not replayed to a user who is removed before the replay is read', async () => {
+    itOnce('is not replayed to a user who is removed before the replay is read', async () => {
       const [late] = await registerAll(node.url, 'late');
       const group = await createGroup(ana, [], { historyVisibility: 'SINCE_JOINED' });
       const secret = await send(ana, group, 'secret');
@@ -319,7 +323,7 @@ describe.each(modes)('history for members who join later in %s mode', (mode) => 
     });
   });
 
-  it('is configured by owners, and applies to users who join from then on', async () => {
+  itOnce('is configured by owners, and applies to users who join from then on', async () => {
     const { late, group } = await makeGroup('SINCE_JOINED');
     const [newest] = await registerAll(node.url, 'newest');
     const update = (person: Person, historyVisibility: string) =>

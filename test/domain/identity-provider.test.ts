@@ -5,7 +5,16 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { providerAuthenticator } from '../../src/domain/identity-provider/identity-provider.viewers.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, register, request, smallest } from '../support/client.js';
-import { anyMode, makePlace, modes, type Place, servicesFound, waitingFor } from '../support/place.js';
+import {
+  anyMode,
+  inOneMode,
+  makePlace,
+  modes,
+  type Place,
+  servicesFound,
+  sharedNode,
+  waitingFor,
+} from '../support/place.js';
 import { makeKey, Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
 import { statementsOf } from '../support/statements.js';
@@ -37,6 +46,8 @@ const closing = (url: string, token: string, onOpen: () => void = () => {}) =>
   });
 
 describe.each(modes)('users of an identity provider in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
+  const describeOnce = inOneMode(mode, describe);
   let provider: Provider;
   let place: Place;
   let node: RunningNode;
@@ -82,7 +93,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(found.users.nodes).toContainEqual({ id: viewer.user.id });
     });
 
-    it('creates one account and one session for concurrent requests on every node', async () => {
+    itOnce('creates one account and one session for concurrent requests on every node', async () => {
       const subject = fresh();
       const tokens = await Promise.all(
         Array.from({ length: 10 }, (_, index) => provider.sign(subject, { jti: String(index) })),
@@ -97,7 +108,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(rows[0]?.user.sessions).toHaveLength(1);
     });
 
-    it.each([
+    itOnce.each([
       ['an email address', 'first.last@example.com', 'first.last'],
       ['accents and spaces', 'Zoë Müller', 'Zoe_Muller'],
       ['one that is too short', 'jo', 'jo_'],
@@ -108,7 +119,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(user.username).toBe(username);
     });
 
-    it('accepts a token without claims about the user, or with invalid ones', async () => {
+    itOnce('accepts a token without claims about the user, or with invalid ones', async () => {
       const said = [
         {},
         { preferred_username: '日本', name: ' ', picture: 'javascript:alert(1)', email: 'no' },
@@ -125,7 +136,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       }
     });
 
-    it('adds a suffix to a username that is taken, also for concurrent requests', async () => {
+    itOnce('adds a suffix to a username that is taken, also for concurrent requests', async () => {
       const person = await register(url, 'taken');
       const tokens = await Promise.all(
         Array.from({ length: 6 }, () => provider.sign(fresh(), { preferred_username: person.username.toUpperCase() })),
@@ -136,7 +147,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect((await person.ask(ME)).viewer.user.username).toBe(person.username);
     });
 
-    it('does not sign a user in to the account of another user with the same email address', async () => {
+    itOnce('does not sign a user in to the account of another user with the same email address', async () => {
       const person = await register(url);
       const { email, user } = await me(url, await provider.sign(fresh(), { email: person.email }));
       expect(email).toBe(person.email);
@@ -172,7 +183,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect((await search(claims.preferred_username)).users.nodes).toEqual([]);
     });
 
-    it('delivers the new name to members of common conversations', async () => {
+    itOnce('delivers the new name to members of common conversations', async () => {
       const subject = fresh();
       const { user } = await me(url, await provider.sign(subject, { name: 'Old' }));
       const other = await register(url, 'other');
@@ -208,7 +219,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       }
     });
 
-    it('adds a suffix if the new username is taken', async () => {
+    itOnce('adds a suffix if the new username is taken', async () => {
       const person = await register(url, 'wanted');
       const subject = fresh();
       await me(url, await provider.sign(subject, { preferred_username: `before.${count}.${mode}`, name: 'Before' }));
@@ -220,7 +231,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(user.displayName).toBe('After');
     });
 
-    it('applies the claims of the newest token only: absent claims and older tokens change nothing', async () => {
+    itOnce('applies the claims of the newest token only: absent claims and older tokens change nothing', async () => {
       const subject = fresh();
       const older = await provider.sign(subject, { name: 'Older', iat: inSeconds(-60) });
       await me(url, await provider.sign(subject, { name: 'Newer', email: 'newer@example.com' }));
@@ -229,26 +240,26 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect([silent.user.displayName, silent.email]).toEqual(['Newer', 'newer@example.com']);
     });
 
-    it('writes nothing for the same claims, and only checks the session for the same token', async () => {
+    itOnce('writes nothing for the same claims, and only checks the session for the same token', async () => {
       const subject = fresh();
       await me(url, await provider.sign(subject, { name: 'Same' }));
       const next = await provider.sign(subject, { name: 'Same', jti: 'next' });
       const query = '{ viewer { user { id } } }';
       const written = (sql: string) =>
         /^\s*(?:INSERT INTO|UPDATE)\s+(?:"public"\.)?"?(?:users|outside_identities)\b/i.test(sql);
-      const first = await statementsOf(() => ask(url, query, {}, next));
+      const first = await statementsOf(node, () => ask(url, query, {}, next));
       expect(first.length).toBeGreaterThan(0);
       expect(first.filter(written)).toEqual([]);
       // The node also looks up sessions periodically, which can happen at the same time.
       const lookups = await smallest(2, async () => {
-        const again = await statementsOf(() => ask(url, query, {}, next));
+        const again = await statementsOf(node, () => ask(url, query, {}, next));
         expect(again.filter((sql) => sql.includes('outside'))).toEqual([]);
         return again.filter((sql) => /FROM sessions/.test(sql)).length;
       });
       expect(lookups).toBe(1);
     });
 
-    it('creates another user for another account of the provider', async () => {
+    itOnce('creates another user for another account of the provider', async () => {
       const ids = await Promise.all(
         [fresh(), fresh()].map(async (subject) => (await me(url, await provider.sign(subject))).user.id),
       );
@@ -271,7 +282,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(sessions.filter(({ current }: Json) => current)).toHaveLength(1);
     });
 
-    it('is created once for concurrent tokens on every node', async () => {
+    itOnce('is created once for concurrent tokens on every node', async () => {
       const subject = fresh();
       await me(url, await provider.sign(subject));
       const tokens = await Promise.all(
@@ -287,33 +298,36 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(new Set(viewers.map((viewer) => viewer?.sessionId)).size).toBe(1);
     });
 
-    it('that is ended here closes its sockets and invalidates its tokens on every node, and no others', async () => {
-      const subject = fresh();
-      const [ended, sibling, kept] = [
-        await provider.sign(subject, { sid: 'lost', iat: inSeconds(-10) }),
-        await provider.sign(subject, { sid: 'lost', iat: inSeconds(-10), jti: 'not used yet' }),
-        await provider.sign(subject, { sid: 'kept', iat: inSeconds(-10) }),
-      ];
-      await me(url, kept);
-      const code = await closing(other.url, ended, () => void ask(url, LOGOUT, {}, ended));
-      expect(code).toBe(4403);
-      for (const at of [url, other.url])
-        for (const token of [ended, sibling]) expect(await codeOf(at, token)).toBe('UNAUTHENTICATED');
-      expect(await codeOf(other.url, kept)).toBe('no error');
+    itOnce(
+      'that is ended here closes its sockets and invalidates its tokens on every node, and no others',
+      async () => {
+        const subject = fresh();
+        const [ended, sibling, kept] = [
+          await provider.sign(subject, { sid: 'lost', iat: inSeconds(-10) }),
+          await provider.sign(subject, { sid: 'lost', iat: inSeconds(-10), jti: 'not used yet' }),
+          await provider.sign(subject, { sid: 'kept', iat: inSeconds(-10) }),
+        ];
+        await me(url, kept);
+        const code = await closing(other.url, ended, () => void ask(url, LOGOUT, {}, ended));
+        expect(code).toBe(4403);
+        for (const at of [url, other.url])
+          for (const token of [ended, sibling]) expect(await codeOf(at, token)).toBe('UNAUTHENTICATED');
+        expect(await codeOf(other.url, kept)).toBe('no error');
 
-      // Signing in at the provider again creates a new session, to which the old tokens do not belong.
-      const later = await provider.sign(subject, { sid: 'lost', iat: inSeconds(2) });
-      expect(await codeOf(url, later)).toBe('no error');
-      const client = connect(url, later);
-      await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
-      await client.dispose();
-      const old = await provider.sign(subject, { sid: 'lost', iat: inSeconds(-5), jti: 'from before' });
-      for (const at of [url, other.url])
-        for (const token of [ended, sibling, old]) expect(await codeOf(at, token)).toBe('UNAUTHENTICATED');
-      expect((await me(url, later)).sessions).toHaveLength(2);
-    });
+        // Signing in at the provider again creates a new session, to which the old tokens do not belong.
+        const later = await provider.sign(subject, { sid: 'lost', iat: inSeconds(2) });
+        expect(await codeOf(url, later)).toBe('no error');
+        const client = connect(url, later);
+        await listen(client, MESSAGES).until(({ type }) => type === 'CAUGHT_UP');
+        await client.dispose();
+        const old = await provider.sign(subject, { sid: 'lost', iat: inSeconds(-5), jti: 'from before' });
+        for (const at of [url, other.url])
+          for (const token of [ended, sibling, old]) expect(await codeOf(at, token)).toBe('UNAUTHENTICATED');
+        expect((await me(url, later)).sessions).toHaveLength(2);
+      },
+    );
 
-    it('also ends for tokens that were issued slightly ahead of the clock of this server', async () => {
+    itOnce('also ends for tokens that were issued slightly ahead of the clock of this server', async () => {
       const subject = fresh();
       await me(url, await provider.sign(subject, { iat: inSeconds(-10) }));
       const ahead = await provider.sign(subject, { iat: inSeconds(4) });
@@ -324,7 +338,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       );
     });
 
-    it('is not created while the user is suspended, also with an unused token', async () => {
+    itOnce('is not created while the user is suspended, also with an unused token', async () => {
       const subject = fresh();
       const { user } = await me(url, await provider.sign(subject, { sid: 'before', iat: inSeconds(-10) }));
       const userId = decodeGlobalId(user.id, 'id').id;
@@ -335,7 +349,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(await db.session.count({ where: { userId } })).toBe(1);
     });
 
-    it('cannot be refreshed here', async () => {
+    itOnce('cannot be refreshed here', async () => {
       const { sessions } = await me(url, await provider.sign(fresh()));
       const hex = Buffer.from(sessions[0].id.split('_')[1] as string, 'base64url').toString('hex');
       const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
@@ -347,12 +361,12 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
       expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     });
 
-    it('closes its sockets with 4403 when the token expires', async () => {
+    itOnce('closes its sockets with 4403 when the token expires', async () => {
       const token = await provider.sign(fresh(), { exp: inSeconds(2) });
       expect(await closing(url, token)).toBe(4403);
     });
 
-    it('of a deleted account is rejected, and does not change the deleted account', async () => {
+    itOnce('of a deleted account is rejected, and does not change the deleted account', async () => {
       const subject = fresh();
       await me(url, await provider.sign(subject, { name: 'Somebody' }));
       const { db } = node.deps.database;
@@ -366,7 +380,7 @@ describe.each(modes)('users of an identity provider in %s mode', (mode) => {
     });
   });
 
-  describe('a token', () => {
+  describeOnce('a token', () => {
     const refused: Record<string, (subject: string) => Promise<string>> = {
       'of another issuer': (subject) => provider.sign(subject, { iss: 'https://elsewhere.example.com/' }),
       'for another audience': (subject) => provider.sign(subject, { aud: 'another service' }),
@@ -452,18 +466,20 @@ describe('the configuration of an identity provider', () => {
 
   it('shows in serverInfo.features', async () => {
     const provider = await Provider.start();
-    const plain = await (await makePlace(anyMode)).start();
+    const plain = await sharedNode(anyMode);
     const outside = await (await makePlace(anyMode)).start({ ...provider.env, REGISTRATION: 'off' });
     expect((await ask(plain.url, FEATURES)).serverInfo.features).toEqual([
       'registration',
       'search',
       'media',
+      'calls',
       'webPush',
     ]);
     expect((await ask(outside.url, FEATURES)).serverInfo.features).toEqual([
       'outsideUsers',
       'search',
       'media',
+      'calls',
       'webPush',
     ]);
     // Without a provider, its tokens are invalid.
@@ -523,7 +539,7 @@ describe.skipIf(!servicesFound)('two nodes', () => {
     const subject = fresh();
     await me(nodes[0]?.url ?? '', await provider.sign(subject, { preferred_username: 'two.before' }));
     const token = await provider.sign(subject, { preferred_username: 'two.after' });
-    const updates = await statementsOf(() =>
+    const updates = await statementsOf(nodes[0] as RunningNode, () =>
       Promise.all(nodes.flatMap(({ url }) => [me(url, token), me(url, token), me(url, token)])),
     );
     expect(updates.filter((sql) => /^UPDATE "public"."users"/.test(sql))).toHaveLength(1);

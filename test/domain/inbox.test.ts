@@ -6,7 +6,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { changesOf, follower, rowId, syncCursorOf, untilDelivered } from '../support/durable-streams.js';
 import { untilNotified } from '../support/notifier.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, edit, openDirect, react, remove, reply, send, unreact } from '../support/talk.js';
 
@@ -31,6 +31,7 @@ const markNotificationsRead = (person: Person, upToId: string, more: object = {}
   attempt(person, 'markNotificationsRead', { upToId, ...more }, 'viewer { unreadNotificationCount }');
 
 describe.each(modes)('the inbox in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
@@ -134,7 +135,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     expect(await db.notificationOccurrence.count({ where: { userId: rowId(ana.id), kind: 'REACTION' } })).toBe(0);
   });
 
-  it('contains a reply that mentions the user once', async () => {
+  itOnce('contains a reply that mentions the user once', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const own = await send(ana, direct, 'mine');
@@ -196,7 +197,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
 
   // The level of the conversation, the default, whether it is muted, and whether a mention notifies.
   const levels = ['ALL', 'MENTIONS', 'NONE', null] as const;
-  it('follows the level of the conversation, the default and mutes', async () => {
+  itOnce('follows the level of the conversation, the default and mutes', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const future = new Date(Date.now() + 3_600_000).toISOString();
@@ -225,43 +226,46 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     expect((await listOf(ana))[0].message.id).toBe(id);
   });
 
-  it('contains nothing of blocked users, of conversations that the user has left, and of a hidden history', async () => {
-    const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
-    const group = await createGroup(carol, [bob], { historyVisibility: 'SINCE_JOINED' });
-    await attempt(carol, 'addMembers', { conversationId: group, userIds: [ana.id] });
-    const elsewhere = await createGroup(carol, [ana, bob]);
-    await markNotificationsRead(ana, (await listOf(ana))[0].id);
-    const own = await send(ana, group, 'mine');
-    for (const person of [bob, carol]) {
-      await send(person, group, `@${ana.username}`);
-      await react(person, own.id, '👍');
-    }
-    expect((await inbox(ana)).unreadNotificationCount).toBe(3);
-    // A block removes what was there, and keeps the rest.
-    await attempt(ana, 'blockUser', { userId: bob.id });
-    await send(bob, group, `again @${ana.username}`);
-    const left = (await inbox(ana, { unreadOnly: true })).notifications.nodes;
-    expect(left.map(({ kind, count, actors }: Json) => [kind, count, actors[0].id])).toEqual([
-      ['REACTION', 1, carol.id],
-      ['MENTION', 1, carol.id],
-    ]);
-    await attempt(ana, 'leaveConversation', { conversationId: group });
-    expect((await listOf(ana)).map(({ conversation }) => conversation.id)).toEqual([elsewhere]);
-    // An edit of a message that she can no longer see.
-    const before = await send(carol, group, 'before');
-    await attempt(carol, 'addMembers', { conversationId: group, userIds: [ana.id] });
-    await edit(carol, before.id, `@${ana.username}`);
-    expect((await listOf(ana)).map(({ kind }) => kind)).toEqual(['ADDED_TO_GROUP', 'ADDED_TO_GROUP']);
-    // A suspended user receives nothing.
-    const { db } = node.deps.database;
-    await db.user.update({ where: { id: rowId(ana.id) }, data: { suspendedAt: new Date() } });
-    await send(carol, group, `while @${ana.username} is suspended`);
-    await untilNotified(node, other);
-    await db.user.update({ where: { id: rowId(ana.id) }, data: { suspendedAt: null } });
-    expect(await kindsOf(ana)).toEqual(['ADDED_TO_GROUP', 'ADDED_TO_GROUP']);
-  });
+  itOnce(
+    'contains nothing of blocked users, of conversations that the user has left, and of a hidden history',
+    async () => {
+      const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
+      const group = await createGroup(carol, [bob], { historyVisibility: 'SINCE_JOINED' });
+      await attempt(carol, 'addMembers', { conversationId: group, userIds: [ana.id] });
+      const elsewhere = await createGroup(carol, [ana, bob]);
+      await markNotificationsRead(ana, (await listOf(ana))[0].id);
+      const own = await send(ana, group, 'mine');
+      for (const person of [bob, carol]) {
+        await send(person, group, `@${ana.username}`);
+        await react(person, own.id, '👍');
+      }
+      expect((await inbox(ana)).unreadNotificationCount).toBe(3);
+      // A block removes what was there, and keeps the rest.
+      await attempt(ana, 'blockUser', { userId: bob.id });
+      await send(bob, group, `again @${ana.username}`);
+      const left = (await inbox(ana, { unreadOnly: true })).notifications.nodes;
+      expect(left.map(({ kind, count, actors }: Json) => [kind, count, actors[0].id])).toEqual([
+        ['REACTION', 1, carol.id],
+        ['MENTION', 1, carol.id],
+      ]);
+      await attempt(ana, 'leaveConversation', { conversationId: group });
+      expect((await listOf(ana)).map(({ conversation }) => conversation.id)).toEqual([elsewhere]);
+      // An edit of a message that she can no longer see.
+      const before = await send(carol, group, 'before');
+      await attempt(carol, 'addMembers', { conversationId: group, userIds: [ana.id] });
+      await edit(carol, before.id, `@${ana.username}`);
+      expect((await listOf(ana)).map(({ kind }) => kind)).toEqual(['ADDED_TO_GROUP', 'ADDED_TO_GROUP']);
+      // A suspended user receives nothing.
+      const { db } = node.deps.database;
+      await db.user.update({ where: { id: rowId(ana.id) }, data: { suspendedAt: new Date() } });
+      await send(carol, group, `while @${ana.username} is suspended`);
+      await untilNotified(node, other);
+      await db.user.update({ where: { id: rowId(ana.id) }, data: { suspendedAt: null } });
+      expect(await kindsOf(ana)).toEqual(['ADDED_TO_GROUP', 'ADDED_TO_GROUP']);
+    },
+  );
 
-  it('contains @everyone of small groups, and only counts it in larger ones', async () => {
+  itOnce('contains @everyone of small groups, and only counts it in larger ones', async () => {
     const [ana, bob, carol, dave] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dave');
     const group = await createGroup(ana, [bob, carol]);
     await send(ana, group, 'hello @everyone');
@@ -279,7 +283,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     expect(conversation.viewerMembership.unreadMentionCount).toBe(2);
   });
 
-  it('costs as many statements in a group of 10,000 members as in a small one', async () => {
+  itOnce('costs as many statements in a group of 10,000 members as in a small one', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const { db } = node.deps.database;
     const [small, large] = [await createGroup(ana, [bob]), await createGroup(ana, [bob])];
@@ -297,7 +301,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     const costOf = async (conversationId: string) => {
       const { id } = await send(ana, conversationId, `@everyone and @${bob.username}`);
       const found = async () => db.notification.count({ where: { collapseId: rowId(id) } });
-      const statements = await statementsOf(() => untilNotified(node, other));
+      const statements = await statementsOf(node, () => untilNotified(node, other));
       return {
         notifications: await found(),
         written: statements.filter((statement) => /notification_occurrences/.test(statement)).length,
@@ -309,7 +313,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     expect(many.written).toBeLessThanOrEqual(Math.max(few.written, 8));
   });
 
-  it('keeps at most NOTIFICATIONS_MAX, and removes old ones', async () => {
+  itOnce('keeps at most NOTIFICATIONS_MAX, and removes old ones', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const stream = await follow(ana, other.url);
@@ -370,7 +374,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     expect(resumed.events.at(-1)).toMatchObject({ type: 'CAUGHT_UP', unreadCount: 2, notification: null });
   });
 
-  it('belongs to its user alone, and ends with the account', async () => {
+  itOnce('belongs to its user alone, and ends with the account', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const his = await follow(bob, other.url);
@@ -391,7 +395,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     expect([await db.notification.count({ where }), await db.notificationOccurrence.count({ where })]).toEqual([0, 0]);
   });
 
-  it('contains nothing that a deleted account has written', async () => {
+  itOnce('contains nothing that a deleted account has written', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     const group = await createGroup(bob, [ana, carol]);
     const own = await send(ana, group, 'mine');
@@ -415,32 +419,35 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     ).toBe(0);
   });
 
-  it('continues from its position when the notifier was stopped, and at present with the position of another database', async () => {
-    const place = await makePlace(mode);
-    const first = await place.start();
-    const [ana, bob] = await registerAll(first.url, 'ana', 'bob');
-    const direct = await openDirect(ana, bob);
-    await untilNotified(first);
-    await notifier.of(first.deps).close();
-    const missed = await send(bob, direct, `@${ana.username}`);
-    await first.stop();
-    const second = await place.start();
-    await untilNotified(second);
-    const read = async () => (await ana.at(second.url).ask(INBOX)).viewer.notifications.nodes;
-    expect((await read()).map(({ message }: Json) => message.id)).toEqual([missed.id]);
-    await notifier.of(second.deps).close();
-    await send(bob.at(second.url), direct, `@${ana.username}`);
-    await second.deps.database.db.notifierState.updateMany({ data: { generation: 'another database' } });
-    await second.stop();
-    const third = await place.start();
-    await untilNotified(third);
-    const last = await send(bob.at(third.url), direct, `@${ana.username}`);
-    await untilNotified(third);
-    const { notifications } = (await ana.at(third.url).ask(INBOX)).viewer;
-    expect(notifications.nodes.map(({ message }: Json) => message.id)).toEqual([last.id, missed.id]);
-  });
+  itOnce(
+    'continues from its position when the notifier was stopped, and at present with the position of another database',
+    async () => {
+      const place = await makePlace(mode);
+      const first = await place.start();
+      const [ana, bob] = await registerAll(first.url, 'ana', 'bob');
+      const direct = await openDirect(ana, bob);
+      await untilNotified(first);
+      await notifier.of(first.deps).close();
+      const missed = await send(bob, direct, `@${ana.username}`);
+      await first.stop();
+      const second = await place.start();
+      await untilNotified(second);
+      const read = async () => (await ana.at(second.url).ask(INBOX)).viewer.notifications.nodes;
+      expect((await read()).map(({ message }: Json) => message.id)).toEqual([missed.id]);
+      await notifier.of(second.deps).close();
+      await send(bob.at(second.url), direct, `@${ana.username}`);
+      await second.deps.database.db.notifierState.updateMany({ data: { generation: 'another database' } });
+      await second.stop();
+      const third = await place.start();
+      await untilNotified(third);
+      const last = await send(bob.at(third.url), direct, `@${ana.username}`);
+      await untilNotified(third);
+      const { notifications } = (await ana.at(third.url).ask(INBOX)).viewer;
+      expect(notifications.nodes.map(({ message }: Json) => message.id)).toEqual([last.id, missed.id]);
+    },
+  );
 
-  it('rejects a cursor that is too old', async () => {
+  itOnce('rejects a cursor that is too old', async () => {
     const place = await makePlace(mode);
     const own = await place.start({ SWEEP_INTERVAL: '1h' });
     const [ana, bob] = await registerAll(own.url, 'ana', 'bob');

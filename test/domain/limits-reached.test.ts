@@ -1,14 +1,22 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
+import { accept, start } from '../support/calls.js';
 import { type Answer, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { createGroup, edit, openDirect, pin, react, reply, send } from '../support/talk.js';
 
 const settings = {
   ATTACHMENT_MAX_BYTES: '1000',
   ATTACHMENTS_MAX: '1',
   BLOCKS_MAX: '1',
+  CALL_PARTIES_MAX: '2',
+  CALL_SFU_KEY: 'the key',
+  CALL_SFU_PARTIES_MAX: '2',
+  CALL_SFU_SECRET: 'the secret of the LiveKit server, long enough',
+  CALL_SFU_URL: 'wss://livekit.example.com',
+  CALL_SIGNAL_MAX_BYTES: '1024',
+  CALL_SIGNALS_MAX: '10',
   CONTACTS_MAX: '1',
   DRAFTS_MAX: '1',
   GROUP_ADD_MAX: '2',
@@ -25,12 +33,17 @@ const settings = {
   REACTION_EMOJIS_MAX: '2',
   REACTIONS_PER_PERSON_MAX: '2',
   SOCKET_STREAMS_MAX: '1',
+  STATUS_LISTED_MAX: '1',
+  STATUS_MAX_CHARS: '100',
+  STATUSES_MAX: '1',
   SUMMARY_MESSAGES_MAX: '10',
   UPLOADS_OPEN_MAX: '2',
 };
 
 /** Fields of `serverInfo.limits` that no request can exceed. */
 const neverExceeded = [
+  // The call ends instead.
+  'callRingTimeMs',
   // `addMembers` skips these users, so that the reason is not disclosed.
   'groupsAddedMax',
   // Larger conversations have no receipts and do not show who is typing.
@@ -39,6 +52,7 @@ const neverExceeded = [
   // Another session ends instead.
   'sessionsPerPersonMax',
   'typingTtlMs',
+  'statusTtlMs',
   // The upload is deleted instead.
   'uploadTtlSeconds',
   // The oldest device ends instead.
@@ -111,6 +125,61 @@ const cases: Case[] = [
     },
   },
   {
+    limit: 'callMembersMax',
+    by: 'startCall',
+    code: 'FORBIDDEN',
+    async exceed({ node, ana }) {
+      const conversationId = await createGroup(ana, []);
+      const { id } = decodeGlobalId(conversationId, 'id');
+      await node.deps.database.db.conversation.update({ where: { id }, data: { memberCount: 1_001 } });
+      return errorsOf(mutate(ana, 'startCall', { conversationId, kind: 'VOICE', clientCallId: 'one' }));
+    },
+  },
+  {
+    limit: 'callPartiesMax',
+    by: 'acceptCall',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob, carol }) {
+      const group = await createGroup(ana, [bob]);
+      const { call } = await start(ana, group);
+      await mutate(ana, 'addMembers', { conversationId: group, userIds: [carol.id] });
+      await accept(bob, call.id);
+      return errorsOf(mutate(carol, 'acceptCall', { callId: call.id }));
+    },
+  },
+  {
+    limit: 'callSfuPartiesMax',
+    by: 'acceptCall',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob, carol }) {
+      const { call } = await start(ana, await createGroup(ana, [bob, carol]));
+      await accept(bob, call.id);
+      return errorsOf(mutate(carol, 'acceptCall', { callId: call.id }));
+    },
+  },
+  {
+    limit: 'callSignalMaxBytes',
+    by: 'sendCallSignals',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const { call, partyId } = await start(ana, await openDirect(ana, bob));
+      const input = { callId: call.id, fromPartyId: partyId, toPartyId: partyId, payloads: ['x'.repeat(1_025)] };
+      return errorsOf(mutate(ana, 'sendCallSignals', input));
+    },
+  },
+  {
+    limit: 'callSignalsMax',
+    by: 'sendCallSignals',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob }) {
+      const { call, partyId: fromPartyId } = await start(ana, await openDirect(ana, bob));
+      const { partyId: toPartyId } = await accept(bob, call.id);
+      const input = { callId: call.id, fromPartyId, toPartyId, payloads: Array<string>(6).fill('x') };
+      await mutate(ana, 'sendCallSignals', input);
+      return errorsOf(mutate(ana, 'sendCallSignals', input));
+    },
+  },
+  {
     limit: 'contactsMax',
     by: 'addContact',
     code: 'FORBIDDEN',
@@ -125,6 +194,58 @@ const cases: Case[] = [
     code: 'BAD_USER_INPUT',
     exceed: async ({ ana }) =>
       errorsOf(mutate(ana, 'saveDraft', { conversationId: await createGroup(ana, []), text: 'a'.repeat(101) })),
+  },
+  {
+    limit: 'statusesMax',
+    by: 'postStatus',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      await mutate(ana, 'postStatus', { clientStatusId: 'one', text: 'one' });
+      return errorsOf(mutate(ana, 'postStatus', { clientStatusId: 'two', text: 'two' }));
+    },
+  },
+  {
+    limit: 'statusesMax',
+    by: 'markStatusesViewed',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) =>
+      errorsOf(mutate(ana, 'markStatusesViewed', { statusIds: [1, 2].map(() => encodeGlobalId('Status', newId())) })),
+  },
+  {
+    limit: 'statusMaxChars',
+    by: 'postStatus',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) => errorsOf(mutate(ana, 'postStatus', { clientStatusId: 'one', text: 'a'.repeat(101) })),
+  },
+  {
+    limit: 'statusListedMax',
+    by: 'postStatus',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana, bob, carol }) =>
+      errorsOf(
+        mutate(ana, 'postStatus', {
+          clientStatusId: 'one',
+          text: 'one',
+          audience: { mode: 'ONLY', userIds: [bob.id, carol.id] },
+        }),
+      ),
+  },
+  {
+    limit: 'statusVideoMaxMs',
+    by: 'postStatus',
+    code: 'BAD_USER_INPUT',
+    async exceed({ node, ana }) {
+      const id = newId();
+      await node.deps.database.db.attachment.create({
+        data: {
+          ...{ id, uploaderId: decodeGlobalId(ana.id, 'id').id, clientUploadId: id, inputHash: new Uint8Array() },
+          ...{ kind: 'VIDEO', state: 'READY', filename: 'a.mp4', contentType: 'video/mp4', byteSize: 1, partBytes: 1 },
+          ...{ storeKey: id, durationMs: 60_001 },
+        },
+      });
+      const attachmentId = encodeGlobalId('Attachment', id);
+      return errorsOf(mutate(ana, 'postStatus', { clientStatusId: 'one', attachmentId }));
+    },
   },
   {
     limit: 'draftsMax',
@@ -353,7 +474,7 @@ const cases: Case[] = [
   },
 ];
 
-describe.each(modes)('errors of limits that are reached in %s mode', (mode) => {
+describe.each(detailModes)('errors of limits that are reached in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
     node = await (await makePlace(mode)).start(settings);

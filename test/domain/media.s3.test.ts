@@ -25,6 +25,7 @@ import {
   upload,
   uploaded,
 } from '../support/media.js';
+import { scrape } from '../support/metrics.js';
 import { anyMode, makePlace, type Place } from '../support/place.js';
 import { type FakeS3, startS3 } from '../support/s3.js';
 import { openDirect } from '../support/talk.js';
@@ -44,7 +45,12 @@ describe('attachments in S3', () => {
   beforeAll(async () => {
     [place, s3, clamd] = await Promise.all([makePlace(anyMode), startS3(atFileEnd), startClamd(atFileEnd)]);
     clamd.sizeMax = 20 * MiB;
-    node = await place.start({ ...s3.env, CLAMD_URL: clamd.url });
+    node = await place.start({
+      ...s3.env,
+      CLAMD_URL: clamd.url,
+      DELETED_ACCOUNT_MESSAGES: 'delete',
+      METRICS_PORT: '0',
+    });
     [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     direct = await openDirect(ada, bob);
   });
@@ -181,6 +187,25 @@ describe('attachments in S3', () => {
     expect((await complete(ada, attachment.id)).errors).toBeUndefined();
   });
 
+  it('leave nothing in the bucket when the account of the sender is deleted', async () => {
+    const [person] = await registerAll(node.url, 'person');
+    const picture = await makePicture('jpeg');
+    const sent = await uploaded(node.url, person, picture, { kind: 'IMAGE' });
+    await sendWith(person, await openDirect(person, bob), [sent.id]);
+    const unused = await uploaded(node.url, person, Buffer.from('hello'));
+    const incomplete = await createUpload(person, Buffer.from('hello'));
+    await putPart(node.url, Buffer.from('hello'), incomplete.missingParts[0]);
+    const keys = await Promise.all([sent, unused, incomplete.attachment].map(({ id }) => keyOf(id)));
+    expect(storedOf(keys[0] ?? '')).toContain('preview');
+    expect(storedOf(keys[2] ?? '')).toEqual(['upload in parts']);
+    await person.ask('mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { userId } }', {
+      input: { password: person.password },
+    });
+    await eventually('the objects and parts are deleted', () => keys.flatMap(storedOf).length === 0);
+    expect((await open(node.url, bob, sent.path)).status).toBe(404);
+    expect(s3.refusals).toEqual([]);
+  });
+
   it('can be completed again if the node was interrupted after the bucket had completed them', async () => {
     const bytes = Buffer.from('hello');
     const input = { clientUploadId: 'completed by the bucket' };
@@ -217,9 +242,16 @@ describe('attachments in S3', () => {
     await ada.ask(CANCEL, { input: { attachmentId: doomed.id } });
     const { db } = node.deps.database;
     expect(await db.mediaDeletion.count({ where: { storeKey: doomedKey } })).toBe(1);
+    const waiting = async () => {
+      const { value } = await scrape(node);
+      return [value('parley_media_waiting'), value('parley_media_deletions_waiting')];
+    };
+    const [files = 0, deletions = 0] = await waiting();
+    expect([files > 0, deletions > 0]).toEqual([true, true]);
     s3.fault(() => undefined);
     await eventually('the files are processed', async () => (await attachmentOf(ada, id)).state === 'READY');
     await eventually('the bytes are deleted', async () => storedOf(doomedKey).length === 0);
+    await eventually('nothing waits', async () => (await waiting()).every((count) => count === 0));
     expect(await ready()).toMatchObject({ s3: 'ok' });
     expect(await (await open(node.url, ada, before.path)).text()).toBe('before');
     expect((await createUpload(ada, Buffer.from('x'), { clientUploadId: 'refused' })).missingParts).toHaveLength(1);
@@ -302,7 +334,9 @@ describe('attachments in S3', () => {
     [{ S3_SECRET_ACCESS_KEY: 'another secret' }, /^S3_SECRET_ACCESS_KEY: SignatureDoesNotMatch/],
     [{ S3_REGION: 'eu-other-1' }, /^S3_REGION: AuthorizationHeaderMalformed/],
   ])('are not accepted by a node with %o, and its error names the setting', async (env, error) => {
-    await expect(place.start({ ...s3.env, ...env })).rejects.toThrow(error);
+    // In a place of its own, because an embedded database serves one node.
+    const own = await makePlace(anyMode);
+    await expect(own.start({ ...s3.env, ...env })).rejects.toThrow(error);
   });
 });
 

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { deflateRawSync, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { mediaStore } from '../../src/domain/media/media.files.js';
@@ -15,19 +17,21 @@ import {
   attachmentOf,
   complete,
   createUpload,
+  makeAac,
   makePicture,
   makeRecording,
   makeVideo,
   mediaDirOf,
   open,
   partUrl,
+  pngChunk,
   putPart,
   sendWith,
   tryCreate,
   upload,
   uploaded,
 } from '../support/media.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, edit, openDirect, send } from '../support/talk.js';
 
@@ -35,6 +39,8 @@ const MiB = 1024 * 1024;
 const errorOf = ({ errors }: Json) => [errors?.[0].extensions.code, errors?.[0].extensions.field];
 
 describe.each(modes)('attachments in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
+  const describeOnce = inOneMode(mode, describe);
   let node: RunningNode;
   let other: RunningNode;
   let dir: string;
@@ -45,7 +51,11 @@ describe.each(modes)('attachments in %s mode', (mode) => {
   beforeAll(async () => {
     const place = await makePlace(mode);
     dir = mediaDirOf(place);
-    [node, other] = await startTwo(place, { UPLOADS_OPEN_MAX: '5', MEDIA_QUOTA_BYTES: '104857600' });
+    [node, other] = await startTwo(place, {
+      UPLOADS_OPEN_MAX: '5',
+      MEDIA_QUOTA_BYTES: '104857600',
+      DELETED_ACCOUNT_MESSAGES: 'delete',
+    });
     [ada, bob, eve] = await registerAll(node.url, 'ada', 'bob', 'eve');
     direct = await openDirect(ada, bob);
   });
@@ -109,7 +119,72 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect(Buffer.compare(Buffer.from(await again.arrayBuffer()), bytes)).toBe(0);
     });
 
-    it('reject input that is not valid, and name the field', async () => {
+    itOnce('keep what has arrived of a part whose connection was cut', async () => {
+      const bytes = randomBytes(2 * MiB);
+      const input = { clientUploadId: 'cut' };
+      const { attachment, missingParts } = await createUpload(ada, bytes, input);
+      const [first] = missingParts;
+      const path = join(dir, (await keyOf(attachment.id)).replace(/^(..)/, '$1/$1'), 'upload');
+      const received = 300_000;
+      const sending = httpRequest(partUrl(node.url, first), { method: 'PUT', headers: { 'content-length': MiB } });
+      sending.on('error', () => {});
+      sending.write(bytes.subarray(0, received));
+      await eventually('it has arrived', async () => (await stat(path).catch(() => undefined))?.size === received);
+      sending.destroy();
+      let missing: Json[] = [];
+      await eventually('it is recorded', async () => {
+        missing = (await createUpload(ada.at(other.url), bytes, input)).missingParts;
+        return missing[0]?.offset > 0;
+      });
+      expect(missing).toMatchObject([
+        { number: 1, offset: received, byteSize: MiB - received },
+        { number: 2, offset: MiB, byteSize: MiB },
+      ]);
+      // A client cannot claim that more has arrived.
+      const url = missing[0]?.url.replace(/from=\d+/, `from=${received + 1}`);
+      const body = new Uint8Array(MiB - received - 1);
+      expect((await fetch(partUrl(other.url, { url }), { method: 'PUT', body })).status).toBe(409);
+      for (const part of missing) expect((await putPart(other.url, bytes, part)).status).toBe(204);
+      expect((await createUpload(ada, bytes, input)).missingParts).toEqual([]);
+      await complete(ada, attachment.id);
+      await eventually('it is ready', async () => (await attachmentOf(ada, attachment.id)).state === 'READY');
+      const answer = await open(node.url, ada, attachment.path);
+      expect(Buffer.compare(Buffer.from(await answer.arrayBuffer()), bytes)).toBe(0);
+    });
+
+    itOnce('have larger parts if the file is large', async () => {
+      const partsOf = async (byteSize: number) => {
+        const { attachment, missingParts } = await createUpload(ada, Buffer.from('x'), { byteSize });
+        await ada.ask('mutation ($input: CancelUploadInput!) { cancelUpload(input: $input) { attachmentId } }', {
+          input: { attachmentId: attachment.id },
+        });
+        return missingParts.map((part: Json) => part.byteSize);
+      };
+      expect(await partsOf(16 * MiB)).toEqual(Array(16).fill(MiB));
+      expect(await partsOf(64 * MiB)).toEqual(Array(16).fill(4 * MiB));
+      const sizes = await partsOf(80_000_000);
+      expect(sizes.length).toBeLessThanOrEqual(16);
+      expect(sizes.reduce((sum: number, size: number) => sum + size)).toBe(80_000_000);
+    });
+
+    itOnce('change their alternative text until they are used, without another file', async () => {
+      const bytes = await makePicture('png');
+      const input = { clientUploadId: 'described', kind: 'IMAGE', filename: 'a.png' };
+      const { id } = await uploaded(node.url, ada, bytes, { ...input, altText: 'A flag' });
+      for (const altText of ['Red and blue', undefined, 'The flag of Haiti']) {
+        const { attachment, missingParts } = await createUpload(ada.at(other.url), bytes, { ...input, altText });
+        expect([attachment.id, attachment.altText, missingParts]).toEqual([id, altText ?? null, []]);
+      }
+      const { data } = await sendWith(ada, direct, [id]);
+      expect(data.sendMessage.message.attachments).toMatchObject([{ state: 'READY', altText: 'The flag of Haiti' }]);
+      const again = await tryCreate(ada, bytes, { ...input, altText: 'The flag of Haiti' });
+      expect(again.data.createUpload.upload.attachment.id).toBe(id);
+      const late = await tryCreate(ada, bytes, { ...input, altText: 'Something else' });
+      expect(errorOf(late)).toEqual(['CONFLICT', 'input.altText']);
+      expect((await attachmentOf(bob, id)).altText).toBe('The flag of Haiti');
+    });
+
+    itOnce('reject input that is not valid, and name the field', async () => {
       const bytes = Buffer.from('hello');
       await createUpload(ada, bytes, { clientUploadId: 'used' });
       const cases: [Json, string, string][] = [
@@ -140,13 +215,19 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect(viewer.mediaUsage).toEqual({ bytes: 60 * MiB, maxBytes: 104857600 });
     });
 
-    it('accept parts only from their uploader, with the right length', async () => {
+    itOnce('accept parts only from their uploader, with the right length', async () => {
       const bytes = Buffer.from('hello');
       const { attachment, missingParts } = await createUpload(bob, bytes);
       const [part] = missingParts;
       const put = (url: string, body: string) => fetch(new URL(url, node.url), { method: 'PUT', body });
       expect((await put(part.url, 'hell')).status).toBe(400);
       expect((await put(part.url, 'hello!')).status).toBe(400);
+      // Also without a Content-Length.
+      for (const text of ['hell', 'hello!']) {
+        const body = new Blob([text]).stream();
+        const sent = await fetch(new URL(part.url, node.url), { method: 'PUT', body, duplex: 'half' } as RequestInit);
+        expect([text, sent.status]).toEqual([text, 400]);
+      }
       expect((await put(part.url.replace(/\?t=.*/, ''), 'hello')).status).toBe(401);
       expect(
         (
@@ -166,30 +247,33 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect((await complete(bob, attachment.id)).errors).toBeUndefined();
     });
 
-    it('are deleted with their bytes when they are cancelled, have expired, or the account is deleted', async () => {
-      const bytes = Buffer.from('hello');
-      const cancelled = await uploaded(node.url, eve, bytes);
-      const expired = await uploaded(node.url, eve, bytes);
-      const keys = [await keyOf(cancelled.id), await keyOf(expired.id)];
-      expect(await storedKeys()).toEqual(expect.arrayContaining(keys));
-      await eve.ask('mutation ($input: CancelUploadInput!) { cancelUpload(input: $input) { attachmentId } }', {
-        input: { attachmentId: cancelled.id },
-      });
-      const { db } = node.deps.database;
-      await db.attachment.update({ where: { id: rowId(expired.id) }, data: { expiresAt: new Date(0) } });
-      expect(errorOf(await sendWith(eve, direct, [expired.id]))[0]).toBe('NOT_FOUND');
-      const retention = node.deps.features.flatMap((feature) => feature.retention ?? []);
-      await retention.find(({ table }) => table === 'attachments')?.trim(node.deps);
-      expect(await attachmentOf(eve, expired.id)).toBeNull();
-      await eventually('the bytes are deleted', async () => !(await storedKeys()).some((key) => keys.includes(key)));
-      const [person] = await registerAll(node.url, 'person');
-      const own = await uploaded(node.url, person, bytes);
-      const key = await keyOf(own.id);
-      await person.ask('mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { userId } }', {
-        input: { password: person.password },
-      });
-      await eventually('the bytes are deleted', async () => !(await storedKeys()).includes(key));
-    });
+    itOnce(
+      'are deleted with their bytes when they are cancelled, have expired, or the account is deleted',
+      async () => {
+        const bytes = Buffer.from('hello');
+        const cancelled = await uploaded(node.url, eve, bytes);
+        const expired = await uploaded(node.url, eve, bytes);
+        const keys = [await keyOf(cancelled.id), await keyOf(expired.id)];
+        expect(await storedKeys()).toEqual(expect.arrayContaining(keys));
+        await eve.ask('mutation ($input: CancelUploadInput!) { cancelUpload(input: $input) { attachmentId } }', {
+          input: { attachmentId: cancelled.id },
+        });
+        const { db } = node.deps.database;
+        await db.attachment.update({ where: { id: rowId(expired.id) }, data: { expiresAt: new Date(0) } });
+        expect(errorOf(await sendWith(eve, direct, [expired.id]))[0]).toBe('NOT_FOUND');
+        const retention = node.deps.features.flatMap((feature) => feature.retention ?? []);
+        await retention.find(({ table }) => table === 'attachments')?.trim(node.deps);
+        expect(await attachmentOf(eve, expired.id)).toBeNull();
+        await eventually('the bytes are deleted', async () => !(await storedKeys()).some((key) => keys.includes(key)));
+        const [person] = await registerAll(node.url, 'person');
+        const own = await uploaded(node.url, person, bytes);
+        const key = await keyOf(own.id);
+        await person.ask('mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { userId } }', {
+          input: { password: person.password },
+        });
+        await eventually('the bytes are deleted', async () => !(await storedKeys()).includes(key));
+      },
+    );
   });
 
   describe('in messages', () => {
@@ -221,7 +305,7 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect(errorOf(conflict)).toEqual(['CONFLICT', 'input.clientMessageId']);
     });
 
-    it('must be complete uploads of the sender that no other message contains', async () => {
+    itOnce('must be complete uploads of the sender that no other message contains', async () => {
       const bytes = Buffer.from('x');
       const mine = await uploaded(node.url, ada, bytes);
       const foreign = await uploaded(node.url, bob, bytes);
@@ -284,10 +368,10 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect((await list(eve))?.nodes ?? []).toEqual([]);
     });
 
-    it('need no statement for messages that have none', async () => {
+    itOnce('need no statement for messages that have none', async () => {
       const group = await createGroup(ada, [bob]);
       const { id } = await send(ada, group, 'plain');
-      const statements = await statementsOf(async () => {
+      const statements = await statementsOf(node, async () => {
         await attempt(ada, 'addReaction', { messageId: id, emoji: '👍' }, 'message { attachments { id } }');
         await edit(ada, id, 'changed');
         await bob
@@ -298,6 +382,49 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       });
       expect(statements.length).toBeGreaterThan(3);
       expect(statements.filter((text) => /\battachments\b/.test(text))).toEqual([]);
+    });
+
+    it('stay when the text of their message is removed by an edit', async () => {
+      const file = await uploaded(node.url, ada, Buffer.from('a report'), { filename: 'report.txt' });
+      const word = `zebra${Date.now()}`;
+      const sent = await sendWith(ada, direct, [file.id], { text: `${word} @${bob.username}`, clientMessageId: word });
+      const { id } = sent.data.sendMessage.message;
+      const find = async (query: string) =>
+        (await bob.ask('query ($query: String!) { searchMessages(query: $query) { nodes { id } } }', { query }))
+          .searchMessages.nodes;
+      expect(await find(word)).toEqual([{ id }]);
+      const stream = listen(
+        connectInTest(other.url, bob.token),
+        'subscription { messages { type message { id text mentions { id } attachments { id } } } }',
+      );
+      await stream.until(({ type }) => type === 'CAUGHT_UP');
+      const editTo = (input: Json) =>
+        ada.request(
+          `mutation ($input: EditMessageInput!) {
+            editMessage(input: $input) { message { text editedAt attachments { id } edits { nodes { text } } } }
+          }`,
+          { input },
+        );
+      const { data } = await editTo({ messageId: id });
+      expect(data.editMessage.message).toEqual({
+        text: null,
+        editedAt: expect.any(String),
+        attachments: [{ id: file.id }],
+        edits: { nodes: [{ text: `${word} @${bob.username}` }] },
+      });
+      const { message } = await stream.until(({ type }) => type === 'EDITED');
+      expect(message).toEqual({ id, text: null, mentions: [], attachments: [{ id: file.id }] });
+      expect(await find(word)).toEqual([]);
+      // The file is still found by its name.
+      expect(await find(`report.txt in:@${ada.username}`)).toContainEqual({ id });
+      const again = await sendWith(ada, direct, [file.id], { text: `${word} @${bob.username}`, clientMessageId: word });
+      expect(again.data.sendMessage.message).toMatchObject({ id, text: null });
+      expect((await editTo({ messageId: id, text: null })).data.editMessage.message.edits.nodes).toHaveLength(1);
+      // A text can be added again, and a message without attachments keeps its text.
+      expect((await editTo({ messageId: id, text: 'final' })).data.editMessage.message.text).toBe('final');
+      const plain = await send(ada, direct, 'plain');
+      expect(errorOf(await editTo({ messageId: plain.id }))).toEqual(['BAD_USER_INPUT', 'input.text']);
+      expect(errorOf(await editTo({ messageId: id, text: ' ' }))).toEqual(['BAD_USER_INPUT', 'input.text']);
     });
 
     it('disappear with their bytes when the message is deleted', async () => {
@@ -318,32 +445,69 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       await eventually('the bytes are deleted', async () => !(await storedKeys()).includes(key));
       expect(await attachmentOf(ada, file.id)).toBeNull();
     });
+
+    it('disappear with their bytes when the account of the sender is deleted', async () => {
+      const [person] = await registerAll(node.url, 'person');
+      const conversation = await openDirect(person, bob);
+      const picture = await makePicture('jpeg');
+      const avatar = await uploaded(node.url, person, picture, { kind: 'IMAGE' });
+      await person.ask(
+        'mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { viewer { user { id } } } }',
+        {
+          input: { avatarAttachmentId: avatar.id },
+        },
+      );
+      const image = await uploaded(node.url, person, picture, { kind: 'IMAGE' });
+      const file = await uploaded(node.url, person, Buffer.from('a report'));
+      await sendWith(person, conversation, [image.id, file.id]);
+      const unused = await uploaded(node.url, person, picture, { kind: 'IMAGE' });
+      const incomplete = await createUpload(person, Buffer.from('hello'));
+      await putPart(node.url, Buffer.from('hello'), incomplete.missingParts[0]);
+      const all = [avatar, image, file, unused, incomplete.attachment];
+      const keys = await Promise.all(all.map(({ id }) => keyOf(id)));
+      expect(await storedKeys()).toEqual(expect.arrayContaining(keys));
+      expect((await open(other.url, bob, image.path)).status).toBe(200);
+      await person.ask('mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { userId } }', {
+        input: { password: person.password },
+      });
+      await eventually('the bytes are deleted', async () => !(await storedKeys()).some((key) => keys.includes(key)));
+      const { db } = node.deps.database;
+      expect(await db.attachment.count({ where: { id: { in: all.map(({ id }) => rowId(id)) } } })).toBe(0);
+      for (const { url } of [node, other]) {
+        for (const { path } of [image, image.variants[0], file, avatar]) {
+          await eventually('it cannot be opened', async () => (await open(url, bob, path)).status === 404);
+        }
+      }
+    });
   });
 
-  it('are rejected after three attempts that failed because of the machine, and their bytes are deleted', async () => {
-    const bytes = Buffer.from('hello');
-    const workers = [...new Set([node, other])].map(({ deps }) => mediaWorker.of(deps));
-    const failures = () => workers.reduce((sum, { counts }) => sum + counts.failed, 0);
-    const { attachment, missingParts } = await createUpload(ada, bytes);
-    await putPart(node.url, bytes, missingParts[0]);
-    const key = await keyOf(attachment.id);
-    const folder = join(dir, key.slice(0, 2), key);
-    await rm(join(folder, 'upload'));
-    await mkdir(join(folder, 'unrelated'));
-    const before = failures();
-    await complete(ada, attachment.id);
-    const { db } = node.deps.database;
-    for (const attempt of [1, 2, 3]) {
-      await eventually(`attempt ${attempt} has failed`, async () => failures() === before + attempt);
-      expect((await attachmentOf(ada, attachment.id)).state).toBe(attempt < 3 ? 'PROCESSING' : 'REJECTED');
-      // The pause before the next attempt ends.
-      await db.attachment.update({ where: { id: rowId(attachment.id) }, data: { claimedUntil: new Date(0) } });
-      mediaWorker.of(node.deps).wake();
-    }
-    await eventually('the bytes are deleted', async () => !(await storedKeys()).includes(key));
-  });
+  itOnce(
+    'are rejected after three attempts that failed because of the machine, and their bytes are deleted',
+    async () => {
+      const bytes = Buffer.from('hello');
+      const workers = [...new Set([node, other])].map(({ deps }) => mediaWorker.of(deps));
+      const failures = () => workers.reduce((sum, { counts }) => sum + counts.failed, 0);
+      const { attachment, missingParts } = await createUpload(ada, bytes);
+      await putPart(node.url, bytes, missingParts[0]);
+      const key = await keyOf(attachment.id);
+      const folder = join(dir, key.slice(0, 2), key);
+      await rm(join(folder, 'upload'));
+      await mkdir(join(folder, 'unrelated'));
+      const before = failures();
+      await complete(ada, attachment.id);
+      const { db } = node.deps.database;
+      for (const attempt of [1, 2, 3]) {
+        await eventually(`attempt ${attempt} has failed`, async () => failures() === before + attempt);
+        expect((await attachmentOf(ada, attachment.id)).state).toBe(attempt < 3 ? 'PROCESSING' : 'REJECTED');
+        // The pause before the next attempt ends.
+        await db.attachment.update({ where: { id: rowId(attachment.id) }, data: { claimedUntil: new Date(0) } });
+        mediaWorker.of(node.deps).wake();
+      }
+      await eventually('the bytes are deleted', async () => !(await storedKeys()).includes(key));
+    },
+  );
 
-  it('are compared with the database by npm run media -- verify', async () => {
+  itOnce('are compared with the database by npm run media -- verify', async () => {
     const [file, picture] = [
       await uploaded(node.url, ada, Buffer.from('hello')),
       await uploaded(node.url, ada, await makePicture('png'), { kind: 'IMAGE' }),
@@ -374,7 +538,7 @@ describe.each(modes)('attachments in %s mode', (mode) => {
     await eventually('the upload is deleted', async () => (await store.size(pictureKey, 'upload')) === undefined);
   });
 
-  describe('files', () => {
+  describeOnce('files', () => {
     it('are opened by those who can see the message, while their session lasts', async () => {
       const [bob] = await registerAll(node.url, 'bob');
       const file = await uploaded(node.url, ada, Buffer.from('secret'));
@@ -460,7 +624,7 @@ describe.each(modes)('attachments in %s mode', (mode) => {
     });
   });
 
-  describe('images', () => {
+  describeOnce('images', () => {
     it.each(['jpeg', 'png', 'webp', 'gif', 'avif'] as const)(
       'of type %s lose their metadata and get variants',
       async (format) => {
@@ -519,9 +683,24 @@ describe.each(modes)('attachments in %s mode', (mode) => {
         Buffer.concat([jpeg.subarray(0, 20), randomBytes(2_000)]),
         Buffer.concat([Buffer.from('GIF89a'), randomBytes(500)]),
         Buffer.concat([png.subarray(0, 40), randomBytes(500)]),
+        // Higher than images in WebP can be.
+        await sharp({ create: { width: 1, height: 60_000, channels: 3, background: 'red' } })
+          .png()
+          .toBuffer(),
+        // A screen of 4 billion pixels, without a frame.
+        Buffer.from('474946383961ffffffff0000003b', 'hex'),
+        // Headers that announce more than follows.
+        withSize(png, 16_000, 16_000),
+        withSize(png, 0, 0),
+        withSize(png, 0x7fffffff, 0x7fffffff),
+        Buffer.from(`GIF89a/*<html><script>alert(1)</script>*/=1;${'x'.repeat(500)}`),
+        Buffer.from('<!DOCTYPE html><html><body><script>alert(1)</script></body></html>'),
+        Buffer.from(`<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "${'a'.repeat(100)}">]><svg>&a;&a;</svg>`),
+        Buffer.from('%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(secret) (r) file'),
+        zipBomb(),
       ]) {
         const file = await uploaded(node.url, ada, bytes, { kind: 'IMAGE' });
-        expect([file.state, file.variants]).toEqual(['REJECTED', []]);
+        expect([file.state, file.variants], bytes.toString('latin1', 0, 40)).toEqual(['REJECTED', []]);
         expect((await open(node.url, ada, file.path)).status).toBe(404);
       }
       // What is appended to an image, such as an archive, is cut off.
@@ -531,10 +710,42 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect(await (await open(node.url, ada, polyglot.path)).text()).not.toContain('secret archive');
       const sha256 = createHash('sha256').update('other').digest('hex');
       expect((await uploaded(node.url, ada, png, { kind: 'IMAGE', sha256 })).state).toBe('REJECTED');
+      // A profile that becomes 64 MiB when it is unpacked. The picture is fine, so it may be READY, but quickly.
+      const profile = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(Buffer.alloc(64 * MiB))]);
+      const inflated = Buffer.concat([png.subarray(0, 33), pngChunk('iCCP', profile), png.subarray(33)]);
+      expect(['READY', 'REJECTED']).toContain((await uploaded(node.url, ada, inflated, { kind: 'IMAGE' })).state);
+      // An archive is not unpacked, and is returned as it is.
+      const archive = await uploaded(node.url, ada, zipBomb(), { filename: 'archive.zip' });
+      expect(archive.state).toBe('READY');
+      const answer = await open(node.url, ada, archive.path);
+      expect(answer.headers.get('content-type')).toBe('application/octet-stream');
+      expect(Buffer.from(await answer.arrayBuffer()).equals(zipBomb())).toBe(true);
+      expect((await uploaded(node.url, ada, await makePicture('jpeg'), { kind: 'IMAGE' })).state).toBe('READY');
     });
   });
 
-  describe('recordings', () => {
+  /** A PNG image that claims to have this size. */
+  function withSize(png: Buffer, width: number, height: number): Buffer {
+    const header = Buffer.from(png.subarray(16, 29));
+    header.writeUInt32BE(width, 0);
+    header.writeUInt32BE(height, 4);
+    return Buffer.concat([png.subarray(0, 8), pngChunk('IHDR', header), png.subarray(33)]);
+  }
+
+  /** An archive with one file of 64 MiB, which is 65 KB long. */
+  function zipBomb(): Buffer {
+    const content = deflateRawSync(Buffer.alloc(64 * MiB));
+    const head = Buffer.alloc(30);
+    head.writeUInt32LE(0x04034b50, 0);
+    head.writeUInt16LE(20, 4);
+    head.writeUInt16LE(8, 8);
+    head.writeUInt32LE(content.length, 18);
+    head.writeUInt32LE(64 * MiB, 22);
+    head.writeUInt16LE(1, 26);
+    return Buffer.concat([head, Buffer.from('a'), content]);
+  }
+
+  describeOnce('recordings', () => {
     it.each(['mp4', 'webm'] as const)(
       'in %s lose their metadata, and can be played before they are loaded',
       async (format) => {
@@ -563,12 +774,42 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       expect(file.waveform[63]).toBeGreaterThan(90);
     });
 
+    it('that cannot be decoded keep the waveform that the client has measured', async () => {
+      const aac = await makeAac();
+      const waveform = Array.from({ length: 64 }, (_, index) => index);
+      const sent = await upload(node.url, ada, aac, { kind: 'VOICE', waveform });
+      expect(sent.waveform).toEqual(waveform);
+      await eventually('it is ready', async () => (await attachmentOf(ada, sent.id)).state === 'READY');
+      const facts = { contentType: 'audio/mp4', durationMs: 1_000 };
+      expect(await attachmentOf(ada, sent.id)).toMatchObject({ ...facts, waveform });
+      expect(await uploaded(node.url, ada, aac, { kind: 'VOICE' })).toMatchObject({ ...facts, waveform: null });
+      // That of the server is better.
+      const recording = await uploaded(node.url, ada, makeRecording(), { kind: 'VOICE', waveform });
+      expect(recording.waveform[63]).toBeGreaterThan(90);
+      for (const wrong of [[], waveform.slice(1), waveform.with(0, 101), waveform.with(0, -1)]) {
+        const answer = await tryCreate(ada, aac, { kind: 'VOICE', waveform: wrong });
+        expect(errorOf(answer)).toEqual(['BAD_USER_INPUT', 'input.waveform']);
+      }
+    });
+
     it('that are something else are rejected', async () => {
       for (const [kind, bytes] of [
         ['VIDEO', makeRecording()],
         ['VOICE', await makeVideo('mp4')],
         ['AUDIO', randomBytes(1_000)],
         ['VIDEO', (await makeVideo('mp4')).subarray(0, 300)],
+        // A box that is larger than the file, boxes in boxes without an end, and an archive.
+        ['VIDEO', Buffer.from('0000001866747970697336d300000000697336d36d7034327fffffff6d6f6f76', 'hex')],
+        [
+          'VIDEO',
+          Buffer.concat([
+            (await makeVideo('mp4')).subarray(0, 32),
+            Buffer.from('000000086d6f6f76'.repeat(20_000), 'hex'),
+          ]),
+        ],
+        ['AUDIO', zipBomb()],
+        ['AUDIO', Buffer.concat([Buffer.from('ID3\x04\0\0\x7f\x7f\x7f\x7f', 'latin1'), Buffer.alloc(1_000)])],
+        ['VOICE', Buffer.concat([makeRecording().subarray(0, 22), Buffer.alloc(200, 0xff)])],
       ] as const) {
         expect((await uploaded(node.url, ada, bytes, { kind })).state).toBe('REJECTED');
       }

@@ -3,7 +3,7 @@ import { erasures } from '../../src/domain/account/erasures.js';
 import { readabilityLookup } from '../../src/domain/conversation/conversation.store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Listening, listen, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
 const ADD = `mutation ($input: AddMembersInput!) {
@@ -27,6 +27,7 @@ const SYNC = '{ viewer { syncCursor conversations { nodes { id memberCount } } }
 const absent = (type: string) => `${type}_AaH9b5HNcECpvBfEbG_tgA`;
 
 describe.each(modes)('memberships of a group in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let url: string;
   let alice: Person;
@@ -36,7 +37,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
   const clients: { dispose(): unknown }[] = [];
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
     ({ url } = node);
     [alice, bob, carol, dave] = (await Promise.all(
       ['alice', 'bob', 'carol', 'dave'].map((name) => register(url, name)),
@@ -74,7 +75,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   };
 
-  it('show nothing to removed members, even for an old clientMessageId', async () => {
+  itOnce('show nothing to removed members, even for an old clientMessageId', async () => {
     const group = await createGroup(alice, [bob]);
     const repeat = () =>
       attempt(bob, 'sendMessage', { conversationId: group, text: 'hi', clientMessageId: `to ${group}` });
@@ -112,7 +113,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect((await send(bob, group, 'thanks')).seq).toBe(1);
     });
 
-    it('is for owners and admins of groups', async () => {
+    itOnce('is for owners and admins of groups', async () => {
       const group = await createGroup(alice, [bob]);
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       const direct = await openDirect(alice, bob);
@@ -125,7 +126,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect(Object.keys(await members(group))).toHaveLength(2);
     });
 
-    it.each([
+    itOnce.each([
       ['an id of something else', () => ({ userIds: [absent('Message')] }), 'input.userIds.0'],
       ['too many', () => ({ userIds: Array.from({ length: 101 }, () => bob.id) }), 'input.userIds'],
       ['a malformed conversation', () => ({ conversationId: 'x' }), 'input.conversationId'],
@@ -149,7 +150,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect((await trySend(bob, group, 'hello?')).errors?.[0]?.extensions.code).toBe('NOT_FOUND');
     });
 
-    it('is allowed according to roles', async () => {
+    itOnce('is allowed according to roles', async () => {
       const group = await createGroup(alice, [bob, carol, dave]);
       const code = async (answer: Promise<Json>) => (await answer).errors?.[0]?.extensions.code;
       await node.deps.database.db.membership.updateMany({
@@ -164,7 +165,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect(Object.keys(await members(group)).sort()).toEqual([alice.username, carol.username].sort());
     });
 
-    it('rejects sends of a removed member that are waiting', async () => {
+    itOnce('rejects sends of a removed member that are waiting', async () => {
       const group = await createGroup(alice, [bob]);
       const sends = Array.from({ length: 40 }, (_, index) => trySend(bob, group, `late ${index}`));
       const removed = removeMember(alice, group, bob.id);
@@ -182,25 +183,31 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect(answers.filter(({ errors }) => !errors)).toHaveLength(stored);
     });
 
-    it("ends the removed member's stream of the group and its events in their stream of all conversations", async () => {
-      const group = await createGroup(alice, [bob, carol]);
-      const [one, all, others] = [
-        await follow(bob, 'messages', { conversationId: group }),
-        await follow(bob, 'messages'),
-        await follow(carol, 'messages'),
-      ];
-      await send(alice, group, 'while all are here');
-      await one.until(({ message }) => message?.text === 'while all are here');
-      await removeMember(alice, group, bob.id);
-      const errors = (await one.ended) as { extensions: object }[];
-      expect(errors[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'conversationId' });
-      await send(alice, group, 'without Bob');
-      const direct = await openDirect(alice, bob);
-      await send(alice, direct, 'to Bob alone');
-      await others.until(({ message }) => message?.text === 'without Bob');
-      await all.until(({ message }) => message?.text === 'to Bob alone');
-      expect(all.events.flatMap(({ message }) => message?.text ?? [])).toEqual(['while all are here', 'to Bob alone']);
-    });
+    itOnce(
+      "ends the removed member's stream of the group and its events in their stream of all conversations",
+      async () => {
+        const group = await createGroup(alice, [bob, carol]);
+        const [one, all, others] = [
+          await follow(bob, 'messages', { conversationId: group }),
+          await follow(bob, 'messages'),
+          await follow(carol, 'messages'),
+        ];
+        await send(alice, group, 'while all are here');
+        await one.until(({ message }) => message?.text === 'while all are here');
+        await removeMember(alice, group, bob.id);
+        const errors = (await one.ended) as { extensions: object }[];
+        expect(errors[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'conversationId' });
+        await send(alice, group, 'without Bob');
+        const direct = await openDirect(alice, bob);
+        await send(alice, direct, 'to Bob alone');
+        await others.until(({ message }) => message?.text === 'without Bob');
+        await all.until(({ message }) => message?.text === 'to Bob alone');
+        expect(all.events.flatMap(({ message }) => message?.text ?? [])).toEqual([
+          'while all are here',
+          'to Bob alone',
+        ]);
+      },
+    );
   });
 
   describe('leaveConversation', () => {
@@ -215,38 +222,43 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect(await members(group)).toEqual({});
     });
 
-    it('prefers persons to bots as new owners, suspended users last, and never chooses deleted accounts', async () => {
-      const [owner, gone, suspended, bot, person, admin, suspendedAdmin] = (await Promise.all(
-        ['owner', 'gone', 'suspended', 'bot', 'person', 'admin', 'suspended_admin'].map((name) => register(url, name)),
-      )) as [Person, Person, Person, Person, Person, Person, Person];
-      const group = await createGroup(owner, []);
-      const inOrder = [gone, suspended, bot, suspendedAdmin, person, admin];
-      for (const { id } of inOrder) await add(owner, group, [id]);
-      const { db } = node.deps.database;
-      const rowOf = ({ id }: Person) => ({ id: rowId(id) });
-      await db.membership.updateMany({
-        where: {
-          conversationId: rowId(group),
-          userId: { in: [gone, admin, suspendedAdmin].map(({ id }) => rowId(id)) },
-        },
-        data: { role: 'ADMIN' },
-      });
-      await db.user.update({ where: rowOf(bot), data: { kind: 'BOT' } });
-      await db.user.updateMany({
-        where: { id: { in: [suspended, suspendedAdmin].map(({ id }) => rowId(id)) } },
-        data: { suspendedAt: new Date() },
-      });
-      // The state while a deleted account is being removed from its groups.
-      await db.user.update({ where: rowOf(gone), data: { deletedAt: new Date() } });
-      const order = [owner, admin, person, bot, suspendedAdmin];
-      for (const [index, next] of order.slice(1).entries()) {
-        await leave(order[index] as Person, group);
-        const owners = Object.entries(await members(group)).filter(([, role]) => role === 'OWNER');
-        expect(owners).toEqual([[next.username, 'OWNER']]);
-      }
-    });
+    itOnce(
+      'prefers persons to bots as new owners, suspended users last, and never chooses deleted accounts',
+      async () => {
+        const [owner, gone, suspended, bot, person, admin, suspendedAdmin] = (await Promise.all(
+          ['owner', 'gone', 'suspended', 'bot', 'person', 'admin', 'suspended_admin'].map((name) =>
+            register(url, name),
+          ),
+        )) as [Person, Person, Person, Person, Person, Person, Person];
+        const group = await createGroup(owner, []);
+        const inOrder = [gone, suspended, bot, suspendedAdmin, person, admin];
+        for (const { id } of inOrder) await add(owner, group, [id]);
+        const { db } = node.deps.database;
+        const rowOf = ({ id }: Person) => ({ id: rowId(id) });
+        await db.membership.updateMany({
+          where: {
+            conversationId: rowId(group),
+            userId: { in: [gone, admin, suspendedAdmin].map(({ id }) => rowId(id)) },
+          },
+          data: { role: 'ADMIN' },
+        });
+        await db.user.update({ where: rowOf(bot), data: { kind: 'BOT' } });
+        await db.user.updateMany({
+          where: { id: { in: [suspended, suspendedAdmin].map(({ id }) => rowId(id)) } },
+          data: { suspendedAt: new Date() },
+        });
+        // The state while a deleted account is being removed from its groups.
+        await db.user.update({ where: rowOf(gone), data: { deletedAt: new Date() } });
+        const order = [owner, admin, person, bot, suspendedAdmin];
+        for (const [index, next] of order.slice(1).entries()) {
+          await leave(order[index] as Person, group);
+          const owners = Object.entries(await members(group)).filter(([, role]) => role === 'OWNER');
+          expect(owners).toEqual([[next.username, 'OWNER']]);
+        }
+      },
+    );
 
-    it('gives a group an owner if a user joins while it only has members with deleted accounts', async () => {
+    itOnce('gives a group an owner if a user joins while it only has members with deleted accounts', async () => {
       const [owner, gone] = [await register(url, 'owner'), await register(url, 'gone')];
       const room = await createGroup(owner, [gone], { visibility: 'PUBLIC' });
       await node.deps.database.db.user.update({ where: { id: rowId(gone.id) }, data: { deletedAt: new Date() } });
@@ -262,7 +274,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       expect(Object.keys(await members(room))).toHaveLength(1);
     });
 
-    it('keeps a public group visible, and is rejected for direct conversations', async () => {
+    itOnce('keeps a public group visible, and is rejected for direct conversations', async () => {
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       await add(alice, room, [bob.id]);
       expect((await leave(bob, room)).data.leaveConversation.conversation).toEqual({ id: room });
@@ -302,7 +314,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       ]);
     });
 
-    it('delivers a conversation whose member was removed before the event was resolved', async () => {
+    itOnce('delivers a conversation whose member was removed before the event was resolved', async () => {
       const stream = await follow(bob, 'conversations');
       const { services } = node.deps;
       const lookup = readabilityLookup.of(node.deps);
@@ -326,7 +338,7 @@ describe.each(modes)('memberships of a group in %s mode', (mode) => {
       });
     });
 
-    it('names the membership that ended, as the payloads do, live and replayed', async () => {
+    itOnce('names the membership that ended, as the payloads do, live and replayed', async () => {
       const group = await createGroup(alice, [bob, carol, dave]);
       const { conversation } = await alice.ask(
         'query ($id: ID!) { conversation(id: $id) { members(first: 10) { nodes { id user { id } } } } }',

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { namesIn } from '../../src/core/text/mentions.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, listen, type Person, register, request } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedTwo, smallLimits } from '../support/place.js';
 import { mark } from '../support/receipts.js';
 import { createGroup, edit, openDirect, REMOVE_MEMBER, remove, send, trySend } from '../support/talk.js';
 
@@ -37,13 +37,14 @@ const COUNTS = `query ($id: ID!) {
 }`;
 
 describe.each(modes)('mentions in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start({ MENTIONS_MAX: '2' });
+    node = (await sharedTwo(mode, smallLimits))[0];
     [ana, bob, carol] = (await Promise.all(['ana', 'bob', 'carol'].map((name) => register(node.url, name)))) as [
       Person,
       Person,
@@ -112,7 +113,7 @@ describe.each(modes)('mentions in %s mode', (mode) => {
     expect(await counts(carol, own)).toEqual([0, 0]);
   });
 
-  it('include everyone if a moderator of a group writes @everyone', async () => {
+  itOnce('include everyone if a moderator of a group writes @everyone', async () => {
     const own = await createGroup(ana, [bob, carol]);
     const { id } = await send(ana, own, `@Everyone, and @${bob.username} above all`);
     expect(await mentionsOf(carol, id)).toEqual({ everyone: true, ids: [bob.id] });
@@ -133,7 +134,7 @@ describe.each(modes)('mentions in %s mode', (mode) => {
     expect(await mentionsOf(bob, inDirect.id)).toEqual({ everyone: false, ids: [] });
   });
 
-  it('are limited in number', async () => {
+  itOnce('are limited in number', async () => {
     const names = [ana, bob, carol].map(({ username }) => `@${username}`);
     const { errors } = await trySend(ana, group, names.join(' '));
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.text' });
@@ -150,14 +151,14 @@ describe.each(modes)('mentions in %s mode', (mode) => {
     expect((await trySend(ana, group, '@nobody_at_all_ '.repeat(400))).errors).toBeUndefined();
   });
 
-  it('do not reveal to outsiders who is a member', async () => {
+  itOnce('do not reveal to outsiders who is a member', async () => {
     const names = [ana, bob, carol].map(({ username }) => `@${username}`);
     const stranger = await register(node.url, 'stranger');
     const { errors } = await trySend(stranger, group, names.join(' '));
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_FOUND', field: 'input.conversationId' });
   });
 
-  it('reserve the username everyone', async () => {
+  itOnce('reserve the username everyone', async () => {
     const input = { username: 'Everyone', email: 'every@example.com', password: 'long enough' };
     const { errors } = await request(
       node.url,

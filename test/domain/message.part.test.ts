@@ -20,7 +20,7 @@ import { defineFeature } from '../../src/platform/feature.js';
 import { createServices } from '../../src/platform/service.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { eventually } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, makePlace, modes } from '../support/place.js';
 
 // A message part that only this file knows: a message can have a label, which others can endorse. The feature `message`
 // is not changed for it.
@@ -130,6 +130,7 @@ async function register({ database: { db } }: Deps): Promise<Viewer> {
 }
 
 describe.each(modes)('a message part in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let deps: Deps;
   let owner: Viewer;
   let member: Viewer;
@@ -198,7 +199,7 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     expect(begun.reduce((sum, count) => sum + count, 0)).toBe(2);
   });
 
-  it('can reject a message with its field, which then gets no number', async () => {
+  itOnce('can reject a message with its field, which then gets no number', async () => {
     expect(await failure(send(member, 'x', { label: '' }))).toBe('BAD_USER_INPUT input.label');
     const [refused, before] = await Promise.all([
       failure(send(member, 'refused', { label: 'official' })),
@@ -212,7 +213,7 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     ]);
   });
 
-  it.each([
+  itOnce.each([
     ['attached', 'text', 'broken', 'attach failed'],
     ['derived', 'broken', 'red', 'valueOf failed'],
   ])('fails only its own message, which gets no number, if it cannot be %s', async (_step, text, label, message) => {
@@ -236,7 +237,7 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     expect([messages.at(-1)?.seq, changes.at(-1)?.changeSeq]).toEqual([after.latestSeq, after.changeSeq]);
   });
 
-  it('fails only its own message if it cannot be stored', async () => {
+  itOnce('fails only its own message if it cannot be stored', async () => {
     const [long, other] = await Promise.all([
       failure(send(owner, 'too long', { label: 'longer than eight' })),
       failure(send(owner, 'other', { label: 'short' })),
@@ -245,7 +246,7 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     expect(await labels()).toEqual([['other', 'short']]);
   });
 
-  it('can replace the text of its message', async () => {
+  itOnce('can replace the text of its message', async () => {
     expect(await failure(send(owner, null))).toBe('BAD_USER_INPUT input.text');
     expect(await failure(send(owner, ' ', { label: 'red' }))).toBe('BAD_USER_INPUT input.text');
     const { id, text } = await send(owner, null, { label: 'red' });
@@ -259,7 +260,7 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     expect(await labels()).toEqual([['a text', 'red']]);
   });
 
-  it('is part of the input that a clientMessageId identifies', async () => {
+  itOnce('is part of the input that a clientMessageId identifies', async () => {
     const clientMessageId = newId();
     const first = await send(owner, 'one', { label: 'red', clientMessageId });
     expect((await send(owner, 'one', { label: 'red', clientMessageId })).id).toBe(first.id);
@@ -284,7 +285,7 @@ describe.each(modes)('a message part in %s mode', (mode) => {
     expect(event).toMatchObject({ change: { data: { message: { id, parts: { label: { endorsements: 1 } } } } } });
   });
 
-  it('is cleared when its message is deleted', async () => {
+  itOnce('is cleared when its message is deleted', async () => {
     const { id } = await send(owner, 'one', { label: 'red' });
     const deleted = (await deleteMessage(deps, owner, id)) as FullMessage;
     expect(deleted.parts?.label).toEqual({ label: null, endorsements: 0 });
@@ -330,14 +331,14 @@ describe.each(modes)('a message part in %s mode', (mode) => {
       expect(await lengthOf(sent[0])).toEqual([18, true]);
     });
 
-    it('which is null after the message is deleted', async () => {
+    itOnce('which is null after the message is deleted', async () => {
       const [deleted, other] = [await send(owner, 'short'), await send(owner, 'other')];
       await deleteMessage(deps, owner, deleted.id);
       expect(await lengthOf(deleted)).toEqual([null, false]);
       expect(await lengthOf(other)).toEqual([5, true]);
     });
 
-    it('which is null after the account is erased', async () => {
+    itOnce('which is null after the account is erased', async () => {
       const gone = await register(deps);
       ({
         conversation: { id: conversationId },

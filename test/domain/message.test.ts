@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { createGroup, EDIT, edit, MESSAGES, openDirect, REMOVE, remove, SEND, send, trySend } from '../support/talk.js';
 
 const HISTORY = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String, $aroundSeq: Int) {
@@ -19,6 +19,7 @@ const HISTORY = `query ($id: ID!, $first: Int, $after: String, $last: Int, $befo
 const absent = (type: string) => `${type}_AaH9b5HNcECpvBfEbG_tgA`;
 
 describe.each(modes)('messages in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let url: string;
   let alice: Person;
@@ -27,7 +28,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
   let direct: string;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
     ({ url } = node);
     [alice, bob, carol] = await Promise.all([register(url, 'alice'), register(url, 'bob'), register(url, 'carol')]);
     direct = await openDirect(alice, bob);
@@ -56,7 +57,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(data.conversation.messages.nodes).toHaveLength(seqs.size);
     });
 
-    it('returns the first message for the same key and input, edited or not', async () => {
+    itOnce('returns the first message for the same key and input, edited or not', async () => {
       const first = await send(alice, direct, 'once', 'the key');
       const before = await stored();
       expect(await send(alice, direct, ' once ', 'the key')).toEqual(first);
@@ -72,7 +73,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
     });
 
-    it('returns CONFLICT for a key that was used with another input', async () => {
+    itOnce('returns CONFLICT for a key that was used with another input', async () => {
       const other = await openDirect(alice, carol);
       await send(alice, direct, 'mine', 'taken');
       const before = await stored();
@@ -85,7 +86,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(await stored()).toBe(before);
     });
 
-    it('returns the first message to a sender who can no longer send', async () => {
+    itOnce('returns the first message to a sender who can no longer send', async () => {
       const dave = await register(url, 'dave');
       const conversation = await openDirect(alice, dave);
       const first = await send(alice, conversation, 'in time', 'dave');
@@ -97,12 +98,12 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect((await trySend(alice, conversation, 'too late')).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
     });
 
-    it('accepts a key that another sender has used', async () => {
+    itOnce('accepts a key that another sender has used', async () => {
       const [mine, theirs] = [await send(alice, direct, 'hi', 'shared'), await send(bob, direct, 'hi', 'shared')];
       expect(mine.id).not.toBe(theirs.id);
     });
 
-    it.each([
+    itOnce.each([
       ['an empty text', { text: '' }, 'input.text'],
       ['only white space', { text: ' \n\t ' }, 'input.text'],
       ['no text', { text: null }, 'input.text'],
@@ -120,18 +121,18 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(await stored()).toBe(before);
     });
 
-    it('accepts exactly 8,000 characters', async () => {
+    itOnce('accepts exactly 8,000 characters', async () => {
       expect((await send(alice, direct, 'x'.repeat(8_000))).text).toHaveLength(8_000);
     });
 
-    it('returns NOT_FOUND for a private conversation of others and for one that does not exist', async () => {
+    itOnce('returns NOT_FOUND for a private conversation of others and for one that does not exist', async () => {
       const outside = await trySend(carol, direct, 'let me in');
       const nowhere = await trySend(carol, absent('Conversation'), 'hello?');
       expect(outside.errors?.[0]?.extensions).toEqual({ code: 'NOT_FOUND', field: 'input.conversationId' });
       expect(nowhere.errors).toEqual(outside.errors);
     });
 
-    it('returns FORBIDDEN for a public group that the sender has not joined', async () => {
+    itOnce('returns FORBIDDEN for a public group that the sender has not joined', async () => {
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       const { errors } = await trySend(carol, room, 'hello');
       expect(errors?.[0]?.message).toContain('Join the group first');
@@ -147,12 +148,12 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(Date.parse(edited.editedAt)).toBeGreaterThanOrEqual(Date.parse(sent.createdAt));
     });
 
-    it('has no effect with the same text', async () => {
+    itOnce('has no effect with the same text', async () => {
       const sent = await send(alice, direct, 'as it is');
       expect(await edit(alice, sent.id, 'as it is')).toMatchObject({ editedAt: null });
     });
 
-    it.each([
+    itOnce.each([
       ['an empty text', (id: string) => ({ messageId: id, text: ' ' }), 'BAD_USER_INPUT', 'input.text'],
       ['a malformed id', () => ({ messageId: 'x', text: 'y' }), 'BAD_USER_INPUT', 'input.messageId'],
       ['an id of nothing', () => ({ messageId: absent('Message'), text: 'y' }), 'NOT_FOUND', 'input.messageId'],
@@ -163,14 +164,17 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect((await node.deps.database.db.message.findFirst({ where: { text: 'stays' } }))?.editedAt).toBeNull();
     });
 
-    it('returns FORBIDDEN for a deleted message and for that of another user, and NOT_FOUND for an outsider', async () => {
-      const sent = await send(alice, direct, 'mine');
-      const input = { messageId: sent.id, text: 'yours' };
-      expect((await bob.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
-      expect((await carol.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('NOT_FOUND');
-      await remove(alice, sent.id);
-      expect((await alice.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
-    });
+    itOnce(
+      'returns FORBIDDEN for a deleted message and for that of another user, and NOT_FOUND for an outsider',
+      async () => {
+        const sent = await send(alice, direct, 'mine');
+        const input = { messageId: sent.id, text: 'yours' };
+        expect((await bob.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+        expect((await carol.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('NOT_FOUND');
+        await remove(alice, sent.id);
+        expect((await alice.request(EDIT, { input })).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
+      },
+    );
   });
 
   describe('deleteMessage', () => {
@@ -182,7 +186,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(await node.deps.database.db.message.count({ where: { text: { contains: 'a secret' } } })).toBe(0);
     });
 
-    it("is allowed for one's own messages, and in a group also for its owner", async () => {
+    itOnce("is allowed for one's own messages, and in a group also for its owner", async () => {
       const group = await createGroup(alice, [bob, carol]);
       const [first, second] = [await send(bob, group, 'one'), await send(bob, group, 'two')];
       const by = (person: Person, messageId: string) => person.request(REMOVE, { input: { messageId } });
@@ -195,7 +199,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect((await by(alice, 'x')).errors?.[0]?.extensions).toMatchObject({ field: 'input.messageId' });
     });
 
-    it('is allowed exactly when viewerCanEdit and viewerCanDelete are true', async () => {
+    itOnce('is allowed exactly when viewerCanEdit and viewerCanDelete are true', async () => {
       const group = await createGroup(alice, [bob, carol]);
       const { id } = await send(bob, group, 'whose?');
       const rights = async (person: Person) =>
@@ -247,7 +251,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(all).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     });
 
-    it('is paginated forward from the beginning, including messages that are sent meanwhile', async () => {
+    itOnce('is paginated forward from the beginning, including messages that are sent meanwhile', async () => {
       const first = await page({ first: 8 });
       expect(first).toMatchObject({ seqs: [1, 2, 3, 4, 5, 6, 7, 8], hasNextPage: true, hasPreviousPage: false });
       const second = await page({ first: 4, after: first.endCursor });
@@ -258,7 +262,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(second.edges[0].cursor).toBe(second.startCursor);
     });
 
-    it('is the page around a message with aroundSeq', async () => {
+    itOnce('is the page around a message with aroundSeq', async () => {
       expect(await page({ aroundSeq: 6, first: 5 })).toMatchObject({
         seqs: [4, 5, 6, 7, 8],
         hasPreviousPage: true,
@@ -269,7 +273,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect((await page({ last: 2, before: around.startCursor })).seqs).toEqual([2, 3]);
     });
 
-    it.each([
+    itOnce.each([
       ['first', { first: 0 }],
       ['first', { first: 101 }],
       ['last', { last: -1 }],
@@ -286,18 +290,18 @@ describe.each(modes)('messages in %s mode', (mode) => {
       expect(data.conversation.messages).toBeNull();
     });
 
-    it('rejects a cursor of another conversation', async () => {
+    itOnce('rejects a cursor of another conversation', async () => {
       const other = await createGroup(alice, []);
       const { endCursor } = await page({ first: 1 });
       const { errors } = await alice.request(HISTORY, { id: other, first: 1, after: endCursor });
       expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'after' });
     });
 
-    it('accepts the largest page size', async () => {
+    itOnce('accepts the largest page size', async () => {
       expect((await page({ first: 100 })).seqs.length).toBeGreaterThanOrEqual(12);
     });
 
-    it('is readable only by members, also in a public group', async () => {
+    itOnce('is readable only by members, also in a public group', async () => {
       const room = await createGroup(alice, [], { visibility: 'PUBLIC' });
       await send(alice, room, 'among us');
       const { errors, data } = await carol.request(HISTORY, { id: room });
@@ -351,25 +355,28 @@ describe.each(modes)('messages in %s mode', (mode) => {
       ]);
     });
 
-    it("delivers changes of all of the viewer's conversations, including later ones, and of no others", async () => {
-      const [dave, erin] = [await register(url, 'dave'), await register(url, 'erin')];
-      const mine = await createGroup(alice, [dave]);
-      const stream = await follow(dave);
-      await send(alice, mine, 'in an old group');
-      const later = await openDirect(erin, dave);
-      await send(erin, later, 'in a new conversation');
-      const foreign = await createGroup(alice, [erin]);
-      await send(alice, foreign, 'not for Dave');
-      await send(alice, mine, 'the last');
-      await stream.until(({ message }) => message?.text === 'the last');
-      expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual([
-        'in an old group',
-        'in a new conversation',
-        'the last',
-      ]);
-    });
+    itOnce(
+      "delivers changes of all of the viewer's conversations, including later ones, and of no others",
+      async () => {
+        const [dave, erin] = [await register(url, 'dave'), await register(url, 'erin')];
+        const mine = await createGroup(alice, [dave]);
+        const stream = await follow(dave);
+        await send(alice, mine, 'in an old group');
+        const later = await openDirect(erin, dave);
+        await send(erin, later, 'in a new conversation');
+        const foreign = await createGroup(alice, [erin]);
+        await send(alice, foreign, 'not for Dave');
+        await send(alice, mine, 'the last');
+        await stream.until(({ message }) => message?.text === 'the last');
+        expect(stream.events.flatMap(({ message }) => message?.text ?? [])).toEqual([
+          'in an old group',
+          'in a new conversation',
+          'the last',
+        ]);
+      },
+    );
 
-    it('delivers only changes of the given conversation', async () => {
+    itOnce('delivers only changes of the given conversation', async () => {
       const [one, two] = [await createGroup(alice, [bob]), await createGroup(alice, [bob])];
       const stream = await follow(bob, { conversationId: one });
       await send(alice, two, 'elsewhere');
@@ -420,14 +427,14 @@ describe.each(modes)('messages in %s mode', (mode) => {
       ['a malformed id', { conversationId: 'x' }, { code: 'BAD_USER_INPUT', field: 'conversationId' }],
       ['an unknown id', { conversationId: absent('Conversation') }, { code: 'NOT_FOUND', field: 'conversationId' }],
     ];
-    it.each(refused)('rejects %s', async (_what, variables, extensions) => {
+    itOnce.each(refused)('rejects %s', async (_what, variables, extensions) => {
       const client = connect(url, alice.token);
       clients.push(client);
       const errors = (await listen(client, MESSAGES, variables).ended) as { extensions: object }[];
       expect(errors[0]?.extensions).toMatchObject(extensions);
     });
 
-    it('is rejected for outsiders and without a viewer', async () => {
+    itOnce('is rejected for outsiders and without a viewer', async () => {
       for (const [token, code] of [
         [carol.token, 'NOT_FOUND'],
         [undefined, 'UNAUTHENTICATED'],
@@ -439,7 +446,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
       }
     });
 
-    it('leaves no listener behind, however a client disconnects', async () => {
+    itOnce('leaves no listener behind, however a client disconnects', async () => {
       const { feed } = node.deps;
       const sessions = sessionWatch.of(node.deps);
       const idle = () => feed.listeners === 0 && feed.conversations === 0 && sessions.size === 0;

@@ -12,22 +12,24 @@ import {
   registerAll,
   request,
 } from '../support/client.js';
-import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, modes, sharedTwo, waitingFor } from '../support/place.js';
 import { attempt, createGroup, MESSAGES, openAnswered, openDirect, send, trySend } from '../support/talk.js';
 
 const LOGIN = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
 
 describe.each(modes)('moderation of the service in %s mode', (mode) => {
-  let place: Place;
+  const itOnce = inOneMode(mode, it);
+  const describeOnce = inOneMode(mode, describe);
   let node: RunningNode;
   let other: RunningNode;
   let admin: Person;
   let moderator: Person;
   beforeAll(async () => {
-    place = await makePlace(mode);
-    [node, other] = await startTwo(place);
+    [node, other] = await sharedTwo(mode);
     [admin, moderator] = await people('admin', 'moderator');
-    await node.deps.database.db.user.update({
+    const { db } = node.deps.database;
+    await db.user.updateMany({ where: { serviceRole: 'ADMIN' }, data: { serviceRole: 'USER' } });
+    await db.user.update({
       where: { id: decodeGlobalId(admin.id, 'id').id },
       data: { serviceRole: 'ADMIN' },
     });
@@ -172,7 +174,7 @@ describe.each(modes)('moderation of the service in %s mode', (mode) => {
     },
   );
 
-  describe('a suspension leaves no session that is started at the same time by', () => {
+  describeOnce('a suspension leaves no session that is started at the same time by', () => {
     const RESET = 'mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { tokens { accessToken } } }';
     const living = ({ id }: Person) =>
       node.deps.database.db.session.count({ where: { userId: decodeGlobalId(id, 'id').id, endedAt: null } });
@@ -227,7 +229,7 @@ describe.each(modes)('moderation of the service in %s mode', (mode) => {
     });
   });
 
-  it('looks to other users like a block, including presence', async () => {
+  itOnce('looks to other users like a block, including presence', async () => {
     const [ana, blocker, suspended] = await people('ana', 'blocker', 'suspended');
     const gone = await register(node.url, 'gone');
     const all = [blocker, suspended, gone];
@@ -266,7 +268,7 @@ describe.each(modes)('moderation of the service in %s mode', (mode) => {
     expect(await suspend(ana, nobody)).toBe('FORBIDDEN');
   });
 
-  it('lets only admins change roles, and keeps at least one admin', async () => {
+  itOnce('lets only admins change roles, and keeps at least one admin', async () => {
     const [ana] = await people('ana');
     expect(await setRole(moderator, ana, 'MODERATOR')).toBe('FORBIDDEN');
     expect(await setRole(ana, ana, 'ADMIN')).toBe('FORBIDDEN');

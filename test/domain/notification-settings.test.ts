@@ -3,7 +3,7 @@ import { includes, isTimeZone } from '../../src/domain/notification/quiet-hours.
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
 import { changesOf, follower, rowId, syncCursorOf, untilDelivered } from '../support/durable-streams.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const SETTINGS = `notificationSettings {
@@ -27,6 +27,7 @@ const settingsOf = async (person: Person): Promise<Json> =>
 const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
 
 describe.each(modes)('notification settings in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
@@ -136,7 +137,7 @@ describe.each(modes)('notification settings in %s mode', (mode) => {
     ]);
   });
 
-  it('end with the membership, and with the account', async () => {
+  itOnce('end with the membership, and with the account', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const { db } = node.deps.database;
     const group = await createGroup(ana, [bob]);
@@ -153,7 +154,7 @@ describe.each(modes)('notification settings in %s mode', (mode) => {
     expect(await db.notificationSettings.count({ where: { userId: { in: userIds } } })).toBe(0);
   });
 
-  it('refuse invalid values with the path of the field', async () => {
+  itOnce('refuse invalid values with the path of the field', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const group = await createGroup(ana, [], { visibility: 'PUBLIC' });
     expect(await setLevel(bob, group, 'NONE')).toBe('FORBIDDEN input.conversationId');

@@ -8,7 +8,7 @@ import { type Device, makeDue, registerDevice, untilAllWait, untilNoneWaits } fr
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
 import { notified } from '../support/notified.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, makePlace, modes } from '../support/place.js';
 import { type PushService, startPushService } from '../support/push-service.js';
 import { attempt, createGroup, edit, openDirect, remove, send } from '../support/talk.js';
 
@@ -23,6 +23,7 @@ const traceOf = async (person: Person, { id }: { id: string }): Promise<Json> =>
   (await person.ask(TRACE, { messageId: id })).notificationTrace;
 
 describe.each(modes)('the reasons why a message notified or did not in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let service: PushService;
   let node: RunningNode;
   beforeAll(async () => {
@@ -74,7 +75,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
   const inIt = (mutation: string, input: object) => (scene: Scene) =>
     attempt(scene.ana, mutation, { conversationId: scene.conversationId, ...input });
   // What applied when the message was sent, what is changed later, and what the trace says then.
-  it.each<[string, (scene: Scene) => Promise<unknown>, (scene: Scene) => Promise<unknown>, object]>([
+  itOnce.each<[string, (scene: Scene) => Promise<unknown>, (scene: Scene) => Promise<unknown>, object]>([
     [
       'LEVEL',
       inIt('setNotificationLevel', { level: 'NONE' }),
@@ -109,22 +110,29 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     expect(await traceOf(ana, message)).toEqual(trace);
   });
 
-  it('say that the user joined later, that the service wrote the message, or that nothing is recorded', async () => {
-    const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
-    const group = await createGroup(bob, []);
-    const message = await send(bob, group, 'hello');
-    await notified(node, message);
-    await attempt(bob, 'addMembers', { conversationId: group, userIds: [ana.id] });
-    expect(await traceOf(ana, message)).toMatchObject({ outcome: 'NOT_SENT', reason: 'NOT_A_MEMBER' });
-    const { db } = node.deps.database;
-    await db.notifierStep.deleteMany({ where: { messageIds: { has: rowId(message.id) } } });
-    expect(await traceOf(ana, message)).toMatchObject({ outcome: 'NOT_SENT', reason: 'NOT_RECORDED', decidedAt: null });
-    await db.message.update({ where: { id: rowId(message.id) }, data: { kind: 'SYSTEM' } });
-    expect(await traceOf(ana, message)).toMatchObject({ outcome: 'NOT_SENT', reason: 'SYSTEM_MESSAGE' });
-  });
+  itOnce(
+    'say that the user joined later, that the service wrote the message, or that nothing is recorded',
+    async () => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const group = await createGroup(bob, []);
+      const message = await send(bob, group, 'hello');
+      await notified(node, message);
+      await attempt(bob, 'addMembers', { conversationId: group, userIds: [ana.id] });
+      expect(await traceOf(ana, message)).toMatchObject({ outcome: 'NOT_SENT', reason: 'NOT_A_MEMBER' });
+      const { db } = node.deps.database;
+      await db.notifierStep.deleteMany({ where: { messageIds: { has: rowId(message.id) } } });
+      expect(await traceOf(ana, message)).toMatchObject({
+        outcome: 'NOT_SENT',
+        reason: 'NOT_RECORDED',
+        decidedAt: null,
+      });
+      await db.message.update({ where: { id: rowId(message.id) }, data: { kind: 'SYSTEM' } });
+      expect(await traceOf(ana, message)).toMatchObject({ outcome: 'NOT_SENT', reason: 'SYSTEM_MESSAGE' });
+    },
+  );
 
   // test/domain/push.test.ts compares what is recorded for each of the other reasons.
-  it.each<[string, (scene: Scene & { device: Device }) => Promise<unknown>]>([
+  itOnce.each<[string, (scene: Scene & { device: Device }) => Promise<unknown>]>([
     // Nobody can see in which direction.
     ['SENDER_UNREACHABLE', ({ ana, bob }) => attempt(bob, 'blockUser', { userId: ana.id })],
     ['DEVICE_REMOVED', ({ ana, device }) => attempt(ana, 'removePush', { pushSubscriptionId: device.id })],
@@ -158,7 +166,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     ]);
   });
 
-  it('are kept for each message of one push', async () => {
+  itOnce('are kept for each message of one push', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const device = await registerDevice(ana, service);
     const conversationId = await openDirect(bob, ana);
@@ -182,7 +190,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     ]);
   });
 
-  it('say what the push service answered', async () => {
+  itOnce('say what the push service answered', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const device = await registerDevice(ana, service);
     const conversationId = await openDirect(bob, ana);
@@ -209,7 +217,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     });
   });
 
-  it('include a mention that an edit added', async () => {
+  itOnce('include a mention that an edit added', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const device = await registerDevice(ana, service);
     await attempt(ana, 'updateNotificationSettings', { defaultLevel: 'MENTIONS' });
@@ -222,7 +230,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     expect(await traceOf(ana, message)).toMatchObject({ outcome: 'SENT', isMention: true });
   });
 
-  it('say that it is not decided yet while the notifier has not read the message', async () => {
+  itOnce('say that it is not decided yet while the notifier has not read the message', async () => {
     const place = await makePlace(mode);
     const own = await place.start();
     const [ana, bob] = await registerAll(own.url, 'ana', 'bob');
@@ -236,7 +244,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     });
   });
 
-  it('are for the recipient alone', async () => {
+  itOnce('are for the recipient alone', async () => {
     const [ana, bob, eve] = await registerAll(node.url, 'ana', 'bob', 'eve');
     await registerDevice(ana, service);
     const message = await send(bob, await openDirect(bob, ana), 'hello');
@@ -266,7 +274,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     );
   });
 
-  it('end with the account, however it is deleted, and with the retention', async () => {
+  itOnce('end with the account, however it is deleted, and with the retention', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     for (const person of [ana, carol]) {
       await registerDevice(person, service);

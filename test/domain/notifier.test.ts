@@ -1,23 +1,28 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createNotifier, type Notifier, notifier } from '../../src/domain/notifier/notifier.js';
 import { type NotifierBatch, notificationOutputs } from '../../src/domain/notifier/notifier.sources.js';
+import { Prisma } from '../../src/generated/prisma/client.js';
 import type { Deps } from '../../src/platform/deps.js';
 import { defineFeature } from '../../src/platform/feature.js';
+import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
 import { atEnd } from '../support/ending.js';
-import { modes, sharedNodes } from '../support/place.js';
+import { inOneMode, makePlace, modes } from '../support/place.js';
 import { attempt, openDirect, remove, send } from '../support/talk.js';
 
 describe.each(modes)('the notifier in %s mode', (mode) => {
-  const nodeOf = sharedNodes(mode);
+  const itOnce = inOneMode(mode, it);
+  let node: RunningNode;
   let deps: Deps;
   let people: [Person, Person];
-  beforeEach(async () => {
-    const node = await nodeOf();
+  beforeAll(async () => {
+    node = await (await makePlace(mode)).start();
     ({ deps } = node);
     // The tests start notifiers of their own.
     await notifier.of(deps).close();
+  });
+  beforeEach(async () => {
     people = await registerAll(node.url, 'ana', 'bob');
   });
 
@@ -38,7 +43,7 @@ describe.each(modes)('the notifier in %s mode', (mode) => {
       types: ['MESSAGE_PINNED'],
       async write(_deps, tx, batch) {
         // Fails after it has written: nothing of the first attempt may remain.
-        await tx.$executeRaw`INSERT INTO audit_entries (id, action) VALUES (gen_random_uuid(), 'NOTIFIED')`;
+        await tx.query(Prisma.sql`INSERT INTO audit_entries (id, action) VALUES (gen_random_uuid(), 'NOTIFIED')`);
         if (batch.added.length > 0 && failures > 0) {
           failures -= 1;
           throw new Error('the output fails once');
@@ -69,7 +74,7 @@ describe.each(modes)('the notifier in %s mode', (mode) => {
     expect(await deps.database.db.auditEntry.count({ where: { action: 'NOTIFIED' } })).toBe(batches.length);
   });
 
-  it('does not pass to outputs what the user had read before', async () => {
+  itOnce('does not pass to outputs what the user had read before', async () => {
     const [ana, bob] = people;
     const batches: NotifierBatch[] = [];
     const output = notificationOutputs.with({
@@ -88,7 +93,7 @@ describe.each(modes)('the notifier in %s mode', (mode) => {
     expect(added).toMatchObject([{ seq: 2 }]);
   });
 
-  it('runs on one node at a time, and another one continues when it ends', async () => {
+  itOnce('runs on one node at a time, and another one continues when it ends', async () => {
     const [ana, bob] = people;
     const first = start('the first');
     await eventually('the first one is active', () => first.isActive);
@@ -125,7 +130,7 @@ describe.each(modes)('the notifier in %s mode', (mode) => {
     await inboxHas(bob, 2);
   });
 
-  it('finds changes of which no wake-up arrived', async () => {
+  itOnce('finds changes of which no wake-up arrived', async () => {
     const [ana, bob] = people;
     const feed = Object.create(deps.feed, { onActivity: { value: () => {} } });
     const deaf = start('without wake-ups', { feed });

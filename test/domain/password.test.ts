@@ -22,7 +22,7 @@ import {
   request,
 } from '../support/client.js';
 import { type MailServer, mailInFolder, outboxOf, startMailServer, tokenOf } from '../support/mail.js';
-import { makePlace, modes, type Place } from '../support/place.js';
+import { inOneMode, makePlace, modes, type Place } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 import { MESSAGES } from '../support/talk.js';
 
@@ -42,6 +42,7 @@ const notCurrent = { code: 'BAD_USER_INPUT', field: 'input.currentPassword' };
 const notUsable = { code: 'BAD_USER_INPUT', field: 'input.token' };
 
 describe.each(modes)('passwords in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   let smtp: MailServer;
   let mailing: Record<string, string>;
@@ -136,7 +137,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       await logIn(person, NEW);
     });
 
-    it('extends the WebSocket over which it is called', async () => {
+    itOnce('extends the WebSocket over which it is called', async () => {
       const { url } = await (await makePlace(mode)).start({ ...mailing, ACCESS_TOKEN_TTL: '5s' });
       const person = await register(url);
       const expiresAt = ((jwt.decode(person.token) as { exp: number }).exp ?? 0) * 1_000;
@@ -158,7 +159,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       await client.dispose();
     });
 
-    it('invalidates the old refresh token, whose use does not end the session', async () => {
+    itOnce('invalidates the old refresh token, whose use does not end the session', async () => {
       const person = await register(node.url);
       const { tokens } = (await change(person, NEW)).data.changePassword;
       const old = await request(node.url, REFRESH, { input: { refreshToken: person.refreshToken } });
@@ -167,7 +168,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(await isSignedIn(refreshSession.tokens.accessToken)).toBe(true);
     });
 
-    it.each(['', 'wrong password', `${'x'.repeat(80)}`])('rejects %j as the current password', async (wrong) => {
+    itOnce.each(['', 'wrong password', `${'x'.repeat(80)}`])('rejects %j as the current password', async (wrong) => {
       const person = await register(node.url);
       const elsewhere = await logIn(person);
       expect(failure(await change(person, NEW, wrong))).toEqual(notCurrent);
@@ -175,7 +176,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       await logIn(person);
     });
 
-    it.each(['short', 'ä'.repeat(37), 'with\0nul and more'])('rejects the new password %j', async (newPassword) => {
+    itOnce.each(['short', 'ä'.repeat(37), 'with\0nul and more'])('rejects the new password %j', async (newPassword) => {
       const person = await register(node.url);
       expect(failure(await change(person, newPassword))).toEqual({
         code: 'BAD_USER_INPUT',
@@ -184,7 +185,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       await logIn(person);
     });
 
-    it('succeeds once for concurrent calls with the same current password', async () => {
+    itOnce('succeeds once for concurrent calls with the same current password', async () => {
       const person = await register(node.url);
       const at = [person, person.at(other.url), person, person.at(other.url)];
       const answers = await Promise.all(at.map((one, index) => change(one, `new password ${index}`)));
@@ -194,7 +195,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       await logIn(person, `new password ${won}`);
     });
 
-    it('invalidates the tokens of reset mails, and notifies the user by mail', async () => {
+    itOnce('invalidates the tokens of reset mails, and notifies the user by mail', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       await change(person, NEW);
@@ -206,7 +207,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
   });
 
   describe('requestPasswordReset', () => {
-    it.each([
+    itOnce.each([
       ['of the account', (email: string) => email],
       ['in another case and with surrounding spaces', (email: string) => ` ${email.toUpperCase()} `],
     ])('sends a mail with a link to the address %s', async (_name, written) => {
@@ -219,7 +220,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(mail?.source).toMatch(/href="https:\/\/chat\.example\.com\/reset#token=[\w-]{43}"/);
     });
 
-    it('accepts an address without an account or of a deleted account, but sends nothing', async () => {
+    itOnce('accepts an address without an account or of a deleted account, but sends nothing', async () => {
       const deleted = await register(node.url);
       await node.deps.database.db.user.update({
         where: { usernameKey: deleted.username },
@@ -232,7 +233,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(smtp.to(deleted.email)).toEqual([]);
     });
 
-    it.each(['', 'nobody', 'a@b', 'a@example.com, b@example.com', `${'x'.repeat(250)}@example.com`])(
+    itOnce.each(['', 'nobody', 'a@b', 'a@example.com, b@example.com', `${'x'.repeat(250)}@example.com`])(
       'rejects the invalid address %j',
       async (email) => {
         expect(failure(await askForReset(email))).toEqual({ code: 'BAD_USER_INPUT', field: 'input.email' });
@@ -298,7 +299,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(smtp.to(person.email)).toHaveLength(3);
     });
 
-    it('responds before the address is looked up, so that known and unknown addresses look the same', async () => {
+    itOnce('responds before the address is looked up, so that known and unknown addresses look the same', async () => {
       // A node without sweeps, which would read from the database.
       const { url, deps } = await (await makePlace(mode)).start({ ...mailing, SWEEP_INTERVAL: '1h' });
       const person = await register(url);
@@ -312,9 +313,9 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       try {
         // Other nodes of this process execute statements too, but none about accounts.
         const of = async (email: string) =>
-          (await statementsOf(async () => void expect(await askForReset(email, url)).toMatchObject(accepted))).filter(
-            (statement) => /credentials|password_resets|users/.test(statement),
-          );
+          (
+            await statementsOf({ deps }, async () => void expect(await askForReset(email, url)).toMatchObject(accepted))
+          ).filter((statement) => /credentials|password_resets|users/.test(statement));
         const [known, unknown] = [await of(person.email), await of('nobody@example.com')];
         expect(known).toEqual(unknown);
         expect(known).toEqual([]);
@@ -343,7 +344,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect((await smtp.until(person.email, 2))[1]?.subject).toBe('Your password was changed');
     });
 
-    it('ends all sessions with their sockets, on every node', async () => {
+    itOnce('ends all sessions with their sockets, on every node', async () => {
       const person = await register(node.url);
       const tokens = [person.token, await logIn(person), await logIn(person)];
       const sockets = await Promise.all(
@@ -357,7 +358,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(failure(refreshed)?.code).toBe('UNAUTHENTICATED');
     });
 
-    it('rejects invalid and expired tokens', async () => {
+    itOnce('rejects invalid and expired tokens', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       const invented = ['', 'nonsense', 'A'.repeat(43), `${token}A`, `${token.slice(0, -1)}?`];
@@ -371,7 +372,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(await isSignedIn(person.token)).toBe(true);
     });
 
-    it('succeeds once for concurrent calls with one or several tokens of a user', async () => {
+    itOnce('succeeds once for concurrent calls with one or several tokens of a user', async () => {
       const person = await register(node.url);
       const tokens = await tokensFor(person, 3);
       const uses = Array.from({ length: 12 }, (_, index) => ({
@@ -387,14 +388,14 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       for (const token of tokens) expect(failure(await reset(token))).toEqual(notUsable);
     });
 
-    it('does not use up the token if the new password is invalid', async () => {
+    itOnce('does not use up the token if the new password is invalid', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       expect(failure(await reset(token, 'short'))).toEqual({ code: 'BAD_USER_INPUT', field: 'input.newPassword' });
       expect((await reset(token)).errors).toBeUndefined();
     });
 
-    it('does not restore a deleted account', async () => {
+    itOnce('does not restore a deleted account', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       await node.deps.database.db.user.update({
@@ -404,7 +405,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(failure(await reset(token))).toEqual(notUsable);
     });
 
-    it('makes a concurrent login or password change with the old password fail', async () => {
+    itOnce('makes a concurrent login or password change with the old password fail', async () => {
       const [person, another] = [await register(node.url), await register(node.url)];
       const { passwords } = node.deps;
       const { verify } = passwords;

@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs';
+import pLimit from 'p-limit';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/app/schema.js';
 import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
+import { accept, decline, leave, setMedia, signal, start } from '../support/calls.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
+import { rowId } from '../support/durable-streams.js';
 import { exhaustiveModes } from '../support/exhaustive.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { putPart, createUpload as startUpload } from '../support/media.js';
 import { makePlace, type Place } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
+import { setStatusAudience } from '../support/status-posts.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 // Tries every cell of the tables in docs/PERMISSIONS.md.
@@ -104,7 +108,29 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     };
   }
 
+  /** The acting user of groups is the same in all rows, and can be in one call only. */
+  const oneAtATime = pLimit(1);
+  /** What a device does that then leaves the call again. */
+  const inCall = (act: () => Promise<Json>, leaver: Person) =>
+    oneAtATime(async () => {
+      const joined = await act();
+      if (typeof joined !== 'string') await leave(leaver, joined.call.id, joined.partyId);
+      return joined;
+    });
+  /** A call that a further member of the group has started. */
+  async function ringing(conversationId: string): Promise<string> {
+    const [caller] = await people('caller');
+    await attempt(four, 'addMembers', { conversationId, userIds: [caller.id] });
+    return (await start(caller, conversationId)).call.id;
+  }
+
   const inGroup: Record<string, Try<Group>> = {
+    startCall: (actor, { conversationId }) => inCall(() => start(actor, conversationId), one),
+    acceptCall: async (actor, { conversationId }) => {
+      const callId = await ringing(conversationId);
+      return inCall(() => accept(actor, callId), one);
+    },
+    declineCall: async (actor, { conversationId }) => decline(actor, await ringing(conversationId)),
     sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
     'editMessage, one’s own': (actor, { own }) => attempt(actor, 'editMessage', { messageId: own, text: 'edited' }),
     'editMessage, a member’s': (actor, { theirs }) =>
@@ -166,6 +192,7 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
   interface Direct {
     /** Empty if they have no direct conversation yet. */
     conversationId: string;
+    me: Person;
     other: Person;
     own: string;
     theirs: string;
@@ -194,10 +221,60 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
       await eventually('the erasure is complete', async () => (await node.deps.database.db.erasure.count()) === 0);
     }
     const who = { 'signed out': signedOut(me), stranger }[actor] ?? me;
-    return { actor: who, scene: { conversationId, other, own, theirs } };
+    return { actor: who, scene: { conversationId, me, other, own, theirs } };
+  }
+
+  /** A call of the two that has ended, because a block or a suspension ends it. */
+  async function endedCall({ conversationId, me, other }: Direct) {
+    const [callId, own, theirs] = [newId(), newId(), newId()];
+    const { viewer } = await me.ask('{ viewer { sessions { id current } } }');
+    const session = viewer.sessions.find(({ current }: Json) => current).id;
+    const row = { callId, state: 'LEFT' as const, sessionId: rowId(session), cameraOn: false };
+    await node.deps.database.db.call.create({
+      data: {
+        id: callId,
+        conversationId: rowId(conversationId),
+        kind: 'VOICE',
+        state: 'ENDED',
+        startedById: rowId(me.id),
+        ringUntil: new Date(),
+        endedAt: new Date(),
+        endReason: 'CANCELLED',
+        relayOnly: false,
+      },
+    });
+    await node.deps.database.db.callParty.createMany({
+      data: [
+        { ...row, id: own, userId: rowId(me.id) },
+        { ...row, id: theirs, userId: rowId(other.id) },
+      ],
+    });
+    const party = (id: string) => encodeGlobalId('CallParty', id);
+    return { callId: encodeGlobalId('Call', callId), own: party(own), theirs: party(theirs) };
   }
 
   const inDirect: Record<string, Try<Direct>> = {
+    startCall: async (actor, { conversationId, me }) => {
+      const joined = await start(actor, conversationId);
+      if (typeof joined !== 'string') await leave(me, joined.call.id, joined.partyId);
+      return joined;
+    },
+    'leaveCall, one’s own device': async (actor, scene) => {
+      const { callId, own } = await endedCall(scene);
+      return leave(actor, callId, own);
+    },
+    'leaveCall, the other’s device': async (actor, scene) => {
+      const { callId, theirs } = await endedCall(scene);
+      return leave(actor, callId, theirs);
+    },
+    updateCallMedia: async (actor, scene) => {
+      const { callId, own } = await endedCall(scene);
+      return setMedia(actor, { callId, partyId: own, microphoneOn: false });
+    },
+    sendCallSignals: async (actor, scene) => {
+      const { callId, own, theirs } = await endedCall(scene);
+      return signal(actor, callId, [own, theirs], ['x']);
+    },
     'openDirectConversation, a new one': (actor, { other }) =>
       attempt(actor, 'openDirectConversation', { userId: other.id }),
     'openDirectConversation, an existing one': (actor, { other }) =>
@@ -346,7 +423,40 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     setAttention: (actor) => attempt(actor, 'setAttention', { active: true }),
     blockUser: (actor, { other }) => attempt(actor, 'blockUser', { userId: other.id }),
     unblockUser: (actor, { other }) => attempt(actor, 'unblockUser', { userId: other.id }),
+    postStatus: (actor) => attempt(actor, 'postStatus', { clientStatusId: 'a', text: 'hello' }),
+    setStatusAudience: (actor, { other }) => setStatusAudience(actor, { mode: 'ONLY', userIds: [other.id] }),
+    setStatusViewsReported: (actor) => attempt(actor, 'setStatusViewsReported', { reported: false }),
+    muteStatuses: (actor, { other }) => attempt(actor, 'muteStatuses', { userId: other.id, muted: true }),
     deleteAccount: (actor, { me }) => attempt(actor, 'deleteAccount', { password: me.password }),
+  };
+
+  /** A status, and the direct conversation of the actor with its author. */
+  interface StatusScene {
+    statusId: string;
+    conversationId: string;
+  }
+
+  async function makeStatus(actor: string): Promise<{ actor: Person; scene: StatusScene }> {
+    const [author, viewer] = await people('author', 'viewer');
+    const conversationId = await openDirect(viewer, author);
+    if (actor !== 'stranger') await attempt(viewer, 'addContact', { userId: author.id });
+    if (!['stranger', 'one-sided contact'].includes(actor)) await attempt(author, 'addContact', { userId: viewer.id });
+    const audience = actor === 'excluded contact' ? { mode: 'CONTACTS_EXCEPT', userIds: [viewer.id] } : null;
+    const input = { clientStatusId: 'a', text: 'hello', audience };
+    const { status } = await attempt(author, 'postStatus', input, 'status { id }');
+    if (actor === 'blocked') {
+      await attempt(author, 'blockUser', { userId: viewer.id });
+      await attempt(author, 'addContact', { userId: viewer.id });
+    }
+    const acting = { author, 'signed out': signedOut(viewer) }[actor] ?? viewer;
+    return { actor: acting, scene: { statusId: status.id, conversationId } };
+  }
+
+  const withStatus: Record<string, Try<StatusScene>> = {
+    deleteStatus: (actor, { statusId }) => attempt(actor, 'deleteStatus', { statusId }),
+    markStatusesViewed: (actor, { statusId }) => attempt(actor, 'markStatusesViewed', { statusIds: [statusId] }),
+    'sendMessage, a reply to the status': (actor, { statusId, conversationId }) =>
+      attempt(actor, 'sendMessage', { conversationId, text: 'hello', replyToStatusId: statusId }),
   };
 
   const upload = { clientUploadId: 'a', kind: 'FILE', filename: 'a.txt', byteSize: 1 };
@@ -381,6 +491,7 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     // Some rows change the scene before they try.
     'The whole service': { make: makeService, tries: inService, isReused: () => false },
     'One’s own account': { make: makeSelf, tries: forOneself, isReused: () => false },
+    Statuses: { make: makeStatus, tries: withStatus, isReused: () => true },
   };
   const isNewOne = (what: string) => what.endsWith('a new one');
 

@@ -17,7 +17,7 @@ import {
   upload,
   uploaded,
 } from '../support/media.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { attempt, createGroup, openDirect } from '../support/talk.js';
 
 const PICTURE = 'id state kind path variants { name }';
@@ -26,6 +26,7 @@ const GROUP = `conversation { id imageUrl image { ${PICTURE} } }`;
 const PERSON = `query ($id: ID!) { user(id: $id) { avatarUrl avatar { ${PICTURE} } } }`;
 
 describe.each(modes)('uploaded pictures in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let dir: string;
@@ -106,7 +107,7 @@ describe.each(modes)('uploaded pictures in %s mode', (mode) => {
       expect((await setAvatar(ada, { avatarAttachmentId: id })).viewer.user).toEqual(user);
     });
 
-    it('are deleted with their bytes when they are replaced or removed, or the account is deleted', async () => {
+    itOnce('are deleted with their bytes when they are replaced or removed, or the account is deleted', async () => {
       const [person] = await registerAll(node.url, 'person');
       const first = await image(person);
       const { avatarUrl } = (await setAvatar(person, { avatarAttachmentId: first.id })).viewer.user;
@@ -141,7 +142,7 @@ describe.each(modes)('uploaded pictures in %s mode', (mode) => {
       expect(await userOf(ada, person)).toEqual({ avatarUrl: null, avatar: null });
     });
 
-    it('that are PROCESSING replace the previous one when they are READY', async () => {
+    itOnce('that are PROCESSING replace the previous one when they are READY', async () => {
       const [person] = await registerAll(node.url, 'person');
       const before = 'https://example.com/before.png';
       await setAvatar(person, { avatarUrl: before });
@@ -167,7 +168,7 @@ describe.each(modes)('uploaded pictures in %s mode', (mode) => {
       expect(await userOf(eve, person)).toEqual({ avatarUrl: before, avatar: null });
     });
 
-    it('must be complete images of the user that are not used elsewhere', async () => {
+    itOnce('must be complete images of the user that are not used elsewhere', async () => {
       const [person] = await registerAll(node.url, 'person');
       const direct = await openDirect(person, bob);
       const foreign = await image(bob);
@@ -228,7 +229,7 @@ describe.each(modes)('uploaded pictures in %s mode', (mode) => {
       await eventually('bob cannot open it', async () => (await open(other.url, bob, path)).status === 404);
     });
 
-    it('stay when the account of their uploader is deleted, until they are replaced', async () => {
+    itOnce('stay when the account of their uploader is deleted, until they are replaced', async () => {
       const [person] = await registerAll(node.url, 'person');
       const group = await createGroup(person, [bob]);
       await attempt(person, 'setMemberRole', { conversationId: group, userId: bob.id, role: 'OWNER' });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, modes, sharedTwo, smallLimits } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, pin, remove, send, unpin } from '../support/talk.js';
 
 const PINNED = 'query ($id: ID!) { conversation(id: $id) { pinnedMessages { text pinnedAt } } }';
@@ -10,13 +10,14 @@ const STREAM = `subscription ($after: String) { messages(after: $after) {
 } }`;
 
 describe.each(modes)('pins in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(mode), { PINS_MAX: '3', SYSTEM_MESSAGES: 'on' });
+    [node, other] = await sharedTwo(mode, { ...smallLimits, SYSTEM_MESSAGES: 'on' });
     [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
   });
 
@@ -46,7 +47,7 @@ describe.each(modes)('pins in %s mode', (mode) => {
     expect(await pinnedIn(bob, group)).toEqual(['two']);
   });
 
-  it('are limited in number, also when they are made concurrently', async () => {
+  itOnce('are limited in number, also when they are made concurrently', async () => {
     const group = await createGroup(ana, [bob]);
     const sent = await Promise.all(Array.from({ length: 6 }, (_, index) => send(ana, group, `${index}`)));
     const answers = await Promise.all(sent.map(({ id }) => attempt(ana, 'pinMessage', { messageId: id })));
@@ -85,7 +86,7 @@ describe.each(modes)('pins in %s mode', (mode) => {
     }
   });
 
-  it('can be made by both users of a direct conversation', async () => {
+  itOnce('can be made by both users of a direct conversation', async () => {
     const direct = await openDirect(ana, bob);
     const { id } = await send(ana, direct, 'ours');
     await pin(bob, id);
@@ -94,7 +95,7 @@ describe.each(modes)('pins in %s mode', (mode) => {
     expect(await pinnedIn(bob, direct)).toEqual([]);
   });
 
-  it('hide messages from before a member joined, and everything from outsiders', async () => {
+  itOnce('hide messages from before a member joined, and everything from outsiders', async () => {
     const group = await createGroup(ana, [bob], { historyVisibility: 'SINCE_JOINED', visibility: 'PUBLIC' });
     await pin(ana, (await send(ana, group, 'before')).id);
     expect(await pinnedIn(carol, group)).toEqual([]);
@@ -104,7 +105,7 @@ describe.each(modes)('pins in %s mode', (mode) => {
     expect(await pinnedIn(bob, group)).toEqual(['after', 'before']);
   });
 
-  it('are rejected for system messages, as all other changes are', async () => {
+  itOnce('are rejected for system messages, as all other changes are', async () => {
     const group = await createGroup(ana, [bob]);
     const { conversation } = await ana.ask(
       'query ($id: ID!) { conversation(id: $id) { lastMessage { id kind viewerCanEdit viewerCanDelete } } }',

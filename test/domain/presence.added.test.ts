@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { idOf } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, eventually, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, makePlace, modes, sharedNode } from '../support/place.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { attempt, createGroup, send } from '../support/talk.js';
 
@@ -10,6 +10,7 @@ const presenceOf = async (viewer: Person, person: Person) =>
   (await viewer.ask('query ($id: ID!) { user(id: $id) { presence { status } } }', { id: person.id })).user.presence;
 
 describe.each(modes)('the presence of members whom others added to a group in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let ana: Person;
   let ben: Person;
@@ -44,7 +45,7 @@ describe.each(modes)('the presence of members whom others added to a group in %s
       expect(await presenceOf(ben, stranger)).toEqual({ status: 'OFFLINE' });
     });
 
-    it('is shown to users whom they have added as contacts', async () => {
+    itOnce('is shown to users whom they have added as contacts', async () => {
       await begin();
       const stream = watch(ana, stranger);
       await stream.until(({ user }) => user.id === stranger.id);
@@ -53,7 +54,7 @@ describe.each(modes)('the presence of members whom others added to a group in %s
       expect(await presenceOf(ben, stranger)).toBeNull();
     });
 
-    it('is shown after they have joined the group themselves', async () => {
+    itOnce('is shown after they have joined the group themselves', async () => {
       await begin();
       await attempt(ana, 'updateGroup', { conversationId: group, visibility: 'PUBLIC' });
       await attempt(stranger, 'leaveConversation', { conversationId: group });
@@ -63,7 +64,7 @@ describe.each(modes)('the presence of members whom others added to a group in %s
       await untilStatus(stream, stranger, 'OFFLINE');
     });
 
-    it('depends on the group for older memberships, which do not store who added them', async () => {
+    itOnce('depends on the group for older memberships, which do not store who added them', async () => {
       await begin();
       const { db } = node.deps.database;
       await db.$executeRaw`UPDATE memberships SET added_by_id = NULL
@@ -75,8 +76,8 @@ describe.each(modes)('the presence of members whom others added to a group in %s
     });
   });
 
-  it('is shown by default', async () => {
-    node = await (await makePlace(mode)).start();
+  itOnce('is shown by default', async () => {
+    node = await sharedNode(mode);
     await begin();
     expect([await presenceOf(ana, stranger), await presenceOf(ben, stranger)]).toEqual([
       { status: 'OFFLINE' },

@@ -7,13 +7,13 @@ import { nodeTime } from '../../src/platform/node-time.js';
 import type { LiveStream } from '../../src/realtime/live-stream.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, listen, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
 import { openSse } from '../support/sse.js';
 
 const PAGE = 50;
 
-describe.each(modes)('the initial events of presence streams in %s mode', (mode) => {
+describe.each(detailModes)('the initial events of presence streams in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let aliceId: string;

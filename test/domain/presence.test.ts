@@ -18,7 +18,7 @@ import {
   registerAll,
   socketUrl,
 } from '../support/client.js';
-import { makePlace, modes, servicesFound } from '../support/place.js';
+import { inOneMode, makePlace, modes, servicesFound } from '../support/place.js';
 import { PRESENCE, setAvailability, setTyping, statusesOf, untilStatus } from '../support/presence.js';
 import { openSse } from '../support/sse.js';
 import { attempt, createGroup, openAnswered, openDirect, send } from '../support/talk.js';
@@ -77,6 +77,7 @@ const LONG_GRACE = '10m';
 const SETTINGS = { PRESENCE_GRACE: '300ms', PRESENCE_INTERVAL: '200ms', PRESENCE_MAX_WATCHED: '20' };
 
 describe.each(modes)('presence in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
@@ -115,7 +116,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     expect(await presenceOf(alice, bob)).toEqual(presence);
   });
 
-  it('does not change when a user reconnects within the grace period', async () => {
+  itOnce('does not change when a user reconnects within the grace period', async () => {
     const patient = await (await makePlace(mode)).start({ PRESENCE_GRACE: LONG_GRACE });
     const [ana, ben, carol] = await registerAll(patient.url, 'ana', 'ben', 'carol');
     for (const person of [ben, carol]) await openAnswered(ana, person);
@@ -138,38 +139,41 @@ describe.each(modes)('presence in %s mode', (mode) => {
     expect(await presenceOf(ana, ben)).toEqual({ status: 'ONLINE', lastSeenAt: null });
   });
 
-  it('shows the availability of a user; an invisible user is OFFLINE, and others do not see them typing', async () => {
-    await makeBob();
-    const direct = await openDirect(alice, bob);
-    const stream = watch(node.url, alice);
-    const own = watch(node.url, bob);
-    await untilStatus(stream, bob, 'ONLINE');
-    await setAvailability(bob, 'AWAY');
-    await untilStatus(stream, bob, 'AWAY');
-    await setAvailability(bob, 'BUSY');
-    await untilStatus(stream, bob, 'BUSY');
-    // The user's other devices receive it too.
-    await untilStatus(own, bob, 'BUSY');
-    expect(await setTyping(bob, direct)).toBe(true);
-    const before = Date.now();
-    await setAvailability(bob, 'INVISIBLE');
-    await untilStatus(stream, bob, 'OFFLINE');
-    expect(await setTyping(bob, direct)).toBe(false);
-    const { lastSeenAt } = await presenceOf(alice, bob);
-    expect(Date.parse(lastSeenAt)).toBeGreaterThan(before - 50);
-    expect(Date.parse(lastSeenAt)).toBeLessThanOrEqual(Date.now() + 50);
-    expect((await bob.ask('{ viewer { availability } }')).viewer).toEqual({ availability: 'INVISIBLE' });
-    // Connecting and disconnecting causes no events.
-    const count = statusesOf(stream, bob).length;
-    await comeOnline(node.url, bob);
-    await Promise.all(clients.splice(1).map((client) => client.dispose()));
-    await untilLaterDeparture(stream, alice, node.url);
-    expect(statusesOf(stream, bob).length).toBe(count);
-    expect((await presenceOf(alice, bob)).lastSeenAt).toBe(lastSeenAt);
-    await comeOnline(node.url, bob);
-    await setAvailability(bob, 'ONLINE');
-    await untilStatus(stream, bob, 'ONLINE');
-  });
+  itOnce(
+    'shows the availability of a user; an invisible user is OFFLINE, and others do not see them typing',
+    async () => {
+      await makeBob();
+      const direct = await openDirect(alice, bob);
+      const stream = watch(node.url, alice);
+      const own = watch(node.url, bob);
+      await untilStatus(stream, bob, 'ONLINE');
+      await setAvailability(bob, 'AWAY');
+      await untilStatus(stream, bob, 'AWAY');
+      await setAvailability(bob, 'BUSY');
+      await untilStatus(stream, bob, 'BUSY');
+      // The user's other devices receive it too.
+      await untilStatus(own, bob, 'BUSY');
+      expect(await setTyping(bob, direct)).toBe(true);
+      const before = Date.now();
+      await setAvailability(bob, 'INVISIBLE');
+      await untilStatus(stream, bob, 'OFFLINE');
+      expect(await setTyping(bob, direct)).toBe(false);
+      const { lastSeenAt } = await presenceOf(alice, bob);
+      expect(Date.parse(lastSeenAt)).toBeGreaterThan(before - 50);
+      expect(Date.parse(lastSeenAt)).toBeLessThanOrEqual(Date.now() + 50);
+      expect((await bob.ask('{ viewer { availability } }')).viewer).toEqual({ availability: 'INVISIBLE' });
+      // Connecting and disconnecting causes no events.
+      const count = statusesOf(stream, bob).length;
+      await comeOnline(node.url, bob);
+      await Promise.all(clients.splice(1).map((client) => client.dispose()));
+      await untilLaterDeparture(stream, alice, node.url);
+      expect(statusesOf(stream, bob).length).toBe(count);
+      expect((await presenceOf(alice, bob)).lastSeenAt).toBe(lastSeenAt);
+      await comeOnline(node.url, bob);
+      await setAvailability(bob, 'ONLINE');
+      await untilStatus(stream, bob, 'ONLINE');
+    },
+  );
 
   it('is by default that of the viewer and of the counterparts of their direct conversations, including later ones', async () => {
     await makeBob();
@@ -205,7 +209,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     for (const person of [carol, dave]) expect(statusesOf(stream, person)).toEqual([null, 'ONLINE']);
   });
 
-  it('is hidden from users without a common conversation', async () => {
+  itOnce('is hidden from users without a common conversation', async () => {
     await makeBob();
     const group = await createGroup(alice, [stranger]);
     await comeOnline(node.url, bob);
@@ -224,7 +228,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     expect(await tooMany.ended).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', field: 'userIds' } }]);
   });
 
-  it('does not count a client that disconnects while its session is being looked up', async () => {
+  itOnce('does not count a client that disconnects while its session is being looked up', async () => {
     await makeBob();
     await eventually('nobody is connected', () => presence.of(node.deps).size.people === 0);
     const { deps } = node;
@@ -253,7 +257,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     expect(sessionWatch.of(node.deps).size).toBe(0);
   });
 
-  it('is by default also that of contacts, as long as the viewer can see it for any reason', async () => {
+  itOnce('is by default also that of contacts, as long as the viewer can see it for any reason', async () => {
     const [ana, carol, erin] = await registerAll(node.url, 'ana', 'carol', 'erin');
     await makeBob();
     for (const { id } of [bob, erin]) await attempt(ana, 'addContact', { userId: id });
@@ -273,7 +277,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     await untilStatus(stream, bob, 'ONLINE');
   });
 
-  it('leaves no watcher behind for a stream that ended while hidden users were being sent', async () => {
+  itOnce('leaves no watcher behind for a stream that ended while hidden users were being sent', async () => {
     const [ana, carol] = await registerAll(node.url, 'ana', 'carol');
     await makeBob();
     const group = await createGroup(carol, [ana, bob]);
@@ -326,7 +330,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     expect(await presenceOf(alice, bob)).toEqual({ status: 'ONLINE', lastSeenAt: null });
   });
 
-  it('keeps when a disconnected user was last seen when they become invisible', async () => {
+  itOnce('keeps when a disconnected user was last seen when they become invisible', async () => {
     await makeBob();
     const device = await comeOnline(node.url, bob);
     await eventually('he is online', async () => (await presenceOf(alice, bob))?.status === 'ONLINE');
@@ -340,7 +344,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     expect(kept?.lastSeenAt?.toISOString()).toBe(new Date(before.lastSeenAt).toISOString());
   });
 
-  it('counts SSE streams as connections', async () => {
+  itOnce('counts SSE streams as connections', async () => {
     await makeBob();
     const stream = watch(node.url, alice);
     const sse = await openSse(node.url, bob.token);
@@ -349,7 +353,7 @@ describe.each(modes)('presence in %s mode', (mode) => {
     await untilStatus(stream, bob, 'OFFLINE');
   });
 
-  it('is sent once per change when many users connect and disconnect at the same time', async () => {
+  itOnce('is sent once per change when many users connect and disconnect at the same time', async () => {
     const people = await Promise.all(Array.from({ length: 15 }, (_, index) => register(node.url, `crowd${index}`)));
     for (const person of people) await openAnswered(alice, person);
     const stream = watch(

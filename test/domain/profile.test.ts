@@ -13,7 +13,7 @@ import {
   registerAll,
 } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
-import { makePlace, modes, type Place, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, modes, sharedTwo, waitingFor } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
 import { attempt, createGroup, insertGroups, openDirect } from '../support/talk.js';
 
@@ -23,12 +23,11 @@ const CONVERSATIONS = `subscription {
 }`;
 
 describe.each(modes)('profiles in %s mode', (mode) => {
-  let place: Place;
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    place = await makePlace(mode);
-    [node, other] = await startTwo(place);
+    [node, other] = await sharedTwo(mode);
   });
 
   const follow = async (person: Person, query: string, field: string, variables: Json = {}): Promise<Listening> => {
@@ -55,7 +54,7 @@ describe.each(modes)('profiles in %s mode', (mode) => {
     expect((await update(ana, {})).viewer.user).toEqual(cleared.viewer.user);
   });
 
-  it.each([
+  itOnce.each([
     [{ displayName: ' ' }, 'BAD_USER_INPUT input.displayName'],
     [{ displayName: 'x'.repeat(81) }, 'BAD_USER_INPUT input.displayName'],
     [{ displayName: 'a\nb' }, 'BAD_USER_INPUT input.displayName'],
@@ -68,7 +67,7 @@ describe.each(modes)('profiles in %s mode', (mode) => {
     expect(await update(ana, input)).toBe(answer);
   });
 
-  it('keep all fields that are changed concurrently', async () => {
+  itOnce('keep all fields that are changed concurrently', async () => {
     const crowd = await Promise.all(Array.from({ length: 10 }, () => register(node.url)));
     const full = { displayName: 'Ana María', bio: 'Climbs.', avatarUrl: 'https://example.com/ana.png' };
     await Promise.all(
@@ -117,7 +116,7 @@ describe.each(modes)('profiles in %s mode', (mode) => {
     expect(theirs.events.filter(({ type }) => type === 'MEMBER_UPDATED')).toHaveLength(2);
   });
 
-  it('are delivered in presence events to a contact without a common conversation', async () => {
+  itOnce('are delivered in presence events to a contact without a common conversation', async () => {
     const [ana, bob] = await people('ana', 'bob');
     await attempt(ana, 'addContact', { userId: bob.id });
     await attempt(bob, 'addContact', { userId: ana.id });
@@ -174,7 +173,7 @@ describe.each(modes)('profiles in %s mode', (mode) => {
     },
   );
 
-  describe('of a user in many conversations', () => {
+  inOneMode(mode, describe)('of a user in many conversations', () => {
     const MANY = 130;
     let ana: Person;
     let bob: Person;
@@ -201,25 +200,28 @@ describe.each(modes)('profiles in %s mode', (mode) => {
       expect(updatedIn().sort()).toEqual([...ids].sort());
     });
 
-    it('are delivered by another node if the node that changed them has died, from where that one had stopped', async () => {
-      const [afterId, lastId] = [ids[70] as string, ids[30] as string];
-      await node.deps.database.db.personUpdate.create({
-        data: { userId: rowOf(ana), type: 'MEMBER_UPDATED', afterId, lastId },
-      });
-      let announced = 0;
-      const another = createPersonUpdates(other.deps, {
-        pollIntervalMs: 50,
-        onAnnounced: () => {
-          announced += 1;
-        },
-      });
-      atEnd(() => another.close());
-      await eventually('the update is announced', () => announced === 1);
-      await nothingLeft();
-      const expected = [...ids.slice(71), ...ids.slice(0, 31)];
-      await eventually('all are delivered', () => updatedIn().length >= expected.length);
-      expect(updatedIn()).toEqual(expected);
-    });
+    itOnce(
+      'are delivered by another node if the node that changed them has died, from where that one had stopped',
+      async () => {
+        const [afterId, lastId] = [ids[70] as string, ids[30] as string];
+        await node.deps.database.db.personUpdate.create({
+          data: { userId: rowOf(ana), type: 'MEMBER_UPDATED', afterId, lastId },
+        });
+        let announced = 0;
+        const another = createPersonUpdates(other.deps, {
+          pollIntervalMs: 50,
+          onAnnounced: () => {
+            announced += 1;
+          },
+        });
+        atEnd(() => another.close());
+        await eventually('the update is announced', () => announced === 1);
+        await nothingLeft();
+        const expected = [...ids.slice(71), ...ids.slice(0, 31)];
+        await eventually('all are delivered', () => updatedIn().length >= expected.length);
+        expect(updatedIn()).toEqual(expected);
+      },
+    );
 
     // Requires an open transaction while others run.
     it.skipIf(mode === 'embedded')(

@@ -3,7 +3,7 @@ import { loadVapidKeys } from '../../src/domain/push/vapid-keys.js';
 import { createSecrets } from '../../src/infra/auth/secrets.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
 import { attempt } from '../support/talk.js';
 
@@ -40,7 +40,7 @@ describe('secrets', () => {
   });
 });
 
-describe.each(modes)('the keys of Web Push in %s mode', (mode) => {
+describe.each(detailModes)('the keys of Web Push in %s mode', (mode) => {
   let node: RunningNode;
   beforeAll(async () => {
     node = await (await makePlace(mode)).start();

@@ -1,13 +1,14 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { DropReason } from '../../src/domain/push/push.policy.js';
 import { pushWorker } from '../../src/domain/push/push.worker.js';
+import { Prisma } from '../../src/generated/prisma/client.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { eventually, type Json, type Person, register, registerAll, request } from '../support/client.js';
+import { ask, eventually, type Json, type Person, register, registerAll, request } from '../support/client.js';
 import { makeDue, registerDevice, untilAllWait, untilNoneWaits } from '../support/devices.js';
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
 import { notified } from '../support/notified.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { makeBrowserKeys, type PushService, startPushService } from '../support/push-service.js';
 import { attempt, createGroup, edit, openDirect, remove, reply, send } from '../support/talk.js';
 
@@ -19,8 +20,14 @@ const readTo = (person: Person, conversationId: string, seq: number) =>
 const attend = async (person: Person, active: boolean) => {
   expect(await attempt(person, 'setAttention', { active }, 'viewer { id }')).toMatchObject({ viewer: {} });
 };
+/** Quiet hours from three hours before to three hours after a time, which is `hours` from now. */
+function hoursAround(hours: number) {
+  const time = (offset: number) => new Date(Date.now() + (hours + offset) * 3_600_000).toISOString().slice(11, 16);
+  return { from: time(-3), to: time(3), timeZone: 'UTC' };
+}
 
 describe.each(modes)('pushes in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let service: PushService;
   let node: RunningNode;
   let other: RunningNode;
@@ -31,6 +38,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       PUSH_GATEWAY_URL: service.origin,
       PUSH_SUBSCRIPTIONS_MAX: '3',
       PUSH_ATTENTION_DELAY: '1h',
+      PUSH_BADGE_DELAY: '50ms',
     });
   });
 
@@ -81,7 +89,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
     });
 
     const valid = { endpoint: 'https://push.example.com/a', ...pickKeys() };
-    it.each([
+    itOnce.each([
       ['neither', {}, 'input.web'],
       ['both', { web: valid, gateway: { appId: 'a', pushKey: 'b' } }, 'input.gateway'],
       ['no URL', { web: { ...valid, endpoint: 'push' } }, 'input.web.endpoint'],
@@ -105,7 +113,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(await devicesOf(ana)).toEqual([]);
     });
 
-    it('needs a viewer', async () => {
+    itOnce('needs a viewer', async () => {
       const ana = await register(node.url, 'ana');
       const signedOut: Person = { ...ana, request: (query, variables) => request(node.url, query, variables) };
       for (const [mutation, input] of Object.entries({
@@ -117,7 +125,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       }
     });
 
-    it('has one public key on all nodes', async () => {
+    itOnce('has one public key on all nodes', async () => {
       const keyAt = async ({ url }: RunningNode) =>
         (await request(url, '{ serverInfo { webPushPublicKey features } }')).data.serverInfo;
       const [one, two] = [await keyAt(node), await keyAt(other)];
@@ -156,7 +164,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect((await devicesOf(ana))[0].lastSucceededAt).not.toBeNull();
     });
 
-    it('names the group and the sender, and is urgent for mentions and replies only', async () => {
+    itOnce('names the group and the sender, and is urgent for mentions and replies only', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
       const group = await createGroup(bob, [ana], { title: 'Picnic' });
@@ -180,7 +188,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(pushes.at(-1).app_badge).toBe(3);
     });
 
-    it('is one push for many messages, and no push for the sender', async () => {
+    itOnce('is one push for many messages, and no push for the sender', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const [phone, laptop, bobs] = [
         await registerDevice(ana, service),
@@ -201,7 +209,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(new Set([phone, laptop].map((device) => device.received()[0].notification.tag)).size).toBe(2);
     });
 
-    it('does not lose a message that arrives while a push is being sent', async () => {
+    itOnce('does not lose a message that arrives while a push is being sent', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
       const conversationId = await openDirect(bob, ana);
@@ -225,7 +233,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await untilNoneWaits(node);
     });
 
-    it('reveals nothing to the push service', async () => {
+    itOnce('reveals nothing to the push service', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
       const group = await createGroup(bob, [ana], { title: 'Top secret' });
@@ -246,21 +254,27 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(device.received()[1].notification.body).toMatch(/^\w+: the password is swordfish .*…$/);
     });
 
-    it('are only ids at a push gateway', async () => {
-      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
-      const pushKey = `token of ${ana.username}`;
+    /** Registers a device of a gateway. Returns its push key, and what the gateway has received for it. */
+    async function registerAtGateway(person: Person) {
+      const pushKey = `token of ${person.username}`;
       const gateway = { appId: 'com.example.chat', pushKey };
       service.answer(() => ({ status: 200, body: '{"rejected":[]}' }));
-      const { pushSubscription } = await attempt(ana, 'registerPush', { gateway }, 'pushSubscription { kind }');
+      const { pushSubscription } = await attempt(person, 'registerPush', { gateway }, 'pushSubscription { kind }');
       expect(pushSubscription).toEqual({ kind: 'GATEWAY' });
-      const conversationId = await openDirect(bob, ana);
-      const message = await send(bob, conversationId, 'a secret');
-      await notified(node, message);
-      const received = () =>
+      const received = (): Json[] =>
         service
           .to('/_matrix/push/v1/notify')
           .map(({ body }) => JSON.parse(String(body)).notification)
           .filter(({ devices }) => devices[0].pushkey === pushKey);
+      return { pushKey, received };
+    }
+
+    itOnce('are only ids at a push gateway', async () => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const { pushKey, received } = await registerAtGateway(ana);
+      const conversationId = await openDirect(bob, ana);
+      const message = await send(bob, conversationId, 'a secret');
+      await notified(node, message);
       await eventually('a push', () => received().length === 1);
       expect(received()[0]).toMatchObject({
         event_id: message.id,
@@ -274,10 +288,106 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await notified(node, await send(bob, conversationId, 'another'));
       await eventually('the device is removed', async () => (await devicesOf(ana)).length === 0);
     });
+
+    it('are only the number of unread messages at a push gateway when the user reads elsewhere', async () => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const { pushKey, received } = await registerAtGateway(ana);
+      const conversationId = await openDirect(bob, ana);
+      const first = await send(bob, conversationId, 'one');
+      await notified(node, first);
+      const second = await send(bob, conversationId, 'two');
+      await notified(node, second);
+      await eventually('both messages are counted', () => received().at(-1)?.counts.unread === 2);
+      await untilNoneWaits(node);
+      await readTo(ana, conversationId, first.seq);
+      await eventually('the number', () => received().at(-1)?.counts.unread === 1);
+      const devices = [expect.objectContaining({ pushkey: pushKey })];
+      expect(received().at(-1)).toEqual({ counts: { unread: 1 }, prio: 'low', devices });
+
+      // A failed attempt is repeated.
+      const { sql } = node.deps.database;
+      const jobs = () => sql.query(Prisma.sql`SELECT id FROM push_badge_jobs WHERE user_id = ${rowId(ana.id)}::uuid`);
+      await eventually('the number is right', async () => (await jobs()).length === 0);
+      service.answer(() => ({ status: 503 }));
+      const before = received().length;
+      await readTo(ana, conversationId, second.seq);
+      await eventually('an attempt', () => received().length > before);
+      service.answer(() => ({ status: 200, body: '{"rejected":[]}' }));
+      await eventually('it is repeated', async () => {
+        await sql.query(Prisma.sql`
+          UPDATE push_badge_jobs SET due_at = clock_timestamp() WHERE user_id = ${rowId(ana.id)}::uuid`);
+        return (await jobs()).length === 0;
+      });
+      expect(received().at(-1)).toEqual({ counts: { unread: 0 }, prio: 'low', devices });
+      // What was read on the device itself, or has been sent already, is not sent again.
+      const count = received().length;
+      await readTo(ana, conversationId, second.seq);
+      await notified(node, await send(ana, conversationId, 'three'));
+      expect(await jobs()).toEqual([]);
+      expect(received()).toHaveLength(count);
+    });
+
+    type Scene = { ana: Person; bob: Person; conversationId: string; ids: string[] };
+    const changes: [string, number[], ((scene: Scene) => Promise<unknown>)[]][] = [
+      [
+        'unread messages are deleted',
+        [1, 0],
+        [0, 1].map(
+          (n) =>
+            ({ bob, ids }: Scene) =>
+              remove(bob, ids[n] ?? ''),
+        ),
+      ],
+      [
+        'the user mutes a conversation, and ends it',
+        [0, 2],
+        ['2999-01-01T00:00:00Z', null].map(
+          (until) =>
+            ({ ana, conversationId }: Scene) =>
+              attempt(ana, 'muteConversation', { conversationId, until }),
+        ),
+      ],
+      [
+        'the user leaves a conversation',
+        [0],
+        [({ ana, conversationId }) => attempt(ana, 'leaveConversation', { conversationId })],
+      ],
+      [
+        'the user is removed from a conversation',
+        [0],
+        [({ ana, bob, conversationId }) => attempt(bob, 'removeMember', { conversationId, userId: ana.id })],
+      ],
+    ];
+    it.each(changes)('are the number of unread messages at a push gateway when %s', async (_what, numbers, acts) => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const { pushKey, received } = await registerAtGateway(ana);
+      const conversationId = await createGroup(bob, [ana]);
+      const ids: string[] = [];
+      for (const text of ['one', 'two']) {
+        const message = await send(bob, conversationId, text);
+        ids.push(message.id);
+        await notified(node, message);
+        await eventually('the message is counted', () => received().at(-1)?.counts.unread === ids.length);
+        await untilNoneWaits(node);
+      }
+      for (const [index, act] of acts.entries()) {
+        expect(typeof (await act({ ana, bob, conversationId, ids }))).not.toBe('string');
+        await notified(node);
+        const unread = numbers[index];
+        await eventually(`the number is ${unread}`, () => received().at(-1)?.counts.unread === unread);
+        const devices = [expect.objectContaining({ pushkey: pushKey })];
+        expect(received().at(-1)).toEqual({ counts: { unread }, prio: 'low', devices });
+        // So that the next number is not the result of this comparison.
+        const userId = rowId(ana.id);
+        const jobs = () => node.deps.database.db.pushBadgeJob.count({ where: { userId } });
+        await eventually('the comparison has ended', async () => (await jobs()) === 0);
+      }
+      expect(received()).toHaveLength(2 + numbers.length);
+    });
   });
 
   describe('settings', () => {
-    it.each([
+    itOnce.each([
       ['FULL', 'Picnic', (bob: Person) => `${bob.username}: the secret`],
       ['SENDER', 'Picnic', (bob: Person) => `${bob.username}: New message`],
       ['NOTHING', 'New message', () => undefined],
@@ -304,7 +414,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       ['ALL', 'ALL', true, 'nothing'],
       ['MENTIONS', 'ALL', true, 'nothing'],
     ];
-    it.each(table)(
+    itOnce.each(table)(
       'decide what is pushed: level %s, by default %s, muted: %s',
       async (level, defaultLevel, muted, what) => {
         const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
@@ -344,7 +454,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(device.received()).toHaveLength(1);
     });
 
-    it.each([
+    itOnce.each([
       ['setNotificationLevel', { level: 'NONE' }],
       ['muteConversation', { until: '2999-01-01T00:00:00Z' }],
     ])('keep an edit that adds a mention from notifying: %s', async (mutation, input) => {
@@ -390,7 +500,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await untilNoneWaits(node);
     });
 
-    it('pushes come at once after they have looked away', async () => {
+    itOnce('pushes come at once after they have looked away', async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
       await attend(ana, true);
@@ -446,6 +556,23 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         'QUIET',
         ({ ana }) => attempt(ana, 'updateNotificationSettings', { doNotDisturbUntil: '2999-01-01T00:00:00Z' }),
       ],
+      [
+        'the quiet hours of the user have begun',
+        'QUIET',
+        ({ ana }) => attempt(ana, 'updateNotificationSettings', { quietHours: hoursAround(0) }),
+      ],
+      [
+        'the user has changed the password on another device',
+        undefined,
+        async ({ ana }) => {
+          const signIn = 'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }';
+          const credentials = { usernameOrEmail: ana.username, password: ana.password };
+          const { accessToken } = (await ask(node.url, signIn, { input: credentials })).login.tokens;
+          const change = 'mutation ($input: ChangePasswordInput!) { changePassword(input: $input) { viewer { id } } }';
+          const input = { currentPassword: ana.password, newPassword: 'another password' };
+          return ask(node.url, change, { input }, accessToken);
+        },
+      ],
       ['the user has signed out', undefined, ({ ana }) => attempt(ana, 'logout', {})],
       [
         'the user was suspended',
@@ -459,7 +586,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         null,
       ],
     ];
-    it.each(cases)('%s', async (_what, reason, act, removal = 'DEVICE_REMOVED') => {
+    itOnce.each(cases)('%s', async (_what, reason, act, removal = 'DEVICE_REMOVED') => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const device = await registerDevice(ana, service);
       const conversationId = await createGroup(bob, [ana]);
@@ -480,6 +607,14 @@ describe.each(modes)('pushes in %s mode', (mode) => {
         expect(
           await node.deps.database.db.pushSubscription.count({ where: { endpoint: device.input.web.endpoint } }),
         ).toBe(0);
+    });
+
+    itOnce('other hours are quiet: it is sent', async () => {
+      const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
+      const device = await registerDevice(ana, service);
+      await attempt(ana, 'updateNotificationSettings', { quietHours: hoursAround(6) });
+      await notified(node, await send(bob, await openDirect(bob, ana), 'hello'));
+      await device.until();
     });
 
     it('part of the messages was deleted: it is about the others', async () => {
@@ -508,7 +643,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       return { ana, bob, device, conversationId, answers };
     }
 
-    it.each([404, 410])('remove a device that its push service does not know (%d)', async (status) => {
+    itOnce.each([404, 410])('remove a device that its push service does not know (%d)', async (status) => {
       const { ana, bob, conversationId, answers } = await start();
       answers.push({ status });
       await notified(node, await send(bob, conversationId, 'hello'));
@@ -536,7 +671,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await untilNoneWaits(node);
     });
 
-    it('send a smaller push if the first one is too large', async () => {
+    itOnce('send a smaller push if the first one is too large', async () => {
       const { bob, device, conversationId, answers } = await start();
       answers.push({ status: 413 });
       await notified(node, await send(bob, conversationId, 'مرحبا '.repeat(300)));
@@ -545,7 +680,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       await untilNoneWaits(node);
     });
 
-    it('drop a push that is rejected, and keep the device', async () => {
+    itOnce('drop a push that is rejected, and keep the device', async () => {
       const { ana, bob, conversationId, answers } = await start();
       answers.push({ status: 403 });
       const before = droppedBy('REJECTED');
@@ -555,7 +690,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       expect(await devicesOf(ana)).toHaveLength(1);
     });
 
-    it('drop a push after too many attempts, but not the next one', async () => {
+    itOnce('drop a push after too many attempts, but not the next one', async () => {
       const { bob, device, conversationId } = await start();
       const db = node.deps.database.db;
       const before = droppedBy('EXPIRED');

@@ -18,7 +18,7 @@ import {
   register,
   registerAll,
 } from '../support/client.js';
-import { makePlace, modes, type Place, servicesFound, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, type Place, servicesFound, startTwo } from '../support/place.js';
 import { startServers } from '../support/servers.js';
 import { attempt, createGroup, openDirect, SEND } from '../support/talk.js';
 
@@ -122,6 +122,7 @@ describe('the network of an address', () => {
 });
 
 describe.each(modes)('rate limits in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   /** Two nodes. In embedded mode, both are the same node. */
   let first: RunningNode;
@@ -170,7 +171,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
       expect(codeOf(await from(fresh(), second.url, LOGIN, right(person)))).toBeUndefined();
     });
 
-    it('end after the announced time, even if the client retries in between', async () => {
+    itOnce('end after the announced time, even if the client retries in between', async () => {
       await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/2s', RATE_SIGN_IN_PER_ADDRESS: '2/2s' });
       const person = await register(first.url);
       const here = fresh();
@@ -190,7 +191,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
       expect(codeOf(await from(here, second.url, LOGIN, right(person)))).toBeUndefined();
     });
 
-    it('do not count sign-ins with the right password', async () => {
+    itOnce('do not count sign-ins with the right password', async () => {
       await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h', RATE_SIGN_IN_PER_ADDRESS: '2/1h' });
       const person = await register(first.url);
       const here = fresh();
@@ -201,7 +202,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
       expect(codeOf(await from(here, first.url, LOGIN, right(person)))).toBeUndefined();
     });
 
-    it('count aliased fields of one operation and concurrent requests', async () => {
+    itOnce('count aliased fields of one operation and concurrent requests', async () => {
       await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '4/1h' });
       const person = await register(first.url);
       const operation = `mutation ($input: LoginInput!) {
@@ -219,39 +220,45 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
       expect(atOnce.map(codeOf).sort()).toEqual([...Array(4).fill('BAD_USER_INPUT'), ...Array(6).fill('RATE_LIMITED')]);
     });
 
-    it('count failures from one address for any account, existing or not, and for IPv6 from the whole network', async () => {
-      await limit({ RATE_SIGN_IN_PER_ADDRESS: '3/1h' });
-      const person = await register(first.url);
-      const names = [person.username, 'nobody_of_that_name', 'nobody@example.com'];
-      const network = '2001:db8:7:8';
-      for (const [index, name] of names.entries()) {
-        const answer = await from(`${network}::${index}`, index % 2 ? first.url : second.url, LOGIN, wrong(name));
-        expect(codeOf(answer)).toBe('BAD_USER_INPUT');
-      }
-      expect(codeOf(await from(`${network}:1:2:3:4`, second.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
-      expect(codeOf(await from('2001:db8:7:9::1', second.url, LOGIN, right(person)))).toBeUndefined();
-    });
+    itOnce(
+      'count failures from one address for any account, existing or not, and for IPv6 from the whole network',
+      async () => {
+        await limit({ RATE_SIGN_IN_PER_ADDRESS: '3/1h' });
+        const person = await register(first.url);
+        const names = [person.username, 'nobody_of_that_name', 'nobody@example.com'];
+        const network = '2001:db8:7:8';
+        for (const [index, name] of names.entries()) {
+          const answer = await from(`${network}::${index}`, index % 2 ? first.url : second.url, LOGIN, wrong(name));
+          expect(codeOf(answer)).toBe('BAD_USER_INPUT');
+        }
+        expect(codeOf(await from(`${network}:1:2:3:4`, second.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
+        expect(codeOf(await from('2001:db8:7:9::1', second.url, LOGIN, right(person)))).toBeUndefined();
+      },
+    );
 
-    it('count failures for one account from all addresses, but do not lock out addresses where the user has signed in before', async () => {
-      await limit({ RATE_SIGN_IN_PER_ACCOUNT: '3/1h' });
-      const person = await register(first.url);
-      const home = fresh();
-      expect(codeOf(await from(home, first.url, LOGIN, right(person)))).toBeUndefined();
-      for (const node of [first, second, first]) {
-        expect(codeOf(await from(fresh(), node.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
-      }
-      const elsewhere = fresh();
-      expect(codeOf(await from(elsewhere, second.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
-      // From the known address, sign-in works on any node, by username or email address, and after a failure.
-      expect(codeOf(await from(home, second.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
-      expect(codeOf(await from(home, second.url, LOGIN, right(person)))).toBeUndefined();
-      const byEmail = { input: { usernameOrEmail: person.email, password: person.password } };
-      for (const _each of [1, 2, 3]) await from(fresh(), first.url, LOGIN, wrong(person.email));
-      expect(codeOf(await from(elsewhere, second.url, LOGIN, byEmail))).toBe('RATE_LIMITED');
-      expect(codeOf(await from(home, second.url, LOGIN, byEmail))).toBeUndefined();
-    });
+    itOnce(
+      'count failures for one account from all addresses, but do not lock out addresses where the user has signed in before',
+      async () => {
+        await limit({ RATE_SIGN_IN_PER_ACCOUNT: '3/1h' });
+        const person = await register(first.url);
+        const home = fresh();
+        expect(codeOf(await from(home, first.url, LOGIN, right(person)))).toBeUndefined();
+        for (const node of [first, second, first]) {
+          expect(codeOf(await from(fresh(), node.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
+        }
+        const elsewhere = fresh();
+        expect(codeOf(await from(elsewhere, second.url, LOGIN, right(person)))).toBe('RATE_LIMITED');
+        // From the known address, sign-in works on any node, by username or email address, and after a failure.
+        expect(codeOf(await from(home, second.url, LOGIN, wrong(person.username)))).toBe('BAD_USER_INPUT');
+        expect(codeOf(await from(home, second.url, LOGIN, right(person)))).toBeUndefined();
+        const byEmail = { input: { usernameOrEmail: person.email, password: person.password } };
+        for (const _each of [1, 2, 3]) await from(fresh(), first.url, LOGIN, wrong(person.email));
+        expect(codeOf(await from(elsewhere, second.url, LOGIN, byEmail))).toBe('RATE_LIMITED');
+        expect(codeOf(await from(home, second.url, LOGIN, byEmail))).toBeUndefined();
+      },
+    );
 
-    it('do not count sign-ins that another limit has refused', async () => {
+    itOnce('do not count sign-ins that another limit has refused', async () => {
       await limit({ RATE_SIGN_IN_PER_ADDRESS: '2/1h', RATE_SIGN_IN_PER_ACCOUNT: '5/1d' });
       const name = 'nobody_of_that_name';
       const here = fresh();
@@ -265,7 +272,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
       expect([codeOf(refused), waitOf(refused) > 3_600_001]).toEqual(['RATE_LIMITED', true]);
     });
 
-    it('count wrong passwords of signed-in users who must enter their password', async () => {
+    itOnce('count wrong passwords of signed-in users who must enter their password', async () => {
       await limit({ RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h' });
       const person = await register(first.url);
       const here = fresh();
@@ -291,30 +298,36 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
     await expect(rate.take(key)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
   });
 
-  it('concurrent valid refreshes and sign-ins from one address all succeed, while each failure is counted', async () => {
-    await limit({
-      RATE_REFRESH_PER_ADDRESS: '8/1h',
-      RATE_SIGN_IN_PER_ADDRESS: '8/1h',
-      RATE_SIGN_IN_PER_ACCOUNT: '8/1h',
-      RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h',
-    });
-    const office = fresh();
-    const people = await Promise.all(Array.from({ length: 30 }, () => register(first.url)));
-    const refreshed = await Promise.all(
-      people.map(({ refreshToken }, index) =>
-        from(office, index % 2 ? first.url : second.url, REFRESH, { refreshToken }),
-      ),
-    );
-    expect(refreshed.map(codeOf)).toEqual(Array(30).fill(undefined));
-    const signedIn = await Promise.all(people.map((person) => from(office, first.url, LOGIN, right(person))));
-    expect(signedIn.map(codeOf)).toEqual(Array(30).fill(undefined));
-    const failed = await Promise.all(
-      Array.from({ length: 12 }, () => from(office, first.url, REFRESH, { refreshToken: 'nonsense' })),
-    );
-    expect(failed.map(codeOf).sort()).toEqual([...Array(4).fill('RATE_LIMITED'), ...Array(8).fill('UNAUTHENTICATED')]);
-  });
+  itOnce(
+    'concurrent valid refreshes and sign-ins from one address all succeed, while each failure is counted',
+    async () => {
+      await limit({
+        RATE_REFRESH_PER_ADDRESS: '8/1h',
+        RATE_SIGN_IN_PER_ADDRESS: '8/1h',
+        RATE_SIGN_IN_PER_ACCOUNT: '8/1h',
+        RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '2/1h',
+      });
+      const office = fresh();
+      const people = await Promise.all(Array.from({ length: 30 }, () => register(first.url)));
+      const refreshed = await Promise.all(
+        people.map(({ refreshToken }, index) =>
+          from(office, index % 2 ? first.url : second.url, REFRESH, { refreshToken }),
+        ),
+      );
+      expect(refreshed.map(codeOf)).toEqual(Array(30).fill(undefined));
+      const signedIn = await Promise.all(people.map((person) => from(office, first.url, LOGIN, right(person))));
+      expect(signedIn.map(codeOf)).toEqual(Array(30).fill(undefined));
+      const failed = await Promise.all(
+        Array.from({ length: 12 }, () => from(office, first.url, REFRESH, { refreshToken: 'nonsense' })),
+      );
+      expect(failed.map(codeOf).sort()).toEqual([
+        ...Array(4).fill('RATE_LIMITED'),
+        ...Array(8).fill('UNAUTHENTICATED'),
+      ]);
+    },
+  );
 
-  it('new sessions of one account are limited, and failed sign-ins do not count', async () => {
+  itOnce('new sessions of one account are limited, and failed sign-ins do not count', async () => {
     await limit({ RATE_SESSION_PER_ACCOUNT: '2/1h' });
     const person = await register(first.url);
     for (let count = 0; count < 5; count += 1) {
@@ -328,7 +341,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
     expect(codeOf(await from(fresh(), first.url, LOGIN, right(await register(first.url))))).toBeUndefined();
   });
 
-  it('registrations from one address are limited on all nodes together', async () => {
+  itOnce('registrations from one address are limited on all nodes together', async () => {
     await limit({ RATE_REGISTRATION_PER_ADDRESS: '2/1h' });
     const here = fresh();
     const input = (name: string) => ({
@@ -345,7 +358,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
     expect(codeOf(await from(fresh(), first.url, REGISTER, input('two')))).toBeUndefined();
   });
 
-  it('password reset mails and wrong reset tokens are limited per address on all nodes together', async () => {
+  itOnce('password reset mails and wrong reset tokens are limited per address on all nodes together', async () => {
     await limit({ RATE_PASSWORD_RESET_PER_ADDRESS: '3/1h' });
     const here = fresh();
     expect(codeOf(await from(here, first.url, REQUEST_RESET, { email: 'a@example.com' }))).toBeUndefined();
@@ -356,29 +369,32 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
     expect(codeOf(await from(fresh(), second.url, REQUEST_RESET, { email: 'c@example.com' }))).toBeUndefined();
   });
 
-  it('failed refreshes from one address, and all refreshes of one session, are limited on all nodes together', async () => {
-    await limit({ RATE_REFRESH_PER_ADDRESS: '2/1h', RATE_REFRESH_PER_SESSION: '3/1h' });
-    const person = await register(first.url);
-    const here = fresh();
-    const refresh = (node: RunningNode, refreshToken: string, address = here) =>
-      from(address, node.url, REFRESH, { refreshToken });
-    let { refreshToken } = person;
-    for (const node of [first, second, first]) {
-      const answer = await refresh(node, refreshToken);
-      expect(codeOf(answer)).toBeUndefined();
-      ({ refreshToken } = answer.data.refreshSession.tokens);
-    }
-    expect(codeOf(await refresh(second, refreshToken))).toBe('RATE_LIMITED');
-    // This token was valid, so that it does not count as a failure.
-    const other = await register(second.url);
-    expect(codeOf(await refresh(first, 'nonsense'))).toBe('UNAUTHENTICATED');
-    expect(codeOf(await refresh(second, 'nonsense'))).toBe('UNAUTHENTICATED');
-    expect(codeOf(await refresh(first, 'nonsense'))).toBe('RATE_LIMITED');
-    expect(codeOf(await refresh(second, other.refreshToken))).toBe('RATE_LIMITED');
-    expect(codeOf(await refresh(second, other.refreshToken, fresh()))).toBeUndefined();
-  });
+  itOnce(
+    'failed refreshes from one address, and all refreshes of one session, are limited on all nodes together',
+    async () => {
+      await limit({ RATE_REFRESH_PER_ADDRESS: '2/1h', RATE_REFRESH_PER_SESSION: '3/1h' });
+      const person = await register(first.url);
+      const here = fresh();
+      const refresh = (node: RunningNode, refreshToken: string, address = here) =>
+        from(address, node.url, REFRESH, { refreshToken });
+      let { refreshToken } = person;
+      for (const node of [first, second, first]) {
+        const answer = await refresh(node, refreshToken);
+        expect(codeOf(answer)).toBeUndefined();
+        ({ refreshToken } = answer.data.refreshSession.tokens);
+      }
+      expect(codeOf(await refresh(second, refreshToken))).toBe('RATE_LIMITED');
+      // This token was valid, so that it does not count as a failure.
+      const other = await register(second.url);
+      expect(codeOf(await refresh(first, 'nonsense'))).toBe('UNAUTHENTICATED');
+      expect(codeOf(await refresh(second, 'nonsense'))).toBe('UNAUTHENTICATED');
+      expect(codeOf(await refresh(first, 'nonsense'))).toBe('RATE_LIMITED');
+      expect(codeOf(await refresh(second, other.refreshToken))).toBe('RATE_LIMITED');
+      expect(codeOf(await refresh(second, other.refreshToken, fresh()))).toBeUndefined();
+    },
+  );
 
-  describe('limits per user', () => {
+  inOneMode(mode, describe)('limits per user', () => {
     it('allow a burst of messages over HTTP and WebSocket together, then a steady rate, on each node separately', async () => {
       await limit({ RATE_SEND_PER_PERSON: '4/4s', RATE_MUTATION_PER_PERSON: '2/1h' });
       const [alice, bob] = [await register(first.url), await register(first.url)];
@@ -497,7 +513,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
     });
   });
 
-  it('nothing is limited if RATE_LIMITS is off', async () => {
+  itOnce('nothing is limited if RATE_LIMITS is off', async () => {
     await limit({ RATE_LIMITS: 'off', RATE_SIGN_IN_PER_ADDRESS: '1/1h', RATE_SIGN_IN_PER_ACCOUNT_AND_ADDRESS: '1/1h' });
     const person = await register(first.url);
     for (const _each of [1, 2, 3]) {

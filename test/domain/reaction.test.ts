@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, modes, sharedTwo, smallLimits } from '../support/place.js';
 import { attempt, createGroup, openDirect, react, remove, send, unreact } from '../support/talk.js';
 
 const FIELDS = 'id viewerReactions reactions { emoji count users(first: 10) { nodes { id } } }';
@@ -12,6 +12,7 @@ const STREAM = `subscription ($after: String) { messages(after: $after) {
 } }`;
 
 describe.each(modes)('reactions in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
@@ -20,10 +21,7 @@ describe.each(modes)('reactions in %s mode', (mode) => {
   let dan: Person;
   let group: string;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(mode), {
-      REACTION_EMOJIS_MAX: '4',
-      REACTIONS_PER_PERSON_MAX: '3',
-    });
+    [node, other] = await sharedTwo(mode, smallLimits);
     [ana, bob, carol, dan] = await registerAll(node.url, 'ana', 'bob', 'carol', 'dan');
     group = await createGroup(ana, [bob, carol]);
   });
@@ -77,7 +75,7 @@ describe.each(modes)('reactions in %s mode', (mode) => {
     expect(await countsOf(id)).toEqual(['🎉 3']);
   });
 
-  it('accept only a single emoji', async () => {
+  itOnce('accept only a single emoji', async () => {
     const { id } = await send(ana, group, 'hello');
     for (const emoji of ['', 'a', ':+1:', '👍👍', '👍 and more', '\u0000', '\uD83D']) {
       for (const mutation of ['addReaction', 'removeReaction']) {
@@ -86,7 +84,7 @@ describe.each(modes)('reactions in %s mode', (mode) => {
     }
   });
 
-  it('are limited in different emojis per message and in number per user', async () => {
+  itOnce('are limited in different emojis per message and in number per user', async () => {
     const { id } = await send(ana, group, 'hello');
     for (const emoji of ['1️⃣', '2️⃣', '3️⃣']) await react(bob, id, emoji);
     expect(await attempt(bob, 'addReaction', { messageId: id, emoji: '4️⃣' })).toBe('FORBIDDEN input.emoji');
@@ -139,7 +137,7 @@ describe.each(modes)('reactions in %s mode', (mode) => {
     });
   });
 
-  it('do not update the row of the message', async () => {
+  itOnce('do not update the row of the message', async () => {
     const { id } = await send(ana, group, 'hello');
     const versions = () =>
       node.deps.database.db.$queryRawUnsafe<object[]>(
@@ -152,7 +150,7 @@ describe.each(modes)('reactions in %s mode', (mode) => {
     expect(await versions()).toEqual(before);
   });
 
-  it('are rejected for deleted messages, for outsiders, and for blocked users', async () => {
+  itOnce('are rejected for deleted messages, for outsiders, and for blocked users', async () => {
     const { id } = await send(ana, group, 'hello');
     expect(await attempt(dan, 'addReaction', { messageId: id, emoji: '👍' })).toBe('NOT_FOUND input.messageId');
     await react(bob, id, '👍');

@@ -13,7 +13,7 @@ import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
 import { eventually } from '../support/client.js';
 import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, makePlace, modes } from '../support/place.js';
 
 // Compares random histories of sequential and concurrent operations with a model that remembers every message.
 
@@ -78,6 +78,7 @@ class Model {
 }
 
 describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let nodes: Deps[];
   beforeAll(async () => {
     const place = await makePlace(mode);
@@ -236,91 +237,100 @@ describe.each(modes)('marks, counts and statuses in %s mode', (mode) => {
     );
   });
 
-  it('agree with the messages after concurrent operations, and never move back', {
-    timeout: CASES_TIMEOUT_MS,
-  }, async () => {
-    let [marked, sent, deleted] = [0, 0, 0];
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.array(step, { minLength: 4, maxLength: 14 }), { minLength: 4, maxLength: 6 }),
-        async (rounds) => {
-          const [first] = nodes as [Deps];
-          const people = await makePeople(first);
-          const [owner] = people as [Viewer & { username: string }];
-          const {
-            conversation: { id: conversationId },
-          } = await createGroup(first, owner, {
-            title: 'x',
-            memberIds: people.slice(1).map(({ userId }) => userId),
-          });
-          const observed = await listen(nodes.at(-1) as Deps, owner);
-          const ids: string[] = [];
-          const [went, reached] = [new Set<string>(), new Map<string, Member>()];
-          for (const steps of rounds) {
-            // Steps refer to messages from before their round.
-            const there = [...ids];
-            const perform = async ({ act, who, ...rest }: Step, index: number) => {
-              const deps = nodes[index % nodes.length] as Deps;
-              const me = people[who] as (typeof people)[number];
-              const { seq: far = 0, which = 0, whom = [] } = rest as { seq?: number; which?: number; whom?: number[] };
-              const seq = far % (there.length + 1);
-              const text = `${index} ${whom.map((each) => `@${people[each]?.username ?? 'everyone'}`).join(', ')}`;
-              const messageId = there[which % (there.length || 1)];
-              if (act === 'send') {
-                ids.push((await sendMessage(deps, me, { conversationId, text })).id);
-                sent += 1;
-              } else if (act === 'edit' && messageId !== undefined) await editMessage(deps, me, { messageId, text });
-              else if (act === 'delete' && messageId !== undefined) {
-                // Every other deletion is by the owner of the group.
-                await deleteMessage(deps, index % 2 === 0 ? owner : me, messageId);
-                deleted += 1;
-              } else if (act === 'leave' && who !== 0) {
-                went.add(me.userId);
-                await leaveConversation(deps, me, conversationId);
-              } else if (act === 'join') {
-                await addMembers(deps, owner, { conversationId, userIds: [me.userId] });
-              } else if (act === 'deliver' && far % 3 === 0) {
-                await acknowledge(deps, me, { cursor: deps.feed.now.cursor, conversationId });
-              } else if (act === 'read' || act === 'deliver') {
-                await (act === 'read' ? markRead : markDelivered)(deps, me, { conversationId, seq });
-                marked += 1;
-                const before = reached.get(me.userId) ?? { delivered: 0, read: 0 };
-                reached.set(me.userId, {
-                  delivered: Math.max(before.delivered, seq),
-                  read: act === 'read' ? Math.max(before.read, seq) : before.read,
-                });
-              }
-            };
-            const ended = await Promise.allSettled(steps.map(perform));
-            for (const one of ended) {
-              // The user may not be a member at the time, or the message belongs to another user or is deleted.
-              if (one.status === 'rejected') {
-                expect(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT', 'CONFLICT']).toContain(one.reason.code);
+  // The embedded database runs one transaction at a time.
+  itOnce(
+    'agree with the messages after concurrent operations, and never move back',
+    {
+      timeout: CASES_TIMEOUT_MS,
+    },
+    async () => {
+      let [marked, sent, deleted] = [0, 0, 0];
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.array(step, { minLength: 4, maxLength: 14 }), { minLength: 4, maxLength: 6 }),
+          async (rounds) => {
+            const [first] = nodes as [Deps];
+            const people = await makePeople(first);
+            const [owner] = people as [Viewer & { username: string }];
+            const {
+              conversation: { id: conversationId },
+            } = await createGroup(first, owner, {
+              title: 'x',
+              memberIds: people.slice(1).map(({ userId }) => userId),
+            });
+            const observed = await listen(nodes.at(-1) as Deps, owner);
+            const ids: string[] = [];
+            const [went, reached] = [new Set<string>(), new Map<string, Member>()];
+            for (const steps of rounds) {
+              // Steps refer to messages from before their round.
+              const there = [...ids];
+              const perform = async ({ act, who, ...rest }: Step, index: number) => {
+                const deps = nodes[index % nodes.length] as Deps;
+                const me = people[who] as (typeof people)[number];
+                const {
+                  seq: far = 0,
+                  which = 0,
+                  whom = [],
+                } = rest as { seq?: number; which?: number; whom?: number[] };
+                const seq = far % (there.length + 1);
+                const text = `${index} ${whom.map((each) => `@${people[each]?.username ?? 'everyone'}`).join(', ')}`;
+                const messageId = there[which % (there.length || 1)];
+                if (act === 'send') {
+                  ids.push((await sendMessage(deps, me, { conversationId, text })).id);
+                  sent += 1;
+                } else if (act === 'edit' && messageId !== undefined) await editMessage(deps, me, { messageId, text });
+                else if (act === 'delete' && messageId !== undefined) {
+                  // Every other deletion is by the owner of the group.
+                  await deleteMessage(deps, index % 2 === 0 ? owner : me, messageId);
+                  deleted += 1;
+                } else if (act === 'leave' && who !== 0) {
+                  went.add(me.userId);
+                  await leaveConversation(deps, me, conversationId);
+                } else if (act === 'join') {
+                  await addMembers(deps, owner, { conversationId, userIds: [me.userId] });
+                } else if (act === 'deliver' && far % 3 === 0) {
+                  await acknowledge(deps, me, { cursor: deps.feed.now.cursor, conversationId });
+                } else if (act === 'read' || act === 'deliver') {
+                  await (act === 'read' ? markRead : markDelivered)(deps, me, { conversationId, seq });
+                  marked += 1;
+                  const before = reached.get(me.userId) ?? { delivered: 0, read: 0 };
+                  reached.set(me.userId, {
+                    delivered: Math.max(before.delivered, seq),
+                    read: act === 'read' ? Math.max(before.read, seq) : before.read,
+                  });
+                }
+              };
+              const ended = await Promise.allSettled(steps.map(perform));
+              for (const one of ended) {
+                // The user may not be a member at the time, or the message belongs to another user or is deleted.
+                if (one.status === 'rejected') {
+                  expect(['FORBIDDEN', 'NOT_FOUND', 'BAD_USER_INPUT', 'CONFLICT']).toContain(one.reason.code);
+                }
               }
             }
-          }
-          const { db } = first.database;
-          const rebuilt = await rebuild(first, conversationId);
-          for (const { userId, ...unread } of rebuilt) {
-            const [found] = await findUnread(db, userId, [conversationId]);
-            expect(found).toEqual(unread);
-            expect(await countUnread(db, userId)).toBe(unread.messages);
-          }
-          const { latestSeq } = await db.conversation.findUniqueOrThrow({ where: { id: conversationId } });
-          for (const { userId, deliveredSeq, readSeq } of await db.mark.findMany({ where: { conversationId } })) {
-            expect(readSeq).toBeLessThanOrEqual(deliveredSeq);
-            expect(deliveredSeq).toBeLessThanOrEqual(latestSeq);
-            // The marks of a user who leaves and joins again start again.
-            const mine = went.has(userId) ? undefined : reached.get(userId);
-            expect(deliveredSeq).toBeGreaterThanOrEqual(mine?.delivered ?? 0);
-            expect(readSeq).toBeGreaterThanOrEqual(mine?.read ?? 0);
-          }
-          expect(observed.failures.filter((userId) => !went.has(userId))).toEqual([]);
-        },
-      ),
-      randomCases(8),
-    );
-    // Otherwise, nothing would have been tested.
-    expect(Math.min(marked, sent, deleted)).toBeGreaterThan(0);
-  });
+            const { db } = first.database;
+            const rebuilt = await rebuild(first, conversationId);
+            for (const { userId, ...unread } of rebuilt) {
+              const [found] = await findUnread(db, userId, [conversationId]);
+              expect(found).toEqual(unread);
+              expect(await countUnread(db, userId)).toBe(unread.messages);
+            }
+            const { latestSeq } = await db.conversation.findUniqueOrThrow({ where: { id: conversationId } });
+            for (const { userId, deliveredSeq, readSeq } of await db.mark.findMany({ where: { conversationId } })) {
+              expect(readSeq).toBeLessThanOrEqual(deliveredSeq);
+              expect(deliveredSeq).toBeLessThanOrEqual(latestSeq);
+              // The marks of a user who leaves and joins again start again.
+              const mine = went.has(userId) ? undefined : reached.get(userId);
+              expect(deliveredSeq).toBeGreaterThanOrEqual(mine?.delivered ?? 0);
+              expect(readSeq).toBeGreaterThanOrEqual(mine?.read ?? 0);
+            }
+            expect(observed.failures.filter((userId) => !went.has(userId))).toEqual([]);
+          },
+        ),
+        randomCases(8),
+      );
+      // Otherwise, nothing would have been tested.
+      expect(Math.min(marked, sent, deleted)).toBeGreaterThan(0);
+    },
+  );
 });

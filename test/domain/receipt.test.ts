@@ -15,7 +15,7 @@ import {
   registerAll,
   smallest,
 } from '../support/client.js';
-import { makePlace, modes, servicesFound, startTwo } from '../support/place.js';
+import { inOneMode, makePlace, modes, servicesFound, sharedTwo, smallLimits } from '../support/place.js';
 import { acknowledge, mark, RECEIPTS, statusOf, unreadOf } from '../support/receipts.js';
 import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
@@ -45,6 +45,7 @@ const moved = (person: Person, readSeq: number, id: string) => (event: Json) =>
   event.membership.readSeq === readSeq;
 
 describe.each(modes)('receipts in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let alice: Person;
@@ -52,7 +53,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
   let carol: Person;
   let dave: Person;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(mode), { RECEIPT_MAX_MEMBERS: '4' });
+    [node, other] = await sharedTwo(mode, smallLimits);
     [alice, bob, carol, dave] = (await Promise.all(
       ['alice', 'bob', 'carol', 'dave'].map((name) => register(node.url, name)),
     )) as [Person, Person, Person, Person];
@@ -107,7 +108,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     expect(conversation).toEqual({ othersReadSeq: 2, othersDeliveredSeq: 2 });
   });
 
-  it('count members from when they join until they leave', async () => {
+  itOnce('count members from when they join until they leave', async () => {
     const id = await createGroup(alice, [bob, carol]);
     const before = await send(alice, id, 'before dave');
     await mark(bob, 'markRead', id, 1);
@@ -131,7 +132,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     expect(await statusOf(alice, (await send(alice, alone, 'to nobody')).id)).toBe('SENT');
   });
 
-  it('ignore bots and suspended users if there are other recipients', async () => {
+  itOnce('ignore bots and suspended users if there are other recipients', async () => {
     const [erin, frank, greta, bot] = await registerAll(node.url, 'erin', 'frank', 'greta', 'bot');
     const { db } = node.deps.database;
     const change = ({ id }: Person, data: { kind?: 'BOT'; suspendedAt?: Date | null }) =>
@@ -162,7 +163,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     expect(await statusOf(erin, toBot)).toBe('SEEN');
   });
 
-  it('of a user who cannot be written to do not change for others, but for their own devices', async () => {
+  itOnce('of a user who cannot be written to do not change for others, but for their own devices', async () => {
     const [erin, frank] = await registerAll(node.url, 'erin', 'frank');
     const id = await openDirect(erin, frank);
     for (const text of ['1', '2', '3']) await send(frank, id, text);
@@ -210,7 +211,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     ]);
   });
 
-  it("are delivered to all members, each with the viewer's own view of the others", async () => {
+  itOnce("are delivered to all members, each with the viewer's own view of the others", async () => {
     const id = await createGroup(alice, [bob, carol]);
     await send(alice, id, 'first');
     const [ofAlice, ofBob, ofPhone] = await Promise.all([
@@ -263,7 +264,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     expect(numberOf(replayed, bob)).toBeGreaterThan(numberOf(movesOf(stream, id), bob));
   });
 
-  it('are not delivered to a removed member', async () => {
+  itOnce('are not delivered to a removed member', async () => {
     const id = await createGroup(alice, [bob, carol]);
     await send(alice, id, 'first');
     const [ofBob, ofAlice, one] = await Promise.all([
@@ -283,12 +284,12 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     expect(errors?.[0]?.extensions.code).toBe('NOT_FOUND');
   });
 
-  it('are merged: many moves of one user in quick succession cause few writes and events', async () => {
+  itOnce('are merged: many moves of one user in quick succession cause few writes and events', async () => {
     const id = await openDirect(alice, bob);
     const newest = (await send(alice, id, 'the newest')).seq;
     for (let index = 0; index < 9; index += 1) await send(alice, id, `${index}`);
     const stream = await follow(node.url, alice);
-    const statements = await statementsOf(async () => {
+    const statements = await statementsOf(node, async () => {
       const viewer = { userId: idOf('User', bob.id, 'id'), sessionId: '', expiresAt: new Date() };
       const conversationId = idOf('Conversation', id, 'id');
       const moves = Array.from({ length: 100 }, (_, index) => newest + Math.floor(index / 10));
@@ -303,7 +304,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
   });
 
-  it('are delivered only to the own devices in groups with more than receiptMaxMembers members', async () => {
+  itOnce('are delivered only to the own devices in groups with more than receiptMaxMembers members', async () => {
     const erin = await register(node.url, 'erin');
     const id = await createGroup(alice, [bob, carol, dave, erin]);
     const { id: messageId } = await send(alice, id, 'to many');
@@ -339,7 +340,7 @@ describe.each(modes)('receipts in %s mode', (mode) => {
     for (const { readSeq, user } of conversation.members.nodes) expect(readSeq).toBe(user.id === alice.id ? 1 : null);
   });
 
-  it('can be acknowledged for all conversations with the cursor of a messages stream', async () => {
+  itOnce('can be acknowledged for all conversations with the cursor of a messages stream', async () => {
     const [direct, group] = [await openDirect(carol, dave), await createGroup(carol, [dave, bob])];
     const stream = await follow(
       node.url,

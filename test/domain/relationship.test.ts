@@ -20,7 +20,7 @@ import {
 } from '../support/durable-streams.js';
 import type { LossyRedis } from '../support/lossy-redis.js';
 import { scrape } from '../support/metrics.js';
-import { makePlace, modes, servicesFound, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, makePlace, modes, servicesFound, sharedNode, startTwo, waitingFor } from '../support/place.js';
 import { PRESENCE, statusesOf, untilStatus } from '../support/presence.js';
 import { attempt, openDirect } from '../support/talk.js';
 
@@ -51,6 +51,7 @@ async function befriend(one: Person, two: Person): Promise<void> {
 }
 
 describe.each(modes)('contacts and blocks in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
@@ -88,7 +89,7 @@ describe.each(modes)('contacts and blocks in %s mode', (mode) => {
     expect(changesOf(his).at(-1)).toMatchObject({ type: 'BLOCKED', user: { id: ana.id } });
   });
 
-  it('delivers an event when a contact or a blocked user deletes their account', async () => {
+  itOnce('delivers an event when a contact or a blocked user deletes their account', async () => {
     const [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     await attempt(ana, 'addContact', { userId: bob.id });
     await attempt(carol, 'blockUser', { userId: bob.id });
@@ -148,9 +149,9 @@ describe.each(modes)('contacts and blocks in %s mode', (mode) => {
     expect(await missedBy(bob, other.url, after)).toEqual([]);
   });
 
-  it('fails with CURSOR_EXPIRED if changes after the cursor have been trimmed', async () => {
+  itOnce('fails with CURSOR_EXPIRED if changes after the cursor have been trimmed', async () => {
     // On a database of its own: the cursors of the other tests are as old as the start of their nodes.
-    const { url, deps } = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
+    const { url, deps } = await sharedNode(mode, { SWEEP_INTERVAL: '1h' });
     const [ana, bob] = await registerAll(url, 'ana', 'bob');
     const after = await syncCursorOf(ana);
     await attempt(ana, 'addContact', { userId: bob.id });
@@ -160,7 +161,7 @@ describe.each(modes)('contacts and blocks in %s mode', (mode) => {
     expect(error.extensions).toMatchObject({ code: 'CURSOR_EXPIRED', field: 'after' });
   });
 
-  it('ends the stream with the session', async () => {
+  itOnce('ends the stream with the session', async () => {
     const [ana] = await registerAll(node.url, 'ana');
     const stream = await follow(ana, other.url);
     await attempt(ana, 'logout', {});

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Json, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { isExhaustive } from '../support/exhaustive.js';
+import { detailModes, sharedNode } from '../support/place.js';
 import { attempt, createGroup, send } from '../support/talk.js';
 
 /** A group of `ana` with `bob`, in which she repeats each mutation. */
@@ -30,14 +31,16 @@ const before: Partial<Record<keyof typeof input, keyof typeof input>> = {
   joinConversation: 'leaveConversation',
 };
 
-describe.each(modes)('four concurrent calls in %s mode', (mode) => {
+describe.each(detailModes)('four concurrent calls in %s mode', (mode) => {
   let url: string;
   beforeAll(async () => {
-    ({ url } = await (await makePlace(mode)).start());
+    ({ url } = await sharedNode(mode));
   });
 
+  const rounds = isExhaustive ? 50 : 3;
+
   it.each(Object.keys(input) as (keyof typeof input)[])('of %s have the effect of one', async (mutation) => {
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < rounds; round += 1) {
       const [ana, bob] = [await register(url, 'ana'), await register(url, 'bob')];
       const group = await createGroup(ana, [bob], { visibility: 'PUBLIC' });
       const scene = { ana, bob, group, messageId: (await send(ana, group, 'once')).id };

@@ -9,7 +9,7 @@ import {
   register,
   registerAll,
 } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, modes, sharedTwo } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, remove, reply, send } from '../support/talk.js';
 
 const FIELDS =
@@ -21,6 +21,7 @@ const REPLIES = `query ($id: ID!, $first: Int, $after: String) { node(id: $id) {
 const STREAM = `subscription ($after: String) { messages(after: $after) { type cursor messageId message { ${FIELDS} } } }`;
 
 describe.each(modes)('replies in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
@@ -28,7 +29,7 @@ describe.each(modes)('replies in %s mode', (mode) => {
   let carol: Person;
   let group: string;
   beforeAll(async () => {
-    [node, other] = await startTwo(await makePlace(mode));
+    [node, other] = await sharedTwo(mode);
     [ana, bob, carol] = await registerAll(node.url, 'ana', 'bob', 'carol');
     group = await createGroup(ana, [bob, carol]);
   });
@@ -62,7 +63,7 @@ describe.each(modes)('replies in %s mode', (mode) => {
     expect(rest.replies).toMatchObject({ nodes: [{ text: 'three' }], pageInfo: { hasNextPage: false } });
   });
 
-  it('show the quoted message as edited or deleted, and remain', async () => {
+  itOnce('show the quoted message as edited or deleted, and remain', async () => {
     const first = await send(ana, group, 'a question');
     const answer = await reply(bob, group, first.id, 'an answer');
     await edit(ana, first.id, 'another question');
@@ -115,7 +116,7 @@ describe.each(modes)('replies in %s mode', (mode) => {
     ]);
   });
 
-  it('are accepted only to visible user messages of the same conversation', async () => {
+  itOnce('are accepted only to visible user messages of the same conversation', async () => {
     const direct = await openDirect(ana, bob);
     const elsewhere = await send(ana, direct, 'elsewhere');
     const field = 'NOT_FOUND input.replyToId';
@@ -137,7 +138,7 @@ describe.each(modes)('replies in %s mode', (mode) => {
     expect(taken.map(({ seq }) => seq).sort()).toEqual([before.seq + 1, before.seq + 2]);
   });
 
-  it('hide a quoted message from before a member joined', async () => {
+  itOnce('hide a quoted message from before a member joined', async () => {
     const own = await createGroup(ana, [bob], { historyVisibility: 'SINCE_JOINED' });
     const before = await send(ana, own, 'before');
     const [late] = await registerAll(node.url, 'late');
@@ -157,7 +158,7 @@ describe.each(modes)('replies in %s mode', (mode) => {
     expect((await of(late, theirs.id)).replyTo.id).toBe(answer.id);
   });
 
-  it('are stored once per key, and conflict if the key was used for another quoted message', async () => {
+  itOnce('are stored once per key, and conflict if the key was used for another quoted message', async () => {
     const [first, second] = [await send(ana, group, 'a question'), await send(ana, group, 'another')];
     const keyed = { clientMessageId: 'a key of an answer' };
     const stored = await trySend(bob, group, first.id, keyed);

@@ -11,7 +11,7 @@ import { SNIPPET_MAX_CHARS, snippetOf } from '../../src/domain/search/search.sni
 import { searchVectorOf, type Term, termsOf } from '../../src/domain/search/search.terms.js';
 import type { Deps } from '../../src/platform/deps.js';
 import type { Viewer } from '../../src/platform/viewer.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 
 const spelled = (phrases: readonly Phrase[]) =>
   phrases.map((phrase) => phrase.map(({ text, prefix }) => `${text}${prefix ? '*' : ''}`).join('+'));
@@ -290,12 +290,13 @@ describe('the time for a text grows with its length', () => {
 });
 
 describe.each(modes)('a random query in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let deps: Deps;
   let viewer: Viewer;
   let other: Viewer;
   let conversationId: string;
   beforeAll(async () => {
-    ({ deps } = await (await makePlace(mode)).start());
+    ({ deps } = await sharedNode(mode));
     const [one, two] = await Promise.all(
       ['one', 'two'].map(async (username) => {
         const id = newId();
@@ -309,7 +310,7 @@ describe.each(modes)('a random query in %s mode', (mode) => {
     conversationId = (await openDirectConversation(deps, viewer, other.userId)).conversation.id;
   });
 
-  it('returns a result or BAD_USER_INPUT', { timeout: 120_000 }, async () => {
+  itOnce('returns a result or BAD_USER_INPUT', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(typed, async (query) => {
         try {
@@ -323,7 +324,7 @@ describe.each(modes)('a random query in %s mode', (mode) => {
     );
   });
 
-  it('finds a text by every part of it', { timeout: 120_000 }, async () => {
+  itOnce('finds a text by every part of it', { timeout: 120_000 }, async () => {
     const word = fc.oneof(
       fc.constantFrom(
         'the',

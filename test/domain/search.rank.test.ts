@@ -3,7 +3,7 @@ import { idOf } from '../../src/core/ids.js';
 import { RANKED_TERMS_MAX } from '../../src/domain/search/search.query.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { openDirect, send } from '../support/talk.js';
 
 const SEARCH = `query ($query: String!, $first: Int, $after: String) {
@@ -12,7 +12,7 @@ const SEARCH = `query ($query: String!, $first: Int, $after: String) {
 
 const han = (index: number) => String.fromCodePoint(0x4e00 + (index % 5_000));
 
-describe.each(modes)('the rank of matches in %s mode', (mode) => {
+describe.each(detailModes)('the rank of matches in %s mode', (mode) => {
   let node: RunningNode;
   let ana: Person;
   let ben: Person;

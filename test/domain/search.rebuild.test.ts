@@ -2,14 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { indexing } from '../../src/domain/search/search.index.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
-import { makePlace, modes, type Place } from '../support/place.js';
+import { detailModes, makePlace, type Place } from '../support/place.js';
 import { createGroup, send } from '../support/talk.js';
 
 const SEARCH = 'query ($query: String!) { searchMessages(query: $query) { nodes { text } } }';
 const PEOPLE = 'query ($search: String!) { users(search: $search) { nodes { username } } }';
 const GROUPS = 'query ($search: String!) { publicConversations(search: $search) { nodes { title } } }';
 
-describe.each(modes)('data that was indexed with old rules in %s mode', (mode) => {
+describe.each(detailModes)('data that was indexed with old rules in %s mode', (mode) => {
   let place: Place;
   let node: RunningNode;
   let ana: Person;

@@ -4,7 +4,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
 import { makePicture, makeRecording, sendWith, uploaded } from '../support/media.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { attempt, createGroup, edit, openDirect, REMOVE_MEMBER, remove, send } from '../support/talk.js';
 
 const SEARCH = `query ($query: String!, $conversationId: ID, $first: Int, $after: String) {
@@ -35,9 +35,10 @@ const people = async ({ url }: RunningNode, count: number): Promise<Person[]> =>
 };
 
 describe.each(modes)('a search for messages in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
   });
 
   it('finds all words regardless of case and accents, and the last one as a prefix', async () => {
@@ -54,7 +55,7 @@ describe.each(modes)('a search for messages in %s mode', (mode) => {
     expect(await found(ben, 'n')).toEqual([]);
   });
 
-  it('finds phrases and excludes negated words', async () => {
+  itOnce('finds phrases and excludes negated words', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     for (const text of ['the red house', 'house red, the', 'a red-house.example thing', 'the red boat'])
@@ -88,7 +89,7 @@ describe.each(modes)('a search for messages in %s mode', (mode) => {
     );
   });
 
-  it('finds attachments by their kind, file name and alternative text, also after an edit', async () => {
+  itOnce('finds attachments by their kind, file name and alternative text, also after an edit', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     const sendFile = async (kind: string, bytes: Buffer, input: Json, more: Json = {}) => {
@@ -187,7 +188,7 @@ describe.each(modes)('a search for messages in %s mode', (mode) => {
     expect(await which('dated after:2026-02')).toEqual([]);
   });
 
-  it('rejects empty queries and invalid filters, with the reason', async () => {
+  itOnce('rejects empty queries and invalid filters, with the reason', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const group = await createGroup(ana, []);
     const open = await createGroup(ana, [], { visibility: 'PUBLIC' });
@@ -261,7 +262,7 @@ describe.each(modes)('a search for messages in %s mode', (mode) => {
     expect(await found(ben, `from:${ana.username}`)).toEqual([...texts].reverse());
   });
 
-  it('shows the match in a snippet with marks, on one line', async () => {
+  itOnce('shows the match in a snippet with marks, on one line', async () => {
     const [ana, ben] = (await people(node, 2)) as [Person, Person];
     const direct = await openDirect(ana, ben);
     const filler = 'word '.repeat(60);

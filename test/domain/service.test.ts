@@ -3,7 +3,7 @@ import { decodeGlobalId } from '../../src/core/ids.js';
 import { startSession } from '../../src/domain/session/session.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connect, eventually, type Json, listen, type Person, register, request } from '../support/client.js';
-import { anyMode, makePlace, modes, type Place } from '../support/place.js';
+import { anyMode, inOneMode, makePlace, modes, type Place, sharedNode } from '../support/place.js';
 import { Provider } from '../support/provider.js';
 import { openSse } from '../support/sse.js';
 import { attempt, createGroup, MESSAGES, send } from '../support/talk.js';
@@ -35,6 +35,7 @@ const fresh = () => {
 };
 
 describe.each(modes)('the service key in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   let node: RunningNode;
   let other: RunningNode;
@@ -99,7 +100,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
     await Promise.all([client.dispose(), answers.dispose()]);
   });
 
-  it.each([
+  itOnce.each([
     ['has another last character', `${KEY.slice(0, -3)}y==`],
     ['lacks the last character', KEY.slice(0, -1)],
     ['is longer', `${KEY.slice(0, -2)}x==`],
@@ -112,7 +113,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
     expect(code).toBe(4403);
   });
 
-  it('cannot be logged out', async () => {
+  itOnce('cannot be logged out', async () => {
     const { viewer } = await bot.ask(ME);
     for (const variables of [{}, { input: { sessionId: viewer.sessions[0].id } }]) {
       expect((await bot.request(LOGOUT, variables)).errors?.[0]?.extensions.code).toBe('FORBIDDEN');
@@ -145,7 +146,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
     for (const at of [url, other.url]) expect((await ask(at, ME, {}, KEY)).viewer.sessions).toMatchObject([current]);
   });
 
-  it('cannot delete its account with any session', async () => {
+  itOnce('cannot delete its account with any session', async () => {
     const { viewer } = await bot.ask(ME);
     const row = await node.deps.database.db.user.findUniqueOrThrow({ where: rowOf(viewer.user.id) });
     const { accessToken } = await node.deps.database.transaction((tx) => startSession(node.deps, tx, row, null));
@@ -157,25 +158,28 @@ describe.each(modes)('the service key in %s mode', (mode) => {
     await ask(url, LOGOUT, {}, accessToken);
   });
 
-  it('is required for createUser, createAccessToken and userByExternalId, which are FORBIDDEN for everybody else', async () => {
-    const person = await register(url);
-    const { user } = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser;
-    const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
-    const before = await node.deps.database.db.user.count();
-    const operations: [string, Json][] = [
-      [CREATE, { input: fresh() }],
-      [CREATE, { input: { ...fresh(), username: '!' } }],
-      [FIND, { externalId: 'customers/1' }],
-      [ACCESS, { input: { userId: person.id } }],
-      [ACCESS, { input: { userId: user.id } }],
-    ];
-    for (const token of [person.token, tokens.accessToken])
-      for (const [query, variables] of operations) {
-        const { errors } = await request(url, query, variables, token);
-        expect(errors?.[0]?.extensions.code, query).toBe('FORBIDDEN');
-      }
-    expect(await node.deps.database.db.user.count()).toBe(before);
-  });
+  itOnce(
+    'is required for createUser, createAccessToken and userByExternalId, which are FORBIDDEN for everybody else',
+    async () => {
+      const person = await register(url);
+      const { user } = (await bot.ask(CREATE, { input: { ...fresh(), kind: 'BOT' } })).createUser;
+      const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
+      const before = await node.deps.database.db.user.count();
+      const operations: [string, Json][] = [
+        [CREATE, { input: fresh() }],
+        [CREATE, { input: { ...fresh(), username: '!' } }],
+        [FIND, { externalId: 'customers/1' }],
+        [ACCESS, { input: { userId: person.id } }],
+        [ACCESS, { input: { userId: user.id } }],
+      ];
+      for (const token of [person.token, tokens.accessToken])
+        for (const [query, variables] of operations) {
+          const { errors } = await request(url, query, variables, token);
+          expect(errors?.[0]?.extensions.code, query).toBe('FORBIDDEN');
+        }
+      expect(await node.deps.database.db.user.count()).toBe(before);
+    },
+  );
 
   describe('createUser', () => {
     it('creates a person, a bot, and a user who signs in with a password', async () => {
@@ -197,7 +201,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       expect(login.viewer).toEqual({ email: input.email, user: { id: known.id } });
     });
 
-    it('returns the first user to a retry, also after a rename, and CONFLICT for another input', async () => {
+    itOnce('returns the first user to a retry, also after a rename, and CONFLICT for another input', async () => {
       const input = { ...fresh(), email: 'once@example.com' };
       const { user } = (await bot.ask(CREATE, { input })).createUser;
       const { userId } = await node.deps.database.db.outsideIdentity.findFirstOrThrow({
@@ -239,7 +243,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       expect(other.user.id).not.toBe(user.id);
     });
 
-    it('does not compare or store the password of a retry', async () => {
+    itOnce('does not compare or store the password of a retry', async () => {
       const input = { ...fresh(), email: `again.${mode}@example.com`, password: 'long enough' };
       const { user } = (await bot.ask(CREATE, { input })).createUser;
       const again = (await bot.ask(CREATE, { input: { ...input, password: 'another one' } })).createUser.user;
@@ -248,7 +252,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       expect((await request(url, LOGIN, { input: credentials })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
     });
 
-    it('creates one user for ten concurrent calls with the same input', async () => {
+    itOnce('creates one user for ten concurrent calls with the same input', async () => {
       for (let round = 0; round < 8; round += 1) {
         const input = fresh();
         const answers = await Promise.all(
@@ -258,7 +262,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       }
     });
 
-    it('returns CONFLICT with the field if the username or email address is taken', async () => {
+    itOnce('returns CONFLICT with the field if the username or email address is taken', async () => {
       const person = await register(url);
       const sameName = { ...fresh(), username: person.username.toUpperCase() };
       const sameEmail = { ...fresh(), email: person.email.toUpperCase(), password: 'long enough' };
@@ -278,7 +282,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       expect(codes).toContainEqual({ code: 'CONFLICT', field: 'input.username' });
     });
 
-    it.each([
+    itOnce.each([
       ['username', { username: 'everyone' }],
       ['displayName', { displayName: '' }],
       ['email', { email: 'nobody' }],
@@ -293,7 +297,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
     });
   });
 
-  it('rejects an invalid externalId in userByExternalId', async () => {
+  itOnce('rejects an invalid externalId in userByExternalId', async () => {
     const { errors } = await bot.request(FIND, { externalId: 'a\0b' });
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'externalId' });
   });
@@ -322,7 +326,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       expect((await request(other.url, ME, {}, accessToken)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
     });
 
-    it('creates sessions that end when their user becomes a moderator of the service', async () => {
+    itOnce('creates sessions that end when their user becomes a moderator of the service', async () => {
       const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
       const { tokens } = (await bot.ask(ACCESS, { input: { userId: user.id } })).createAccessToken;
       const { accessToken, refreshToken } = tokens;
@@ -342,7 +346,7 @@ describe.each(modes)('the service key in %s mode', (mode) => {
       await eventually('the socket is closed', () => closedWith === 4403);
     });
 
-    it('returns NOT_FOUND for a deleted or unknown user', async () => {
+    itOnce('returns NOT_FOUND for a deleted or unknown user', async () => {
       const { user } = (await bot.ask(CREATE, { input: fresh() })).createUser;
       await node.deps.database.db.user.updateMany({
         where: { username: user.username },
@@ -453,7 +457,7 @@ describe('the account of the service', () => {
   });
 
   it('cannot be used if no key is configured', async () => {
-    const { url } = await (await makePlace(anyMode)).start();
+    const { url } = await sharedNode(anyMode);
     expect((await request(url, ME, {}, KEY)).errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED');
   });
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, type Json, listen, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { attempt, createGroup, openDirect, send } from '../support/talk.js';
 
 const EVENT = 'type oldValue newValue actor { id } subjects { id }';
@@ -12,12 +12,13 @@ const STATE = `query ($id: ID!) { conversation(id: $id) {
 const STREAM = `subscription ($id: ID) { messages(conversationId: $id) { type actor { id } message { ${MESSAGE} } } }`;
 
 describe.each(modes)('system messages in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let ana: Person;
   let bob: Person;
   let carol: Person;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'on' });
+    node = await sharedNode(mode, { SYSTEM_MESSAGES: 'on' });
     [ana, bob, carol] = (await Promise.all(['ana', 'bob', 'carol'].map((name) => register(node.url, name)))) as [
       Person,
       Person,
@@ -73,7 +74,7 @@ describe.each(modes)('system messages in %s mode', (mode) => {
     expect(Date.parse(lastActivityAt)).toBeGreaterThan(Date.now() - 60_000);
   });
 
-  it('are not sent if nothing changed, nor in direct conversations', async () => {
+  itOnce('are not sent if nothing changed, nor in direct conversations', async () => {
     const group = await createGroup(ana, [bob], { title: 'Same' });
     await change(ana, 'addMembers', group, { userIds: [bob.id] });
     await change(ana, 'setMemberRole', group, { userId: bob.id, role: 'MEMBER' });
@@ -84,7 +85,7 @@ describe.each(modes)('system messages in %s mode', (mode) => {
     expect(await toldIn(await openDirect(ana, bob))).toEqual([]);
   });
 
-  it('have no sender, do not count as unread, and cannot be edited or deleted', async () => {
+  itOnce('have no sender, do not count as unread, and cannot be edited or deleted', async () => {
     const group = await createGroup(ana, [bob]);
     await change(ana, 'updateGroup', group, { title: 'Renamed' });
     const { messages, viewerMembership } = await stateOf(bob, group);
@@ -123,8 +124,8 @@ describe.each(modes)('system messages in %s mode', (mode) => {
     await client.dispose();
   });
 
-  it('are not sent if they are disabled', async () => {
-    const quiet = await (await makePlace(mode)).start({ SYSTEM_MESSAGES: 'off' });
+  itOnce('are not sent if they are disabled', async () => {
+    const quiet = await sharedNode(mode);
     const person = await register(quiet.url, 'quiet');
     const group = await createGroup(person, []);
     await change(person, 'updateGroup', group, { title: 'Renamed' });

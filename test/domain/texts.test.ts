@@ -4,7 +4,7 @@ import { emailKeyOf } from '../../src/core/text/addresses.js';
 import { passwordOf } from '../../src/core/text/characters.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Json, type Person, register, request } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { createGroup, send, trySend } from '../support/talk.js';
 
 const REGISTER = `mutation ($input: RegisterInput!) {
@@ -31,17 +31,18 @@ const fresh = () => {
 };
 
 describe.each(modes)('texts in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let ana: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
     ana = await register(node.url, 'ana');
     group = await createGroup(ana, []);
   });
   const ask = (query: string, input: Json) => request(node.url, query, { input });
 
-  it('are rejected as display names, titles and messages if they have no visible character', async () => {
+  itOnce('are rejected as display names, titles and messages if they have no visible character', async () => {
     for (const text of UNSEEN) {
       const input = { username: fresh(), email: `${fresh()}@example.com`, password: 'long enough', displayName: text };
       expect(refusal(await ask(REGISTER, input))).toBe('BAD_USER_INPUT input.displayName');
@@ -67,7 +68,7 @@ describe.each(modes)('texts in %s mode', (mode) => {
     expect(message.text).toBe('e\u0301 \u202e');
   });
 
-  it('are stored as normalized URLs in avatarUrl, which accepts only web addresses', async () => {
+  itOnce('are stored as normalized URLs in avatarUrl, which accepts only web addresses', async () => {
     const set = async (avatarUrl: string) => {
       const answer = await ana.request(PROFILE, { input: { avatarUrl } });
       return refusal(answer) ?? answer.data.updateProfile.viewer.user.avatarUrl;
@@ -85,7 +86,7 @@ describe.each(modes)('texts in %s mode', (mode) => {
     }
   });
 
-  it('are rejected with their field in every argument if they contain NUL or an unpaired surrogate', async () => {
+  itOnce('are rejected with their field in every argument if they contain NUL or an unpaired surrogate', async () => {
     for (const bad of ['a\0b', 'a\ud800b']) {
       const answers: [Json, string][] = [
         [await ask(LOGIN, { usernameOrEmail: bad, password: 'long enough' }), 'input.usernameOrEmail'],
@@ -118,24 +119,27 @@ describe.each(modes)('texts in %s mode', (mode) => {
     expect(refusal(again)).toBe('CONFLICT input.email');
   });
 
-  it('are equal as passwords in every Unicode normalization form, also if they were hashed before normalization', async () => {
-    const password = 'Zoe\u0308 la\u0300 123';
-    const name = fresh();
-    await ask(REGISTER, { username: name, email: `${name}@example.com`, password });
-    const login = async (given: string) =>
-      refusal(await ask(LOGIN, { usernameOrEmail: name, password: given })) ?? 'signed in';
-    expect(await login(password.normalize('NFC'))).toBe('signed in');
-    expect(await login(password.normalize('NFD').replace(' ', '\u00a0'))).toBe('signed in');
-    expect(await login('Zoe la 123')).toBe('BAD_USER_INPUT ');
+  itOnce(
+    'are equal as passwords in every Unicode normalization form, also if they were hashed before normalization',
+    async () => {
+      const password = 'Zoe\u0308 la\u0300 123';
+      const name = fresh();
+      await ask(REGISTER, { username: name, email: `${name}@example.com`, password });
+      const login = async (given: string) =>
+        refusal(await ask(LOGIN, { usernameOrEmail: name, password: given })) ?? 'signed in';
+      expect(await login(password.normalize('NFC'))).toBe('signed in');
+      expect(await login(password.normalize('NFD').replace(' ', '\u00a0'))).toBe('signed in');
+      expect(await login('Zoe la 123')).toBe('BAD_USER_INPUT ');
 
-    const { db } = node.deps.database;
-    const user = { usernameKey: name };
-    await db.credential.updateMany({ where: { user }, data: { passwordHash: bcrypt.hashSync(password, 4) } });
-    expect(await login(passwordOf(password))).toBe('BAD_USER_INPUT ');
-    // One of these two concurrent sign-ins replaces the hash.
-    expect(await Promise.all([login(password), login(password)])).toEqual(['signed in', 'signed in']);
-    expect(await login(passwordOf(password))).toBe('signed in');
-    const { passwordHash } = await db.credential.findFirstOrThrow({ where: { user } });
-    expect(bcrypt.compareSync(passwordOf(password), passwordHash)).toBe(true);
-  });
+      const { db } = node.deps.database;
+      const user = { usernameKey: name };
+      await db.credential.updateMany({ where: { user }, data: { passwordHash: bcrypt.hashSync(password, 4) } });
+      expect(await login(passwordOf(password))).toBe('BAD_USER_INPUT ');
+      // One of these two concurrent sign-ins replaces the hash.
+      expect(await Promise.all([login(password), login(password)])).toEqual(['signed in', 'signed in']);
+      expect(await login(passwordOf(password))).toBe('signed in');
+      const { passwordHash } = await db.credential.findFirstOrThrow({ where: { user } });
+      expect(bcrypt.compareSync(passwordOf(password), passwordHash)).toBe(true);
+    },
+  );
 });

@@ -6,7 +6,7 @@ import { typing } from '../../src/domain/typing/typing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Listening, listen, type Person, register, registerAll } from '../support/client.js';
 import { atFileEnd } from '../support/ending.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { detailModes, inOneMode, makePlace, modes, startTwo } from '../support/place.js';
 import { setAvailability, setTyping, TYPING } from '../support/presence.js';
 import { createGroup, MESSAGES, openDirect, REMOVE_MEMBER, send } from '../support/talk.js';
 
@@ -18,6 +18,7 @@ afterEach(async () => {
 });
 
 describe.each(modes)('typing in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   /** The node at which users subscribe: another one than `node` if the mode supports two. */
   let there: RunningNode;
@@ -99,7 +100,7 @@ describe.each(modes)('typing in %s mode', (mode) => {
     expect(eventsOf(stream, direct).slice(0, 7)).toEqual([true, false, true, false, true, false, true]);
   });
 
-  it('is delivered at a limited rate, however often setTyping is called', async () => {
+  itOnce('is delivered at a limited rate, however often setTyping is called', async () => {
     const direct = await openDirect(alice, carol);
     const stream = await follow(carol, direct);
     const until = Date.now() + 1_500;
@@ -119,7 +120,7 @@ describe.each(modes)('typing in %s mode', (mode) => {
     expect(delivered.slice(0, -1).filter((isTyping) => !isTyping).length).toBeLessThanOrEqual(late);
   });
 
-  it('is not delivered in large groups, nor to users who are not members', async () => {
+  itOnce('is not delivered in large groups, nor to users who are not members', async () => {
     const dave = await register(node.url, 'dave');
     const large = await createGroup(alice, [bob, carol, dave]);
     const small = await createGroup(alice, [bob, carol]);
@@ -144,7 +145,7 @@ describe.each(modes)('typing in %s mode', (mode) => {
   });
 });
 
-describe.each(modes)('typing at two nodes in %s mode', (mode) => {
+describe.each(detailModes)('typing at two nodes in %s mode', (mode) => {
   /** Two nodes with this TYPING_TTL. */
   const pairs = new Map<string, Promise<[RunningNode, RunningNode]>>();
   async function two(ttl: string): Promise<[RunningNode, RunningNode]> {

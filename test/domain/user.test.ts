@@ -3,7 +3,7 @@ import { newId } from '../../src/core/ids.js';
 import { searchWordsOf } from '../../src/domain/user/user.store.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { openDirect, send } from '../support/talk.js';
 
 const USERS = `query ($search: String!, $first: Int, $after: String) {
@@ -14,7 +14,7 @@ const USERS = `query ($search: String!, $first: Int, $after: String) {
   }
 }`;
 
-describe.each(modes)('users in %s mode', (mode) => {
+describe.each(detailModes)('users in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;

@@ -13,7 +13,7 @@ import {
   untilDelivered,
 } from '../support/durable-streams.js';
 import type { LossyRedis } from '../support/lossy-redis.js';
-import { makePlace, modes, servicesFound, startTwo, waitingFor } from '../support/place.js';
+import { inOneMode, makePlace, modes, servicesFound, sharedTwo, waitingFor } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { attempt, createGroup, openDirect } from '../support/talk.js';
 
@@ -31,11 +31,12 @@ const saveDraft = (person: Person, conversationId: string, text: string) =>
   attempt(person, 'saveDraft', { conversationId, text });
 
 describe.each(modes)('viewerChanges in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
     // With this interval, events are delivered by wake-ups and not by the sweep.
-    [node, other] = await startTwo(await makePlace(mode), { SWEEP_INTERVAL: '1h' });
+    [node, other] = await sharedTwo(mode, { SWEEP_INTERVAL: '1h' });
   });
 
   /** Records a change as a later version with settings of memberships will. */
@@ -167,7 +168,7 @@ describe.each(modes)('viewerChanges in %s mode', (mode) => {
     ]);
   });
 
-  it('fails with CURSOR_EXPIRED if changes after the cursor have been trimmed', async () => {
+  itOnce('fails with CURSOR_EXPIRED if changes after the cursor have been trimmed', async () => {
     // On a database of its own: the cursors of the other tests are as old as the start of their nodes.
     const { url, deps } = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
     const [ana] = await registerAll(url, 'ana');
@@ -182,7 +183,7 @@ describe.each(modes)('viewerChanges in %s mode', (mode) => {
     await untilDelivered(fresh, 1);
   });
 
-  it('ends with the session, and delivers nothing afterwards', async () => {
+  itOnce('ends with the session, and delivers nothing afterwards', async () => {
     const [ana] = await registerAll(node.url, 'ana');
     const { login } = await ana.ask(
       'mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } viewer { sessions { id current } } } }',
@@ -204,7 +205,7 @@ describe.each(modes)('viewerChanges in %s mode', (mode) => {
     ]);
   });
 
-  it('requires a signed-in user', async () => {
+  itOnce('requires a signed-in user', async () => {
     const stream = listen(connectInTest(node.url), VIEWER_CHANGES, {}, 'viewerChanges');
     const [error] = (await stream.ended) as Json[];
     expect(error.extensions.code).toBe('UNAUTHENTICATED');

@@ -48,7 +48,10 @@ describe.skipIf(serversLacking !== undefined)('a node on a standby in recovery',
     expect(await reasonAtStart(node)).toEqual(oneLine);
   });
 
-  it('does not start on a database that nodes have used, prints the reason in one line, and starts after the standby is promoted', async () => {
+  it('does not start on a database that nodes have used, prints the reason in one line, and starts after the standby is promoted', {
+    // Two clusters are made, copied and started.
+    timeout: 240_000,
+  }, async () => {
     const { postgres, standby, node } = await makePair({ migrated: true });
     expect(await reasonAtStart(node)).toEqual(oneLine);
     await postgres.stop('immediate');

@@ -6,7 +6,7 @@ import type { Logger } from '../../src/infra/telemetry/log.js';
 import { withRequest } from '../../src/infra/telemetry/request.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Json, type Person, register } from '../support/client.js';
-import { anyMode, makePlace } from '../support/place.js';
+import { anyMode, sharedNode } from '../support/place.js';
 
 type Errors = { message: string; locations?: { line: number; column: number }[]; extensions: Json }[];
 interface Asked {
@@ -51,7 +51,7 @@ describe('an error of an invalid operation', () => {
   let node: RunningNode;
   let person: Person;
   beforeAll(async () => {
-    node = await (await makePlace(anyMode)).start();
+    node = await sharedNode(anyMode);
     person = await register(node.url);
   });
 

@@ -50,20 +50,18 @@ describe('the embedded database on a full disk', () => {
     const database: DatabaseDriver = await openPglite(join(disk, 'data'), 0, log);
     let closed = false;
     atEnd(() => closed || database.close());
-    await database.query('CREATE TABLE filling (id serial PRIMARY KEY, text text)', []);
+    await database.query('CREATE TABLE filling (text text)', []);
+    // Hardly anything but the log needs space, so that the log is what finds none.
     const insert = () =>
       database.query(
-        'INSERT INTO filling (text) SELECT repeat(md5(random()::text), 10) FROM generate_series(1, 500)',
+        `WITH added AS (INSERT INTO filling (text) VALUES ('before') RETURNING text)
+         SELECT pg_logical_emit_message(true, text, repeat('x', 1000000)) FROM added`,
         [],
       );
-    // The table reuses this space, so that the log is what finds none.
-    for (let filled = 0; filled < 40; filled += 1) await insert();
-    await database.query('DELETE FROM filling', []);
-    await database.query('VACUUM filling', []);
     await fill(disk, megabytes(3));
     let answered = 0;
     let refused: unknown;
-    while (refused === undefined && answered < 40) {
+    while (refused === undefined && answered < 100) {
       await insert().then(
         () => {
           answered += 1;
@@ -84,7 +82,7 @@ describe('the embedded database on a full disk', () => {
       ),
     );
     const [row] = await database.query<{ count: number }>('SELECT count(*)::int AS count FROM filling', []);
-    expect(row?.count).toBe(answered * 500);
+    expect(row?.count).toBe(answered);
     await database.query("INSERT INTO filling (text) VALUES ('again')", []);
     closed = true;
     await database.close();

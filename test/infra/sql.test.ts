@@ -5,12 +5,12 @@ import { presentError } from '../../src/graphql/errors.js';
 import { type Database, isUnavailable, type Tx } from '../../src/infra/database/database.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { eventually } from '../support/client.js';
-import { makePlace, modes, servicesFound } from '../support/place.js';
+import { makePlace, modes, servicesFound, sharedNode } from '../support/place.js';
 
 describe.each(modes)('plain SQL in %s mode', (mode) => {
   let database: Database;
   beforeAll(async () => {
-    ({ database } = (await (await makePlace(mode)).start()).deps);
+    ({ database } = (await sharedNode(mode)).deps);
   });
 
   it('rolls the transaction back if the callback throws', async () => {
@@ -56,6 +56,9 @@ describe.skipIf(!servicesFound)('statements with a name', () => {
     });
     expect(row?.names?.includes('one') ?? false).toBe(setting === 'on');
     expect(row?.plans).toBe(setting === 'on' ? 'force_generic_plan' : 'auto');
+    const plans = Prisma.sql`SELECT current_setting('plan_cache_mode') AS mode`;
+    const [free] = await database.sql.transaction((sql) => sql.query<{ mode: string }>(plans), { plans: 'any' });
+    expect(free?.mode).toBe('auto');
     // Only in there.
     const outside = Prisma.sql`SELECT current_setting('enable_seqscan') AS value`;
     expect(await database.sql.query(outside)).toEqual([{ value: 'on' }]);
@@ -92,6 +95,27 @@ describe.skipIf(!servicesFound)('transactions that deadlock', () => {
         await eventually('both are under way', () => begun.includes(second));
         await change(tx, second);
       });
+    await Promise.all([cross(one, other), cross(other, one)]);
+    expect(begun).toHaveLength(3);
+    const people = await database.db.user.findMany({ where: { id: { in: [one, other] } } });
+    expect(people.map(({ searchWords }) => searchWords.join())).toEqual(['x,x', 'x,x']);
+  });
+
+  it('of plain SQL succeed exactly once after a deadlock if they are repeatable', async () => {
+    const [one, other] = await makeTwo();
+    const begun: string[] = [];
+    const append = (id: string) =>
+      Prisma.sql`UPDATE users SET search_words = array_append(search_words, 'x') WHERE id = ${id}::uuid`;
+    const cross = (first: string, second: string) =>
+      database.sql.transaction(
+        async (sql) => {
+          await sql.query(append(first));
+          begun.push(first);
+          await eventually('both are under way', () => begun.includes(second));
+          await sql.query(append(second));
+        },
+        { repeatable: true },
+      );
     await Promise.all([cross(one, other), cross(other, one)]);
     expect(begun).toHaveLength(3);
     const people = await database.db.user.findMany({ where: { id: { in: [one, other] } } });

@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createNodeTime } from '../../src/platform/node-time.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 describe('the time of a node', () => {
   beforeEach(() => {

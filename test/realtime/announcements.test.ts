@@ -7,7 +7,7 @@ import { announceAfterCommit, defineAnnouncement } from '../../src/infra/databas
 import { changesCommitted, recordChange } from '../../src/realtime/change-log.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, type Listening, listen, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes, startTwo } from '../support/place.js';
+import { inOneMode, modes, sharedTwo } from '../support/place.js';
 import { createGroup } from '../support/talk.js';
 
 const CHANGES = 'subscription { conversations { type conversation { id title } } }';
@@ -20,12 +20,13 @@ async function rename(tx: Tx, groupId: string, title: string): Promise<void> {
 }
 
 describe.each(modes)('a change that a transaction records in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
   beforeAll(async () => {
     // With this interval, changes are not found by a sweep.
-    [node, other] = await startTwo(await makePlace(mode), { SWEEP_INTERVAL: '1h' });
+    [node, other] = await sharedTwo(mode, { SWEEP_INTERVAL: '1h' });
     [ana] = await registerAll(node.url, 'ana');
   });
 
@@ -66,7 +67,7 @@ describe.each(modes)('a change that a transaction records in %s mode', (mode) =>
     expect(titles(stream)).toEqual(['committed']);
   });
 
-  it('is announced once if the transaction runs again after a deadlock', async () => {
+  itOnce('is announced once if the transaction runs again after a deadlock', async () => {
     const { database } = node.deps;
     const announced: string[] = [];
     const words = defineAnnouncement<string>('words');
@@ -80,7 +81,7 @@ describe.each(modes)('a change that a transaction records in %s mode', (mode) =>
     expect([attempts, announced]).toEqual([2, ['attempt 2']]);
   });
 
-  it('does not fail the transaction or hold back other changes if it cannot be announced', async () => {
+  itOnce('does not fail the transaction or hold back other changes if it cannot be announced', async () => {
     const { database } = node.deps;
     const announced: string[] = [];
     const [failing, words] = [defineAnnouncement<string>('failing'), defineAnnouncement<string>('words')];
@@ -96,7 +97,7 @@ describe.each(modes)('a change that a transaction records in %s mode', (mode) =>
     expect([result, announced]).toEqual(['done', ['b']]);
   });
 
-  it('must be recorded in a transaction', () => {
+  itOnce('must be recorded in a transaction', () => {
     expect(() => announceAfterCommit(node.deps.database.db, changesCommitted)).toThrow('only be recorded in');
   });
 });

@@ -17,7 +17,7 @@ import {
   register,
   smallest,
 } from '../support/client.js';
-import { makePlace, modes, type Place } from '../support/place.js';
+import { inOneMode, makePlace, modes, type Place } from '../support/place.js';
 import { createGroup, edit, MESSAGES, openDirect, send } from '../support/talk.js';
 
 const clients: { dispose(): unknown }[] = [];
@@ -29,6 +29,7 @@ afterAll(async () => {
 const LONG = 'x'.repeat(99_000);
 
 describe.each(modes)('a durable stream in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   let node: RunningNode;
   let alice: Person;
@@ -71,40 +72,43 @@ describe.each(modes)('a durable stream in %s mode', (mode) => {
     expect(errors).toMatchObject([{ extensions: { code: 'CURSOR_EXPIRED', field: 'after' } }]);
   };
 
-  it('sends a CHECKPOINT within two seconds of the last event, whose cursor contains that event and nothing later', async () => {
-    const stream = await live();
-    for (const word of ['first', 'second']) {
-      let round = 0;
-      const checkpoint = async () => {
-        round += 1;
-        const said = `${word} ${round}`;
-        await say(said);
-        await stream.until(({ message }) => message?.text === said);
-        const { length } = stream.events;
-        const ms = await durationOf(() => eventually('a checkpoint comes', () => stream.events.length > length));
-        expect(stream.events.at(-1)).toMatchObject({
-          type: 'CHECKPOINT',
-          changeSeq: null,
-          messageId: null,
-          message: null,
-        });
-        return ms;
-      };
-      expect(await smallest(2_000, checkpoint)).toBeLessThan(2_000);
-    }
-    // Without further events, the next sweeps cause no other CHECKPOINT. The start of a second stream shows that the first
-    // one had nothing to deliver.
-    const { length } = stream.events;
-    for (let count = 0; count < 3; count += 1) await node.deps.feed.sweep();
-    await live();
-    expect(stream.events).toHaveLength(length);
-    const { cursor } = stream.events.at(-1);
-    expect((await live({ after: cursor })).events).toHaveLength(1);
-    await say('third', 'fourth');
-    expect(texts(await live({ after: cursor }))).toEqual(['third', 'fourth']);
-  });
+  itOnce(
+    'sends a CHECKPOINT within two seconds of the last event, whose cursor contains that event and nothing later',
+    async () => {
+      const stream = await live();
+      for (const word of ['first', 'second']) {
+        let round = 0;
+        const checkpoint = async () => {
+          round += 1;
+          const said = `${word} ${round}`;
+          await say(said);
+          await stream.until(({ message }) => message?.text === said);
+          const { length } = stream.events;
+          const ms = await durationOf(() => eventually('a checkpoint comes', () => stream.events.length > length));
+          expect(stream.events.at(-1)).toMatchObject({
+            type: 'CHECKPOINT',
+            changeSeq: null,
+            messageId: null,
+            message: null,
+          });
+          return ms;
+        };
+        expect(await smallest(2_000, checkpoint)).toBeLessThan(2_000);
+      }
+      // Without further events, the next sweeps cause no other CHECKPOINT. The start of a second stream shows that the first
+      // one had nothing to deliver.
+      const { length } = stream.events;
+      for (let count = 0; count < 3; count += 1) await node.deps.feed.sweep();
+      await live();
+      expect(stream.events).toHaveLength(length);
+      const { cursor } = stream.events.at(-1);
+      expect((await live({ after: cursor })).events).toHaveLength(1);
+      await say('third', 'fourth');
+      expect(texts(await live({ after: cursor }))).toEqual(['third', 'fourth']);
+    },
+  );
 
-  it('sends a CHECKPOINT every 30 seconds while nothing happens', async () => {
+  itOnce('sends a CHECKPOINT every 30 seconds while nothing happens', async () => {
     const idle = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
     const carol = await register(idle.url, 'carol');
     const client = connect(idle.url, carol.token);
@@ -146,7 +150,7 @@ describe.each(modes)('a durable stream in %s mode', (mode) => {
     expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
   });
 
-  it('loses nothing if its queue overflows during a replay', async () => {
+  itOnce('loses nothing if its queue overflows during a replay', async () => {
     const after = await syncCursor();
     await say(...numbered('before', 3));
     // Not over a socket, so that the test controls how fast the stream is read.
@@ -178,7 +182,29 @@ describe.each(modes)('a durable stream in %s mode', (mode) => {
     expect(events.at(-1)?.replayed).toBe(false);
   });
 
-  it('fails with CURSOR_EXPIRED if more than REPLAY_MAX changes were missed', async () => {
+  itOnce(
+    'leaves nothing behind when the database fails during a replay: later replays are not kept waiting',
+    async () => {
+      const { feed } = node.deps;
+      const after = await syncCursor();
+      await say('before the failure');
+      const { listeners } = feed;
+      const missed = vi.spyOn(feed, 'missed').mockImplementation(async () =>
+        (async function* () {
+          yield Promise.reject(new Error('the database does not answer'));
+        })(),
+      );
+      // More than the replays that a user may run at a time.
+      for (let count = 0; count < 3; count += 1) {
+        expect(await subscribe({ after }).ended).toMatchObject([{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
+      }
+      missed.mockRestore();
+      await eventually('their listeners are removed', () => feed.listeners === listeners);
+      expect(texts(await live({ after }))).toEqual(['before the failure']);
+    },
+  );
+
+  itOnce('fails with CURSOR_EXPIRED if more than REPLAY_MAX changes were missed', async () => {
     const after = await syncCursor();
     await say(...numbered('many', 40));
     expect(texts(await live({ after }))).toHaveLength(40);
@@ -200,7 +226,7 @@ describe.each(modes)('a durable stream in %s mode', (mode) => {
     expect(texts(await live({ after }))).toEqual(['kept']);
   });
 
-  it('sends a CHECKPOINT that covers a replay, even if nothing happens afterwards', async () => {
+  itOnce('sends a CHECKPOINT that covers a replay, even if nothing happens afterwards', async () => {
     const after = await syncCursor();
     await say('missed');
     const stream = await live({ after });
@@ -239,7 +265,7 @@ describe.each(modes)('a durable stream in %s mode', (mode) => {
     await expired(encodeSyncCursor({ ...cursor, generation: '0'.repeat(12) }));
   });
 
-  it('closes the socket of a slow consumer with 1013, after which clients resume and miss nothing', async () => {
+  itOnce('closes the socket of a slow consumer with 1013, after which clients resume and miss nothing', async () => {
     const other = await makePlace(mode);
     const slow = await other.start({ STREAM_QUEUE_MAX: '5', MESSAGE_MAX_CHARS: '100000' });
     const [carol, dan] = [await register(slow.url, 'carol'), await register(slow.url, 'dan')];

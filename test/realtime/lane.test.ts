@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type Audience,
   createAudience,
@@ -9,6 +9,9 @@ import {
 } from '../../src/realtime/audience.js';
 import type { Change, ChangeKind, ChangeRow } from '../../src/realtime/change.js';
 import { GAP_PATIENCE_MS, type Lane, type LaneHost, Lanes, READ_BATCH } from '../../src/realtime/lane.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 const LOG = 'conversation';
 

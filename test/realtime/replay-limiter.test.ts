@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createReplayLimiter } from '../../src/realtime/replay-limiter.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 describe('replay limiter', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] }));

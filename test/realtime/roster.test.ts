@@ -1,6 +1,9 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Bus } from '../../src/realtime/bus.js';
 import { createRoster, type Roster } from '../../src/realtime/roster.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 const INTERVAL = 1_000;
 

@@ -1,7 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import type { Bus } from '../../src/realtime/bus.js';
 import { createSessionWatch } from '../../src/realtime/session-watch.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 const START = new Date('2030-01-01T00:00:00Z').getTime();
 const soon = new Date(START + 1_000);

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, socketUrl } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 
 /** Text of a length that fits three times into a frame. */
 const long = 'x'.repeat(80_000);
@@ -49,7 +49,7 @@ const operations: [what: string, payload: Json][] = [
   ],
 ];
 
-describe.each(modes)("a client's text in responses in %s mode", (mode) => {
+describe.each(detailModes)("a client's text in responses in %s mode", (mode) => {
   let node: RunningNode;
   let person: Person;
   beforeAll(async () => {

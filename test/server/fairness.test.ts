@@ -14,9 +14,12 @@ import { connectInTest, eventually, type Json, listen, type Person, registerAll 
 import { atEnd } from '../support/ending.js';
 import { makePlace, modes } from '../support/place.js';
 import { PRESENCE } from '../support/presence.js';
+import { stopShared } from '../support/shared.js';
 import { openSse } from '../support/sse.js';
 import { PROGRESS } from '../support/summaries.js';
 import { createGroup, MESSAGES, send } from '../support/talk.js';
+
+beforeAll(stopShared);
 
 describe('queries of one user', () => {
   const operations = (nodeTime = createNodeTime({ share: Number.POSITIVE_INFINITY })) =>

@@ -1,11 +1,10 @@
 import { auditServer } from 'graphql-http';
 import { describe, expect, it } from 'vitest';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, sharedNode } from '../support/place.js';
 
-describe.each(modes)('GraphQL over HTTP in %s mode', (mode) => {
+describe.each(detailModes)('GraphQL over HTTP in %s mode', (mode) => {
   it('meets every requirement of the specification', async () => {
-    const place = await makePlace(mode);
-    const { url } = await place.start();
+    const { url } = await sharedNode(mode);
     // The server requires this header for GET requests, in addition to the specification.
     const fetchFn: typeof fetch = (input, init) =>
       fetch(input, { ...init, headers: { ...init?.headers, 'graphql-require-preflight': '1' } });

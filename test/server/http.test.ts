@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { type Answer, connectInTest, type Json, type Person, register, request } from '../support/client.js';
-import { anyMode, makePlace, modes } from '../support/place.js';
+import { anyMode, detailModes, makePlace } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 
-describe.each(modes)('HTTP in %s mode', (mode) => {
+describe.each(detailModes)('HTTP in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
   let person: Person;
@@ -41,7 +41,7 @@ describe.each(modes)('HTTP in %s mode', (mode) => {
 
   it('/ready checks the database once for all requests at the same time', async () => {
     const { check } = node.deps.database;
-    const statements = await statementsOf(async () => {
+    const statements = await statementsOf(node, async () => {
       expect(await Promise.all([check(), check(), check()])).toEqual(['ok', 'ok', 'ok']);
     });
     expect(statements.filter((text) => text.includes('transaction_read_only'))).toHaveLength(1);

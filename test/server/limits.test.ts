@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { getIntrospectionQuery } from 'graphql';
@@ -16,7 +17,8 @@ import {
   request,
   socketUrl,
 } from '../support/client.js';
-import { anyMode, makePlace, modes, startTwo } from '../support/place.js';
+import { createUpload } from '../support/media.js';
+import { anyMode, detailModes, makePlace, sharedNode, startTwo } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { MESSAGES } from '../support/talk.js';
 
@@ -152,7 +154,7 @@ const sizes: [limit: string, at: (count: number) => [string, Json?], max: number
   ["cost, by a variable's default", (count) => [withVariable(` = ${count}`)], 50, 'this one has 175.'],
 ];
 
-describe.each(modes)('limits in %s mode', (mode) => {
+describe.each(detailModes)('limits in %s mode', (mode) => {
   let node: RunningNode;
   let second: RunningNode;
   let person: Person;
@@ -322,7 +324,7 @@ describe.each(modes)('limits in %s mode', (mode) => {
 describe('the default limits', () => {
   let url: string;
   beforeAll(async () => {
-    ({ url } = await (await makePlace(anyMode)).start());
+    ({ url } = await sharedNode(anyMode));
   });
 
   it('allow introspection and the examples of GraphiQL', async () => {
@@ -372,6 +374,7 @@ describe('time limits of requests', () => {
       HEADERS_TIMEOUT: '1s',
       REQUEST_TIMEOUT: '2s',
       KEEP_ALIVE_TIMEOUT: '500ms',
+      UPLOAD_BYTES_PER_SECOND_MIN: '20000',
     });
     port = Number(new URL(node.url).port);
   });
@@ -402,6 +405,32 @@ describe('time limits of requests', () => {
     if (sent) socket.write(sent);
     expect(await closed).toBeGreaterThan(500);
     if (sent) expect(text()).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('allow parts of files to take longer, unless they arrive too slowly', async () => {
+    const person = await register(node.url, 'ada');
+    const bytes = randomBytes(200_000);
+    const { missingParts } = await createUpload(person, bytes);
+    const head = `PUT ${missingParts[0].url} HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes.length}\r\n\r\n`;
+    const [steady, stalled] = await Promise.all([open(), open()]);
+    for (const { socket } of [steady, stalled]) socket.write(head);
+    stalled.socket.write(bytes.subarray(0, 100));
+    const began = performance.now();
+    let sent = 0;
+    // About 50,000 bytes per second.
+    const timer = setInterval(() => {
+      const next = Math.min(bytes.length, Math.round((performance.now() - began) * 50));
+      steady.socket.write(bytes.subarray(sent, next));
+      sent = next;
+      if (sent === bytes.length) clearInterval(timer);
+    }, 20);
+    onTestFinished(() => clearInterval(timer));
+    expect(await stalled.closed).toBeGreaterThan(2_000);
+    expect(stalled.text()).toMatch(/^HTTP\/1.1 408 /);
+    expect(sent).toBeLessThan(bytes.length);
+    await eventually('the steady part is accepted', () => steady.text() !== '');
+    expect(steady.text()).toMatch(/^HTTP\/1.1 204 /);
+    expect(performance.now() - began).toBeGreaterThan(3_500);
   });
 
   it('disconnect a client that sends headers slowly', async () => {

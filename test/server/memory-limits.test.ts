@@ -8,7 +8,10 @@ import { createShares } from '../../src/infra/async/shares.js';
 import { createMemoryLimits } from '../../src/server/memory-limits.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, smallest, socketUrl } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 setFlagsFromString('--expose_gc');
 const collect = runInNewContext('gc') as () => void;
@@ -43,7 +46,7 @@ async function openSocket(url: string, payload: Json) {
   return { socket, answers };
 }
 
-describe.each(modes)('memory that a node uses for data from clients, in %s mode', (mode) => {
+describe.each(detailModes)('memory that a node uses for data from clients, in %s mode', (mode) => {
   let node: RunningNode;
   let person: Person;
   beforeAll(async () => {

@@ -15,7 +15,7 @@ import {
 } from '../support/client.js';
 import { type LossyRedis, startLossyRedis } from '../support/lossy-redis.js';
 import { type Scraped, scrape } from '../support/metrics.js';
-import { makePlace, modes, servicesFound } from '../support/place.js';
+import { anyMode, inOneMode, makePlace, modes, servicesFound } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { createGroup, MESSAGES, openDirect, send, trySend } from '../support/talk.js';
 
@@ -34,6 +34,7 @@ const status = async (url: string, token?: string) =>
   (await fetch(url, token ? { headers: { authorization: `Bearer ${token}` } } : {})).status;
 
 describe.each(modes)('/metrics in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   const place = makePlace(mode);
   let node: RunningNode;
   let alice: Person;
@@ -60,7 +61,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
       return seen.value('parley_connections') + seen.value('parley_subscriptions') === 0;
     });
 
-  it('counts connections, subscriptions and their groups, deliveries and responses', async () => {
+  itOnce('counts connections, subscriptions and their groups, deliveries and responses', async () => {
     await untilDisconnected();
     const before = await scrape(node);
     const clients = [alice, bob, carol].map(({ token }) => connectInTest(node.url, token));
@@ -139,7 +140,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     expect(grown('parley_group_commit_calls_total', { queue: 'sends' })).toBeGreaterThanOrEqual(6);
   });
 
-  it('counts errors by their code, over HTTP and WebSocket, without labels that clients choose', async () => {
+  itOnce('counts errors by their code, over HTTP and WebSocket, without labels that clients choose', async () => {
     const client = connectInTest(node.url, alice.token);
     const overSocket = (query: string) =>
       new Promise<void>((resolve) => {
@@ -171,7 +172,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     expect(text).not.toMatch(/made|MyOwn/);
   });
 
-  it('counts resumed streams, replayed events and expired cursors', async () => {
+  itOnce('counts resumed streams, replayed events and expired cursors', async () => {
     const client = connectInTest(node.url, bob.token);
     // A cursor can be up to a second old, and a stream from it would replay events of another test.
     let cursor = '';
@@ -198,7 +199,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     expect(grown('parley_graphql_errors_total', { code: 'CURSOR_EXPIRED' })).toBe(1);
   });
 
-  it('counts clients that are disconnected because they do not read', async () => {
+  itOnce('counts clients that are disconnected because they do not read', async () => {
     await untilDisconnected();
     const chat = await openDirect(alice, carol);
     const socket = new WebSocket(socketUrl(node.url), 'graphql-transport-ws');
@@ -232,7 +233,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     expect(grown('parley_cut_offs_total', { transport: 'websocket' })).toBe(1);
   });
 
-  it('counts mails', async () => {
+  itOnce('counts mails', async () => {
     const grown = await growth(async () => {
       await request(
         node.url,
@@ -263,7 +264,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     expect(seen.value('parley_database_connections')).toBeGreaterThan(0);
   });
 
-  it('contains sweeps and values of the process', async () => {
+  itOnce('contains sweeps and values of the process', async () => {
     const grown = await growth(() => node.deps.feed.sweep());
     expect(grown('parley_feed_sweeps_total', { result: 'ok' })).toBeGreaterThanOrEqual(1);
     expect(grown('parley_feed_last_sweep_timestamp_seconds')).toBeGreaterThan(0);
@@ -275,7 +276,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
 
 // Each test starts a node.
 describe('/metrics', { timeout: 60_000 }, () => {
-  const place = makePlace('embedded');
+  const place = makePlace(anyMode);
   const here = (node: RunningNode) => new URL('/metrics', node.url).href;
 
   it('is not available by default', async () => {

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { Me, Messages } from '../clients/operations.js';
 import { connectInTest, type Json, type Person, register, request } from '../support/client.js';
-import { anyMode, makePlace } from '../support/place.js';
+import { anyMode, makePlace, sharedNode } from '../support/place.js';
 
 const FILE = 'test/generated/persisted-documents.json';
 const REGISTER_NAME = 'mutation Register(';
@@ -83,7 +83,7 @@ describe('persisted documents', () => {
     expect((await post(any.url, { ...apollo('unknown'), query: '{ __typename }' })).data).toBeTruthy();
     // Names of properties that every object has are not in the list.
     expect((await post(any.url, { documentId: 'constructor' })).errors).toMatchObject([refused]);
-    const plain = await (await makePlace(anyMode)).start();
+    const plain = await sharedNode(anyMode);
     expect((await post(plain.url, apollo('x'))).errors).toMatchObject([{ message: 'PersistedQueryNotSupported' }]);
     expect((await request(plain.url, '{ serverInfo { features } }')).data.serverInfo.features).not.toContain(
       'persistedDocuments',

@@ -7,7 +7,7 @@ import { presence } from '../../src/domain/presence/presence.js';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { PRESENCE, TYPING } from '../support/presence.js';
 import { createGroup, MESSAGES } from '../support/talk.js';
 
@@ -28,7 +28,7 @@ const withoutStreams = [
   `application/json,${'x/y,'.repeat(200)}text/event-stream`,
 ];
 
-describe.each(modes)('rejected requests in %s mode', (mode) => {
+describe.each(detailModes)('rejected requests in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
   let person: Person;

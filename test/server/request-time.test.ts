@@ -8,6 +8,9 @@ import { createRequestTime, type RequestTime } from '../../src/server/request-ti
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register, registerAll, socketUrl } from '../support/client.js';
 import { makePlace } from '../support/place.js';
+import { stopShared } from '../support/shared.js';
+
+beforeAll(stopShared);
 
 const NETWORK = '192.0.2.1';
 const tenth = { share: 0.1, waitingMax: 10 };

@@ -16,7 +16,8 @@ import {
   register,
   socketUrl,
 } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { makePicture, sendWith, upload } from '../support/media.js';
+import { detailModes, sharedNode } from '../support/place.js';
 import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin } from '../support/talk.js';
 
 describe('the sharing plan of a subscription', () => {
@@ -69,6 +70,12 @@ describe('the sharing plan of a subscription', () => {
     const ofViewer =
       'subscription { conversations { membership { conversation { membership(userId: "x") { role } } } } }';
     expect(plan(ofViewer).forAll).toBe(false);
+  });
+
+  it('shares attachments, whose paths are the same for all', () => {
+    const attachments = `attachments { id kind state filename contentType byteSize width height durationMs thumbHash waveform
+      altText path variants { name contentType width height byteSize path } }`;
+    expect(plan(`subscription { messages { type message { id ${attachments} } } }`).forAll).toBe(true);
   });
 
   it('distinguishes viewers by the key of a field', () => {
@@ -170,14 +177,14 @@ describe('the sharing plan of a subscription', () => {
   });
 });
 
-describe.each(modes)('shared subscriptions in %s mode', (mode) => {
+describe.each(detailModes)('shared subscriptions in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let carol: Person;
   let group: string;
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
     alice = await register(node.url, 'alice');
     bob = await register(node.url, 'bob');
     carol = await register(node.url, 'carol');
@@ -247,6 +254,28 @@ describe.each(modes)('shared subscriptions in %s mode', (mode) => {
     await send(bob, other, 'for two');
     for (const index of [3, 5]) await streams[index]?.until(sent('for two'));
     expect(executed).toEqual(['for six', 'for two']);
+  });
+
+  it('execute an event with attachments once for all viewers, when it is sent and when it is processed', async () => {
+    const executed: string[] = [];
+    intercept('Message', 'attachments', (message) => executed.push(message.id));
+    const query = `subscription { messages { type message { id attachments { id state path variants { path } } } } }`;
+    const streams = await Promise.all([alice, bob, bob, carol].map((person) => live(person, query)));
+    const { id: attachmentId } = await upload(node.url, alice, await makePicture('png'), { kind: 'IMAGE' });
+    const { data } = await sendWith(alice, group, [attachmentId]);
+    const { id } = data.sendMessage.message;
+    const own = ({ message }: Json) => message?.id === id;
+    const isReady = (event: Json) => own(event) && event.message.attachments[0].state === 'READY';
+    const events = await Promise.all(streams.map((stream) => stream.until(isReady)));
+    for (const event of events) expect(event).toEqual(events[0]);
+    expect(events[0]?.message.attachments[0]).toMatchObject({
+      id: attachmentId,
+      path: expect.stringMatching(/^\/media\//),
+      variants: [{ path: expect.any(String) }, { path: expect.any(String) }],
+    });
+    // Once for each event, of which there is one if it was processed before it was sent, and once for the mutation.
+    const received = streams[0]?.events.filter(own).length ?? 0;
+    expect(executed.filter((each) => each === decodeGlobalId(id, 'id').id)).toHaveLength(received + 1);
   });
 
   it('execute an event separately for viewers with another result', async () => {

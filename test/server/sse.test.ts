@@ -2,19 +2,19 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { sessionWatch } from '../../src/domain/session/session.authentication.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { eventually, type Json, type Person, register } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { inOneMode, modes, sharedNode } from '../support/place.js';
 import { openSse } from '../support/sse.js';
 import { MESSAGES, openDirect, send } from '../support/talk.js';
 
 describe.each(modes)('subscriptions over SSE in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let alice: Person;
   let bob: Person;
   let conversation: string;
 
   beforeAll(async () => {
-    const place = await makePlace(mode);
-    node = await place.start();
+    node = await sharedNode(mode);
     [alice, bob] = await Promise.all([register(node.url, 'alice'), register(node.url, 'bob')]);
     conversation = await openDirect(alice, bob);
   });
@@ -38,7 +38,7 @@ describe.each(modes)('subscriptions over SSE in %s mode', (mode) => {
     stream.cancel();
   });
 
-  it('resume with a cursor', async () => {
+  itOnce('resume with a cursor', async () => {
     const before = await openSse(node.url, bob.token);
     await isLive(before);
     before.cancel();
@@ -50,7 +50,7 @@ describe.each(modes)('subscriptions over SSE in %s mode', (mode) => {
     after.cancel();
   });
 
-  it('release all resources when the client disconnects', async () => {
+  itOnce('release all resources when the client disconnects', async () => {
     await eventually('no other stream is open', () => node.deps.feed.listeners === 0);
     const streams = await Promise.all([1, 2, 3].map(() => openSse(node.url, bob.token)));
     await Promise.all(streams.map(isLive));
@@ -59,14 +59,14 @@ describe.each(modes)('subscriptions over SSE in %s mode', (mode) => {
     await eventually('the listener is removed', () => node.deps.feed.listeners === 0);
   });
 
-  it('return an error without a token', async () => {
+  itOnce('return an error without a token', async () => {
     const stream = await openSse(node.url, undefined);
     await eventually('the stream ends', () => stream.closed);
     expect(stream.results).toMatchObject([{ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] }]);
     expect(stream.completed).toBe(true);
   });
 
-  it('end with the session', async () => {
+  itOnce('end with the session', async () => {
     const carol = await register(node.url, 'carol');
     const stream = await openSse(node.url, carol.token);
     await isLive(stream);
@@ -76,7 +76,7 @@ describe.each(modes)('subscriptions over SSE in %s mode', (mode) => {
     expect(stream.completed).toBe(true);
   });
 
-  it('release all resources if the client disconnects while the stream is being opened', async () => {
+  itOnce('release all resources if the client disconnects while the stream is being opened', async () => {
     const { feed } = node.deps;
     const sessions = sessionWatch.of(node.deps);
     for (let count = 0; count < 20; count += 1) {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { notifier } from '../../src/domain/notifier/notifier.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, register, smallest } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { statementsOf } from '../support/statements.js';
 import { createGroup, openDirect, pin, react, reply, send } from '../support/talk.js';
 
@@ -37,7 +37,7 @@ const CHANCE = 3;
 /** The same for larger selections with nested lists, where one statement per row would be eleven more. */
 const CHANCE_OF_MUCH = 9;
 
-describe.each(modes)('statements in %s mode', (mode) => {
+describe.each(detailModes)('statements in %s mode', (mode) => {
   let node: RunningNode;
   let alice: Person;
   let others: Person[];
@@ -72,7 +72,7 @@ describe.each(modes)('statements in %s mode', (mode) => {
   ): Promise<[number, number]> {
     const count = async (size: number) => {
       let data: Json;
-      const statements = await statementsOf(async () => {
+      const statements = await statementsOf(node, async () => {
         data = await alice.ask(query, variables(size));
       });
       expect(lengthOf(data)).toBe(size);
@@ -121,7 +121,8 @@ describe.each(modes)('statements in %s mode', (mode) => {
     const query = (count: number) =>
       `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Conversation { id ${aliases(count)} } } }`;
     const count = async (ids: number, fields: number) =>
-      (await statementsOf(() => alice.ask(query(fields), { ids: Array.from({ length: ids }, () => hot) }))).length;
+      (await statementsOf(node, () => alice.ask(query(fields), { ids: Array.from({ length: ids }, () => hot) })))
+        .length;
     const one = await count(1, 1);
     expect(await smallest(one + CHANCE + 1, () => count(100, 59))).toBeLessThanOrEqual(one + CHANCE);
   });
@@ -153,7 +154,7 @@ describe.each(modes)('statements in %s mode', (mode) => {
     const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on ${type} { ${fields} } } }`;
     const count = async (size: number) => {
       let data: Json;
-      const statements = await statementsOf(async () => {
+      const statements = await statementsOf(node, async () => {
         data = await alice.ask(query, { ids: ids.slice(0, size) });
       });
       expect(data.nodes.filter(Boolean)).toHaveLength(size);
@@ -172,7 +173,7 @@ describe.each(modes)('statements in %s mode', (mode) => {
     const ids = all.flatMap((each) => [each.id, each.lastMessage.id, each.viewerMembership.id]);
     const count = async (size: number) => {
       let data: Json;
-      const statements = await statementsOf(async () => {
+      const statements = await statementsOf(node, async () => {
         data = await stranger.ask('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: ids.slice(0, size) });
       });
       expect(data.nodes).toEqual(Array(size).fill(null));
@@ -191,7 +192,7 @@ describe.each(modes)('statements in %s mode', (mode) => {
       const streams = clients.map((client) => listen(client, QUERY));
       for (const stream of streams) await stream.until(({ type }) => type === 'CAUGHT_UP');
       const text = `to ${people.length}`;
-      const statements = await statementsOf(async () => {
+      const statements = await statementsOf(node, async () => {
         await send(alice, hot, text);
         for (const stream of streams) await stream.until(({ message }) => message?.text === text);
       });
@@ -223,7 +224,7 @@ describe.each(modes)('statements in %s mode', (mode) => {
         smallest(expected + 1, async () => {
           count += 1;
           const text = `message ${count}`;
-          const statements = await statementsOf(async () => {
+          const statements = await statementsOf(node, async () => {
             await work(text);
             await delivered(text);
           });
@@ -235,12 +236,12 @@ describe.each(modes)('statements in %s mode', (mode) => {
       await delivered('to be answered');
       // And one for the response.
       expect(await least(4, (text) => reply(alice, hot, id, text))).toBe(4);
-      const alone = await statementsOf(() => react(alice, id, '👍'));
+      const alone = await statementsOf(node, () => react(alice, id, '👍'));
       await Promise.all(streams.map((stream) => stream.until(({ type }) => type === 'REACTED')));
       const emojis = ['🎉', '🚀', '🐳', '🍀', '☕'];
       const withDelivery = await smallest(alone.length + CHANCE + 1, async () => {
         const emoji = emojis.shift() as string;
-        const statements = await statementsOf(async () => {
+        const statements = await statementsOf(node, async () => {
           await react(alice, id, emoji);
           await Promise.all(
             streams.map((stream) =>
@@ -252,7 +253,7 @@ describe.each(modes)('statements in %s mode', (mode) => {
       });
       // The node may execute some statements of its own, but none for each of the nine subscribers.
       expect(withDelivery).toBeLessThanOrEqual(alone.length + CHANCE);
-      const rush = await statementsOf(async () => {
+      const rush = await statementsOf(node, async () => {
         await Promise.all(
           Array.from({ length: 60 }, (_, index) => send(others[index % 8] as Person, hot, `rush ${index}`)),
         );

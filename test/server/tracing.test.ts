@@ -4,7 +4,7 @@ import { openTracing } from '../../src/infra/telemetry/tracing.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { type Collector, type ReceivedSpan, startCollector } from '../support/otlp.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 import { createGroup, MESSAGES, SEND } from '../support/talk.js';
 
 const TEXT = 'nobody else is to read this';
@@ -15,7 +15,7 @@ function traceOf(digit: string, sampled = true) {
   return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}` };
 }
 
-describe.each(modes)('traces in %s mode', (mode) => {
+describe.each(detailModes)('traces in %s mode', (mode) => {
   const traces = {
     query: traceOf('1'),
     send: traceOf('2'),

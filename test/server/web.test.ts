@@ -12,7 +12,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { openWebApp } from '../../src/server/web.js';
 import { connectInTest, type Json, socketUrl } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
-import { makePlace, modes } from '../support/place.js';
+import { detailModes, makePlace } from '../support/place.js';
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 const production = { NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) };
@@ -39,7 +39,7 @@ async function send(
   };
 }
 
-describe.each(modes)('the web app in %s mode', (mode) => {
+describe.each(detailModes)('the web app in %s mode', (mode) => {
   let node: RunningNode;
   let url: string;
   let script: string;
@@ -163,6 +163,9 @@ describe.each(modes)('the web app in %s mode', (mode) => {
       'form-action': "'none'",
     });
     expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' });
+    // Microphones and cameras are for calls, and for pages of this server only.
+    const permissions = String(headers['permissions-policy']);
+    for (const each of ['camera=(self)', 'microphone=(self)', 'geolocation=()']) expect(permissions).toContain(each);
     // What is not a page keeps the policy of the API.
     expect((await send(url, script)).headers['content-security-policy']).toBe(
       "default-src 'none'; frame-ancestors 'none'",

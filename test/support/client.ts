@@ -2,6 +2,7 @@ import { type Client, createClient } from 'graphql-ws';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { insertAccount } from './accounts.js';
+import { atFileEnd } from './ending.js';
 
 /** The body of a GraphQL response, untyped: tests assert what they expect. */
 // biome-ignore lint/suspicious/noExplicitAny: tests inspect arbitrary responses
@@ -87,19 +88,21 @@ export const registerAll = <Names extends string[]>(url: string, ...names: Names
 
 export const socketUrl = (url: string) => url.replace(/^http/, 'ws');
 
-/** The client of graphql-ws. It does not reconnect unless configured to. */
+/** The client of graphql-ws, closed at the end of the file. It does not reconnect unless configured to. */
 export function connect(
   url: string,
   token?: string,
   options: Partial<Parameters<typeof createClient>[0]> = {},
 ): Client {
-  return createClient({
+  const client = createClient({
     url: socketUrl(url),
     webSocketImpl: WebSocket,
     retryAttempts: 0,
     ...(token === undefined ? {} : { connectionParams: { authorization: token } }),
     ...options,
   });
+  atFileEnd(() => client.dispose());
+  return client;
 }
 
 /** The same, closed at the end of the current test. */
@@ -184,9 +187,12 @@ export function listen(client: Client, query: string, variables: Json = {}, fiel
 
 /** Resolves when `condition` is true; fails with `what` if it does not become true in time. */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  // Conditions are checked less often the longer they take, because some of them send a request.
+  let pause = 10;
   for (const end = performance.now() + PATIENCE_MS; performance.now() < end; ) {
     if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(pause + 2, 40);
   }
   throw new Error(`did not happen in time: ${what}`);
 }

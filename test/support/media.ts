@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import {
   BufferTarget,
+  EncodedAudioPacketSource,
   EncodedPacket,
   EncodedVideoPacketSource,
   Mp4OutputFormat,
@@ -107,7 +109,10 @@ export async function makePicture(format: 'jpeg' | 'png' | 'webp' | 'gif' | 'avi
   const blue = await sharp(half('blue')).png().toBuffer();
   return sharp({ create: { width: 600, height: 400, channels: 3, background: 'red' } })
     .composite([{ input: blue, left: 300, top: 0 }])
-    .withExif({ IFD0: { Make: 'Secret Camera' }, IFD3: { GPSLatitude: '52/1 31/1 0/1', GPSLatitudeRef: 'N' } })
+    .withExif({
+      IFD0: { Make: 'Secret Camera' },
+      IFD3: { GPSLatitude: '52/1 31/1 0/1', GPSLatitudeRef: 'N', GPSLongitude: '13/1 24/1 0/1', GPSLongitudeRef: 'E' },
+    })
     .withMetadata({ orientation })
     [format]()
     .toBuffer();
@@ -133,6 +138,24 @@ export async function makeVideo(format: 'mp4' | 'webm'): Promise<Buffer> {
   return Buffer.from(target.buffer ?? new ArrayBuffer(0));
 }
 
+/** A recording of one second in AAC, as older versions of Safari record it. Its sounds cannot be decoded. */
+export async function makeAac(): Promise<Buffer> {
+  const target = new BufferTarget();
+  const output = new Output({ format: new Mp4OutputFormat({ fastStart: 'in-memory' }), target });
+  const source = new EncodedAudioPacketSource('aac');
+  output.addAudioTrack(source);
+  await output.start();
+  // AAC-LC, 8 kHz, one channel.
+  const description = new Uint8Array([0x15, 0x88]);
+  const decoderConfig = { codec: 'mp4a.40.2', sampleRate: 8_000, numberOfChannels: 1, description };
+  for (let index = 0; index < 10; index += 1) {
+    const packet = new EncodedPacket(new Uint8Array(50).fill(index), 'key', index / 10, 0.1);
+    await source.add(packet, { decoderConfig });
+  }
+  await output.finalize();
+  return Buffer.from(target.buffer ?? new ArrayBuffer(0));
+}
+
 /** A recording of one second in WAV, which becomes louder. */
 export function makeRecording(): Buffer {
   const samples = 8_000;
@@ -150,4 +173,13 @@ export function makeRecording(): Buffer {
     wav.writeInt16LE(Math.round(32_767 * Math.sin(index) * (index / samples)), 44 + 2 * index);
   }
   return wav;
+}
+
+/** A chunk of a PNG image. */
+export function pngChunk(type: string, content: Buffer): Buffer {
+  const named = Buffer.concat([Buffer.from(type, 'latin1'), content]);
+  const [size, check] = [Buffer.alloc(4), Buffer.alloc(4)];
+  size.writeUInt32BE(content.length);
+  check.writeUInt32BE(crc32(named));
+  return Buffer.concat([size, named, check]);
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { inject } from 'vitest';
+import { inject, type SuiteAPI, type TestAPI } from 'vitest';
 import { readConfig } from '../../src/app/config.js';
 import { createLog } from '../../src/infra/telemetry/log.js';
 import { type RunningNode, startNode } from '../../src/server/start.js';
@@ -12,6 +12,7 @@ import { eventually } from './client.js';
 import { atEnd, atFileEnd } from './ending.js';
 import { alterDatabase, databaseSettings } from './environment.js';
 import { otherDatabase, query } from './services.js';
+import { share } from './shared.js';
 
 export type Mode = 'embedded' | 'postgresql';
 
@@ -76,21 +77,66 @@ export async function startTwo(place: Place, env: Record<string, string> = {}): 
 }
 
 /**
- * For the tests of one file and mode that neither stop a node nor count what is in it: starts one node per combination
- * of settings, when the first test needs it.
+ * A node that the test files of this process share, one per mode and combination of settings. It is for tests that do not
+ * stop or change the node, and whose results do not depend on what other tests have stored.
  */
-export function sharedNodes(mode: Mode): (env?: Record<string, string>) => Promise<RunningNode> {
-  const started = new Map<string, Promise<RunningNode>>();
-  return (env = {}) => {
-    const key = JSON.stringify(env);
-    let node = started.get(key);
-    if (!node) {
-      node = makePlace(mode, { end: atFileEnd }).then((place) => place.start(env));
-      started.set(key, node);
-    }
-    return node;
-  };
+export async function sharedNode(mode: Mode, env: Record<string, string> = {}): Promise<RunningNode> {
+  const [node] = await sharedNodes(mode, env, 1);
+  return node;
 }
+
+/** Two nodes of one place that test files share, as `startTwo` starts them. */
+export function sharedTwo(mode: Mode, env: Record<string, string> = {}): Promise<[RunningNode, RunningNode]> {
+  return sharedNodes(mode, env, mode === 'embedded' ? 1 : 2);
+}
+
+function sharedNodes(mode: Mode, env: Record<string, string>, count: 1 | 2): Promise<[RunningNode, RunningNode]> {
+  const key = JSON.stringify([mode, count, Object.entries(env).sort()]);
+  return share(key, {
+    async start(end) {
+      const place = await makePlace(mode, { end });
+      const nodes = count === 1 ? [await place.start(env)] : await startTwo(place, env);
+      const stop = () => Promise.reject(new Error('a shared node must not be stopped'));
+      const [node, other = node] = nodes.map((started) => ({ ...started, stop }));
+      if (!node || !other) throw new Error('no node was started');
+      return [node, other];
+    },
+    // A socket that one file leaves open would be counted in the next one.
+    async settle(nodes) {
+      await eventually('all WebSockets of this file are closed', () => nodes.every((node) => node.openSockets() === 0));
+      await eventually('all streams of this file have ended', () =>
+        nodes.every(({ deps }) => deps.feed.listeners === 0),
+      );
+    },
+  });
+}
+
+/** Small limits of features that do not affect each other, so that their tests can share nodes. */
+export const smallLimits = {
+  BLOCKS_MAX: '3',
+  CONTACTS_MAX: '3',
+  MENTIONS_MAX: '2',
+  MESSAGE_EDIT_WINDOW: '1h',
+  MESSAGE_VERSIONS_MAX: '3',
+  PINS_MAX: '3',
+  REACTION_EMOJIS_MAX: '4',
+  REACTIONS_PER_PERSON_MAX: '3',
+  RECEIPT_MAX_MEMBERS: '4',
+};
+
+/** The modes of suites whose results do not depend on the database, while others test the same feature in both modes. */
+export const detailModes: Mode[] = process.env['MODES'] === 'all' ? modes : [anyMode];
+
+/**
+ * `it` or `describe` for such tests in a suite that runs in both modes: `const itOnce = inOneMode(mode, it)`. They run
+ * with PostgreSQL if it is available, and in both modes with `npm run test:modes`.
+ */
+export function inOneMode<Api extends TestAPI | SuiteAPI>(mode: Mode, api: Api): Api {
+  return detailModes.includes(mode) ? api : (none as Api);
+}
+
+/** Registers nothing. */
+const none: unknown = Object.assign((): unknown => none, { each: (): unknown => none });
 
 /**
  * The settings of tests that differ from the defaults: a free port, fast password hashes, a quiet log, no rate limits,
@@ -105,7 +151,7 @@ const testSettings = {
   // Clearing the default of 32 MB takes half of the CPU time of a start.
   DATA_DIR_CACHE_BYTES: '8388608',
   // PostgreSQL accepts 100 connections by default, and four workers start several nodes each.
-  DATABASE_POOL_MAX: '6',
+  DATABASE_POOL_MAX: '5',
   LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'fatal',
   SHUTDOWN_TIMEOUT: '2s',
   DRAIN_TIME: '50ms',

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
- * The slowest files, in descending order. They start first, so that none of them runs alone at the end while the other
- * workers are idle.
+ * The slowest files, approximately in descending order. They start first, so that none of them runs alone at the end
+ * while the other workers are idle. Files that mostly wait alternate with those that mostly compute, so that the workers
+ * do not all wait at the same time.
  */
 const LONGEST = [
   'test/faults/restore.test.ts',
@@ -20,67 +22,100 @@ const LONGEST = [
   'test/attacks/enumeration.test.ts',
   'test/web/chat.test.ts',
   'test/web/account.test.ts',
+  'test/realtime/verify.test.ts',
+  'test/packages/client/recovery.test.ts',
+  'test/domain/media.test.ts',
+  'test/domain/media.s3.test.ts',
+  'test/domain/inbox.test.ts',
+  'test/clients/follow.test.ts',
+  'test/domain/service.test.ts',
+  'test/realtime/cluster.test.ts',
   'test/domain/summary/written.test.ts',
   'test/domain/typing.test.ts',
-  'test/clients/follow.test.ts',
-  'test/server/memory-limits.test.ts',
-  'test/domain/password.test.ts',
-  'test/packages/client/recovery.test.ts',
-  'test/packages/client/session.test.ts',
-  'test/packages/client/adapters.test.ts',
-  'test/domain/audit.test.ts',
-  'test/server/request-time.test.ts',
-  'test/domain/presence.test.ts',
-  'test/realtime/change-stream.test.ts',
-  'test/domain/identity-provider.test.ts',
-  'test/domain/receipt.test.ts',
-  'test/domain/relationship.test.ts',
-  'test/packages/client/people.test.ts',
-  'test/packages/client/notifications.test.ts',
-  'test/domain/service.test.ts',
-  'test/realtime/verify.test.ts',
-  'test/domain/history.test.ts',
-  'test/realtime/cluster.test.ts',
-  'test/packages/client/outbox.test.ts',
-  'test/server/limits.test.ts',
-  'test/domain/membership.test.ts',
-  'test/clients/tokens.test.ts',
-  'test/server/http.test.ts',
-  'test/domain/search.plan.test.ts',
-  'test/domain/group.test.ts',
+  'test/domain/permissions.test.ts',
   'test/packages/client/tabs.test.ts',
-  'test/infra/pglite.test.ts',
-  'test/infra/sql.test.ts',
-  'test/server/statements.test.ts',
+  'test/domain/audit.test.ts',
+  'test/domain/password.test.ts',
+  'test/packages/client/media.test.ts',
+  'test/domain/session.test.ts',
+  'test/domain/push.test.ts',
+  'test/domain/presence.test.ts',
+  'test/domain/pictures.test.ts',
+  'test/infra/migrations.test.ts',
+  'test/domain/search.test.ts',
+  'test/server/limits.test.ts',
+  'test/domain/identity-provider.test.ts',
+  'test/server/request-time.test.ts',
+  'test/domain/account.test.ts',
+  'test/packages/client/outbox.test.ts',
+  'test/domain/receipt.test.ts',
   'test/domain/rates.test.ts',
   'test/domain/summary/summary.test.ts',
-  'test/domain/texts.test.ts',
   'test/infra/redis.test.ts',
-  'test/domain/viewer-changes.test.ts',
-  'test/domain/receipt.histories.test.ts',
+  'test/domain/summary/secrets.test.ts',
+  'test/domain/relationship.test.ts',
+  'test/domain/message.test.ts',
   'test/infra/database-url.test.ts',
-  'test/realtime/interleavings.test.ts',
-  'test/domain/session.test.ts',
+  'test/domain/people-search.test.ts',
+  'test/packages/client/session.test.ts',
+  'test/domain/history.test.ts',
+  'test/packages/client/adapters.test.ts',
+  'test/domain/abilities.test.ts',
+  'test/packages/client/notifications.test.ts',
+  'test/domain/draft.test.ts',
+  'test/realtime/change-stream.test.ts',
+  'test/infra/pglite.test.ts',
+  'test/domain/notifier.test.ts',
+  'test/server/memory-limits.test.ts',
+  'test/domain/account-races.test.ts',
+  'test/domain/receipt.histories.test.ts',
+  'test/clients/tokens.test.ts',
   'test/server/metrics.test.ts',
-  'test/domain/conversation-lists.test.ts',
-  'test/domain/permissions.test.ts',
+  'test/domain/search.histories.test.ts',
+  'test/domain/profile.test.ts',
   'test/server/fairness.test.ts',
-  'test/domain/pin.test.ts',
-  'test/domain/presence.added.test.ts',
-  'test/server/sharing.test.ts',
+  'test/domain/digest.test.ts',
 ];
 
-/** Runs the slowest test files first, and the others in an order that is determined by the seed of the run. */
+/** A call that uses shared nodes, with the settings of these nodes. */
+const SHARED_USE = /\bshared(?:Node|Two)\([\w']+(?:, (\{[^}]*\}|\w+))?\)/g;
+
+/** The settings of the shared nodes that a test file uses; undefined if it uses none. */
+async function sharedSettings(path: string): Promise<string | undefined> {
+  const uses = [...(await readFile(path, 'utf8')).matchAll(SHARED_USE)].map(([use]) => use);
+  return uses.length === 0 ? undefined : [...new Set(uses)].sort().join();
+}
+
+/**
+ * Runs the slowest test files first, and the others in an order that is determined by the seed of the run. Among these,
+ * files that share nodes with the same settings follow each other, because a process keeps only a few nodes. Files that
+ * start nodes of their own are distributed between them.
+ */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const { seed } = this.ctx.config.sequence;
-    const placed = files.map((file) => {
-      const index = LONGEST.findIndex((path) => file.moduleId.endsWith(`/${path}`));
-      const random = createHash('sha256').update(`${seed} ${file.moduleId}`).digest('hex');
-      return { file, rank: index === -1 ? LONGEST.length : index, random };
-    });
-    return placed
-      .sort((one, other) => one.rank - other.rank || (one.random < other.random ? -1 : 1))
-      .map(({ file }) => file);
+    const random = (text: string) => createHash('sha256').update(`${seed} ${text}`).digest('hex');
+    const placed = await Promise.all(
+      files.map(async (file) => ({
+        file,
+        longest: LONGEST.findIndex((path) => file.moduleId.endsWith(`/${path}`)),
+        shared: await sharedSettings(file.moduleId),
+      })),
+    );
+    const longest = placed.filter((each) => each.longest !== -1).sort((one, other) => one.longest - other.longest);
+    const sorted = (list: typeof placed, key: (each: (typeof placed)[number]) => string) =>
+      list.sort((one, other) => (key(one) < key(other) ? -1 : 1));
+    const others = placed.filter((each) => each.longest === -1);
+    const sharing = sorted(
+      others.filter(({ shared }) => shared !== undefined),
+      ({ file, shared }) => `${random(shared ?? '')} ${random(file.moduleId)}`,
+    );
+    const separate = sorted(
+      others.filter(({ shared }) => shared === undefined),
+      ({ file }) => random(file.moduleId),
+    );
+    const place = (list: typeof placed) => list.map((each, index) => ({ each, at: (index + 0.5) / list.length }));
+    const mixed = [...place(sharing), ...place(separate)].sort((one, other) => one.at - other.at);
+    return [...longest, ...mixed.map(({ each }) => each)].map(({ file }) => file);
   }
 }

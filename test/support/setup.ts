@@ -1,4 +1,8 @@
 import { afterAll } from 'vitest';
 import { endAll } from './ending.js';
+import { settleShared } from './shared.js';
 
-afterAll(endAll, 60_000);
+afterAll(async () => {
+  await endAll();
+  await settleShared();
+}, 60_000);

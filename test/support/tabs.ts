@@ -67,7 +67,9 @@ export function openBrowser({ isSecure = true } = {}): Browser {
   vi.stubGlobal('WebSocket', WebSocket);
   vi.stubGlobal('indexedDB', new IDBFactory());
   vi.stubGlobal('IDBKeyRange', IDBKeyRange);
-  vi.stubGlobal('navigator', isSecure ? { locks: new FakeLocks() } : {});
+  // Packages that later files load look at it.
+  const userAgent = 'Parley';
+  vi.stubGlobal('navigator', { userAgent, ...(isSecure && { locks: new FakeLocks() }) });
   return {
     open(options) {
       const parley = createParley(options);

@@ -1,6 +1,18 @@
 import type { Browser, Page } from 'playwright-core';
-import { type Visit, type VisitOptions, visit } from './browser.js';
+import type { RunningNode } from '../../src/server/start.js';
+import { startBrowser, type Visit, type VisitOptions, visit } from './browser.js';
 import type { Person } from './client.js';
+import { makePlace, modes, type Place } from './place.js';
+
+/** Starts a browser and a node that serves the app. One mode is enough for most tests, because the app sees no difference. */
+export async function startApp(
+  settings?: Parameters<Place['start']>[0],
+  mode = modes.at(-1) ?? 'embedded',
+): Promise<{ browser: Browser; node: RunningNode; url: string }> {
+  const [browser, place] = await Promise.all([startBrowser(), makePlace(mode)]);
+  const node = await place.start(settings);
+  return { browser, node, url: node.webUrl ?? '' };
+}
 
 /** Opens the app as a user, at a conversation or at the list. */
 export async function openApp(
@@ -47,3 +59,22 @@ export async function act(page: Page, text: string, action: string): Promise<voi
   await rowWith(page, text).getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: action, exact: true }).click();
 }
+
+/** Whether a text is in what the app has stored in the browser. */
+export const isStored = (page: Page, text: string): Promise<boolean> =>
+  page.evaluate(async (searched) => {
+    const waitFor = <Result>(request: IDBRequest<Result>) =>
+      new Promise<Result>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const found: unknown[] = [{ ...localStorage }, { ...sessionStorage }];
+    for (const { name = '' } of await indexedDB.databases()) {
+      const database = await waitFor(indexedDB.open(name));
+      const names = [...database.objectStoreNames];
+      const stores = names.map((store) => database.transaction(store).objectStore(store).getAll());
+      found.push(...(await Promise.all(stores.map(waitFor))));
+      database.close();
+    }
+    return JSON.stringify(found).includes(searched);
+  }, text);

@@ -1,23 +1,20 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser, visit } from '../support/browser.js';
+import { browserFound, visit } from '../support/browser.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
-import { openDirect, send } from '../support/talk.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { announcementsOf, recordAnnouncements } from '../support/live-regions.js';
+import { startProxy } from '../support/proxy.js';
+import { edit, openDirect, send } from '../support/talk.js';
+import { isStored, openApp, rowWith, startApp } from '../support/web-app.js';
+import { countSockets } from '../support/web-faults.js';
 
 describe.skipIf(!browserFound)('conversations in the web app', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
   });
 
   /** Opens the app as a user, at a conversation or at the list. */
@@ -155,8 +152,13 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     await rows(page).nth(1).waitFor();
     expect((await textsOf(page)).at(-1)).toBe('a thought\nin two lines日');
     expect(await composer(page).inputValue()).toBe('');
-    await composer(page).fill('not sent');
-    await page.goto(`${url}settings`);
+    // The page is closed by the same task that writes.
+    await composer(page).evaluate((element, next) => {
+      element.focus();
+      document.execCommand('insertText', false, 'not sent');
+      location.assign(next);
+    }, `${url}settings`);
+    await page.waitForURL(`${url}settings`);
     await eventually('the draft is on the device', () => isStored(page, 'not sent'));
     await page.getByRole('button', { name: 'Sign out', exact: true }).click();
     await page.waitForURL(`${url}sign-in`);
@@ -192,6 +194,48 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     );
   });
 
+  it('says that it is not connected after two seconds, and not before, and then how many messages are new', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    const id = await openDirect(ada, bob);
+    const before = await send(bob, id, 'before');
+    const port = Number(new URL(node.url).port);
+    const proxy = await startProxy(port);
+    const prepare = async (context: BrowserContext) => {
+      await recordAnnouncements(context);
+      await context.clock.install();
+    };
+    const { page } = await openApp(browser, `http://127.0.0.1:${proxy.port}/`, ada, id, { prepare });
+    const sockets = countSockets(page);
+    await page.reload();
+    await eventually('it is connected', () => sockets.open === 1);
+    await send(bob, id, 'soon');
+    await rowWith(page, 'soon').waitFor();
+
+    const banners = async () => (await announcementsOf(page)).filter((text) => /onnect|new\./.test(text));
+    // On a slow machine, the first connection has taken longer than that.
+    const earlier = await banners();
+    await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 5_000);
+    proxy.pointTo(1);
+    proxy.cut();
+    await eventually('it is not connected', () => sockets.open === 0);
+    await page.clock.runFor(1_900);
+    expect(await banners()).toEqual(earlier);
+    await page.clock.runFor(500);
+    const banner = page.getByRole('status').filter({ hasText: 'Connecting…' });
+    await banner.waitFor();
+
+    // Neither messages of one's own nor those that were there before are new, and an edited one is counted once.
+    await send(bob, id, 'late');
+    await edit(bob, (await send(bob, id, 'lat')).id, 'later');
+    await send(ada, id, 'of another device');
+    await edit(bob, before.id, 'before, edited');
+    proxy.pointTo(port);
+    await page.clock.resume();
+    await page.getByText('Up to date again: 2 new.').waitFor();
+    await rowWith(page, 'later').waitFor();
+    await page.getByText('Up to date again').waitFor({ state: 'detached' });
+  });
+
   it('shows one pane on a phone, and goes back to the list', async () => {
     const [ada, bob] = await registerAll(node.url, 'mobile', 'desk');
     const id = await openDirect(ada, bob);
@@ -211,22 +255,3 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     expect(errors).toEqual([]);
   });
 });
-
-/** Whether a text is in what the app has stored in the browser. */
-const isStored = (page: Page, text: string): Promise<boolean> =>
-  page.evaluate(async (searched) => {
-    const waitFor = <Result>(request: IDBRequest<Result>) =>
-      new Promise<Result>((resolve, reject) => {
-        request.onsuccess = () => resolve(request.result);
-        request.onerror = () => reject(request.error);
-      });
-    const found: unknown[] = [{ ...localStorage }, { ...sessionStorage }];
-    for (const { name = '' } of await indexedDB.databases()) {
-      const database = await waitFor(indexedDB.open(name));
-      const names = [...database.objectStoreNames];
-      const stores = names.map((store) => database.transaction(store).objectStore(store).getAll());
-      found.push(...(await Promise.all(stores.map(waitFor))));
-      database.close();
-    }
-    return JSON.stringify(found).includes(searched);
-  }, text);

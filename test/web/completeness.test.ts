@@ -2,24 +2,17 @@ import type { Browser } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
 import { compare } from '../../web/src/chaos/compare.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { browserFound } from '../support/browser.js';
 import { eventually, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
 import { edit, openDirect, react, remove, send } from '../support/talk.js';
-import { openApp, rowWith } from '../support/web-app.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { openApp, rowWith, startApp } from '../support/web-app.js';
 
 describe.skipIf(!browserFound)('what the web app says about changes that it missed', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
   });
 
   it('lists what was changed in messages that the viewer had read, with the differences', async () => {

@@ -1,24 +1,17 @@
 import type { Browser } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { browserFound } from '../support/browser.js';
 import { eventually, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
-import { composer, openApp, rows, rowWith, write } from '../support/web-app.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { composer, openApp, rows, rowWith, startApp, write } from '../support/web-app.js';
 
 describe.skipIf(!browserFound)('groups and people in the web app', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
   });
 
   it('creates a group, adds people, changes roles and settings, and leaves it', async () => {

@@ -1,14 +1,11 @@
 import type { Browser, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { browserFound } from '../support/browser.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
 import { openDirect, pin, send } from '../support/talk.js';
-import { openApp, rowWith } from '../support/web-app.js';
+import { openApp, rowWith, startApp } from '../support/web-app.js';
 
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
 const COUNT = 600;
 
 describe.skipIf(!browserFound)('the scroll bar over the history in the web app', () => {
@@ -19,10 +16,7 @@ describe.skipIf(!browserFound)('the scroll bar over the history in the web app',
   let bob: Person;
   let id: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
     [ada, bob] = (await registerAll(node.url, 'ada', 'bob')) as [Person, Person];
     id = await openDirect(ada, bob);
     for (let done = 0; done < COUNT; done += 30) {

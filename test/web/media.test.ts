@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import exifr from 'exifr';
 import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -6,11 +8,11 @@ import type { RunningNode } from '../../src/server/start.js';
 import { violations } from '../support/axe.js';
 import { browserFound, startBrowser } from '../support/browser.js';
 import { eventually, type Json, type Person, registerAll } from '../support/client.js';
-import { makePicture, makeVideo, sendWith, uploaded } from '../support/media.js';
+import { attachmentOf, makePicture, makeVideo, open, sendWith, uploaded } from '../support/media.js';
 import { makePlace, modes } from '../support/place.js';
 import { startProxy } from '../support/proxy.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
-import { composer, openApp, rows, rowWith, write } from '../support/web-app.js';
+import { act, composer, openApp, rows, rowWith, write } from '../support/web-app.js';
 
 // One mode is enough: the app sees no difference between them.
 const mode = modes.at(-1) ?? 'embedded';
@@ -56,7 +58,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
   /** The attachments of the last message, as the server has them. */
   async function last(person: Person, id: string): Promise<Json> {
     const query = `query ($id: ID!) {
-      conversation(id: $id) { messages(last: 1) { nodes { text attachments { kind filename altText state durationMs } } } }
+      conversation(id: $id) { messages(last: 1) { nodes { text attachments { id path kind filename altText state durationMs } } } }
     }`;
     return (await person.ask(query, { id })).conversation.messages.nodes[0];
   }
@@ -100,6 +102,136 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     await bobs.page.reload();
     await areLoaded(bobs.page, 1);
     expect(adas.errors.concat(bobs.errors)).toEqual([]);
+  });
+
+  /** A film whose color changes, as this browser records it. */
+  async function film(page: Page, mimeType: string): Promise<Buffer> {
+    const bytes = await page.evaluate(async (type) => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 160, height: 120 });
+      const context = canvas.getContext('2d');
+      const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: type });
+      const chunks: Blob[] = [];
+      recorder.ondataavailable = ({ data }) => chunks.push(data);
+      const stopped = new Promise((resolve) => {
+        recorder.onstop = resolve;
+      });
+      recorder.start();
+      let frame = 0;
+      const timer = setInterval(() => {
+        frame += 1;
+        if (context) context.fillStyle = `hsl(${frame * 9} 100% 50%)`;
+        context?.fillRect(0, 0, 160, 120);
+        if (frame === 50) recorder.stop();
+      }, 40);
+      await stopped;
+      clearInterval(timer);
+      return [...new Uint8Array(await new Blob(chunks).arrayBuffer())];
+    }, mimeType);
+    return Buffer.from(bytes);
+  }
+
+  it('lets two people exchange videos and documents, which play and open', { timeout: 120_000 }, async () => {
+    const { ada, bob, id } = await pair();
+    const [adas, bobs] = await Promise.all([openApp(browser, url, ada, id), openApp(browser, url, bob, id)]);
+    const videos: [string, Buffer][] = [
+      ['film.webm', await film(adas.page, 'video/webm;codecs=vp8')],
+      ['film.mp4', await film(adas.page, 'video/mp4;codecs=vp9')],
+    ];
+    for (const [name, buffer] of videos) {
+      await pick(adas.page, { name, mimeType: name.replace('film.', 'video/'), buffer });
+      await tray(adas.page).getByText(name).waitFor();
+      await composer(adas.page).press('Enter');
+      const video = bobs.page.getByLabel(`Video: ${name}`);
+      await video.waitFor();
+      const ask = <Result>(question: (element: HTMLVideoElement) => Result) =>
+        video.evaluate(question as (element: SVGElement | HTMLElement) => Result);
+      await eventually('its size and length are known', () =>
+        ask((each) => each.videoWidth === 160 && each.videoHeight === 120 && each.duration > 1),
+      );
+      expect(await ask((each) => each.paused)).toBe(true);
+      await video.focus();
+      await bobs.page.keyboard.press(' ');
+      await eventually('it plays', () => ask((each) => each.currentTime > 0.5));
+      expect(await ask((each) => each.getVideoPlaybackQuality().totalVideoFrames)).toBeGreaterThan(5);
+      await eventually('it has ended', () => ask((each) => each.ended));
+      expect(await ask((each) => each.error)).toBeNull();
+      // What was decoded is no black frame.
+      const brightest = await ask((each) => {
+        const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
+        const context = canvas.getContext('2d');
+        context?.drawImage(each, 0, 0, 1, 1);
+        return Math.max(...(context?.getImageData(0, 0, 1, 1).data.slice(0, 3) ?? []));
+      });
+      expect(brightest).toBeGreaterThan(150);
+      // Any place can be opened.
+      await ask((each) => {
+        each.currentTime = 1;
+      });
+      await eventually('it is there', () => ask((each) => !each.seeking && each.currentTime === 1));
+    }
+    const plan = { name: 'plan.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.7 a plan') };
+    await pick(bobs.page, plan);
+    await composer(bobs.page).fill('The plan');
+    await composer(bobs.page).press('Enter');
+    const [download] = await Promise.all([
+      adas.page.waitForEvent('download'),
+      adas.page.getByRole('link', { name: /^plan\.pdf .* Download$/ }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('plan.pdf');
+    expect(await readFile(await download.path(), 'utf8')).toBe('%PDF-1.7 a plan');
+    expect(adas.errors.concat(bobs.errors)).toEqual([]);
+  });
+
+  it('removes the text of a message and keeps its files', { timeout: 60_000 }, async () => {
+    const { ada, bob, id } = await pair();
+    const notes = await uploaded(node.url, ada, Buffer.from('text'), { filename: 'notes.txt' });
+    await sendWith(ada, id, [notes.id], { text: 'a mistake' });
+    const [adas, bobs] = await Promise.all([openApp(browser, url, ada, id), openApp(browser, url, bob, id)]);
+    await rowWith(bobs.page, 'a mistake').waitFor();
+    await act(adas.page, 'a mistake', 'Edit');
+    await composer(adas.page).fill('');
+    await adas.page.getByRole('button', { name: 'Save', exact: true }).click();
+    for (const { page } of [adas, bobs]) {
+      await rowWith(page, 'a mistake').waitFor({ state: 'detached' });
+      await page.getByRole('link', { name: /^notes\.txt .* Download$/ }).waitFor();
+    }
+    expect(await last(bob, id)).toMatchObject({ text: null, attachments: [{ filename: 'notes.txt' }] });
+    // A message without files keeps its text.
+    await write(adas.page, 'only a text');
+    await act(adas.page, 'only a text', 'Edit');
+    await composer(adas.page).fill('');
+    expect(await adas.page.getByRole('button', { name: 'Save', exact: true }).isDisabled()).toBe(true);
+    expect(adas.errors.concat(bobs.errors)).toEqual([]);
+  });
+
+  it('removes the place from photos that are sent as documents, and warns if that is not possible', async () => {
+    const { ada, bob, id } = await pair();
+    const { page, errors } = await openApp(browser, url, ada, id);
+    // What a TIFF image begins with, and raw formats of cameras.
+    const { exif } = await sharp(photo.buffer).metadata();
+    const scan = Buffer.from(exif?.subarray(6) ?? []);
+    expect((await exifr.gps(scan)).latitude).toBeCloseTo(52.52, 1);
+    await pick(page, { name: 'scan.tif', mimeType: 'image/tiff', buffer: scan });
+    const removed = tray(page).getByText('The place where it was taken has been removed.');
+    await removed.waitFor();
+    expect(await violations(page)).toEqual([]);
+    const png = await makePicture('png');
+    await pick(page, { name: 'broken.png', mimeType: 'image/png', buffer: png.subarray(0, png.length - 20) });
+    await page.getByRole('button', { name: 'Send as a document' }).click();
+    await tray(page).getByText('It can contain the place where it was taken.').waitFor();
+    await page.reload();
+    await removed.waitFor();
+    await eventually('it can be sent', () => page.getByRole('button', { name: 'Send', exact: true }).isEnabled());
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await eventually('it is sent', async () => (await last(bob, id)).attachments.length === 2);
+    const [sent] = (await last(bob, id)).attachments;
+    expect(sent).toMatchObject({ kind: 'FILE', filename: 'scan.tif' });
+    await eventually('it is processed', async () => (await attachmentOf(bob, sent.id)).state === 'READY');
+    const received = Buffer.from(await (await open(node.url, bob, sent.path)).arrayBuffer());
+    expect(received).toHaveLength(scan.length);
+    expect(await exifr.gps(received)).toBeUndefined();
+    expect(await exifr.parse(received)).toMatchObject({ Make: 'Secret Camera' });
+    expect(errors).toEqual([]);
   });
 
   it('moves nothing when pictures arrive, are processed and loaded', { timeout: 60_000 }, async () => {
@@ -252,6 +384,24 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     expect((await last(bob, id)).attachments).toMatchObject([{ filename: 'a.bin' }, { kind: 'FILE' }]);
   });
 
+  it('shows the progress of an upload also within a part', async () => {
+    const { ada, id } = await pair();
+    const { page, errors } = await openApp(browser, url, ada, id);
+    const session = await page.context().newCDPSession(page);
+    const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 50_000 };
+    await session.send('Network.emulateNetworkConditions', slow);
+    await pick(page, { name: 'a.bin', mimeType: '', buffer: randomBytes(2 * PART) });
+    const bar = page.getByRole('progressbar', { name: 'Upload of a.bin' });
+    await bar.waitFor({ state: 'attached' });
+    await eventually('it is between the parts', async () => {
+      const value = Number(await bar.getAttribute('value'));
+      return value > 0 && value < 50;
+    });
+    await session.send('Network.emulateNetworkConditions', { ...slow, uploadThroughput: -1 });
+    await bar.waitFor({ state: 'detached' });
+    expect(errors).toEqual([]);
+  });
+
   it('continues when the network is back, and after a page load', { timeout: 90_000 }, async () => {
     const { ada, bob, id } = await pair();
     const proxy = await startProxy(Number(new URL(node.url).port));
@@ -352,7 +502,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     await eventually('that of the user is shown', async () => (await pictures.count()) === 2);
     await dialog.getByRole('button', { name: 'Remove the picture' }).click();
     await eventually('it is removed', async () => (await pictures.count()) === 1);
-    expect(await dialog.getByRole('button', { name: 'Remove the picture' }).count()).toBe(0);
+    await dialog.getByRole('button', { name: 'Remove the picture' }).waitFor({ state: 'detached' });
   });
 
   it('lists the files of a conversation in its details', { timeout: 60_000 }, async () => {
@@ -370,6 +520,16 @@ describe.skipIf(!browserFound)('files in the web app', () => {
       .click();
     const panel = page.getByRole('complementary', { name: 'Profile' });
     const media = panel.getByRole('tab', { name: 'Media' });
+    // It follows what others send and delete.
+    const { data } = await sendWith(bob, id, [
+      (await uploaded(node.url, bob, photo.buffer, { kind: 'IMAGE', filename: 'sunset.jpg' })).id,
+    ]);
+    const sunset = panel.getByRole('button', { name: 'Open image: sunset.jpg' });
+    await sunset.waitFor();
+    await bob.ask('mutation ($input: DeleteMessageInput!) { deleteMessage(input: $input) { message { id } } }', {
+      input: { messageId: data.sendMessage.message.id },
+    });
+    await sunset.waitFor({ state: 'detached' });
     await panel.getByRole('button', { name: /^Video: film.webm/ }).waitFor();
     expect(await violations(page)).toEqual([]);
     await panel.getByRole('button', { name: 'Open image: beach.jpg' }).click();

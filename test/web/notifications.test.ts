@@ -1,15 +1,15 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { violations } from '../support/axe.js';
+import { browserFound } from '../support/browser.js';
 import { eventually, type Person, registerAll } from '../support/client.js';
+import { registerDevice, untilNoneWaits } from '../support/devices.js';
+import { atFileEnd } from '../support/ending.js';
 import { untilNotified } from '../support/notifier.js';
-import { makePlace, modes } from '../support/place.js';
+import { type PushService, startPushService } from '../support/push-service.js';
 import { attempt, createGroup, openAnswered, react, reply, send } from '../support/talk.js';
-import { composer, openApp, rowWith } from '../support/web-app.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { act, composer, openApp, rowWith, startApp } from '../support/web-app.js';
 
 /** Counts the tones that a tab plays, and lets the test decide whether the user is looking at it. */
 const instrument = `
@@ -31,11 +31,10 @@ describe.skipIf(!browserFound)('notifications in the web app', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
+  let service: PushService;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    service = await startPushService(atFileEnd);
+    ({ browser, node, url } = await startApp({ PUSH_HOSTS: service.origin }));
   });
 
   const bell = (page: Page, count: number) =>
@@ -150,6 +149,18 @@ describe.skipIf(!browserFound)('notifications in the web app', () => {
     expect([...errors, ...desk.errors]).toEqual([]);
   });
 
+  it('sets the language of pushes and emails to that of the app, until the user chooses another one', async () => {
+    const [ada] = await registerAll(node.url, 'ada');
+    const { page, errors } = await openApp(browser, url, ada, undefined, { locale: 'de-AT' });
+    await eventually('the language is set', async () => (await settingsOf(ada)).locale === 'de');
+    await attempt(ada, 'updateNotificationSettings', { locale: 'ar' });
+    await page.goto(`${url}settings`);
+    const field = page.getByLabel('Sprache der Mitteilungen und E-Mails');
+    await eventually('it is shown', async () => (await field.inputValue()) === 'ar');
+    expect((await settingsOf(ada)).locale).toBe('ar');
+    expect(errors).toEqual([]);
+  });
+
   it('changes the settings', async () => {
     const [ada] = await registerAll(node.url, 'ada');
     const { page, errors } = await openApp(browser, url, ada, undefined, { timezoneId: 'America/New_York' });
@@ -159,7 +170,7 @@ describe.skipIf(!browserFound)('notifications in the web app', () => {
     await choose('Sender only');
     await page.getByRole('checkbox', { name: 'Quiet hours' }).check();
     await page.locator('[name=quiet-to]').fill('06:30');
-    await page.getByLabel('Language of notifications and mails').selectOption('Deutsch');
+    await page.getByLabel('Language of notifications and emails').selectOption('Deutsch');
     await page.getByRole('button', { name: 'For 8 hours' }).click();
     await page.getByText(/^On until/).waitFor();
     const expected = {
@@ -175,8 +186,8 @@ describe.skipIf(!browserFound)('notifications in the web app', () => {
     await page.getByRole('radio', { name: 'Mentions and replies', exact: true, checked: true }).waitFor();
     expect(await page.getByRole('radio', { name: /something new/ }).isChecked()).toBe(true);
     expect(await page.locator('[name=quiet-to]').inputValue()).toBe('06:30');
-    // This server sends no mails.
-    expect(await page.getByText('Send me mails').count()).toBe(0);
+    // This server sends no emails.
+    expect(await page.getByText('Send me emails').count()).toBe(0);
     expect(errors).toEqual([]);
   });
 
@@ -244,6 +255,53 @@ describe.skipIf(!browserFound)('notifications in the web app', () => {
       .click();
     await rowWith(tabs[2], 'without a sound').waitFor();
     expect(await tones()).toBe(6);
+    expect(errors).toEqual([]);
+  });
+
+  it('explains why the user was or was not notified of a message', async () => {
+    const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
+    await registerDevice(ada, service);
+    const id = await createGroup(bob, [ada], { title: 'Picnic' });
+    await send(bob, id, `Who brings the salad, @${ada.username}?`);
+    await untilNotified(node);
+    await untilNoneWaits(node);
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    await attempt(ada, 'muteConversation', { conversationId: id, until });
+    await send(bob, id, 'while it is muted');
+    await send(ada, id, 'mine');
+    await untilNotified(node);
+    const { page, errors } = await openApp(browser, url, ada, id);
+    const dialog = page.getByRole('dialog');
+    await act(page, 'while it is muted', 'Was I notified?');
+    await dialog.getByText('No. You had muted the conversation.').waitFor();
+    expect(await dialog.textContent()).toMatch(
+      /^Was I notified\?No\. .*Your settings at that timeNotify me of: All messagesMuted until .+$/,
+    );
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    // In all languages.
+    for (const [locale, title, pattern] of [
+      ['en', 'Was I notified?', /Yes\. .*The message mentions you or replies to you\.Your devices.+Sent: /],
+      ['de', 'Wurde ich benachrichtigt?', /Ja\. .*Die Nachricht erwähnt dich oder antwortet dir\..*Gesendet: /],
+      ['ar', 'هل وصلني إشعار؟', /نعم\. .*تشير الرسالة إليك أو ترد عليك\..*أُرسل: /],
+    ] as const) {
+      await page.evaluate((name) => localStorage.setItem('parley.locale', name), locale);
+      await page.reload();
+      const row = page.locator('article[data-key]').filter({ hasText: 'Who brings the salad' });
+      await row.hover();
+      await row.locator('[aria-haspopup=menu]').last().click();
+      await page.getByRole('menuitem', { name: title, exact: true }).click();
+      await eventually('the explanation', async () => pattern.test((await dialog.textContent()) ?? ''));
+      expect(await violations(page)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'detached' });
+    }
+    // Nobody is notified of their own messages.
+    await rowWith(page, 'mine').hover();
+    await rowWith(page, 'mine').locator('[aria-haspopup=menu]').last().click();
+    await page.getByRole('menuitem').first().waitFor();
+    expect(await page.getByRole('menuitem', { name: 'هل وصلني إشعار؟' }).count()).toBe(0);
     expect(errors).toEqual([]);
   });
 });

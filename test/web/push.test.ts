@@ -2,16 +2,16 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { attention } from '../../src/domain/push/attention.js';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { browserFound } from '../support/browser.js';
 import { type BrowserPushes, providePushes } from '../support/browser-pushes.js';
 import { eventually, type Json, type Person, registerAll } from '../support/client.js';
 import { registerDevice } from '../support/devices.js';
 import { rowId } from '../support/durable-streams.js';
 import { atFileEnd } from '../support/ending.js';
-import { makePlace, modes } from '../support/place.js';
+import { modes } from '../support/place.js';
 import { makeBrowserKeys, type PushService, startPushService } from '../support/push-service.js';
 import { attempt, openAnswered, send } from '../support/talk.js';
-import { composer, openApp, rowWith, write } from '../support/web-app.js';
+import { composer, openApp, rowWith, startApp, write } from '../support/web-app.js';
 
 interface Shown {
   title: string;
@@ -68,10 +68,7 @@ describe.skipIf(!browserFound).each(modes)('pushes to the web app in %s mode', (
   let service: PushService;
   beforeAll(async () => {
     service = await startPushService(atFileEnd);
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start({ PUSH_HOSTS: service.origin, PUSH_ATTENTION_DELAY: '1ms' });
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp({ PUSH_HOSTS: service.origin, PUSH_ATTENTION_DELAY: '1ms' }, mode));
   });
 
   /** Opens the app in a browser that permits notifications. */

@@ -1,24 +1,17 @@
 import type { Browser } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { browserFound } from '../support/browser.js';
 import { eventually, registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
 import { createGroup, edit, openDirect, send } from '../support/talk.js';
-import { openApp, rows, rowWith } from '../support/web-app.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { openApp, rows, rowWith, startApp } from '../support/web-app.js';
 
 describe.skipIf(!browserFound)('search and summaries in the web app', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
   });
 
   it('finds messages, highlights what matches, and goes to a message that is not loaded', async () => {

@@ -1,24 +1,18 @@
 import type { Browser, BrowserContext } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, expectFieldError, startBrowser } from '../support/browser.js';
+import { browserFound, expectFieldError } from '../support/browser.js';
 import { registerAll } from '../support/client.js';
-import { makePlace, modes } from '../support/place.js';
+import { within } from '../support/fleet.js';
 import { openAnswered, send } from '../support/talk.js';
-import { composer, openApp, rows, rowWith } from '../support/web-app.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { composer, openApp, rows, rowWith, startApp } from '../support/web-app.js';
 
 describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
   });
 
   it('changes the profile, the availability and the password', async () => {
@@ -65,15 +59,11 @@ describe.skipIf(!browserFound)('settings and shortcuts in the web app', () => {
     await phone.page.getByText('No conversations yet', { exact: true }).waitFor();
     await desk.page.getByRole('link', { name: 'Settings' }).click();
     await desk.page.locator('em').getByText('This device').waitFor();
-    // One session belongs to the test itself, one to each browser.
-    const buttons = desk.page.getByRole('button', { name: /^Sign out .+/ });
-    await buttons.first().waitFor();
-    while ((await buttons.count()) > 0) {
-      const count = await buttons.count();
-      await buttons.first().click();
-      await buttons.nth(count - 1).waitFor({ state: 'detached' });
-    }
-    await phone.page.waitForURL(`${url}sign-in`);
+    // One session belongs to the test itself, and has no name. The other one is that of the phone.
+    await desk.page.getByRole('button', { name: 'Sign out Unnamed device' }).click();
+    await desk.page.getByRole('button', { name: 'Sign out Unnamed device' }).waitFor({ state: 'detached' });
+    await desk.page.getByRole('button', { name: /^Sign out .+/ }).click();
+    await within(2_000, 'the phone is signed out', () => phone.page.url() === `${url}sign-in`);
     expect(desk.errors).toEqual([]);
   });
 

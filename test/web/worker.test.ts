@@ -3,25 +3,18 @@ import type { AddressInfo } from 'node:net';
 import type { Browser } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunningNode } from '../../src/server/start.js';
-import { browserFound, startBrowser } from '../support/browser.js';
+import { browserFound } from '../support/browser.js';
 import { eventually, registerAll } from '../support/client.js';
 import { atEnd } from '../support/ending.js';
-import { makePlace, modes } from '../support/place.js';
 import { openDirect, send } from '../support/talk.js';
-import { composer, openApp, rowWith } from '../support/web-app.js';
-
-// One mode is enough: the app sees no difference between them.
-const mode = modes.at(-1) ?? 'embedded';
+import { composer, openApp, rowWith, startApp } from '../support/web-app.js';
 
 describe.skipIf(!browserFound)('the service worker of the web app', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
   beforeAll(async () => {
-    const [started, place] = await Promise.all([startBrowser(), makePlace(mode)]);
-    browser = started;
-    node = await place.start();
-    url = node.webUrl ?? '';
+    ({ browser, node, url } = await startApp());
   });
 
   it('starts the app without a connection, with the messages that are on the device', async () => {

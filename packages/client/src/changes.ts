@@ -3,6 +3,7 @@ import { contextOf, once } from './context.js';
 import type { Parley } from './parley.js';
 import type { Readable } from './state.js';
 import type { Entity } from './storage.js';
+import type { ConversationEvent, MessageEvent, Seen } from './sync.js';
 
 interface Content {
   text: string | null;
@@ -32,6 +33,11 @@ export interface Changes extends Readable<readonly MissedChange[]> {
    * clock of this device. It is known without a connection, too; undefined before the first synchronization.
    */
   readonly completeUntil: Readable<number | undefined>;
+  /**
+   * How many messages of other users have been delivered late because this device was not connected. The number grows while
+   * the page is open: compare it with what it was when the connection was lost.
+   */
+  readonly lateMessages: Readable<number>;
 }
 
 /** How many changes are kept; the oldest are dropped. */
@@ -40,6 +46,7 @@ const CHANGES_MAX = 200;
 const POSITION_AGE = 3_000;
 const KEY = 'changes';
 const COMPLETE_KEY = 'completeUntil';
+const LATE_KEY = '~late';
 
 /** The missed changes of a client. Call it right after `createParley`, because the tab that synchronizes finds them. */
 export const changesOf: (parley: Parley) => Changes = once((parley): Changes => {
@@ -48,9 +55,35 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   const none: readonly MissedChange[] = [];
   const list = () => state.get<readonly MissedChange[]>(KEY) ?? none;
 
-  sync.listeners.push((name, events) => {
+  /** Counts the new messages of other users among replayed events, of which a message can have several. */
+  function countLate(events: readonly MessageEvent[]): void {
+    const late = new Set<string>();
+    for (const { type, message } of events) {
+      if (message?.kind !== 'USER' || message.deletedAt || message.sender?.id === store.ownId()) continue;
+      const { seq, caughtSeq = 0 } = state.get<Seen>(`seen:${message.conversation.id}`) ?? {};
+      // Of an older conversation that was never loaded, only the type says whether the message is new.
+      const isNew = seq === undefined ? type === 'SENT' : message.seq > seq;
+      if (isNew && message.seq > caughtSeq) late.add(message.id);
+    }
+    if (late.size > 0) store.share({ [LATE_KEY]: (state.get<number>(LATE_KEY) ?? 0) + late.size });
+  }
+
+  /** Last messages that a conversation event may have replaced before their own missed events arrived. */
+  const replaced = new Map<string, Entity>();
+
+  sync.listeners.push((name, received) => {
+    if (name === 'conversations' && !sync.caughtUp.has('messages')) {
+      for (const { conversation } of received as ConversationEvent[]) {
+        const id = conversation?.lastMessage?.id ?? '';
+        const read = state.get<Entity>(id);
+        if (read && !replaced.has(id)) replaced.set(id, read);
+      }
+    }
     if (name !== 'messages') return;
+    const events: MessageEvent[] = received;
     const { type } = events.at(-1) ?? {};
+    const earlier = new Map(replaced);
+    if (type === 'CAUGHT_UP') replaced.clear();
     if (type === 'CAUGHT_UP' || type === 'CHECKPOINT') {
       // What was stored when the server was asked has been delivered by now: that was when the synchronization began.
       const asked = type === 'CAUGHT_UP' ? state.get<Connection>('~connection')?.since : undefined;
@@ -60,10 +93,11 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
     }
     const missed = events.filter(({ replayed, messageId }) => replayed && messageId);
     if (missed.length === 0) return;
+    countLate(missed);
     const own = (state.get<Entity>(state.get('me') ?? '')?.['user'] as { __ref?: string } | undefined)?.__ref;
     // The last event of a message has its current state.
     const latest = new Map(missed.map((event) => [event.messageId ?? '', event.message]));
-    const known = [...latest.keys()].flatMap((id) => state.get<Entity>(id) ?? []);
+    const known = [...latest.keys()].flatMap((id) => earlier.get(id) ?? state.get<Entity>(id) ?? []);
     // Reading begins before the events are stored, and so finds what was stored before them.
     const stored = store.storage.byId([...latest.keys()]);
     void stored.then(async (entities) => {
@@ -80,6 +114,8 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
         if (senderId !== own && seq > ((state.get<Entity>(__ref)?.['readSeq'] ?? 0) as number)) continue;
         const before = contentOf(read);
         const after = message ? contentOf(message) : { ...before, text: null, isDeleted: true };
+        // Previews in lists have no reactions to compare with.
+        if (!read['reactions']) before.reactions = after.reactions;
         // The user's own edits and deletions, on another device, are no news.
         if (senderId === own) Object.assign(after, { text: before.text, isDeleted: before.isDeleted });
         found.push({ messageId, conversationId: read.conversationId, seq, senderId, before, after });
@@ -90,6 +126,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
 
   return Object.assign(state.derive(list), {
     completeUntil: state.derive(() => state.get<number>(COMPLETE_KEY)),
+    lateMessages: state.derive(() => state.get<number>(LATE_KEY) ?? 0),
     async dismiss(conversationId?: string) {
       const rest = list().filter((change) => conversationId !== undefined && change.conversationId !== conversationId);
       await store.commitValues({ [KEY]: rest.length > 0 ? rest : undefined });
@@ -109,10 +146,15 @@ function merge(known: readonly MissedChange[], found: readonly MissedChange[]): 
 }
 
 function contentOf(message: object): Content {
-  const { text, deletedAt, reactions, viewerReactions } = message as {
+  const {
+    text,
+    deletedAt,
+    reactions = [],
+    viewerReactions,
+  } = message as {
     text: string | null;
     deletedAt: string | null;
-    reactions: { emoji: string; count: number }[];
+    reactions?: { emoji: string; count: number }[];
     viewerReactions: string[];
   };
   const counts = reactions

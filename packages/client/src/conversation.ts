@@ -104,8 +104,8 @@ export interface ConversationHandle extends Readable<ConversationView> {
    * most, and again if the server cannot be reached.
    */
   markRead(seq: number): void;
-  /** Changes a message of the viewer. */
-  edit(messageId: string, text: string): Promise<void>;
+  /** Changes the text of a message of the viewer. That of a message with attachments can be removed with null. */
+  edit(messageId: string, text: string | null): Promise<void>;
   /** Deletes a message. */
   delete(messageId: string): Promise<void>;
   /** Adds a reaction of the viewer to a message, or removes it. */

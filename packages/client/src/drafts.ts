@@ -19,7 +19,7 @@ export interface Drafts {
   of(conversationId: string): Readable<Draft | undefined>;
   /**
    * Replaces the draft of a conversation; an empty text without `replyToId` removes it. It is stored on this device at once
-   * and sent after a pause of a second, also after a page load or a time offline. Resolves when it is stored here.
+   * and sent after a pause of a second, also after a page reload or a time offline. Resolves when it is stored here.
    */
   save(conversationId: string, text: string, replyToId?: string): Promise<void>;
 }
@@ -101,7 +101,12 @@ export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
       if ((before?.text ?? '') === text && before?.replyToId === replyToId) return;
       rejected.delete(id);
       sendLater(id);
-      await store.commit({ set: { [localKey(id)]: { text, replyToId } satisfies Draft } });
+      const change = { set: { [localKey(id)]: { text, replyToId } satisfies Draft } };
+      // Without the epoch, which `commit` reads first: what was written then survives if the page is closed right now.
+      const written = store.storage.write(change);
+      store.apply(change);
+      store.onCommit(change, false);
+      await written.catch(() => store.commit(change));
     },
   };
 });

@@ -10,15 +10,17 @@ import {
   OneAttachmentDocument,
 } from './generated/media.js';
 import type { AttachmentKind, ConversationAttachmentsQuery } from './generated/types.js';
+import type { LocationRemoval } from './location.js';
 import { newId, type OutboxEntry } from './outbox.js';
 import type { Parley } from './parley.js';
 import { pause } from './pause.js';
 import type { Readable } from './state.js';
-import { noStorage } from './storage.js';
+import { type Entity, noStorage } from './storage.js';
 import { uploadFile } from './upload.js';
 
 export type { Attachment } from './conversation.js';
 export type { AttachmentKind } from './generated/types.js';
+export { type LocationRemoval, withoutLocation } from './location.js';
 export { type UploadOptions, uploadFile } from './upload.js';
 
 /** What is known of a file besides its content. */
@@ -29,11 +31,16 @@ export interface FileDetails {
   filename?: string;
   /** A description for people who cannot see the image. */
   altText?: string;
-  /** To display it while it is being uploaded: its size in pixels, its length, and the loudness of a recording. */
+  /**
+   * To display it while it is being uploaded: its size in pixels, its length, and the loudness of a recording. With 64 peaks from 0
+   * to 100, others see the loudness as well if the server cannot decode the recording.
+   */
   width?: number;
   height?: number;
   durationMs?: number;
   waveform?: readonly number[];
+  /** What became of the coordinates of a photo that is sent as a `FILE`: see `withoutLocation`. */
+  location?: LocationRemoval['location'];
 }
 
 /** A file on its way to the server. */
@@ -52,7 +59,7 @@ export interface PendingUpload extends FileDetails {
    */
   state: 'uploading' | 'paused' | 'failed' | 'uploaded';
   error?: { code: string; message: string; field?: string | undefined; limit?: string | undefined } | undefined;
-  /** How many bytes the server has received. */
+  /** How many bytes have been sent. */
   sentBytes: number;
   /** The message in the outbox to which it belongs. Without one, it belongs to the draft of the conversation. */
   clientMessageId?: string | undefined;
@@ -60,7 +67,7 @@ export interface PendingUpload extends FileDetails {
 
 /** How an upload is stored. */
 interface Stored extends Omit<PendingUpload, 'sentBytes'> {
-  /** The key of the upload on the server. Another content or description needs another one. */
+  /** The key of the upload on the server. Another content or kind needs another one. */
   key: string;
   order: number;
   sha256: string | undefined;
@@ -84,7 +91,7 @@ export interface AttachmentPage {
 
 /** Files: those that are being sent, and those of messages. */
 export interface Media {
-  /** The files of the draft of a conversation, in order. They remain on this device, also after a page load. */
+  /** The files of the draft of a conversation, in order. They remain on this device, also after a page reload. */
   draft(conversationId: string): Readable<readonly PendingUpload[]>;
   /** The files of a message in the outbox, in order. */
   ofMessage(clientMessageId: string): Readable<readonly PendingUpload[]>;
@@ -96,7 +103,10 @@ export interface Media {
   ownFile(attachmentId: string): Blob | undefined;
   /** Adds a file to the draft of a conversation, and begins to upload it. Resolves with its id when it is stored here. */
   add(conversationId: string, file: Blob, details?: FileDetails): Promise<string>;
-  /** Changes the description or the kind of a file of a draft. It is uploaded again, because the server keeps them. */
+  /**
+   * Changes the description or the kind of a file of a draft. With another kind it is uploaded again, because the server
+   * processes it differently.
+   */
   update(id: string, change: Pick<FileDetails, 'altText' | 'kind'>): Promise<void>;
   pause(id: string): Promise<void>;
   /** Continues after a pause or a failure. */
@@ -104,7 +114,7 @@ export interface Media {
   /** Removes a file, and cancels its upload. */
   remove(id: string): Promise<void>;
   /**
-   * Sends a message with the files of the draft. It is sent when all of them have been uploaded, also after a page load. Later
+   * Sends a message with the files of the draft. It is sent when all of them have been uploaded, also after a page reload. Later
    * messages do not wait for it. Resolves with its key, like `send` of a conversation.
    */
   send(conversationId: string, text?: string, options?: { replyToId?: string | undefined }): Promise<string>;
@@ -120,6 +130,11 @@ export interface Media {
     conversationId: string,
     options?: { kind?: AttachmentKind; first?: number; after?: string | undefined },
   ): Promise<AttachmentPage>;
+  /**
+   * Calls the listener when files of a conversation were sent, processed or deleted: load the pages again then. It can also be
+   * called without such a change. Returns a function that ends this.
+   */
+  onAttachmentsChanged(conversationId: string, listener: () => void): () => void;
 }
 
 /** How many files are uploaded at the same time. */
@@ -138,6 +153,8 @@ const ORPHAN_AGE = 3_600_000;
 /** How many own files are kept in memory to show them. */
 const OWN_FILES_MAX = 50;
 const PAGE = 30;
+/** The number of peaks of a waveform that the server accepts. */
+const PEAKS = 64;
 
 /** The prefix of the keys of uploads. What begins with `outbox` survives a new snapshot. */
 const UPLOAD = 'outbox-upload:';
@@ -160,6 +177,9 @@ export function kindOf({ type }: Pick<Blob, 'type'>): AttachmentKind {
 const quietly = <T>(promise: Promise<T> | undefined): Promise<T | undefined> | undefined =>
   promise?.catch(() => undefined);
 
+/** Whether two states of an upload send the same file with the same description. */
+const isSame = (one: Stored, other: Stored) => one.key === other.key && one.altText === other.altText;
+
 const describe = ({ code, message, field, limit }: ParleyError) => ({ code, message, field, limit });
 
 /**
@@ -169,8 +189,8 @@ const describe = ({ code, message, field, limit }: ParleyError) => ({ code, mess
 export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
   const { store, session, request, outbox, url, isLeader } = contextOf(parley);
   const { state } = store;
-  /** The uploads that are running in this tab, by their ids. */
-  const running = new Map<string, { key: string; abort: AbortController }>();
+  /** The uploads that are running in this tab, by their ids, as they were at the beginning. */
+  const running = new Map<string, { begun: Stored; abort: AbortController }>();
   const files = new Map<string, Blob>();
   const ownFiles = new Map<string, Blob>();
   let isLeading = false;
@@ -185,10 +205,10 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
       .flatMap((id) => get(id) ?? [])
       .sort((one, other) => one.order - other.order);
 
-  async function save(id: string, change: Partial<Stored>, key?: string): Promise<void> {
+  /** Changes an upload, unless it is not the one that was `begun` any more. */
+  async function save(id: string, change: Partial<Stored>, begun?: Stored): Promise<void> {
     const upload = get(id);
-    if (upload && (key === undefined || upload.key === key))
-      await store.commit({ set: set(id, { ...upload, ...change }) });
+    if (upload && (!begun || isSame(upload, begun))) await store.commit({ set: set(id, { ...upload, ...change }) });
   }
 
   // ── the list of uploads ──
@@ -235,9 +255,9 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
   // ── uploading, in the tab that synchronizes ──
 
   function work(): void {
-    for (const [id, { key, abort }] of running) {
+    for (const [id, { begun, abort }] of running) {
       const upload = get(id);
-      if (upload?.key !== key || upload.state !== 'uploading') abort.abort();
+      if (!upload || !isSame(upload, begun) || upload.state !== 'uploading') abort.abort();
     }
     for (const upload of all()) {
       const { id, clientMessageId } = upload;
@@ -248,20 +268,27 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
     for (const entry of outbox.entries()) if (entry.uploads) settle(entry, entry.uploads);
   }
 
-  async function run({ id, key, kind, filename, altText, sha256 }: Stored): Promise<void> {
+  async function run(begun: Stored): Promise<void> {
+    const { id, key, kind, filename, altText, sha256 } = begun;
+    // Another number of peaks is for the display on this device only.
+    const waveform = begun.waveform?.length === PEAKS ? begun.waveform : undefined;
     const abort = new AbortController();
-    running.set(id, { key, abort });
+    running.set(id, { begun, abort });
     const { signal } = abort;
     try {
       const file = await fileOf(id);
       if (!file) throw new ParleyError('FILE_UNREADABLE', 'The file is not on this device any more.');
       const attachment = await uploadFile({
-        ...{ request, url, file, kind, filename, altText, sha256, signal, clientUploadId: key },
+        ...{ request, url, file, kind, filename, altText, waveform, sha256, signal, clientUploadId: key },
         failuresMax: Number.POSITIVE_INFINITY,
-        onCreated: (attachmentId, expiresAt) => void save(id, { attachmentId, expiresAt }, key),
+        onCreated(attachmentId, expiresAt) {
+          if (get(id)?.key === key) void save(id, { attachmentId, expiresAt }, begun);
+          // It was removed in the meantime.
+          else cancel(attachmentId);
+        },
         onProgress: (sentBytes) => store.share({ [`~sent:${id}`]: sentBytes }),
       });
-      await save(id, { state: 'uploaded', attachmentId: attachment.id }, key);
+      await save(id, { state: 'uploaded', attachmentId: attachment.id }, begun);
       void check(id, key);
     } catch (thrown) {
       if (!signal.aborted) await fail(id, key, toError(thrown));
@@ -446,6 +473,15 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
     return readable;
   }
 
+  /** The messages whose attachments have been listed. */
+  const listed = new Set<string>();
+
+  /** The files of a message and their states, as a text that can be compared. */
+  function describeFiles(message: Entity | undefined): string {
+    const references = (message?.['attachments'] ?? []) as { __ref: string }[];
+    return references.map(({ __ref }) => `${__ref} ${state.get<Entity>(__ref)?.['state']}`).join();
+  }
+
   return {
     draft: (id) => listOf(`draft:${id}`, (each) => each.conversationId === id && each.clientMessageId === undefined),
     ofMessage: (id) => listOf(`message:${id}`, (each) => each.clientMessageId === id),
@@ -478,6 +514,13 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
     async update(id, change) {
       const found = get(id);
       if (!found || found.clientMessageId !== undefined) return;
+      const isKept = (change.kind ?? found.kind) === found.kind && found.error === undefined;
+      if (isKept) {
+        // The upload continues, or begins and ends without sending anything.
+        const reached = found.state === 'paused' ? 'paused' : 'uploading';
+        await save(id, { ...change, state: reached });
+        return;
+      }
       await store.commit({ set: set(id, { ...renewed(found), ...change }) });
       if (found.attachmentId) cancel(found.attachmentId);
     },
@@ -538,6 +581,7 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
     async attachments(id, { kind, first = PAGE, after } = {}) {
       const { conversation } = await request(ConversationAttachmentsDocument, { id, kind, first, after });
       const { edges = [], pageInfo } = conversation?.attachments ?? {};
+      for (const { message } of edges) listed.add(message.id);
       return {
         items: edges.map(({ node: attachment, message: { id: messageId, seq, createdAt, sender } }) => ({
           attachment,
@@ -545,6 +589,22 @@ export const mediaOf: (parley: Parley) => Media = once((parley): Media => {
         })),
         after: pageInfo?.hasNextPage ? (pageInfo.endCursor ?? undefined) : undefined,
       };
+    },
+    onAttachmentsChanged(id, listener) {
+      const known = new Map<string, string>();
+      return state.onChange((changed) => {
+        let isChanged = false;
+        for (const key of changed) {
+          const entity = state.get<Entity>(key);
+          const isHere = entity?.__typename === 'Message' && entity.conversationId === id;
+          if (!isHere && (entity || !listed.has(key))) continue;
+          const before = known.get(key) ?? (listed.has(key) ? undefined : '');
+          const after = describeFiles(entity);
+          known.set(key, after);
+          isChanged ||= after !== before;
+        }
+        if (isChanged) listener();
+      });
     },
   };
 });

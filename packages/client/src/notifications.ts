@@ -256,7 +256,7 @@ export const notificationsOf: (parley: Parley) => Notifications = once((parley):
     };
   }
 
-  /** Messages that are not in memory are read from the storage: after a page load, and if they are old. */
+  /** Messages that are not in memory are read from the storage: after a page reload, and if they are old. */
   const missing = new Set<string>();
   const unknown = new Set<string>();
   function loadMessage(id: string): void {

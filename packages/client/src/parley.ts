@@ -167,7 +167,7 @@ export function createParley(options: ParleyOptions): Parley {
     },
   });
 
-  const isShared = (key: string) => isSynchronized && /^~(connection|sending|typing:)/.test(key);
+  const isShared = (key: string) => isSynchronized && /^~(connection|late|sending|typing:)/.test(key);
   const tabs: Tabs = createTabs(
     {
       name,

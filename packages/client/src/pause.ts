@@ -1,14 +1,14 @@
-/** As many failures as after which attempts are as rare as in the background. */
-export const HOPELESS = 1_000;
+/** As many failures as after which attempts are as rare as in the background. An outage does not reach it, however long it is. */
+export const HOPELESS = Number.POSITIVE_INFINITY;
 
 /**
  * Milliseconds before the next attempt to reach the server. The first one is spread over half a second, because all clients
- * of a node that stops reconnect at once. After about two minutes attempts become rarer, but only so much that clients are
+ * of a node that stops reconnect at once. While the page is visible, attempts never become so rare that the client is not
  * soon live again when the server is back.
  */
 export function retryDelay(failures: number): number {
   if (failures === 0) return Math.random() * 500;
-  const longest = isHidden() || failures >= HOPELESS ? 30_000 : failures < 50 ? 2_500 : 4_000;
+  const longest = isHidden() || failures === HOPELESS ? 30_000 : 2_500;
   return Math.min(longest, 250 * 2 ** failures) * (0.5 + Math.random() / 2);
 }
 

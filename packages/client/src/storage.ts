@@ -24,7 +24,7 @@ export interface Change {
   cover?: [conversationId: string, from: number, to: number][] | undefined;
 }
 
-/** Where a client keeps its data between page loads. */
+/** Where a client keeps its data between page reloads. */
 export interface Storage {
   /** Reads everything except messages. */
   load(): Promise<{ values: Map<string, unknown>; entities: Entity[] }>;
@@ -99,16 +99,19 @@ export async function openStorage(name: string): Promise<Storage> {
 
   async function transact(work: (stores: Stores) => Promise<void>): Promise<void> {
     const tx = db.transaction(STORES, 'readwrite');
-    const complete = new Promise((resolve, reject) => {
-      tx.oncomplete = resolve;
-      tx.onabort = () => reject(tx.error);
-    });
-    const worked = work(stores(tx)).catch((error) => {
+    try {
+      await work(stores(tx));
+    } catch (error) {
       // It throws if the transaction has failed already.
       tx.abort();
       throw error;
+    }
+    // Otherwise the browser aborts the transaction if the page is closed right now.
+    tx.commit();
+    await new Promise((resolve, reject) => {
+      tx.oncomplete = resolve;
+      tx.onabort = () => reject(tx.error);
     });
-    await Promise.all([worked, complete]);
   }
 
   async function apply(

@@ -117,7 +117,7 @@ export function createStore() {
     return data;
   }
 
-  /** Stores values before they become visible, so that what is displayed survives a page load. Any tab may do so. */
+  /** Stores values before they become visible, so that what is displayed survives a page reload. Any tab may do so. */
   async function commitValues(set: Record<string, unknown>, put?: Entity[]): Promise<void> {
     await write({ set, put });
     publish({ set, put }, true);

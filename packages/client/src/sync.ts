@@ -26,10 +26,10 @@ import { normalize, type Store } from './store.js';
 
 /** A change of a message. */
 export type MessageEvent = MessagesSubscription['messages'];
-type ConversationEvent = ConversationsSubscription['conversations'];
+export type ConversationEvent = ConversationsSubscription['conversations'];
 
 /** What a stream has delivered of a conversation. */
-interface Seen {
+export interface Seen {
   /** The last `changeSeq`. */
   change?: number | undefined;
   /** The newest message up to which the stream, or the snapshot before it, has been complete. */
@@ -101,9 +101,10 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
   let currentRun = 0;
   const stops: (() => void)[] = [];
   const { state } = store;
+  /** The names of the streams that have replayed what this device missed. */
   const caughtUp = new Set<string>();
   /** Called with the name of a stream and its events before they are applied and stored. */
-  const listeners: ((name: string, events: MessageEvent[]) => void)[] = [];
+  const listeners: ((name: string, events: never[]) => void)[] = [];
   let isUnacknowledged = true;
   const liveSubscriptions: [document: object, next: (data: never) => void][] = [
     [TypingDocument, ({ typing }: TypingSubscription) => receiveTyping(typing)],
@@ -142,7 +143,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     if (stops.length > 0) void follow(stream, currentRun);
   }
 
-  /** Adds a subscription to the present state of something, which has no cursor. */
+  /** Adds a subscription to the current state of something, which has no cursor. */
   function addLive(document: object, next: (data: never) => void): void {
     liveSubscriptions.push([document, next]);
     if (stops.length > 0) watch(document, next);
@@ -222,21 +223,17 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
         return state.get<string>(`cursor:${name}`);
       },
     };
-    const flush = () => {
+    const flush = ({ type, cursor }: StreamEvent) => {
       const events = waiting;
       waiting = [];
-      const cursor = events.at(-1)?.cursor;
-      if (cursor === undefined) return;
       for (const listener of listeners) listener(name, events as never);
       const change: Batch = { put: [], remove: [], forget: [], set: {}, cover: [] };
       apply(events as never[], change);
       change.set[`cursor:${name}`] = cursor;
       const stored = store.commit(change);
-      const { type } = events.at(-1) as StreamEvent;
-      if (name === 'messages' && (type === 'CAUGHT_UP' || type === 'CHECKPOINT')) {
-        void stored.then(() => acknowledge(cursor));
-      }
       if (type === 'CAUGHT_UP') caughtUp.add(name);
+      else if (type !== 'CHECKPOINT') return;
+      if (name === 'messages') void stored.then(() => acknowledge(cursor));
       if (caughtUp.size === streams.length) report('live');
     };
     const retry = (error?: ParleyError) => {
@@ -249,7 +246,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
           failed = 0;
           const event = data[name] as StreamEvent;
           waiting.push(event);
-          if (!event.replayed || waiting.length >= BATCH) flush();
+          if (!event.replayed || waiting.length >= BATCH) flush(event);
         },
         error: retry,
         complete: retry,
@@ -438,7 +435,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     });
   }
 
-  return { start, stop, socketChanged, report, add, addLive, listeners, refetch };
+  return { start, stop, socketChanged, report, add, addLive, listeners, caughtUp, refetch };
 }
 
 /** Ends typing when its time is over. Every tab does so, because the one that received the event can be closed. */

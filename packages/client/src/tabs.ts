@@ -34,7 +34,7 @@ export type Tabs = ReturnType<typeof createTabs>;
 export function createTabs(options: TabsOptions, isShared: boolean) {
   const { navigator, BroadcastChannel: Channel } = globalThis;
   const locks = isShared && Channel ? navigator?.locks : undefined;
-  const channel = locks && new Channel(options.name);
+  let channel = locks && new Channel(options.name);
   let isLeader = false;
   let isClosed = false;
   let unanswered = 0;
@@ -65,10 +65,9 @@ export function createTabs(options: TabsOptions, isShared: boolean) {
     isClosed = true;
     release();
     follow();
-    if (channel) {
-      channel.onmessage = null;
-      channel.close();
-    }
+    channel?.close();
+    // What continues after the client was closed, such as an upload, must not fail for it.
+    channel = undefined;
   }
 
   /** Waits for the lock, and waits for it again after it was lost. */

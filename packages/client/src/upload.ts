@@ -25,11 +25,13 @@ export interface UploadOptions {
   filename: string;
   /** Identifies the upload. With the same key and the same file, an interrupted upload is continued. */
   clientUploadId: string;
-  /** A description for people who cannot see the image. */
+  /** A description for people who cannot see the image. With another one, the file is not sent again. */
   altText?: string | undefined;
+  /** The loudness of a recording: 64 peaks from 0 to 100, which are shown if the server cannot decode it. */
+  waveform?: readonly number[] | undefined;
   /** The SHA-256 hash of the file in hexadecimal digits, which the server compares with what it has received. */
   sha256?: string | undefined;
-  /** Called with the number of bytes that the server has received. */
+  /** Called with the number of bytes that were sent. In browsers, this includes those of a part that is being sent. */
   onProgress?: (sentBytes: number) => void;
   /** Called when the server knows the upload, with its id and the time until which a message has to contain it. */
   onCreated?: (attachmentId: string, expiresAt: string) => void;
@@ -46,8 +48,19 @@ export interface UploadOptions {
  *   failure after `failuresMax`; the reason of `signal` if it was interrupted.
  */
 export async function uploadFile(options: UploadOptions): Promise<AttachmentFieldsFragment> {
-  const { request, file, kind, filename, clientUploadId, altText, sha256, signal, failuresMax = 10 } = options;
-  const input = { clientUploadId, kind, filename, byteSize: file.size, altText, sha256 };
+  const {
+    request,
+    file,
+    kind,
+    filename,
+    clientUploadId,
+    altText,
+    waveform,
+    sha256,
+    signal,
+    failuresMax = 10,
+  } = options;
+  const input = { clientUploadId, kind, filename, byteSize: file.size, altText, waveform: waveform?.slice(), sha256 };
   let sentBytes = 0;
   let failures = 0;
   let refusals = 0;
@@ -60,14 +73,15 @@ export async function uploadFile(options: UploadOptions): Promise<AttachmentFiel
     signal?.throwIfAborted();
     try {
       const { createUpload } = await request(CreateUploadDocument, { input });
-      signal?.throwIfAborted();
       const { attachment, missingParts, expiresAt } = createUpload?.upload ?? {};
       if (!attachment || !missingParts) throw new ParleyError('INTERNAL_SERVER_ERROR', 'No upload was returned.');
+      // Also after an interruption, so that the upload can be cancelled.
       options.onCreated?.(attachment.id, expiresAt ?? '');
+      signal?.throwIfAborted();
       report(missingParts[0]?.offset ?? file.size);
       for (const part of missingParts) {
         signal?.throwIfAborted();
-        await sendPart(part, options);
+        await sendPart(part, options, (bytes) => options.onProgress?.(part.offset + bytes));
         signal?.throwIfAborted();
         report(part.offset + part.byteSize);
       }
@@ -96,7 +110,11 @@ const isIncomplete = ({ code, field }: ParleyError) => code === 'CONFLICT' && fi
 class PartRefused extends ParleyError {}
 
 /** @throws ParleyError */
-async function sendPart({ url, headers, offset, byteSize }: Part, { file, signal, url: api }: UploadOptions) {
+async function sendPart(
+  { url, headers, offset, byteSize }: Part,
+  { file, signal, url: api }: UploadOptions,
+  onProgress: (bytes: number) => void,
+) {
   let body: ArrayBuffer;
   try {
     body = await file.slice(offset, offset + byteSize).arrayBuffer();
@@ -104,16 +122,49 @@ async function sendPart({ url, headers, offset, byteSize }: Part, { file, signal
     throw new ParleyError('FILE_UNREADABLE', 'The file cannot be read. It may have been changed or removed.');
   }
   const timeout = AbortSignal.timeout(PART_TIMEOUT + Math.ceil(byteSize / SLOWEST));
-  const response = await fetch(new URL(url, api), {
+  const init = {
     method: 'PUT',
     headers: headers.map(({ name, value }): [string, string] => [name, value]),
     body,
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-  });
+  };
+  const put = globalThis.XMLHttpRequest ? fetchWithProgress : fetch;
+  const response = await put(new URL(url, api), init, onProgress);
   // Otherwise the connection could not be used again.
   const text = await response.text();
   if (response.ok) return;
   throw failureOf(response, text);
+}
+
+/** Like `fetch`, which cannot say how much of the body has been sent. */
+function fetchWithProgress(
+  url: URL,
+  {
+    method,
+    headers,
+    body,
+    signal,
+  }: { method: string; headers: [string, string][]; body: BodyInit; signal: AbortSignal },
+  onProgress: (bytes: number) => void,
+): Promise<Response> {
+  const request = new XMLHttpRequest();
+  const abort = () => request.abort();
+  signal.addEventListener('abort', abort);
+  return new Promise<Response>((resolve, reject) => {
+    request.open(method, url);
+    for (const [name, value] of headers) request.setRequestHeader(name, value);
+    request.upload.onprogress = ({ loaded }) => onProgress(loaded);
+    request.onload = () => {
+      const { status, response } = request;
+      // Asking for one header that a bucket does not expose would write an error to the console.
+      const retryAfter = /^retry-after: *(\d+)/im.exec(request.getAllResponseHeaders())?.[1];
+      resolve(new Response(response || null, { status, headers: retryAfter ? { 'retry-after': retryAfter } : {} }));
+    };
+    request.onerror = () => reject(new TypeError('The part could not be sent.'));
+    request.onabort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else request.send(body as XMLHttpRequestBodyInit);
+  }).finally(() => signal.removeEventListener('abort', abort));
 }
 
 function failureOf({ status, headers }: Response, text: string): ParleyError {

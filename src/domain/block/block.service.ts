@@ -10,6 +10,7 @@ import type { ListChangeType } from '../relationship/relationship.events.js';
 import { recordRelationshipChanges } from '../relationship/relationship.store.js';
 import { findReachable } from '../user/reach.store.js';
 import { lockUsersForUpdate, requireActiveViewer } from '../user/user.store.js';
+import { blockEndings } from './block.endings.js';
 import { listBlocks } from './block.store.js';
 
 /**
@@ -75,7 +76,9 @@ async function change(
       // The other user's event only says that the data visible to them may have changed, not why.
       ...(isOther ? [{ userId, type: null, aboutId: null }] : []),
     ]);
-    if (isOther && direct) await recordUpdated(tx, [direct.id]);
+    if (!isOther || !direct) return;
+    if (!isReachable) for (const end of blockEndings.of(deps)) await end(deps, tx, viewerId, direct);
+    await recordUpdated(tx, [direct.id]);
   });
   return user;
 }

@@ -64,7 +64,7 @@ builder.objectFields(ConversationEvent, (t) => ({
   }),
   membershipId: t.id({
     description:
-      'The id of the membership that ended, for LEFT and MEMBER_LEFT: remove it from the cache. It is null for all other types, and for what a server of an older version recorded.',
+      'The id of the membership that ended, for LEFT and MEMBER_LEFT: remove it from the cache. It is null for all other types, and for changes that a server of an older version recorded.',
     resolve: (event) => {
       const id = changeOf(event)?.membershipId;
       return id == null ? null : encodeGlobalId('Membership', id);

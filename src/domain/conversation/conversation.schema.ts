@@ -178,7 +178,7 @@ export const Conversation = builder.prismaNode('Conversation', {
     }),
     imageUrl: t.string({
       description:
-        "The URL of a group's picture, or null if there is none. It opens without a token, like `User.avatarUrl`.",
+        "The URL of a group's picture, or null if there is none. It can be opened without a token, like `User.avatarUrl`.",
       resolve: ({ imageUrl }, _args, { deps }) => pictureUrl(deps, imageUrl),
     }),
     counterpart: t.field({

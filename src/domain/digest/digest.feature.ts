@@ -1,7 +1,7 @@
 import { defineFeature } from '../../platform/feature.js';
 import { httpPages } from '../../platform/http-pages.js';
 import { notificationOutputs } from '../notifier/notifier.sources.js';
-import { SENT } from '../push/push.service.js';
+import { SENT } from '../push/recipients.js';
 import { awaitDigests } from './digest.service.js';
 import { digestSettings } from './digest.settings.js';
 import { digestWorker } from './digest.worker.js';
@@ -12,7 +12,7 @@ export const digestFeature = defineFeature('digest', {
   capabilities: [
     {
       name: 'emailDigest',
-      description: 'users can get mails about what they have not read',
+      description: 'users can get emails about what they have not read',
       isEnabled: ({ smtpUrl, publicUrl }) => smtpUrl !== undefined && publicUrl !== undefined,
     },
   ],
@@ -23,7 +23,7 @@ export const digestFeature = defineFeature('digest', {
     deps.metrics.read(
       'counter',
       'parley_digests_total',
-      'Mails about unread messages that this node has handed to the mail server.',
+      'Emails about unread messages that this node has handed to the mail server.',
       () => digestWorker.of(deps).sent,
     );
   },

@@ -1,8 +1,9 @@
 import type { Mail } from '../../infra/mail.js';
-import { languageOf, pathOf } from '../push/push.payload.js';
+import { languageOf } from '../push/push.languages.js';
+import { pathOf } from '../push/push.payload.js';
 import type { UnreadConversation } from './digest.store.js';
 
-/** What a mail says. */
+/** What an email says. */
 export interface Digest {
   to: string;
   preview: 'FULL' | 'SENDER' | 'NOTHING';
@@ -10,7 +11,7 @@ export interface Digest {
   conversations: readonly UnreadConversation[];
   /** The URL of the web app. */
   publicUrl: string;
-  /** The URL with which the user ends these mails. */
+  /** The URL with which the user ends these emails. */
   unsubscribeUrl: string;
 }
 
@@ -70,7 +71,7 @@ const style = `
   }
 `;
 
-/** The mail about what a user has not read, as text and as HTML that loads nothing. Texts of users are escaped. */
+/** The email about what a user has not read, as text and as HTML that loads nothing. Texts of users are escaped. */
 export function digestMail({ to, preview, locale, conversations, publicUrl, unsubscribeUrl }: Digest): Mail {
   const language = languageOf(locale ?? undefined);
   const own = texts[language];

@@ -1,17 +1,17 @@
-import type { Tx } from '../../infra/database/database.js';
+import type { SqlTransaction } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import type { NotifierBatch } from '../notifier/notifier.sources.js';
-import { SENT } from '../push/push.service.js';
+import { newMessagesOf } from '../push/recipients.js';
 import { beginDigests } from './digest.store.js';
 
-/** Begins the wait for mails about new messages, in the transaction of the notifier. */
+/** Begins the wait for emails about new messages, in the transaction of the notifier. */
 export async function awaitDigests(
   { config }: Pick<Deps, 'config'>,
-  tx: Tx,
+  sql: SqlTransaction,
   { changes }: Pick<NotifierBatch, 'changes'>,
 ): Promise<void> {
   const { smtpUrl, publicUrl, digestDelays } = config;
-  const ids = changes.flatMap(({ type, messageId }) => (type === SENT && messageId ? messageId : []));
-  if (smtpUrl === undefined || publicUrl === undefined || ids.length === 0) return;
-  await beginDigests(tx, ids, config, digestDelays[0] ?? 0);
+  const messages = newMessagesOf(changes);
+  if (smtpUrl === undefined || publicUrl === undefined || messages.ids.length === 0) return;
+  await beginDigests(sql, messages, config, digestDelays[0] ?? 0);
 }

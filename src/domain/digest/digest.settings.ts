@@ -11,7 +11,7 @@ export const digestSettings = defineSettings('Notifications', {
   DIGEST_DELAYS: setting(parsed('durations separated by commas, such as 15m,1h', readDurations), {
     default: '15m,1h,4h,24h',
     description:
-      'How long a message stays unread before its recipient gets a mail, and the pauses between further mails while messages stay unread. The last pause repeats. Mails are sent to users who want them (`NOTIFICATION_EMAIL_DIGEST`) if `SMTP_URL` and `PUBLIC_URL` are set.',
+      'How long a message stays unread before its recipient gets an email, and the pauses between further emails while messages stay unread. The last pause repeats. Emails are sent to users who want them (`NOTIFICATION_EMAIL_DIGEST`) if `SMTP_URL` and `PUBLIC_URL` are set.',
   }),
 });
 

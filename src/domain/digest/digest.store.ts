@@ -1,8 +1,8 @@
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config/config.js';
-import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
 import { wantsNotifications } from '../notifier/notifier.levels.js';
-import { type MessageDefaults, recipientsOf } from '../push/recipients.js';
+import { type MessageDefaults, type NewMessages, recipientsOf } from '../push/recipients.js';
 import { haveBlock } from '../user/reach.store.js';
 
 /** The address of a user (a row of `users`): that of the account, or the one that the identity provider has given. */
@@ -12,32 +12,39 @@ const address = Prisma.sql`coalesce(
    ORDER BY created_at LIMIT 1))`;
 
 /**
- * Begins the wait for a mail for all recipients of new messages who want mails, in one statement. Whoever waits already
+ * Begins the wait for an email for all recipients of new messages who want emails, in one statement. Whoever waits already
  * keeps waiting.
  */
 export const beginDigests = (
-  tx: Tx,
-  messageIds: readonly string[],
+  sql: SqlTransaction,
+  messages: NewMessages,
   config: MessageDefaults & Pick<Config, 'notificationEmailDigest'>,
   afterMs: number,
-): Promise<number> => tx.$executeRaw`
-  INSERT INTO mail_digests (user_id, due_at)
-  SELECT DISTINCT recipient.user_id, clock_timestamp() + ${afterMs}::float8 * interval '1 millisecond'
-  FROM (${recipientsOf(config, messageIds)}) AS recipient
-  LEFT JOIN notification_settings ON notification_settings.user_id = recipient.user_id
-  WHERE coalesce(notification_settings.email_digest, ${config.notificationEmailDigest}::boolean)
-  ORDER BY recipient.user_id
-  ON CONFLICT (user_id) DO NOTHING`;
+): Promise<unknown> =>
+  sql.query(Prisma.sql`
+    WITH candidate AS MATERIALIZED (
+      SELECT own.conversation_id, own.user_id
+      FROM memberships own
+      LEFT JOIN notification_settings ON notification_settings.user_id = own.user_id
+      LEFT JOIN mail_digests waiting ON waiting.user_id = own.user_id
+      WHERE own.conversation_id = ANY (${messages.conversationIds}::uuid[]) AND waiting.user_id IS NULL
+        AND coalesce(notification_settings.email_digest, ${config.notificationEmailDigest}::boolean)
+    )
+    INSERT INTO mail_digests (user_id, due_at)
+    SELECT DISTINCT recipient.user_id, clock_timestamp() + ${afterMs}::float8 * interval '1 millisecond'
+    FROM (${recipientsOf(config, messages, Prisma.sql`SELECT * FROM candidate`)}) AS recipient
+    ORDER BY recipient.user_id
+    ON CONFLICT (user_id) DO NOTHING`);
 
-/** A mail that is due, with its recipient. */
+/** An email that is due, with its recipient. */
 export interface DueDigest {
   userId: string;
-  /** The number of mails since the user had last read everything. */
+  /** The number of emails since the user had last read everything. */
   sentCount: number;
-  /** Null if no mail has been sent. */
+  /** Null if no email has been sent. */
   sentAt: Date | null;
   email: string | null;
-  /** Whether the user still has an account that is not suspended, and wants mails. */
+  /** Whether the user still has an account that is not suspended, and wants emails. */
   isWanted: boolean;
   preview: 'FULL' | 'SENDER' | 'NOTHING';
   locale: string | null;
@@ -47,7 +54,7 @@ export interface DueDigest {
   quietTimeZone: string | null;
 }
 
-/** Claims mails that are due. Another node takes over those of a node that has died. */
+/** Claims emails that are due. Another node takes over those of a node that has died. */
 export const claimDigests = (sql: Sql, count: number, claimMs: number, config: Config): Promise<DueDigest[]> =>
   sql.query<DueDigest>(Prisma.sql`
     WITH claimed AS (
@@ -75,7 +82,7 @@ export interface UnreadConversation {
   id: string;
   title: string | null;
   count: number;
-  /** Whether some of it came after the last mail. */
+  /** Whether some of it came after the last email. */
   isNew: boolean;
   /** Of the newest message. */
   seq: number;
@@ -132,11 +139,11 @@ export const findUnread = (
     WHERE memberships.user_id = ${userId}::uuid AND conversations.latest_seq > marks.read_seq
     ORDER BY conversations.last_activity_at DESC, conversations.id DESC LIMIT ${limit}::int`);
 
-/** Ends the wait of a user: they have read everything, or want no mails. */
+/** Ends the wait of a user: they have read everything, or want no emails. */
 export const endDigest = (db: Db | Tx, userId: string): Promise<unknown> =>
   db.mailDigest.deleteMany({ where: { userId } });
 
-/** Continues the wait of a user. `wasSent` if a mail was sent now. */
+/** Continues the wait of a user. `wasSent` if an email was sent now. */
 export const continueDigest = (db: Db, userId: string, afterMs: number, wasSent: boolean): Promise<number> =>
   db.$executeRaw`
     UPDATE mail_digests SET due_at = clock_timestamp() + ${afterMs}::float8 * interval '1 millisecond',

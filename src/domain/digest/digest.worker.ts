@@ -5,24 +5,24 @@ import { digestMail } from './digest.mail.js';
 import { claimDigests, continueDigest, type DueDigest, endDigest, findUnread } from './digest.store.js';
 import { unsubscribeUrl } from './unsubscribe.js';
 
-/** Sends mails about what stays unread, on every node. */
+/** Sends emails about what stays unread, on every node. */
 export interface DigestWorker {
-  /** The number of mails sent by this node since its start. */
+  /** The number of emails sent by this node since its start. */
   readonly sent: number;
-  /** Sends the mails that are due. */
+  /** Sends the emails that are due. */
   run(): Promise<void>;
-  /** Resolves when the mails in progress have been handed to the mailer. */
+  /** Resolves when the emails in progress have been handed to the mailer. */
   close(): Promise<void>;
 }
 
 const POLL_MS = 15_000;
 /** How long another node waits before it takes over, in milliseconds. */
 const CLAIM_MS = 60_000;
-/** The maximum number of mails that a node prepares at once. */
+/** The maximum number of emails that a node prepares at once. */
 const BATCH = 20;
-/** The maximum number of conversations in one mail. */
+/** The maximum number of conversations in one email. */
 const CONVERSATIONS_MAX = 10;
-/** How long a mail waits at a time while the user does not want to be interrupted, in milliseconds. */
+/** How long an email waits at a time while the user does not want to be interrupted, in milliseconds. */
 const QUIET_MS = 10 * 60_000;
 
 function createDigestWorker(deps: Deps): DigestWorker {
@@ -35,7 +35,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
   async function handle(due: DueDigest): Promise<void> {
     const { userId, email, isWanted, sentCount } = due;
     const unread = isWanted ? await findUnread(database.sql, due, config, CONVERSATIONS_MAX) : [];
-    // Nothing came since the last mail: the next message begins anew.
+    // Nothing came since the last email: the next message begins anew.
     if (email === null || publicUrl === undefined || !unread.some(({ isNew }) => isNew)) {
       await endDigest(database.db, userId);
       return;
@@ -44,7 +44,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
       await continueDigest(database.db, userId, QUIET_MS, false);
       return;
     }
-    // Stored first: a mail that is lost with its node is better than one that is sent twice.
+    // Stored first: an email that is lost with its node is better than one that is sent twice.
     await continueDigest(database.db, userId, digestDelays[sentCount + 1] ?? digestDelays.at(-1) ?? 0, true);
     const url = unsubscribeUrl(deps, publicUrl, userId);
     mailer.send(digestMail({ ...due, to: email, conversations: unread, publicUrl, unsubscribeUrl: url }));
@@ -56,7 +56,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
       const due = await claimDigests(database.sql, BATCH, CLAIM_MS, config);
       for (const each of due) {
         await handle(each).catch((error: unknown) => {
-          log.warn({ err: error }, 'mail about unread messages could not be prepared; retrying');
+          log.warn({ err: error }, 'email about unread messages could not be prepared; retrying');
         });
       }
       if (due.length < BATCH) return;
@@ -66,7 +66,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
   function run(): Promise<void> {
     running ??= look()
       .catch((error: unknown) => {
-        if (!closed) log.warn({ err: error }, 'mails about unread messages could not be read; retrying');
+        if (!closed) log.warn({ err: error }, 'emails about unread messages could not be read; retrying');
       })
       .finally(() => {
         running = undefined;

@@ -1,6 +1,7 @@
 import { validate } from 'uuid';
 import type { Deps } from '../../platform/deps.js';
 import type { HttpPage, PageResponse } from '../../platform/http-pages.js';
+import { type Language, languageOf } from '../push/push.languages.js';
 import { recordSettingsChanged } from '../viewer-changes/viewer-changes.events.js';
 import { endDigest } from './digest.store.js';
 
@@ -8,8 +9,8 @@ const PATH = '/unsubscribe';
 const PURPOSE = 'unsubscribe';
 
 /**
- * The URL with which a user ends mails without signing in: with one click in their mail program (RFC 8058), which sends a
- * POST, or on the page that a browser shows. It does not expire, because mails do not.
+ * The URL with which a user ends emails without signing in: with one click in their mail program (RFC 8058), which sends a
+ * POST, or on the page that a browser shows. It does not expire, because emails do not.
  */
 export function unsubscribeUrl({ secrets }: Pick<Deps, 'secrets'>, publicUrl: string, userId: string): string {
   const url = new URL(PATH, publicUrl);
@@ -28,11 +29,41 @@ const style = `
   button { font: inherit; padding: 0.5rem 1rem; }
 `;
 
-const page = (status: number, title: string, content: string): PageResponse => ({
+const texts = {
+  en: {
+    invalid: 'This link is not valid',
+    invalidHint: 'Sign in and change your notification settings instead.',
+    title: 'Emails about unread messages',
+    question: 'Do you want to stop receiving them?',
+    unsubscribe: 'Unsubscribe',
+    done: 'You are unsubscribed',
+    doneHint: 'You can change this in your notification settings.',
+  },
+  de: {
+    invalid: 'Dieser Link ist ungültig',
+    invalidHint: 'Melden Sie sich stattdessen an, und ändern Sie die Einstellungen Ihrer Benachrichtigungen.',
+    title: 'E-Mails über ungelesene Nachrichten',
+    question: 'Möchten Sie diese E-Mails nicht mehr erhalten?',
+    unsubscribe: 'Abbestellen',
+    done: 'Sie haben die E-Mails abbestellt',
+    doneHint: 'Sie können dies in den Einstellungen Ihrer Benachrichtigungen ändern.',
+  },
+  ar: {
+    invalid: 'هذا الرابط غير صالح',
+    invalidHint: 'سجّل الدخول وغيّر إعدادات الإشعارات بدلاً من ذلك.',
+    title: 'رسائل البريد عن الرسائل غير المقروءة',
+    question: 'هل تريد التوقف عن تلقيها؟',
+    unsubscribe: 'إلغاء الاشتراك',
+    done: 'تم إلغاء اشتراكك',
+    doneHint: 'يمكنك تغيير ذلك في إعدادات الإشعارات.',
+  },
+} as const satisfies Record<Language, object>;
+
+const page = (status: number, language: Language, title: string, content: string): PageResponse => ({
   status,
   style,
   html: `<!doctype html>
-<html lang="en">
+<html lang="${language}" dir="${language === 'ar' ? 'rtl' : 'ltr'}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -55,12 +86,17 @@ export const unsubscribePage: HttpPage = {
   async respond(deps, { method, query }) {
     const userId = userOf(deps, query.get('token') ?? '');
     if (userId === undefined) {
-      return page(400, 'This link is not valid', '<p>Sign in and change your notification settings instead.</p>');
+      const own = texts.en;
+      return page(400, 'en', own.invalid, `<p>${own.invalidHint}</p>`);
     }
+    const { db } = deps.database;
+    const settings = await db.notificationSettings.findUnique({ where: { userId }, select: { locale: true } });
+    const language = languageOf(settings?.locale ?? undefined);
+    const own = texts[language];
     if (method === 'GET') {
       // The form is sent to the URL of this page.
-      const form = '<form method="post"><button>Unsubscribe</button></form>';
-      return page(200, 'Emails about unread messages', `<p>Do you want to stop receiving them?</p>\n${form}`);
+      const form = `<form method="post"><button>${own.unsubscribe}</button></form>`;
+      return page(200, language, own.title, `<p>${own.question}</p>\n${form}`);
     }
     await deps.database.transaction(async (tx) => {
       const user = await tx.user.findUnique({ where: { id: userId, deletedAt: null } });
@@ -73,6 +109,6 @@ export const unsubscribePage: HttpPage = {
       await endDigest(tx, userId);
       recordSettingsChanged(tx, userId);
     });
-    return page(200, 'You are unsubscribed', '<p>You can change this in your notification settings.</p>');
+    return page(200, language, own.done, `<p>${own.doneHint}</p>`);
   },
 };

@@ -60,12 +60,12 @@ builder.prismaObjectFields(Message, (t) => ({
 
 addViewerMutation('editMessage', {
   description:
-    "Replaces the text of one of the viewer's own messages, within `serverInfo.limits.messageEditWindowSeconds` after it was sent. In a direct conversation, `viewerCanSend` must be true. The earlier text remains available in `Message.edits`.",
+    "Replaces the text of one of the viewer's own messages, or removes that of a message with attachments, within `serverInfo.limits.messageEditWindowSeconds` after it was sent. In a direct conversation, `viewerCanSend` must be true. The earlier text remains available in `Message.edits`.",
   input: (t) => ({
     messageId: t.id({ required: true, description: 'The message to edit.' }),
     text: t.string({
-      required: true,
-      description: 'The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming.',
+      description:
+        'The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. Without it, the text of a message with attachments is removed.',
     }),
   }),
   ids: { messageId: 'Message' },

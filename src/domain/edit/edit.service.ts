@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ChatError, limitReached } from '../../core/errors.js';
+import { badInput, ChatError, limitReached } from '../../core/errors.js';
 import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Message, MessageVersion } from '../../generated/prisma/client.js';
 import type { Deps } from '../../platform/deps.js';
@@ -18,24 +18,25 @@ import { canEdit, canReadVersions, isEditableBy } from './edit.policy.js';
 import { storeVersion, type Versions, type VersionsPage } from './edit.store.js';
 
 // Created once, because creating a schema is the most expensive step of an edit in this process.
-const editInput = z.object({ text: messageText });
+const editInput = z.object({ text: messageText.nullish() });
 
 /**
- * Replaces the text of one of the viewer's messages. Setting the same text has no effect.
+ * Replaces the text of one of the viewer's messages, or removes that of a message with attachments. Setting the same text
+ * has no effect.
  * @returns the message after the change.
- * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND with the field `input.messageId`; FORBIDDEN if the message belongs to
+ * @throws {ChatError} BAD_USER_INPUT, also if nothing would be left of the message; NOT_FOUND with the field `input.messageId`; FORBIDDEN if the message belongs to
  *   another user or is deleted, if it was sent too long ago, or if the viewer cannot send messages in the conversation.
  */
 export async function editMessage(
   deps: Deps,
   viewer: Viewer,
-  input: { messageId: string; text: string },
+  input: { messageId: string; text?: string | null | undefined },
 ): Promise<Message> {
-  const given = checkInput(editInput, input);
-  checkLength(deps, given);
+  const { text = null } = checkInput(editInput, input);
+  if (text !== null) checkLength(deps, { text });
   const { config } = deps;
   // Before anything is locked, because it can take long for a long text.
-  const derived = await messageParts.of(deps).derive(deps, given.text);
+  const derived = await messageParts.of(deps).derive(deps, text ?? '');
   return changeMessage(deps, viewer, input.messageId, edited, async ({ tx, message, conversation, membership }) => {
     if (!isEditableBy(message, viewer.userId)) {
       throw new ChatError('FORBIDDEN', 'You can edit only your own messages.');
@@ -47,12 +48,15 @@ export async function editMessage(
     if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
       throw sendRefused(membership);
     }
-    if (message.text === given.text) return undefined;
-    const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, given.text);
+    if (text === null && message.attachmentCount === 0) {
+      throw badInput('input.text', 'Only the text of a message with attachments can be removed.');
+    }
+    if (message.text === text) return undefined;
+    const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, text ?? '');
     checkMentions(mentionedIds, config.mentionsMax);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
     await storeVersion(tx, message, config.messageVersionsMax);
-    const data = { text: given.text, editedAt: new Date(), mentionedIds, mentionsEveryone };
+    const data = { text, editedAt: new Date(), mentionedIds, mentionsEveryone };
     return replaceText(deps, tx, message, data, derived);
   });
 }

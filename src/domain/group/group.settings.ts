@@ -26,7 +26,8 @@ export const groupSettings = defineSettings('Groups', {
   }),
   SYSTEM_MESSAGES: setting(flag, {
     default: 'on',
-    description: 'Whether groups record joins, departures and changes as system messages.',
+    description:
+      'Whether conversations record calls, and groups record joins, departures and changes, as system messages.',
   }),
 });
 

@@ -1,5 +1,6 @@
 import type { Membership } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
+import type { Deps } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
 
 /**
@@ -7,4 +8,6 @@ import { defineExtensionPoint } from '../../platform/feature.js';
  * conversation is locked.
  */
 export const membershipEndings =
-  defineExtensionPoint<(tx: Tx, membership: Membership) => Promise<void>>('membership endings');
+  defineExtensionPoint<(tx: Tx, membership: Membership, deps: Pick<Deps, 'config' | 'features'>) => Promise<void>>(
+    'membership endings',
+  );

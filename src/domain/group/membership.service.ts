@@ -147,7 +147,7 @@ export async function removeMembership(
 ): Promise<Left> {
   const { userId: actorId } = actor;
   const { id, conversationId, userId } = member;
-  for (const end of membershipEndings.of(deps)) await end(tx, member);
+  for (const end of membershipEndings.of(deps)) await end(tx, member, deps);
   await tx.membership.delete({ where: { id } });
   const conversation = await countChanges(tx, conversationId, { changes: 1, members: -1 });
   await recordChange(tx, conversationChanged('memberLeft', actorId, userId, { conversation }, id));

@@ -9,24 +9,18 @@ import { messageParts } from '../message/message.part.js';
 import type { SystemEvent } from '../message/system-event.js';
 
 /**
- * Stores a system message about a change of a locked group. Does nothing if system messages are disabled.
- * @returns the group with the message counted; undefined if none was stored.
+ * Stores a system message in a locked conversation. Does nothing if system messages are disabled.
+ * @returns the conversation with the message counted; undefined if none was stored.
  */
 export async function recordSystemMessage(
   deps: Pick<Deps, 'config' | 'features'>,
   tx: Tx,
   conversationId: string,
-  {
-    type,
-    actorId,
-    subjectIds = [],
-    oldValue = null,
-    newValue = null,
-  }: Pick<SystemEvent, 'type' | 'actorId'> & Partial<SystemEvent>,
+  given: Pick<SystemEvent, 'type' | 'actorId'> & Partial<SystemEvent>,
 ): Promise<Conversation | undefined> {
   if (!deps.config.systemMessages) return undefined;
   const conversation = await countChanges(tx, conversationId, { changes: 1, messages: 1 });
-  const event: SystemEvent = { type, actorId, subjectIds, oldValue, newValue };
+  const event: SystemEvent = { subjectIds: [], oldValue: null, newValue: null, ...given };
   const message = await tx.message.create({
     data: {
       id: newId(),
@@ -40,6 +34,6 @@ export async function recordSystemMessage(
   const moderatorIds = (await findModeratorIds(tx, [conversationId])).get(conversationId) ?? null;
   const { empty: parts } = messageParts.of(deps);
   const full = { ...message, parts, sender: null, conversation: { ...conversation, moderatorIds } };
-  const { data } = await recordChange(tx, messageChanged(messageChangeTypes.sent, { id: actorId }, full));
+  const { data } = await recordChange(tx, messageChanged(messageChangeTypes.sent, { id: given.actorId }, full));
   return data.message.conversation;
 }

@@ -1,9 +1,9 @@
 // @ts-check
 // A process that checks and converts the files of users. It is started without environment variables and without access to
 // the database, and can be ended at any time: what makes a decoder crash or loop ends this process, not the node.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, readdirSync } from 'node:fs';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { constants, getPriority, setPriority } from 'node:os';
 import { pipeline } from 'node:stream/promises';
@@ -37,11 +37,36 @@ const POSTER_AT = 1;
 /** The number of peaks of a waveform, and the highest peak. */
 const PEAKS = 64;
 const PEAK_MAX = 100;
+/** How many samples per second ffmpeg returns for a waveform. */
+const PEAKS_RATE = 8_000;
+/** How ffmpeg calls the formats of recordings. @type {Record<string, string>} */
+const demuxers = {
+  'audio/mp4': 'mov',
+  'audio/webm': 'matroska',
+  'audio/ogg': 'ogg',
+  'audio/mpeg': 'mp3',
+  'audio/wav': 'wav',
+};
 /** Larger videos are written without moving their index to the front, which needs them in memory, in bytes. */
 const FAST_START_MAX = 256 * 1024 * 1024;
 
-// Requests of users take precedence.
-setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
+// Requests of users take precedence. On Linux, each thread has a priority of its own: those that decode images exist already.
+for (const thread of threads()) {
+  try {
+    setPriority(thread, Math.max(getPriority(thread), constants.priority.PRIORITY_BELOW_NORMAL));
+  } catch {
+    // It has ended.
+  }
+}
+
+/** The ids of the threads of this process, or of the process alone. */
+function threads() {
+  try {
+    return readdirSync('/proc/self/task').map(Number);
+  } catch {
+    return [process.pid];
+  }
+}
 
 // No SVG, no PDF and no scripts: only the loaders of the types above.
 sharp.block({ operation: ['VipsForeignLoad'] });
@@ -110,15 +135,17 @@ async function processImage({ path, pixelsMax, output }, type) {
   if (stripped) await writeFile(original, stripped);
   // AVIF has no structure from which metadata could be cut without decoding.
   else await sharp(path, limits).autoOrient().avif({ quality: AVIF_QUALITY, effort: 2 }).toFile(original);
-  // From the result, so that an image that was cut wrongly is never READY.
-  const image = sharp(original, limits);
+  // From the result, so that an image that was cut wrongly is never READY. It is decoded once: smaller versions are made of
+  // the largest one.
+  const { data, info: raw } = await sharp(original, limits)
+    .autoOrient()
+    .resize(within(sizes[0][1]))
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const largest = () => sharp(data, { raw: { width: raw.width, height: raw.height, channels: raw.channels } });
   const variants = [];
   for (const [name, side] of sizes) {
-    const resized = image
-      .clone()
-      .autoOrient()
-      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true });
-    const info = await resized.webp({ quality: WEBP_QUALITY }).toFile(`${output}${name}`);
+    const info = await largest().resize(within(side)).webp({ quality: WEBP_QUALITY }).toFile(`${output}${name}`);
     variants.push({ name, contentType: 'image/webp', width: info.width, height: info.height, byteSize: info.size });
   }
   const isTurned = orientation >= 5;
@@ -128,15 +155,18 @@ async function processImage({ path, pixelsMax, output }, type) {
     isChanged: true,
     width: isTurned ? pageHeight : width,
     height: isTurned ? width : pageHeight,
-    thumbHash: await thumbHashOf(`${output}thumbnail`),
+    thumbHash: await thumbHashOf(largest()),
     variants,
   };
 }
 
-/** The ThumbHash of an image that this process has made. @param {string} path */
-async function thumbHashOf(path) {
-  const { data, info } = await sharp(path)
-    .resize({ width: THUMB_HASH_SIDE, height: THUMB_HASH_SIDE, fit: 'inside', withoutEnlargement: true })
+/** Reduces an image to at most this side, in pixels. @param {number} side @returns {import('sharp').ResizeOptions} */
+const within = (side) => ({ width: side, height: side, fit: 'inside', withoutEnlargement: true });
+
+/** The ThumbHash of an image that this process has made. @param {import('sharp').Sharp} image */
+async function thumbHashOf(image) {
+  const { data, info } = await image
+    .resize(within(THUMB_HASH_SIDE))
     .ensureAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true });
@@ -177,9 +207,10 @@ async function processRecording({ path, kind, output, byteSize, ffmpeg, pixelsMa
       byteSize: (await stat(`${output}original`)).size,
       isChanged: true,
       durationMs: Math.round(duration * 1_000),
-      ...(kind !== 'VIDEO' && audio && { waveform: await waveformOf(media, audio, duration) }),
+      ...(kind !== 'VIDEO' &&
+        audio && { waveform: await waveformOf(media, audio, duration, ffmpeg, [`${output}original`, type]) }),
       ...(video && { width: await video.getDisplayWidth(), height: await video.getDisplayHeight() }),
-      ...(poster && { thumbHash: await thumbHashOf(`${output}poster`) }),
+      ...(poster && { thumbHash: await thumbHashOf(sharp(`${output}poster`)) }),
       variants: poster ? [poster] : [],
     };
   } finally {
@@ -210,7 +241,7 @@ async function posterOf({ path, timeoutMs }, output, type, duration, pixelsMax) 
     await promisify(execFile)(path, arguments_, { timeout: timeoutMs, killSignal: 'SIGKILL' });
     const [[, side]] = sizes;
     const info = await sharp(frame, { limitInputPixels: pixelsMax })
-      .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true })
+      .resize(within(side))
       .webp({ quality: WEBP_QUALITY })
       .toFile(`${output}poster`);
     return { name: 'poster', contentType: 'image/webp', width: info.width, height: info.height, byteSize: info.size };
@@ -222,37 +253,85 @@ async function posterOf({ path, timeoutMs }, output, type, duration, pixelsMax) 
 }
 
 /**
- * The loudest sample of each part of a recording. Empty if nothing decodes its codec here: browsers record Opus, except
- * for Safari.
+ * The loudest sample of each part of a recording. Empty if nothing decodes its codec here: Opus, which browsers record, is
+ * decoded without ffmpeg, but AAC, which older versions of Safari record, is not.
  * @param {typeof import('mediabunny')} media
  * @param {import('mediabunny').InputAudioTrack} track
  * @param {number} duration in seconds
+ * @param {Job['ffmpeg']} ffmpeg
+ * @param {[path: string, type: string]} file the new file
  * @returns {Promise<number[]>}
  */
-async function waveformOf(media, track, duration) {
+async function waveformOf(media, track, duration, ffmpeg, file) {
   const [codec, channelCount, sampleRate] = await Promise.all([
     track.getCodec(),
     track.getNumberOfChannels(),
     track.getSampleRate(),
   ]);
   const decoder = await decoderOf(codec, channelCount, sampleRate);
-  if (!decoder || !(duration > 0)) return [];
+  if (!(duration > 0)) return [];
+  if (!decoder) return ffmpeg ? waveformByFfmpeg(ffmpeg, file, duration) : [];
+  const { peaks, add } = createPeaks(duration);
   try {
-    const peaks = new Array(PEAKS).fill(0);
     for await (const { timestamp, data } of new media.EncodedPacketSink(track).packets()) {
       const { channels, sampleRate } = decoder.decode(data);
       for (const samples of channels) {
-        for (const [index, sample] of samples.entries()) {
-          const at = Math.floor(((timestamp + index / sampleRate) / duration) * PEAKS);
-          const peak = Math.min(PEAKS - 1, Math.max(0, at));
-          peaks[peak] = Math.max(peaks[peak], Math.abs(sample));
-        }
+        for (const [index, sample] of samples.entries()) add(timestamp + index / sampleRate, sample);
       }
     }
-    return peaks.map((peak) => Math.round(Math.min(1, peak) * PEAK_MAX));
+    return peaks();
   } finally {
     decoder.free();
   }
+}
+
+/** Collects the loudest sample of each part. @param {number} duration in seconds */
+function createPeaks(duration) {
+  const loudest = new Array(PEAKS).fill(0);
+  return {
+    /** @param {number} time in seconds @param {number} sample from -1 to 1 */
+    add(time, sample) {
+      const at = Math.min(PEAKS - 1, Math.max(0, Math.floor((time / duration) * PEAKS)));
+      loudest[at] = Math.max(loudest[at], Math.abs(sample));
+    },
+    /** @returns {number[]} */
+    peaks: () => loudest.map((peak) => Math.round(Math.min(1, peak) * PEAK_MAX)),
+  };
+}
+
+/**
+ * Lets ffmpeg decode a recording. Empty if it cannot, or takes too long.
+ * @param {{ path: string, timeoutMs: number }} ffmpeg
+ * @param {[path: string, type: string]} file
+ * @param {number} duration in seconds
+ * @returns {Promise<number[]>}
+ */
+async function waveformByFfmpeg({ path, timeoutMs }, [recording, type], duration) {
+  const arguments_ = [
+    ...['-nostdin', '-v', 'error', '-threads', '1'],
+    ...['-protocol_whitelist', 'file', '-f', demuxers[type] ?? 'mov'],
+    ...['-i', `file:${recording}`, '-map', '0:a:0', '-ac', '1', '-ar', String(PEAKS_RATE)],
+    ...['-c:a', 'pcm_s16le', '-f', 's16le', 'pipe:1'],
+  ];
+  const stdio = /** @type {['ignore', 'pipe', 'ignore']} */ (['ignore', 'pipe', 'ignore']);
+  const child = spawn(path, arguments_, { stdio, timeout: timeoutMs, killSignal: 'SIGKILL' });
+  const ended = new Promise((resolve) => {
+    child.once('error', () => resolve(undefined));
+    child.once('close', resolve);
+  });
+  const { peaks, add } = createPeaks(duration);
+  let count = 0;
+  let rest = Buffer.alloc(0);
+  for await (const chunk of child.stdout) {
+    const bytes = Buffer.concat([rest, chunk]);
+    const length = bytes.length - (bytes.length % 2);
+    for (let at = 0; at < length; at += 2) {
+      add(count / PEAKS_RATE, bytes.readInt16LE(at) / 32_768);
+      count += 1;
+    }
+    rest = bytes.subarray(length);
+  }
+  return (await ended) === 0 && count > 0 ? peaks() : [];
 }
 
 /** @param {string | null} codec @param {number} channelCount @param {number} sampleRate */

@@ -16,7 +16,7 @@ export async function orderDeletions(sql: Sql, keys: readonly string[]): Promise
 }
 
 /**
- * Deletes the bytes that are not needed any more. Triggers order that: of all objects of an attachment (`key`) when its
+ * Deletes the bytes that are no longer needed. Triggers order this: of all objects of an attachment (`key`) when its
  * row was deleted or it was rejected, and of the upload alone (`key/upload`) when another object has replaced it. An order
  * is deleted after the bytes, so that no crash loses it; two nodes can carry out the same one.
  * @returns the number of deleted attachments.

@@ -19,7 +19,7 @@ import {
   s3Settings,
   storesMedia,
 } from './media.settings.js';
-import { trimUploads } from './media.store.js';
+import { readBacklog, trimUploads } from './media.store.js';
 import { mediaWorker } from './media.worker.js';
 
 /** The servers on which files depend, if there are any. */
@@ -79,6 +79,19 @@ export const mediaFeature = defineFeature('media', {
       'parley_media_deleted_total',
       'Deleted and rejected attachments whose bytes this node has deleted.',
       () => counts.deleted,
+    );
+    const { sql } = deps.database;
+    deps.metrics.read(
+      'gauge',
+      'parley_media_waiting',
+      'Files that wait to be processed, of all nodes.',
+      async () => (await readBacklog(sql)).processing,
+    );
+    deps.metrics.read(
+      'gauge',
+      'parley_media_deletions_waiting',
+      'Attachments whose bytes wait to be deleted, of all nodes.',
+      async () => (await readBacklog(sql)).deletions,
     );
     deps.metrics.read(
       'counter',

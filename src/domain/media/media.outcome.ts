@@ -15,6 +15,7 @@ import { messageChanged } from '../message/message.events.js';
 import { messageParts } from '../message/message.part.js';
 import { storedPicture } from '../user/picture.js';
 import { lockUserForUpdate } from '../user/user.store.js';
+import { attachmentOwners } from './media.owners.js';
 import { mediaChanged } from './media.part.js';
 
 /** Rolls the transaction back, because the attachment was processed, deleted, or put to another use in the meantime. */
@@ -33,8 +34,8 @@ export async function attachmentDone(deps: Deps, id: string, outcome: Outcome): 
   for (;;) {
     const found = await db.attachment.findUnique({ where: { id, state: 'PROCESSING' } });
     if (!found) return false;
-    const { messageId, avatarOf, imageOf } = found;
-    const where = { id, state: 'PROCESSING', messageId, avatarOf, imageOf } as const;
+    const { messageId, avatarOf, imageOf, statusId } = found;
+    const where = { id, state: 'PROCESSING', messageId, avatarOf, imageOf, statusId } as const;
     const store = async (tx: Pick<Tx, 'attachment'>, data: Prisma.AttachmentUpdateManyMutationInput = outcome) => {
       const { count } = await tx.attachment.updateMany({ where, data });
       if (count === 0) throw new HasChanged();
@@ -46,6 +47,7 @@ export async function attachmentDone(deps: Deps, id: string, outcome: Outcome): 
       else if (isRejectedPicture) await store(db, { ...outcome, ...noPicture(deps) });
       else if (avatarOf !== null) await doneAsAvatar(deps, id, avatarOf, store);
       else if (imageOf !== null) await doneAsImage(deps, found, imageOf, store);
+      else if (statusId !== null) await doneWithOwner(deps, found, store);
       else await store(db);
       return true;
     } catch (error) {
@@ -74,6 +76,14 @@ async function doneInMessage(deps: Deps, { messageId, conversationId, uploaderId
     const moderatorIds = (await findModeratorIds(tx, [conversation.id])).get(conversation.id) ?? null;
     const full = { ...message, parts, conversation: { ...conversation, moderatorIds } };
     await recordChange(tx, messageChanged(mediaChanged, { id: uploaderId }, full));
+  });
+}
+
+async function doneWithOwner(deps: Deps, { id }: Attachment, store: Store) {
+  await deps.database.transaction(async (tx) => {
+    await store(tx);
+    const done = await tx.attachment.findUniqueOrThrow({ where: { id } });
+    for (const owner of attachmentOwners.of(deps)) await owner.onDone(deps, tx, done);
   });
 }
 

@@ -69,10 +69,13 @@ export async function takePicture(
   }
   await tx.$queryRaw`SELECT FROM attachments WHERE id = ${attachmentId}::uuid FOR UPDATE`;
   const upload = await tx.attachment.findUnique({ where: { id: attachmentId } });
-  const { messageId, avatarOf, imageOf } = { messageId: null, avatarOf: null, imageOf: null, ...upload };
+  const { messageId, avatarOf, imageOf, statusId } = {
+    ...{ messageId: null, avatarOf: null, imageOf: null, statusId: null },
+    ...upload,
+  };
   const isRetry = Object.values<string | null>(owner).includes(avatarOf ?? imageOf);
   const hasExpired = upload?.expiresAt != null && upload.expiresAt.getTime() < Date.now();
-  const isUsed = !isRetry && (messageId ?? avatarOf ?? imageOf) !== null;
+  const isUsed = !isRetry && (messageId ?? avatarOf ?? imageOf ?? statusId) !== null;
   requireUsable(upload ? { ...upload, isUsed, hasExpired } : undefined, viewer, attachmentField);
   if (upload?.kind !== 'IMAGE') throw badInput(attachmentField, 'A picture must be an upload of kind IMAGE.');
   await tx.attachment.deleteMany({ where: { ...owner, state: { not: 'READY' }, id: { not: attachmentId } } });

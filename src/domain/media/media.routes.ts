@@ -4,17 +4,18 @@ import { create as contentDisposition } from 'content-disposition';
 import { LRUCache } from 'lru-cache';
 import parseRange from 'range-parser';
 import { validate } from 'uuid';
-import { badInput, notFound, unauthenticated } from '../../core/errors.js';
-import { type NodeUploads, type Part, WrongLength } from '../../infra/media/store.js';
+import { badInput, ChatError, notFound, unauthenticated } from '../../core/errors.js';
+import { Interrupted, type NodeUploads, type Part, WrongLength } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
 import type { HttpRoute } from '../../platform/http-routes.js';
 import { defineLookup, defineService } from '../../platform/service.js';
 import { authenticate } from '../session/session.authentication.js';
 import { isPictureSignature } from '../user/picture.js';
 import { requireMedia } from './media.files.js';
+import { attachmentOwners } from './media.owners.js';
 import { type Attachment, findOpenable, findPictures, originalOf, type Served } from './media.store.js';
 import { uploadTokenOf, userOfMediaToken, userOfUploadToken } from './media.tokens.js';
-import { partsOf } from './upload.parts.js';
+import { partsOf, restOf } from './upload.parts.js';
 
 const MEDIA_PREFIX = '/media/';
 
@@ -28,12 +29,14 @@ export const partHeaders = { 'content-type': 'application/octet-stream' } as con
 export async function partUrl(
   deps: Deps,
   sessionId: string,
-  { id, storeKey, storeUploadId }: Attachment,
+  { id, storeKey, storeUploadId, partBytes }: Attachment,
   part: Part,
 ): Promise<string> {
   const { uploads } = requireMedia(deps);
   if (uploads.receiver === 'STORE') return uploads.partUrl(storeKey, storeUploadId ?? '', part, partHeaders);
-  return `${MEDIA_PREFIX}uploads/${id}/${part.number}?t=${uploadTokenOf(deps, sessionId, id)}`;
+  // Of a part that was interrupted, only the rest is sent.
+  const from = part.offset - (part.number - 1) * partBytes;
+  return `${MEDIA_PREFIX}uploads/${id}/${part.number}?${from > 0 ? `from=${from}&` : ''}t=${uploadTokenOf(deps, sessionId, id)}`;
 }
 
 /** How long a node remembers who may open what, in milliseconds: the longest time until a removal takes effect. */
@@ -48,7 +51,8 @@ const inlineTypes = new Set([
 
 const openable = defineLookup(
   'openable attachments',
-  ({ database }, keys: readonly { userId: string; attachmentId: string }[]) => findOpenable(database.sql, keys),
+  (deps, keys: readonly { userId: string; attachmentId: string }[]) =>
+    findOpenable(deps.database.sql, attachmentOwners.of(deps), keys),
 );
 
 const pictures = defineLookup('uploaded pictures', ({ database }, ids: readonly string[]) =>
@@ -64,6 +68,8 @@ const remembered = defineService(
 /** How long browsers keep a file of a path whose bytes never change. */
 const CACHE_FILES = 'private, max-age=31536000, immutable';
 /** Shorter, so that pictures that were replaced leave caches soon. */
+/** Clients ask again each time, because the permission ends at a certain time. */
+const REVALIDATED = 'private, no-cache';
 const CACHE_PICTURES = 'public, max-age=86400, immutable';
 /** The variant that is served as a picture. */
 const PICTURE_VARIANT = 'preview';
@@ -71,6 +77,7 @@ const PICTURE_VARIANT = 'preview';
 export const mediaRoute: HttpRoute = {
   prefix: MEDIA_PREFIX,
   methods: ['GET', 'HEAD', 'PUT'],
+  bytesPerSecondMin: ({ uploadBytesPerSecondMin }) => uploadBytesPerSecondMin,
   exposedHeaders: ['accept-ranges', 'content-disposition', 'content-length', 'content-range', 'etag'],
   async respond(deps, { req, res, path, query }) {
     const [first = '', second = '', third, ...rest] = path.split('/');
@@ -81,7 +88,8 @@ export const mediaRoute: HttpRoute = {
       const { uploads } = requireMedia(deps);
       if (uploads.receiver !== 'NODE') throw notFound('path', 'File');
       if (!isMethod(req, res, 'PUT')) return;
-      await receivePart(deps, uploads, req, { attachmentId: second, number: third, token: query.get('t') ?? '' });
+      const [from, token] = [query.get('from') ?? '0', query.get('t') ?? ''];
+      await receivePart(deps, uploads, req, { attachmentId: second, number: third, from, token });
       res.writeHead(204, { 'cache-control': 'no-store' }).end();
       return;
     }
@@ -104,36 +112,59 @@ async function receivePart(
   deps: Deps,
   uploads: NodeUploads,
   req: IncomingMessage,
-  { attachmentId, number, token }: { attachmentId: string; number: string; token: string },
+  place: { attachmentId: string; number: string; from: string; token: string },
 ): Promise<void> {
+  const { attachmentId, token } = place;
   if (!validate(attachmentId)) throw notFound('path', 'Upload');
-  const uploaderId = await userOfUploadToken(deps, token, attachmentId);
   const { db } = deps.database;
-  const attachment = await db.attachment.findUnique({ where: { id: attachmentId, uploaderId } });
+  const [uploaderId, attachment] = await Promise.all([
+    userOfUploadToken(deps, token, attachmentId),
+    db.attachment.findUnique({ where: { id: attachmentId } }),
+  ]);
   const hasExpired = attachment?.expiresAt != null && attachment.expiresAt.getTime() < Date.now();
-  if (!attachment || hasExpired) throw notFound('path', 'Upload');
-  const part = partsOf(attachment).find((each) => String(each.number) === number);
-  if (!part) throw notFound('path', 'Part');
+  if (attachment?.uploaderId !== uploaderId || hasExpired) throw notFound('path', 'Upload');
+  const whole = partsOf(attachment).find((each) => String(each.number) === place.number);
+  if (!whole) throw notFound('path', 'Part');
   // A retry of a part that arrived before the upload was completed.
   if (attachment.state !== 'UPLOADING') return void req.resume();
+  const { number } = whole;
+  const from = /^\d{1,9}$/.test(place.from) ? Number(place.from) : -1;
+  if (from !== 0) {
+    const known = await db.attachmentPart.findUnique({ where: { attachmentId_number: { attachmentId, number } } });
+    // Otherwise bytes between what has arrived and this rest could be missing.
+    const reached = known ? (known.receivedBytes ?? whole.byteSize) : 0;
+    if (from < 0 || from >= whole.byteSize || from > reached) {
+      throw new ChatError('CONFLICT', 'The beginning of this part is missing. Call `createUpload` again.', {
+        field: 'from',
+      });
+    }
+  }
+  const part = restOf(whole, from);
   const { 'content-length': length } = req.headers;
   const wrongLength = () => badInput('body', `This part must have ${part.byteSize} bytes.`);
   if (length !== undefined && Number(length) !== part.byteSize) throw wrongLength();
+  let receivedBytes: number | null = null;
+  let interruption: Interrupted | undefined;
   try {
     await uploads.writePart(attachment.storeKey, part, req);
   } catch (error) {
     if (error instanceof WrongLength) throw wrongLength();
-    throw error;
+    if (!(error instanceof Interrupted)) throw error;
+    interruption = error;
+    receivedBytes = from + error.writtenBytes;
   }
   // Not if the upload has been completed or cancelled in the meantime.
   const count = await db.$executeRaw`
-    INSERT INTO attachment_parts (attachment_id, number)
-    SELECT id, ${part.number}::int FROM attachments
+    INSERT INTO attachment_parts AS part (attachment_id, number, received_bytes)
+    SELECT id, ${number}::int, ${receivedBytes}::int FROM attachments
     WHERE id = ${attachmentId}::uuid AND state = 'UPLOADING' FOR SHARE
-    ON CONFLICT (attachment_id, number) DO UPDATE SET number = excluded.number`;
+    ON CONFLICT (attachment_id, number) DO UPDATE SET received_bytes = CASE
+      WHEN part.received_bytes IS NOT NULL AND excluded.received_bytes IS NOT NULL
+      THEN greatest(part.received_bytes, excluded.received_bytes) END`;
   const isDeleted = count === 0 && !(await db.attachment.findUnique({ where: { id: attachmentId } }));
   // Its bytes were deleted before this part was written.
   if (isDeleted) await requireMedia(deps).deleteAll(attachment.storeKey);
+  if (interruption) throw interruption.cause;
 }
 
 /** The user who asks for a file: from the query, or from the header of a client that can set one. */
@@ -154,7 +185,7 @@ function findRemembered(deps: Deps, key: string, find: () => Promise<Served | nu
     found.catch(() => known.delete(key));
     // What is not there yet can be there in a moment.
     void found.then(
-      (served) => served?.state !== 'READY' && known.delete(key),
+      (served) => (served?.state !== 'READY' || !served.isLasting) && known.delete(key),
       () => {},
     );
   }
@@ -172,7 +203,7 @@ async function serveFile(
   if (!validate(attachmentId)) throw notFound('path', 'File');
   const find = () => openable.of(deps)({ userId, attachmentId });
   const served = await findRemembered(deps, `${userId} ${attachmentId}`, find);
-  await sendFile(deps, req, res, served, name, CACHE_FILES);
+  await sendFile(deps, req, res, served, name, served?.isLasting ? CACHE_FILES : REVALIDATED);
 }
 
 /** Serves the picture of a user or group, to everybody who knows its signed URL. */
@@ -215,7 +246,9 @@ async function sendFile(
     res.writeHead(304).end();
     return;
   }
-  if (store.urlOf && !variant && req.method === 'GET' && isRedirected(deps, byteSize)) {
+  // A URL of the store can be used for a while after the permission has ended.
+  const canRedirect = served.isLasting && !variant && req.method === 'GET' && isRedirected(deps, byteSize);
+  if (store.urlOf && canRedirect) {
     const url = await store.urlOf(served.storeKey, originalOf(served), {
       contentType: String(res.getHeader('content-type')),
       contentDisposition: String(res.getHeader('content-disposition')),

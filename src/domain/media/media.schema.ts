@@ -12,6 +12,7 @@ import { Conversation } from '../conversation/conversation.schema.js';
 import { addSendMessageField, Message, type Preloaded } from '../message/message.schema.js';
 import { attachmentOfPicture } from '../user/picture.js';
 import { User, Viewer } from '../user/user.schema.js';
+import { attachmentOwners } from './media.owners.js';
 import { mediaPath, partHeaders, partUrl } from './media.routes.js';
 import { listAttachments } from './media.service.js';
 import {
@@ -41,7 +42,7 @@ const AttachmentKind = builder.enumType('AttachmentKind', {
 });
 
 const AttachmentState = builder.enumType('AttachmentState', {
-  description: 'How far an attachment has come. Treat an unknown value like PROCESSING.',
+  description: 'The processing state of an attachment. Treat an unknown value like PROCESSING.',
   values: {
     UPLOADING: { description: 'Parts of the file are missing, or `completeUpload` has not been called.' },
     PROCESSING: { description: 'The file is being checked and converted. A message can be sent with it.' },
@@ -57,22 +58,22 @@ const AttachmentVariant = builder.objectRef<Variant & { attachmentId: string }>(
     name: t.exposeString('name', {
       nullable: false,
       description:
-        'One of `preview` (at most 1280 pixels on a side), `thumbnail` (at most 320), and `poster` of a video.',
+        'The name of the version: `preview` (at most 1280 pixels on a side), `thumbnail` (at most 320), or `poster` (of a video).',
     }),
-    contentType: t.exposeString('contentType', { nullable: false, description: 'Its media type.' }),
+    contentType: t.exposeString('contentType', { nullable: false, description: 'The media type of the version.' }),
     width: t.exposeInt('width', { nullable: false, description: 'In pixels.' }),
     height: t.exposeInt('height', { nullable: false, description: 'In pixels.' }),
-    byteSize: t.exposeInt('byteSize', { nullable: false, description: 'In bytes.' }),
+    byteSize: t.exposeInt('byteSize', { nullable: false, description: 'The size in bytes.' }),
     path: t.string({
       nullable: false,
-      description: 'Like `Attachment.path`.',
+      description: 'The path at which the version can be opened, like `Attachment.path`.',
       resolve: ({ attachmentId, name }) => mediaPath(attachmentId, name),
     }),
   }),
 });
 
 const loadIsVisible = defineLoader((context, ids) =>
-  findVisibleAttachments(context.deps.database.db, viewerOf(context).userId, ids),
+  findVisibleAttachments(context.deps.database.db, attachmentOwners.of(context.deps), viewerOf(context).userId, ids),
 );
 
 export const Attachment = builder.prismaNode('Attachment', {
@@ -86,11 +87,16 @@ export const Attachment = builder.prismaNode('Attachment', {
     ...['durationMs', 'thumbHash', 'waveform', 'altText', 'path', 'variants'],
   ),
   fields: (t) => ({
-    kind: t.expose('kind', { type: AttachmentKind, nullable: false, description: 'What the uploader says it is.' }),
+    kind: t.expose('kind', {
+      type: AttachmentKind,
+      nullable: false,
+      description: 'The kind of the file, as the uploader declared it.',
+    }),
     state: t.expose('state', {
       type: AttachmentState,
       nullable: false,
-      description: 'A change to READY or REJECTED is delivered as MEDIA event of the message.',
+      description:
+        'How far the file has been processed. A change to READY or REJECTED is delivered as a MEDIA event of the message.',
     }),
     filename: t.exposeString('filename', {
       nullable: false,
@@ -99,33 +105,35 @@ export const Attachment = builder.prismaNode('Attachment', {
     contentType: t.exposeString('contentType', {
       nullable: false,
       description:
-        'The media type that the content has. It is `application/octet-stream` for unknown content, and until the attachment is READY.',
+        'The media type of the content. It is `application/octet-stream` for unknown content, and until the attachment is READY.',
     }),
     byteSize: t.exposeInt('byteSize', {
       nullable: false,
-      description: 'In bytes. It can change when the attachment becomes READY, because metadata is removed.',
+      description: 'The size in bytes. It can change when the attachment becomes READY, because metadata is removed.',
     }),
     width: t.exposeInt('width', {
-      description: 'The width of an image or video in pixels, upright. Null if it is not known.',
+      description:
+        'The width of an image or video in pixels, after its orientation has been applied. It is null if it is not known.',
     }),
     height: t.exposeInt('height', {
-      description: 'The height of an image or video in pixels, upright. Null if it is not known.',
+      description:
+        'The height of an image or video in pixels, after its orientation has been applied. It is null if it is not known.',
     }),
     durationMs: t.exposeInt('durationMs', {
-      description: 'The length of a video or recording in milliseconds. Null if it is not known.',
+      description: 'The length of a video or recording in milliseconds. It is null if it is not known.',
     }),
     thumbHash: t.exposeString('thumbHash', {
       description:
-        'A [ThumbHash](https://evanw.github.io/thumbhash/) of an image in base64, to show until it is loaded.',
+        'A [ThumbHash](https://evanw.github.io/thumbhash/) of an image in base64, to show until the image is loaded.',
     }),
     waveform: t.intList({
-      description: 'The loudness of a recording: 64 peaks from 0 to 100. Null if it is not known.',
+      description: 'The loudness of a recording: 64 peaks from 0 to 100. It is null if it is not known.',
       // 64 numbers are no longer than a text, which counts as one field.
       extensions: atMost(1),
       nullable: { list: true, items: false },
       resolve: ({ waveform }) => (waveform.length === 0 ? null : waveform),
     }),
-    altText: t.exposeString('altText', { description: 'The alternative text of the uploader, or null.' }),
+    altText: t.exposeString('altText', { description: 'The alternative text that the uploader gave, or null.' }),
     path: t.string({
       nullable: false,
       description:
@@ -137,7 +145,7 @@ export const Attachment = builder.prismaNode('Attachment', {
       extensions: atMost(3),
       nullable: { list: false, items: false },
       description:
-        'Smaller versions of an image, or a still image of a video (not on all servers). Empty until the attachment is READY.',
+        'Smaller versions of an image, or a still image of a video (not on all servers). The list is empty until the attachment is READY.',
       resolve: ({ id, variants }) => (variants as unknown as Variant[]).map((each) => ({ ...each, attachmentId: id })),
     }),
   }),
@@ -166,7 +174,7 @@ builder.prismaObjectField(User, 'avatar', (t) =>
   t.field({
     type: Attachment,
     description:
-      "The user's picture if it was uploaded (`avatarAttachmentId`), for its variants and its `thumbHash`; otherwise null. Everybody who is signed in can open it.",
+      "The user's picture if it was uploaded (`avatarAttachmentId`), with its variants and its `thumbHash`; otherwise null. Every signed-in user can open it.",
     extensions: sharedField,
     resolve: ({ avatarUrl }, _args, context) => pictureOf(context, avatarUrl),
   }),
@@ -185,7 +193,7 @@ builder.prismaObjectField(Message, 'attachments', (t) =>
   t.field({
     type: [Attachment],
     nullable: { list: false, items: false },
-    description: 'The files of the message, in the order of `attachmentIds`. Empty for a deleted message.',
+    description: 'The files of the message, in the order of `attachmentIds`. The list is empty for a deleted message.',
     extensions: { ...sharedField, ...atMost('attachmentsMax') },
     resolve({ id, attachmentCount, parts }: Preloaded, _args, context) {
       if (attachmentCount === 0) return [];
@@ -199,7 +207,7 @@ addSendMessageField(
   (t) =>
     t.idList({
       description:
-        'Uploads of the sender that are PROCESSING or READY, at most `serverInfo.limits.attachmentsMax`. Each can be in one message only. With attachments, `text` can be absent.',
+        'Uploads of the sender that are PROCESSING or READY, at most `serverInfo.limits.attachmentsMax`. Each upload can be used in only one message. With attachments, `text` can be absent.',
     }),
   (ids) => ids.map((id, index) => idOf('Attachment', id, `input.attachmentIds.${index}`)),
 );
@@ -230,7 +238,8 @@ const loadPages = defineListLoader((context, ids, page: AttachmentsPage) =>
 builder.prismaObjectField(Conversation, 'attachments', (t) =>
   t.field({
     type: AttachmentConnection,
-    description: 'The files of the messages that the viewer can see, newest first. Empty for non-members.',
+    description:
+      'The files of the messages that the viewer can see, newest first. The list is empty if the viewer is not a member.',
     args: {
       kind: t.arg({ type: AttachmentKind, description: 'Only attachments of this kind.' }),
       ...forwardArgs,
@@ -257,7 +266,7 @@ builder.prismaObjectFields(Viewer, (t) => ({
   mediaToken: t.string({
     nullable: false,
     description:
-      'Opens the paths of attachments that the viewer can see, for `<img>` and `<video>`, which cannot send headers. It is the same for a day and accepted until the end of the next day (UTC), and ends with the session.',
+      'The token that opens the paths of attachments that the viewer can see, for `<img>` and `<video>`, which cannot send headers. It stays the same for a day, is accepted until the end of the next day (UTC), and ends with the session.',
     resolve: (_user, _args, context) => mediaTokenOf(context.deps, viewerOf(context).sessionId),
   }),
   mediaUsage: t.field({
@@ -277,8 +286,8 @@ const PARTS_MAX = 100;
 const HttpHeader = builder.objectRef<{ name: string; value: string }>('HttpHeader').implement({
   description: 'A header of an HTTP request.',
   fields: (t) => ({
-    name: t.exposeString('name', { nullable: false, description: 'Its name.' }),
-    value: t.exposeString('value', { nullable: false, description: 'Its value.' }),
+    name: t.exposeString('name', { nullable: false, description: 'The name of the header.' }),
+    value: t.exposeString('value', { nullable: false, description: 'The value of the header.' }),
   }),
 });
 
@@ -291,7 +300,7 @@ const UploadPart = builder.objectRef<Part & { url: string }>('UploadPart').imple
     url: t.exposeString('url', {
       nullable: false,
       description:
-        'Where to send the part. A URL that begins with `/` is relative to this server. Another one leads to the store of the server and expires: call `createUpload` again if it is rejected.',
+        'Where to send the part. A URL that begins with `/` is relative to this server. Any other URL belongs to the file storage of the server and expires: call `createUpload` again if the part is rejected.',
     }),
     headers: t.field({
       type: [HttpHeader],
@@ -316,7 +325,7 @@ const UploadObject = builder.objectRef<Upload>('Upload').implement({
       type: [UploadPart],
       extensions: atMost(PARTS_MAX),
       nullable: { list: false, items: false },
-      description: `The first ${PARTS_MAX} parts that have not been received. They can be sent in any order, several at once. Call \`createUpload\` again for further ones.`,
+      description: `The first ${PARTS_MAX} parts that have not been received, or what is missing of a part whose connection was cut. They can be sent in any order, several at once. Call \`createUpload\` again for further ones.`,
       resolve: ({ attachment, missingParts }, _args, context) => {
         const { sessionId } = viewerOf(context);
         return Promise.all(
@@ -337,7 +346,7 @@ const UploadObject = builder.objectRef<Upload>('Upload').implement({
 
 addViewerMutation('createUpload', {
   description:
-    'Begins to upload a file, or continues after an interruption: idempotent by `clientUploadId`. Send the missing parts, then call `completeUpload`. PAYLOAD_TOO_LARGE if the file is larger than `serverInfo.limits.attachmentMaxBytes`; FORBIDDEN if the viewer has no space left (`viewer.mediaUsage`) or too many open uploads; CONFLICT if the key was used with another input; UNAVAILABLE if `serverInfo.features` does not contain `media`.',
+    'Begins the upload of a file, or continues it after an interruption: it is idempotent by `clientUploadId`. Send the missing parts, then call `completeUpload`. The error is PAYLOAD_TOO_LARGE if the file is larger than `serverInfo.limits.attachmentMaxBytes`; FORBIDDEN if the viewer has no space left (`viewer.mediaUsage`) or too many open uploads; CONFLICT if the key was used with different input (except for `altText`, which can be changed until the upload is used, and `waveform`); UNAVAILABLE if `serverInfo.features` does not contain `media`.',
   input: (t) => ({
     clientUploadId: t.string({
       required: true,
@@ -346,18 +355,23 @@ addViewerMutation('createUpload', {
     kind: t.field({
       type: AttachmentKind,
       required: true,
-      description: 'How the file is to be treated. A file with other content is REJECTED when it is processed.',
+      description:
+        'How the file is to be treated. A file whose content does not match is REJECTED when it is processed.',
     }),
     filename: t.string({
       required: true,
-      description: 'The name of the file: 1 to 255 characters. A path before it is removed.',
+      description: 'The name of the file: 1 to 255 characters. A leading path is removed.',
     }),
     byteSize: t.int({ required: true, description: 'The size of the file in bytes.' }),
     sha256: t.string({
-      description: 'The SHA-256 hash of the file in hexadecimal digits. A file with another one is REJECTED.',
+      description: 'The SHA-256 hash of the file in hexadecimal digits. A file with a different hash is REJECTED.',
     }),
     altText: t.string({
-      description: 'An alternative text, for people who cannot see the image: up to 1000 characters.',
+      description: 'An alternative text for people who cannot see the image: up to 1000 characters.',
+    }),
+    waveform: t.intList({
+      description:
+        'The loudness of a recording as the client has measured it: 64 peaks from 0 to 100. It is used until the file has been processed, and stays if the server cannot decode the recording.',
     }),
   }),
   payload: payloadOf((t) => ({
@@ -372,7 +386,7 @@ const attachmentPayload = payloadOf((t) => ({
 
 addViewerMutation('completeUpload', {
   description:
-    'Ends an upload of which all parts have been sent. The file is PROCESSING then, and can be used in a message or as a picture. Idempotent. CONFLICT if parts are missing: call `createUpload` again to learn which.',
+    'Completes an upload whose parts have all been sent. The file is then PROCESSING, and can be used in a message or as a picture. It is idempotent. The error is CONFLICT if parts are missing: call `createUpload` again to find out which.',
   input: (t) => ({ attachmentId: t.id({ required: true, description: 'An upload of the viewer.' }) }),
   ids: { attachmentId: 'Attachment' },
   payload: attachmentPayload,
@@ -381,7 +395,7 @@ addViewerMutation('completeUpload', {
 
 addViewerMutation('cancelUpload', {
   description:
-    'Deletes an upload of the viewer with its bytes. CONFLICT if a message contains it (delete the message instead) or it is the picture of a user or group.',
+    'Deletes an upload of the viewer with its bytes. The error is CONFLICT if a message contains it (delete the message instead), or if it is the picture of a user or group.',
   input: (t) => ({ attachmentId: t.id({ required: true, description: 'An upload of the viewer.' }) }),
   ids: { attachmentId: 'Attachment' },
   payload: payloadOf((t) => ({

@@ -40,14 +40,23 @@ export const mediaSettings = defineSettings('Media', {
   }),
   UPLOAD_TTL: setting(duration('1m'), {
     default: '24h',
-    description: 'How long an upload is kept unless a message with it is sent.',
-    clientDescription: 'How long an upload is kept unless a message with it is sent, in seconds.',
+    description: 'How long an upload is kept that is neither in a message nor used as a picture.',
+    clientDescription: 'How long an unused upload is kept, in seconds.',
     clientUnit: 'seconds',
   }),
   UPLOAD_PART_BYTES: setting(integer(65_536, 104_857_600), {
     default: '1048576',
     description:
-      'The size of the parts of an upload in bytes. An interrupted upload sends at most one part again. A part must arrive within `REQUEST_TIMEOUT`.',
+      'The size of the parts of small files in bytes. An interrupted upload sends at most one part again. A larger file is sent in about 16 parts, as far as `UPLOAD_PART_MAX_BYTES` allows.',
+  }),
+  UPLOAD_PART_MAX_BYTES: setting(integer(65_536, 104_857_600), {
+    default: '8388608',
+    description: 'The maximum size of the parts of large files in bytes.',
+  }),
+  UPLOAD_BYTES_PER_SECOND_MIN: setting(integer(1, 1_073_741_824), {
+    default: '8192',
+    description:
+      'How many bytes of a part per second a client has to send on average, after the first `REQUEST_TIMEOUT`. Slower clients are disconnected.',
   }),
   MEDIA_PIXELS_MAX: setting(integer(1, 268_402_689), {
     default: '50000000',
@@ -57,11 +66,11 @@ export const mediaSettings = defineSettings('Media', {
   MEDIA_PROCESS_TIMEOUT: setting(duration('1s'), {
     default: '60s',
     description:
-      'How long the processing of one file may take. Then it is ended, and after three attempts the file is rejected.',
+      'How long the processing of one file may take. After that, the process is ended; after three attempts, the file is rejected.',
   }),
   FFMPEG_PATH: setting(text, {
     description:
-      'The program `ffmpeg`, which is used for one thing only: the still image (`poster`) of a video. It runs in the process that checks files, with its limits.',
+      'The program `ffmpeg`, which is used only for the still image (`poster`) of a video, and for the waveform of a recording that is neither Opus nor WAV. It is run by the process that checks files, with the same limits.',
     whenUnset: 'videos have no poster',
     example: '/usr/bin/ffmpeg',
   }),
@@ -197,6 +206,9 @@ export function bucketOf(config: Config): S3Bucket | undefined {
 
 /** @throws {ConfigError} */
 export function checkMediaConfig(config: Config): void {
+  if (config.uploadPartMaxBytes < config.uploadPartBytes) {
+    throw new ConfigError('UPLOAD_PART_MAX_BYTES: must be at least UPLOAD_PART_BYTES');
+  }
   if (config.mediaQuotaBytes < config.attachmentMaxBytes) {
     throw new ConfigError('MEDIA_QUOTA_BYTES: must be at least ATTACHMENT_MAX_BYTES');
   }

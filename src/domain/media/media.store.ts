@@ -1,6 +1,7 @@
 import { type Attachment, type AttachmentKind, type Message, Prisma } from '../../generated/prisma/client.js';
-import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
+import { type Db, queryIn, type Sql, type SqlTransaction, type Tx } from '../../infra/database/database.js';
 import type { ObjectName } from '../../infra/media/store.js';
+import type { AttachmentOwner } from './media.owners.js';
 import type { Usable } from './media.policy.js';
 
 export type { Attachment, AttachmentKind };
@@ -52,13 +53,17 @@ export async function findAttachments(
 export type LockedUpload = AttachmentInfo & Usable;
 
 /** Locks these uploads in a fixed order. Unknown ids are skipped. */
-export const lockUploads = (sql: SqlTransaction, ids: readonly string[]): Promise<LockedUpload[]> =>
-  sql.query<LockedUpload>(Prisma.sql`
+export const lockUploads = (tx: Tx | SqlTransaction, ids: readonly string[]): Promise<LockedUpload[]> =>
+  queryIn<LockedUpload>(
+    tx,
+    Prisma.sql`
     SELECT attachment.uploader_id::text AS "uploaderId",
-           num_nonnulls(attachment.message_id, attachment.avatar_of, attachment.image_of) > 0 AS "isUsed",
+           num_nonnulls(attachment.message_id, attachment.avatar_of, attachment.image_of, attachment.status_id) > 0
+             AS "isUsed",
            coalesce(attachment.expires_at < clock_timestamp(), false) AS "hasExpired", ${infoColumns}
     FROM attachments attachment WHERE id = ANY (${[...new Set(ids)]}::uuid[])
-    ORDER BY id FOR UPDATE`);
+    ORDER BY id FOR UPDATE`,
+  );
 
 /** Puts uploads into messages that were just stored. */
 export async function storeInMessages(
@@ -88,11 +93,19 @@ export async function readUsage(db: Db | Tx, userId: string): Promise<Usage> {
   return row ?? { bytes: 0, open: 0 };
 }
 
+/** How many files wait to be processed, and for how many attachments the bytes wait to be deleted. */
+export async function readBacklog(sql: Sql): Promise<{ processing: number; deletions: number }> {
+  const [row] = await sql.query<{ processing: number; deletions: number }>(Prisma.sql`
+    SELECT (SELECT count(*)::int FROM attachments WHERE state = 'PROCESSING') AS processing,
+           (SELECT count(*)::int FROM media_deletions) AS deletions`);
+  return row ?? { processing: 0, deletions: 0 };
+}
+
 /**
  * Whether a user can see an attachment: it is in a message that they can see, the picture of any user or of a group that
- * they can see, or an upload of their own that is not used in a conversation.
+ * they can see, an upload of their own that is not used in a conversation, or something that they can see shows it.
  */
-const isVisibleTo = (userId: Prisma.Sql) => Prisma.sql`(
+const isVisibleTo = (userId: Prisma.Sql, owners: readonly AttachmentOwner[]) => Prisma.sql`(
   EXISTS (
     SELECT FROM memberships own
     WHERE own.conversation_id = coalesce(attachment.conversation_id, attachment.image_of) AND own.user_id = ${userId}
@@ -101,31 +114,38 @@ const isVisibleTo = (userId: Prisma.Sql) => Prisma.sql`(
   OR EXISTS (
     SELECT FROM conversations place WHERE place.id = attachment.image_of AND place.visibility = 'PUBLIC'
       AND attachment.state = 'READY')
-  OR (attachment.message_id IS NULL AND attachment.image_of IS NULL AND attachment.uploader_id = ${userId}))`;
+  OR (num_nonnulls(attachment.message_id, attachment.image_of, attachment.status_id) = 0
+      AND attachment.uploader_id = ${userId})
+  ${Prisma.join([Prisma.empty, ...owners.map((owner) => Prisma.sql`OR ${owner.isVisibleTo(userId)}`)], ' ')})`;
 
 /** These attachments, in the same order. An entry is null if the user may not open it. */
 export async function findOpenable(
   sql: Sql,
+  owners: readonly AttachmentOwner[],
   keys: readonly { userId: string; attachmentId: string }[],
 ): Promise<(Served | null)[]> {
   const rows = await sql.query<Served & { n: number }>(Prisma.sql`
-    SELECT key.n::int AS n, attachment.store_key AS "storeKey", ${infoColumns}
+    SELECT key.n::int AS n, attachment.store_key AS "storeKey", attachment.status_id IS NULL AS "isLasting", ${infoColumns}
     FROM unnest(${keys.map((key) => key.userId)}::uuid[], ${keys.map((key) => key.attachmentId)}::uuid[])
          WITH ORDINALITY AS key (user_id, attachment_id, n)
     JOIN attachments attachment ON attachment.id = key.attachment_id
-    WHERE ${isVisibleTo(Prisma.sql`key.user_id`)}`);
+    WHERE ${isVisibleTo(Prisma.sql`key.user_id`, owners)}`);
   const found = new Array<Served | null>(keys.length).fill(null);
   for (const { n, ...served } of rows) found[n - 1] = served;
   return found;
 }
 
 /** An attachment with what is needed to serve its bytes. */
-export type Served = AttachmentInfo & { storeKey: string };
+export interface Served extends AttachmentInfo {
+  storeKey: string;
+  /** False if the permission to open it ends at a certain time, so that nobody may keep it. */
+  isLasting: boolean;
+}
 
-/** The pictures of users and groups with these ids, in the same order. An entry is null if it is none any more. */
+/** The pictures of users and groups with these ids, in the same order. An entry is null if it is no longer a picture. */
 export async function findPictures(sql: Sql, ids: readonly string[]): Promise<(Served | null)[]> {
   const rows = await sql.query<Served>(Prisma.sql`
-    SELECT attachment.store_key AS "storeKey", ${infoColumns} FROM attachments attachment
+    SELECT attachment.store_key AS "storeKey", TRUE AS "isLasting", ${infoColumns} FROM attachments attachment
     WHERE attachment.id = ANY (${ids}::uuid[]) AND num_nonnulls(attachment.avatar_of, attachment.image_of) > 0
       AND attachment.state = 'READY'`);
   const byId = new Map(rows.map((row) => [row.id, row]));
@@ -133,10 +153,15 @@ export async function findPictures(sql: Sql, ids: readonly string[]): Promise<(S
 }
 
 /** Whether the user can see each of these attachments, in the same order. */
-export async function findVisibleAttachments(db: Db, userId: string, ids: readonly string[]): Promise<boolean[]> {
+export async function findVisibleAttachments(
+  db: Db,
+  owners: readonly AttachmentOwner[],
+  userId: string,
+  ids: readonly string[],
+): Promise<boolean[]> {
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT attachment.id::text FROM attachments attachment
-    WHERE attachment.id = ANY (${ids}::uuid[]) AND ${isVisibleTo(Prisma.sql`${userId}::uuid`)}`;
+    WHERE attachment.id = ANY (${ids}::uuid[]) AND ${isVisibleTo(Prisma.sql`${userId}::uuid`, owners)}`;
   const visible = new Set(rows.map(({ id }) => id));
   return ids.map((id) => visible.has(id));
 }

@@ -188,8 +188,9 @@ function createMediaWorker(deps: Deps): MediaWorker {
 export const mediaWorker = defineService('media worker', createMediaWorker);
 
 /** The columns of a file that can be served. */
-function factsToStore({ isChanged: _isChanged, state, variants, ...facts }: { state: 'READY' } & Facts) {
-  return { ...facts, state, variants: variants as object[] };
+function factsToStore({ isChanged: _isChanged, state, variants, waveform = [], ...facts }: { state: 'READY' } & Facts) {
+  // Without one, that of the client stays.
+  return { ...facts, ...(waveform.length > 0 && { waveform }), state, variants: variants as object[] };
 }
 
 async function claim({ database: { sql } }: Deps, claimMs: number): Promise<Claimed | undefined> {

@@ -14,7 +14,7 @@ import { lockCounts } from '../user/user.store.js';
 import { completeDirectUpload, isDirect, resumeDirectUpload } from './direct-uploads.js';
 import { requireMedia } from './media.files.js';
 import { type Attachment, type AttachmentKind, readUsage } from './media.store.js';
-import { partsMissing, partsOf } from './upload.parts.js';
+import { partBytesOf, partsMissing, partsOf, restOf } from './upload.parts.js';
 
 const uploadsPerPerson = definePersonRate(
   'You are uploading files too quickly. Try again in a moment.',
@@ -25,6 +25,9 @@ const uploadsPerPerson = definePersonRate(
 export const uploadsCompleted = defineAnnouncement<true>('uploads completed');
 
 const ALT_TEXT_MAX = 1_000;
+/** The number of peaks of a waveform, and the highest peak. */
+const PEAKS = 64;
+const PEAK_MAX = 100;
 const SHA256_HEX = /^[0-9a-f]{64}$/i;
 
 const uploadInput = z.object({
@@ -37,6 +40,13 @@ const uploadInput = z.object({
   byteSize: z.number().min(1, 'A file must not be empty.'),
   sha256: z.string().regex(SHA256_HEX, 'A SHA-256 hash must have 64 hexadecimal digits.').nullish(),
   altText: longText('An alternative text', ALT_TEXT_MAX),
+  waveform: z
+    .array(z.number())
+    .refine(
+      (peaks) => peaks.length === PEAKS && peaks.every((peak) => peak >= 0 && peak <= PEAK_MAX),
+      `A waveform must have ${PEAKS} peaks from 0 to ${PEAK_MAX}.`,
+    )
+    .nullish(),
 });
 
 /** An upload and the parts that are missing. */
@@ -46,11 +56,12 @@ export interface Upload {
 }
 
 /**
- * Begins an upload, or returns the present state of the upload that the viewer has begun with the same key.
+ * Begins an upload, or returns the current state of the upload that the viewer has begun with the same key, with another
+ * alternative text if that has changed.
  * @throws {ChatError} BAD_USER_INPUT; PAYLOAD_TOO_LARGE with the field `input.byteSize`; FORBIDDEN if the viewer has
  *   too many open uploads, or with the field `input.byteSize` if their files would exceed the quota; CONFLICT with the
- *   field `input.clientUploadId` if it was used with another input; RATE_LIMITED; UNAVAILABLE: this server stores no
- *   files.
+ *   field `input.clientUploadId` if it was used with another input, or with the field `input.altText` if that has changed
+ *   after the upload was used; RATE_LIMITED; UNAVAILABLE: this server stores no files.
  */
 export async function createUpload(
   deps: Deps,
@@ -59,7 +70,7 @@ export async function createUpload(
 ): Promise<Upload> {
   const store = requireMedia(deps);
   const { kind } = input;
-  const { clientUploadId, filename, byteSize, sha256, altText = null } = checkInput(uploadInput, input);
+  const { clientUploadId, filename, byteSize, sha256, altText = null, waveform } = checkInput(uploadInput, input);
   const { config, database } = deps;
   if (byteSize > config.attachmentMaxBytes) {
     throw new ChatError('PAYLOAD_TOO_LARGE', `A file can have at most ${config.attachmentMaxBytes} bytes.`, {
@@ -70,7 +81,7 @@ export async function createUpload(
   take(deps, uploadsPerPerson, viewer);
   const { userId: uploaderId } = viewer;
   const hash = sha256?.toLowerCase() ?? null;
-  const inputHash = hashInput(kind, filename, String(byteSize), hash, altText);
+  const inputHash = hashInput(kind, filename, String(byteSize), hash);
   const upload = await database.transaction(async (tx) => {
     // So that concurrent calls cannot exceed the limits together.
     await lockCounts(tx, 'uploads', [uploaderId]);
@@ -82,14 +93,14 @@ export async function createUpload(
           field: 'input.clientUploadId',
         });
       }
-      return { attachment: known, missingParts: await findMissing(tx, known) };
+      return { attachment: await describe(tx, known, altText), missingParts: await findMissing(tx, known) };
     }
     const usage = await readUsage(tx, uploaderId);
     if (usage.open >= config.uploadsOpenMax) {
-      throw limitReached('uploadsOpenMax', `You can have at most ${config.uploadsOpenMax} uploads at once.`);
+      throw limitReached('uploadsOpenMax', `You can have at most ${config.uploadsOpenMax} uploads in progress.`);
     }
     if (usage.bytes + byteSize > config.mediaQuotaBytes) {
-      throw new ChatError('FORBIDDEN', 'You have no space left for this file. Delete messages with files first.', {
+      throw new ChatError('FORBIDDEN', 'You have no storage left for this file. Delete messages with files first.', {
         field: 'input.byteSize',
       });
     }
@@ -104,11 +115,10 @@ export async function createUpload(
         contentType: 'application/octet-stream',
         byteSize,
         sha256: hash === null ? null : new Uint8Array(Buffer.from(hash, 'hex')),
-        partBytes: isDirect(store)
-          ? Math.max(config.uploadPartBytes, store.uploads.partBytesMin)
-          : config.uploadPartBytes,
+        partBytes: partBytesOf(byteSize, config, isDirect(store) ? store.uploads.partBytesMin : 0),
         storeKey: randomBytes(16).toString('hex'),
         altText,
+        waveform: [...(waveform ?? [])],
         expiresAt: new Date(Date.now() + config.uploadTtlMs),
       },
     });
@@ -155,6 +165,21 @@ export async function cancelUpload(deps: Deps, viewer: Viewer, attachmentId: str
   });
 }
 
+/** Changes the alternative text of an upload that is not used. */
+async function describe(tx: Tx, attachment: Attachment, altText: string | null): Promise<Attachment> {
+  if (attachment.altText === altText) return attachment;
+  const where = { id: attachment.id, messageId: null, avatarOf: null, imageOf: null };
+  const { count } = await tx.attachment.updateMany({ where, data: { altText } });
+  if (count > 0) return { ...attachment, altText };
+  throw new ChatError(
+    'CONFLICT',
+    'This file is in a message or a picture already. Its description cannot be changed.',
+    {
+      field: 'input.altText',
+    },
+  );
+}
+
 /** Locks an upload of the viewer until the end of the transaction. */
 async function lockOwn(tx: Tx, { userId }: Viewer, id: string): Promise<Attachment> {
   await tx.$queryRaw`SELECT FROM attachments WHERE id = ${id}::uuid FOR UPDATE`;
@@ -163,10 +188,13 @@ async function lockOwn(tx: Tx, { userId }: Viewer, id: string): Promise<Attachme
   return attachment;
 }
 
-/** The parts that have not been received. */
+/** What has not been received: parts, or the rest of a part. */
 async function findMissing(tx: Tx, attachment: Attachment): Promise<Part[]> {
   if (attachment.state !== 'UPLOADING') return [];
-  const received = await tx.attachmentPart.findMany({ where: { attachmentId: attachment.id } });
-  const numbers = new Set(received.map(({ number }) => number));
-  return partsOf(attachment).filter(({ number }) => !numbers.has(number));
+  const rows = await tx.attachmentPart.findMany({ where: { attachmentId: attachment.id } });
+  const received = new Map(rows.map(({ number, receivedBytes }) => [number, receivedBytes]));
+  return partsOf(attachment).flatMap((part) => {
+    const bytes = received.get(part.number);
+    return bytes === null ? [] : restOf(part, bytes ?? 0);
+  });
 }

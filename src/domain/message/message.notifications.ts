@@ -20,6 +20,14 @@ export const isNotifying = ({ notificationRetentionMs }: Pick<Config, 'notificat
   Prisma.sql`(message.kind = 'USER' AND message.deleted_at IS NULL AND message.sender_id IS NOT NULL
     AND message.created_at > clock_timestamp() - ${notificationRetentionMs}::float8 * interval '1 millisecond')`;
 
+/**
+ * A condition in SQL on `change`: it is not the change of a new message, or one of a new message with this condition on
+ * `message`. Nothing is stored for a new message that could have ended.
+ */
+export const unlessNewWithout = (condition: Prisma.Sql): Prisma.Sql => Prisma.sql`
+  (change.type <> ${messageChangeTypes.sent.type}::text
+    OR EXISTS (SELECT FROM messages message WHERE message.id = change.message_id AND (${condition})))`;
+
 /** Selects the users whom `message` mentions, except by `@everyone` in a large group, where it only counts. */
 export const mentionedBy = ({
   notificationEveryoneMaxMembers: max,
@@ -34,15 +42,18 @@ export const mentionedBy = ({
   ) small
   JOIN marks ON marks.conversation_id = small.id AND marks.start_seq < message.seq`;
 
+const mentions = Prisma.sql`message.mentions_everyone OR message.mentioned_ids <> '{}'`;
+
 export const mentionSource: NotificationSource = {
   kind: 'MENTION',
   types: textChangeTypes,
+  concerns: () => unlessNewWithout(mentions),
   occurrences: ({ config }) => Prisma.sql`
     SELECT mentioned.user_id, message.sender_id AS actor_id, message.id AS subject_id, message.id AS collapse_id,
            message.conversation_id, message.seq, change.at
     FROM change
     JOIN messages message ON message.id = change.message_id AND ${isNotifying(config)}
-      AND (message.mentions_everyone OR message.mentioned_ids <> '{}')
+      AND (${mentions})
     CROSS JOIN LATERAL (${mentionedBy(config)}) mentioned`,
   compared: () => Prisma.sql`occurrence.subject_id = change.message_id`,
   isReadWithMessage: true,

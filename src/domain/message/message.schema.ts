@@ -39,14 +39,15 @@ const MessageKind = builder.enumType('MessageKind', {
 });
 
 const SystemEventType = builder.enumType('SystemEventType', {
-  description: 'The kind of an event in a group. Treat an unknown value as an event that a newer server introduced.',
+  description:
+    'The kind of an event in a conversation. Treat an unknown value as an event that a newer server introduced.',
   values: Object.fromEntries(
     Object.entries(systemEventTypes).map(([name, description]) => [name, { description }]),
   ) as Record<keyof typeof systemEventTypes, { description: string }>,
 });
 
-const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implement({
-  description: 'An event in a group that a system message reports.',
+export const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implement({
+  description: 'An event in a conversation that a system message reports.',
   extensions: shared('type', 'actor', 'subjects', 'oldValue', 'newValue'),
   fields: (t) => ({
     type: t.expose('type', { type: SystemEventType, description: 'The kind of event.', nullable: false }),
@@ -59,7 +60,8 @@ const SystemEventObject = builder.objectRef<SystemEvent>('SystemEvent').implemen
       type: [User],
       extensions: atMost('groupAddMax'),
       nullable: { list: false, items: false },
-      description: 'The users concerned: those who joined, left, were added or removed, or whose role changed.',
+      description:
+        'The users concerned: those who joined, left, were added or removed, whose role changed, or who took part in a call.',
       resolve: ({ subjectIds }, _args, context) => loadUsers(context, subjectIds),
     }),
     oldValue: t.exposeString('oldValue', {

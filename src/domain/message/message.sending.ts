@@ -267,6 +267,7 @@ const messageOf = (
   replyToSeq: null,
   pinnedAt: null,
   attachmentCount: 0,
+  statusReply: false,
 });
 
 type Batches = ReadonlyMap<SentPart<unknown, unknown>, SendBatch<unknown, unknown>>;

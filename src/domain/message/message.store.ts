@@ -116,6 +116,7 @@ export const messageColumns = columnsOf<Message>('message', {
   replyToSeq: 'message.reply_to_seq',
   pinnedAt: 'message.pinned_at',
   attachmentCount: 'message.attachment_count',
+  statusReply: 'message.status_reply',
 });
 
 /** The relation of a user to a conversation, as far as sending depends on it. */
@@ -315,10 +316,12 @@ export function storingSent(sent: readonly Stored[], extraColumns: readonly Extr
         ${rows.map(({ message }) => message.mentionsEveryone)}::boolean[],
         ${column(({ message }) => arrayOf(countedMentions(message)))}::text[],
         ${rows.map(({ message }) => message.replyToSeq ?? 0)}::int[],
-        ${rows.map(({ message }) => message.attachmentCount)}::int[]
+        ${rows.map(({ message }) => message.attachmentCount)}::int[],
+        ${rows.map(({ message }) => message.statusReply)}::boolean[]
         ${extras.given.length > 0 ? Prisma.join(extras.given, '') : Prisma.empty}
       ) AS sent (id, conversation_id, seq, change_seq, type, sender_id, text, created_at, client_message_id, input_hash,
-                 mentioned_ids, mentions_everyone, counted_ids, reply_to_seq, attachment_count${extras.names})
+                 mentioned_ids, mentions_everyone, counted_ids, reply_to_seq, attachment_count,
+                 status_reply${extras.names})
     ),
     numbered AS (
       UPDATE conversations
@@ -331,10 +334,10 @@ export function storingSent(sent: readonly Stored[], extraColumns: readonly Extr
     ),
     stored AS (
       INSERT INTO messages (id, conversation_id, seq, sender_id, text, created_at, client_message_id, input_hash,
-                            mentioned_ids, mentions_everyone, reply_to_seq, attachment_count${extras.names})
+                            mentioned_ids, mentions_everyone, reply_to_seq, attachment_count, status_reply${extras.names})
       SELECT id, conversation_id, seq, sender_id::uuid, nullif(text, ''), created_at::timestamptz,
              nullif(client_message_id, ''), decode(nullif(input_hash, ''), 'hex'), mentioned_ids::uuid[], mentions_everyone,
-             nullif(reply_to_seq, 0), attachment_count${extras.values}
+             nullif(reply_to_seq, 0), attachment_count, status_reply${extras.values}
       FROM sent
     ),
     mentioned AS (

@@ -28,7 +28,7 @@ export function checkLength({ config }: Deps, { text }: { text: string }): void 
 }
 
 /**
- * Replaces the text of a message of a locked conversation, and everything derived from it: mentions and the derived
+ * Replaces or removes the text of a message of a locked conversation, and everything derived from it: mentions and the derived
  * columns of parts.
  * @param derived what `CombinedParts.derive` returned for the new text.
  * @returns the message after the change, with the values of its parts.
@@ -37,7 +37,7 @@ export async function replaceText<Row extends Message>(
   deps: Pick<Deps, 'features'>,
   tx: Tx,
   message: Row,
-  data: { text: string; editedAt: Date } & Pick<Message, 'mentionedIds' | 'mentionsEveryone'>,
+  data: { text: string | null; editedAt: Date } & Pick<Message, 'mentionedIds' | 'mentionsEveryone'>,
   derived: DerivedValues,
 ): Promise<Row & { parts: MessageParts }> {
   await tx.message.update({ where: { id: message.id }, data, select: { id: true } });

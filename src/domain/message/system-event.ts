@@ -10,9 +10,10 @@ export const systemEventTypes = {
   DESCRIPTION_CHANGED: 'The description changed.',
   VISIBILITY_CHANGED: 'The `visibility` of the group changed.',
   HISTORY_VISIBILITY_CHANGED: 'The `historyVisibility` of the group changed.',
+  CALL_ENDED: 'A call ended: see `call`.',
 } as const;
 
-/** An event in a group, as it is stored with the system message that reports it. */
+/** An event in a conversation, as it is stored with the system message that reports it. */
 export interface SystemEvent {
   type: keyof typeof systemEventTypes;
   actorId: string;

@@ -2,7 +2,7 @@ import { deleteOlder } from '../../infra/database/delete-older.js';
 import { defineFeature } from '../../platform/feature.js';
 import { auditActions } from '../audit/audit.actions.js';
 import { notificationOutputs } from '../notifier/notifier.sources.js';
-import { SENT } from '../push/push.service.js';
+import { SENT } from '../push/recipients.js';
 import { traceAuditActions } from './trace.audit.js';
 import { recordDecisions } from './trace.service.js';
 

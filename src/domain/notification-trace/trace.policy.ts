@@ -22,12 +22,13 @@ export const traceReasons = {
   TOO_LARGE: 'The push service rejected the push as too large.',
   EXPIRED: 'The push service did not accept the push in time.',
   OFF: 'The server no longer sends pushes of this kind.',
-  NOT_RECORDED: 'Nothing is recorded about the message any more.',
+  NOT_RECORDED: 'Nothing is recorded about the message, or the records have been deleted.',
 } as const;
 
 export type TraceReason = keyof typeof traceReasons;
 
-const reasonOf = (result: Exclude<PushResult, 'SENT'>): TraceReason => {
+/** Pushes of messages do not end with ENDED. */
+const reasonOf = (result: Exclude<PushResult, 'SENT' | 'ENDED'>): TraceReason => {
   if (result === 'BLOCKED') return 'SENDER_UNREACHABLE';
   return result === 'GONE' ? 'DEVICE_GONE' : result;
 };
@@ -44,6 +45,6 @@ export function reasonOfPush(
   if (readSeq !== null && seq <= readSeq) return 'READ';
   if (deletedAt && endedAt && deletedAt <= endedAt) return 'DELETED';
   // A push was sent about other messages of the same conversation.
-  if (result === 'SENT' || result === null) return 'SENDER_UNREACHABLE';
+  if (result === 'SENT' || result === 'ENDED' || result === null) return 'SENDER_UNREACHABLE';
   return reasonOf(result);
 }

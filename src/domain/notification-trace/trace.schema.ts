@@ -17,7 +17,7 @@ const NotificationOutcome = builder.enumType('NotificationOutcome', {
   description: 'The outcome of pushes about a message.',
   values: {
     SENT: { description: 'A push service or the gateway has accepted a push.' },
-    WAITING: { description: 'It is not decided yet, or a push waits.' },
+    WAITING: { description: 'The outcome is not decided yet, or a push is waiting.' },
     NOT_SENT: { description: 'No push was sent: see `reason`.' },
   },
 });
@@ -45,32 +45,36 @@ const PushTrace = builder.objectRef<PushTraceShape>('PushTrace').implement({
   fields: (t) => ({
     pushSubscription: t.field({
       type: PushSubscription,
-      description: 'The device. It is null if the device was removed since.',
+      description: 'The device. It is null if the device has been removed since.',
       resolve: ({ subscriptionId }, _args, context) => loadPushSubscription(context, subscriptionId),
     }),
     kind: t.expose('kind', { type: PushKind, nullable: false, description: 'How pushes reach the device.' }),
-    outcome: t.expose('outcome', { type: NotificationOutcome, nullable: false, description: 'Whether it was sent.' }),
+    outcome: t.expose('outcome', {
+      type: NotificationOutcome,
+      nullable: false,
+      description: 'Whether the push was sent.',
+    }),
     reason: t.expose('reason', {
       type: NotificationReason,
-      description: 'Why it was not sent. It is null if it was sent or waits.',
+      description: 'Why the push was not sent. It is null if the push was sent or is waiting.',
     }),
     queuedAt: t.expose('queuedAt', {
       type: 'DateTime',
       nullable: false,
-      description: 'When the push was added. Further messages of the conversation change a push that waits.',
+      description: 'When the push was added. A waiting push includes further messages of the conversation.',
     }),
     endedAt: t.expose('endedAt', {
       type: 'DateTime',
-      description: 'When it was sent or dropped. It is null while it waits.',
+      description: 'When the push was sent or dropped. It is null while the push is waiting.',
     }),
     dueAt: t.expose('dueAt', {
       type: 'DateTime',
-      description: 'When it is tried next. It is null if it was sent or dropped.',
+      description: 'The time of the next attempt. It is null if the push was sent or dropped.',
     }),
     waits: t.expose('waits', {
       type: [PushWait],
       nullable: { list: false, items: false },
-      description: 'Why it has waited, each reason once and the latest one last.',
+      description: 'Why the push has waited: each reason once, and the latest one last.',
       extensions: atMost(4),
     }),
     failedAttempts: t.exposeInt('failedAttempts', {
@@ -91,12 +95,12 @@ const NotificationTrace = builder.objectRef<NotificationTraceShape>('Notificatio
     reason: t.expose('reason', {
       type: NotificationReason,
       description:
-        'Why no push was sent: that of the newest push, or why there was none. It is null unless `outcome` is NOT_SENT.',
+        'Why no push was sent: the reason of the newest push, or why no push was added. It is null unless `outcome` is NOT_SENT.',
     }),
     decidedAt: t.expose('decidedAt', {
       type: 'DateTime',
       description:
-        'When the server decided which members are notified of the message. It is null if it has not yet, or if this is no longer recorded.',
+        'When the server decided which members are notified of the message. It is null if the server has not decided yet, or if this is no longer recorded.',
     }),
     level: t.expose('level', {
       type: NotificationLevel,

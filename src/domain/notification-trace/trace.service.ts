@@ -1,10 +1,10 @@
-import type { Tx } from '../../infra/database/database.js';
+import type { SqlTransaction } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { findSettingsAt } from '../notification/notification.store.js';
 import type { NotifierBatch } from '../notifier/notifier.sources.js';
 import type { PushWait } from '../push/push.policy.js';
-import { SENT } from '../push/push.service.js';
+import { newMessagesOf, SENT } from '../push/recipients.js';
 import { reasonOfPush, type TraceReason } from './trace.policy.js';
 import {
   findPushes,
@@ -52,9 +52,9 @@ export interface NotificationTrace {
 export const TRACED_PUSHES_MAX = 100;
 
 /** Records in the transaction of the notifier when it decided about new messages. */
-export async function recordDecisions(_deps: Deps, tx: Tx, { changes }: NotifierBatch): Promise<void> {
-  const sent = changes.flatMap(({ type, messageId }) => (type === SENT && messageId ? messageId : []));
-  if (sent.length > 0) await recordStep(tx, sent);
+export async function recordDecisions(_deps: Deps, sql: SqlTransaction, { changes }: NotifierBatch): Promise<void> {
+  const { ids } = newMessagesOf(changes);
+  if (ids.length > 0) await recordStep(sql, ids);
 }
 
 /** Why the viewer was or was not notified of a message; null if they cannot see it. */

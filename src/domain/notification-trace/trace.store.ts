@@ -1,10 +1,10 @@
 import { type NotificationLevel, Prisma, type PushKind } from '../../generated/prisma/client.js';
-import type { Sql, Tx } from '../../infra/database/database.js';
+import type { Sql, SqlTransaction } from '../../infra/database/database.js';
 import type { PushResult, PushWait } from '../push/push.policy.js';
 
 /** Records that the notifier has decided about these messages, which takes one row however many members they have. */
-export const recordStep = (tx: Tx, messageIds: readonly string[]): Promise<number> =>
-  tx.$executeRaw`INSERT INTO notifier_steps (message_ids) VALUES (${messageIds}::uuid[])`;
+export const recordStep = (sql: SqlTransaction, messageIds: readonly string[]): Promise<unknown> =>
+  sql.query(Prisma.sql`INSERT INTO notifier_steps (message_ids) VALUES (${messageIds}::uuid[])`, 'recordNotifierStep');
 
 /** A message, and what decides whether a user is notified of it, apart from settings and devices. */
 export interface TracedMessage {
@@ -92,7 +92,7 @@ export const findPushes = (
            '{}'::int[] AS seqs, NULL::int AS "readSeq", job.tries, job.waits
     FROM push_subscriptions sub
     JOIN push_jobs job ON job.subscription_id = sub.id AND job.conversation_id = ${conversationId}::uuid
-      AND ${seq}::int BETWEEN job.from_seq AND job.to_seq
+      AND job.from_seq <= ${seq}::int AND (job.is_open OR job.to_seq >= ${seq}::int)
     WHERE sub.user_id = ${userId}::uuid
     UNION ALL
     SELECT subscription_id::text, kind::text, queued_at, ended_at, NULL, result, seqs, read_seq, tries, waits

@@ -34,7 +34,10 @@ const NotificationKind = builder.enumType('NotificationKind', {
     REPLY: { description: "Replies to one of the viewer's messages. A reply that mentions the viewer is a MENTION." },
     REACTION: { description: "Reactions to one of the viewer's messages." },
     ADDED_TO_GROUP: { description: 'Another user has added the viewer to a group.' },
-    MISSED_CALL: { description: 'A call that the viewer did not answer. Servers of this version have no calls.' },
+    MISSED_CALL: {
+      description:
+        'Calls in one conversation that the viewer did not answer. In large groups, missed calls are only reported by their system messages.',
+    },
   },
 });
 
@@ -49,7 +52,7 @@ export const Notification = builder.prismaNode('Notification', {
     "An entry of the viewer's inbox. Similar occurrences are one notification with a count: the replies to one message, the reactions to one message.",
   extensions: shared('id', 'kind', 'createdAt', 'readAt', 'count', 'actors'),
   fields: (t) => ({
-    kind: t.expose('kind', { type: NotificationKind, nullable: false, description: 'What it is about.' }),
+    kind: t.expose('kind', { type: NotificationKind, nullable: false, description: 'What the notification is about.' }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',
       nullable: false,
@@ -151,10 +154,13 @@ const NotificationEvent = defineStreamEvent<NotificationEventShape>('Notificatio
 defineEventTypes(NotificationEvent, 'NotificationEventType', {
   description: 'What happened to the notification, as a hint.',
   values: {
-    ADDED: { description: 'It was added to the inbox.' },
-    UPDATED: { description: 'It was read, or its occurrences changed. A new occurrence moves it to the top.' },
+    ADDED: { description: 'The notification was added to the inbox.' },
+    UPDATED: {
+      description: 'The notification was read, or its occurrences changed. A new occurrence moves it to the top.',
+    },
     REMOVED: {
-      description: "It left the inbox. Remove the notification with the id `notificationId` from the client's data.",
+      description:
+        "The notification was removed from the inbox. Remove the notification with the id `notificationId` from the client's data.",
     },
   },
 });
@@ -174,7 +180,7 @@ builder.objectFields(NotificationEvent, (t) => ({
   }),
   unreadCount: t.int({
     nullable: false,
-    description: 'The present number of unread notifications, for a badge.',
+    description: 'The current number of unread notifications, for a badge.',
     extensions: asksDatabase,
     resolve: (_event, _args, context) => unreadNotificationsLookup.of(context.deps)(viewerOf(context).userId),
   }),

@@ -117,11 +117,11 @@ const NotificationSettings = builder.objectRef<NotificationSettingsRow>('Notific
       resolve: ({ pushPreview }, _args, { deps }) => pushPreview ?? deps.config.notificationPreview,
     }),
     locale: t.exposeString('locale', {
-      description: 'The language of mails and pushes, as a BCP 47 tag, or null if the user has not chosen one.',
+      description: 'The language of emails and pushes, as a BCP 47 tag, or null if the user has not chosen one.',
     }),
     emailDigest: t.boolean({
       nullable: false,
-      description: 'Whether the viewer wants mails about what they have not read for a while.',
+      description: 'Whether the viewer wants emails about what they have not read for a while.',
       resolve: ({ emailDigest }, _args, { deps }) => emailDigest ?? deps.config.notificationEmailDigest,
     }),
   }),
@@ -227,11 +227,11 @@ addViewerMutation('updateNotificationSettings', {
     }),
     locale: t.string({
       description:
-        'The language of mails and pushes, as a BCP 47 tag such as `de-AT`. Without texts in this language, they are in English.',
+        'The language of emails and pushes, as a BCP 47 tag such as `de-AT`. Without texts in this language, they are in English.',
     }),
     emailDigest: t.boolean({
       description:
-        'Whether the viewer wants mails about what they have not read. Null restores the default of the service.',
+        'Whether the viewer wants emails about what they have not read. Null restores the default of the service.',
     }),
   }),
   payload: payloadOf((t) => ({

@@ -10,16 +10,16 @@ export const notificationSettings = defineSettings('Notifications', {
   NOTIFICATION_PREVIEW: setting(oneOf('FULL', 'SENDER', 'NOTHING'), {
     default: 'FULL',
     description:
-      'The default of how much push notifications show: the text and the sender (`FULL`), the sender and the conversation (`SENDER`), or neither (`NOTHING`). Users can choose another value.',
+      'How much push notifications show by default: the text and the sender (`FULL`), the sender and the conversation (`SENDER`), or neither (`NOTHING`). Users can choose another value.',
   }),
   NOTIFICATION_EMAIL_DIGEST: setting(flag, {
     default: 'off',
-    description: 'Whether users get mails about what they have not read for a while, unless they choose otherwise.',
+    description: 'Whether users get emails about what they have not read for a while, unless they choose otherwise.',
   }),
   NOTIFICATION_TRACE_RETENTION: setting(duration('1h'), {
     default: '7d',
     description:
-      'How long it is recorded why users were or were not notified of a message (`notificationTrace`). See docs/NOTIFICATIONS.md.',
+      'How long the server keeps the records of why users were or were not notified of a message (`notificationTrace`). See docs/NOTIFICATIONS.md.',
   }),
 });
 

@@ -1,5 +1,5 @@
 import type { Notification } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database/database.js';
+import type { SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { ChangeKind } from '../../realtime/change.js';
 import { recordPersonalChanges } from '../../realtime/personal-log.js';
 import { reviveDates } from '../../realtime/wire.js';
@@ -21,7 +21,7 @@ export interface StoredNotification extends Notification {
 }
 
 /** Records changes of notifications, for all devices of their users. */
-export const recordNotificationChanges = (tx: Tx, stored: readonly StoredNotification[]): void =>
+export const recordNotificationChanges = (tx: Tx | SqlTransaction, stored: readonly StoredNotification[]): void =>
   recordPersonalChanges(
     tx,
     stored.map(({ type, ...notification }) => ({

@@ -14,9 +14,9 @@ export const notifierSettings = defineSettings('Notifications', {
   NOTIFICATION_EVERYONE_MAX_MEMBERS: setting(integer(0, 10_000), {
     default: '100',
     description:
-      'The maximum number of members of a group in which `@everyone` adds a notification to the inbox of each of them. In larger groups it only counts as an unread mention.',
+      'The maximum number of members of a group in which `@everyone`, or a missed call, adds a notification to the inbox of each of them. In larger groups, `@everyone` only counts as an unread mention, and a call is only reported by a system message.',
     clientDescription:
-      'The maximum number of members of a group in which `@everyone` adds a notification to the inbox of each of them.',
+      'The maximum number of members of a group in which `@everyone`, or a missed call, adds a notification to the inbox of each of them.',
   }),
 });
 

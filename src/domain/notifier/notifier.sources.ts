@@ -1,5 +1,5 @@
 import type { NotificationKind, Prisma } from '../../generated/prisma/client.js';
-import type { Tx } from '../../infra/database/database.js';
+import type { SqlTransaction } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
 import type { ChangeRow } from '../../realtime/change.js';
@@ -14,13 +14,18 @@ type SourceDeps = Pick<Deps, 'config' | 'features'>;
 
 /**
  * Something that notifies users. For each change of its types, the notifier compares the occurrences that it has stored
- * with those that the source finds in the present state: it adds the missing ones and removes those that no longer
+ * with those that the source finds in the current state: it adds the missing ones and removes those that no longer
  * exist. So it does not matter how often, or in which order, changes are processed.
  */
 export interface NotificationSource {
   readonly kind: NotificationKind;
   /** The types of changes after which occurrences of this source may have appeared or ended. */
   types(deps: SourceDeps): readonly string[];
+  /**
+   * A condition on `change`, which is cheaper than `occurrences`: whether occurrences may have appeared or ended with the
+   * change. Without it, all changes of the types are compared.
+   */
+  concerns?(deps: SourceDeps): Prisma.Sql;
   /**
    * Selects the occurrences that exist now, for the changes in `change`, with the columns
    *
@@ -73,7 +78,12 @@ export interface NotifierBatch {
 export interface NotificationOutput {
   /** Further types of changes that `NotifierBatch.changes` is to contain. */
   readonly types: readonly string[];
-  write(deps: Deps, tx: Tx, batch: NotifierBatch): Promise<void>;
+  write(deps: Deps, tx: SqlTransaction, batch: NotifierBatch): Promise<void>;
+  /**
+   * Is called when users may have read messages, with a condition on `marks mark`: which marks have moved. It is not called
+   * for each mark, so that it should use one statement as well.
+   */
+  read?(deps: Deps, tx: SqlTransaction, moved: Prisma.Sql): Promise<void>;
 }
 
 export const notificationSources = defineExtensionPoint<NotificationSource>('notification sources');

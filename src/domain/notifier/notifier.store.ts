@@ -1,8 +1,7 @@
 import { type Notification, type NotificationKind, Prisma } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config/config.js';
-import type { Db, Tx } from '../../infra/database/database.js';
+import { type Db, queryIn, type Sql, type SqlTransaction, type Tx } from '../../infra/database/database.js';
 import type { ChangeRow } from '../../realtime/change.js';
-import { isUnseenBy } from '../../realtime/change-log.js';
 import {
   NOTIFICATION_ADDED,
   NOTIFICATION_REMOVED,
@@ -17,78 +16,138 @@ import type { Occurrence } from './notifier.sources.js';
 /** The position of the notifier. It is processing what `target` contains and `seen` does not. */
 export interface Position {
   seen: string;
-  target: string;
+  /** Null between two rounds. */
+  target: string | null;
   /** The last processed change between the two. */
+  after: Pick<ReadChange, 'xid' | 'conversationId' | 'changeSeq'> | null;
+}
+
+/** A position in a round. */
+type OpenPosition = Position & { target: string };
+
+/** A change with the transaction that wrote it. */
+export interface ReadChange extends ChangeRow {
+  xid: string;
+  /** The sources that the change concerns: a bit for each of them, in their order. */
+  concerned: number;
+}
+
+/** What the notifier reads at the beginning of a step. */
+export interface Claimed {
+  position: OpenPosition;
+  /** The next changes, in the order of their transactions. */
+  changes: ReadChange[];
+  /** Whether marks have moved between the two snapshots of the position. */
+  hasMovedMarks: boolean;
+}
+
+/** A source whose changes are to be read. */
+export interface ReadSource {
+  types: readonly string[];
+  /** A condition on `change`; undefined for all changes of the types. */
+  concerns: Prisma.Sql | undefined;
+}
+
+/**
+ * Locks the position until the end of the transaction, unless another node has claimed the notifier, and reads the next
+ * changes of these types, at most `limit`. The position of another database has no meaning in this one: the notifier then
+ * begins at present.
+ * @returns undefined if another node has claimed the notifier.
+ */
+export async function claim(
+  sql: SqlTransaction,
+  { nodeId, generation }: { nodeId: string; generation: string },
+  { types, sources, limit }: { types: readonly string[]; sources: readonly ReadSource[]; limit: number },
+): Promise<Claimed | undefined> {
+  const isOther = Prisma.sql`generation IS DISTINCT FROM ${generation}::text`;
+  const present = Prisma.sql`pg_current_snapshot()::text`;
+  const bits = sources.map(
+    ({ types: own, concerns = Prisma.sql`true` }, index) => Prisma.sql`
+      CASE WHEN change.type = ANY (${own}::text[]) AND (${concerns}) THEN ${1 << index}::int ELSE 0 END`,
+  );
+  const rows = await sql.query<StateRow & { [Field in keyof ReadChange]: ReadChange[Field] | null }>(
+    Prisma.sql`
+    WITH state AS MATERIALIZED (
+      SELECT CASE WHEN ${isOther} OR seen IS NULL THEN ${present} ELSE seen END AS seen,
+             CASE WHEN ${isOther} OR target IS NULL THEN ${present} ELSE target END AS target,
+             CASE WHEN ${isOther} THEN NULL ELSE after_xid END::xid8 AS after_xid,
+             CASE WHEN ${isOther} THEN NULL ELSE after_log_id END AS after_log_id,
+             CASE WHEN ${isOther} THEN NULL ELSE after_change_seq END AS after_change_seq
+      FROM notifier_state
+      WHERE claimed_by = ${nodeId}::text OR claimed_until < clock_timestamp()
+      FOR UPDATE
+    ),
+    -- Once, and not for each change.
+    marked AS MATERIALIZED (
+      SELECT EXISTS (
+        SELECT FROM state JOIN marks mark ON ${isMovedBetween(Prisma.sql`state.seen`, Prisma.sql`state.target`)}
+      ) AS has_moved
+    )
+    SELECT state.seen, state.target, (SELECT has_moved FROM marked) AS "hasMovedMarks",
+           state.after_xid::text AS "afterXid", state.after_log_id::text AS "afterLogId",
+           state.after_change_seq AS "afterChangeSeq", change.xid::text, change.log_id::text AS "conversationId",
+           change.change_seq AS "changeSeq", change.type, change.message_id::text AS "messageId",
+           change.subject_id::text AS "subjectId", change.actor_id::text AS "actorId",
+           (extract(epoch FROM change.at) * 1000)::float8 AS "committedAt",
+           ${Prisma.join([Prisma.sql`0`, ...bits], ' | ')} AS concerned
+    FROM state
+    LEFT JOIN LATERAL (
+      -- The first condition is what the index finds; the changes of a transaction are few.
+      SELECT xid, conversation_id AS log_id, change_seq, type, message_id, subject_id, actor_id, created_at AS at
+      FROM changes
+      WHERE xid >= greatest(pg_snapshot_xmin(state.seen::pg_snapshot), state.after_xid)
+        AND xid < pg_snapshot_xmax(state.target::pg_snapshot)
+        AND NOT pg_visible_in_snapshot(xid, state.seen::pg_snapshot)
+        AND pg_visible_in_snapshot(xid, state.target::pg_snapshot)
+        AND type = ANY (${types}::text[])
+        AND (state.after_xid IS NULL
+          OR (xid, conversation_id, change_seq) > (state.after_xid, state.after_log_id, state.after_change_seq))
+      ORDER BY xid, conversation_id, change_seq LIMIT ${limit}::int
+    ) change ON true
+    ORDER BY change.xid, change.log_id, change.change_seq`,
+    'notifierClaim',
+  );
+  const [first] = rows;
+  if (!first) return undefined;
+  const { seen, target, hasMovedMarks, afterXid: xid, afterLogId: conversationId, afterChangeSeq: changeSeq } = first;
+  const after =
+    xid === null || conversationId === null || changeSeq === null ? null : { xid, conversationId, changeSeq };
+  return {
+    position: { seen, target, after },
+    changes: rows.filter((row): row is StateRow & ReadChange => row.xid !== null),
+    hasMovedMarks,
+  };
+}
+
+interface StateRow {
+  seen: string;
+  target: string;
+  hasMovedMarks: boolean;
   afterXid: string | null;
   afterLogId: string | null;
   afterChangeSeq: number | null;
 }
 
-/**
- * Claims the notifier for a node, and locks its position until the end of the transaction. The position of another
- * database has no meaning in this one: the notifier then begins at present.
- * @returns undefined if another node has claimed it.
- */
-export async function claim(
-  tx: Tx,
+/** Stores the position, and that the node is the notifier until another one can take over after `claimMs`. */
+export async function moveTo(
+  sql: SqlTransaction,
   { nodeId, generation, claimMs }: { nodeId: string; generation: string; claimMs: number },
-): Promise<Position | undefined> {
-  const isOther = Prisma.sql`generation IS DISTINCT FROM ${generation}::text`;
-  const present = Prisma.sql`pg_current_snapshot()::text`;
-  const [row] = await tx.$queryRaw<Position[]>`
+  { seen, target, after }: Position,
+): Promise<void> {
+  await sql.query(
+    Prisma.sql`
     UPDATE notifier_state SET
       claimed_by = ${nodeId}::text, claimed_until = clock_timestamp() + ${claimMs}::int * interval '1 millisecond',
-      generation = ${generation}::text,
-      seen = CASE WHEN ${isOther} OR seen IS NULL THEN ${present} ELSE seen END,
-      target = CASE WHEN ${isOther} OR target IS NULL THEN ${present} ELSE target END,
-      after_xid = CASE WHEN ${isOther} THEN NULL ELSE after_xid END,
-      after_log_id = CASE WHEN ${isOther} THEN NULL ELSE after_log_id END,
-      after_change_seq = CASE WHEN ${isOther} THEN NULL ELSE after_change_seq END
-    WHERE claimed_by = ${nodeId}::text OR claimed_until < clock_timestamp()
-    RETURNING seen, target, after_xid AS "afterXid", after_log_id::text AS "afterLogId",
-              after_change_seq AS "afterChangeSeq"`;
-  return row;
+      generation = ${generation}::text, seen = ${seen}::text, target = ${target}::text,
+      after_xid = ${after?.xid ?? null}::text, after_log_id = ${after?.conversationId ?? null}::uuid,
+      after_change_seq = ${after?.changeSeq ?? null}::int`,
+    'notifierMove',
+  );
 }
-
-/** Stores the position after a change, or, without one, that everything in `target` has been processed. */
-export const moveTo = (tx: Tx, after: ReadChange | undefined): Promise<number> =>
-  after
-    ? tx.$executeRaw`
-        UPDATE notifier_state SET after_xid = ${after.xid}, after_log_id = ${after.conversationId}::uuid,
-                                  after_change_seq = ${after.changeSeq}::int`
-    : tx.$executeRaw`
-        UPDATE notifier_state SET seen = target, target = NULL, after_xid = NULL, after_log_id = NULL, after_change_seq = NULL`;
 
 /** Gives up the claim of a node that stops. */
 export const release = (db: Db, nodeId: string): Promise<number> =>
   db.$executeRaw`UPDATE notifier_state SET claimed_until = '-infinity' WHERE claimed_by = ${nodeId}`;
-
-/** A change with the transaction that wrote it. */
-export type ReadChange = ChangeRow & { xid: string };
-
-/** The next changes of these types, at most `limit`, in the order of their transactions. */
-export function readChanges(
-  tx: Tx,
-  { seen, target, afterXid, afterLogId, afterChangeSeq }: Position,
-  types: readonly string[],
-  limit: number,
-): Promise<ReadChange[]> {
-  const since = Prisma.sql`${seen}::text::pg_snapshot`;
-  const until = Prisma.sql`${target}::text::pg_snapshot`;
-  const after = Prisma.sql`${afterXid}::text::xid8`;
-  // The first condition is what the index finds; the changes of a transaction are few.
-  return tx.$queryRaw<ReadChange[]>`
-    SELECT xid::text, conversation_id::text AS "conversationId", change_seq AS "changeSeq", type,
-           message_id::text AS "messageId", subject_id::text AS "subjectId", actor_id::text AS "actorId",
-           (extract(epoch FROM created_at) * 1000)::float8 AS "committedAt"
-    FROM changes
-    WHERE xid >= greatest(pg_snapshot_xmin(${since}), ${after}) AND xid < pg_snapshot_xmax(${until})
-      AND NOT pg_visible_in_snapshot(xid, ${since}) AND pg_visible_in_snapshot(xid, ${until})
-      AND type = ANY (${types}::text[])
-      AND (${after} IS NULL OR (xid, conversation_id, change_seq)
-           > (${after}, ${afterLogId}::uuid, ${afterChangeSeq}::int))
-    ORDER BY xid, conversation_id, change_seq LIMIT ${limit}::int`;
-}
 
 // ── occurrences ──
 
@@ -118,28 +177,28 @@ export type ChangedOccurrence = Occurrence & { isAdded: boolean; isRead: boolean
 
 /** Removes the occurrences to which the condition applies. */
 export async function removeOccurrences(
-  tx: Tx,
+  sql: Sql,
   changes: readonly ChangeRow[],
   ended: Prisma.Sql,
 ): Promise<ChangedOccurrence[]> {
-  const rows = await tx.$queryRaw<Occurrence[]>`
+  const rows = await sql.query<Occurrence>(Prisma.sql`
     WITH ${changeRelation(changes)}
     DELETE FROM notification_occurrences occurrence USING change
     WHERE (${ended}) AND occurrence.at <= change.at
-    RETURNING ${occurrenceColumns('occurrence')}`;
+    RETURNING ${occurrenceColumns('occurrence')}`);
   return rows.map((row) => ({ ...row, isAdded: false, isRead: false }));
 }
 
 /** Compares the stored occurrences of a source with the present ones, and stores the difference. */
 export function compareOccurrences(
-  tx: Tx,
+  sql: Sql,
   config: Config,
   changes: readonly ChangeRow[],
   source: { kind: NotificationKind; occurrences: Prisma.Sql; compared: Prisma.Sql; isReadWithMessage: boolean },
 ): Promise<ChangedOccurrence[]> {
   const isRead = source.isReadWithMessage ? Prisma.sql`coalesce(mark.read_seq >= found.seq, false)` : Prisma.sql`false`;
   const kind = Prisma.sql`${source.kind}::text::"NotificationKind"`;
-  return tx.$queryRaw<ChangedOccurrence[]>`
+  return sql.query<ChangedOccurrence>(Prisma.sql`
     WITH ${changeRelation(changes)},
     found AS MATERIALIZED (
       SELECT DISTINCT ON (subject_id, user_id, actor_id)
@@ -179,7 +238,7 @@ export function compareOccurrences(
     SELECT ${occurrenceColumns('added')}, true AS "isAdded", wanted.is_read AS "isRead"
     FROM added JOIN wanted USING (subject_id, user_id, actor_id)
     UNION ALL
-    SELECT ${occurrenceColumns('removed')}, false, false FROM removed`;
+    SELECT ${occurrenceColumns('removed')}, false, false FROM removed`);
 }
 
 // ── notifications ──
@@ -197,7 +256,7 @@ const ACTORS_AMONG = 50;
 
 /** Derives the notifications of these occurrences again. A new occurrence that was not seen makes its notification unread. */
 export async function deriveNotifications(
-  tx: Tx,
+  sql: Sql,
   occurrences: readonly ChangedOccurrence[],
 ): Promise<StoredNotification[]> {
   const keyed = new Map<string, Pick<ChangedOccurrence, 'userId' | 'kind' | 'collapseId'> & { isUnread: boolean }>();
@@ -207,7 +266,7 @@ export async function deriveNotifications(
     keyed.set(key, { userId, kind, collapseId, isUnread });
   }
   const keys = [...keyed.values()];
-  return tx.$queryRaw<StoredNotification[]>`
+  return sql.query<StoredNotification>(Prisma.sql`
     WITH key AS MATERIALIZED (
       SELECT * FROM unnest(
         ${keys.map(({ userId }) => userId)}::uuid[], ${keys.map(({ kind }) => kind)}::text[]::"NotificationKind"[],
@@ -263,11 +322,15 @@ export async function deriveNotifications(
     )
     SELECT ${notificationColumns('added')}, ${NOTIFICATION_ADDED} AS type FROM added
     UNION ALL SELECT ${notificationColumns('updated')}, ${NOTIFICATION_UPDATED} FROM updated
-    UNION ALL SELECT ${notificationColumns('removed')}, ${NOTIFICATION_REMOVED} FROM removed`;
+    UNION ALL SELECT ${notificationColumns('removed')}, ${NOTIFICATION_REMOVED} FROM removed`);
 }
 
 /** Removes the oldest notifications of these users beyond `max`. */
-export const removeBeyond = (tx: Tx, userIds: readonly string[], max: number): Promise<StoredNotification[]> =>
+export const removeBeyond = (
+  tx: SqlTransaction,
+  userIds: readonly string[],
+  max: number,
+): Promise<StoredNotification[]> =>
   remove(
     tx,
     Prisma.sql`
@@ -291,8 +354,10 @@ export const removeOld = (tx: Tx, retentionMs: number): Promise<StoredNotificati
       LIMIT ${NOTIFICATION_BATCH}::int`,
   );
 
-const remove = (tx: Tx, ids: Prisma.Sql): Promise<StoredNotification[]> =>
-  tx.$queryRaw<StoredNotification[]>`
+const remove = (tx: Tx | SqlTransaction, ids: Prisma.Sql): Promise<StoredNotification[]> =>
+  queryIn<StoredNotification>(
+    tx,
+    Prisma.sql`
     WITH locked AS MATERIALIZED (
       SELECT id FROM notifications WHERE id IN (${ids}) ORDER BY id FOR UPDATE
     ),
@@ -302,13 +367,23 @@ const remove = (tx: Tx, ids: Prisma.Sql): Promise<StoredNotification[]> =>
       WHERE occurrence.user_id = removed.user_id AND occurrence.kind = removed.kind
         AND occurrence.collapse_id = removed.collapse_id
     )
-    SELECT ${notificationColumns('removed')}, ${NOTIFICATION_REMOVED} AS type FROM removed`;
+    SELECT ${notificationColumns('removed')}, ${NOTIFICATION_REMOVED} AS type FROM removed`,
+  );
+
+/** A condition on `marks mark`: whether the mark moved between the two snapshots of the position. */
+export const movedMarks = ({ seen, target }: Pick<OpenPosition, 'seen' | 'target'>): Prisma.Sql =>
+  isMovedBetween(Prisma.sql`${seen}::text`, Prisma.sql`${target}::text`);
+
+/** The same for snapshots in SQL. An index finds the marks by the first part. */
+const isMovedBetween = (seen: Prisma.Sql, target: Prisma.Sql): Prisma.Sql => Prisma.sql`
+  mark.xid >= pg_snapshot_xmin(${seen}::pg_snapshot) AND NOT pg_visible_in_snapshot(mark.xid, ${seen}::pg_snapshot)
+    AND pg_visible_in_snapshot(mark.xid, ${target}::pg_snapshot)`;
 
 /**
  * Marks notifications as read whose messages their users have read, by marks that moved between the two snapshots of
  * the position; at most NOTIFICATION_BATCH.
  */
-export const readByMarks = (tx: Tx, { seen, target }: Position): Promise<StoredNotification[]> =>
+export const readByMarks = (tx: SqlTransaction, position: OpenPosition): Promise<StoredNotification[]> =>
   markRead(
     tx,
     Prisma.sql`
@@ -316,10 +391,10 @@ export const readByMarks = (tx: Tx, { seen, target }: Position): Promise<StoredN
       FROM marks mark
       JOIN notifications notification
         ON notification.user_id = mark.user_id AND notification.conversation_id = mark.conversation_id
-      WHERE ${isUnseenBy(seen, Prisma.sql`mark.xid`)}
-        AND pg_visible_in_snapshot(mark.xid, ${target}::text::pg_snapshot)
+      WHERE ${movedMarks(position)}
         AND notification.read_at IS NULL AND notification.seq <= mark.read_seq
       LIMIT ${NOTIFICATION_BATCH}::int`,
+    'notifierMarks',
   );
 
 /** Marks the user's notifications as read up to one of them, in the order of the inbox. */
@@ -339,8 +414,10 @@ export const readUpTo = (
 export const readOne = (tx: Tx, { id }: Pick<Notification, 'id'>): Promise<StoredNotification[]> =>
   markRead(tx, Prisma.sql`SELECT ${id}::uuid`);
 
-const markRead = (tx: Tx, ids: Prisma.Sql): Promise<StoredNotification[]> =>
-  tx.$queryRaw<StoredNotification[]>`
+const markRead = (tx: Tx | SqlTransaction, ids: Prisma.Sql, name?: string): Promise<StoredNotification[]> =>
+  queryIn<StoredNotification>(
+    tx,
+    Prisma.sql`
     WITH locked AS MATERIALIZED (
       SELECT id FROM notifications WHERE id IN (${ids}) AND read_at IS NULL ORDER BY id FOR UPDATE
     ),
@@ -348,4 +425,6 @@ const markRead = (tx: Tx, ids: Prisma.Sql): Promise<StoredNotification[]> =>
       UPDATE notifications SET read_at = clock_timestamp() FROM locked WHERE notifications.id = locked.id
       RETURNING notifications.*
     )
-    SELECT ${notificationColumns('updated')}, ${NOTIFICATION_UPDATED} AS type FROM updated`;
+    SELECT ${notificationColumns('updated')}, ${NOTIFICATION_UPDATED} AS type FROM updated`,
+    name,
+  );

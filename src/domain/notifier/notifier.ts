@@ -1,4 +1,4 @@
-import type { Tx } from '../../infra/database/database.js';
+import type { SqlTransaction } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import { recordNotificationChanges, type StoredNotification } from './notifier.events.js';
@@ -8,11 +8,11 @@ import {
   claim,
   compareOccurrences,
   deriveNotifications,
+  movedMarks,
   moveTo,
   NOTIFICATION_BATCH,
   type ReadChange,
   readByMarks,
-  readChanges,
   release,
   removeBeyond,
   removeOccurrences,
@@ -60,6 +60,9 @@ export function createNotifier(deps: Deps): Notifier {
   const counts = { added: 0, updated: 0, removed: 0 };
   const types = readTypes(deps);
   const wanted = new Set(types);
+  const sources = notificationSources.of(deps);
+  const readSources = sources.map((source) => ({ types: source.types(deps), concerns: source.concerns?.(deps) }));
+  const node = { nodeId, generation: database.generation, claimMs: CLAIM_MS };
   let changesMax = CHANGES_MAX;
   let isActive = false;
   let isFailing = false;
@@ -77,42 +80,48 @@ export function createNotifier(deps: Deps): Notifier {
    * @returns what was written, and whether there may be more changes; undefined if another node is the notifier.
    */
   const step = (): Promise<{ stored: readonly StoredNotification[]; isDone: boolean } | undefined> =>
-    database.transaction(async (tx) => {
-      const position = await claim(tx, { nodeId, generation: database.generation, claimMs: CLAIM_MS });
-      if (!position) return undefined;
-      const changes = await readChanges(tx, position, types, changesMax);
-      const notified = changes.length > 0 ? await notify(tx, changes) : [];
-      const hasAll = changes.length < changesMax;
-      const read = hasAll ? await readByMarks(tx, position) : [];
-      const isDone = hasAll && read.length < NOTIFICATION_BATCH;
-      const last = changes.at(-1);
-      // If there are only more marks to process, the position remains after the last change.
-      if (isDone || last) await moveTo(tx, isDone ? undefined : last);
-      const stored = [...notified, ...read];
-      recordNotificationChanges(tx, stored);
-      return { stored, isDone };
-    });
+    database.sql.transaction(
+      async (sql) => {
+        const claimed = await claim(sql, node, { types, sources: readSources, limit: changesMax });
+        if (!claimed) return undefined;
+        const { position, changes, hasMovedMarks } = claimed;
+        const notified = changes.length > 0 ? await notify(sql, changes) : [];
+        const hasAll = changes.length < changesMax;
+        const read = hasAll && hasMovedMarks ? await readByMarks(sql, position) : [];
+        const isDone = hasAll && read.length < NOTIFICATION_BATCH;
+        if (isDone && hasMovedMarks) {
+          for (const output of notificationOutputs.of(deps)) await output.read?.(deps, sql, movedMarks(position));
+        }
+        // If there are only more marks to process, the position remains after the last change.
+        const after = changes.at(-1) ?? position.after;
+        await moveTo(sql, node, isDone ? { seen: position.target, target: null, after: null } : { ...position, after });
+        const stored = [...notified, ...read];
+        recordNotificationChanges(sql, stored);
+        return { stored, isDone };
+      },
+      { repeatable: true, plans: 'any' },
+    );
 
-  async function notify(tx: Tx, changes: readonly ReadChange[]): Promise<StoredNotification[]> {
+  async function notify(sql: SqlTransaction, changes: readonly ReadChange[]): Promise<StoredNotification[]> {
     const ofTypes = (some: readonly string[]) => changes.filter(({ type }) => some.includes(type));
     const occurrences: ChangedOccurrence[] = [];
     for (const { types: ending, ended } of notificationRemovals.of(deps)) {
       const some = ofTypes(ending);
-      if (some.length > 0) occurrences.push(...(await removeOccurrences(tx, some, ended)));
+      if (some.length > 0) occurrences.push(...(await removeOccurrences(sql, some, ended)));
     }
-    for (const source of notificationSources.of(deps)) {
-      const some = ofTypes(source.types(deps));
+    for (const [index, source] of sources.entries()) {
+      const some = changes.filter(({ concerned }) => (concerned & (1 << index)) !== 0);
       if (some.length === 0) continue;
       const { kind, isReadWithMessage } = source;
       const statements = { occurrences: source.occurrences(deps), compared: source.compared(deps) };
-      occurrences.push(...(await compareOccurrences(tx, config, some, { kind, isReadWithMessage, ...statements })));
+      occurrences.push(...(await compareOccurrences(sql, config, some, { kind, isReadWithMessage, ...statements })));
     }
-    const stored = occurrences.length > 0 ? await deriveNotifications(tx, occurrences) : [];
+    const stored = occurrences.length > 0 ? await deriveNotifications(sql, occurrences) : [];
     const receivers = [...new Set(stored.flatMap(({ type, userId }) => (type === 'NOTIFICATION_ADDED' ? userId : [])))];
-    const beyond = receivers.length > 0 ? await removeBeyond(tx, receivers, config.notificationsMax) : [];
+    const beyond = receivers.length > 0 ? await removeBeyond(sql, receivers, config.notificationsMax) : [];
     const added = occurrences.filter(({ isAdded, isRead }) => isAdded && !isRead);
     const removed = occurrences.filter(({ isAdded }) => !isAdded);
-    for (const output of notificationOutputs.of(deps)) await output.write(deps, tx, { changes, added, removed });
+    for (const output of notificationOutputs.of(deps)) await output.write(deps, sql, { changes, added, removed });
     return [...stored, ...beyond];
   }
 

@@ -96,7 +96,7 @@ const MEMBERSHIP_CHANGES: readonly string[] = [
 ];
 
 /**
- * Streams the present state of users, and then its changes. With `userIds` null, these are the viewer, the counterparts
+ * Streams the current state of users, and then its changes. With `userIds` null, these are the viewer, the counterparts
  * of their direct conversations and their contacts, at most PRESENCE_MAX_WATCHED, and the stream follows changes of these
  * lists. For a user whom the viewer is not (or no longer) allowed to see, there is one event whose presence is null.
  * @throws {ChatError} BAD_USER_INPUT of `userIds` if there are too many; RATE_LIMITED if the viewer has too many streams.
@@ -289,7 +289,7 @@ class Follower {
     }
   }
 
-  /** Reads which users of a page the viewer may see, and sends what has changed, and the present state of new users. */
+  /** Reads which users of a page the viewer may see, and sends what has changed, and the current state of new users. */
   #read(stream: LiveStream<PresenceEvent>, page: readonly string[], { areNew }: { areNew: boolean }): Promise<void> {
     const { userId, isService } = this.#viewer;
     const time = nodeTime.of(this.#deps);

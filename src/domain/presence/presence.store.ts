@@ -25,7 +25,7 @@ export const findChangedAvailabilities = (
     WHERE availability_at > clock_timestamp() - ${withinMs}::int * interval '1 millisecond'`);
 
 /**
- * Stores how a user wants to appear to others. For a visible user (`isVisible`) who becomes invisible, the present time
+ * Stores how a user wants to appear to others. For a visible user (`isVisible`) who becomes invisible, the current time
  * is stored as when they were last seen.
  * @returns whether the value has changed.
  */

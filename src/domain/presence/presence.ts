@@ -23,7 +23,7 @@ export interface PresenceState {
   lastSeenAt: Date | null;
 }
 
-/** The present state of a user. All recipients receive the same object. */
+/** The current state of a user. All recipients receive the same object. */
 export interface PresenceChange {
   user: UserWithLastSeen & { presence: PresenceState };
 }
@@ -55,7 +55,7 @@ export interface Presence {
    */
   watch(userIds: readonly string[], onChange: (change: PresenceChange | null) => void): () => void;
   /**
-   * The present states of users, in the same order; null for users who do not exist. Undefined while states cannot be
+   * The current states of users, in the same order; null for users who do not exist. Undefined while states cannot be
    * determined.
    */
   read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined;

@@ -3,7 +3,7 @@ import { by } from '../../infra/telemetry/metrics.js';
 import { defineFeature } from '../../platform/feature.js';
 import { notificationOutputs } from '../notifier/notifier.sources.js';
 import { dropReasons } from './push.policy.js';
-import { enqueuePushes, SENT } from './push.service.js';
+import { enqueuedTypes, enqueuePushes, enqueueReadBadges } from './push.service.js';
 import { pushSettings } from './push.settings.js';
 import { deleteExpiredSubscriptions, readBacklog } from './push.store.js';
 import { pushWorker } from './push.worker.js';
@@ -23,7 +23,7 @@ export const pushFeature = defineFeature('push', {
       isEnabled: ({ pushGatewayUrl }) => pushGatewayUrl !== undefined,
     },
   ],
-  contributes: [notificationOutputs.with({ types: [SENT], write: enqueuePushes })],
+  contributes: [notificationOutputs.with({ types: enqueuedTypes, write: enqueuePushes, read: enqueueReadBadges })],
   start: (deps) => void pushWorker.of(deps),
   retention: [
     { table: 'push_subscriptions', trim: ({ database }) => deleteExpiredSubscriptions(database.db) },
@@ -44,6 +44,12 @@ export const pushFeature = defineFeature('push', {
       'Pushes that a push service or the gateway has accepted, by kind.',
       () => by('kind', { WEB: 0, GATEWAY: 0, ...Object.fromEntries(counts.sent) }),
       ['kind'],
+    );
+    metrics.read(
+      'counter',
+      'parley_push_badges_sent_total',
+      'Devices at the gateway that were sent only a new number of unread messages.',
+      () => pushWorker.of(deps).badgesSent,
     );
     metrics.read(
       'counter',

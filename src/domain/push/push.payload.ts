@@ -1,5 +1,7 @@
 import { encodeGlobalId } from '../../core/ids.js';
 import { type WebPushSize, webPushTextMax } from '../../infra/push/web-push.js';
+import { type Language, languageOf } from './push.languages.js';
+import type { PushNotice } from './push.subjects.js';
 
 /** What a push says, as it is decided when it is due. */
 export interface PushContent {
@@ -7,6 +9,8 @@ export interface PushContent {
   conversation: { id: string; kind: 'DIRECT' | 'GROUP'; title: string | null };
   /** The newest of the messages. Its text is empty if it has only attachments. */
   message: { id: string; seq: number; text: string };
+  /** If it is not about messages: what it says instead. */
+  notice?: PushNotice | undefined;
   senderName: string;
   /** The number of messages. */
   count: number;
@@ -43,19 +47,11 @@ const texts = {
     group: 'مجموعة',
     attachment: 'مرفق',
   },
-} as const;
+} as const satisfies Record<Language, object>;
 
-type Language = keyof typeof texts;
-
-/** The language of a locale such as `de-AT`; English if there are no texts in it. */
-export const languageOf = (locale: string | undefined): Language => {
-  const language = locale?.split('-')[0]?.toLowerCase() ?? '';
-  return language in texts ? (language as Language) : 'en';
-};
-
-/** The path of a message in the web app. */
-export const pathOf = (conversationId: string, seq: number) =>
-  `/c/${encodeURIComponent(encodeGlobalId('Conversation', conversationId))}/${seq}`;
+/** The path of a message, or of a conversation, in the web app. */
+export const pathOf = (conversationId: string, seq?: number) =>
+  `/c/${encodeURIComponent(encodeGlobalId('Conversation', conversationId))}${seq === undefined ? '' : `/${seq}`}`;
 
 /** The maximum lengths in UTF-16 code units before a text is cut further so that the push fits. */
 const TITLE_MAX = 120;
@@ -73,8 +69,8 @@ export function payloadOf(content: PushContent, size: WebPushSize): string {
 }
 
 function compose(content: PushContent, bodyMax: number, titleMax: number) {
-  const { conversation, message, unreadCount, tag, locale, appUrl } = content;
-  const path = pathOf(conversation.id, message.seq);
+  const { conversation, message, notice, unreadCount, tag, locale, appUrl } = content;
+  const path = pathOf(conversation.id, notice ? undefined : message.seq);
   const { title, body } = shown(content);
   return {
     web_push: DECLARATIVE,
@@ -90,17 +86,17 @@ function compose(content: PushContent, bodyMax: number, titleMax: number) {
     },
     app_badge: unreadCount,
     conversationId: encodeGlobalId('Conversation', conversation.id),
-    messageId: encodeGlobalId('Message', message.id),
+    ...(notice ? { [notice.idField]: notice.id } : { messageId: encodeGlobalId('Message', message.id) }),
   };
 }
 
-function shown({ preview, conversation, message, senderName, count, locale }: PushContent) {
+function shown({ preview, conversation, message, notice, senderName, count, locale }: PushContent) {
   const own = texts[languageOf(locale)];
-  const what = count === 1 ? own.newMessage : own.newMessages(count);
+  const what = notice?.texts[languageOf(locale)] ?? (count === 1 ? own.newMessage : own.newMessages(count));
   if (preview === 'NOTHING') return { title: what, body: '' };
   const isDirect = conversation.kind === 'DIRECT';
   const title = isDirect ? senderName : (conversation.title ?? own.group);
-  if (preview === 'SENDER') return { title, body: isDirect ? what : `${senderName}: ${what}` };
+  if (preview === 'SENDER' || notice) return { title, body: isDirect ? what : `${senderName}: ${what}` };
   const text = message.text.replace(/\s+/g, ' ').trim() || own.attachment;
   return { title, body: isDirect ? text : `${senderName}: ${text}` };
 }

@@ -33,6 +33,7 @@ export const dropReasons = [
   'TOO_LARGE',
   'EXPIRED',
   'OFF',
+  'ENDED',
 ] as const;
 
 export type DropReason = (typeof dropReasons)[number];
@@ -54,5 +55,17 @@ export function reasonAgainst(facts: PushFacts): DropReason | undefined {
   if (!facts.hasMessage) return facts.isBlocked ? 'BLOCKED' : 'DELETED';
   if (facts.isMuted) return 'MUTED';
   if (facts.level === 'NONE' || (facts.level === 'MENTIONS' && !facts.isMention)) return 'LEVEL';
+  return facts.isQuiet ? 'QUIET' : undefined;
+}
+
+/** The same for a push that is not about messages. `hasNotice`: whether there is still something to report. */
+export function reasonAgainstSubject(
+  facts: Pick<PushFacts, 'isSignedIn' | 'isMember' | 'isMuted' | 'level' | 'isQuiet'> & { hasNotice: boolean },
+): DropReason | undefined {
+  if (!facts.isSignedIn) return 'SIGNED_OUT';
+  if (!facts.isMember) return 'LEFT';
+  if (!facts.hasNotice) return 'ENDED';
+  if (facts.isMuted) return 'MUTED';
+  if (facts.level === 'NONE') return 'LEVEL';
   return facts.isQuiet ? 'QUIET' : undefined;
 }

@@ -42,7 +42,7 @@ export const PushSubscription = builder.prismaNode('PushSubscription', {
     }),
     session: t.field({
       type: Session,
-      description: 'The session that it ends with.',
+      description: 'The session with which the subscription ends.',
       // Not as a relation, because both can be deleted while the operation runs.
       resolve: ({ sessionId }, _args, context) => loadSession(context, sessionId),
     }),
@@ -77,9 +77,12 @@ builder.objectField(ServerInfo, 'webPushPublicKey', (t) =>
 const WebPushInput = builder.inputType('WebPushInput', {
   description: "A browser's `PushSubscription`.",
   fields: (t) => ({
-    endpoint: t.string({ required: true, description: 'Its `endpoint`: at most 2,000 characters.' }),
-    p256dh: t.string({ required: true, description: 'Its key `p256dh`, in base64url.' }),
-    auth: t.string({ required: true, description: 'Its key `auth`, in base64url.' }),
+    endpoint: t.string({
+      required: true,
+      description: 'The `endpoint` of the subscription: at most 2,000 characters.',
+    }),
+    p256dh: t.string({ required: true, description: 'The key `p256dh` of the subscription, in base64url.' }),
+    auth: t.string({ required: true, description: 'The key `auth` of the subscription, in base64url.' }),
   }),
 });
 
@@ -97,7 +100,7 @@ const viewerPayload = payloadOf((t) => ({
 
 addViewerMutation('registerPush', {
   description:
-    'Registers the device of the current session for pushes, with exactly one of `web` and `gateway`. It ends when the session ends. Registering a device again changes its keys and its session, and nothing else. A device that another user had registered is taken over. A further device than `serverInfo.limits.pushSubscriptionsMax` replaces the oldest.',
+    'Registers the device of the current session for pushes, with exactly one of `web` and `gateway`. The registration ends with the session. Registering a device again changes its keys and its session, and nothing else. A device that another user had registered is taken over. If the user already has `serverInfo.limits.pushSubscriptionsMax` devices, the new one replaces the oldest.',
   input: (t) => ({
     web: t.field({ type: WebPushInput, description: 'For Web Push: see `serverInfo.webPushPublicKey`.' }),
     gateway: t.field({
@@ -126,7 +129,7 @@ addViewerMutation('removePush', {
 
 addViewerMutation('setAttention', {
   description:
-    'Reports whether the viewer is looking at the device of the current session. While they are looking at one, pushes to all of their devices wait for a moment, so that they can read there instead. Repeat it while they are, more often than `serverInfo.limits.pushAttentionTtlMs`. Nobody else can see it.',
+    'Reports whether the viewer is looking at the device of the current session. While they are, pushes to all of their devices are delayed, so that they can read the messages there first. Repeat the call while they are looking, at intervals shorter than `serverInfo.limits.pushAttentionTtlMs`. Nobody else can see it.',
   input: (t) => ({
     active: t.boolean({ required: true, description: 'Whether the viewer is looking at this device.' }),
   }),

@@ -2,7 +2,7 @@ import { encodeGlobalId } from '../../core/ids.js';
 import type { Config } from '../../infra/config/config.js';
 import { createDestinations } from '../../infra/outgoing/destinations.js';
 import { createOutgoingRequests } from '../../infra/outgoing/requests.js';
-import { createPushGateway } from '../../infra/push/gateway.js';
+import { createPushGateway, type GatewayMessage } from '../../infra/push/gateway.js';
 import type { PushOutcome } from '../../infra/push/outcome.js';
 import { createVapid, type VapidAuthorization } from '../../infra/push/vapid.js';
 import { createWebPush } from '../../infra/push/web-push.js';
@@ -16,8 +16,20 @@ export interface Senders {
   /** The origin of the server that a push goes to; undefined if its transport is switched off. */
   originOf(push: Pick<DuePush, 'kind' | 'endpoint'>): string | undefined;
   /** Never throws, except if the keys of Web Push cannot be loaded. */
-  send(push: DuePush, content: PushContent, urgency: 'normal' | 'high'): Promise<PushOutcome>;
+  send(push: DuePush, content: PushContent, delivery: PushDelivery): Promise<PushOutcome>;
+  /** Sends the app of a gateway only the number of unread messages. Never throws. */
+  sendBadge(device: GatewayDevice, unreadCount: number): Promise<PushOutcome>;
   close(): void;
+}
+
+/** A device of a gateway. */
+export type GatewayDevice = Pick<DuePush, 'appId' | 'endpoint' | 'registeredAt'>;
+
+/** How a push is delivered. */
+interface PushDelivery {
+  urgency: 'normal' | 'high';
+  /** How long the push service keeps it for a device that is offline, in milliseconds. */
+  ttlMs: number;
 }
 
 /** The maximum number of bytes that are read of an answer. */
@@ -60,14 +72,14 @@ export function createSenders(deps: Deps): Senders {
     },
   });
 
-  async function sendWeb(push: DuePush, content: PushContent, urgency: 'normal' | 'high'): Promise<PushOutcome> {
+  async function sendWeb(push: DuePush, content: PushContent, { urgency, ttlMs }: PushDelivery): Promise<PushOutcome> {
     const { endpoint, p256dh, auth } = push;
     if (!p256dh || !auth) return { kind: 'GONE' };
     const message = {
       endpoint,
       keys: { p256dh, auth },
       topic: content.tag,
-      ttlSeconds: Math.ceil(config.pushTtlMs / 1_000),
+      ttlSeconds: Math.ceil(ttlMs / 1_000),
       urgency,
     };
     const outcome = await webPush.send({ ...message, text: payloadOf(content, 'REGULAR'), size: 'REGULAR' });
@@ -75,24 +87,28 @@ export function createSenders(deps: Deps): Senders {
     return webPush.send({ ...message, text: payloadOf(content, 'SMALL'), size: 'SMALL' });
   }
 
+  async function sendGateway(
+    { appId, endpoint, registeredAt }: GatewayDevice,
+    what: Pick<GatewayMessage, 'about' | 'unreadCount' | 'urgency'>,
+  ): Promise<PushOutcome> {
+    const device = { appId, pushKey: endpoint, registeredAt: Math.floor(registeredAt.getTime() / 1_000) };
+    return (await gateway?.send({ ...device, ...what })) ?? { kind: 'REJECTED', status: undefined };
+  }
+
   return {
     originOf({ kind, endpoint }) {
       if (kind === 'GATEWAY') return gatewayOrigin;
       return config.webPush ? new URL(endpoint).origin : undefined;
     },
-    async send(push, content, urgency) {
-      if (push.kind === 'WEB') return sendWeb(push, content, urgency);
-      const sent = await gateway?.send({
-        appId: push.appId,
-        pushKey: push.endpoint,
-        registeredAt: Math.floor(push.registeredAt.getTime() / 1_000),
+    async send(push, content, delivery) {
+      if (push.kind === 'WEB') return sendWeb(push, content, delivery);
+      const about = {
         conversationId: encodeGlobalId('Conversation', content.conversation.id),
-        messageId: encodeGlobalId('Message', content.message.id),
-        unreadCount: content.unreadCount,
-        urgency,
-      });
-      return sent ?? { kind: 'REJECTED', status: undefined };
+        eventId: content.notice?.id ?? encodeGlobalId('Message', content.message.id),
+      };
+      return sendGateway(push, { about, unreadCount: content.unreadCount, urgency: delivery.urgency });
     },
+    sendBadge: (device, unreadCount) => sendGateway(device, { unreadCount, urgency: 'normal' }),
     close() {
       requests.close();
       toGateway.close();

@@ -2,21 +2,26 @@ import { z } from 'zod';
 import { badInput, notFound, unauthenticated } from '../../core/errors.js';
 import { isStorable } from '../../core/text/characters.js';
 import { parseUrl } from '../../core/urls.js';
-import type { Tx } from '../../infra/database/database.js';
+import type { Prisma } from '../../generated/prisma/client.js';
+import type { SqlTransaction } from '../../infra/database/database.js';
 import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
 import { createDestinations } from '../../infra/outgoing/destinations.js';
 import { readPushKeys } from '../../infra/push/encryption.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput } from '../../platform/input.js';
 import type { Viewer } from '../../platform/viewer.js';
+import { conversationChangeTypes } from '../conversation/conversation.events.js';
+import { MEMBERSHIP_SETTINGS } from '../conversation/membership-settings.js';
 import { messageChangeTypes } from '../message/message.events.js';
 import type { NotifierBatch } from '../notifier/notifier.sources.js';
 import { lockActiveViewer } from '../user/user.store.js';
 import { attention } from './attention.js';
+import { enqueueBadges, enqueueOtherBadges } from './badge.store.js';
 import {
   type Device,
   enqueueMentions,
   enqueueMessages,
+  enqueueSubjects,
   holdSession,
   listSubscriptions,
   type PushSubscription,
@@ -24,9 +29,7 @@ import {
   trimSubscriptions,
 } from './push.store.js';
 import { pushesEnqueued } from './push.worker.js';
-
-/** The type of the change of a new message. */
-export const SENT = messageChangeTypes.sent.type;
+import { newMessagesOf, SENT } from './recipients.js';
 
 /** The maximum length of an endpoint, and of a push key of a gateway (that of Matrix' specification). */
 const ENDPOINT_MAX = 2_000;
@@ -107,21 +110,58 @@ export async function removePush({ database }: Deps, { userId }: Viewer, id: str
 export const setAttention = (deps: Deps, { userId, sessionId }: Viewer, isActive: boolean): void =>
   attention.of(deps).report({ userId, sessionId, isActive });
 
+/** Adds jobs that send gateways the number of unread messages of users who have read some. */
+export async function enqueueReadBadges({ config }: Deps, sql: SqlTransaction, moved: Prisma.Sql): Promise<void> {
+  if (config.pushGatewayUrl !== undefined) await enqueueBadges(sql, moved, config.pushBadgeDelayMs);
+}
+
+const DELETED = messageChangeTypes.deleted.type;
+const LEFT = conversationChangeTypes.memberLeft;
+
+/** The types of changes with which pushes, or numbers of unread messages, are enqueued. */
+export const enqueuedTypes: readonly string[] = [SENT, DELETED, LEFT, MEMBERSHIP_SETTINGS];
+
+/** Does the same for users who have left a conversation, have muted one, or whose unread messages were deleted. */
+async function enqueueChangedBadges(
+  { config }: Pick<Deps, 'config'>,
+  sql: SqlTransaction,
+  changes: NotifierBatch['changes'],
+): Promise<void> {
+  if (config.pushGatewayUrl === undefined) return;
+  const deletedIds = changes.flatMap(({ type, messageId }) => (type === DELETED ? (messageId ?? []) : []));
+  const userIds = changes.flatMap(({ type, subjectId, conversationId }) => {
+    if (type === LEFT) return subjectId ?? [];
+    // In the log of the user.
+    return type === MEMBERSHIP_SETTINGS ? conversationId : [];
+  });
+  if (deletedIds.length + userIds.length === 0) return;
+  await enqueueOtherBadges(sql, { deletedIds, userIds }, config.pushBadgeDelayMs);
+}
+
 /**
  * Adds pushes for what the notifier has read to its transaction: new messages, and messages that concern a user since they
  * were edited. Whether a push is sent is decided when it is due.
  */
 export async function enqueuePushes(
-  { config }: Pick<Deps, 'config'>,
-  tx: Tx,
+  deps: Pick<Deps, 'config'>,
+  sql: SqlTransaction,
   { changes, added }: Pick<NotifierBatch, 'changes' | 'added'>,
 ): Promise<void> {
-  const sent = changes.flatMap(({ type, messageId }) => (type === SENT && messageId ? messageId : []));
+  const messages = newMessagesOf(changes);
   const late = added.flatMap(({ kind, userId, conversationId, seq }) =>
     kind === 'MENTION' && conversationId !== null && seq !== null ? { userId, conversationId, seq } : [],
   );
   let count = 0;
-  if (sent.length > 0) count += await enqueueMessages(tx, sent, config);
-  if (late.length > 0) count += await enqueueMentions(tx, late);
-  if (count > 0) announceAfterCommit(tx, pushesEnqueued, true);
+  if (messages.ids.length > 0) count += await enqueueMessages(sql, messages, deps.config);
+  if (late.length > 0) count += await enqueueMentions(sql, late);
+  if (count > 0) announceAfterCommit(sql, pushesEnqueued, true);
+  await enqueueChangedBadges(deps, sql, changes);
+}
+
+/**
+ * Adds pushes about something other than messages to a transaction. `recipients` selects `user_id`, `conversation_id` and
+ * `subject_id`.
+ */
+export async function enqueueSubject(sql: SqlTransaction, type: string, recipients: Prisma.Sql): Promise<void> {
+  if ((await enqueueSubjects(sql, type, recipients)) > 0) announceAfterCommit(sql, pushesEnqueued, true);
 }

@@ -13,7 +13,7 @@ export const pushSettings = defineSettings('Notifications', {
       'Whether browsers and UnifiedPush apps can register for pushes. Texts are encrypted for the device; the push service of its browser learns when which device receives one. See docs/NOTIFICATIONS.md.',
   }),
   PUSH_CONTACT: setting(textThat('a `mailto:` or `https:` URL', isContact), {
-    description: 'How push services reach the operator of this server. Safari requires it.',
+    description: 'How the operators of push services can contact you. Safari requires it.',
     whenUnset: 'the address of `MAIL_FROM`, if that is set',
     example: 'mailto:admin@example.com',
   }),
@@ -37,22 +37,27 @@ export const pushSettings = defineSettings('Notifications', {
   PUSH_ATTENTION_DELAY: setting(duration(), {
     default: '20s',
     description:
-      'How long a push waits while the user is looking at one of their devices, so that they can read there.',
+      'How long a push waits while the user is looking at one of their devices, so that they can read the message there first.',
   }),
   PUSH_ATTENTION_TTL: setting(duration(), {
     default: '90s',
     description: 'How long a user counts as looking at a device after its last `setAttention`.',
     clientDescription:
-      'How long the viewer counts as looking at a device after its last `setAttention`, in milliseconds. Repeat it earlier.',
+      'How long the viewer counts as looking at a device after its last `setAttention`, in milliseconds. Repeat the call within this time.',
+  }),
+  PUSH_BADGE_DELAY: setting(duration(), {
+    default: '5s',
+    description:
+      'How long after a user has read messages, has muted or left a conversation, or their unread messages were deleted, a gateway is sent the new number of unread messages, for the icon of the app. What changes in this time is included.',
   }),
   PUSH_TTL: setting(duration('1s'), {
     default: '1d',
     description:
-      'How long push services keep a push for a device that is offline, and for how long a push is retried that they do not accept.',
+      'How long push services keep a push for a device that is offline, and for how long a push that they do not accept is retried.',
   }),
   PUSH_ATTEMPTS_MAX: setting(integer(1, 100), {
     default: '10',
-    description: 'The maximum number of attempts to send a push. The pauses between them double.',
+    description: 'The maximum number of attempts to send a push. The pause doubles after each attempt.',
   }),
   PUSH_AT_ONCE: setting(integer(1, 10_000), {
     default: '60',
@@ -64,7 +69,7 @@ export const pushSettings = defineSettings('Notifications', {
   }),
   PUSH_TIMEOUT: setting(duration(), {
     default: '10s',
-    description: 'How long a push service or a gateway may take to answer.',
+    description: 'How long a push service or a gateway may take to respond.',
   }),
 });
 

@@ -8,11 +8,11 @@ import {
   type Session,
 } from '../../generated/prisma/client.js';
 import type { Config } from '../../infra/config/config.js';
-import type { Db, Sql, Tx } from '../../infra/database/database.js';
+import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.js';
 import { unreadMessages } from '../conversation/conversation.store.js';
 import { haveBlock } from '../user/reach.store.js';
 import type { PushResult, PushWait } from './push.policy.js';
-import { type MessageDefaults, recipientsOf } from './recipients.js';
+import { type MessageDefaults, type NewMessages, recipientsOf } from './recipients.js';
 
 export type { PushSubscription };
 
@@ -99,30 +99,108 @@ const isMuted = Prisma.sql`coalesce(own.muted_until > clock_timestamp(), false)`
 const levelOf = (byDefault: NotificationLevel) =>
   Prisma.sql`coalesce(own.level::text, notification_settings.default_level::text, ${byDefault}::text)`;
 
-/** What a further message changes in a push that waits. */
+/**
+ * What a further message changes in a push that waits: nothing, if the push is open and contains the message by its
+ * conversation's position.
+ */
 const collapse = Prisma.sql`
   ON CONFLICT (subscription_id, collapse_key) DO UPDATE SET
     from_seq = least(job.from_seq, excluded.from_seq), to_seq = greatest(job.to_seq, excluded.to_seq),
-    is_mention = job.is_mention OR excluded.is_mention, version = job.version + 1`;
+    is_mention = job.is_mention OR excluded.is_mention, is_open = job.is_open OR excluded.is_open
+  WHERE NOT job.is_open OR excluded.from_seq < job.from_seq OR (excluded.is_mention AND NOT job.is_mention)`;
+
+/** The last message of a push, as an SQL expression of \`push_jobs job\` and \`push_positions position\`, which may be missing. */
+const lastSeq = Prisma.sql`CASE WHEN job.is_open THEN greatest(job.to_seq, position.seq) ELSE job.to_seq END`;
 
 /**
- * Adds new messages to the pushes of all members who have devices and want to be notified of them, in one statement.
- * @returns the number of pushes.
+ * Adds new messages to the pushes of all members who have devices and want to be notified of them. An open push that waits
+ * contains them when the positions have moved, so that its row is not written. The positions stay locked until the end of
+ * the transaction: a push ends either before, or knows of the messages (\`endJobs\`).
+ * @returns the number of pushes that were added or changed.
  */
-export const enqueueMessages = (
-  tx: Tx,
-  messageIds: readonly string[],
+export async function enqueueMessages(
+  sql: SqlTransaction,
+  messages: NewMessages,
   config: MessageDefaults,
-): Promise<number> => tx.$executeRaw`
-  INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention)
-  SELECT sub.id, ${conversationKey}, recipient.conversation_id, min(recipient.seq), max(recipient.seq),
-         bool_or(recipient.is_mention)
-  FROM (${recipientsOf(config, messageIds)}) AS recipient
-  JOIN push_subscriptions sub ON sub.user_id = recipient.user_id
-  GROUP BY sub.id, recipient.conversation_id
-  -- In a fixed order, so that transactions do not deadlock.
-  ORDER BY sub.id, recipient.conversation_id
-  ${collapse}`;
+): Promise<number> {
+  const { ids, conversationIds } = messages;
+  const moving = sql.query(
+    Prisma.sql`
+    INSERT INTO push_positions AS position (conversation_id, seq)
+    SELECT conversation_id, max(seq) FROM messages WHERE id = ANY (${ids}::uuid[])
+    GROUP BY conversation_id ORDER BY conversation_id
+    ON CONFLICT (conversation_id) DO UPDATE SET seq = greatest(position.seq, excluded.seq)`,
+    'movePushPositions',
+  );
+  // Most messages add nothing, because they are in conversations in which all devices have an open push. Both statements are
+  // planned each time, because groups differ in size.
+  const looking = sql.query<{ isAny: boolean }>(Prisma.sql`
+    WITH lacking AS MATERIALIZED (${withoutOpenPush(conversationIds)})
+    SELECT EXISTS (SELECT FROM lacking) OR EXISTS (
+      SELECT FROM messages
+      WHERE id = ANY (${ids}::uuid[]) AND (mentions_everyone OR mentioned_ids <> '{}' OR reply_to_seq IS NOT NULL)
+    ) AS "isAny"`);
+  const [, [found]] = await Promise.all([moving, looking]);
+  if (!found?.isAny) return 0;
+  const [row] = await sql.query<{ count: number }>(Prisma.sql`
+    WITH concerned AS MATERIALIZED (
+      SELECT conversation_id, unnest(mentioned_ids) AS user_id FROM messages WHERE id = ANY (${ids}::uuid[])
+      UNION ALL
+      SELECT replied.conversation_id, replied.sender_id
+      FROM messages
+      JOIN messages replied
+        ON replied.conversation_id = messages.conversation_id AND replied.seq = messages.reply_to_seq
+      WHERE messages.id = ANY (${ids}::uuid[])
+    ),
+    candidate AS MATERIALIZED (
+      ${withoutOpenPush(conversationIds)}
+      UNION ALL
+      -- The open pushes that become urgent.
+      SELECT job.conversation_id, sub.user_id, sub.id
+      FROM push_jobs job
+      JOIN push_subscriptions sub ON sub.id = job.subscription_id
+      WHERE job.conversation_id = ANY (${conversationIds}::uuid[]) AND job.is_open AND NOT job.is_mention
+        AND ((job.conversation_id, sub.user_id) IN (SELECT conversation_id, user_id FROM concerned)
+          OR job.conversation_id IN (
+            SELECT conversation_id FROM messages WHERE id = ANY (${ids}::uuid[]) AND mentions_everyone
+          ))
+    ),
+    added AS (
+      INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention, is_open)
+      SELECT recipient.subscription_id, ${conversationKey}, recipient.conversation_id, min(recipient.seq),
+             max(recipient.seq), bool_or(recipient.is_mention), bool_or(recipient.is_for_all)
+      FROM (${recipientsOf(config, messages, Prisma.sql`SELECT * FROM candidate`)}) AS recipient
+      GROUP BY recipient.subscription_id, recipient.conversation_id
+      -- In a fixed order, so that transactions do not deadlock.
+      ORDER BY recipient.subscription_id, recipient.conversation_id
+      ${collapse}
+      RETURNING 1
+    )
+    SELECT count(*)::int AS count FROM added`);
+  return row?.count ?? 0;
+}
+
+/**
+ * Selects the devices of members of these conversations that have no open push. Written so that the database can exclude the
+ * devices with an open push first, whose memberships are then not read.
+ */
+function withoutOpenPush(conversationIds: readonly string[]): Prisma.Sql {
+  const [id, ...others] = conversationIds;
+  // It can estimate much better how many pushes a single conversation has.
+  const conversation =
+    others.length === 0
+      ? Prisma.sql`(SELECT ${id}::uuid AS id) AS conversation`
+      : Prisma.sql`unnest(${conversationIds}::uuid[]) AS conversation (id)`;
+  return Prisma.sql`
+    SELECT own.conversation_id, own.user_id, sub.id AS subscription_id
+    FROM ${conversation}
+    CROSS JOIN push_subscriptions sub
+    JOIN memberships own ON own.conversation_id = conversation.id AND own.user_id = sub.user_id
+    WHERE NOT EXISTS (
+      SELECT FROM push_jobs job
+      WHERE job.conversation_id = conversation.id AND job.subscription_id = sub.id AND job.is_open
+    )`;
+}
 
 /** A message that begins to concern a user after it was sent, for example because an edit has added a mention. */
 export interface LateMention {
@@ -131,31 +209,50 @@ export interface LateMention {
   seq: number;
 }
 
-/** Adds messages to the pushes of the users whom they concern, in one statement. Returns the number of pushes. */
-export const enqueueMentions = (tx: Tx, mentions: readonly LateMention[]): Promise<number> => tx.$executeRaw`
-  INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention)
-  SELECT sub.id, ${conversationKey}, recipient.conversation_id, min(recipient.seq), max(recipient.seq), true
-  FROM unnest(
-    ${mentions.map(({ userId }) => userId)}::uuid[], ${mentions.map(({ conversationId }) => conversationId)}::uuid[],
-    ${mentions.map(({ seq }) => seq)}::int[]
-  ) AS recipient (user_id, conversation_id, seq)
-  JOIN push_subscriptions sub ON sub.user_id = recipient.user_id
-  GROUP BY sub.id, recipient.conversation_id
-  ORDER BY sub.id, recipient.conversation_id
-  ${collapse}`;
+/** Adds messages to the pushes of the users whom they concern. Returns the number of pushes that were added or changed. */
+export async function enqueueMentions(sql: SqlTransaction, mentions: readonly LateMention[]): Promise<number> {
+  const rows = await sql.query(Prisma.sql`
+    INSERT INTO push_jobs AS job (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention)
+    SELECT sub.id, ${conversationKey}, recipient.conversation_id, min(recipient.seq), max(recipient.seq), true
+    FROM unnest(
+      ${mentions.map(({ userId }) => userId)}::uuid[], ${mentions.map(({ conversationId }) => conversationId)}::uuid[],
+      ${mentions.map(({ seq }) => seq)}::int[]
+    ) AS recipient (user_id, conversation_id, seq)
+    JOIN push_subscriptions sub ON sub.user_id = recipient.user_id
+    GROUP BY sub.id, recipient.conversation_id
+    ORDER BY sub.id, recipient.conversation_id
+    ${collapse}
+    RETURNING 1`);
+  return rows.length;
+}
 
-/** A job that this node has claimed. */
+/**
+ * Adds pushes about something other than messages to all devices of these users, in one statement. `recipients` selects
+ * `user_id`, `conversation_id` and `subject_id`. Returns the number of pushes.
+ */
+export async function enqueueSubjects(sql: SqlTransaction, type: string, recipients: Prisma.Sql): Promise<number> {
+  const rows = await sql.query(Prisma.sql`
+    INSERT INTO push_jobs
+      (subscription_id, collapse_key, conversation_id, from_seq, to_seq, is_mention, subject_type, subject_id)
+    SELECT sub.id, ${type}::text || ':' || recipient.subject_id, recipient.conversation_id, 0, 0, true, ${type}::text,
+           recipient.subject_id
+    FROM (${recipients}) AS recipient JOIN push_subscriptions sub ON sub.user_id = recipient.user_id
+    ORDER BY sub.id, recipient.subject_id
+    ON CONFLICT DO NOTHING
+    RETURNING 1`);
+  return rows.length;
+}
+
+/** A job that this node has claimed. What it is about is read afterwards (\`findDue\`). */
 export interface ClaimedJob {
   subscriptionId: string;
   collapseKey: string;
   conversationId: string;
-  version: number;
   tries: number;
-  fromSeq: number;
-  toSeq: number;
   waits: PushWait[];
   createdAt: Date;
-  isMention: boolean;
+  subjectType: string | null;
+  subjectId: string | null;
   /** How long ago it was created, in milliseconds by the clock of the database. */
   ageMs: number;
 }
@@ -170,8 +267,8 @@ export const claimJobs = (sql: Sql, count: number, claimMs: number): Promise<Cla
       ORDER BY due_at LIMIT ${count}::int FOR UPDATE SKIP LOCKED
     )
     RETURNING subscription_id::text AS "subscriptionId", collapse_key AS "collapseKey",
-              conversation_id::text AS "conversationId", version, tries, from_seq AS "fromSeq",
-              to_seq AS "toSeq", waits, created_at AS "createdAt", is_mention AS "isMention",
+              conversation_id::text AS "conversationId", tries, waits, created_at AS "createdAt",
+              subject_type AS "subjectType", subject_id::text AS "subjectId",
               (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float8 AS "ageMs"`);
 
 /** What a push says and where it goes, with everything that decides whether it is sent. */
@@ -184,6 +281,11 @@ export interface DuePush {
   p256dh: Uint8Array | null;
   auth: Uint8Array | null;
   registeredAt: Date;
+  /** The range of the messages. Not all of them are of the push. */
+  fromSeq: number;
+  toSeq: number;
+  /** Whether one of the messages mentions the user or replies to them. */
+  isMention: boolean;
   /** For how long nothing may be sent to the device, in milliseconds. */
   pausedMs: number;
   isSignedIn: boolean;
@@ -220,7 +322,10 @@ export interface DuePush {
 /** What applies to users who have not chosen it. */
 type Defaults = Pick<Config, 'notificationLevel' | 'notificationPreview'>;
 
-/** The present state of claimed jobs, in the same order; undefined if the subscription has been deleted. */
+/**
+ * The current state of claimed jobs, in the same order; undefined if the subscription has been deleted. It must be read after
+ * the claim was committed: messages that the notifier adds to a push afterwards are found when the job ends.
+ */
 export async function findDue(
   sql: Sql,
   jobs: readonly ClaimedJob[],
@@ -229,12 +334,13 @@ export async function findDue(
   const rows = await sql.query<DuePush & { n: number }>(Prisma.sql`
     SELECT claimed.n::int AS n, sub.id::text AS "subscriptionId", sub.user_id::text AS "userId", sub.kind::text AS kind,
            sub.app_id AS "appId", sub.endpoint, sub.p256dh, sub.auth, sub.created_at AS "registeredAt",
+           job.from_seq AS "fromSeq", range.to_seq AS "toSeq", job.is_mention AS "isMention",
            greatest(0, extract(epoch FROM CASE WHEN isfinite(sub.paused_until)
              THEN sub.paused_until - clock_timestamp() ELSE interval '0' END) * 1000)::float8 AS "pausedMs",
            (sessions.ended_at IS NULL AND sessions.expires_at > clock_timestamp()
              AND users.deleted_at IS NULL AND users.suspended_at IS NULL) AS "isSignedIn",
            memberships.id IS NOT NULL AS "isMember",
-           coalesce(seen.seq >= job.to_seq, false) AS "isRead",
+           coalesce(seen.seq >= range.to_seq, false) AS "isRead",
            ${isMuted} AS "isMuted", ${levelOf(notificationLevel)} AS level,
            coalesce(notification_settings.push_preview::text, ${notificationPreview}::text) AS preview, notification_settings.locale,
            notification_settings.do_not_disturb_until AS "doNotDisturbUntil",
@@ -247,6 +353,8 @@ export async function findDue(
     FROM unnest(${jobs.map((job) => job.subscriptionId)}::uuid[], ${jobs.map((job) => job.collapseKey)}::text[])
          WITH ORDINALITY AS claimed (subscription_id, collapse_key, n)
     JOIN push_jobs job ON job.subscription_id = claimed.subscription_id AND job.collapse_key = claimed.collapse_key
+    LEFT JOIN push_positions position ON position.conversation_id = job.conversation_id
+    CROSS JOIN LATERAL (SELECT ${lastSeq} AS to_seq) AS range
     JOIN push_subscriptions sub ON sub.id = job.subscription_id
     JOIN sessions ON sessions.id = sub.session_id
     JOIN users ON users.id = sub.user_id
@@ -264,7 +372,7 @@ export async function findDue(
       FROM (
         SELECT messages.seq, ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('sub.user_id'))} AS left_out FROM messages
         WHERE messages.conversation_id = job.conversation_id
-          AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND job.to_seq
+          AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND range.to_seq
           AND messages.kind = 'USER' AND messages.deleted_at IS NULL AND messages.sender_id IS DISTINCT FROM sub.user_id
         ORDER BY messages.seq DESC LIMIT ${COUNT_MAX}::int
       ) AS those
@@ -273,7 +381,7 @@ export async function findDue(
       SELECT messages.id, messages.seq, messages.text, sender.display_name
       FROM messages LEFT JOIN users sender ON sender.id = messages.sender_id
       WHERE counted.count > 0 AND messages.conversation_id = job.conversation_id
-        AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND job.to_seq
+        AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND range.to_seq
         AND messages.kind = 'USER' AND messages.deleted_at IS NULL AND messages.sender_id IS DISTINCT FROM sub.user_id
         AND NOT ${haveBlock(Prisma.raw('messages.sender_id'), Prisma.raw('sub.user_id'))}
       ORDER BY messages.seq DESC LIMIT 1
@@ -288,7 +396,7 @@ export async function findDue(
 export const COUNT_MAX = 100;
 
 /** Counts the unread messages of a user in all conversations that they have not muted. */
-const unreadOf = (userId: Prisma.Sql) => Prisma.sql`
+export const unreadOf = (userId: Prisma.Sql) => Prisma.sql`
   SELECT sum(each.count)::int AS count FROM (
     SELECT ${unreadMessages} AS count
     FROM memberships
@@ -299,24 +407,13 @@ const unreadOf = (userId: Prisma.Sql) => Prisma.sql`
   ) AS each`;
 
 /** What to store about a job after an attempt to send it. */
-export type JobEnd = Pick<
-  ClaimedJob,
-  | 'subscriptionId'
-  | 'collapseKey'
-  | 'conversationId'
-  | 'version'
-  | 'tries'
-  | 'fromSeq'
-  | 'toSeq'
-  | 'waits'
-  | 'createdAt'
-> &
+export type JobEnd = Omit<ClaimedJob, 'ageMs'> &
   (
     | {
         end: 'DONE';
         result: PushResult;
         /** Whose push it was, and about which messages; absent if the device was removed, which is recorded already. */
-        push?: Pick<DuePush, 'userId' | 'kind' | 'seqs' | 'readSeq'> | undefined;
+        push?: Pick<DuePush, 'userId' | 'kind' | 'seqs' | 'readSeq' | 'fromSeq' | 'toSeq' | 'unreadCount'> | undefined;
       }
     /** It is due again after this time. A failed attempt counts, and pauses the device. */
     | { end: 'LATER'; afterMs: number; wait: PushWait }
@@ -339,42 +436,37 @@ export async function endJobs(sql: Sql, ends: readonly JobEnd[]): Promise<void> 
       WITH ended AS (DELETE FROM push_jobs WHERE subscription_id = ANY (${ids}::uuid[]) RETURNING *)
       INSERT INTO push_records
         (user_id, subscription_id, kind, conversation_id, from_seq, to_seq, result, tries, waits, queued_at)
-      SELECT sub.user_id, sub.id, sub.kind, ended.conversation_id, ended.from_seq, ended.to_seq, 'GONE', ended.tries,
-             ended.waits, ended.created_at
-      FROM ended JOIN push_subscriptions sub ON sub.id = ended.subscription_id`);
+      SELECT sub.user_id, sub.id, sub.kind, job.conversation_id, job.from_seq, ${lastSeq}, 'GONE', job.tries, job.waits,
+             job.created_at
+      FROM ended job
+      JOIN push_subscriptions sub ON sub.id = job.subscription_id
+      LEFT JOIN push_positions position ON position.conversation_id = job.conversation_id`);
     await sql.query(Prisma.sql`DELETE FROM push_subscriptions WHERE id = ANY (${ids}::uuid[])`);
   }
   if (done.length > 0) {
-    const delivered = done.filter((each) => each.result === 'SENT').map((each) => each.subscriptionId);
-    if (delivered.length > 0) {
+    const delivered = new Map(
+      done.flatMap(({ result, subscriptionId, push }) =>
+        result === 'SENT' && push ? [[subscriptionId, push.unreadCount]] : [],
+      ),
+    );
+    if (delivered.size > 0) {
       await sql.query(Prisma.sql`
-        UPDATE push_subscriptions SET last_succeeded_at = clock_timestamp(), failures = 0
-        WHERE id = ANY (${delivered}::uuid[])`);
+        UPDATE push_subscriptions sub SET last_succeeded_at = clock_timestamp(), failures = 0, badge = delivered.badge
+        FROM unnest(${[...delivered.keys()]}::uuid[], ${[...delivered.values()]}::int[]) AS delivered (id, badge)
+        WHERE sub.id = delivered.id`);
     }
-    const rows = done.map(({ push, ...end }) => {
-      const { subscriptionId, collapseKey, conversationId, version, tries, fromSeq, toSeq, waits, createdAt, result } =
-        end;
-      const job = {
-        subscriptionId,
-        collapseKey,
-        conversationId,
-        version,
-        tries,
-        fromSeq,
-        toSeq,
-        waits,
-        createdAt,
-        result,
-      };
-      return { ...job, userId: push?.userId, kind: push?.kind, seqs: push?.seqs, readSeq: push?.readSeq };
+    const rows = done.map(({ subscriptionId, collapseKey, conversationId, tries, waits, createdAt, result, push }) => {
+      const { userId, kind, seqs, readSeq, fromSeq, toSeq } = push ?? {};
+      const ended = { subscriptionId, collapseKey, conversationId, tries, waits, createdAt, result };
+      return { ...ended, userId, kind, seqs, readSeq, fromSeq, toSeq };
     });
     await sql.query(Prisma.sql`
       WITH ended AS MATERIALIZED (
         SELECT "subscriptionId" AS subscription_id, "collapseKey" AS collapse_key, "conversationId" AS conversation_id,
-               version, tries, "fromSeq" AS from_seq, "toSeq" AS to_seq, waits, "createdAt" AS created_at, result,
+               tries, "fromSeq" AS from_seq, "toSeq" AS to_seq, waits, "createdAt" AS created_at, result,
                "userId" AS user_id, kind, seqs, "readSeq" AS read_seq
         FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS ended (
-          "subscriptionId" uuid, "collapseKey" text, "conversationId" uuid, version int, tries int, "fromSeq" int,
+          "subscriptionId" uuid, "collapseKey" text, "conversationId" uuid, tries int, "fromSeq" int,
           "toSeq" int, waits text[], "createdAt" timestamptz, result text, "userId" uuid, kind "PushKind", seqs int[],
           "readSeq" int
         )
@@ -386,16 +478,31 @@ export async function endJobs(sql: Sql, ends: readonly JobEnd[]): Promise<void> 
                created_at
         FROM ended WHERE user_id IS NOT NULL
       ),
+      -- Waits for the notifier if it is adding messages, and then knows of them.
+      position AS MATERIALIZED (
+        SELECT conversation_id, seq FROM push_positions WHERE conversation_id IN (SELECT conversation_id FROM ended)
+        ORDER BY conversation_id FOR UPDATE
+      ),
+      -- What is left of each job, without the messages that are done; nothing of one whose device was removed.
+      rest AS MATERIALIZED (
+        SELECT job.subscription_id, job.collapse_key,
+               CASE WHEN job.from_seq < ended.from_seq THEN job.from_seq ELSE ended.to_seq + 1 END AS from_seq,
+               ${lastSeq} AS to_seq
+        FROM ended
+        JOIN push_jobs job ON job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
+        LEFT JOIN position ON position.conversation_id = job.conversation_id
+        FOR UPDATE OF job
+      ),
       deleted AS (
-        DELETE FROM push_jobs job USING ended
-        WHERE job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
-          AND job.version = ended.version
+        DELETE FROM push_jobs job USING rest
+        WHERE job.subscription_id = rest.subscription_id AND job.collapse_key = rest.collapse_key
+          AND (rest.from_seq <= rest.to_seq) IS NOT TRUE
       )
-      UPDATE push_jobs job SET from_seq = ended.to_seq + 1, tries = 0, waits = '{}', created_at = clock_timestamp(),
-             due_at = clock_timestamp(), claimed_until = '-infinity'
-      FROM ended
-      WHERE job.subscription_id = ended.subscription_id AND job.collapse_key = ended.collapse_key
-        AND job.version <> ended.version`);
+      UPDATE push_jobs job SET from_seq = rest.from_seq, to_seq = rest.to_seq, tries = 0, waits = '{}',
+             created_at = clock_timestamp(), due_at = clock_timestamp(), claimed_until = '-infinity'
+      FROM rest
+      WHERE job.subscription_id = rest.subscription_id AND job.collapse_key = rest.collapse_key
+        AND rest.from_seq <= rest.to_seq`);
   }
   if (later.length > 0) {
     const hasFailed = ({ wait }: { wait: PushWait }) => wait === 'FAILED_ATTEMPT';

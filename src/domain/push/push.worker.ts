@@ -6,13 +6,15 @@ import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import { isQuiet } from '../notification/notification.policy.js';
 import { attention } from './attention.js';
+import { createBadgeWorker } from './badge.worker.js';
 import type { PushContent } from './push.payload.js';
-import { type DropReason, type PushWait, reasonAgainst } from './push.policy.js';
+import { type DropReason, type PushWait, reasonAgainst, reasonAgainstSubject } from './push.policy.js';
 import { createSenders } from './push.senders.js';
 import { type ClaimedJob, claimJobs, type DuePush, endJobs, findDue, type JobEnd, nextDueMs } from './push.store.js';
+import { type PushNotice, pushSubjects } from './push.subjects.js';
 
 /**
- * Sends the pushes that are due, on every node. A job is claimed, checked against the present state (read, deleted, left,
+ * Sends the pushes that are due, on every node. A job is claimed, checked against the current state (read, deleted, left,
  * signed out, …), sent and deleted. If a node dies in between, another one takes over when the claim has ended: a push can
  * then be sent twice, and replaces itself on the device, because both have the same topic and tag.
  */
@@ -26,6 +28,8 @@ export interface PushWorker {
     readonly failed: ReadonlyMap<string, number>;
     readonly gone: number;
   };
+  /** The number of devices that were sent only a new number of unread messages since the start. */
+  readonly badgesSent: number;
   /** Resolves when the pushes in progress have been sent, or after `PUSH_TIMEOUT`. */
   close(): Promise<void>;
 }
@@ -74,31 +78,38 @@ function createPushWorker(deps: Deps): PushWorker {
   const retryMs = (tries: number) => Math.min(RETRY_MS * 2 ** tries, RETRY_MAX_MS) * (0.8 + 0.4 * Math.random());
 
   /** Decides about one job, sends its push, and returns what to store. */
-  async function process(job: ClaimedJob, push: DuePush | undefined): Promise<JobEnd> {
+  async function process(
+    { ageMs, ...job }: ClaimedJob,
+    push: DuePush | undefined,
+    notice: PushNotice | undefined,
+  ): Promise<JobEnd> {
     const drop = (reason: DropReason): JobEnd => {
       countIn(counts.dropped, reason);
       return { ...job, end: 'DONE', result: reason, push };
     };
     // The subscription was deleted, and its jobs with it, which are recorded.
     if (!push) return drop('SIGNED_OUT');
-    const reason = reasonAgainst({
-      ...push,
-      hasMessage: push.messageId !== null,
-      isMention: job.isMention,
-      isQuiet: isQuiet(push, new Date()),
-    });
+    const facts = { ...push, isQuiet: isQuiet(push, new Date()) };
+    const reason =
+      job.subjectType === null
+        ? reasonAgainst({ ...facts, hasMessage: push.messageId !== null })
+        : reasonAgainstSubject({ ...facts, hasNotice: notice !== undefined });
     if (reason) return drop(reason);
     const origin = senders.originOf(push);
     if (origin === undefined) return drop('OFF');
-    if (job.ageMs > config.pushTtlMs || job.tries >= config.pushAttemptsMax) return drop('EXPIRED');
+    if (ageMs > config.pushTtlMs || job.tries >= config.pushAttemptsMax) return drop('EXPIRED');
     const wait = longestOf({
-      ATTENTION: watched.isAttentive(push.userId) ? config.pushAttentionDelayMs - job.ageMs : 0,
+      ATTENTION: !notice && watched.isAttentive(push.userId) ? config.pushAttentionDelayMs - ageMs : 0,
       DEVICE_PAUSED: push.pausedMs,
       SERVICE_PAUSED: pauses.waitOf(origin),
     });
     if (wait.afterMs > 0) return { ...job, end: 'LATER', ...wait };
     const isDirect = push.conversationKind === 'DIRECT';
-    const outcome = await senders.send(push, contentOf(job, push), isDirect || job.isMention ? 'high' : 'normal');
+    const urgency = isDirect || push.isMention ? 'high' : 'normal';
+    const outcome = await senders.send(push, contentOf(job, push, notice), {
+      urgency,
+      ttlMs: notice?.ttlMs ?? config.pushTtlMs,
+    });
     if (outcome.kind === 'UNAVAILABLE') {
       // A service that asks to wait works.
       if (outcome.status === 429) pauses.worked(origin);
@@ -121,24 +132,47 @@ function createPushWorker(deps: Deps): PushWorker {
     return { ...job, end: 'DONE', result: 'SENT', push };
   }
 
-  function contentOf({ conversationId, collapseKey, subscriptionId }: ClaimedJob, push: DuePush): PushContent {
+  function contentOf(
+    { conversationId, collapseKey, subscriptionId }: Omit<ClaimedJob, 'ageMs'>,
+    push: DuePush,
+    notice: PushNotice | undefined,
+  ): PushContent {
     return {
       preview: push.preview,
       conversation: { id: conversationId, kind: push.conversationKind, title: push.title },
       message: { id: push.messageId ?? '', seq: push.seq ?? 0, text: push.text ?? '' },
-      senderName: push.senderName ?? '',
+      notice,
+      senderName: notice?.senderName ?? push.senderName ?? '',
       count: push.count,
       unreadCount: push.unreadCount,
       // Different for each device, so that push services cannot tell who is in the same conversation.
-      tag: secrets.mac('push topic', `${subscriptionId} ${collapseKey}`).slice(0, TOPIC_CHARS),
+      tag: secrets.mac('push topic', `${subscriptionId} ${notice?.key ?? collapseKey}`).slice(0, TOPIC_CHARS),
       locale: push.locale ?? undefined,
       appUrl: config.publicUrl,
     };
   }
 
-  async function handle(job: ClaimedJob, push: DuePush | undefined): Promise<void> {
+  /** What the jobs that are not about messages say, in the order of all jobs. */
+  async function findNotices(
+    jobs: readonly ClaimedJob[],
+    due: readonly (DuePush | undefined)[],
+  ): Promise<(PushNotice | undefined)[]> {
+    const notices: (PushNotice | undefined)[] = jobs.map(() => undefined);
+    for (const { type, find } of pushSubjects.of(deps)) {
+      const wanted = jobs.flatMap(({ subjectType, subjectId }, index) => {
+        const userId = due[index]?.userId;
+        return subjectType === type && subjectId !== null && userId ? [{ index, id: subjectId, userId }] : [];
+      });
+      if (wanted.length === 0) continue;
+      const found = await find(sql, wanted);
+      for (const [at, { index }] of wanted.entries()) notices[index] = found[at];
+    }
+    return notices;
+  }
+
+  async function handle(job: ClaimedJob, push: DuePush | undefined, notice: PushNotice | undefined): Promise<void> {
     try {
-      await endJob(await process(job, push));
+      await endJob(await process(job, push, notice));
     } catch (error) {
       // The claim ends after some time, and any node tries again.
       if (!polling.isClosed) log.warn({ err: error }, 'push could not be processed; retrying');
@@ -154,8 +188,9 @@ function createPushWorker(deps: Deps): PushWorker {
       const jobs = await claimJobs(sql, free, claimMs);
       if (jobs.length === 0) return;
       const due = await findDue(sql, jobs, config);
+      const notices = await findNotices(jobs, due);
       for (const [index, job] of jobs.entries()) {
-        const work = handle(job, due[index]).finally(() => {
+        const work = handle(job, due[index], notices[index]).finally(() => {
           inProgress.delete(work);
           if (inProgress.size <= config.pushAtOnce / 2) polling.wake();
         });
@@ -164,13 +199,19 @@ function createPushWorker(deps: Deps): PushWorker {
     }
   }
 
+  const gatewayOrigin = senders.originOf({ kind: 'GATEWAY', endpoint: '' });
+  const badges =
+    gatewayOrigin === undefined ? undefined : createBadgeWorker(deps, { senders, pauses, origin: gatewayOrigin });
   database.onCommitted(pushesEnqueued, polling.wake);
   polling.wake();
   return {
     wake: polling.wake,
     counts,
+    get badgesSent() {
+      return badges?.sent ?? 0;
+    },
     async close() {
-      await polling.close();
+      await Promise.all([polling.close(), badges?.close()]);
       await Promise.race([
         Promise.allSettled([...inProgress]),
         new Promise((resolve) => setTimeout(resolve, config.pushTimeoutMs).unref()),

@@ -356,7 +356,7 @@ export interface MarkState {
   conversation: Conversation & { progress: Progress | null };
 }
 
-/** The present state of these members, in the same order; null for those who are no longer members. */
+/** The current state of these members, in the same order; null for those who are no longer members. */
 export async function findMarkStates(
   db: Db,
   members: readonly { conversationId: string; userId: string }[],

@@ -101,7 +101,7 @@ function createTyping(options: {
   }
 
   /**
-   * Notifies others of the present state, unless the maximum of notices is reached; then it does so when the time ends.
+   * Notifies others of the current state, unless the maximum of notices is reached; then it does so when the time ends.
    */
   function notify(conversationId: string, typist: Typist): void {
     const { user } = typist;

@@ -32,7 +32,7 @@ export const User = builder.prismaNode('User', {
     bio: t.exposeString('bio', { description: 'A text about the user, or null if there is none.' }),
     avatarUrl: t.string({
       description:
-        "The URL of the user's picture, or null if there is none. It opens without a token, also if the picture was uploaded; one that begins with `/` is relative to this server.",
+        "The URL of the user's picture, or null if there is none. It can be opened without a token, even if the picture was uploaded. A URL that begins with `/` is relative to this server.",
       resolve: ({ avatarUrl }, _args, { deps }) => pictureUrl(deps, avatarUrl),
     }),
     createdAt: t.expose('createdAt', {

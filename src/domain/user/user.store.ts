@@ -3,7 +3,7 @@ import type { PageRequest } from '../../core/page.js';
 import { foldWords } from '../../core/text/fold.js';
 import { Prisma, type User } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../infra/database/columns.js';
-import type { Db, Tx } from '../../infra/database/database.js';
+import { type Db, queryIn, type SqlTransaction, type Tx } from '../../infra/database/database.js';
 import { isActive } from './user.policy.js';
 
 /** The columns of `users` as `person`, in statements that join. */
@@ -87,7 +87,14 @@ export async function lockActiveViewer(tx: Tx, { userId }: { userId: string }): 
 }
 
 /** The kinds of rows whose number per user is limited, with the first key of their advisory locks. */
-const counted = { groups: 7_071, contacts: 7_072, drafts: 7_073, uploads: 7_074 } as const;
+const counted = {
+  groups: 7_071,
+  contacts: 7_072,
+  drafts: 7_073,
+  uploads: 7_074,
+  calls: 7_075,
+  statuses: 7_076,
+} as const;
 /**
  * The number of advisory locks per kind, which users share, so that the number of locks of one transaction is bounded.
  */
@@ -106,6 +113,24 @@ export async function lockCounts(tx: Tx, what: keyof typeof counted, userIds: re
       ORDER BY lock OFFSET 0
     ) AS locks
     WHERE pg_advisory_xact_lock(${counted[what]}::int, lock) IS NOT NULL`;
+}
+
+/**
+ * Locks the viewer like `requireActiveViewer` and counts like `lockCounts`, in one statement.
+ * @throws {ChatError} UNAUTHENTICATED
+ */
+export async function lockActiveForCount(
+  tx: Tx | SqlTransaction,
+  what: keyof typeof counted,
+  { userId }: { userId: string },
+): Promise<void> {
+  const rows = await queryIn(
+    tx,
+    Prisma.sql`
+    SELECT pg_advisory_xact_lock(${counted[what]}::int, hashtext(${userId}::text) & ${COUNT_LOCKS - 1}::int)::text
+    FROM users WHERE id = ${userId}::uuid AND deleted_at IS NULL AND suspended_at IS NULL FOR SHARE`,
+  );
+  if (rows.length === 0) throw sessionEnded();
 }
 
 /** The viewer's service-wide role. */

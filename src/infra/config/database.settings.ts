@@ -46,7 +46,7 @@ export const databaseSettings = defineSettings(
     DATA_DIR: setting(text, {
       default: '.data',
       description:
-        'The folder of the embedded database, of a generated `JWT_SECRET`, and of mails that are not sent because no `SMTP_URL` is set. Only one process at a time may use it. At each start it is made inaccessible to other users of the machine.',
+        'The folder of the embedded database, of a generated `JWT_SECRET`, and of emails that are not sent because no `SMTP_URL` is set. Only one process at a time may use it. At each start it is made inaccessible to other users of the machine.',
       perNode: true,
     }),
     DATA_DIR_MIN_FREE_BYTES: setting(integer(0, 1_099_511_627_776), {

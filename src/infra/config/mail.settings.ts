@@ -8,12 +8,12 @@ export const mailSettings = defineSettings(
   {
     SMTP_URL: setting(url('smtp', 'smtps'), {
       description:
-        'The server that sends mails. `smtp://` uses STARTTLS where the server offers it; `smtps://` is TLS from the start.',
-      whenUnset: 'mails written as files to `DATA_DIR/outbox`',
+        'The server that sends emails. `smtp://` uses STARTTLS where the server offers it; `smtps://` is TLS from the start.',
+      whenUnset: 'emails written as files to `DATA_DIR/outbox`',
       example: 'smtp://user:password@host:587',
     }),
     MAIL_FROM: setting(parsed('an address or Name <address>', parseMailbox), {
-      description: 'The sender of mails. Required with `SMTP_URL`.',
+      description: 'The sender of emails. Required with `SMTP_URL`.',
       example: 'Chat <chat@example.com>',
     }),
   },

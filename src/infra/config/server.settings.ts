@@ -22,8 +22,8 @@ export const serverSettings = defineSettings(
       perNode: true,
     }),
     PUBLIC_URL: setting(url('https', 'http'), {
-      description: 'The URL at which browsers reach the web app of this server, for links in mails and pushes.',
-      whenUnset: 'no mails about unread messages',
+      description: 'The URL at which browsers reach the web app of this server, for links in emails and pushes.',
+      whenUnset: 'no emails about unread messages',
       example: 'https://chat.example.com',
       secret: false,
     }),

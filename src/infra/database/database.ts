@@ -5,7 +5,7 @@ import type { Config } from '../config/config.js';
 import type { Logger } from '../telemetry/log.js';
 import { type Metrics, noMetrics } from '../telemetry/metrics.js';
 import { noTracing, type Tracing } from '../telemetry/tracing.js';
-import type { DatabaseDriver, PoolState, SqlSession } from './driver.js';
+import type { DatabaseDriver, PoolState, SqlPlans, SqlSession } from './driver.js';
 import { adoptChangeLog, beginBreak, beginEpoch, findServerSql, type ServerSql, standbyError } from './history.js';
 import { applyMigrations } from './migrations.js';
 import { openPglite } from './pglite.js';
@@ -41,6 +41,23 @@ export interface SqlTransaction extends Sql {
   query<Row>(statement: Prisma.Sql, name?: string): Promise<Row[]>;
   /** Runs the last statement, which is sent together with COMMIT. It is complete when the transaction resolves. */
   finish(statement: Prisma.Sql, name: string): Promise<void>;
+}
+
+/** Runs a statement in a transaction of either kind; in one of plain SQL, as a prepared statement if it has a name. */
+export const queryIn = <Row>(tx: Tx | SqlTransaction, statement: Prisma.Sql, name?: string): Promise<Row[]> =>
+  '$queryRaw' in tx ? tx.$queryRaw<Row[]>(statement) : tx.query<Row>(statement, name);
+
+interface SqlTransactionOptions {
+  /**
+   * Whether `work` runs again in a new transaction if PostgreSQL aborts it because of a deadlock, so its side effects must
+   * be repeatable. By default it does not.
+   */
+  repeatable?: boolean;
+  /**
+   * `indexes`, the default: named statements keep their first plan, which only uses indexes. `any`: PostgreSQL chooses, for
+   * transactions with statements about many rows.
+   */
+  plans?: SqlPlans;
 }
 
 /**
@@ -87,9 +104,9 @@ export interface Database {
   transaction<T>(work: (tx: Tx) => Promise<T>, options?: { timeoutMs?: number }): Promise<T>;
   /** Sets the handler of an announcement, which is called after each commit with the recorded items. */
   readonly onCommitted: Announcer['handle'];
-  /** Single statements and transactions of plain SQL. These transactions are not retried. */
+  /** Single statements and transactions of plain SQL. */
   readonly sql: Sql & {
-    transaction<T>(work: (sql: SqlTransaction) => Promise<T>): Promise<T>;
+    transaction<T>(work: (sql: SqlTransaction) => Promise<T>, options?: SqlTransactionOptions): Promise<T>;
     /**
      * Runs a statement with its own time limit. If it is exceeded, the call fails as UNAVAILABLE and the connection is
      * closed.
@@ -208,23 +225,24 @@ export async function openDatabase(
       sql: {
         query: ({ text, values }) => withStatementLimit(() => opened.query(text, values)),
         queryWithin: (timeoutMs, { text, values }) => opened.query(text, values, timeoutMs),
-        transaction: (work) =>
-          announcer.run((begin) =>
-            inTurn(() =>
+        transaction: (work, { repeatable = false, plans = 'indexes' } = {}) =>
+          announcer.run((begin) => {
+            const attempt = () =>
               measured(() =>
                 failingOnFailover(() =>
-                  opened.transaction((session) =>
-                    work(
-                      begin({
-                        query: ({ text, values }, name) => session.query(text, values, name),
-                        finish: ({ text, values }, name) => session.finish(text, values, name),
-                      }),
-                    ),
-                  ),
+                  opened.transaction(async (session) => {
+                    const sql: SqlTransaction = begin({
+                      query: ({ text, values }, name) => session.query(text, values, name),
+                      finish: ({ text, values }, name) => session.finish(text, values, name),
+                    });
+                    const result = await work(sql);
+                    await runLastStatements(sql);
+                    return result;
+                  }, plans),
                 ),
-              ),
-            ),
-          ),
+              );
+            return inTurn(() => (repeatable ? retryDeadlocks(attempt, countDeadlock) : attempt()));
+          }),
       },
       pool: () => opened.pool(),
       check: writes.check,

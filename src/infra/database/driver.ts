@@ -10,7 +10,7 @@ export interface DatabaseDriver {
   /** Runs one statement of plain SQL. `timeoutMs` overrides the general time limit of statements. */
   query<Row>(sql: string, parameters: unknown[], timeoutMs?: number): Promise<Row[]>;
   /** See `Database.sql`. */
-  transaction<T>(work: (session: OpenTransaction) => Promise<T>): Promise<T>;
+  transaction<T>(work: (session: OpenTransaction) => Promise<T>, plans?: SqlPlans): Promise<T>;
   /**
    * Runs `work` with a connection of its own, mutually exclusive with other starting nodes and `prisma migrate`. The
    * connection is closed afterwards.
@@ -24,6 +24,9 @@ export interface DatabaseDriver {
   pool(): PoolState | undefined;
   close(): Promise<void>;
 }
+
+/** See `SqlTransactionOptions.plans`. */
+export type SqlPlans = 'indexes' | 'any';
 
 export interface PoolState {
   busy: number;

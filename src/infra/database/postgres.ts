@@ -97,7 +97,7 @@ export async function openPostgres(
     }),
     query: async <Row>(text: string, values: unknown[], limitMs = timeoutMs) =>
       (await pool.query({ text, values, ...within(limitMs) })).rows as Row[],
-    async transaction(work) {
+    async transaction(work, plans = 'indexes') {
       const client = await pool.connect();
       const prepares = preparing;
       // An error between two statements has no receiver; the next statement fails with it.
@@ -107,7 +107,7 @@ export async function openPostgres(
       let finished = false;
       let broken = false;
       try {
-        const beginning = client.query(prepares ? BEGIN_PREPARED : 'BEGIN');
+        const beginning = client.query(prepares && plans === 'indexes' ? BEGIN_PREPARED : 'BEGIN');
         // Prevents an unhandled rejection; the first statement reports the error.
         beginning.catch(() => {});
         const result = await work({

@@ -56,7 +56,8 @@ export function announceAfterCommit<Item>(
  * Records items for statements that are executed at the end of the transaction, in the order of calls. What these
  * statements lock is locked after everything else, whenever this is called: so transactions do not deadlock because of
  * it.
- * @param tx the transaction that `Database.transaction` passed to its callback.
+ * @param tx the transaction that `Database.transaction` or `Database.sql.transaction` passed to its callback. One that ends
+ *   with `finish` must not record any.
  */
 export function recordBeforeCommit<Transaction extends object, Item>(
   tx: Transaction,

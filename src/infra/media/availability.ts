@@ -8,7 +8,7 @@ export interface Availability {
 }
 
 /**
- * @param onLost is called when the server cannot be used any more.
+ * @param onLost is called when the server can no longer be used.
  * @param onRegained is called when it can be used again.
  */
 export function createAvailability({

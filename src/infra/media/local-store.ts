@@ -1,7 +1,11 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type MediaStore, WrongLength } from './store.js';
+import { pipeline } from 'node:stream/promises';
+import { Interrupted, type MediaStore, WrongLength } from './store.js';
+
+/** How many bytes of a part wait in memory while earlier ones are being written. They are written together. */
+const WRITE_BUFFER = 1024 * 1024;
 
 /**
  * A store in a directory: `ab/abcdef…/original`. Several nodes can share the directory.
@@ -19,15 +23,18 @@ export function createLocalStore(root: string): MediaStore {
       receiver: 'NODE',
       async writePart(key, { offset, byteSize }, source) {
         await mkdir(folderOf(key), { recursive: true, mode: 0o700 });
-        const file = await openForWriting(pathOf(key, 'upload'));
+        const path = pathOf(key, 'upload');
+        const file = await openForWriting(path);
         try {
-          let written = 0;
-          for await (const chunk of source as AsyncIterable<Buffer>) {
-            if (written + chunk.length > byteSize) throw new WrongLength();
-            await writeAll(file, chunk, offset + written);
-            written += chunk.length;
+          const target = createWriteStream(path, { flags: 'r+', start: offset, highWaterMark: WRITE_BUFFER });
+          try {
+            // The request must not be destroyed by an error, because it needs a response.
+            await pipeline(source.iterator({ destroyOnReturn: false }), exactly(byteSize), target);
+          } catch (error) {
+            if (error instanceof WrongLength || !source.errored) throw error;
+            await file.datasync();
+            throw new Interrupted(target.bytesWritten, error);
           }
-          if (written < byteSize) throw new WrongLength();
           await file.datasync();
         } finally {
           await file.close();
@@ -99,11 +106,17 @@ async function openForWriting(path: string): Promise<FileHandle> {
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < chunk.length; ) {
-    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done);
-    done += bytesWritten;
-  }
+/** Passes on what it reads. @throws {WrongLength} if it is more or fewer bytes. */
+function exactly(byteSize: number) {
+  return async function* (source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+    let passed = 0;
+    for await (const chunk of source) {
+      passed += chunk.length;
+      if (passed > byteSize) throw new WrongLength();
+      yield chunk;
+    }
+    if (passed < byteSize) throw new WrongLength();
+  };
 }
 
 /** Makes the names in a folder durable. */

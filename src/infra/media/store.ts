@@ -61,6 +61,7 @@ export interface NodeUploads {
   /**
    * Writes a part of `upload` at its offset. The part is durable when the promise resolves.
    * @throws {WrongLength} if the source has another length; the part has to be written again then.
+   * @throws {Interrupted} if the source fails before its end, such as a request whose connection is cut.
    */
   writePart(key: string, part: Part, source: Readable): Promise<void>;
 }
@@ -98,6 +99,16 @@ export interface ReceivedPart {
 
 /** A part whose length is not the announced one. */
 export class WrongLength extends Error {}
+
+/** The source of a part has failed. The first bytes of the part are durable. */
+export class Interrupted extends Error {
+  readonly writtenBytes: number;
+
+  constructor(writtenBytes: number, cause: unknown) {
+    super('The part has not arrived completely', { cause });
+    this.writtenBytes = writtenBytes;
+  }
+}
 
 /** An upload that cannot be completed with these parts. */
 export class WrongParts extends Error {}

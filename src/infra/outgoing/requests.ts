@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
-import http, { type IncomingHttpHeaders, type RequestOptions } from 'node:http';
-import https from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
+import { Agent, type Dispatcher } from 'undici';
 import { createKeyedQueue } from '../async/keyed-queue.js';
 import { isPublicAddress } from './addresses.js';
 import type { Destinations } from './destinations.js';
@@ -67,7 +67,6 @@ export function createOutgoingRequests({
     waitingMax: waitingPerOriginMax,
     refusal: () => new Error('Too many requests wait for this server.'),
   });
-  const closing = new AbortController();
   const lookup: LookupFunction = (hostname, { all }, callback) => {
     resolve(hostname).then(
       (addresses) => {
@@ -80,11 +79,12 @@ export function createOutgoingRequests({
       (error: NodeJS.ErrnoException) => callback(error, ''),
     );
   };
-  // Separate agents, because a connection to a trusted origin must not be used for a public one.
-  const options = { keepAlive: true, maxFreeSockets: atOncePerOrigin };
+  // Separate agents, because a connection to a trusted origin must not be used for a public one. A timer of each request
+  // replaces the time limits of the agents, which are for parts of a request.
+  const options = { connections: atOncePerOrigin, headersTimeout: 0, bodyTimeout: 0 };
   const agents = {
-    PUBLIC: new https.Agent({ ...options, lookup } as https.AgentOptions),
-    TRUSTED: { 'https:': new https.Agent(options), 'http:': new http.Agent(options) },
+    PUBLIC: new Agent({ ...options, connect: { lookup, timeout: timeoutMs } }),
+    TRUSTED: new Agent({ ...options, connect: { timeout: timeoutMs } }),
   };
 
   function send(url: URL, headers: Readonly<Record<string, string>>, body: Uint8Array): Promise<OutgoingResponse> {
@@ -95,41 +95,55 @@ export function createOutgoingRequests({
     if (reach === 'PUBLIC' && isIP(address) !== 0 && !isPublic(address)) {
       throw new ForbiddenDestination(`${address} is not a public address`);
     }
-    const isPlain = url.protocol === 'http:';
-    const request: RequestOptions = {
-      method: 'POST',
-      headers: { ...headers, 'content-length': String(body.length) },
-      agent: reach === 'PUBLIC' ? agents.PUBLIC : agents.TRUSTED[isPlain ? 'http:' : 'https:'],
-      signal: AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)]),
-    };
-    return new Promise((done, fail) => {
-      const sent = (isPlain ? http : https).request(url, request, (response) => {
-        const { statusCode: status = 0, headers: received } = response;
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        const finish = () => done({ status, headers: received, body: Buffer.concat(chunks).subarray(0, bodyMax) });
-        response.on('data', (chunk: Buffer) => {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let response: Omit<OutgoingResponse, 'body'> | undefined;
+      let bytes = 0;
+      let running: Dispatcher.DispatchController | undefined;
+      let failure: Error | undefined;
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      const finish = () => {
+        clearTimeout(timer);
+        if (response) resolve({ ...response, body: Buffer.concat(chunks).subarray(0, bodyMax) });
+      };
+      const timer = setTimeout(() => {
+        failure = new Error(`${url.origin} did not answer in time.`);
+        running?.abort(failure);
+        fail(failure);
+      }, timeoutMs);
+      const handler: Dispatcher.DispatchHandler = {
+        onRequestStart(controller) {
+          running = controller;
+          // The time limit was exceeded before there was a connection.
+          if (failure) controller.abort(failure);
+        },
+        onResponseStart(_controller, status, received) {
+          response = { status, headers: received as IncomingHttpHeaders };
+        },
+        onResponseData(controller, chunk) {
           chunks.push(chunk);
           bytes += chunk.length;
           if (bytes <= bodyMax) return;
           finish();
           // Reading the rest would take longer than a new connection.
-          response.destroy();
-        });
-        response.on('end', finish);
-        response.on('error', fail);
-      });
-      sent.on('error', fail);
-      sent.end(body);
+          controller.abort(new Error('The answer is too long.'));
+        },
+        // The agent uses the connection again in the next turn of the event loop. An earlier request would open another one.
+        onResponseEnd: () => void setImmediate(setImmediate, finish),
+        onResponseError: (_controller, error) => fail(error),
+      };
+      const path = `${url.pathname}${url.search}`;
+      agents[reach].dispatch({ origin: url.origin, path, method: 'POST', headers, body }, handler);
     });
   }
 
   return {
     post: (url, headers, body) => queue.run(url.origin, async () => send(url, headers, body)),
     close() {
-      closing.abort();
-      agents.PUBLIC.destroy();
-      for (const agent of Object.values(agents.TRUSTED)) agent.destroy();
+      for (const agent of Object.values(agents)) void agent.destroy();
     },
   };
 }

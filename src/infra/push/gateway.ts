@@ -1,15 +1,17 @@
 import type { OutgoingRequests } from '../outgoing/requests.js';
 import { failureOf, outcomeOfError, type PushOutcome } from './outcome.js';
 
-interface GatewayMessage {
+export interface GatewayMessage {
   /** The app and the device as the app has registered them. */
   appId: string;
   pushKey: string;
   /** When the device was registered, in seconds since 1970. */
   registeredAt: number;
-  /** The ids with which the app loads what the push reports. */
-  conversationId: string;
-  messageId: string;
+  /**
+   * The ids with which the app loads what the push reports: `eventId` is that of the message, or of what the push is about
+   * instead. Absent if only the number has changed.
+   */
+  about?: { conversationId: string; eventId: string };
   /** The number to show on the app's icon. */
   unreadCount: number;
   urgency: 'normal' | 'high';
@@ -30,10 +32,9 @@ const PATH = '_matrix/push/v1/notify';
 export function createPushGateway({ requests, url }: { requests: OutgoingRequests; url: string }): PushGateway {
   const address = new URL(PATH, url.endsWith('/') ? url : `${url}/`);
   return {
-    async send({ appId, pushKey, registeredAt, conversationId, messageId, unreadCount, urgency }) {
+    async send({ appId, pushKey, registeredAt, about, unreadCount, urgency }) {
       const notification = {
-        event_id: messageId,
-        room_id: conversationId,
+        ...(about && { event_id: about.eventId, room_id: about.conversationId }),
         counts: { unread: unreadCount },
         prio: urgency === 'high' ? 'high' : 'low',
         devices: [

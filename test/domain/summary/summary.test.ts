@@ -15,7 +15,7 @@ import {
   request,
 } from '../../support/client.js';
 import { makePicture, sendWith, uploaded } from '../../support/media.js';
-import { makePlace, modes, startTwo } from '../../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../../support/place.js';
 import { fetchSummary, fill, listSummaries, PROGRESS, storedText, summarize } from '../../support/summaries.js';
 import { attempt, createGroup, edit, openDirect, remove, send } from '../../support/talk.js';
 
@@ -29,6 +29,7 @@ const timeOf = (work: () => unknown) => {
 const texts = (dialogue?.messages ?? []).map(({ text }) => text);
 
 describe.each(modes)('summaries in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
   let other: RunningNode;
   let ana: Person;
@@ -78,7 +79,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     });
   });
 
-  it('are rejected for invalid ranges and for users who cannot read the conversation', async () => {
+  itOnce('are rejected for invalid ranges and for users who cannot read the conversation', async () => {
     const group = await createGroup(ana, [ben], { visibility: 'PUBLIC' });
     const eve = await register(node.url, 'eve');
     expect(await summarize(ben, group)).toBe('BAD_USER_INPUT input.fromSeq');
@@ -112,7 +113,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     expect(listed?.[0]?.extensions.code).toBe('FORBIDDEN');
   });
 
-  it('take replies and reactions into account', async () => {
+  itOnce('take replies and reactions into account', async () => {
     const group = await createGroup(ana, [ben]);
     await send(ana, group, 'before the range');
     const asked = await send(ana, group, 'which colour for the shirts?');
@@ -195,7 +196,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     expect(await summarize(ben, group, { fromSeq: 1 })).toMatchObject({ messageCount: 1 });
   });
 
-  it('do not contain a message that is deleted while they are created', async () => {
+  itOnce('do not contain a message that is deleted while they are created', async () => {
     const group = await createGroup(ana, [ben]);
     await fill(node, group, [ana, ben], texts);
     const gone = await send(ana, group, 'the contract with Okapi Ltd ends on 31 December, please tell everybody today');
@@ -232,7 +233,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     expect(await summarize(late, group, { fromSeq: 1 })).toBe('NOT_FOUND input.conversationId');
   });
 
-  it('contain the current names of users', async () => {
+  itOnce('contain the current names of users', async () => {
     const carl = await register(node.url, 'carl');
     const group = await createGroup(ana, [carl]);
     await send(carl, group, 'I bring the grill and 20 sausages on Sunday <@00000000-0000-4000-8000-000000000000>');
@@ -244,7 +245,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     expect((await fetchSummary(ana, id)).text).not.toMatch(/Carl/);
   });
 
-  it('of long conversations reuse stored parts for longer ranges', async () => {
+  itOnce('of long conversations reuse stored parts for longer ranges', async () => {
     const group = await createGroup(ana, [ben]);
     const many = Array.from({ length: 60 }, () => dialogues.slice(0, 2).flatMap(({ messages }) => messages))
       .flat()
@@ -359,7 +360,7 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     await eventually('all listeners are removed', () => other.deps.feed.listeners === 0);
   });
 
-  it('are not streamed to users who cannot read the conversation', async () => {
+  itOnce('are not streamed to users who cannot read the conversation', async () => {
     const group = await createGroup(ana, [ben], { visibility: 'PUBLIC' });
     await fill(node, group, [ana], texts);
     const eve = await register(node.url, 'eve');

@@ -13,7 +13,7 @@ import type { Viewer } from '../../../src/platform/viewer.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { connectInTest, eventually, type Json, listen, type Person, registerAll } from '../../support/client.js';
 import { FakeModelServer, faithful, type Reply, status } from '../../support/model-server.js';
-import { makePlace, modes, startTwo } from '../../support/place.js';
+import { inOneMode, makePlace, modes, startTwo } from '../../support/place.js';
 import { fetchSummary, fill, listSummaries, PROGRESS, storedText, summarize } from '../../support/summaries.js';
 import { createGroup, edit, remove, send } from '../../support/talk.js';
 
@@ -132,6 +132,7 @@ describe('the settings of a model server', () => {
 });
 
 describe.each(modes)('summaries by a model in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let server: FakeModelServer;
   let node: RunningNode;
   let other: RunningNode;
@@ -260,7 +261,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
     expect(depths.map(({ depth }) => depth)).toEqual([0, 1, 2, 3, 3, 3]);
   });
 
-  it('of long ranges are made of parts that fit SUMMARY_INPUT_MAX and are stored', async () => {
+  itOnce('of long ranges are made of parts that fit SUMMARY_INPUT_MAX and are stored', async () => {
     const group = await createGroup(ana, [ben]);
     const long = range(1, 260).map((n) => `fact ${n} ${'and so on '.repeat(18)}`);
     await fill(node, group, [ana, ben], long);
@@ -311,7 +312,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
     expect(JSON.stringify([again, await storedText(node)])).not.toMatch(/okapi88/);
   });
 
-  it('do not follow instructions in messages', async () => {
+  itOnce('do not follow instructions in messages', async () => {
     const group = await makeTalk(3);
     await send(
       ben,
@@ -343,7 +344,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
     const nothing = (message: object) => (_question: unknown, response: Json) => server.say(response, null, message);
     const slowly = (_question: unknown, response: Json) => void response.writeHead(200).write('{');
 
-    it.each([
+    itOnce.each([
       ['500, 503', () => [status(500), status(503)], 2],
       ['a timeout', () => [never, slowly], 2],
       ['an invalid response', () => [plain('{"choices": 7}'), plain('<html>')], 2],
@@ -363,7 +364,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
       expect(server.questions).toHaveLength(asked);
     });
 
-    it.each([
+    itOnce.each([
       ['broken JSON', () => ['{"summary": "', 'Sure! Here is']],
       ['an empty answer', () => ['', nothing({})]],
       ['a refusal', () => [nothing({ refusal: 'no' }), 'I cannot help with that.']],
@@ -385,7 +386,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
       ['broken JSON', 'nonsense'],
       ['a timeout', never],
     ];
-    it.each(passing)('are created by the retry after %s', async (_name, reply) => {
+    itOnce.each(passing)('are created by the retry after %s', async (_name, reply) => {
       const deps = another({ timeoutMs: 4_000 });
       const group = await makeTalk(4);
       server.next.push(reply);
@@ -393,7 +394,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
       expect(server.questions).toHaveLength(2);
     });
 
-    it('are given up after the deadline, and when the node stops', async () => {
+    itOnce('are given up after the deadline, and when the node stops', async () => {
       const group = await makeTalk(4);
       server.reply = never;
       const late = another({ timeoutMs: 30_000, deadlineMs: 300 });
@@ -426,7 +427,7 @@ describe.each(modes)('summaries by a model in %s mode', (mode) => {
     });
   });
 
-  describe('the cost', () => {
+  inOneMode(mode, describe)('the cost', () => {
     it('is limited per user and time window, on all nodes together', async () => {
       const limit = { tokensMax: 1_500, tokensWindowMs: 3_600_000 };
       const [here, there] = [another(limit), another(limit)];

@@ -9,8 +9,7 @@ const message = {
   appId: 'com.example.chat',
   pushKey: 'device token',
   registeredAt: 1_700_000_000,
-  conversationId: 'Conversation_1',
-  messageId: 'Message_1',
+  about: { conversationId: 'Conversation_1', eventId: 'Message_1' },
   unreadCount: 3,
   urgency: 'high',
 } as const;

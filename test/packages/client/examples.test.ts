@@ -1,7 +1,9 @@
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join, resolve } from 'node:path';
+import { extname, join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { build } from 'vite';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
@@ -9,7 +11,7 @@ import type { RunningNode } from '../../../src/server/start.js';
 import { browserFound, startBrowser, visit } from '../../support/browser.js';
 import { registerAll } from '../../support/client.js';
 import { atEnd } from '../../support/ending.js';
-import { copyExample, packageAliases } from '../../support/examples.js';
+import { compileErrors, copyExample, installPackage, viteProject } from '../../support/examples.js';
 import { makePlace, modes, type Place } from '../../support/place.js';
 import { openDirect, send } from '../../support/talk.js';
 
@@ -22,7 +24,6 @@ async function serve(folder: string): Promise<string> {
     root: folder,
     configFile: false,
     logLevel: 'error',
-    resolve: { alias: packageAliases },
     build: { outDir: 'dist' },
   });
   const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
@@ -42,6 +43,48 @@ async function serve(folder: string): Promise<string> {
   return `http://localhost:${(server.address() as AddressInfo).port}/`;
 }
 
+/** The folder in which the package is installed, and the name of its archive. */
+let installed: string;
+let archive: string;
+beforeAll(async () => {
+  installed = await mkdtemp(join(inject('scratch'), 'installed-'));
+  archive = await installPackage(installed);
+});
+
+/** A folder for an application, in which the installed package is found. */
+async function makeFolder(name: string): Promise<string> {
+  const folder = join(installed, name);
+  await mkdir(join(folder, 'src'), { recursive: true });
+  return folder;
+}
+
+describe('the archive that npm packs', () => {
+  it('has the name that the documentation says', async () => {
+    for (const page of ['packages/client/README.md', 'docs/CLIENTS.md']) {
+      expect(await readFile(page, 'utf8')).toContain(`parley/${archive}`);
+    }
+  });
+
+  it('has entry points that can be imported, with complete types', { timeout: 60_000 }, async () => {
+    const { exports } = JSON.parse(await readFile('packages/client/package.json', 'utf8'));
+    const names = Object.keys(exports).filter((name) => !name.endsWith('.json'));
+    expect(names.length).toBeGreaterThan(10);
+    const folder = await makeFolder('entries');
+    const lines = names.map((name, index) => {
+      const specifier = name.replace('.', '@parley/client');
+      return `import * as entry${index} from '${specifier}';\nif (Object.keys(entry${index}).length === 0) throw new Error();`;
+    });
+    await writeFile(join(folder, 'src/main.ts'), lines.join('\n'));
+    // Otherwise the compiler would not report that a declaration imports a missing one. It also reports errors of others.
+    const compilerOptions = { ...viteProject.compilerOptions, types: [], skipLibCheck: false };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ ...viteProject, compilerOptions }));
+    const errors = (await compileErrors(folder)).split('\n');
+    expect(errors.filter((line) => /@parley.client|entries.src/.test(line))).toEqual([]);
+    await writeFile(join(folder, 'main.js'), lines.join('\n'));
+    await promisify(execFile)(process.execPath, [join(folder, 'main.js')]);
+  });
+});
+
 describe.skipIf(!browserFound)('applications on the client', () => {
   let browser: Browser;
   let place: Place;
@@ -50,14 +93,6 @@ describe.skipIf(!browserFound)('applications on the client', () => {
     [browser, place] = await Promise.all([startBrowser(), makePlace(mode)]);
     node = await place.start();
   });
-
-  /** A folder for an application, in which packages are found. */
-  async function makeFolder(name: string): Promise<string> {
-    const folder = join(inject('scratch'), `example-${name}`);
-    await mkdir(join(folder, 'src'), { recursive: true });
-    await symlink(resolve('node_modules'), join(folder, 'node_modules'));
-    return folder;
-  }
 
   it('the chat of the README lets two people talk, across a restart', { timeout: 120_000 }, async () => {
     const readme = await readFile('packages/client/README.md', 'utf8');
@@ -68,6 +103,8 @@ describe.skipIf(!browserFound)('applications on the client', () => {
     await writeFile(join(folder, 'src/main.ts'), code.replace('http://localhost:4000/graphql', node.url));
     const html = '<div id="app"></div><script type="module" src="/src/main.ts"></script>';
     await writeFile(join(folder, 'index.html'), html);
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(viteProject));
+    expect(await compileErrors(folder)).toBe('');
     const address = await serve(folder);
 
     const [mine, theirs] = await Promise.all([visit(browser, address), visit(browser, address)]);

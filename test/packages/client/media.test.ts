@@ -4,12 +4,12 @@ import { type Parley, ParleyError } from '../../../packages/client/src/index.js'
 import { kindOf, type Media, mediaOf, uploadFile } from '../../../packages/client/src/media.js';
 import { encodeGlobalId } from '../../../src/core/ids.js';
 import type { RunningNode } from '../../../src/server/start.js';
-import { eventually, type Person, registerAll } from '../../support/client.js';
-import { attachmentOf, makePicture } from '../../support/media.js';
-import { makePlace, modes, type Place } from '../../support/place.js';
+import { eventually, type Json, type Person, registerAll } from '../../support/client.js';
+import { attachmentOf, makeAac, makePicture } from '../../support/media.js';
+import { inOneMode, makePlace, modes, type Place } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
-import { openDirect } from '../../support/talk.js';
+import { openDirect, send } from '../../support/talk.js';
 import { followFiles, sendFiles } from './media.js';
 import { upload } from './upload.js';
 
@@ -88,6 +88,7 @@ describe('the kind of a file', () => {
 });
 
 describe.each(modes)('the files of a client in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let place: Place;
   let node: RunningNode;
   beforeAll(async () => {
@@ -169,7 +170,22 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(parley.conversation(id).value.rows).toMatchObject([{ key, text: 'Look', status: expect.any(String) }]);
   });
 
-  it('sends at most one part again after the connection was cut', { timeout: 60_000 }, async () => {
+  itOnce('sends the waveform of a recording that the server cannot decode', async () => {
+    const { id, ben, media } = await meet();
+    const waveform = Array.from({ length: 64 }, (_, index) => index);
+    const aac = await makeAac();
+    await media.add(id, fileOf(aac, 'voice.m4a', 'audio/mp4'), { kind: 'VOICE', waveform });
+    // Another number of peaks is not for the server, which would refuse it.
+    await media.add(id, fileOf(aac, 'voice.m4a', 'audio/mp4'), { kind: 'VOICE', waveform: [1, 2, 3] });
+    await media.send(id);
+    await eventually('it is sent', async () => (await stored(ben, id)).length === 1);
+    const [{ attachments }] = await stored(ben, id);
+    const waveforms = async () =>
+      Promise.all(attachments.map(async (each: Json) => (await attachmentOf(ben, each.id)).waveform));
+    expect(await waveforms()).toEqual([waveform, null]);
+  });
+
+  itOnce('sends at most one part again after the connection was cut', { timeout: 60_000 }, async () => {
     const { id, ben, proxy, media } = await meet();
     const bytes = bytesOf(12);
     const parts = watchParts((count) => {
@@ -211,7 +227,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await eventually('nothing is left', () => next.parley.outbox.value.length === 0);
   });
 
-  it('keeps the files of a draft, and sends later messages before one that waits for its files', async () => {
+  itOnce('keeps the files of a draft, and sends later messages before one that waits for its files', async () => {
     const { id, ben, parley, media } = await meet();
     const parts = watchParts((count, signal) => (count > 2 ? untilAborted(signal) : undefined));
     const file = await media.add(id, fileOf(bytesOf(4)));
@@ -230,7 +246,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(await stored(ben, id)).toMatchObject([{ text: 'second' }, { text: 'first', attachments: [{}] }]);
   });
 
-  it('removes files from drafts and from messages that wait, and cancels their uploads', async () => {
+  itOnce('removes files from drafts and from messages that wait, and cancels their uploads', async () => {
     const { id, ana, ben, parley, media } = await meet();
     const bytes = async () => (await ana.ask('{ viewer { mediaUsage { bytes } } }')).viewer.mediaUsage.bytes;
     watchParts((count, signal) => (count > 1 ? untilAborted(signal) : undefined));
@@ -252,17 +268,91 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await eventually('everything is deleted', async () => (await bytes()) === 0);
   });
 
-  it('uploads an image again whose description has changed', async () => {
+  itOnce('cancels the upload of a file that was removed before the server had responded', async () => {
+    const { id, ana, media } = await meet();
+    let isCreated = false;
+    let respond = () => {};
+    const held = new Promise<void>((resolve) => {
+      respond = resolve;
+    });
+    const original = globalThis.fetch;
+    vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
+      const response = await original(input, init);
+      if (String(init?.body).includes('createUpload(')) {
+        isCreated = true;
+        await held;
+      }
+      return response;
+    });
+    const file = await media.add(id, fileOf(bytesOf(2)));
+    await eventually('the server has created it', () => isCreated);
+    await media.remove(file);
+    respond();
+    await eventually('it is deleted', async () => {
+      return (await ana.ask('{ viewer { mediaUsage { bytes } } }')).viewer.mediaUsage.bytes === 0;
+    });
+  });
+
+  itOnce('changes the description of an image without uploading it again', async () => {
     const { id, ben, media } = await meet();
-    const file = await media.add(id, fileOf(await makePicture('png'), 'a.png', 'image/png'));
+    const parts = watchParts();
+    const file = await media.add(id, fileOf(await makePicture('png'), 'a.png', 'image/png'), { altText: 'A flag' });
     await eventually('it is uploaded', () => stateOf(media, file) === 'uploaded');
+    expect(parts).toHaveLength(1);
     await media.update(file, { altText: 'Red and blue' });
     await media.send(id);
     await eventually('it is sent', async () => (await stored(ben, id)).length === 1);
     expect(await stored(ben, id)).toMatchObject([{ attachments: [{ altText: 'Red and blue', kind: 'IMAGE' }] }]);
+    expect(parts).toHaveLength(1);
   });
 
-  it('says why a file is refused, and what was rejected can be sent as a document', async () => {
+  itOnce('changes the description of a file that is being uploaded, and sends at most one part again', async () => {
+    const { id, ben, media } = await meet();
+    let isHeld = true;
+    const parts = watchParts((count, signal) => (isHeld && count > 2 ? untilAborted(signal) : undefined));
+    const file = await media.add(id, fileOf(bytesOf(4)));
+    await eventually('it is being uploaded', () => parts.length === 3);
+    isHeld = false;
+    await media.update(file, { altText: 'Numbers' });
+    await media.send(id);
+    await eventually('it is sent', async () => (await stored(ben, id)).length === 1);
+    expect(await stored(ben, id)).toMatchObject([{ attachments: [{ altText: 'Numbers' }] }]);
+    expect(parts).toHaveLength(5);
+  });
+
+  itOnce('says when the files of a conversation have changed', async () => {
+    const { id, ana, ben, media } = await meet();
+    const other = await openAs(ben, id);
+    let isChanged = false;
+    const stop = other.media.onAttachmentsChanged(id, () => {
+      isChanged = true;
+    });
+    const changes = async (what: string) => {
+      await eventually(what, () => isChanged);
+      isChanged = false;
+    };
+    const names = async () => (await other.media.attachments(id)).items.map(({ attachment }) => attachment.filename);
+    await media.add(id, fileOf(Buffer.from('a'), 'a.txt'));
+    await media.send(id, 'with a file');
+    await changes('it is sent');
+    expect(await names()).toEqual(['a.txt']);
+    await eventually('it is processed', async () => (await stored(ben, id))[0].attachments[0].state === 'READY');
+    const messages = () => other.parley.conversation(id).value.rows.flatMap(({ message }) => message ?? []);
+    await eventually('it is shown', () => messages()[0]?.attachments[0]?.state === 'READY');
+    isChanged = false;
+    // What changes no files is not reported.
+    const text = await send(ana, id, 'without a file');
+    await eventually('the text is shown', () => messages().length === 2);
+    expect([text.text, isChanged]).toEqual(['without a file', false]);
+    await ana.ask('mutation ($input: DeleteMessageInput!) { deleteMessage(input: $input) { message { id } } }', {
+      input: { messageId: messages()[0]?.id },
+    });
+    await changes('it is deleted');
+    expect(await names()).toEqual([]);
+    stop();
+  });
+
+  itOnce('says why a file is refused, and what was rejected can be sent as a document', async () => {
     const { id, ben, parley, media } = await meet();
     const large = await media.add(id, fileOf(randomBytes(2_000_001)));
     await eventually('it fails', () => stateOf(media, large) === 'failed');
@@ -284,7 +374,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect((await stored(ben, id))[1]).toMatchObject({ attachments: [{ kind: 'FILE', filename: 'b.png' }] });
   });
 
-  it('uploads a file again that the server has deleted before the message was sent', async () => {
+  itOnce('uploads a file again that the server has deleted before the message was sent', async () => {
     const { id, ana, ben, parley, media } = await meet();
     const parts = watchParts();
     const file = await media.add(id, fileOf(bytesOf(2)));
@@ -302,7 +392,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(await stored(ben, id)).toMatchObject([{ text: 'again', attachments: [{ byteSize: 2 * PART - 100 }] }]);
   });
 
-  it('has pages of the attachments of a conversation', async () => {
+  itOnce('has pages of the attachments of a conversation', async () => {
     const { id, ben, media } = await meet();
     for (const name of ['a.txt', 'b.txt', 'c.txt']) await media.add(id, fileOf(Buffer.from(name), name));
     await media.send(id);
@@ -316,7 +406,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect((await media.attachments(id, { kind: 'IMAGE' })).items).toEqual([]);
   });
 
-  it('removes the files from the device when the user signs out', async () => {
+  itOnce('removes the files from the device when the user signs out', async () => {
     const { id, parley, media, url, browser } = await meet();
     watchParts((_, signal) => untilAborted(signal));
     const file = await media.add(id, fileOf(bytesOf(2)));
@@ -333,7 +423,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect([last.draft(id).value, last.token.value]).toEqual([[], undefined]);
   });
 
-  it('renews the token of URLs before it is too old', async () => {
+  itOnce('renews the token of URLs before it is too old', async () => {
     const { media, parley, proxy } = await meet();
     await eventually('there is a token', () => media.token.value !== undefined);
     const asked: string[] = [];
@@ -355,7 +445,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await eventually('it is asked for again', () => asked.length > 0);
   });
 
-  it('uploads without a store, with the same function', async () => {
+  itOnce('uploads without a store, with the same function', async () => {
     const [ana] = await registerAll(node.url, 'ana');
     const parley = openAlone({ url: node.url, sync: false });
     await parley.session.useTokens({ accessToken: ana.token, refreshToken: ana.refreshToken });
@@ -398,7 +488,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     await expect(failed).rejects.toMatchObject({ code: 'FILE_UNREADABLE' });
   });
 
-  it('the example of the documentation shows the progress and the images', async () => {
+  itOnce('the example of the documentation shows the progress and the images', async () => {
     const { id, parley } = await meet();
     const drafts: string[][] = [];
     let images: { src: string; alt: string }[] = [];

@@ -7,7 +7,7 @@ import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
 import { untilNotified } from '../../support/notifier.js';
-import { makePlace, modes } from '../../support/place.js';
+import { detailModes, inOneMode, makePlace, modes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import {
@@ -48,10 +48,11 @@ describe('isQuietAt', () => {
 });
 
 describe.each(modes)('the notifications of the client in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
   });
 
   async function signIn(parley: Parley, person: Person) {
@@ -108,7 +109,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     await eventually('it is gone', () => [first, second].every((each) => each.value.notifications.length === 2));
   });
 
-  it('load older pages, and have no gaps when older ones change', async () => {
+  itOnce('load older pages, and have no gaps when older ones change', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openDirect(ben, ana);
     const own = await send(ana, direct, 'mine');
@@ -135,7 +136,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(inbox.value.notifications.filter(({ readAt }) => readAt === null)).toHaveLength(1);
   });
 
-  it('are there without a connection, and current again after it', { timeout: 60_000 }, async () => {
+  itOnce('are there without a connection, and current again after it', { timeout: 60_000 }, async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openDirect(ben, ana);
     const own = await send(ana, direct, 'mine');
@@ -167,7 +168,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(again.value.unreadCount).toBe(1);
   });
 
-  it('choose levels, mutes and settings on all devices', async () => {
+  itOnce('choose levels, mutes and settings on all devices', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openAnswered(ben, ana);
     const [first, second] = await Promise.all([open(ana), open(ana)]);
@@ -207,7 +208,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(third.settings.value).toMatchObject(expected);
   });
 
-  it('notify of what the user wants to be notified of', async () => {
+  itOnce('notify of what the user wants to be notified of', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     // Owners can mention everybody.
     const group = await createGroup(ben, [ana]);
@@ -266,7 +267,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
   });
 });
 
-describe.each(modes)('notifications whose cursor has expired in %s mode', (mode) => {
+describe.each(detailModes)('notifications whose cursor has expired in %s mode', (mode) => {
   it('are fetched again', async () => {
     const node = await (await makePlace(mode)).start({ SWEEP_INTERVAL: '1h' });
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');

@@ -10,12 +10,14 @@ import { createOutbox } from '../../../packages/client/src/outbox.js';
 import { createStore } from '../../../packages/client/src/store.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
-import { makePlace, modes } from '../../support/place.js';
+import { inOneMode, makePlace, modes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
+import { stopShared } from '../../support/shared.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { openDirect } from '../../support/talk.js';
 
 it('an outbox that waits after failures tries again as soon as the connection is live', async () => {
+  await stopShared();
   const store = createStore();
   let attempts = 0;
   const request = async () => {
@@ -70,10 +72,11 @@ function watchSends(onResponse: (socket: WebSocket) => boolean = () => false) {
 }
 
 describe.each(modes)('the outbox of a client in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
   });
   afterEach(() => vi.restoreAllMocks());
 
@@ -102,7 +105,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     return conversation.messages.nodes.map(({ text }: { text: string }) => text);
   }
 
-  it('sends again as soon as it has noticed that nothing arrives any more', { timeout: 60_000 }, async () => {
+  itOnce('sends again as soon as it has noticed that nothing arrives any more', { timeout: 60_000 }, async () => {
     const { ben, id, proxy, conversation } = await meet(node, { keepAlive: 200 });
     proxy.swallow();
     const since = Date.now();
@@ -138,7 +141,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(texts(shown)).toEqual(written);
   });
 
-  it('stores a message once whose responses are lost', { timeout: 60_000 }, async () => {
+  itOnce('stores a message once whose responses are lost', { timeout: 60_000 }, async () => {
     const { ben, id, proxy, conversation, parley } = await meet();
     let lost = 0;
     const sends = watchSends((socket) => {
@@ -157,7 +160,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(conversation.value.rows.map((row) => row.key)).toEqual([key]);
   });
 
-  it('keeps a rejected message with its error, and goes on with the next one', async () => {
+  itOnce('keeps a rejected message with its error, and goes on with the next one', async () => {
     const { ben, id, conversation, parley } = await meet();
     const tooLong = await conversation.send('x'.repeat(100_000));
     await conversation.send('fits');
@@ -177,7 +180,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(await stored(ben, id)).toEqual(['fits']);
   });
 
-  it('waits as long as the server demands', { timeout: 60_000 }, async () => {
+  itOnce('waits as long as the server demands', { timeout: 60_000 }, async () => {
     const limited = await (await makePlace(mode)).start({ RATE_LIMITS: 'on', RATE_SEND_PER_PERSON: '2/2s' });
     const { ben, id, proxy, conversation, parley } = await meet(limited);
     const sends = watchSends();
@@ -190,7 +193,7 @@ describe.each(modes)('the outbox of a client in %s mode', (mode) => {
     expect(sends.sends).toBeLessThanOrEqual(8);
   });
 
-  it('is emptied by the event of a message whose response was lost', async () => {
+  itOnce('is emptied by the event of a message whose response was lost', async () => {
     const { ana, id } = await meet();
     const parley = openAlone({ url: node.url });
     const sends = watchSends(() => true);

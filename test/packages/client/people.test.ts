@@ -5,16 +5,17 @@ import { peopleOf } from '../../../packages/client/src/people.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, register, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
-import { makePlace, modes } from '../../support/place.js';
+import { inOneMode, modes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 import { attempt, openAnswered, openDirect } from '../../support/talk.js';
 
 describe.each(modes)('the further entry points of the client in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
   });
 
   async function signIn(parley: Parley, person: Person): Promise<Parley> {
@@ -47,7 +48,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     expect(peopleOf(devices[0] as Parley)).toBe(first);
   });
 
-  it('fetch more contacts than a page contains', async () => {
+  itOnce('fetch more contacts than a page contains', async () => {
     const ana = await register(node.url, 'ana');
     const others = await registerAll(node.url, ...Array.from({ length: 103 }, (_, index) => `other${index}`));
     const data = others.map((other) => ({ ownerId: rowId(ana.id), userId: rowId(other.id) }));
@@ -58,7 +59,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     await eventually('all are known', () => people.contacts.value.length === 103);
   });
 
-  it('show who is online', async () => {
+  itOnce('show who is online', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     await openAnswered(ana, ben);
     const parley = openAlone({ url: node.url });
@@ -71,7 +72,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     await other.close();
   });
 
-  it('keep drafts on all devices, and those that were written offline', { timeout: 60_000 }, async () => {
+  itOnce('keep drafts on all devices, and those that were written offline', { timeout: 60_000 }, async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const proxy = await startProxy(Number(new URL(node.url).port));
@@ -102,7 +103,7 @@ describe.each(modes)('the further entry points of the client in %s mode', (mode)
     await eventually('it is deleted', () => there.value === undefined);
   });
 
-  it('show the settings that were changed on another device', async () => {
+  itOnce('show the settings that were changed on another device', async () => {
     const ana = await register(node.url, 'ana');
     const parley = openAlone({ url: node.url });
     draftsOf(parley);

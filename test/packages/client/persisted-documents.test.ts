@@ -2,14 +2,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { hashes } from '../../../packages/client/src/generated/hashes.js';
 import { eventually } from '../../support/client.js';
-import { makePlace, modes } from '../../support/place.js';
+import { detailModes, makePlace } from '../../support/place.js';
 import { openAlone } from '../../support/tabs.js';
 
 const PERSISTED_DOCUMENTS = fileURLToPath(
   new URL('../../../packages/client/persisted-documents.json', import.meta.url),
 );
 
-describe.each(modes)('a client that sends hashes in %s mode', (mode) => {
+describe.each(detailModes)('a client that sends hashes in %s mode', (mode) => {
   it('signs up, synchronizes and sends on a server that accepts only the documents of the package', async () => {
     const place = await makePlace(mode);
     const node = await place.start({ PERSISTED_DOCUMENTS, PERSISTED_DOCUMENTS_ONLY: 'on', WEB: 'off' });

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { changesOf } from '../../../packages/client/src/changes.js';
 import type { ConversationHandle, Parley, ParleyOptions } from '../../../packages/client/src/index.js';
 import { openStorage } from '../../../packages/client/src/storage.js';
 import { trimChangeLog } from '../../../src/realtime/change-log.js';
@@ -7,23 +8,22 @@ import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
 import { rowId } from '../../support/durable-streams.js';
 import { atEnd } from '../../support/ending.js';
-import { makePlace, modes } from '../../support/place.js';
+import { inOneMode, makePlace, modes, sharedNode } from '../../support/place.js';
 import { startProxy } from '../../support/proxy.js';
 import { mark } from '../../support/receipts.js';
 import { type Browser, openBrowser } from '../../support/tabs.js';
-import { edit, openDirect, remove, send } from '../../support/talk.js';
+import { createGroup, edit, openDirect, react, remove, send } from '../../support/talk.js';
 
 const portOf = (node: RunningNode) => Number(new URL(node.url).port);
 const texts = (handle: ConversationHandle) => handle.value.rows.map(({ text }) => text);
 const isLive = (parley: Parley) => parley.connection.value.status === 'live';
 
 describe.each(modes)('a client that recovers in %s mode', (mode) => {
-  /** For tests of what a client does without a server, whose database makes no difference. */
-  const itOnce = it.runIf(mode === 'embedded');
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
   });
   afterEach(() => vi.restoreAllMocks());
 
@@ -39,7 +39,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     const parley = open();
     await parley.session.useTokens({ accessToken: ben.token, refreshToken: ben.refreshToken });
     await eventually('it is live', () => isLive(parley));
-    return { ana, ben, id, proxy, parley, open, conversation: show(parley, id) };
+    return { ana, ben, id, proxy, url, parley, open, conversation: show(parley, id) };
   }
   const openFor = (browser: Browser, options: ParleyOptions) => browser.open(options);
 
@@ -69,6 +69,58 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(viewerMembership?.unreadCount).toBe(31);
   });
 
+  itOnce('counts the messages of others that were delivered late', { timeout: 60_000 }, async () => {
+    const { ana, ben, id, proxy, parley, open, conversation } = await meet();
+    const late = changesOf(parley).lateMessages;
+    const known = await send(ana, id, 'in time');
+    await eventually('it arrives', () => texts(conversation).includes('in time'));
+    expect(late.value).toBe(0);
+    proxy.pointTo(1);
+    proxy.cut();
+    await eventually('it is not connected', () => !isLive(parley));
+    await send(ana, id, 'late');
+    // A message with several changes is counted once; what was known, is deleted or is one's own does not count.
+    await edit(ana, (await send(ana, id, 'lat')).id, 'later');
+    await edit(ana, known.id, 'in time, edited');
+    await remove(ana, (await send(ana, id, 'gone')).id);
+    await send(ben, id, 'of another device');
+    await send(ana, await createGroup(ana, [ben]), 'in a new group');
+    proxy.pointTo(portOf(node));
+    await eventually('it is live again', () => isLive(parley));
+    expect(late.value).toBe(3);
+    await send(ana, id, 'in time again');
+    await eventually('it arrives', () => texts(conversation).includes('in time again'));
+    expect(late.value).toBe(3);
+    // A tab that is opened later knows the number as well.
+    const other = open();
+    await eventually('the other tab knows it', () => changesOf(other).lateMessages.value === 3);
+  });
+
+  itOnce(
+    'finds changes that events of the conversation show before the missed events',
+    { timeout: 60_000 },
+    async () => {
+      const { ana, ben, id, proxy, url, parley: other } = await meet();
+      await other.close();
+      const message = await send(ana, id, 'before');
+      await mark(ben, 'markRead', id, message.seq);
+      const parley = openFor(openBrowser(), { url });
+      await parley.session.useTokens({ accessToken: ben.token, refreshToken: ben.refreshToken });
+      const changes = changesOf(parley);
+      await eventually('it is live', () => isLive(parley));
+      proxy.pointTo(1);
+      proxy.cut();
+      await eventually('it is not connected', () => !isLive(parley));
+      await edit(ana, message.id, 'after');
+      await react(ana, message.id, '👍');
+      proxy.pointTo(portOf(node));
+      await eventually('the change is found', () => changes.value.length > 0);
+      const before = { text: 'before', isDeleted: false, reactions: {} };
+      const after = { text: 'after', isDeleted: false, reactions: { '👍': 1 } };
+      expect(changes.value).toMatchObject([{ messageId: message.id, before, after }]);
+    },
+  );
+
   itOnce('notices a connection on which nothing arrives any more', { timeout: 60_000 }, async () => {
     const { ana, id, proxy, conversation } = await meet(node, { keepAlive: 200 });
     proxy.swallow();
@@ -76,7 +128,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     await eventually('it arrives', () => texts(conversation).includes('during the silence'));
   });
 
-  it('resumes after a page load without fetching a snapshot', async () => {
+  itOnce('resumes after a page load without fetching a snapshot', async () => {
     const { ana, id, proxy, parley, open, conversation } = await meet();
     const storage = await openStorage(`parley:http://127.0.0.1:${proxy.port}/graphql`);
     const cursor = await storage.value('cursor:messages');
@@ -105,7 +157,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(queries.filter((body) => body.includes('query Snapshot') || body.includes('query Page'))).toEqual([]);
   });
 
-  it('knows after a catch-up that nothing is missing where messages were erased', { timeout: 60_000 }, async () => {
+  itOnce('knows after a catch-up that nothing is missing where messages were erased', { timeout: 60_000 }, async () => {
     const { ana, id, proxy, conversation, parley } = await meet();
     await eventually('the message is shown', () => texts(conversation).length === 1);
     const erased = await send(ana, id, 'erased before it is read');
@@ -135,7 +187,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(queries().filter((body) => body.includes('query Page'))).toEqual([]);
   });
 
-  it('counts what it missed, in whatever order the changes are delivered', async () => {
+  itOnce('counts what it missed, in whatever order the changes are delivered', async () => {
     const { ana, id, proxy, parley, conversation } = await meet();
     await eventually('the message is shown', () => texts(conversation).length === 1);
     proxy.pointTo(1);
@@ -150,7 +202,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(viewerMembership?.unreadCount).toBe(3);
   });
 
-  it('counts a message once that is sent while the server counts the unread messages', async () => {
+  itOnce('counts a message once that is sent while the server counts the unread messages', async () => {
     const { ana, ben, id, conversation } = await meet();
     await eventually('the message is shown', () => texts(conversation).length === 1);
     const { db } = node.deps.database;
@@ -171,7 +223,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(viewerMembership).toMatchObject({ readSeq: 1, unreadCount: 1, unreadToSeq: 2 });
   });
 
-  it('fetches the counts again when an unread message is erased that it has never loaded', async () => {
+  itOnce('fetches the counts again when an unread message is erased that it has never loaded', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const first = await send(ana, id, '1');
@@ -232,38 +284,42 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     await eventually('it is live', () => isLive(parley));
   });
 
-  it('tries again at once when the network is back, also if an attempt is in progress or fails', {
-    timeout: 60_000,
-  }, async () => {
-    const events = new EventTarget();
-    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events));
-    const silent = createServer(() => {});
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    atEnd(() => silent.close());
-    const { proxy, parley } = await meet();
-    proxy.pointTo((silent.address() as AddressInfo).port);
-    proxy.cut();
-    await eventually('an attempt gets no answer', () => proxy.connections > 0);
-    proxy.pointTo(portOf(node));
-    events.dispatchEvent(new Event('online'));
-    const since = Date.now();
-    await eventually('it is live', () => isLive(parley));
-    // Otherwise the attempt ends after ten seconds.
-    expect(Date.now() - since).toBeLessThan(7_000);
+  itOnce(
+    'tries again at once when the network is back, also if an attempt is in progress or fails',
+    {
+      timeout: 60_000,
+    },
+    async () => {
+      const events = new EventTarget();
+      vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+      vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events));
+      const silent = createServer(() => {});
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      atEnd(() => silent.close());
+      const { proxy, parley } = await meet();
+      proxy.pointTo((silent.address() as AddressInfo).port);
+      proxy.cut();
+      await eventually('an attempt gets no answer', () => proxy.connections > 0);
+      proxy.pointTo(portOf(node));
+      events.dispatchEvent(new Event('online'));
+      const since = Date.now();
+      await eventually('it is live', () => isLive(parley));
+      // Otherwise the attempt ends after ten seconds.
+      expect(Date.now() - since).toBeLessThan(7_000);
 
-    vi.spyOn(Math, 'random').mockReturnValue(1);
-    proxy.pointTo(1);
-    proxy.cut();
-    const delay = () => (parley.connection.value.retryAt ?? 0) - Date.now();
-    await eventually('it waits for more than a second', () => delay() > 1_500);
-    events.dispatchEvent(new Event('online'));
-    await eventually('another attempt fails', () => delay() <= 500 && parley.connection.value.status === 'waiting');
-    proxy.pointTo(portOf(node));
-    await eventually('it is live', () => isLive(parley));
-  });
+      vi.spyOn(Math, 'random').mockReturnValue(1);
+      proxy.pointTo(1);
+      proxy.cut();
+      const delay = () => (parley.connection.value.retryAt ?? 0) - Date.now();
+      await eventually('it waits for more than a second', () => delay() > 1_500);
+      events.dispatchEvent(new Event('online'));
+      await eventually('another attempt fails', () => delay() <= 500 && parley.connection.value.status === 'waiting');
+      proxy.pointTo(portOf(node));
+      await eventually('it is live', () => isLive(parley));
+    },
+  );
 
-  it('fetches everything again when its cursor has expired', { timeout: 60_000 }, async () => {
+  itOnce('fetches everything again when its cursor has expired', { timeout: 60_000 }, async () => {
     const server = await (await makePlace(mode)).start();
     const { ana, id, proxy, parley, conversation } = await meet(server);
     await send(ana, id, 'before');

@@ -5,7 +5,7 @@ import { noStorage, openStorage } from '../../../packages/client/src/storage.js'
 import { createStore } from '../../../packages/client/src/store.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { ask, eventually, register } from '../../support/client.js';
-import { makePlace, modes } from '../../support/place.js';
+import { inOneMode, modes, sharedNode } from '../../support/place.js';
 import { openAlone, openBrowser } from '../../support/tabs.js';
 
 /** A session whose tokens are stored when the returned function is called. */
@@ -45,10 +45,11 @@ let people = 0;
 const newName = () => `session_${++people}`;
 
 describe.each(modes)('the session of a client in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
   let node: RunningNode;
 
   beforeAll(async () => {
-    node = await (await makePlace(mode)).start();
+    node = await sharedNode(mode);
   });
   afterEach(() => vi.restoreAllMocks());
 
@@ -73,7 +74,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(next.session.value).toMatchObject({ viewer: { email: input.email } });
   });
 
-  it('reports what is wrong as an error with its code and field', async () => {
+  itOnce('reports what is wrong as an error with its code and field', async () => {
     const parley = openAlone({ url: node.url });
     const input = account();
     await parley.session.signUp(input);
@@ -87,7 +88,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     await expect(parley.request({ kind: 'Document' } as never)).rejects.toThrow(/must be a string/);
   });
 
-  it('refreshes once for all tabs', async () => {
+  itOnce('refreshes once for all tabs', async () => {
     const browser = openBrowser();
     const person = await register(node.url, 'ana');
     const tabs = [1, 2, 3, 4, 5].map(() => browser.open({ url: node.url }));
@@ -100,7 +101,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(refreshes(fetched)).toHaveLength(1);
   });
 
-  it('refreshes without Web Locks too', async () => {
+  itOnce('refreshes without Web Locks too', async () => {
     const browser = openBrowser({ isSecure: false });
     const person = await register(node.url, 'ana');
     const parley = browser.open({ url: node.url });
@@ -110,7 +111,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(refreshes(fetched)).toHaveLength(1);
   });
 
-  it('is over when the server has ended it, and keeps the data for the same user', async () => {
+  itOnce('is over when the server has ended it, and keeps the data for the same user', async () => {
     const browser = openBrowser();
     const parley = browser.open({ url: node.url });
     const input = account();
@@ -133,7 +134,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     storage.close();
   });
 
-  it('removes everything from the device when the user signs out, in all tabs', async () => {
+  itOnce('removes everything from the device when the user signs out, in all tabs', async () => {
     const browser = openBrowser();
     const [parley, other] = [browser.open({ url: node.url }), browser.open({ url: node.url })];
     await parley.session.signUp(account());
@@ -152,8 +153,8 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     storage.close();
   });
 
-  it('renews its token over the open socket', async () => {
-    const short = await (await makePlace(mode)).start({ ACCESS_TOKEN_TTL: '3s' });
+  itOnce('renews its token over the open socket', async () => {
+    const short = await sharedNode(mode, { ACCESS_TOKEN_TTL: '6s' });
     const browser = openBrowser();
     const parley = browser.open({ url: short.url });
     await parley.session.signUp(account());
@@ -170,7 +171,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     storage.close();
   });
 
-  it('uses tokens of getToken, and asks for another one when the server rejects it', async () => {
+  itOnce('uses tokens of getToken, and asks for another one when the server rejects it', async () => {
     openBrowser();
     const person = await register(node.url, 'ana');
     const tokens = ['rejected', person.token, null];
@@ -182,7 +183,7 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     await eventually('it is signed out', () => without.session.value.status === 'signedOut');
   });
 
-  it('asks getToken again after it has failed', async () => {
+  itOnce('asks getToken again after it has failed', async () => {
     const browser = openBrowser();
     const person = await register(node.url, 'ana');
     let failures = 0;
@@ -206,8 +207,8 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
     expect(next.session.value).toMatchObject({ viewer: { user: { id: person.id } } });
   });
 
-  it('continues with another token of getToken when the first one expires', async () => {
-    const short = await (await makePlace(mode)).start({ ACCESS_TOKEN_TTL: '3s' });
+  itOnce('continues with another token of getToken when the first one expires', async () => {
+    const short = await sharedNode(mode, { ACCESS_TOKEN_TTL: '3s' });
     openBrowser();
     const person = await register(short.url, 'ana');
     let { token, refreshToken } = person;

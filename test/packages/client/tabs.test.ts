@@ -3,7 +3,7 @@ import type { ConversationHandle, Parley } from '../../../packages/client/src/in
 import { Fenced, openStorage } from '../../../packages/client/src/storage.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, registerAll } from '../../support/client.js';
-import { makePlace } from '../../support/place.js';
+import { sharedNode } from '../../support/place.js';
 import { openBrowser } from '../../support/tabs.js';
 import { openDirect, send } from '../../support/talk.js';
 
@@ -15,7 +15,7 @@ describe('several tabs', () => {
   let node: RunningNode;
 
   beforeAll(async () => {
-    node = await (await makePlace('embedded')).start();
+    node = await sharedNode('embedded');
   });
 
   async function meet() {

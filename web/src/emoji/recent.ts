@@ -1,4 +1,4 @@
-import { read, write } from '../shell/preferences.ts';
+import { read, write } from '../preferences.ts';
 
 const RECENT_MAX = 16;
 /** Offered until the user has chosen others. */

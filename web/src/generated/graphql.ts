@@ -27,7 +27,7 @@ export type ResetPasswordInput = {
 export type ServerInfoQueryVariables = Exact<{ [key: string]: never; }>;
 
 
-export type ServerInfoQuery = { serverInfo: { features: Array<string>, limits: { messageMaxChars: number, searchQueryMaxChars: number, summaryMessagesMax: number, groupAddMax: number, attachmentMaxBytes: number, attachmentsMax: number } } };
+export type ServerInfoQuery = { serverInfo: { features: Array<string>, limits: { messageMaxChars: number, searchQueryMaxChars: number, summaryMessagesMax: number, groupAddMax: number, attachmentMaxBytes: number, attachmentsMax: number, callPartiesMax: number } } };
 
 export type RequestResetMutationVariables = Exact<{
   input: RequestPasswordResetInput;
@@ -97,10 +97,11 @@ export const ServerInfoDocument = new TypedDocumentString(`
       groupAddMax
       attachmentMaxBytes
       attachmentsMax
+      callPartiesMax
     }
   }
 }
-    `, {"hash":"sha256:6d739b1e080df9cb3a38aeb41352725188c91a1759045ffc414b4343287da19a"}) as unknown as TypedDocumentString<ServerInfoQuery, ServerInfoQueryVariables>;
+    `, {"hash":"sha256:195b3ce1e5ada9a0dc384830b693f10af4803e402078b6d40e6467e4aae1c914"}) as unknown as TypedDocumentString<ServerInfoQuery, ServerInfoQueryVariables>;
 export const RequestResetDocument = new TypedDocumentString(`
     mutation RequestReset($input: RequestPasswordResetInput!) {
   requestPasswordReset(input: $input) {

@@ -1,7 +1,6 @@
 /** The texts of the first view in English. Their type is that of every other locale, so a missing text is a type error. */
 export const en = {
   app: {
-    skipToContent: 'Skip to content',
     loading: 'Loading…',
     close: 'Close',
     back: 'Back',
@@ -14,7 +13,7 @@ export const en = {
     toStart: 'Go to your conversations',
     newVersion: 'A new version is available.',
     invitationTitle: 'This invitation is not valid',
-    invitationText: 'The link may be incomplete, or the person who shared it has no account any more.',
+    invitationText: 'The link may be incomplete, or the person who shared it no longer has an account.',
   },
   account: {
     signInTitle: 'Sign in',
@@ -30,8 +29,6 @@ export const en = {
     usernameHint: '3 to 32 letters, digits, “_”, “.” or “-”.',
     email: 'Email',
     emailHint: 'Only you can see it.',
-    displayName: 'Name',
-    displayNameHint: 'Optional. Others see it next to your messages.',
     password: 'Password',
     newPassword: 'New password',
     passwordHint: 'At least 8 characters.',
@@ -45,7 +42,7 @@ export const en = {
     noAccount: 'No account yet?',
     haveAccount: 'Already have an account?',
     backToSignIn: 'Back to sign in',
-    linkSentTitle: 'Check your mail',
+    linkSentTitle: 'Check your email',
     linkSentText: (email: string) =>
       `If ${email} belongs to an account, an email with a link is on its way. It can take a few minutes.`,
     registrationClosed: 'This server does not accept new accounts. Ask its administrator for an account.',
@@ -79,8 +76,6 @@ export const en = {
     new: 'New conversation',
     search: 'Search messages',
     draft: 'Draft',
-    findPlaceholder: 'Search people',
-    noPeople: 'Nobody was found.',
     unread: (count: number) => (count === 1 ? '1 unread message' : `${count} unread messages`),
     mentions: (count: number) => (count === 1 ? '1 mention' : `${count} mentions`),
     you: 'You',
@@ -108,7 +103,10 @@ export const en = {
     newMessages: (count: number) => (count === 1 ? '1 new message' : `${count} new messages`),
     placeholder: (name: string) => `Message ${name}`,
     send: 'Send',
-    cannotSend: 'You cannot send messages here.',
+    cannotSend: 'Only members can send messages here.',
+    cannotSendTo:
+      'You cannot send messages to this person. One of you has blocked the other, or the account is no longer active.',
+    tooLong: 'This message is too long. Shorten it to send it.',
     online: 'online',
     away: 'away',
     busy: 'busy',
@@ -130,11 +128,7 @@ export const en = {
     pinned: 'Pinned',
     pins: (count: number) => (count === 1 ? '1 pinned message' : `${count} pinned messages`),
     details: 'Details',
-    sentAt: 'Sent',
-    seenBy: (count: number) => `Seen by ${count}`,
-    deliveredTo: (count: number) => `Delivered to ${count}`,
-    noReceipts: 'Groups of this size do not show who has seen a message.',
-    earlierTexts: 'Earlier texts',
+    notified: 'Was I notified?',
     delete: 'Delete',
     deleteTitle: 'Delete this message?',
     deleteText: 'Nobody can read it afterwards. This cannot be undone.',
@@ -159,6 +153,8 @@ export const en = {
       title: (who: string, title: string) => `${who} renamed the group to “${title}”`,
       description: (who: string) => `${who} changed the description`,
       settings: (who: string) => `${who} changed the settings of the group`,
+      call: 'Call',
+      missedCall: 'Missed call',
       other: 'The group was changed',
     },
     states: {

@@ -1,5 +1,5 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
-import { read, write } from '../shell/preferences.ts';
+import { read, write } from '../preferences.ts';
 import { en, type Text } from './en.ts';
 
 interface Locale {
@@ -45,6 +45,9 @@ function preferredKey(): string {
   const own = navigator.languages.map((tag) => tag.split('-')[0] ?? '');
   return own.find((key) => locales[key]) ?? 'en';
 }
+
+/** The BCP 47 tag of the language of the app. */
+export const preferredTag = (): string => (find(preferredKey()) ?? english.locale).tag;
 
 async function load(key: string): Promise<Language> {
   const locale = find(key) ?? english.locale;

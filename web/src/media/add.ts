@@ -1,5 +1,5 @@
 import type { FileDetails, Media } from '@parley/client/media';
-import { kindOf } from '@parley/client/media';
+import { kindOf, withoutLocation } from '@parley/client/media';
 import type { FullText } from '../locales/en-screens.ts';
 import { sizeText } from './sizes.ts';
 
@@ -33,8 +33,25 @@ export async function addFiles(
     if (file.size === 0) report(media.empty(file.name));
     else if (limits && file.size > limits.attachmentMaxBytes) {
       report(media.tooLarge(file.name, sizeText(tag, limits.attachmentMaxBytes)));
-    } else await files.add(conversationId, file, await detailsOf(file));
+    } else {
+      const details = await detailsOf(file);
+      if (details.kind === 'FILE')
+        await addDocument(files, conversationId, file, { filename: file.name, text, report });
+      else await files.add(conversationId, file, details);
+    }
   }
+}
+
+/** Adds a file that the server does not change: the place at which a photo was taken is removed here. */
+export async function addDocument(
+  files: Media,
+  conversationId: string,
+  document: Blob,
+  { filename, text, report }: { filename: string; text: FullText; report(text: string): void },
+): Promise<void> {
+  const { file, location } = await withoutLocation(document);
+  if (location !== 'none') report(text.media.locations[location]);
+  await files.add(conversationId, file, { kind: 'FILE', filename: filename || 'file', location });
 }
 
 /** What this browser knows of a file. One that it cannot show is sent like any other. */

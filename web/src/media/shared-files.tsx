@@ -2,11 +2,11 @@ import type { Attachment, AttachmentKind, ConversationAttachment, Media } from '
 import { type KeyboardEvent, lazy, Suspense, useEffect, useId, useRef, useState } from 'react';
 import { useFiles } from '../files.ts';
 import { useScreenText } from '../locales/screens.ts';
+import { usePane } from '../pane.ts';
 import { useParley, useReadable } from '../parley.ts';
-import { usePane } from '../routes/chat/message-actions.tsx';
-import { IN_FRONT } from '../routes/chat/side-panel.tsx';
 import { Button, IconButton } from '../shell/button.tsx';
 import { Icon } from '../shell/icon.tsx';
+import { IN_FRONT } from '../shell/side-panel.tsx';
 import { useTimes } from '../shell/time.ts';
 import Content from './content.tsx';
 import { MediaIcon } from './media-icon.tsx';
@@ -21,6 +21,11 @@ const tabs = { media: ['IMAGE', 'VIDEO'], files: ['FILE', 'AUDIO'], voice: ['VOI
   AttachmentKind[]
 >;
 type Tab = keyof typeof tabs;
+
+/** How many files of a kind are loaded at once. */
+const PAGE = 30;
+/** How long after a change of the files they are loaded again, in milliseconds. */
+const RELOAD_DELAY = 300;
 
 /** What has been loaded of one kind. */
 interface Loaded {
@@ -93,27 +98,46 @@ function List({
   const [opened, setOpened] = useState<string>();
   useReadable(files.token);
   const isLive = useReadable(useParley().connection).status === 'live';
-  const load = async (before: readonly Loaded[] | undefined, isCurrent = () => true) => {
+  /** How many items of each kind are shown, at least. */
+  const wanted = useRef(PAGE);
+  /** The last call of `load`: results of earlier ones are ignored. */
+  const last = useRef(0);
+  const load = async () => {
+    last.current += 1;
+    const call = last.current;
     setFailed(false);
     try {
       const next = await Promise.all(
-        kinds.map(async (kind, index): Promise<Loaded> => {
-          const known = before?.[index];
-          if (known && known.after === undefined) return known;
-          const page = await files.attachments(conversationId, { kind, after: known?.after });
-          return { items: [...(known?.items ?? []), ...page.items], after: page.after };
+        kinds.map(async (kind) => {
+          const found: ConversationAttachment[] = [];
+          let after: string | undefined;
+          do {
+            const page = await files.attachments(conversationId, { kind, first: PAGE, after });
+            found.push(...page.items);
+            after = page.after;
+          } while (after !== undefined && found.length < wanted.current);
+          return { items: found, after };
         }),
       );
-      if (isCurrent()) setLoaded(next);
+      if (call === last.current) setLoaded(next);
     } catch {
-      if (isCurrent()) setFailed(true);
+      if (call === last.current) setFailed(true);
     }
   };
   useEffect(() => {
-    let isCurrent = true;
-    void load(undefined, () => isCurrent);
+    void load();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = files.onAttachmentsChanged(conversationId, () => {
+      // Several changes in succession are loaded together.
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        void load();
+      }, RELOAD_DELAY);
+    });
     return () => {
-      isCurrent = false;
+      stop();
+      clearTimeout(timer);
+      last.current += 1;
     };
   }, [conversationId, tab, isLive]);
   if (hasFailed && !loaded) return <p className={styles.none}>{errors.unreachable}</p>;
@@ -156,7 +180,13 @@ function List({
       </ul>
       {hasMore && (
         <p className={styles.none}>
-          <Button kind="quiet" onClick={() => void load(loaded)}>
+          <Button
+            kind="quiet"
+            onClick={() => {
+              wanted.current += PAGE;
+              void load();
+            }}
+          >
             {list.more}
           </Button>
         </p>

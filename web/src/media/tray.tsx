@@ -7,6 +7,8 @@ import { useReadable } from '../parley.ts';
 import { Button, IconButton } from '../shell/button.tsx';
 import { Dialog } from '../shell/dialog.tsx';
 import { Icon } from '../shell/icon.tsx';
+import { useToast } from '../shell/toast.tsx';
+import { addDocument } from './add.ts';
 import { FileIcon } from './content.tsx';
 import { useObjectUrl, useUploadFile } from './object-url.ts';
 import { UploadProgress } from './progress.tsx';
@@ -55,16 +57,24 @@ function Files({ files, conversationId, onEmpty }: { files: Media; conversationI
 }
 
 function Tile({ upload, files, onRemove }: { upload: PendingUpload; files: Media; onRemove(): void }) {
-  const { media: text } = useScreenText();
+  const screenText = useScreenText();
+  const { media: text } = screenText;
   const { tag } = useLanguage();
+  const toast = useToast();
   const [isDescribing, setDescribing] = useState(false);
-  const { id, kind, filename, byteSize, state, error, altText } = upload;
+  const { id, conversationId, kind, filename, byteSize, state, error, altText, location } = upload;
   const [isUnknown, setUnknown] = useState(false);
   const created = useObjectUrl(useUploadFile(kind === 'IMAGE' ? id : undefined));
   // This browser cannot show every image.
   const url = isUnknown ? undefined : created;
   const isRejected = error?.code === 'REJECTED';
   const isDone = isRejected || state === 'uploaded';
+  const sendAsDocument = async () => {
+    const document = await files.file(id);
+    if (!document) return files.update(id, { kind: 'FILE' });
+    await files.remove(id);
+    await addDocument(files, conversationId, document, { filename, text: screenText, report: toast });
+  };
   const progress = isDone ? undefined : <UploadProgress upload={upload} files={files} />;
   return (
     <>
@@ -97,11 +107,12 @@ function Tile({ upload, files, onRemove }: { upload: PendingUpload; files: Media
           </button>
         )}
       </div>
+      {location && location !== 'none' && <p className={styles.note}>{text.locations[location]}</p>}
       {error && (
         <div className={styles.error} role="alert">
           <p>{isRejected ? text.rejected : error.message}</p>
           {isRejected && kind !== 'FILE' && (
-            <Button kind="quiet" onClick={() => void files.update(id, { kind: 'FILE' })}>
+            <Button kind="quiet" onClick={() => void sendAsDocument()}>
               {text.asDocument}
             </Button>
           )}
@@ -120,7 +131,6 @@ function Description({ upload, files, onClose }: { upload: PendingUpload; files:
   useEffect(() => field.current?.focus(), []);
   const save = () => {
     const altText = value.trim();
-    // Without a change, it need not be uploaded again.
     if (altText !== (upload.altText ?? '')) void files.update(upload.id, { altText });
     onClose();
   };

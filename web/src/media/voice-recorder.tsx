@@ -55,7 +55,7 @@ export default function VoiceRecorder({
   const send = async ({ blob, extension, durationMs, peaks: all }: Recording) => {
     if (!files) return;
     const filename = `voice.${extension}`;
-    const waveform = reduced(all, PEAKS);
+    const waveform = resampled(all, PEAKS);
     await files.add(conversationId, blob, { kind: 'VOICE', filename, durationMs, waveform });
     await files.send(conversationId, '', { replyToId });
     onSent();
@@ -129,7 +129,7 @@ export default function VoiceRecorder({
               url={preview}
               name={text.voice}
               durationMs={recording.durationMs}
-              waveform={reduced(recording.peaks, PEAKS)}
+              waveform={resampled(recording.peaks, PEAKS)}
             />
           )}
         </div>
@@ -152,12 +152,11 @@ export default function VoiceRecorder({
   );
 }
 
-/** The loudest moment of each of `count` parts. */
-function reduced(peaks: readonly number[], count: number): number[] {
-  if (peaks.length <= count) return [...peaks];
+/** The loudest moment of each of `count` parts, of which there can be more than moments. */
+function resampled(peaks: readonly number[], count: number): number[] {
   return Array.from({ length: count }, (_, index) => {
-    const [from, to] = [index, index + 1].map((at) => Math.floor((at / count) * peaks.length));
-    return Math.max(...peaks.slice(from, to));
+    const [from = 0, to = 0] = [index, index + 1].map((at) => Math.floor((at / count) * peaks.length));
+    return Math.max(0, ...peaks.slice(from, Math.max(from + 1, to)));
   });
 }
 

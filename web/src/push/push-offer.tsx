@@ -1,9 +1,9 @@
 import { useState } from 'react';
 import { useScreenText } from '../locales/screens.ts';
 import { useParley, useReadable } from '../parley.ts';
+import { read, write } from '../preferences.ts';
 import { Button, IconButton } from '../shell/button.tsx';
 import { Icon } from '../shell/icon.tsx';
-import { read, write } from '../shell/preferences.ts';
 import { useToast } from '../shell/toast.tsx';
 import { deviceOf } from './device.ts';
 import styles from './push-offer.module.css';

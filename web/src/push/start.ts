@@ -1,13 +1,15 @@
 import type { Parley } from '@parley/client';
 import { watchAttention } from './attention.ts';
 import { deviceOf } from './device.ts';
+import { followLanguage } from './language.ts';
 import { followReading } from './reading.ts';
 
-/** Begins what concerns pushes on every page: registers this browser, reports attention, and follows what has been read. */
+/** Begins what concerns pushes on every page: registers this browser, reports attention, and follows what has been read and the language. */
 export function startPush(parley: Parley): void {
   deviceOf(parley);
   watchAttention(parley);
   followReading(parley);
+  followLanguage(parley);
   navigator.serviceWorker?.addEventListener('message', open);
 }
 

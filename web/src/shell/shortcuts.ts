@@ -1,5 +1,5 @@
 import { useEffect } from 'react';
-import { areKeysOn } from './preferences.ts';
+import { areKeysOn } from '../preferences.ts';
 
 /** Whether keys that are pressed there are text. */
 function isWriting(target: EventTarget | null): boolean {

@@ -1,4 +1,4 @@
-import { read, write } from './preferences.ts';
+import { read, write } from '../preferences.ts';
 
 export const themes = ['auto', 'light', 'dark', 'contrast'] as const;
 export type Theme = (typeof themes)[number];

@@ -15,6 +15,7 @@ export type { AdapterOptions } from './stream.js';
 export const possibleTypes: Record<string, string[]> = {
   Node: [
     'Attachment',
+    'Call',
     'Conversation',
     'Draft',
     'Membership',
@@ -22,6 +23,7 @@ export const possibleTypes: Record<string, string[]> = {
     'Notification',
     'PushSubscription',
     'Session',
+    'Status',
     'Summary',
     'User',
     'Viewer',

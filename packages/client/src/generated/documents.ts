@@ -16,8 +16,8 @@ export function mutation<Data, Variables>(field: string, ...parts: Part[]) {
   return document<Data, Variables>(start, ...parts, '}}');
 }
 
-export const AttachmentFields = /* @__PURE__ */ fields('altText byteSize contentType durationMs filename height id kind path state thumbHash variants{name path}waveform width');
 export const UserFields = /* @__PURE__ */ fields('__typename avatarUrl deletedAt displayName id kind username');
+export const AttachmentFields = /* @__PURE__ */ fields('altText byteSize contentType durationMs filename height id kind path state thumbHash variants{name path}waveform width');
 export const SettingsFields = /* @__PURE__ */ fields('defaultLevel doNotDisturbUntil emailDigest locale pushPreview quietHours{from timeZone to}');
 export const LevelFields = /* @__PURE__ */ fields('mutedUntil notificationLevel');
 const TokenFields = /* @__PURE__ */ fields('accessToken refreshToken');

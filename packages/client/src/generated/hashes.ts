@@ -2,6 +2,18 @@
 
 /** The hashes of the client's operations by their names, for `createParley({ persistedDocuments: hashes })`. */
 export const hashes: Record<string, string> = {
+  Calls: 'c0449bb59cabc493f268f043ea358aeedb6e7de9dee8463af457e785dccf675e',
+  IceServers: '462ac85ac04fb4c5e0fba32185da20be45ff71874e01e11320c3b6599981f851',
+  CallSfuAccess: 'c034d4e4e84b9de9b706ef567e9fa28f7a496720e4e62440d4f05f49b2d1c05b',
+  CallHistory: '8f6152ce229a87451a36f461d50cad556d9842527a16db4c9289c131357e931e',
+  ConversationCalls: '1ab657efa80b4f0bb040dbf3ae489192a757e6ba79c42d4575e13358debb2616',
+  CallOfMessage: '9e42cf9a01685383181e1ff9a2ef55305e66baeaa5d79f4cb6c0eae7b8681cd6',
+  StartCall: '589748dbcbe2e52315f3e8d0b1a39cc5ba9ce3c10c3f7e414013d45af6e5965c',
+  AcceptCall: '86e61066d1ffcc383abb41fa4343e4171523e6dec055eb996c70cc6e2e849afa',
+  DeclineCall: 'f7324c2206ccf5644b5295724737c419fc4747f042346808c6dc71b909d482b2',
+  LeaveCall: '70677f36818be57c1f438305e8976921939fed7f206f9fef5d9689ccefc85318',
+  SendCallSignals: '3c8e79add04b1948329c4763f5d5ed58cbcf1d897d424d3f33cb956f7799deda',
+  UpdateCallMedia: 'c0dd529552f977d2799cea09bcd52fc460d2d6480416aaee13d771c67c087edd',
   CreateUpload: '80bcd6828e38278db6da7e2a4d0b169a79805f048dba5268825f6cbe05ca56da',
   CompleteUpload: '5ee4c630dd5d2841599a7a942226da5e8f6b08c8a6c190464e5535b2a24c273e',
   CancelUpload: 'a2b490af35073a2bce503fce22bd10809c31e15200ca1b13b3b5075d56cf402b',

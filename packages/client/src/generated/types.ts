@@ -3,6 +3,14 @@
 type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+/** The input of the mutation `acceptCall`. */
+export type AcceptCallInput = {
+  /** The call. */
+  callId: string;
+  /** An idempotency key chosen by the client, up to 128 characters. Retrying with the same key returns the same `partyId`. */
+  clientPartyId?: string | null | undefined;
+};
+
 /** The input of the mutation `acknowledge`. */
 export type AcknowledgeInput = {
   /** The conversation of the stream, if the cursor comes from a stream of a single conversation. Omit it for a cursor of the stream of all conversations. */
@@ -39,7 +47,7 @@ export type AttachmentKind =
   | 'VOICE'
   | '%future added value';
 
-/** How far an attachment has come. Treat an unknown value like PROCESSING. */
+/** The processing state of an attachment. Treat an unknown value like PROCESSING. */
 export type AttachmentState =
   /** The file is being checked and converted. A message can be sent with it. */
   | 'PROCESSING'
@@ -68,6 +76,64 @@ export type BlockUserInput = {
   /** The user to block. */
   userId: string;
 };
+
+/** Why a call ended. Treat an unknown value like FAILED. */
+export type CallEndReason =
+  /** The other user was in another call. */
+  | 'BUSY'
+  /** The caller hung up before anybody answered. */
+  | 'CANCELLED'
+  /** The call was declined. */
+  | 'DECLINED'
+  /** A participant could no longer take part, for example because they were signed out or removed from the conversation. */
+  | 'FAILED'
+  /** A participant hung up. */
+  | 'HUNG_UP'
+  /** No participant was connected to the server for too long. */
+  | 'LOST'
+  /** Nobody answered in time. */
+  | 'MISSED'
+  | '%future added value';
+
+/** The kind of an event of the stream `calls`. Treat an unknown value as a hint that `call` has changed. */
+export type CallEventType =
+  /** The live calls and the waiting signals have been delivered. Begin to ring now, and not before. Calls that the client knew and that were not delivered have ended. */
+  | 'CAUGHT_UP'
+  /** A call was started, or changed. */
+  | 'CHANGED'
+  /** The viewer has declined the call of a group on one of their devices: the others stop ringing. */
+  | 'DECLINED'
+  /** A signal arrived for this device. */
+  | 'SIGNAL'
+  | '%future added value';
+
+/** The kind of a call. Every device can turn its microphone and camera on and off in both. */
+export type CallKind =
+  /** Cameras are on at the beginning. */
+  | 'VIDEO'
+  /** Cameras are off at the beginning. */
+  | 'VOICE'
+  | '%future added value';
+
+/** Whether a device is in a call. */
+export type CallPartyState =
+  /** The device is in the call. */
+  | 'CONNECTED'
+  /** The device has left the call. */
+  | 'LEFT'
+  /** The device is in the call, but has not been connected to the server for some seconds. Its sound and picture may still arrive. */
+  | 'RECONNECTING'
+  | '%future added value';
+
+/** The state of a call. */
+export type CallState =
+  /** The call was answered. */
+  | 'ACTIVE'
+  /** The call is over. It does not change any more. */
+  | 'ENDED'
+  /** Nobody has answered yet. */
+  | 'RINGING'
+  | '%future added value';
 
 /** The input of the mutation `cancelUpload`. */
 export type CancelUploadInput = {
@@ -151,18 +217,26 @@ export type CreateGroupInput = {
 
 /** The input of the mutation `createUpload`. */
 export type CreateUploadInput = {
-  /** An alternative text, for people who cannot see the image: up to 1000 characters. */
+  /** An alternative text for people who cannot see the image: up to 1000 characters. */
   altText?: string | null | undefined;
   /** The size of the file in bytes. */
   byteSize: number;
   /** A key that the client chooses for this file: at most 128 characters, unique per user. */
   clientUploadId: string;
-  /** The name of the file: 1 to 255 characters. A path before it is removed. */
+  /** The name of the file: 1 to 255 characters. A leading path is removed. */
   filename: string;
-  /** How the file is to be treated. A file with other content is REJECTED when it is processed. */
+  /** How the file is to be treated. A file whose content does not match is REJECTED when it is processed. */
   kind: AttachmentKind;
-  /** The SHA-256 hash of the file in hexadecimal digits. A file with another one is REJECTED. */
+  /** The SHA-256 hash of the file in hexadecimal digits. A file with a different hash is REJECTED. */
   sha256?: string | null | undefined;
+  /** The loudness of a recording as the client has measured it: 64 peaks from 0 to 100. It is used until the file has been processed, and stays if the server cannot decode the recording. */
+  waveform?: Array<number> | null | undefined;
+};
+
+/** The input of the mutation `declineCall`. */
+export type DeclineCallInput = {
+  /** The call. */
+  callId: string;
 };
 
 /** The input of the mutation `deleteMessage`. */
@@ -175,8 +249,8 @@ export type DeleteMessageInput = {
 export type EditMessageInput = {
   /** The message to edit. */
   messageId: string;
-  /** The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. */
-  text: string;
+  /** The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. Without it, the text of a message with attachments is removed. */
+  text?: string | null | undefined;
 };
 
 /** Whether new members can read messages sent before they joined. */
@@ -186,6 +260,14 @@ export type HistoryVisibility =
   /** New members can only read messages sent after they joined. */
   | 'SINCE_JOINED'
   | '%future added value';
+
+/** The input of the mutation `leaveCall`. */
+export type LeaveCallInput = {
+  /** The call. */
+  callId: string;
+  /** One of the viewer's devices in the call. */
+  partyId: string;
+};
 
 /** The input of the mutation `login`. */
 export type LoginInput = {
@@ -265,15 +347,15 @@ export type MuteConversationInput = {
 
 /** What happened to the notification, as a hint. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
 export type NotificationEventType =
-  /** It was added to the inbox. */
+  /** The notification was added to the inbox. */
   | 'ADDED'
   /** All missed events have been delivered. The following events are live. */
   | 'CAUGHT_UP'
   /** Nothing changed. The event only carries a newer cursor to store. */
   | 'CHECKPOINT'
-  /** It left the inbox. Remove the notification with the id `notificationId` from the client's data. */
+  /** The notification was removed from the inbox. Remove the notification with the id `notificationId` from the client's data. */
   | 'REMOVED'
-  /** It was read, or its occurrences changed. A new occurrence moves it to the top. */
+  /** The notification was read, or its occurrences changed. A new occurrence moves it to the top. */
   | 'UPDATED'
   | '%future added value';
 
@@ -283,7 +365,7 @@ export type NotificationKind =
   | 'ADDED_TO_GROUP'
   /** A message mentions the viewer. */
   | 'MENTION'
-  /** A call that the viewer did not answer. Servers of this version have no calls. */
+  /** Calls in one conversation that the viewer did not answer. In large groups, missed calls are only reported by their system messages. */
   | 'MISSED_CALL'
   /** Reactions to one of the viewer's messages. */
   | 'REACTION'
@@ -399,9 +481,23 @@ export type SaveDraftInput = {
   text: string;
 };
 
+/** The input of the mutation `sendCallSignals`. */
+export type SendCallSignalsInput = {
+  /** All signals to `fromPartyId` up to this `seq` have been handled, and can be deleted. */
+  acknowledgedSeq?: number | null | undefined;
+  /** The call. */
+  callId: string;
+  /** This device in the call. */
+  fromPartyId: string;
+  /** The signals in their order, in the format of the client: each at most `serverInfo.limits.callSignalMaxBytes` bytes. The list can be empty to only acknowledge signals. */
+  payloads: Array<string>;
+  /** The device that receives the signals. */
+  toPartyId: string;
+};
+
 /** The input of the mutation `sendMessage`. */
 export type SendMessageInput = {
-  /** Uploads of the sender that are PROCESSING or READY, at most `serverInfo.limits.attachmentsMax`. Each can be in one message only. With attachments, `text` can be absent. */
+  /** Uploads of the sender that are PROCESSING or READY, at most `serverInfo.limits.attachmentsMax`. Each upload can be used in only one message. With attachments, `text` can be absent. */
   attachmentIds?: Array<string> | null | undefined;
   /** An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message. */
   clientMessageId?: string | null | undefined;
@@ -409,6 +505,8 @@ export type SendMessageInput = {
   conversationId: string;
   /** The message that this message replies to. It must be a message of kind USER in the same conversation that the sender can see. */
   replyToId?: string | null | undefined;
+  /** The status that this message replies to. The conversation must be the direct conversation with its author, and the sender must be able to see the status. */
+  replyToStatusId?: string | null | undefined;
   /** The text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. */
   text?: string | null | undefined;
 };
@@ -429,8 +527,20 @@ export type SetTypingInput = {
   isTyping: boolean;
 };
 
-/** The kind of an event in a group. Treat an unknown value as an event that a newer server introduced. */
+/** The input of the mutation `startCall`. */
+export type StartCallInput = {
+  /** An idempotency key chosen by the client, up to 128 characters. */
+  clientCallId: string;
+  /** The conversation. */
+  conversationId: string;
+  /** The kind of the call. */
+  kind: CallKind;
+};
+
+/** The kind of an event in a conversation. Treat an unknown value as an event that a newer server introduced. */
 export type SystemEventType =
+  /** A call ended: see `call`. */
+  | 'CALL_ENDED'
   /** The description changed. */
   | 'DESCRIPTION_CHANGED'
   /** The group was created. */
@@ -465,15 +575,29 @@ export type UnpinMessageInput = {
   messageId: string;
 };
 
+/** The input of the mutation `updateCallMedia`. */
+export type UpdateCallMediaInput = {
+  /** The call. */
+  callId: string;
+  /** Whether the device sends its camera. */
+  cameraOn?: boolean | null | undefined;
+  /** Whether the device sends sound. */
+  microphoneOn?: boolean | null | undefined;
+  /** This device in the call. */
+  partyId: string;
+  /** Whether the device sends its screen. */
+  screenOn?: boolean | null | undefined;
+};
+
 /** The input of the mutation `updateNotificationSettings`. */
 export type UpdateNotificationSettingsInput = {
   /** The level for conversations for which the viewer has not chosen one. Null restores the default of the service. */
   defaultLevel?: NotificationLevel | null | undefined;
   /** The time until which no pushes are sent, which must be in the future. Null removes it. */
   doNotDisturbUntil?: string | null | undefined;
-  /** Whether the viewer wants mails about what they have not read. Null restores the default of the service. */
+  /** Whether the viewer wants emails about what they have not read. Null restores the default of the service. */
   emailDigest?: boolean | null | undefined;
-  /** The language of mails and pushes, as a BCP 47 tag such as `de-AT`. Without texts in this language, they are in English. */
+  /** The language of emails and pushes, as a BCP 47 tag such as `de-AT`. Without texts in this language, they are in English. */
   locale?: string | null | undefined;
   /** How much a push shows. Null restores the default of the service. */
   pushPreview?: PushPreview | null | undefined;
@@ -504,6 +628,99 @@ export type ViewerChangeType =
   /** The viewer's profile, availability, email address, role in the service or notification settings changed. See `viewer`. */
   | 'SETTINGS'
   | '%future added value';
+
+export type CallFieldsFragment = { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> };
+
+export type CallsSubscriptionVariables = Exact<{
+  partyId?: string | null | undefined;
+}>;
+
+
+export type CallsSubscription = { calls: { type: CallEventType, call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } | null, signal: { seq: number, fromPartyId: string, payload: string } | null } };
+
+export type IceServersQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type IceServersQuery = { viewer: { iceServers: Array<{ urls: Array<string>, username: string | null, credential: string | null }> } | null };
+
+export type CallSfuAccessQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CallSfuAccessQuery = { node:
+    | { sfu: { url: string, room: string, access: { token: string } | null } | null }
+    | Record<PropertyKey, never>
+   | null };
+
+export type CallHistoryQueryVariables = Exact<{
+  first: number;
+  after?: string | null | undefined;
+}>;
+
+
+export type CallHistoryQuery = { viewer: { calls: { nodes: Array<{ __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type ConversationCallsQueryVariables = Exact<{
+  id: string;
+  first: number;
+  after?: string | null | undefined;
+}>;
+
+
+export type ConversationCallsQuery = { conversation: { calls: { nodes: Array<{ __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+
+export type CallOfMessageQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CallOfMessageQuery = { node:
+    | { systemEvent: { call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } | null } | null }
+    | Record<PropertyKey, never>
+   | null };
+
+export type StartCallMutationVariables = Exact<{
+  input: StartCallInput;
+}>;
+
+
+export type StartCallMutation = { startCall: { partyId: string, call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } } | null };
+
+export type AcceptCallMutationVariables = Exact<{
+  input: AcceptCallInput;
+}>;
+
+
+export type AcceptCallMutation = { acceptCall: { partyId: string, call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } } | null };
+
+export type DeclineCallMutationVariables = Exact<{
+  input: DeclineCallInput;
+}>;
+
+
+export type DeclineCallMutation = { declineCall: { call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } } | null };
+
+export type LeaveCallMutationVariables = Exact<{
+  input: LeaveCallInput;
+}>;
+
+
+export type LeaveCallMutation = { leaveCall: { call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } } | null };
+
+export type SendCallSignalsMutationVariables = Exact<{
+  input: SendCallSignalsInput;
+}>;
+
+
+export type SendCallSignalsMutation = { sendCallSignals: { call: { __typename: 'Call', id: string } } | null };
+
+export type UpdateCallMediaMutationVariables = Exact<{
+  input: UpdateCallMediaInput;
+}>;
+
+
+export type UpdateCallMediaMutation = { updateCallMedia: { call: { __typename: 'Call', id: string, kind: CallKind, state: CallState, startedAt: string, ringUntil: string, answeredAt: string | null, endedAt: string | null, endReason: CallEndReason | null, durationMs: number | null, relayOnly: boolean, sfu: { url: string, room: string } | null, conversation: { __typename: 'Conversation', id: string }, startedBy: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, parties: Array<{ __typename: 'CallParty', id: string, state: CallPartyState, microphoneOn: boolean, cameraOn: boolean, screenOn: boolean, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }> } } | null };
 
 export type CreateUploadMutationVariables = Exact<{
   input: CreateUploadInput;

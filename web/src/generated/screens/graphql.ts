@@ -12,7 +12,7 @@ export type AddMembersInput = {
   userIds: Array<string>;
 };
 
-/** How far an attachment has come. Treat an unknown value like PROCESSING. */
+/** The processing state of an attachment. Treat an unknown value like PROCESSING. */
 export type AttachmentState =
   /** The file is being checked and converted. A message can be sent with it. */
   | 'PROCESSING'
@@ -106,6 +106,68 @@ export type MessageEventType =
   | 'UNPINNED'
   | '%future added value';
 
+/** What a user is notified of. */
+export type NotificationLevel =
+  /** Every message. */
+  | 'ALL'
+  /** Mentions, replies to the user's messages and reactions to them. */
+  | 'MENTIONS'
+  /** Nothing. */
+  | 'NONE'
+  | '%future added value';
+
+/** The outcome of pushes about a message. */
+export type NotificationOutcome =
+  /** No push was sent: see `reason`. */
+  | 'NOT_SENT'
+  /** A push service or the gateway has accepted a push. */
+  | 'SENT'
+  /** The outcome is not decided yet, or a push is waiting. */
+  | 'WAITING'
+  | '%future added value';
+
+/** Why a user was not notified of a message. Treat an unknown value as a reason that a newer server introduced. */
+export type NotificationReason =
+  /** The message was deleted. */
+  | 'DELETED'
+  /** The push service no longer knew the device, which was therefore removed. */
+  | 'DEVICE_GONE'
+  /** The device was signed out or removed while the push was waiting. */
+  | 'DEVICE_REMOVED'
+  /** The push service did not accept the push in time. */
+  | 'EXPIRED'
+  /** The user had left the conversation. */
+  | 'LEFT'
+  /** The notification level was NONE, or MENTIONS and the message did not concern the user. */
+  | 'LEVEL'
+  /** The user had muted the conversation. */
+  | 'MUTED'
+  /** The user was not a member of the conversation when the message was processed, or cannot see it. */
+  | 'NOT_A_MEMBER'
+  /** Nothing is recorded about the message, or the records have been deleted. */
+  | 'NOT_RECORDED'
+  /** The user had no device that receives pushes. */
+  | 'NO_DEVICE'
+  /** The server no longer sends pushes of this kind. */
+  | 'OFF'
+  /** The user wrote the message. */
+  | 'OWN_MESSAGE'
+  /** The user did not want to be disturbed, or it was within their quiet hours. */
+  | 'QUIET'
+  /** The user had read the message, on any device. */
+  | 'READ'
+  /** The push service rejected the push. */
+  | 'REJECTED'
+  /** The user and the sender could not reach each other. The server does not say why. */
+  | 'SENDER_UNREACHABLE'
+  /** The session of the device had expired, or the user was suspended. */
+  | 'SIGNED_OUT'
+  /** The service wrote the message. */
+  | 'SYSTEM_MESSAGE'
+  /** The push service rejected the push as too large. */
+  | 'TOO_LARGE'
+  | '%future added value';
+
 /** How a user appears to others. */
 export type PresenceStatus =
   /** The user is connected and away from their devices. */
@@ -132,6 +194,18 @@ export type PushKind =
   | 'GATEWAY'
   /** By Web Push: browsers, and apps with UnifiedPush. */
   | 'WEB'
+  | '%future added value';
+
+/** Why a push has waited. */
+export type PushWait =
+  /** The user was looking at one of their devices. */
+  | 'ATTENTION'
+  /** An earlier push to the device had failed, or its push service had asked to wait. */
+  | 'DEVICE_PAUSED'
+  /** The push service or the gateway did not accept the push. */
+  | 'FAILED_ATTEMPT'
+  /** The push service or the gateway had failed several times. */
+  | 'SERVICE_PAUSED'
   | '%future added value';
 
 /** The input of the mutation `registerPush`. */
@@ -234,11 +308,11 @@ export type UserKind =
 
 /** A browser's `PushSubscription`. */
 export type WebPushInput = {
-  /** Its key `auth`, in base64url. */
+  /** The key `auth` of the subscription, in base64url. */
   auth: string;
-  /** Its `endpoint`: at most 2,000 characters. */
+  /** The `endpoint` of the subscription: at most 2,000 characters. */
   endpoint: string;
-  /** Its key `p256dh`, in base64url. */
+  /** The key `p256dh` of the subscription, in base64url. */
   p256dh: string;
 };
 
@@ -274,6 +348,13 @@ export type MessageDetailsQuery = { node:
     | { edits: { nodes: Array<{ at: string, text: string }> } | null, readBy: { edges: Array<{ at: string, node: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null, deliveredTo: { edges: Array<{ at: string, node: { id: string, username: string, displayName: string, avatarUrl: string | null } }> } | null }
     | Record<PropertyKey, never>
    | null };
+
+export type MessageNotifiedQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type MessageNotifiedQuery = { notificationTrace: { outcome: NotificationOutcome, reason: NotificationReason | null, level: NotificationLevel, mutedUntil: string | null, isMention: boolean, pushes: Array<{ outcome: NotificationOutcome, reason: NotificationReason | null, endedAt: string | null, dueAt: string | null, waits: Array<PushWait>, pushSubscription: { id: string, session: { deviceName: string | null } | null } | null }> } | null };
 
 export type SearchMessagesQueryVariables = Exact<{
   query: string;
@@ -598,6 +679,30 @@ export const MessageDetailsDocument = new TypedDocumentString(`
   displayName
   avatarUrl
 }`, {"hash":"sha256:36c1b73001c62090f1f0b6b8ae7e7b8bfcf6c34330b72625b66383c8b508297e"}) as unknown as TypedDocumentString<MessageDetailsQuery, MessageDetailsQueryVariables>;
+export const MessageNotifiedDocument = new TypedDocumentString(`
+    query MessageNotified($id: ID!) {
+  notificationTrace(messageId: $id) {
+    outcome
+    reason
+    level
+    mutedUntil
+    isMention
+    pushes {
+      pushSubscription {
+        id
+        session {
+          deviceName
+        }
+      }
+      outcome
+      reason
+      endedAt
+      dueAt
+      waits
+    }
+  }
+}
+    `, {"hash":"sha256:7783f5968e59de5ab50b6f158d417906c88cfa10cb19c83904460d43e0e1c328"}) as unknown as TypedDocumentString<MessageNotifiedQuery, MessageNotifiedQueryVariables>;
 export const SearchMessagesDocument = new TypedDocumentString(`
     query SearchMessages($query: String!, $conversationId: ID, $after: String) {
   searchMessages(

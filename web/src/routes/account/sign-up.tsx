@@ -1,7 +1,7 @@
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useServerInfo } from '../../parley.ts';
+import { readInvitation } from '../../preferences.ts';
 import { Field, PasswordField } from '../../shell/field.tsx';
-import { readInvitation } from '../../shell/preferences.ts';
 import { Link } from '../../shell/router.tsx';
 import { AccountPage } from './account-page.tsx';
 import { deviceName } from './device.ts';

@@ -47,7 +47,7 @@ export function Chat() {
     }),
     [hits],
   );
-  // So that uploads are continued after a page load.
+  // So that uploads are continued after a page reload.
   useFiles();
   const features = useServerInfo()?.features;
   const hasSearch = features?.includes('search') ?? false;

@@ -7,6 +7,7 @@ import {
   type ReactNode,
   Suspense,
   useEffect,
+  useId,
   useLayoutEffect,
   useRef,
   useState,
@@ -56,13 +57,16 @@ export function Composer({
   const field = useRef<HTMLTextAreaElement>(null);
   const text = edited ? edit.text : draft.text;
   const left = maxChars === undefined ? undefined : maxChars - text.trim().length;
+  const isTooLong = left !== undefined && left < 0;
+  const limitId = useId();
   const files = useFiles();
   const canAttach = useCanAttach();
   const uploads = useReadable(files && !edited ? files.draft(handle.id) : noUploads);
   const [isRecording, setRecording] = useState(false);
   const [chosen, setChosen] = useState<readonly File[]>();
-  const isFine = uploads.every(({ state }) => state !== 'failed') && (left === undefined || left >= 0) && !edit.isBusy;
-  const canSend = isFine && (text.trim() !== '' || uploads.length > 0);
+  const isFine = uploads.every(({ state }) => state !== 'failed') && !isTooLong && !edit.isBusy;
+  const hasFiles = edited ? edited.attachments.length > 0 : uploads.length > 0;
+  const canSend = isFine && (text.trim() !== '' || hasFiles);
   const canRecord = canAttach && !edited && text.trim() === '' && uploads.length === 0;
   // Pages that are not a secure context have no microphone.
   const hasMicrophone = 'mediaDevices' in navigator;
@@ -91,13 +95,13 @@ export function Composer({
   };
   const mentions = useMentions(handle, field, text, insert);
   const saveEdit = async (message: Message) => {
-    if (text.trim() === message.text) {
+    if (text.trim() === (message.text ?? '')) {
       setMode(undefined);
       return;
     }
     setEdit({ text, error: '', isBusy: true });
     try {
-      await handle.edit(message.id, text.trim());
+      await handle.edit(message.id, text.trim() || null);
       setMode(undefined);
     } catch (error) {
       setEdit({ text, error: (error as Error).message, isBusy: false });
@@ -191,6 +195,11 @@ export function Composer({
             />
           </Suspense>
         )}
+        {isTooLong && (
+          <p id={limitId} role="alert" className={styles.tooLong}>
+            {pane.tooLong}
+          </p>
+        )}
         <div className={styles.box} hidden={isRecording}>
           {canAttach !== false && (
             <label className={styles.attach} title={pane.attach}>
@@ -218,6 +227,8 @@ export function Composer({
           </IconButton>
           <textarea
             ref={field}
+            aria-invalid={isTooLong}
+            aria-describedby={isTooLong ? limitId : undefined}
             rows={1}
             value={text}
             placeholder={pane.placeholder(shortened(name))}
@@ -236,7 +247,8 @@ export function Composer({
             onBlur={() => handle.setTyping(false)}
           />
           {left !== undefined && left < WARN_CHARS && (
-            <output className={styles.left} data-over={left < 0 ? '' : undefined}>
+            // It changes with each key press, which must not be read out.
+            <output className={styles.left} data-over={isTooLong ? '' : undefined} aria-live="off">
               {left}
             </output>
           )}

@@ -1,5 +1,5 @@
 import { changesOf } from '@parley/client/changes';
-import { useEffect, useState, useSyncExternalStore } from 'react';
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { useParley, useReadable } from '../../parley.ts';
 import { useTimes } from '../../shell/time.ts';
@@ -23,24 +23,30 @@ function watchNetwork(listener: () => void): () => void {
 export function ConnectionBanner() {
   const { connection: texts } = useText();
   const connection = useReadable(useParley().connection);
-  const completeUntil = useReadable(changesOf(useParley()).completeUntil);
+  const changes = changesOf(useParley());
+  const completeUntil = useReadable(changes.completeUntil);
+  const late = useReadable(changes.lateMessages);
+  /** The number of late messages when the connection was lost. */
+  const lateBefore = useRef(0);
   const times = useTimes();
   const isOnline = useSyncExternalStore(watchNetwork, () => navigator.onLine);
   const isAway = !isOnline || (connection.status !== 'live' && connection.status !== 'off');
   const [state, setState] = useState<'none' | 'away' | 'back'>('none');
   useEffect(() => {
     if (isAway) {
+      // The network can be back before the connection is: then this is still the same disconnection.
+      if (state === 'none') lateBefore.current = changes.lateMessages.value;
       const timer = setTimeout(() => setState('away'), PATIENCE_MS);
       return () => clearTimeout(timer);
     }
-    setState((before) => (before === 'away' ? 'back' : 'none'));
+    setState((before) => (before === 'none' ? 'none' : 'back'));
     const timer = setTimeout(() => setState('none'), SHOWN_MS);
     return () => clearTimeout(timer);
   }, [isAway]);
   const text = {
     none: undefined,
     away: isOnline ? texts.connecting : texts.offline,
-    back: texts.back(0),
+    back: texts.back(late - lateBefore.current),
   }[state];
   return (
     <div role="status" className={styles.banner}>

@@ -1,6 +1,6 @@
 import type { Conversation } from '@parley/client';
 import { draftsOf } from '@parley/client/drafts';
-import { type KeyboardEvent, lazy, Suspense } from 'react';
+import { type KeyboardEvent, lazy, Suspense, useLayoutEffect } from 'react';
 import { useText } from '../../locales/locale.tsx';
 import { noInbox, noLevel, useNotifications } from '../../notifications.ts';
 import { useParley, useReadable, useServerInfo, useViewer } from '../../parley.ts';
@@ -27,6 +27,11 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
   // The heading of the page is that of an open conversation.
   const Title = currentId === undefined ? 'h1' : 'h2';
+  const focused = document.activeElement;
+  useLayoutEffect(() => {
+    // Browsers take the focus from an element that is moved, as those of the list are.
+    if (document.activeElement === document.body) (focused as HTMLElement | null)?.focus({ preventScroll: true });
+  });
   return (
     <nav className={styles.list} aria-label={list.title}>
       <header className={styles.header}>

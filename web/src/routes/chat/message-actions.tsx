@@ -1,35 +1,15 @@
-import type { Conversation, ConversationHandle, Message, User } from '@parley/client';
+import type { Conversation, Message } from '@parley/client';
 import { pinsOf } from '@parley/client/pins';
-import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { quickEmojis } from '../../emoji/recent.ts';
 import { useText } from '../../locales/locale.tsx';
+import { usePane } from '../../pane.ts';
 import { useParley } from '../../parley.ts';
 import { IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { MenuItem, Popover } from '../../shell/popover.tsx';
 import { useToast } from '../../shell/toast.tsx';
 import styles from './message-actions.module.css';
-
-/** What rows ask of the pane that they are in. The object remains the same as long as the conversation is open. */
-export interface PaneActions {
-  handle: ConversationHandle;
-  reply(message: Message): void;
-  edit(message: Message): void;
-  /** Asks whether the message is to be deleted. */
-  remove(message: Message): void;
-  showDetails(message: Message): void;
-  showUser(user: Pick<User, 'id'>): void;
-  /** Scrolls to a message, and loads it if necessary. */
-  jump(seq: number): void;
-}
-
-export const PaneContext = createContext<PaneActions | undefined>(undefined);
-
-export function usePane(): PaneActions {
-  const actions = useContext(PaneContext);
-  if (!actions) throw new Error('There is no PaneContext.Provider.');
-  return actions;
-}
 
 /** What the viewer may do in the conversation, apart from their own messages. */
 export type Permissions = Pick<Conversation, 'kind' | 'viewerCanSend' | 'viewerCanPin' | 'viewerCanUpdate'>;
@@ -48,7 +28,7 @@ function useIsBefore(time: string | null | undefined): boolean {
 }
 
 interface Action {
-  name: 'reply' | 'edit' | 'pin' | 'copy' | 'details' | 'delete';
+  name: 'reply' | 'edit' | 'pin' | 'copy' | 'details' | 'notified' | 'delete';
   icon: Parameters<typeof Icon>[0]['name'];
   label: string;
   key?: string;
@@ -99,6 +79,9 @@ export function useActions(message: Message, isOwn: boolean, { kind, ...may }: P
   }
   if (!isDeleted) {
     found.push({ name: 'details', icon: 'info', label: pane.details, run: () => actions.showDetails(message) });
+  }
+  if (!isOwn && !isDeleted) {
+    found.push({ name: 'notified', icon: 'bell', label: pane.notified, run: () => actions.showNotified(message) });
   }
   const canDelete = isOwn || kind !== 'GROUP' ? message.viewerCanDelete : may.viewerCanUpdate;
   if (canDelete && !isDeleted) {

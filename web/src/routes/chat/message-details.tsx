@@ -1,7 +1,7 @@
 import type { Message } from '@parley/client';
 import { type ReactNode, useEffect, useState } from 'react';
 import { MessageDetailsDocument, type MessageDetailsQuery } from '../../generated/screens/graphql.ts';
-import { useText } from '../../locales/locale.tsx';
+import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Dialog } from '../../shell/dialog.tsx';
@@ -14,7 +14,7 @@ type Receipt = NonNullable<Details['readBy']>['edges'][number];
 
 /** Who has received and read a message, and its earlier texts. */
 export default function MessageDetails({ message, onClose }: { message: Message; onClose(): void }) {
-  const { app, pane } = useText();
+  const { app, pane, details: text } = useScreenText();
   const times = useTimes();
   const parley = useParley();
   const [details, setDetails] = useState<Details>();
@@ -34,22 +34,22 @@ export default function MessageDetails({ message, onClose }: { message: Message;
       <div className={styles.details} aria-busy={!details && error === ''}>
         {error !== '' && <p role="alert">{error}</p>}
         {!details && error === '' && <p role="status">{app.loading}</p>}
-        <Section title={pane.sentAt}>
+        <Section title={text.sentAt}>
           <p>{times.full(message.createdAt)}</p>
         </Section>
         {read.length > 0 && (
-          <Section title={pane.seenBy(read.length)}>
+          <Section title={text.seenBy(read.length)}>
             <People receipts={read} />
           </Section>
         )}
         {delivered.length > 0 && (
-          <Section title={pane.deliveredTo(delivered.length)}>
+          <Section title={text.deliveredTo(delivered.length)}>
             <People receipts={delivered} />
           </Section>
         )}
-        {details && details.readBy === null && <p>{pane.noReceipts}</p>}
+        {details && details.readBy === null && <p>{text.noReceipts}</p>}
         {edits.length > 0 && (
-          <Section title={pane.earlierTexts}>
+          <Section title={text.earlierTexts}>
             {edits.map(({ at, text }) => (
               <div key={at} className={styles.edit}>
                 <time dateTime={at}>{times.full(at)}</time>

@@ -1,7 +1,9 @@
 import type { Conversation, ConversationView, Message } from '@parley/client';
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { useHasCalls } from '../../calls.ts';
 import { JoinDocument } from '../../generated/graphql.ts';
 import { useText } from '../../locales/locale.tsx';
+import { type PaneActions, PaneContext } from '../../pane.ts';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
@@ -9,23 +11,24 @@ import { Confirm } from '../../shell/confirm.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Notice } from '../../shell/notice.tsx';
 import { Link, useNavigation } from '../../shell/router.tsx';
+import { IN_FRONT } from '../../shell/side-panel.tsx';
 import { useToast } from '../../shell/toast.tsx';
 import { useChat } from './chat-context.ts';
 import { Composer, type ComposerMode } from './composer.tsx';
-import { type PaneActions, PaneContext } from './message-actions.tsx';
 import styles from './message-pane.module.css';
 import { MissedNotice } from './missed-notice.tsx';
 import { nameOf, pictureOf, presenceOf } from './names.ts';
 import { Pins } from './pins.tsx';
-import { IN_FRONT } from './side-panel.tsx';
 import { Timeline } from './timeline.tsx';
 
+const CallButtons = lazy(() => import('../call/call-buttons.tsx'));
 // The menu is not needed before the messages are shown.
 const LevelButton = lazy(() =>
   import('../notifications/level-menu.tsx').then((module) => ({ default: module.LevelButton })),
 );
 const ConversationPanel = lazy(() => import('../group/conversation-panel.tsx'));
 const MessageDetails = lazy(() => import('./message-details.tsx'));
+const MessageNotified = lazy(() => import('./message-notified.tsx'));
 const SummaryPanel = lazy(() => import('../summary/summary-panel.tsx'));
 const UserPanel = lazy(() => import('../group/user-panel.tsx'));
 
@@ -42,7 +45,7 @@ export function MessagePane({ id }: { id: string }) {
   const toast = useToast();
   const [mode, setMode] = useState<ComposerMode>();
   const [deleting, setDeleting] = useState<Message>();
-  const [detailed, setDetailed] = useState<Message>();
+  const [about, setAbout] = useState<{ message: Message; Content: typeof MessageDetails }>();
   const [panel, setPanel] = useState<Panel>();
   const { route } = useNavigation();
   const jump = useRef<PaneActions['jump']>(undefined);
@@ -52,7 +55,8 @@ export function MessagePane({ id }: { id: string }) {
       reply: (message) => setMode({ kind: 'reply', message }),
       edit: (message) => setMode({ kind: 'edit', message }),
       remove: setDeleting,
-      showDetails: setDetailed,
+      showDetails: (message) => setAbout({ message, Content: MessageDetails }),
+      showNotified: (message) => setAbout({ message, Content: MessageNotified }),
       showUser: ({ id: userId }) => setPanel({ name: 'user', id: userId }),
       jump: (seq) => jump.current?.(seq),
     }),
@@ -152,9 +156,9 @@ export function MessagePane({ id }: { id: string }) {
           onClose={() => setDeleting(undefined)}
         />
       )}
-      {detailed && (
+      {about && (
         <Suspense>
-          <MessageDetails message={detailed} onClose={() => setDetailed(undefined)} />
+          <about.Content message={about.message} onClose={() => setAbout(undefined)} />
         </Suspense>
       )}
     </PaneContext.Provider>
@@ -207,7 +211,7 @@ function Closed({ conversation }: { conversation: Conversation }) {
           {pane.join}
         </Button>
       ) : (
-        <p>{pane.cannotSend}</p>
+        <p>{conversation.kind === 'DIRECT' ? pane.cannotSendTo : pane.cannotSend}</p>
       )}
     </div>
   );
@@ -224,6 +228,7 @@ function Header({
   const { app, pane } = text;
   const { openSearch } = useChat();
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
+  const hasCalls = useHasCalls();
   const { id, counterpart, memberCount, viewerMembership } = conversation;
   const presence = presenceOf(text, counterpart);
   const about = counterpart ? (presence?.label ?? `@${counterpart.username}`) : pane.members(memberCount);
@@ -245,6 +250,7 @@ function Header({
       </h1>
       {viewerMembership && (
         <>
+          <Suspense>{hasCalls && <CallButtons conversation={conversation} />}</Suspense>
           <IconButton label={pane.summarize} onClick={() => onPanel('summary')}>
             <Icon name="spark" />
           </IconButton>

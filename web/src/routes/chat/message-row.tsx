@@ -3,26 +3,31 @@ import {
   type CSSProperties,
   type FocusEvent,
   type KeyboardEvent,
+  lazy,
   memo,
   type PointerEvent,
   type RefObject,
+  Suspense,
   useRef,
   useState,
 } from 'react';
 import { EmojiPopover } from '../../emoji/emoji-popover.tsx';
 import { useText } from '../../locales/locale.tsx';
 import { Attached } from '../../media/attached.tsx';
+import { usePane } from '../../pane.ts';
 import { useParley } from '../../parley.ts';
+import { areKeysOn } from '../../preferences.ts';
 import { Avatar, hueOf } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
-import { areKeysOn } from '../../shell/preferences.ts';
 import { useTimes } from '../../shell/time.ts';
-import { MessageMenu, type Permissions, Toolbar, useActions, usePane } from './message-actions.tsx';
+import { MessageMenu, type Permissions, Toolbar, useActions } from './message-actions.tsx';
 import styles from './message-row.module.css';
 import { MessageText } from './message-text.tsx';
 import { previewOf, systemText } from './names.ts';
 import { Reactions, useReactions } from './reactions.tsx';
+
+const CallEntry = lazy(() => import('../call/call-entry.tsx'));
 
 /** How long a finger must stay on a message until its menu opens, in milliseconds. */
 const LONG_PRESS_MS = 450;
@@ -59,7 +64,13 @@ export const MessageRow = memo(function MessageRow({
   if (message?.kind === 'SYSTEM') {
     return (
       <p className={styles.system} data-key={row.key} data-seq={message.seq} dir="auto">
-        {systemText(text, message)}
+        {message.systemEvent?.type === 'CALL_ENDED' ? (
+          <Suspense fallback={systemText(text, message)}>
+            <CallEntry message={message} conversationId={handle.id} />
+          </Suspense>
+        ) : (
+          systemText(text, message)
+        )}
       </p>
     );
   }

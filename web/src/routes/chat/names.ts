@@ -56,6 +56,8 @@ export function systemText({ pane }: Text, { systemEvent }: Pick<Message, 'syste
     case 'VISIBILITY_CHANGED':
     case 'HISTORY_VISIBILITY_CHANGED':
       return system.settings(who);
+    case 'CALL_ENDED':
+      return /MISSED|BUSY|CANCEL/.test(newValue ?? '') ? system.missedCall : system.call;
     default:
       // Of a newer server.
       return system.other;

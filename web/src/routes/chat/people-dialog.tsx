@@ -49,10 +49,10 @@ export default function PeopleDialog({ onClose }: { onClose(): void }) {
     <Dialog title={title} onClose={onClose}>
       {step === 'people' && (
         <>
-          <SearchField value={search} onInput={setSearch} label={list.findPlaceholder} autoFocus />
+          <SearchField value={search} onInput={setSearch} label={group.findPlaceholder} autoFocus />
           <div className={styles.results}>
             <p role="status" className={people?.length === 0 ? styles.none : 'visually-hidden'}>
-              {people?.length === 0 ? list.noPeople : ''}
+              {people?.length === 0 ? group.noPeople : ''}
             </p>
             {people?.map(person)}
             {!people && (

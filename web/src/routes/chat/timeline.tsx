@@ -13,15 +13,16 @@ import {
   useState,
 } from 'react';
 import { useText } from '../../locales/locale.tsx';
+import type { PaneActions } from '../../pane.ts';
 import { useParley, useReadable, useViewer } from '../../parley.ts';
 import { Icon } from '../../shell/icon.tsx';
 import { isSameDay, useTimes } from '../../shell/time.ts';
-import type { PaneActions } from './message-actions.tsx';
 import { MessageRow } from './message-row.tsx';
 import styles from './timeline.module.css';
 import { useReadMarks } from './use-read-marks.ts';
 import { WINDOW_ROWS, type Window, windowAround, windowBeyond } from './window.ts';
 
+const Announcer = lazy(() => import('./announcer.tsx'));
 const Rail = lazy(() => import('./rail.tsx'));
 
 /** How close to an edge more rows are added, in pixels. */
@@ -78,7 +79,7 @@ export function Timeline({
   /** The position and the height of the viewport to which the anchor belongs. */
   const position = useRef(0);
   const height = useRef(0);
-  const { hasEarlier, hasLater, isLoading } = view;
+  const { hasEarlier, hasLater, isLoading, error } = view;
   const { key: firstUnread, isPending } = useFirstUnread(handle, view.rows, conversation);
   const rows = isPending ? noRows : view.rows;
   const [shown, setShown] = useState<Window>();
@@ -207,10 +208,13 @@ export function Timeline({
   }, [sendingKey]);
   useEffect(() => {
     const element = scroller.current;
-    // Where all rows are visible, nothing can be scrolled to load the next ones.
-    if (element && anchor.current !== undefined && isNearEnd(element) && hasLater && !isLoading)
-      void handle.loadLater();
-  }, [handle, visible, hasLater, isLoading]);
+    // After an error, more is loaded when the connection is live again.
+    if (!element || anchor.current === undefined || isLoading || error) return;
+    // Where all rows are visible, nothing can be scrolled to load the next ones. Nor is there a further event if the viewer
+    // has reached the edge while others were being loaded.
+    if (hasLater && isNearEnd(element)) void handle.loadLater();
+    else if (hasEarlier && visible.start === 0 && element.scrollTop < EDGE_PX) void handle.loadEarlier();
+  }, [handle, visible, hasEarlier, hasLater, isLoading, error]);
 
   return (
     <div className={styles.frame}>
@@ -224,6 +228,8 @@ export function Timeline({
         // biome-ignore lint/a11y/noNoninteractiveTabindex: otherwise the keyboard could not scroll it
         tabIndex={0}
         role="log"
+        // Otherwise the history and one's own messages would be read out as well: see the announcer.
+        aria-live="off"
         aria-label={pane.messages}
       >
         <div ref={content} className={styles.content}>
@@ -257,6 +263,9 @@ export function Timeline({
           })}
         </div>
       </div>
+      <Suspense>
+        <Announcer handle={handle} />
+      </Suspense>
       {hasRail && (
         <Suspense>
           <Rail

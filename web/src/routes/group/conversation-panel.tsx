@@ -1,5 +1,6 @@
 import type { Conversation } from '@parley/client';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
+import { useHasCalls } from '../../calls.ts';
 import { useCanAttach } from '../../files.ts';
 import {
   AddMembersDocument,
@@ -15,6 +16,7 @@ import { useScreenText } from '../../locales/screens.ts';
 import { PicturePicker } from '../../media/picture-picker.tsx';
 import { SharedFiles } from '../../media/shared-files.tsx';
 import { useParley, useServerInfo, useViewer } from '../../parley.ts';
+import { Action } from '../../shell/action.tsx';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
 import { Confirm } from '../../shell/confirm.tsx';
@@ -23,18 +25,20 @@ import { Field } from '../../shell/field.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { MenuItem, Popover } from '../../shell/popover.tsx';
 import { useNavigation } from '../../shell/router.tsx';
+import { SidePanel } from '../../shell/side-panel.tsx';
 import { useToast } from '../../shell/toast.tsx';
+import { useTask } from '../../shell/use-task.ts';
 import { Form } from '../account/form.tsx';
 import { useForm } from '../account/use-form.ts';
 import { pictureOf, presenceOf } from '../chat/names.ts';
 import { type PersonResult, SearchField } from '../chat/people-search.tsx';
-import { SidePanel } from '../chat/side-panel.tsx';
 import { LevelAction } from '../notifications/level-menu.tsx';
 import styles from './group.module.css';
 import { PeoplePicker } from './people-picker.tsx';
 import { HistoryChoice, VisibilityChoice } from './settings-fields.tsx';
-import { useTask } from './use-task.ts';
-import UserPanel, { Action } from './user-panel.tsx';
+import UserPanel from './user-panel.tsx';
+
+const CallHistory = lazy(() => import('../call/call-history.tsx'));
 
 type Member = NonNullable<NonNullable<MembersQuery['conversation']>['members']>['nodes'][number];
 
@@ -54,7 +58,12 @@ export default function ConversationPanel({
       <UserPanel
         id={conversation.counterpart.id}
         onClose={onClose}
-        footer={<SharedFiles conversationId={conversation.id} onClose={onClose} />}
+        footer={
+          <>
+            <Calls conversation={conversation} />
+            <SharedFiles conversationId={conversation.id} onClose={onClose} />
+          </>
+        }
       >
         <li>
           <LevelAction conversationId={conversation.id} />
@@ -65,9 +74,21 @@ export default function ConversationPanel({
   return (
     <SidePanel title={group.about} onClose={onClose}>
       <Group conversation={conversation} onUser={onUser} />
-      {conversation.viewerMembership && <SharedFiles conversationId={conversation.id} onClose={onClose} />}
+      {conversation.viewerMembership && (
+        <>
+          <Calls conversation={conversation} />
+          <SharedFiles conversationId={conversation.id} onClose={onClose} />
+        </>
+      )}
     </SidePanel>
   );
+}
+
+/** The history of calls, if the server has them. */
+function Calls({ conversation: { id, counterpart, viewerCanSend } }: { conversation: Conversation }) {
+  const hasCalls = useHasCalls();
+  const canCall = viewerCanSend && counterpart != null;
+  return <Suspense>{hasCalls && <CallHistory conversationId={id} canCall={canCall} />}</Suspense>;
 }
 
 interface GroupSettings {

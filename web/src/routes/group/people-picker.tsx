@@ -17,7 +17,7 @@ export function PeoplePicker({
   without?: readonly string[];
   max: number | undefined;
 }) {
-  const { list, group } = useScreenText();
+  const { group } = useScreenText();
   const { search, setSearch, people } = usePeople();
   const isChosen = ({ id }: PersonResult) => chosen.some((each) => each.id === id);
   const isFull = max !== undefined && chosen.length >= max;
@@ -40,10 +40,10 @@ export function PeoplePicker({
           ))}
         </ul>
       )}
-      <SearchField value={search} onInput={setSearch} label={list.findPlaceholder} />
+      <SearchField value={search} onInput={setSearch} label={group.findPlaceholder} />
       <div className={styles.found}>
         <p role="status" className={people?.length === 0 ? styles.none : 'visually-hidden'}>
-          {people?.length === 0 ? list.noPeople : ''}
+          {people?.length === 0 ? group.noPeople : ''}
         </p>
         {people
           ?.filter(({ id }) => !without.includes(id))

@@ -5,9 +5,9 @@ import { useScreenText } from '../../locales/screens.ts';
 import { useParley } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button } from '../../shell/button.tsx';
+import { useTask } from '../../shell/use-task.ts';
 import { SearchField } from '../chat/people-search.tsx';
 import styles from './group.module.css';
-import { useTask } from './use-task.ts';
 
 const PAUSE_MS = 200;
 

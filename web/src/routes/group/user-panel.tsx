@@ -1,17 +1,17 @@
 import { peopleOf } from '@parley/client/people';
-import { type MouseEvent, type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { ProfileDocument, type ProfileQuery } from '../../generated/screens/graphql.ts';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useViewer } from '../../parley.ts';
+import { Action } from '../../shell/action.tsx';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Confirm } from '../../shell/confirm.tsx';
-import { Icon } from '../../shell/icon.tsx';
 import { useNavigation } from '../../shell/router.tsx';
+import { SidePanel } from '../../shell/side-panel.tsx';
 import { useTimes } from '../../shell/time.ts';
+import { useTask } from '../../shell/use-task.ts';
 import { presenceOf } from '../chat/names.ts';
-import { SidePanel } from '../chat/side-panel.tsx';
 import styles from './group.module.css';
-import { useTask } from './use-task.ts';
 
 type Profile = NonNullable<ProfileQuery['user']>;
 
@@ -126,34 +126,5 @@ export default function UserPanel({
         </>
       )}
     </SidePanel>
-  );
-}
-
-/** An action of a panel. */
-export function Action({
-  icon,
-  label,
-  isDangerous = false,
-  hasMenu = false,
-  onClick,
-}: {
-  icon: Parameters<typeof Icon>[0]['name'];
-  label: string;
-  isDangerous?: boolean;
-  /** Whether it opens a menu. */
-  hasMenu?: boolean;
-  onClick(event: MouseEvent<HTMLButtonElement>): void;
-}) {
-  return (
-    <button
-      type="button"
-      className={styles.action}
-      data-danger={isDangerous ? '' : undefined}
-      aria-haspopup={hasMenu ? 'menu' : undefined}
-      onClick={onClick}
-    >
-      <Icon name={icon} />
-      {label}
-    </button>
   );
 }

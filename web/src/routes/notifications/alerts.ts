@@ -1,6 +1,6 @@
 import type { Message, Parley } from '@parley/client';
 import { notificationsOf } from '@parley/client/notifications';
-import { areSoundsOn } from '../../shell/preferences.ts';
+import { areSoundsOn } from '../../preferences.ts';
 import { pathOf } from '../../shell/router.tsx';
 import { canPlay, playSound } from './sound.ts';
 

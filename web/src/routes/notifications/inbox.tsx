@@ -4,13 +4,14 @@ import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
 import { Avatar } from '../../shell/avatar.tsx';
 import { Button, IconButton } from '../../shell/button.tsx';
+import { CallIcon } from '../../shell/call-icon.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Link } from '../../shell/router.tsx';
 import { isSameDay, useTimes } from '../../shell/time.ts';
 import { useToast } from '../../shell/toast.tsx';
+import { useTask } from '../../shell/use-task.ts';
 import { moveFocus } from '../chat/conversation-list.tsx';
 import { previewOf } from '../chat/names.ts';
-import { useTask } from '../group/use-task.ts';
 import { describe, iconOf } from './describe.ts';
 import styles from './inbox.module.css';
 
@@ -141,7 +142,11 @@ function Entry({ notification }: { notification: Notification }) {
       <span className={styles.picture}>
         <Avatar name={first?.displayName ?? ''} id={first?.id ?? id} url={first?.avatarUrl} size={40} />
         <span className={styles.kind}>
-          <Icon name={iconOf(notification)} size={14} />
+          {notification.kind === 'MISSED_CALL' ? (
+            <CallIcon name="missed" size={14} />
+          ) : (
+            <Icon name={iconOf(notification)} size={14} />
+          )}
         </span>
       </span>
       <span className={styles.body}>

@@ -2,12 +2,12 @@ import { FOREVER, type NotificationLevel, notificationsOf } from '@parley/client
 import { useState } from 'react';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable } from '../../parley.ts';
+import { Action } from '../../shell/action.tsx';
 import { IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { MenuItem, Popover } from '../../shell/popover.tsx';
 import { useTimes } from '../../shell/time.ts';
-import { useTask } from '../group/use-task.ts';
-import { Action } from '../group/user-panel.tsx';
+import { useTask } from '../../shell/use-task.ts';
 import { durations, endOf, isForever } from './durations.ts';
 import styles from './level-menu.module.css';
 

@@ -20,16 +20,16 @@ import { Dialog } from '../../shell/dialog.tsx';
 import { Field, PasswordField } from '../../shell/field.tsx';
 import { useTimes } from '../../shell/time.ts';
 import { useToast } from '../../shell/toast.tsx';
+import { useTask } from '../../shell/use-task.ts';
 import { Form } from '../account/form.tsx';
 import { useForm } from '../account/use-form.ts';
-import { useTask } from '../group/use-task.ts';
 import styles from './settings.module.css';
 
 type Session = NonNullable<SessionsQuery['viewer']>['sessions'][number];
 /** Changes what others see of the viewer. */
 export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; onClose(): void }) {
   const canAttach = useCanAttach();
-  const { account, settings, pane } = useScreenText();
+  const { settings, pane } = useScreenText();
   const parley = useParley();
   const form = useForm<'displayName' | 'bio' | 'avatarUrl'>([], async ({ displayName, bio, avatarUrl }) => {
     const input = {
@@ -57,7 +57,7 @@ export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; o
         )}
         <Form form={form} action={pane.save}>
           <Field
-            label={account.displayName}
+            label={settings.displayName}
             name="displayName"
             maxLength={80}
             defaultValue={user.displayName}

@@ -8,12 +8,12 @@ import { type ReactNode, useEffect, useId, useState } from 'react';
 import { locales } from '../../locales/locale.tsx';
 import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useReadable, useServerInfo } from '../../parley.ts';
-import { DeviceSettings } from '../../push/device-settings.tsx';
+import { areSoundsOn, write } from '../../preferences.ts';
 import { Button } from '../../shell/button.tsx';
-import { areSoundsOn, write } from '../../shell/preferences.ts';
 import { useTimes } from '../../shell/time.ts';
 import { useToast } from '../../shell/toast.tsx';
 import { durations, endOf } from '../notifications/durations.ts';
+import { DeviceSettings } from './device-settings.tsx';
 import styles from './settings.module.css';
 
 /** Of what the user is notified, and when, on all of their devices. */
@@ -218,15 +218,15 @@ function QuietHours({ value, onChange }: { value: Hours | null; onChange(value: 
 const zonesWith = (...zones: string[]): string[] =>
   [...new Set([...zones, 'UTC', ...Intl.supportedValuesOf('timeZone')])].sort();
 
-function LanguageField({ value, onChange }: { value: string | null; onChange(value: string | null): void }) {
+function LanguageField({ value, onChange }: { value: string | null; onChange(value: string): void }) {
   const { notifications: text } = useScreenText();
   const id = useId();
   const language = value?.split('-')[0] ?? '';
   return (
     <div className={styles.time}>
       <label htmlFor={id}>{text.language}</label>
-      <select id={id} value={language} onChange={(event) => onChange(event.currentTarget.value || null)}>
-        <option value="">{text.languageNone}</option>
+      <select id={id} value={language} onChange={(event) => onChange(event.currentTarget.value)}>
+        {value === null && <option value="" />}
         {Object.entries(locales).map(([key, { tag, name }]) => (
           <option key={key} value={key} lang={tag}>
             {name}

@@ -10,8 +10,8 @@ import { useScreenText } from '../../locales/screens.ts';
 import { useParley, useServerInfo } from '../../parley.ts';
 import { Button } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
+import { SidePanel } from '../../shell/side-panel.tsx';
 import { useTimes } from '../../shell/time.ts';
-import { SidePanel } from '../chat/side-panel.tsx';
 import styles from './summary-panel.module.css';
 
 const RECENT_MESSAGES = 100;

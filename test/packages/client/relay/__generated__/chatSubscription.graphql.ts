@@ -1,5 +1,5 @@
 /**
- * @generated SignedSource<<3b860a6f371421bd9df1531ad3a6f50d>>
+ * @generated SignedSource<<53d0c392acbe0868c8437c3a2bcde41b>>
  * @lightSyntaxTransform
  */
 
@@ -8,7 +8,7 @@
 // @ts-nocheck
 
 import type { ConcreteRequest } from 'relay-runtime';
-export type MessageEventType = "CAUGHT_UP" | "CHECKPOINT" | "DELETED" | "EDITED" | "ERASED" | "PINNED" | "REACTED" | "SENT" | "UNPINNED" | "%future added value";
+export type MessageEventType = "CAUGHT_UP" | "CHECKPOINT" | "DELETED" | "EDITED" | "ERASED" | "MEDIA" | "PINNED" | "REACTED" | "SENT" | "UNPINNED" | "%future added value";
 export type chatSubscription$variables = {
   after?: string | null | undefined;
 };

@@ -1,14 +1,14 @@
 import { useEffect, useState } from 'react';
-import { type PushFieldsFragment, PushStateDocument, RemovePushDocument } from '../generated/screens/graphql.ts';
-import { useScreenText } from '../locales/screens.ts';
-import { useParley, useReadable, useServerInfo } from '../parley.ts';
-import lists from '../routes/settings/settings.module.css';
-import { Button } from '../shell/button.tsx';
-import { useTimes } from '../shell/time.ts';
-import { useToast } from '../shell/toast.tsx';
-import { type DeviceState, deviceOf } from './device.ts';
+import { type PushFieldsFragment, PushStateDocument, RemovePushDocument } from '../../generated/screens/graphql.ts';
+import { useScreenText } from '../../locales/screens.ts';
+import { useParley, useReadable, useServerInfo } from '../../parley.ts';
+import { type DeviceState, deviceOf } from '../../push/device.ts';
+import { useTurnOn } from '../../push/use-turn-on.ts';
+import { Button } from '../../shell/button.tsx';
+import { useTimes } from '../../shell/time.ts';
+import { useToast } from '../../shell/toast.tsx';
 import styles from './device-settings.module.css';
-import { useTurnOn } from './use-turn-on.ts';
+import lists from './settings.module.css';
 
 /** Whether this browser receives pushes, what to do if it cannot, and the other devices of the viewer that receive them. */
 export function DeviceSettings() {

@@ -1,8 +1,8 @@
 import { type ReactNode, useEffect, useId, useRef } from 'react';
-import { useText } from '../../locales/locale.tsx';
-import { IconButton } from '../../shell/button.tsx';
-import { Icon } from '../../shell/icon.tsx';
-import { useMedia } from '../../shell/media.ts';
+import { useText } from '../locales/locale.tsx';
+import { IconButton } from './button.tsx';
+import { Icon } from './icon.tsx';
+import { useMedia } from './media.ts';
 import styles from './side-panel.module.css';
 
 /** On such a screen, a panel is in front of the messages: see side-panel.module.css. */

@@ -1,6 +1,6 @@
 import { useState } from 'react';
-import { useText } from '../../locales/locale.tsx';
-import { useToast } from '../../shell/toast.tsx';
+import { useText } from '../locales/locale.tsx';
+import { useToast } from './toast.tsx';
 
 /** Runs one operation at a time, and shows a message if it fails. */
 export function useTask() {

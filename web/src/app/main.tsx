@@ -3,21 +3,21 @@ import { changesOf } from '@parley/client/changes';
 import { draftsOf } from '@parley/client/drafts';
 import { peopleOf } from '@parley/client/people';
 import { createRoot } from 'react-dom/client';
-import './styles/base.css';
-import './styles/tokens.css';
+import '../styles/base.css';
+import '../styles/tokens.css';
+import { LanguageProvider, loadLanguage } from '../locales/locale.tsx';
+import { ParleyContext } from '../parley.ts';
+import { Router } from '../shell/router.tsx';
+import { applyTheme } from '../shell/theme.ts';
+import { Toasts } from '../shell/toast.tsx';
+import { UpdateNotice } from '../shell/update-notice.tsx';
 import { App } from './app.tsx';
-import { LanguageProvider, loadLanguage } from './locales/locale.tsx';
-import { ParleyContext } from './parley.ts';
-import { Router } from './shell/router.tsx';
-import { applyTheme } from './shell/theme.ts';
-import { Toasts } from './shell/toast.tsx';
-import { UpdateNotice } from './shell/update-notice.tsx';
 
 applyTheme();
 
 async function start(container: HTMLElement): Promise<void> {
   const isChaos = new URLSearchParams(location.search).has('chaos');
-  const faults = isChaos ? (await import('./chaos/faults.ts')).installFaults() : undefined;
+  const faults = isChaos ? (await import('../chaos/faults.ts')).installFaults() : undefined;
   const parley = createParley({ url: new URL('/graphql', location.href).href });
   // The tab that synchronizes also needs them for the other tabs.
   peopleOf(parley);
@@ -36,7 +36,7 @@ async function start(container: HTMLElement): Promise<void> {
       </ParleyContext.Provider>
     </LanguageProvider>,
   );
-  if (faults) (await import('./chaos/panel.tsx')).showChaos(parley, faults);
+  if (faults) (await import('../chaos/panel.tsx')).showChaos(parley, faults);
 }
 
 const container = document.getElementById('app');

@@ -1,20 +1,20 @@
 import { lazy, Suspense, useEffect } from 'react';
-import { useText } from './locales/locale.tsx';
-import { useNotifications } from './notifications.ts';
-import { useParley, useReadable } from './parley.ts';
-import { Recover } from './routes/account/recover.tsx';
-import { Reset } from './routes/account/reset.tsx';
-import { SignIn } from './routes/account/sign-in.tsx';
-import { SignUp } from './routes/account/sign-up.tsx';
-import { Chat } from './routes/chat/chat.tsx';
-import { Invitation } from './routes/start/invitation.tsx';
-import { ErrorBoundary } from './shell/error-boundary.tsx';
-import { Notice } from './shell/notice.tsx';
-import { takeInvitation, writeInvitation } from './shell/preferences.ts';
-import { Link, type Route, useNavigation } from './shell/router.tsx';
+import { useText } from '../locales/locale.tsx';
+import { useNotifications } from '../notifications.ts';
+import { useParley, useReadable } from '../parley.ts';
+import { takeInvitation, writeInvitation } from '../preferences.ts';
+import { Recover } from '../routes/account/recover.tsx';
+import { Reset } from '../routes/account/reset.tsx';
+import { SignIn } from '../routes/account/sign-in.tsx';
+import { SignUp } from '../routes/account/sign-up.tsx';
+import { Chat } from '../routes/chat/chat.tsx';
+import { Invitation } from '../routes/start/invitation.tsx';
+import { ErrorBoundary } from '../shell/error-boundary.tsx';
+import { Notice } from '../shell/notice.tsx';
+import { Link, type Route, useNavigation } from '../shell/router.tsx';
 
-const MessageAlert = lazy(() => import('./routes/notifications/message-alert.tsx'));
-const Settings = lazy(() => import('./routes/settings/settings.tsx'));
+const Announcements = lazy(() => import('./announcements.tsx'));
+const Settings = lazy(() => import('../routes/settings/settings.tsx'));
 
 /** When what concerns pushes begins, in milliseconds after the start: the first view does not wait for it. */
 const PUSH_AFTER_MS = 1_000;
@@ -22,7 +22,7 @@ const PUSH_AFTER_MS = 1_000;
 export function App() {
   const parley = useParley();
   useEffect(() => {
-    const start = async () => (await import('./push/start.ts')).startPush(parley);
+    const start = async () => (await import('../push/start.ts')).startPush(parley);
     const timer = setTimeout(() => void start(), PUSH_AFTER_MS);
     return () => clearTimeout(timer);
   }, [parley]);
@@ -34,11 +34,11 @@ export function App() {
   );
 }
 
-/** Announces messages while a user is signed in. */
+/** Announces messages and calls while a user is signed in. */
 function Alerts() {
   const { status } = useReadable(useParley().session);
   const isLoaded = useNotifications() !== undefined;
-  return <Suspense>{status === 'signedIn' && isLoaded && <MessageAlert />}</Suspense>;
+  return <Suspense>{status === 'signedIn' && isLoaded && <Announcements />}</Suspense>;
 }
 
 /** The page of the current route: those of accounts while nobody is signed in, and the others afterwards. */

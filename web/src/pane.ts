@@ -1,0 +1,25 @@
+import type { ConversationHandle, Message, User } from '@parley/client';
+import { createContext, useContext } from 'react';
+
+/** What messages and files ask of the conversation that they are in. The object remains the same as long as the conversation is open. */
+export interface PaneActions {
+  handle: ConversationHandle;
+  reply(message: Message): void;
+  edit(message: Message): void;
+  /** Asks whether the message is to be deleted. */
+  remove(message: Message): void;
+  showDetails(message: Message): void;
+  /** Explains why the viewer was or was not notified of a message. */
+  showNotified(message: Message): void;
+  showUser(user: Pick<User, 'id'>): void;
+  /** Scrolls to a message, and loads it if necessary. */
+  jump(seq: number): void;
+}
+
+export const PaneContext = createContext<PaneActions | undefined>(undefined);
+
+export function usePane(): PaneActions {
+  const actions = useContext(PaneContext);
+  if (!actions) throw new Error('There is no PaneContext.Provider.');
+  return actions;
+}
