@@ -87,8 +87,13 @@ function scratchParent(): string {
 async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = Number(/^parley_test_(\d+)_/.exec(name)?.[1] ?? 0);
-    if (pid > 0 && !isAlive(pid)) await rm(join(parent, name), { recursive: true, force: true });
+    if (pid > 0 && !isAlive(pid)) await remove(join(parent, name));
   }
+}
+
+/** Removes a directory that another run may be removing at the same time, which lets `rm` fail (ENOTEMPTY). */
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => {});
 }
 
 /**
@@ -136,10 +141,17 @@ async function putTemplate(folder: string, log: Logger): Promise<void> {
   }
   await database.close();
   await alterEmbedded(folder, EMBEDDED_SETTINGS);
-  // Removes older entries; a new one appears atomically.
-  await rm(KEPT, { recursive: true, force: true });
+  await keepTemplate(folder, kept);
+}
+
+/** Replaces older templates in the cache. A new one appears atomically, and other runs may do the same at the same time. */
+async function keepTemplate(folder: string, kept: string): Promise<void> {
+  for (const name of await readdir(KEPT).catch(() => [])) {
+    const pid = Number(/^of (\d+)$/.exec(name)?.[1] ?? 0);
+    if (pid === 0 || !isAlive(pid)) await remove(join(KEPT, name));
+  }
   const copy = join(KEPT, `of ${process.pid}`);
   await cp(folder, copy, { recursive: true });
-  // Another run may have been faster.
-  await rename(copy, kept).catch(() => rm(copy, { recursive: true, force: true }));
+  // Fails if another run was faster.
+  await rename(copy, kept).catch(() => remove(copy));
 }
