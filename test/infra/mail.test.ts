@@ -135,6 +135,7 @@ describe('mail over SMTP', () => {
     const mailer = makeMailer({ smtpUrl: server.url });
     const flood = mailTo();
     for (let count = 0; count < 25; count += 1) mailer.send(flood);
+    await eventually('the emails are sent', () => server.to(flood.to).length >= 20);
     await mailer.close();
     expect(server.to(flood.to)).toHaveLength(20);
     expect(mailer.logged()).toContain('too many emails to its address');
@@ -147,10 +148,13 @@ describe('mail over SMTP', () => {
   });
 });
 
+/** How long a mailer takes at most to close, in milliseconds, where a slow machine must not matter. */
+const PATIENT_MS = 60_000;
+
 describe('closing the mailer', () => {
   it('waits until queued emails have been sent', async () => {
     const server = await startMailServer();
-    const mailer = makeMailer({ smtpUrl: server.url });
+    const mailer = makeMailer({ smtpUrl: server.url, closeMs: PATIENT_MS });
     const mails = Array.from({ length: 12 }, () => mailTo());
     for (const mail of mails) mailer.send(mail);
     await mailer.close();
@@ -159,7 +163,7 @@ describe('closing the mailer', () => {
 
   it('retries delayed emails once, immediately', async () => {
     const port = await freePort();
-    const mailer = makeMailer({ smtpUrl: `smtp://127.0.0.1:${port}`, retryMs: [3_600_000] });
+    const mailer = makeMailer({ smtpUrl: `smtp://127.0.0.1:${port}`, closeMs: PATIENT_MS, retryMs: [3_600_000] });
     const mail = mailTo();
     mailer.send(mail);
     await eventually('a try has failed', () => mailer.logged().includes('retrying'));
