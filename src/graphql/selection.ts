@@ -15,3 +15,13 @@ export function isSelected({ fieldNodes, fragments }: GraphQLResolveInfo, path: 
     }) ?? false;
   return fieldNodes.some(({ selectionSet }) => isIn(selectionSet, path));
 }
+
+/** Whether an operation selects only these fields of the resolved one, which is an object. */
+export function selectsOnly({ fieldNodes, fragments }: GraphQLResolveInfo, names: readonly string[]): boolean {
+  const isOnly = (selectionSet: SelectionSetNode | undefined): boolean =>
+    selectionSet?.selections.every((selection) => {
+      if (selection.kind === 'Field') return names.includes(selection.name.value);
+      return isOnly((selection.kind === 'FragmentSpread' ? fragments[selection.name.value] : selection)?.selectionSet);
+    }) ?? false;
+  return fieldNodes.every(({ selectionSet }) => isOnly(selectionSet));
+}

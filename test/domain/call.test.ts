@@ -19,11 +19,12 @@ import {
   statesOf,
   untilEnded,
 } from '../support/calls.js';
-import { eventually, type Json, type Person, register, registerAll } from '../support/client.js';
+import { ask, eventually, type Json, type Person, register, registerAll } from '../support/client.js';
 import { rowId, startWithLostWakeUps } from '../support/durable-streams.js';
 import { CASES_TIMEOUT_MS, isExhaustive } from '../support/exhaustive.js';
 import { anyMode, inOneMode, modes, servicesFound, sharedNode, sharedTwo } from '../support/place.js';
 import { openSse } from '../support/sse.js';
+import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, openDirect, REMOVE_MEMBER } from '../support/talk.js';
 
 /** How often a race is run. */
@@ -653,6 +654,34 @@ describe.each(modes)('signals in %s mode', (mode) => {
     await untilEnded(left, begun.call.id);
     expect(payloadsOf(left)).toEqual([]);
     expect(payloadsOf(joined)).toEqual(['for the second device']);
+  });
+
+  itOnce('load the call only if more than its id is selected', async () => {
+    const { ana, id, from, to } = await makeCall();
+    const input = { callId: id, fromPartyId: from, toPartyId: to, payloads: ['x'] };
+    const loadsWith = async (fields: string, fragment = '') => {
+      const query = `mutation ($input: SendCallSignalsInput!) { sendCallSignals(input: $input) { ${fields} } } ${fragment}`;
+      let response: Json;
+      const statements = await statementsOf(node, async () => {
+        response = (await ask(node.url, query, { input }, ana.token))['sendCallSignals'];
+      });
+      return [
+        response,
+        statements.some((text) => text.includes('call_parties') && !text.endsWith('FOR NO KEY UPDATE')),
+      ];
+    };
+    // Workers may load the call at the same time.
+    const untilNotLoaded = (response: Json, ...selection: Parameters<typeof loadsWith>) =>
+      eventually(`${selection[0]} is returned without the call`, async () => {
+        const [found, isLoaded] = await loadsWith(...selection);
+        expect(found).toEqual(response);
+        return !isLoaded;
+      });
+    const fragment = (fields: string) => `fragment P on SendCallSignalsPayload { call { ${fields} } }`;
+    await untilNotLoaded({ call: { __typename: 'Call', id } }, 'call { __typename id }');
+    await untilNotLoaded({ call: { id } }, '...P', fragment('... on Call { id }'));
+    expect(await loadsWith('call { id state }')).toEqual([{ call: { id, state: 'ACTIVE' } }, true]);
+    expect(await loadsWith('call { id } ...P', fragment('kind'))).toEqual([{ call: { id, kind: 'VOICE' } }, true]);
   });
 
   itOnce('are sent by devices in the call only', async () => {

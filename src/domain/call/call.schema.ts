@@ -7,6 +7,7 @@ import { viewerOf } from '../../graphql/context.js';
 import { atMost } from '../../graphql/costs.js';
 import { defineListLoader, defineLoader } from '../../graphql/loader.js';
 import { addViewerMutation, payloadOf } from '../../graphql/mutation.js';
+import { selectsOnly } from '../../graphql/selection.js';
 import { shared } from '../../graphql/sharing.js';
 import { Conversation, loadConversation } from '../conversation/conversation.schema.js';
 import { SystemEventObject } from '../message/message.schema.js';
@@ -376,7 +377,7 @@ addViewerMutation('sendCallSignals', {
     }),
   }),
   ids: { callId: 'Call', fromPartyId: 'CallParty', toPartyId: 'CallParty' },
-  // The call is only read if it is selected, because signals are sent often.
+  // The call is only read if more than its id is selected, because signals are sent often.
   payload: (name) =>
     builder.objectRef<{ callId: string }>(name).implement({
       fields: (t) => ({
@@ -384,7 +385,10 @@ addViewerMutation('sendCallSignals', {
           type: Call,
           nullable: false,
           description: 'The call.',
-          resolve: async ({ callId }, _args, context) => (await loadCall(context, callId)) ?? gone('Call'),
+          resolve: async ({ callId }, _args, context, info) =>
+            selectsOnly(info, ['__typename', 'id'])
+              ? ({ id: callId } as CallRow)
+              : ((await loadCall(context, callId)) ?? gone('Call')),
         }),
       }),
     }),

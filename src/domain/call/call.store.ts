@@ -589,12 +589,12 @@ export async function exchangeSignals(
   },
 ): Promise<SignalsStored | undefined> {
   const { callId, fromPartyId, toPartyId, userId, sessionId, payloads, acknowledgedSeq, waitingMax } = input;
-  // Before anything is written, and in the order in which the signals are numbered.
-  await sql.query(
+  // Before anything is written, and in the order in which the signals are numbered. Both statements are sent together.
+  const locking = sql.query(
     Prisma.sql`SELECT FROM call_parties WHERE id = ${toPartyId}::uuid FOR NO KEY UPDATE`,
     'lockSignalReceiver',
   );
-  const [row] = await sql.query<SignalsStored>(
+  const exchanging = sql.query<SignalsStored>(
     Prisma.sql`
     WITH sender AS MATERIALIZED (
       SELECT party.id, party.state FROM call_parties party
@@ -626,6 +626,7 @@ export async function exchangeSignals(
     FROM sender CROSS JOIN waiting LEFT JOIN receiver ON true`,
     'exchangeSignals',
   );
+  const [, [row]] = await Promise.all([locking, exchanging]);
   return row;
 }
 

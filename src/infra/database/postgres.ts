@@ -107,6 +107,7 @@ export async function openPostgres(
       let finished = false;
       let broken = false;
       try {
+        sendTogether(client);
         const beginning = client.query(prepares && plans === 'indexes' ? BEGIN_PREPARED : 'BEGIN');
         // Prevents an unhandled rejection; the first statement reports the error.
         beginning.catch(() => {});
@@ -117,6 +118,7 @@ export async function openPostgres(
           },
           async finish(sql, parameters, name) {
             await beginning;
+            sendTogether(client);
             // After a failed statement, COMMIT rolls back.
             await Promise.all([send(sql, parameters, name), send('COMMIT')]);
             finished = true;
@@ -180,6 +182,16 @@ class DroppedError extends Error {
   constructor() {
     super('Connection terminated: it leads to a server that does not answer or was replaced');
   }
+}
+
+/**
+ * Sends the statements of the current task, and of its promises, with one system call. Each one costs about as much CPU time
+ * as a simple statement, and wakes the server.
+ */
+function sendTogether(client: pg.PoolClient): void {
+  const { stream } = (client as OpenClient).connection;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 /** Destroys connections at once. Statements in progress fail as UNAVAILABLE, and the pool removes the connections. */
