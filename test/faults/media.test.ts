@@ -329,8 +329,9 @@ describe.skipIf(serversLacking !== undefined).each(stores)('files in %s, while n
     // The same bytes as documents, which are not decoded: what the uploads themselves cost.
     const harmlessMs = await p99(() => storm('READY'));
     const stormMs = await p99(() => storm('REJECTED'));
-    figure('hostile files', { quietMs, harmlessMs, stormMs, ratio: stormMs / quietMs });
-    // On a busy machine, the process that checks files competes with everything else.
-    expect(stormMs / quietMs).toBeLessThan(form(Number.POSITIVE_INFINITY, 1.2));
+    figure('hostile files', { quietMs, harmlessMs, stormMs });
+    // Compared with the same uploads, which share the cores and the disk with everything else. On a busy machine, the process
+    // that checks files competes with it as well.
+    expect(stormMs / harmlessMs).toBeLessThan(form(Number.POSITIVE_INFINITY, 1.2));
   });
 });
