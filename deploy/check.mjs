@@ -21,6 +21,7 @@ const checks = {
   'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
   'types of the server': () => run(bin('tsc'), ['--noEmit']),
   'types of packages/client': () => run(bin('tsc'), ['-p', 'packages/client', '--noEmit']),
+  'types of packages/e2ee': () => run(bin('tsc'), ['-p', 'packages/e2ee', '--noEmit']),
   'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
   'types of the web app': () => run(bin('tsc'), ['-p', 'web']),
   'unused files, exports and dependencies': () => run(bin('knip'), []),
@@ -34,7 +35,8 @@ const checks = {
   'web/src/generated is generated (else: npm run codegen)': () =>
     run(bin('graphql-codegen'), ['--config', 'web/codegen.ts', '--check']),
   'the operations of packages/client are generated (else: npm run codegen)': async () => differing(await clientFiles()),
-  'packages/client can be published': publishable,
+  'packages/client can be published': () => publishable('client'),
+  'packages/e2ee can be published': () => publishable('e2ee'),
   'schema.graphql breaks nothing of the last release': sinceLastRelease,
   'everything in schema.graphql is described': () => run(process.execPath, ['deploy/descriptions.mjs']),
   'README.md has at most 130 lines, so that it is read to its end': shortReadme,
@@ -66,9 +68,9 @@ function differing(files) {
   };
 }
 
-/** Builds the package, and checks its entry points and types as others would use them. */
-async function publishable() {
-  const folder = join('packages', 'client');
+/** Builds a package, and checks its entry points and types as others would use them. */
+async function publishable(name) {
+  const folder = join('packages', name);
   const built = await run(bin('tsc'), ['-p', folder]);
   if (built.status !== 0) return built;
   const { messages, pkg } = await publint({ pkgDir: folder, strict: true, pack: 'npm' });

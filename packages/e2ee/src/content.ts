@@ -1,0 +1,114 @@
+import { type Bytes, concat, fromUtf8, randomBytes, utf8 } from './bytes.js';
+import { encode, Reader } from './codec.js';
+import { aesOpen, aesSeal, ed25519Sign, ed25519Verify, hkdf, label } from './crypto.js';
+import { E2eeError } from './errors.js';
+import { pad } from './padding.js';
+
+/** What an encrypted message contains. Unknown fields of newer clients are kept. */
+export interface Content {
+  text?: string;
+  /** The message to which it replies. The server knows it, too, and could show another one. */
+  replyToId?: string;
+  /** The files of the message by the ids of their attachments. */
+  attachments?: Record<string, AttachmentSecret>;
+}
+
+/** How the file of an attachment is decrypted: see `encryptAttachment`. The bytes are in base64url. */
+export interface AttachmentSecret {
+  key: string;
+  /** The length of the file before it was padded. */
+  size: number;
+  /** The SHA-256 hash of the hashes of its segments. */
+  digest: string;
+  name?: string;
+  mimeType?: string;
+}
+
+/** Where content belongs. It cannot be opened anywhere else. */
+export interface Place {
+  conversationId: string;
+  generation: number;
+  epoch: number;
+  deviceId: string;
+  clientMessageId: string;
+  /** 1 for a new message; each edit has a higher number. */
+  version: number;
+}
+
+/** The first byte of content. */
+const FORMAT = 1;
+const SALT_BYTES = 32;
+const SIGNATURE_BYTES = 64;
+const HEADER_BYTES = 1 + 4 + SALT_BYTES;
+/** Shorter content is padded to this length, so that lengths of short texts reveal nothing. */
+const PLAIN_BYTES_MIN = 192;
+/** What the server accepts. */
+const CONTENT_BYTES_MAX = 64 * 1_024;
+/** Each message has a key of its own, so the nonce can be constant. */
+const NONCE = new Uint8Array(12);
+
+/** The place as bytes, without the version, which is in the content. */
+function encodePlace({ conversationId, generation, epoch, deviceId, clientMessageId, version }: Place): Bytes {
+  return encode(label('content 1'), conversationId, { u32: generation }, { u64: epoch }, deviceId, clientMessageId, {
+    u32: version,
+  });
+}
+
+/** The key of one version of a message. It reveals nothing about the keys of other messages. */
+const messageKey = (epochKey: Uint8Array, salt: Uint8Array) => hkdf(epochKey, salt, label('message key 1'), 32);
+
+/**
+ * Encrypts a version of a message.
+ * @param epochKey the key of the place's epoch, of 32 bytes.
+ * @param contentKey the private key of the device, which its certificate names.
+ */
+export async function sealContent(
+  epochKey: Uint8Array,
+  contentKey: Uint8Array,
+  place: Place,
+  content: Content,
+): Promise<Bytes> {
+  const data = encodePlace(place);
+  const payload = utf8(JSON.stringify(content));
+  const signature = await ed25519Sign(contentKey, encode(data, payload));
+  const plain = pad(concat(signature, encode(payload)), PLAIN_BYTES_MIN);
+  const salt = randomBytes(SALT_BYTES);
+  const sealed = await aesSeal(await messageKey(epochKey, salt), NONCE, plain, data);
+  const result = concat(new Uint8Array([FORMAT]), encode({ u32: place.version }), salt, sealed);
+  if (result.length > CONTENT_BYTES_MAX) throw new E2eeError('TOO_LARGE', 'The message is too long.');
+  return result;
+}
+
+/** The version that content claims, which `openContent` verifies. */
+export function versionOf(content: Uint8Array): number {
+  if (content[0] !== FORMAT) throw new E2eeError('UNKNOWN_FORMAT', 'A newer client has encrypted the message.');
+  if (content.length < HEADER_BYTES) throw new E2eeError('TAMPERED', 'The content is incomplete.');
+  return new Reader(content.subarray(1)).u32();
+}
+
+/**
+ * Decrypts a version of a message, and verifies who has encrypted it for which place.
+ * @param contentKey the public key that the certificate of the sender's device names.
+ * @throws E2eeError `TAMPERED` or `UNKNOWN_FORMAT`.
+ */
+export async function openContent(
+  epochKey: Uint8Array,
+  contentKey: Uint8Array,
+  place: Omit<Place, 'version'>,
+  content: Uint8Array,
+): Promise<{ content: Content; version: number }> {
+  const version = versionOf(content);
+  const data = encodePlace({ ...place, version });
+  const salt = content.subarray(HEADER_BYTES - SALT_BYTES, HEADER_BYTES);
+  try {
+    const plain = await aesOpen(await messageKey(epochKey, salt), NONCE, content.subarray(HEADER_BYTES), data);
+    const reader = new Reader(plain);
+    const signature = reader.fixed(SIGNATURE_BYTES);
+    const payload = reader.bytesField();
+    if (!(await ed25519Verify(contentKey, encode(data, payload), signature)))
+      throw new Error('The signature is wrong.');
+    return { content: JSON.parse(fromUtf8(payload)), version };
+  } catch (cause) {
+    throw new E2eeError('TAMPERED', 'The message is not what its sender encrypted.', { cause });
+  }
+}
