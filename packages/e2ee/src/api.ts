@@ -1,0 +1,185 @@
+import type { E2eeError } from './errors.js';
+
+/**
+ * Executes an operation on the server, as `request` of a client of `@parley/client` does. Errors of the server are thrown as
+ * objects with its `code` and `reason`, and with the path of the `field`.
+ */
+export type Execute = (document: string, variables: Record<string, unknown>) => Promise<unknown>;
+
+/** The properties of a failure that the client distinguishes. */
+export type Failure = Partial<Pick<E2eeError, 'message'>> & { code?: string; reason?: string; field?: string };
+
+/** A device as the server describes it. Bytes are in base64url. */
+export interface ApiDevice {
+  id: string;
+  signatureKey: string;
+  certificate: string;
+  user: { id: string };
+}
+
+export interface ApiGroup {
+  generation: number;
+  epoch: number;
+  groupInfo?: string | null;
+  welcome?: string | null;
+  devicesToRemove?: ApiDevice[];
+  devicesToAdd?: ApiDevice[];
+  commits: {
+    edges: { cursor: string; node: { generation: number; epoch: number; commit?: string } }[];
+    pageInfo: { hasNextPage: boolean };
+  };
+}
+
+const DEVICE = 'id signatureKey certificate user { id }';
+
+const documents = {
+  E2eeAccount: `query E2eeAccount {
+    viewer { id user { id } accountKeys { identityKey historyKey vault } }
+  }`,
+  E2eeGroup: `query E2eeGroup($id: ID!, $deviceId: ID!, $after: String, $whole: Boolean!, $duties: Boolean!, $content: Boolean!) {
+    node(id: $id) { ... on Conversation { id encryption encryptionGroup {
+      generation epoch
+      groupInfo @include(if: $whole)
+      welcome(deviceId: $deviceId) @include(if: $whole)
+      devicesToRemove @include(if: $duties) { ${DEVICE} }
+      devicesToAdd @include(if: $duties) { ${DEVICE} }
+      commits(after: $after, first: 50) {
+        edges { cursor node { generation epoch commit @include(if: $content) } } pageInfo { hasNextPage }
+      }
+    } } }
+  }`,
+  E2eeSealedKeys: `query E2eeSealedKeys($id: ID!, $after: String) {
+    node(id: $id) { ... on Conversation { id encryptionGroup {
+      sealedKeys(after: $after, first: 50) { edges { cursor node { generation epoch sealed } } pageInfo { hasNextPage } }
+    } } }
+  }`,
+  E2eeRegisterDevice: `mutation E2eeRegisterDevice($input: RegisterDeviceInput!) {
+    registerDevice(input: $input) { device { id } }
+  }`,
+  E2eeSetAccountKeys: `mutation E2eeSetAccountKeys($input: SetAccountKeysInput!) {
+    setAccountKeys(input: $input) { viewer { id } }
+  }`,
+  E2eePublishKeyPackages: `mutation E2eePublishKeyPackages($input: PublishKeyPackagesInput!) {
+    publishKeyPackages(input: $input) { remaining }
+  }`,
+  E2eeClaimKeyPackages: `mutation E2eeClaimKeyPackages($input: ClaimKeyPackagesInput!) {
+    claimKeyPackages(input: $input) { keyPackages { keyPackage device { ${DEVICE} } } }
+  }`,
+  E2eeEnable: `mutation E2eeEnable($input: EnableEncryptionInput!) {
+    enableEncryption(input: $input) { conversation { id } }
+  }`,
+  E2eeCommitGroup: `mutation E2eeCommitGroup($input: CommitGroupInput!) {
+    commitGroup(input: $input) { commit { id } }
+  }`,
+  E2eeSendMessage: `mutation E2eeSendMessage($input: SendMessageInput!) {
+    sendMessage(input: $input) { message { id seq } }
+  }`,
+};
+
+/** The operations of this package, to be added to the persisted documents of a server, by their names. */
+export const e2eeDocuments: Readonly<Record<keyof typeof documents, string>> = Object.fromEntries(
+  Object.entries(documents).map(([name, text]) => [name, text.replace(/\s+/g, ' ')]),
+) as Record<keyof typeof documents, string>;
+
+/** Calls the server. Its methods throw what `execute` throws. */
+export function createApi(execute: Execute) {
+  const call = async <Data>(name: keyof typeof documents, variables: Record<string, unknown> = {}) =>
+    (await execute(e2eeDocuments[name], variables)) as Data;
+  return {
+    account: async () =>
+      (
+        await call<{
+          viewer: {
+            user: { id: string };
+            accountKeys: { identityKey: string; historyKey: string; vault: string } | null;
+          };
+        }>('E2eeAccount')
+      ).viewer,
+
+    /** @returns undefined for a conversation that the viewer cannot see. */
+    async group(
+      id: string,
+      given: { deviceId: string; after?: string | undefined; whole?: boolean; duties?: boolean; content?: boolean },
+    ) {
+      const { whole = false, duties = false, content = true } = given;
+      const { node } = await call<{
+        node: { encryption: string; encryptionGroup: ApiGroup | null } | null;
+      }>('E2eeGroup', { ...given, id, whole, duties, content });
+      return node ?? undefined;
+    },
+
+    async sealedKeys(id: string, after?: string) {
+      const { node } = await call<{
+        node: {
+          encryptionGroup: {
+            sealedKeys: {
+              edges: { cursor: string; node: { generation: number; epoch: number; sealed: string } }[];
+              pageInfo: { hasNextPage: boolean };
+            };
+          } | null;
+        } | null;
+      }>('E2eeSealedKeys', { id, after });
+      return node?.encryptionGroup?.sealedKeys;
+    },
+
+    registerDevice: async (input: { name?: string | undefined; signatureKey: string; certificate: string }) =>
+      (await call<{ registerDevice: { device: { id: string } } }>('E2eeRegisterDevice', { input })).registerDevice
+        .device.id,
+
+    setAccountKeys: (input: { identityKey: string; historyKey: string; signature: string; vault: string }) =>
+      call('E2eeSetAccountKeys', { input }),
+
+    publishKeyPackages: async (input: { deviceId: string; keyPackages: string[]; lastResort?: string }) =>
+      (await call<{ publishKeyPackages: { remaining: number } }>('E2eePublishKeyPackages', { input }))
+        .publishKeyPackages.remaining,
+
+    claimKeyPackages: async (input: { conversationId: string; deviceIds: string[] }) =>
+      (
+        await call<{ claimKeyPackages: { keyPackages: { keyPackage: string; device: ApiDevice }[] } }>(
+          'E2eeClaimKeyPackages',
+          { input },
+        )
+      ).claimKeyPackages.keyPackages,
+
+    enable: (conversationId: string) => call('E2eeEnable', { input: { conversationId } }),
+
+    commitGroup: (input: CommitGroupInput) => call('E2eeCommitGroup', { input }),
+
+    sendMessage: async (input: Record<string, unknown>) =>
+      (await call<{ sendMessage: { message: { id: string; seq: number } } }>('E2eeSendMessage', { input })).sendMessage
+        .message,
+  };
+}
+
+export type Api = ReturnType<typeof createApi>;
+
+/** The input of the mutation `commitGroup`. It is stored until it is answered, so that the same bytes are repeated. */
+export interface CommitGroupInput {
+  conversationId: string;
+  deviceId: string;
+  generation: number;
+  epoch: number;
+  commit: string;
+  groupInfo: string;
+  welcomes: { deviceId: string; welcome: string }[];
+  sealedKeys: { userId: string; epoch: number; sealed: string }[];
+  addedDeviceIds: string[];
+  removedDeviceIds: string[];
+}
+
+const failureOf = (error: unknown): Failure => (error ?? {}) as Failure;
+
+/** Whether the server has answered that it did not do something; otherwise it is unknown. */
+export function isRejection(error: unknown): boolean {
+  const { code = 'NETWORK' } = failureOf(error);
+  return !/^(NETWORK|UNAVAILABLE|INTERNAL_SERVER_ERROR|RATE_LIMITED|UNAUTHENTICATED|CLOSED)$/.test(code);
+}
+
+/** The cause of a rejection. */
+export const reasonOf = (error: unknown): string | undefined => failureOf(error).reason;
+
+export const codeOf = (error: unknown): string | undefined => failureOf(error).code;
+
+/** Whether a message has to be encrypted again, because the group has changed. */
+export const isStale = (error: unknown): boolean =>
+  ['STALE_EPOCH', 'REKEY', 'DEVICE_NOT_IN_GROUP'].includes(reasonOf(error) ?? '');

@@ -1,0 +1,357 @@
+import { createApi, type Execute, isRejection, isStale } from './api.js';
+import { type Bytes, fromBase64Url, randomBytes, toBase64Url } from './bytes.js';
+import { type Content, openContent, sealContent } from './content.js';
+import { createDeviceKeeper } from './device.js';
+import { E2eeError } from './errors.js';
+import { createGroups } from './group.js';
+import type { Certificate } from './identity.js';
+import { defaultLocks, type E2eeLocks } from './locks.js';
+import { createMls } from './mls.js';
+import type { E2eeStorage } from './storage.js';
+import { createTrust, type TrustState } from './trust.js';
+
+/** The settings of a client of encryption. */
+export interface E2eeOptions {
+  /**
+   * Where the keys of this device are kept: `indexedDbStorage(name)`, or `memoryStorage()`. Use another one for each account and
+   * server.
+   */
+  storage: E2eeStorage;
+  /** Executes an operation on the server: `parley.request` of a client of `@parley/client`. */
+  execute: Execute;
+  /** The name of the locks; that of the storage. The default is `parley-e2ee`. */
+  lockName?: string;
+  /** Runs one writer at a time. The default are the Web Locks of the browser. */
+  locks?: E2eeLocks;
+  /** Called when a user has another identity key than before. Show it in the conversation. */
+  onIdentityChanged?: (userId: string) => void;
+  /** The current time, in milliseconds since 1970. */
+  now?: () => number;
+}
+
+/** The input `encrypted` of the mutations `sendMessage` and `editMessage`. */
+export interface EncryptedInput {
+  generation: number;
+  epoch: number;
+  deviceId: string;
+  content: string;
+  mentionedIds?: string[];
+}
+
+/** What is encrypted. */
+export interface OutgoingContent extends Content {
+  /** The users that the text mentions. The server sees who they are, to notify them. */
+  mentionedIds?: string[];
+}
+
+/** An encrypted message as the server returns it: the selection `encryptedMessageFields`. */
+export interface EncryptedMessage {
+  id: string;
+  clientMessageId?: string | null;
+  conversation: { id: string };
+  sender?: { id: string } | null;
+  replyTo?: { id: string } | null;
+  editedAt?: string | null;
+  encrypted?: {
+    generation: number;
+    epoch: number;
+    content: string;
+    device: { id: string; signatureKey: string; certificate: string; user: { id: string } };
+  } | null;
+}
+
+/** The fields of a message that `open` needs, as the body of a GraphQL selection. */
+export const encryptedMessageFields =
+  'id clientMessageId conversation { id } sender { id } replyTo { id } editedAt encrypted { generation epoch content device { id signatureKey certificate user { id } } }';
+
+/** A message that was opened, whose sender and place are verified. */
+export interface OpenedMessage {
+  content: Content;
+  /** 1 for a message that was not edited. */
+  version: number;
+  /** The device that encrypted it. */
+  sender: Certificate;
+}
+
+/** A conversation, as far as encryption is concerned. */
+export interface E2eeConversation {
+  /** Encrypts the conversation from now on, which cannot be taken back. */
+  enable(): Promise<void>;
+  /**
+   * Processes the commits that this device has not seen, and joins the group if it is not in it. Call it for events of the
+   * type `COMMITTED`; messages are opened without it as well.
+   */
+  synchronize(): Promise<void>;
+  /**
+   * Encrypts a message. Calls with the same `clientMessageId` return the same bytes, until `settled` or `stale` was called, also
+   * in other tabs and after a restart. An edit has the `clientMessageId` of its message and the next `version`.
+   * @throws E2eeError `IDENTITY_CHANGED`, `NOT_A_MEMBER`, `NOT_ENCRYPTED` or `TOO_LARGE`, or what `execute` throws.
+   */
+  encrypt(clientMessageId: string, content: OutgoingContent, options?: { version?: number }): Promise<EncryptedInput>;
+  /** Call it when the server has answered `sendMessage` or `editMessage`, or rejected it for good. */
+  settled(clientMessageId: string, version?: number): Promise<void>;
+  /**
+   * Call it with the error of the server. Returns whether the message has to be encrypted again, which `encrypt` then does. In
+   * all other cases, send the same bytes again.
+   */
+  stale(clientMessageId: string, error: unknown, version?: number): Promise<boolean>;
+  /** Encrypts and sends a message, as often as necessary. It throws what `execute` throws: then call it again. */
+  send(
+    content: OutgoingContent,
+    options?: { clientMessageId?: string; attachmentIds?: string[] },
+  ): Promise<{ id: string; seq: number }>;
+  /**
+   * Decrypts a message.
+   * @throws E2eeError `KEY_UNAVAILABLE`, `TAMPERED`, `UNKNOWN_FORMAT` or `INVALID_CERTIFICATE`, or what `execute` throws.
+   */
+  open(message: EncryptedMessage): Promise<OpenedMessage>;
+  /** The certificates of the devices that are in the group, as far as this device knows. */
+  members(): Promise<Certificate[]>;
+}
+
+/** The encryption of an account on this device. */
+export interface E2ee {
+  /** Registers this device and publishes its key packages. Returns false if it has no keys yet: see `setUp`. */
+  start(): Promise<boolean>;
+  /**
+   * Creates the keys of the account and of this device. Show the `recoveryKey` to the user afterwards.
+   * @throws E2eeError `NOT_SET_UP` if the account has keys: call `recover`, or set `replaceIdentity`, which all other users see.
+   */
+  setUp(options?: { name?: string; replaceIdentity?: boolean }): Promise<void>;
+  /** Registers this device for an account that has keys. */
+  recover(recoveryKey: string, options?: { name?: string }): Promise<void>;
+  /** The recovery key that `setUp` has made; undefined after `forgetRecoveryKey`, and on other devices. */
+  recoveryKey(): Promise<string | undefined>;
+  /** Call it when the user has written down the recovery key. */
+  forgetRecoveryKey(): Promise<void>;
+  conversation(id: string): E2eeConversation;
+  /** What is known of the identity of a user. */
+  identity(userId: string): Promise<TrustState>;
+  /** The 60 digits that the viewer and a user compare. */
+  safetyNumber(userId: string): Promise<string>;
+  /** Stores that the viewer and a user have compared the safety number, and that it was the same. */
+  verifyIdentity(userId: string): Promise<void>;
+  /** Accepts a changed identity key. */
+  acceptIdentity(userId: string): Promise<void>;
+  /** Deletes all keys of this device, for example when the user signs out. */
+  erase(): Promise<void>;
+  close(): void;
+}
+
+/** How often a message is encrypted again because the group has changed, before `send` gives up. */
+const SENDS_MAX = 20;
+
+interface OutgoingRecord {
+  conversationId: string;
+  input: EncryptedInput;
+}
+
+const outgoingKey = (clientMessageId: string, version: number) => `outgoing:${clientMessageId}:${version}`;
+
+/** Opens the encryption of an account. Each tab can have its own object with the same storage. */
+export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
+  const { storage, locks = defaultLocks(), lockName = 'parley-e2ee', now = Date.now } = options;
+  const api = createApi(options.execute);
+  let isClosed = false;
+  let ownUserId: string | undefined;
+  const trust = createTrust(storage, {
+    ownUserId: () => ownUserId,
+    onIdentityChanged: (userId) => options.onIdentityChanged?.(userId),
+  });
+  const mls = await createMls(async (identity, signatureKey) => {
+    // Whether the viewer still wants to send to its user is asked when a message is encrypted.
+    await trust.certificateOf(identity as Bytes, signatureKey);
+    return true;
+  });
+  const keeper = createDeviceKeeper({ storage, locks, lockName, api, mls, trust });
+  const groups = createGroups({
+    storage,
+    api,
+    mls,
+    trust,
+    keeper,
+    now,
+    exclusively: (id, work) => locks.run(`${lockName}:${id}`, work),
+  });
+  /** Which message has which idempotency key, to notice that a message is shown twice. */
+  const seen = new Map<string, string>();
+  /** The highest version of each message that was opened. */
+  const versions = new Map<string, number>();
+
+  function requireOpen(): void {
+    if (isClosed) throw new E2eeError('CLOSED', 'The encryption was closed.');
+  }
+
+  async function ready(): Promise<void> {
+    requireOpen();
+    ownUserId = (await keeper.require()).userId;
+  }
+
+  async function begin(device: { userId: string }): Promise<void> {
+    ownUserId = device.userId;
+    await keeper.maintain(now());
+  }
+
+  function conversation(id: string): E2eeConversation {
+    async function encrypt(
+      clientMessageId: string,
+      { mentionedIds, ...content }: OutgoingContent,
+      { version = 1 }: { version?: number } = {},
+    ): Promise<EncryptedInput> {
+      await ready();
+      const key = outgoingKey(clientMessageId, version);
+      const stored = (await storage.get(key)) as OutgoingRecord | undefined;
+      if (stored) return stored.input;
+      const device = await keeper.require();
+      return groups.send(id, async ({ generation, epoch, epochKey, state }) => {
+        // Another tab can have encrypted it in the meantime.
+        const other = (await storage.get(key)) as OutgoingRecord | undefined;
+        if (other) return { result: other.input, changes: {} };
+        for (const certificate of await groups.certificatesOf(state)) await trust.checkRecipient(certificate);
+        const place = { conversationId: id, generation, epoch, deviceId: device.id, clientMessageId, version };
+        const input: EncryptedInput = {
+          generation,
+          epoch,
+          deviceId: device.id,
+          content: toBase64Url(await sealContent(epochKey, device.contentKey, place, content)),
+          ...(mentionedIds && { mentionedIds }),
+        };
+        return { result: input, changes: { [key]: { conversationId: id, input } satisfies OutgoingRecord } };
+      });
+    }
+
+    const settled = async (clientMessageId: string, version = 1) => {
+      await storage.write({ [outgoingKey(clientMessageId, version)]: undefined });
+    };
+
+    async function stale(clientMessageId: string, error: unknown, version = 1): Promise<boolean> {
+      if (!isStale(error)) return false;
+      await settled(clientMessageId, version);
+      return true;
+    }
+
+    /** Tries the keys of the epoch. */
+    async function openWith(message: EncryptedMessage, certificate: Certificate, keys: Bytes[]) {
+      const { encrypted, clientMessageId } = message;
+      const { generation, epoch, device, content } = encrypted as NonNullable<EncryptedMessage['encrypted']>;
+      const place = {
+        conversationId: id,
+        generation,
+        epoch,
+        deviceId: device.id,
+        clientMessageId: clientMessageId ?? '',
+      };
+      let failure: unknown = new E2eeError('KEY_UNAVAILABLE', 'This device does not have the key of the message.');
+      for (const key of keys) {
+        try {
+          return await openContent(key, certificate.contentKey, place, fromBase64Url(content));
+        } catch (error) {
+          failure = error;
+        }
+      }
+      throw failure;
+    }
+
+    async function open(message: EncryptedMessage): Promise<OpenedMessage> {
+      await ready();
+      const { encrypted } = message;
+      if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
+      const { generation, epoch, device } = encrypted;
+      const bytes = fromBase64Url(device.certificate);
+      const sender = await trust.certificateOf(bytes, fromBase64Url(device.signatureKey));
+      if (sender.userId !== device.user.id || (message.sender && message.sender.id !== sender.userId)) {
+        throw new E2eeError('TAMPERED', 'The device that encrypted the message is not one of its sender.');
+      }
+      let opened: { content: Content; version: number };
+      try {
+        opened = await openWith(message, sender, await groups.keysOf(id, generation, epoch));
+      } catch (error) {
+        if (!(error instanceof E2eeError) || error.code !== 'TAMPERED') throw error;
+        // The server can have been restored from a backup, so that the epoch was begun twice.
+        opened = await openWith(message, sender, await groups.keysOf(id, generation, epoch, true));
+      }
+      checkPlace(message, opened);
+      return { ...opened, sender };
+    }
+
+    /** Checks what the content says about the message, and what only several messages show. */
+    function checkPlace(message: EncryptedMessage, { content, version }: { content: Content; version: number }): void {
+      const tampered = (what: string) => new E2eeError('TAMPERED', what);
+      const { replyTo, editedAt, encrypted, clientMessageId } = message;
+      if (replyTo && replyTo.id !== content.replyToId) {
+        throw tampered('The message replies to another one than its sender wrote.');
+      }
+      if (editedAt && version < 2) throw tampered('The server has taken back an edit of the message.');
+      const key = JSON.stringify([id, encrypted?.device.user.id, clientMessageId]);
+      const known = seen.get(key);
+      if (known !== undefined && known !== message.id) throw tampered('The server shows the message twice.');
+      seen.set(key, message.id);
+      if (version < (versions.get(message.id) ?? 0))
+        throw tampered('The server has taken back an edit of the message.');
+      versions.set(message.id, version);
+    }
+
+    return {
+      async enable() {
+        await ready();
+        await api.enable(id);
+        await groups.synchronize(id, { duties: true });
+      },
+      async synchronize() {
+        await ready();
+        await groups.synchronize(id);
+      },
+      encrypt,
+      settled,
+      stale,
+      async send(content, { clientMessageId = toBase64Url(randomBytes(16)), attachmentIds } = {}) {
+        for (let attempt = 1; ; attempt++) {
+          const encrypted = await encrypt(clientMessageId, content);
+          const { replyToId } = content;
+          try {
+            const input = { conversationId: id, clientMessageId, replyToId, attachmentIds, encrypted };
+            const message = await api.sendMessage(input);
+            await settled(clientMessageId);
+            return message;
+          } catch (error) {
+            if ((await stale(clientMessageId, error)) && attempt < SENDS_MAX) continue;
+            // Of everything else it is unknown whether it was sent.
+            if (isRejection(error)) await settled(clientMessageId);
+            throw error;
+          }
+        }
+      },
+      open,
+      members: () => groups.members(id),
+    };
+  }
+
+  return {
+    async start() {
+      requireOpen();
+      const device = await keeper.open();
+      if (device) await begin(device);
+      return device !== undefined;
+    },
+    async setUp({ name, replaceIdentity } = {}) {
+      requireOpen();
+      await begin(await keeper.setUp({ name, replaceIdentity }));
+    },
+    async recover(recoveryKey, { name } = {}) {
+      requireOpen();
+      await begin(await keeper.recover(recoveryKey, name));
+    },
+    recoveryKey: keeper.recoveryKey,
+    forgetRecoveryKey: keeper.forgetRecoveryKey,
+    conversation,
+    identity: trust.state,
+    safetyNumber: trust.safetyNumber,
+    verifyIdentity: trust.verify,
+    acceptIdentity: trust.accept,
+    erase: keeper.erase,
+    close() {
+      isClosed = true;
+      storage.close();
+    },
+  };
+}

@@ -1,0 +1,555 @@
+import { type Api, type ApiDevice, type ApiGroup, type CommitGroupInput, codeOf, isRejection } from './api.js';
+import { type Bytes, equal, fromBase64Url, toBase64Url, utf8 } from './bytes.js';
+import { encode } from './codec.js';
+import { type DeviceKeeper, isAbsent, type OwnDevice } from './device.js';
+import { E2eeError } from './errors.js';
+import type { Certificate } from './identity.js';
+import type { Mls, MlsCommit } from './mls.js';
+import { openEpochKey, sealEpochKey } from './recovery.js';
+import type { E2eeStorage } from './storage.js';
+import type { Trust } from './trust.js';
+
+/** The group of a conversation on this device. Every write increases `revision`. */
+interface GroupRecord {
+  revision: number;
+  generation: number;
+  epoch: number;
+  /** The state of MLS; undefined while the device is not in the group. */
+  state: Bytes | undefined;
+  /**
+   * The position after the last processed commit. Undefined after the device has joined: the commits before it are not read. An
+   * empty text is the beginning.
+   */
+  cursor: string | undefined;
+  /** When this device last renewed its keys, in milliseconds since 1970. */
+  renewedAt: number;
+  /** How many messages this device has encrypted since then. */
+  sent: number;
+  /** A commit whose answer is missing, with what it makes of the group. */
+  pending: PendingCommit | undefined;
+}
+
+interface PendingCommit {
+  input: CommitGroupInput;
+  state: Bytes;
+  /** The key of the epoch that it begins. */
+  epochKey: Bytes;
+  renews: boolean;
+}
+
+/** What `advance` has to reach. */
+export interface Goal {
+  /** Whether devices must be removed and may be added, and keys renewed: before a message is sent. */
+  duties?: boolean;
+  /** Whether the state has to be compared with that of the server, because something could not be opened. */
+  compare?: boolean;
+}
+
+/** A group at its current epoch, ready to send. */
+export interface CurrentGroup {
+  generation: number;
+  epoch: number;
+  epochKey: Bytes;
+  state: Bytes;
+}
+
+const RENEW_AFTER = 7 * 86_400_000;
+const RENEW_AFTER_MESSAGES = 1_000;
+/** How many times the group may change while this device tries to reach its current state. */
+const ATTEMPTS_MAX = 40;
+/** How long devices that could not be added are not tried again, in milliseconds. */
+const SKIP_FOR = 600_000;
+/** A sender compares its history of the group with that of the server after this time, in milliseconds. */
+const COMPARE_AFTER = 600_000;
+const ADDS_MAX = 64;
+/** All welcomes of a commit together; each contains the tree. */
+const WELCOME_BYTES_MAX = 256 * 1_024;
+
+const groupIdOf = (conversationId: string, generation: number): Bytes => utf8(`parley:${generation}:${conversationId}`);
+
+const groupKey = (conversationId: string) => `group:${conversationId}`;
+const epochName = (conversationId: string, generation: number, epoch: number) =>
+  `key:${conversationId}:${generation}:${epoch}`;
+
+/** Whether commits are only listed, to find the first one that the device has to process. */
+const isSkimming = (cursor: string | undefined) => cursor === undefined;
+
+/** Another tab has changed the group in the meantime. */
+class Outdated extends Error {}
+
+interface Parts {
+  storage: E2eeStorage;
+  api: Api;
+  mls: Mls;
+  trust: Trust;
+  keeper: DeviceKeeper;
+  now: () => number;
+  /** Runs one function at a time for each conversation, in all tabs. */
+  exclusively: <T>(conversationId: string, work: () => Promise<T>) => Promise<T>;
+}
+
+/**
+ * The groups of this device. A commit is stored before it is published, published until it is answered, and takes effect when the
+ * server has accepted it.
+ */
+export function createGroups({ storage, api, mls, trust, keeper, now, exclusively }: Parts) {
+  /** Keys by their names. They never change, so that other tabs cannot make them wrong. */
+  const cached = new Map<string, Bytes[]>();
+  const skipped = new Map<string, number>();
+  const comparedAt = new Map<string, number>();
+  const loading = new Map<string, Promise<void>>();
+  /** Conversations whose sealed keys were read to their end, and when. */
+  const historyRead = new Map<string, number>();
+
+  const read = async (id: string) => (await storage.get(groupKey(id))) as GroupRecord | undefined;
+
+  /** Writes the group and, in the same transaction, more. */
+  async function write(
+    id: string,
+    before: GroupRecord | undefined,
+    after: Omit<GroupRecord, 'revision'>,
+    more: Record<string, unknown> = {},
+  ): Promise<GroupRecord> {
+    const record = { ...after, revision: (before?.revision ?? 0) + 1 };
+    const guard = { key: groupKey(id), revision: before?.revision };
+    if (!(await storage.write({ ...more, [groupKey(id)]: record }, guard))) throw new Outdated();
+    return record;
+  }
+
+  const exportKey = (state: Bytes, generation: number, epoch: number) =>
+    mls.exportSecret(state, 'parley content 1', encode({ u32: generation }, { u64: epoch }), 32);
+
+  /** The stored keys of an epoch with one more. After a fork, an epoch can have several. */
+  async function withKey(name: string, key: Bytes): Promise<Record<string, Bytes[]>> {
+    const known = ((await storage.get(name)) as Bytes[] | undefined) ?? [];
+    const keys = known.some((each) => equal(each, key)) ? known : [key, ...known];
+    cached.delete(name);
+    return { [name]: keys };
+  }
+
+  /** The record and the key of a group that this device has just entered or that has a new epoch. */
+  async function entered(id: string, before: GroupRecord | undefined, state: Bytes, generation: number) {
+    const { epoch } = mls.view(state);
+    const key = await exportKey(state, generation, epoch);
+    return { epoch, keys: await withKey(epochName(id, generation, epoch), key), before };
+  }
+
+  /**
+   * Brings the group to the state of the server, joins it if this device is not in it, and performs the duties if `goal` demands
+   * it. Call it under the lock of the conversation.
+   */
+  async function advance(id: string, goal: Goal): Promise<GroupRecord> {
+    const device = await keeper.require();
+    let mustRejoin = false;
+    let mustCompare = goal.compare ?? false;
+    let lastError: unknown;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      let record = await read(id);
+      if (record?.pending) {
+        lastError = await publish(id, record, record.pending);
+        if (lastError === undefined) mustRejoin = false;
+        continue;
+      }
+      const remote = await fetchGroup(id, device, record, goal.duties ?? false);
+      if (!record?.state || record.generation !== remote.generation || mustRejoin) {
+        await enter(id, device, record, mustRejoin);
+        mustCompare = false;
+        continue;
+      }
+      const position = record.cursor;
+      try {
+        record = await catchUp(id, record, remote);
+      } catch (error) {
+        if (!(error instanceof E2eeError) || error.code !== 'INVALID_COMMIT') throw error;
+        // The other members follow the server's commits; so does this device, as a new one.
+        lastError = error;
+        mustRejoin = true;
+        continue;
+      }
+      if (record.cursor !== position && (isSkimming(position) || remote.commits.pageInfo.hasNextPage)) {
+        attempt -= 1;
+        continue;
+      }
+      if (!record.state) continue;
+      if (record.epoch !== remote.epoch) {
+        // The server has commits that it did not deliver, or was restored from a backup.
+        mustRejoin = true;
+        continue;
+      }
+      // After the server was restored from a backup, another group can have the same epoch.
+      mustCompare ||= goal.duties === true && now() - (comparedAt.get(id) ?? Number.NEGATIVE_INFINITY) > COMPARE_AFTER;
+      if (mustCompare) {
+        mustCompare = false;
+        comparedAt.set(id, now());
+        if (await hasForked(id, device, record)) {
+          mustRejoin = true;
+          continue;
+        }
+      }
+      if (goal.duties && (await performDuties(id, device, record, remote))) continue;
+      return record;
+    }
+    throw new E2eeError('INVALID_COMMIT', 'The group changes too often, or its state cannot be reached.', {
+      cause: lastError,
+    });
+  }
+
+  async function fetchGroup(
+    id: string,
+    device: OwnDevice,
+    record: GroupRecord | undefined,
+    duties: boolean,
+  ): Promise<ApiGroup> {
+    const content = !isSkimming(record?.cursor);
+    const after = record?.cursor || undefined;
+    return requireGroup(await api.group(id, { deviceId: device.id, after, duties, content }));
+  }
+
+  const whole = async (id: string, device: OwnDevice): Promise<ApiGroup> =>
+    requireGroup(await api.group(id, { deviceId: device.id, whole: true, duties: true, content: false }));
+
+  function requireGroup(node: { encryption: string; encryptionGroup: ApiGroup | null } | undefined): ApiGroup {
+    if (node?.encryptionGroup) return node.encryptionGroup;
+    if (node?.encryption === 'NONE') throw new E2eeError('NOT_ENCRYPTED', 'The conversation is not encrypted.');
+    throw new E2eeError('NOT_A_MEMBER', 'The viewer is not a member of the conversation.');
+  }
+
+  /**
+   * Publishes the stored commit, again and again with the same bytes.
+   * @returns why the server has rejected it, so that another commit has to be made; undefined if it was accepted.
+   */
+  async function publish(id: string, record: GroupRecord, pending: PendingCommit): Promise<unknown> {
+    const { input, state, epochKey, renews } = pending;
+    const rest = { ...record, pending: undefined };
+    try {
+      await api.commitGroup(input);
+    } catch (error) {
+      if (!isRejection(error)) throw error;
+      await write(id, record, rest);
+      if (isAbsent(error) && !/^input\.(sealedKeys|addedDeviceIds|removedDeviceIds)/.test(String(fieldOf(error)))) {
+        throw new E2eeError('NOT_A_MEMBER', 'This device cannot change the group.', { cause: error });
+      }
+      if (codeOf(error) === 'BAD_USER_INPUT') throw error;
+      return error;
+    }
+    const { generation } = input;
+    const epoch = input.epoch + 1;
+    const renewed = renews ? { renewedAt: now(), sent: 0 } : {};
+    const keys = await withKey(epochName(id, generation, epoch), epochKey);
+    // The commit itself is in the list of commits; what it began from may be in another generation.
+    const cursor = generation === record.generation ? record.cursor : undefined;
+    await write(id, record, { ...rest, ...renewed, generation, epoch, state, cursor }, keys);
+    return undefined;
+  }
+
+  /** Applies the commits of a page. The state is stored once, after all of them. */
+  async function catchUp(id: string, record: GroupRecord, { commits }: ApiGroup): Promise<GroupRecord> {
+    const { generation } = record;
+    let { state, epoch, cursor } = record;
+    let keys: Record<string, Bytes[]> = {};
+    for (const { cursor: position, node } of commits.edges) {
+      const isNext = node.generation === generation && node.epoch === epoch && state !== undefined;
+      if (isNext && node.commit === undefined) {
+        cursor ??= '';
+        break;
+      }
+      cursor = position;
+      if (!isNext) continue;
+      const bytes = fromBase64Url(node.commit as string);
+      if (mls.headerOf(bytes).epoch !== epoch) throw new E2eeError('INVALID_COMMIT', 'It is of another epoch.');
+      state = await mls.process(state as Bytes, bytes);
+      if (!state) break;
+      const made = await entered(id, record, state, generation);
+      epoch = made.epoch;
+      keys = { ...keys, ...made.keys };
+    }
+    if (cursor === record.cursor) return record;
+    return write(id, record, { ...record, state, epoch, cursor }, keys);
+  }
+
+  /** Starts the group, or joins it: with a Welcome, or by a commit of this device. */
+  async function enter(id: string, device: OwnDevice, record: GroupRecord | undefined, mustRejoin: boolean) {
+    const remote = await whole(id, device);
+    const { generation, groupInfo } = remote;
+    const fresh = { generation, epoch: 0, cursor: undefined, renewedAt: now(), sent: 0, pending: undefined };
+    const base: Omit<GroupRecord, 'revision'> = {
+      ...fresh,
+      ...(record && { ...record, generation: record.generation }),
+      state: undefined,
+    };
+    if (groupInfo == null) {
+      const state = await mls.createGroup(groupIdOf(id, generation), device.mls);
+      const pending = await prepare(id, device, { ...base, generation, epoch: 0, state }, remote, {});
+      await write(id, record, { ...base, pending });
+      return;
+    }
+    if (!mustRejoin && remote.welcome != null) {
+      const joined = await keeper.joinByWelcome(fromBase64Url(remote.welcome), device);
+      if (joined && belongs(mls.view(joined.state).groupId, id, generation)) {
+        const { epoch, keys } = await entered(id, record, joined.state, generation);
+        if (epoch <= remote.epoch && epoch > (record?.generation === generation ? record.epoch : -1)) {
+          const used = Object.fromEntries(joined.used.map((key) => [key, undefined]));
+          await write(id, record, { ...base, ...fresh, generation, epoch, state: joined.state }, { ...keys, ...used });
+          return;
+        }
+      }
+    }
+    const bytes = fromBase64Url(groupInfo);
+    const view = mls.viewOfGroupInfo(bytes);
+    if (!belongs(view.groupId, id, generation)) {
+      throw new E2eeError('INVALID_COMMIT', 'The server has sent the group of another conversation.');
+    }
+    const made = await mls.joinExternally(bytes, device.mls);
+    const pending = await pendingOf(id, device, { generation, epoch: view.epoch }, made, remote, {
+      added: [device.id],
+      removed: [],
+      welcomes: [],
+      renews: true,
+    });
+    await write(id, record, { ...base, pending });
+  }
+
+  const belongs = (groupId: Uint8Array, id: string, generation: number) => equal(groupId, groupIdOf(id, generation));
+
+  /** Whether this device has another history of the group than the server. */
+  async function hasForked(id: string, device: OwnDevice, { generation, epoch, state }: GroupRecord): Promise<boolean> {
+    const remote = await whole(id, device);
+    // It has changed in the meantime, and is compared after the next commit.
+    if (remote.generation !== generation || remote.epoch !== epoch || remote.groupInfo == null) return false;
+    const [own, other] = [mls.view(state as Bytes), mls.viewOfGroupInfo(fromBase64Url(remote.groupInfo))];
+    return !equal(own.transcriptHash, other.transcriptHash) || other.epoch !== own.epoch;
+  }
+
+  /** Stores a commit if the group needs one. */
+  async function performDuties(id: string, device: OwnDevice, record: GroupRecord, remote: ApiGroup): Promise<boolean> {
+    const mustRenew = record.sent >= RENEW_AFTER_MESSAGES || now() - record.renewedAt >= RENEW_AFTER;
+    const addable = (remote.devicesToAdd ?? []).filter(
+      (each) => each.id !== device.id && (skipped.get(each.id) ?? 0) < now(),
+    );
+    if (!mustRenew && addable.length === 0 && (remote.devicesToRemove ?? []).length === 0) return false;
+    const pending = await prepare(id, device, record, remote, { mustRenew });
+    if (!pending) return false;
+    await write(id, record, { ...record, pending });
+    return true;
+  }
+
+  /** A commit that removes and adds devices; undefined if there is nothing to do. */
+  async function prepare(
+    id: string,
+    device: OwnDevice,
+    record: Pick<GroupRecord, 'generation' | 'epoch'> & { state: Bytes | undefined },
+    remote: ApiGroup,
+    { mustRenew = false }: { mustRenew?: boolean },
+  ): Promise<PendingCommit | undefined> {
+    const state = record.state as Bytes;
+    const { members } = mls.view(state);
+    const isMember = (key: Uint8Array) => members.some(({ signatureKey }) => equal(signatureKey, key));
+    const removing = record.epoch === 0 ? [] : (remote.devicesToRemove ?? []);
+    const candidates = (remote.devicesToAdd ?? []).filter(
+      (each) => each.id !== device.id && !isMember(fromBase64Url(each.signatureKey)),
+    );
+    const added = await claim(
+      id,
+      candidates,
+      Math.max(1, Math.floor(WELCOME_BYTES_MAX / (500 * members.length + 2_000))),
+    );
+    if (added.length === 0 && removing.length === 0 && !mustRenew && record.epoch > 0) return undefined;
+    const remove = removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember);
+    const made = await mls.commit(state, { add: added.map(({ keyPackage }) => keyPackage), remove });
+    return pendingOf(id, device, record, made, remote, {
+      added: added.map((each) => each.device.id),
+      removed: removing.map((each) => each.id),
+      welcomes: made.welcomes,
+      renews: remove.length > 0 || added.length === 0,
+    });
+  }
+
+  /** Key packages of devices, as far as they have any and their certificates are valid. */
+  async function claim(id: string, devices: ApiDevice[], max: number) {
+    const wanted = devices.filter((each) => (skipped.get(each.id) ?? 0) < now()).slice(0, Math.min(max, ADDS_MAX));
+    if (wanted.length === 0) return [];
+    // Those that are added leave the list of the server; the others join by themselves.
+    for (const each of wanted) skipped.set(each.id, now() + SKIP_FOR);
+    const claimed = await api
+      .claimKeyPackages({ conversationId: id, deviceIds: wanted.map((each) => each.id) })
+      .catch((error) => {
+        if (isRejection(error) || codeOf(error) === 'RATE_LIMITED') return [];
+        throw error;
+      });
+    const usable: { device: ApiDevice; keyPackage: Bytes }[] = [];
+    for (const { device, keyPackage } of claimed) {
+      const bytes = fromBase64Url(keyPackage);
+      try {
+        const { identity, signatureKey, notAfter } = mls.readKeyPackage(bytes);
+        const { userId } = await trust.certificateOf(identity, signatureKey);
+        const isRight = userId === device.user.id && equal(signatureKey, fromBase64Url(device.signatureKey));
+        if (isRight && notAfter > now()) usable.push({ device, keyPackage: bytes });
+      } catch {
+        // A device with an invalid certificate stays outside of the group.
+      }
+    }
+    return usable;
+  }
+
+  async function pendingOf(
+    id: string,
+    device: OwnDevice,
+    { generation, epoch }: { generation: number; epoch: number },
+    made: MlsCommit,
+    remote: ApiGroup,
+    { added, removed, welcomes, renews }: { added: string[]; removed: string[]; welcomes: Bytes[]; renews: boolean },
+  ): Promise<PendingCommit> {
+    const epochKey = await exportKey(made.state, generation, epoch + 1);
+    const input = {
+      conversationId: id,
+      deviceId: device.id,
+      generation,
+      epoch,
+      commit: toBase64Url(made.commit),
+      groupInfo: toBase64Url(made.groupInfo),
+      welcomes: welcomes.map((welcome, index) => ({ deviceId: added[index] as string, welcome: toBase64Url(welcome) })),
+      sealedKeys: await sealFor(id, generation, epoch + 1, epochKey, made.state, remote),
+      addedDeviceIds: added,
+      removedDeviceIds: removed,
+    };
+    return { input, state: made.state, epochKey, renews };
+  }
+
+  /** Seals the key of a new epoch for the account of every member, so that their later devices can read it. */
+  async function sealFor(
+    conversationId: string,
+    generation: number,
+    epoch: number,
+    epochKey: Bytes,
+    state: Bytes,
+    { devicesToRemove = [], devicesToAdd = [] }: ApiGroup,
+  ) {
+    const leaving = devicesToRemove.map(({ signatureKey }) => signatureKey);
+    const leaves = [
+      ...mls.view(state).members.filter(({ signatureKey }) => !leaving.includes(toBase64Url(signatureKey))),
+      ...devicesToAdd.map(({ certificate, signatureKey }) => ({
+        identity: fromBase64Url(certificate),
+        signatureKey: fromBase64Url(signatureKey),
+      })),
+    ];
+    const accounts = new Map<string, Certificate>();
+    for (const { identity, signatureKey } of leaves) {
+      const certificate = await trust.certificateOf(identity, signatureKey).catch(() => undefined);
+      if (!certificate) continue;
+      const known = accounts.get(certificate.userId);
+      if (!known || known.issuedAt < certificate.issuedAt) accounts.set(certificate.userId, certificate);
+    }
+    const place = { conversationId, generation, epoch };
+    return Promise.all(
+      [...accounts].map(async ([userId, { historyKey }]) => ({
+        userId,
+        epoch,
+        sealed: toBase64Url(await sealEpochKey(historyKey, place, epochKey)),
+      })),
+    );
+  }
+
+  const synchronize = <T>(id: string, goal: Goal, then: (record: GroupRecord) => Promise<T>): Promise<T> =>
+    exclusively(id, async () => {
+      for (;;) {
+        try {
+          return await then(await advance(id, goal));
+        } catch (error) {
+          if (!(error instanceof Outdated)) throw error;
+        }
+      }
+    });
+
+  /** Reads the keys that were sealed for this account until the one of an epoch is found. */
+  async function readHistory(id: string, generation: number, epoch: number): Promise<void> {
+    const account = await keeper.account();
+    if (!account || now() - (historyRead.get(id) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
+    for (let after: string | undefined; ; ) {
+      const page = await api.sealedKeys(id, after);
+      let found: Record<string, Bytes[]> = {};
+      for (const { node, cursor } of page?.edges ?? []) {
+        after = cursor;
+        const place = { conversationId: id, generation: node.generation, epoch: node.epoch };
+        const key = await openEpochKey(account, place, fromBase64Url(node.sealed));
+        if (key) found = { ...found, ...(await withKey(epochName(id, node.generation, node.epoch), key)) };
+      }
+      await storage.write(found);
+      if (epochName(id, generation, epoch) in found) return;
+      if (!page?.pageInfo.hasNextPage) break;
+    }
+    historyRead.set(id, now());
+  }
+
+  async function storedKeys(id: string, generation: number, epoch: number, isFresh = false): Promise<Bytes[]> {
+    const name = epochName(id, generation, epoch);
+    const known = isFresh ? undefined : cached.get(name);
+    if (known) return known;
+    const keys = ((await storage.get(name)) as Bytes[] | undefined) ?? [];
+    if (keys.length > 0) cached.set(name, keys);
+    return keys;
+  }
+
+  /** Gets the keys of an epoch from the group or from sealed keys. */
+  async function loadKeys(id: string, generation: number, epoch: number, compare: boolean): Promise<void> {
+    const record = await read(id);
+    const isAhead = !record?.state || generation > record.generation || epoch > record.epoch;
+    if (isAhead || compare) {
+      await synchronize(id, { compare }, async () => {}).catch((error) => {
+        // Former members can read what they could read before.
+        if (!(error instanceof E2eeError) || error.code !== 'NOT_A_MEMBER') throw error;
+      });
+    }
+    if (compare || (await storedKeys(id, generation, epoch)).length === 0) await readHistory(id, generation, epoch);
+  }
+
+  return {
+    /** Brings the group of a conversation to its current state, and joins it if necessary. */
+    synchronize: (id: string, goal: Goal = {}): Promise<void> => synchronize(id, goal, async () => {}),
+
+    /**
+     * Calls `make` with the current group, after the duties of a sender, and stores what it returns. Nothing else changes the
+     * group in the meantime.
+     */
+    send: <T>(id: string, make: (group: CurrentGroup) => Promise<{ result: T; changes: Record<string, unknown> }>) =>
+      synchronize(id, { duties: true }, async (record) => {
+        const { generation, epoch } = record;
+        const state = record.state as Bytes;
+        const epochKey = await exportKey(state, generation, epoch);
+        const { result, changes } = await make({ generation, epoch, epochKey, state });
+        await write(id, record, { ...record, sent: record.sent + 1 }, changes);
+        return result;
+      }),
+
+    /**
+     * The keys of an epoch that this device has or can get; usually one.
+     * @param isRetry whether none of those that were returned before was the right one.
+     */
+    async keysOf(id: string, generation: number, epoch: number, isRetry = false): Promise<Bytes[]> {
+      const stored = await storedKeys(id, generation, epoch);
+      if (stored.length > 0 && !isRetry) return stored;
+      // The messages of a page need the same key.
+      const name = `${epochName(id, generation, epoch)}:${isRetry}`;
+      let load = loading.get(name);
+      if (!load) {
+        load = loadKeys(id, generation, epoch, isRetry).finally(() => loading.delete(name));
+        loading.set(name, load);
+      }
+      await load;
+      return storedKeys(id, generation, epoch, true);
+    },
+
+    /** The certificates of the devices that can read the next message. */
+    async certificatesOf(state: Bytes): Promise<Certificate[]> {
+      const { members } = mls.view(state);
+      return Promise.all(members.map(({ identity, signatureKey }) => trust.certificateOf(identity, signatureKey)));
+    },
+
+    /** The devices that are in the group, as far as this device knows. */
+    async members(id: string): Promise<Certificate[]> {
+      const record = await read(id);
+      return record?.state ? this.certificatesOf(record.state) : [];
+    },
+  };
+}
+
+const fieldOf = (error: unknown) => (error as { field?: string } | null)?.field;
