@@ -20,8 +20,13 @@ const AuditDetail = builder.objectRef<Detail>('AuditDetail').implement({
   description: 'A named detail of an audit log entry.',
   fields: (t) => ({
     name: t.exposeString('name', { nullable: false, description: 'The name of the detail.' }),
-    value: t.exposeString('value', { description: 'The value; for a change, the new value.' }),
-    oldValue: t.exposeString('oldValue', { description: 'For a change, the value before it.' }),
+    value: t.exposeString('value', {
+      description:
+        'The value; for a change, the new value. It is null if there is none, or for the default of a setting.',
+    }),
+    oldValue: t.exposeString('oldValue', {
+      description: 'For a change, the value before it. It is null for all other details.',
+    }),
   }),
 });
 
@@ -68,25 +73,25 @@ export function addAuditLog(features: readonly Feature[]): void {
       }),
       actor: t.field({
         type: User,
-        description: 'The current state of the user who performed the action.',
+        description: 'The current state of the user who performed the action. It is null whenever `actorId` is.',
         resolve: ({ actorId }, _args, context) => (actorId === null ? null : loadUser(context, actorId)),
       }),
       subjectId: t.id({
-        description: 'The id of the user whom the action affected.',
+        description: 'The id of the user whom the action affected, or null if it affected no single user.',
         resolve: ({ subjectId }) => idOrNull('User', subjectId),
       }),
       subject: t.field({
         type: User,
-        description: 'The current state of the user whom the action affected.',
+        description: 'The current state of the user whom the action affected. It is null whenever `subjectId` is.',
         resolve: ({ subjectId }, _args, context) => (subjectId === null ? null : loadUser(context, subjectId)),
       }),
       conversationId: t.id({
-        description: 'The id of the conversation in which the action happened.',
+        description: 'The id of the conversation in which the action happened, or null if it happened in none.',
         resolve: ({ conversationId }) => idOrNull('Conversation', conversationId),
       }),
       sessionId: t.id({
         description:
-          'The id of the session in which the action happened. For a sign-in, it is the session that was created.',
+          'The id of the session in which the action happened. For a sign-in, it is the session that was created. It is null for actions without a session.',
         resolve: ({ sessionId }) => idOrNull('Session', sessionId),
       }),
       address: t.exposeString('address', {
@@ -94,7 +99,8 @@ export function addAuditLog(features: readonly Feature[]): void {
           'The IP address of the client, as far as the server can determine it. It is null for actions that no client requested.',
       }),
       requestId: t.exposeString('requestId', {
-        description: "The id under which the server's log contains the same request.",
+        description:
+          "The id under which the server's log contains the same request. It is null for actions that no client requested.",
       }),
       count: t.exposeInt('count', {
         nullable: false,

@@ -28,7 +28,7 @@ export const callFeature = defineFeature('call', {
     },
     {
       name: 'sfu',
-      description: 'media of calls in large groups go through a LiveKit server, which `Call.sfu` contains',
+      description: 'audio and video of calls in large groups go through a LiveKit server, which `Call.sfu` contains',
       isEnabled: (config) => config.calls && sfuOf(config) !== undefined,
     },
   ],

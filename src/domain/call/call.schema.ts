@@ -74,7 +74,7 @@ const CallPartyState = builder.enumType('CallPartyState', {
     CONNECTED: { description: 'The device is in the call.' },
     RECONNECTING: {
       description:
-        'The device is in the call, but has not been connected to the server for some seconds. Its sound and picture may still arrive.',
+        'The device is in the call, but has not been connected to the server for some seconds. Its audio and video may still arrive.',
     },
     LEFT: { description: 'The device has left the call.' },
   },
@@ -91,29 +91,35 @@ const CallParty = builder.objectRef<Party>('CallParty').implement({
       nullable: false,
       description: 'Whether the device is in the call.',
     }),
-    microphoneOn: t.exposeBoolean('microphoneOn', { nullable: false, description: 'Whether the device sends sound.' }),
-    cameraOn: t.exposeBoolean('cameraOn', { nullable: false, description: 'Whether the device sends its camera.' }),
-    screenOn: t.exposeBoolean('screenOn', { nullable: false, description: 'Whether the device sends its screen.' }),
+    microphoneOn: t.exposeBoolean('microphoneOn', {
+      nullable: false,
+      description: 'Whether the device sends audio from its microphone.',
+    }),
+    cameraOn: t.exposeBoolean('cameraOn', {
+      nullable: false,
+      description: 'Whether the device sends video from its camera.',
+    }),
+    screenOn: t.exposeBoolean('screenOn', { nullable: false, description: 'Whether the device shares its screen.' }),
   }),
 });
 
 const loadSfuAccess = defineLoader((context, ids) => findSfuAccess(context.deps, viewerOf(context), ids));
 
 const CallSfuAccess = builder.objectRef<SfuAccess>('CallSfuAccess').implement({
-  description: 'With what a device connects to the SFU of a call.',
+  description: 'The credentials with which a device connects to the SFU of a call.',
   fields: (t) => ({
     token: t.exposeString('token', { nullable: false, description: 'The token for the room.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: false,
-      description: 'Until when the token can be used to connect. Fetch it immediately before.',
+      description: 'The time until which the token can be used to connect. Fetch it immediately before you connect.',
     }),
   }),
 });
 
 const CallSfu = builder.objectRef<{ callId: string; url: string; room: string }>('CallSfu').implement({
   description:
-    'The LiveKit server (an SFU) through which the media of a call go. Each device sends to it once, and receives those of the others from it.',
+    'The LiveKit server (an SFU) through which the audio and video of a call go. Each device sends its own to the server once, and receives those of the others from it.',
   extensions: shared('url', 'room'),
   fields: (t) => ({
     url: t.exposeString('url', {
@@ -124,7 +130,7 @@ const CallSfu = builder.objectRef<{ callId: string; url: string; room: string }>
     access: t.field({
       type: CallSfuAccess,
       description:
-        'With what this device connects, under the id of its party (`identity`). It is null if no device of this session is in the call.',
+        'The credentials with which this device connects. In the room, the `identity` of a participant is the id of its party. It is null if no device of this session is in the call.',
       resolve: ({ callId }, _args, context) => loadSfuAccess(context, callId),
     }),
   }),
@@ -180,7 +186,7 @@ const Call = builder.prismaNode('Call', {
       type: 'DateTime',
       nullable: false,
       description:
-        'Until when the call rings. In a group, members who have not joined stop ringing then, even if others have answered.',
+        'The time until which the call rings. In a group, members who have not joined stop ringing then, even if others have answered.',
     }),
     answeredAt: t.expose('answeredAt', {
       type: 'DateTime',
@@ -200,7 +206,7 @@ const Call = builder.prismaNode('Call', {
       type: [CallParty],
       extensions: atMost(PARTIES_SHOWN_MAX),
       nullable: { list: false, items: false },
-      description: `The devices that have joined, in this order. If there are more than ${PARTIES_SHOWN_MAX}, those that left first are omitted.`,
+      description: `The devices that have joined, in the order in which they joined. If there are more than ${PARTIES_SHOWN_MAX}, those that left first are omitted.`,
       resolve: async (call: Preloaded, _args, context) =>
         call.parties ?? (await loadCall(context, call.id))?.parties ?? gone('Call'),
     }),
@@ -212,7 +218,7 @@ const Call = builder.prismaNode('Call', {
     sfu: t.field({
       type: CallSfu,
       description:
-        'The SFU through which the media go. It is null if devices connect to each other, and never changes during a call.',
+        'The SFU through which audio and video go. It is null if devices connect to each other, and never changes during a call.',
       resolve: ({ id, sfuRoom }, _args, { deps }) => {
         const { server } = sfu.of(deps);
         return server && sfuRoom !== null ? { callId: id, url: server.url, room: sfuRoom } : null;
@@ -257,7 +263,7 @@ const IceServer = builder.objectRef<IceServerShape>('IceServer').implement({
     credential: t.exposeString('credential', { description: 'The password for TURN. It is null for STUN.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
-      description: 'Until when the credentials can be used to connect. It is null for STUN.',
+      description: 'The time until which the credentials can be used to connect. It is null for STUN.',
     }),
   }),
 });
@@ -326,7 +332,7 @@ addViewerMutation('startCall', {
 
 addViewerMutation('acceptCall', {
   description:
-    'Answers a call with this device, or joins the call of a group that is in progress. The first device of a user wins; for all others, the error is CONFLICT with the reason ANSWERED_ELSEWHERE. If the call is over, the reason is CALL_ENDED.',
+    'Answers a call with this device, or joins the call of a group that is in progress. Only the first device of a user succeeds; for all others, the error is CONFLICT with the reason ANSWERED_ELSEWHERE. If the call is over, the reason is CALL_ENDED.',
   input: (t) => ({
     callId: t.id({ required: true, description: 'The call.' }),
     clientPartyId: t.string({
@@ -350,7 +356,7 @@ addViewerMutation('declineCall', {
 
 addViewerMutation('leaveCall', {
   description:
-    "Takes one of the viewer's devices out of a call. The call ends if it is in a direct conversation, if it was still ringing, or if nobody is left. It has no effect if the device has left.",
+    "Removes one of the viewer's devices from a call. The call ends if it is in a direct conversation, if it was still ringing, or if no device remains. It has no effect if the device has left.",
   input: (t) => ({
     callId: t.id({ required: true, description: 'The call.' }),
     partyId: t.id({ required: true, description: "One of the viewer's devices in the call." }),
@@ -404,9 +410,9 @@ addViewerMutation('updateCallMedia', {
   input: (t) => ({
     callId: t.id({ required: true, description: 'The call.' }),
     partyId: t.id({ required: true, description: 'This device in the call.' }),
-    microphoneOn: t.boolean({ description: 'Whether the device sends sound.' }),
-    cameraOn: t.boolean({ description: 'Whether the device sends its camera.' }),
-    screenOn: t.boolean({ description: 'Whether the device sends its screen.' }),
+    microphoneOn: t.boolean({ description: 'Whether the device sends audio from its microphone.' }),
+    cameraOn: t.boolean({ description: 'Whether the device sends video from its camera.' }),
+    screenOn: t.boolean({ description: 'Whether the device shares its screen.' }),
   }),
   ids: { callId: 'Call', partyId: 'CallParty' },
   payload: changed,

@@ -28,12 +28,12 @@ export const callSettings = defineSettings('Calls', {
   CALL_LOST_AFTER: setting(duration('1s'), {
     default: '60s',
     description:
-      'How long all devices in a call may be without their streams before the call ends, and for how long a single one keeps its user from other calls.',
+      'How long all devices in a call may be without their streams before the call ends, and for how long a single disconnected device prevents its user from joining other calls.',
   }),
   CALL_PARTIES_MAX: setting(integer(2, 16), {
     default: '4',
     description:
-      'The maximum number of devices in a call. Each of them sends its media to all others, so more than four need fast connections.',
+      'The maximum number of devices in a call. Each of them sends its audio and video to all others, so more than four need fast connections.',
     clientDescription: 'The maximum number of devices in a call.',
   }),
   CALL_MEMBERS_MAX: setting(integer(2, 100_000), {
@@ -54,7 +54,7 @@ export const callSettings = defineSettings('Calls', {
   CALL_RELAY: setting(oneOf('off', 'strangers', 'always'), {
     default: 'strangers',
     description:
-      'Which calls send their media through TURN servers only, so that the participants do not learn the addresses of each other: `strangers` for calls of users who do not have each other as contacts. Without a TURN server in `TURN_URLS`, calls are never restricted to them.',
+      'Which calls send audio and video through TURN servers only, so that the participants do not learn the addresses of each other: `strangers` for calls of users who do not have each other as contacts. Without a TURN server in `TURN_URLS`, calls are never restricted to them.',
   }),
   TURN_URLS: setting(
     list('URLs that begin with stun:, stuns:, turn: or turns:, separated by commas', (text) =>
@@ -78,7 +78,7 @@ export const callSettings = defineSettings('Calls', {
   }),
   CALL_SFU_URL: setting(url('wss', 'ws'), {
     description:
-      'The URL of a LiveKit server, through which the media of calls in groups with more than `CALL_PARTIES_MAX` members go. Clients and nodes must reach it.',
+      'The URL of a LiveKit server, through which the audio and video of calls in groups with more than `CALL_PARTIES_MAX` members go. Clients and nodes must reach it.',
     whenUnset: 'devices always connect to each other',
     example: 'wss://livekit.example.com',
     secret: false,
@@ -92,8 +92,8 @@ export const callSettings = defineSettings('Calls', {
   }),
   CALL_SFU_PARTIES_MAX: setting(integer(2, PARTIES_SHOWN_MAX), {
     default: String(PARTIES_SHOWN_MAX),
-    description: 'The maximum number of devices in a call whose media go through the LiveKit server.',
-    clientDescription: 'The maximum number of devices in a call whose media go through an SFU.',
+    description: 'The maximum number of devices in a call whose audio and video go through the LiveKit server.',
+    clientDescription: 'The maximum number of devices in a call whose audio and video go through an SFU.',
   }),
   CALL_SFU_TOKEN_TTL: setting(duration('10s'), {
     default: '2m',

@@ -48,7 +48,8 @@ builder.objectFields(ConversationEvent, (t) => ({
   }),
   membership: t.field({
     type: Membership,
-    description: 'The membership of the user who joined or whose membership or profile changed.',
+    description:
+      'The membership of the user who joined or whose membership or profile changed. It is null for all other changes, and if that user is no longer a member.',
     extensions: givesSource<ConversationEventShape>((event) => changeOf(event)?.data.membership ?? null),
     resolve: (event) => {
       const { membership = null, conversation } = changeOf(event)?.data ?? {};
@@ -56,7 +57,7 @@ builder.objectFields(ConversationEvent, (t) => ({
     },
   }),
   userId: t.id({
-    description: 'The id of the user who left, for MEMBER_LEFT and LEFT.',
+    description: 'The id of the user who left, for MEMBER_LEFT and LEFT. It is null for all other types.',
     resolve: (event) => {
       const change = event.type === 'LEFT' || event.type === 'MEMBER_LEFT' ? changeOf(event) : undefined;
       return change?.subjectId == null ? null : encodeGlobalId('User', change.subjectId);
@@ -72,7 +73,8 @@ builder.objectFields(ConversationEvent, (t) => ({
   }),
   actor: t.field({
     type: User,
-    description: 'The user who made the change.',
+    description:
+      'The user who made the change. It is null for CAUGHT_UP and CHECKPOINT, and if the cause is not disclosed.',
     resolve: (event, _args, context) => {
       const actorId = changeOf(event)?.actorId;
       return actorId == null ? null : loadUser(context, actorId);

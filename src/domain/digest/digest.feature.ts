@@ -23,7 +23,7 @@ export const digestFeature = defineFeature('digest', {
     deps.metrics.read(
       'counter',
       'parley_digests_total',
-      'Emails about unread messages that this node has handed to the mail server.',
+      'Emails about unread messages that this node has passed to the mail server.',
       () => digestWorker.of(deps).sent,
     );
   },

@@ -52,7 +52,7 @@ builder.prismaObjectFields(Message, (t) => ({
   editableUntil: t.field({
     type: 'DateTime',
     description:
-      'When the sender can no longer edit the message. It is null if there is no time limit, and for deleted messages and system messages, which nobody can edit. `viewerCanEdit` says whether the viewer can edit the message now.',
+      'When the sender can no longer edit the message. It is null if there is no time limit, and for deleted messages and system messages, which nobody can edit. `viewerCanEdit` shows whether the viewer can edit the message now.',
     extensions: sharedField,
     resolve: (message, _args, context) => editableUntil(message, context.deps.config),
   }),

@@ -61,8 +61,8 @@ const AttachmentVariant = builder.objectRef<Variant & { attachmentId: string }>(
         'The name of the version: `preview` (at most 1280 pixels on a side), `thumbnail` (at most 320), or `poster` (of a video).',
     }),
     contentType: t.exposeString('contentType', { nullable: false, description: 'The media type of the version.' }),
-    width: t.exposeInt('width', { nullable: false, description: 'In pixels.' }),
-    height: t.exposeInt('height', { nullable: false, description: 'In pixels.' }),
+    width: t.exposeInt('width', { nullable: false, description: 'The width in pixels.' }),
+    height: t.exposeInt('height', { nullable: false, description: 'The height in pixels.' }),
     byteSize: t.exposeInt('byteSize', { nullable: false, description: 'The size in bytes.' }),
     path: t.string({
       nullable: false,
@@ -250,7 +250,7 @@ builder.prismaObjectField(Conversation, 'attachments', (t) =>
 );
 
 const MediaUsage = builder.objectRef<{ bytes: number; maxBytes: number }>('MediaUsage').implement({
-  description: 'How much space the files of a user take.',
+  description: 'The storage space that the files of a user occupy.',
   fields: (t) => ({
     bytes: t.exposeFloat('bytes', {
       nullable: false,
@@ -272,7 +272,7 @@ builder.prismaObjectFields(Viewer, (t) => ({
   mediaUsage: t.field({
     type: MediaUsage,
     nullable: false,
-    description: 'How much space the files of the viewer take.',
+    description: 'The storage space that the files of the viewer occupy.',
     resolve: async ({ id }, _args, context) => ({
       bytes: (await loadUsage(context, id))?.bytes ?? 0,
       maxBytes: context.deps.config.mediaQuotaBytes,
@@ -325,7 +325,7 @@ const UploadObject = builder.objectRef<Upload>('Upload').implement({
       type: [UploadPart],
       extensions: atMost(PARTS_MAX),
       nullable: { list: false, items: false },
-      description: `The first ${PARTS_MAX} parts that have not been received, or what is missing of a part whose connection was cut. They can be sent in any order, several at once. Call \`createUpload\` again for further ones.`,
+      description: `The first ${PARTS_MAX} parts that have not been received completely. Of a part whose connection was lost, only the rest is missing. The parts can be sent in any order, several at once. Call \`createUpload\` again for further ones.`,
       resolve: ({ attachment, missingParts }, _args, context) => {
         const { sessionId } = viewerOf(context);
         return Promise.all(

@@ -39,7 +39,8 @@ builder.objectFields(MessageEvent, (t) => ({
   }),
   actor: t.field({
     type: User,
-    description: 'The user who made the change.',
+    description:
+      'The user who made the change. It is null for CAUGHT_UP and CHECKPOINT, and for changes of the server.',
     resolve: (event, _args, context) => {
       const change = changeOf(event);
       if (change?.actorId == null) return null;

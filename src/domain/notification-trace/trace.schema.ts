@@ -109,7 +109,8 @@ const NotificationTrace = builder.objectRef<NotificationTraceShape>('Notificatio
     }),
     mutedUntil: t.expose('mutedUntil', {
       type: 'DateTime',
-      description: 'Until when the viewer had muted the conversation at that time, even if that had passed, or null.',
+      description:
+        'The time until which the viewer had muted the conversation, as it was set then, even if it had passed; or null.',
     }),
     isMention: t.exposeBoolean('isMention', {
       nullable: false,

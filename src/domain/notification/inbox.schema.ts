@@ -49,7 +49,7 @@ export const Notification = builder.prismaNode('Notification', {
   nullable: true,
   findUnique: (id, context) => ({ id, userId: viewerOf(context).userId }),
   description:
-    "An entry of the viewer's inbox. Similar occurrences are one notification with a count: the replies to one message, the reactions to one message.",
+    "An entry of the viewer's inbox. Similar occurrences are combined in one notification with a count, such as all replies to one message, or all reactions to it.",
   extensions: shared('id', 'kind', 'createdAt', 'readAt', 'count', 'actors'),
   fields: (t) => ({
     kind: t.expose('kind', { type: NotificationKind, nullable: false, description: 'What the notification is about.' }),
@@ -66,7 +66,7 @@ export const Notification = builder.prismaNode('Notification', {
     actors: t.field({
       type: [User],
       nullable: { list: false, items: false },
-      description: 'The users who caused it, newest first, at most ten.',
+      description: 'The users who caused the notification, latest first, at most ten.',
       extensions: atMost(ACTORS_MAX),
       resolve: ({ actorIds }, _args, context) =>
         Promise.all(actorIds.map(async (id) => (await loadUser(context, id)) ?? gone('User'))),

@@ -68,7 +68,7 @@ export const pushFeature = defineFeature('push', {
     metrics.read(
       'counter',
       'parley_push_subscriptions_gone_total',
-      'Devices that were removed because their push service or the gateway no longer knows them.',
+      'Devices that were removed because their push service or the gateway no longer accepts them.',
       () => counts.gone,
     );
     metrics.read(

@@ -16,7 +16,8 @@ export const PushKind = builder.enumType('PushKind', {
   values: {
     WEB: { description: 'By Web Push: browsers, and apps with UnifiedPush.' },
     GATEWAY: {
-      description: "By a push gateway that speaks Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM.",
+      description:
+        "By a push gateway that supports Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM.",
     },
   },
 });
@@ -42,7 +43,7 @@ export const PushSubscription = builder.prismaNode('PushSubscription', {
     }),
     session: t.field({
       type: Session,
-      description: 'The session with which the subscription ends.',
+      description: 'The session with which the subscription ends. It is null if it has just ended.',
       // Not as a relation, because both can be deleted while the operation runs.
       resolve: ({ sessionId }, _args, context) => loadSession(context, sessionId),
     }),
@@ -89,7 +90,10 @@ const WebPushInput = builder.inputType('WebPushInput', {
 const PushGatewayInput = builder.inputType('PushGatewayInput', {
   description: 'A device at the push gateway of the server.',
   fields: (t) => ({
-    appId: t.string({ required: true, description: 'The app, as the gateway knows it: at most 64 characters.' }),
+    appId: t.string({
+      required: true,
+      description: 'The id of the app in the configuration of the gateway: at most 64 characters.',
+    }),
     pushKey: t.string({ required: true, description: "The device's token: at most 512 characters." }),
   }),
 });

@@ -24,7 +24,7 @@ export const pushSettings = defineSettings('Notifications', {
   }),
   PUSH_GATEWAY_URL: setting(url('https', 'http'), {
     description:
-      "A push gateway for apps on Android and iOS that speaks Matrix's Push Gateway API, such as Sygnal. It receives only ids and the number of unread messages.",
+      "A push gateway for apps on Android and iOS that supports Matrix's Push Gateway API, such as Sygnal. It receives only ids and the number of unread messages.",
     whenUnset: 'no gateway',
     example: 'http://sygnal:5000',
   }),
@@ -41,14 +41,14 @@ export const pushSettings = defineSettings('Notifications', {
   }),
   PUSH_ATTENTION_TTL: setting(duration(), {
     default: '90s',
-    description: 'How long a user counts as looking at a device after its last `setAttention`.',
+    description: 'How long a user counts as looking at a device after the last `setAttention` of that device.',
     clientDescription:
-      'How long the viewer counts as looking at a device after its last `setAttention`, in milliseconds. Repeat the call within this time.',
+      'How long the viewer counts as looking at a device after the last `setAttention` of that device, in milliseconds. Repeat the call within this time.',
   }),
   PUSH_BADGE_DELAY: setting(duration(), {
     default: '5s',
     description:
-      'How long after a user has read messages, has muted or left a conversation, or their unread messages were deleted, a gateway is sent the new number of unread messages, for the icon of the app. What changes in this time is included.',
+      'The delay after which a gateway receives a new number of unread messages, for the icon of the app: after the user has read messages, or has muted or left a conversation, or after unread messages were deleted. Changes within the delay are combined.',
   }),
   PUSH_TTL: setting(duration('1s'), {
     default: '1d',

@@ -306,7 +306,7 @@ builder.objectFields(ReceiptEvent, (t) => ({
   }),
   membership: t.field({
     type: Membership,
-    description: 'The membership whose marks moved.',
+    description: 'The membership whose marks moved. It is null for CAUGHT_UP and CHECKPOINT.',
     extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.membership ?? null),
     resolve: (event) => {
       const { membership = null, conversation } = changeOf(event)?.data ?? {};
@@ -315,7 +315,8 @@ builder.objectFields(ReceiptEvent, (t) => ({
   }),
   conversation: t.field({
     type: Conversation,
-    description: 'The conversation with the new values of `othersReadSeq` and `othersDeliveredSeq`.',
+    description:
+      'The conversation with the new values of `othersReadSeq` and `othersDeliveredSeq`. It is null for CAUGHT_UP and CHECKPOINT.',
     extensions: givesSource<ReceiptEventShape>((event) => changeOf(event)?.data.conversation ?? null),
     resolve: (event) => changeOf(event)?.data.conversation ?? null,
   }),

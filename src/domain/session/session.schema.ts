@@ -32,7 +32,9 @@ export const Session = builder.prismaNode('Session', {
   findUnique: async (id, context) => ({ id: (await loadIsOwn(context, id)) ? id : NOBODYS_ID }),
   description: 'A signed-in session of a device.',
   fields: (t) => ({
-    deviceName: t.exposeString('deviceName', { description: 'The name that the client gave when signing in.' }),
+    deviceName: t.exposeString('deviceName', {
+      description: 'The name that the client gave when signing in, or null if it gave none.',
+    }),
     current: t.boolean({
       nullable: false,
       description: 'Whether this session made the current request.',

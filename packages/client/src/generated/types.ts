@@ -121,7 +121,7 @@ export type CallPartyState =
   | 'CONNECTED'
   /** The device has left the call. */
   | 'LEFT'
-  /** The device is in the call, but has not been connected to the server for some seconds. Its sound and picture may still arrive. */
+  /** The device is in the call, but has not been connected to the server for some seconds. Its audio and video may still arrive. */
   | 'RECONNECTING'
   | '%future added value';
 
@@ -579,13 +579,13 @@ export type UnpinMessageInput = {
 export type UpdateCallMediaInput = {
   /** The call. */
   callId: string;
-  /** Whether the device sends its camera. */
+  /** Whether the device sends video from its camera. */
   cameraOn?: boolean | null | undefined;
-  /** Whether the device sends sound. */
+  /** Whether the device sends audio from its microphone. */
   microphoneOn?: boolean | null | undefined;
   /** This device in the call. */
   partyId: string;
-  /** Whether the device sends its screen. */
+  /** Whether the device shares its screen. */
   screenOn?: boolean | null | undefined;
 };
 

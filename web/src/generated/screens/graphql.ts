@@ -130,7 +130,7 @@ export type NotificationOutcome =
 export type NotificationReason =
   /** The message was deleted. */
   | 'DELETED'
-  /** The push service no longer knew the device, which was therefore removed. */
+  /** The push service no longer accepts pushes for the device, which was therefore removed. */
   | 'DEVICE_GONE'
   /** The device was signed out or removed while the push was waiting. */
   | 'DEVICE_REMOVED'
@@ -158,7 +158,7 @@ export type NotificationReason =
   | 'READ'
   /** The push service rejected the push. */
   | 'REJECTED'
-  /** The user and the sender could not reach each other. The server does not say why. */
+  /** The user and the sender could not reach each other. The cause is not disclosed. */
   | 'SENDER_UNREACHABLE'
   /** The session of the device had expired, or the user was suspended. */
   | 'SIGNED_OUT'
@@ -182,7 +182,7 @@ export type PresenceStatus =
 
 /** A device at the push gateway of the server. */
 export type PushGatewayInput = {
-  /** The app, as the gateway knows it: at most 64 characters. */
+  /** The id of the app in the configuration of the gateway: at most 64 characters. */
   appId: string;
   /** The device's token: at most 512 characters. */
   pushKey: string;
@@ -190,7 +190,7 @@ export type PushGatewayInput = {
 
 /** How pushes reach a device. */
 export type PushKind =
-  /** By a push gateway that speaks Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM. */
+  /** By a push gateway that supports Matrix's Push Gateway API, such as Sygnal, which uses APNs and FCM. */
   | 'GATEWAY'
   /** By Web Push: browsers, and apps with UnifiedPush. */
   | 'WEB'
