@@ -83,7 +83,10 @@ export const badInput = (field: string, message: string, limit?: string) =>
 export const limitReached = (limit: string, message: string, field?: string) =>
   new ChatError('FORBIDDEN', message, { limit, ...(field !== undefined && { field }) });
 
-/** `NOT_FOUND` for the given field: the object does not exist, or the viewer must not see it. Clients cannot tell which. */
+/**
+ * `NOT_FOUND` for the given field: the object does not exist, or the viewer must not see it. Clients cannot distinguish
+ * the two cases.
+ */
 export const notFound = (field: string, what: string) => new ChatError('NOT_FOUND', `${what} not found.`, { field });
 
 /** `RATE_LIMITED`: the same call is accepted after `retryAfterMs` milliseconds, provided that no others are made. */

@@ -7,7 +7,7 @@ const KEYS_MAX = 1_000;
 /**
  * Defines a loader that batches lookups of rows by key. Keys that are requested in one turn of the event loop are read
  * in one statement (more than KEYS_MAX keys in several), each key once. Nothing is cached between turns, because the
- * context of a subscription lives as long as the subscription.
+ * context of a subscription exists as long as the subscription.
  * @param read returns the rows of these keys in the same order, with null for those that do not exist.
  */
 export function defineLoader<Row>(

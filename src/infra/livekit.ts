@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose';
 
-/** Where a LiveKit server is, and its API key. */
+/** The URL of a LiveKit server, and its API key. */
 export interface LiveKitServer {
   /** The URL for clients, which begins with `ws:` or `wss:`. */
   url: string;
@@ -8,7 +8,10 @@ export interface LiveKitServer {
   secret: string;
 }
 
-/** A client of a LiveKit server: an SFU, which receives the media of each device in a room once and sends them to the others. */
+/**
+ * A client of a LiveKit server: an SFU, which receives the audio and video of each device in a room once and sends them
+ * to the others.
+ */
 export interface LiveKit {
   readonly url: string;
   /** A token with which a device can join a room, send and receive. `identity` is its name for the other devices. */

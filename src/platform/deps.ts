@@ -19,7 +19,8 @@ import type { Viewer } from './viewer.js';
 // because they refer to each other.
 
 /**
- * The dependencies of features on one node. This type knows no feature: what a feature offers to others is a `Service`.
+ * The dependencies of features on one node. This type does not depend on any feature: what a feature offers to others
+ * is a `Service`.
  */
 export interface Deps {
   /** Identifies this run of the node among the nodes of the same database. */

@@ -22,7 +22,7 @@ export function connected(deps: Deps, viewer: Pick<Viewer, 'userId'>): () => voi
   };
 }
 
-/** A place where features contribute items to another feature, which does not know them. */
+/** A place where features contribute items to another feature, which does not depend on them. */
 export interface ExtensionPoint<Item, Combined = readonly Item[]> {
   readonly name: string;
   /** Makes a contribution for `Feature.contributes`. */

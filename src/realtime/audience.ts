@@ -42,7 +42,7 @@ export interface Listener {
 /** Whether a listener receives the changes of the user's personal log. */
 export const isToPersonalLog = ({ userId, conversationId }: Listener): boolean => conversationId === userId;
 
-/** What changes of the log say about who may receive them, according to the kinds of changes. */
+/** Determines from a change of the log who may receive it, according to the kinds of changes. */
 export interface ChangeEffects {
   /** The users who became members by this change. */
   joinedBy(change: Change): readonly string[];
@@ -141,7 +141,7 @@ export interface Audience {
    */
   admit(lane: Lane<Subscribers>, userId: string, position: number): Promise<void>;
   closeIfUnused(lane: Lane<Subscribers>): void;
-  /** Forgets all listeners and users. */
+  /** Removes all listeners and users. */
   clear(): void;
 }
 
@@ -152,7 +152,7 @@ export function createAudience(options: {
   typesOutsideLog: ReadonlySet<string>;
   /** The conversations that a user is in. */
   findJoinedConversations(userId: string): Promise<readonly JoinedConversation[]>;
-  /** What the database says about a user's access to a conversation. */
+  /** A user's access to a conversation, as the database contains it. */
   findAccess(key: { conversationId: string; userId: string }): Promise<Access>;
   /** The changes of a log after a position, in order. */
   readAfter(id: string, position: number, limit: number): Promise<Change[]>;
@@ -344,7 +344,7 @@ export function createAudience(options: {
       setHistoryFloor(lane, userId, Number.POSITIVE_INFINITY);
     } else {
       memberAt.set(listener, changeSeq);
-      // A lane that lags behind knows less about the user than the database.
+      // The information about the user in a lane that lags behind is older than that in the database.
       if ((lane.position ?? 0) < changeSeq) lane.subscribers.historyFloors.set(userId, hiddenToSeq);
       else setHistoryFloor(lane, userId, hiddenToSeq);
     }

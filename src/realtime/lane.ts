@@ -179,7 +179,7 @@ export class Lane<Subscribers> {
     this.#gapTimer = undefined;
   }
 
-  /** A closed lane reads nothing more and forgets what has arrived. */
+  /** A closed lane reads nothing more and discards the changes that have arrived. */
   close(): void {
     this.#isClosed = true;
     this.stopWaiting();

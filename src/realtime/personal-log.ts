@@ -4,9 +4,9 @@ import { announceAfterCommit, type LastStatements, recordBeforeCommit } from '..
 import type { Change, ChangeKind } from './change.js';
 import { changesCommitted } from './change-log.js';
 
-/** A change of what belongs to one person alone, not numbered yet. */
+/** A change of one user's own data, before it is numbered. */
 export interface PersonalChange<Data = unknown> extends Pick<Change<Data>, 'type' | 'subjectId' | 'actorId' | 'data'> {
-  /** In whose log it is written. */
+  /** The user in whose log it is written. */
   userId: string;
 }
 
@@ -62,7 +62,7 @@ async function writePersonalChanges(tx: Tx | SqlTransaction, changes: readonly P
   announceAfterCommit(tx, changesCommitted, ...numbered);
 }
 
-/** The kind of changes whose rows say everything: nothing is loaded for them, and nothing else is sent between nodes. */
+/** A kind of changes whose rows are complete: nothing is loaded for them, and nothing else is sent between nodes. */
 export const changesWithoutData = (types: readonly string[]): ChangeKind<true> => ({
   types,
   encode: (data) => data,

@@ -222,7 +222,7 @@ export function createRoster(options: RosterOptions): Roster {
     publish(`beat ${version}`);
     for (const [id, node] of nodes) {
       if (node.isLeaving) continue;
-      // If this node was blocked or disconnected, it cannot tell whether others were silent.
+      // If this node was blocked or disconnected, it cannot determine whether others were silent.
       if (isLate || !bus.connected) node.receivedAt = now;
       else if (now - node.receivedAt > SILENT_INTERVALS * intervalMs) {
         const lost = drop(id);

@@ -140,7 +140,7 @@ export class Outbox {
     return this.#answers[0];
   }
 
-  /** Answers that wait. */
+  /** The number of responses that wait to be written. */
   get waiting(): number {
     return this.#count;
   }

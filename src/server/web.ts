@@ -22,7 +22,7 @@ const PERMISSIONS =
 /** The encodings of the build, with the extensions of the files. */
 const encodings = { br: '.br', gzip: '.gz' } as const;
 type Encoding = keyof typeof encodings | 'identity';
-/** From the smallest to the largest. Clients that accept several encodings rarely say which one they prefer. */
+/** From the smallest to the largest. Clients that accept several encodings rarely specify a preference. */
 const preferred: Encoding[] = ['br', 'gzip', 'identity'];
 
 /** The maximum length of an Accept-Encoding header that is parsed, in characters. */

@@ -6,7 +6,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { createMediaProcess, type Job, ProcessDied } from '../../src/domain/media/media.processes.js';
+import { createMediaProcess, type Job, ProcessEnded } from '../../src/domain/media/media.processes.js';
 import { eventually } from '../support/client.js';
 import { makeAac, makePicture, makeVideo } from '../support/media.js';
 
@@ -30,8 +30,8 @@ it('the process that checks files is killed at its time limit, and a new one con
     impatient.close();
     patient.close();
   });
-  await expect(impatient.run(job)).rejects.toThrow(ProcessDied);
-  await expect(impatient.run(job)).rejects.toThrow(ProcessDied);
+  await expect(impatient.run(job)).rejects.toThrow(ProcessEnded);
+  await expect(impatient.run(job)).rejects.toThrow(ProcessEnded);
   expect(await patient.run(job)).toMatchObject({ state: 'READY', contentType: 'image/jpeg', width: 600 });
   expect(await patient.run({ ...job, pixelsMax: 100 })).toMatchObject({ state: 'REJECTED' });
 });
@@ -172,7 +172,7 @@ describe('the poster of a video', () => {
     });
     const made = createMediaProcess(60_000);
     const running = made.run(job);
-    const ended = expect(running).rejects.toThrow(ProcessDied);
+    const ended = expect(running).rejects.toThrow(ProcessEnded);
     await eventually('ffmpeg runs', () => existsSync(join(folder, 'pid')));
     made.close();
     await ended;

@@ -5,15 +5,15 @@ import { eventually } from '../support/client.js';
 /** An hour: the pauses of these tests do not end. */
 const LONG = 3_600_000;
 
-/** A polling whose looks end when the test lets them end. */
+/** A polling whose checks end when the test lets them end. */
 function polled({ nextMs, intervalMs = LONG }: { nextMs?: () => Promise<number>; intervalMs?: number } = {}) {
   const open: { resolve(): void; reject(error: Error): void }[] = [];
   const errors: unknown[] = [];
-  let looks = 0;
+  let checks = 0;
   const polling = createPolling({
-    look: () =>
+    check: () =>
       new Promise<void>((resolve, reject) => {
-        looks += 1;
+        checks += 1;
         open.push({ resolve, reject });
       }),
     ...(nextMs && { nextMs }),
@@ -28,17 +28,17 @@ function polled({ nextMs, intervalMs = LONG }: { nextMs?: () => Promise<number>;
   return {
     polling,
     errors,
-    looks: (count: number) => eventually(`${count} looks`, () => looks === count && open.length > 0),
+    checks: (count: number) => eventually(`${count} checks`, () => checks === count && open.length > 0),
     end: () => open.shift()?.resolve(),
     fail: (error: Error) => open.shift()?.reject(error),
     get count() {
-      return looks;
+      return checks;
     },
   };
 }
 
 describe('a polling', () => {
-  it('looks once more after a look during which it was woken, however often', async () => {
+  it('checks once more after a check during which it was woken, however often', async () => {
     let pauses = 0;
     const one = polled({
       nextMs: async () => {
@@ -48,52 +48,52 @@ describe('a polling', () => {
     });
     expect(one.count).toBe(0);
     one.polling.wake();
-    await one.looks(1);
+    await one.checks(1);
     for (let times = 0; times < 3; times += 1) one.polling.wake();
     one.end();
-    await one.looks(2);
+    await one.checks(2);
     one.end();
     await eventually('the pause began', () => pauses === 1);
     expect(one.count).toBe(2);
     one.polling.wake();
-    await one.looks(3);
+    await one.checks(3);
   });
 
-  it('looks again after the pause that it determines, and after the interval if it determines none', async () => {
+  it('checks again after the pause that it determines, and after the interval if it determines none', async () => {
     const pauses = [5, LONG];
-    const { polling, looks, end } = polled({ nextMs: async () => pauses.shift() ?? 0 });
+    const { polling, checks, end } = polled({ nextMs: async () => pauses.shift() ?? 0 });
     polling.wake();
-    await looks(1);
+    await checks(1);
     end();
-    await looks(2);
+    await checks(2);
     end();
     await eventually('the long pause began', () => pauses.length === 0);
     const other = polled({ intervalMs: 5 });
     other.polling.wake();
-    await other.looks(1);
+    await other.checks(1);
     other.end();
-    await other.looks(2);
+    await other.checks(2);
   });
 
-  it('reports errors, and looks again after the interval', async () => {
+  it('reports errors, and checks again after the interval', async () => {
     const one = polled({ nextMs: async () => LONG, intervalMs: 5 });
     one.polling.wake();
-    await one.looks(1);
+    await one.checks(1);
     one.fail(new Error('no connection'));
-    await one.looks(2);
+    await one.checks(2);
     expect(one.errors).toEqual([new Error('no connection')]);
     const other = polled({ nextMs: () => Promise.reject(new Error('no next')), intervalMs: 5 });
     other.polling.wake();
-    await other.looks(1);
+    await other.checks(1);
     other.end();
-    await other.looks(2);
+    await other.checks(2);
     expect(other.errors).toEqual([new Error('no next')]);
   });
 
-  it('waits for the look in progress when it is closed, and does not look again', async () => {
+  it('waits for the check in progress when it is closed, and does not check again', async () => {
     const one = polled({ intervalMs: 1 });
     one.polling.wake();
-    await one.looks(1);
+    await one.checks(1);
     one.polling.wake();
     let isClosed = false;
     const closing = one.polling.close().then(() => {

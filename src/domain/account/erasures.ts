@@ -6,8 +6,8 @@ import { changeConversation } from '../conversation/conversation.store.js';
 
 /**
  * The job that completes the deletion of accounts: it removes them from their groups and, if configured, deletes their
- * messages and reactions. It runs in steps that each leave a consistent state, on any node. If a node dies, another one
- * continues.
+ * messages and reactions. It runs in steps that each leave a consistent state, on any node. If a node crashes, another
+ * one continues.
  */
 export interface AccountErasureJob {
   /** Starts the job; to be called after the deletion of an account was committed. */

@@ -73,7 +73,7 @@ async function change(
     const isOther = wasReachable !== isReachable;
     await recordRelationshipChanges(tx, [
       ...(type === null ? [] : [{ userId: viewerId, type, aboutId: userId }]),
-      // The other user's event only says that the data visible to them may have changed, not why.
+      // The other user's event only reports that the data visible to them may have changed, not why.
       ...(isOther ? [{ userId, type: null, aboutId: null }] : []),
     ]);
     if (!isOther || !direct) return;

@@ -15,7 +15,9 @@ export interface CallChanged {
 }
 
 export interface SignalsSent {
-  /** Signals to the same party, in the order of their numbers. Other ones may precede them that were sent before. */
+  /**
+   * Signals to the same party, in the order of their numbers. They may be preceded by signals that are not included.
+   */
   signals: CallSignal[];
 }
 

@@ -9,7 +9,10 @@ import { CALL_CHANGED } from './call.events.js';
 const RINGING = 'RINGING_CALL';
 const MISSED = 'MISSED_CALL';
 
-/** Whether `calls call` in `conversations` ended without an answer that its members did not give themselves. */
+/**
+ * Whether `calls call` in `conversations` ended in a way that members may have missed: without an answer, or in a group
+ * after others had answered.
+ */
 const isUnanswered = Prisma.sql`(call.state = 'ENDED' AND (
   call.end_reason IN ('MISSED', 'CANCELLED', 'BUSY')
   OR (conversations.kind = 'GROUP' AND call.answered_at IS NOT NULL)))`;
@@ -70,7 +73,7 @@ interface Found {
   ringsMs: number;
 }
 
-/** A push about calls for which a condition holds, in SQL about `calls call`. */
+/** A kind of push about calls that meet a condition (SQL about `calls call`). */
 const defineCallPush = (
   type: string,
   condition: Prisma.Sql,
@@ -99,7 +102,7 @@ const defineCallPush = (
   },
 });
 
-/** That a call rings, as long as it does. */
+/** The push about a call that rings, for as long as it rings. */
 export const ringingPush = defineCallPush(
   RINGING,
   Prisma.sql`call.ring_until > clock_timestamp()
@@ -107,5 +110,5 @@ export const ringingPush = defineCallPush(
   ({ kind, ringsMs }) => ({ texts: incoming[kind], ttlMs: Math.max(ringsMs, 1_000) }),
 );
 
-/** That a call was missed, which replaces the push that it rings. */
+/** The push about a missed call, which replaces the one about the call that rings. */
 export const missedPush = defineCallPush(MISSED, isUnanswered, () => ({ texts: missed, ttlMs: undefined }));

@@ -9,7 +9,9 @@ export const canHaveCalls = (
   { callMembersMax }: Pick<Config, 'callMembersMax'>,
 ): boolean => memberCount <= callMembersMax;
 
-/** In larger groups, media go through an SFU if there is one, because a device cannot send to so many others. */
+/**
+ * In larger groups, audio and video go through an SFU if there is one, because a device cannot send to so many others.
+ */
 export const usesSfu = (
   { kind, memberCount }: Pick<Conversation, 'kind' | 'memberCount'>,
   config: Pick<Config, 'callPartiesMax'> & SfuConfig,
@@ -21,11 +23,11 @@ export const isOwnParty = (
   viewer: { userId: string; sessionId: string },
 ): boolean => party.userId === viewer.userId && party.sessionId === viewer.sessionId;
 
-/** Every device of a user can end the part of another one. */
+/** Every device of a user can remove another device of the same user from the call. */
 export const canLeave = (party: Pick<CallParty, 'userId'>, viewer: { userId: string }): boolean =>
   party.userId === viewer.userId;
 
-/** Whether media of these participants must go through TURN servers. */
+/** Whether audio and video of these participants must go through TURN servers. */
 export const isRelayOnly = (config: Pick<Config, 'callRelay' | 'turnUrls'>, areMutualContacts: boolean): boolean =>
   hasTurn(config) && (config.callRelay === 'always' || (config.callRelay === 'strangers' && !areMutualContacts));
 

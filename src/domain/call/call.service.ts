@@ -170,8 +170,8 @@ export function declineCall(deps: Deps, viewer: Viewer, callId: string): Promise
 }
 
 /**
- * Ends the part of a device in a call: for the caller of a call that rings, and in a direct conversation, that ends the
- * call. It has no effect if the device has left.
+ * Removes a device from a call. The call ends if it still rings, in a direct conversation, and with the last device. It
+ * has no effect if the device has left.
  * @throws {ChatError} NOT_FOUND of `input.callId` or `input.partyId`.
  */
 export async function leaveCall(
@@ -189,7 +189,7 @@ export async function leaveCall(
 }
 
 /**
- * Stores what a device sends, for the others to show.
+ * Stores whether a device sends audio, video and its screen, for the others to show.
  * @throws {ChatError} NOT_FOUND of `input.callId` or `input.partyId`.
  */
 export async function updateCallMedia(
@@ -352,7 +352,10 @@ async function addParty(tx: Tx, call: Call, { viewer, clientKey: key, inputHash 
   return id;
 }
 
-/** What a call becomes when a device has left it: it ends if nobody is left to talk to. */
+/**
+ * The call after a device has left it: it ends if it was still ringing, in a direct conversation, and if no device
+ * remains.
+ */
 async function afterLeaving(
   tx: Tx,
   call: Call,
@@ -370,7 +373,7 @@ async function afterLeaving(
 // ── changes that nobody asks for ──
 
 /**
- * Applies to a call, whose conversation is locked, what the time or events outside of it have changed.
+ * Changes a call because of the time or of events outside of it. Its conversation must be locked.
  * @param canLose see `claimDue`.
  * @returns the call, changed or not.
  */
@@ -409,7 +412,7 @@ export async function reconnected(deps: Deps, { callId, partyId }: { callId: str
   });
 }
 
-/** Ends the part of a member who leaves a locked conversation. */
+/** Removes the devices of a member who leaves a locked conversation from its call. */
 export async function endMembersCall(
   tx: Tx,
   { conversationId, userId }: { conversationId: string; userId: string },
@@ -420,7 +423,7 @@ export async function endMembersCall(
   await recordCallChange(deps, tx, await afterLeaving(tx, call, { kind: 'GROUP' }, 'FAILED'), null);
 }
 
-/** Ends the call of two users when one of them blocks the other, as if they had ended it. */
+/** Ends the call of two users when one of them blocks the other, as if the blocking user had ended it. */
 export async function endBlockedCall(
   deps: Pick<Deps, 'config' | 'features'>,
   tx: Tx,

@@ -12,7 +12,7 @@ import type { Db, Sql, SqlTransaction, Tx } from '../../infra/database/database.
 import { haveBlock } from '../user/reach.store.js';
 import { PARTIES_SHOWN_MAX } from './call.settings.js';
 
-/** A device in a call, without what only the server needs. */
+/** A device in a call, without the properties that only the server needs. */
 export type Party = Pick<
   CallParty,
   'id' | 'callId' | 'userId' | 'state' | 'microphoneOn' | 'cameraOn' | 'screenOn' | 'joinedAt'
@@ -392,10 +392,10 @@ export async function findParty(db: Db | Tx, id: string): Promise<CallParty | nu
   return db.callParty.findUnique({ where: { id } });
 }
 
-/** What a device sends. Absent values are unchanged. */
+/** Whether a device sends audio, video and its screen. Absent values are unchanged. */
 export type Media = { [Name in 'microphoneOn' | 'cameraOn' | 'screenOn']?: boolean | null | undefined };
 
-/** Stores what a device sends. Returns whether that is a change of a device in the call. */
+/** Stores what a device sends. Returns whether this has changed a device in the call. */
 export async function storeMedia(
   tx: Tx,
   { callId, partyId }: { callId: string; partyId: string },

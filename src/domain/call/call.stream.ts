@@ -36,8 +36,8 @@ function eventOf({ change, memo }: FeedEvent & { change: Change }): CallEvent & 
 const PAGE = 20;
 
 /**
- * Streams the live calls of the viewer, and the signals that the device has not acknowledged; then CAUGHT_UP, and what
- * happens. With `partyId`, the device counts as connected as long as the stream lasts.
+ * Streams the live calls of the viewer, and the signals that the device has not acknowledged; then CAUGHT_UP and live
+ * events. With `partyId`, the device counts as connected as long as the stream lasts.
  * @throws {ChatError} NOT_FOUND of `partyId`: it is not a device of this session.
  */
 export async function streamCalls(
@@ -70,7 +70,7 @@ export async function streamCalls(
   });
 }
 
-/** Fills a stream: first with what is stored, then with what happens. */
+/** Fills a stream: first with stored calls and signals, then with live events. */
 class Filler {
   readonly #deps: Deps;
   readonly #userId: string;

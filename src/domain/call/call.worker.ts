@@ -8,9 +8,9 @@ import { reconnected, settle } from './call.service.js';
 import { claimDue, type DueCall, deleteSignals, nextRingEndMs, releaseCall, see } from './call.store.js';
 
 /**
- * Changes calls because of the time or of events outside of them, on every node: it ends those that nobody answers or that
- * all devices have lost, and notices which devices are connected. A call is claimed by one node. If it dies, another one
- * takes over.
+ * Changes calls because of the time or of events outside of them, on every node: it ends those that nobody answers or
+ * that all devices have lost, and notices which devices are connected. A call is claimed by one node. If that node
+ * crashes, another one takes over.
  */
 export interface CallWorker {
   /** To be called when clients can connect to this node: from then on, it can determine which devices are silent. */
@@ -24,7 +24,10 @@ export interface CallWorker {
   close(): Promise<void>;
 }
 
-/** The longest time between two looks for calls that are due, in milliseconds: while there are live calls, and without any. */
+/**
+ * The longest time between two checks for calls that are due, in milliseconds: while there are live calls, and without
+ * any.
+ */
 const POLL_LIVE_MS = 1_000;
 const POLL_IDLE_MS = 5_000;
 const POLL_MIN_MS = 20;
@@ -56,7 +59,7 @@ function createCallWorker(deps: Deps): CallWorker {
   const canLose = () => isServing && performance.now() - reliableSince >= config.callReconnectingAfterMs;
 
   const polling = createPolling({
-    look,
+    check,
     async nextMs() {
       const { isAnyLive, ms } = await nextRingEndMs(sql);
       const longest = isAnyLive || connected.size > 0 ? POLL_LIVE_MS : POLL_IDLE_MS;
@@ -69,7 +72,7 @@ function createCallWorker(deps: Deps): CallWorker {
     },
   });
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     for (;;) {
       if (polling.isClosed) return;
       const canLoseNow = canLose();
@@ -88,7 +91,7 @@ function createCallWorker(deps: Deps): CallWorker {
         const conversation = await lock(tx, conversationId);
         return conversation && settle(deps, tx, id, conversation, { canLose: canLoseNow });
       });
-      // A call that did not change is not looked at again immediately.
+      // A call that did not change is not checked again immediately.
       if (call && call.version !== version) await releaseCall(sql, id);
     } catch (error) {
       // The claim ends after some time, and any node tries again.

@@ -16,23 +16,29 @@ export const sfu = defineService('SFU', ({ config }) => {
 /** The room of a call. */
 export const sfuRoomOf = (callId: string): string => `parley-${callId}`;
 
-/** By which name the other devices in a room find a device. */
+/** The name by which other devices in a room identify a device. */
 export const sfuIdentityOf = (partyId: string): string => encodeGlobalId('CallParty', partyId);
 
-/** How long a token is valid that a LiveKit server has given to a connected device instead of its first one, in milliseconds. */
+/**
+ * How long a token is valid with which a LiveKit server has replaced the first one of a connected device, in
+ * milliseconds.
+ */
 const RENEWED_TOKEN_MS = 10 * 60_000;
 
-/** For how long a device that has left could use a token. */
+/** For how long a device that has left could use a token, in milliseconds. */
 export const tokensLastMs = ({ callSfuTokenTtlMs }: Pick<Config, 'callSfuTokenTtlMs'>): number =>
   Math.max(callSfuTokenTtlMs, RENEWED_TOKEN_MS);
 
-/** With what a device connects to the SFU. */
+/** The credentials with which a device connects to the SFU. */
 export interface SfuAccess {
   token: string;
   expiresAt: Date;
 }
 
-/** What the viewer's device needs to connect to the SFU of each of these calls; null if it is not in the call. */
+/**
+ * The credentials with which the viewer's device connects to the SFU of each of these calls, in the same order; null if
+ * it is not in the call.
+ */
 export async function findSfuAccess(
   deps: Deps,
   viewer: Viewer,

@@ -7,13 +7,15 @@ import { callsChanged } from './call.change.js';
 import { sfu, sfuIdentityOf } from './sfu.js';
 import { claimTasks, type DueTask, deleteTask, nextTaskMs, repeatTask, retryTask } from './sfu.store.js';
 
-/** The longest and the shortest time between two looks for tasks, in milliseconds. */
+/** The longest and the shortest time between two checks for tasks, in milliseconds. */
 const POLL_MS = 5_000;
 const POLL_MIN_MS = 20;
 /** The number of tasks that are claimed, and done, at the same time; and how long a claim lasts, in milliseconds. */
 const TASKS_AT_ONCE = 8;
 const CLAIM_MS = 15_000;
-/** After what time a task is repeated, because a device that has left may have connected again, in milliseconds. */
+/**
+ * The time after which a task is repeated, because a device that has left may have connected again, in milliseconds.
+ */
 const REPEAT_MS = 60_000;
 /** The pause after the first failure and the longest one, in milliseconds. */
 const RETRY_MS = 1_000;
@@ -22,8 +24,8 @@ const RETRY_MAX_MS = 60_000;
 const GIVEN_UP_MS = 86_400_000;
 
 /**
- * Disconnects devices that have left a call from the SFU, and deletes the rooms of calls that have ended. A task is stored with
- * the change of the call, so that none is lost; if a node dies, another one does it.
+ * Disconnects devices that have left a call from the SFU, and deletes the rooms of calls that have ended. A task is
+ * stored with the change of the call, so that none is lost; if a node crashes, another one carries it out.
  */
 export const sfuWorker = defineService('SFU worker', (deps: Deps): { close(): Promise<void> } => {
   const { server } = sfu.of(deps);
@@ -34,7 +36,7 @@ function createSfuWorker({ database, log }: Deps, server: LiveKit): { close(): P
   const { sql } = database;
   const limit = pLimit(TASKS_AT_ONCE);
   const polling = createPolling({
-    async look() {
+    async check() {
       while (!polling.isClosed) {
         const due = await claimTasks(sql, TASKS_AT_ONCE, CLAIM_MS);
         if (due.length === 0) return;

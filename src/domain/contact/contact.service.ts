@@ -64,7 +64,7 @@ async function change(
     if (!user) throw notFound('input.userId', 'User');
     if (!(await work(tx, user))) return user;
     const own = { userId: viewer.userId, type, aboutId: userId };
-    // The other user's event only says that the data visible to them may have changed, not why.
+    // The other user's event only reports that the data visible to them may have changed, not why.
     await recordRelationshipChanges(tx, [own, { userId, type: null, aboutId: null }]);
     return user;
   });

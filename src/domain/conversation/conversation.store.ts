@@ -322,7 +322,7 @@ export interface MembersPage extends MembersFilter {
   limit: number;
 }
 
-/** Tells the planner that a partial index contains all members with this role. */
+/** A condition by which the planner recognizes that a partial index contains all members with this role. */
 const inModeratorIndex = (role: Membership['role']) =>
   role === 'MEMBER' ? Prisma.empty : Prisma.sql`AND role <> 'MEMBER'`;
 

@@ -16,7 +16,7 @@ import {
 /**
  * Announces changes of users in all of their conversations, a few conversations at a time, so that no conversation is
  * locked for long, the caller that changed the user does not wait for all of them, and other work is not starved. The
- * remaining work is stored in the transaction of the change, so that another node continues if this one dies.
+ * remaining work is stored in the transaction of the change, so that another node continues if this one crashes.
  */
 export interface PersonUpdates {
   /**

@@ -3,7 +3,7 @@ import { languageOf } from '../push/push.languages.js';
 import { pathOf } from '../push/push.payload.js';
 import type { UnreadConversation } from './digest.store.js';
 
-/** What an email says. */
+/** The content of an email. */
 export interface Digest {
   to: string;
   preview: 'FULL' | 'SENDER' | 'NOTHING';

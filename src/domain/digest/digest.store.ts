@@ -12,8 +12,8 @@ const address = Prisma.sql`coalesce(
    ORDER BY created_at LIMIT 1))`;
 
 /**
- * Begins the wait for an email for all recipients of new messages who want emails, in one statement. Whoever waits already
- * keeps waiting.
+ * Begins the wait for an email for all recipients of new messages who want emails, in one statement. Users who are
+ * waiting already keep their time.
  */
 export const beginDigests = (
   sql: SqlTransaction,
@@ -54,7 +54,7 @@ export interface DueDigest {
   quietTimeZone: string | null;
 }
 
-/** Claims emails that are due. Another node takes over those of a node that has died. */
+/** Claims emails that are due. Another node takes over those of a node that has crashed. */
 export const claimDigests = (sql: Sql, count: number, claimMs: number, config: Config): Promise<DueDigest[]> =>
   sql.query<DueDigest>(Prisma.sql`
     WITH claimed AS (

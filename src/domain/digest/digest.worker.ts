@@ -11,7 +11,7 @@ export interface DigestWorker {
   readonly sent: number;
   /** Sends the emails that are due. */
   run(): Promise<void>;
-  /** Resolves when the emails in progress have been handed to the mailer. */
+  /** Resolves when the emails in progress have been passed to the mailer. */
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ import { reviveDates } from '../../realtime/wire.js';
 export const DRAFT_SAVED = 'DRAFT_SAVED';
 export const DRAFT_DELETED = 'DRAFT_DELETED';
 
-/** What a change of a draft says. `subjectId` of its row is the membership, which has at most one draft. */
+/** The data of a change of a draft. `subjectId` of its row is the membership, which has at most one draft. */
 export interface DraftChanged {
   /** The draft after the change; deleted, it is empty. Null if the membership has ended. */
   draft: Draft | null;
@@ -27,7 +27,7 @@ export const recordDraftChange = (
   data: DraftChanged,
 ): void => recordPersonalChanges(tx, [{ userId, type, subjectId: membershipId, actorId: userId, data }]);
 
-/** Increased when what nodes send each other changes. */
+/** To be incremented whenever the data sent between nodes changes. */
 const VERSION = 1;
 
 export const draftChanges: ChangeKind<DraftChanged> = {

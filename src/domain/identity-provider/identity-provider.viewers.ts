@@ -4,7 +4,7 @@ import { createCache } from '../../infra/cache.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { type AccessTokenSource, requireLivingSession } from '../session/session.authentication.js';
+import { type AccessTokenSource, requireActiveSession } from '../session/session.authentication.js';
 import { accountOf } from './identity-provider.accounts.js';
 import { sessionOf } from './identity-provider.sessions.js';
 
@@ -45,10 +45,10 @@ function createOutsideViewers(tokens: OutsideTokens): ProviderAuthenticator {
     async viewerOf(deps, token) {
       const hash = Buffer.from(sha256(token)).toString('base64');
       const found = known.get(hash);
-      if (found && found.expiresAt > new Date()) return requireLivingSession(deps, found);
+      if (found && found.expiresAt > new Date()) return requireActiveSession(deps, found);
       const looking = asked.get(hash) ?? look(deps, token, hash).finally(() => asked.delete(hash));
       asked.set(hash, looking);
-      return requireLivingSession(deps, await looking);
+      return requireActiveSession(deps, await looking);
     },
   };
 }

@@ -11,8 +11,8 @@ import type { Viewer } from '../../platform/viewer.js';
 import type { Attachment } from './media.store.js';
 import { partsMissing, partsOf } from './upload.parts.js';
 
-// Clients send parts to the store themselves, so that only the store knows which ones it has received. No transaction is
-// open while it is asked.
+// Clients send parts to the store themselves, so that only the store can report which ones it has received. No
+// transaction is open during such a request.
 
 /** A store whose uploads are direct. */
 type DirectStore = MediaStore & { readonly uploads: DirectUploads };

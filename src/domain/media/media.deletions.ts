@@ -3,7 +3,7 @@ import type { Sql } from '../../infra/database/database.js';
 import { type MediaStore, type ObjectName, StoreUnavailable } from '../../infra/media/store.js';
 import type { Deps } from '../../platform/deps.js';
 
-/** The number of orders that are carried out with one look. */
+/** The number of orders that are carried out at a time. */
 const BATCH = 100;
 /** The pause after the first failure, in milliseconds. It doubles with each further one. */
 const RETRY_MS = 5_000;

@@ -3,7 +3,7 @@ import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
 
-/** What shows attachments outside of messages and pictures, such as statuses (`attachments.status_id`). */
+/** Objects other than messages and pictures that contain attachments, such as statuses (`attachments.status_id`). */
 export interface AttachmentOwner {
   /** SQL for whether a user, given as an SQL expression, can see the row `attachment` because of its owner. */
   isVisibleTo(userId: Prisma.Sql): Prisma.Sql;

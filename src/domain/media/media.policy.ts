@@ -1,7 +1,7 @@
 import { badInput, ChatError, notFound } from '../../core/errors.js';
 import type { AttachmentState } from '../../generated/prisma/client.js';
 
-/** What decides whether an upload can be put into a message, or become a picture. */
+/** The properties that decide whether an upload can be sent in a message, or become a picture. */
 export interface Usable {
   uploaderId: string;
   state: AttachmentState;

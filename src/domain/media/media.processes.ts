@@ -19,7 +19,7 @@ export interface Job {
   ffmpeg: { path: string; timeoutMs: number } | null;
 }
 
-/** What is known of a file after it was processed. */
+/** The properties of a file that its processing has determined. */
 export interface Facts {
   contentType: string;
   byteSize: number;
@@ -45,14 +45,14 @@ const IDLE_MS = 30_000;
 export interface MediaProcess {
   /**
    * Runs a job.
-   * @throws {ProcessDied} if the process was ended by the time limit, or died.
+   * @throws {ProcessEnded} if the process was ended by the time limit, or crashed.
    */
   run(job: Job): Promise<Result>;
   close(): void;
 }
 
-/** The process was ended by the time limit, or died: perhaps because of the file. */
-export class ProcessDied extends Error {}
+/** The process was ended by the time limit, or crashed: perhaps because of the file. */
+export class ProcessEnded extends Error {}
 
 export function createMediaProcess(timeoutMs: number): MediaProcess {
   let child: ChildProcess | undefined;
@@ -90,20 +90,20 @@ export function createMediaProcess(timeoutMs: number): MediaProcess {
         const stop = () => {
           clearTimeout(timer);
           own.off('message', done);
-          own.off('exit', died);
+          own.off('exit', ended);
         };
         const done = (result: unknown) => {
           stop();
           idle = setTimeout(end, IDLE_MS).unref();
           resolve(result as Result);
         };
-        const died = () => {
+        const ended = () => {
           stop();
-          reject(new ProcessDied('The process that checks files has ended.'));
+          reject(new ProcessEnded('The process that checks files has ended.'));
         };
         const timer = setTimeout(() => kill(own), timeoutMs);
         own.once('message', done);
-        own.once('exit', died);
+        own.once('exit', ended);
         own.send(job, (error) => {
           if (error) kill(own);
         });

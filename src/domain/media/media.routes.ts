@@ -39,7 +39,10 @@ export async function partUrl(
   return `${MEDIA_PREFIX}uploads/${id}/${part.number}?${from > 0 ? `from=${from}&` : ''}t=${uploadTokenOf(deps, sessionId, id)}`;
 }
 
-/** How long a node remembers who may open what, in milliseconds: the longest time until a removal takes effect. */
+/**
+ * How long a node caches the results of permission checks, in milliseconds: the longest time until a removal takes
+ * effect.
+ */
 const REMEMBERED_MS = 5_000;
 const REMEMBERED_MAX = 20_000;
 
@@ -183,7 +186,7 @@ function findRemembered(deps: Deps, key: string, find: () => Promise<Served | nu
     found = find();
     known.set(key, found);
     found.catch(() => known.delete(key));
-    // What is not there yet can be there in a moment.
+    // An attachment that was not found may exist a moment later.
     void found.then(
       (served) => (served?.state !== 'READY' || !served.isLasting) && known.delete(key),
       () => {},
@@ -206,7 +209,7 @@ async function serveFile(
   await sendFile(deps, req, res, served, name, served?.isLasting ? CACHE_FILES : REVALIDATED);
 }
 
-/** Serves the picture of a user or group, to everybody who knows its signed URL. */
+/** Serves the picture of a user or group, to everybody who has its signed URL. */
 async function servePicture(
   deps: Deps,
   req: IncomingMessage,

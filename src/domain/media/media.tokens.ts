@@ -3,8 +3,8 @@ import { unauthenticated } from '../../core/errors.js';
 import type { Deps } from '../../platform/deps.js';
 import { sessionLookup } from '../session/session.authentication.js';
 
-// Browsers load images and videos without headers, so that a token in the URL has to say who asks. These tokens open
-// files only, and end with their session.
+// Browsers load images and videos without headers, so that a token in the URL has to identify the user. These tokens
+// open files only, and end with their session.
 
 const OPEN = 'media token';
 const UPLOAD = 'media upload';

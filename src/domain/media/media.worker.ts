@@ -10,16 +10,16 @@ import { defineService } from '../../platform/service.js';
 import { deleteOrdered, orderDeletions } from './media.deletions.js';
 import { mediaStore, virusScanner } from './media.files.js';
 import { attachmentDone } from './media.outcome.js';
-import { createMediaProcess, type Facts, ProcessDied, type Result } from './media.processes.js';
+import { createMediaProcess, type Facts, ProcessEnded, type Result } from './media.processes.js';
 import { uploadsCompleted } from './upload.service.js';
 
 /**
  * Checks and converts complete uploads, and deletes the bytes of deleted attachments, on every node. A file is claimed,
- * processed, and READY or REJECTED with one commit. If a node dies in between, another one takes over when the claim has
- * ended.
+ * processed, and READY or REJECTED with one commit. If a node crashes in between, another one takes over when the claim
+ * has ended.
  */
 export interface MediaWorker {
-  /** Looks for work; to be called when uploads were completed. */
+  /** Checks for work; to be called when uploads were completed. */
   wake(): void;
   /** What this node has done since its start. */
   readonly counts: {
@@ -33,16 +33,16 @@ export interface MediaWorker {
   close(): Promise<void>;
 }
 
-/** The longest time between two looks for work, in milliseconds. */
+/** The longest time between two checks for work, in milliseconds. */
 const POLL_MS = 2_000;
 /** How long a claim lasts unless it is renewed, in milliseconds. */
 const CLAIM_MS = 15_000;
 const RENEW_MS = 2_000;
 /** A file is rejected when its processing has been ended or has failed this many times. */
 const TRIES_MAX = 3;
-/** The part of the time limit for a file in which its poster must be there: one fourth. */
+/** The share of the time limit for a file in which its poster must be complete: one fourth. */
 const POSTER_SHARE = 4;
-/** What the names of files begin with that are not complete yet. */
+/** The prefix of the names of files that are not complete yet. */
 const TEMPORARY = 'new-';
 /** The pause before a file is processed again after the machine failed, in milliseconds. */
 const RETRY_MS = 30_000;
@@ -60,12 +60,12 @@ function createMediaWorker(deps: Deps): MediaWorker {
   const { config, database, log } = deps;
   const process = createMediaProcess(config.mediaProcessTimeoutMs);
   const polling = createPolling({
-    look,
+    check,
     intervalMs: POLL_MS,
     onError: (error) => log.warn({ err: error }, 'files could not be processed; retrying'),
   });
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     while (!polling.isClosed && (await isWorking())) {
       const claimed = await claim(deps, CLAIM_MS);
       if (!claimed) break;
@@ -104,9 +104,9 @@ function createMediaWorker(deps: Deps): MediaWorker {
         counts.failed += 1;
         return release(deps, id, UNAVAILABLE_RETRY_MS, { isUncounted: true });
       }
-      const hasDied = error instanceof ProcessDied;
-      if (!hasDied) log.warn({ err: error, attachmentId: id }, 'a file could not be processed');
-      await fail(claimed, String(error), hasDied ? 0 : RETRY_MS);
+      const hasEnded = error instanceof ProcessEnded;
+      if (!hasEnded) log.warn({ err: error, attachmentId: id }, 'a file could not be processed');
+      await fail(claimed, String(error), hasEnded ? 0 : RETRY_MS);
     }
   }
 
@@ -189,7 +189,7 @@ export const mediaWorker = defineService('media worker', createMediaWorker);
 
 /** The columns of a file that can be served. */
 function factsToStore({ isChanged: _isChanged, state, variants, waveform = [], ...facts }: { state: 'READY' } & Facts) {
-  // Without one, that of the client stays.
+  // Without a waveform, the one of the client stays.
   return { ...facts, ...(waveform.length > 0 && { waveform }), state, variants: variants as object[] };
 }
 

@@ -3,8 +3,8 @@ import type { Db, SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
 
-// A part is data that belongs to messages and that the message feature does not know, for example reactions, the quoted
-// message, or the search index. Its feature registers it with `contributes: [messageParts.with(part)]`.
+// A part is data that belongs to messages but not to the message feature, for example reactions, the quoted message, or
+// the search index. Its feature registers it with `contributes: [messageParts.with(part)]`.
 
 /**
  * The values that parts load with every message, by the name of the part: `message.parts.reactions`. A feature adds its

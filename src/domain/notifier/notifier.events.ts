@@ -33,7 +33,7 @@ export const recordNotificationChanges = (tx: Tx | SqlTransaction, stored: reado
     })),
   );
 
-/** Increased when what nodes send each other changes. */
+/** To be incremented whenever the data sent between nodes changes. */
 const VERSION = 1;
 
 export const notificationChanges: ChangeKind<NotificationChanged> = {

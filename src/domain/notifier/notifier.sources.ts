@@ -4,9 +4,9 @@ import type { Deps } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
 import type { ChangeRow } from '../../realtime/change.js';
 
-// The notifier knows no feature. What notifies users comes from sources, what ends notifications also from removals, and
-// what else happens when somebody is notified, such as pushes, is done by outputs. All of them are SQL over a relation
-// `change`, a batch of the change log with these columns:
+// The notifier does not depend on other features. Sources define what notifies users, removals also define what ends
+// notifications, and outputs do what else happens when somebody is notified, such as pushes. All of them are SQL over a
+// relation `change`, a batch of the change log with these columns:
 //
 //   type text, log_id uuid (the conversation or user), message_id uuid, subject_id uuid, actor_id uuid, at timestamptz
 
@@ -72,7 +72,7 @@ export interface NotifierBatch {
 
 /**
  * Does something more when users are notified, in the transaction that stores the notifications and the position of the
- * notifier: what it writes is written exactly once, whichever node dies. It should write with one statement for the
+ * notifier: what it writes is written exactly once, whichever node crashes. It should write with one statement for the
  * whole batch, not per user. `wantsNotifications` is the condition for members who are to be notified of every message.
  */
 export interface NotificationOutput {

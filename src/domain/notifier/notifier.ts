@@ -20,8 +20,8 @@ import {
 
 /**
  * Turns changes into notifications, on one node at a time. It reads the change log from a stored position, and stores
- * the notifications together with its new position, so that each change is processed exactly once, whichever node dies.
- * Senders do not wait for it.
+ * the notifications together with its new position, so that each change is processed exactly once, whichever node
+ * crashes. Senders do not wait for it.
  */
 export interface Notifier {
   readonly counts: Readonly<Record<'added' | 'updated' | 'removed', number>>;
@@ -44,7 +44,7 @@ const countOf = {
 
 /** How long after its last step another node can take over from one that does not respond, in milliseconds. */
 const CLAIM_MS = 10_000;
-/** How often a node looks for changes of which no wake-up arrived, and for a notifier that has died, in milliseconds. */
+/** How often a node checks for changes without a wake-up, and for a notifier that has crashed, in milliseconds. */
 const POLL_MS = 2_000;
 /**
  * The minimum pause before a round, in milliseconds, so that changes in quick succession are processed together. A pause is

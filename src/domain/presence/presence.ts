@@ -60,13 +60,13 @@ export interface Presence {
    */
   read(userIds: readonly string[]): Promise<(PresenceChange | null)[]> | undefined;
   /**
-   * Calls `listener` when the last connection of a user was closed, as far as this node knows: immediately, before the
-   * grace period.
+   * Calls `listener` when the last connection of a user was closed, according to the information of this node:
+   * immediately, before the grace period.
    */
   onGone(listener: (userId: string) => void): void;
   /** Calls `listener`, on each node, when a user has become invisible. */
   onInvisible(listener: (userId: string) => void): void;
-  /** Whether a user is connected and not invisible, as far as this node knows. */
+  /** Whether a user is connected and not invisible, according to the information of this node. */
   isVisible(userId: string): boolean;
   /** The numbers of users who are connected to this node, and of users who are watched on it. */
   readonly size: { people: number; watched: number };

@@ -95,7 +95,7 @@ export const setBadge = (sql: Sql, { subscriptionId, unreadCount }: OutdatedBadg
   sql.query(Prisma.sql`
     UPDATE push_subscriptions SET badge = ${unreadCount}::int WHERE id = ${subscriptionId}::uuid`);
 
-/** Deletes a device that its gateway no longer knows. */
+/** Deletes a device that its gateway no longer accepts. */
 export const removeDevice = (sql: Sql, { subscriptionId }: OutdatedBadge): Promise<unknown> =>
   sql.query(Prisma.sql`DELETE FROM push_subscriptions WHERE id = ${subscriptionId}::uuid`);
 

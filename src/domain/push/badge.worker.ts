@@ -73,7 +73,7 @@ export function createBadgeWorker(
   }
 
   const polling = createPolling({
-    async look() {
+    async check() {
       if (pauses.waitOf(origin) > 0) return;
       const limits = { count: COUNT, claimMs: CLAIM_MS, ttlMs: config.pushTtlMs };
       for (let count = COUNT; count === COUNT && !polling.isClosed; ) {

@@ -3,13 +3,13 @@ import { type WebPushSize, webPushTextMax } from '../../infra/push/web-push.js';
 import { type Language, languageOf } from './push.languages.js';
 import type { PushNotice } from './push.subjects.js';
 
-/** What a push says, as it is decided when it is due. */
+/** The content of a push, as it is determined when the push is due. */
 export interface PushContent {
   preview: 'FULL' | 'SENDER' | 'NOTHING';
   conversation: { id: string; kind: 'DIRECT' | 'GROUP'; title: string | null };
   /** The newest of the messages. Its text is empty if it has only attachments. */
   message: { id: string; seq: number; text: string };
-  /** If it is not about messages: what it says instead. */
+  /** The content of a push that is not about messages. */
   notice?: PushNotice | undefined;
   senderName: string;
   /** The number of messages. */

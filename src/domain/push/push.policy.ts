@@ -42,8 +42,8 @@ export type DropReason = (typeof dropReasons)[number];
 export type PushWait = 'ATTENTION' | 'DEVICE_PAUSED' | 'SERVICE_PAUSED' | 'FAILED_ATTEMPT';
 
 /**
- * What is recorded of a push that ended: that it was sent, why it was dropped, or that its device was removed (by its push
- * service, which no longer knew it, or in another way).
+ * What is recorded of a push that ended: that it was sent, why it was dropped, or that its device was removed (by its
+ * push service, which no longer accepted it, or in another way).
  */
 export type PushResult = 'SENT' | 'GONE' | 'DEVICE_REMOVED' | DropReason;
 

@@ -113,9 +113,9 @@ const collapse = Prisma.sql`
 const lastSeq = Prisma.sql`CASE WHEN job.is_open THEN greatest(job.to_seq, position.seq) ELSE job.to_seq END`;
 
 /**
- * Adds new messages to the pushes of all members who have devices and want to be notified of them. An open push that waits
- * contains them when the positions have moved, so that its row is not written. The positions stay locked until the end of
- * the transaction: a push ends either before, or knows of the messages (\`endJobs\`).
+ * Adds new messages to the pushes of all members who have devices and want to be notified of them. An open push that
+ * waits contains them when the positions have moved, so that its row is not written. The positions stay locked until
+ * the end of the transaction: a push ends either before, or includes the messages (\`endJobs\`).
  * @returns the number of pushes that were added or changed.
  */
 export async function enqueueMessages(
@@ -271,7 +271,7 @@ export const claimJobs = (sql: Sql, count: number, claimMs: number): Promise<Cla
               subject_type AS "subjectType", subject_id::text AS "subjectId",
               (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float8 AS "ageMs"`);
 
-/** What a push says and where it goes, with everything that decides whether it is sent. */
+/** The content and the destination of a push, with everything that decides whether it is sent. */
 export interface DuePush {
   subscriptionId: string;
   userId: string;
@@ -478,7 +478,7 @@ export async function endJobs(sql: Sql, ends: readonly JobEnd[]): Promise<void> 
                created_at
         FROM ended WHERE user_id IS NOT NULL
       ),
-      -- Waits for the notifier if it is adding messages, and then knows of them.
+      -- Waits for the notifier if it is adding messages, and then includes them.
       position AS MATERIALIZED (
         SELECT conversation_id, seq FROM push_positions WHERE conversation_id IN (SELECT conversation_id FROM ended)
         ORDER BY conversation_id FOR UPDATE

@@ -22,7 +22,10 @@ export interface PushNotice {
  */
 export interface PushSubject {
   readonly type: string;
-  /** What a push about each of these says now, in the same order; undefined if there is nothing to say any more. */
+  /**
+   * The present content of a push about each of these, in the same order; undefined if there is nothing to report any
+   * more.
+   */
   find(sql: Sql, wanted: readonly { id: string; userId: string }[]): Promise<readonly (PushNotice | undefined)[]>;
 }
 

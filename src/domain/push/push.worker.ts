@@ -14,12 +14,12 @@ import { type ClaimedJob, claimJobs, type DuePush, endJobs, findDue, type JobEnd
 import { type PushNotice, pushSubjects } from './push.subjects.js';
 
 /**
- * Sends the pushes that are due, on every node. A job is claimed, checked against the current state (read, deleted, left,
- * signed out, …), sent and deleted. If a node dies in between, another one takes over when the claim has ended: a push can
- * then be sent twice, and replaces itself on the device, because both have the same topic and tag.
+ * Sends the pushes that are due, on every node. A job is claimed, checked against the current state (read, deleted,
+ * left, signed out, …), sent and deleted. If a node crashes in between, another one takes over when the claim has
+ * ended: a push can then be sent twice, and replaces itself on the device, because both have the same topic and tag.
  */
 export interface PushWorker {
-  /** Looks for jobs that are due; to be called when jobs were committed. */
+  /** Checks for jobs that are due; to be called when jobs were committed. */
   wake(): void;
   /** The outcomes since the start. */
   readonly counts: {
@@ -37,7 +37,7 @@ export interface PushWorker {
 /** Jobs were committed. The items have no meaning. */
 export const pushesEnqueued = defineAnnouncement<true>('pushes enqueued');
 
-/** The longest time between two looks for jobs, in milliseconds: another node may have committed some, and died. */
+/** The longest time between two checks for jobs, in milliseconds: another node may have committed some, and crashed. */
 const POLL_MAX_MS = 1_000;
 const POLL_MIN_MS = 20;
 /** The pause before the first retry, in milliseconds. It doubles with each further one. */
@@ -66,7 +66,7 @@ function createPushWorker(deps: Deps): PushWorker {
   });
   const inProgress = new Set<Promise<void>>();
   const polling = createPolling({
-    look,
+    check,
     async nextMs() {
       const ms = inProgress.size > 0 ? null : await nextDueMs(sql);
       return Math.min(Math.max(ms ?? POLL_MAX_MS, POLL_MIN_MS), POLL_MAX_MS);
@@ -145,14 +145,14 @@ function createPushWorker(deps: Deps): PushWorker {
       senderName: notice?.senderName ?? push.senderName ?? '',
       count: push.count,
       unreadCount: push.unreadCount,
-      // Different for each device, so that push services cannot tell who is in the same conversation.
+      // Different for each device, so that push services cannot find out who is in the same conversation.
       tag: secrets.mac('push topic', `${subscriptionId} ${notice?.key ?? collapseKey}`).slice(0, TOPIC_CHARS),
       locale: push.locale ?? undefined,
       appUrl: config.publicUrl,
     };
   }
 
-  /** What the jobs that are not about messages say, in the order of all jobs. */
+  /** The content of the jobs that are not about messages, in the order of all jobs. */
   async function findNotices(
     jobs: readonly ClaimedJob[],
     due: readonly (DuePush | undefined)[],
@@ -180,7 +180,7 @@ function createPushWorker(deps: Deps): PushWorker {
   }
 
   /** Claims jobs while this node can send more. */
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     for (;;) {
       const free = config.pushAtOnce - inProgress.size;
       // Not for every push that ends, because that would need a statement each.

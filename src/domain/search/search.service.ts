@@ -69,7 +69,7 @@ export async function searchMessages(
   };
 }
 
-/** The snippets of messages. What attachments are found by follows the text. */
+/** The snippets of messages. The names and alternative texts of attachments follow the text. */
 async function readSnippets(
   { database, slices }: Deps,
   messages: readonly Message[],

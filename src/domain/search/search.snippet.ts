@@ -97,7 +97,7 @@ const shown = (text: string): string => withoutDirections(text.replace(/[\p{Cc}\
 
 /**
  * Finds the phrases in a text, in the order of the text, and stops as soon as the snippet cannot change any more. It
- * uses the Shift-And algorithm: one bit for each term of each phrase, which says whether the phrase matches up to this
+ * uses the Shift-And algorithm: one bit for each term of each phrase, which is set if the phrase matches up to this
  * term at the current position. The time does not depend on the number of phrases.
  */
 function* matchesIn(text: string, phrases: readonly Phrase[]): Generator<undefined, Match[]> {

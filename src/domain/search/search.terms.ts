@@ -142,7 +142,7 @@ export const entries = {
 };
 
 export const hasWhat = ['link', 'mention', 'attachment', 'image', 'video', 'audio', 'voice', 'file'] as const;
-/** What the filter `has:` accepts. */
+/** The values that the filter `has:` accepts. */
 export type Has = (typeof hasWhat)[number];
 
 const LINK = /(?:\bhttps?:\/\/|\bwww\.)[^\s/]/iu;
@@ -151,7 +151,7 @@ type Indexed = Pick<Message, 'conversationId' | 'seq' | 'senderId' | 'mentionedI
   text: string;
 };
 
-/** What an attachment is found by. */
+/** The properties of an attachment by which it is found. */
 export type IndexedAttachment = Pick<Attachment, 'kind' | 'filename' | 'altText'>;
 
 /**

@@ -31,11 +31,11 @@ export async function authenticate(deps: Deps, accessToken: string): Promise<Vie
     const source = service.of(deps);
     if (source?.issued(accessToken)) return source.viewerOf(deps, accessToken);
   }
-  return requireLivingSession(deps, deps.tokens.verifyAccess(accessToken));
+  return requireActiveSession(deps, deps.tokens.verifyAccess(accessToken));
 }
 
 /** Throws UNAUTHENTICATED if the viewer's session has ended. */
-export async function requireLivingSession(deps: Deps, viewer: Viewer): Promise<Viewer> {
+export async function requireActiveSession(deps: Deps, viewer: Viewer): Promise<Viewer> {
   const userId = await sessionLookup.of(deps)(viewer.sessionId);
   if (userId !== viewer.userId) throw unauthenticated('This session has ended.');
   return viewer;
@@ -43,7 +43,7 @@ export async function requireLivingSession(deps: Deps, viewer: Viewer): Promise<
 
 /** The user of a session; null if it has ended. */
 export const sessionLookup = defineLookup('sessions', ({ database }, ids: readonly string[]) =>
-  findLivingSessions(database.sql, ids),
+  findActiveSessions(database.sql, ids),
 );
 
 export const sessionWatch = defineService('session watch', ({ database, bus, log }) =>
@@ -51,7 +51,7 @@ export const sessionWatch = defineService('session watch', ({ database, bus, log
     database,
     bus,
     async findEnded(ids) {
-      const owners = await findLivingSessions(database.sql, ids);
+      const owners = await findActiveSessions(database.sql, ids);
       return ids.filter((_id, index) => owners[index] === null);
     },
     log,
@@ -62,7 +62,7 @@ export const sessionWatch = defineService('session watch', ({ database, bus, log
  * The users of these sessions, in the same order; null if a session has ended or its user may not continue it
  * (`mayContinue`).
  */
-async function findLivingSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
+async function findActiveSessions(sql: Sql, ids: readonly string[]): Promise<(string | null)[]> {
   const alive = await sql.query<{ id: string; userId: string }>(Prisma.sql`
     SELECT sessions.id::text, user_id::text AS "userId"
     FROM sessions JOIN users ON users.id = user_id

@@ -53,7 +53,8 @@ export async function openFor<Made extends { end(): void; fail(error: unknown): 
 const sessionEnded = () => unauthenticated('The session has ended, or its token has expired.');
 
 /**
- * Opens a durable stream of the viewer's personal log. It ends as `openFor` says, and when the client does not read.
+ * Opens a durable stream of the viewer's personal log. It ends like the streams of `openFor`, and when the client does
+ * not read.
  * @throws {ChatError} BAD_USER_INPUT or CURSOR_EXPIRED of `after`.
  */
 export function openPersonalStream<Event>(

@@ -24,7 +24,9 @@ const attachmentNames: Record<Attachment['kind'], string> = {
   FILE: 'file',
 };
 
-/** A text with its attachments: `Look! [image: two cats]`. Names of images and recordings rarely say what they contain. */
+/**
+ * A text with its attachments: `Look! [image: two cats]`. Names of images and recordings rarely describe their content.
+ */
 export const withAttachments = (text: string, attachments: readonly TranscriptAttachment[]): string =>
   [
     text,

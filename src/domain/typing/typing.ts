@@ -66,7 +66,7 @@ interface Typist {
   /** The start of the time in which notices are counted, and their number. */
   countedAt: number;
   count: number;
-  /** Ends the entry, or forgets one that has ended. */
+  /** Ends the entry, or removes one that has ended. */
   end: NodeJS.Timeout | undefined;
   later: NodeJS.Timeout | undefined;
 }

@@ -12,7 +12,7 @@ const PICTURES_PREFIX = '/media/pictures/';
 
 type Needs = Pick<Deps, 'config' | 'secrets'>;
 
-/** What a column of pictures contains for an uploaded picture. */
+/** The value of a picture's column for an uploaded picture. */
 export const storedPicture = (attachmentId: string): string => `${SCHEME}${attachmentId}`;
 
 /** The attachment to which a column of pictures refers, or null. */
@@ -35,8 +35,8 @@ export const isPictureSignature = ({ secrets }: Pick<Deps, 'secrets'>, attachmen
   secrets.isMac(PURPOSE, attachmentId, signature);
 
 /**
- * What a column contains for a URL that `pictureUrl` has returned, so that clients can send back the URL that they have
- * loaded. Undefined for all other URLs.
+ * The value of the column for a URL that `pictureUrl` has returned, so that clients can send back the URL that they
+ * have loaded. Undefined for all other URLs.
  */
 export function storedPictureOf(deps: Pick<Deps, 'secrets'>, url: string): string | undefined {
   const at = url.lastIndexOf(PICTURES_PREFIX);

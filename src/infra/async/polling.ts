@@ -1,42 +1,44 @@
-/** Looks for work repeatedly: when it is woken, and otherwise after a pause. Only one look is in progress at a time. */
+/**
+ * Checks for work repeatedly: when it is woken, and otherwise after a pause. Only one check is in progress at a time.
+ */
 export interface Polling {
-  /** Looks for work now, or again when the look in progress has ended. */
+  /** Checks for work now, or again when the check in progress has ended. */
   wake(): void;
-  /** Whether `close` has been called: a look should end soon then. */
+  /** Whether `close` has been called: a check in progress should then end soon. */
   readonly isClosed: boolean;
-  /** Resolves when the look in progress has ended. There is no further one. */
+  /** Resolves when the check in progress has ended. No further check follows. */
   close(): Promise<void>;
 }
 
 /**
  * Creates a polling that begins with the first `wake`.
- * @param look looks for work, and does it or starts it.
- * @param nextMs determines the pause after a look, in milliseconds: by default `intervalMs`.
+ * @param check checks for work, and does it or starts it.
+ * @param nextMs determines the pause after a check, in milliseconds: by default `intervalMs`.
  * @param intervalMs the pause after an error.
- * @param onError is called if `look` or `nextMs` fails, except while closing.
+ * @param onError is called if `check` or `nextMs` fails, except while closing.
  */
 export function createPolling({
-  look,
+  check,
   nextMs,
   intervalMs,
   onError,
 }: {
-  look(): Promise<void>;
+  check(): Promise<void>;
   nextMs?: () => Promise<number>;
   intervalMs: number;
   onError(error: unknown): void;
 }): Polling {
   let isClosed = false;
   let again = false;
-  let looking: Promise<void> | undefined;
+  let checking: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  /** Looks until it was not woken in the meantime. Returns the pause. */
-  async function lookAll(): Promise<number> {
+  /** Checks until it was not woken in the meantime. Returns the pause. */
+  async function checkAll(): Promise<number> {
     try {
       while (again && !isClosed) {
         again = false;
-        await look();
+        await check();
       }
       return isClosed || !nextMs ? intervalMs : await nextMs();
     } catch (error) {
@@ -49,8 +51,8 @@ export function createPolling({
     if (isClosed) return;
     again = true;
     clearTimeout(timer);
-    looking ??= lookAll().then((ms) => {
-      looking = undefined;
+    checking ??= checkAll().then((ms) => {
+      checking = undefined;
       if (isClosed) return;
       timer = setTimeout(wake, again ? 0 : ms).unref();
     });
@@ -64,7 +66,7 @@ export function createPolling({
     async close() {
       isClosed = true;
       clearTimeout(timer);
-      await looking;
+      await checking;
     },
   };
 }

@@ -17,7 +17,7 @@ export interface DatabaseTarget {
   searchPath: string | undefined;
   /** Other settings of `?options=`. */
   settings: Readonly<Record<string, string>>;
-  /** False if the URL says that a pooler is used that does not keep prepared statements. */
+  /** False if, according to the URL, a pooler is used that does not keep prepared statements. */
   prepared: boolean;
 }
 
@@ -107,7 +107,7 @@ function connectTimeoutOf(text: string | undefined): number | undefined {
 }
 
 /**
- * How a parameter is handled. `values` lists the only supported values; `reason` says why the parameter is not
+ * How a parameter is handled. `values` lists the only supported values; `reason` explains why the parameter is not
  * supported.
  */
 interface Parameter {

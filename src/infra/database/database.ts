@@ -398,7 +398,7 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 }
 
-/** Whether the error says that the wait for a lock exceeded `lock_timeout`. */
+/** Whether the error means that the wait for a lock exceeded `lock_timeout`. */
 export const isLockTimeout = (error: unknown): boolean => sqlStateOf(error) === '55P03';
 
 /** Whether PostgreSQL aborted the transaction because of a deadlock. */
@@ -415,7 +415,7 @@ function sqlStateOf(error: unknown): unknown {
 }
 
 /**
- * Whether the error says that the database cannot be reached, is overloaded, or aborted a transaction because of a
+ * Whether the error means that the database cannot be reached, is overloaded, or aborted a transaction because of a
  * conflict. The call may be retried.
  */
 export function isUnavailable(error: unknown): boolean {

@@ -34,7 +34,7 @@ interface AppliedRow {
  * consists of a single `CREATE INDEX CONCURRENTLY` runs outside of a transaction, as PostgreSQL requires. A migration
  * that fails because of a deadlock or a lock timeout is retried.
  * @throws {ConfigError} naming `setting` if the database has migrations that this version does not know, unless the
- *   database says that this version is compatible.
+ *   database states that this version is compatible.
  * @throws {Error} if a migration fails (only its entry in Prisma's table remains), was changed after it was applied, or
  *   was left incomplete by another tool.
  */
@@ -74,7 +74,7 @@ export async function applyMigrations(
 const OLDEST = /^Oldest migration that a build must know: (\w+)$/;
 
 /**
- * Rejects a database with newer migrations, unless it says that a version which knows this one's migrations is
+ * Rejects a database with newer migrations, unless it states that a version with the migrations of this one is
  * compatible.
  */
 async function checkNewer(

@@ -17,14 +17,14 @@ const OLDEST_SERVER = 150_000;
  */
 const keptByPoolers = new Set(['TimeZone', 'DateStyle', 'client_encoding', 'standard_conforming_strings']);
 
-/** How to connect to the database, including what only the server can tell. */
+/** How to connect to the database, including properties that only the server can report. */
 export interface PostgresConnection {
   config: pg.ClientConfig;
   /** The schema of all tables. */
   schema: string;
   /** The statements to run on each new connection. */
   settings: string;
-  /** Whether prepared statements can be kept, as far as the URL says. */
+  /** Whether prepared statements can be kept, according to the URL. */
   prepared: boolean;
 }
 

@@ -7,20 +7,20 @@ import type { Availability } from './availability.js';
 /** The address of clamd. */
 export type ClamdAddress = { host: string; port: number } | { path: string };
 
-/** What a scan has found. `TOO_LARGE`: clamd accepts no file of this size. */
+/** The result of a scan. `TOO_LARGE`: clamd accepts no file of this size. */
 type Scan = { outcome: 'CLEAN' } | { outcome: 'INFECTED'; virus: string } | { outcome: 'TOO_LARGE' };
 
 /** Scans files with clamd, the daemon of ClamAV. */
 export interface VirusScanner {
   /** @throws {ScannerUnavailable} */
   scan(path: string): Promise<Scan>;
-  /** Whether clamd can be used, as far as is known from its last request. Unless it was, it is asked again. */
+  /** Whether clamd can be used, according to the last request. If that failed, this sends another one. */
   isAvailable(): Promise<boolean>;
   /** Ends scans in progress, which fail. */
   close(): void;
 }
 
-/** Nothing is known of the file. */
+/** The file could not be scanned. */
 export class ScannerUnavailable extends Error {
   override name = 'ScannerUnavailable';
 }

@@ -238,7 +238,7 @@ export function createS3Store(
     },
     async isAvailable() {
       if (availability.isAvailable) return true;
-      // What this finds is reported to `availability`.
+      // The client reports the outcome to `availability`.
       await client.request({ method: 'GET', query: { 'list-type': '2', 'max-keys': '1', prefix } }).catch(() => {});
       return availability.isAvailable;
     },
@@ -247,7 +247,8 @@ export function createS3Store(
       await removeOldCopies(copiesDir);
       await client.request({ method: 'GET', query: { 'list-type': '2', 'max-keys': '1', prefix } });
       await client.request({ method: 'GET', query: { uploads: '', 'max-uploads': '1', prefix } });
-      // As the key of an attachment, so that a process that is killed here leaves bytes that are found.
+      // The key has the form of an attachment's, so that `npm run media -- verify` finds the bytes if the process is
+      // killed here.
       const key = randomBytes(16).toString('hex');
       await client.request({ method: 'PUT', key: objectKey(key, 'upload'), body: 'test' });
       await deleteObject(objectKey(key, 'upload'));

@@ -18,7 +18,7 @@ export interface Part {
 
 /** The bytes of attachments. All objects of an attachment have the same key. */
 export interface MediaStore {
-  /** How `upload` gets into the store. */
+  /** How clients send `upload` to the store. */
   readonly uploads: NodeUploads | DirectUploads;
   /**
    * Passes a local file with the content of an object to `use`. It must not be changed. Its folder is not used for anything
@@ -49,7 +49,7 @@ export interface MediaStore {
   deleteAll(key: string): Promise<void>;
   /** The keys of everything in the store, in any order, each at least once. */
   keys(): AsyncIterable<string>;
-  /** Whether the store can be used, as far as is known from its last requests. Unless it was, it is asked again. */
+  /** Whether the store can be used, according to its last requests. If they failed, this sends another one. */
   isAvailable(): Promise<boolean>;
   /** Ends transfers in progress, which fail. */
   close(): void;
@@ -116,7 +116,7 @@ export class WrongParts extends Error {}
 /** The time after which clients are asked to try again, in milliseconds. */
 const RETRY_AFTER_MS = 5_000;
 
-/** The store cannot be reached or does not work. Nothing is known of the object. */
+/** The store cannot be reached or does not work. Whether the object exists is unknown. */
 export class StoreUnavailable extends ChatError {
   constructor(cause: unknown) {
     super('UNAVAILABLE', 'The files of this server are not available at the moment. Try again in a moment.', {

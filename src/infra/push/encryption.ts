@@ -55,8 +55,8 @@ const LAST_BLOCK = Buffer.from([1]);
 const hmac = (key: Uint8Array, data: Uint8Array | string): Buffer => createHmac('sha256', key).update(data).digest();
 
 /**
- * Encrypts a text for the browser of a subscription (RFC 8291 with the content coding `aes128gcm` of RFC 8188) to a body
- * of exactly `bodyBytes` bytes, so that a push service cannot tell texts apart by their length.
+ * Encrypts a text for the browser of a subscription (RFC 8291 with the content coding `aes128gcm` of RFC 8188) to a
+ * body of exactly `bodyBytes` bytes, so that a push service cannot distinguish texts by their length.
  * @throws {RangeError} if the text is longer than `textBytesMax(bodyBytes)`.
  */
 export function encryptPush(text: Uint8Array, { p256dh, auth }: PushKeys, bodyBytes: number): Buffer {

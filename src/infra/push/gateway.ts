@@ -18,8 +18,8 @@ export interface GatewayMessage {
 }
 
 /**
- * Sends pushes to a gateway that speaks the Push Gateway API of Matrix (Sygnal and others), which passes them on to APNs
- * and FCM. It receives ids and a number only.
+ * Sends pushes to a gateway that supports the Push Gateway API of Matrix (Sygnal and others), which passes them on to
+ * APNs and FCM. It receives ids and a number only.
  */
 export interface PushGateway {
   /** Never throws: failures are outcomes. GONE: the gateway has rejected the device. */

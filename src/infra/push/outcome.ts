@@ -1,6 +1,6 @@
 import { ForbiddenDestination, type OutgoingResponse } from '../outgoing/requests.js';
 
-/** What became of a push. */
+/** The outcome of a push. */
 export type PushOutcome =
   | { kind: 'DELIVERED' }
   /** The subscription has ended and must be deleted. */

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * Which push services, by origin, this node does not use for a while because they do not work, so that a service that is
- * down does not occupy the connections and the time that pushes to other services need.
+ * The push services, by origin, that this node does not use for a while because requests to them have failed, so that a
+ * service that is down does not occupy the connections and the time that pushes to other services need.
  */
 export interface ServicePauses {
   /** The number of milliseconds for which nothing should be sent to a service; 0 if it can be used. */
@@ -26,7 +26,7 @@ export function createServicePauses(now = () => Date.now()): ServicePauses {
     waitOf: (origin) => Math.max(0, (failing.get(origin)?.until ?? 0) - now()),
     failed(origin) {
       const { failures: before = 0, until = 0 } = failing.get(origin) ?? {};
-      // Requests that were in progress when the pause began say nothing new.
+      // Requests that were in progress when the pause began add no information.
       if (until > now()) return;
       const failures = before + 1;
       const pause = Math.min(PAUSE_MS * 2 ** Math.max(0, failures - FAILURES_MIN), PAUSE_MAX_MS);

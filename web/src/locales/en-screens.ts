@@ -200,7 +200,7 @@ export const enScreens = {
       QUIET: '“Do not disturb” was on, or it was within your quiet hours.',
       SIGNED_OUT: 'You were no longer signed in on the device.',
       DEVICE_REMOVED: 'The device was signed out or removed before.',
-      DEVICE_GONE: 'The push service no longer knew the device.',
+      DEVICE_GONE: 'The push service no longer accepts pushes for the device.',
       REJECTED: 'The push service rejected the notification.',
       TOO_LARGE: 'The notification was too large for the push service.',
       EXPIRED: 'The push service did not accept the notification in time.',

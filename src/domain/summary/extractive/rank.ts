@@ -5,7 +5,8 @@ export type Neighbours = ReadonlyMap<number, number>[];
 export type WordVector = ReadonlyMap<string, number>;
 
 /**
- * Words in a larger share of the messages are ignored, because they say little about similarity and would cost most.
+ * Words in a larger share of the messages are ignored, because they indicate little about similarity and would cost
+ * most.
  */
 const COMMON_SHARE = 0.2;
 /** In conversations with few messages, words are never ignored. */
