@@ -13,11 +13,11 @@ const config: CodegenConfig = {
       // Fragments share selections and do not hide fields. Each document gets a hash, and all documents are
       // written to persisted-documents.json.
       presetConfig: { fragmentMasking: false, persistedDocuments: { hashAlgorithm: 'sha256' } },
-      // Both clients request __typename anyway; with its type, the types of a Node can be told apart.
+      // Both clients request __typename anyway; with its type, the types of a Node can be distinguished.
       documentTransforms: [addTypenameSelectionDocumentTransform],
       config: {
         nonOptionalTypename: true,
-        // A newer server may send enum values that this schema does not know.
+        // A newer server may send enum values that this schema does not contain.
         futureProofEnums: true,
         enumType: 'string-literal',
         // A scalar that is not listed below is an error instead of `any`.

@@ -27,7 +27,7 @@ export async function clientFiles() {
           config: {
             documentMode: 'string',
             skipTypename: true,
-            // A newer server may send enum values that this schema does not know.
+            // A newer server may send enum values that this schema does not contain.
             futureProofEnums: true,
             enumType: 'string-literal',
             strictScalars: true,

@@ -2,7 +2,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 
 const config = {
   documentMode: 'string',
-  // A newer server may send enum values that this schema does not know.
+  // A newer server may send enum values that this schema does not contain.
   futureProofEnums: true,
   enumType: 'string-literal',
   strictScalars: true,

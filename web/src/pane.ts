@@ -1,7 +1,10 @@
 import type { ConversationHandle, Message, User } from '@parley/client';
 import { createContext, useContext } from 'react';
 
-/** What messages and files ask of the conversation that they are in. The object remains the same as long as the conversation is open. */
+/**
+ * The functions of an open conversation that its messages and files call. The object remains the same as long as the
+ * conversation is open.
+ */
 export interface PaneActions {
   handle: ConversationHandle;
   reply(message: Message): void;

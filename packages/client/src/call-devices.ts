@@ -1,6 +1,6 @@
 import type { Readable, State } from './state.js';
 
-/** What a call takes from a device. */
+/** A source of audio or video that a device can send in a call. */
 export type MediaSource = 'microphone' | 'camera' | 'screen';
 
 /** Why a microphone, a camera or a screen cannot be used. */

@@ -8,7 +8,7 @@ import {
   sampleBetween,
 } from './call-quality.js';
 
-/** What one device sends to another one to connect with it. */
+/** A signal with which one device connects to another one. */
 export interface PeerSignal {
   description?: { type: string; sdp: string } | undefined;
   candidates?: RTCIceCandidateInit[] | undefined;
@@ -28,7 +28,7 @@ export interface PeerOptions {
   /** Fetches servers with valid credentials. */
   iceServers: () => Promise<RTCIceServer[]>;
   tracks: () => PeerTracks;
-  /** How many devices receive the picture of this one. */
+  /** The number of devices that receive the video of this one. */
   receivers: () => number;
   /** Sends a signal to the other device; signals must arrive in their order. */
   send: (signal: PeerSignal) => void;
@@ -39,7 +39,7 @@ export interface PeerOptions {
 /** A connection to another device, as it is shown. */
 export interface PeerView {
   state: 'connecting' | 'connected' | 'reconnecting';
-  /** The sound and the camera of the other device. */
+  /** The audio and the camera video of the other device. */
   stream: MediaStream;
   /** Its screen. */
   screen: MediaStream;
@@ -50,9 +50,12 @@ export interface PeerView {
 
 /** For how long candidates are collected, in milliseconds. */
 const COLLECT_MS = 150;
-/** How long a connection may be interrupted before a new way is looked for, in milliseconds: most return by themselves. */
+/**
+ * How long a connection may be interrupted before ICE is restarted, in milliseconds: most interruptions end by
+ * themselves.
+ */
 const PATIENCE_MS = 1_500;
-/** How often a new way is looked for as long as there is none, in milliseconds. */
+/** How often ICE is restarted until there is a connection, in milliseconds. */
 const RESTART_EVERY_MS = 5_000;
 const MEASURE_MS = 2_000;
 
@@ -70,7 +73,7 @@ export function createPeer(options: PeerOptions) {
   const { isPolite, send, onChange } = options;
   const stream = new MediaStream();
   const screen = new MediaStream();
-  /** Sound and picture of one stream are played at the same time. */
+  /** The browser synchronizes the audio and video of one stream. */
   const sent = new MediaStream();
   const connection = new RTCPeerConnection({
     iceTransportPolicy: options.relayOnly ? 'relay' : 'all',
@@ -166,7 +169,7 @@ export function createPeer(options: PeerOptions) {
     restarting = setTimeout(() => void restart(), delay);
   }
 
-  /** Looks for a new way to the other device, with fresh credentials, until there is one. */
+  /** Restarts ICE, with new credentials, until there is a connection to the other device. */
   async function restart(): Promise<void> {
     clearTimeout(restarting);
     restarting = setTimeout(() => void restart(), RESTART_EVERY_MS);
@@ -181,7 +184,7 @@ export function createPeer(options: PeerOptions) {
     connection.setConfiguration({ ...connection.getConfiguration(), iceServers });
   }
 
-  /** Looks for a new way at once, because the network of this device has changed. */
+  /** Restarts ICE immediately, because the network of this device has changed. */
   async function networkChanged(): Promise<void> {
     if (isClosed || connection.remoteDescription === null) return;
     await refreshServers();
@@ -204,7 +207,7 @@ export function createPeer(options: PeerOptions) {
     const isCollision = isOffer && (isOffering || connection.signalingState !== 'stable');
     isIgnoring = !isPolite && isCollision;
     if (isIgnoring) return;
-    // An answer to an offer that was taken back.
+    // An answer to an offer that was rolled back.
     if (!isOffer && connection.signalingState !== 'have-local-offer') return;
     await connection.setRemoteDescription(description);
     if (isOffer) {
@@ -215,7 +218,7 @@ export function createPeer(options: PeerOptions) {
     for (const candidate of early.splice(0)) await addCandidate(candidate);
   }
 
-  /** Candidates of an ICE generation that is over, or of an offer that was ignored, are of no use. */
+  /** Candidates of an ICE generation that is over, or of an offer that was ignored, cannot be used. */
   async function addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
     const { usernameFragment } = candidate;
     const { sdp = '' } = connection.remoteDescription ?? {};

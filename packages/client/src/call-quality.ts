@@ -1,8 +1,8 @@
 /** What a device sends at a level of quality. */
 export interface QualityStep {
-  /** The most that the camera may send, in bits per second. */
+  /** The maximum bit rate of the camera's video, in bits per second. */
   maxBitrate: number;
-  /** By how much the width and the height of the picture are divided. */
+  /** The number by which the width and the height of the video are divided. */
   scaleResolutionDownBy: number;
 }
 
@@ -14,22 +14,28 @@ export const qualitySteps: readonly QualityStep[] = [
   { maxBitrate: 120_000, scaleResolutionDownBy: 4 },
 ];
 
-/** What was measured of a connection since the last measurement. */
+/** The state of a connection since the previous measurement. */
 export interface QualitySample {
   /** The part of the packets that were lost, from 0 to 1, in the direction where more were lost. */
   loss: number;
   /** The time to the other device and back, in milliseconds; undefined if it is not known. */
   roundTripMs: number | undefined;
-  /** Whether the browser sends a worse picture than it may, because the network or the device is too slow. */
+  /** Whether the browser sends video of a lower quality than it may, because the network or the device is too slow. */
   isLimited: boolean;
 }
 
 /** How well a connection works. */
 export type CallQuality = 'good' | 'fair' | 'poor';
 
-/** How many good measurements follow each other before the quality is raised, so that it does not change all the time. */
+/**
+ * The number of successive good measurements after which the quality is raised, so that it does not change all the
+ * time.
+ */
 const RAISE_AFTER = 5;
-/** How many measurements a limit must last until the quality is lowered: at first, each connection is thought to be slow. */
+/**
+ * The number of successive measurements with a limit after which the quality is lowered: browsers assume at first that
+ * a connection is slow.
+ */
 const LOWER_AFTER = 3;
 
 /** The quality of a connection as a user perceives it. */
@@ -39,9 +45,9 @@ export function qualityOf({ loss, roundTripMs = 0 }: QualitySample): CallQuality
 }
 
 /**
- * Chooses the level of quality of one connection: a worse one if packets are lost or the browser is limited, and a better one
- * after some time without either.
- * @param receivers how many devices receive the picture: each of them is sent a copy.
+ * Chooses the level of quality of one connection: a worse one if packets are lost or the browser is limited, and a
+ * better one after some time without either.
+ * @param receivers the number of devices that receive the video: each of them is sent a copy.
  */
 export function createQualityControl(receivers: number) {
   // With several copies, the best level would fill the connections of most homes.
@@ -118,7 +124,7 @@ export function readStatistics(report: Iterable<Entry>): CallStatistics {
   };
 }
 
-/** What happened between two measurements. */
+/** The difference between two measurements. */
 export function sampleBetween(before: CallStatistics | undefined, after: CallStatistics): QualitySample {
   const since = (field: 'packetsSent' | 'packetsReceived' | 'packetsLostThere' | 'packetsLostHere') =>
     Math.max(0, after[field] - (before?.[field] ?? 0));

@@ -99,7 +99,7 @@ export function createSignals({ deliver, receive, onFailure }: SignalsOptions) {
     });
   }
 
-  /** Forgets what waits for a device that has left. */
+  /** Discards the signals to a device that has left. */
   function forget(partyId: string): void {
     waiting.delete(partyId);
   }

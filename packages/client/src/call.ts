@@ -43,7 +43,7 @@ export interface CallView {
    * - `ringing`: nobody has answered yet.
    * - `connecting`: it is answered, and there is no connection to any other device yet.
    * - `connected`: there is a connection to at least one other device. With `call.sfu`, it is answered.
-   * - `reconnecting`: there is none any more, and a new way is being looked for.
+   * - `reconnecting`: there is none any more, and the connections are being restored.
    * - `ended`: it is over, for the reason of `call.endReason`, or for this device.
    */
   state: 'ringing' | 'connecting' | 'connected' | 'reconnecting' | 'ended';
@@ -54,14 +54,14 @@ export interface CallView {
   microphoneOn: boolean;
   cameraOn: boolean;
   screenOn: boolean;
-  /** The pictures of this device, to show them to the user. */
+  /** The video of this device, to show it to its own user. */
   camera: MediaStream | undefined;
   screen: MediaStream | undefined;
-  /** What the user wanted to turn on and could not be used, by what it is. */
+  /** The reasons why sources that the user wanted to turn on could not be used, by source. */
   errors: Readonly<Partial<Record<MediaSource, MediaError>>>;
 }
 
-/** What a call needs of a client. The object that `createParley` returns has both. */
+/** The functions of a client that a call uses. The object that `createParley` returns has both. */
 export interface CallTransport {
   request: Request;
   subscribe<Data, Variables extends object>(
@@ -78,7 +78,7 @@ export interface CallOptions {
   partyId: string;
   /** The tracks that are on at the beginning; each is stopped when it is turned off or the call ends. */
   tracks?: Partial<Record<MediaSource, MediaStreamTrack | undefined>>;
-  /** What could not be opened for the beginning. */
+  /** The sources that could not be opened at the beginning. */
   errors?: Partial<Record<MediaSource, MediaError>>;
   /** The devices that the user has chosen. */
   devices?: () => ChosenDevices;
@@ -86,7 +86,7 @@ export interface CallOptions {
   onChange: () => void;
 }
 
-/** With what LiveKit's client connects this device with the others: `room.connect(url, token)`. */
+/** The URL and the token with which LiveKit's client connects this device to the room: `room.connect(url, token)`. */
 export interface SfuAccess {
   url: string;
   room: string;
@@ -96,30 +96,34 @@ export interface SfuAccess {
 /** How long this device waits for the only other one, whose connections are all lost, in milliseconds. */
 const LOST_AFTER_MS = 60_000;
 
-/** The part of one device in a call. */
+/** The participation of one device in a call. */
 export interface CallHandle {
   view(): CallView;
   setMicrophone(isOn: boolean): Promise<void>;
   setCamera(isOn: boolean): Promise<void>;
-  /** Shows a screen or a window, which the browser lets the user choose. */
+  /** Shares a screen or a window, which the user chooses in a dialog of the browser. */
   setScreen(isOn: boolean): Promise<void>;
   /** Uses the devices that the user has chosen meanwhile, and replaces those that are gone. */
   changeDevices(): Promise<void>;
   /**
-   * Fetches what this device needs to connect to the SFU, for each connection anew. If `call.sfu` is not null, the application
-   * sends and receives with the client of the SFU, and `setMicrophone`, `setCamera` and `setScreen` only report what is on.
+   * Fetches the credentials with which this device connects to the SFU; call it again for each connection. If
+   * `call.sfu` is not null, the application sends and receives with the client of the SFU, and `setMicrophone`,
+   * `setCamera` and `setScreen` only report what is on.
    * @throws ParleyError NOT_FOUND: the call has no SFU, or this device has left it.
    */
   sfuAccess(): Promise<SfuAccess>;
   /** Leaves the call. Resolves when the server has stored it. */
   leave(): Promise<void>;
-  /** Ends the part of this device without a message to the server, for example because the page is being closed. */
+  /**
+   * Ends the participation of this device without a message to the server, for example because the page is being
+   * closed.
+   */
   close(): void;
 }
 
 /**
- * Connects this device with the others in a call: one connection to each. It follows the call by a stream of its own, whose
- * interruptions do not affect the connections, and looks for a new way when one of them is lost.
+ * Connects this device with the others in a call: one connection to each. It follows the call by a stream of its own,
+ * whose interruptions do not affect the connections, and restores connections that are lost.
  */
 export function createCall(options: CallOptions): CallHandle {
   const { transport, partyId, onChange, devices = (): ChosenDevices => ({}) } = options;
@@ -132,7 +136,7 @@ export function createCall(options: CallOptions): CallHandle {
   const errors: Partial<Record<MediaSource, MediaError>> = { ...options.errors };
   let call = options.call;
   const isOverSfu = call.sfu != null;
-  /** What the application sends to the SFU. */
+  /** The sources that the application sends to the SFU. */
   const overSfu = { microphone: true, camera: call.kind === 'VIDEO', screen: false };
   let isMuted = false;
   let isEnded = call.state === 'ENDED';

@@ -85,17 +85,18 @@ export interface Calls {
   /** Leaves the call of this tab. */
   leave(): Promise<void>;
   /**
-   * Fetches what LiveKit's client needs to connect this tab with a call whose `call.sfu` is not null: see `CallHandle.sfuAccess`.
+   * Fetches the credentials with which LiveKit's client connects this tab to a call whose `call.sfu` is not null: see
+   * `CallHandle.sfuAccess`.
    * @throws ParleyError NOT_FOUND: there is no such call in this tab.
    */
   sfuAccess(): Promise<SfuAccess>;
-  /** Takes another device of the user out of a call. */
+  /** Removes another device of the user from a call. */
   leaveElsewhere(callId: string): Promise<void>;
   /** Removes a call that has ended from `current`. */
   dismiss(): void;
   setMicrophone(isOn: boolean): Promise<void>;
   setCamera(isOn: boolean): Promise<void>;
-  /** Shows a screen or a window, which the browser lets the user choose. */
+  /** Shares a screen or a window, which the user chooses in a dialog of the browser. */
   setScreen(isOn: boolean): Promise<void>;
   /** The history of one conversation or, without one, of all. */
   history(options?: {
@@ -111,7 +112,7 @@ export interface Calls {
 interface Known {
   call: Call;
   isDeclined: boolean;
-  /** Until when it rings, on the clock of this device. */
+  /** The time until which it rings, on the clock of this device. */
   ringsUntil: number;
 }
 
@@ -128,8 +129,8 @@ const ATTEMPTS = 4;
 const rank = { RINGING: 0, ACTIVE: 1, ENDED: 2 } as Readonly<Record<string, number>>;
 
 /**
- * The calls of a client; calls with the same client return the same object. Call it right after `createParley` on every page of
- * an application, because the tab that synchronizes has to know that they are needed. The server has the feature `calls`.
+ * The calls of a client; calls with the same client return the same object. Call it right after `createParley` on every
+ * page of an application, because the tab that synchronizes must include them. The server has the feature `calls`.
  */
 export const callsOf: (parley: Parley) => Calls = once((parley): Calls => {
   const { store, session, socket, request: requestOverHttp, isLeader, url } = contextOf(parley);
@@ -233,7 +234,7 @@ export const callsOf: (parley: Parley) => Calls = once((parley): Calls => {
 
   let liveCalls: readonly Call[] = [];
   const live = state.derive<readonly Call[]>(() => {
-    // What another tab has sent is a copy: a call that has not changed remains the same object.
+    // The value that another tab has sent is a copy: a call that has not changed remains the same object.
     const before = new Map(liveCalls.map((call) => [JSON.stringify(call), call]));
     const found = Object.values(known()).map(({ call }) => before.get(JSON.stringify(call)) ?? call);
     if (!isEqual(found, liveCalls)) liveCalls = found;
@@ -242,7 +243,7 @@ export const callsOf: (parley: Parley) => Calls = once((parley): Calls => {
 
   let wakeAt = Number.POSITIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** What reads this is computed again at that time. */
+  /** Values that are computed from this are computed again at that time. */
   function computeAgainAt(time: number): void {
     state.get('~calls-clock');
     if (time >= wakeAt) return;

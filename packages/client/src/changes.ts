@@ -19,18 +19,18 @@ export interface MissedChange {
   seq: number;
   /** The user who wrote it. */
   senderId: string | undefined;
-  /** What the user had read. */
+  /** The content that the user had read. */
   before: Content;
   after: Content;
 }
 
-/** What others changed in messages that the user had read, and up to when nothing is missing. */
+/** The changes that others made to messages that the user had read, and the time up to which nothing is missing. */
 export interface Changes extends Readable<readonly MissedChange[]> {
   /** Removes the changes of a conversation, or all of them, when the user has seen them. */
   dismiss(conversationId?: string): Promise<void>;
   /**
-   * Every change of a message that the server had stored by this time is on this device, in milliseconds since 1970 on the
-   * clock of this device. It is known without a connection, too; undefined before the first synchronization.
+   * Every change of a message that the server had stored by this time is on this device, in milliseconds since 1970 on
+   * the clock of this device. It is available without a connection, too; undefined before the first synchronization.
    */
   readonly completeUntil: Readable<number | undefined>;
   /**
@@ -61,7 +61,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
     for (const { type, message } of events) {
       if (message?.kind !== 'USER' || message.deletedAt || message.sender?.id === store.ownId()) continue;
       const { seq, caughtSeq = 0 } = state.get<Seen>(`seen:${message.conversation.id}`) ?? {};
-      // Of an older conversation that was never loaded, only the type says whether the message is new.
+      // Of an older conversation that was never loaded, only the type shows whether the message is new.
       const isNew = seq === undefined ? type === 'SENT' : message.seq > seq;
       if (isNew && message.seq > caughtSeq) late.add(message.id);
     }
@@ -134,7 +134,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
   });
 });
 
-/** Adds changes to those of earlier disconnections. What is as it was before is none. */
+/** Adds changes to those of earlier disconnections. A message with the same content as before has no change. */
 function merge(known: readonly MissedChange[], found: readonly MissedChange[]): MissedChange[] {
   const all = new Map(known.map((change) => [change.messageId, change]));
   for (const change of found) {

@@ -5,7 +5,7 @@ import type { Socket } from './socket.js';
 import type { Store } from './store.js';
 import type { Sync } from './sync.js';
 
-/** What the other entry points of the package use of a client. */
+/** The parts of a client that the other entry points of the package use. */
 export interface Context {
   /** The address of the API. */
   url: string;

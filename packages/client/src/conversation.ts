@@ -37,7 +37,7 @@ export type Message = MessageFieldsFragment & { conversationId: string };
 export type Conversation = ConversationFieldsFragment;
 
 /**
- * How far a message of the viewer is on its way:
+ * The delivery state of a message of the viewer:
  * - `queued`: it is stored on this device.
  * - `sending`: it is being sent.
  * - `failed`: the server has rejected it.
@@ -61,7 +61,7 @@ export interface Row {
   status: MessageStatus | undefined;
 }
 
-/** What a conversation shows. */
+/** The state of a displayed conversation. */
 export interface ConversationView {
   /** Undefined until it is known. */
   conversation: Conversation | undefined;

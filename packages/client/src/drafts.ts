@@ -29,8 +29,8 @@ const PAUSE = 1_000;
 
 /**
  * The drafts of a client; calls with the same client return the same object. Changes of the viewer's settings on other
- * devices are then shown as well. Call it right after `createParley` on every page of an application, because the tab that
- * synchronizes has to know that they are needed.
+ * devices are then shown as well. Call it right after `createParley` on every page of an application, because the tab
+ * that synchronizes must include them.
  */
 export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
   const { store, request } = contextOf(parley);
@@ -102,7 +102,8 @@ export const draftsOf: (parley: Parley) => Drafts = once((parley): Drafts => {
       rejected.delete(id);
       sendLater(id);
       const change = { set: { [localKey(id)]: { text, replyToId } satisfies Draft } };
-      // Without the epoch, which `commit` reads first: what was written then survives if the page is closed right now.
+      // Without the epoch, which `commit` reads first: what was written then is kept even if the page is closed right
+      // now.
       const written = store.storage.write(change);
       store.apply(change);
       store.onCommit(change, false);

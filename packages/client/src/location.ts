@@ -1,12 +1,12 @@
-/** What became of the coordinates of a photo. */
+/** The result of removing the coordinates of a photo. */
 export interface LocationRemoval {
   /** The file to upload: the same object if nothing was changed. */
   file: Blob;
   /**
    * - `none`: no coordinates were found.
    * - `removed`: `file` is a copy without them. Everything else is the same, byte for byte.
-   * - `kept`: there are coordinates that cannot be removed from this format, or they cannot be looked for, because the file is
-   *   too large or a BigTIFF.
+   * - `kept`: there are coordinates that cannot be removed from this format, or the file cannot be searched for them,
+   *   because it is too large or a BigTIFF.
    */
   location: 'none' | 'removed' | 'kept';
 }
@@ -47,13 +47,13 @@ export async function withoutLocation(file: Blob): Promise<LocationRemoval> {
   return { file: name ? new File([bytes], name, { type }) : new Blob([bytes], { type }), location: 'removed' };
 }
 
-/** Whether this is a TIFF image with numbers of 64 bits, in which coordinates are not looked for. */
+/** Whether this is a TIFF image with numbers of 64 bits, which is not searched for coordinates. */
 const isBigTiff = (bytes: Uint8Array) =>
   bytes[0] === bytes[1] && (bytes[0] === 0x49 ? bytes[2] : bytes[0] === 0x4d ? bytes[3] : 0) === 0x2b;
 
 /**
- * Erases the coordinates of each EXIF block. All of these formats contain it as a TIFF structure, at different places and some
- * of them several times, so every place that begins like one is looked at.
+ * Erases the coordinates of each EXIF block. All of these formats contain it as a TIFF structure, at different places
+ * and some of them several times, so every place that begins like one is examined.
  */
 function eraseCoordinates(bytes: Uint8Array): boolean {
   let isErased = false;

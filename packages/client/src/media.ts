@@ -23,9 +23,9 @@ export type { AttachmentKind } from './generated/types.js';
 export { type LocationRemoval, withoutLocation } from './location.js';
 export { type UploadOptions, uploadFile } from './upload.js';
 
-/** What is known of a file besides its content. */
+/** The properties of a file in addition to its content. */
 export interface FileDetails {
-  /** What it is sent as. The default depends on the type of the file: see `kindOf`. */
+  /** The kind as which it is sent. The default depends on the type of the file: see `kindOf`. */
   kind?: AttachmentKind;
   /** The default is the name of a `File`. */
   filename?: string;
@@ -39,7 +39,7 @@ export interface FileDetails {
   height?: number;
   durationMs?: number;
   waveform?: readonly number[];
-  /** What became of the coordinates of a photo that is sent as a `FILE`: see `withoutLocation`. */
+  /** Whether coordinates were found in a photo that is sent as a `FILE`, and removed: see `withoutLocation`. */
   location?: LocationRemoval['location'];
 }
 
@@ -167,7 +167,7 @@ const kinds: readonly [AttachmentKind, RegExp][] = [
   ['AUDIO', /^audio\/(mpeg|mp3|mp4|x-m4a|ogg|webm|wav|x-wav)$/],
 ];
 
-/** What a file is sent as, according to its type: `FILE` if the server cannot show it. */
+/** The kind as which a file is sent, according to its type: `FILE` if the server cannot show it. */
 export function kindOf({ type }: Pick<Blob, 'type'>): AttachmentKind {
   const [essence = ''] = type.split(';');
   return kinds.find(([, pattern]) => pattern.test(essence))?.[0] ?? 'FILE';
@@ -621,7 +621,7 @@ async function hashOf(file: Blob): Promise<string | undefined> {
   }
 }
 
-/** Identifies the session of an access token, as far as the token says it. */
+/** Identifies the session of an access token, if the token contains it. */
 function sessionOf(accessToken: string | undefined): string {
   try {
     const [, claims = ''] = (accessToken ?? '').split('.');

@@ -52,7 +52,7 @@ export interface Inbox {
   isLoaded: boolean;
 }
 
-/** What applies to one conversation. */
+/** The notification settings of one conversation. */
 export interface ConversationLevel {
   /** What the user has chosen for this conversation; null for their default level. */
   chosen: NotificationLevel | null;
@@ -84,7 +84,7 @@ export interface Notifications extends Readable<Inbox> {
    * @throws ParleyError with the `field` that is invalid.
    */
   updateSettings(input: UpdateNotificationSettingsInput): Promise<void>;
-  /** What applies to a conversation. */
+  /** The notification settings of a conversation. */
   level(conversationId: string): Readable<ConversationLevel>;
   /** Chooses what the user is notified of in a conversation; null restores their default. */
   setLevel(conversationId: string, level: NotificationLevel | null): Promise<void>;
@@ -101,7 +101,7 @@ export interface Notifications extends Readable<Inbox> {
 export const FOREVER: Date = new Date('9999-12-31T00:00:00Z');
 
 const PAGE = 30;
-/** The prefix of the keys that say which notifications are in the inbox. */
+/** The prefix of the keys that mark notifications as being in the inbox. */
 const IN_INBOX = 'inbox:';
 /** The key of the position to which the inbox is loaded. */
 const PAGES = 'inbox';
@@ -148,8 +148,8 @@ export function isQuietAt(
 }
 
 /**
- * The notifications of a client; calls with the same client return the same object. Call it right after `createParley` on
- * every page of an application, because the tab that synchronizes has to know that they are needed.
+ * The notifications of a client; calls with the same client return the same object. Call it right after `createParley`
+ * on every page of an application, because the tab that synchronizes must include them.
  */
 export const notificationsOf: (parley: Parley) => Notifications = once((parley): Notifications => {
   followViewerChanges(parley);
@@ -318,7 +318,7 @@ export const notificationsOf: (parley: Parley) => Notifications = once((parley):
 
   let wakeAt = Number.POSITIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** What reads this is computed again at that time. */
+  /** Values that are computed from this are computed again at that time. */
   function computeAgainAt(time: number): void {
     state.get('~clock');
     if (time >= wakeAt) return;

@@ -41,8 +41,8 @@ const PAGE = 100;
 const LEAST = 1;
 
 /**
- * The people of a client; calls with the same client return the same object. Call it right after `createParley` on every
- * page of an application, because the tab that synchronizes has to know that they are needed.
+ * The people of a client; calls with the same client return the same object. Call it right after `createParley` on
+ * every page of an application, because the tab that synchronizes must include them.
  */
 export const peopleOf: (parley: Parley) => People = once((parley): People => {
   const { store, sync, request } = contextOf(parley);

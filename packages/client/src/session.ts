@@ -148,7 +148,7 @@ export function createSessionManager(store: Store, options: SessionOptions) {
         throw new ParleyError('UNAUTHENTICATED', 'getToken returned the rejected token.');
       }
       if (!token) await end();
-      // Without `renewAt`: only `getToken` knows when there is another token.
+      // Without `renewAt`: only `getToken` determines when there is another token.
       else state.set('~session', { accessToken: token });
       return accessToken() !== undefined;
     }

@@ -325,7 +325,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
       if (type === 'ERASED' && messageId) {
         remove.push(messageId);
         const { conversationId } = state.get<Entity>(messageId) ?? {};
-        // The event does not say in which conversation an unknown message was. It may have been counted as unread.
+        // The event does not contain the conversation of an unknown message. It may have been counted as unread.
         const counting = () => store.list('~conversations').filter((id) => membershipOf(id)?.['unreadCount']);
         for (const id of conversationId ? [conversationId] : counting()) outdated.add(id);
       }

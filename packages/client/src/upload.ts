@@ -6,7 +6,10 @@ import { pause, retryDelay } from './pause.js';
 
 type Part = NonNullable<CreateUploadMutation['createUpload']>['upload']['missingParts'][number];
 
-/** How long the sending of a part may take, in milliseconds, besides what it takes at `SLOWEST` bytes per millisecond. */
+/**
+ * How long the sending of a part may take, in milliseconds, in addition to the time that it takes at `SLOWEST` bytes
+ * per millisecond.
+ */
 const PART_TIMEOUT = 30_000;
 const SLOWEST = 16;
 /** How often a part is sent again that was refused, for example because its URL was too old. */
@@ -33,7 +36,9 @@ export interface UploadOptions {
   sha256?: string | undefined;
   /** Called with the number of bytes that were sent. In browsers, this includes those of a part that is being sent. */
   onProgress?: (sentBytes: number) => void;
-  /** Called when the server knows the upload, with its id and the time until which a message has to contain it. */
+  /**
+   * Called when the server has created the upload, with its id and the time until which a message has to contain it.
+   */
   onCreated?: (attachmentId: string, expiresAt: string) => void;
   /** Interrupts the upload. It can be continued later. */
   signal?: AbortSignal | undefined;
@@ -136,7 +141,7 @@ async function sendPart(
   throw failureOf(response, text);
 }
 
-/** Like `fetch`, which cannot say how much of the body has been sent. */
+/** Like `fetch`, which cannot report how much of the body has been sent. */
 function fetchWithProgress(
   url: URL,
   {

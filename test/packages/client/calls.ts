@@ -1,7 +1,7 @@
 import { type Call, type CallView, callsOf } from '../../../packages/client/src/calls.js';
 import type { Parley } from '../../../packages/client/src/index.js';
 
-/** What a page shows of calls. */
+/** The parts of a page that show calls. */
 export interface CallPage {
   /** Asks whether to answer; nothing if no call rings. */
   askAbout(call: Call | undefined): void;

@@ -1,7 +1,7 @@
 import type { Parley } from '../../../packages/client/src/index.js';
 import { mediaOf } from '../../../packages/client/src/media.js';
 
-/** What a page shows of files. */
+/** The parts of a page that show files. */
 export interface FilesView {
   showDraft(lines: string[]): void;
   showImages(images: { src: string; alt: string }[]): void;

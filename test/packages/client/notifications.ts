@@ -1,7 +1,7 @@
 import type { Parley } from '../../../packages/client/src/index.js';
 import { type Notification, notificationsOf } from '../../../packages/client/src/notifications.js';
 
-/** What a page shows of notifications. */
+/** The parts of a page that show notifications. */
 export interface NotificationView {
   showBadge(count: number): void;
   showList(lines: string[]): void;
@@ -34,7 +34,7 @@ function describe({ kind, actors, count }: Notification): string | undefined {
     case 'ADDED_TO_GROUP':
       return `${who} added you to a group`;
     default:
-      // Of a newer server.
+      // A newer server can use other values.
       return undefined;
   }
 }

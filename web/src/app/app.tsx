@@ -16,7 +16,7 @@ import { Link, type Route, useNavigation } from '../shell/router.tsx';
 const Announcements = lazy(() => import('./announcements.tsx'));
 const Settings = lazy(() => import('../routes/settings/settings.tsx'));
 
-/** When what concerns pushes begins, in milliseconds after the start: the first view does not wait for it. */
+/** When the code for pushes starts, in milliseconds after the start of the app: the first view does not wait for it. */
 const PUSH_AFTER_MS = 1_000;
 
 export function App() {

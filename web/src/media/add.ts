@@ -54,7 +54,7 @@ export async function addDocument(
   await files.add(conversationId, file, { kind: 'FILE', filename: filename || 'file', location });
 }
 
-/** What this browser knows of a file. One that it cannot show is sent like any other. */
+/** The properties of a file that this browser can determine. One that it cannot show is sent like any other. */
 async function detailsOf(file: File): Promise<FileDetails> {
   const kind = kindOf(file);
   // Pictures from the clipboard have no names of their own.

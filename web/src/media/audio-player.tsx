@@ -34,7 +34,7 @@ export function AudioPlayer({
   const [at, setAt] = useState(0);
   const [speed, setSpeed] = useState(chosenSpeed);
   const [measured, setMeasured] = useState<number>();
-  // Recordings of some browsers do not say how long they are.
+  // Recordings of some browsers do not contain their length.
   const length = durationMs ? durationMs / 1_000 : (measured ?? 0);
   useEffect(() => {
     const element = audio.current;

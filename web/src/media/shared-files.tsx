@@ -27,7 +27,7 @@ const PAGE = 30;
 /** How long after a change of the files they are loaded again, in milliseconds. */
 const RELOAD_DELAY = 300;
 
-/** What has been loaded of one kind. */
+/** The loaded files of one kind. */
 interface Loaded {
   items: readonly ConversationAttachment[];
   /** The cursor of the next page; undefined after the last one. */

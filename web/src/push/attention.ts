@@ -1,7 +1,10 @@
 import type { Parley } from '@parley/client';
 import { SetAttentionDocument } from '../generated/screens/graphql.ts';
 
-/** How often it is repeated that the user is looking, in milliseconds: the server forgets it after `PUSH_ATTENTION_TTL`. */
+/**
+ * How often the report that the user is looking is repeated, in milliseconds: the server discards it after
+ * `PUSH_ATTENTION_TTL`.
+ */
 const REPEAT_MS = 60_000;
 /** How long the window has to be in front first, so that the tab that the user has left reports before this one. */
 const SETTLE_MS = 1_000;

@@ -214,7 +214,7 @@ function missingSupport(): 'not-installed' | 'unsupported' | undefined {
     : 'unsupported';
 }
 
-/** Whether it is an iPhone or an iPad, which says that it is a Mac. */
+/** Whether this is an iPhone or an iPad, whose browsers report a Mac. */
 const isAppleTouch = () =>
   /iP(?:hone|ad|od)/.test(navigator.userAgent) ||
   (navigator.userAgent.includes('Macintosh') && navigator.maxTouchPoints > 1);

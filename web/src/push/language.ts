@@ -3,8 +3,8 @@ import { notificationsOf } from '@parley/client/notifications';
 import { preferredTag } from '../locales/locale.tsx';
 
 /**
- * Sets the language of pushes and emails to that of the app, for users who have not chosen one: the server does not know
- * it, and would use English.
+ * Sets the language of pushes and emails to that of the app, for users who have not chosen one: the server cannot
+ * determine it, and would use English.
  */
 export function followLanguage(parley: Parley): void {
   const { settings, updateSettings } = notificationsOf(parley);

@@ -10,7 +10,8 @@ import styles from './push-offer.module.css';
 import { useTurnOn } from './use-turn-on.ts';
 
 /**
- * Offers to switch on the pushes of this browser, or says what to do first on an iPhone. It is dismissed for good on this device.
+ * Offers to switch on the pushes of this browser, or explains what to do first on an iPhone. It is dismissed for good
+ * on this device.
  */
 export default function PushOffer() {
   const { app, push } = useScreenText();

@@ -4,7 +4,10 @@ import { deviceOf } from './device.ts';
 import { followLanguage } from './language.ts';
 import { followReading } from './reading.ts';
 
-/** Begins what concerns pushes on every page: registers this browser, reports attention, and follows what has been read and the language. */
+/**
+ * Starts the parts of pushes that run on every page: registers this browser, reports attention, and follows what has
+ * been read and the language.
+ */
 export function startPush(parley: Parley): void {
   deviceOf(parley);
   watchAttention(parley);

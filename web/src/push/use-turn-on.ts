@@ -3,7 +3,7 @@ import { useScreenText } from '../locales/screens.ts';
 import { useParley } from '../parley.ts';
 import { deviceOf } from './device.ts';
 
-/** Switches on the pushes of this browser. `error` says why that has failed. */
+/** Switches on the pushes of this browser. `error` is the reason if that has failed. */
 export function useTurnOn(onDone: () => void = () => {}) {
   const { push } = useScreenText();
   const device = deviceOf(useParley());

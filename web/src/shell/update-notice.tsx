@@ -6,7 +6,7 @@ import styles from './update-notice.module.css';
 
 const CHECK_EVERY_MS = 30 * 60_000;
 
-/** Says that there is a new version, which is used after a reload. Nothing that was begun is lost. */
+/** Shows that there is a new version, which is used after a reload. Drafts and unsent messages are not lost. */
 export function UpdateNotice() {
   const { app } = useText();
   const { update, dismiss } = useUpdate();

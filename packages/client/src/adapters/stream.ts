@@ -15,7 +15,7 @@ export interface AdapterOptions {
   onExpired?: (() => void) | undefined;
 }
 
-/** The fields of an event that say what it changed, as far as the document selects them. */
+/** The fields of an event that identify what it changed, as far as the document selects them. */
 interface StreamEvent {
   cursor?: string;
   changeSeq?: number | null;
@@ -29,7 +29,7 @@ interface StreamEvent {
 /** Streams whose changes are all numbered together. */
 const personalStreams = ['contacts', 'viewerChanges'];
 
-/** What the `changeSeq` of an event numbers the changes of; undefined if the document does not select it. */
+/** The object whose changes the `changeSeq` of an event numbers; undefined if the document does not select it. */
 function numberedBy(field: string, event: StreamEvent): string | undefined {
   if (personalStreams.includes(field)) return field;
   if (field === 'receipts') return event.membership?.id;
@@ -76,7 +76,7 @@ export function followStream(
         failures = 0;
         const isNew = Object.entries(data).filter((entry) => take(entry as [string, StreamEvent])).length > 0;
         if (isNew) sink.next(data);
-        // The first event of a stream without a cursor says that every later change is delivered.
+        // The first event of a stream without a cursor means that every later change is delivered.
         if (isExpired) onExpired?.();
         isExpired = false;
       },

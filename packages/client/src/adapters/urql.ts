@@ -52,7 +52,9 @@ export function parleyExchange(parley: Parley, options: AdapterOptions = {}): Ex
   });
 }
 
-/** What `writeEvent` uses of the cache of `@urql/exchange-graphcache`. An entity is an object or its key. */
+/**
+ * The functions of the cache of `@urql/exchange-graphcache` that `writeEvent` uses. An entity is an object or its key.
+ */
 interface GraphCache {
   keyOfEntity(entity: object): string | null;
   inspectFields(entity: object | string): { fieldName: string; fieldKey: string }[];

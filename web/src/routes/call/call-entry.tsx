@@ -10,7 +10,7 @@ import styles from './call.module.css';
 import { describeCall } from './describe-call.ts';
 import { useCallTask } from './use-call-task.tsx';
 
-/** What a system message says about a call, with a button to call back. */
+/** The text of a system message about a call, with a button to call back. */
 export default function CallEntry({ message, conversationId }: { message: Message; conversationId: string }) {
   const text = useScreenText();
   const calls = callsOf(useParley());
@@ -20,7 +20,7 @@ export default function CallEntry({ message, conversationId }: { message: Messag
   const [call, setCall] = useState<Call>();
   const { run, explanation } = useCallTask();
   useEffect(() => {
-    // Without a connection, what the message itself says is sufficient.
+    // Without a connection, the data in the message itself is sufficient.
     calls.ofMessage(message.id).then(setCall, () => {});
   }, [calls, message.id]);
   if (!call) return systemText(text, message);

@@ -99,7 +99,7 @@ export function CallScreen({ view }: { view: CallView }) {
         className={styles.screen}
         aria-labelledby={`${id}-title`}
         onCancel={(event) => {
-          // Escape makes it small. The call goes on.
+          // Escape minimizes the call, which continues.
           event.preventDefault();
           if (event.target === event.currentTarget && !anchor) setSmall(true);
         }}
@@ -226,7 +226,7 @@ interface Tile {
   isScreen: boolean;
 }
 
-/** What is shown of another device: its screen, if it shows one, and its camera or the picture of the user. */
+/** The view of another device: its screen, if it shares one, and its camera or the picture of the user. */
 function tilesOf(other: OtherParty, { call: words }: ReturnType<typeof useScreenText>): Tile[] {
   const { party, stream, screen } = other;
   const { displayName } = party.user;

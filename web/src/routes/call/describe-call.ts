@@ -3,7 +3,7 @@ import type { FullText } from '../../locales/en-screens.ts';
 import { durationText } from '../../media/sizes.ts';
 import type { CallIconName } from '../../shell/call-icon.tsx';
 
-/** What became of a call, from the point of view of a user: whether they called, and in words. */
+/** The outcome of a call from the point of view of a user: whether they called, and a text. */
 export function describeCall(
   { call: text }: FullText,
   call: Pick<Call, 'kind' | 'endReason' | 'durationMs' | 'startedBy' | 'parties'>,

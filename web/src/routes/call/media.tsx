@@ -1,6 +1,6 @@
 import { type Ref, useEffect, useRef } from 'react';
 
-/** Plays the sound of another device. */
+/** Plays the audio of another device. */
 export function Sound({ stream, speakerId }: { stream: MediaStream; speakerId: string | undefined }) {
   const ref = useRef<HTMLAudioElement>(null);
   useEffect(() => {
@@ -22,7 +22,7 @@ export function Sound({ stream, speakerId }: { stream: MediaStream; speakerId: s
   return <audio ref={ref} autoPlay />;
 }
 
-/** Shows the picture of a device. */
+/** Shows the video of a device. */
 export function Picture({
   stream,
   label,

@@ -1,4 +1,4 @@
-/** Shows the call of this tab in full, after it was made small. */
+/** Shows the call of this tab in full, after it was minimized. */
 const shown = new EventTarget();
 
 export const showCall = (): void => void shown.dispatchEvent(new Event('show'));

@@ -1,6 +1,6 @@
 import { createContext, useContext } from 'react';
 
-/** What parts of the conversations page ask of the page. */
+/** The functions of the conversations page that its parts call. */
 export interface ChatActions {
   /** Opens the search, limited to a conversation if one is given. */
   openSearch(conversationId?: string): void;

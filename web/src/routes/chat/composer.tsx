@@ -121,7 +121,7 @@ export function Composer({
     }
     field.current?.focus();
   };
-  /** Puts marks around the selection, or takes them away. */
+  /** Puts marks around the selection, or removes them. */
   const format = (mark: string) => {
     const { selectionStart: from = 0, selectionEnd: to = 0 } = field.current ?? {};
     const [before, inside, after] = [text.slice(0, from), text.slice(from, to), text.slice(to)];
@@ -282,7 +282,7 @@ export function Composer({
   );
 }
 
-/** Says that the viewer is editing or replying to a message, and to which one. */
+/** Shows that the viewer is editing or replying to a message, and which one. */
 function Mode({ mode, error, onCancel }: { mode: ComposerMode; error: string; onCancel(): void }): ReactNode {
   const text = useText();
   const { pane } = text;

@@ -19,7 +19,10 @@ function watchNetwork(listener: () => void): () => void {
   };
 }
 
-/** Says that the app is not connected, and when it is again. It floats below the headers, and covers neither them nor the composer. */
+/**
+ * Shows that the app is not connected, and when it is connected again. It floats below the headers, and covers neither
+ * them nor the composer.
+ */
 export function ConnectionBanner() {
   const { connection: texts } = useText();
   const connection = useReadable(useParley().connection);

@@ -6,8 +6,8 @@ import { useChat } from './chat-context.ts';
 import styles from './missed-notice.module.css';
 
 /**
- * Says how many messages that the viewer had read were changed while they were away. Above the list of conversations it counts
- * all; above the messages of one it counts those, where the list is not displayed.
+ * Shows how many messages that the viewer had read were changed while they were away. Above the list of conversations
+ * it counts all; above the messages of one it counts those, where the list is not displayed.
  */
 export function MissedNotice({ conversationId }: { conversationId?: string }) {
   const { list } = useText();

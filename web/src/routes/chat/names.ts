@@ -59,7 +59,7 @@ export function systemText({ pane }: Text, { systemEvent }: Pick<Message, 'syste
     case 'CALL_ENDED':
       return /MISSED|BUSY|CANCEL/.test(newValue ?? '') ? system.missedCall : system.call;
     default:
-      // Of a newer server.
+      // A newer server can use other values.
       return system.other;
   }
 }

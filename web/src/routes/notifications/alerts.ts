@@ -22,7 +22,7 @@ const LOOKING = 'parley-looking:';
 
 const isLooking = () => document.visibilityState === 'visible' && document.hasFocus();
 
-/** Tells the other tabs, as long as the user is looking at this one, which conversation they see. */
+/** Reports to the other tabs, as long as the user is looking at this one, which conversation is shown. */
 export function watchLooking(conversationId: string | undefined): () => void {
   const { locks } = navigator;
   if (!locks) return () => {};
@@ -50,14 +50,14 @@ export function watchLooking(conversationId: string | undefined): () => void {
 
 /** The conversations that the user is looking at; an empty id stands for another page of the app. */
 async function lookedAt(ownId: string | undefined): Promise<string[]> {
-  // Without Web Locks, each tab synchronizes itself and knows only of itself.
+  // Without Web Locks, each tab synchronizes by itself and takes no other tab into account.
   if (!navigator.locks) return isLooking() ? [ownId ?? ''] : [];
   const { held = [] } = await navigator.locks.query();
   return held.flatMap(({ name = '' }) => (name.startsWith(LOOKING) ? name.slice(LOOKING.length) : []));
 }
 
 export interface AlertOptions {
-  /** What is shown of a message. */
+  /** The parts of a message that are shown. */
   previewOf: (message: Message) => string;
   /** The text for a message that the user does not want to be shown. */
   newMessage: () => string;
@@ -78,7 +78,7 @@ export function startAlerts(parley: Parley, options: AlertOptions): () => void {
   const channel = new BroadcastChannel('parley-alerts');
   const inbox = notificationsOf(parley);
 
-  /** In each tab. */
+  /** Runs in each tab. */
   async function announce(alert: Alert): Promise<void> {
     if (isLooking()) options.show(alert);
     if (!areSoundsOn() || !canPlay()) return;
@@ -91,7 +91,7 @@ export function startAlerts(parley: Parley, options: AlertOptions): () => void {
     });
   }
 
-  /** In the tab that synchronizes. */
+  /** Runs in the tab that synchronizes. */
   async function decide(message: Message): Promise<void> {
     const looked = await lookedAt(options.currentId());
     if (looked.includes(message.conversationId)) return;

@@ -133,7 +133,7 @@ function Entry({ notification }: { notification: Notification }) {
   const inbox = notificationsOf(useParley());
   const { id, actors, readAt, createdAt, conversation, conversationId, message } = notification;
   const what = describe(text, notification);
-  // Of a newer server.
+  // A newer server can use other values.
   if (what === undefined) return null;
   const [first] = actors;
   const isUnread = readAt === null;

@@ -214,7 +214,7 @@ function QuietHours({ value, onChange }: { value: Hours | null; onChange(value: 
   );
 }
 
-/** All time zones, also those that the browser only knows by another name. */
+/** All time zones, also those for which the browser uses another name. */
 const zonesWith = (...zones: string[]): string[] =>
   [...new Set([...zones, 'UTC', ...Intl.supportedValuesOf('timeZone')])].sort();
 

@@ -6,7 +6,7 @@ import { Icon } from '../../shell/icon.tsx';
 import { pathOf, useNavigation } from '../../shell/router.tsx';
 import styles from './start.module.css';
 
-/** How long the button says that the link was copied, in milliseconds. */
+/** How long the button shows that the link was copied, in milliseconds. */
 const COPIED_MS = 2_000;
 /** Host names that mean another computer on every computer. */
 const LOCAL = /^(?:localhost|127\.|\[::1\])/;
