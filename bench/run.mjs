@@ -79,7 +79,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 if (process.platform !== 'linux') {
-  console.error('bench: only on Linux, whose /proc tells what a process has used');
+  console.error('bench: only Linux is supported, because processor time is read from /proc');
   process.exit(2);
 }
 const options = {

@@ -302,7 +302,7 @@ static void obey(char *line) {
     in_flight = atoi(rest);
     connect_began = now_us();
     start_next();
-  } else die("told what it does not know: %s", line);
+  } else die("unknown command: %s", line);
 }
 
 /** Returns 0 at the end of stdin. */

@@ -217,7 +217,7 @@ createInterface({ input: process.stdin })
   .on('line', (line) => {
     const space = line.indexOf(' ');
     const [name, rest] = space < 0 ? [line, ''] : [line.slice(0, space), line.slice(space + 1)];
-    if (!commands[name]) die(`told what it does not know: ${line}`);
+    if (!commands[name]) die(`unknown command: ${line}`);
     commands[name](rest);
   })
   .on('close', () => process.exit(0));

@@ -35,7 +35,7 @@ export const storms = {
       seen.typing.push(await typeTogether(place, scene, sizes, settings));
       const [{ cpuMs, settleMs }, bare] = [seen.presence.at(-1), seen.bare.at(-1)];
       say(
-        `storms, run ${run}: presence ${cpuMs.toFixed(0)} ms of CPU (without ${bare.cpuMs.toFixed(0)}), all told after ${settleMs.toFixed(0)} ms; ` +
+        `storms, run ${run}: presence ${cpuMs.toFixed(0)} ms of CPU (without ${bare.cpuMs.toFixed(0)}), all notified after ${settleMs.toFixed(0)} ms; ` +
           `marks ${seen.receipts.at(-1).cpuMs.toFixed(0)} ms of CPU, ${seen.receipts.at(-1).tookMs.toFixed(0)} ms; ` +
           `typing ${seen.typing.at(-1).cpuMs.toFixed(0)} ms of CPU`,
       );
@@ -164,7 +164,7 @@ async function comeOnline(place, { people, crowd }, { idleSeconds }, { presence 
   await Promise.all(opening);
   const opened = performance.now();
   while (presence && online < people.length * WATCHED) {
-    if (performance.now() - opened > 60_000) throw new Error(`${online} of ${people.length * WATCHED} were told`);
+    if (performance.now() - opened > 60_000) throw new Error(`${online} of ${people.length * WATCHED} were notified`);
     await pause(5);
   }
   const settleMs = performance.now() - opened;

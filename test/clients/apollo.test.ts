@@ -126,12 +126,12 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
     for (const text of ['hi', 'we meet on Friday at ten in room 204, please bring the 40 euros', 'see you']) {
       await send(alice.apollo, conversationId, text);
     }
-    const told: number[] = [];
+    const progress: number[] = [];
     const summary = await new Promise<SummaryFieldsFragment>((resolve, reject) => {
       const subscription = bob.apollo.subscribe({ query: Summarize, variables: { conversationId } }).subscribe({
         next({ data }) {
           if (!data) return;
-          told.push(data.summaryProgress.progress);
+          progress.push(data.summaryProgress.progress);
           if (data.summaryProgress.summary) resolve(data.summaryProgress.summary);
         },
         error: reject,
@@ -139,7 +139,7 @@ describe.each(modes)('Apollo Client in %s mode', (mode) => {
       });
       leaving.push(() => subscription.unsubscribe());
     });
-    expect(told.at(-1)).toBe(1);
+    expect(progress.at(-1)).toBe(1);
     expect(summary).toMatchObject({ fromSeq: 1, toSeq: 3, messageCount: 3, stale: false, model: 'extractive' });
     const cited = summary.highlights.find(({ text }) => text.includes('room 204'))?.messages;
     expect(cited?.map(({ seq }) => seq)).toEqual([2]);

@@ -14,7 +14,7 @@ describe('an emoji', () => {
     ['a keycap', '#️⃣'],
     ['one that is drawn as text by itself', '☎️'],
     ['one of 2025', '🫪'],
-  ])('%s is itself', (_what, emoji) => expect(emojiOf(emoji)).toBe(emoji));
+  ])('%s remains unchanged', (_what, emoji) => expect(emojiOf(emoji)).toBe(emoji));
 
   it.each([
     ['❤', '❤️'],
@@ -49,7 +49,7 @@ describe('an emoji', () => {
     '👍\0',
     '<img>',
     '👨‍👩‍👧‍👦'.repeat(10),
-  ])('%j is none', (text) => expect(emojiOf(text)).toBeUndefined());
+  ])('%j is not an emoji', (text) => expect(emojiOf(text)).toBeUndefined());
 
   it('of one character is normalized to the spelling that Unicode recommends', () => {
     // What this Node knows of; the library may know newer ones. TypeScript does not know the flag yet.

@@ -69,7 +69,7 @@ describe('a name', () => {
     expect(nameOf(' Zoe\u0308 ')).toBe('Zoë');
     expect(nameOf('evil\u202egnp.exe\u2066')).toBe('evilgnp.exe');
     for (const mark of '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069') expect(nameOf(`a${mark}b`)).toBe('ab');
-    // These concern only the text beside them.
+    // These concern only the adjacent text.
     expect(nameOf('C\u200f, שלום!\u200e')).toBe('C\u200f, שלום!\u200e');
     // These words need what is not seen.
     expect(nameOf('می\u200cخواهم 👩\u200d👧')).toBe('می\u200cخواهم 👩\u200d👧');
@@ -167,7 +167,7 @@ describe('a mention', () => {
     ['Kana', 'こんにちは@meiさん'],
     ['Hangul', '안녕@mei님'],
     ['Thai', 'สวัสดี@meiครับ'],
-  ])('stands beside letters of %s', (_, text) => expect(namesIn(text)).toEqual([['mei']]));
+  ])('can be adjacent to letters of %s', (_, text) => expect(namesIn(text)).toEqual([['mei']]));
 
   it.each([
     ['a word in Latin', 'josé@ana'],

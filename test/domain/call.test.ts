@@ -164,7 +164,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect((await callMessagesOf(ana, direct)).map(({ newValue }) => newValue)).toEqual(reasons);
   });
 
-  itOnce('are over when they have rung long enough, also before a node has ended them', async () => {
+  itOnce('are over when they have rung long enough, even before a node has ended them', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const direct = await openDirect(ana, bob);
     const { call } = await start(ana, direct);
@@ -530,7 +530,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect(await untilEnded(observer, call.id)).toMatchObject({ endReason: 'LOST' });
   });
 
-  itOnce('give a device up that is silent in a group', async () => {
+  itOnce('remove a silent device from the call of a group', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const group = await createGroup(ana, [bob]);
     const { call, partyId } = await start(ana, group);

@@ -207,7 +207,7 @@ it('mails escape the texts of users and load nothing', () => {
   expect(mail.subject).not.toMatch(/script/);
 });
 
-it('mails and pushes about a message that has only attachments say so, in the language of the user', () => {
+it('mails and pushes about a message that has only attachments mention this, in the language of the user', () => {
   const id = '019abcde-0000-7000-8000-000000000000';
   const mail = digestMail({
     to: 'ana@example.com',

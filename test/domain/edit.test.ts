@@ -74,7 +74,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
     expect(await textsOf(bob, before.id)).toEqual(['before, edited', 'before']);
   });
 
-  itOnce('can be edited until the time limit, as viewerCanEdit says', async () => {
+  itOnce('can be edited until the time limit, as viewerCanEdit shows', async () => {
     const { id } = await send(bob, group, 'typo');
     await age(id, 59 * minute);
     expect((await ask(bob, id)).viewerCanEdit).toBe(true);

@@ -138,7 +138,7 @@ describe.each(modes)('random histories of messages in %s mode', (mode) => {
         const model = new Model();
         const ids: string[] = [];
         const idAt = (index: number) => ids[index] as string;
-        /** What each person's devices are at: one thing after another, beside the others. */
+        /** The last operation of each person, whose operations run one after another, concurrently with those of others. */
         const underWay = people.map(() => Promise.resolve() as Promise<unknown>);
         const settle = () => Promise.all(underWay);
 

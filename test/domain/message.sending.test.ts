@@ -264,9 +264,9 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
     await stored(id);
   });
 
-  describe.skipIf(mode === 'embedded')('beside somebody else', () => {
-    /** A transaction of somebody else's, of which the connection is closed at the end of `work`. */
-    async function beside(work: (foreign: pg.Client) => Promise<void>): Promise<void> {
+  describe.skipIf(mode === 'embedded')('while another transaction holds locks', () => {
+    /** Runs `work` with an open transaction on another connection, which is closed afterwards. */
+    async function whileForeign(work: (foreign: pg.Client) => Promise<void>): Promise<void> {
       const foreign = new pg.Client({ connectionString: place.env['DATABASE_URL'] });
       await foreign.connect();
       try {
@@ -312,7 +312,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
 
     it('wait for a locked conversation without delaying others, and are stored in order', async () => {
       const [locked, ...free] = await Promise.all(range(10).map(() => group()));
-      await beside(async (foreign) => {
+      await whileForeign(async (foreign) => {
         await foreign.query('SELECT FROM conversations WHERE id = $1 FOR UPDATE', [locked]);
         let through = 0;
         const late = range(30).map((index) =>
@@ -333,7 +333,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
 
     it('wait for the locked row of a sender without delaying others, and are stored in order', async () => {
       const [shared, ...others] = await Promise.all(range(5).map(() => group(bob)));
-      await beside(async (foreign) => {
+      await whileForeign(async (foreign) => {
         await foreign.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [bob.userId]);
         let through = 0;
         const sendLate = (index: number) =>
@@ -358,7 +358,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
     it('leave database connections to others when many conversations are locked', async () => {
       const locked = await Promise.all(range(12).map(() => group()));
       const free = await group();
-      await beside(async (foreign) => {
+      await whileForeign(async (foreign) => {
         await foreign.query('SELECT FROM conversations WHERE id = ANY ($1) FOR UPDATE', [locked]);
         const late = locked.map((id) => send(alice, id, 'late'));
         const half = Math.floor(deps.config.databasePoolMax / 2);
@@ -373,7 +373,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
 
     it('are rejected if their sender was removed while they waited', async () => {
       const id = await group(bob);
-      await beside(async (foreign) => {
+      await whileForeign(async (foreign) => {
         await foreign.query('SELECT FROM conversations WHERE id = $1 FOR UPDATE', [id]);
         const late = Promise.allSettled([send(bob, id, 'late'), send(alice, id, 'still in')]);
         await eventually('they wait', async () => (await waitingForLocks()) === 1);
@@ -388,7 +388,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
 
     it('do not fail because of a key that is used in another transaction at the same time', async () => {
       const [one, other, elsewhere] = (await Promise.all(range(3).map(() => group(bob)))) as [string, string, string];
-      await beside(async (foreign) => {
+      await whileForeign(async (foreign) => {
         await foreign.query(
           `INSERT INTO messages (id, conversation_id, seq, sender_id, text, client_message_id, input_hash)
            VALUES ($1, $2, 1, $3, 'elsewhere', 'a moment', '\\x00')`,

@@ -119,7 +119,7 @@ function userCases(): UserCase[] {
 }
 
 describe.each(modes)('who is notified, in %s mode', (mode) => {
-  it('follows from levels, mutes, quiet times and devices as the table in the documentation says', {
+  it('follows from levels, mutes, quiet times and devices, according to the table in the documentation', {
     timeout: CASES_TIMEOUT_MS,
   }, async () => {
     const service = await startPushService();

@@ -111,7 +111,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
   });
 
   itOnce(
-    'say that the user joined later, that the service wrote the message, or that nothing is recorded',
+    'report that the user joined later, that the service wrote the message, or that nothing is recorded',
     async () => {
       const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
       const group = await createGroup(bob, []);
@@ -190,7 +190,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     ]);
   });
 
-  itOnce('say what the push service answered', async () => {
+  itOnce('contain the response of the push service', async () => {
     const [ana, bob] = await registerAll(node.url, 'ana', 'bob');
     const device = await registerDevice(ana, service);
     const conversationId = await openDirect(bob, ana);
@@ -230,7 +230,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
     expect(await traceOf(ana, message)).toMatchObject({ outcome: 'SENT', isMention: true });
   });
 
-  itOnce('say that it is not decided yet while the notifier has not read the message', async () => {
+  itOnce('report that nothing is decided while the notifier has not read the message', async () => {
     const place = await makePlace(mode);
     const own = await place.start();
     const [ana, bob] = await registerAll(own.url, 'ana', 'bob');

@@ -106,13 +106,13 @@ describe.each(modes)('presence in %s mode', (mode) => {
     const before = Date.now();
     await laptop.dispose();
     await untilStatus(stream, bob, 'OFFLINE');
-    const told = Date.now();
-    expect(told - before).toBeGreaterThan(250);
+    const offlineAt = Date.now();
+    expect(offlineAt - before).toBeGreaterThan(250);
     expect(statusesOf(stream, bob)).toEqual(['OFFLINE', 'ONLINE', 'OFFLINE']);
     const { presence } = stream.events.findLast(({ user }) => user.id === bob.id)?.user ?? {};
     // The time at which the connection ended, not at which the grace did.
     expect(Date.parse(presence.lastSeenAt)).toBeGreaterThan(before - 50);
-    expect(Date.parse(presence.lastSeenAt)).toBeLessThan(told - 250);
+    expect(Date.parse(presence.lastSeenAt)).toBeLessThan(offlineAt - 250);
     expect(await presenceOf(alice, bob)).toEqual(presence);
   });
 

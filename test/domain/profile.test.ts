@@ -201,7 +201,7 @@ describe.each(modes)('profiles in %s mode', (mode) => {
     });
 
     itOnce(
-      'are delivered by another node if the node that changed them has died, from where that one had stopped',
+      'are delivered by another node if the node that changed them has crashed, from where that one had stopped',
       async () => {
         const [afterId, lastId] = [ids[70] as string, ids[30] as string];
         await node.deps.database.db.personUpdate.create({

@@ -55,7 +55,7 @@ describe.each(detailModes)('the keys of Web Push in %s mode', (mode) => {
     expect(new Set(loaded.map(({ privateKey }) => JSON.stringify(privateKey))).size).toBe(1);
   });
 
-  it('are not readable in the database, and survive that the secret is replaced', async () => {
+  it('are not readable in the database, and remain valid when the secret is replaced', async () => {
     await node.deps.database.db.serverKey.deleteMany();
     const keys = await load(one);
     const stored = async () => JSON.stringify(await node.deps.database.db.serverKey.findFirst());

@@ -643,7 +643,7 @@ describe.each(modes)('pushes in %s mode', (mode) => {
       return { ana, bob, device, conversationId, answers };
     }
 
-    itOnce.each([404, 410])('remove a device that its push service does not know (%d)', async (status) => {
+    itOnce.each([404, 410])('remove a device that its push service no longer accepts (%d)', async (status) => {
       const { ana, bob, conversationId, answers } = await start();
       answers.push({ status });
       await notified(node, await send(bob, conversationId, 'hello'));

@@ -123,7 +123,7 @@ describe.each(modes)('the plan of a search among many messages in %s mode', (mod
     ['a common word of a few', () => inFew, 'common', 3 * EACH],
     ['a common and a rare word', () => everywhere, 'common quistfeld', 4],
     ['the beginning of words', () => inFew, 'wor', 3 * EACH],
-    ['words beside each other', () => inFew, '"common odd"', 3 * EACH],
+    ['adjacent words', () => inFew, '"common odd"', 3 * EACH],
     ['images of a few', () => inFew, 'has:image', 3 * (EACH / 10)],
     ['a file name', () => everywhere, 'img_30.jpg', SHORT + 1],
     ['a rare word of before', () => everywhere, 'quistfeld before:2027', 4],

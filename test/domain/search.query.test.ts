@@ -46,7 +46,7 @@ describe('the query parser', () => {
     ['Straße', ['strasse*']],
     ['می\u200cخواهم', ['ميخواهم*']],
     ['wo\u200brd', ['word*']],
-  ])('%s looks for %j', (text, expected) => {
+  ])('%s searches for %j', (text, expected) => {
     expect(spelled(parseQuery(text).phrases)).toEqual(expected);
   });
 

@@ -15,7 +15,7 @@ import { type Fleet, figure, form, makeFleet, type NodeProcess, ownServers, with
 import { serversLacking } from '../support/servers.js';
 import { openDirect } from '../support/talk.js';
 
-describe.skipIf(serversLacking !== undefined)('nodes that die during calls', () => {
+describe.skipIf(serversLacking !== undefined)('nodes that crash during calls', () => {
   let fleet: Fleet;
   let nodes: [NodeProcess, NodeProcess];
   beforeAll(async () => {

@@ -66,7 +66,7 @@ describe.skipIf(!servicesFound)('a PostgreSQL server that misbehaves', () => {
     await Promise.all(Array.from({ length: 8 }, () => node.deps.database.sql.query(Prisma.sql`SELECT pg_sleep(0.1)`)));
     const silentAt = Date.now();
     proxy.swallow();
-    const sent = await send(alice.at(other.url), group, 'told of by no wake-up');
+    const sent = await send(alice.at(other.url), group, 'without a wake-up');
     const limit = form(6_000, 40_000);
     await within(limit, 'it came', () => subscriber.cameAt.has(sent.id));
     const deliveredMs = Date.now() - silentAt;

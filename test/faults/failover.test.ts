@@ -113,7 +113,7 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
     let fetched = new Map<number, string>();
     let closed = false;
     const state = {
-      told: 0,
+      events: 0,
       close() {
         closed = true;
       },
@@ -133,7 +133,7 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
         if (closed) return;
         await pause(20);
       }
-      state.told += 1;
+      state.events += 1;
       for (;;) {
         if (closed) return;
         const answer = await fetchAll().catch(() => undefined);
@@ -217,13 +217,13 @@ describe.skipIf(serversLacking !== undefined)('failover to an asynchronous stand
           .map((client) => {
             const shown = client.shown();
             const wrong = [...stored].filter(([seq, text]) => shown.get(seq) !== text).map(([seq]) => seq);
-            return `told ${client.told}, shows ${shown.size} of ${stored.size}, wrong or missing: ${wrong.slice(0, 20)}`;
+            return `events ${client.events}, shows ${shown.size} of ${stored.size}, wrong or missing: ${wrong.slice(0, 20)}`;
           })
           .join('; ');
       await within(RECOVERED_MS, explain, isExact);
       const recoveredMs = Date.now() - promotedAt;
       expect(stored.size).toBe(Math.max(...stored.keys()));
-      expect(clients.map(({ told }) => told > 0)).toEqual([true, true, true]);
+      expect(clients.map(({ events }) => events > 0)).toEqual([true, true, true]);
       await within(5_000, `all have ended: ${JSON.stringify(others)}`, () =>
         others.every(({ codes }) => codes.includes('CURSOR_EXPIRED')),
       );

@@ -176,7 +176,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
   async function moveTo(
     fleet: Fleet,
     rows: ReadonlyMap<string, string>,
-    way: 'in place of what is there' | 'beside what is there',
+    way: 'replacing existing rows' | 'in addition to existing rows',
   ): Promise<NodeProcess> {
     const node = await fleet.add();
     await node.stop();
@@ -184,7 +184,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     await client.connect();
     // Like a dump, not in the order of references.
     await client.query(`SET session_replication_role = replica`);
-    if (way === 'in place of what is there') await client.query(`TRUNCATE ${[...rows.keys()].join()}`);
+    if (way === 'replacing existing rows') await client.query(`TRUNCATE ${[...rows.keys()].join()}`);
     for (const [table, json] of rows) {
       await client.query(
         `INSERT INTO "${table}" SELECT * FROM json_populate_recordset(NULL::"${table}", $1) ON CONFLICT DO NOTHING`,
@@ -215,7 +215,7 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     expect(await embedded.stop()).toBe(0);
     const rows = await readEmbedded(folder);
 
-    const node = await moveTo(fleet, rows, 'in place of what is there');
+    const node = await moveTo(fleet, rows, 'replacing existing rows');
     home.url = node.url;
     await within(10_000, `the stream has ended: ${subscriber.codes}`, () => subscriber.codes.length > 0);
     expect(subscriber.codes).toEqual(EXPIRED);
@@ -240,10 +240,10 @@ describe.skipIf(serversLacking !== undefined)('a database that is restored', () 
     expect(resumed.changes(group)).toEqual(range(first, sender.answered.length + 22));
     expect(node.child.pid).toBe(pid);
     // The row of the first start remains, and must not be taken for the newest one.
-    const beside = await moveTo(await makeFleet(servers), rows, 'beside what is there');
-    await expectExpired(bob, beside.url, cursors);
-    const there = makeSender(alice, group, [beside.url]);
-    const late = subscribe(bob, () => beside.url);
+    const added = await moveTo(await makeFleet(servers), rows, 'in addition to existing rows');
+    await expectExpired(bob, added.url, cursors);
+    const there = makeSender(alice, group, [added.url]);
+    const late = subscribe(bob, () => added.url);
     await within(5_000, 'who comes anew is live', () => late.caughtUp > 0);
     const more = [await there.send('after the other move')];
     await within(5_000, lacking(late, more), () => hasAll(late, more));

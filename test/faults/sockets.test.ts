@@ -197,8 +197,8 @@ describe.skipIf(serversLacking !== undefined)('clients that misbehave', () => {
     const answered = () => senders.flatMap((sender) => sender.answered);
     const url = () => node.url;
     // Many streams, because the system buffers some megabytes per socket before the node has to queue anything.
-    const beside = form(40, 7);
-    const frozen = subscribe(bob, url, { beside });
+    const copies = form(40, 7);
+    const frozen = subscribe(bob, url, { copies });
     const others = range(1, form(5, 3)).map(() => subscribe(alice, url));
     await within(5_000, 'all are live', () => [frozen, ...others].every(({ caughtUp }) => caughtUp === 1));
     const text = 'x'.repeat(form(7_900, 500));
@@ -255,8 +255,8 @@ describe.skipIf(serversLacking !== undefined)('clients that misbehave', () => {
     const ways = { before: p99(before.sent), during: p99(sent) };
     figure('a subscriber that does not read', {
       perSecond: [before.perSecond, during.perSecond],
-      streams: beside + 1 + others.length,
-      megabytesNotRead: Math.round((sent.length * (beside + 1) * (text.length + 300)) / 2 ** 20),
+      streams: copies + 1 + others.length,
+      megabytesNotRead: Math.round((sent.length * (copies + 1) * (text.length + 300)) / 2 ** 20),
       heapGrewMB: Math.round((heapDuring - heap) / 10_485.76) / 100,
       peakMemoryMB: [memory, peakMemoryOf(node)],
       p99ms: ways,
@@ -274,7 +274,7 @@ describe.skipIf(serversLacking !== undefined)('clients that misbehave', () => {
     const [alice, bob] = [await register(node.url, 'alice'), await register(node.url, 'bob')];
     const group = await createGroup(alice, [bob]);
     const sender = makeSender(alice, group, [node.url]);
-    const slow = subscribe(bob, () => node.url, { conversationId: group, beside: 100 });
+    const slow = subscribe(bob, () => node.url, { conversationId: group, copies: 100 });
     await within(10_000, 'the stream is live', () => slow.caughtUp === 1);
     // While the client pauses, more must be sent than the system buffers. It must read again within the two seconds after
     // which the node terminates the socket without a close frame.

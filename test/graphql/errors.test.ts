@@ -124,7 +124,7 @@ describe('an error of an invalid operation', () => {
         11,
       ],
       [
-        'a variable of two arguments, of which it cannot be told which one is meant',
+        'a variable of two arguments, so that the argument is ambiguous',
         {
           query: 'query ($n: Int) { publicConversations(first: $n) { nodes { messages(last: $n) { nodes { id } } } } }',
           variables: { n: 'x' },

@@ -95,7 +95,7 @@ describe('the cost of an operation', () => {
     return { points: costs.pointsOf(document, operation, {}), error: costs.check(document, operation, {})?.message };
   }
 
-  it('knows the maximum length of every list of objects that is not a page', () => {
+  it('has the maximum length of every list of objects that is not a page', () => {
     const unknown = Object.values(schema.getTypeMap())
       .filter(isObjectType)
       .filter(({ name }) => !name.startsWith('__') && !name.endsWith('Connection'))

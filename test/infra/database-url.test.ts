@@ -37,7 +37,7 @@ describe('a DATABASE_URL', () => {
     ['postgresql://db/chat', { ssl: { mode: 'disable', direct: false } }],
     ['postgresql://db/chat?sslmode=verify-ca&sslrootcert=/ca.pem', { ssl: { mode: 'verify-ca', rootCert: '/ca.pem' } }],
     ['postgresql://db/chat?sslmode=require&sslnegotiation=direct', { ssl: { mode: 'require', direct: true } }],
-  ])('%s is honoured', (url, expected) => {
+  ])('%s is applied', (url, expected) => {
     expect(parseDatabaseUrl(url)).toMatchObject(expected);
     expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
   });

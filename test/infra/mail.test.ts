@@ -100,23 +100,26 @@ describe('mail over SMTP', () => {
   it.each([
     [451, 3],
     [550, 1],
-  ])('that is answered with %i is tried %i times, and logged without what it says and to whom', async (code, tries) => {
-    let count = 0;
-    const server = await startMailServer({
-      answer({ to }) {
-        count += 1;
-        throw Object.assign(new Error(`not for ${to}: the secret token`), { responseCode: code });
-      },
-    });
-    const mailer = makeMailer({ smtpUrl: server.url });
-    const mail = mailTo();
-    mailer.send(mail);
-    await eventually('it is given up', () => mailer.logged().includes('failed permanently'));
-    expect(count).toBe(tries);
-    expect(mailer.logged()).toContain(`"responseCode":${code}`);
-    expect(mailer.logged()).not.toContain(mail.to);
-    expect(mailer.logged()).not.toContain('secret');
-  });
+  ])(
+    'that is answered with %i is tried %i times, and logged without its content and its recipient',
+    async (code, tries) => {
+      let count = 0;
+      const server = await startMailServer({
+        answer({ to }) {
+          count += 1;
+          throw Object.assign(new Error(`not for ${to}: the secret token`), { responseCode: code });
+        },
+      });
+      const mailer = makeMailer({ smtpUrl: server.url });
+      const mail = mailTo();
+      mailer.send(mail);
+      await eventually('it is given up', () => mailer.logged().includes('failed permanently'));
+      expect(count).toBe(tries);
+      expect(mailer.logged()).toContain(`"responseCode":${code}`);
+      expect(mailer.logged()).not.toContain(mail.to);
+      expect(mailer.logged()).not.toContain('secret');
+    },
+  );
 
   it('is sent to a single address, whatever characters it contains', async () => {
     const server = await startMailServer();

@@ -64,7 +64,7 @@ describe('migrations', () => {
     await expect(applyMigrations(session, log)).rejects.toThrow('only partly applied');
   });
 
-  it('of a newer version prevent the start, unless the database says that this version is compatible', async () => {
+  it('of a newer version prevent the start, unless the database states that this version is compatible', async () => {
     const oldest = (name: string) =>
       session.run(`COMMENT ON TABLE log_state IS 'Oldest migration that a build must know: ${name}'`);
     await applyMigrations(session, log);

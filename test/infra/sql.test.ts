@@ -46,7 +46,7 @@ describe.each(modes)('plain SQL in %s mode', (mode) => {
 });
 
 describe.skipIf(!servicesFound)('statements with a name', () => {
-  it.each(['on', 'off'])('stay prepared on their connection as DATABASE_PREPARED says: %s', async (setting) => {
+  it.each(['on', 'off'])('stay prepared on their connection, depending on DATABASE_PREPARED: %s', async (setting) => {
     const { database } = (await (await makePlace('postgresql')).start({ DATABASE_PREPARED: setting })).deps;
     const [row] = await database.sql.transaction(async (sql) => {
       await sql.query(Prisma.sql`SELECT ${1}::int AS one`, 'one');
@@ -161,7 +161,7 @@ describe.skipIf(!servicesFound)('a connection that breaks between two statements
         const alive = await database.sql.query(Prisma.sql`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid}::int`);
         return alive.length === 0;
       });
-      // Until this process has heard of it as well.
+      // Until this process has noticed it as well.
       await new Promise((resolve) => setTimeout(resolve, 50));
       await sql.query(Prisma.sql`SELECT 1`);
     });

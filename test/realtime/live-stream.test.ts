@@ -62,7 +62,7 @@ describe('a live stream with initial events', () => {
     expect(await second).toBe('later');
   });
 
-  it('tells the events that it began with from those that happened', async () => {
+  it('distinguishes the events that it began with from live events', async () => {
     const { stream } = make();
     const [initial, live] = [event('initial'), event('live')];
     stream.push(live);

@@ -77,7 +77,7 @@ const SETTINGS = {
 };
 
 /** Each limit with operations below, at and above it, and a part of the error message. */
-const sizes: [limit: string, at: (count: number) => [string, Json?], max: number, told: string][] = [
+const sizes: [limit: string, at: (count: number) => [string, Json?], max: number, message: string][] = [
   ['tokens', (count) => [`{ serverInfo { ${repeat(count - 5, 'version')} } }`], 100, 'more that 100 tokens'],
   [
     'depth',

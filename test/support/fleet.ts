@@ -26,8 +26,8 @@ export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(r
 const EXTENDED_MAX_MS = 60_000;
 
 /**
- * Resolves with the milliseconds until `condition` became true; fails after `ms`. The short form, which runs beside other
- * tests on a busy machine, waits four times as long: it asserts what happens, and the long form also how fast.
+ * Resolves with the milliseconds until `condition` became true; fails after `ms`. The short form, which runs
+ * at the same time as other tests on a busy machine, waits four times as long: it asserts what happens, and the long form also how fast.
  */
 export async function within(ms: number, what: string | (() => string), condition: () => unknown): Promise<number> {
   const limit = measures ? ms : Math.max(ms, Math.min(4 * ms, EXTENDED_MAX_MS));
@@ -351,13 +351,13 @@ function makeMemory(after: string | undefined) {
 }
 
 /**
- * Subscribes. With `beside`, the same subscription is opened that many more times on the same socket, without storing
+ * Subscribes. With `copies`, the same subscription is opened that many more times on the same socket, without storing
  * events.
  */
 export function subscribe(
   person: Person,
   nodeUrl: () => string,
-  { conversationId, after, beside = 0 }: { conversationId?: string; after?: string; beside?: number } = {},
+  { conversationId, after, copies = 0 }: { conversationId?: string; after?: string; copies?: number } = {},
 ): Subscriber {
   const { state, connected, take, failed } = makeMemory(after);
   const client: Client = createClient({
@@ -405,7 +405,7 @@ export function subscribe(
     );
   };
   follow();
-  for (const _ of range(1, beside)) {
+  for (const _ of range(1, copies)) {
     client.subscribe({ query: EVENTS, variables: { conversationId } }, { next() {}, error() {}, complete() {} });
   }
   atEnd(async () => {

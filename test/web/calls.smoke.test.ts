@@ -4,7 +4,7 @@ import { eventually, registerAll } from '../support/client.js';
 import { anyMode, makePlace } from '../support/place.js';
 import { callScreen, fakeDevices, incoming, meet, openForCalls, talk, usesDevices } from '../support/web-calls.js';
 
-it.skipIf(!browserFound)('two users call each other with video, and both see what became of it', async () => {
+it.skipIf(!browserFound)('two users call each other with video, and both see the outcome', async () => {
   const [browser, place] = await Promise.all([startBrowser(fakeDevices), makePlace(anyMode)]);
   const node = await place.start({ SYSTEM_MESSAGES: 'on' });
   const url = node.webUrl ?? '';

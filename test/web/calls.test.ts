@@ -101,7 +101,7 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     expect(errors.flat()).toEqual([]);
   });
 
-  it('are declined, cancelled, missed, and busy, and the history says so', async () => {
+  it('are declined, cancelled, missed, and busy, and the history shows it', async () => {
     const { ada, bob, id, a, b, errors } = await pair();
     await voice(a).click();
     await incoming(b).getByRole('button', { name: 'Decline' }).click();
@@ -312,7 +312,7 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
   });
 
   it.skipIf(!servicesFound)(
-    'go on when a node is killed, and connect again through another one',
+    'continue when a node is killed, and connect again through another one',
     { timeout: 300_000 },
     async () => {
       const place = await makePlace('postgresql');

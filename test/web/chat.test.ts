@@ -123,7 +123,7 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     expect(await rows(page).count()).toBeLessThanOrEqual(300);
     await page.getByText('This is the beginning of the conversation.').waitFor();
 
-    // A message that arrives does not move the viewer, and the pill says so.
+    // A message that arrives does not move the viewer, and the button shows it.
     await send(bob, id, 'message 421');
     await page.getByRole('button', { name: 'Go to the latest message' }).click();
     await rows(page).getByText('message 421').waitFor();
@@ -166,7 +166,7 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('says that it is offline, and sends in order what was written meanwhile', async () => {
+  it('shows that it is offline, and sends in order what was written meanwhile', async () => {
     const [ada, bob] = await registerAll(node.url, 'traveller', 'waiting');
     const id = await openDirect(ada, bob);
     await send(bob, id, 'Have a good trip');
@@ -194,7 +194,7 @@ describe.skipIf(!browserFound)('conversations in the web app', () => {
     );
   });
 
-  it('says that it is not connected after two seconds, and not before, and then how many messages are new', async () => {
+  it('shows that it is not connected after two seconds, and not before, and then how many messages are new', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     const before = await send(bob, id, 'before');

@@ -7,7 +7,7 @@ import { eventually, registerAll } from '../support/client.js';
 import { edit, openDirect, react, remove, send } from '../support/talk.js';
 import { openApp, rowWith, startApp } from '../support/web-app.js';
 
-describe.skipIf(!browserFound)('what the web app says about changes that it missed', () => {
+describe.skipIf(!browserFound)('what the web app shows of changes that it missed', () => {
   let browser: Browser;
   let node: RunningNode;
   let url: string;
@@ -58,7 +58,7 @@ describe.skipIf(!browserFound)('what the web app says about changes that it miss
     expect(errors).toEqual([]);
   });
 
-  it('says up to which time everything is on the device, also without a connection', async () => {
+  it('shows up to which time everything is on the device, also without a connection', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     await send(bob, id, 'before');
@@ -79,7 +79,7 @@ describe.skipIf(!browserFound)('what the web app says about changes that it miss
     expect(until.getTime()).toBeLessThanOrEqual(Date.now());
   });
 
-  it('counts no gap and no double while connections, responses and tokens are lost', async () => {
+  it('counts no gap and no duplicate while connections, responses and tokens are lost', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     await send(bob, id, 'before');
@@ -105,7 +105,7 @@ describe.skipIf(!browserFound)('what the web app says about changes that it miss
     await panel.getByText('0 doubles', { exact: true }).waitFor();
   });
 
-  it('would count gaps and doubles', () => {
+  it('would count gaps and duplicates', () => {
     const message = (seq: number, text = `chaos ${seq}`) => ({ id: `${seq}`, seq, text });
     const stored = [message(1), message(2), message(3)];
     expect(compare(stored, stored, 'chaos ')).toEqual({ missing: [], doubled: [] });

@@ -187,7 +187,7 @@ describe.skipIf(!browserFound)('a conversation in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('says why nobody can write, and lets the viewer send or discard what was rejected', async () => {
+  it('explains why nobody can write, and lets the viewer send or discard what was rejected', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openAnswered(ada, bob);
     const { page, errors } = await openApp(browser, url, ada, id);

@@ -353,7 +353,7 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('pauses and removes files, and says what cannot be attached', async () => {
+  it('pauses and removes files, and reports what cannot be attached', async () => {
     const { ada, bob, id } = await pair();
     const { page } = await openApp(browser, url, ada, id);
     let isHeld = true;

@@ -92,7 +92,7 @@ describe.skipIf(!browserFound)('messages in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('shows a reaction at once, and takes it back if the server rejects it', async () => {
+  it('shows a reaction at once, and reverts it if the server rejects it', async () => {
     const { ada, bob, id } = await pair();
     await send(bob, id, 'Lunch?');
     const { page } = await openApp(browser, url, ada, id);

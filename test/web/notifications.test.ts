@@ -101,7 +101,7 @@ describe.skipIf(!browserFound)('notifications in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('says that nothing has come yet', async () => {
+  it('shows that there are no notifications yet', async () => {
     const [ada] = await registerAll(node.url, 'ada');
     const { page } = await openApp(browser, url, ada);
     await bell(page, 0).click();

@@ -85,7 +85,7 @@ describe.skipIf(!browserFound)('search and summaries in the web app', () => {
     expect(errors).toEqual([]);
   });
 
-  it('summarizes unread messages, goes to their sources, and says when a summary is outdated', async () => {
+  it('summarizes unread messages, goes to their sources, and shows when a summary is outdated', async () => {
     const [ada, bob] = await registerAll(node.url, 'ada', 'bob');
     const id = await openDirect(ada, bob);
     const texts = [

@@ -41,7 +41,7 @@ describe('clamd', () => {
     return scanner.scan(path);
   };
 
-  it('receives the whole file, and says what it has found', async () => {
+  it('receives the whole file, and returns what it has found', async () => {
     const bytes = randomBytes(400_000);
     expect(await scan(bytes)).toEqual({ outcome: 'CLEAN' });
     expect(Buffer.compare(clamd.files[0] ?? Buffer.alloc(0), bytes)).toBe(0);
@@ -51,7 +51,7 @@ describe('clamd', () => {
     expect(log).toEqual([]);
   });
 
-  it('is unavailable while it cannot be reached or responds with an error, and is asked again', async () => {
+  it('is unavailable while it cannot be reached or responds with an error, and is checked again', async () => {
     clamd.response = 'stream: some problem ERROR';
     await expect(scan('x')).rejects.toThrow(ScannerUnavailable);
     expect(await scanner.isAvailable()).toBe(true);

@@ -312,7 +312,7 @@ describe('a store in S3', () => {
       expect(isUsed).toBe(false);
     });
 
-    it('is asked whether it works again', async () => {
+    it('is checked again after a failure', async () => {
       failing(4, 'disconnect');
       expect(await store.isAvailable()).toBe(true);
       await expect(store.size(KEY, 'original')).rejects.toThrow(StoreUnavailable);

@@ -68,7 +68,7 @@ describe.each(modes)('a conversation in %s mode', (mode) => {
     expect(again.value).toMatchObject({ hasEarlier: false, hasLater: false });
   });
 
-  itOnce('knows pinned messages that are not loaded, and keeps them current', async () => {
+  itOnce('contains pinned messages that are not loaded, and keeps them current', async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const id = await openDirect(ana, ben);
     const ids = [];

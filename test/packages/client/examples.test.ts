@@ -59,7 +59,7 @@ async function makeFolder(name: string): Promise<string> {
 }
 
 describe('the archive that npm packs', () => {
-  it('has the name that the documentation says', async () => {
+  it('has the name that the documentation contains', async () => {
     for (const page of ['packages/client/README.md', 'docs/CLIENTS.md']) {
       expect(await readFile(page, 'utf8')).toContain(`parley/${archive}`);
     }

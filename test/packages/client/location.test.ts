@@ -146,7 +146,7 @@ describe('the coordinates of a photo that is sent as a document', () => {
     expect((await withoutLocation(large)).location).toBe('kept');
   });
 
-  it('are not looked for in other files, nor in photos that contain none', async () => {
+  it('are not searched for in other files, and not found in photos without any', async () => {
     const plain = await sharp({ create: { width: 9, height: 9, channels: 3, background: 'red' } })
       .withExif({ IFD0: { Make: 'Some Camera' } })
       .jpeg()

@@ -320,7 +320,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     expect(parts).toHaveLength(5);
   });
 
-  itOnce('says when the files of a conversation have changed', async () => {
+  itOnce('reports when the files of a conversation have changed', async () => {
     const { id, ana, ben, media } = await meet();
     const other = await openAs(ben, id);
     let isChanged = false;
@@ -352,7 +352,7 @@ describe.each(modes)('the files of a client in %s mode', (mode) => {
     stop();
   });
 
-  itOnce('says why a file is refused, and what was rejected can be sent as a document', async () => {
+  itOnce('reports why a file is refused, and a rejected file can be sent as a document', async () => {
     const { id, ben, parley, media } = await meet();
     const large = await media.add(id, fileOf(randomBytes(2_000_001)));
     await eventually('it fails', () => stateOf(media, large) === 'failed');

@@ -136,7 +136,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     expect(inbox.value.notifications.filter(({ readAt }) => readAt === null)).toHaveLength(1);
   });
 
-  itOnce('are there without a connection, and current again after it', { timeout: 60_000 }, async () => {
+  itOnce('are available without a connection, and current again after it', { timeout: 60_000 }, async () => {
     const [ana, ben] = await registerAll(node.url, 'ana', 'ben');
     const direct = await openDirect(ben, ana);
     const own = await send(ana, direct, 'mine');

@@ -157,7 +157,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(queries.filter((body) => body.includes('query Snapshot') || body.includes('query Page'))).toEqual([]);
   });
 
-  itOnce('knows after a catch-up that nothing is missing where messages were erased', { timeout: 60_000 }, async () => {
+  itOnce('reports no messages as missing after a catch-up if they were erased', { timeout: 60_000 }, async () => {
     const { ana, id, proxy, conversation, parley } = await meet();
     await eventually('the message is shown', () => texts(conversation).length === 1);
     const erased = await send(ana, id, 'erased before it is read');

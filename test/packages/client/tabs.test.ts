@@ -54,7 +54,7 @@ describe('several tabs', () => {
     expect(notified).toEqual(['Bye']);
   });
 
-  it('know who is typing, also those that were opened later or whose leader is closed', async () => {
+  it('show who is typing, also those that were opened later or whose leader is closed', async () => {
     const { ana, ben, id, open, show } = await meet();
     const first = open();
     await first.session.useTokens({ accessToken: ben.token, refreshToken: ben.refreshToken });

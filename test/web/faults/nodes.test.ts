@@ -30,7 +30,7 @@ describe.skipIf(!browserFound)('the web app when nodes are killed', () => {
   }
 
   it.skipIf(!servicesFound)(
-    'continues on another node within three seconds, and misses and doubles nothing',
+    'continues on another node within three seconds, and neither misses nor duplicates anything',
     {
       timeout: 600_000,
     },
