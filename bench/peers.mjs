@@ -34,8 +34,8 @@ const kinds = {
 };
 
 /**
- * Starts a server that Parley is compared with, as the subject of a measurement (see parley.mjs). It has rooms, and the
- * harness tells it what to deliver.
+ * Starts a server that Parley is compared with, as the subject of a measurement (see parley.mjs). It has rooms, and
+ * delivers what the harness sends to it.
  */
 export async function startPeer(kind, { template, textLength }, env = {}) {
   const { name, plan, file: program, longerText = 0 } = kinds[kind];

@@ -9,8 +9,8 @@ const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
 /**
  * The CPU time in microseconds of the PostgreSQL processes of the open connections to the database; undefined if the
- * processes are not visible, because they run on another machine or in a container. It leaves out autovacuum, whose work
- * does not belong to what is measured at that time.
+ * processes are not visible, because they run on another machine or in a container. It leaves out autovacuum, whose
+ * work does not belong to the measurement.
  */
 export async function postgresCpu(place) {
   const times = await postgresTimes(place);

@@ -14,8 +14,8 @@ const bin = (name) => join('node_modules', '.bin', name);
 
 const checks = {
   // The longest ones first, because two run at once.
-  'the migrations make what schema.prisma says': () => run(process.execPath, ['prisma/drift.mjs']),
-  'each migration locks one busy table at most, and says who may run on it': () =>
+  'the migrations result in schema.prisma': () => run(process.execPath, ['prisma/drift.mjs']),
+  'each migration locks at most one busy table, and the database states which versions may run on it': () =>
     run(process.execPath, ['prisma/locks.mjs']),
   'format, lint, no cycles between files': () => run(bin('biome'), ['check', '--error-on-warnings']),
   'layers, no cycles between folders': () => run(process.execPath, ['deploy/layers.mjs']),
@@ -25,7 +25,7 @@ const checks = {
   'types of the tests': () => run(bin('tsc'), ['-p', 'test']),
   'types of the web app': () => run(bin('tsc'), ['-p', 'web']),
   'unused files, exports and dependencies': () => run(bin('knip'), []),
-  'schema.graphql is what the code says (else: npm run schema)': async () => {
+  'schema.graphql is generated (else: npm run schema)': async () => {
     const { status, output } = await run(process.execPath, ['dist/print-schema.js']);
     const same = output === readFileSync('schema.graphql', 'utf8');
     return { status: status || Number(!same), output: same ? '' : output.slice(0, 2_000) };

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Compares prisma/migrations with prisma/schema.prisma, offline: prints the SQL that would bring the first to the
-// second, and exits 1 if there is any. A new migration starts as this output:
-//   node prisma/drift.mjs > prisma/migrations/<time>_<name>/migration.sql
+// Compares prisma/migrations with prisma/schema.prisma, offline: prints the SQL that is missing from the migrations,
+// and exits with 1 if there is any. Use the output as a new migration: node prisma/drift.mjs >
+// prisma/migrations/<time>_<name>/migration.sql
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ import { PrismaPGlite } from 'pglite-prisma-adapter';
 const here = dirname(fileURLToPath(import.meta.url));
 const engineDir = dirname(createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm'));
 
-// The package's entry imports its .wasm as a module, which Node 20 cannot: instantiate it by hand.
+// The package's entry imports its .wasm as a module, which Node 20 does not support: it is instantiated here.
 const bindings = await import(join(engineDir, 'schema_engine_bg.js'));
 const wasm = await WebAssembly.instantiate(readFileSync(join(engineDir, 'schema_engine_bg.wasm')), {
   './schema_engine_bg.js': bindings,

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Applies prisma/migrations to an empty database, and exits 1 if a new one breaks a rule of docs/OPERATIONS.md (Upgrade):
-// a transaction locks at most one of the tables that every send uses, else it deadlocks with sends; and the database says
-// which builds may run on it.
+// Applies prisma/migrations to an empty database, and exits with 1 if a new one breaks a rule of docs/OPERATIONS.md
+// (Upgrade): a transaction locks at most one of the tables that every send uses, because it could otherwise deadlock with
+// sends; and the database states which builds may run on it.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
 
 const HOT = ['users', 'sessions', 'conversations', 'memberships', 'marks', 'messages', 'mentions', 'changes'];
-/** Those that lock several, from before there was this rule. They were applied, so they stay as they are. */
+/** Migrations from before this rule that lock several tables. They have been applied, so they are not changed. */
 const BEFORE = [
   '20261121160000_marks',
   '20261121200000_mentions',
@@ -20,7 +20,7 @@ const BEFORE = [
   '20261127120000_summaries',
 ];
 
-/** Those that must lock several, and begin with a LOCK TABLE of them in the order in which sends use them. */
+/** Migrations that must lock several tables, and begin with a LOCK TABLE in the order in which sends use them. */
 const IN_ORDER_OF_SENDS = ['20261129080000_personal_logs'];
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), 'migrations');
@@ -32,12 +32,12 @@ const faults = [];
 const database = new PGlite();
 for (const name of names) {
   const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8');
-  // It runs by itself, in no transaction.
+  // Such a migration runs outside of a transaction.
   const isIndex = /^(?:\s|--.*\n)*CREATE INDEX CONCURRENTLY/.test(sql);
   const { rows: before } = await database.query(`SELECT oid FROM pg_class WHERE relname = ANY ($1)`, [HOT]);
   if (!isIndex) await database.exec('BEGIN');
   await database.exec(sql);
-  // Reading locks nobody out, nor does a foreign key's own lock of rows.
+  // The locks of reads and of foreign keys block nobody.
   const { rows: locked } = await database.query(
     `SELECT DISTINCT relation::regclass::text AS name FROM pg_locks
      WHERE relation = ANY ($1) AND granted AND mode NOT IN ('AccessShareLock', 'RowShareLock') ORDER BY name`,
@@ -56,7 +56,7 @@ const lastReleased = newestReleased();
 const isNewer = lastReleased !== undefined && names.some((name) => name > lastReleased);
 if (isNewer && oldest !== lastReleased) {
   faults.push(
-    `The first migration since the last release is to say which builds may run on its tables:
+    `The first migration since the last release must state which builds may run on its tables:
 COMMENT ON TABLE "log_state" IS 'Oldest migration that a build must know: ${lastReleased}';`,
   );
 }

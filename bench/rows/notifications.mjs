@@ -171,7 +171,7 @@ async function switchNotifier(place, isOn) {
       after_log_id = NULL, after_change_seq = NULL,
       claimed_until = clock_timestamp() + interval '${isOn ? -1 : 86_400} seconds'`);
   const isOther = async () => (await place.query(`SELECT claimed_by = 'bench' AS other FROM notifier_state`))[0].other;
-  // A node looks every two seconds for a notifier that has died.
+  // A node checks every two seconds for a notifier that has crashed.
   for (let tries = 0; isOn && (await isOther()); tries += 1) {
     if (tries === 100) throw new Error('the node does not become the notifier');
     await delay(100);

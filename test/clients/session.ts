@@ -69,7 +69,7 @@ type Ask = (payload: { query: string; variables: Record<string, unknown> }) => P
   errors?: readonly { extensions?: Record<string, unknown> }[];
 }>;
 
-/** Whether one of the errors says that the access token is missing, invalid or expired. */
+/** Whether one of the errors means that the access token is missing, invalid or expired. */
 export function isUnauthenticated(errors: readonly { extensions?: Record<string, unknown> }[] | undefined): boolean {
   return errors?.some(({ extensions }) => extensions?.['code'] === 'UNAUTHENTICATED') ?? false;
 }

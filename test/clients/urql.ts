@@ -58,7 +58,7 @@ export function urqlAsking(urql: Client): Asking {
     },
     subscribe(document, variables, onAnswer, onComplete) {
       return urql.subscription(document, variables as AnyVariables).subscribe(({ data, error, hasNext }) => {
-        // The final result repeats the previous one and only says that the stream has ended.
+        // The final result repeats the previous one and only reports that the stream has ended.
         if (!error && !hasNext) onComplete();
         else onAnswer({ data: data as never, ...errorsOf(error) });
       }).unsubscribe;

@@ -52,14 +52,15 @@ describe('an emoji', () => {
   ])('%j is not an emoji', (text) => expect(emojiOf(text)).toBeUndefined());
 
   it('of one character is normalized to the spelling that Unicode recommends', () => {
-    // What this Node knows of; the library may know newer ones. TypeScript does not know the flag yet.
+    // The emojis that this version of Node supports; the library may support newer ones. TypeScript does not support
+    // the flag yet.
     const recommended = new RegExp('^\\p{RGI_Emoji}$', ['v'].join());
     let count = 0;
     for (let point = 0xa0; point < 0x20000; point += 1) {
       const character = String.fromCodePoint(point);
       if (!/^\p{Emoji}$/u.test(character)) continue;
       const emoji = emojiOf(character);
-      // Halves of flags are none of their own.
+      // Halves of flags are not emojis.
       if (/^\p{Regional_Indicator}$/u.test(character)) expect(emoji).toBeUndefined();
       else {
         expect(emoji, point.toString(16)).toMatch(recommended);

@@ -6,7 +6,7 @@ import { isVisible, nameOf, passwordOf } from '../../src/core/text/characters.js
 import { fold, foldWords } from '../../src/core/text/fold.js';
 import { namesIn } from '../../src/core/text/mentions.js';
 
-// What docs/TEXT.md says, case by case.
+// The rules of docs/TEXT.md, case by case.
 
 describe('folded words', () => {
   it.each([
@@ -71,7 +71,7 @@ describe('a name', () => {
     for (const mark of '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069') expect(nameOf(`a${mark}b`)).toBe('ab');
     // These concern only the adjacent text.
     expect(nameOf('C\u200f, שלום!\u200e')).toBe('C\u200f, שלום!\u200e');
-    // These words need what is not seen.
+    // These words need invisible characters.
     expect(nameOf('می\u200cخواهم 👩\u200d👧')).toBe('می\u200cخواهم 👩\u200d👧');
   });
 });
@@ -198,7 +198,7 @@ describe('a mention', () => {
     expect(namesIn('https://example.com/x @ana')).toEqual([['ana']]);
     expect(namesIn('[x](https://example.com/x)@ana')).toEqual([['ana']]);
     expect(namesIn('```\ncode\n```\n@ana')).toEqual([['ana']]);
-    // What is not closed is no code.
+    // Without an end, it is not code.
     expect(namesIn('a ` and @ana')).toEqual([['ana']]);
     expect(namesIn('a ` and\n\n@ana `')).toEqual([['ana']]);
   });

@@ -39,7 +39,7 @@ describe('usernameFrom', () => {
     ['김철수', 'GimCheolSu'],
     ['Ａｎｎ', 'Ann'],
     ['łukasz@example.com', 'lukasz'],
-    // Neither of these says how it is spoken: another claim or a made-up name has to do.
+    // The pronunciation of these names is unknown, so another claim or a random name is used.
     ['田中', undefined],
     ['محمد', undefined],
   ])('of %s is %s', (text, username) => expect(usernameFrom(text)).toBe(username));

@@ -5,7 +5,7 @@ import { connectInTest, type Json, listen, type Person, registerAll } from '../s
 import { detailModes, inOneMode, makePlace, modes, sharedNode } from '../support/place.js';
 import { attempt, createGroup, openDirect, remove, send } from '../support/talk.js';
 
-// Each ability is compared with what the mutation does that it speaks of.
+// Each ability is compared with the result of its mutation.
 
 interface Scene {
   viewer: Person;
@@ -102,7 +102,7 @@ describe.each(modes)('abilities of the viewer in %s mode', (mode) => {
     const succeeds = async (mutation: string, input: Json) =>
       typeof (await attempt(viewer, mutation, input)) !== 'string';
     const { memberCount, ...ofConversation } = conversation;
-    // The order is such that none changes what a later one is allowed to.
+    // In an order in which no mutation changes what a later one is allowed to do.
     if (messageId !== undefined) {
       const reply = { conversationId, text: 'a reply', replyToId: messageId };
       expect(message).toEqual({

@@ -220,7 +220,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
   it('are answered by exactly one of five devices at two nodes, and all others stop ringing within a second', {
     timeout: CASES_TIMEOUT_MS,
   }, async () => {
-    /** How long after the answer each of the other devices learned of it, in milliseconds. */
+    /** The time from the answer until each of the other devices received the event, in milliseconds. */
     const stoppedMs: number[] = [];
     await inPairs(async ([ana, bob], rounds) => {
       const direct = await openDirect(ana, bob);
@@ -317,7 +317,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     expect((await callMessagesOf(bob, others)).map(({ newValue }) => newValue)).toEqual(['BUSY']);
     expect(await start(ana, withCarol)).toBe('CONFLICT IN_ANOTHER_CALL');
     expect(await start(ana, withBob)).toBe('CONFLICT ANSWERED_ELSEWHERE');
-    // A device of which nothing was heard for long keeps its user from nothing.
+    // A device that was silent for long does not prevent its user from joining other calls.
     const { call } = await historyOf(ana, withBob).then(([latest]) => ({ call: latest }));
     await silence(call.parties[1].id, 61);
     expect(await start(carol, withCarol)).toMatchObject({ call: { state: 'RINGING' } });
@@ -520,7 +520,7 @@ describe.each(modes)('calls in %s mode', (mode) => {
     const back = await followCalls(bob, other.url, answered.partyId);
     await eventually('it is back', () => stateOf(watching.events.at(-1), 1) === 'CONNECTED');
     expect(watching.events.slice(count).map((event) => event.call.state)).toEqual(['ACTIVE']);
-    // As long as one of them is there, the other one is not given up: its sound and picture may still arrive.
+    // As long as one of them is connected, the other one is not treated as lost: its audio and video may still arrive.
     back.cancel();
     await silence(answered.partyId, 61);
     await eventually('it is silent', () => stateOf(watching.events.at(-1), 1) === 'RECONNECTING');
@@ -699,7 +699,7 @@ describe.each(modes)('signals in %s mode', (mode) => {
     await leave(bob, id, to);
     expect(await signal(ana, id, [from, to], ['x'])).toMatchObject({ call: { state: 'ENDED' } });
     expect([await waiting(id), await waiting(another.id)]).toEqual(before);
-    // In a group, the call goes on.
+    // In a group, the call continues.
     const begun = await start(ana, await createGroup(ana, [bob]));
     const left = await accept(bob, begun.call.id);
     await leave(bob, begun.call.id, left.partyId);

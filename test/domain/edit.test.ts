@@ -135,7 +135,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
       },
     });
     expect(quoted.replyTo.deletedAt).not.toBeNull();
-    // Nowhere in the database, nor a hash of it.
+    // Neither the text nor a hash of it is in the database.
     const { db } = node.deps.database;
     for (const [table] of await tables()) {
       const rows = await db.$queryRawUnsafe<object[]>(
@@ -152,7 +152,7 @@ describe.each(modes)('edited messages in %s mode', (mode) => {
     ]) {
       expect(count).toBe(0);
     }
-    // Its key gives the tombstone to whoever repeats it.
+    // A repeated send with its key returns the tombstone.
     const { data } = await trySend(bob, group, `${secret}, one @${carol.username}`, 'a key of what is deleted');
     expect(data.sendMessage.message).toMatchObject({ id, text: null });
   });

@@ -274,7 +274,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     await attempt(ana, 'addMembers', { conversationId: group, userIds: [dave.id] });
     await send(ana, group, 'again @everyone');
     expect(await kindsOf(bob)).toEqual(['MENTION', 'ADDED_TO_GROUP']);
-    // Who joined later was not addressed.
+    // Users who joined later were not mentioned.
     expect(await kindsOf(dave)).toEqual(['ADDED_TO_GROUP']);
     const { conversation } = await bob.ask(
       'query ($id: ID!) { conversation(id: $id) { viewerMembership { unreadMentionCount } } }',
@@ -351,7 +351,7 @@ describe.each(modes)('the inbox in %s mode', (mode) => {
     await untilNotified(node, other);
     await node.deps.feed.sweep();
     const after = await syncCursorOf(ana);
-    // What is processed together has no order.
+    // Changes that are processed together have no order.
     await remove(bob, gone.id);
     await untilNotified(node, other);
     await react(bob, own.id, '👍');

@@ -63,7 +63,7 @@ const neverExceeded = [
   'notificationEveryoneMaxMembers',
 ];
 
-/** The people of one case, who have used up no limit. */
+/** The users of one case, who have not reached any limit. */
 interface Scene {
   node: RunningNode;
   ana: Person;
@@ -74,7 +74,7 @@ interface Scene {
 
 interface Case {
   limit: string;
-  /** What exceeds the limit. */
+  /** The call that exceeds the limit. */
   by: string;
   code: 'FORBIDDEN' | 'BAD_USER_INPUT' | 'PAYLOAD_TOO_LARGE' | 'RATE_LIMITED';
   exceed(scene: Scene): Promise<unknown>;

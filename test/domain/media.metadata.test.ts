@@ -8,8 +8,8 @@ import { createMediaProcess } from '../../src/domain/media/media.processes.js';
 import type { AttachmentKind } from '../../src/domain/media/media.store.js';
 import { makeVideo, pngChunk } from '../support/media.js';
 
-// What is left of the metadata of a file is read here by another library than the one that has removed it, and for the
-// formats that it does not support by walking through the structure of the file.
+// The remaining metadata of a file is read by another library than the one that removes it; for formats that this
+// library does not support, the structure of the file is examined.
 
 let made: ReturnType<typeof createMediaProcess>;
 beforeAll(() => {

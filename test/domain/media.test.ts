@@ -753,7 +753,7 @@ describe.each(modes)('attachments in %s mode', (mode) => {
         expect(bytes.includes('Secret Place')).toBe(true);
         const file = await uploaded(node.url, ada, bytes, { kind: 'VIDEO' });
         expect(file).toMatchObject({ state: 'READY', contentType: `video/${format}` });
-        // WebM does not say how long its last frame lasts.
+        // WebM does not contain the duration of its last frame.
         expect(file.durationMs).toBe(format === 'mp4' ? 1_000 : 900);
         // A telephone that was held upright.
         expect([file.width, file.height]).toEqual(format === 'mp4' ? [48, 64] : [64, 48]);
@@ -783,7 +783,7 @@ describe.each(modes)('attachments in %s mode', (mode) => {
       const facts = { contentType: 'audio/mp4', durationMs: 1_000 };
       expect(await attachmentOf(ada, sent.id)).toMatchObject({ ...facts, waveform });
       expect(await uploaded(node.url, ada, aac, { kind: 'VOICE' })).toMatchObject({ ...facts, waveform: null });
-      // That of the server is better.
+      // The waveform of the server is more precise.
       const recording = await uploaded(node.url, ada, makeRecording(), { kind: 'VOICE', waveform });
       expect(recording.waveform[63]).toBeGreaterThan(90);
       for (const wrong of [[], waveform.slice(1), waveform.with(0, 101), waveform.with(0, -1)]) {

@@ -14,7 +14,8 @@ import type { Viewer } from '../../src/platform/viewer.js';
 import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes } from '../support/place.js';
 
-// Histories of what people do to messages, one after another or at the same time, against a model that remembers all.
+// Histories of what people do to messages, one after another or at the same time, against a model that stores
+// everything.
 
 const PEOPLE = 3;
 const EMOJIS = ['👍', '❤️', '🏳️‍🌈'];
@@ -52,7 +53,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** What a message should be. */
+/** The expected state of a message. */
 interface Known {
   sender: number;
   answers: number | null;
@@ -197,7 +198,7 @@ describe.each(modes)('random histories of messages in %s mode', (mode) => {
           orderBy: { seq: 'asc' },
         });
         const parts = await messageParts.of(first).load(db, rows);
-        // Of what came at the same time nobody says what was first.
+        // Concurrent operations have no defined order.
         const inOrder = <Value>(values: Value[]) => (together ? values.sort() : values);
         for (const [index, row] of rows.entries()) {
           const known = model.messages[index] as Known;
@@ -227,7 +228,7 @@ describe.each(modes)('random histories of messages in %s mode', (mode) => {
         }
         const [pinned] = await findPinned(db, owner.userId, [conversationId], 100);
         expect(pinned?.map(({ id }) => ids.indexOf(id))).toEqual(model.pinned);
-        // Counted anew.
+        // Counted again.
         const wrong = await db.$queryRaw<object[]>`
           SELECT 1 FROM reaction_groups
           WHERE count <> (SELECT count(*) FROM reactions

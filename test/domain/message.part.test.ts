@@ -22,8 +22,8 @@ import type { Viewer } from '../../src/platform/viewer.js';
 import { eventually } from '../support/client.js';
 import { inOneMode, makePlace, modes } from '../support/place.js';
 
-// A message part that only this file knows: a message can have a label, which others can endorse. The feature `message`
-// is not changed for it.
+// A message part that only this file defines: a message can have a label, which others can endorse. The feature
+// `message` is not changed for it.
 
 interface Labelled {
   label: string | null;
@@ -97,7 +97,7 @@ const labelPart = defineMessagePart('label', {
   },
 });
 
-/** What a text is derived from, for a column that only this file knows; long texts take longer. */
+/** Derives the value of a column that only this file defines; long texts take longer. */
 const lengthPart = defineMessagePart('length', {
   column: {
     name: 'test_length',

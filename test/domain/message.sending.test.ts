@@ -38,7 +38,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
     return `${code} ${field}`;
   };
 
-  /** What is stored of conversations, after checking that neither seqs nor changes have holes. */
+  /** The stored rows of conversations, after checking that neither seqs nor changes have gaps. */
   async function stored(...ids: string[]) {
     const { db } = deps.database;
     for (const id of ids) {
@@ -81,7 +81,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
     const sending: Promise<{ seq: number; conversationId: string; createdAt: Date }>[] = [];
     for (const index of range(450)) {
       sending.push(send(alice, ids[index % 3] as string, `${index}`));
-      // Some come while batches are under way.
+      // Some arrive while batches are in progress.
       if (index % 100 === 0) await sending[index - 50];
     }
     const answers = await Promise.all(sending);
@@ -185,7 +185,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
 
   it('are retried one by one after their batch was rolled back', async () => {
     const ids = await Promise.all([group(bob), group(bob)]);
-    // What only the database refuses: the rows of a batch are in one statement.
+    // An error that only the database detects: the rows of a batch are in one statement.
     await deps.database.db.$executeRaw`ALTER TABLE messages ADD CONSTRAINT no_poison CHECK (text <> 'poison')`;
     const answers = await Promise.allSettled(
       ids.flatMap((id) => ['one', 'poison', 'two'].map((text) => send(alice, id, text))),
@@ -219,7 +219,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
               reads += 1;
               asked[index] = reads;
               if (reads > 1) return rows;
-              // As if carol had been a member until somebody put her out, while this statement was on its way to the lock.
+              // As if Carol had been removed while this statement was waiting for the lock.
               return (rows as Record<string, unknown>[]).map((row) => ({
                 ...row,
                 'own.id': newId(),
@@ -259,7 +259,7 @@ describe.each(modes)('concurrent sends in %s mode', (mode) => {
     await expect(send(bob, id, 'once', 'of unknown fate')).rejects.toThrow('no answer');
     expect(tries).toBe(1);
     vi.restoreAllMocks();
-    // With its key it can be sent again, whatever became of it.
+    // With its key it can be sent again, whether it was stored or not.
     expect((await send(bob, id, 'once', 'of unknown fate')).seq).toBe(1);
     await stored(id);
   });

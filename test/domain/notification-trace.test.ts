@@ -74,7 +74,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
   const choose = (input: object) => (scene: Scene) => attempt(scene.ana, 'updateNotificationSettings', input);
   const inIt = (mutation: string, input: object) => (scene: Scene) =>
     attempt(scene.ana, mutation, { conversationId: scene.conversationId, ...input });
-  // What applied when the message was sent, what is changed later, and what the trace says then.
+  // What applied when the message was sent, what is changed later, and what the trace shows then.
   itOnce.each<[string, (scene: Scene) => Promise<unknown>, (scene: Scene) => Promise<unknown>, object]>([
     [
       'LEVEL',
@@ -133,7 +133,7 @@ describe.each(modes)('the reasons why a message notified or did not in %s mode',
 
   // test/domain/push.test.ts compares what is recorded for each of the other reasons.
   itOnce.each<[string, (scene: Scene & { device: Device }) => Promise<unknown>]>([
-    // Nobody can see in which direction.
+    // The direction of the block is not disclosed.
     ['SENDER_UNREACHABLE', ({ ana, bob }) => attempt(bob, 'blockUser', { userId: ana.id })],
     ['DEVICE_REMOVED', ({ ana, device }) => attempt(ana, 'removePush', { pushSubscriptionId: device.id })],
   ])('say why a push that waited was dropped: %s', async (reason, act) => {

@@ -59,9 +59,9 @@ const untilKnown = (person: Person) =>
   eventually('presence is known', async () => (await presenceOf(person, person)) !== null);
 
 /**
- * Resolves when a stream of `viewer`, which must follow the counterparts of their direct conversations, has received that
- * another user of the node connected and disconnected. The grace period of whoever disconnected before has then passed,
- * and their events were sent.
+ * Resolves when a stream of `viewer`, which must follow the counterparts of their direct conversations, has received
+ * that another user of the node connected and disconnected. The grace periods of users who disconnected before have
+ * then passed, and their events were sent.
  */
 async function untilLaterDeparture(stream: Listening, viewer: Person, url: string): Promise<void> {
   const later = await register(url, 'later');

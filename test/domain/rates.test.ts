@@ -40,7 +40,7 @@ const MESSAGES = '{ searchMessages(query: "word") { nodes { id } } }';
 const SERVICE_KEY = 'the-key-of-the-service-in-these-tests';
 
 let addresses = 0;
-/** An address that no other test comes from. */
+/** An address that no other test uses. */
 const fresh = () => {
   addresses += 1;
   return `198.18.${addresses >> 8}.${addresses & 255}`;
@@ -64,7 +64,7 @@ const codeOf = ({ errors }: Answer) => errors?.[0]?.extensions.code;
 const waitOf = ({ errors }: Answer): number => errors?.[0]?.extensions['retryAfterMs'];
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Only what a test sets is limited; nothing else is in its way. */
+/** Only the limits that a test sets apply. */
 const off = Object.fromEntries(
   [
     'SIGN_IN_PER_ADDRESS',
@@ -557,7 +557,7 @@ describe.skipIf(!servicesFound)('rate limits without Redis', () => {
         const redis = new Redis(servers.redis.url);
         const keys = await redis.keys('*:rate:*');
         redis.disconnect();
-        // Nobody's name or address stands there.
+        // The keys contain no names or addresses.
         return keys.length > 0 && !keys.some((key) => key.includes(person.username) || key.includes('198.18'));
       });
       await node.stop();

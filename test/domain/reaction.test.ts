@@ -114,7 +114,7 @@ describe.each(modes)('reactions in %s mode', (mode) => {
     }
     await react(carol, id, '🎉');
     await unreact(bob, id, '👍');
-    // What does not change anything is no event.
+    // A call that changes nothing causes no event.
     await unreact(bob, id, '👍');
     await react(carol, id, '🎉');
     const last = await send(ana, group, 'the last');

@@ -15,7 +15,7 @@ import { eventually } from '../support/client.js';
 import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { inOneMode, makePlace, modes } from '../support/place.js';
 
-// Compares random histories of sequential and concurrent operations with a model that remembers every message.
+// Compares random histories of sequential and concurrent operations with a model that stores every message.
 
 const PEOPLE = 4;
 type Step =

@@ -14,7 +14,7 @@ import type { Viewer } from '../../src/platform/viewer.js';
 import { CASES_TIMEOUT_MS, randomCases } from '../support/exhaustive.js';
 import { makePlace, modes } from '../support/place.js';
 
-// Compares random histories in several conversations with a model that remembers who may read which messages. A search
+// Compares random histories in several conversations with a model that stores who may read which messages. A search
 // must find exactly these messages in their current state.
 
 const PEOPLE = 4;

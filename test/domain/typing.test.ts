@@ -116,7 +116,7 @@ describe.each(modes)('typing in %s mode', (mode) => {
     await eventually('it ends', () => eventsOf(stream, direct).at(-1) === false);
     const delivered = eventsOf(stream, direct);
     expect(delivered.length).toBeLessThanOrEqual(halves + 3 + late);
-    // No event in between says that the user has stopped, unless typing ended.
+    // No event in between reports that the user has stopped, unless typing ended.
     expect(delivered.slice(0, -1).filter((isTyping) => !isTyping).length).toBeLessThanOrEqual(late);
   });
 

@@ -131,7 +131,7 @@ describe('DATA_DIR', () => {
     const [, host, random, start] = (await readFile(join(folder, 'lock'), 'utf8')).trim().split(' ');
     await unlock();
     expect(start).toBeTruthy();
-    // The parent lives, and was started at another time than this process.
+    // The parent process is running, and was started at another time than this process.
     await writeFile(join(folder, 'lock'), `${process.ppid} ${host} ${random} ${start}\n`);
     await (await lockDataDir(folder))();
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createLookup } from '../../src/infra/async/lookup.js';
 
 describe('a lookup', () => {
-  /** Reads that wait until they are let go on. */
+  /** Reads that wait until the test lets them continue. */
   function make() {
     const reads: { keys: readonly number[]; finish: () => void; fail: (error: Error) => void }[] = [];
     const lookUp = createLookup<number, string>(

@@ -18,7 +18,7 @@ const mailTo = (to = `reader.${++people}@example.com`): Mail => ({
   html: '<p>the secret token</p>\n',
 });
 
-/** A mailer that tries again at once, and what it logs; it is closed after the tests. */
+/** A mailer that retries immediately, and its log; it is closed after the tests. */
 function makeMailer(options: Partial<Parameters<typeof createMailer>[0]>): Mailer & { logged(): string } {
   let logged = '';
   const stream = new Writable({

@@ -73,7 +73,7 @@ describe('migrations', () => {
     );
     await oldest('20261127120000_summaries');
     await applyMigrations(session, log);
-    // What it lacks is not applied either.
+    // The missing migrations are not applied either.
     await session.run(`DELETE FROM _prisma_migrations WHERE migration_name = '20261128160500_oldest_build'`);
     const before = await rows();
     for (const say of [
@@ -139,7 +139,7 @@ describe.skipIf(!servicesFound)('a migration whose table others use', () => {
     const migrated = applyMigrations(sessionOn(migrating), watching);
     await eventually('it has given up once', () => warnings.length > 0);
     expect(warnings[0]).toMatchObject({ migration: name, attempt: 1, err: { code: '55P03' } });
-    // Nobody stands in the queue for it at this moment, or not for long.
+    // Nothing waits for the lock at this time, or not for long.
     await other.query(`SET lock_timeout = '5s'`);
     await other.query('BEGIN; LOCK TABLE log_state IN ACCESS SHARE MODE; COMMIT');
     await using.query('COMMIT');
@@ -206,7 +206,7 @@ describe.skipIf(!servicesFound)('a migration that makes an index while messages 
         `INSERT INTO messages (id, conversation_id, seq, text) SELECT gen_random_uuid(), id, $1, 'x' FROM conversations`,
         [seq],
       );
-    // As a process leaves it that died on the way.
+    // The state that a process leaves which was killed meanwhile.
     await migrating.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'messages_search_idx'::regclass`);
     await migrating.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [name]);
     await sending.query('BEGIN');

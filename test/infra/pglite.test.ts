@@ -38,7 +38,7 @@ async function makeDisk(): Promise<string | undefined> {
   return disk;
 }
 
-/** Leaves so many bytes free. */
+/** Leaves this number of bytes free. */
 const fill = async (disk: string, bytes: number) =>
   writeFile(join(disk, 'ballast'), Buffer.alloc(Math.max(0, freeBytesOf(disk) - bytes)));
 const empty = (disk: string) => rm(join(disk, 'ballast'));
@@ -51,7 +51,7 @@ describe('the embedded database on a full disk', () => {
     let closed = false;
     atEnd(() => closed || database.close());
     await database.query('CREATE TABLE filling (text text)', []);
-    // Hardly anything but the log needs space, so that the log is what finds none.
+    // Hardly anything except the log needs space, so that writing the log fails.
     const insert = () =>
       database.query(
         `WITH added AS (INSERT INTO filling (text) VALUES ('before') RETURNING text)
@@ -72,7 +72,7 @@ describe('the embedded database on a full disk', () => {
       );
     }
     expect(refused).toMatchObject({ code: '53100' });
-    // What it would hold this thread with for ever.
+    // Without the safeguard, this would block the thread forever.
     await expect(database.transaction(({ query }) => query('SELECT 1', []))).rejects.toMatchObject({ code: '53100' });
     await empty(disk);
     await eventually('it answers', () =>
@@ -147,8 +147,8 @@ it('the embedded database reuses the space of deleted rows, and limits the size 
 });
 
 /**
- * Keeps what a loss of power would leave of a folder: a copy of it as it is now, in which a file changes only when its
- * content is synchronized. Resolves with what ends it and returns the folder of the copy.
+ * Keeps the state in which a loss of power would leave a folder: a copy of it as it is now, in which a file changes
+ * only when its content is synchronized. Resolves with what ends it and returns the folder of the copy.
  */
 async function keepSynchronized(folder: string): Promise<() => string> {
   const kept = await mkdtemp(join(tmpdir(), 'parley-power-'));

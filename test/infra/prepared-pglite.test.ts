@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 beforeEach(async () => {
-  // This also makes it forget what the test before has prepared.
+  // This also discards the statements that the previous test has prepared.
   await database.exec('DROP TABLE IF EXISTS notes');
   await database.exec('CREATE TABLE notes (id int PRIMARY KEY, text text)');
   await database.exec("INSERT INTO notes SELECT n, 'note ' || n FROM generate_series(1, 3) AS n");

@@ -6,7 +6,7 @@ import { makeKey, Provider } from '../support/provider.js';
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const MINUTE_MS = 60_000;
-/** Longer than keys are left alone after a fetch, whether or not that brought any. */
+/** Longer than the minimum time between two fetches of keys, whether or not the first one succeeded. */
 const COOLED_DOWN_MS = 6_000;
 
 describe('the keys of an identity provider', () => {

@@ -42,7 +42,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
     // Redis runs as another user.
     await chmod(folder, 0o755);
     redis = await startRedis(folder, ['--unixsocket', `${folder}/redis/socket`, '--unixsocketperm', '777']);
-    // It stays signed in whatever becomes of the password.
+    // It stays signed in when the password changes.
     admin = new Redis(redis.url);
     atEnd(async () => {
       admin.disconnect();
@@ -51,7 +51,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
     });
   });
 
-  /** Events over Redis, of which one channel is heard, and what is logged of them at warn. */
+  /** Events over Redis with one subscribed channel, and the lines that are logged at level warn. */
   function open(url: string, prefix: string) {
     const warnings: { role: string; reason: string }[] = [];
     const log = createLog(
@@ -80,7 +80,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
       .filter(({ reason }) => reason === 'authentication' || reason === 'permission')
       .map(({ role, reason }) => `${role} ${reason}`)
       .sort();
-  /** Cuts all connections but the admin's. */
+  /** Closes all connections except that of the admin. */
   const cut = () => admin.client('KILL', 'SKIPME', 'yes');
 
   it('does not stop the node when the password is changed, is logged once, and is used again after recovery', async () => {
@@ -191,7 +191,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
     atEnd(() => server.kill());
     const options = optionsOf(`rediss://127.0.0.1:${port}`);
     await expect(probeRedis(options, 'parley')).rejects.toThrow(/^REDIS_URL: .*self.signed certificate/);
-    // What is trusted is read when a process starts.
+    // A process reads the trusted certificates when it starts.
     const module = (name: string) => JSON.stringify(resolve(`dist/infra/${name}.js`));
     const script = `
       const { openRedisEvents } = await import(${module('events')});

@@ -8,7 +8,7 @@ import { makePlace, modes } from '../support/place.js';
 import { query } from '../support/services.js';
 import { createGroup, edit, send } from '../support/talk.js';
 
-/** As a database may have been set up by others, for others. */
+/** Settings that the database may have for other programs. */
 const odd = [
   'timezone=America/New_York',
   'datestyle=SQL, DMY',
@@ -73,7 +73,7 @@ describe.each(modes)('a database with other defaults in %s mode', (mode) => {
     now(data.viewer.sessions[0].lastUsedAt);
     now(data.viewer.conversations.nodes[0].createdAt);
     now(data.viewer.conversations.nodes[0].lastActivityAt);
-    // As instants, and not only as they are read back.
+    // Compared as instants, and not only as they are read back.
     const [stored] = await node.deps.database.sql.query<{ edited: number; expires: number; used: number }>(Prisma.sql`
       SELECT (SELECT extract(epoch FROM max(edited_at))::float8 FROM messages) AS edited,
              extract(epoch FROM max(expires_at))::float8 AS expires, extract(epoch FROM max(last_used_at))::float8 AS used

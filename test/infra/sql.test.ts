@@ -59,7 +59,7 @@ describe.skipIf(!servicesFound)('statements with a name', () => {
     const plans = Prisma.sql`SELECT current_setting('plan_cache_mode') AS mode`;
     const [free] = await database.sql.transaction((sql) => sql.query<{ mode: string }>(plans), { plans: 'any' });
     expect(free?.mode).toBe('auto');
-    // Only in there.
+    // Only in this transaction.
     const outside = Prisma.sql`SELECT current_setting('enable_seqscan') AS value`;
     expect(await database.sql.query(outside)).toEqual([{ value: 'on' }]);
   });
@@ -126,7 +126,7 @@ describe.skipIf(!servicesFound)('transactions that deadlock', () => {
     const [one, other] = await makeTwo();
     const rivals: Promise<unknown>[] = [];
     const failing = database.transaction(async (tx) => {
-      // This one looks for deadlocks at once, and so is the one that is given up.
+      // This transaction checks for deadlocks first, so it is the one that is aborted.
       await tx.$executeRaw`SET LOCAL deadlock_timeout = '1ms'`;
       await change(tx, one);
       const lock = (id: string) => Prisma.sql`SELECT FROM users WHERE id = ${id}::uuid FOR UPDATE`;

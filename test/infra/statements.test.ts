@@ -38,7 +38,7 @@ describe('statements', () => {
     all.push(operation('other', 2));
     await nextTurn();
     expect(database.running).toHaveLength(5);
-    // Whoever acts for everybody is bounded in each operation only.
+    // Callers that act on behalf of everybody are only limited per operation.
     all.push(operation(undefined, 5), operation(undefined, 5));
     await nextTurn();
     expect(database.running).toHaveLength(9);

@@ -5,7 +5,10 @@ import type { RunningNode } from '../../src/server/start.js';
 import type { Person } from './client.js';
 import { atEnd } from './ending.js';
 
-/** Set by `npm run test:attacks`: each attack lasts as long as docs/SECURITY.md says, and latencies are asserted. */
+/**
+ * Set by `npm run test:attacks`: each attack lasts as long as documented in docs/SECURITY.md, and latencies are
+ * asserted.
+ */
 const longForm = process.env['ATTACKS'] === 'long';
 export const attackForm = <Value>(short: Value, long: Value): Value => (longForm ? long : short);
 

@@ -79,7 +79,10 @@ async function workerOf(page: Page, onError: (message: string) => void): Promise
   return { client, registrationId: registrationId as string };
 }
 
-/** Runs in the page before its own scripts. The subscription is in the storage of the browser, so that it outlives the page. */
+/**
+ * Runs in the page before its own scripts. The subscription is in the storage of the browser, so that it remains when
+ * the page is closed.
+ */
 function replacePushManager(): void {
   const KEY = 'test-push-subscription';
   const made = (text: string | null): PushSubscription | null => {

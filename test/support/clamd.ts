@@ -6,7 +6,7 @@ import { atEnd } from './ending.js';
 export const VIRUS = 'the virus of the tests';
 const VIRUS_NAME = 'Parley.Test-1';
 
-/** A server that speaks the part of the protocol of clamd that Parley uses. */
+/** A server that implements the part of the protocol of clamd that Parley uses. */
 export interface FakeClamd {
   url: string;
   /** The files that it has received completely. */

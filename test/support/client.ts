@@ -126,8 +126,8 @@ export interface Listening {
 }
 
 /**
- * How long tests wait for what must happen, in milliseconds: long enough for a machine that several programs keep busy,
- * and shorter than the timeout of a test, so that the failure says what was waited for.
+ * How long tests wait for a condition, in milliseconds: long enough for a machine that is busy with several programs,
+ * and shorter than the timeout of a test, so that the failure names the condition.
  */
 const PATIENCE_MS = 30_000;
 

@@ -99,7 +99,7 @@ export async function startFirefox(): Promise<Firefox> {
   };
 }
 
-/** Connects to Firefox by WebDriver BiDi, which it speaks itself. */
+/** Connects to Firefox by WebDriver BiDi, which Firefox supports itself. */
 async function connect(address: string): Promise<(method: string, params: object) => Promise<Json>> {
   const socket = new WebSocket(address);
   await once(socket, 'open');
@@ -120,7 +120,7 @@ async function connect(address: string): Promise<(method: string, params: object
     });
 }
 
-/** A push service for one Firefox, which speaks the protocol of Mozilla's. */
+/** A push service for one Firefox, with the protocol of Mozilla's push service. */
 async function startAutopush() {
   let browser: WebSocket | undefined;
   let count = 0;

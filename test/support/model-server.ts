@@ -79,7 +79,7 @@ export class FakeModelServer {
     );
   }
 
-  /** Forgets the questions and restores the default reply. */
+  /** Removes the questions and restores the default reply. */
   reset(): void {
     this.questions.length = 0;
     this.next.length = 0;

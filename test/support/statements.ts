@@ -3,13 +3,13 @@ import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import type { RunningNode } from '../../src/server/start.js';
 
-/** What only workers read, which look for work every second or two whatever users do. */
+/** The tables that only workers read, which check for work every second or two. */
 const OF_WORKERS =
   /\b(?:claimed_until|call_signals|mail_digests|media_deletions|notifier_state|push_badge_jobs|push_jobs|push_positions|ring_until)\b/;
 
 /**
  * The SQL statements that were executed on the database of a node while `work` ran, without BEGIN, COMMIT and similar
- * ones, and without those of workers that look for work.
+ * ones, and without those of workers that check for work.
  */
 export async function statementsOf(
   { deps: { config } }: Pick<RunningNode, 'deps'>,

@@ -4,7 +4,10 @@ import { startBrowser, type Visit, type VisitOptions, visit } from './browser.js
 import type { Person } from './client.js';
 import { makePlace, modes, type Place } from './place.js';
 
-/** Starts a browser and a node that serves the app. One mode is enough for most tests, because the app sees no difference. */
+/**
+ * Starts a browser and a node that serves the app. One mode is enough for most tests, because it makes no difference
+ * for the app.
+ */
 export async function startApp(
   settings?: Parameters<Place['start']>[0],
   mode = modes.at(-1) ?? 'embedded',

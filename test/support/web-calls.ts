@@ -4,7 +4,7 @@ import { eventually, type Person } from './client.js';
 import { openDirect, send } from './talk.js';
 import { openApp } from './web-app.js';
 
-/** Lets Chromium use a microphone and a camera that it makes up, and connect pages on one machine. */
+/** Lets Chromium use a simulated microphone and camera, and connect pages on one machine. */
 export const fakeDevices = [
   '--use-fake-ui-for-media-stream',
   '--use-fake-device-for-media-stream',
@@ -59,7 +59,7 @@ interface Statistics {
   audioPackets: number;
   /** The kinds of the addresses of this side. */
   candidates: string[];
-  /** What the ICE generation of each connection is called. */
+  /** The name of the ICE generation of each connection. */
   generations: string[];
 }
 
@@ -96,7 +96,7 @@ export const incoming = (page: Page) => page.getByRole('alertdialog');
 /** The call of the page, in full. */
 export const callScreen = (page: Page) => page.getByRole('dialog', { name: /^Call: / });
 
-/** Waits until a page decodes pictures of somebody else. */
+/** Waits until a page decodes the video of another user. */
 export async function untilDecoding(page: Page, more = 5): Promise<void> {
   const { frames } = await statisticsOf(page);
   await eventually('pictures are decoded', async () => (await statisticsOf(page)).frames >= frames + more);

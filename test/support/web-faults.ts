@@ -4,7 +4,7 @@ import { form } from './fleet.js';
 import { type Mode, modes } from './place.js';
 import { rows } from './web-app.js';
 
-/** The client sees no difference between the modes; the long form tests both nevertheless. */
+/** The modes make no difference for the client; the long form tests both nevertheless. */
 export const faultModes: Mode[] = form(modes.slice(-1), modes);
 
 /** The WebSockets of a page, of which a client has at most one. */

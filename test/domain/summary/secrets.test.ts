@@ -108,7 +108,7 @@ describe.each(modes)('the texts in summaries in %s mode', (mode) => {
               if (typeof made !== 'string') summaries.push(made.id);
             }
           }
-          // However few of the random acts summarize, the viewers are shown something.
+          // Even if few of the random actions summarize, summaries are shown to the viewers.
           const last = await summarize(owner, group, {});
           if (typeof last !== 'string') summaries.push(last.id);
           const memberships = await node.deps.database.db.membership.findMany({

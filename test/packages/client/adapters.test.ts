@@ -273,7 +273,7 @@ describe.each(modes)('the adapters in %s mode', (mode) => {
       const node = await nodeWith();
       const { ben, id, parley } = await meet(node);
       const chat = await show(open, parley, id);
-      // Relay treats errors of fields as its directives `@throwOnFieldError` and `@catch` say.
+      // Relay treats errors of fields according to its directives `@throwOnFieldError` and `@catch`.
       expect(await chat.tryNode('no id')).toBe(name === 'Relay' ? undefined : 'BAD_USER_INPUT');
       await ben.ask('mutation { logout { sessionId } }');
       await eventually('the stream has ended', () => chat.codes.length > 0);

@@ -15,7 +15,7 @@ import { compileErrors, copyExample, installPackage, viteProject } from '../../s
 import { makePlace, modes, type Place } from '../../support/place.js';
 import { openDirect, send } from '../../support/talk.js';
 
-// One mode is enough: clients see no difference between them.
+// One mode is enough, because the modes make no difference for clients.
 const mode = modes.at(-1) ?? 'embedded';
 
 /** Builds an application with Vite, and serves it on localhost. Returns its address. */

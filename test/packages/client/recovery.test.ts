@@ -91,7 +91,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     await send(ana, id, 'in time again');
     await eventually('it arrives', () => texts(conversation).includes('in time again'));
     expect(late.value).toBe(3);
-    // A tab that is opened later knows the number as well.
+    // A tab that is opened later has the number as well.
     const other = open();
     await eventually('the other tab knows it', () => changesOf(other).lateMessages.value === 3);
   });
@@ -182,7 +182,7 @@ describe.each(modes)('a client that recovers in %s mode', (mode) => {
     expect(current.messages.nodes.map(({ text }: { text: string }) => text)).toEqual(['first', '3', '5']);
     expect(conversation.value).toMatchObject({ hasEarlier: false, hasLater: false });
     const queries = () => fetched.mock.calls.map(([, init]) => String(init?.body));
-    // Only the conversation is fetched, because the event does not say what it counted for.
+    // Only the conversation is fetched, because the event does not contain whether it was counted.
     await eventually('the counts are fetched', () => queries().some((body) => body.includes('query OneConversation')));
     expect(queries().filter((body) => body.includes('query Page'))).toEqual([]);
   });

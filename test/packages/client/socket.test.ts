@@ -7,7 +7,7 @@ import { stopShared } from '../../support/shared.js';
 const LATENCY = 200;
 const MINUTE = 60_000;
 
-/** A server that is away until a time. */
+/** A server that is unavailable until a time. */
 interface Server {
   backAt: number;
   /** The times of the attempts to connect. */
@@ -45,7 +45,7 @@ class FakeWebSocket {
   }
 }
 
-/** A client whose server is away for this time from now on. */
+/** A client whose server is unavailable for this time from now on. */
 function startClient(awayMs: number) {
   const url = `ws://server-${servers.size}`;
   const backAt = Date.now() + awayMs;
