@@ -64,7 +64,7 @@ const isClosable = (value: unknown): value is { close(): void | Promise<void> } 
   'close' in value &&
   typeof value.close === 'function';
 
-/** An event inside one node. The feature that emits it does not know the listeners. */
+/** An event inside one node. The feature that emits it does not depend on the listeners. */
 export interface Hook<Args extends readonly unknown[]> {
   /** Registers a listener; to be called in `Feature.start`. */
   on(deps: Pick<Deps, 'services'>, listener: (...args: Args) => void): void;

@@ -1,15 +1,15 @@
 // For the browser: the text of these functions becomes part of GraphiQL's page (see graphiql.ts).
 
 /**
- * How GraphiQL asks. Beside asking it keeps the last answers, and fills what stands in <…> in headers and variables
- * from them: a path, like <bob.viewer.user.id>.
+ * Creates the fetcher with which GraphiQL sends operations. It stores the latest responses, and replaces placeholders in
+ * headers and variables, such as <bob.viewer.user.id>, with the values at these paths in them.
  *
- * @param {string} url where GraphQL is served
+ * @param {string} url the URL of the GraphQL API
  */
 export function createParleyFetcher(url) {
   const KEPT = 'parley:answers';
   const kept = () => JSON.parse(localStorage.getItem(KEPT) ?? '{}');
-  // GraphiQL shows the stack too, where there is one.
+  // GraphiQL would show the stack as well.
   const problem = (message) => Object.assign(new Error(message), { stack: undefined });
 
   function keep(answer) {
@@ -43,8 +43,8 @@ export function createParleyFetcher(url) {
   }
 
   /**
-   * Over a socket of its own: a tab has its own token, and a socket speaks for one person. GraphiQL shows one answer:
-   * with it go those that came before, as `earlier`.
+   * Subscribes over a separate socket, because each tab has its own token. GraphiQL shows only one response: it contains
+   * the previous ones as `earlier`.
    */
   function subscribe(body, headers, observer) {
     const socket = new WebSocket(url.replace(/^http/, 'ws'), 'graphql-transport-ws');
@@ -93,8 +93,8 @@ export function createParleyFetcher(url) {
 }
 
 /**
- * Options that have GraphiQL open where its last window was: left to itself it adds an empty tab at every reload,
- * and to the second window.
+ * Returns options with which GraphiQL opens the last active tab. By default, it adds an empty tab at each reload and in
+ * each further window.
  */
 export function lastTab() {
   const stored = JSON.parse(localStorage.getItem('graphiql:tabState') ?? 'null');

@@ -28,7 +28,7 @@ import { Provider } from '../support/provider.js';
 import { statementsOf } from '../support/statements.js';
 import { attempt, createGroup, send } from '../support/talk.js';
 
-const SERVICE_KEY = 'the-key-of-a-backend-beside-this-service-in-tests';
+const SERVICE_KEY = 'the-key-of-a-backend-of-this-service-in-tests';
 const DAY_MS = 86_400_000;
 
 const rowId = (globalId: string) => decodeGlobalId(globalId, 'id').id;

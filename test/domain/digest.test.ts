@@ -47,7 +47,7 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
     await digestWorker.of(node.deps).run();
   }
 
-  it('come with growing pauses while messages stay unread, and begin anew when all were read', async () => {
+  it('come with growing pauses while messages stay unread, and start from the beginning when all were read', async () => {
     const [ana, bob] = await people();
     expect((await ana.ask('{ serverInfo { features } }')).serverInfo.features).toContain('emailDigest');
     const conversationId = await openDirect(bob, ana);

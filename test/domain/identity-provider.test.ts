@@ -518,9 +518,9 @@ describe.skipIf(!servicesFound)('two nodes', () => {
     const place = await makePlace('postgresql');
     const [one, two] = [await place.start(provider.env), await place.start(provider.env)];
     const subject = fresh();
-    const claims = { preferred_username: 'beside.before', name: 'Elsewhere', picture: 'https://a.example/1' };
+    const claims = { preferred_username: 'user.before', name: 'Elsewhere', picture: 'https://a.example/1' };
     const before = (await me(one.url, await provider.sign(subject, claims))).user;
-    const token = await provider.sign(subject, { ...claims, preferred_username: 'beside.after' });
+    const token = await provider.sign(subject, { ...claims, preferred_username: 'user.after' });
     const chosen = { displayName: 'Chosen Here', avatarUrl: 'https://a.example/2' };
     let renaming: Promise<unknown> = Promise.resolve();
     await one.deps.database.transaction(async (tx) => {
@@ -529,7 +529,7 @@ describe.skipIf(!servicesFound)('two nodes', () => {
       await waitingFor(one, 1);
     });
     await renaming;
-    expect((await me(one.url, token)).user).toEqual({ ...before, ...chosen, username: 'beside.after' });
+    expect((await me(one.url, token)).user).toEqual({ ...before, ...chosen, username: 'user.after' });
   });
 
   it('update the names once for the same new token on both nodes', async () => {

@@ -218,7 +218,7 @@ describe.each(modes)('messages in %s mode', (mode) => {
 
   describe('history', () => {
     let group: string;
-    // For each test anew: one of them sends more.
+    // Created for each test, because one of them sends more.
     beforeEach(async () => {
       group = await createGroup(alice, [bob]);
       for (let index = 1; index <= 12; index += 1) await send(index % 2 ? alice : bob, group, `no ${index}`);

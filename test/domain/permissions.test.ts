@@ -42,7 +42,7 @@ const tables: Table[] = readFileSync(new URL('../../docs/PERMISSIONS.md', import
   });
 const mutationOf = (what: string) => what.split(',')[0] ?? '';
 
-const SERVICE_KEY = 'the key of a backend beside this service, in tests'.replaceAll(/[ ,]/g, '-');
+const SERVICE_KEY = 'the key of a backend of this service, in tests'.replaceAll(/[ ,]/g, '-');
 const nobody = 'a name that nobody has';
 
 describe('the tables of docs/PERMISSIONS.md', () => {

@@ -11,7 +11,7 @@ import { detailModes, makePlace } from '../support/place.js';
 import { PRESENCE, TYPING } from '../support/presence.js';
 import { createGroup, MESSAGES } from '../support/talk.js';
 
-const SERVICE_KEY = 'a-key-of-the-backend-beside-this-one';
+const SERVICE_KEY = 'a-service-key-of-the-backend-for-tests';
 const VIEWER_STREAM = 'subscription { conversations { type } }';
 
 /** Accept headers that do not allow an event stream. */

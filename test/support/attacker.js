@@ -1,13 +1,13 @@
 // One attack of test/attacks/hostile.test.ts in a process of its own, so that its work delays neither the tests nor the
-// calls that are measured. Started with fork(); gets one message { kind, plan, url, ms, parallel }, and answers it with
-// { rounds } or { error } when the time is up.
+// calls that are measured. It is started with fork(), receives one message { kind, plan, url, ms, parallel }, and responds
+// with { rounds } or { error } when the time is over.
 import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
 /**
- * By kind, what an attack does over and over until `over` aborts, by several callers at once. A refusal by the node is no
- * failure. What it opens it closes before it resolves.
+ * The actions of each kind of attack, which several callers repeat at the same time until `over` aborts. A rejection by the
+ * node is not a failure. Each action closes what it has opened before it resolves.
  */
 const kinds = {
   /** Requests one after another. COUNT in a query is replaced by a number that is new each time; a text is sent as it is. */
@@ -29,7 +29,7 @@ const kinds = {
       const socket = await openSocket(url, token);
       const payload = { query: 'subscription { messages { type } }' };
       for (let at = 0; at < count && !over.aborted; at += 1) {
-        // What the socket has not taken yet would be the attacker's own memory.
+        // Data that the socket has not sent yet would only occupy memory of the attacker.
         while (socket?.readyState === WebSocket.OPEN && socket.bufferedAmount > 1_000_000) await delay(5);
         socket?.send(JSON.stringify({ id: `${at}`.padEnd(250_000, 'x'), type: 'subscribe', payload }));
       }
@@ -103,7 +103,7 @@ function openSocket(url, token, payload = {}) {
   });
 }
 
-/** Waits until the time is up, then closes all of them and waits for that. */
+/** Waits until the time is over, then closes all sockets and waits until they are closed. */
 async function keepOpen(sockets, over) {
   if (!over.aborted) await new Promise((resolve) => over.addEventListener('abort', resolve, { once: true }));
   await Promise.all(

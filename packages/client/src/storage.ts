@@ -49,7 +49,7 @@ export class Fenced extends Error {}
 
 /**
  * Whether a value remains after a reset. The epoch always does, because a leader that is still running must not write
- * with an epoch that is counted anew.
+ * with an epoch whose count has started again.
  */
 export const survivesReset = (key: string, reset: 'data' | 'all'): boolean =>
   (reset === 'data' ? /^(outbox|session$|epoch$|~)/ : /^(epoch$|~)/).test(key);

@@ -52,7 +52,7 @@ const texts = {
 /** The maximum length of the text of a message in UTF-16 code units. */
 const EXCERPT_MAX = 300;
 
-/** Colours for light and dark screens: programs that do not know the media query show the light ones. */
+/** Colors for light and dark screens: programs that do not support the media query show the light ones. */
 const style = `
   :root { color-scheme: light dark; }
   body { margin: 0; padding: 24px 16px; background: #f5f6f8; color: #1b1f26; font: 16px/1.5 system-ui, sans-serif; }

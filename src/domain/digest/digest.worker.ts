@@ -35,7 +35,7 @@ function createDigestWorker(deps: Deps): DigestWorker {
   async function handle(due: DueDigest): Promise<void> {
     const { userId, email, isWanted, sentCount } = due;
     const unread = isWanted ? await findUnread(database.sql, due, config, CONVERSATIONS_MAX) : [];
-    // Nothing came since the last email: the next message begins anew.
+    // Nothing came since the last email: the next message starts the pauses from the beginning.
     if (email === null || publicUrl === undefined || !unread.some(({ isNew }) => isNew)) {
       await endDigest(database.db, userId);
       return;

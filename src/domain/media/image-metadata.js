@@ -3,12 +3,12 @@
 // the image. What is needed to show it correctly stays: the color profile and the orientation.
 // The formats are those of ITU T.81 and JFIF, of the PNG specification, of the WebP container and of GIF89a.
 
-/** The image does not have the format that it begins like. */
+/** The image does not have the format that its first bytes indicate. */
 export class BrokenImage extends Error {}
 
 /**
  * @param {Buffer} bytes the image.
- * @param {string} type its media type, as its first bytes say.
+ * @param {string} type its media type, according to its first bytes.
  * @param {number} orientation how it is to be shown: 1 to 8, as in EXIF.
  * @returns {Buffer | undefined} the image without metadata; undefined if that is not possible for this type.
  * @throws {BrokenImage}
@@ -170,7 +170,7 @@ function ofWebp(reader, orientation) {
     }
     parts.push(name, size, kept, padding);
   }
-  // Only an image with the extended format can say that it is turned.
+  // Only an image with the extended format can contain an orientation.
   if (isExtended && isTurned(orientation)) {
     const exif = tiffWith(orientation);
     const size = Buffer.alloc(4);
@@ -182,7 +182,7 @@ function ofWebp(reader, orientation) {
   return Buffer.concat([header, body]);
 }
 
-/** The extension with which GIFs say how often they are repeated. */
+/** The extension that contains how often a GIF is repeated. */
 const GIF_LOOPS = ['NETSCAPE2.0', 'ANIMEXTS1.0'];
 
 /** @param {Reader} reader */
@@ -212,7 +212,7 @@ function ofGif(reader) {
   }
 }
 
-/** Reads a table of colors, if the flags say that there is one. @param {Reader} reader @param {number} flags */
+/** Reads a table of colors, if the flags indicate one. @param {Reader} reader @param {number} flags */
 const colorsOf = (reader, flags) => reader.take(flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
 
 /** @param {Reader} reader */

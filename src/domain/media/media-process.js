@@ -39,7 +39,7 @@ const PEAKS = 64;
 const PEAK_MAX = 100;
 /** How many samples per second ffmpeg returns for a waveform. */
 const PEAKS_RATE = 8_000;
-/** How ffmpeg calls the formats of recordings. @type {Record<string, string>} */
+/** The names of the formats of recordings in ffmpeg. @type {Record<string, string>} */
 const demuxers = {
   'audio/mp4': 'mov',
   'audio/webm': 'matroska',

@@ -18,7 +18,7 @@ export const rateSettings = defineSettings('Rate limits', {
   }),
   RATE_UNKNOWN_DOCUMENT_PER_ADDRESS: setting(rate, {
     default: '600/1m',
-    description: `GraphQL documents from one address that a node has to parse and validate because it does not know them yet. ${RATE_PER_NODE}`,
+    description: `GraphQL documents from one address that a node has to parse and validate because they are not in its cache yet. ${RATE_PER_NODE}`,
     rateLimit: true,
   }),
 });

@@ -172,10 +172,10 @@ describe.each(modes)('summaries in %s mode', (mode) => {
     await edit(ana, wrong.id, 'the invoice is paid already');
     expect(JSON.stringify(await listSummaries(ben.at(other.url), group))).not.toMatch(/quagga/);
     expect(await storedText(node)).not.toMatch(/quagga/);
-    const anew = await summarize(ben, group, { fromSeq: 1 });
-    expect(anew.id).not.toBe(before.id);
-    expect(anew).toMatchObject({ stale: false, messageCount: 5 });
-    expect(anew.text).toMatch(/xylophone/);
+    const renewed = await summarize(ben, group, { fromSeq: 1 });
+    expect(renewed.id).not.toBe(before.id);
+    expect(renewed).toMatchObject({ stale: false, messageCount: 5 });
+    expect(renewed.text).toMatch(/xylophone/);
   });
 
   it('mention attachments, until their message is deleted', async () => {
