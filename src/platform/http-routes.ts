@@ -5,7 +5,7 @@ import { defineExtensionPoint } from './feature.js';
 
 /** Paths of a feature that stream bytes, which GraphQL cannot do. */
 export interface HttpRoute {
-  /** What their paths begin with, such as `/media/`. */
+  /** The prefix of the paths, such as `/media/`. */
   readonly prefix: string;
   /** The methods that pages of other origins may use (CORS). */
   readonly methods: readonly string[];

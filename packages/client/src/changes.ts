@@ -85,7 +85,7 @@ export const changesOf: (parley: Parley) => Changes = once((parley): Changes => 
     const earlier = new Map(replaced);
     if (type === 'CAUGHT_UP') replaced.clear();
     if (type === 'CAUGHT_UP' || type === 'CHECKPOINT') {
-      // What was stored when the server was asked has been delivered by now: that was when the synchronization began.
+      // Everything that was stored when the synchronization began has been delivered by now.
       const asked = type === 'CAUGHT_UP' ? state.get<Connection>('~connection')?.since : undefined;
       const completeUntil = (asked ?? Date.now()) - POSITION_AGE;
       // After the events have been stored.

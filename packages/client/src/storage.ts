@@ -77,7 +77,7 @@ const done = <T>(request: IDBRequest<T>): Promise<T> =>
 const STORES = ['values', 'entities', 'messages'];
 type Stores = [values: IDBObjectStore, entities: IDBObjectStore, messages: IDBObjectStore];
 
-/** What is added to the name for the database with the files that wait to be sent. A full disk then concerns these alone. */
+/** The suffix of the name of the database with the files that wait to be sent. A full disk then affects only these. */
 export const FILES = ':files';
 
 /** Opens a database of the browser. */

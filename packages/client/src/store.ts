@@ -6,7 +6,7 @@ interface Ref {
   __ref: string;
 }
 
-/** What a response changes besides the objects that it contains; `put` replaces those. */
+/** The changes of a response in addition to the objects that it contains; `put` replaces those. */
 type More<Data> = (data: Data, found: Entity[]) => Change;
 
 /** Where a message is in its conversation. */

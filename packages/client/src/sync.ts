@@ -28,7 +28,7 @@ import { normalize, type Store } from './store.js';
 export type MessageEvent = MessagesSubscription['messages'];
 export type ConversationEvent = ConversationsSubscription['conversations'];
 
-/** What a stream has delivered of a conversation. */
+/** The progress of a stream in a conversation. */
 export interface Seen {
   /** The last `changeSeq`. */
   change?: number | undefined;
@@ -397,7 +397,7 @@ export function createSync({ store, socket, session, request, pageSize, onMessag
     if (!id) return;
     if (membershipId) remove.push(membershipId);
     const known = state.get<Entity>(id)?.['viewerMembership'] as { __ref: string } | null | undefined;
-    // What users may read after they joined again can differ from what they could read before.
+    // After users have joined again, they may be able to read fewer or more messages than before.
     const isNewMember = known && conversation && conversation.viewerMembership?.id !== known.__ref;
     if (type === 'LEFT' || isNewMember) {
       forget.push(id);

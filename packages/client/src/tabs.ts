@@ -66,7 +66,7 @@ export function createTabs(options: TabsOptions, isShared: boolean) {
     release();
     follow();
     channel?.close();
-    // What continues after the client was closed, such as an upload, must not fail for it.
+    // Work that continues after the client was closed, such as an upload, must not fail because of it.
     channel = undefined;
   }
 

@@ -144,7 +144,7 @@ type Preloaded = CallRow & Partial<Pick<FullCall, 'startedBy' | 'conversation' |
 const Call = builder.prismaNode('Call', {
   id: { field: 'id' },
   nullable: true,
-  // What the viewer must not see is looked up with an id that does not exist.
+  // An id that the viewer must not see is replaced by one that does not exist.
   findUnique: async (id, context) => ({ id: (await loadCall(context, id)) ? id : NOBODYS_ID }),
   description: 'A voice or video call in a conversation. Only members can see it.',
   extensions: shared(

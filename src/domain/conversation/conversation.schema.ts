@@ -85,7 +85,7 @@ type LoadedMembership = MembershipRow & { user?: UserRow; conversation?: Convers
 export const Membership = builder.prismaNode('Membership', {
   id: { field: 'id' },
   nullable: true,
-  // What the viewer must not see is looked up with an id that does not exist.
+  // An id that the viewer must not see is replaced by one that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsVisibleMembership(context, id)) ? id : NOBODYS_ID }),
   description: "A user's membership in a conversation.",
   extensions: shared('id', 'conversationId', 'conversation', 'user', 'role', 'joinedAt'),
@@ -136,7 +136,7 @@ const loadMembers = defineListLoader((context, ids, page: MembersPage) =>
 export const Conversation = builder.prismaNode('Conversation', {
   id: { field: 'id' },
   nullable: true,
-  // What the viewer must not see is looked up with an id that does not exist.
+  // An id that the viewer must not see is replaced by one that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
   description: 'A direct conversation between two users, or a group.',
   extensions: shared(

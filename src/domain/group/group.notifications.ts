@@ -19,7 +19,7 @@ export const additionSource: NotificationSource = {
   isReadWithMessage: false,
 };
 
-/** Whoever has left a conversation can no longer see what notified them. */
+/** Users who have left a conversation can no longer see what notified them. */
 export const departureRemoval: NotificationRemoval = {
   types: [memberLeft],
   ended: Prisma.sql`occurrence.user_id = change.subject_id AND occurrence.conversation_id = change.log_id`,

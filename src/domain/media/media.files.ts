@@ -69,7 +69,7 @@ export async function checkMediaStore(deps: Deps): Promise<void> {
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw unusable('DATA_DIR', deps.config.dataDir, error);
     const reason = error.cause;
-    // What is not an error of the settings has been logged.
+    // Errors that do not concern the settings have been logged already.
     if (!(reason instanceof S3Error) || (reason.status >= 500 && reason.code !== 'InvalidResponse')) return;
     throw new ConfigError(`${settingOfError[reason.code] ?? 'S3_ENDPOINT'}: ${reason.message}`);
   }

@@ -13,7 +13,7 @@ export interface Job {
   /** The expected hash, or null. */
   sha256: Uint8Array | null;
   pixelsMax: number;
-  /** What the paths of the new files begin with; the names of objects follow. */
+  /** The prefix of the paths of the new files; the names of objects follow. */
   output: string;
   /** The program that makes posters of videos, or null, and how long it may take. */
   ffmpeg: { path: string; timeoutMs: number } | null;

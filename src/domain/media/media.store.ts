@@ -79,7 +79,7 @@ export async function storeInMessages(
     WHERE attachments.id = place.attachment_id`);
 }
 
-/** What one user has uploaded and not deleted. */
+/** The files that one user has uploaded and not deleted. */
 export interface Usage {
   bytes: number;
   /** The number of uploads that are not complete. */

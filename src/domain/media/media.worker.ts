@@ -21,7 +21,7 @@ import { uploadsCompleted } from './upload.service.js';
 export interface MediaWorker {
   /** Checks for work; to be called when uploads were completed. */
   wake(): void;
-  /** What this node has done since its start. */
+  /** Counters since the start of this node. */
   readonly counts: {
     readonly ready: number;
     readonly rejected: number;

@@ -16,7 +16,7 @@ export const enqueueBadges = (sql: SqlTransaction, moved: Prisma.Sql, delayMs: n
     JOIN push_subscriptions sub ON sub.user_id = mark.user_id AND sub.kind = 'GATEWAY' AND sub.badge > 0
     WHERE ${moved}`);
 
-/** What has changed the number of unread messages of users, other than that they have read some. */
+/** Events that have changed the number of unread messages of users, other than reading. */
 export interface BadgeCauses {
   /** Messages that were deleted. */
   deletedIds: readonly string[];

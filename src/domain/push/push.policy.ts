@@ -11,7 +11,7 @@ export interface PushFacts {
   isBlocked: boolean;
   /** Whether the user has muted the conversation. */
   isMuted: boolean;
-  /** Of what the user is notified in the conversation. */
+  /** The notification level of the user in the conversation. */
   level: 'ALL' | 'MENTIONS' | 'NONE';
   /** Whether one of the messages mentions the user or replies to them. */
   isMention: boolean;

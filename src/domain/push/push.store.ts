@@ -319,7 +319,7 @@ export interface DuePush {
   unreadCount: number;
 }
 
-/** What applies to users who have not chosen it. */
+/** The defaults for users who have not chosen a value. */
 type Defaults = Pick<Config, 'notificationLevel' | 'notificationPreview'>;
 
 /**

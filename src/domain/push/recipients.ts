@@ -22,7 +22,7 @@ export function newMessagesOf(changes: readonly ChangeRow[]): NewMessages {
   };
 }
 
-/** Of what users are notified who have not chosen it. */
+/** The default of the notification level, for users who have not chosen one. */
 export type MessageDefaults = Pick<Config, 'notificationLevel'>;
 
 const now = Prisma.sql`clock_timestamp()`;

@@ -28,7 +28,7 @@ const loadIsOwn = defineLoader(async (context, ids) => {
 export const Session = builder.prismaNode('Session', {
   id: { field: 'id' },
   nullable: true,
-  // What the viewer must not see is looked up with an id that does not exist.
+  // An id that the viewer must not see is replaced by one that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsOwn(context, id)) ? id : NOBODYS_ID }),
   description: 'A signed-in session of a device.',
   fields: (t) => ({

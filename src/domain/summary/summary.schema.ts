@@ -83,7 +83,7 @@ const pointsOf = ({ highlights }: SummaryRow) => highlights as unknown as Point[
 const Summary = builder.prismaNode('Summary', {
   id: { field: 'id' },
   nullable: true,
-  // What the viewer must not see is looked up with an id that does not exist.
+  // An id that the viewer must not see is replaced by one that does not exist.
   findUnique: async (id, context) => ({ id: (await loadVisible(context, id)) ? id : NOBODYS_ID }),
   description:
     'The main points of a range of messages. Only members who can read all of these messages can see it. Content that is edited or deleted disappears from it immediately.',

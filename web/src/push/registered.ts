@@ -1,4 +1,4 @@
-/** What this browser has registered, for all of its tabs. Without it, the user has switched its pushes off. */
+/** The registration of this browser, for all of its tabs. Without it, the user has switched its pushes off. */
 export interface Registered {
   userId: string;
   sessionId: string | undefined;

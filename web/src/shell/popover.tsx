@@ -42,7 +42,7 @@ export function Popover({
       element.style.setProperty('--left', `${left}px`);
     };
     place();
-    // What is loaded later changes its size.
+    // Content that is loaded later changes its size.
     const observer = new ResizeObserver(place);
     observer.observe(element);
     const first = element.querySelector<HTMLElement>('[data-autofocus], button:not(:disabled), input');

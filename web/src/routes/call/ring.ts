@@ -7,7 +7,7 @@ const incoming = [
   [659, 0.18, 0.3],
   [784, 0.36, 0.5],
 ] as const;
-/** What the caller is played until somebody answers. */
+/** The tones that the caller hears until somebody answers. */
 const outgoing = [[425, 0, 1]] as const;
 const PERIOD_MS = { incoming: 2_000, outgoing: 4_000 } as const;
 const VOLUME = { incoming: 0.12, outgoing: 0.04 } as const;
@@ -36,7 +36,7 @@ function play(kind: 'incoming' | 'outgoing'): () => void {
   const timer = setInterval(() => strike((context as AudioContext).currentTime), PERIOD_MS[kind]);
   return () => {
     clearInterval(timer);
-    // What has begun ends at once as well.
+    // Tones that have begun end immediately as well.
     volume.disconnect();
   };
 }

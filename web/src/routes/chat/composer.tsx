@@ -32,7 +32,7 @@ const NAME_CHARS = 22;
 /** What the composer is used for, if not for a message of its own. */
 export type ComposerMode = { kind: 'reply' | 'edit'; message: Message };
 
-/** Where the viewer writes a message. What was begun survives a reload, and is shown on all of their devices. */
+/** Where the viewer writes a message. A draft is kept after a reload, and is shown on all of their devices. */
 export function Composer({
   handle,
   name,
@@ -323,7 +323,7 @@ function useDraft(
   const stored = useReadable(drafts.of(id));
   const replyToId = replyTo?.id;
   const [text, setText] = useState(stored?.text ?? '');
-  /** What was stored last from here, or adopted. */
+  /** The draft that was last stored from here, or adopted from another device. */
   const known = useRef(keyOf(stored?.text ?? '', undefined));
   const save = (next: string, nextReplyToId: string | undefined) => {
     known.current = keyOf(next, nextReplyToId);

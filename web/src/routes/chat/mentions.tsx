@@ -35,7 +35,7 @@ export function useMentions(
     const { selectionStart, selectionEnd } = field.current ?? {};
     setCaret(selectionStart === selectionEnd ? (selectionStart ?? 0) : -1);
   };
-  // What was typed is in the field before the caret is reported.
+  // The typed text is in the field before the position of the caret is reported.
   useEffect(() => {
     if (!isFirst.current) update();
     isFirst.current = false;

@@ -174,7 +174,9 @@ export const MessageRow = memo(function MessageRow({
 
 type Open = { what: 'menu' | 'emojis'; anchor: Element | null };
 
-/** What exists only for the message under the pointer or with the focus, as there are many rows. */
+/**
+ * The parts of a row that exist only for the message under the pointer or with the focus, because there are many rows.
+ */
 function Active({
   message,
   isOwn,

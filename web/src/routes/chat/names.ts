@@ -18,7 +18,7 @@ export function presenceOf({ pane }: Text, user: User | null | undefined) {
   return label === undefined ? undefined : { status, label };
 }
 
-/** What a line shows of a message: its text, or what its files are. */
+/** A message on one line: its text, or the kinds of its files. */
 export function previewOf(
   { pane }: Text,
   { text, attachments = [] }: { text: string | null; attachments?: readonly { kind: string }[] },

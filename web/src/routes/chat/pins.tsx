@@ -14,7 +14,7 @@ export function Pins({ conversationId, onJump }: { conversationId: string; onJum
   const pinned = useReadable(pinsOf(parley).of(conversationId));
   const isLive = useReadable(parley.connection).status === 'live';
   useEffect(() => {
-    // What is pinned from then on arrives by itself.
+    // Later pins arrive as events.
     if (isLive)
       pinsOf(parley)
         .load(conversationId)

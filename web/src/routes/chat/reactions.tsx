@@ -10,7 +10,7 @@ interface Reaction {
   isOwn: boolean;
 }
 
-/** The reactions to a message. What the viewer toggles is shown at once, and taken back if the server rejects it. */
+/** The reactions to a message. A toggled reaction is shown immediately, and reverted if the server rejects it. */
 export function useReactions(message: Message | undefined, handle: ConversationHandle) {
   const toast = useToast();
   // Presses that the server has not confirmed yet.

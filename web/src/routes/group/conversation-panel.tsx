@@ -106,7 +106,7 @@ function Group({ conversation, onUser }: { conversation: Conversation; onUser(us
   const isOwner = viewerMembership?.role === 'OWNER';
   const close = () => setOpen(undefined);
   const { visibility, historyVisibility } = conversation;
-  // What was chosen is shown at once, and taken back if the server rejects it.
+  // A chosen value is shown immediately, and reverted if the server rejects it.
   const [chosen, setChosen] = useState<GroupSettings>({});
   useEffect(() => setChosen({}), [visibility, historyVisibility]);
   const update = async (more: GroupSettings) => {

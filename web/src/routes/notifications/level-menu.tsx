@@ -11,7 +11,7 @@ import { useTask } from '../../shell/use-task.ts';
 import { durations, endOf, isForever } from './durations.ts';
 import styles from './level-menu.module.css';
 
-/** What applies to a conversation, in a few words. */
+/** The notification settings of a conversation, in a few words. */
 function useLevelText(conversationId: string) {
   const { notifications, list } = useScreenText();
   const times = useTimes();

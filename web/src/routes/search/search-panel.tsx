@@ -166,7 +166,7 @@ function partsOf({ text, matches }: Hit['plainSnippet']) {
   return parts;
 }
 
-/** What can be written into the search field. */
+/** The filters that can be written into the search field. */
 function Help({ onInsert }: { onInsert(filter: string): void }): ReactNode {
   const { search: text } = useScreenText();
   const filters = [

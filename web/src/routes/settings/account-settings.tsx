@@ -89,7 +89,7 @@ export function ProfileDialog({ viewer: { user }, onClose }: { viewer: Viewer; o
   );
 }
 
-/** How the viewer appears to others. It is shown at once, and taken back if the server rejects it. */
+/** How the viewer appears to others. It is shown immediately, and reverted if the server rejects it. */
 export function AvailabilityChoice({ current }: { current: string }) {
   const { settings } = useScreenText();
   const parley = useParley();

@@ -16,7 +16,7 @@ import { durations, endOf } from '../notifications/durations.ts';
 import { DeviceSettings } from './device-settings.tsx';
 import styles from './settings.module.css';
 
-/** Of what the user is notified, and when, on all of their devices. */
+/** The settings that determine when the user is notified, and of what, on all of their devices. */
 export function NotificationSettings() {
   const { app, errors, notifications: text, push } = useScreenText();
   const parley = useParley();
@@ -24,7 +24,7 @@ export function NotificationSettings() {
   const stored = useReadable(inbox.settings);
   const hasDigests = useServerInfo()?.features.includes('emailDigest') ?? false;
   const toast = useToast();
-  // What was chosen is shown at once, and taken back if the server rejects it.
+  // A chosen value is shown immediately, and reverted if the server rejects it.
   const [chosen, setChosen] = useState<Partial<Settings>>({});
   const forget = (isOver: (field: keyof Settings, value: unknown) => boolean) =>
     setChosen((before) => {
