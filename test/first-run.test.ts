@@ -5,7 +5,7 @@ import { cp, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { connectionsIn, tellConnections } from './support/connections.js';
+import { connectionsIn, reportConnections } from './support/connections.js';
 import { atEnd } from './support/ending.js';
 
 const exec = promisify(execFile);
@@ -77,7 +77,7 @@ describe.skipIf(isolationLacking !== undefined)('npm start without a network', (
       env: {
         PATH: process.env['PATH'],
         HOME: folder,
-        NODE_OPTIONS: tellConnections,
+        NODE_OPTIONS: reportConnections,
         // The check of npm for a newer version of itself.
         npm_config_update_notifier: 'false',
         // The loopback interface of the namespace is down and has no address.
@@ -153,7 +153,7 @@ describe('the image', () => {
   const env = () => ({
     PATH: process.env['PATH'] ?? '',
     NODE_ENV: 'production',
-    NODE_OPTIONS: tellConnections,
+    NODE_OPTIONS: reportConnections,
     DATA_DIR: 'data',
     PORT: '0',
     JWT_SECRET: 'x'.repeat(32),

@@ -1,5 +1,5 @@
 import { createLoopTime } from '../infra/async/loop-time.js';
-import { createShares, createUsage, type Usage, whenPaid } from '../infra/async/shares.js';
+import { createShares, createUsage, type Usage, whenWithinShare } from '../infra/async/shares.js';
 import { defineService } from './service.js';
 
 /**
@@ -12,7 +12,7 @@ export interface NodeTime {
   /** Charges used time, in milliseconds, to a key. */
   spend(key: string, ms: number): void;
   /** Resolves when the key does not exceed its share of the time, or when nobody else is using the node. */
-  whenPaid(key: string): Promise<void>;
+  whenWithinShare(key: string): Promise<void>;
   /** Begins work of this weight. The returned function ends it and returns its part of the busy time (`LoopTime`). */
   begin(weight: number): () => number;
 }
@@ -28,7 +28,7 @@ export function createNodeTime({ share }: { share: number }): NodeTime {
   return {
     usage,
     spend: (key, ms) => void shares.spend(key, ms),
-    whenPaid: (key) => whenPaid(key, shares, usage),
+    whenWithinShare: (key) => whenWithinShare(key, shares, usage),
     begin: (weight) => loopTime.begin(weight),
   };
 }

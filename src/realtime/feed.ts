@@ -30,7 +30,7 @@ import {
   readProgress,
 } from './change-log.js';
 import { createFeedWire } from './feed-wire.js';
-import { GAP_PATIENCE_MS, type Lane, Lanes, READ_BATCH } from './lane.js';
+import { GAP_WAIT_MS, type Lane, Lanes, READ_BATCH } from './lane.js';
 import { createReplayLimiter, type ReplayLimiter } from './replay-limiter.js';
 import { createWatermarks } from './watermarks.js';
 
@@ -326,7 +326,7 @@ export async function startFeed(options: {
       const lane = lanes.get(conversationId);
       if (!lane || (lane.position ?? 0) >= changeSeq) return;
       // The wake-ups may be on their way.
-      await delay(GAP_PATIENCE_MS);
+      await delay(GAP_WAIT_MS);
       await lane.placing;
       const isBehind = () => !lane.isClosed && (lane.position ?? 0) < changeSeq;
       // A read in progress may have begun before that change was committed; the second one begins after.

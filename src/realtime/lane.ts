@@ -2,7 +2,7 @@ import { inSlices } from '../core/slices.js';
 import type { Change, ChangeRow } from './change.js';
 
 /** How long a lane waits for late changes to close a gap before it reads the log, in milliseconds. */
-export const GAP_PATIENCE_MS = 15;
+export const GAP_WAIT_MS = 15;
 /** Maximum number of changes that are read from the log, and loaded, at once. */
 export const READ_BATCH = 500;
 
@@ -169,7 +169,7 @@ export class Lane<Subscribers> {
     }
     this.#isDelivering = false;
     if (this.#pending.size > 0) {
-      this.#gapTimer ??= setTimeout(() => void this.fill().catch(this.#host.onReadFailed), GAP_PATIENCE_MS);
+      this.#gapTimer ??= setTimeout(() => void this.fill().catch(this.#host.onReadFailed), GAP_WAIT_MS);
     } else this.#checkIdle();
   }
 

@@ -142,7 +142,7 @@ export function createOperations({
     }
     try {
       // Small queries are not charged: the node may be busy with other work, such as receiving requests of other users.
-      if (isLarge) await nodeTime.whenPaid(key);
+      if (isLarge) await nodeTime.whenWithinShare(key);
       const end = nodeTime.begin(WEIGHT_BASE + cost);
       try {
         return await work();

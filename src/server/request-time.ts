@@ -1,7 +1,7 @@
 import { rateLimited } from '../core/errors.js';
 import type { Context } from '../graphql/context.js';
 import { createKeyedQueue } from '../infra/async/keyed-queue.js';
-import { createShares, type Usage, whenPaid } from '../infra/async/shares.js';
+import { createShares, type Usage, whenWithinShare } from '../infra/async/shares.js';
 import { sha256 } from '../infra/auth/tokens.js';
 import { createCache } from '../infra/cache.js';
 
@@ -111,7 +111,7 @@ export function createRequestTime({
       }
       const leave = await queue.enter(key);
       try {
-        await whenPaid(key, shares, usage);
+        await whenWithinShare(key, shares, usage);
         // Charged before the next request may continue.
         spend(key, REQUEST_MS);
       } finally {

@@ -120,7 +120,7 @@ describe.each(detailModes)('the initial events of presence streams in %s mode', 
     const stream = await open();
     await take(stream, PAGE);
     onTestFinished(pay);
-    const waiting = vi.spyOn(time, 'whenPaid').mockReturnValue(paid);
+    const waiting = vi.spyOn(time, 'whenWithinShare').mockReturnValue(paid);
     const received: string[] = [];
     void (async () => {
       for await (const { user } of stream) received.push(user.id);

@@ -16,7 +16,7 @@ describe('the time of a node', () => {
   function waiting(time: ReturnType<typeof createNodeTime>, key: string) {
     const began = performance.now();
     const wait: { ms: number | undefined } = { ms: undefined };
-    void time.whenPaid(key).then(() => {
+    void time.whenWithinShare(key).then(() => {
       wait.ms = performance.now() - began;
     });
     return wait;

@@ -8,7 +8,7 @@ import {
   type Subscribers,
 } from '../../src/realtime/audience.js';
 import type { Change, ChangeKind, ChangeRow } from '../../src/realtime/change.js';
-import { GAP_PATIENCE_MS, type Lane, type LaneHost, Lanes, READ_BATCH } from '../../src/realtime/lane.js';
+import { GAP_WAIT_MS, type Lane, type LaneHost, Lanes, READ_BATCH } from '../../src/realtime/lane.js';
 import { stopShared } from '../support/shared.js';
 
 beforeAll(stopShared);
@@ -104,7 +104,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const gapTimeout = () => vi.advanceTimersByTimeAsync(GAP_PATIENCE_MS);
+const gapTimeout = () => vi.advanceTimersByTimeAsync(GAP_WAIT_MS);
 
 describe('Lane', () => {
   function openLane(position = 0) {
@@ -117,7 +117,7 @@ describe('Lane', () => {
   it('delivers changes in order, whatever the order in which they arrive, without reading the log', async () => {
     const { log, lane } = openLane();
     for (const changeSeq of [3, 1, 5, 2, 4]) lane.offer(changeOf(changeSeq));
-    await vi.advanceTimersByTimeAsync(10 * GAP_PATIENCE_MS);
+    await vi.advanceTimersByTimeAsync(10 * GAP_WAIT_MS);
     expect(log.delivered).toEqual([1, 2, 3, 4, 5]);
     expect(lane.position).toBe(5);
     expect(log.gaps).toEqual([]);
@@ -128,7 +128,7 @@ describe('Lane', () => {
     log.commit(...range(1, 3).map((changeSeq) => changeOf(changeSeq)));
     lane.offer(changeOf(1));
     lane.offer(changeOf(3));
-    await vi.advanceTimersByTimeAsync(GAP_PATIENCE_MS - 1);
+    await vi.advanceTimersByTimeAsync(GAP_WAIT_MS - 1);
     expect(log.delivered).toEqual([1]);
     expect(log.reads).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);
@@ -208,7 +208,7 @@ describe('Lane', () => {
     read.fail(new Error('no connection'));
     log.blocked = read.promise;
     lane.offer(changeOf(2));
-    await vi.advanceTimersByTimeAsync(10 * GAP_PATIENCE_MS);
+    await vi.advanceTimersByTimeAsync(10 * GAP_WAIT_MS);
     expect(log.failures).toEqual([new Error('no connection')]);
     expect(log.reads).toEqual([0]);
     expect(log.delivered).toEqual([]);

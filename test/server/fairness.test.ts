@@ -96,12 +96,12 @@ describe('queries of one user', () => {
     const paid = new Promise<void>((resolve) => {
       pay = resolve;
     });
-    const whenPaid = vi.fn(() => paid);
+    const whenWithinShare = vi.fn(() => paid);
     const spend = vi.fn();
-    const { running, start } = executor(operations({ ...time, whenPaid, spend }).execute);
+    const { running, start } = executor(operations({ ...time, whenWithinShare, spend }).execute);
     const all = [start('one'), start('one', '{ conversations { nodes { id } } }')];
     await nextTurn();
-    expect([running.length, whenPaid.mock.calls]).toEqual([1, [['one']]]);
+    expect([running.length, whenWithinShare.mock.calls]).toEqual([1, [['one']]]);
     pay();
     await nextTurn();
     expect(running).toHaveLength(2);

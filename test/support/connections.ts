@@ -2,7 +2,7 @@
  * `NODE_OPTIONS` for a Node process and its children: each writes `connects to <host>` to its standard error for every
  * connection that it opens to another machine, and for every name that it resolves.
  */
-export const tellConnections = (() => {
+export const reportConnections = (() => {
   const code = `
     import net from 'node:net';
     import dns from 'node:dns';

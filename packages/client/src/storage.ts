@@ -51,7 +51,7 @@ export class Fenced extends Error {}
  * Whether a value remains after a reset. The epoch always does, because a leader that is still running must not write
  * with an epoch whose count has started again.
  */
-export const survivesReset = (key: string, reset: 'data' | 'all'): boolean =>
+export const remainsAfterReset = (key: string, reset: 'data' | 'all'): boolean =>
   (reset === 'data' ? /^(outbox|session$|epoch$|~)/ : /^(epoch$|~)/).test(key);
 
 async function nothing(): Promise<undefined> {}
@@ -125,7 +125,7 @@ export async function openStorage(name: string): Promise<Storage> {
       messages.clear();
       if (reset === 'all') indexedDB.deleteDatabase(name + FILES);
       for (const key of await done(values.getAllKeys())) {
-        if (!survivesReset(key as string, reset)) values.delete(key);
+        if (!remainsAfterReset(key as string, reset)) values.delete(key);
       }
     }
     for (const id of remove) {

@@ -1,6 +1,6 @@
 import { cover, type Range, rangeAt } from './ranges.js';
 import { createState } from './state.js';
-import { type Change, type Entity, Fenced, noStorage, survivesReset } from './storage.js';
+import { type Change, type Entity, Fenced, noStorage, remainsAfterReset } from './storage.js';
 
 interface Ref {
   __ref: string;
@@ -153,7 +153,7 @@ export function createStore() {
       resetAt = clock;
       readers.clear();
       for (const key of [...state.keys()]) {
-        if (!survivesReset(key, reset)) state.set(key, undefined);
+        if (!remainsAfterReset(key, reset)) state.set(key, undefined);
       }
       state.set('~conversations', undefined);
       if (reset === 'all') state.set('~outbox', undefined);

@@ -17,8 +17,8 @@ import { recordSettingsChanged } from '../viewer-changes/viewer-changes.events.j
 import { type PresenceChange, type PresenceState, presence } from './presence.js';
 import {
   type Availability,
-  findAcquaintances,
   findAvailabilities,
+  findDefaultWatched,
   findDirectConversations,
   findWithLastSeen,
   presenceVisibilityLookup,
@@ -220,7 +220,7 @@ class Follower {
     const { userId, isService } = this.#viewer;
     return presenceInitialReads.of(this.#deps).run(userId, async () => {
       if (this.#stream?.closed) return false;
-      if (!isService) await nodeTime.of(this.#deps).whenPaid(userId);
+      if (!isService) await nodeTime.of(this.#deps).whenWithinShare(userId);
       return this.#serialize(async () => {
         const stream = this.#stream;
         if (!stream || stream.closed) return false;
@@ -237,7 +237,7 @@ class Follower {
     const { userId } = this.#viewer;
     const followed = this.#requested ?? [
       userId,
-      ...(await findAcquaintances(database.db, userId, config.presenceMaxWatched - 1)),
+      ...(await findDefaultWatched(database.db, userId, config.presenceMaxWatched - 1)),
     ];
     // Set before visibility is read, so that changes in the meantime cause an update.
     this.#followed = new Set(followed);

@@ -163,7 +163,7 @@ export const findDirectConversations = (
     JOIN conversations ON conversations.direct_key = ${directKey('other.viewer_id', 'other.user_id')}`);
 
 /** The counterparts of the viewer's direct conversations, then the viewer's contacts, each latest first. */
-export async function findAcquaintances(db: Db, viewerId: string, limit: number): Promise<string[]> {
+export async function findDefaultWatched(db: Db, viewerId: string, limit: number): Promise<string[]> {
   const rows = await db.$queryRaw<{ userId: string }[]>`
     (
       SELECT other.user_id::text AS "userId"

@@ -1,5 +1,5 @@
 import { badInput } from '../../core/errors.js';
-import { entries, type Has, hasWhat, PART, termsOf } from './search.terms.js';
+import { entries, type Has, hasFilterValues, PART, termsOf } from './search.terms.js';
 
 /** The maximum length of a query, in UTF-16 code units. */
 export const QUERY_MAX_CHARS = 500;
@@ -148,8 +148,8 @@ function addFilter(query: SearchQuery, filter: string, value: string, not: boole
       );
       break;
     case 'has': {
-      const what = hasWhat.find((one) => one === value.toLowerCase().replace(/s$/, ''));
-      if (!what) throw badInput(field, `The filter \`has:\` accepts only ${hasWhat.join(', ')}.`);
+      const what = hasFilterValues.find((one) => one === value.toLowerCase().replace(/s$/, ''));
+      if (!what) throw badInput(field, `The filter \`has:\` accepts only ${hasFilterValues.join(', ')}.`);
       (not ? query.hasNot : query.has).push(what);
       break;
     }

@@ -141,9 +141,9 @@ export const entries = {
   has: (what: Has) => `#${what}`,
 };
 
-export const hasWhat = ['link', 'mention', 'attachment', 'image', 'video', 'audio', 'voice', 'file'] as const;
+export const hasFilterValues = ['link', 'mention', 'attachment', 'image', 'video', 'audio', 'voice', 'file'] as const;
 /** The values that the filter `has:` accepts. */
-export type Has = (typeof hasWhat)[number];
+export type Has = (typeof hasFilterValues)[number];
 
 const LINK = /(?:\bhttps?:\/\/|\bwww\.)[^\s/]/iu;
 

@@ -42,7 +42,8 @@ export function createExtractive(workers: Workers, max: number): Summarizer {
       const seqs: number[] = [];
       for (const [done, part] of all.entries()) {
         onProgress({ done, total });
-        const find = async () => workers.run<number[]>('worthReading', { messages: await read(part), count: OF_PART });
+        const find = async () =>
+          workers.run<number[]>('partCandidates', { messages: await read(part), count: OF_PART });
         const kept = known.get(part.fromSeq);
         const notes = kept?.toSeq === part.toSeq ? kept.notes : await (part.isWhole ? storePart(part, find) : find());
         seqs.push(...(notes as number[]));

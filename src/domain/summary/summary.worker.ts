@@ -7,5 +7,5 @@ export const points = ({ messages, max }: { messages: TranscriptMessage[]; max: 
   extract(messages, max);
 
 /** The numbers of the messages of a part that are candidates for points of the whole conversation. */
-export const worthReading = ({ messages, count }: { messages: TranscriptMessage[]; count: number }): number[] =>
+export const partCandidates = ({ messages, count }: { messages: TranscriptMessage[]; count: number }): number[] =>
   choose(messages, count).map((place) => (messages[place] as TranscriptMessage).seq);

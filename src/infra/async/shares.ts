@@ -61,7 +61,7 @@ export function createUsage(): Usage {
 }
 
 /** Resolves when the key does not exceed its share, or when no other key is using the node. */
-export async function whenPaid(key: string, shares: Shares, usage: Usage): Promise<void> {
+export async function whenWithinShare(key: string, shares: Shares, usage: Usage): Promise<void> {
   for (let waitMs = shares.waitOf(key); waitMs >= 1 && usage.isByOthers(key); waitMs = shares.waitOf(key)) {
     const ms = Math.min(waitMs, OTHERS_MS);
     await new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,6 +1,6 @@
 import { type Point, type PointKind, personTag, type TranscriptMessage, withoutTags } from '../summary.transcript.js';
 import { type Signs, signsOf } from './cues.js';
-import { alike, join, likeness, rank, vectorsOf, type WordVector } from './rank.js';
+import { alike, join, rank, similarity, vectorsOf, type WordVector } from './rank.js';
 import { topicsOf } from './topics.js';
 import { fold, languagesIn, stemsOf, wordsOf } from './words.js';
 
@@ -241,7 +241,7 @@ function pick(candidates: readonly Candidate[], count: number, weights: Weights)
     for (const place of left) {
       highestSimilarity[place] = Math.max(
         highestSimilarity[place] ?? 0,
-        likeness(taken.vector, (candidates[place] as Candidate).vector),
+        similarity(taken.vector, (candidates[place] as Candidate).vector),
       );
     }
   }

@@ -33,7 +33,7 @@ export function vectorsOf(stems: readonly (readonly string[])[]): WordVector[] {
 }
 
 /** The similarity of two messages from 0 to 1: the cosine of their word vectors. */
-export function likeness(one: WordVector, other: WordVector): number {
+export function similarity(one: WordVector, other: WordVector): number {
   const [small, large] = one.size < other.size ? [one, other] : [other, one];
   let sum = 0;
   for (const [stem, weight] of small) sum += weight * (large.get(stem) ?? 0);

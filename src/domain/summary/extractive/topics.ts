@@ -1,4 +1,4 @@
-import { likeness, type WordVector } from './rank.js';
+import { similarity, type WordVector } from './rank.js';
 
 /** The number of messages before and after a position that are compared. */
 const WINDOW = 4;
@@ -24,7 +24,7 @@ export function topicsOf(
   for (let place = 1; place < size; place += 1) {
     const before = sumOf(vectors.slice(Math.max(0, place - WINDOW), place));
     const after = sumOf(vectors.slice(place, place + WINDOW));
-    cohesion[place] = likeness(before, after) / (lengthOf(before) * lengthOf(after) || 1);
+    cohesion[place] = similarity(before, after) / (lengthOf(before) * lengthOf(after) || 1);
   }
   const topics: number[] = [];
   let topic = 0;
