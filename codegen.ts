@@ -22,7 +22,7 @@ const config: CodegenConfig = {
         enumType: 'string-literal',
         // A scalar that is not listed below is an error instead of `any`.
         strictScalars: true,
-        scalars: { DateTime: 'string', ID: 'string' },
+        scalars: { Bytes: 'string', DateTime: 'string', ID: 'string' },
         useTypeImports: true,
       },
     },

@@ -31,7 +31,7 @@ export async function clientFiles() {
             futureProofEnums: true,
             enumType: 'string-literal',
             strictScalars: true,
-            scalars: { DateTime: 'string', ID: 'string' },
+            scalars: { Bytes: 'string', DateTime: 'string', ID: 'string' },
             useTypeImports: true,
           },
         },

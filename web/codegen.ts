@@ -6,7 +6,7 @@ const config = {
   futureProofEnums: true,
   enumType: 'string-literal',
   strictScalars: true,
-  scalars: { DateTime: 'string', ID: 'string' },
+  scalars: { Bytes: 'string', DateTime: 'string', ID: 'string' },
   useTypeImports: true,
 };
 

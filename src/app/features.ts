@@ -7,6 +7,7 @@ import { conversationFeature } from '../domain/conversation/conversation.feature
 import { digestFeature } from '../domain/digest/digest.feature.js';
 import { draftFeature } from '../domain/draft/draft.feature.js';
 import { editFeature } from '../domain/edit/edit.feature.js';
+import { encryptionFeature } from '../domain/encryption/encryption.feature.js';
 import { groupFeature } from '../domain/group/group.feature.js';
 import { identityProviderFeature } from '../domain/identity-provider/identity-provider.feature.js';
 import { mediaFeature } from '../domain/media/media.feature.js';
@@ -63,6 +64,7 @@ export const features: readonly Feature[] = [
   reactionFeature,
   replyFeature,
   pinFeature,
+  encryptionFeature,
   mediaFeature,
   callFeature,
   statusFeature,

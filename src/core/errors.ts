@@ -18,12 +18,28 @@ export const errorCodes = [
 export type ErrorCode = (typeof errorCodes)[number];
 
 /** The values of `extensions.reason` of a FORBIDDEN error. docs/PROTOCOL.md describes how clients react to each. */
-export const forbiddenReasons = ['NOT_A_MEMBER', 'RECIPIENT_UNREACHABLE', 'ACCOUNT_CLOSED', 'NOT_A_MODERATOR'] as const;
+export const forbiddenReasons = [
+  'NOT_A_MEMBER',
+  'RECIPIENT_UNREACHABLE',
+  'ACCOUNT_CLOSED',
+  'NOT_A_MODERATOR',
+  'DEVICE_NOT_IN_GROUP',
+  'ENCRYPTED',
+] as const;
 
 export type ForbiddenReason = (typeof forbiddenReasons)[number];
 
 /** The values of `extensions.reason` of a CONFLICT error, in the same way. */
-export const conflictReasons = ['ANSWERED_ELSEWHERE', 'IN_ANOTHER_CALL', 'CALL_ENDED'] as const;
+export const conflictReasons = [
+  'ANSWERED_ELSEWHERE',
+  'IN_ANOTHER_CALL',
+  'CALL_ENDED',
+  'ENCRYPTED',
+  'NOT_ENCRYPTED',
+  'STALE_EPOCH',
+  'REKEY',
+  'DEVICE_REMOVED',
+] as const;
 
 export type ConflictReason = (typeof conflictReasons)[number];
 
@@ -40,6 +56,8 @@ export interface ErrorDetails {
   fields?: readonly WrongField[] | undefined;
   /** The reason of a FORBIDDEN or CONFLICT error, if clients react to it differently. */
   reason?: ForbiddenReason | ConflictReason;
+  /** With the reason STALE_EPOCH: where the group of the conversation is. */
+  extensions?: Readonly<{ generation: number; epoch: number }>;
   /** The configured limit that was reached: its field in `serverInfo.limits`. */
   limit?: string | undefined;
   /** The time in milliseconds after which a retry may succeed, for RATE_LIMITED and UNAVAILABLE. */
@@ -57,6 +75,7 @@ export class ChatError extends Error {
   readonly field: string | undefined;
   readonly fields: readonly WrongField[] | undefined;
   readonly reason: ForbiddenReason | ConflictReason | undefined;
+  readonly extensions: Readonly<Record<string, unknown>>;
   readonly limit: string | undefined;
   readonly retryAfterMs: number | undefined;
 
@@ -67,6 +86,7 @@ export class ChatError extends Error {
     this.field = details.field;
     this.fields = details.fields;
     this.reason = details.reason;
+    this.extensions = details.extensions ?? {};
     this.limit = details.limit;
     this.retryAfterMs = details.retryAfterMs;
   }

@@ -19,6 +19,7 @@ export const builder = new SchemaBuilder<{
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
+    Bytes: { Input: Uint8Array<ArrayBuffer>; Output: Uint8Array | string };
   };
   DefaultEdgesNullability: { list: false; items: false };
   DefaultNodeNullability: false;
@@ -61,6 +62,28 @@ builder.addScalarType(
     serialize: (value) => new Date(value as Date).toISOString(),
     parseValue: (value) => inRange(parseValue(value)),
     parseLiteral: (node, variables) => inRange(parseLiteral(node, variables), node),
+  }),
+);
+
+const BASE64URL = /^[A-Za-z0-9_-]*$/;
+
+function bytesOf(text: unknown, nodes?: ValueNode): Uint8Array<ArrayBuffer> {
+  const bytes = typeof text === 'string' && BASE64URL.test(text) ? Buffer.from(text, 'base64url') : undefined;
+  // Only the canonical form is accepted, so that equal bytes are equal texts.
+  if (bytes?.toString('base64url') === text) return new Uint8Array(bytes as Buffer);
+  throw new GraphQLError('Bytes must be a text in base64url without padding.', { nodes: nodes ?? null });
+}
+
+builder.addScalarType(
+  'Bytes',
+  new GraphQLScalarType<Uint8Array<ArrayBuffer>, string>({
+    name: 'Bytes',
+    description: 'Bytes in base64url, without padding.',
+    specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc4648#section-5',
+    // A text is in base64url already.
+    serialize: (value) => (typeof value === 'string' ? value : Buffer.from(value as Uint8Array).toString('base64url')),
+    parseValue: (value) => bytesOf(value),
+    parseLiteral: (node) => bytesOf('value' in node ? node.value : undefined, node),
   }),
 );
 

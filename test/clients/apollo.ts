@@ -37,6 +37,7 @@ export const possibleTypes = {
     'Attachment',
     'Call',
     'Conversation',
+    'Device',
     'Draft',
     'Membership',
     'Message',

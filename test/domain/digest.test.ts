@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeGlobalId } from '../../src/core/ids.js';
 import { digestMail } from '../../src/domain/digest/digest.mail.js';
 import { digestWorker } from '../../src/domain/digest/digest.worker.js';
 import { payloadOf } from '../../src/domain/push/push.payload.js';
@@ -180,6 +181,7 @@ it('mails escape the texts of users and load nothing', () => {
     kind: 'GROUP',
     id: '019abcde-0000-7000-8000-000000000000',
     isNew: true,
+    isEncrypted: false,
     count: 1,
     seq: 3,
   } as const;
@@ -213,7 +215,19 @@ it('mails and pushes about a message that has only attachments mention this, in 
     to: 'ana@example.com',
     preview: 'FULL',
     locale: 'de',
-    conversations: [{ kind: 'GROUP', id, isNew: true, count: 1, seq: 3, title: 'Picnic', text: '', senderName: 'Bob' }],
+    conversations: [
+      {
+        kind: 'GROUP',
+        id,
+        isNew: true,
+        count: 1,
+        seq: 3,
+        title: 'Picnic',
+        text: '',
+        isEncrypted: false,
+        senderName: 'Bob',
+      },
+    ],
     publicUrl: PUBLIC_URL,
     unsubscribeUrl: `${PUBLIC_URL}/unsubscribe`,
   });
@@ -222,7 +236,7 @@ it('mails and pushes about a message that has only attachments mention this, in 
     {
       preview: 'FULL',
       conversation: { id, kind: 'DIRECT', title: null },
-      message: { id, seq: 3, text: '' },
+      message: { id, seq: 3, text: '', encrypted: null },
       senderName: 'Bob',
       count: 1,
       unreadCount: 1,
@@ -233,4 +247,45 @@ it('mails and pushes about a message that has only attachments mention this, in 
     'REGULAR',
   );
   expect(JSON.parse(push).notification).toMatchObject({ title: 'Bob', body: 'Attachment' });
+});
+
+it('mails and pushes about an encrypted message announce it without a text, and pushes contain its content', () => {
+  const id = '019abcde-0000-7000-8000-000000000000';
+  const mail = digestMail({
+    to: 'ana@example.com',
+    preview: 'FULL',
+    locale: 'en',
+    conversations: [
+      {
+        kind: 'DIRECT',
+        id,
+        isNew: true,
+        count: 1,
+        seq: 3,
+        title: null,
+        text: '',
+        isEncrypted: true,
+        senderName: 'Bob',
+      },
+    ],
+    publicUrl: PUBLIC_URL,
+    unsubscribeUrl: `${PUBLIC_URL}/unsubscribe`,
+  });
+  expect(mail.text).toContain('Bob (1 message)');
+  expect(mail.text).not.toContain('Attachment');
+  const pushOf = (preview: 'FULL' | 'SENDER', length: number) => {
+    const content = 'A'.repeat(length);
+    const encrypted = { generation: 1, epoch: 2, deviceId: id, content };
+    const about = { conversation: { id, kind: 'DIRECT' as const, title: null }, senderName: 'Bob', count: 1 };
+    const more = { unreadCount: 1, tag: 't', notice: undefined, locale: 'en', appUrl: PUBLIC_URL };
+    return JSON.parse(
+      payloadOf({ preview, message: { id, seq: 3, text: '', encrypted }, ...about, ...more }, 'REGULAR'),
+    );
+  };
+  expect(pushOf('FULL', 400)).toMatchObject({
+    notification: { title: 'Bob', body: 'New message' },
+    encrypted: { generation: 1, epoch: 2, deviceId: encodeGlobalId('Device', id), content: 'A'.repeat(400) },
+  });
+  expect(pushOf('SENDER', 400)).not.toHaveProperty('encrypted');
+  expect(pushOf('FULL', 5000)).not.toHaveProperty('encrypted');
 });

@@ -7,6 +7,7 @@ import type { RunningNode } from '../../src/server/start.js';
 import { accept, decline, leave, setMedia, signal, start } from '../support/calls.js';
 import { eventually, type Json, type Person, register, request } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
+import { bytes, commitInput, registerDevice } from '../support/encryption.js';
 import { exhaustiveModes } from '../support/exhaustive.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { putPart, createUpload as startUpload } from '../support/media.js';
@@ -145,6 +146,20 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
       return attempt(actor, 'unpinMessage', { messageId: theirs });
     },
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
+    enableEncryption: (actor, { conversationId }) => attempt(actor, 'enableEncryption', { conversationId }),
+    commitGroup: async (actor, { conversationId }) => {
+      const device = await registerDevice(one);
+      await attempt(four, 'enableEncryption', { conversationId });
+      const result = await attempt(actor, 'commitGroup', commitInput(device, conversationId, 0));
+      await attempt(one, 'removeDevice', { deviceId: device.id });
+      return result;
+    },
+    claimKeyPackages: async (actor, { conversationId }) => {
+      const device = await registerDevice(four);
+      const result = await attempt(actor, 'claimKeyPackages', { conversationId, deviceIds: [device.id] });
+      await attempt(four, 'removeDevice', { deviceId: device.id });
+      return result;
+    },
     saveDraft: (actor, { conversationId }) => attempt(actor, 'saveDraft', { conversationId, text: 'hello' }),
     setNotificationLevel: (actor, { conversationId }) =>
       attempt(actor, 'setNotificationLevel', { conversationId, level: 'NONE' }),
@@ -281,6 +296,7 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
       attempt(actor, 'openDirectConversation', { userId: other.id }),
     sendMessage: (actor, { conversationId }) => attempt(actor, 'sendMessage', { conversationId, text: 'hello' }),
     setTyping: (actor, { conversationId }) => attempt(actor, 'setTyping', { conversationId, isTyping: true }),
+    enableEncryption: (actor, { conversationId }) => attempt(actor, 'enableEncryption', { conversationId }),
     saveDraft: (actor, { conversationId }) => attempt(actor, 'saveDraft', { conversationId, text: 'hello' }),
     setNotificationLevel: (actor, { conversationId }) =>
       attempt(actor, 'setNotificationLevel', { conversationId, level: 'NONE' }),
@@ -427,6 +443,17 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     setStatusAudience: (actor, { other }) => setStatusAudience(actor, { mode: 'ONLY', userIds: [other.id] }),
     setStatusViewsReported: (actor) => attempt(actor, 'setStatusViewsReported', { reported: false }),
     muteStatuses: (actor, { other }) => attempt(actor, 'muteStatuses', { userId: other.id, muted: true }),
+    registerDevice: (actor) => attempt(actor, 'registerDevice', { signatureKey: bytes(), certificate: bytes() }),
+    removeDevice: async (actor, { me }) => attempt(actor, 'removeDevice', { deviceId: (await registerDevice(me)).id }),
+    publishKeyPackages: async (actor, { me }) =>
+      attempt(actor, 'publishKeyPackages', { deviceId: (await registerDevice(me)).id, keyPackages: [bytes()] }),
+    setAccountKeys: (actor) =>
+      attempt(actor, 'setAccountKeys', {
+        identityKey: bytes(),
+        historyKey: bytes(),
+        signature: bytes(),
+        vault: bytes(),
+      }),
     deleteAccount: (actor, { me }) => attempt(actor, 'deleteAccount', { password: me.password }),
   };
 

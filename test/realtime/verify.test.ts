@@ -6,6 +6,16 @@ import { giveServiceRole } from '../../src/domain/moderation/moderation.service.
 import type { RunningNode } from '../../src/server/start.js';
 import { accept, decline, leave, setMedia, signal, start } from '../support/calls.js';
 import { ask, connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
+import {
+  bytes,
+  claim,
+  commit,
+  enable,
+  publish,
+  registerDevice,
+  sendSealed,
+  startGroup,
+} from '../support/encryption.js';
 import { isExhaustive } from '../support/exhaustive.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { attachmentOf, createUpload, makePicture, sendWith, upload } from '../support/media.js';
@@ -19,12 +29,12 @@ import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin, 
 // must equal the state that they fetch after it. For every mutation, and for each kind of user who may see it, while
 // another user writes in between.
 
-const SHOWN = 'title description visibility historyVisibility memberCount viewerCanSend';
+const SHOWN = 'title description visibility historyVisibility memberCount viewerCanSend encryption';
 const MEMBER = 'role deliveredSeq readSeq user { id username displayName bio avatarUrl deletedAt }';
 const MESSAGE = `id seq kind sender { id } text editedAt deletedAt mentionsEveryone mentions { id }
   systemEvent { type oldValue newValue actor { id } subjects { id } call { id } }
   replyTo { id text deletedAt replyCount } replyCount pinnedAt viewerReactions reactions { emoji count }
-  attachments { id state contentType byteSize }`;
+  attachments { id state contentType byteSize } encrypted { generation epoch content device { id } }`;
 const CALL = 'id kind state endReason startedBy { id }';
 const CONVERSATION = `id ${SHOWN} pinnedMessages { id } members(first: 100) { nodes { ${MEMBER} } } messages(last: 100) { nodes { ${MESSAGE} } } calls(first: 50) { nodes { ${CALL} } }`;
 const DRAFT = 'id text conversation { id } replyTo { id }';
@@ -571,6 +581,32 @@ const actions: Record<string, Action> = {
     const { call, partyId } = await start(owner, direct);
     await setMedia(owner, { callId: call.id, partyId, microphoneOn: false });
     await leave(owner, call.id, partyId);
+  },
+  registerDevice: ({ owner }) => registerDevice(owner),
+  removeDevice: async ({ owner }) => mutation(owner, 'removeDevice', { deviceId: (await registerDevice(owner)).id }),
+  publishKeyPackages: async ({ owner }) => publish(await registerDevice(owner), [bytes()]),
+  claimKeyPackages: async ({ owner, other, direct }) => {
+    const device = await registerDevice(other);
+    await publish(device, [bytes()]);
+    await claim(owner, direct, [device]);
+  },
+  setAccountKeys: ({ owner }) => {
+    const [identityKey, historyKey, signature, vault] = [bytes(), bytes(), bytes(), bytes()];
+    return mutation(owner, 'setAccountKeys', { identityKey, historyKey, signature, vault });
+  },
+  enableEncryption: ({ owner, group }) => enable(owner, group),
+  commitGroup: async ({ owner, member, other, group, messageId }) => {
+    const devices = [await registerDevice(owner), await registerDevice(member), await registerDevice(other)] as const;
+    await enable(owner, group);
+    await startGroup(group, [...devices]);
+    const { id } = await sendSealed(devices[1], group, 1, { replyToId: messageId });
+    await mutation(owner, 'removeMember', { conversationId: group, userId: other.id });
+    await commit(devices[0], group, 1, { removedDeviceIds: [devices[2].id] });
+    const encrypted = { generation: 1, epoch: 2, deviceId: devices[1].id, content: bytes() };
+    await mutation(member, 'editMessage', { messageId: id, encrypted });
+    const { id: deletedId } = await sendSealed(devices[0], group, 2);
+    await remove(owner, deletedId);
+    for (const device of devices) await mutation(device.owner, 'removeDevice', { deviceId: device.id });
   },
   setTyping: ({ member, group }) => mutation(member, 'setTyping', { conversationId: group, isTyping: true }),
   summarizeConversation: ({ member, group }) =>

@@ -22,7 +22,7 @@ export interface SignalsSent {
 }
 
 /** To be incremented whenever the data sent between nodes changes, including the rows of users in it. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Creates the change of a call with the number `conversation.changeSeq`. */
 export const callChanged = (call: FullCall, actorId: string | null): Change<CallChanged> => ({

@@ -22,7 +22,7 @@ export const conversationChangeTypes = {
 type Kind = keyof typeof conversationChangeTypes;
 
 /** To be incremented whenever the data sent between nodes changes, including the rows of users in it. */
-const VERSION = 2;
+const VERSION = 3;
 
 /**
  * Creates a change with the number `conversation.changeSeq`. `subjectId` is the user it is about; null if it is about

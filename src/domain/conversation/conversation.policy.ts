@@ -10,6 +10,9 @@ export const visibleTo = (userId: string) =>
 /** Whether everybody can see and join the conversation. */
 export const isPublic = ({ visibility }: Pick<Conversation, 'visibility'>): boolean => visibility === 'PUBLIC';
 
+/** Whether the server cannot read the messages of the conversation. */
+export const isEncrypted = ({ encryption }: Pick<Conversation, 'encryption'>): boolean => encryption !== 'NONE';
+
 /** Only members can read messages. */
 export const canRead = <Own extends Membership>(membership: Own | null | undefined): membership is Own =>
   membership != null;

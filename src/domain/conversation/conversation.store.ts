@@ -38,6 +38,9 @@ const conversationFields = {
   latestSeq: 'latest_seq',
   changeSeq: 'change_seq',
   memberCount: 'member_count',
+  encryption: 'encryption::text',
+  groupGeneration: 'group_generation',
+  groupEpoch: 'group_epoch',
   // These columns are only used by searches.
   searchWords: 'ARRAY[]::text[]',
 } satisfies Record<keyof Conversation, string>;
@@ -72,7 +75,7 @@ export const membershipColumns = columnsOf<Membership>('own', {
  * Runs changes of the same conversation one after another: they need the same row lock, and would otherwise each
  * occupy a database connection while they wait for it.
  */
-const conversationQueue = defineService('conversation queue', () => createKeyedQueue({ atOnce: 1 }));
+export const conversationQueue = defineService('conversation queue', () => createKeyedQueue({ atOnce: 1 }));
 
 /**
  * Runs a change of a conversation in a transaction, after the preceding changes of the same conversation in this
@@ -264,6 +267,21 @@ export async function findByIds(db: Db, ids: readonly string[]): Promise<(Conver
 
 export function findMembership(db: Db | Tx, conversationId: string, userId: string): Promise<Membership | null> {
   return db.membership.findUnique({ where: { conversationId_userId: { conversationId, userId } } });
+}
+
+/** Those of these users who are members of a conversation, in the order of `userIds`. */
+export async function findMembersAmong(
+  db: Db | Tx,
+  conversationId: string,
+  userIds: readonly string[],
+): Promise<string[]> {
+  if (userIds.length === 0) return [];
+  const rows = await db.membership.findMany({
+    where: { conversationId, userId: { in: [...userIds] } },
+    select: { userId: true },
+  });
+  const members = new Set(rows.map(({ userId }) => userId));
+  return userIds.filter((id) => members.has(id));
 }
 
 /**

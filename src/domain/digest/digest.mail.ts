@@ -81,12 +81,12 @@ export function digestMail({ to, preview, locale, conversations, publicUrl, unsu
   const items =
     preview === 'NOTHING'
       ? []
-      : conversations.map(({ id, kind, title, count, seq, text, senderName }) => ({
+      : conversations.map(({ id, kind, title, count, seq, text, isEncrypted, senderName }) => ({
           title: oneLine(kind === 'DIRECT' ? senderName : (title ?? own.group)),
           count: own.messages(count),
-          // A message without a text has attachments.
+          // A message without a text is encrypted or has attachments.
           excerpt:
-            preview === 'FULL'
+            preview === 'FULL' && !isEncrypted
               ? excerptOf(`${kind === 'DIRECT' ? '' : `${senderName}: `}${text || own.attachment}`)
               : '',
           url: new URL(pathOf(id, seq), publicUrl).href,

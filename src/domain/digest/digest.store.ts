@@ -87,6 +87,7 @@ export interface UnreadConversation {
   /** Of the newest message. */
   seq: number;
   text: string;
+  isEncrypted: boolean;
   senderName: string;
 }
 
@@ -105,7 +106,7 @@ export const findUnread = (
   sql.query<UnreadConversation>(Prisma.sql`
     SELECT conversations.kind::text AS kind, conversations.id::text AS id, conversations.title,
            unread.count::int AS count, unread.is_new AS "isNew", newest.seq, newest.text,
-           newest.display_name AS "senderName"
+           newest.is_encrypted AS "isEncrypted", newest.display_name AS "senderName"
     FROM memberships
     JOIN conversations ON conversations.id = memberships.conversation_id
     JOIN marks ON marks.conversation_id = memberships.conversation_id AND marks.user_id = memberships.user_id
@@ -132,7 +133,8 @@ export const findUnread = (
       ) AS those
     ) AS unread ON unread.count > 0
     JOIN LATERAL (
-      SELECT messages.seq, coalesce(messages.text, '') AS text, coalesce(users.display_name, '') AS display_name
+      SELECT messages.seq, coalesce(messages.text, '') AS text, messages.encrypted IS NOT NULL AS is_encrypted,
+             coalesce(users.display_name, '') AS display_name
       FROM messages LEFT JOIN users ON users.id = messages.sender_id
       WHERE messages.conversation_id = conversations.id AND messages.seq = unread.seq
     ) AS newest ON true

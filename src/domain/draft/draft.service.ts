@@ -5,7 +5,7 @@ import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
-import { isPublic } from '../conversation/conversation.policy.js';
+import { isEncrypted, isPublic } from '../conversation/conversation.policy.js';
 import { lockMembershipShared } from '../conversation/conversation.store.js';
 import { canSee } from '../message/message.policy.js';
 import { canBeRepliedTo } from '../reply/reply.policy.js';
@@ -24,7 +24,8 @@ const draftPerPerson = definePersonRate(
  * @returns null if there is no draft now.
  * @throws {ChatError} BAD_USER_INPUT of `input.text`: too long; NOT_FOUND or FORBIDDEN of `input.conversationId`: the
  *   viewer is not a member; NOT_FOUND of `input.replyToId`: not a message of the conversation that the viewer can see;
- *   FORBIDDEN of `input.replyToId`: a system message; FORBIDDEN of `input.conversationId`: too many drafts; RATE_LIMITED.
+ *   FORBIDDEN of `input.replyToId`: a system message; FORBIDDEN of `input.conversationId`: too many drafts; CONFLICT of `input.text` with
+ *   the reason ENCRYPTED; RATE_LIMITED.
  */
 export async function saveDraft(
   deps: Deps,
@@ -51,6 +52,7 @@ export async function saveDraft(
       }
       return null;
     }
+    if (text !== '') await checkPlain(tx, conversationId);
     if (!before) {
       await lockCounts(tx, 'drafts', [userId]);
       // Another device may have saved it during the wait.
@@ -74,6 +76,16 @@ async function notAMember(tx: Tx, conversationId: string): Promise<ChatError> {
   return new ChatError('FORBIDDEN', 'Only members can save drafts in this group. Join it first.', {
     field,
     reason: 'NOT_A_MEMBER',
+  });
+}
+
+/** The server must not store what a user writes in an encrypted conversation. */
+async function checkPlain(tx: Tx, id: string): Promise<void> {
+  const conversation = await tx.conversation.findUnique({ where: { id }, select: { encryption: true } });
+  if (!conversation || !isEncrypted(conversation)) return;
+  throw new ChatError('CONFLICT', 'This conversation is encrypted: keep the text of the draft on the device.', {
+    field: 'input.text',
+    reason: 'ENCRYPTED',
   });
 }
 

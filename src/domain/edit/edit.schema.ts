@@ -5,7 +5,14 @@ import { viewerOf } from '../../graphql/context.js';
 import { defineListLoader } from '../../graphql/loader.js';
 import { addViewerMutation } from '../../graphql/mutation.js';
 import { keyedBy, sharedField } from '../../graphql/sharing.js';
-import { loadCanSend, Message, messagePayload, type Preloaded } from '../message/message.schema.js';
+import {
+  buildMessageFields,
+  loadCanSend,
+  Message,
+  messagePayload,
+  type Preloaded,
+  readMessageFields,
+} from '../message/message.schema.js';
 import { canEdit, editableUntil, isEditableBy } from './edit.policy.js';
 import { editMessage, listVersions } from './edit.service.js';
 import { findVersions, type VersionsPage } from './edit.store.js';
@@ -67,8 +74,12 @@ addViewerMutation('editMessage', {
       description:
         'The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. Without it, the text of a message with attachments is removed.',
     }),
+    ...buildMessageFields(t, { isEditable: true }),
   }),
   ids: { messageId: 'Message' },
   payload: messagePayload,
-  run: async (deps, viewer, input) => ({ message: await editMessage(deps, viewer, input) }),
+  run: async (deps, viewer, input) => {
+    const { messageId, text } = input;
+    return { message: await editMessage(deps, viewer, { ...readMessageFields(input), messageId, text }) };
+  },
 });

@@ -10,9 +10,9 @@ import { findCounterpart } from '../conversation/conversation.store.js';
 import { canModerate } from '../conversation/membership.policy.js';
 import { changeMessage } from '../message/message.change.js';
 import { checkMentions, findMentions } from '../message/message.mentions.js';
-import { messageParts } from '../message/message.part.js';
+import { messageParts, type SendMessageInput } from '../message/message.part.js';
 import { canSee } from '../message/message.policy.js';
-import { checkLength, messageText, replaceText } from '../message/message.text.js';
+import { checkEncryption, checkLength, messageText, replaceText } from '../message/message.text.js';
 import { edited } from './edit.part.js';
 import { canEdit, canReadVersions, isEditableBy } from './edit.policy.js';
 import { storeVersion, type Versions, type VersionsPage } from './edit.store.js';
@@ -21,8 +21,8 @@ import { storeVersion, type Versions, type VersionsPage } from './edit.store.js'
 const editInput = z.object({ text: messageText.nullish() });
 
 /**
- * Replaces the text of one of the viewer's messages, or removes that of a message with attachments. Setting the same text
- * has no effect.
+ * Replaces the text or the encrypted content of one of the viewer's messages, or removes the text of a message with
+ * attachments. Setting the same content has no effect.
  * @returns the message after the change.
  * @throws {ChatError} BAD_USER_INPUT, also if nothing would be left of the message; NOT_FOUND with the field `input.messageId`; FORBIDDEN if the message belongs to
  *   another user or is deleted, if it was sent too long ago, or if the viewer cannot send messages in the conversation.
@@ -30,13 +30,15 @@ const editInput = z.object({ text: messageText.nullish() });
 export async function editMessage(
   deps: Deps,
   viewer: Viewer,
-  input: { messageId: string; text?: string | null | undefined },
+  input: { messageId: string } & Omit<SendMessageInput, 'conversationId'>,
 ): Promise<Message> {
   const { text = null } = checkInput(editInput, input);
   if (text !== null) checkLength(deps, { text });
   const { config } = deps;
   // Before anything is locked, because it can take long for a long text.
-  const derived = await messageParts.of(deps).derive(deps, text ?? '');
+  const parts = messageParts.of(deps);
+  const derived = await parts.derive(deps, text ?? '');
+  const sealed = parts.readEncrypted(deps, { ...input, conversationId: '' });
   return changeMessage(deps, viewer, input.messageId, edited, async ({ tx, message, conversation, membership }) => {
     if (!isEditableBy(message, viewer.userId)) {
       throw new ChatError('FORBIDDEN', 'You can edit only your own messages.');
@@ -48,16 +50,26 @@ export async function editMessage(
     if (!canSend(membership, await findCounterpart(tx, conversation, viewer.userId))) {
       throw sendRefused(membership);
     }
-    if (text === null && message.attachmentCount === 0) {
-      throw badInput('input.text', 'Only the text of a message with attachments can be removed.');
+    checkEncryption(conversation, sealed !== undefined);
+    const changed: Record<string, unknown> = {};
+    if (sealed) {
+      const replacing = { message, given: sealed.given };
+      const value = await sealed.sent.replace?.(tx, replacing, { sender: membership, conversation });
+      if (value === undefined) return undefined;
+      changed[sealed.part.name] = value;
+    } else {
+      if (text === null && message.attachmentCount === 0) {
+        throw badInput('input.text', 'Only the text of a message with attachments can be removed.');
+      }
+      if (message.text === text) return undefined;
     }
-    if (message.text === text) return undefined;
-    const { mentionedIds, asksEveryone } = await findMentions(tx, conversation.id, text ?? '');
+    const { mentionedIds, asksEveryone } = await (sealed?.sent.findMentions?.(tx, conversation.id, sealed.given) ??
+      findMentions(tx, conversation.id, text ?? ''));
     checkMentions(mentionedIds, config.mentionsMax);
     const mentionsEveryone = asksEveryone && canModerate(conversation, membership);
     await storeVersion(tx, message, config.messageVersionsMax);
     const data = { text, editedAt: new Date(), mentionedIds, mentionsEveryone };
-    return replaceText(deps, tx, message, data, derived);
+    return replaceText(deps, tx, message, data, derived, changed);
   });
 }
 

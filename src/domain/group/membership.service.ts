@@ -11,7 +11,7 @@ import { recordChange, recordChanges } from '../../realtime/change-log.js';
 import { auditingDenials } from '../audit/audit.logger.js';
 import { type Actor, type AuditEvent, type Details, recordAuditEvents } from '../audit/audit.store.js';
 import { type ConversationChanged, conversationChanged } from '../conversation/conversation.events.js';
-import { canRead, isPublic } from '../conversation/conversation.policy.js';
+import { canRead, isEncrypted, isPublic } from '../conversation/conversation.policy.js';
 import {
   changeConversation,
   countChanges,
@@ -264,6 +264,12 @@ export async function updateGroup(
           field: `input.${field}`,
         });
       }
+    }
+    if (given.visibility === 'PUBLIC' && isEncrypted(conversation)) {
+      throw new ChatError('FORBIDDEN', 'An encrypted group cannot become public.', {
+        field: 'input.visibility',
+        reason: 'ENCRYPTED',
+      });
     }
     if (Object.keys(details).length > 0) await recordAuditEvents(tx, { ...act, details });
     const announcedFields = (Object.keys(systemMessageTypes) as (keyof typeof systemMessageTypes)[]).filter(

@@ -1,4 +1,5 @@
 import { badInput } from '../../core/errors.js';
+import { isEncrypted } from '../conversation/conversation.policy.js';
 import { defineMessageChangeType, defineMessagePart } from '../message/message.part.js';
 import { requireUsable } from './media.policy.js';
 import { type AttachmentInfo, findAttachments, lockUploads, storeInMessages } from './media.store.js';
@@ -45,9 +46,14 @@ export const attachmentsPart = defineMessagePart('attachments', {
       );
       const uploads = new Map(found.map((upload) => [upload.id, upload]));
       return {
-        check({ given }, { sender }) {
+        check({ given }, { sender, conversation }) {
           for (const [index, id] of given.entries()) {
-            requireUsable(uploads.get(id), sender, fieldOf(index));
+            const upload = uploads.get(id);
+            requireUsable(upload, sender, fieldOf(index));
+            if (isEncrypted(conversation) && upload?.kind !== 'FILE') {
+              const message = 'In an encrypted conversation, attachments are encrypted files: upload it as a FILE.';
+              throw badInput(fieldOf(index), message);
+            }
           }
         },
         attach({ given }) {

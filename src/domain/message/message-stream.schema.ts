@@ -12,10 +12,11 @@ import { givesSource } from '../../graphql/sharing.js';
 import type { Feature } from '../../platform/deps.js';
 import { loadUser, User } from '../user/user.schema.js';
 import { allMessageChangeTypes } from './message.events.js';
+import { streamedChanges } from './message.part.js';
 import { Message } from './message.schema.js';
 import { type MessageEvent as MessageEventShape, streamMessages } from './message.service.js';
 
-const MessageEvent = defineStreamEvent<MessageEventShape>('MessageEvent', {
+export const MessageEvent = defineStreamEvent<MessageEventShape>('MessageEvent', {
   description: 'A change of a message. Apply it as an upsert of the objects that it carries.',
   changeSeq:
     'The number of this change in its conversation. Later changes have higher numbers; an event that is delivered again has the same number.',
@@ -25,7 +26,8 @@ const MessageEvent = defineStreamEvent<MessageEventShape>('MessageEvent', {
 
 builder.objectFields(MessageEvent, (t) => ({
   messageId: t.id({
-    description: 'The id of the message. It is null for CAUGHT_UP and CHECKPOINT.',
+    description:
+      'The id of the message. It is null for CAUGHT_UP and CHECKPOINT, and for changes that are not about a message.',
     resolve: (event) => {
       const id = changeOf(event)?.messageId;
       return id == null ? null : encodeGlobalId('Message', id);
@@ -33,7 +35,8 @@ builder.objectFields(MessageEvent, (t) => ({
   }),
   message: t.field({
     type: Message,
-    description: 'The message after the change. It is null for CAUGHT_UP, CHECKPOINT and ERASED.',
+    description:
+      'The message after the change. It is null for CAUGHT_UP, CHECKPOINT and ERASED, and for changes that are not about a message.',
     extensions: givesSource<MessageEventShape>((event) => changeOf(event)?.data.message ?? null),
     resolve: (event) => changeOf(event)?.data.message ?? null,
   }),
@@ -53,7 +56,7 @@ builder.objectFields(MessageEvent, (t) => ({
 
 /** Adds the stream `messages`, with the events of these features. */
 export function addMessageStream(features: readonly Feature[]): void {
-  const changes = allMessageChangeTypes({ features });
+  const changes = [...allMessageChangeTypes({ features }), ...streamedChanges.of({ features })];
   defineEventTypes(MessageEvent, 'MessageEventType', {
     description: 'What changed in a message, as a hint for sounds and badges.',
     values: {

@@ -45,7 +45,7 @@ export const allMessageChangeTypes = (deps: Pick<Deps, 'features'>): readonly Me
  * contains the versions of the parts. During a rolling update, a node that receives a change in another version loads
  * the message from the database. A node that does not know the type of a change skips it.
  */
-const ROWS_VERSION = 5;
+const ROWS_VERSION = 6;
 
 export const messageChanged = (
   { type }: MessageChangeType,

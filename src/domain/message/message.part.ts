@@ -2,6 +2,7 @@ import type { Conversation, Membership, Message, Prisma } from '../../generated/
 import type { Db, SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineExtensionPoint } from '../../platform/feature.js';
+import type { Mentions } from './message.mentions.js';
 
 // A part is data that belongs to messages but not to the message feature, for example reactions, the quoted message, or
 // the search index. Its feature registers it with `contributes: [messageParts.with(part)]`.
@@ -102,6 +103,19 @@ export interface SentPart<Given, Value> {
   /** Whether a message with this part can be sent without a text. */
   readonly replacesText?: true;
   /**
+   * Whether the part is the encrypted content of a message. Every message of an encrypted conversation has such a part and
+   * no text, and messages of other conversations have none.
+   */
+  readonly encrypts?: true;
+  /** Finds the users that the part mentions, in place of those that the text does. */
+  findMentions?(db: Db | Tx, conversationId: string, given: Given): Promise<Mentions>;
+  /**
+   * For a part that encrypts: checks a value that replaces the content of a message of a locked conversation.
+   * @returns the loaded value; undefined if the message has this content already.
+   * @throws {ChatError} if the sender cannot send this value.
+   */
+  replace?(tx: Tx, replacing: Sent<Given>, state: SendState): Promise<Value | undefined>;
+  /**
    * Returns strings that identify the value, beginning with the name of the part. A retry with the same key and other
    * strings is a CONFLICT.
    */
@@ -199,6 +213,8 @@ export interface CombinedParts {
   load(db: Db | Tx, messages: readonly Message[]): Promise<MessageParts[]>;
   revive(values: MessageParts): void;
   readGiven(deps: Deps, input: SendMessageInput): readonly GivenPart[];
+  /** Reads the part that encrypts a message; undefined if the input does not contain one. */
+  readEncrypted(deps: Deps, input: SendMessageInput): GivenPart | undefined;
   readonly columns: readonly { name: string; type: string }[];
   derive(deps: Deps, text: string): DerivedValues | Promise<DerivedValues>;
   /** The values of `columns`, in the same order and in PostgreSQL's text format. */
@@ -207,6 +223,9 @@ export interface CombinedParts {
   clear(tx: Tx, messageIds: readonly string[]): Promise<void>;
   readonly cleared: PartColumns;
 }
+
+/** Types of changes that the stream `messages` delivers and that are not about a message. */
+export const streamedChanges = defineExtensionPoint<MessageChangeType>('changes of the stream messages');
 
 export const messageParts = defineExtensionPoint('message parts', combine);
 
@@ -244,6 +263,13 @@ function combine(parts: readonly MessagePart[]): CombinedParts {
         if (given !== undefined) all.push({ part, sent, given });
       }
       return all;
+    },
+    readEncrypted(deps, input) {
+      for (const { part, sent } of sendable) {
+        const given = sent.encrypts ? sent.read(deps, input) : undefined;
+        if (given !== undefined) return { part, sent, given };
+      }
+      return undefined;
     },
     columns,
     derive(deps, text) {

@@ -287,6 +287,7 @@ type SendMessageFieldRef<Value> = PothosSchemaTypes.InputFieldRef<SchemaTypes, V
 /** A field of `SendMessageInput` that belongs to a part. */
 interface SendMessageField {
   name: string;
+  isEditable: boolean;
   build(t: SendMessageFieldBuilder): SendMessageFieldRef<unknown>;
   read(value: unknown): unknown;
 }
@@ -298,17 +299,25 @@ const sendMessageFields: SendMessageField[] = [];
  * @param build defines the field, which must be optional.
  * @param read converts the value of the field to that of the service's input, for example a global id to the id of a
  *   row. It is not called if the field is absent or null. It can throw BAD_USER_INPUT with the path of the field.
+ * @param options.isEditable whether `EditMessageInput` has the field as well.
  */
 export function addSendMessageField<Name extends keyof SendMessageArguments, Value>(
   name: Name,
   build: (t: SendMessageFieldBuilder) => SendMessageFieldRef<Value>,
   read: (value: NonNullable<Value>) => SendMessageArguments[Name],
+  { isEditable = false }: { isEditable?: boolean } = {},
 ): void {
-  sendMessageFields.push({ name, build, read: read as SendMessageField['read'] });
+  sendMessageFields.push({ name, isEditable, build, read: read as SendMessageField['read'] });
 }
 
+/** Builds the fields that parts added, for the type of an input; with `isEditable`, only those of edits. */
+export const buildMessageFields = (t: SendMessageFieldBuilder, { isEditable }: { isEditable: boolean }): object =>
+  Object.fromEntries(
+    sendMessageFields.filter((field) => !isEditable || field.isEditable).map(({ name, build }) => [name, build(t)]),
+  );
+
 /** Reads the fields that parts added, without those that are absent or null. */
-function readSendMessageFields(input: object): Partial<SendMessageArguments> {
+export function readMessageFields(input: object): Partial<SendMessageArguments> {
   const values: Record<string, unknown> = {};
   for (const { name, read } of sendMessageFields) {
     const value = (input as Record<string, unknown>)[name];
@@ -345,14 +354,14 @@ addViewerMutation('sendMessage', {
       description:
         "An idempotency key chosen by the client, up to 128 characters and unique among the sender's messages. Retrying with the same key and input never sends a second message.",
     }),
-    ...(Object.fromEntries(sendMessageFields.map(({ name, build }) => [name, build(t)])) as object),
+    ...buildMessageFields(t, { isEditable: false }),
   }),
   ids: { conversationId: 'Conversation' },
   payload: messagePayload,
   hasOwnRate: true,
   run: async (deps, viewer, input) => {
     const { conversationId, text, clientMessageId } = input;
-    const parts = readSendMessageFields(input);
+    const parts = readMessageFields(input);
     return { message: await sendMessage(deps, viewer, { ...parts, conversationId, text, clientMessageId }) };
   },
 });

@@ -36,6 +36,7 @@ import {
   storingSent,
   waitForSender,
 } from './message.store.js';
+import { checkEncryption } from './message.text.js';
 
 /** A message to send. Its input has been validated, and permissions have not been checked yet. */
 type Send = Pick<Message, 'id' | 'conversationId' | 'text' | 'clientMessageId' | 'inputHash'> &
@@ -207,6 +208,10 @@ async function decide(
       const lock = locked.get(send.conversationId);
       if (!lock && side.conversationExists) return 'LOCKED';
       const { conversation, now, sender } = authorize(lock, side);
+      checkEncryption(
+        conversation,
+        send.given.some(({ sent }) => sent.encrypts),
+      );
       checkMentions(send.mentionedIds, mentionsMax);
       for (const { sent: part, given } of send.given) {
         batches?.get(part)?.check?.({ message: send, given }, { sender, conversation });

@@ -23,7 +23,7 @@ import { changeMessage } from './message.change.js';
 import { deleteContent } from './message.deletion.js';
 import { allMessageChangeTypes, type MessageChanged, messageChangeTypes } from './message.events.js';
 import { findMentions } from './message.mentions.js';
-import { messageParts, type SendMessageInput } from './message.part.js';
+import { type MessageChangeType, messageParts, type SendMessageInput, streamedChanges } from './message.part.js';
 import { canDelete } from './message.policy.js';
 import { sendPerPerson } from './message.rates.js';
 import { sends } from './message.sending.js';
@@ -60,6 +60,7 @@ export async function sendMessage(deps: Deps, viewer: Viewer, input: SendMessage
       ? null
       : hashInput(conversationId, text, ...given.flatMap((each) => each.sent.identify(each.given)));
   const derived = parts.derive(deps, text ?? '');
+  const mentioning = given.find(({ sent }) => sent.findMentions);
   const message = await sends.of(deps)(conversationId, {
     id: newId(),
     conversationId,
@@ -69,7 +70,8 @@ export async function sendMessage(deps: Deps, viewer: Viewer, input: SendMessage
     inputHash,
     given,
     // Before the lock: a member who leaves in the meantime is still mentioned, but has no unread counts.
-    ...(await findMentions(deps.database.db, conversationId, text ?? '')),
+    ...(await (mentioning?.sent.findMentions?.(deps.database.db, conversationId, mentioning.given) ??
+      findMentions(deps.database.db, conversationId, text ?? ''))),
     derived: derived instanceof Promise ? await derived : derived,
   });
   messageSent.emit(deps, conversationId, viewer.userId);
@@ -164,10 +166,12 @@ export type MessageEvent = StreamEvent<string, MessageChanged>;
 
 /** The kind of stream of one node. The types of changes depend on the node's parts. */
 const messageStream = defineService('message stream', (deps) => {
-  const events = new Map(allMessageChangeTypes(deps).map(({ type, event }) => [type, event]));
+  const eventsOf = (types: readonly MessageChangeType[]) => new Map(types.map(({ type, event }) => [type, event]));
+  const events = eventsOf(allMessageChangeTypes(deps));
+  const others = eventsOf(streamedChanges.of(deps));
   return defineStreamKind<string, MessageChanged>({
-    types: [...events.keys()],
-    typeOf: ({ type, data }) => (data.message ? events.get(type) : 'ERASED'),
+    types: [...events.keys(), ...others.keys()],
+    typeOf: ({ type, data }) => others.get(type) ?? (data.message ? events.get(type) : 'ERASED'),
   });
 });
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { badInput } from '../../core/errors.js';
+import { badInput, ChatError } from '../../core/errors.js';
 import { isStorable, isVisible } from '../../core/text/characters.js';
-import type { Message } from '../../generated/prisma/client.js';
+import type { Conversation, Message } from '../../generated/prisma/client.js';
 import type { Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
+import { isEncrypted } from '../conversation/conversation.policy.js';
 import { countedMentions } from './message.mentions.js';
 import { type DerivedValues, type MessageParts, messageParts } from './message.part.js';
 import { storeExtraColumns } from './message.store.js';
@@ -28,9 +29,27 @@ export function checkLength({ config }: Deps, { text }: { text: string }): void 
 }
 
 /**
+ * Checks that a message is encrypted if and only if its conversation is.
+ * @throws {ChatError} CONFLICT with the reason ENCRYPTED or NOT_ENCRYPTED.
+ */
+export function checkEncryption(conversation: Pick<Conversation, 'encryption'>, isSealed: boolean): void {
+  if (isSealed === isEncrypted(conversation)) return;
+  throw isSealed
+    ? new ChatError('CONFLICT', 'This conversation is not encrypted.', {
+        field: 'input.encrypted',
+        reason: 'NOT_ENCRYPTED',
+      })
+    : new ChatError('CONFLICT', 'This conversation is encrypted: its messages must be as well.', {
+        field: 'input.text',
+        reason: 'ENCRYPTED',
+      });
+}
+
+/**
  * Replaces or removes the text of a message of a locked conversation, and everything derived from it: mentions and the derived
  * columns of parts.
  * @param derived what `CombinedParts.derive` returned for the new text.
+ * @param changed the values of parts that change together with the text.
  * @returns the message after the change, with the values of its parts.
  */
 export async function replaceText<Row extends Message>(
@@ -39,10 +58,12 @@ export async function replaceText<Row extends Message>(
   message: Row,
   data: { text: string | null; editedAt: Date } & Pick<Message, 'mentionedIds' | 'mentionsEveryone'>,
   derived: DerivedValues,
+  changed: Partial<MessageParts> = {},
 ): Promise<Row & { parts: MessageParts }> {
   await tx.message.update({ where: { id: message.id }, data, select: { id: true } });
   const combined = messageParts.of(deps);
-  const [parts = combined.empty] = await combined.load(tx, [message]);
+  const [loaded = combined.empty] = await combined.load(tx, [message]);
+  const parts = { ...loaded, ...changed };
   const replaced = { ...message, ...data, parts };
   await replaceMentions(tx, message, replaced);
   await storeExtraColumns(tx, replaced, combined.columns, combined.columnValues(replaced, derived));

@@ -1,5 +1,6 @@
 import { encodeGlobalId } from '../../core/ids.js';
 import { type WebPushSize, webPushTextMax } from '../../infra/push/web-push.js';
+import type { EncryptedContent } from '../encryption/encryption.content.js';
 import { type Language, languageOf } from './push.languages.js';
 import type { PushNotice } from './push.subjects.js';
 
@@ -7,8 +8,8 @@ import type { PushNotice } from './push.subjects.js';
 export interface PushContent {
   preview: 'FULL' | 'SENDER' | 'NOTHING';
   conversation: { id: string; kind: 'DIRECT' | 'GROUP'; title: string | null };
-  /** The newest of the messages. Its text is empty if it has only attachments. */
-  message: { id: string; seq: number; text: string };
+  /** The newest of the messages. Its text is empty if it is encrypted or has only attachments. */
+  message: { id: string; seq: number; text: string; encrypted: EncryptedContent | null };
   /** The content of a push that is not about messages. */
   notice?: PushNotice | undefined;
   senderName: string;
@@ -59,9 +60,17 @@ const BODY_MAX = 400;
 
 /**
  * The text of a push to a browser: a declarative push message (https://www.w3.org/TR/push-api), which Safari shows
- * without a service worker, and which service workers of other browsers read.
+ * without a service worker, and which service workers of other browsers read. It contains the content of an encrypted message,
+ * which a service worker can decrypt, if that fits.
  */
 export function payloadOf(content: PushContent, size: WebPushSize): string {
+  const { message, preview } = content;
+  if (message.encrypted && preview === 'FULL') {
+    const { deviceId, ...encrypted } = message.encrypted;
+    const more = { encrypted: { ...encrypted, deviceId: encodeGlobalId('Device', deviceId) } };
+    const text = JSON.stringify({ ...compose(content, BODY_MAX, TITLE_MAX), ...more });
+    if (Buffer.byteLength(text) <= webPushTextMax(size)) return text;
+  }
   for (let bodyMax = BODY_MAX; ; bodyMax = Math.floor(bodyMax * 0.8)) {
     const text = JSON.stringify(compose(content, bodyMax, bodyMax > 20 ? TITLE_MAX : bodyMax));
     if (Buffer.byteLength(text) <= webPushTextMax(size) || bodyMax === 0) return text;
@@ -96,7 +105,8 @@ function shown({ preview, conversation, message, notice, senderName, count, loca
   if (preview === 'NOTHING') return { title: what, body: '' };
   const isDirect = conversation.kind === 'DIRECT';
   const title = isDirect ? senderName : (conversation.title ?? own.group);
-  if (preview === 'SENDER' || notice) return { title, body: isDirect ? what : `${senderName}: ${what}` };
+  if (preview === 'SENDER' || notice || message.encrypted)
+    return { title, body: isDirect ? what : `${senderName}: ${what}` };
   const text = message.text.replace(/\s+/g, ' ').trim() || own.attachment;
   return { title, body: isDirect ? text : `${senderName}: ${text}` };
 }

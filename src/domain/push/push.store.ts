@@ -314,6 +314,8 @@ export interface DuePush {
   messageId: string | null;
   seq: number | null;
   text: string | null;
+  /** The encrypted content of the message, with its keys and its device. */
+  encrypted: Uint8Array | null;
   senderName: string | null;
   /** The number of unread messages in all conversations that the user has not muted. */
   unreadCount: number;
@@ -348,7 +350,7 @@ export async function findDue(
            notification_settings.quiet_time_zone AS "quietTimeZone",
            coalesce(counted.count, 0)::int AS count, coalesce(counted.seqs, '{}') AS seqs, seen.seq AS "readSeq", coalesce(counted.blocked, 0) > 0 AS "isBlocked",
            conversations.kind::text AS "conversationKind", conversations.title,
-           newest.id::text AS "messageId", newest.seq, newest.text, newest.display_name AS "senderName",
+           newest.id::text AS "messageId", newest.seq, newest.text, newest.encrypted, newest.display_name AS "senderName",
            coalesce(unread.count, 0)::int AS "unreadCount"
     FROM unnest(${jobs.map((job) => job.subscriptionId)}::uuid[], ${jobs.map((job) => job.collapseKey)}::text[])
          WITH ORDINALITY AS claimed (subscription_id, collapse_key, n)
@@ -378,7 +380,7 @@ export async function findDue(
       ) AS those
     ) AS counted ON true
     LEFT JOIN LATERAL (
-      SELECT messages.id, messages.seq, messages.text, sender.display_name
+      SELECT messages.id, messages.seq, messages.text, messages.encrypted, sender.display_name
       FROM messages LEFT JOIN users sender ON sender.id = messages.sender_id
       WHERE counted.count > 0 AND messages.conversation_id = job.conversation_id
         AND messages.seq BETWEEN greatest(job.from_seq, seen.seq + 1) AND range.to_seq

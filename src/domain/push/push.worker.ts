@@ -4,6 +4,7 @@ import { defineAnnouncement } from '../../infra/database/unit-of-work.js';
 import { createServicePauses } from '../../infra/push/service-pauses.js';
 import type { Deps } from '../../platform/deps.js';
 import { defineService } from '../../platform/service.js';
+import { readColumn } from '../encryption/encryption.content.js';
 import { isQuiet } from '../notification/notification.policy.js';
 import { attention } from './attention.js';
 import { createBadgeWorker } from './badge.worker.js';
@@ -140,7 +141,12 @@ function createPushWorker(deps: Deps): PushWorker {
     return {
       preview: push.preview,
       conversation: { id: conversationId, kind: push.conversationKind, title: push.title },
-      message: { id: push.messageId ?? '', seq: push.seq ?? 0, text: push.text ?? '' },
+      message: {
+        id: push.messageId ?? '',
+        seq: push.seq ?? 0,
+        text: push.text ?? '',
+        encrypted: push.encrypted ? readColumn(push.encrypted) : null,
+      },
       notice,
       senderName: notice?.senderName ?? push.senderName ?? '',
       count: push.count,

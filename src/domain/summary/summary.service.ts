@@ -5,6 +5,7 @@ import type { Deps } from '../../platform/deps.js';
 import { mutationPerPerson, take } from '../../platform/rates.js';
 import type { Connection, Viewer } from '../../platform/viewer.js';
 import type { LiveStream } from '../../realtime/live-stream.js';
+import { isEncrypted } from '../conversation/conversation.policy.js';
 import { checkReadable, openLive } from '../conversation/open-stream.js';
 import { summaries, summaryQueue } from './summaries.js';
 import {
@@ -46,6 +47,12 @@ async function rangeOf(deps: Deps, viewer: Viewer, input: SummarizeInput, place:
     const field = `${place}conversationId`;
     await checkReadable(deps, viewer, conversationId, field);
     throw notFound(field, 'Conversation');
+  }
+  if (isEncrypted(access)) {
+    throw new ChatError('FORBIDDEN', 'This conversation is encrypted: the server cannot read its messages.', {
+      field: `${place}conversationId`,
+      reason: 'ENCRYPTED',
+    });
   }
   if (input.fromSeq != null && input.toSeq != null && input.toSeq < input.fromSeq) {
     throw badInput(ends.toSeq, '`toSeq` must not be less than `fromSeq`.');

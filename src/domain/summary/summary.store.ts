@@ -1,5 +1,5 @@
 import { newId } from '../../core/ids.js';
-import { type Message, Prisma, type Summary } from '../../generated/prisma/client.js';
+import { type Conversation, type Message, Prisma, type Summary } from '../../generated/prisma/client.js';
 import type { Db, Sql, Tx } from '../../infra/database/database.js';
 import { lock } from '../conversation/conversation.store.js';
 import {
@@ -26,12 +26,14 @@ export interface SummaryAccess {
   hiddenToSeq: number;
   readSeq: number;
   latestSeq: number;
+  encryption: Conversation['encryption'];
 }
 
 /** Undefined if the user is not a member of the conversation. */
 export async function findAccess(sql: Sql, conversationId: string, userId: string): Promise<SummaryAccess | undefined> {
   const [row] = await sql.query<SummaryAccess>(Prisma.sql`
-    SELECT p.hidden_to_seq AS "hiddenToSeq", coalesce(marks.read_seq, 0) AS "readSeq", c.latest_seq AS "latestSeq"
+    SELECT p.hidden_to_seq AS "hiddenToSeq", coalesce(marks.read_seq, 0) AS "readSeq", c.latest_seq AS "latestSeq",
+           c.encryption::text AS encryption
     FROM memberships p
     JOIN conversations c ON c.id = p.conversation_id
     LEFT JOIN marks ON marks.conversation_id = p.conversation_id AND marks.user_id = p.user_id

@@ -94,6 +94,7 @@ const counted = {
   uploads: 7_074,
   calls: 7_075,
   statuses: 7_076,
+  devices: 7_077,
 } as const;
 /**
  * The number of advisory locks per kind, which users share, so that the number of locks of one transaction is bounded.

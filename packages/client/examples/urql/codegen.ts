@@ -12,7 +12,7 @@ const config: CodegenConfig = {
         futureProofEnums: true,
         enumType: 'string-literal',
         strictScalars: true,
-        scalars: { DateTime: 'string', ID: 'string' },
+        scalars: { Bytes: 'string', DateTime: 'string', ID: 'string' },
         useTypeImports: true,
       },
     },

@@ -17,6 +17,7 @@ export const possibleTypes: Record<string, string[]> = {
     'Attachment',
     'Call',
     'Conversation',
+    'Device',
     'Draft',
     'Membership',
     'Message',

@@ -247,10 +247,28 @@ export type DeleteMessageInput = {
 
 /** The input of the mutation `editMessage`. */
 export type EditMessageInput = {
+  /** The encrypted content, in place of a text, in an encrypted conversation. */
+  encrypted?: EncryptedInput | null | undefined;
   /** The message to edit. */
   messageId: string;
   /** The new text: 1 to `serverInfo.limits.messageMaxChars` characters after trimming. Without it, the text of a message with attachments is removed. */
   text?: string | null | undefined;
+};
+
+/** The encrypted content of a message. It is refused with CONFLICT and the reason STALE_EPOCH if the group is in another epoch, and with the reason REKEY while a device has to be removed from the group. */
+export type EncryptedInput = {
+  /** The encrypted content: at most `serverInfo.limits.encryptedContentMaxBytes` bytes. */
+  content: string;
+  /** The device of the viewer that encrypted it. */
+  deviceId: string;
+  /** The epoch of the group. */
+  epoch: number;
+  /** The generation of the group. */
+  generation: number;
+  /** The users that the text mentions, which the server cannot read: at most `serverInfo.limits.mentionsMax`. Users who are not members are ignored. */
+  mentionedIds?: Array<string> | null | undefined;
+  /** Whether the text mentions everyone, which takes effect only if an owner or admin of a group sends it. */
+  mentionsEveryone?: boolean | null | undefined;
 };
 
 /** Whether new members can read messages sent before they joined. */
@@ -311,6 +329,8 @@ export type MessageEventType =
   | 'CAUGHT_UP'
   /** Nothing changed. The event only carries a newer cursor to store. */
   | 'CHECKPOINT'
+  /** A device changed the group of an encrypted conversation: see `commit`. Process it before the messages that follow. */
+  | 'COMMITTED'
   /** The message was deleted and is now a tombstone. */
   | 'DELETED'
   /** The text was edited. */
@@ -503,6 +523,8 @@ export type SendMessageInput = {
   clientMessageId?: string | null | undefined;
   /** The conversation to send the message to. */
   conversationId: string;
+  /** The encrypted content, in place of a text, in an encrypted conversation. */
+  encrypted?: EncryptedInput | null | undefined;
   /** The message that this message replies to. It must be a message of kind USER in the same conversation that the sender can see. */
   replyToId?: string | null | undefined;
   /** The status that this message replies to. The conversation must be the direct conversation with its author, and the sender must be able to see the status. */

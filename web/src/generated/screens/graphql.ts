@@ -88,6 +88,8 @@ export type MessageEventType =
   | 'CAUGHT_UP'
   /** Nothing changed. The event only carries a newer cursor to store. */
   | 'CHECKPOINT'
+  /** A device changed the group of an encrypted conversation: see `commit`. Process it before the messages that follow. */
+  | 'COMMITTED'
   /** The message was deleted and is now a tombstone. */
   | 'DELETED'
   /** The text was edited. */

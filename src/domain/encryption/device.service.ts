@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { ChatError, limitReached, notFound } from '../../core/errors.js';
+import { newId } from '../../core/ids.js';
+import type { Deps } from '../../platform/deps.js';
+import { checkInput } from '../../platform/input.js';
+import { definePersonRate, take } from '../../platform/rates.js';
+import type { Viewer } from '../../platform/viewer.js';
+import { deviceName } from '../user/user.input.js';
+import { lockActiveForCount, requireActiveViewer, sessionEnded } from '../user/user.store.js';
+import {
+  type AccountKeys,
+  countKeyPackages,
+  type Device,
+  deleteOtherLastResorts,
+  findClaimable,
+  holdSession,
+  lockOwnDevice,
+  type PublishedPackage,
+  storeKeyPackages,
+  takeKeyPackages,
+} from './device.store.js';
+import { checkBytes, checkList } from './encryption.input.js';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const claimPerPerson = definePersonRate(
+  'You are claiming key packages too quickly. Try again later.',
+  ({ rateClaimPerPerson }) => rateClaimPerPerson,
+);
+
+const registration = z.object({ name: deviceName.nullish() });
+
+const DEVICE = 'input.deviceId';
+
+/**
+ * Registers this device for encryption, with the session of the viewer. If the viewer has registered the same signature key
+ * before, it updates the name, the certificate and the session of that device, and continues it if its session had ended.
+ * @throws {ChatError} BAD_USER_INPUT; FORBIDDEN: the viewer has too many devices; CONFLICT of `input.signatureKey`: another
+ *   user has registered the key, or with the reason DEVICE_REMOVED: the viewer has removed the device.
+ */
+export async function registerDevice(
+  deps: Deps,
+  viewer: Viewer,
+  input: { name?: string | null | undefined; signatureKey: Bytes; certificate: Bytes },
+): Promise<Device> {
+  const { signatureKey, certificate } = input;
+  const { config, database } = deps;
+  const { name = null } = checkInput(registration, input);
+  checkBytes(config, signatureKey, 'encryptionKeyMaxBytes', 'input.signatureKey');
+  checkBytes(config, certificate, 'encryptionKeyMaxBytes', 'input.certificate');
+  const { userId, sessionId } = viewer;
+  return database.transaction(async (tx) => {
+    await lockActiveForCount(tx, 'devices', viewer);
+    // A session that ends later takes the device with it.
+    if (!(await holdSession(tx, sessionId))) throw sessionEnded();
+    const field = 'input.signatureKey';
+    const known = await tx.device.findUnique({ where: { signatureKey } });
+    if (known && known.userId !== userId) {
+      throw new ChatError('CONFLICT', 'This signature key belongs to another device.', { field });
+    }
+    if (known?.sessionId === null) {
+      throw new ChatError('CONFLICT', 'This device was removed. Register it with new keys.', {
+        field,
+        reason: 'DEVICE_REMOVED',
+      });
+    }
+    if (!known || known.endedAt !== null) {
+      const { devicesPerPersonMax: max } = config;
+      if ((await tx.device.count({ where: { userId, endedAt: null } })) >= max) {
+        throw limitReached(
+          'devicesPerPersonMax',
+          `You can have at most ${max} devices that encrypt. Remove one first.`,
+        );
+      }
+    }
+    const data = { name, certificate, sessionId, endedAt: null };
+    return known
+      ? tx.device.update({ where: { id: known.id }, data })
+      : tx.device.create({ data: { ...data, id: newId(), userId, signatureKey } });
+  });
+}
+
+/**
+ * Ends one of the viewer's devices for good. The groups that contain it must remove it before the next message. Removing a
+ * device again has no effect.
+ * @throws {ChatError} NOT_FOUND of `input.deviceId`.
+ */
+export async function removeDevice({ database }: Deps, viewer: Viewer, deviceId: string): Promise<void> {
+  await database.transaction(async (tx) => {
+    await requireActiveViewer(tx, viewer);
+    const device = await tx.device.findUnique({ where: { id: deviceId, userId: viewer.userId } });
+    if (!device) throw notFound(DEVICE, 'Device');
+    if (device.sessionId === null) return;
+    await tx.device.update({
+      where: { id: deviceId },
+      data: { sessionId: null, endedAt: device.endedAt ?? new Date() },
+    });
+    await tx.keyPackage.deleteMany({ where: { deviceId } });
+  });
+}
+
+/** @throws {ChatError} NOT_FOUND of `input.deviceId`: the viewer has no such device, or it has ended. */
+const requireDevice = (device: Device | undefined): Device => {
+  if (!device) throw notFound(DEVICE, 'Device');
+  return device;
+};
+
+const packageOf = (content: Bytes): PublishedPackage => ({
+  content,
+  hash: new Uint8Array(createHash('sha256').update(content).digest()),
+});
+
+/**
+ * Publishes key packages of one of the viewer's devices. Those that were published before are ignored, also if they were
+ * claimed since. A last resort replaces the previous one.
+ * @returns the number of key packages that can be claimed now, without the last resort.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.deviceId`; FORBIDDEN of `input.keyPackages`: there are too many.
+ */
+export async function publishKeyPackages(
+  deps: Deps,
+  viewer: Viewer,
+  input: { deviceId: string; keyPackages: readonly Bytes[]; lastResort?: Bytes | null | undefined },
+): Promise<number> {
+  const { config, database } = deps;
+  const { deviceId, keyPackages, lastResort } = input;
+  const { keyPackagesMax: max, keyPackageLifetimeMs } = config;
+  const field = 'input.keyPackages';
+  for (const [index, content] of keyPackages.entries()) {
+    checkBytes(config, content, 'encryptionKeyMaxBytes', `${field}.${index}`);
+  }
+  if (lastResort != null) checkBytes(config, lastResort, 'encryptionKeyMaxBytes', 'input.lastResort');
+  const tooMany = () => limitReached('keyPackagesMax', `A device can have at most ${max} key packages.`, field);
+  if (keyPackages.length > max) throw tooMany();
+  return database.transaction(async (tx) => {
+    await requireActiveViewer(tx, viewer);
+    requireDevice(await lockOwnDevice(tx, { userId: viewer.userId, id: deviceId }));
+    await storeKeyPackages(tx, deviceId, keyPackages.map(packageOf), { lastResort: false });
+    if (lastResort != null) {
+      const replacing = packageOf(lastResort);
+      await deleteOtherLastResorts(tx, deviceId, replacing.hash);
+      await storeKeyPackages(tx, deviceId, [replacing], { lastResort: true });
+    }
+    const remaining = await countKeyPackages(tx, deviceId, keyPackageLifetimeMs);
+    if (remaining > max) throw tooMany();
+    return remaining;
+  });
+}
+
+/** A key package of a device. */
+export interface DevicePackage {
+  device: Device;
+  keyPackage: Uint8Array;
+  lastResort: boolean;
+}
+
+/**
+ * Claims one key package of each of these devices of members of a conversation: the oldest, which nobody else receives; or
+ * the last resort. Devices that have none are omitted.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`, or of the path of a device that has ended or does
+ *   not belong to a member; RATE_LIMITED.
+ */
+export async function claimKeyPackages(
+  deps: Deps,
+  viewer: Viewer,
+  { conversationId, deviceIds }: { conversationId: string; deviceIds: readonly string[] },
+): Promise<DevicePackage[]> {
+  const { config, database } = deps;
+  checkList(deviceIds, config.encryptedAddsMax, 'input.deviceIds', 'encryptedAddsMax');
+  const { userId } = viewer;
+  return database.sql.transaction(async (sql) => {
+    const { isMember, devices } = await findClaimable(sql, { conversationId, userId, deviceIds });
+    if (!isMember) throw notFound('input.conversationId', 'Conversation');
+    const byId = new Map(devices.map((device) => [device.id, device]));
+    const missing = deviceIds.findIndex((id) => !byId.has(id));
+    if (missing >= 0) throw notFound(`input.deviceIds.${missing}`, 'Device');
+    for (const _id of deviceIds) take(deps, claimPerPerson, viewer);
+    const claimed = await takeKeyPackages(sql, deviceIds, config.keyPackageLifetimeMs);
+    return claimed.flatMap(({ deviceId, content, lastResort }) => {
+      const device = byId.get(deviceId);
+      return device ? [{ device, keyPackage: content, lastResort }] : [];
+    });
+  });
+}
+
+/**
+ * Sets the keys of the viewer's account, in place of earlier ones.
+ * @throws {ChatError} BAD_USER_INPUT.
+ */
+export async function setAccountKeys(
+  { config, database }: Deps,
+  viewer: Viewer,
+  { identityKey, historyKey, signature, vault }: Omit<AccountKeys, 'userId' | 'updatedAt'>,
+): Promise<void> {
+  for (const [name, bytes] of Object.entries({ identityKey, historyKey, signature })) {
+    checkBytes(config, bytes, 'encryptionKeyMaxBytes', `input.${name}`);
+  }
+  checkBytes(config, vault, 'keyVaultMaxBytes', 'input.vault');
+  const { userId } = viewer;
+  const data = { identityKey, historyKey, signature, vault, updatedAt: new Date() };
+  await database.transaction(async (tx) => {
+    await requireActiveViewer(tx, viewer);
+    await tx.accountKeys.upsert({ where: { userId }, create: { ...data, userId }, update: data });
+  });
+}

@@ -1,0 +1,27 @@
+import { defineFeature } from '../../platform/feature.js';
+import { messageParts, streamedChanges } from '../message/message.part.js';
+import { deleteAllOf, trimKeyPackages } from './device.store.js';
+import { commitChanges, groupCommitted } from './encryption.events.js';
+import { encryptedPart } from './encryption.part.js';
+import { encryptionRateSettings, encryptionSettings } from './encryption.settings.js';
+
+export const encryptionFeature = defineFeature('encryption', {
+  settings: [encryptionSettings, encryptionRateSettings],
+  schema: () => Promise.all([import('./device.schema.js'), import('./group.schema.js')]),
+  changeKinds: () => [commitChanges],
+  capabilities: [
+    {
+      name: 'encryption',
+      description: 'users can encrypt conversations with `enableEncryption`',
+      isEnabled: ({ encryption }) => encryption,
+    },
+  ],
+  contributes: [messageParts.with(encryptedPart), streamedChanges.with(groupCommitted)],
+  retention: [
+    {
+      table: 'key_packages',
+      trim: ({ database, config }) => trimKeyPackages(database.db, config.keyPackageLifetimeMs),
+    },
+  ],
+  onAccountDeleted: deleteAllOf,
+});
