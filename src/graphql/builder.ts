@@ -87,7 +87,10 @@ builder.addScalarType(
   }),
 );
 
-builder.queryType({ description: 'Reads data. All fields except `serverInfo` and `viewer` require a signed-in user.' });
+builder.queryType({
+  description:
+    'Reads data. All fields except `serverInfo` and `viewer` require a signed-in user. A field that fails is null, and the response contains an error; where null has another meaning, the description states it.',
+});
 builder.mutationType({
   description:
     'Changes data. A mutation that fails returns null and an error, so that the results of other mutations in the same operation remain available. In an input, an omitted field leaves the value unchanged, and an explicit null removes it.',

@@ -74,7 +74,7 @@ builder.objectFields(ViewerChangeEvent, (t) => ({
   }),
   draftId: t.id({
     description:
-      "The id of the draft, for DRAFT_SAVED and DRAFT_DELETED. After DRAFT_DELETED, remove the draft with this id from the client's data.",
+      "The id of the draft, for DRAFT_SAVED and DRAFT_DELETED. After DRAFT_DELETED, remove the draft with this id from the client's data. It is null for all other types.",
     resolve: (event) => {
       const id = dataOf(event, DRAFT_SAVED, DRAFT_DELETED)?.subjectId;
       return id == null ? null : encodeGlobalId('Draft', id);

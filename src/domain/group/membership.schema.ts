@@ -79,7 +79,11 @@ addViewerMutation('removeMember', {
   ids: { conversationId: 'Conversation', userId: 'User' },
   payload: payloadOf((t) => ({
     conversationId: t.id({ nullable: false, description: 'The id of the group.' }),
-    conversation: t.field({ type: Conversation, description: 'The group after the change.', nullable: true }),
+    conversation: t.field({
+      type: Conversation,
+      description: 'The group after the change. It is currently always set.',
+      nullable: true,
+    }),
     userId: t.id({ nullable: false, description: 'The id of the removed user.' }),
     membershipId: t.id({
       nullable: true,
@@ -167,7 +171,8 @@ addViewerMutation('leaveConversation', {
     }),
     membershipId: t.id({
       nullable: true,
-      description: "The id of the viewer's membership, which has ended: remove it from the cache.",
+      description:
+        "The id of the viewer's membership, which has ended: remove it from the cache. It is currently always set.",
     }),
   })),
   run: async (deps, viewer, input) => {

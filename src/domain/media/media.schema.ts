@@ -124,7 +124,7 @@ export const Attachment = builder.prismaNode('Attachment', {
     }),
     thumbHash: t.exposeString('thumbHash', {
       description:
-        'A [ThumbHash](https://evanw.github.io/thumbhash/) of an image in base64, to show until the image is loaded.',
+        'A [ThumbHash](https://evanw.github.io/thumbhash/) of an image in base64, to show until the image is loaded. It is null if there is none.',
     }),
     waveform: t.intList({
       description: 'The loudness of a recording: 64 peaks from 0 to 100. It is null if it is not known.',

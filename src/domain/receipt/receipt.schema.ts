@@ -220,7 +220,7 @@ builder.prismaObjectFields(Message, (t) => ({
   deliveredTo: t.field({
     type: ReceiptConnection,
     description:
-      'The users who have received the message on a device, with the same order and the same restrictions as `readBy`.',
+      'The users who have received the message on a device, in the same order as in `readBy`, and null under the same conditions.',
     args: forwardArgs,
     resolve: receivers('delivered'),
   }),

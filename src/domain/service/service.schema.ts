@@ -9,7 +9,7 @@ builder.queryField('userByExternalId', (t) =>
   t.field({
     type: User,
     description:
-      'The user that `createUser` created with this key, or that the identity provider identifies by this `sub` claim. Deleted users are included; their `deletedAt` is set. Only the service key is allowed to call this.',
+      'The user that `createUser` created with this key, or that the identity provider identifies by this `sub` claim. Deleted users are included; their `deletedAt` is set. It is null if there is none. Only the service key is allowed to call this; for others the error is FORBIDDEN.',
     args: {
       externalId: t.arg.string({
         required: true,
