@@ -34,7 +34,7 @@ export const mentionedBy = ({
 }: Pick<Config, 'notificationEveryoneMaxMembers'>): Prisma.Sql => Prisma.sql`
   SELECT unnest(message.mentioned_ids) AS user_id
   UNION
-  -- OFFSET 0 keeps the planner from reading the members before their number is known. Who joined later was not addressed.
+  -- OFFSET 0 keeps the planner from reading the members before their number is known. Users who joined later were not mentioned.
   SELECT marks.user_id
   FROM (
     SELECT id FROM conversations
