@@ -19,7 +19,7 @@ export interface SummaryServer {
 export interface ModelServer {
   readonly model: string;
   /**
-   * Asks the model one question. At most `callsMax` calls run at once. Only the model and the messages are sent,
+   * Sends one question to the model. At most `callsMax` calls run at once. Only the model and the messages are sent,
    * because servers support different sets of parameters.
    * @throws {ModelError} if the server cannot be reached, or does not give a usable answer.
    */

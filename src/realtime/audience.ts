@@ -164,7 +164,7 @@ export function createAudience(options: {
   const { joinedBy, leftBy, historyFloorOf, messageSeqOf } = options.effects;
   type LogLane = Lane<Subscribers>;
   const people = new Map<string, Person>();
-  /** Listeners whose access is being looked up, with what was delivered meanwhile. */
+  /** Listeners whose access is being looked up, with the changes that were delivered meanwhile. */
   const held = new Map<Listener, { events: LaneEvent[]; leftAt: number }>();
   /** The change at which the user of a listener to one conversation was a member: earlier departures do not count. */
   const memberAt = new WeakMap<Listener, number>();

@@ -158,8 +158,9 @@ const isCurrent = (ifNoneMatch: string | undefined, etag: string): boolean =>
   ifNoneMatch?.split(',').some((each) => each.trim().replace(/^W\//, '') === etag) ?? false;
 
 /**
- * The content security policy of the app's page. It runs only its own code, which cannot write HTML (Trusted Types), and
- * connects only to its own server and to that of files. Images may come from anywhere, because pictures of users and groups are URLs.
+ * The content security policy of the app's page. It runs only its own code, which cannot write HTML (Trusted Types),
+ * and connects only to its own server and to the one that stores files. Images may have any origin, because pictures of
+ * users and groups are URLs.
  */
 function policyFor(host: string | undefined, origins: readonly string[]): string {
   // Safari before 15.4 does not include WebSockets of the same origin in 'self'.

@@ -42,7 +42,7 @@ export interface Changes extends Readable<readonly MissedChange[]> {
 
 /** How many changes are kept; the oldest are dropped. */
 const CHANGES_MAX = 200;
-/** How old the position of a CHECKPOINT can be, in milliseconds: nodes look for changes about once a second. */
+/** How old the position of a CHECKPOINT can be, in milliseconds: nodes check for changes about once a second. */
 const POSITION_AGE = 3_000;
 const KEY = 'changes';
 const COMPLETE_KEY = 'completeUntil';

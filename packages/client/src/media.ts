@@ -146,7 +146,7 @@ const TOKEN_AGE_MAX = 12 * 3_600_000;
 const TOKEN_CHECKED_EVERY = 600_000;
 /** How long before it is deleted an upload is replaced by another one, in milliseconds. */
 const EXPIRY_MARGIN = 5 * 60_000;
-/** After how many milliseconds it is looked up whether a file of a draft was rejected. */
+/** The interval at which the client checks whether a file of a draft was rejected, in milliseconds. */
 const CHECKED_AFTER = [1_000, 3_000, 10_000, 30_000];
 /** Stored files that belong to no upload are removed after this time, in milliseconds. */
 const ORPHAN_AGE = 3_600_000;

@@ -58,7 +58,7 @@ export interface ConversationLevel {
   chosen: NotificationLevel | null;
   /** The level that applies: the chosen one or the default. */
   level: NotificationLevel;
-  /** Until when the conversation is muted; null if it is not. `FOREVER` stands for a mute without an end. */
+  /** The time until which the conversation is muted; null if it is not. `FOREVER` stands for a mute without an end. */
   mutedUntil: string | null;
   /** Whether nothing in the conversation notifies the user now: it is muted, or its level is `NONE`. */
   isSilent: boolean;
@@ -117,7 +117,7 @@ interface Pages {
   oldest: string;
 }
 
-/** Notifications that are shown as read while the server is asked to mark them. */
+/** Notifications that are shown as read while the request to mark them is in progress. */
 interface Marking {
   ids: ReadonlySet<string>;
   isAll: boolean;

@@ -13,7 +13,10 @@ export interface OutboxEntry {
   replyToId: string | undefined;
   /** Its attachments: the ids of uploads of `@parley/client/media`. */
   uploads?: readonly string[] | undefined;
-  /** The attachments on the server. A message with uploads is sent when all of them are there; later ones do not wait. */
+  /**
+   * The attachments on the server. A message with uploads is sent when all of them are uploaded; later messages do not
+   * wait.
+   */
   attachmentIds?: string[] | undefined;
   /** When it was written, on the clock of this device. */
   createdAt: string;

@@ -62,7 +62,7 @@ export const peopleOf: (parley: Parley) => People = once((parley): People => {
         blocked: blocked.isComplete ? LEAST : PAGE,
         blockedAfter: blocked.after,
       });
-      // The first one covers no more than all pages show.
+      // The first cursor covers only changes that all pages contain.
       cursor ??= viewer?.syncCursor;
       found.push(...normalize([viewer?.contacts, viewer?.blockedUsers]));
       const next = (page: { pageInfo: { hasNextPage: boolean; endCursor?: string | null } } | null | undefined) => ({

@@ -105,7 +105,7 @@ export function createSessionManager(store: Store, options: SessionOptions) {
     await adopt(answer?.tokens, answer?.viewer);
   }
 
-  /** Asks `getToken` for the first token. After a failure it is asked again until it answers. */
+  /** Calls `getToken` for the first token. After a failure it is called again until it succeeds. */
   async function start(failures = 0): Promise<void> {
     if (isClosed || !state.get('~asking')) return;
     try {

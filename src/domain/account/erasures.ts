@@ -16,7 +16,7 @@ export interface AccountErasureJob {
   close(): Promise<void>;
 }
 
-/** The interval at which a node looks for work that another node left unfinished, in milliseconds. */
+/** The interval at which a node checks for work that another node left unfinished, in milliseconds. */
 const POLL_INTERVAL_MS = 60_000;
 /** The maximum duration of a step in milliseconds, after which another node takes over. */
 const CLAIM_MS = 60_000;

@@ -370,7 +370,7 @@ async function afterLeaving(
   return changed;
 }
 
-// ── changes that nobody asks for ──
+// ── changes without a request ──
 
 /**
  * Changes a call because of the time or of events outside of it. Its conversation must be locked.

@@ -449,7 +449,10 @@ const isSignedOut = Prisma.sql`NOT EXISTS (
 
 const isSilentFor = (duration: number) => Prisma.sql`party.seen_at <= clock_timestamp() - ${ms(duration)}`;
 
-/** Whether a silent device is given up although others are not: in a group, or because its user is in another call. */
+/**
+ * Whether a silent device is treated as lost although others are not silent: in a group, or because its user is in
+ * another call.
+ */
 const isReplaced = Prisma.sql`(
   EXISTS (SELECT FROM conversations WHERE conversations.id = call.conversation_id AND conversations.kind = 'GROUP')
   OR EXISTS (SELECT FROM call_parties other JOIN calls later ON later.id = other.call_id AND later.state <> 'ENDED'
@@ -476,8 +479,8 @@ const areAllLost = ({ callLostAfterMs }: Times) => Prisma.sql`(call.state = 'ACT
 /**
  * Claims the live calls for which the time, or something outside of them, has something to change. Calls that another
  * transaction is changing are left out.
- * @param canLose whether devices that were not seen for long are given up. It is false while the nodes themselves may have
- *   been the reason.
+ * @param canLose whether devices that were not seen for long are treated as lost. It is false while the nodes
+ *   themselves may have been the reason.
  */
 export const claimDue = (sql: Sql, times: Times, canLose: boolean, claimMs: number): Promise<DueCall[]> =>
   sql.query(Prisma.sql`

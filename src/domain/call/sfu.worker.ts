@@ -20,7 +20,7 @@ const REPEAT_MS = 60_000;
 /** The pause after the first failure and the longest one, in milliseconds. */
 const RETRY_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
-/** How long after the last token has expired a task that fails is given up, in milliseconds. */
+/** The time after the expiry of the last token after which a failing task is abandoned, in milliseconds. */
 const GIVEN_UP_MS = 86_400_000;
 
 /**

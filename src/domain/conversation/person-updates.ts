@@ -35,7 +35,7 @@ const record = (tx: Tx, { userId, type }: PersonUpdate, ids: readonly string[]) 
  * The number of conversations per step. It is smaller for the embedded database, where all other calls wait for a step.
  */
 const STEPS = { postgresql: 50, embedded: 5 } as const;
-/** The interval at which a node looks for work that another node left unfinished, in milliseconds. */
+/** The interval at which a node checks for work that another node left unfinished, in milliseconds. */
 const POLL_INTERVAL_MS = 30_000;
 /**
  * The minimum pause between two steps, in milliseconds. A pause is as long as the preceding step, so that half of the

@@ -219,7 +219,7 @@ async function processRecording({ path, kind, output, byteSize, ffmpeg, pixelsMa
 }
 
 /**
- * Makes a still image of a video. Undefined if that is not possible, for example because the codec is not known.
+ * Makes a still image of a video. Undefined if that is not possible, for example because the codec is not supported.
  * @param {{ path: string, timeoutMs: number }} ffmpeg
  * @param {string} output
  * @param {string} type the type of the new file, which contains nothing but the tracks

@@ -170,7 +170,7 @@ async function receivePart(
   if (interruption) throw interruption.cause;
 }
 
-/** The user who asks for a file: from the query, or from the header of a client that can set one. */
+/** The user who requests a file: from the query, or from the header of a client that can set one. */
 async function userOf(deps: Deps, req: IncomingMessage, token: string | null): Promise<string> {
   if (token !== null) return (await userOfMediaToken(deps, token)).userId;
   const bearer = /^Bearer\s+(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];

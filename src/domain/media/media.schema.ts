@@ -79,7 +79,7 @@ const loadIsVisible = defineLoader((context, ids) =>
 export const Attachment = builder.prismaNode('Attachment', {
   id: { field: 'id' },
   nullable: true,
-  // An attachment that the viewer cannot see is looked up with an id that does not exist.
+  // The id of an attachment that the viewer cannot see is replaced by one that does not exist.
   findUnique: async (id, context) => ({ id: (await loadIsVisible(context, id)) ? id : NOBODYS_ID }),
   description: 'A file of a message, the picture of a user or group, or an upload of the viewer.',
   extensions: shared(

@@ -145,7 +145,7 @@ export async function moveTo(
   );
 }
 
-/** Gives up the claim of a node that stops. */
+/** Releases the claim of a node that stops. */
 export const release = (db: Db, nodeId: string): Promise<number> =>
   db.$executeRaw`UPDATE notifier_state SET claimed_until = '-infinity' WHERE claimed_by = ${nodeId}`;
 

@@ -145,7 +145,7 @@ export async function streamPresence(
 class Follower {
   readonly #deps: Deps;
   readonly #viewer: Viewer;
-  /** The users whom the client asked for; null for the default ones. */
+  /** The users whom the client requested; null for the default ones. */
   readonly #requested: readonly string[] | null;
   #stream: LiveStream<PresenceEvent> | undefined;
   /** The users of the stream, visible or not. */

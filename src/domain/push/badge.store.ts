@@ -103,7 +103,7 @@ export const removeDevice = (sql: Sql, { subscriptionId }: OutdatedBadge): Promi
 export const endBadgeJobs = (sql: Sql, ids: readonly string[]): Promise<unknown> =>
   sql.query(Prisma.sql`DELETE FROM push_badge_jobs WHERE id = ANY (${ids}::uuid[])`);
 
-/** Lets jobs be due again after this time. */
+/** Makes jobs due again after this time. */
 export const delayBadgeJobs = (sql: Sql, ids: readonly string[], delayMs: number): Promise<unknown> =>
   sql.query(Prisma.sql`
     UPDATE push_badge_jobs SET due_at = clock_timestamp() + ${delayMs}::float8 * interval '1 millisecond'

@@ -13,7 +13,7 @@ import { vapidKeys } from './vapid-keys.js';
 
 /** Sends pushes to devices, each over the transport of its subscription. */
 export interface Senders {
-  /** The origin of the server that a push goes to; undefined if its transport is switched off. */
+  /** The origin of the server to which a push is sent; undefined if its transport is switched off. */
   originOf(push: Pick<DuePush, 'kind' | 'endpoint'>): string | undefined;
   /** Never throws, except if the keys of Web Push cannot be loaded. */
   send(push: DuePush, content: PushContent, delivery: PushDelivery): Promise<PushOutcome>;

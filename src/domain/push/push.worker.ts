@@ -112,7 +112,7 @@ function createPushWorker(deps: Deps): PushWorker {
       ttlMs: notice?.ttlMs ?? config.pushTtlMs,
     });
     if (outcome.kind === 'UNAVAILABLE') {
-      // A service that asks to wait works.
+      // A service that asks clients to wait is working.
       if (outcome.status === 429) pauses.worked(origin);
       else pauses.failed(origin);
       countIn(counts.failed, push.kind);

@@ -18,8 +18,8 @@ interface StoredKeys {
 
 /**
  * The keys by which push services recognize this server. The first node creates them for all nodes. The private key is
- * encrypted with a key derived from `JWT_SECRET`, because whoever has it and the subscriptions can send pushes: a copy
- * of the database alone is not enough. If no node can decrypt it, it is replaced, and the subscriptions of
+ * encrypted with a key derived from `JWT_SECRET`, because anyone who has it and the subscriptions can send pushes: a
+ * copy of the database alone is not enough. If no node can decrypt it, it is replaced, and the subscriptions of
  * browsers are deleted, because they only accept pushes of the previous key. Clients notice the new public key, and
  * subscribe again.
  */

@@ -93,7 +93,7 @@ async function makeFor(
   }
 }
 
-/** The summary, if the viewer may still see it after the time it took. */
+/** The summary, if the viewer may still see it when it is complete. */
 async function showMade({ database }: Deps, { userId }: Viewer, id: string, field: string): Promise<Summary> {
   const [summary] = await findVisible(database.db, userId, [id]);
   if (!summary) throw notFound(field, 'Conversation');

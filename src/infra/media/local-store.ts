@@ -12,7 +12,7 @@ const WRITE_BUFFER = 1024 * 1024;
  */
 export function createLocalStore(root: string): MediaStore {
   const folderOf = (key: string) => {
-    // Keys come from the database only. This is a second barrier against paths in them.
+    // Keys are read from the database only. This is a second protection against paths in them.
     if (!/^[0-9a-f]{32}$/.test(key)) throw new Error('Not a key of the media store');
     return join(root, key.slice(0, 2), key);
   };

@@ -113,7 +113,7 @@ export class Interrupted extends Error {
 /** An upload that cannot be completed with these parts. */
 export class WrongParts extends Error {}
 
-/** The time after which clients are asked to try again, in milliseconds. */
+/** The time after which clients should try again, in milliseconds. */
 const RETRY_AFTER_MS = 5_000;
 
 /** The store cannot be reached or does not work. Whether the object exists is unknown. */

@@ -50,7 +50,8 @@ function Panel({ parley, faults }: { parley: Parley; faults: Faults }) {
         const { conversation } = await parley.request(LatestMessagesDocument, { id });
         const displayed = parley.conversation(id).value.rows.flatMap(({ message }) => message ?? []);
         const { missing, doubled } = compare(displayed, conversation?.messages?.nodes ?? [], prefix);
-        // What has just been stored can still be on its way: it is missing if the next comparison misses it as well.
+        // A message that was just stored may not have arrived yet: it counts as missing if it is also missing in the
+        // next comparison.
         if (parley.connection.value.status === 'live') {
           for (const each of missing) if (suspects.has(each)) gaps.add(each);
           suspects = new Set(missing);

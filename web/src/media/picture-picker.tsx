@@ -13,7 +13,7 @@ import { sizeText } from './sizes.ts';
 
 /** The types that the server accepts as pictures. */
 const TYPES = 'image/jpeg,image/png,image/webp,image/gif,image/avif';
-/** How often, and up to how many times, it is asked whether a picture has been processed. */
+/** The interval, and the maximum number, of checks whether a picture has been processed. */
 const ASK_MS = 500;
 const ASKED_MAX = 60;
 

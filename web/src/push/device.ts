@@ -18,7 +18,7 @@ export type DeviceState = 'unknown' | 'on' | 'off' | 'blocked' | 'not-installed'
 export interface Device {
   readonly state: Readable<DeviceState>;
   /**
-   * Asks the user to permit notifications, and registers this browser. Call it when the user has pressed something.
+   * Asks the user to permit notifications, and registers this browser. Call it in response to an action of the user.
    * @throws ParleyError, or DOMException if the push service of the browser cannot be reached.
    */
   turnOn(): Promise<void>;

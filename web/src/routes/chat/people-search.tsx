@@ -6,7 +6,7 @@ import styles from './people-dialog.module.css';
 
 export type PersonResult = NonNullable<SearchPeopleQuery['users']>['nodes'][number];
 
-/** How long the user must have stopped typing before the server is asked, in milliseconds. */
+/** How long the user must have stopped typing before the search is sent, in milliseconds. */
 const PAUSE_MS = 150;
 
 /** A field that searches people or groups. */

@@ -39,7 +39,7 @@ export function useReactions(message: Message | undefined, handle: ConversationH
         toast((error as Error).message);
       }
       setPending((before) => {
-        // A later press of the same emoji is still on its way.
+        // A later press of the same emoji is still being sent.
         if (before.get(emoji) !== isAdded) return before;
         const next = new Map(before);
         next.delete(emoji);

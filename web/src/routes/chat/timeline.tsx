@@ -45,7 +45,7 @@ interface Target {
   key: string | undefined;
   /** Whether it has been scrolled to. */
   isReached: boolean;
-  /** Whether it is only a place, and not a message that the viewer has asked for. */
+  /** Whether it is only a position, and not a message that the viewer has chosen. */
   isPlace: boolean;
 }
 

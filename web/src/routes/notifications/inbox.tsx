@@ -32,7 +32,7 @@ export default function Inbox({
   const task = useTask();
   const toast = useToast();
   const panel = useRef<HTMLElement>(null);
-  // Also when the user comes back from a conversation.
+  // Also when the user returns from a conversation.
   useEffect(() => {
     if (isInFront) panel.current?.querySelector('button')?.focus();
   }, [isInFront]);

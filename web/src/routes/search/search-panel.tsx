@@ -15,7 +15,7 @@ import styles from './search-panel.module.css';
 type Connection = NonNullable<SearchMessagesQuery['searchMessages']>;
 type Hit = Connection['edges'][number];
 
-/** How long the user must have stopped typing before the server is asked, in milliseconds. */
+/** How long the user must have stopped typing before the search is sent, in milliseconds. */
 const PAUSE_MS = 200;
 
 /** Searches the messages of all conversations, or of one. It stays open while results are read. */

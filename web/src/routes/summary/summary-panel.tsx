@@ -15,7 +15,10 @@ import { useTimes } from '../../shell/time.ts';
 import styles from './summary-panel.module.css';
 
 const RECENT_MESSAGES = 100;
-/** How long after a change of messages the summaries are fetched again, in milliseconds: changes come in groups. */
+/**
+ * How long after a change of messages the summaries are fetched again, in milliseconds: changes often follow each
+ * other.
+ */
 const REFETCH_MS = 300;
 
 type Range = 'unread' | 'recent' | 'all';
