@@ -55,12 +55,12 @@ export class Reader {
     return fromUtf8(this.bytesField());
   }
 
-  rest(): Bytes {
-    return this.fixed(this.bytes.length - this.offset);
+  get isAtEnd(): boolean {
+    return this.offset === this.bytes.length;
   }
 
   /** @throws RangeError if there are bytes after the last field. */
   end(): void {
-    if (this.offset !== this.bytes.length) throw new RangeError('There are bytes after the last field.');
+    if (!this.isAtEnd) throw new RangeError('There are bytes after the last field.');
   }
 }

@@ -1,6 +1,6 @@
-import { createApi, type Execute, isRejection, isStale } from './api.js';
+import { createApi, type Execute, isStale } from './api.js';
 import { type Bytes, fromBase64Url, randomBytes, toBase64Url } from './bytes.js';
-import { type Content, openContent, sealContent } from './content.js';
+import { type Content, openContent, sealContent, versionOf } from './content.js';
 import { createDeviceKeeper } from './device.js';
 import { E2eeError } from './errors.js';
 import { createGroups } from './group.js';
@@ -83,18 +83,18 @@ export interface E2eeConversation {
    */
   synchronize(): Promise<void>;
   /**
-   * Encrypts a message. Calls with the same `clientMessageId` return the same bytes, until `settled` or `stale` was called, also
-   * in other tabs and after a restart. An edit has the `clientMessageId` of its message and the next `version`.
+   * Encrypts a message. Calls with the same `clientMessageId` return the same bytes, also in other tabs and after a restart, until
+   * `stale` has returned true or a week after `settled`. An edit has the `clientMessageId` of its message and the next `version`.
    * @throws E2eeError `IDENTITY_CHANGED`, `NOT_A_MEMBER`, `NOT_ENCRYPTED` or `TOO_LARGE`, or what `execute` throws.
    */
   encrypt(clientMessageId: string, content: OutgoingContent, options?: { version?: number }): Promise<EncryptedInput>;
-  /** Call it when the server has answered `sendMessage` or `editMessage`, or rejected it for good. */
+  /** Call it when the server has answered `sendMessage` or `editMessage`. */
   settled(clientMessageId: string, version?: number): Promise<void>;
   /**
-   * Call it with the error of the server. Returns whether the message has to be encrypted again, which `encrypt` then does. In
-   * all other cases, send the same bytes again.
+   * Call it with what was sent and the error of the server. Returns whether the message has to be encrypted again, which
+   * `encrypt` then does. In all other cases, send the same bytes again.
    */
-  stale(clientMessageId: string, error: unknown, version?: number): Promise<boolean>;
+  stale(clientMessageId: string, encrypted: EncryptedInput, error: unknown): Promise<boolean>;
   /** Encrypts and sends a message, as often as necessary. It throws what `execute` throws: then call it again. */
   send(
     content: OutgoingContent,
@@ -142,11 +142,22 @@ export interface E2ee {
 const SENDS_MAX = 20;
 
 interface OutgoingRecord {
+  /** A random number: what another tab has encrypted again is not removed. */
+  revision: number;
   conversationId: string;
   input: EncryptedInput;
+  /** When the server has answered, in milliseconds since 1970. */
+  settledAt: number | undefined;
 }
 
-const outgoingKey = (clientMessageId: string, version: number) => `outgoing:${clientMessageId}:${version}`;
+/**
+ * How long the bytes of a message are kept after the server has answered, in milliseconds: an outbox that has crashed before it has
+ * stored the answer sends the message again.
+ */
+const KEPT_AFTER_ANSWER = 7 * 86_400_000;
+const OUTGOING = 'outgoing:';
+
+const outgoingKey = (clientMessageId: string, version: number) => `${OUTGOING}${clientMessageId}:${version}`;
 
 /** Opens the encryption of an account. Each tab can have its own object with the same storage. */
 export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
@@ -189,6 +200,11 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
 
   async function begin(device: { userId: string }): Promise<void> {
     ownUserId = device.userId;
+    const outgoing = (await storage.list(OUTGOING)) as Map<string, OutgoingRecord>;
+    const old = [...outgoing].filter(
+      ([, { settledAt }]) => settledAt !== undefined && settledAt + KEPT_AFTER_ANSWER < now(),
+    );
+    if (old.length > 0) await storage.write(Object.fromEntries(old.map(([key]) => [key, undefined])));
     await keeper.maintain(now());
   }
 
@@ -216,17 +232,27 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
           content: toBase64Url(await sealContent(epochKey, device.contentKey, place, content)),
           ...(mentionedIds && { mentionedIds }),
         };
-        return { result: input, changes: { [key]: { conversationId: id, input } satisfies OutgoingRecord } };
+        const revision = new DataView(randomBytes(4).buffer).getUint32(0);
+        const record: OutgoingRecord = { revision, conversationId: id, input, settledAt: undefined };
+        return { result: input, changes: { [key]: record } };
       });
     }
 
-    const settled = async (clientMessageId: string, version = 1) => {
-      await storage.write({ [outgoingKey(clientMessageId, version)]: undefined });
-    };
+    async function settled(clientMessageId: string, version = 1): Promise<void> {
+      const key = outgoingKey(clientMessageId, version);
+      const record = (await storage.get(key)) as OutgoingRecord | undefined;
+      if (!record) return;
+      const guard = { key, revision: record.revision };
+      await storage.write({ [key]: { ...record, settledAt: now() } satisfies OutgoingRecord }, guard);
+    }
 
-    async function stale(clientMessageId: string, error: unknown, version = 1): Promise<boolean> {
+    async function stale(clientMessageId: string, encrypted: EncryptedInput, error: unknown): Promise<boolean> {
       if (!isStale(error)) return false;
-      await settled(clientMessageId, version);
+      const key = outgoingKey(clientMessageId, versionOf(fromBase64Url(encrypted.content)));
+      const record = (await storage.get(key)) as OutgoingRecord | undefined;
+      if (record?.input.content === encrypted.content) {
+        await storage.write({ [key]: undefined }, { key, revision: record.revision });
+      }
       return true;
     }
 
@@ -314,9 +340,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
             await settled(clientMessageId);
             return message;
           } catch (error) {
-            if ((await stale(clientMessageId, error)) && attempt < SENDS_MAX) continue;
-            // Of everything else it is unknown whether it was sent.
-            if (isRejection(error)) await settled(clientMessageId);
+            if ((await stale(clientMessageId, encrypted, error)) && attempt < SENDS_MAX) continue;
             throw error;
           }
         }

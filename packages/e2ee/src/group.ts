@@ -1,11 +1,11 @@
 import { type Api, type ApiDevice, type ApiGroup, type CommitGroupInput, codeOf, isRejection } from './api.js';
 import { type Bytes, equal, fromBase64Url, toBase64Url, utf8 } from './bytes.js';
-import { encode } from './codec.js';
+import { encode, Reader } from './codec.js';
 import { type DeviceKeeper, isAbsent, type OwnDevice } from './device.js';
 import { E2eeError } from './errors.js';
 import type { Certificate } from './identity.js';
-import type { Mls, MlsCommit } from './mls.js';
-import { openEpochKey, sealEpochKey } from './recovery.js';
+import type { Mls, MlsCommit, MlsView } from './mls.js';
+import { type Epoch, openEpochKey, sealEpochKey } from './recovery.js';
 import type { E2eeStorage } from './storage.js';
 import type { Trust } from './trust.js';
 
@@ -21,6 +21,8 @@ interface GroupRecord {
    * empty text is the beginning.
    */
   cursor: string | undefined;
+  /** The users who have no device in the group, for whose accounts the key of the epoch was sealed. */
+  sealedFor: string[];
   /** When this device last renewed its keys, in milliseconds since 1970. */
   renewedAt: number;
   /** How many messages this device has encrypted since then. */
@@ -34,6 +36,7 @@ interface PendingCommit {
   state: Bytes;
   /** The key of the epoch that it begins. */
   epochKey: Bytes;
+  sealedFor: string[];
   renews: boolean;
 }
 
@@ -61,11 +64,44 @@ const ATTEMPTS_MAX = 40;
 const SKIP_FOR = 600_000;
 /** A sender compares its history of the group with that of the server after this time, in milliseconds. */
 const COMPARE_AFTER = 600_000;
+/** How soon sealed keys are read again, after they did not contain a key, in milliseconds. */
+const HISTORY_AGAIN_AFTER = 1_000;
 const ADDS_MAX = 64;
-/** All welcomes of a commit together; each contains the tree. */
+/** All welcomes of a commit together; each contains the tree. The other devices join by themselves. */
 const WELCOME_BYTES_MAX = 256 * 1_024;
+/** About what the tree needs for a member. */
+const LEAF_BYTES = 500;
 
 const groupIdOf = (conversationId: string, generation: number): Bytes => utf8(`parley:${generation}:${conversationId}`);
+
+/** The account of a member. */
+interface Account {
+  userId: string;
+  historyKeys: Bytes[];
+  /** Whether a device of the user is in the group. */
+  isInside: boolean;
+}
+
+/** For how many identities of an account a key is sealed. */
+const IDENTITIES_MAX = 8;
+
+const waitingOf = (accounts: readonly Account[]) =>
+  accounts.filter((each) => !each.isInside).map((each) => each.userId);
+
+/** What a commit states: for which users without a device in the group it seals the key of its epoch. */
+const noteFor = (accounts: readonly Account[]): Bytes => encode(...waitingOf(accounts));
+
+function usersOf(note: Uint8Array): string[] {
+  const reader = new Reader(note);
+  const users: string[] = [];
+  try {
+    while (!reader.isAtEnd) users.push(reader.text());
+  } catch {
+    // Another implementation states something else.
+    return [];
+  }
+  return users;
+}
 
 const groupKey = (conversationId: string) => `group:${conversationId}`;
 const epochName = (conversationId: string, generation: number, epoch: number) =>
@@ -219,7 +255,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
    * @returns why the server has rejected it, so that another commit has to be made; undefined if it was accepted.
    */
   async function publish(id: string, record: GroupRecord, pending: PendingCommit): Promise<unknown> {
-    const { input, state, epochKey, renews } = pending;
+    const { input, state, epochKey, renews, sealedFor } = pending;
     const rest = { ...record, pending: undefined };
     try {
       await api.commitGroup(input);
@@ -238,14 +274,14 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     const keys = await withKey(epochName(id, generation, epoch), epochKey);
     // The commit itself is in the list of commits; what it began from may be in another generation.
     const cursor = generation === record.generation ? record.cursor : undefined;
-    await write(id, record, { ...rest, ...renewed, generation, epoch, state, cursor }, keys);
+    await write(id, record, { ...rest, ...renewed, generation, epoch, state, cursor, sealedFor }, keys);
     return undefined;
   }
 
   /** Applies the commits of a page. The state is stored once, after all of them. */
   async function catchUp(id: string, record: GroupRecord, { commits }: ApiGroup): Promise<GroupRecord> {
     const { generation } = record;
-    let { state, epoch, cursor } = record;
+    let { state, epoch, cursor, sealedFor } = record;
     let keys: Record<string, Bytes[]> = {};
     for (const { cursor: position, node } of commits.edges) {
       const isNext = node.generation === generation && node.epoch === epoch && state !== undefined;
@@ -256,22 +292,32 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       cursor = position;
       if (!isNext) continue;
       const bytes = fromBase64Url(node.commit as string);
-      if (mls.headerOf(bytes).epoch !== epoch) throw new E2eeError('INVALID_COMMIT', 'It is of another epoch.');
+      const header = mls.headerOf(bytes);
+      if (header.epoch !== epoch) throw new E2eeError('INVALID_COMMIT', 'It is of another epoch.');
       state = await mls.process(state as Bytes, bytes);
       if (!state) break;
       const made = await entered(id, record, state, generation);
+      sealedFor = usersOf(header.note);
       epoch = made.epoch;
       keys = { ...keys, ...made.keys };
     }
     if (cursor === record.cursor) return record;
-    return write(id, record, { ...record, state, epoch, cursor }, keys);
+    return write(id, record, { ...record, state, epoch, cursor, sealedFor }, keys);
   }
 
   /** Starts the group, or joins it: with a Welcome, or by a commit of this device. */
   async function enter(id: string, device: OwnDevice, record: GroupRecord | undefined, mustRejoin: boolean) {
     const remote = await whole(id, device);
     const { generation, groupInfo } = remote;
-    const fresh = { generation, epoch: 0, cursor: undefined, renewedAt: now(), sent: 0, pending: undefined };
+    const fresh = {
+      generation,
+      epoch: 0,
+      cursor: undefined,
+      sealedFor: [],
+      renewedAt: now(),
+      sent: 0,
+      pending: undefined,
+    };
     const base: Omit<GroupRecord, 'revision'> = {
       ...fresh,
       ...(record && { ...record, generation: record.generation }),
@@ -299,8 +345,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     if (!belongs(view.groupId, id, generation)) {
       throw new E2eeError('INVALID_COMMIT', 'The server has sent the group of another conversation.');
     }
-    const made = await mls.joinExternally(bytes, device.mls);
-    const pending = await pendingOf(id, device, { generation, epoch: view.epoch }, made, remote, {
+    const accounts = await accountsOf(view, remote);
+    const made = await mls.joinExternally(bytes, device.mls, noteFor(accounts));
+    const pending = await pendingOf(id, device, { generation, epoch: view.epoch }, made, accounts, {
       added: [device.id],
       removed: [],
       welcomes: [],
@@ -327,7 +374,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       (each) => each.id !== device.id && (skipped.get(each.id) ?? 0) < now(),
     );
     if (!mustRenew && addable.length === 0 && (remote.devicesToRemove ?? []).length === 0) return false;
-    const pending = await prepare(id, device, record, remote, { mustRenew });
+    const view = mls.view(record.state as Bytes);
+    // Devices that cannot be added join by themselves. Until then, their users need the key of the epoch.
+    const waiting = (await accountsOf(view, remote)).filter((each) => !each.isInside).map(({ userId }) => userId);
+    const mustSeal = waiting.some((userId) => !record.sealedFor.includes(userId));
+    const pending = await prepare(id, device, record, remote, { mustRenew: mustRenew || mustSeal });
     if (!pending) return false;
     await write(id, record, { ...record, pending });
     return true;
@@ -342,21 +393,23 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     { mustRenew = false }: { mustRenew?: boolean },
   ): Promise<PendingCommit | undefined> {
     const state = record.state as Bytes;
-    const { members } = mls.view(state);
+    const view = mls.view(state);
+    const { members, canAdd } = view;
     const isMember = (key: Uint8Array) => members.some(({ signatureKey }) => equal(signatureKey, key));
     const removing = record.epoch === 0 ? [] : (remote.devicesToRemove ?? []);
     const candidates = (remote.devicesToAdd ?? []).filter(
       (each) => each.id !== device.id && !isMember(fromBase64Url(each.signatureKey)),
     );
-    const added = await claim(
-      id,
-      candidates,
-      Math.max(1, Math.floor(WELCOME_BYTES_MAX / (500 * members.length + 2_000))),
-    );
+    const added = canAdd ? await claim(id, candidates, members.length) : [];
     if (added.length === 0 && removing.length === 0 && !mustRenew && record.epoch > 0) return undefined;
     const remove = removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember);
-    const made = await mls.commit(state, { add: added.map(({ keyPackage }) => keyPackage), remove });
-    return pendingOf(id, device, record, made, remote, {
+    const addedIds = added.map((each) => each.device.user.id);
+    const accounts = (await accountsOf(view, remote)).map((each) =>
+      addedIds.includes(each.userId) ? { ...each, isInside: true } : each,
+    );
+    const changes = { add: added.map(({ keyPackage }) => keyPackage), remove };
+    const made = await mls.commit(state, changes, noteFor(accounts));
+    return pendingOf(id, device, record, made, accounts, {
       added: added.map((each) => each.device.id),
       removed: removing.map((each) => each.id),
       welcomes: made.welcomes,
@@ -365,8 +418,10 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   }
 
   /** Key packages of devices, as far as they have any and their certificates are valid. */
-  async function claim(id: string, devices: ApiDevice[], max: number) {
-    const wanted = devices.filter((each) => (skipped.get(each.id) ?? 0) < now()).slice(0, Math.min(max, ADDS_MAX));
+  async function claim(id: string, devices: ApiDevice[], memberCount: number) {
+    let max = ADDS_MAX;
+    while (max > 1 && max * (max + memberCount) * LEAF_BYTES > WELCOME_BYTES_MAX) max -= 1;
+    const wanted = devices.filter((each) => (skipped.get(each.id) ?? 0) < now()).slice(0, max);
     if (wanted.length === 0) return [];
     // Those that are added leave the list of the server; the others join by themselves.
     for (const each of wanted) skipped.set(each.id, now() + SKIP_FOR);
@@ -380,11 +435,15 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     for (const { device, keyPackage } of claimed) {
       const bytes = fromBase64Url(keyPackage);
       try {
-        const { identity, signatureKey, notAfter } = mls.readKeyPackage(bytes);
-        const { userId } = await trust.certificateOf(identity, signatureKey);
-        const isRight = userId === device.user.id && equal(signatureKey, fromBase64Url(device.signatureKey));
-        if (isRight && notAfter > now()) usable.push({ device, keyPackage: bytes });
-      } catch {
+        const { identity, signatureKey, notBefore, notAfter } = mls.readKeyPackage(bytes);
+        const certificate = await trust.certificateOf(identity, signatureKey);
+        if (!(await trust.mayReceive(certificate))) continue;
+        const isRight =
+          certificate.userId === device.user.id && equal(signatureKey, fromBase64Url(device.signatureKey));
+        const time = Date.now();
+        if (isRight && notBefore <= time && time < notAfter) usable.push({ device, keyPackage: bytes });
+      } catch (error) {
+        if (!(error instanceof E2eeError)) throw error;
         // A device with an invalid certificate stays outside of the group.
       }
     }
@@ -396,7 +455,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     device: OwnDevice,
     { generation, epoch }: { generation: number; epoch: number },
     made: MlsCommit,
-    remote: ApiGroup,
+    accounts: readonly Account[],
     { added, removed, welcomes, renews }: { added: string[]; removed: string[]; welcomes: Bytes[]; renews: boolean },
   ): Promise<PendingCommit> {
     const epochKey = await exportKey(made.state, generation, epoch + 1);
@@ -408,46 +467,54 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       commit: toBase64Url(made.commit),
       groupInfo: toBase64Url(made.groupInfo),
       welcomes: welcomes.map((welcome, index) => ({ deviceId: added[index] as string, welcome: toBase64Url(welcome) })),
-      sealedKeys: await sealFor(id, generation, epoch + 1, epochKey, made.state, remote),
+      sealedKeys: await sealFor({ conversationId: id, generation, epoch: epoch + 1 }, epochKey, accounts),
       addedDeviceIds: added,
       removedDeviceIds: removed,
     };
-    return { input, state: made.state, epochKey, renews };
+    return { input, state: made.state, epochKey, renews, sealedFor: waitingOf(accounts) };
   }
 
-  /** Seals the key of a new epoch for the account of every member, so that their later devices can read it. */
-  async function sealFor(
-    conversationId: string,
-    generation: number,
-    epoch: number,
-    epochKey: Bytes,
-    state: Bytes,
+  /** The accounts of the members, as far as they may receive keys, with their history keys. */
+  async function accountsOf(
+    { members }: MlsView,
     { devicesToRemove = [], devicesToAdd = [] }: ApiGroup,
-  ) {
+  ): Promise<Account[]> {
     const leaving = devicesToRemove.map(({ signatureKey }) => signatureKey);
     const leaves = [
-      ...mls.view(state).members.filter(({ signatureKey }) => !leaving.includes(toBase64Url(signatureKey))),
+      ...members
+        .filter(({ signatureKey }) => !leaving.includes(toBase64Url(signatureKey)))
+        .map((each) => ({ ...each, isInside: true })),
       ...devicesToAdd.map(({ certificate, signatureKey }) => ({
         identity: fromBase64Url(certificate),
         signatureKey: fromBase64Url(signatureKey),
+        isInside: false,
       })),
     ];
-    const accounts = new Map<string, Certificate>();
-    for (const { identity, signatureKey } of leaves) {
-      const certificate = await trust.certificateOf(identity, signatureKey).catch(() => undefined);
-      if (!certificate) continue;
-      const known = accounts.get(certificate.userId);
-      if (!known || known.issuedAt < certificate.issuedAt) accounts.set(certificate.userId, certificate);
+    const accounts = new Map<string, Account>();
+    for (const { identity, signatureKey, isInside } of leaves) {
+      const certificate = await trust.certificateOf(identity, signatureKey).catch((error) => {
+        if (!(error instanceof E2eeError)) throw error;
+        return undefined;
+      });
+      if (!certificate || !(await trust.mayReceive(certificate))) continue;
+      const { userId, historyKey } = certificate;
+      const account = accounts.get(userId) ?? { userId, historyKeys: [], isInside: false };
+      account.isInside ||= isInside;
+      if (!account.historyKeys.some((key) => equal(key, historyKey))) account.historyKeys.push(historyKey);
+      accounts.set(userId, account);
     }
-    const place = { conversationId, generation, epoch };
-    return Promise.all(
-      [...accounts].map(async ([userId, { historyKey }]) => ({
+    return [...accounts.values()];
+  }
+
+  /** Seals the key of an epoch for the account of every member, so that their later devices can read it. */
+  const sealFor = (epoch: Epoch, epochKey: Bytes, accounts: readonly Account[]) =>
+    Promise.all(
+      accounts.map(async ({ userId, historyKeys }) => ({
         userId,
-        epoch,
-        sealed: toBase64Url(await sealEpochKey(historyKey, place, epochKey)),
+        epoch: epoch.epoch,
+        sealed: toBase64Url(await sealEpochKey(historyKeys.slice(0, IDENTITIES_MAX), epoch, epochKey)),
       })),
     );
-  }
 
   const synchronize = <T>(id: string, goal: Goal, then: (record: GroupRecord) => Promise<T>): Promise<T> =>
     exclusively(id, async () => {
@@ -463,7 +530,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   /** Reads the keys that were sealed for this account until the one of an epoch is found. */
   async function readHistory(id: string, generation: number, epoch: number): Promise<void> {
     const account = await keeper.account();
-    if (!account || now() - (historyRead.get(id) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
+    if (!account || now() - (historyRead.get(id) ?? Number.NEGATIVE_INFINITY) < HISTORY_AGAIN_AFTER) return;
     for (let after: string | undefined; ; ) {
       const page = await api.sealedKeys(id, after);
       let found: Record<string, Bytes[]> = {};

@@ -14,10 +14,15 @@ import type { CiphersuiteImpl } from 'ts-mls/crypto/ciphersuite.js';
 import { makeGenericHpke } from 'ts-mls/crypto/implementation/hpke.js';
 import type { FramedContentCommit } from 'ts-mls/framedContent.js';
 import { type GroupInfo, ratchetTreeFromExtension } from 'ts-mls/groupInfo.js';
-import { generateKeyPackageWithKey, type KeyPackage, type PrivateKeyPackage } from 'ts-mls/keyPackage.js';
+import {
+  generateKeyPackageWithKey,
+  type KeyPackage,
+  type PrivateKeyPackage,
+  verifyKeyPackage,
+} from 'ts-mls/keyPackage.js';
 import { defaultKeyPackageEqualityConfig } from 'ts-mls/keyPackageEqualityConfig.js';
 import { mlsExporter } from 'ts-mls/keySchedule.js';
-import type { LeafNode } from 'ts-mls/leafNode.js';
+import { type LeafNode, verifyLeafNodeSignatureKeyPackage } from 'ts-mls/leafNode.js';
 import { decodeMlsMessage, encodeMlsMessage, type MLSMessage, type MlsMessageContent } from 'ts-mls/message.js';
 import { defaultPaddingConfig } from 'ts-mls/paddingConfig.js';
 import { processPublicMessage } from 'ts-mls/processMessages.js';
@@ -54,6 +59,11 @@ export interface MlsView {
   /** The hash of all commits until now. It is the same for all members unless the group has forked. */
   transcriptHash: Bytes;
   members: MlsMember[];
+  /**
+   * Whether devices can be added. The joins of ts-mls 1.6.4 refuse trees with unmerged leaves (RFC 9420, 7.9.2), of which it compares
+   * too much. They arise when a device is added below a key that several members share; a device that joins by itself makes none.
+   */
+  canAdd: boolean;
 }
 
 /** The state of a group after a commit of this device. */
@@ -157,6 +167,8 @@ export type Mls = Awaited<ReturnType<typeof createMls>>;
 /** The operations of MLS. They change nothing that is passed to them. */
 export async function createMls(authenticate: Authenticate) {
   const suite = await createSuite();
+  /** Failures of `authenticate` that say nothing about the leaf, such as those of the storage. */
+  const passedOn = new WeakSet<object>();
   const config: ClientConfig = {
     // Content is not encrypted with these keys.
     keyRetentionConfig: { retainKeysForEpochs: 0, retainKeysForGenerations: 0, maximumForwardRatchetSteps: 0 },
@@ -165,9 +177,22 @@ export async function createMls(authenticate: Authenticate) {
     paddingConfig: defaultPaddingConfig,
     authService: {
       validateCredential: async (credential, signatureKey) =>
-        'identity' in credential && (await authenticate(credential.identity, signatureKey)),
+        'identity' in credential && (await isAuthentic(credential.identity, signatureKey)),
     },
   };
+
+  async function isAuthentic(identity: Uint8Array, signatureKey: Uint8Array): Promise<boolean> {
+    try {
+      return await authenticate(identity, signatureKey);
+    } catch (error) {
+      if (error instanceof E2eeError) return false;
+      passedOn.add(error as object);
+      throw error;
+    }
+  }
+
+  const failed = (message: string, cause: unknown) =>
+    cause instanceof E2eeError || passedOn.has(cause as object) ? cause : invalid(message, cause);
 
   const write = (state: ClientState): Bytes =>
     copyOf(encodeGroupState({ ...state, historicalReceiverData: new Map() }));
@@ -205,7 +230,7 @@ export async function createMls(authenticate: Authenticate) {
    * Checks what ts-mls does not: which proposals a commit has, and that it changes nothing of others. A new member may remove
    * only its own former leaf.
    */
-  function check(state: ClientState, { content }: PublicMessage): void {
+  async function check(state: ClientState, { content }: PublicMessage): Promise<void> {
     if (content.contentType !== 'commit') throw invalid('The message is no commit.');
     const { proposals, path } = (content as FramedContentCommit).commit;
     const list = proposals.map((each) => {
@@ -224,6 +249,7 @@ export async function createMls(authenticate: Authenticate) {
     if (list.some(({ proposalType }) => !allowed.includes(String(proposalType)))) {
       throw invalid('The commit contains a proposal that is not allowed.');
     }
+    for (const proposal of list) if ('add' in proposal) await checkAdded(state, proposal.add.keyPackage);
     if (isMember) return;
     if (!list.some(({ proposalType }) => proposalType === 'external_init')) throw invalid('There is no external_init.');
     for (const proposal of list) {
@@ -233,6 +259,27 @@ export async function createMls(authenticate: Authenticate) {
         throw invalid('A device that joins removes another one.');
       }
     }
+  }
+
+  /**
+   * Checks an added device before ts-mls does, which would leave promises unhandled if several of them are not valid.
+   * @throws E2eeError `INVALID_COMMIT`.
+   */
+  async function checkAdded(state: ClientState, keyPackage: KeyPackage): Promise<void> {
+    const { leafNode } = keyPackage;
+    const { credential, signaturePublicKey, hpkePublicKey } = leafNode;
+    const isUsed = leavesOf(state.ratchetTree).some(
+      ({ leaf }) => equal(leaf.signaturePublicKey, signaturePublicKey) || equal(leaf.hpkePublicKey, hpkePublicKey),
+    );
+    const isValid =
+      !isUsed &&
+      keyPackage.cipherSuite === suite.name &&
+      leafNode.leafNodeSource === 'key_package' &&
+      (await verifyKeyPackage(keyPackage, suite.signature)) &&
+      (await verifyLeafNodeSignatureKeyPackage(leafNode, suite.signature)) &&
+      'identity' in credential &&
+      (await isAuthentic(credential.identity, signaturePublicKey));
+    if (!isValid) throw invalid('The key package of an added device is not valid.');
   }
 
   return {
@@ -248,12 +295,19 @@ export async function createMls(authenticate: Authenticate) {
     },
 
     /** What a key package says. Whether its signature is valid is checked when its device is added. */
-    readKeyPackage(bytes: Uint8Array): { identity: Uint8Array; signatureKey: Uint8Array; notAfter: number } {
+    readKeyPackage(bytes: Uint8Array): {
+      identity: Uint8Array;
+      signatureKey: Uint8Array;
+      /** From when and until when it is valid, in milliseconds since 1970. */
+      notBefore: number;
+      notAfter: number;
+    } {
       const { leafNode } = decodeMessage(bytes, 'mls_key_package').keyPackage as KeyPackage;
       if (!('identity' in leafNode.credential)) throw invalid('The key package has another kind of credential.');
       return {
         identity: leafNode.credential.identity,
         signatureKey: leafNode.signaturePublicKey,
+        notBefore: 'lifetime' in leafNode ? Number(leafNode.lifetime.notBefore) * 1_000 : 0,
         notAfter: 'lifetime' in leafNode ? Number(leafNode.lifetime.notAfter) * 1_000 : 0,
       };
     },
@@ -267,25 +321,29 @@ export async function createMls(authenticate: Authenticate) {
     /**
      * A commit that removes devices, adds devices, and renews the keys of this one.
      * @param changes the signature keys of those who are removed, and the key packages of those who are added.
+     * @param note what else the device states, signed and not encrypted.
      */
     async commit(
       bytes: Uint8Array,
       changes: { remove?: readonly Uint8Array[]; add?: readonly Uint8Array[] } = {},
+      note: Uint8Array = new Uint8Array(),
     ): Promise<MlsCommit> {
       const state = read(bytes);
       const { remove = [], add = [] } = changes;
+      const added = add.map((each) => decodeMessage(each, 'mls_key_package').keyPackage);
+      for (const each of added) await checkAdded(state, each);
       const removals = leavesOf(state.ratchetTree)
         .filter(({ leaf }) => remove.some((key) => equal(key, leaf.signaturePublicKey)))
         .map(({ leafIndex }): Proposal => ({ proposalType: 'remove', remove: { removed: leafIndex } }));
-      const additions = add.map(
-        (each): Proposal => ({
-          proposalType: 'add',
-          add: { keyPackage: decodeMessage(each, 'mls_key_package').keyPackage },
-        }),
-      );
+      const additions = added.map((keyPackage): Proposal => ({ proposalType: 'add', add: { keyPackage } }));
       const made = await createCommit(
         { state, cipherSuite: suite, pskIndex: makePskIndex(state, {}) },
-        { wireAsPublicMessage: true, extraProposals: [...removals, ...additions], ratchetTreeExtension: true },
+        {
+          wireAsPublicMessage: true,
+          extraProposals: [...removals, ...additions],
+          ratchetTreeExtension: true,
+          authenticatedData: note,
+        },
       );
       const { welcome } = made;
       const welcomes = (welcome?.secrets ?? []).map((secret) =>
@@ -304,7 +362,11 @@ export async function createMls(authenticate: Authenticate) {
     },
 
     /** Joins by a commit of this device itself. A former leaf of the device is replaced. */
-    async joinExternally(groupInfo: Uint8Array, device: MlsDevice): Promise<MlsCommit> {
+    async joinExternally(
+      groupInfo: Uint8Array,
+      device: MlsDevice,
+      note: Uint8Array = new Uint8Array(),
+    ): Promise<MlsCommit> {
       const decoded = decodeMessage(groupInfo, 'mls_group_info').groupInfo as GroupInfo;
       const { publicPackage, privatePackage } = await generateNow(device);
       const tree = treeOf(decoded);
@@ -318,6 +380,7 @@ export async function createMls(authenticate: Authenticate) {
           suite,
           undefined,
           config,
+          note,
         );
         return {
           state: write(joined.newState),
@@ -326,7 +389,7 @@ export async function createMls(authenticate: Authenticate) {
           welcomes: [],
         };
       } catch (cause) {
-        throw cause instanceof E2eeError ? cause : invalid('The device cannot join the group.', cause);
+        throw failed('The device cannot join the group.', cause);
       }
     },
 
@@ -343,7 +406,7 @@ export async function createMls(authenticate: Authenticate) {
       try {
         return write(await joinGroup(decoded, keyPackage, privateKeys, search, suite, undefined, undefined, config));
       } catch (cause) {
-        throw invalid('The device cannot join with this Welcome.', cause);
+        throw failed('The device cannot join with this Welcome.', cause);
       }
     },
 
@@ -356,19 +419,19 @@ export async function createMls(authenticate: Authenticate) {
       const state = read(bytes);
       const { publicMessage } = decodeMessage(commit, 'mls_public_message');
       if (!equal(publicMessage.content.groupId, state.groupContext.groupId)) throw invalid('It is of another group.');
-      check(state, publicMessage);
+      await check(state, publicMessage);
       try {
         const { newState } = await processPublicMessage(state, publicMessage, makePskIndex(state, {}), suite);
         return newState.groupActiveState.kind === 'active' ? write(newState) : undefined;
       } catch (cause) {
-        throw invalid('The commit is not valid for the group.', cause);
+        throw failed('The commit is not valid for the group.', cause);
       }
     },
 
-    /** The group and the epoch to which a commit belongs. */
-    headerOf(commit: Uint8Array): { groupId: Bytes; epoch: number } {
-      const { content } = decodeMessage(commit, 'mls_public_message').publicMessage;
-      return { groupId: copyOf(content.groupId), epoch: Number(content.epoch) };
+    /** The group and the epoch to which a commit belongs, and its note. They are verified when it is processed. */
+    headerOf(commit: Uint8Array): { groupId: Bytes; epoch: number; note: Bytes } {
+      const { groupId, epoch, authenticatedData } = decodeMessage(commit, 'mls_public_message').publicMessage.content;
+      return { groupId: copyOf(groupId), epoch: Number(epoch), note: copyOf(authenticatedData) };
     },
 
     /** A secret of the current epoch that only the members have (RFC 9420, 8.5). */
@@ -400,6 +463,7 @@ function viewOf(context: ClientState['groupContext'], tree: RatchetTree): MlsVie
       identity: copyOf('identity' in leaf.credential ? leaf.credential.identity : new Uint8Array()),
       signatureKey: copyOf(leaf.signaturePublicKey),
     })),
+    canAdd: tree.every((node) => node?.nodeType !== 'parent'),
   };
 }
 

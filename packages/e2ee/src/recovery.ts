@@ -68,17 +68,29 @@ export interface Epoch {
 const sealedKeyInfo = ({ conversationId, generation, epoch }: Epoch) =>
   encode(label('sealed key 1'), conversationId, { u32: generation }, { u64: epoch });
 
-/** Encrypts the key of an epoch for the holder of a history key: 80 bytes. */
-export const sealEpochKey = (historyKey: Uint8Array, epoch: Epoch, epochKey: Uint8Array): Promise<Bytes> =>
-  hpkeSeal(historyKey, sealedKeyInfo(epoch), epochKey);
+const SEALED_BYTES = 80;
+
+/**
+ * Encrypts the key of an epoch for an account: 80 bytes for each history key. An account has several while it is not clear
+ * which of its identities is the right one.
+ */
+export async function sealEpochKey(
+  historyKeys: readonly Uint8Array[],
+  epoch: Epoch,
+  epochKey: Uint8Array,
+): Promise<Bytes> {
+  return concat(...(await Promise.all(historyKeys.map((key) => hpkeSeal(key, sealedKeyInfo(epoch), epochKey)))));
+}
 
 /** The key of an epoch; undefined if it was sealed for another account or another epoch, or was changed. */
 export async function openEpochKey(account: AccountKeys, epoch: Epoch, sealed: Uint8Array): Promise<Bytes | undefined> {
   for (const privateKey of [account.history.privateKey, ...account.formerHistory]) {
-    try {
-      return await hpkeOpen(privateKey, sealedKeyInfo(epoch), sealed);
-    } catch {
-      // It can be sealed for a former key.
+    for (let from = 0; from + SEALED_BYTES <= sealed.length; from += SEALED_BYTES) {
+      try {
+        return await hpkeOpen(privateKey, sealedKeyInfo(epoch), sealed.subarray(from, from + SEALED_BYTES));
+      } catch {
+        // It can be sealed for another key of the account.
+      }
     }
   }
   return undefined;

@@ -77,16 +77,22 @@ export function createTrust(
     onIdentityChanged(userId);
   }
 
-  const mustBeAccepted = (userId: string, known: Pinned) => known.isVerified || userId === ownUserId();
+  /** Whether something may be encrypted for the device of a certificate, or for its account. */
+  async function mayReceive({ userId, identityKey }: Certificate): Promise<boolean> {
+    const known = await pinned(userId);
+    if (!known || equal(known.current, identityKey)) return true;
+    return !known.isVerified && userId !== ownUserId();
+  }
 
   return {
     certificateOf,
 
-    /** @throws E2eeError `IDENTITY_CHANGED` if content must not be encrypted for the device of a certificate. */
-    async checkRecipient({ userId, identityKey }: Certificate): Promise<void> {
-      const known = await pinned(userId);
-      if (!known || equal(known.current, identityKey) || !mustBeAccepted(userId, known)) return;
-      throw new E2eeError('IDENTITY_CHANGED', `The identity key of the user ${userId} has changed.`);
+    mayReceive,
+
+    /** @throws E2eeError `IDENTITY_CHANGED` if nothing must be encrypted for the device of a certificate. */
+    async checkRecipient(certificate: Certificate): Promise<void> {
+      if (await mayReceive(certificate)) return;
+      throw new E2eeError('IDENTITY_CHANGED', `The identity key of the user ${certificate.userId} has changed.`);
     },
 
     async state(userId: string): Promise<TrustState> {

@@ -126,6 +126,28 @@ describe('conversations', () => {
     expect((await hostile.conversation(id).open(messages[1] as StoredMessage)).content.text).toBe('with Carol');
   });
 
+  it('who is added to a group in use and is offline reads what is sent meanwhile, and one commit is enough', async () => {
+    const server = createFakeServer();
+    const [alice, bob, carol] = [
+      await setUp(server, 'alice'),
+      await setUp(server, 'bob'),
+      await setUp(server, 'carol'),
+    ];
+    const conversation = await makeConversation(server, alice, bob);
+    const { id, messages } = conversation;
+    await recover(server, bob).then(({ e2ee }) => e2ee.conversation(id).synchronize());
+    await alice.e2ee.conversation(id).send({ text: 'before Carol' });
+    const { epoch } = conversation;
+    conversation.members.add('carol');
+    for (const [index, { e2ee }] of [alice, bob, alice, bob].entries()) {
+      await e2ee.conversation(id).send({ text: `with Carol ${index}` });
+    }
+    expect(conversation.epoch).toBe(epoch + 1);
+    for (let index = 0; index < 4; index++)
+      expect(await textOf(carol, messages[index + 1])).toBe(`with Carol ${index}`);
+    await expect(textOf(carol, messages[0])).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' });
+  });
+
   it('a removed device reads nothing later, its user on another device does', async () => {
     const server = createFakeServer();
     const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
@@ -170,8 +192,31 @@ describe('sending', () => {
     expect(inputs[0]).toEqual(inputs[1]);
     const restarted = await openClient(server, 'alice', { storage: alice.storage });
     expect(await restarted.e2ee.conversation(id).encrypt('key', { text: 'hello' })).toEqual(inputs[0]);
+    // An outbox that has crashed before it has stored the answer sends the message again.
     await restarted.e2ee.conversation(id).settled('key');
-    expect(await restarted.e2ee.conversation(id).encrypt('key', { text: 'hello' })).not.toEqual(inputs[0]);
+    expect(await restarted.e2ee.conversation(id).encrypt('key', { text: 'hello' })).toEqual(inputs[0]);
+    const later = await openClient(server, 'alice', { storage: alice.storage, now: () => Date.now() + 8 * 86_400_000 });
+    await later.e2ee.start();
+    expect(await later.e2ee.conversation(id).encrypt('key', { text: 'hello' })).not.toEqual(inputs[0]);
+  });
+
+  it('a message is encrypted again only if the group has changed, and what another tab has encrypted is kept', async () => {
+    const server = createFakeServer();
+    const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const { id } = await makeConversation(server, alice, bob);
+    const conversation = alice.e2ee.conversation(id);
+    const first = await conversation.encrypt('key', { text: 'hello' });
+    for (const code of ['NETWORK', 'RATE_LIMITED', 'BAD_USER_INPUT']) {
+      expect(await conversation.stale('key', first, { code })).toBe(false);
+    }
+    expect(await conversation.encrypt('key', { text: 'hello' })).toEqual(first);
+    const stale = { code: 'CONFLICT', reason: 'STALE_EPOCH' };
+    expect(await conversation.stale('key', first, stale)).toBe(true);
+    const second = await conversation.encrypt('key', { text: 'hello' });
+    expect(second).not.toEqual(first);
+    // Another tab learns later that the first one was refused.
+    expect(await conversation.stale('key', first, stale)).toBe(true);
+    expect(await conversation.encrypt('key', { text: 'hello' })).toEqual(second);
   });
 
   it('a message whose answer was lost is sent once, also if the group has changed since then', async () => {
@@ -195,7 +240,8 @@ describe('sending', () => {
     await send();
     expect(messages).toHaveLength(1);
     expect(await textOf(bob, messages[0])).toBe('once');
-    expect((await alice.storage.list('outgoing:')).size).toBe(0);
+    await unreliable.e2ee.conversation(id).send({ text: 'once' }, { clientMessageId: 'key' });
+    expect(messages).toHaveLength(1);
   });
 
   it('a commit whose answer was lost is published again with the same bytes', async () => {
@@ -324,6 +370,28 @@ describe('a server that attacks', () => {
     expect(await alice.e2ee.identity('bob')).toMatchObject({ isVerified: false, isChanged: false });
   });
 
+  it('gets no keys with an identity that it has made for a verified user', async () => {
+    const server = createFakeServer();
+    const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const conversation = await makeConversation(server, alice, bob);
+    await alice.e2ee.conversation(conversation.id).send({ text: 'one' });
+    await alice.e2ee.verifyIdentity('bob');
+    // Devices that are to be added, and do not join by themselves.
+    const ghost = await openClient(server, 'bob');
+    await ghost.e2ee.setUp({ replaceIdentity: true });
+    await alice.e2ee.conversation(conversation.id).send({ text: 'two' });
+    const [before, after] = [conversation.sealed.length, conversation.epoch];
+    const renewing = (await alice.storage.get(`group:${conversation.id}`)) as object;
+    await alice.storage.write({ [`group:${conversation.id}`]: { ...renewing, sent: 1_000 } });
+    await alice.e2ee.conversation(conversation.id).send({ text: 'three' });
+    expect(conversation.epoch).toBe(after + 1);
+    const sealed = conversation.sealed.slice(before).filter(({ userId }) => userId === 'bob');
+    expect(sealed).toHaveLength(1);
+    // For Bob's own history key only.
+    expect(sealed[0]?.sealed).toHaveLength(Math.ceil((80 * 4) / 3));
+    expect(await textOf(bob, conversation.messages[2])).toBe('three');
+  });
+
   it('cannot add a device in the name of the viewer without a refusal to send', async () => {
     const { server, alice, conversation } = await attacked();
     const ghost = await openClient(server, 'alice');
@@ -403,6 +471,20 @@ describe('devices', () => {
     await alice.e2ee.start();
     const after = [...(await alice.storage.list('package:')).keys()];
     expect(after.filter((key) => before.includes(key))).toEqual([]);
+  });
+
+  it('a key package that is not valid yet keeps nobody from sending, and its device joins by itself', async () => {
+    const server = createFakeServer();
+    const alice = await setUp(server, 'alice');
+    const bob = await setUp(server, 'bob', { now: () => Date.now() + 5 * 86_400_000 });
+    const carol = await setUp(server, 'carol');
+    const conversation = server.createConversation(['alice', 'bob', 'carol']);
+    await alice.e2ee.conversation(conversation.id).enable();
+    await alice.e2ee.conversation(conversation.id).send({ text: 'hello' });
+    expect(conversation.devices.size).toBe(2);
+    expect(await textOf(carol, conversation.messages[0])).toBe('hello');
+    expect(await textOf(bob, conversation.messages[0])).toBe('hello');
+    expect(conversation.devices.size).toBe(3);
   });
 
   it('an account has keys once, unless the user replaces them', async () => {

@@ -53,8 +53,9 @@ it('members who are added, who join and who process commits have the same secret
   const carol = await device('carol');
   const update = await mls.commit(bobState);
   const alice2 = (await mls.process(aliceState, update.commit)) as Bytes;
-  expect(mls.headerOf(update.commit)).toEqual({ groupId: utf8('group'), epoch: 1 });
-  const joined = await mls.joinExternally(update.groupInfo, carol);
+  expect(mls.headerOf(update.commit)).toEqual({ groupId: utf8('group'), epoch: 1, note: new Uint8Array() });
+  const joined = await mls.joinExternally(update.groupInfo, carol, utf8('note'));
+  expect(mls.headerOf(joined.commit).note).toEqual(utf8('note'));
   const alice3 = (await mls.process(alice2, joined.commit)) as Bytes;
   const bob3 = (await mls.process(update.state, joined.commit)) as Bytes;
   expect(await secret(alice3)).toEqual(await secret(joined.state));
@@ -93,6 +94,39 @@ it('a device that has lost its state joins again in its former place', async () 
   const alice2 = (await mls.process(aliceState, again.commit)) as Bytes;
   expect(names(alice2)).toEqual(['alice', 'bob']);
   expect(await secret(alice2)).toEqual(await secret(again.state));
+});
+
+it('several invalid key packages in one commit are refused without unhandled rejections', async () => {
+  const { aliceState, bobState } = await pair();
+  const ghosts = await Promise.all(['ghost', 'ghost', 'ghost'].map(device));
+  const packages = await Promise.all(ghosts.map(keyPackage));
+  const { commit } = await mls.commit(bobState, { add: packages.map((each) => each.keyPackage) });
+  refused.add('ghost');
+  try {
+    await expect(mls.process(aliceState, commit)).rejects.toMatchObject({ code: 'INVALID_COMMIT' });
+  } finally {
+    refused.clear();
+  }
+});
+
+it('a failure of the storage says nothing about a commit', async () => {
+  const failure = new Error('The disk is full.');
+  const failing = await createMls(async () => {
+    throw failure;
+  });
+  const { aliceState, bobState, groupInfo } = await pair();
+  const { commit } = await mls.commit(bobState);
+  await expect(failing.process(aliceState, commit)).rejects.toBe(failure);
+  await expect(failing.joinExternally(groupInfo, await device('carol'))).rejects.toBe(failure);
+});
+
+it('says whether devices can be added so that all can join the group afterwards', async () => {
+  const { aliceState, bobState, groupInfo } = await pair();
+  expect(mls.view(aliceState).canAdd).toBe(true);
+  const { state } = await mls.commit(bobState);
+  expect(mls.view(state).canAdd).toBe(false);
+  const joined = await mls.joinExternally(groupInfo, await device('carol'));
+  expect(mls.view(joined.state).canAdd).toBe(false);
 });
 
 it('the state of a group is the same after it was stored, and an operation does not change it', async () => {

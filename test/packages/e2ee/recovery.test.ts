@@ -48,7 +48,7 @@ it.each([
 it('the key of an epoch is sealed for one account and one epoch, in 80 bytes', async () => {
   const [account, other] = [await createAccountKeys(), await createAccountKeys()];
   const key = randomBytes(32);
-  const sealed = await sealEpochKey(account.history.publicKey, epoch, key);
+  const sealed = await sealEpochKey([account.history.publicKey], epoch, key);
   expect(sealed).toHaveLength(80);
   expect(await openEpochKey(account, epoch, sealed)).toEqual(key);
   expect(await openEpochKey(other, epoch, sealed)).toBeUndefined();
@@ -66,6 +66,17 @@ it('the key of an epoch is sealed for one account and one epoch, in 80 bytes', a
 it('what was sealed for a former history key is opened', async () => {
   const [before, after] = [await createAccountKeys(), await createAccountKeys()];
   const key = randomBytes(32);
-  const sealed = await sealEpochKey(before.history.publicKey, epoch, key);
+  const sealed = await sealEpochKey([before.history.publicKey], epoch, key);
   expect(await openEpochKey({ ...after, formerHistory: [before.history.privateKey] }, epoch, sealed)).toEqual(key);
+});
+
+it('a key that is sealed for several identities of an account is opened with each of them', async () => {
+  const accounts = [await createAccountKeys(), await createAccountKeys()];
+  const key = randomBytes(32);
+  const sealed = await sealEpochKey(
+    accounts.map(({ history }) => history.publicKey),
+    epoch,
+    key,
+  );
+  for (const account of accounts) expect(await openEpochKey(account, epoch, sealed)).toEqual(key);
 });

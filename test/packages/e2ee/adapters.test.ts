@@ -1,0 +1,171 @@
+import { ApolloClient, ApolloLink, gql, InMemoryCache } from '@apollo/client';
+import { createClient, subscriptionExchange } from '@urql/core';
+import { Observable } from 'rxjs';
+import { expect, it } from 'vitest';
+import { e2eeLink } from '../../../packages/e2ee/src/adapters/apollo.js';
+import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
+import { e2eeExchange } from '../../../packages/e2ee/src/adapters/urql.js';
+import {
+  type E2ee,
+  encryptedMessageFields,
+  memoryLocks,
+  memoryStorage,
+  openE2ee,
+} from '../../../packages/e2ee/src/index.js';
+import { eventually } from '../../support/client.js';
+import { createFakeServer } from './fake-server.js';
+
+/** A conversation with some messages, and a client that reads it. */
+async function scene() {
+  const server = createFakeServer();
+  const open = async (userId: string): Promise<E2ee> => {
+    const execute = server.executeAs(userId);
+    const e2ee = await openE2ee({ storage: memoryStorage(), execute, locks: memoryLocks() });
+    await e2ee.setUp();
+    return e2ee;
+  };
+  const [alice, bob] = [await open('alice'), await open('bob')];
+  const conversation = server.createConversation(['alice', 'bob']);
+  await alice.conversation(conversation.id).enable();
+  for (const text of ['one', 'two']) await alice.conversation(conversation.id).send({ text });
+  const answer = (message: (typeof conversation.messages)[number]) => ({
+    __typename: 'Message',
+    ...message,
+    text: null as string | null,
+  });
+  const tampered = { ...conversation.messages[0], id: 'tampered', clientMessageId: 'other' };
+  const nodes = [...conversation.messages, tampered as (typeof conversation.messages)[number]].map(answer);
+  const data = () => ({ node: { __typename: 'Conversation', id: conversation.id, messages: { nodes } } });
+  return { alice, bob, conversation, answer, data };
+}
+
+const query = `query Messages { node { __typename id ... on Conversation { messages { nodes { __typename text ${encryptedMessageFields} } } } } }`;
+
+type Shown = { node: { messages: { nodes: { text: string | null }[] } } };
+const textsOf = (data: unknown) => (data as Shown).node.messages.nodes.map(({ text }) => text);
+
+it('the link of Apollo Client fills the texts, and reports what cannot be decrypted', async () => {
+  const { bob, data } = await scene();
+  const failed: string[] = [];
+  const server = new ApolloLink(
+    () =>
+      new Observable((observer) => {
+        observer.next({ data: data() });
+        observer.complete();
+      }),
+  );
+  const onError = (_: unknown, { id }: { id: string }) => failed.push(id);
+  const apollo = new ApolloClient({
+    cache: new InMemoryCache({ possibleTypes: { Node: ['Conversation'] } }),
+    link: ApolloLink.from([e2eeLink(bob, { onError }), server]),
+  });
+  const result = await apollo.query({ query: gql(query) });
+  expect(textsOf(result.data)).toEqual(['one', 'two', null]);
+  expect(textsOf(apollo.cache.readQuery({ query: gql(query) }))).toEqual(['one', 'two', null]);
+  expect(failed).toEqual(['tampered']);
+  apollo.stop();
+});
+
+it('the exchange of urql fills the texts, and keeps the order of events', async () => {
+  const { bob, data, conversation, answer } = await scene();
+  const urql = createClient({
+    url: 'http://unused',
+    preferGetMethod: false,
+    exchanges: [
+      e2eeExchange(bob),
+      subscriptionExchange({
+        enableAllOperations: true,
+        forwardSubscription: (_, { kind }) => ({
+          subscribe(sink) {
+            if (kind === 'subscription') {
+              for (const message of conversation.messages)
+                sink.next({ data: { messages: { message: answer(message) } } });
+              for (const id of ['a', 'b']) sink.next({ data: { messages: { message: { id, text: id } } } });
+            } else {
+              sink.next({ data: data() });
+            }
+            sink.complete();
+            return { unsubscribe() {} };
+          },
+        }),
+      }),
+    ],
+  });
+  const { data: shown } = await urql.query(query, {}).toPromise();
+  expect(textsOf(shown)).toEqual(['one', 'two', null]);
+  const events: unknown[] = [];
+  const follow = urql.subscription('subscription { messages { message { id } } }', {});
+  const { unsubscribe } = follow.subscribe((result) => {
+    if (result.hasNext) events.push(result.data?.messages.message.text);
+  });
+  await eventually('all events arrived', () => events.length >= 4);
+  expect(events).toEqual(['one', 'two', 'a', 'b']);
+  unsubscribe();
+});
+
+it('the rows of a conversation of @parley/client get their texts, and those of an edit', async () => {
+  const { alice, bob, conversation, answer } = await scene();
+  interface View {
+    rows: { key: string; text: string | null; message: ReturnType<typeof answer> | undefined }[];
+  }
+  const rowsOf = (): View => ({
+    rows: [
+      ...conversation.messages.map((message) => ({ key: message.id, text: null, message: answer(message) })),
+      { key: 'pending', text: 'on its way', message: undefined },
+    ],
+  });
+  const listeners = new Set<(view: View) => void>();
+  const source = {
+    id: conversation.id,
+    value: rowsOf(),
+    subscribe(listener: (view: View) => void) {
+      listeners.add(listener);
+      listener(source.value);
+      return () => void listeners.delete(listener);
+    },
+  };
+  let requests = 0;
+  let isOffline = true;
+  const parley = {
+    async request(_: string, { ids }: Record<string, unknown>) {
+      requests += 1;
+      if (isOffline) throw new Error('offline');
+      return { nodes: (ids as string[]).map((id) => conversation.messages.find((each) => each.id === id) ?? null) };
+    },
+  };
+  const decrypted = decryptedConversation(bob, parley, source);
+  let texts: (string | null)[] = [];
+  const stop = decrypted.subscribe(({ rows }) => {
+    texts = rows.map(({ text }) => text);
+  });
+  const change = () => {
+    source.value = rowsOf();
+    for (const listener of listeners) listener(source.value);
+  };
+  await eventually('it was asked', () => requests === 1);
+  expect(texts).toEqual([null, null, 'on its way']);
+  isOffline = false;
+  change();
+  await eventually('the texts are shown', () => texts.join() === 'one,two,on its way');
+  expect(requests).toBe(2);
+  const message = conversation.messages[0] as { id: string; clientMessageId: string };
+  const encrypted = await alice
+    .conversation(conversation.id)
+    .encrypt(message.clientMessageId, { text: 'edited' }, { version: 2 });
+  const edited = conversation.messages[0] as (typeof conversation.messages)[0];
+  Object.assign(edited, {
+    editedAt: '2026-11-30T00:00:00Z',
+    encrypted: { ...edited.encrypted, content: encrypted.content },
+  });
+  change();
+  await eventually('the edit is shown', () => texts.join() === 'edited,two,on its way');
+  // The server shows a message that nobody has sent.
+  conversation.messages.push({ ...edited, id: 'forged', clientMessageId: 'forged' });
+  change();
+  await eventually('it is known why', () => decrypted.failure('forged') !== undefined);
+  expect(decrypted.failure('forged')).toMatchObject({ error: { code: 'TAMPERED' } });
+  expect(texts).toEqual(['edited', 'two', null, 'on its way']);
+  expect(decrypted.value.rows.map(({ text }) => text)).toEqual(texts);
+  stop();
+  expect(listeners.size).toBe(0);
+});
