@@ -11,6 +11,7 @@ import { describe, write } from './report.mjs';
 import { builds } from './rows/builds.mjs';
 import { calls } from './rows/calls.mjs';
 import { connections } from './rows/connections.mjs';
+import { encryption } from './rows/encryption.mjs';
 import { fanOut } from './rows/fan-out.mjs';
 import { history } from './rows/history.mjs';
 import { latency } from './rows/latency.mjs';
@@ -68,6 +69,7 @@ const rows = [
     media,
     calls,
     statuses,
+    encryption,
   ],
   ...(before === undefined ? [] : [builds]),
 ];

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { ask, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
@@ -11,6 +11,7 @@ import {
   commitInput,
   ENCRYPTED,
   enable,
+  findContradictions,
   groupOf,
   must,
   publish,
@@ -55,6 +56,10 @@ describe.each(modes)('encryption in %s mode', (mode) => {
     await startGroup(id, [anas, ...devices]);
     return id;
   }
+
+  afterAll(async () => {
+    expect(await findContradictions(node.deps.database.db)).toEqual([]);
+  });
 
   describe('devices', () => {
     it('are registered once for each signature key, listed, and removed for good', async () => {

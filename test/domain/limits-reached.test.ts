@@ -3,6 +3,7 @@ import { decodeGlobalId, encodeGlobalId, newId } from '../../src/core/ids.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { accept, start } from '../support/calls.js';
 import { type Answer, connectInTest, type Json, listen, type Person, registerAll } from '../support/client.js';
+import { bytes, commitInput, enable, registerDevice, startGroup } from '../support/encryption.js';
 import { detailModes, makePlace } from '../support/place.js';
 import { createGroup, edit, openDirect, pin, react, reply, send } from '../support/talk.js';
 
@@ -18,10 +19,18 @@ const settings = {
   CALL_SIGNAL_MAX_BYTES: '1024',
   CALL_SIGNALS_MAX: '10',
   CONTACTS_MAX: '1',
+  DEVICES_PER_PERSON_MAX: '2',
   DRAFTS_MAX: '1',
+  ENCRYPTED_ADDS_MAX: '1',
+  ENCRYPTED_CONTENT_MAX_BYTES: '64',
+  ENCRYPTED_DEVICES_MAX: '2',
+  ENCRYPTION_KEY_MAX_BYTES: '256',
   GROUP_ADD_MAX: '2',
+  GROUP_COMMIT_MAX_BYTES: '1024',
   GROUP_MAX_MEMBERS: '3',
   GROUPS_MAX: '1',
+  KEY_PACKAGES_MAX: '1',
+  KEY_VAULT_MAX_BYTES: '256',
   MENTIONS_MAX: '1',
   MESSAGE_EDIT_WINDOW: '1h',
   MESSAGE_MAX_CHARS: '100',
@@ -61,6 +70,8 @@ const neverExceeded = [
   // The oldest notification is deleted instead, and everybody in a larger conversation sees the mention there only.
   'notificationsMax',
   'notificationEveryoneMaxMembers',
+  // Older key packages are not given out.
+  'keyPackageLifetimeSeconds',
 ];
 
 /** The users of one case, who have not reached any limit. */
@@ -113,6 +124,92 @@ const cases: Case[] = [
     async exceed({ ana }) {
       for (const key of ['one', 'two']) await mutate(ana, 'createUpload', uploadOf(key));
       return errorsOf(mutate(ana, 'createUpload', uploadOf('three')));
+    },
+  },
+  {
+    limit: 'devicesPerPersonMax',
+    by: 'registerDevice',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      for (let n = 0; n < 2; n += 1) await registerDevice(ana);
+      return errorsOf(mutate(ana, 'registerDevice', { signatureKey: bytes(), certificate: bytes() }));
+    },
+  },
+  {
+    limit: 'encryptionKeyMaxBytes',
+    by: 'registerDevice',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) => errorsOf(mutate(ana, 'registerDevice', { signatureKey: bytes(), certificate: bytes(257) })),
+  },
+  {
+    limit: 'keyVaultMaxBytes',
+    by: 'setAccountKeys',
+    code: 'BAD_USER_INPUT',
+    exceed: ({ ana }) =>
+      errorsOf(
+        mutate(ana, 'setAccountKeys', {
+          identityKey: bytes(),
+          historyKey: bytes(),
+          signature: bytes(),
+          vault: bytes(257),
+        }),
+      ),
+  },
+  {
+    limit: 'keyPackagesMax',
+    by: 'publishKeyPackages',
+    code: 'FORBIDDEN',
+    async exceed({ ana }) {
+      const { id: deviceId } = await registerDevice(ana);
+      return errorsOf(mutate(ana, 'publishKeyPackages', { deviceId, keyPackages: [bytes(), bytes()] }));
+    },
+  },
+  {
+    limit: 'encryptedAddsMax',
+    by: 'claimKeyPackages',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const deviceIds = [(await registerDevice(bob)).id, (await registerDevice(bob)).id];
+      return errorsOf(mutate(ana, 'claimKeyPackages', { conversationId: await openDirect(ana, bob), deviceIds }));
+    },
+  },
+  {
+    limit: 'encryptedDevicesMax',
+    by: 'enableEncryption',
+    code: 'FORBIDDEN',
+    exceed: async ({ ana, bob, carol }) =>
+      errorsOf(mutate(ana, 'enableEncryption', { conversationId: await createGroup(ana, [bob, carol]) })),
+  },
+  {
+    limit: 'encryptedDevicesMax',
+    by: 'commitGroup',
+    code: 'FORBIDDEN',
+    async exceed({ ana, bob }) {
+      const conversationId = await openDirect(ana, bob);
+      await enable(ana, conversationId);
+      await startGroup(conversationId, [await registerDevice(ana), await registerDevice(bob)]);
+      return errorsOf(mutate(ana, 'commitGroup', commitInput(await registerDevice(ana), conversationId, 1)));
+    },
+  },
+  {
+    limit: 'groupCommitMaxBytes',
+    by: 'commitGroup',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const conversationId = await openDirect(ana, bob);
+      const input = commitInput(await registerDevice(ana), conversationId, 0, { commit: bytes(1_025) });
+      return errorsOf(mutate(ana, 'commitGroup', input));
+    },
+  },
+  {
+    limit: 'encryptedContentMaxBytes',
+    by: 'sendMessage',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const conversationId = await openDirect(ana, bob);
+      const { id: deviceId } = await registerDevice(ana);
+      const encrypted = { generation: 1, epoch: 1, deviceId, content: bytes(65) };
+      return errorsOf(mutate(ana, 'sendMessage', { conversationId, encrypted }));
     },
   },
   {

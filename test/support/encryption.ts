@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Db } from '../../src/infra/database/database.js';
 import type { Json, Person } from './client.js';
 
 /** Opaque bytes in base64url, as clients send them. */
@@ -117,3 +118,42 @@ const GROUP = `query ($id: ID!) { conversation(id: $id) { encryption encryptionG
 
 export const groupOf = async (person: Person, id: string): Promise<Json> =>
   (await person.ask(GROUP, { id })).conversation?.encryptionGroup;
+
+/** Descriptions of rows that contradict each other, in the whole database: empty if there are none. */
+export async function findContradictions(db: Db): Promise<string[]> {
+  const rows = await db.$queryRaw<{ what: string }[]>`
+    SELECT 'a text in ' || conversations.id AS what FROM messages
+    JOIN conversations ON conversations.id = messages.conversation_id
+    WHERE messages.encrypted IS NOT NULL AND (messages.text IS NOT NULL OR messages.deleted_at IS NOT NULL
+      OR conversations.encryption = 'NONE' OR conversations.visibility = 'PUBLIC')
+    UNION ALL
+    SELECT 'a content of a later epoch in ' || conversations.id FROM messages
+    JOIN conversations ON conversations.id = messages.conversation_id
+    WHERE (get_byte(messages.encrypted, 3), get_byte(messages.encrypted, 7)) > (group_generation, group_epoch)
+    UNION ALL
+    SELECT 'the epoch of ' || conversations.id FROM conversations
+    WHERE group_epoch <> (
+      SELECT count(*) FROM group_commits
+      WHERE conversation_id = conversations.id AND generation = conversations.group_generation
+    )
+    UNION ALL
+    SELECT 'an epoch without a commit in ' || conversation_id FROM group_commits
+    GROUP BY conversation_id, generation HAVING max(epoch) <> count(*) - 1
+    UNION ALL
+    SELECT 'whether ' || device_id || ' has to leave ' || conversation_id FROM group_devices
+    JOIN devices ON devices.id = device_id
+    WHERE leaving <> (devices.ended_at IS NOT NULL OR NOT EXISTS (
+      SELECT FROM memberships
+      WHERE memberships.conversation_id = group_devices.conversation_id AND memberships.user_id = group_devices.user_id
+    )) OR devices.user_id <> group_devices.user_id
+    UNION ALL
+    SELECT 'a commit without a change in ' || conversation_id FROM group_commits
+    WHERE 1 <> (
+      SELECT count(*) FROM changes
+      WHERE changes.conversation_id = group_commits.conversation_id AND subject_id = group_commits.id
+    )
+    UNION ALL
+    SELECT 'an active device of the deleted user ' || users.id FROM users JOIN devices ON devices.user_id = users.id
+    WHERE users.deleted_at IS NOT NULL AND devices.ended_at IS NULL`;
+  return rows.map(({ what }) => what);
+}

@@ -20,6 +20,7 @@ import {
   storeKeyPackages,
   takeKeyPackages,
 } from './device.store.js';
+import { encryptionCounts } from './encryption.counts.js';
 import { checkBytes, checkList } from './encryption.input.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -176,7 +177,9 @@ export async function claimKeyPackages(
     if (missing >= 0) throw notFound(`input.deviceIds.${missing}`, 'Device');
     for (const _id of deviceIds) take(deps, claimPerPerson, viewer);
     const claimed = await takeKeyPackages(sql, deviceIds, config.keyPackageLifetimeMs);
+    const { claims } = encryptionCounts.of(deps);
     return claimed.flatMap(({ deviceId, content, lastResort }) => {
+      claims[lastResort ? 'last_resort' : 'single'] += 1;
       const device = byId.get(deviceId);
       return device ? [{ device, keyPackage: content, lastResort }] : [];
     });

@@ -1,6 +1,8 @@
+import { by } from '../../infra/telemetry/metrics.js';
 import { defineFeature } from '../../platform/feature.js';
 import { messageParts, streamedChanges } from '../message/message.part.js';
 import { deleteAllOf, trimKeyPackages } from './device.store.js';
+import { encryptionCounts } from './encryption.counts.js';
 import { commitChanges, groupCommitted } from './encryption.events.js';
 import { encryptedPart } from './encryption.part.js';
 import { encryptionRateSettings, encryptionSettings } from './encryption.settings.js';
@@ -24,4 +26,21 @@ export const encryptionFeature = defineFeature('encryption', {
     },
   ],
   onAccountDeleted: deleteAllOf,
+  metrics(deps) {
+    const { commits, claims } = encryptionCounts.of(deps);
+    deps.metrics.read(
+      'counter',
+      'parley_group_commits_total',
+      'Commits of groups of encrypted conversations by outcome: stored, repeated, stale or refused.',
+      () => by('outcome', commits),
+      ['outcome'],
+    );
+    deps.metrics.read(
+      'counter',
+      'parley_key_packages_claimed_total',
+      'Key packages that were given out, by kind: single or last_resort.',
+      () => by('kind', claims),
+      ['kind'],
+    );
+  },
 });

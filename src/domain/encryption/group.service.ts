@@ -17,6 +17,7 @@ import {
 } from '../conversation/conversation.store.js';
 import { requireActiveViewer, sessionEnded } from '../user/user.store.js';
 import type { Device } from './device.store.js';
+import { encryptionCounts } from './encryption.counts.js';
 import { type CommitInfo, commitChange, commitInfoOf } from './encryption.events.js';
 import { checkBytes, checkList } from './encryption.input.js';
 import { canEncrypt, isEncryptable, notEncrypted, rekeyDue, staleEpoch } from './encryption.policy.js';
@@ -98,6 +99,23 @@ export interface Committed {
  *   first; REKEY: a device that must be removed is not among the removed ones.
  */
 export async function commitGroup(deps: Deps, viewer: Viewer, input: CommitInput): Promise<Committed> {
+  const { commits } = encryptionCounts.of(deps);
+  try {
+    const { isRepeated, ...committed } = await storeCommit(deps, viewer, input);
+    commits[isRepeated ? 'repeated' : 'stored'] += 1;
+    return committed;
+  } catch (error) {
+    const isStale = error instanceof ChatError && (error.reason === 'STALE_EPOCH' || error.reason === 'REKEY');
+    commits[isStale ? 'stale' : 'refused'] += 1;
+    throw error;
+  }
+}
+
+async function storeCommit(
+  deps: Deps,
+  viewer: Viewer,
+  input: CommitInput,
+): Promise<Committed & { isRepeated: boolean }> {
   checkCommit(deps, input);
   const { database, config } = deps;
   const { conversationId, deviceId, generation, epoch, removedDeviceIds } = input;
@@ -130,7 +148,7 @@ export async function commitGroup(deps: Deps, viewer: Viewer, input: CommitInput
         commit: input.commit,
       };
       const info = commitInfoOf(commit);
-      if (state.repeatedId !== null) return { conversation, commit: info };
+      if (state.repeatedId !== null) return { conversation, commit: info, isRepeated: true };
       const isReset = generation === conversation.groupGeneration + 1 && epoch === 0 && conversation.groupEpoch > 0;
       if (!isReset && (generation !== conversation.groupGeneration || epoch !== conversation.groupEpoch)) {
         throw staleEpoch(conversation);
@@ -147,7 +165,7 @@ export async function commitGroup(deps: Deps, viewer: Viewer, input: CommitInput
       const stored = { commit, change, groupInfo, joining, removedIds: isReset ? null : removedDeviceIds, sealedKeys };
       announceAfterCommit(sql, changesCommitted, change);
       await sql.finish(storingCommit(stored), 'storingCommit');
-      return { conversation: changed, commit: info };
+      return { conversation: changed, commit: info, isRepeated: false };
     }),
   );
 }
