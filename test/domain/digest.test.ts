@@ -14,7 +14,7 @@ import { attempt, createGroup, openDirect, remove, reply, send } from '../suppor
 
 const PUBLIC_URL = 'https://chat.example.com';
 
-describe.each(modes)('mails about unread messages in %s mode', (mode) => {
+describe.each(modes)('emails about unread messages in %s mode', (mode) => {
   const itOnce = inOneMode(mode, it);
   let mails: MailServer;
   let node: RunningNode;
@@ -176,7 +176,7 @@ describe.each(modes)('mails about unread messages in %s mode', (mode) => {
   });
 });
 
-it('mails escape the texts of users and load nothing', () => {
+it('emails escape the texts of users and load nothing', () => {
   const conversation = {
     kind: 'GROUP',
     id: '019abcde-0000-7000-8000-000000000000',
@@ -209,7 +209,7 @@ it('mails escape the texts of users and load nothing', () => {
   expect(mail.subject).not.toMatch(/script/);
 });
 
-it('mails and pushes about a message that has only attachments mention this, in the language of the user', () => {
+it('emails and pushes about a message that has only attachments mention this, in the language of the user', () => {
   const id = '019abcde-0000-7000-8000-000000000000';
   const mail = digestMail({
     to: 'ana@example.com',
@@ -249,7 +249,7 @@ it('mails and pushes about a message that has only attachments mention this, in 
   expect(JSON.parse(push).notification).toMatchObject({ title: 'Bob', body: 'Attachment' });
 });
 
-it('mails and pushes about an encrypted message announce it without a text, and pushes contain its content', () => {
+it('emails and pushes about an encrypted message announce it without a text, and pushes contain its content', () => {
   const id = '019abcde-0000-7000-8000-000000000000';
   const mail = digestMail({
     to: 'ana@example.com',

@@ -195,7 +195,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       await logIn(person, `new password ${won}`);
     });
 
-    itOnce('invalidates the tokens of reset mails, and notifies the user by mail', async () => {
+    itOnce('invalidates the tokens of reset emails, and notifies the user by email', async () => {
       const person = await register(node.url);
       const [token] = await tokensFor(person);
       await change(person, NEW);
@@ -252,7 +252,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(Math.abs(lastsMs - 3_600_000)).toBeLessThan(60_000);
     });
 
-    it('sends at most three mails per account whose tokens are valid, also for concurrent requests', async () => {
+    it('sends at most three emails per account whose tokens are valid, also for concurrent requests', async () => {
       const person = await register(node.url);
       const urls = [node.url, other.url, node.url, other.url, node.url, other.url];
       const answers = await Promise.all(urls.map((url) => askForReset(person.email, url)));
@@ -265,7 +265,7 @@ describe.each(modes)('passwords in %s mode', (mode) => {
       expect(await smtp.until(person.email, 4)).toHaveLength(4);
     });
 
-    it.skipIf(mode === 'embedded')('counts mails that another node is about to send', async () => {
+    it.skipIf(mode === 'embedded')('counts emails that another node is about to send', async () => {
       const person = await register(node.url);
       await tokensFor(person, 2);
       const { database } = other.deps;
@@ -457,7 +457,7 @@ describe('a password reset', () => {
     await node.stop();
   });
 
-  it('writes the mail to a file that only the owner can read if there is no SMTP server', async () => {
+  it('writes the email to a file that only the owner can read if there is no SMTP server', async () => {
     const place = await makePlace('embedded');
     const { url } = await place.start();
     const person = await register(url);

@@ -358,7 +358,7 @@ describe.each(modes)('rate limits in %s mode', (mode) => {
     expect(codeOf(await from(fresh(), first.url, REGISTER, input('two')))).toBeUndefined();
   });
 
-  itOnce('password reset mails and wrong reset tokens are limited per address on all nodes together', async () => {
+  itOnce('password reset emails and wrong reset tokens are limited per address on all nodes together', async () => {
     await limit({ RATE_PASSWORD_RESET_PER_ADDRESS: '3/1h' });
     const here = fresh();
     expect(codeOf(await from(here, first.url, REQUEST_RESET, { email: 'a@example.com' }))).toBeUndefined();

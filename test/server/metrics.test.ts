@@ -233,7 +233,7 @@ describe.each(modes)('/metrics in %s mode', (mode) => {
     expect(grown('parley_cut_offs_total', { transport: 'websocket' })).toBe(1);
   });
 
-  itOnce('counts mails', async () => {
+  itOnce('counts emails', async () => {
     const grown = await growth(async () => {
       await request(
         node.url,
