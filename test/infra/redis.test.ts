@@ -65,13 +65,13 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
     );
     const engine = openRedisEvents(optionsOf(url), prefix, log);
     atEnd(() => engine.close());
-    const heard: string[] = [];
-    void engine.subscribe('talk', (text) => heard.push(text));
-    const hears = async (what: string) => {
+    const received: string[] = [];
+    void engine.subscribe('talk', (text) => received.push(text));
+    const receives = async (what: string) => {
       await engine.publish('talk', what);
-      await eventually(`${what} is heard`, () => heard.includes(what));
+      await eventually(`${what} is received`, () => received.includes(what));
     };
-    return { engine, hears, warnings, log };
+    return { engine, receives, warnings, log };
   }
   const isConnected = (engine: EventEngine) => eventually('it is connected', () => engine.connected);
   const isAway = (engine: EventEngine) => eventually('it is away', () => !engine.connected);
@@ -86,11 +86,11 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
   it('does not stop the node when the password is changed, is logged once, and is used again after recovery', async () => {
     await admin.call('ACL', 'SETUSER', 'node', 'on', '>first', '~*', '&*', '+@all');
     const url = redis.url.replace('//', '//node:first@');
-    const { engine, hears, warnings, log } = open(url, 'rotated');
+    const { engine, receives, warnings, log } = open(url, 'rotated');
     const rates = openRateStore({ options: optionsOf(url), prefix: 'rotated' }, log);
     atEnd(() => rates.close());
     await isConnected(engine);
-    await hears('before');
+    await receives('before');
     await admin.call('ACL', 'SETUSER', 'node', 'resetpass', '>second');
     await cut();
     await isAway(engine);
@@ -98,7 +98,7 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
     await rates.rate('tries', 'Too many.', { count: 1, perMs: 1_000 }).take('somebody');
     await admin.call('ACL', 'SETUSER', 'node', 'resetpass', '>first');
     await isConnected(engine);
-    await hears('after');
+    await receives('after');
     expect(reasonsOf(warnings)).toEqual([
       'publisher authentication',
       'rates authentication',
@@ -108,13 +108,13 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
 
   it('does not stop the node when channels are not permitted, and is used again when they are', async () => {
     await admin.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', 'resetchannels', '&other:*', '+@all');
-    const { engine, hears, warnings } = open(redis.url.replace('//', '//deaf:secret@'), 'denied');
+    const { engine, receives, warnings } = open(redis.url.replace('//', '//deaf:secret@'), 'denied');
     await eventually('both say why', () => reasonsOf(warnings).length >= 2);
     expect(engine.connected).toBe(false);
     expect(reasonsOf(warnings)).toEqual(['publisher permission', 'subscriber permission']);
     await admin.call('ACL', 'SETUSER', 'deaf', '&denied:*');
     await isConnected(engine);
-    await hears('after');
+    await receives('after');
   });
 
   it('does not stop the node when channels are no longer permitted, and is used again when they are', async () => {
@@ -125,23 +125,23 @@ describe.skipIf(serversLacking !== undefined)('Redis that rejects a node', () =>
     process.on('unhandledRejection', onRejection);
     onTestFinished(() => void process.off('unhandledRejection', onRejection));
     await permit('on', '>secret', '~*', '&withdrawn:*', '+@all');
-    const { engine, hears, warnings } = open(redis.url.replace('//', '//limited:secret@'), 'withdrawn');
+    const { engine, receives, warnings } = open(redis.url.replace('//', '//limited:secret@'), 'withdrawn');
     await isConnected(engine);
-    await hears('before');
+    await receives('before');
     // Redis then closes connections with subscriptions that are no longer permitted.
     await permit();
     await eventually('both say why', () => reasonsOf(warnings).length >= 2);
     expect(reasonsOf(warnings)).toEqual(['publisher permission', 'subscriber permission']);
     await permit('&withdrawn:*');
     await isConnected(engine);
-    await hears('after');
+    await receives('after');
     expect(unhandled).toEqual([]);
   });
 
   it('is reached over a Unix socket', async () => {
-    const { engine, hears } = open(`unix://${folder}/redis/socket?db=1`, 'socket');
+    const { engine, receives } = open(`unix://${folder}/redis/socket?db=1`, 'socket');
     await isConnected(engine);
-    await hears('over the socket');
+    await receives('over the socket');
   });
 
   it('causes a clear error at startup, and none if it cannot be reached', async () => {

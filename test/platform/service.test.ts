@@ -83,12 +83,12 @@ describe('a service', () => {
 it('a hook calls the listeners of its own node in the order in which they were added', () => {
   const hook = defineHook<[text: string]>('hook');
   const [one, other] = [makeDeps(), makeDeps()];
-  const heard: string[] = [];
-  hook.on(one, (text) => heard.push(`first ${text}`));
-  hook.on(one, (text) => heard.push(`second ${text}`));
+  const received: string[] = [];
+  hook.on(one, (text) => received.push(`first ${text}`));
+  hook.on(one, (text) => received.push(`second ${text}`));
   hook.emit(other, 'unheard');
-  hook.emit(one, 'heard');
-  expect(heard).toEqual(['first heard', 'second heard']);
+  hook.emit(one, 'received');
+  expect(received).toEqual(['first received', 'second received']);
 });
 
 it('an extension point lists only its own contributions, in the order of the features', () => {

@@ -150,7 +150,7 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     await Promise.all([a, b].map((page) => voice(page).dispatchEvent('click')));
     for (const page of [a, b]) {
       await callScreen(page).getByRole('timer').waitFor();
-      await eventually('the other one is heard', async () => (await statisticsOf(page)).audioPackets > 0);
+      await eventually('the audio of the other one arrives', async () => (await statisticsOf(page)).audioPackets > 0);
       expect(await incoming(page).count()).toBe(0);
     }
     const query = 'query ($id: ID!) { conversation(id: $id) { calls { nodes { state parties { state } } } } }';
@@ -229,7 +229,7 @@ describe.skipIf(!browserFound)('calls in the web app', () => {
     await incoming(b).getByRole('button', { name: 'Answer' }).click();
     await incoming(e).getByRole('button', { name: 'Answer' }).click();
     for (const page of pages) {
-      await eventually('two others are heard', async () => {
+      await eventually('the audio of two others arrives', async () => {
         const { candidates, audioPackets } = await statisticsOf(page);
         return candidates.length === 2 && audioPackets > 0;
       });

@@ -185,11 +185,11 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     await first.mute(direct, null);
     await eventually('it is not muted', () => !there.value.isSilent);
     // A mute ends by itself.
-    const heard: boolean[] = [];
-    const stop = here.subscribe(({ isSilent }) => heard.push(isSilent));
+    const received: boolean[] = [];
+    const stop = here.subscribe(({ isSilent }) => received.push(isSilent));
     await first.mute(direct, new Date(Date.now() + 1_500));
-    await eventually('it has ended', () => heard.length === 3);
-    expect(heard).toEqual([false, true, false]);
+    await eventually('it has ended', () => received.length === 3);
+    expect(received).toEqual([false, true, false]);
     stop();
     const quietHours = { from: '22:00', to: '07:00', timeZone: 'Europe/Berlin' };
     await first.updateSettings({ quietHours, pushPreview: 'SENDER', locale: 'de', emailDigest: true });
@@ -215,7 +215,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     const own = await send(ana, group, 'mine');
     const parley = openAlone({ url: node.url });
     const notifications = await signIn(parley, ana);
-    const [heard, arrived]: [string[], string[]] = [[], []];
+    const [received, arrived]: [string[], string[]] = [[], []];
     // What docs/CLIENTS.md shows.
     const shown = { badge: 0, lines: [] as string[], sounds: 0 };
     followNotifications(parley, {
@@ -223,7 +223,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
       showList: (lines) => Object.assign(shown, { lines }),
       playSound: () => (shown.sounds += 1),
     });
-    notifications.onNotify(({ text }) => heard.push(text ?? ''));
+    notifications.onNotify(({ text }) => received.push(text ?? ''));
     parley.onMessage(({ text }) => arrived.push(text ?? ''));
     const say = async (name: string) => {
       await send(ben, group, `${name} plain`);
@@ -233,7 +233,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
       // It follows the settings at the time when it processes the messages.
       await untilNotified(node);
       await eventually('all have arrived', () => arrived.filter((text) => text.startsWith(name)).length === 4);
-      return heard
+      return received
         .filter((text) => text.startsWith(name))
         .map((text) => text.split(' ')[1])
         .join(' ');
@@ -259,7 +259,7 @@ describe.each(modes)('the notifications of the client in %s mode', (mode) => {
     await notifications.updateSettings({ doNotDisturbUntil: null });
     await eventually('it is not quiet', () => !notifications.isQuiet.value);
     expect(await say('again')).toBe('plain mention everyone reply');
-    expect(shown.sounds).toBe(heard.length);
+    expect(shown.sounds).toBe(received.length);
     // In four rounds two mentions and a reply, of which the replies are one notification.
     const expected = ['added you to a group', ...Array(8).fill('mentioned you'), 'sent 4 replies to you'];
     const lines = expected.map((what) => `${ben.username} ${what}`).join('\n');

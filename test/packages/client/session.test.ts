@@ -29,14 +29,14 @@ function slowSession() {
 
 it('a session begins after its tokens have been stored', async () => {
   const { session, finish } = slowSession();
-  const heard: string[] = [];
-  session.subscribe(({ status }) => heard.push(status));
+  const received: string[] = [];
+  session.subscribe(({ status }) => received.push(status));
   const begun = session.useTokens({ accessToken: 'a', refreshToken: 'r' });
   await new Promise((resolve) => setImmediate(resolve));
-  expect(heard).toEqual(['signedOut']);
+  expect(received).toEqual(['signedOut']);
   finish();
   await begun;
-  await eventually('it is signed in', () => heard.at(-1) === 'signedIn');
+  await eventually('it is signed in', () => received.at(-1) === 'signedIn');
 });
 
 const ME = 'query Me { viewer { user { username } } }';
@@ -229,11 +229,11 @@ describe.each(modes)('the session of a client in %s mode', (mode) => {
       return token;
     };
     const parley = openAlone({ url: short.url, getToken });
-    const heard = new Set<string>();
-    parley.session.subscribe(({ status }) => heard.add(status));
+    const received = new Set<string>();
+    parley.session.subscribe(({ status }) => received.add(status));
     await eventually('it is live', () => parley.connection.value.status === 'live');
     await eventually('there is another token', () => token !== person.token);
     await eventually('it is live again', () => parley.connection.value.status === 'live');
-    expect([...heard]).toEqual(['loading', 'signedIn']);
+    expect([...received]).toEqual(['loading', 'signedIn']);
   });
 });

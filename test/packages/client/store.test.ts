@@ -36,18 +36,18 @@ describe('a state', () => {
   it('notifies once per microtask, and only if the result has changed', async () => {
     const state = createState();
     const name = state.derive(() => ({ name: state.get('name') }));
-    const heard: unknown[] = [];
-    const stop = name.subscribe((value) => heard.push(value));
+    const received: unknown[] = [];
+    const stop = name.subscribe((value) => received.push(value));
     state.set('name', 'a');
     state.set('name', 'b');
     state.set('other', 1);
     await Promise.resolve();
-    expect(heard).toEqual([{ name: undefined }, { name: 'b' }]);
-    expect(name.value).toBe(heard[1]);
+    expect(received).toEqual([{ name: undefined }, { name: 'b' }]);
+    expect(name.value).toBe(received[1]);
     stop();
     state.set('name', 'c');
     await Promise.resolve();
-    expect(heard).toHaveLength(2);
+    expect(received).toHaveLength(2);
   });
 
   it('notifies when another reader has computed the new value before', async () => {
@@ -56,14 +56,14 @@ describe('a state', () => {
     state.set('isFirst', true);
     state.set('first', 1);
     state.set('second', 2);
-    const heard: unknown[] = [];
-    chosen.subscribe((value) => heard.push(value));
+    const received: unknown[] = [];
+    chosen.subscribe((value) => received.push(value));
     await Promise.resolve();
     state.set('first', 3);
     state.set('isFirst', false);
     expect(chosen.value).toBe(2);
     await Promise.resolve();
-    expect(heard).toEqual([1, 2]);
+    expect(received).toEqual([1, 2]);
   });
 });
 
