@@ -52,7 +52,7 @@ export async function startServices(
   const rateStore = openRateStore(redis && { options: redis, prefix }, log);
   let deps: Deps | undefined;
   const services = createServices(() => {
-    if (!deps) throw new Error('A service was used before the node had what services need');
+    if (!deps) throw new Error('A service was used before its dependencies were created');
     return deps;
   });
   const close = async () => {

@@ -2,7 +2,11 @@ import { encodeGlobalId } from '../../core/ids.js';
 import { traceReasons } from './trace.policy.js';
 import type { NotificationTrace, PushTrace } from './trace.service.js';
 
-const outcomes = { SENT: 'A push was sent.', WAITING: 'A push waits.', NOT_SENT: 'No push was sent.' } as const;
+const outcomes = {
+  SENT: 'A push was sent.',
+  WAITING: 'A push is waiting to be sent.',
+  NOT_SENT: 'No push was sent.',
+} as const;
 
 /** A trace as text of several lines, for the operator. Times are in UTC. */
 export function describeTrace({
