@@ -77,6 +77,7 @@ const longRuns = [
   'test/clients/templates.test.ts',
   'test/packages/client/examples.test.ts',
   'test/packages/client/relay.test.ts',
+  'test/packages/e2ee/openmls.test.ts',
 ];
 
 /** Tests that try many cases: `npm run test:exhaustive` runs them in their long form. */
@@ -90,6 +91,7 @@ const manyCases = [
   'test/domain/repeats.test.ts',
   'test/domain/search.histories.test.ts',
   'test/domain/summary/secrets.test.ts',
+  'test/packages/e2ee/schedules.test.ts',
   'test/realtime/interleavings.test.ts',
   'test/realtime/personal-log.test.ts',
   'test/realtime/verify.test.ts',

@@ -1,6 +1,6 @@
 import { type Bytes, concat, fromUtf8, randomBytes, utf8 } from './bytes.js';
 import { encode, Reader } from './codec.js';
-import { aesOpen, aesSeal, ed25519Sign, ed25519Verify, hkdf, label } from './crypto.js';
+import { aesOpen, aesSeal, ed25519Sign, ed25519Verify, hkdfAesKey, label } from './crypto.js';
 import { E2eeError } from './errors.js';
 import { pad } from './padding.js';
 
@@ -55,7 +55,7 @@ function encodePlace({ conversationId, generation, epoch, deviceId, clientMessag
 }
 
 /** The key of one version of a message. It reveals nothing about the keys of other messages. */
-const messageKey = (epochKey: Uint8Array, salt: Uint8Array) => hkdf(epochKey, salt, label('message key 1'), 32);
+const messageKey = (epochKey: Uint8Array, salt: Uint8Array) => hkdfAesKey(epochKey, salt, label('message key 1'));
 
 /**
  * Encrypts a version of a message.

@@ -25,23 +25,48 @@ export async function hkdf(secret: Uint8Array, salt: Uint8Array, info: Uint8Arra
   return new Uint8Array(await subtle().deriveBits(parameters, key, length * 8));
 }
 
+const hkdfKeys = new WeakMap<Uint8Array, Promise<CryptoKey>>();
+
+/**
+ * An AES-256-GCM key by HKDF-SHA-256. The secret is imported once for each array, because a page of messages has one secret and
+ * each call of Web Crypto takes about as long as decrypting a message.
+ */
+export async function hkdfAesKey(secret: Uint8Array, salt: Uint8Array, info: Uint8Array): Promise<CryptoKey> {
+  let key = hkdfKeys.get(secret);
+  if (!key) {
+    key = subtle().importKey('raw', copyOf(secret), 'HKDF', false, ['deriveKey']);
+    hkdfKeys.set(secret, key);
+  }
+  const parameters = { name: 'HKDF', hash: 'SHA-256', salt: copyOf(salt), info: copyOf(info) };
+  const usages: KeyUsage[] = ['encrypt', 'decrypt'];
+  return subtle().deriveKey(parameters, await key, { name: 'AES-GCM', length: 256 }, false, usages);
+}
+
 const GCM_TAG_BYTES = 16;
 
+const aesKey = async (key: Uint8Array | CryptoKey, usage: KeyUsage): Promise<CryptoKey> =>
+  key instanceof Uint8Array ? subtle().importKey('raw', copyOf(key), 'AES-GCM', false, [usage]) : key;
+
 /** Encrypts with AES-GCM. The tag of 16 bytes is at the end. A key must be used with each nonce only once. */
-export async function aesSeal(key: Uint8Array, nonce: Uint8Array, plain: Uint8Array, data: Uint8Array): Promise<Bytes> {
-  const imported = await subtle().importKey('raw', copyOf(key), 'AES-GCM', false, ['encrypt']);
+export async function aesSeal(
+  key: Uint8Array | CryptoKey,
+  nonce: Uint8Array,
+  plain: Uint8Array,
+  data: Uint8Array,
+): Promise<Bytes> {
+  const imported = await aesKey(key, 'encrypt');
   const parameters = { name: 'AES-GCM', iv: copyOf(nonce), additionalData: copyOf(data), tagLength: GCM_TAG_BYTES * 8 };
   return new Uint8Array(await subtle().encrypt(parameters, imported, copyOf(plain)));
 }
 
 /** @throws DOMException if the ciphertext, the nonce or the associated data was changed. */
 export async function aesOpen(
-  key: Uint8Array,
+  key: Uint8Array | CryptoKey,
   nonce: Uint8Array,
   sealed: Uint8Array,
   data: Uint8Array,
 ): Promise<Bytes> {
-  const imported = await subtle().importKey('raw', copyOf(key), 'AES-GCM', false, ['decrypt']);
+  const imported = await aesKey(key, 'decrypt');
   const parameters = { name: 'AES-GCM', iv: copyOf(nonce), additionalData: copyOf(data), tagLength: GCM_TAG_BYTES * 8 };
   return new Uint8Array(await subtle().decrypt(parameters, imported, copyOf(sealed)));
 }

@@ -138,6 +138,8 @@ export interface E2ee {
   close(): void;
 }
 
+const SENDERS_MAX = 2_000;
+
 /** How often a message is encrypted again because the group has changed, before `send` gives up. */
 const SENDS_MAX = 20;
 
@@ -184,6 +186,8 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     now,
     exclusively: (id, work) => locks.run(`${lockName}:${id}`, work),
   });
+  /** The certificates of senders, which most messages have in common. */
+  const senders = new Map<string, Certificate>();
   /** Which message has which idempotency key, to notice that a message is shown twice. */
   const seen = new Map<string, string>();
   /** The highest version of each message that was opened. */
@@ -191,6 +195,16 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
 
   function requireOpen(): void {
     if (isClosed) throw new E2eeError('CLOSED', 'The encryption was closed.');
+  }
+
+  async function senderOf({ certificate, signatureKey }: { certificate: string; signatureKey: string }) {
+    const name = `${signatureKey} ${certificate}`;
+    const known = senders.get(name);
+    if (known) return known;
+    const read = await trust.certificateOf(fromBase64Url(certificate), fromBase64Url(signatureKey));
+    if (senders.size >= SENDERS_MAX) senders.clear();
+    senders.set(name, read);
+    return read;
   }
 
   async function ready(): Promise<void> {
@@ -283,8 +297,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       const { encrypted } = message;
       if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
       const { generation, epoch, device } = encrypted;
-      const bytes = fromBase64Url(device.certificate);
-      const sender = await trust.certificateOf(bytes, fromBase64Url(device.signatureKey));
+      const sender = await senderOf(device);
       if (sender.userId !== device.user.id || (message.sender && message.sender.id !== sender.userId)) {
         throw new E2eeError('TAMPERED', 'The device that encrypted the message is not one of its sender.');
       }

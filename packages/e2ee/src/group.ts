@@ -4,6 +4,7 @@ import { encode, Reader } from './codec.js';
 import { type DeviceKeeper, isAbsent, type OwnDevice } from './device.js';
 import { E2eeError } from './errors.js';
 import type { Certificate } from './identity.js';
+import { memoryLocks } from './locks.js';
 import type { Mls, MlsCommit, MlsView } from './mls.js';
 import { type Epoch, openEpochKey, sealEpochKey } from './recovery.js';
 import type { E2eeStorage } from './storage.js';
@@ -134,8 +135,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   const skipped = new Map<string, number>();
   const comparedAt = new Map<string, number>();
   const loading = new Map<string, Promise<void>>();
-  /** Conversations whose sealed keys were read to their end, and when. */
-  const historyRead = new Map<string, number>();
+  /** Conversations whose sealed keys were read to their end: in which epoch of the group, and when. */
+  const historyRead = new Map<string, { readAt: string; time: number }>();
+  const historyQueue = memoryLocks();
 
   const read = async (id: string) => (await storage.get(groupKey(id))) as GroupRecord | undefined;
 
@@ -370,10 +372,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   /** Stores a commit if the group needs one. */
   async function performDuties(id: string, device: OwnDevice, record: GroupRecord, remote: ApiGroup): Promise<boolean> {
     const mustRenew = record.sent >= RENEW_AFTER_MESSAGES || now() - record.renewedAt >= RENEW_AFTER;
-    const addable = (remote.devicesToAdd ?? []).filter(
-      (each) => each.id !== device.id && (skipped.get(each.id) ?? 0) < now(),
-    );
-    if (!mustRenew && addable.length === 0 && (remote.devicesToRemove ?? []).length === 0) return false;
+    const { devicesToAdd = [], devicesToRemove = [] } = remote;
+    if (!mustRenew && devicesToAdd.length === 0 && devicesToRemove.length === 0) return false;
     const view = mls.view(record.state as Bytes);
     // Devices that cannot be added join by themselves. Until then, their users need the key of the epoch.
     const waiting = (await accountsOf(view, remote)).filter((each) => !each.isInside).map(({ userId }) => userId);
@@ -530,7 +530,10 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   /** Reads the keys that were sealed for this account until the one of an epoch is found. */
   async function readHistory(id: string, generation: number, epoch: number): Promise<void> {
     const account = await keeper.account();
-    if (!account || now() - (historyRead.get(id) ?? Number.NEGATIVE_INFINITY) < HISTORY_AGAIN_AFTER) return;
+    const record = await read(id);
+    const readAt = `${record?.generation}:${record?.epoch}`;
+    const last = historyRead.get(id);
+    if (!account || (last?.readAt === readAt && now() - last.time < HISTORY_AGAIN_AFTER)) return;
     for (let after: string | undefined; ; ) {
       const page = await api.sealedKeys(id, after);
       let found: Record<string, Bytes[]> = {};
@@ -544,7 +547,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       if (epochName(id, generation, epoch) in found) return;
       if (!page?.pageInfo.hasNextPage) break;
     }
-    historyRead.set(id, now());
+    historyRead.set(id, { readAt, time: now() });
   }
 
   async function storedKeys(id: string, generation: number, epoch: number, isFresh = false): Promise<Bytes[]> {
@@ -566,7 +569,10 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
         if (!(error instanceof E2eeError) || error.code !== 'NOT_A_MEMBER') throw error;
       });
     }
-    if (compare || (await storedKeys(id, generation, epoch)).length === 0) await readHistory(id, generation, epoch);
+    // The messages of a page can have many keys, which the same sealed keys contain.
+    await historyQueue.run(id, async () => {
+      if (compare || (await storedKeys(id, generation, epoch)).length === 0) await readHistory(id, generation, epoch);
+    });
   }
 
   return {

@@ -124,6 +124,10 @@ describe('conversations', () => {
     });
     // What she could read before, she still can.
     expect((await hostile.conversation(id).open(messages[1] as StoredMessage)).content.text).toBe('with Carol');
+    conversation.members.add('carol');
+    await alice.e2ee.conversation(id).send({ text: 'with Carol again' });
+    expect(await textOf(carol, messages[3])).toBe('with Carol again');
+    await expect(textOf(carol, messages[2])).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' });
   });
 
   it('who is added to a group in use and is offline reads what is sent meanwhile, and one commit is enough', async () => {

@@ -1,0 +1,153 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
+import {
+  type E2ee,
+  type EncryptedMessage,
+  encryptedMessageFields,
+  memoryLocks,
+  memoryStorage,
+  openE2ee,
+} from '../../../packages/e2ee/src/index.js';
+import type { RunningNode } from '../../../src/server/start.js';
+import { eventually, type Person, registerAll } from '../../support/client.js';
+import { inOneMode, modes, sharedTwo } from '../../support/place.js';
+import { openAlone } from '../../support/tabs.js';
+import { attempt, createGroup, openDirect } from '../../support/talk.js';
+
+const MESSAGES = `query ($id: ID!) {
+  node(id: $id) { ... on Conversation { messages(last: 100) { nodes { text ${encryptedMessageFields} } } } }
+}`;
+
+describe.each(modes)('encryption between real nodes in %s mode', (mode) => {
+  const itOnce = inOneMode(mode, it);
+  let nodes: [RunningNode, RunningNode];
+
+  beforeAll(async () => {
+    nodes = await sharedTwo(mode);
+  });
+
+  /** A device of a user at one of the nodes. */
+  async function open(person: Person, at = 0) {
+    const parley = openAlone({ url: (nodes[at] as RunningNode).url });
+    await parley.session.useTokens({ accessToken: person.token, refreshToken: person.refreshToken });
+    const e2ee = await openE2ee({
+      storage: memoryStorage(),
+      locks: memoryLocks(),
+      execute: (document, variables) => parley.request(document, variables),
+    });
+    return { person, parley, e2ee };
+  }
+
+  type Opened = Awaited<ReturnType<typeof open>>;
+
+  async function setUp(person: Person, at?: number): Promise<Opened> {
+    const opened = await open(person, at);
+    await opened.e2ee.setUp({ name: 'Laptop' });
+    return opened;
+  }
+
+  async function recover(first: Opened, at?: number): Promise<Opened> {
+    const opened = await open(first.person, at);
+    await opened.e2ee.recover((await first.e2ee.recoveryKey()) as string, { name: 'Phone' });
+    return opened;
+  }
+
+  const messagesOf = async ({ person }: Opened, id: string): Promise<(EncryptedMessage & { text: string | null })[]> =>
+    (await person.ask(MESSAGES, { id })).node.messages.nodes;
+
+  async function textsOf(opened: Opened, id: string) {
+    const messages = (await messagesOf(opened, id)).filter(({ encrypted }) => encrypted);
+    const conversation = opened.e2ee.conversation(id);
+    return Promise.all(
+      messages.map(async (message) =>
+        conversation.open(message).then(
+          ({ content }) => content.text,
+          (error) => error.code,
+        ),
+      ),
+    );
+  }
+
+  const send = ({ e2ee }: { e2ee: E2ee }, id: string, text: string) => e2ee.conversation(id).send({ text });
+
+  it('all devices read what is sent and edited, and the server has no text', async () => {
+    const [ana, ben] = await registerAll(nodes[0].url, 'ana', 'ben');
+    const [laptop, other] = [await setUp(ana), await setUp(ben, 1)];
+    const id = await openDirect(ana, ben);
+    await laptop.e2ee.conversation(id).enable();
+    await send(laptop, id, 'from Ana');
+    await send(other, id, 'from Ben');
+    const phone = await recover(other);
+    await send(phone, id, 'from the phone');
+    for (const opened of [laptop, other, phone]) {
+      expect(await textsOf(opened, id)).toEqual(['from Ana', 'from Ben', 'from the phone']);
+    }
+    const [first] = (await messagesOf(laptop, id)).filter(({ encrypted }) => encrypted);
+    const conversation = laptop.e2ee.conversation(id);
+    const encrypted = await conversation.encrypt(first?.clientMessageId as string, { text: 'edited' }, { version: 2 });
+    await attempt(ana, 'editMessage', { messageId: first?.id, encrypted });
+    expect(await textsOf(other, id)).toEqual(['edited', 'from Ben', 'from the phone']);
+    expect((await messagesOf(other, id)).map(({ text }) => text)).not.toContain('edited');
+    // The recovered device was not there when the first messages were sent, and needs nobody else.
+    expect(await textsOf(await recover(laptop, 1), id)).toEqual(['edited', 'from Ben', 'from the phone']);
+  });
+
+  it('members who enable, join and send at once on two nodes read everything', async () => {
+    const people = await registerAll(nodes[0].url, 'ana', 'ben', 'cleo', 'dan', 'eva', 'finn');
+    const opened = await Promise.all(people.map((person, index) => setUp(person, index % 2)));
+    const [owner] = opened as [Opened];
+    const id = await createGroup(owner.person, people.slice(1));
+    await owner.e2ee.conversation(id).enable();
+    await Promise.all(opened.map((each) => send(each, id, `by ${each.person.username}`)));
+    const expected = people.map(({ username }) => `by ${username}`).sort();
+    for (const each of opened) expect((await textsOf(each, id)).sort()).toEqual(expected);
+  });
+
+  it('removed members and devices read nothing later, and the others continue', async () => {
+    const [ana, ben, cleo] = await registerAll(nodes[0].url, 'ana', 'ben', 'cleo');
+    const [one, two, three] = [await setUp(ana), await setUp(ben, 1), await setUp(cleo)];
+    const id = await createGroup(ana, [ben, cleo]);
+    await one.e2ee.conversation(id).enable();
+    await send(three, id, 'one');
+    expect(await textsOf(two, id)).toEqual(['one']);
+    const phone = await recover(two);
+    expect(await textsOf(phone, id)).toEqual(['one']);
+    await attempt(ana, 'removeMember', { conversationId: id, userId: cleo.id });
+    await send(two, id, 'without Cleo');
+    const sent = (await messagesOf(one, id)).filter(({ encrypted }) => encrypted);
+    const later = three.e2ee.conversation(id).open(sent.at(-1) as EncryptedMessage);
+    await expect(later).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' });
+    const [first] = (await phone.e2ee.conversation(id).members()).filter(({ userId }) => userId === ben.id);
+    const devices = (await ben.ask('{ viewer { devices { id signatureKey } } }')).viewer.devices;
+    expect(first && devices).toHaveLength(2);
+    await attempt(ben, 'removeDevice', { deviceId: devices[1].id });
+    await send(one, id, 'without the phone');
+    const last = (await messagesOf(one, id)).at(-1) as EncryptedMessage;
+    expect(await textsOf(two, id)).toEqual(['one', 'without Cleo', 'without the phone']);
+    await expect(phone.e2ee.conversation(id).send({ text: 'lost' })).rejects.toMatchObject({
+      code: expect.stringMatching(/NOT_A_MEMBER|NOT_FOUND/),
+    });
+    expect(last.encrypted?.epoch).toBeGreaterThan(sent.at(-1)?.encrypted?.epoch as number);
+    // Who is added again reads what is sent from then on.
+    await attempt(ana, 'addMembers', { conversationId: id, userIds: [cleo.id] });
+    await send(one, id, 'with Cleo again');
+    expect((await textsOf(three, id)).at(-1)).toBe('with Cleo again');
+  });
+
+  itOnce('the store of @parley/client shows the texts, and commits do not disturb it', async () => {
+    const [ana, ben] = await registerAll(nodes[0].url, 'ana', 'ben');
+    const [one, two] = [await setUp(ana), await setUp(ben)];
+    const id = await openDirect(ana, ben);
+    await one.e2ee.conversation(id).enable();
+    const view = decryptedConversation(two.e2ee, two.parley, two.parley.conversation(id));
+    let texts: (string | null)[] = [];
+    const stop = view.subscribe(({ rows }) => {
+      texts = rows.filter(({ message }) => message?.kind !== 'SYSTEM').map(({ text }) => text);
+    });
+    await send(one, id, 'one');
+    await eventually('the first text is shown', () => texts.join() === 'one');
+    await recover(one).then((phone) => send(phone, id, 'two'));
+    await eventually('the second text is shown', () => texts.join() === 'one,two');
+    stop();
+  });
+});
