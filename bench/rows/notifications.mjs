@@ -89,7 +89,7 @@ export const notifications = {
           : []),
       ],
       notes: [
-        'The level of all members is ALL. Their devices are paused, so that pushes are queued and collapsed but not sent. Without the notifier means that another node, which does not exist, has claimed it.',
+        'The level of all members is ALL. Their devices are paused, so that pushes are queued and collapsed but not sent. For the row “without”, the database states that another node, which does not exist, has claimed the notifier.',
         'Bodies of Parley are padded to 2,048 bytes; those of web-push are as long as their text. web-push signs each push. The push service runs on the core of the clients.',
         ...(pushed ? [] : ['Sending was not measured, because openssl is missing.']),
       ],
