@@ -264,6 +264,16 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     expect(stream.events.filter(({ commit: c }) => c?.epoch === 1)).toEqual([]);
   });
 
+  it('limits the key packages that a user claims', async () => {
+    const limited = await (await makePlace(mode)).start({ RATE_LIMITS: 'on', RATE_CLAIM_PER_PERSON: '3/1h' });
+    const [one, two] = await registerAll(limited.url, 'one', 'two');
+    const devices = [await registerDevice(two), await registerDevice(two)];
+    const input = { conversationId: await openDirect(one, two), deviceIds: devices.map(({ id }) => id) };
+    expect(await call(one, 'claimKeyPackages', input)).toEqual({ __typename: 'ClaimKeyPackagesPayload' });
+    expect(await call(one, 'claimKeyPackages', input)).toBe('RATE_LIMITED');
+    expect(await call(two, 'claimKeyPackages', input)).toEqual({ __typename: 'ClaimKeyPackagesPayload' });
+  });
+
   it('clears encrypted content that a node of an older release deletes, and forgets the keys of deleted accounts', async () => {
     const [gone] = await registerAll(node.url, 'gone');
     const device = await registerDevice(gone, { name: 'A phone' });

@@ -353,6 +353,45 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(await groupOf(carol, group)).toMatchObject({ epoch: 2, commits: { nodes: { length: 2 } } });
     });
 
+    it('of all devices that repeat them with the next epoch are stored in one order', async () => {
+      const group = await encryptedGroup();
+      const streams = [node, other].map(({ url }) =>
+        listen(
+          connectInTest(url, carol.token),
+          'subscription ($id: ID!) { messages(conversationId: $id) { type commit { epoch commit } } }',
+          { id: group },
+        ),
+      );
+      for (const stream of streams) await stream.until(({ type }) => type === 'CAUGHT_UP');
+      /** Commits until it is stored, and returns the epoch from which it begins. */
+      async function persist(device: TestDevice, content: string): Promise<number> {
+        for (let epoch = 1; epoch < 100; ) {
+          const { data, errors } = await device.owner.request(
+            'mutation ($input: CommitGroupInput!) { commitGroup(input: $input) { commit { epoch } } }',
+            { input: commitInput(device, group, epoch, { commit: content }) },
+          );
+          if (!errors) return data.commitGroup.commit.epoch;
+          expect(errors[0]?.extensions).toMatchObject({ code: 'CONFLICT', reason: 'STALE_EPOCH', generation: 1 });
+          epoch = errors[0]?.extensions.epoch;
+        }
+        throw new Error('no epoch is left');
+      }
+      const contents = Array.from({ length: 12 }, () => bytes());
+      const epochs = await Promise.all(
+        contents.map((content, index) => {
+          const device = [anas, bobs, carols][index % 3] as TestDevice;
+          return persist({ ...device, owner: index % 2 ? device.owner : device.owner.at(other.url) }, content);
+        }),
+      );
+      expect([...epochs].sort((one, two) => one - two)).toEqual(contents.map((_, index) => index + 1));
+      const inOrder = contents.map((_, index) => contents[epochs.indexOf(index + 1)]);
+      for (const stream of streams) {
+        await stream.until(({ commit: c }) => c?.epoch === contents.length);
+        const seen = stream.events.filter(({ commit: c }) => c?.epoch > 0).map(({ commit: c }) => c.commit);
+        expect(seen).toEqual(inOrder);
+      }
+    });
+
     it('reach resumed streams one by one, before the messages of their epochs', async () => {
       const group = await encryptedGroup();
       const { viewer } = await bob.ask('{ viewer { syncCursor } }');
