@@ -319,8 +319,10 @@ describe.each(modes)('encryption in %s mode', (mode) => {
         (await person.ask(WELCOME, { id: group, device: bobs.id })).conversation.encryptionGroup.welcome;
       expect(await welcome(bob)).toBe('d2VsY29tZQ');
       expect(await welcome(ana)).toBeNull();
+      await must(bob, 'commitGroup', commitInput(bobs, group, 1), COMMIT);
+      expect(await welcome(bob)).toBeNull();
       // A device joins by itself.
-      expect(await commit(carols, group, 1)).toMatchObject({ commit: { epoch: 1 } });
+      expect(await commit(carols, group, 2)).toMatchObject({ commit: { epoch: 2 } });
       expect((await groupOf(ana, group)).devicesToAdd).toEqual([]);
     });
 
@@ -438,6 +440,25 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       await must(ana, 'addMembers', { conversationId: group, userIds: [carol.id] });
       expect(ids((await groupOf(ana, group)).devicesToAdd)).toEqual([carols.id]);
       expect(await sendSealed(carols, group, 4)).toBe('FORBIDDEN DEVICE_NOT_IN_GROUP input.encrypted.deviceId');
+    });
+
+    it('leave keys that members seal for themselves, and replace', async () => {
+      const group = await encryptedGroup();
+      const seal = (person: Person, ...sealedKeys: Json[]) =>
+        call(person, 'setSealedKeys', { conversationId: group, sealedKeys });
+      const key = (epoch: number, sealed = bytes()) => ({ generation: 1, epoch, sealed });
+      await commit(anas, group, 1, { sealedKeys: [{ userId: bob.id, epoch: 2, sealed: bytes() }] });
+      const [first, second] = [key(1), key(2)];
+      expect(await seal(bob, first, second)).toEqual({ __typename: 'SetSealedKeysPayload' });
+      expect((await groupOf(bob, group)).sealedKeys.nodes).toEqual([second, first]);
+      expect((await groupOf(ana, group)).sealedKeys.nodes).toEqual([]);
+      expect(await seal(bob, first, key(3))).toBe('BAD_USER_INPUT input.sealedKeys.1.epoch');
+      expect(await seal(bob, { ...first, generation: 2 })).toBe('BAD_USER_INPUT input.sealedKeys.0.epoch');
+      expect(await seal(bob, first, first)).toBe('BAD_USER_INPUT input.sealedKeys.1');
+      expect(await seal(eve, first)).toBe('NOT_FOUND input.conversationId');
+      // A commit of another member does not replace what the member has sealed.
+      await commit(anas, group, 2, { sealedKeys: [{ userId: bob.id, epoch: 2, sealed: bytes() }] });
+      expect((await groupOf(bob, group)).sealedKeys.nodes).toEqual([second, first]);
     });
 
     it('of the next generation start the group again', async () => {

@@ -41,6 +41,7 @@ const settings = {
   PRESENCE_MAX_WATCHED: '1',
   REACTION_EMOJIS_MAX: '2',
   REACTIONS_PER_PERSON_MAX: '2',
+  SEALED_KEYS_MAX: '1',
   SOCKET_STREAMS_MAX: '1',
   STATUS_LISTED_MAX: '1',
   STATUS_MAX_CHARS: '100',
@@ -189,6 +190,15 @@ const cases: Case[] = [
       await enable(ana, conversationId);
       await startGroup(conversationId, [await registerDevice(ana), await registerDevice(bob)]);
       return errorsOf(mutate(ana, 'commitGroup', commitInput(await registerDevice(ana), conversationId, 1)));
+    },
+  },
+  {
+    limit: 'sealedKeysMax',
+    by: 'setSealedKeys',
+    code: 'BAD_USER_INPUT',
+    async exceed({ ana, bob }) {
+      const sealedKeys = [0, 1].map((epoch) => ({ generation: 1, epoch, sealed: bytes() }));
+      return errorsOf(mutate(ana, 'setSealedKeys', { conversationId: await openDirect(ana, bob), sealedKeys }));
     },
   },
   {

@@ -154,6 +154,13 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
       await attempt(one, 'removeDevice', { deviceId: device.id });
       return result;
     },
+    setSealedKeys: async (actor, { conversationId }) => {
+      await attempt(four, 'enableEncryption', { conversationId });
+      return attempt(actor, 'setSealedKeys', {
+        conversationId,
+        sealedKeys: [{ generation: 1, epoch: 0, sealed: bytes() }],
+      });
+    },
     claimKeyPackages: async (actor, { conversationId }) => {
       const device = await registerDevice(four);
       const result = await attempt(actor, 'claimKeyPackages', { conversationId, deviceIds: [device.id] });

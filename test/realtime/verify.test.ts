@@ -595,6 +595,11 @@ const actions: Record<string, Action> = {
     return mutation(owner, 'setAccountKeys', { identityKey, historyKey, signature, vault });
   },
   enableEncryption: ({ owner, group }) => enable(owner, group),
+  setSealedKeys: async ({ owner, group }) => {
+    await enable(owner, group);
+    const sealedKeys = [{ generation: 1, epoch: 0, sealed: bytes() }];
+    await mutation(owner, 'setSealedKeys', { conversationId: group, sealedKeys });
+  },
   commitGroup: async ({ owner, member, other, group, messageId }) => {
     const devices = [await registerDevice(owner), await registerDevice(member), await registerDevice(other)] as const;
     await enable(owner, group);

@@ -37,6 +37,11 @@ export const encryptionSettings = defineSettings('Encryption', {
     clientDescription:
       'The maximum number of devices that one commit can add, and whose key packages one call can claim.',
   }),
+  SEALED_KEYS_MAX: setting(integer(1, 10_000), {
+    default: '300',
+    description: 'The maximum number of sealed keys in one request.',
+    clientDescription: 'The maximum number of sealed keys in one request.',
+  }),
   ENCRYPTED_CONTENT_MAX_BYTES: setting(integer(64, 1_048_576), {
     default: '65536',
     description: 'The maximum size of the encrypted content of a message, in bytes.',

@@ -20,6 +20,7 @@ import {
   enableEncryption,
   listCommits,
   listSealedKeys,
+  setSealedKeys,
   welcomeOf,
 } from './group.service.js';
 import { findGroups, type GroupRow, type SealedKeyRow } from './group.store.js';
@@ -306,7 +307,7 @@ addViewerMutation('commitGroup', {
     welcomes: t.field({ type: [WelcomeInput], description: 'With what the added devices join, in the same size.' }),
     sealedKeys: t.field({
       type: [SealedKeyInput],
-      description: 'Keys of epochs for the accounts of members: at most `serverInfo.limits.encryptedDevicesMax`.',
+      description: 'Keys of epochs for the accounts of members: at most `serverInfo.limits.sealedKeysMax`.',
     }),
     addedDeviceIds: t.idList({
       description:
@@ -338,4 +339,29 @@ addViewerMutation('commitGroup', {
         userId: idOf('User', userId, `input.sealedKeys.${index}.userId`),
       })),
     }),
+});
+
+const OwnSealedKeyInput = builder.inputType('OwnSealedKeyInput', {
+  description: "The key of an epoch, sealed for the viewer's own account.",
+  fields: (t) => ({
+    generation: t.int({ required: true, description: 'The generation of the group.' }),
+    epoch: t.int({ required: true, description: 'The epoch of the key.' }),
+    sealed: t.field({ type: 'Bytes', required: true, description: 'The sealed key.' }),
+  }),
+});
+
+addViewerMutation('setSealedKeys', {
+  description:
+    'Stores keys of epochs that the viewer has sealed for their own account, in place of earlier ones: for epochs from before they had account keys, and after they have replaced these keys.',
+  input: (t) => ({
+    conversationId: t.id({ required: true, description: 'An encrypted conversation of the viewer.' }),
+    sealedKeys: t.field({
+      type: [OwnSealedKeyInput],
+      required: true,
+      description: 'The keys: at most `serverInfo.limits.sealedKeysMax`.',
+    }),
+  }),
+  ids: { conversationId: 'Conversation' },
+  payload: payloadOf((t) => ({ conversation: t.field(conversationField) })),
+  run: async (deps, viewer, input) => ({ conversation: await setSealedKeys(deps, viewer, input) }),
 });

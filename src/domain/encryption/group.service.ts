@@ -14,6 +14,7 @@ import {
   findCounterpart,
   findMembership,
   lock,
+  lockMembershipShared,
 } from '../conversation/conversation.store.js';
 import { requireActiveViewer, sessionEnded } from '../user/user.store.js';
 import type { Device } from './device.store.js';
@@ -33,6 +34,7 @@ import {
   readCommitState,
   type SealedKeyRow,
   type StoredCommit,
+  storeOwnSealedKeys,
   storingCommit,
 } from './group.store.js';
 
@@ -195,9 +197,9 @@ function checkCommit({ config }: Deps, input: CommitInput): void {
   }
   checkList(
     sealedKeys.map(({ userId, epoch }) => `${userId} ${epoch}`),
-    config.encryptedDevicesMax,
+    config.sealedKeysMax,
     'input.sealedKeys',
-    'encryptedDevicesMax',
+    'sealedKeysMax',
   );
   for (const [index, { sealed, epoch }] of sealedKeys.entries()) {
     checkBytes(config, sealed, 'encryptionKeyMaxBytes', `input.sealedKeys.${index}.sealed`);
@@ -241,6 +243,44 @@ function checkMembers(
   return joins.flatMap((id) => {
     const userId = userOf.get(id);
     return userId === undefined ? [] : [{ deviceId: id, userId, welcome: welcomeOf.get(id) }];
+  });
+}
+
+/**
+ * Stores keys of epochs that the viewer has sealed for their own account, in place of earlier ones: after they have set up or
+ * replaced the keys of the account.
+ * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND or FORBIDDEN of `input.conversationId`; CONFLICT with the reason NOT_ENCRYPTED.
+ */
+export async function setSealedKeys(
+  { config, database }: Deps,
+  viewer: Viewer,
+  { conversationId, sealedKeys }: { conversationId: string; sealedKeys: readonly SealedKeyRow[] },
+): Promise<Conversation> {
+  const field = 'input.sealedKeys';
+  const names = sealedKeys.map(({ generation, epoch }) => `${generation} ${epoch}`);
+  checkList(names, config.sealedKeysMax, field, 'sealedKeysMax');
+  for (const [index, { sealed }] of sealedKeys.entries()) {
+    checkBytes(config, sealed, 'encryptionKeyMaxBytes', `${field}.${index}.sealed`);
+  }
+  const { userId } = viewer;
+  return database.transaction(async (tx) => {
+    await requireActiveViewer(tx, viewer);
+    const membership = await lockMembershipShared(tx, conversationId, userId);
+    const conversation = await tx.conversation.findUnique({ where: { id: conversationId } });
+    if (!conversation || !(canRead(membership) || isPublic(conversation))) throw notFound(CONVERSATION, 'Conversation');
+    if (!canRead(membership)) throw sendRefused(null, CONVERSATION);
+    if (!isEncrypted(conversation)) throw notEncrypted(CONVERSATION);
+    const { groupGeneration, groupEpoch } = conversation;
+    const wrong = sealedKeys.findIndex(
+      ({ generation, epoch }) =>
+        generation < 1 ||
+        epoch < 0 ||
+        generation > groupGeneration ||
+        (generation === groupGeneration && epoch > groupEpoch),
+    );
+    if (wrong >= 0) throw badInput(`${field}.${wrong}.epoch`, 'This epoch has not begun.');
+    await storeOwnSealedKeys(tx, { conversationId, userId }, sealedKeys);
+    return conversation;
   });
 }
 

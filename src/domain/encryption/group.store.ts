@@ -131,6 +131,12 @@ export const storingCommit = ({
       AND (${removedIds === null}::boolean OR device_id = ANY (${removedIds ?? []}::uuid[]))
       AND device_id <> ALL (${joining.map((each) => each.deviceId)}::uuid[])
   ),
+  welcomed AS (
+    -- A device that commits has joined, so that it needs its welcome no more.
+    UPDATE group_devices SET welcome = NULL
+    WHERE conversation_id = ${conversationId}::uuid AND device_id = ${deviceId}::uuid AND welcome IS NOT NULL
+      AND device_id <> ALL (${joining.map((each) => each.deviceId)}::uuid[])
+  ),
   joined AS (
     INSERT INTO group_devices (conversation_id, device_id, user_id, since_epoch, welcome)
     SELECT ${conversationId}::uuid, device_id, user_id, ${epoch + 1}::int, decode(nullif(welcome, ''), 'hex')
@@ -270,6 +276,21 @@ export const findSealedKeys = (
     orderBy: [{ generation: 'desc' }, { epoch: 'desc' }],
     take: limit,
   });
+
+/** Stores keys that a user has sealed for their own account, in place of earlier ones. */
+export async function storeOwnSealedKeys(
+  tx: Tx,
+  { conversationId, userId }: { conversationId: string; userId: string },
+  keys: readonly SealedKeyRow[],
+): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO sealed_keys (user_id, conversation_id, generation, epoch, sealed)
+    SELECT ${userId}::uuid, ${conversationId}::uuid, generation, epoch, decode(sealed, 'hex')
+    FROM unnest(${keys.map(({ generation }) => generation)}::int[], ${keys.map(({ epoch }) => epoch)}::int[],
+                ${keys.map(({ sealed }) => hexOf(sealed))}::text[]) AS key (generation, epoch, sealed)
+    ORDER BY generation, epoch
+    ON CONFLICT (user_id, conversation_id, generation, epoch) DO UPDATE SET sealed = excluded.sealed`;
+}
 
 /** The welcome for a device of the user in the group of a conversation. */
 export async function findWelcome(
