@@ -77,6 +77,7 @@ const longRuns = [
   'test/clients/templates.test.ts',
   'test/packages/client/examples.test.ts',
   'test/packages/client/relay.test.ts',
+  'test/packages/e2ee/browser.test.ts',
   'test/packages/e2ee/openmls.test.ts',
 ];
 

@@ -19,18 +19,18 @@ export function memoryLocks(): E2eeLocks {
   };
 }
 
-/** For how long a tab that has a lock may do nothing before another one takes it over, in milliseconds. */
+/** For how long another tab waits for a lock before it takes it over, in milliseconds. */
 const STEAL_AFTER = 60_000;
 
 /**
- * Web Locks. A browser can freeze a tab that holds a lock: another tab takes it over after a minute. What the first one writes
- * later is refused by the storage, because the revision has changed.
+ * Web Locks. A browser can freeze a tab that holds a lock: another tab takes it over after `stealAfter` milliseconds. What the first
+ * one writes later is refused by the storage, because the revision has changed.
  */
-function webLocks(): E2eeLocks {
+export function webLocks(stealAfter = STEAL_AFTER): E2eeLocks {
   return {
     async run(name, work) {
       const waiting = new AbortController();
-      const timer = setTimeout(() => waiting.abort(), STEAL_AFTER);
+      const timer = setTimeout(() => waiting.abort(), stealAfter);
       try {
         return await navigator.locks.request(name, { signal: waiting.signal }, () => {
           clearTimeout(timer);

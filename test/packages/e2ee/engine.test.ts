@@ -1,5 +1,6 @@
 import 'fake-indexeddb/auto';
 import { describe, expect, it } from 'vitest';
+import { toBase64Url } from '../../../packages/e2ee/src/bytes.js';
 import {
   type E2ee,
   type E2eeOptions,
@@ -489,6 +490,39 @@ describe('devices', () => {
     expect(await textOf(carol, conversation.messages[0])).toBe('hello');
     expect(await textOf(bob, conversation.messages[0])).toBe('hello');
     expect(conversation.devices.size).toBe(3);
+  });
+
+  it('everything is stored before it is published', async () => {
+    const server = createFakeServer();
+    const storage = memoryStorage();
+    const execute = server.executeAs('alice');
+    const published: string[] = [];
+    const stored = async (prefix: string) => [...(await storage.list(prefix)).values()] as Record<string, unknown>[];
+    const alice = await openClient(server, 'alice', {
+      storage,
+      execute: async (document, variables) => {
+        const name = /(?:query|mutation) (\w+)/.exec(document)?.[1] ?? '';
+        // biome-ignore lint/suspicious/noExplicitAny: the inputs of several mutations
+        const input = variables['input'] as any;
+        if (name === 'E2eePublishKeyPackages') {
+          const kept = (await stored('package:')).map(({ keyPackage }) => toBase64Url(keyPackage as Uint8Array));
+          expect(kept).toEqual(expect.arrayContaining([...input.keyPackages, input.lastResort ?? kept[0]]));
+        }
+        if (name === 'E2eeSetAccountKeys') expect(await stored('account')).toHaveLength(1);
+        if (name === 'E2eeRegisterDevice') expect(await stored('device')).toHaveLength(1);
+        if (name === 'E2eeCommitGroup') expect(await stored('group:')).toMatchObject([{ pending: { input } }]);
+        if (name === 'E2eeSendMessage') expect(await stored('outgoing:')).toMatchObject([{ input: input.encrypted }]);
+        published.push(name);
+        return execute(document, variables);
+      },
+    });
+    await alice.e2ee.setUp();
+    const { id } = server.createConversation(['alice']);
+    await alice.e2ee.conversation(id).enable();
+    await alice.e2ee.conversation(id).send({ text: 'hello' });
+    for (const name of ['SetAccountKeys', 'RegisterDevice', 'PublishKeyPackages', 'CommitGroup', 'SendMessage']) {
+      expect(published).toContain(`E2ee${name}`);
+    }
   });
 
   it('an account has keys once, unless the user replaces them', async () => {
