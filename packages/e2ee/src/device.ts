@@ -80,19 +80,23 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust }
   const readDevice = async () => (await storage.get(DEVICE)) as DeviceRecord | undefined;
   const readAccount = async () => (await storage.get(ACCOUNT)) as AccountRecord | undefined;
 
+  /** Publishes the keys of the account if the server has not confirmed them. */
+  async function publishAccount(): Promise<void> {
+    const account = await readAccount();
+    if (!account || account.isPublished) return;
+    const { identity, history } = account.keys;
+    await api.setAccountKeys({
+      identityKey: toBase64Url(identity.publicKey),
+      historyKey: toBase64Url(history.publicKey),
+      signature: toBase64Url(await signHistoryKey(account.keys)),
+      vault: toBase64Url(account.vault),
+    });
+    await storage.write({ [ACCOUNT]: { ...account, isPublished: true } satisfies AccountRecord });
+  }
+
   /** Registers the stored device. If the user has removed it, its keys are deleted. */
   async function register(record: DeviceRecord): Promise<OwnDevice> {
-    const account = await readAccount();
-    if (account && !account.isPublished) {
-      const { identity, history } = account.keys;
-      await api.setAccountKeys({
-        identityKey: toBase64Url(identity.publicKey),
-        historyKey: toBase64Url(history.publicKey),
-        signature: toBase64Url(await signHistoryKey(account.keys)),
-        vault: toBase64Url(account.vault),
-      });
-      await storage.write({ [ACCOUNT]: { ...account, isPublished: true } satisfies AccountRecord });
-    }
+    await publishAccount();
     const { signature, content, certificate, userId, name } = record;
     try {
       const input = { signatureKey: toBase64Url(signature.publicKey), certificate: toBase64Url(certificate) };
@@ -194,6 +198,19 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust }
       const account = await readAccount();
       if (account) await storage.write({ [ACCOUNT]: { ...account, recoveryKey: undefined } satisfies AccountRecord });
     },
+
+    /** Seals the vault under another recovery key, which `recoveryKey` returns. The former one does not open it any more. */
+    changeRecoveryKey: (): Promise<void> =>
+      exclusively(async () => {
+        const [device, account] = [await readDevice(), await readAccount()];
+        if (!device || !account) throw new E2eeError('NOT_SET_UP', 'This device has no keys yet.');
+        const recoveryKey = createRecoveryKey();
+        const vault = await sealVault(recoveryKey, device.userId, account.keys);
+        await storage.write({
+          [ACCOUNT]: { ...account, vault, recoveryKey, isPublished: false } satisfies AccountRecord,
+        });
+        await publishAccount();
+      }),
 
     setUp: (options: { name?: string | undefined; replaceIdentity?: boolean | undefined }): Promise<OwnDevice> =>
       exclusively(async () => {

@@ -120,7 +120,12 @@ export interface E2ee {
   setUp(options?: { name?: string; replaceIdentity?: boolean }): Promise<void>;
   /** Registers this device for an account that has keys. */
   recover(recoveryKey: string, options?: { name?: string }): Promise<void>;
-  /** The recovery key that `setUp` has made; undefined after `forgetRecoveryKey`, and on other devices. */
+  /**
+   * Makes another recovery key, for example because the former one was lost or seen by someone else. Any device of the user can do
+   * so. The former one does not open the vault any more.
+   */
+  changeRecoveryKey(): Promise<void>;
+  /** The recovery key that `setUp` or `changeRecoveryKey` has made; undefined after `forgetRecoveryKey`, and on other devices. */
   recoveryKey(): Promise<string | undefined>;
   /** Call it when the user has written down the recovery key. */
   forgetRecoveryKey(): Promise<void>;
@@ -378,6 +383,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       requireOpen();
       await begin(await keeper.recover(recoveryKey, name));
     },
+    changeRecoveryKey: keeper.changeRecoveryKey,
     recoveryKey: keeper.recoveryKey,
     forgetRecoveryKey: keeper.forgetRecoveryKey,
     conversation,

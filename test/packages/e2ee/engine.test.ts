@@ -545,6 +545,30 @@ describe('devices', () => {
     await expect(other.e2ee.start()).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
+  it('another recovery key replaces the former one, also if the answer was lost', async () => {
+    const server = createFakeServer();
+    const execute = server.executeAs('alice');
+    let isLost = false;
+    const alice = await setUp(server, 'alice', {
+      execute: async (document, variables) => {
+        if (isLost) throw Object.assign(new Error('lost'), { code: 'NETWORK' });
+        return execute(document, variables);
+      },
+    });
+    const { id, messages } = await makeConversation(server, alice);
+    await alice.e2ee.conversation(id).send({ text: 'hello' });
+    const former = (await alice.e2ee.recoveryKey()) as string;
+    isLost = true;
+    await expect(alice.e2ee.changeRecoveryKey()).rejects.toMatchObject({ code: 'NETWORK' });
+    const words = (await alice.e2ee.recoveryKey()) as string;
+    expect(words).not.toBe(former);
+    await (await openClient(server, 'alice', { storage: alice.storage })).e2ee.start();
+    const other = await openClient(server, 'alice');
+    await expect(other.e2ee.recover(former)).rejects.toMatchObject({ code: 'WRONG_RECOVERY_KEY' });
+    await other.e2ee.recover(words);
+    expect(await textOf(other, messages[0])).toBe('hello');
+  });
+
   it('conversations without encryption and those of others are refused', async () => {
     const server = createFakeServer();
     const alice = await setUp(server, 'alice');

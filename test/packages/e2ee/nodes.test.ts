@@ -1,8 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
 import {
+  type AttachmentSecret,
+  decryptAttachment,
   type E2ee,
   type EncryptedMessage,
+  encryptAttachment,
   encryptedMessageFields,
   memoryLocks,
   memoryStorage,
@@ -10,6 +13,7 @@ import {
 } from '../../../packages/e2ee/src/index.js';
 import type { RunningNode } from '../../../src/server/start.js';
 import { eventually, type Person, registerAll } from '../../support/client.js';
+import { attachmentOf, open as openFile, uploaded } from '../../support/media.js';
 import { inOneMode, modes, sharedTwo } from '../../support/place.js';
 import { openAlone } from '../../support/tabs.js';
 import { attempt, createGroup, openDirect } from '../../support/talk.js';
@@ -149,5 +153,28 @@ describe.each(modes)('encryption between real nodes in %s mode', (mode) => {
     await recover(one).then((phone) => send(phone, id, 'two'));
     await eventually('the second text is shown', () => texts.join() === 'one,two');
     stop();
+  });
+
+  itOnce('files of messages are encrypted, and opened by the other members', async () => {
+    const [ana, ben] = await registerAll(nodes[0].url, 'ana', 'ben');
+    const [one, two] = [await setUp(ana), await setUp(ben, 1)];
+    const id = await openDirect(ana, ben);
+    await one.e2ee.conversation(id).enable();
+    const text = 'the secret content of a file '.repeat(1_000);
+    const { blob, secret } = await encryptAttachment(new Blob([text]), { name: 'plan.txt', mimeType: 'text/plain' });
+    const bytes = Buffer.from(await blob.arrayBuffer());
+    expect(bytes.includes('secret content')).toBe(false);
+    const attachment = await uploaded(nodes[0].url, ana, bytes, { kind: 'FILE', filename: 'file' });
+    await one.e2ee
+      .conversation(id)
+      .send({ text: 'Look', attachments: { [attachment.id]: secret } }, { attachmentIds: [attachment.id] });
+    const message = (await messagesOf(two, id)).at(-1) as EncryptedMessage;
+    const { content } = await two.e2ee.conversation(id).open(message);
+    const { path } = await attachmentOf(ben, attachment.id);
+    const stored = await (await openFile(nodes[1].url, ben, path)).blob();
+    const [, received] = Object.entries(content.attachments ?? {})[0] as [string, AttachmentSecret];
+    const opened = await decryptAttachment(stored, received);
+    expect(opened.type).toBe('text/plain');
+    expect(await opened.text()).toBe(text);
   });
 });
