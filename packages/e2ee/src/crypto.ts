@@ -1,5 +1,5 @@
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
-import { type Bytes, concat, copyOf, randomBytes, toBase64Url, utf8 } from './bytes.js';
+import { type Bytes, concat, copyOf, randomBytes, utf8 } from './bytes.js';
 import { E2eeError } from './errors.js';
 
 /** A pair of keys: 32 bytes each. The private one of Ed25519 is its seed. */
@@ -91,17 +91,14 @@ function isNative(): Promise<boolean> {
 
 const scripted = async () => (await import('@noble/curves/ed25519.js')).ed25519;
 
-/** Imported public keys. A conversation has few senders, and importing a key takes longer than verifying. */
-const imported = new Map<string, Promise<CryptoKey>>();
-const IMPORTED_MAX = 1_000;
+/** Imported public keys. The messages of a page have few senders, and importing a key takes as long as half a verification. */
+const imported = new WeakMap<Uint8Array, Promise<CryptoKey>>();
 
 function importPublic(publicKey: Uint8Array): Promise<CryptoKey> {
-  const name = toBase64Url(publicKey);
-  let key = imported.get(name);
+  let key = imported.get(publicKey);
   if (!key) {
-    if (imported.size >= IMPORTED_MAX) imported.clear();
     key = subtle().importKey('raw', copyOf(publicKey), 'Ed25519', false, ['verify']);
-    imported.set(name, key);
+    imported.set(publicKey, key);
   }
   return key;
 }

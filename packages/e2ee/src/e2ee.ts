@@ -192,7 +192,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     exclusively: (id, work) => locks.run(`${lockName}:${id}`, work),
   });
   /** The certificates of senders, which most messages have in common. */
-  const senders = new Map<string, Certificate>();
+  const senders = new Map<string, Promise<Certificate>>();
   /** Which message has which idempotency key, to notice that a message is shown twice. */
   const seen = new Map<string, string>();
   /** The highest version of each message that was opened. */
@@ -202,14 +202,22 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     if (isClosed) throw new E2eeError('CLOSED', 'The encryption was closed.');
   }
 
-  async function senderOf({ certificate, signatureKey }: { certificate: string; signatureKey: string }) {
+  function senderOf({
+    certificate,
+    signatureKey,
+  }: {
+    certificate: string;
+    signatureKey: string;
+  }): Promise<Certificate> {
     const name = `${signatureKey} ${certificate}`;
-    const known = senders.get(name);
-    if (known) return known;
-    const read = await trust.certificateOf(fromBase64Url(certificate), fromBase64Url(signatureKey));
-    if (senders.size >= SENDERS_MAX) senders.clear();
-    senders.set(name, read);
-    return read;
+    let reading = senders.get(name);
+    if (!reading) {
+      if (senders.size >= SENDERS_MAX) senders.clear();
+      reading = trust.certificateOf(fromBase64Url(certificate), fromBase64Url(signatureKey));
+      senders.set(name, reading);
+      reading.catch(() => senders.delete(name));
+    }
+    return reading;
   }
 
   async function ready(): Promise<void> {
@@ -286,7 +294,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
         deviceId: device.id,
         clientMessageId: clientMessageId ?? '',
       };
-      let failure: unknown = new E2eeError('KEY_UNAVAILABLE', 'This device does not have the key of the message.');
+      let failure: unknown;
       for (const key of keys) {
         try {
           return await openContent(key, certificate.contentKey, place, fromBase64Url(content));
@@ -294,7 +302,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
           failure = error;
         }
       }
-      throw failure;
+      throw failure ?? new E2eeError('KEY_UNAVAILABLE', 'This device does not have the key of the message.');
     }
 
     async function open(message: EncryptedMessage): Promise<OpenedMessage> {

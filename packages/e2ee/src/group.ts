@@ -131,7 +131,7 @@ interface Parts {
  */
 export function createGroups({ storage, api, mls, trust, keeper, now, exclusively }: Parts) {
   /** Keys by their names. They never change, so that other tabs cannot make them wrong. */
-  const cached = new Map<string, Bytes[]>();
+  const cached = new Map<string, Promise<Bytes[]>>();
   const skipped = new Map<string, number>();
   const comparedAt = new Map<string, number>();
   const loading = new Map<string, Promise<void>>();
@@ -550,13 +550,18 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     historyRead.set(id, { readAt, time: now() });
   }
 
-  async function storedKeys(id: string, generation: number, epoch: number, isFresh = false): Promise<Bytes[]> {
+  function storedKeys(id: string, generation: number, epoch: number, isFresh = false): Promise<Bytes[]> {
     const name = epochName(id, generation, epoch);
     const known = isFresh ? undefined : cached.get(name);
     if (known) return known;
-    const keys = ((await storage.get(name)) as Bytes[] | undefined) ?? [];
-    if (keys.length > 0) cached.set(name, keys);
-    return keys;
+    const reading = storage.get(name).then((keys) => (keys as Bytes[] | undefined) ?? []);
+    cached.set(name, reading);
+    // Only what was found stays the same.
+    const forget = () => {
+      if (cached.get(name) === reading) cached.delete(name);
+    };
+    reading.then((keys) => keys.length === 0 && forget(), forget);
+    return reading;
   }
 
   /** Gets the keys of an epoch from the group or from sealed keys. */
