@@ -264,14 +264,28 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     expect(stream.events.filter(({ commit: c }) => c?.epoch === 1)).toEqual([]);
   });
 
-  it('limits the key packages that a user claims', async () => {
-    const limited = await (await makePlace(mode)).start({ RATE_LIMITS: 'on', RATE_CLAIM_PER_PERSON: '3/1h' });
+  it('limits the key packages that a user claims, and the commits that a user makes', async () => {
+    const limited = await (await makePlace(mode)).start({
+      RATE_LIMITS: 'on',
+      RATE_CLAIM_PER_PERSON: '3/1h',
+      RATE_COMMIT_PER_PERSON: '2/1h',
+    });
     const [one, two] = await registerAll(limited.url, 'one', 'two');
     const devices = [await registerDevice(two), await registerDevice(two)];
     const input = { conversationId: await openDirect(one, two), deviceIds: devices.map(({ id }) => id) };
     expect(await call(one, 'claimKeyPackages', input)).toEqual({ __typename: 'ClaimKeyPackagesPayload' });
     expect(await call(one, 'claimKeyPackages', input)).toBe('RATE_LIMITED');
     expect(await call(two, 'claimKeyPackages', input)).toEqual({ __typename: 'ClaimKeyPackagesPayload' });
+    const { conversationId } = input;
+    await enable(one, conversationId);
+    const device = await registerDevice(one);
+    const outcomes = [];
+    for (let epoch = 0; epoch < 3; epoch += 1) outcomes.push(await commit(device, conversationId, epoch));
+    expect(outcomes.map((outcome) => (typeof outcome === 'string' ? outcome : outcome.commit.epoch))).toEqual([
+      0,
+      1,
+      'RATE_LIMITED',
+    ]);
   });
 
   it('clears encrypted content that a node of an older release deletes, and forgets the keys of deleted accounts', async () => {

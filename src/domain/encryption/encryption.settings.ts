@@ -71,6 +71,11 @@ export const encryptionRateSettings = defineSettings('Rate limits', {
     description: `Key packages of other devices that one user claims. ${RATE_PER_NODE}`,
     rateLimit: true,
   }),
+  RATE_COMMIT_PER_PERSON: setting(rate, {
+    default: '120/1m',
+    description: `Commits of groups of encrypted conversations that one user makes. ${RATE_PER_NODE}`,
+    rateLimit: true,
+  }),
 });
 
 declare module '../../infra/config/config.js' {

@@ -325,6 +325,7 @@ addViewerMutation('commitGroup', {
     conversation: t.field(conversationField),
     commit: t.field({ type: GroupCommit, nullable: false, description: 'The stored commit.' }),
   })),
+  hasOwnRate: true,
   run: (deps, viewer, { welcomes, sealedKeys, addedDeviceIds, removedDeviceIds, ...input }) =>
     commitGroup(deps, viewer, {
       ...input,

@@ -4,6 +4,7 @@ import { type Page, type PageArgs, readPage } from '../../core/page.js';
 import type { Conversation } from '../../generated/prisma/client.js';
 import { announceAfterCommit } from '../../infra/database/unit-of-work.js';
 import type { Deps } from '../../platform/deps.js';
+import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changesCommitted, recordChange } from '../../realtime/change-log.js';
 import { conversationChanged } from '../conversation/conversation.events.js';
@@ -39,6 +40,11 @@ import {
 } from './group.store.js';
 
 const CONVERSATION = 'input.conversationId';
+
+const commitPerPerson = definePersonRate(
+  'You are changing groups too quickly. Try again in a moment.',
+  ({ rateCommitPerPerson }) => rateCommitPerPerson,
+);
 
 /**
  * Encrypts a conversation from now on. Repeating it has no effect.
@@ -98,7 +104,7 @@ export interface Committed {
  * with the epoch 0 starts the group again, without the earlier devices.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of the conversation, or of the path of a device or user; FORBIDDEN with the
  *   reason NOT_A_MEMBER; FORBIDDEN: too many devices; CONFLICT with the reason NOT_ENCRYPTED; STALE_EPOCH: another commit was
- *   first; REKEY: a device that must be removed is not among the removed ones.
+ *   first; REKEY: a device that must be removed is not among the removed ones; RATE_LIMITED.
  */
 export async function commitGroup(deps: Deps, viewer: Viewer, input: CommitInput): Promise<Committed> {
   const { commits } = encryptionCounts.of(deps);
@@ -119,6 +125,7 @@ async function storeCommit(
   input: CommitInput,
 ): Promise<Committed & { isRepeated: boolean }> {
   checkCommit(deps, input);
+  take(deps, commitPerPerson, viewer);
   const { database, config } = deps;
   const { conversationId, deviceId, generation, epoch, removedDeviceIds } = input;
   const addedIds = input.addedDeviceIds.filter((id) => id !== deviceId);
