@@ -17,6 +17,14 @@ export interface ApiDevice {
   user: { id: string };
 }
 
+/** A user with the public keys of the account, which are null without encryption. */
+interface ApiAccount {
+  id: string;
+  identityKey: string | null;
+  historyKey: string | null;
+  historyKeySignature: string | null;
+}
+
 export interface ApiGroup {
   generation: number;
   epoch: number;
@@ -51,6 +59,11 @@ const documents = {
   E2eeSealedKeys: `query E2eeSealedKeys($id: ID!, $after: String) {
     node(id: $id) { ... on Conversation { id encryptionGroup {
       sealedKeys(after: $after, first: 50) { edges { cursor node { generation epoch sealed } } pageInfo { hasNextPage } }
+    } } }
+  }`,
+  E2eeMembers: `query E2eeMembers($id: ID!, $after: String) {
+    node(id: $id) { ... on Conversation { id members(after: $after, first: 50) {
+      edges { cursor node { user { id identityKey historyKey historyKeySignature } } } pageInfo { hasNextPage }
     } } }
   }`,
   E2eeRegisterDevice: `mutation E2eeRegisterDevice($input: RegisterDeviceInput!) {
@@ -120,6 +133,22 @@ export function createApi(execute: Execute) {
         } | null;
       }>('E2eeSealedKeys', { id, after });
       return node?.encryptionGroup?.sealedKeys;
+    },
+
+    /** The keys of the accounts of the members, as far as they have any. */
+    async accounts(id: string): Promise<ApiAccount[]> {
+      const accounts: ApiAccount[] = [];
+      for (let after: string | undefined; ; ) {
+        const { node } = await call<{
+          node: {
+            members: { edges: { cursor: string; node: { user: ApiAccount } }[]; pageInfo: { hasNextPage: boolean } };
+          } | null;
+        }>('E2eeMembers', { id, after });
+        const { edges = [], pageInfo } = node?.members ?? {};
+        accounts.push(...edges.map((edge) => edge.node.user));
+        after = edges.at(-1)?.cursor;
+        if (!pageInfo?.hasNextPage) return accounts;
+      }
     },
 
     registerDevice: async (input: { name?: string | undefined; signatureKey: string; certificate: string }) =>

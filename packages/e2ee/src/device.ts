@@ -167,15 +167,18 @@ export function createDeviceKeeper({ storage, locks, lockName, api, mls, trust }
     return remaining;
   }
 
-  /** Registers the stored device, once for each start. */
-  function open(): Promise<OwnDevice | undefined> {
+  /**
+   * Registers the stored device.
+   * @param isAgain whether also if it was registered before: with the session that it belonged to, a device ends.
+   */
+  function open(isAgain = false): Promise<OwnDevice | undefined> {
     return exclusively(async () => {
       const record = await readDevice();
       if (!record) {
         own = undefined;
         return undefined;
       }
-      return own ?? (await register(record));
+      return own && !isAgain ? own : register(record);
     });
   }
 

@@ -111,7 +111,10 @@ export interface E2eeConversation {
 
 /** The encryption of an account on this device. */
 export interface E2ee {
-  /** Registers this device and publishes its key packages. Returns false if it has no keys yet: see `setUp`. */
+  /**
+   * Registers this device and publishes its key packages. Returns false if it has no keys yet: see `setUp`. Call it at every
+   * start, and when the user has signed in again: the server ends a device together with its session.
+   */
   start(): Promise<boolean>;
   /**
    * Creates the keys of the account and of this device. Show the `recoveryKey` to the user afterwards.
@@ -379,7 +382,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   return {
     async start() {
       requireOpen();
-      const device = await keeper.open();
+      const device = await keeper.open(true);
       if (device) await begin(device);
       return device !== undefined;
     },

@@ -264,10 +264,12 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     } catch (error) {
       if (!isRejection(error)) throw error;
       await write(id, record, rest);
-      if (isAbsent(error) && !/^input\.(sealedKeys|addedDeviceIds|removedDeviceIds)/.test(String(fieldOf(error)))) {
+      const isOfOthers = /^input\.(sealedKeys|addedDeviceIds|removedDeviceIds)/.test(String(fieldOf(error)));
+      if (isAbsent(error) && !isOfOthers) {
         throw new E2eeError('NOT_A_MEMBER', 'This device cannot change the group.', { cause: error });
       }
-      if (codeOf(error) === 'BAD_USER_INPUT') throw error;
+      // The group has too many devices, for example.
+      if (['BAD_USER_INPUT', 'FORBIDDEN'].includes(codeOf(error) ?? '')) throw error;
       return error;
     }
     const { generation } = input;
@@ -347,7 +349,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     if (!belongs(view.groupId, id, generation)) {
       throw new E2eeError('INVALID_COMMIT', 'The server has sent the group of another conversation.');
     }
-    const accounts = await accountsOf(view, remote);
+    const accounts = await recipientsOf(id, view, remote);
     const made = await mls.joinExternally(bytes, device.mls, noteFor(accounts));
     const pending = await pendingOf(id, device, { generation, epoch: view.epoch }, made, accounts, {
       added: [device.id],
@@ -404,7 +406,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     if (added.length === 0 && removing.length === 0 && !mustRenew && record.epoch > 0) return undefined;
     const remove = removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember);
     const addedIds = added.map((each) => each.device.user.id);
-    const accounts = (await accountsOf(view, remote)).map((each) =>
+    const accounts = (await recipientsOf(id, view, remote)).map((each) =>
       addedIds.includes(each.userId) ? { ...each, isInside: true } : each,
     );
     const changes = { add: added.map(({ keyPackage }) => keyPackage), remove };
@@ -504,6 +506,21 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       accounts.set(userId, account);
     }
     return [...accounts.values()];
+  }
+
+  /** The accounts for which a commit seals its key: also those of members who are signed out on all devices. */
+  async function recipientsOf(id: string, view: MlsView, remote: ApiGroup): Promise<Account[]> {
+    const accounts = await accountsOf(view, remote);
+    for (const { id: userId, identityKey, historyKey, historyKeySignature } of await api.accounts(id)) {
+      if (!identityKey || !historyKey || !historyKeySignature) continue;
+      const owner = { userId, identityKey: fromBase64Url(identityKey) };
+      const key = fromBase64Url(historyKey);
+      if (!(await trust.mayReceiveHistory(owner, key, fromBase64Url(historyKeySignature)))) continue;
+      const account = accounts.find((each) => each.userId === userId);
+      if (!account) accounts.push({ userId, historyKeys: [key], isInside: false });
+      else if (!account.historyKeys.some((each) => equal(each, key))) account.historyKeys.unshift(key);
+    }
+    return accounts;
   }
 
   /** Seals the key of an epoch for the account of every member, so that their later devices can read it. */

@@ -1,6 +1,6 @@
 import { type Bytes, copyOf, equal, toBase64Url } from './bytes.js';
 import { E2eeError } from './errors.js';
-import { type Certificate, readCertificate, safetyNumber } from './identity.js';
+import { type Certificate, readCertificate, safetyNumber, verifyHistoryKey } from './identity.js';
 import type { E2eeStorage } from './storage.js';
 
 /** What this device knows of the identity of a user. */
@@ -21,6 +21,9 @@ export interface TrustState {
   /** Whether another key was seen since then, for example because the user has lost all devices and the recovery key. */
   isChanged: boolean;
 }
+
+/** A user with an identity key. */
+type Owner = Pick<Certificate, 'userId' | 'identityKey'>;
 
 /** How many certificates are remembered as verified. */
 const CERTIFICATES_MAX = 2_000;
@@ -63,7 +66,7 @@ export function createTrust(
     return certificate;
   }
 
-  async function see({ userId, identityKey }: Certificate): Promise<void> {
+  async function see({ userId, identityKey }: Owner): Promise<void> {
     const known = await pinned(userId);
     if (!known) {
       await storage.write({
@@ -77,7 +80,7 @@ export function createTrust(
   }
 
   /** Whether something may be encrypted for the device of a certificate, or for its account. */
-  async function mayReceive({ userId, identityKey }: Certificate): Promise<boolean> {
+  async function mayReceive({ userId, identityKey }: Owner): Promise<boolean> {
     const known = await pinned(userId);
     if (!known || equal(known.current, identityKey)) return true;
     return !known.isVerified && userId !== ownUserId();
@@ -87,6 +90,16 @@ export function createTrust(
     certificateOf,
 
     mayReceive,
+
+    /**
+     * Whether keys may be sealed for a history key that the server has named. The identity key is stored if it is new.
+     * @param signature of the identity key over the history key.
+     */
+    async mayReceiveHistory(owner: Owner, historyKey: Bytes, signature: Uint8Array): Promise<boolean> {
+      if (!(await verifyHistoryKey(owner.identityKey, historyKey, signature))) return false;
+      await see(owner);
+      return mayReceive(owner);
+    },
 
     /** @throws E2eeError `IDENTITY_CHANGED` if nothing must be encrypted for the device of a certificate. */
     async checkRecipient(certificate: Certificate): Promise<void> {

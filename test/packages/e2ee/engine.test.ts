@@ -569,6 +569,32 @@ describe('devices', () => {
     expect(await textOf(other, messages[0])).toBe('hello');
   });
 
+  it('a device that ended with its session continues after the next sign-in', async () => {
+    const server = createFakeServer();
+    const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const { id, messages } = await makeConversation(server, alice, bob);
+    await alice.e2ee.conversation(id).send({ text: 'one' });
+    const [device] = [...server.devices.values()].filter(({ userId }) => userId === 'alice');
+    server.endSession(device?.id as string);
+    await bob.e2ee.conversation(id).send({ text: 'while Alice is signed out' });
+    expect(await alice.e2ee.start()).toBe(true);
+    await alice.e2ee.conversation(id).send({ text: 'back' });
+    expect(await textOf(bob, messages[2])).toBe('back');
+    expect(await textOf(alice, messages[1])).toBe('while Alice is signed out');
+    expect([...server.devices.values()].filter(({ userId }) => userId === 'alice')).toHaveLength(1);
+  });
+
+  it('a device that does not fit into the group learns it at once', async () => {
+    const server = createFakeServer();
+    const [alice, bob] = [await setUp(server, 'alice'), await setUp(server, 'bob')];
+    const conversation = await makeConversation(server, alice, bob);
+    conversation.devicesMax = 2;
+    const phone = await recover(server, bob);
+    const before = server.log.length;
+    await expect(phone.e2ee.conversation(conversation.id).synchronize()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(server.log.slice(before).filter(({ name }) => name === 'E2eeCommitGroup')).toHaveLength(1);
+  });
+
   it('conversations without encryption and those of others are refused', async () => {
     const server = createFakeServer();
     const alice = await setUp(server, 'alice');

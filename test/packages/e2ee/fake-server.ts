@@ -18,6 +18,7 @@ interface Device {
   signatureKey: string;
   certificate: string;
   isEnded: boolean;
+  isSignedOut: boolean;
   packages: string[];
   known: Set<string>;
   lastResort: string | undefined;
@@ -57,12 +58,14 @@ interface Conversation {
   commits: Commit[];
   sealed: SealedKey[];
   messages: StoredMessage[];
+  /** How many devices the group can have. */
+  devicesMax: number;
 }
 
 /** The part of the API that encryption uses, in memory, with the rules of docs/ENCRYPTION.md. */
 export function createFakeServer() {
   const devices = new Map<string, Device>();
-  const accounts = new Map<string, { identityKey: string; historyKey: string; vault: string }>();
+  const accounts = new Map<string, { identityKey: string; historyKey: string; signature: string; vault: string }>();
   const conversations = new Map<string, Conversation>();
   /** The operations that were executed. */
   const log: { userId: string; name: string; input: Record<string, unknown> }[] = [];
@@ -87,7 +90,7 @@ export function createFakeServer() {
     for (const { members, devices: inGroup } of conversations.values()) {
       for (const [id, entry] of inGroup) {
         const device = deviceOf(id);
-        entry.isLeaving = device.isEnded || !members.has(device.userId);
+        entry.isLeaving = device.isEnded || device.isSignedOut || !members.has(device.userId);
       }
     }
   }
@@ -109,7 +112,9 @@ export function createFakeServer() {
     if (!conversation?.members.has(userId)) return null;
     const { isEncrypted, generation, epoch, groupInfo, commits } = conversation;
     if (!isEncrypted) return { encryption: 'NONE', encryptionGroup: null };
-    const all = [...devices.values()].filter((each) => !each.isEnded && conversation.members.has(each.userId));
+    const all = [...devices.values()].filter(
+      (each) => !each.isEnded && !each.isSignedOut && conversation.members.has(each.userId),
+    );
     const encryptionGroup = {
       generation,
       epoch,
@@ -149,6 +154,18 @@ export function createFakeServer() {
       return { node: { encryption: node.encryption, encryptionGroup: group } };
     },
     E2eeSealedKeys: (userId, _input, variables) => ({ node: groupOf(userId, variables) }),
+    E2eeMembers(userId, _input, { id, after }) {
+      const { members } = requireMember(id, userId);
+      const nodes = [...members].map((member) => {
+        const {
+          identityKey = null,
+          historyKey = null,
+          signature: historyKeySignature = null,
+        } = accounts.get(member) ?? {};
+        return { user: { id: member, identityKey, historyKey, historyKeySignature } };
+      });
+      return { node: { members: page(nodes, after, 2) } };
+    },
     E2eeRegisterDevice(userId, { signatureKey, certificate }) {
       let device = [...devices.values()].find((each) => each.signatureKey === signatureKey);
       if (device && device.userId !== userId) throw new Failure('CONFLICT');
@@ -161,12 +178,14 @@ export function createFakeServer() {
           signatureKey,
           certificate,
           isEnded: false,
+          isSignedOut: false,
           packages: [],
           known: new Set(),
           lastResort: undefined,
         };
         devices.set(id, device);
       }
+      device.isSignedOut = false;
       return { registerDevice: { device: { id: device.id } } };
     },
     E2eeSetAccountKeys(userId, input) {
@@ -233,6 +252,10 @@ export function createFakeServer() {
       const isInside = inGroup.has(deviceId) && !input.addedDeviceIds.includes(deviceId);
       if (isInside && [...inGroup].some(([id, { isLeaving }]) => isLeaving && !removed.has(id))) {
         throw new Failure('CONFLICT', 'REKEY');
+      }
+      const isJoining = isInside ? 0 : Number(!inGroup.has(deviceId));
+      if (inGroup.size - removed.size + added.length + isJoining > conversation.devicesMax) {
+        throw new Failure('FORBIDDEN', undefined, 'input.addedDeviceIds');
       }
       for (const id of removed) inGroup.delete(id);
       for (const id of [...added, ...(isInside ? [] : [deviceId])]) {
@@ -339,9 +362,16 @@ export function createFakeServer() {
         commits: [],
         sealed: [],
         messages: [],
+        devicesMax: 300,
       };
       conversations.set(id, conversation);
       return conversation;
+    },
+
+    /** Ends a device with its session, until it is registered again. */
+    endSession(id: string): void {
+      deviceOf(id).isSignedOut = true;
+      updateDuties();
     },
 
     /** Removes a device, as its user does on another one. */
