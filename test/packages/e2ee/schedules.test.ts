@@ -189,6 +189,23 @@ it('no message is undecryptable, lost or stored twice, whatever fails', { timeou
   const mayRead = (device: Device, { encrypted }: StoredMessage) =>
     isMember(device) && encrypted.epoch >= (since.get(device.userId) ?? Number.POSITIVE_INFINITY);
 
+  /** Ends the session of a device, in which another one sends a message, and registers the device again. */
+  async function signOutAndIn(device: Device, other: Device): Promise<void> {
+    const record = (await device.storage.get('device')) as { id?: string };
+    if (!record.id || device === other) return;
+    server.endSession(record.id);
+    write(other);
+    await flush(other);
+    for (;;) {
+      try {
+        await (await tabOf(device)).e2ee.start();
+        return;
+      } catch (error) {
+        allow(error, device);
+      }
+    }
+  }
+
   async function step(): Promise<void> {
     const members = live().filter(isMember);
     const choice = random();
@@ -230,6 +247,8 @@ it('no message is undecryptable, lost or stored twice, whatever fails', { timeou
         // What it has sent already can be repeated by no one else.
         server.endDevice(record.id);
       }
+    } else if (choice < 0.93) {
+      await signOutAndIn(pick(members), pick(members));
     } else if (choice < 0.96) {
       for (const tab of pick(live()).tabs) tab.isDead = true;
     } else {
