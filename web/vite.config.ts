@@ -13,6 +13,7 @@ const aliases = {
   // From its sources, so that it need not be built before.
   '@parley/client/text': resolve(import.meta.dirname, '../packages/client/src/text.ts'),
   '@parley/client/calls': resolve(import.meta.dirname, '../packages/client/src/calls.ts'),
+  '@parley/client/statuses': resolve(import.meta.dirname, '../packages/client/src/statuses.ts'),
   '@parley/client/drafts': resolve(import.meta.dirname, '../packages/client/src/drafts.ts'),
   '@parley/client/media': resolve(import.meta.dirname, '../packages/client/src/media.ts'),
   '@parley/client/notifications': resolve(import.meta.dirname, '../packages/client/src/notifications.ts'),

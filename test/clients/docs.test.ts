@@ -11,6 +11,7 @@ const files = {
   'upload.ts': 'test/packages/client/upload.ts',
   'notifications.ts': 'test/packages/client/notifications.ts',
   'calls.ts': 'test/packages/client/calls.ts',
+  'statuses.ts': 'test/packages/client/statuses.ts',
 };
 
 /** The code as it looks in a separate project. */
@@ -24,6 +25,7 @@ const elsewhere = (code: string) =>
     .replace('../../../packages/client/src/media.js', '@parley/client/media')
     .replace('../../../packages/client/src/notifications.js', '@parley/client/notifications')
     .replace('../../../packages/client/src/calls.js', '@parley/client/calls')
+    .replace('../../../packages/client/src/statuses.js', '@parley/client/statuses')
     .trim();
 
 it('docs/CLIENTS.md contains only operations that the tests send', async () => {

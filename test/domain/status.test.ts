@@ -14,26 +14,14 @@ import {
 import { rowId } from '../support/durable-streams.js';
 import { complete, createUpload, makePicture, open, putPart, uploaded } from '../support/media.js';
 import { makePlace, modes, startTwo } from '../support/place.js';
-import { setStatusAudience } from '../support/status-posts.js';
+import { befriend, postStatus, setStatusAudience, tryPostStatus } from '../support/status-posts.js';
 import { attempt, createGroup, openDirect, remove, trySend } from '../support/talk.js';
 
 const STATUS = 'id text style createdAt expiresAt viewerHasViewed viewCount author { id } attachment { state path }';
 const EVENTS = `subscription { statuses { type statusId status { ${STATUS} } } }`;
 
-let posted = 0;
-const tryPost = (person: Person, input: Json): Promise<Json> =>
-  attempt(person, 'postStatus', { clientStatusId: `status ${++posted}`, ...input }, `status { ${STATUS} }`);
-async function post(person: Person, input: Json): Promise<Json> {
-  const result = await tryPost(person, input);
-  expect(result).toHaveProperty('status');
-  return result.status;
-}
-const befriend = (...people: Person[]) =>
-  Promise.all(
-    people.flatMap((one) =>
-      people.flatMap((other) => (one === other ? [] : attempt(one, 'addContact', { userId: other.id }))),
-    ),
-  );
+const tryPost = (person: Person, input: Json): Promise<Json> => tryPostStatus(person, input, STATUS);
+const post = (person: Person, input: Json): Promise<Json> => postStatus(person, input, STATUS);
 const feedOf = async (person: Person, includeMuted = false): Promise<Json[]> =>
   (
     await person.ask(
@@ -470,6 +458,10 @@ describe.each(modes)('statuses in %s mode', (mode) => {
     const { statusReply } = await replyTo(friend, direct, status.id);
     expect(statusReply).toEqual({ excerpt: 'Soon gone', status: { id: status.id } });
     const { db } = first.deps.database;
+    const { viewer } = await friend.ask('{ viewer { serverTime } }');
+    const left = Date.parse(status.expiresAt) - Date.parse(viewer.serverTime);
+    expect(left).toBeLessThan(3_000);
+    expect(left).toBeGreaterThan(-10_000);
     await eventually('the time of the database has come', async () => {
       const [row] = await db.$queryRaw<[{ over: boolean }]>`
         SELECT clock_timestamp() >= expires_at AS over FROM statuses WHERE id = ${rowId(status.id)}::uuid`;

@@ -1,3 +1,4 @@
+import { pause } from './pause.js';
 import type { State } from './state.js';
 
 /** Whether the data on this device is up to date. */
@@ -21,5 +22,15 @@ export interface Connection {
 export function onLive(state: State, listener: () => void): () => void {
   return state.onChange((changed) => {
     if (changed.has('~connection') && state.get<Connection>('~connection')?.status === 'live') listener();
+  });
+}
+
+/** Waits, but not longer than until the connection is live again. */
+export function pauseUntilLive(state: State, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = onLive(state, resolve);
+    void pause(milliseconds)
+      .then(() => resolve())
+      .then(stop);
   });
 }

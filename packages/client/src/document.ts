@@ -27,7 +27,7 @@ export function payload(document: string | TypedDocument<unknown, never>, variab
   const query = String(document);
   const [, name] = /^\s*\w+\s+(\w+)/.exec(query) ?? [];
   if (query.startsWith('[object')) {
-    throw new TypeError('The document must be a string, such as the result of print().');
+    throw new TypeError('The document must be a string: call print().');
   }
   const body = { query, variables: variables as Record<string, unknown> };
   const sha256Hash = hashes?.[name ?? ''];

@@ -1,7 +1,7 @@
-import { onLive } from './connection.js';
+import { pauseUntilLive } from './connection.js';
 import { isTemporary, type ParleyError, toError } from './errors.js';
 import { SendMessageDocument } from './generated/documents.js';
-import { pause, retryDelay } from './pause.js';
+import { retryDelay } from './pause.js';
 import type { Request } from './request.js';
 import type { Store } from './store.js';
 
@@ -11,6 +11,8 @@ export interface OutboxEntry {
   conversationId: string;
   text: string;
   replyToId: string | undefined;
+  /** The status that it replies to: see `@parley/client/statuses`. */
+  replyToStatusId?: string | undefined;
   /** Its attachments: the ids of uploads of `@parley/client/media`. */
   uploads?: readonly string[] | undefined;
   /**
@@ -49,17 +51,19 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
    * @param more other values to set at the same time.
    */
   async function add(
-    content: Pick<OutboxEntry, 'conversationId' | 'text' | 'replyToId' | 'uploads'>,
+    content: Pick<OutboxEntry, 'conversationId' | 'text' | 'replyToId' | 'replyToStatusId' | 'uploads'>,
     more?: Record<string, unknown>,
     clientMessageId = newId(),
   ): Promise<string> {
     // Only then the order of the entries is known.
     await loaded();
-    const order = Math.max(Date.now(), 1 + Math.max(0, ...entries().map((entry) => entry.order)));
-    const createdAt = new Date().toISOString();
-    await store.commit({
-      set: { ...more, [`outbox:${clientMessageId}`]: { ...content, clientMessageId, createdAt, order } },
-    });
+    const entry: OutboxEntry = {
+      ...content,
+      clientMessageId,
+      createdAt: new Date().toISOString(),
+      order: Math.max(Date.now(), ...entries().map(({ order }) => order + 1)),
+    };
+    await store.commit({ set: { ...more, [`outbox:${clientMessageId}`]: entry } });
     return clientMessageId;
   }
 
@@ -117,30 +121,27 @@ export function createOutbox(store: Store, request: Request, loaded: () => Promi
       const failure = await send(entry, run);
       if (run !== currentRun) return;
       failures = failure ? failures + 1 : 0;
-      if (failure) await pauseUntilLive(failure.retryAfter ?? retryDelay(failures));
+      if (failure) await pauseUntilLive(state, failure.retryAfter ?? retryDelay(failures));
     }
     if (run === currentRun) busy.delete(conversationId);
   }
 
-  /** Waits, but not longer than until the connection is live again. */
-  function pauseUntilLive(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const stop = onLive(state, resolve);
-      void pause(milliseconds)
-        .then(() => resolve())
-        .then(stop);
-    });
-  }
-
   /** Sends a message. Returns the error if it has to be sent again. */
   async function send(entry: OutboxEntry, run: number): Promise<ParleyError | undefined> {
-    const { clientMessageId, conversationId, text, replyToId, attachmentIds } = entry;
+    const { clientMessageId, conversationId, text, replyToId, replyToStatusId, attachmentIds } = entry;
     const key = `outbox:${clientMessageId}`;
     const share = (id?: string) =>
       store.share({ '~sending': { ...state.get<object>('~sending'), [conversationId]: id } });
     share(clientMessageId);
     try {
-      const input = { clientMessageId, conversationId, text: text || undefined, replyToId, attachmentIds };
+      const input = {
+        clientMessageId,
+        conversationId,
+        text: text || undefined,
+        replyToId,
+        replyToStatusId,
+        attachmentIds,
+      };
       await store.receive(
         request(SendMessageDocument, { input }),
         ({ sendMessage }) => {

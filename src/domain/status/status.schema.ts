@@ -15,6 +15,7 @@ import { loadUser, User, UserConnection, Viewer } from '../user/user.schema.js';
 import {
   type AudienceInput,
   audienceOf,
+  currentTime,
   deleteStatus,
   type FeedEntry,
   feedOf,
@@ -280,6 +281,14 @@ builder.prismaObjectFields(Viewer, (t) => ({
       "Whether authors learn that the viewer has viewed their statuses. If not, the viewer does not learn either who has viewed the viewer's statuses.",
     extensions: asksDatabase,
     resolve: async (_viewer, _args, context) => (await loadReporting(context, viewerOf(context).userId)) === true,
+  }),
+  serverTime: t.field({
+    type: 'DateTime',
+    nullable: false,
+    description:
+      'The present time by the clock that decides when a status expires, which is that of the database. A client whose own clock differs can compute the difference.',
+    extensions: asksDatabase,
+    resolve: (_viewer, _args, context) => currentTime(context.deps),
   }),
   statusMutedUsers: t.field({
     type: UserConnection,

@@ -29,6 +29,7 @@ import {
   listMutes,
   listViews,
   type Posted,
+  readClock,
   type Status,
   type StatusAudienceMode,
   storeStatus,
@@ -192,6 +193,9 @@ export async function feedOf({ database }: Deps, { userId }: Viewer, withMuted: 
 
 /** The viewer's own statuses that have not expired, oldest first. */
 export const ownStatuses = ({ database }: Deps, { userId }: Viewer): Promise<Status[]> => findOwn(database.sql, userId);
+
+/** The present time by the clock that decides whether a status has expired. */
+export const currentTime = ({ database }: Deps): Promise<Date> => readClock(database.sql);
 
 /** The audience of the viewer's next status. */
 export const audienceOf = ({ database }: Deps, { userId }: Viewer): Promise<Audience> =>

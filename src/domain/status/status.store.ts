@@ -60,6 +60,12 @@ export async function findVisible(sql: Sql, viewerId: string, ids: readonly stri
   return ids.map((id) => byId.get(id) ?? null);
 }
 
+/** The present time by the clock that decides whether a status has expired. */
+export async function readClock(sql: Sql): Promise<Date> {
+  const [row] = await sql.query<{ now: Date }>(Prisma.sql`SELECT clock_timestamp() AS now`);
+  return row?.now ?? new Date();
+}
+
 /** A status in the feed of a user. */
 export type FeedStatus = Status & { author: User; isViewed: boolean; isMuted: boolean };
 

@@ -245,6 +245,12 @@ export type DeleteMessageInput = {
   messageId: string;
 };
 
+/** The input of the mutation `deleteStatus`. */
+export type DeleteStatusInput = {
+  /** The status. */
+  statusId: string;
+};
+
 /** The input of the mutation `editMessage`. */
 export type EditMessageInput = {
   /** The encrypted content, in place of a text, in an encrypted conversation. */
@@ -313,6 +319,12 @@ export type MarkReadInput = {
   seq: number;
 };
 
+/** The input of the mutation `markStatusesViewed`. */
+export type MarkStatusesViewedInput = {
+  /** The statuses, at most `serverInfo.limits.statusesMax`. */
+  statusIds: Array<string>;
+};
+
 /** The role of a member in a group. */
 export type MemberRole =
   /** Admins can add members, remove members who are neither owner nor admin, change the title, description and picture, and delete or pin messages. */
@@ -365,6 +377,14 @@ export type MuteConversationInput = {
   until?: string | null | undefined;
 };
 
+/** The input of the mutation `muteStatuses`. */
+export type MuteStatusesInput = {
+  /** True to hide their statuses, false to show them. */
+  muted: boolean;
+  /** The author. */
+  userId: string;
+};
+
 /** What happened to the notification, as a hint. Treat an unknown value as a change that a newer server introduced, and apply the event's data anyway. */
 export type NotificationEventType =
   /** The notification was added to the inbox. */
@@ -413,6 +433,20 @@ export type OpenDirectConversationInput = {
 export type PinMessageInput = {
   /** The message. */
   messageId: string;
+};
+
+/** The input of the mutation `postStatus`. */
+export type PostStatusInput = {
+  /** An upload of kind IMAGE or VIDEO. While it is PROCESSING, only the author can see the status. If it is rejected, or a video turns out to be longer than `serverInfo.limits.statusVideoMaxMs`, the status is deleted. */
+  attachmentId?: string | null | undefined;
+  /** Who can see the status. The default is `viewer.statusAudience`. */
+  audience?: StatusAudienceInput | null | undefined;
+  /** An idempotency key chosen by the client, up to 128 characters. */
+  clientStatusId: string;
+  /** How the text is to be displayed: a name that clients agree on, at most 64 characters. */
+  style?: string | null | undefined;
+  /** The text: at most `serverInfo.limits.statusMaxChars` characters after trimming. */
+  text?: string | null | undefined;
 };
 
 /** How a user appears to others. */
@@ -541,6 +575,12 @@ export type SetNotificationLevelInput = {
   level?: NotificationLevel | null | undefined;
 };
 
+/** The input of the mutation `setStatusViewsReported`. */
+export type SetStatusViewsReportedInput = {
+  /** Whether views are reported. */
+  reported: boolean;
+};
+
 /** The input of the mutation `setTyping`. */
 export type SetTypingInput = {
   /** The conversation in which the viewer is typing. */
@@ -558,6 +598,36 @@ export type StartCallInput = {
   /** The kind of the call. */
   kind: CallKind;
 };
+
+/** Who can see a status. */
+export type StatusAudienceInput = {
+  /** Which mutual contacts can see a status. */
+  mode: StatusAudienceMode;
+  /** The listed users, at most `serverInfo.limits.statusListedMax`. It must be absent or empty for CONTACTS. */
+  userIds?: Array<string> | null | undefined;
+};
+
+/** Which mutual contacts of the author can see a status. */
+export type StatusAudienceMode =
+  /** All mutual contacts. */
+  | 'CONTACTS'
+  /** All mutual contacts except the listed users. */
+  | 'CONTACTS_EXCEPT'
+  /** Only the listed users, as far as they are mutual contacts. */
+  | 'ONLY'
+  | '%future added value';
+
+/** The kind of an event of the stream `statuses`. Treat an unknown value as a hint that `status` has changed. */
+export type StatusEventType =
+  /** Fetch `viewer.statusFeed` and `viewer.statuses` now: the stream delivers all later changes. It is repeated when contacts or blocks have changed. */
+  | 'CAUGHT_UP'
+  /** A status was deleted. Only `statusId` is set. */
+  | 'DELETED'
+  /** A status was posted, or its attachment became READY. */
+  | 'POSTED'
+  /** A status of the viewer was viewed, or the viewer has viewed a status on another device. */
+  | 'VIEWED'
+  | '%future added value';
 
 /** The kind of an event in a conversation. Treat an unknown value as an event that a newer server introduced. */
 export type SystemEventType =
@@ -847,7 +917,7 @@ export type PinnedFieldsFragment = { __typename: 'Message', id: string, seq: num
 
 export type SystemEventFieldsFragment = { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> };
 
-export type MessageFieldsFragment = { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null };
+export type MessageFieldsFragment = { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null };
 
 export type AttachmentFieldsFragment = { id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> };
 
@@ -914,7 +984,7 @@ export type PageQueryVariables = Exact<{
 }>;
 
 
-export type PageQuery = { conversation: { __typename: 'Conversation', id: string, latestSeq: number, messages: { nodes: Array<{ __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null }>, pageInfo: { hasPreviousPage: boolean, hasNextPage: boolean } } | null } | null };
+export type PageQuery = { conversation: { __typename: 'Conversation', id: string, latestSeq: number, messages: { nodes: Array<{ __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null }>, pageInfo: { hasPreviousPage: boolean, hasNextPage: boolean } } | null } | null };
 
 export type PinnedQueryVariables = Exact<{
   id: string;
@@ -942,35 +1012,35 @@ export type SendMessageMutationVariables = Exact<{
 }>;
 
 
-export type SendMessageMutation = { sendMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type SendMessageMutation = { sendMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type EditMessageMutationVariables = Exact<{
   input: EditMessageInput;
 }>;
 
 
-export type EditMessageMutation = { editMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type EditMessageMutation = { editMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type DeleteMessageMutationVariables = Exact<{
   input: DeleteMessageInput;
 }>;
 
 
-export type DeleteMessageMutation = { deleteMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type DeleteMessageMutation = { deleteMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type AddReactionMutationVariables = Exact<{
   input: AddReactionInput;
 }>;
 
 
-export type AddReactionMutation = { addReaction: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type AddReactionMutation = { addReaction: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type RemoveReactionMutationVariables = Exact<{
   input: RemoveReactionInput;
 }>;
 
 
-export type RemoveReactionMutation = { removeReaction: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type RemoveReactionMutation = { removeReaction: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type MarkReadMutationVariables = Exact<{
   input: MarkReadInput;
@@ -998,7 +1068,7 @@ export type MessagesSubscriptionVariables = Exact<{
 }>;
 
 
-export type MessagesSubscription = { messages: { type: MessageEventType, cursor: string, changeSeq: number | null, messageId: string | null, replayed: boolean, message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, conversation: { __typename: 'Conversation', id: string, latestSeq: number, lastActivityAt: string }, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } | null } };
+export type MessagesSubscription = { messages: { type: MessageEventType, cursor: string, changeSeq: number | null, messageId: string | null, replayed: boolean, message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, conversation: { __typename: 'Conversation', id: string, latestSeq: number, lastActivityAt: string }, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } | null } };
 
 export type ConversationsSubscriptionVariables = Exact<{
   after?: string | null | undefined;
@@ -1076,14 +1146,14 @@ export type PinMessageMutationVariables = Exact<{
 }>;
 
 
-export type PinMessageMutation = { pinMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type PinMessageMutation = { pinMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type UnpinMessageMutationVariables = Exact<{
   input: UnpinMessageInput;
 }>;
 
 
-export type UnpinMessageMutation = { unpinMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
+export type UnpinMessageMutation = { unpinMessage: { message: { __typename: 'Message', id: string, seq: number, kind: MessageKind, text: string | null, createdAt: string, editedAt: string | null, deletedAt: string | null, editableUntil: string | null, pinnedAt: string | null, clientMessageId: string | null, mentionsEveryone: boolean, viewerReactions: Array<string>, replyCount: number, viewerCanEdit: boolean, viewerCanDelete: boolean, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, mentions: Array<{ __typename: 'User', id: string, username: string, displayName: string }>, reactions: Array<{ emoji: string, count: number }>, replyTo: { __typename: 'Message', id: string, seq: number, text: string | null, deletedAt: string | null, sender: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, attachments: Array<{ kind: AttachmentKind }> } | null, attachments: Array<{ id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> }>, statusReply: { excerpt: string | null } | null, systemEvent: { type: SystemEventType, oldValue: string | null, newValue: string | null, actor: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null, subjects: Array<{ displayName: string }> } | null } } | null };
 
 export type ViewerChangesSubscriptionVariables = Exact<{
   after?: string | null | undefined;
@@ -1101,4 +1171,96 @@ export type TypingSubscriptionVariables = Exact<{ [key: string]: never; }>;
 
 
 export type TypingSubscription = { typing: { conversationId: string, isTyping: boolean, expiresAt: string, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } };
+
+export type StatusFieldsFragment = { __typename: 'Status', id: string, text: string | null, style: string | null, createdAt: string, expiresAt: string, viewerHasViewed: boolean, attachment: { id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> } | null };
+
+export type AudienceFieldsFragment = { mode: StatusAudienceMode, users: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }> };
+
+export type StatusesSubscriptionVariables = Exact<{ [key: string]: never; }>;
+
+
+export type StatusesSubscription = { statuses: { type: StatusEventType, statusId: string | null, status: { __typename: 'Status', viewCount: number | null, id: string, text: string | null, style: string | null, createdAt: string, expiresAt: string, viewerHasViewed: boolean, author: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, attachment: { id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> } | null } | null } };
+
+export type StatusFeedQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type StatusFeedQuery = { viewer: { serverTime: string, statusFeed: Array<{ muted: boolean, author: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }, statuses: Array<{ __typename: 'Status', id: string, text: string | null, style: string | null, createdAt: string, expiresAt: string, viewerHasViewed: boolean, attachment: { id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> } | null }> }> } | null };
+
+export type OwnStatusesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type OwnStatusesQuery = { viewer: { statusViewsReported: boolean, statusAudience: { mode: StatusAudienceMode, users: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }> }, statuses: Array<{ __typename: 'Status', viewCount: number | null, id: string, text: string | null, style: string | null, createdAt: string, expiresAt: string, viewerHasViewed: boolean, attachment: { id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> } | null }> } | null };
+
+export type StatusViewsQueryVariables = Exact<{
+  id: string;
+  first: number;
+  after?: string | null | undefined;
+}>;
+
+
+export type StatusViewsQuery = { node:
+    | { viewCount: number | null, views: { nodes: Array<{ viewedAt: string, user: { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null }
+    | Record<PropertyKey, never>
+   | null };
+
+export type StatusAudiencePreviewQueryVariables = Exact<{
+  audience?: StatusAudienceInput | null | undefined;
+  first: number;
+  after?: string | null | undefined;
+}>;
+
+
+export type StatusAudiencePreviewQuery = { viewer: { statusAudiencePreview: { totalCount: number, nodes: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } } | null };
+
+export type StatusOfMessageQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type StatusOfMessageQuery = { node:
+    | { statusReply: { status: { __typename: 'Status', id: string } | null } | null }
+    | Record<PropertyKey, never>
+   | null };
+
+export type PostStatusMutationVariables = Exact<{
+  input: PostStatusInput;
+}>;
+
+
+export type PostStatusMutation = { postStatus: { status: { __typename: 'Status', viewCount: number | null, id: string, text: string | null, style: string | null, createdAt: string, expiresAt: string, viewerHasViewed: boolean, attachment: { id: string, kind: AttachmentKind, state: AttachmentState, filename: string, contentType: string, byteSize: number, width: number | null, height: number | null, durationMs: number | null, thumbHash: string | null, waveform: Array<number> | null, altText: string | null, path: string, variants: Array<{ name: string, path: string }> } | null } } | null };
+
+export type DeleteStatusMutationVariables = Exact<{
+  input: DeleteStatusInput;
+}>;
+
+
+export type DeleteStatusMutation = { deleteStatus: { statusId: string } | null };
+
+export type MarkStatusesViewedMutationVariables = Exact<{
+  input: MarkStatusesViewedInput;
+}>;
+
+
+export type MarkStatusesViewedMutation = { markStatusesViewed: { statuses: Array<{ __typename: 'Status', id: string }> } | null };
+
+export type SetStatusAudienceMutationVariables = Exact<{
+  input: StatusAudienceInput;
+}>;
+
+
+export type SetStatusAudienceMutation = { setStatusAudience: { viewer: { statusAudience: { mode: StatusAudienceMode, users: Array<{ __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }> } } } | null };
+
+export type SetStatusViewsReportedMutationVariables = Exact<{
+  input: SetStatusViewsReportedInput;
+}>;
+
+
+export type SetStatusViewsReportedMutation = { setStatusViewsReported: { viewer: { statusViewsReported: boolean } } | null };
+
+export type MuteStatusesMutationVariables = Exact<{
+  input: MuteStatusesInput;
+}>;
+
+
+export type MuteStatusesMutation = { muteStatuses: { user: { __typename: 'User', id: string } } | null };
 
