@@ -104,6 +104,7 @@ const webSmoke = 'test/web/smoke.test.ts';
 const webInShort = [
   'test/web/account.test.ts',
   'test/web/calls.smoke.test.ts',
+  'test/web/statuses.smoke.test.ts',
   'test/web/chat.test.ts',
   'test/web/conversation.test.ts',
   'test/web/faults/network.test.ts',

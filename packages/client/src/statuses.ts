@@ -83,6 +83,8 @@ export interface AudiencePage {
 export interface Statuses extends Readable<StatusFeed> {
   /** A status that can be seen; undefined if it cannot, or is not known. */
   status(id: string): Readable<Status | undefined>;
+  /** What the ring around the picture of a user shows: whether there is something unviewed; undefined without statuses. */
+  ring(userId: string): Readable<'unviewed' | 'viewed' | undefined>;
   /**
    * Posts a status. Resolves with its key as soon as it is stored on this device; it is posted even if the page is closed and
    * opened later, and once however often it is sent.
@@ -410,8 +412,22 @@ export const statusesOf: (parley: Parley) => Statuses = once((parley): Statuses 
     return { authors, own, isLoaded: known() !== undefined };
   });
 
+  const rings = new Map<string, Readable<'unviewed' | 'viewed' | undefined>>();
+  function ring(userId: string): Readable<'unviewed' | 'viewed' | undefined> {
+    let readable = rings.get(userId);
+    if (!readable) {
+      readable = state.derive(() => {
+        const found = feed.value.authors.find(({ author, isMuted }) => author.id === userId && !isMuted);
+        return found && (found.hasUnviewed ? 'unviewed' : 'viewed');
+      });
+      rings.set(userId, readable);
+    }
+    return readable;
+  }
+
   return Object.assign(feed, {
     status: statusOf,
+    ring,
     post: posts.add,
     pending: posts.pending,
     retry: posts.retry,

@@ -55,7 +55,7 @@ export async function addDocument(
 }
 
 /** The properties of a file that this browser can determine. One that it cannot show is sent like any other. */
-async function detailsOf(file: File): Promise<FileDetails> {
+export async function detailsOf(file: File): Promise<FileDetails> {
   const kind = kindOf(file);
   // Pictures from the clipboard have no names of their own.
   const filename = file.name || 'file';

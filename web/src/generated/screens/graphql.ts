@@ -534,6 +534,11 @@ export type UploadStateQuery = { node:
     | Record<PropertyKey, never>
    | null };
 
+export type StatusLimitsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type StatusLimitsQuery = { serverInfo: { limits: { statusMaxChars: number, statusVideoMaxMs: number } } };
+
 export class TypedDocumentString<TResult, TVariables>
   extends String
   implements DocumentTypeDecoration<TResult, TVariables>
@@ -1083,3 +1088,13 @@ export const UploadStateDocument = new TypedDocumentString(`
   }
 }
     `, {"hash":"sha256:11ee80a3875f6d4c4a3c74de473c02c60116c050520d5fa3c6f2816a3a3321de"}) as unknown as TypedDocumentString<UploadStateQuery, UploadStateQueryVariables>;
+export const StatusLimitsDocument = new TypedDocumentString(`
+    query StatusLimits {
+  serverInfo {
+    limits {
+      statusMaxChars
+      statusVideoMaxMs
+    }
+  }
+}
+    `, {"hash":"sha256:5ba7bdaf0d827a5679acfd74a88d4b22990118bc000e3cdd1e3d93bbafdac408"}) as unknown as TypedDocumentString<StatusLimitsQuery, StatusLimitsQueryVariables>;

@@ -9,6 +9,7 @@ import { Button, IconButton } from '../../shell/button.tsx';
 import { Icon } from '../../shell/icon.tsx';
 import { Link } from '../../shell/router.tsx';
 import { useTimes } from '../../shell/time.ts';
+import { noRing, useStatuses } from '../../statuses.ts';
 import { useChat } from './chat-context.ts';
 import styles from './conversation-list.module.css';
 import { plainText } from './message-text.tsx';
@@ -16,6 +17,7 @@ import { MissedNotice } from './missed-notice.tsx';
 import { nameOf, pictureOf, presenceOf, previewOf, systemText } from './names.ts';
 
 const Start = lazy(() => import('../start/start.tsx'));
+const StatusStrip = lazy(() => import('../status/status-strip.tsx'));
 
 /** The conversations of the viewer, latest first. */
 export function ConversationList({ currentId }: { currentId: string | undefined }) {
@@ -24,6 +26,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
   const user = useViewer()?.user;
   const { conversations, hasMore, isLoaded } = useReadable(parley.conversations);
   const { openSearch, openPeople } = useChat();
+  const hasStatuses = useStatuses() !== undefined;
   const hasSearch = useServerInfo()?.features.includes('search') ?? false;
   // The heading of the page is that of an open conversation.
   const Title = currentId === undefined ? 'h1' : 'h2';
@@ -50,6 +53,7 @@ export function ConversationList({ currentId }: { currentId: string | undefined 
         </IconButton>
       </header>
       <MissedNotice />
+      <Suspense>{hasStatuses && <StatusStrip />}</Suspense>
       <div className={styles.scroller}>
         {conversations.length > 0 && (
           <ul onKeyDown={moveFocus}>
@@ -123,6 +127,7 @@ function Entry({
   const text = useText();
   const times = useTimes();
   const draft = useReadable(draftsOf(useParley()).of(conversation.id))?.text;
+  const ring = useReadable(useStatuses()?.ring(conversation.counterpart?.id ?? '') ?? noRing);
   const { isSilent } = useReadable(useNotifications()?.level(conversation.id) ?? noLevel);
   const { lastMessage, viewerMembership, counterpart, lastActivityAt } = conversation;
   const unread = viewerMembership?.unreadCount ?? 0;
@@ -150,7 +155,7 @@ function Entry({
       className={styles.entry}
       aria-current={isCurrent ? 'page' : undefined}
     >
-      <span className={styles.picture}>
+      <span className={styles.picture} data-ring={ring}>
         <Avatar name={nameOf(conversation)} {...pictureOf(conversation)} size={44} />
         {presence && (
           <span className={styles.presence} data-status={presence.status} title={presence.label}>

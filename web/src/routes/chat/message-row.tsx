@@ -28,6 +28,7 @@ import { previewOf, systemText } from './names.ts';
 import { Reactions, useReactions } from './reactions.tsx';
 
 const CallEntry = lazy(() => import('../call/call-entry.tsx'));
+const StatusQuote = lazy(() => import('../status/status-quote.tsx'));
 
 /** How long a finger must stay on a message until its menu opens, in milliseconds. */
 const LONG_PRESS_MS = 450;
@@ -123,6 +124,9 @@ export const MessageRow = memo(function MessageRow({
             </span>
           )}
           {message?.replyTo && <Quote message={message.replyTo} onJump={jump} />}
+          <Suspense>
+            {(message?.statusReply ?? pending?.replyToStatusId) && <StatusQuote row={row} className={styles.quote} />}
+          </Suspense>
           {hasFiles && <Attached row={row} />}
           {message?.deletedAt ? (
             <em className={styles.deleted}>{text.pane.deleted}</em>

@@ -11,10 +11,11 @@ import { chooseHue, chooseTheme, currentHue, currentTheme, hues, themes } from '
 import { AvailabilityChoice, Blocked, PasswordForm, ProfileDialog, Sessions } from './account-settings.tsx';
 import { NotificationSettings } from './notification-settings.tsx';
 import styles from './settings.module.css';
+import { StatusSettings } from './status-settings.tsx';
 
 /** The settings of the user and of this browser. */
 export default function Settings() {
-  const { app, account, notifications, settings } = useScreenText();
+  const { app, account, notifications, settings, status } = useScreenText();
   const parley = useParley();
   const viewer = useViewer();
   const user = viewer?.user;
@@ -51,6 +52,9 @@ export default function Settings() {
         )}
         <Section title={notifications.title}>
           <NotificationSettings />
+        </Section>
+        <Section title={status.title}>
+          <StatusSettings />
         </Section>
         <Section title={settings.theme}>
           <ThemeChoice />

@@ -1,0 +1,7 @@
+import { constant, createHook } from './loaded.ts';
+
+/** The statuses of the user and of their contacts; undefined until the conversations are displayed. */
+export const useStatuses = createHook(async (parley) => (await import('@parley/client/statuses')).statusesOf(parley));
+
+/** The ring around a picture until they have been loaded. */
+export const noRing = constant<'unviewed' | 'viewed' | undefined>(undefined);
