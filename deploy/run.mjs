@@ -102,11 +102,9 @@ const manyCases = [
 const webSmoke = 'test/web/smoke.test.ts';
 /** The tests of the web app that `npm run test:short` runs. `npm run test:web` runs all of them. */
 const webInShort = [
-  'test/web/account.test.ts',
   'test/web/calls.smoke.test.ts',
   'test/web/statuses.smoke.test.ts',
   'test/web/chat.test.ts',
-  'test/web/conversation.test.ts',
   'test/web/faults/network.test.ts',
   'test/web/faults/tabs.test.ts',
   'test/web/firefox.test.ts',
