@@ -273,6 +273,7 @@ describe.each(modes)('what the server does with encrypted conversations in %s mo
     const [one, two] = await registerAll(limited.url, 'one', 'two');
     const devices = [await registerDevice(two), await registerDevice(two)];
     const input = { conversationId: await openDirect(one, two), deviceIds: devices.map(({ id }) => id) };
+    await enable(one, input.conversationId);
     expect(await call(one, 'claimKeyPackages', input)).toEqual({ __typename: 'ClaimKeyPackagesPayload' });
     expect(await call(one, 'claimKeyPackages', input)).toBe('RATE_LIMITED');
     expect(await call(two, 'claimKeyPackages', input)).toEqual({ __typename: 'ClaimKeyPackagesPayload' });

@@ -175,6 +175,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       const [person] = await registerAll(node.url, 'keys');
       const device = await registerDevice(person);
       const direct = await openDirect(ana, person);
+      await enable(ana, direct);
       expect(await claim(ana, direct, [device])).toEqual([]);
       const [first, second, last] = [bytes(), bytes(), bytes()];
       expect(await publish(device, [first])).toBe(1);
@@ -210,6 +211,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       const packages = Array.from({ length: 5 }, () => bytes());
       await publish(device, packages, bytes());
       const group = await createGroup(ana, [bob, person]);
+      await enable(ana, group);
       const claims = await Promise.all(
         Array.from({ length: 100 }, (_, index) => {
           const by = index % 2 ? ana : bob;
@@ -222,9 +224,13 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(once.sort()).toEqual([...packages].sort());
     });
 
-    it('are given only to members, of devices of members', async () => {
+    it('are given only to members of an encrypted conversation, of devices of members', async () => {
       const group = await createGroup(ana, [bob]);
       const input = { conversationId: group, deviceIds: [bobs.id, carols.id] };
+      expect(await call(ana, 'claimKeyPackages', { ...input, deviceIds: [bobs.id] })).toBe(
+        'CONFLICT NOT_ENCRYPTED input.conversationId',
+      );
+      await enable(ana, group);
       expect(await call(ana, 'claimKeyPackages', input)).toBe('NOT_FOUND input.deviceIds.1');
       expect(await call(eve, 'claimKeyPackages', { ...input, deviceIds: [bobs.id] })).toBe(
         'NOT_FOUND input.conversationId',
@@ -440,6 +446,24 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       await must(ana, 'addMembers', { conversationId: group, userIds: [carol.id] });
       expect(ids((await groupOf(ana, group)).devicesToAdd)).toEqual([carols.id]);
       expect(await sendSealed(carols, group, 4)).toBe('FORBIDDEN DEVICE_NOT_IN_GROUP input.encrypted.deviceId');
+    });
+
+    it('are not possible after a user of a direct conversation has blocked the other', async () => {
+      const people = await registerAll(node.url, 'blocking', 'blocked');
+      const [one, two] = people as [Person, Person];
+      const [ones, twos] = [await registerDevice(one), await registerDevice(two)];
+      const direct = await openDirect(one, two);
+      await enable(one, direct);
+      await startGroup(direct, [ones, twos]);
+      const input = commitInput(twos, direct, 1);
+      const stored = await call(two, 'commitGroup', input, COMMIT);
+      await must(one, 'blockUser', { userId: two.id });
+      expect(await call(two, 'commitGroup', input, COMMIT)).toEqual(stored);
+      for (const device of [ones, twos]) {
+        expect(await commit(device, direct, 2)).toBe('FORBIDDEN RECIPIENT_UNREACHABLE input.conversationId');
+      }
+      await must(one, 'unblockUser', { userId: two.id });
+      expect(await commit(twos, direct, 2)).toMatchObject({ commit: { epoch: 2 } });
     });
 
     it('leave keys that members seal for themselves, and replace', async () => {

@@ -163,6 +163,7 @@ describe.each(exhaustiveModes)('who may do what in %s mode', (mode) => {
     },
     claimKeyPackages: async (actor, { conversationId }) => {
       const device = await registerDevice(four);
+      await attempt(four, 'enableEncryption', { conversationId });
       const result = await attempt(actor, 'claimKeyPackages', { conversationId, deviceIds: [device.id] });
       await attempt(four, 'removeDevice', { deviceId: device.id });
       return result;

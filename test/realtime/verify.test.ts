@@ -585,10 +585,11 @@ const actions: Record<string, Action> = {
   registerDevice: ({ owner }) => registerDevice(owner),
   removeDevice: async ({ owner }) => mutation(owner, 'removeDevice', { deviceId: (await registerDevice(owner)).id }),
   publishKeyPackages: async ({ owner }) => publish(await registerDevice(owner), [bytes()]),
-  claimKeyPackages: async ({ owner, other, direct }) => {
+  claimKeyPackages: async ({ owner, other, group }) => {
     const device = await registerDevice(other);
     await publish(device, [bytes()]);
-    await claim(owner, direct, [device]);
+    await enable(owner, group);
+    await claim(owner, group, [device]);
   },
   setAccountKeys: ({ owner }) => {
     const [identityKey, historyKey, signature, vault] = [bytes(), bytes(), bytes(), bytes()];

@@ -252,9 +252,9 @@ const ClaimedKeyPackage = builder.objectRef<DevicePackage>('ClaimedKeyPackage').
 
 addViewerMutation('claimKeyPackages', {
   description:
-    'Takes one key package of each of these devices of members of a conversation, to add them to its group. Each key package is given out once, the oldest first; then the last resort. Devices that have none are missing in the result: they join by themselves.',
+    'Takes one key package of each of these devices of members of an encrypted conversation, to add them to its group. Each key package is given out once, the oldest first; then the last resort. Devices that have none are missing in the result: they join by themselves.',
   input: (t) => ({
-    conversationId: t.id({ required: true, description: 'A conversation of the viewer.' }),
+    conversationId: t.id({ required: true, description: 'An encrypted conversation of the viewer.' }),
     deviceIds: t.idList({
       required: true,
       description: 'Devices of members, at most `serverInfo.limits.encryptedAddsMax`.',

@@ -22,6 +22,7 @@ import {
 } from './device.store.js';
 import { encryptionCounts } from './encryption.counts.js';
 import { checkBytes, checkList } from './encryption.input.js';
+import { notEncrypted } from './encryption.policy.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -159,7 +160,7 @@ export interface DevicePackage {
  * Claims one key package of each of these devices of members of a conversation: the oldest, which nobody else receives; or
  * the last resort. Devices that have none are omitted.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of `input.conversationId`, or of the path of a device that has ended or does
- *   not belong to a member; RATE_LIMITED.
+ *   not belong to a member; CONFLICT with the reason NOT_ENCRYPTED; RATE_LIMITED.
  */
 export async function claimKeyPackages(
   deps: Deps,
@@ -170,8 +171,10 @@ export async function claimKeyPackages(
   checkList(deviceIds, config.encryptedAddsMax, 'input.deviceIds', 'encryptedAddsMax');
   const { userId } = viewer;
   return database.sql.transaction(async (sql) => {
-    const { isMember, devices } = await findClaimable(sql, { conversationId, userId, deviceIds });
+    const { isMember, isEncrypted, devices } = await findClaimable(sql, { conversationId, userId, deviceIds });
     if (!isMember) throw notFound('input.conversationId', 'Conversation');
+    // Otherwise, members of any public group could use up the key packages of everybody in it.
+    if (!isEncrypted) throw notEncrypted('input.conversationId');
     const byId = new Map(devices.map((device) => [device.id, device]));
     const missing = deviceIds.findIndex((id) => !byId.has(id));
     if (missing >= 0) throw notFound(`input.deviceIds.${missing}`, 'Device');

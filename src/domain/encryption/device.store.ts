@@ -115,19 +115,21 @@ export async function countKeyPackages(tx: Tx, deviceId: string, lifetimeMs: num
   return row.count;
 }
 
-/** Which of these devices have not ended and belong to members of the conversation, if the user is a member of it. */
+/** Which of these devices have not ended and belong to members of the conversation, if it is encrypted and the user is a member. */
 export async function findClaimable(
   sql: SqlTransaction,
   { conversationId, userId, deviceIds }: { conversationId: string; userId: string; deviceIds: readonly string[] },
-): Promise<{ isMember: boolean; devices: Device[] }> {
-  const own = await sql.query(Prisma.sql`
-    SELECT FROM memberships WHERE conversation_id = ${conversationId}::uuid AND user_id = ${userId}::uuid`);
-  if (own.length === 0) return { isMember: false, devices: [] };
+): Promise<{ isMember: boolean; isEncrypted: boolean; devices: Device[] }> {
+  const [own] = await sql.query<{ isEncrypted: boolean }>(Prisma.sql`
+    SELECT conversations.encryption <> 'NONE' AS "isEncrypted"
+    FROM memberships JOIN conversations ON conversations.id = memberships.conversation_id
+    WHERE conversation_id = ${conversationId}::uuid AND user_id = ${userId}::uuid`);
+  if (!own?.isEncrypted) return { isMember: own !== undefined, isEncrypted: false, devices: [] };
   const devices = await sql.query<Device>(Prisma.sql`
     SELECT ${columns} FROM devices device
     JOIN memberships ON memberships.user_id = device.user_id AND memberships.conversation_id = ${conversationId}::uuid
     WHERE device.id = ANY (${deviceIds}::uuid[]) AND device.ended_at IS NULL`);
-  return { isMember: true, devices };
+  return { isMember: true, isEncrypted: true, devices };
 }
 
 /** A key package that was claimed. */

@@ -8,7 +8,14 @@ import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { changesCommitted, recordChange } from '../../realtime/change-log.js';
 import { conversationChanged } from '../conversation/conversation.events.js';
-import { canRead, canSend, isEncrypted, isPublic, sendRefused } from '../conversation/conversation.policy.js';
+import {
+  canRead,
+  canSend,
+  isEncrypted,
+  isPublic,
+  recipientUnreachable,
+  sendRefused,
+} from '../conversation/conversation.policy.js';
 import {
   changeConversation,
   conversationQueue,
@@ -16,6 +23,7 @@ import {
   findMembership,
   lock,
   lockMembershipShared,
+  otherOf,
 } from '../conversation/conversation.store.js';
 import { requireActiveViewer, sessionEnded } from '../user/user.store.js';
 import type { Device } from './device.store.js';
@@ -103,8 +111,8 @@ export interface Committed {
  * The committing device is in the group afterwards. Repeating a stored commit returns it. A commit of the next generation
  * with the epoch 0 starts the group again, without the earlier devices.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of the conversation, or of the path of a device or user; FORBIDDEN with the
- *   reason NOT_A_MEMBER; FORBIDDEN: too many devices; CONFLICT with the reason NOT_ENCRYPTED; STALE_EPOCH: another commit was
- *   first; REKEY: a device that must be removed is not among the removed ones; RATE_LIMITED.
+ *   reason NOT_A_MEMBER or RECIPIENT_UNREACHABLE; FORBIDDEN: too many devices; CONFLICT with the reason NOT_ENCRYPTED; STALE_EPOCH:
+ *   another commit was first; REKEY: a device that must be removed is not among the removed ones; RATE_LIMITED.
  */
 export async function commitGroup(deps: Deps, viewer: Viewer, input: CommitInput): Promise<Committed> {
   const { commits } = encryptionCounts.of(deps);
@@ -136,6 +144,7 @@ async function storeCommit(
       const state = await readCommitState(sql, {
         viewerId: viewer.userId,
         conversationId,
+        counterpartId: conversation?.directKey ? otherOf(conversation.directKey, viewer.userId) : null,
         deviceId,
         generation,
         epoch,
@@ -158,6 +167,7 @@ async function storeCommit(
       };
       const info = commitInfoOf(commit);
       if (state.repeatedId !== null) return { conversation, commit: info, isRepeated: true };
+      if (!state.isReachable) throw recipientUnreachable(CONVERSATION);
       const isReset = generation === conversation.groupGeneration + 1 && epoch === 0 && conversation.groupEpoch > 0;
       if (!isReset && (generation !== conversation.groupGeneration || epoch !== conversation.groupEpoch)) {
         throw staleEpoch(conversation);

@@ -2,6 +2,7 @@ import { type Conversation, type GroupCommit, Prisma } from '../../generated/pri
 import { type Db, queryIn, type Sql, type SqlTransaction, type Tx } from '../../infra/database/database.js';
 import type { Change } from '../../realtime/change.js';
 import { conversationColumns } from '../conversation/conversation.store.js';
+import { isReachable } from '../user/reach.store.js';
 import type { Device } from './device.store.js';
 
 export type { GroupCommit };
@@ -19,6 +20,8 @@ export async function lockForCommit(sql: SqlTransaction, id: string): Promise<Co
 export interface CommitState {
   isActive: boolean;
   isMember: boolean;
+  /** Whether the other user of a direct conversation can be reached; true for groups. */
+  isReachable: boolean;
   /** Whether the committing device belongs to the viewer and has not ended. */
   ownsDevice: boolean;
   /** The stored commit of this device that begins from the same epoch, if it has the same content. */
@@ -40,6 +43,8 @@ export async function readCommitState(
   given: {
     viewerId: string;
     conversationId: string;
+    /** The other user of a direct conversation. */
+    counterpartId: string | null;
     deviceId: string;
     generation: number;
     epoch: number;
@@ -48,7 +53,8 @@ export async function readCommitState(
     sealedForIds: readonly string[];
   },
 ): Promise<CommitState> {
-  const { viewerId, conversationId, deviceId, generation, epoch, commit, addedIds, sealedForIds } = given;
+  const { viewerId, conversationId, counterpartId, deviceId, generation, epoch, commit, addedIds, sealedForIds } =
+    given;
   const [row] = await sql.query<CommitState>(
     Prisma.sql`
     WITH person AS MATERIALIZED (
@@ -63,6 +69,9 @@ export async function readCommitState(
            EXISTS (
              SELECT FROM memberships WHERE conversation_id = ${conversationId}::uuid AND user_id = ${viewerId}::uuid
            ) AS "isMember",
+           ${counterpartId}::uuid IS NULL OR EXISTS (
+             SELECT FROM users WHERE id = ${counterpartId}::uuid AND ${isReachable(Prisma.sql`${viewerId}::uuid`)}
+           ) AS "isReachable",
            EXISTS (SELECT FROM usable WHERE id = ${deviceId}::uuid AND user_id = ${viewerId}::uuid) AS "ownsDevice",
            (
              SELECT id::text FROM group_commits
