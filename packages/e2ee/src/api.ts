@@ -38,14 +38,23 @@ export interface ApiGroup {
   };
 }
 
+/** A conversation and its group; `kind` and `counterpart` only if they were asked for. */
+export interface ApiConversation {
+  encryption: string;
+  encryptionGroup: ApiGroup | null;
+  kind?: string;
+  /** The other user of a direct conversation. */
+  counterpart?: { id: string } | null;
+}
+
 const DEVICE = 'id signatureKey certificate user { id }';
 
 const documents = {
   E2eeAccount: `query E2eeAccount {
     viewer { id user { id } accountKeys { identityKey historyKey vault } }
   }`,
-  E2eeGroup: `query E2eeGroup($id: ID!, $deviceId: ID!, $after: String, $whole: Boolean!, $duties: Boolean!, $content: Boolean!) {
-    node(id: $id) { ... on Conversation { id encryption encryptionGroup {
+  E2eeGroup: `query E2eeGroup($id: ID!, $deviceId: ID!, $after: String, $whole: Boolean!, $duties: Boolean!, $content: Boolean!, $people: Boolean!) {
+    node(id: $id) { ... on Conversation { id encryption kind @include(if: $people) counterpart @include(if: $people) { id } encryptionGroup {
       generation epoch
       groupInfo @include(if: $whole)
       welcome(deviceId: $deviceId) @include(if: $whole)
@@ -112,12 +121,18 @@ export function createApi(execute: Execute) {
     /** @returns undefined for a conversation that the viewer cannot see. */
     async group(
       id: string,
-      given: { deviceId: string; after?: string | undefined; whole?: boolean; duties?: boolean; content?: boolean },
+      given: {
+        deviceId: string;
+        after?: string | undefined;
+        whole?: boolean;
+        duties?: boolean;
+        content?: boolean;
+        people?: boolean;
+      },
     ) {
-      const { whole = false, duties = false, content = true } = given;
-      const { node } = await call<{
-        node: { encryption: string; encryptionGroup: ApiGroup | null } | null;
-      }>('E2eeGroup', { ...given, id, whole, duties, content });
+      const { whole = false, duties = false, content = true, people = false } = given;
+      const variables = { ...given, id, whole, duties, content, people };
+      const { node } = await call<{ node: ApiConversation | null }>('E2eeGroup', variables);
       return node ?? undefined;
     },
 

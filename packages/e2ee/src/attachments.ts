@@ -19,6 +19,12 @@ function nonceOf(index: number, isLast: boolean): Bytes {
 
 const DATA = label('attachment 1');
 
+/** Types that no browser executes. Documents with scripts would run with the origin of the application, and could read its keys. */
+const isPassive = (mimeType: string) =>
+  /^(image\/(png|jpeg|gif|webp|avif|bmp)|audio\/[\w.+-]+|video\/[\w.+-]+|text\/plain)$/.test(mimeType);
+
+const typeOf = ({ mimeType = '' }: AttachmentSecret) => (isPassive(mimeType) ? mimeType : 'application/octet-stream');
+
 const countOf = (size: number) => Math.max(1, Math.ceil(padme(size) / SEGMENT_BYTES));
 
 /**
@@ -48,7 +54,8 @@ export async function encryptAttachment(
 }
 
 /**
- * Decrypts a whole file.
+ * Decrypts a whole file. Its type is the one that the sender has stated if it is that of a picture, a sound, a video or a plain text, and
+ * `application/octet-stream` otherwise.
  * @throws E2eeError `TAMPERED` if it is not the file that was sent.
  */
 export async function decryptAttachment(blob: Blob, secret: AttachmentSecret): Promise<Blob> {
@@ -63,7 +70,7 @@ export async function decryptAttachment(blob: Blob, secret: AttachmentSecret): P
   }
   // The key alone does not say that it is the file of the sender: a member who knows it could have made another one.
   if (!equal(await sha256(concat(...hashes)), fromBase64Url(secret.digest))) throw tampered();
-  return new Blob(parts, { type: secret.mimeType ?? 'application/octet-stream' });
+  return new Blob(parts, { type: typeOf(secret) });
 }
 
 /**

@@ -79,6 +79,32 @@ export async function sealContent(
   return result;
 }
 
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isOptionalText = (value: unknown) => value === undefined || typeof value === 'string';
+
+const isSecret = (value: unknown) =>
+  isRecord(value) &&
+  typeof value['key'] === 'string' &&
+  typeof value['digest'] === 'string' &&
+  Number.isSafeInteger(value['size']) &&
+  (value['size'] as number) >= 0 &&
+  isOptionalText(value['name']) &&
+  isOptionalText(value['mimeType']);
+
+/** Checks the types of what a sender, who can be anybody in the group, has encrypted. */
+function readContent(value: unknown): Content {
+  const { attachments = {}, text, replyToId } = isRecord(value) ? value : { text: null };
+  const isValid =
+    isOptionalText(text) &&
+    isOptionalText(replyToId) &&
+    isRecord(attachments) &&
+    Object.values(attachments).every(isSecret);
+  if (!isValid) throw new Error('The content has another form.');
+  return value as Content;
+}
+
 /** The version that content claims, which `openContent` verifies. */
 export function versionOf(content: Uint8Array): number {
   if (content[0] !== FORMAT) throw new E2eeError('UNKNOWN_FORMAT', 'A newer client has encrypted the message.');
@@ -107,7 +133,7 @@ export async function openContent(
     const payload = reader.bytesField();
     if (!(await ed25519Verify(contentKey, encode(data, payload), signature)))
       throw new Error('The signature is wrong.');
-    return { content: JSON.parse(fromUtf8(payload)), version };
+    return { content: readContent(JSON.parse(fromUtf8(payload))), version };
   } catch (cause) {
     throw new E2eeError('TAMPERED', 'The message is not what its sender encrypted.', { cause });
   }

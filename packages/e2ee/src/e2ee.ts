@@ -25,6 +25,11 @@ export interface E2eeOptions {
   locks?: E2eeLocks;
   /** Called when a user has another identity key than before. Show it in the conversation. */
   onIdentityChanged?: (userId: string) => void;
+  /**
+   * Called when a user can read a group from now on who could not before. The server decides who is a member: show it in the
+   * conversation.
+   */
+  onMemberAdded?: (conversationId: string, userId: string) => void;
   /** The current time, in milliseconds since 1970. */
   now?: () => number;
 }
@@ -75,6 +80,11 @@ export interface OpenedMessage {
 
 /** A conversation, as far as encryption is concerned. */
 export interface E2eeConversation {
+  /**
+   * Whether this device has ever seen that the conversation is encrypted. Then never send plain text in it, whatever the server states
+   * about the conversation.
+   */
+  isEncrypted(): Promise<boolean>;
   /** Encrypts the conversation from now on, which cannot be taken back. */
   enable(): Promise<void>;
   /**
@@ -85,7 +95,8 @@ export interface E2eeConversation {
   /**
    * Encrypts a message. Calls with the same `clientMessageId` return the same bytes, also in other tabs and after a restart, until
    * `stale` has returned true or a week after `settled`. An edit has the `clientMessageId` of its message and the next `version`.
-   * @throws E2eeError `IDENTITY_CHANGED`, `NOT_A_MEMBER`, `NOT_ENCRYPTED` or `TOO_LARGE`, or what `execute` throws.
+   * @throws E2eeError `IDENTITY_CHANGED`, `UNEXPECTED_MEMBER`, `NOT_A_MEMBER`, `NOT_ENCRYPTED`, `DOWNGRADED` or `TOO_LARGE`, or what
+   *   `execute` throws.
    */
   encrypt(clientMessageId: string, content: OutgoingContent, options?: { version?: number }): Promise<EncryptedInput>;
   /** Call it when the server has answered `sendMessage` or `editMessage`. */
@@ -102,7 +113,7 @@ export interface E2eeConversation {
   ): Promise<{ id: string; seq: number }>;
   /**
    * Decrypts a message.
-   * @throws E2eeError `KEY_UNAVAILABLE`, `TAMPERED`, `UNKNOWN_FORMAT` or `INVALID_CERTIFICATE`, or what `execute` throws.
+   * @throws E2eeError `KEY_UNAVAILABLE`, `TAMPERED`, `UNKNOWN_FORMAT`, `INVALID_CERTIFICATE` or `IDENTITY_CHANGED`, or what `execute` throws.
    */
   open(message: EncryptedMessage): Promise<OpenedMessage>;
   /** The certificates of the devices that are in the group, as far as this device knows. */
@@ -147,6 +158,15 @@ export interface E2ee {
 }
 
 const SENDERS_MAX = 2_000;
+/** How many messages are remembered, to notice that one is shown twice or without its edit. */
+const MESSAGES_MAX = 20_000;
+
+/** Sets a value, and forgets the oldest one if there are too many. */
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MESSAGES_MAX) map.delete(map.keys().next().value as string);
+}
 
 /** How often a message is encrypted again because the group has changed, before `send` gives up. */
 const SENDS_MAX = 20;
@@ -192,6 +212,7 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     trust,
     keeper,
     now,
+    onMemberAdded: (...added) => options.onMemberAdded?.(...added),
     exclusively: (id, work) => locks.run(`${lockName}:${id}`, work),
   });
   /** The certificates of senders, which most messages have in common. */
@@ -208,15 +229,13 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
   function senderOf({
     certificate,
     signatureKey,
-  }: {
-    certificate: string;
-    signatureKey: string;
-  }): Promise<Certificate> {
-    const name = `${signatureKey} ${certificate}`;
+    user,
+  }: NonNullable<EncryptedMessage['encrypted']>['device']): Promise<Certificate> {
+    const name = `${signatureKey} ${certificate} ${user.id}`;
     let reading = senders.get(name);
     if (!reading) {
       if (senders.size >= SENDERS_MAX) senders.clear();
-      reading = trust.certificateOf(fromBase64Url(certificate), fromBase64Url(signatureKey));
+      reading = trust.certificateOf(fromBase64Url(certificate), fromBase64Url(signatureKey), user.id);
       senders.set(name, reading);
       reading.catch(() => senders.delete(name));
     }
@@ -249,11 +268,11 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       const stored = (await storage.get(key)) as OutgoingRecord | undefined;
       if (stored) return stored.input;
       const device = await keeper.require();
-      return groups.send(id, async ({ generation, epoch, epochKey, state }) => {
+      return groups.send(id, async ({ generation, epoch, epochKey, certificates }) => {
         // Another tab can have encrypted it in the meantime.
         const other = (await storage.get(key)) as OutgoingRecord | undefined;
         if (other) return { result: other.input, changes: {} };
-        for (const certificate of await groups.certificatesOf(state)) await trust.checkRecipient(certificate);
+        for (const certificate of certificates) await trust.checkRecipient(certificate);
         const place = { conversationId: id, generation, epoch, deviceId: device.id, clientMessageId, version };
         const input: EncryptedInput = {
           generation,
@@ -314,9 +333,10 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       if (!encrypted) throw new E2eeError('NOT_ENCRYPTED', 'The message is not encrypted.');
       const { generation, epoch, device } = encrypted;
       const sender = await senderOf(device);
-      if (sender.userId !== device.user.id || (message.sender && message.sender.id !== sender.userId)) {
+      if (message.sender && message.sender.id !== sender.userId) {
         throw new E2eeError('TAMPERED', 'The device that encrypted the message is not one of its sender.');
       }
+      await trust.checkSender(sender);
       let opened: { content: Content; version: number };
       try {
         opened = await openWith(message, sender, await groups.keysOf(id, generation, epoch));
@@ -340,13 +360,14 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
       const key = JSON.stringify([id, encrypted?.device.user.id, clientMessageId]);
       const known = seen.get(key);
       if (known !== undefined && known !== message.id) throw tampered('The server shows the message twice.');
-      seen.set(key, message.id);
+      remember(seen, key, message.id);
       if (version < (versions.get(message.id) ?? 0))
         throw tampered('The server has taken back an edit of the message.');
-      versions.set(message.id, version);
+      remember(versions, message.id, version);
     }
 
     return {
+      isEncrypted: () => groups.isKnown(id),
       async enable() {
         await ready();
         await api.enable(id);

@@ -9,9 +9,11 @@
  * - `TAMPERED`: the content, its sender, or its place is not what the sender encrypted.
  * - `UNKNOWN_FORMAT`: a newer client encrypted it.
  * - `INVALID_CERTIFICATE`: the certificate of a device is malformed or not signed by its account.
- * - `IDENTITY_CHANGED`: the identity key of a user whom the viewer has verified is another one now.
+ * - `IDENTITY_CHANGED`: the identity key of the viewer, or of a user whom the viewer has verified, is another one than before.
  * - `INVALID_COMMIT`: a commit is not valid for the group.
  * - `NOT_ENCRYPTED`: the conversation is not encrypted.
+ * - `DOWNGRADED`: the server states that a conversation is not encrypted, and this device has seen that it is.
+ * - `UNEXPECTED_MEMBER`: the group of a direct conversation contains a device of a third user.
  * - `NOT_A_MEMBER`: the viewer cannot join the group of the conversation.
  * - `TOO_LARGE`: the content is larger than the server accepts.
  */
@@ -28,6 +30,8 @@ export type E2eeErrorCode =
   | 'IDENTITY_CHANGED'
   | 'INVALID_COMMIT'
   | 'NOT_ENCRYPTED'
+  | 'DOWNGRADED'
+  | 'UNEXPECTED_MEMBER'
   | 'NOT_A_MEMBER'
   | 'TOO_LARGE';
 

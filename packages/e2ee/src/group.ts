@@ -1,4 +1,12 @@
-import { type Api, type ApiDevice, type ApiGroup, type CommitGroupInput, codeOf, isRejection } from './api.js';
+import {
+  type Api,
+  type ApiConversation,
+  type ApiDevice,
+  type ApiGroup,
+  type CommitGroupInput,
+  codeOf,
+  isRejection,
+} from './api.js';
 import { type Bytes, equal, fromBase64Url, toBase64Url, utf8 } from './bytes.js';
 import { encode, Reader } from './codec.js';
 import { type DeviceKeeper, isAbsent, type OwnDevice } from './device.js';
@@ -41,6 +49,15 @@ interface PendingCommit {
   renews: boolean;
 }
 
+/** Who takes part in a conversation, as this device knows it. The first answer of the server counts. */
+interface People {
+  isDirect: boolean;
+  /** The other user of a direct conversation. */
+  counterpartId: string | undefined;
+  /** The other users who could read it when this device has last processed its group; undefined before. */
+  readerIds: string[] | undefined;
+}
+
 /** What `advance` has to reach. */
 export interface Goal {
   /** Whether devices must be removed and may be added, and keys renewed: before a message is sent. */
@@ -54,7 +71,8 @@ export interface CurrentGroup {
   generation: number;
   epoch: number;
   epochKey: Bytes;
-  state: Bytes;
+  /** Those of the devices that can read it. */
+  certificates: Certificate[];
 }
 
 const RENEW_AFTER = 7 * 86_400_000;
@@ -104,6 +122,7 @@ function usersOf(note: Uint8Array): string[] {
   return users;
 }
 
+const peopleKey = (conversationId: string) => `people:${conversationId}`;
 const groupKey = (conversationId: string) => `group:${conversationId}`;
 const epochName = (conversationId: string, generation: number, epoch: number) =>
   `key:${conversationId}:${generation}:${epoch}`;
@@ -121,6 +140,7 @@ interface Parts {
   trust: Trust;
   keeper: DeviceKeeper;
   now: () => number;
+  onMemberAdded: (conversationId: string, userId: string) => void;
   /** Runs one function at a time for each conversation, in all tabs. */
   exclusively: <T>(conversationId: string, work: () => Promise<T>) => Promise<T>;
 }
@@ -129,7 +149,7 @@ interface Parts {
  * The groups of this device. A commit is stored before it is published, published until it is answered, and takes effect when the
  * server has accepted it.
  */
-export function createGroups({ storage, api, mls, trust, keeper, now, exclusively }: Parts) {
+export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAdded, exclusively }: Parts) {
   /** Keys by their names. They never change, so that other tabs cannot make them wrong. */
   const cached = new Map<string, Promise<Bytes[]>>();
   const skipped = new Map<string, number>();
@@ -139,7 +159,40 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   const historyRead = new Map<string, { readAt: string; time: number }>();
   const historyQueue = memoryLocks();
 
+  /** For which epoch of each conversation it was checked who can read it. */
+  const checkedAt = new Map<string, string>();
+
   const read = async (id: string) => (await storage.get(groupKey(id))) as GroupRecord | undefined;
+  const readPeople = async (id: string) => (await storage.get(peopleKey(id))) as People | undefined;
+
+  /** Which users can take part in a conversation, whatever the server adds: in a direct one, two. */
+  async function participantsOf(id: string, device: OwnDevice): Promise<(userId: string) => boolean> {
+    const people = await readPeople(id);
+    return (userId) => !people?.isDirect || userId === device.userId || userId === people.counterpartId;
+  }
+
+  /** The users who can read the current epoch: those of the devices, and those for whose accounts its key was sealed. */
+  const readersOf = async (record: GroupRecord): Promise<Set<string>> =>
+    new Set([...(await certificatesOf(record.state as Bytes)).map(({ userId }) => userId), ...record.sealedFor]);
+
+  /** Reports users who can read a group and could not before. */
+  async function reportAdded(id: string, record: GroupRecord): Promise<void> {
+    const { generation, epoch, renewedAt } = record;
+    const position = `${generation}:${epoch}:${renewedAt}`;
+    const people = await readPeople(id);
+    if (!people || checkedAt.get(id) === position) return;
+    const { userId: ownId } = await keeper.require();
+    const readerIds = [...(await readersOf(record))].filter((userId) => userId !== ownId);
+    const added = people.readerIds && readerIds.filter((userId) => !people.readerIds?.includes(userId));
+    await storage.write({ [peopleKey(id)]: { ...people, readerIds } satisfies People });
+    checkedAt.set(id, position);
+    for (const userId of added ?? []) onMemberAdded(id, userId);
+  }
+
+  async function certificatesOf(state: Bytes): Promise<Certificate[]> {
+    const { members } = mls.view(state);
+    return Promise.all(members.map(({ identity, signatureKey }) => trust.certificateOf(identity, signatureKey)));
+  }
 
   /** Writes the group and, in the same transaction, more. */
   async function write(
@@ -240,15 +293,31 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   ): Promise<ApiGroup> {
     const content = !isSkimming(record?.cursor);
     const after = record?.cursor || undefined;
-    return requireGroup(await api.group(id, { deviceId: device.id, after, duties, content }));
+    const people = (await readPeople(id)) === undefined;
+    const node = await api.group(id, { deviceId: device.id, after, duties, content, people });
+    const group = await requireGroup(id, node);
+    if (people) {
+      const known: People = {
+        isDirect: node?.kind === 'DIRECT',
+        counterpartId: node?.counterpart?.id,
+        readerIds: undefined,
+      };
+      await storage.write({ [peopleKey(id)]: known });
+    }
+    return group;
   }
 
   const whole = async (id: string, device: OwnDevice): Promise<ApiGroup> =>
-    requireGroup(await api.group(id, { deviceId: device.id, whole: true, duties: true, content: false }));
+    requireGroup(id, await api.group(id, { deviceId: device.id, whole: true, duties: true, content: false }));
 
-  function requireGroup(node: { encryption: string; encryptionGroup: ApiGroup | null } | undefined): ApiGroup {
+  async function requireGroup(id: string, node: ApiConversation | undefined): Promise<ApiGroup> {
     if (node?.encryptionGroup) return node.encryptionGroup;
-    if (node?.encryption === 'NONE') throw new E2eeError('NOT_ENCRYPTED', 'The conversation is not encrypted.');
+    if (node?.encryption === 'NONE') {
+      if (await read(id)) {
+        throw new E2eeError('DOWNGRADED', 'The server states that the conversation is not encrypted any more.');
+      }
+      throw new E2eeError('NOT_ENCRYPTED', 'The conversation is not encrypted.');
+    }
     throw new E2eeError('NOT_A_MEMBER', 'The viewer is not a member of the conversation.');
   }
 
@@ -327,12 +396,13 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       ...(record && { ...record, generation: record.generation }),
       state: undefined,
     };
-    if (groupInfo == null) {
-      const state = await mls.createGroup(groupIdOf(id, generation), device.mls);
-      const pending = await prepare(id, device, { ...base, generation, epoch: 0, state }, remote, {});
+    /** Makes the first commit of a generation. */
+    const begin = async (first: number) => {
+      const state = await mls.createGroup(groupIdOf(id, first), device.mls);
+      const pending = await prepare(id, device, { ...base, generation: first, epoch: 0, state }, remote, {});
       await write(id, record, { ...base, pending });
-      return;
-    }
+    };
+    if (groupInfo == null) return begin(generation);
     if (!mustRejoin && remote.welcome != null) {
       const joined = await keeper.joinByWelcome(fromBase64Url(remote.welcome), device);
       if (joined && belongs(mls.view(joined.state).groupId, id, generation)) {
@@ -344,13 +414,13 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
         }
       }
     }
-    const bytes = fromBase64Url(groupInfo);
-    const view = mls.viewOfGroupInfo(bytes);
-    if (!belongs(view.groupId, id, generation)) {
-      throw new E2eeError('INVALID_COMMIT', 'The server has sent the group of another conversation.');
-    }
-    const accounts = await recipientsOf(id, view, remote);
-    const made = await mls.joinExternally(bytes, device.mls, noteFor(accounts));
+    const joining = await joinExternally(id, device, remote, fromBase64Url(groupInfo)).catch((error) => {
+      if (!(error instanceof E2eeError) || error.code !== 'INVALID_COMMIT') throw error;
+      return undefined;
+    });
+    // Nobody can join the group, for example because a member has stored something else. It starts again without its devices.
+    if (!joining) return begin(generation + 1);
+    const { view, accounts, made } = joining;
     const pending = await pendingOf(id, device, { generation, epoch: view.epoch }, made, accounts, {
       added: [device.id],
       removed: [],
@@ -358,6 +428,16 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       renews: true,
     });
     await write(id, record, { ...base, pending });
+  }
+
+  /** @throws E2eeError `INVALID_COMMIT` if the stored group info is not that of the current epoch. */
+  async function joinExternally(id: string, device: OwnDevice, remote: ApiGroup, groupInfo: Bytes) {
+    const view = mls.viewOfGroupInfo(groupInfo);
+    if (!belongs(view.groupId, id, remote.generation) || view.epoch !== remote.epoch) {
+      throw new E2eeError('INVALID_COMMIT', 'The server has sent another group.');
+    }
+    const accounts = await recipientsOf(id, device, view, remote);
+    return { view, accounts, made: await mls.joinExternally(groupInfo, device.mls, noteFor(accounts)) };
   }
 
   const belongs = (groupId: Uint8Array, id: string, generation: number) => equal(groupId, groupIdOf(id, generation));
@@ -378,7 +458,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     if (!mustRenew && devicesToAdd.length === 0 && devicesToRemove.length === 0) return false;
     const view = mls.view(record.state as Bytes);
     // Devices that cannot be added join by themselves. Until then, their users need the key of the epoch.
-    const waiting = (await accountsOf(view, remote)).filter((each) => !each.isInside).map(({ userId }) => userId);
+    const waiting = waitingOf(await accountsOf(id, device, view, remote));
     const mustSeal = waiting.some((userId) => !record.sealedFor.includes(userId));
     const pending = await prepare(id, device, record, remote, { mustRenew: mustRenew || mustSeal });
     if (!pending) return false;
@@ -402,11 +482,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     const candidates = (remote.devicesToAdd ?? []).filter(
       (each) => each.id !== device.id && !isMember(fromBase64Url(each.signatureKey)),
     );
-    const added = canAdd ? await claim(id, candidates, members.length) : [];
+    const added = canAdd ? await claim(id, device, state, candidates, members.length) : [];
     if (added.length === 0 && removing.length === 0 && !mustRenew && record.epoch > 0) return undefined;
     const remove = removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember);
     const addedIds = added.map((each) => each.device.user.id);
-    const accounts = (await recipientsOf(id, view, remote)).map((each) =>
+    const accounts = (await recipientsOf(id, device, view, remote)).map((each) =>
       addedIds.includes(each.userId) ? { ...each, isInside: true } : each,
     );
     const changes = { add: added.map(({ keyPackage }) => keyPackage), remove };
@@ -420,10 +500,13 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   }
 
   /** Key packages of devices, as far as they have any and their certificates are valid. */
-  async function claim(id: string, devices: ApiDevice[], memberCount: number) {
+  async function claim(id: string, own: OwnDevice, state: Bytes, devices: ApiDevice[], memberCount: number) {
+    const mayTakePart = await participantsOf(id, own);
     let max = ADDS_MAX;
     while (max > 1 && max * (max + memberCount) * LEAF_BYTES > WELCOME_BYTES_MAX) max -= 1;
-    const wanted = devices.filter((each) => (skipped.get(each.id) ?? 0) < now()).slice(0, max);
+    const wanted = devices
+      .filter((each) => (skipped.get(each.id) ?? 0) < now() && mayTakePart(each.user.id))
+      .slice(0, max);
     if (wanted.length === 0) return [];
     // Those that are added leave the list of the server; the others join by themselves.
     for (const each of wanted) skipped.set(each.id, now() + SKIP_FOR);
@@ -438,15 +521,15 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       const bytes = fromBase64Url(keyPackage);
       try {
         const { identity, signatureKey, notBefore, notAfter } = mls.readKeyPackage(bytes);
-        const certificate = await trust.certificateOf(identity, signatureKey);
+        const certificate = await trust.certificateOf(identity, signatureKey, device.user.id);
         if (!(await trust.mayReceive(certificate))) continue;
         const isRight =
-          certificate.userId === device.user.id && equal(signatureKey, fromBase64Url(device.signatureKey));
+          equal(signatureKey, fromBase64Url(device.signatureKey)) && (await mls.canAddKeyPackage(state, bytes));
         const time = Date.now();
         if (isRight && notBefore <= time && time < notAfter) usable.push({ device, keyPackage: bytes });
       } catch (error) {
         if (!(error instanceof E2eeError)) throw error;
-        // A device with an invalid certificate stays outside of the group.
+        // A device with an invalid certificate or key package is not added.
       }
     }
     return usable;
@@ -478,6 +561,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
 
   /** The accounts of the members, as far as they may receive keys, with their history keys. */
   async function accountsOf(
+    id: string,
+    device: OwnDevice,
     { members }: MlsView,
     { devicesToRemove = [], devicesToAdd = [] }: ApiGroup,
   ): Promise<Account[]> {
@@ -485,20 +570,22 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     const leaves = [
       ...members
         .filter(({ signatureKey }) => !leaving.includes(toBase64Url(signatureKey)))
-        .map((each) => ({ ...each, isInside: true })),
-      ...devicesToAdd.map(({ certificate, signatureKey }) => ({
+        .map((each) => ({ ...each, isInside: true, ownerId: undefined })),
+      ...devicesToAdd.map(({ certificate, signatureKey, user }) => ({
         identity: fromBase64Url(certificate),
         signatureKey: fromBase64Url(signatureKey),
         isInside: false,
+        ownerId: user.id,
       })),
     ];
+    const mayTakePart = await participantsOf(id, device);
     const accounts = new Map<string, Account>();
-    for (const { identity, signatureKey, isInside } of leaves) {
-      const certificate = await trust.certificateOf(identity, signatureKey).catch((error) => {
+    for (const { identity, signatureKey, isInside, ownerId } of leaves) {
+      const certificate = await trust.certificateOf(identity, signatureKey, ownerId).catch((error) => {
         if (!(error instanceof E2eeError)) throw error;
         return undefined;
       });
-      if (!certificate || !(await trust.mayReceive(certificate))) continue;
+      if (!certificate || !mayTakePart(certificate.userId) || !(await trust.mayReceive(certificate))) continue;
       const { userId, historyKey } = certificate;
       const account = accounts.get(userId) ?? { userId, historyKeys: [], isInside: false };
       account.isInside ||= isInside;
@@ -509,10 +596,11 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
   }
 
   /** The accounts for which a commit seals its key: also those of members who are signed out on all devices. */
-  async function recipientsOf(id: string, view: MlsView, remote: ApiGroup): Promise<Account[]> {
-    const accounts = await accountsOf(view, remote);
+  async function recipientsOf(id: string, device: OwnDevice, view: MlsView, remote: ApiGroup): Promise<Account[]> {
+    const accounts = await accountsOf(id, device, view, remote);
+    const mayTakePart = await participantsOf(id, device);
     for (const { id: userId, identityKey, historyKey, historyKeySignature } of await api.accounts(id)) {
-      if (!identityKey || !historyKey || !historyKeySignature) continue;
+      if (!identityKey || !historyKey || !historyKeySignature || !mayTakePart(userId)) continue;
       const owner = { userId, identityKey: fromBase64Url(identityKey) };
       const key = fromBase64Url(historyKey);
       if (!(await trust.mayReceiveHistory(owner, key, fromBase64Url(historyKeySignature)))) continue;
@@ -537,7 +625,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
     exclusively(id, async () => {
       for (;;) {
         try {
-          return await then(await advance(id, goal));
+          const record = await advance(id, goal);
+          await reportAdded(id, record);
+          return await then(record);
         } catch (error) {
           if (!(error instanceof Outdated)) throw error;
         }
@@ -609,8 +699,15 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       synchronize(id, { duties: true }, async (record) => {
         const { generation, epoch } = record;
         const state = record.state as Bytes;
+        const certificates = await certificatesOf(state);
+        const mayTakePart = await participantsOf(id, await keeper.require());
+        const stranger = certificates.find(({ userId }) => !mayTakePart(userId));
+        if (stranger) {
+          const message = `The group contains a device of the user ${stranger.userId}.`;
+          throw new E2eeError('UNEXPECTED_MEMBER', message);
+        }
         const epochKey = await exportKey(state, generation, epoch);
-        const { result, changes } = await make({ generation, epoch, epochKey, state });
+        const { result, changes } = await make({ generation, epoch, epochKey, certificates });
         await write(id, record, { ...record, sent: record.sent + 1 }, changes);
         return result;
       }),
@@ -633,16 +730,13 @@ export function createGroups({ storage, api, mls, trust, keeper, now, exclusivel
       return storedKeys(id, generation, epoch, true);
     },
 
-    /** The certificates of the devices that can read the next message. */
-    async certificatesOf(state: Bytes): Promise<Certificate[]> {
-      const { members } = mls.view(state);
-      return Promise.all(members.map(({ identity, signatureKey }) => trust.certificateOf(identity, signatureKey)));
-    },
+    /** Whether this device has seen that the conversation is encrypted. */
+    isKnown: async (id: string): Promise<boolean> => (await read(id)) !== undefined,
 
     /** The devices that are in the group, as far as this device knows. */
     async members(id: string): Promise<Certificate[]> {
       const record = await read(id);
-      return record?.state ? this.certificatesOf(record.state) : [];
+      return record?.state ? certificatesOf(record.state) : [];
     },
   };
 }

@@ -283,6 +283,17 @@ export async function createMls(authenticate: Authenticate) {
   }
 
   return {
+    /** Whether the device of a key package can be added to a group. */
+    async canAddKeyPackage(bytes: Uint8Array, keyPackage: Uint8Array): Promise<boolean> {
+      try {
+        await checkAdded(read(bytes), decodeMessage(keyPackage, 'mls_key_package').keyPackage);
+        return true;
+      } catch (error) {
+        if (error instanceof E2eeError) return false;
+        throw error;
+      }
+    },
+
     /** A key package, with which others can add the device. The times are in milliseconds since 1970. */
     async createKeyPackage(device: MlsDevice, notBefore: number, notAfter: number): Promise<MlsKeyPackage> {
       const seconds = (time: number) => BigInt(Math.floor(time / 1_000));

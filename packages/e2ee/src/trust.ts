@@ -9,6 +9,8 @@ interface Pinned {
   current: Bytes;
   /** Keys that were seen later and that the viewer has not accepted. */
   others: Bytes[];
+  /** Keys that were current before the viewer has accepted another one. Messages that were signed with them remain valid. */
+  former?: Bytes[];
   isVerified: boolean;
 }
 
@@ -27,6 +29,10 @@ type Owner = Pick<Certificate, 'userId' | 'identityKey'>;
 
 /** How many certificates are remembered as verified. */
 const CERTIFICATES_MAX = 2_000;
+/** How many keys of a user are stored that the viewer has not accepted: a server can make any number of them. */
+const OTHERS_MAX = 8;
+/** For how long the identity of a sender is not read again, in milliseconds. */
+const RECENT = 1_000;
 
 export type Trust = ReturnType<typeof createTrust>;
 
@@ -44,14 +50,37 @@ export function createTrust(
   const certificates = new Map<string, Promise<Certificate>>();
   const keyOf = (userId: string) => `identity:${userId}`;
   const pinned = async (userId: string) => (await storage.get(keyOf(userId))) as Pinned | undefined;
+  /** What was read just now, because the messages of a page have few senders. */
+  const recent = new Map<string, { until: number; known: Promise<Pinned | undefined> }>();
 
-  /** Verifies the certificate of a device, and stores the identity key if it is new. */
-  async function certificateOf(bytes: Uint8Array, signatureKey: Uint8Array): Promise<Certificate> {
+  function pinnedRecently(userId: string): Promise<Pinned | undefined> {
+    const now = Date.now();
+    const entry = recent.get(userId);
+    if (entry && now < entry.until) return entry.known;
+    if (recent.size >= CERTIFICATES_MAX) recent.clear();
+    const known = pinned(userId);
+    recent.set(userId, { until: now + RECENT, known });
+    known.catch(() => recent.delete(userId));
+    return known;
+  }
+
+  async function write(userId: string, value: Pinned): Promise<void> {
+    await storage.write({ [keyOf(userId)]: value });
+    recent.delete(userId);
+  }
+
+  /**
+   * Verifies the certificate of a device, and stores the identity key if it is new.
+   * @param userId the user to whom the device has to belong, if that is known. Keys in another name are not stored.
+   * @throws E2eeError `INVALID_CERTIFICATE`, or `TAMPERED` if it belongs to another user.
+   */
+  async function certificateOf(bytes: Uint8Array, signatureKey: Uint8Array, userId?: string): Promise<Certificate> {
     const name = toBase64Url(bytes);
     let reading = certificates.get(name);
     if (!reading) {
       if (certificates.size >= CERTIFICATES_MAX) certificates.clear();
       reading = readCertificate(bytes).then(async (certificate) => {
+        checkOwner(certificate, signatureKey, userId);
         await see(certificate);
         return certificate;
       });
@@ -60,31 +89,40 @@ export function createTrust(
       reading.catch(() => certificates.delete(name));
     }
     const certificate = await reading;
+    checkOwner(certificate, signatureKey, userId);
+    return certificate;
+  }
+
+  function checkOwner(certificate: Certificate, signatureKey: Uint8Array, userId: string | undefined): void {
     if (!equal(certificate.signatureKey, signatureKey)) {
       throw new E2eeError('INVALID_CERTIFICATE', 'The certificate is of another device.');
     }
-    return certificate;
+    if (userId !== undefined && certificate.userId !== userId) {
+      throw new E2eeError('TAMPERED', 'The device is one of another user.');
+    }
   }
 
   async function see({ userId, identityKey }: Owner): Promise<void> {
     const known = await pinned(userId);
     if (!known) {
-      await storage.write({
-        [keyOf(userId)]: { current: identityKey, others: [], isVerified: false } satisfies Pinned,
-      });
+      await write(userId, { current: identityKey, others: [], isVerified: false });
       return;
     }
-    if ([known.current, ...known.others].some((key) => equal(key, identityKey))) return;
-    await storage.write({ [keyOf(userId)]: { ...known, others: [...known.others, identityKey] } satisfies Pinned });
+    const { current, others, former = [] } = known;
+    if ([current, ...others, ...former].some((key) => equal(key, identityKey))) return;
+    const latest = [...others, identityKey].slice(-OTHERS_MAX);
+    await write(userId, { ...known, others: latest });
     onIdentityChanged(userId);
   }
 
+  const isAccepted = ({ userId, identityKey }: Owner, known: Pinned | undefined): boolean =>
+    !known || equal(known.current, identityKey) || (!known.isVerified && userId !== ownUserId());
+
   /** Whether something may be encrypted for the device of a certificate, or for its account. */
-  async function mayReceive({ userId, identityKey }: Owner): Promise<boolean> {
-    const known = await pinned(userId);
-    if (!known || equal(known.current, identityKey)) return true;
-    return !known.isVerified && userId !== ownUserId();
-  }
+  const mayReceive = async (owner: Owner): Promise<boolean> => isAccepted(owner, await pinned(owner.userId));
+
+  const changed = (userId: string) =>
+    new E2eeError('IDENTITY_CHANGED', `The identity key of the user ${userId} has changed.`);
 
   return {
     certificateOf,
@@ -104,7 +142,17 @@ export function createTrust(
     /** @throws E2eeError `IDENTITY_CHANGED` if nothing must be encrypted for the device of a certificate. */
     async checkRecipient(certificate: Certificate): Promise<void> {
       if (await mayReceive(certificate)) return;
-      throw new E2eeError('IDENTITY_CHANGED', `The identity key of the user ${certificate.userId} has changed.`);
+      throw changed(certificate.userId);
+    },
+
+    /**
+     * @throws E2eeError `IDENTITY_CHANGED` if the device of a certificate may not write in the name of its user. Without this, a server
+     *   could write in the name of everybody with an identity of its own: it can seal invented keys of epochs for the viewer.
+     */
+    async checkSender(certificate: Certificate): Promise<void> {
+      const known = await pinnedRecently(certificate.userId);
+      if (isAccepted(certificate, known)) return;
+      if (!known?.former?.some((key) => equal(key, certificate.identityKey))) throw changed(certificate.userId);
     },
 
     async state(userId: string): Promise<TrustState> {
@@ -120,23 +168,21 @@ export function createTrust(
     async verify(userId: string): Promise<void> {
       const known = await pinned(userId);
       if (!known) throw new E2eeError('KEY_UNAVAILABLE', 'No device of the user is known.');
-      await storage.write({ [keyOf(userId)]: { ...known, isVerified: true } satisfies Pinned });
+      await write(userId, { ...known, isVerified: true });
     },
 
     /** Accepts the key that was seen last. The user has to be verified again. */
     async accept(userId: string): Promise<void> {
       const known = await pinned(userId);
       const current = known?.others.at(-1);
-      if (current) {
-        await storage.write({ [keyOf(userId)]: { current, others: [], isVerified: false } satisfies Pinned });
-      }
+      if (!known || !current) return;
+      const former = [...(known.former ?? []), known.current];
+      await write(userId, { current, others: [], former, isVerified: false });
     },
 
     /** Stores a key that the viewer has made or recovered. */
     async setOwn(userId: string, identityKey: Uint8Array): Promise<void> {
-      await storage.write({
-        [keyOf(userId)]: { current: copyOf(identityKey), others: [], isVerified: true } satisfies Pinned,
-      });
+      await write(userId, { current: copyOf(identityKey), others: [], isVerified: true });
     },
 
     /** @throws E2eeError `KEY_UNAVAILABLE` if no device of the user is known. */

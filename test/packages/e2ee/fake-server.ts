@@ -48,6 +48,7 @@ export interface StoredMessage extends EncryptedMessage {
 
 interface Conversation {
   id: string;
+  kind: 'DIRECT' | 'GROUP';
   members: Set<string>;
   isEncrypted: boolean;
   generation: number;
@@ -111,7 +112,13 @@ export function createFakeServer() {
     const conversation = conversations.get(id as string);
     if (!conversation?.members.has(userId)) return null;
     const { isEncrypted, generation, epoch, groupInfo, commits } = conversation;
-    if (!isEncrypted) return { encryption: 'NONE', encryptionGroup: null };
+    const [first, second] = conversation.members;
+    const isDirect = conversation.kind === 'DIRECT';
+    const people = {
+      kind: conversation.kind,
+      counterpart: isDirect ? { id: first === userId ? second : first } : null,
+    };
+    if (!isEncrypted) return { ...people, encryption: 'NONE', encryptionGroup: null };
     const all = [...devices.values()].filter(
       (each) => !each.isEnded && !each.isSignedOut && conversation.members.has(each.userId),
     );
@@ -127,7 +134,7 @@ export function createFakeServer() {
       commits: page(commits, after, 3),
       sealedKeys: page(conversation.sealed.filter((each) => each.userId === userId).reverse(), after, 5),
     };
-    return { encryption: 'END_TO_END', encryptionGroup };
+    return { ...people, encryption: 'END_TO_END', encryptionGroup };
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the inputs of the operations, which have no types in common
@@ -151,7 +158,9 @@ export function createFakeServer() {
         ...(variables.whole && { groupInfo, welcome }),
         ...(variables.duties && { devicesToAdd, devicesToRemove }),
       };
-      return { node: { encryption: node.encryption, encryptionGroup: group } };
+      const { kind, counterpart, encryption } = node;
+      const people = variables.people ? { kind, counterpart } : {};
+      return { node: { ...people, encryption, encryptionGroup: group } };
     },
     E2eeSealedKeys: (userId, _input, variables) => ({ node: groupOf(userId, variables) }),
     E2eeMembers(userId, _input, { id, after }) {
@@ -232,9 +241,14 @@ export function createFakeServer() {
           each.commit === commit,
       );
       if (isRepeat) return answer;
-      if (generation !== conversation.generation || epoch !== conversation.epoch)
+      const isReset = generation === conversation.generation + 1 && epoch === 0 && conversation.epoch > 0;
+      if (!isReset && (generation !== conversation.generation || epoch !== conversation.epoch))
         throw new Failure('CONFLICT', 'STALE_EPOCH');
       const { devices: inGroup, members } = conversation;
+      if (isReset) {
+        inGroup.clear();
+        Object.assign(conversation, { generation, epoch });
+      }
       const added = (input.addedDeviceIds as string[]).filter((id) => id !== deviceId);
       const removed = new Set<string>(input.removedDeviceIds);
       for (const id of removed) {
@@ -349,10 +363,11 @@ export function createFakeServer() {
         return structuredClone(result);
       },
 
-    createConversation(members: string[]): Conversation {
+    createConversation(members: string[], kind: Conversation['kind'] = 'GROUP'): Conversation {
       const id = newId('conversation');
       const conversation: Conversation = {
         id,
+        kind,
         members: new Set(members),
         isEncrypted: false,
         generation: 0,

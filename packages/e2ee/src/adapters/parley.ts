@@ -1,4 +1,5 @@
 import { type E2ee, type EncryptedMessage, encryptedMessageFields } from '../e2ee.js';
+import { E2eeError } from '../errors.js';
 
 /** A value that can be observed, as `@parley/client` defines it. */
 interface Readable<T> {
@@ -9,7 +10,15 @@ interface Readable<T> {
 /** What this needs of the rows of a conversation of `@parley/client`. */
 interface Row {
   text: string | null;
-  message: { id: string; editedAt?: string | null; deletedAt?: string | null; kind?: string } | undefined;
+  message:
+    | {
+        id: string;
+        sender?: { id: string } | null;
+        editedAt?: string | null;
+        deletedAt?: string | null;
+        kind?: string;
+      }
+    | undefined;
 }
 
 /** What this needs of a client of `@parley/client`. */
@@ -38,8 +47,8 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
   /** Texts and failures by the message and its edit. */
   const texts = new Map<string, string | null>();
   const failures = new Map<string, RowFailure>();
-  /** The messages to fetch, with the names of their current edits. */
-  const wanted = new Map<string, string>();
+  /** The messages to fetch, as they are displayed. */
+  const wanted = new Map<string, NonNullable<Row['message']>>();
   const listeners = new Set<(value: View) => void>();
   let stop = () => {};
   let isFetching = false;
@@ -55,7 +64,7 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
       if (!isHidden(row) || !row.message) return row;
       const name = nameOf(row.message);
       if (!texts.has(name)) {
-        wanted.set(row.message.id, name);
+        wanted.set(row.message.id, row.message);
         return row;
       }
       return { ...row, text: texts.get(name) ?? null };
@@ -72,7 +81,7 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
         const batch = [...wanted].slice(0, BATCH);
         const ids = batch.map(([id]) => id);
         const { nodes } = (await parley.request(DOCUMENT, { ids })) as { nodes: (EncryptedMessage | null)[] };
-        await Promise.all(batch.map(([id, name], index) => open(id, name, nodes[index])));
+        await Promise.all(batch.map(([, row], index) => open(row, nodes[index])));
         for (const id of ids) wanted.delete(id);
       }
       isFetching = false;
@@ -83,10 +92,16 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
     }
   }
 
-  /** @param name the edit that is displayed. The server can have a later one already. */
-  async function open(id: string, name: string, message: EncryptedMessage | null | undefined): Promise<void> {
+  /** @param row the message as it is displayed. The server can have a later edit already. */
+  async function open(row: NonNullable<Row['message']>, message: EncryptedMessage | null | undefined): Promise<void> {
+    const { id } = row;
+    const name = nameOf(row);
     failures.delete(id);
     try {
+      const sender = message?.encrypted?.device.user.id;
+      if (sender !== undefined && (message?.id !== id || (row.sender && row.sender.id !== sender))) {
+        throw new E2eeError('TAMPERED', 'The server has answered with another message.');
+      }
       const opened = message?.encrypted && (await e2ee.conversation(conversation.id).open(message));
       texts.set(name, opened?.content.text ?? null);
     } catch (error) {

@@ -1,0 +1,325 @@
+import { describe, expect, it } from 'vitest';
+import { decryptData } from '../../../packages/e2ee/src/adapters/decrypt.js';
+import { decryptedConversation } from '../../../packages/e2ee/src/adapters/parley.js';
+import { fromBase64Url, randomBytes, toBase64Url } from '../../../packages/e2ee/src/bytes.js';
+import { openContent, sealContent } from '../../../packages/e2ee/src/content.js';
+import { ed25519Pair } from '../../../packages/e2ee/src/crypto.js';
+import { createAccountKeys, issueCertificate } from '../../../packages/e2ee/src/identity.js';
+import {
+  decryptAttachment,
+  type E2ee,
+  type E2eeOptions,
+  type E2eeStorage,
+  encryptAttachment,
+  memoryLocks,
+  memoryStorage,
+  openE2ee,
+} from '../../../packages/e2ee/src/index.js';
+import { sealEpochKey } from '../../../packages/e2ee/src/recovery.js';
+import { eventually } from '../../support/client.js';
+import { createFakeServer, type StoredMessage } from './fake-server.js';
+
+type Server = ReturnType<typeof createFakeServer>;
+
+interface Client {
+  e2ee: E2ee;
+  storage: E2eeStorage;
+}
+
+async function openClient(server: Server, userId: string, options: Partial<E2eeOptions> = {}): Promise<Client> {
+  const storage = options.storage ?? memoryStorage();
+  const e2ee = await openE2ee({ storage, execute: server.executeAs(userId), locks: memoryLocks(), ...options });
+  return { e2ee, storage };
+}
+
+async function setUp(server: Server, userId: string, options: Partial<E2eeOptions> = {}): Promise<Client> {
+  const client = await openClient(server, userId, options);
+  await client.e2ee.setUp();
+  return client;
+}
+
+/** Alice and Bob, with a message of each. */
+async function scene(options: Partial<E2eeOptions> = {}, kind: 'DIRECT' | 'GROUP' = 'GROUP') {
+  const server = createFakeServer();
+  const [alice, bob] = [await setUp(server, 'alice', options), await setUp(server, 'bob')];
+  const conversation = server.createConversation(['alice', 'bob'], kind);
+  const { id, messages } = conversation;
+  await alice.e2ee.conversation(id).enable();
+  await alice.e2ee.conversation(id).send({ text: 'from Alice' });
+  await bob.e2ee.conversation(id).send({ text: 'from Bob' });
+  return { server, alice, bob, conversation, id, messages: messages as [StoredMessage, StoredMessage] };
+}
+
+/** A message that the server has made, with keys of its own and a key of an epoch that it has sealed for the reader. */
+async function forge({ server, conversation, id }: Awaited<ReturnType<typeof scene>>, reader: string, sender: string) {
+  const { generation, epoch } = conversation;
+  const account = await createAccountKeys();
+  const [signature, content] = [await ed25519Pair(), await ed25519Pair()];
+  const keys = { userId: sender, signatureKey: signature.publicKey, contentKey: content.publicKey };
+  const certificate = toBase64Url(await issueCertificate(account, keys));
+  const epochKey = randomBytes(32);
+  const place = { conversationId: id, generation, epoch, deviceId: 'forged', clientMessageId: 'forged', version: 1 };
+  const sealed = await sealContent(epochKey, content.privateKey, place, { text: 'forged' });
+  const historyKey = fromBase64Url(server.accounts.get(reader)?.historyKey as string);
+  conversation.sealed = conversation.sealed.filter((each) => each.userId !== reader || each.epoch !== epoch);
+  conversation.sealed.push({
+    userId: reader,
+    generation,
+    epoch,
+    sealed: toBase64Url(await sealEpochKey([historyKey], place, epochKey)),
+  });
+  const user = { id: sender };
+  const device = { id: 'forged', signatureKey: toBase64Url(signature.publicKey), certificate, user };
+  const message: StoredMessage = {
+    id: 'forged',
+    seq: 3,
+    clientMessageId: 'forged',
+    conversation: { id },
+    sender: user,
+    encrypted: { generation, epoch, content: toBase64Url(sealed), device },
+    sent: '',
+  };
+  return message;
+}
+
+describe('a server that has keys of its own', () => {
+  it('cannot write in the name of a verified user or of the viewer', async () => {
+    const given = await scene();
+    const { alice, id } = given;
+    await alice.e2ee.verifyIdentity('bob');
+    for (const sender of ['bob', 'alice']) {
+      const forged = await forge(given, 'alice', sender);
+      await expect(alice.e2ee.conversation(id).open(forged), sender).rejects.toMatchObject({
+        code: 'IDENTITY_CHANGED',
+      });
+    }
+    expect((await alice.e2ee.conversation(id).open(given.messages[1])).content.text).toBe('from Bob');
+  });
+
+  it('cannot present the key of one user as that of another', async () => {
+    const given = await scene();
+    const { alice, id } = given;
+    const forged = await forge(given, 'alice', 'carol');
+    const device = { ...forged.encrypted.device, user: { id: 'bob' } };
+    const message = { ...forged, sender: { id: 'bob' }, encrypted: { ...forged.encrypted, device } };
+    await expect(alice.e2ee.conversation(id).open(message)).rejects.toMatchObject({ code: 'TAMPERED' });
+    expect((await alice.e2ee.identity('carol')).identityKey).toBeUndefined();
+  });
+
+  it('cannot make an accepted change of an identity look like another change', async () => {
+    const given = await scene();
+    const { server, alice, id, messages } = given;
+    for (const { id: deviceId, userId } of server.devices.values()) if (userId === 'bob') server.endDevice(deviceId);
+    const again = await openClient(server, 'bob');
+    await again.e2ee.setUp({ replaceIdentity: true });
+    await again.e2ee.conversation(id).send({ text: 'with new keys' });
+    await alice.e2ee.conversation(id).open(messages.at(-1) as StoredMessage);
+    await alice.e2ee.acceptIdentity('bob');
+    const { identityKey } = await alice.e2ee.identity('bob');
+    const changed: string[] = [];
+    const restarted = await openClient(server, 'alice', {
+      storage: alice.storage,
+      onIdentityChanged: (userId) => changed.push(userId),
+    });
+    // Messages from before the change remain readable, also after the new key was verified.
+    await restarted.e2ee.verifyIdentity('bob');
+    expect((await restarted.e2ee.conversation(id).open(messages[1])).content.text).toBe('from Bob');
+    expect(await restarted.e2ee.identity('bob')).toEqual({ identityKey, isVerified: true, isChanged: false });
+    await restarted.e2ee.acceptIdentity('bob');
+    expect((await restarted.e2ee.identity('bob')).identityKey).toEqual(identityKey);
+    expect(changed).toEqual([]);
+  });
+});
+
+describe('a server that adds users', () => {
+  it('cannot add a third one to a direct conversation, nor have keys sealed for them', async () => {
+    const { server, alice, bob, conversation, id, messages } = await scene({}, 'DIRECT');
+    const mallory = await setUp(server, 'mallory');
+    conversation.members.add('mallory');
+    const { epoch } = conversation;
+    await alice.e2ee.conversation(id).send({ text: 'for Bob' });
+    expect(conversation.epoch).toBe(epoch);
+    expect(conversation.sealed.filter(({ userId }) => userId === 'mallory')).toEqual([]);
+    // She joins by herself, with the help of the server.
+    await mallory.e2ee.conversation(id).synchronize();
+    for (const { e2ee } of [alice, bob]) {
+      await expect(e2ee.conversation(id).send({ text: 'secret' })).rejects.toMatchObject({ code: 'UNEXPECTED_MEMBER' });
+    }
+    expect(messages).toHaveLength(3);
+  });
+
+  it('cannot do it without a notice to the members of a group', async () => {
+    const noticed: string[][] = [];
+    const { server, alice, conversation, id } = await scene({
+      onMemberAdded: (...added: [string, string]) => noticed.push(added),
+    });
+    expect(noticed).toEqual([]);
+    const mallory = await setUp(server, 'mallory');
+    conversation.members.add('mallory');
+    // A device without key packages, for whose account the key is sealed.
+    for (const device of server.devices.values()) {
+      if (device.userId === 'mallory') Object.assign(device, { packages: [], lastResort: undefined });
+    }
+    await alice.e2ee.conversation(id).send({ text: 'to the account' });
+    expect(noticed).toEqual([[id, 'mallory']]);
+    await mallory.e2ee.conversation(id).synchronize();
+    await alice.e2ee.conversation(id).send({ text: 'to the device' });
+    expect(noticed).toEqual([[id, 'mallory']]);
+    const restarted = await openClient(server, 'alice', {
+      storage: alice.storage,
+      onMemberAdded: (...added: [string, string]) => noticed.push(added),
+    });
+    await restarted.e2ee.conversation(id).send({ text: 'again' });
+    expect(noticed).toHaveLength(1);
+  });
+});
+
+it('a server cannot make a client believe that a conversation is no longer encrypted', async () => {
+  const { alice, conversation, id } = await scene();
+  expect(await alice.e2ee.conversation(id).isEncrypted()).toBe(true);
+  conversation.isEncrypted = false;
+  await expect(alice.e2ee.conversation(id).send({ text: 'secret' })).rejects.toMatchObject({ code: 'DOWNGRADED' });
+  expect(await alice.e2ee.conversation(id).isEncrypted()).toBe(true);
+  expect(await alice.e2ee.conversation('another').isEncrypted()).toBe(false);
+});
+
+describe('a member or server that breaks the group', () => {
+  for (const [name, groupInfo] of [
+    ['is not readable', () => 'AAAA'],
+    ['is of an earlier epoch', (earlier: string) => earlier],
+  ] as const) {
+    it(`does not keep the others from writing: the stored group info ${name}`, async () => {
+      const { server, alice, bob, conversation, id, messages } = await scene();
+      const earlier = conversation.groupInfo as string;
+      await setUp(server, 'carol');
+      conversation.members.add('carol');
+      await bob.e2ee.conversation(id).send({ text: 'with Carol' });
+      // A commit that nobody can process.
+      conversation.commits.push({
+        ...(conversation.commits[0] as object),
+        epoch: conversation.epoch,
+        commit: 'AAAA',
+      } as never);
+      conversation.epoch += 1;
+      conversation.groupInfo = groupInfo(earlier);
+      await alice.e2ee.conversation(id).send({ text: 'started again' });
+      expect(conversation.generation).toBe(2);
+      for (const { e2ee } of [alice, bob]) {
+        const opened = await Promise.all(messages.map((message) => e2ee.conversation(id).open(message)));
+        expect(opened.map(({ content }) => content.text)).toEqual([
+          'from Alice',
+          'from Bob',
+          'with Carol',
+          'started again',
+        ]);
+      }
+      await bob.e2ee.conversation(id).send({ text: 'and again' });
+      expect((await alice.e2ee.conversation(id).open(messages.at(-1) as StoredMessage)).content.text).toBe('and again');
+      expect(conversation.generation).toBe(2);
+    });
+  }
+
+  it('does not keep the others from writing: a key package with a wrong signature', async () => {
+    const { server, alice } = await scene();
+    const carol = await setUp(server, 'carol');
+    const other = server.createConversation(['alice', 'carol']);
+    for (const device of server.devices.values()) {
+      if (device.userId !== 'carol') continue;
+      const break_ = (text: string) => `${text.slice(0, -4)}${text.slice(-4) === 'AAAA' ? 'BBBB' : 'AAAA'}`;
+      device.packages = device.packages.map(break_);
+      device.lastResort = break_(device.lastResort as string);
+    }
+    await alice.e2ee.conversation(other.id).enable();
+    await alice.e2ee.conversation(other.id).send({ text: 'hello' });
+    const [message] = other.messages as [StoredMessage];
+    expect((await carol.e2ee.conversation(other.id).open(message)).content.text).toBe('hello');
+  });
+});
+
+describe('what applications receive', () => {
+  it('a text of the server does not replace one that cannot be decrypted, nor is one shown in another conversation', async () => {
+    const { alice, id, messages } = await scene();
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => errors.push(error);
+    const [first, second] = messages;
+    const broken = { ...first, encrypted: { ...first.encrypted, content: second.encrypted.content } };
+    const data = {
+      other: { __typename: 'Conversation', id: 'another', messages: [{ ...first, text: 'plain' }] },
+      own: {
+        __typename: 'Conversation',
+        id,
+        messages: [
+          { ...broken, text: 'plain' },
+          { ...first, text: null },
+        ],
+      },
+    };
+    const shown = await decryptData(alice.e2ee, data, { onError });
+    expect(shown.other.messages.map(({ text }) => text)).toEqual([null]);
+    expect(shown.own.messages.map(({ text }) => text)).toEqual([null, 'from Alice']);
+    expect(errors).toMatchObject([{ code: 'TAMPERED' }, { code: 'TAMPERED' }]);
+  });
+
+  it('a row shows only the text of its own message and sender', async () => {
+    const { alice, id, messages } = await scene();
+    const [first, second] = messages;
+    const rows = [first, second].map(({ id: messageId, sender }) => ({
+      text: null as string | null,
+      message: { id: messageId, sender: sender as { id: string } },
+    }));
+    const source = {
+      id,
+      value: { rows },
+      subscribe(listener: (view: { rows: typeof rows }) => void) {
+        listener({ rows });
+        return () => {};
+      },
+    };
+    const rowsOf = async (answer: (ids: string[]) => unknown[]) => {
+      const request = async (_: string, { ids }: Record<string, unknown>) => ({ nodes: answer(ids as string[]) });
+      const view = decryptedConversation(alice.e2ee, { request }, source);
+      const stop = view.subscribe(() => {});
+      const isDone = (each: (typeof rows)[number], index: number) =>
+        view.value.rows[index]?.text !== null || view.failure(each.message.id) !== undefined;
+      await eventually('all rows are known', () => rows.every(isDone));
+      stop();
+      return view.value.rows.map(({ text }) => text);
+    };
+    expect(await rowsOf(() => [first, second])).toEqual(['from Alice', 'from Bob']);
+    expect(await rowsOf(() => [second, first])).toEqual([null, null]);
+    expect(await rowsOf(() => [{ ...second, id: first.id }, second])).toEqual([null, 'from Bob']);
+  });
+
+  it.each([
+    null,
+    [],
+    'text',
+    { text: 1 },
+    { text: {} },
+    { replyToId: 1 },
+    { attachments: [] },
+    { attachments: { a: null } },
+    { attachments: { a: { key: 1, size: 1, digest: '' } } },
+    { attachments: { a: { key: '', size: -1, digest: '' } } },
+    { attachments: { a: { key: '', size: 1, digest: '', name: 1 } } },
+    { attachments: { a: { key: '', size: 1, digest: '', mimeType: [] } } },
+  ])('content of another form is refused: %j', async (content) => {
+    const [epochKey, device] = [randomBytes(32), await ed25519Pair()];
+    const place = { conversationId: 'c', generation: 1, epoch: 1, deviceId: 'd', clientMessageId: 'm' };
+    const sealed = await sealContent(epochKey, device.privateKey, { ...place, version: 1 }, content as never);
+    await expect(openContent(epochKey, device.publicKey, place, sealed)).rejects.toMatchObject({ code: 'TAMPERED' });
+  });
+
+  it.each(['text/html', 'image/svg+xml', 'application/xhtml+xml', 'TEXT/HTML; charset=utf-8', 'image/png;x=text/html'])(
+    'a decrypted file is never a document with scripts: %s',
+    async (mimeType) => {
+      const { blob, secret } = await encryptAttachment(new Blob(['<script></script>']), { mimeType });
+      expect((await decryptAttachment(blob, secret)).type).toBe('application/octet-stream');
+    },
+  );
+
+  it('a decrypted picture has its type', async () => {
+    const { blob, secret } = await encryptAttachment(new Blob(['x']), { mimeType: 'image/png' });
+    expect((await decryptAttachment(blob, secret)).type).toBe('image/png');
+  });
+});
