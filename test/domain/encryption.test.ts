@@ -315,6 +315,7 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       expect(await groupOf(carol, group)).toMatchObject({
         epoch: 1,
         groupInfo: first.groupInfo,
+        devices: expect.arrayContaining([{ id: anas.id }, { id: bobs.id }]),
         devicesToRemove: [],
         devicesToAdd: [{ id: carols.id }],
         commits: { nodes: [stored.commit] },
@@ -429,12 +430,14 @@ describe.each(modes)('encryption in %s mode', (mode) => {
       const group = await encryptedGroup();
       await must(ana, 'removeMember', { conversationId: group, userId: carol.id });
       expect(ids((await groupOf(bob, group)).devicesToRemove)).toEqual([carols.id]);
+      expect(ids((await groupOf(bob, group)).devices)).toContain(carols.id);
       expect(await sendSealed(bobs, group, 1)).toBe('CONFLICT REKEY');
       expect(await commit(bobs, group, 1)).toBe('CONFLICT REKEY');
       expect(await commit(carols, group, 1)).toBe('NOT_FOUND input.conversationId');
       expect(await sendSealed(carols, group, 1)).toBe('NOT_FOUND input.conversationId');
       await commit(bobs, group, 1, { removedDeviceIds: [carols.id] });
       expect((await groupOf(bob, group)).devicesToRemove).toEqual([]);
+      expect(ids((await groupOf(bob, group)).devices)).not.toContain(carols.id);
       expect(await sendSealed(bobs, group, 2)).toMatchObject({ text: null });
       expect(await groupOf(carol, group)).toBeUndefined();
       // Removing a device has the same effect, and a member who returns must be added again.

@@ -111,7 +111,7 @@ export async function sendSealed(
 }
 
 const GROUP = `query ($id: ID!) { conversation(id: $id) { encryption encryptionGroup {
-  generation epoch groupInfo devicesToRemove { id } devicesToAdd { id }
+  generation epoch groupInfo devices { id } devicesToRemove { id } devicesToAdd { id }
   commits { nodes { id generation epoch commit device { id } } }
   sealedKeys { nodes { generation epoch sealed } }
 } } }`;

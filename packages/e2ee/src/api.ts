@@ -30,6 +30,7 @@ export interface ApiGroup {
   epoch: number;
   groupInfo?: string | null;
   welcome?: string | null;
+  devices?: Pick<ApiDevice, 'signatureKey' | 'user'>[];
   devicesToRemove?: ApiDevice[];
   devicesToAdd?: ApiDevice[];
   commits: {
@@ -58,6 +59,7 @@ const documents = {
       generation epoch
       groupInfo @include(if: $whole)
       welcome(deviceId: $deviceId) @include(if: $whole)
+      devices @include(if: $whole) { signatureKey user { id } }
       devicesToRemove @include(if: $duties) { ${DEVICE} }
       devicesToAdd @include(if: $duties) { ${DEVICE} }
       commits(after: $after, first: 50) {

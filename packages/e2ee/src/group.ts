@@ -268,16 +268,22 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
         continue;
       }
       // After the server was restored from a backup, another group can have the same epoch.
-      mustCompare ||= goal.duties === true && now() - (comparedAt.get(id) ?? Number.NEGATIVE_INFINITY) > COMPARE_AFTER;
+      mustCompare ||=
+        goal.duties === true &&
+        (now() - (comparedAt.get(id) ?? Number.NEGATIVE_INFINITY) > COMPARE_AFTER ||
+          (remote.devicesToRemove ?? []).length > 0);
+      let unknown: Bytes[] = [];
       if (mustCompare) {
         mustCompare = false;
         comparedAt.set(id, now());
-        if (await hasForked(id, device, record)) {
+        const compared = await compare(id, device, record);
+        if (compared.hasForked) {
           mustRejoin = true;
           continue;
         }
+        unknown = compared.unknown;
       }
-      if (goal.duties && (await performDuties(id, device, record, remote))) continue;
+      if (goal.duties && (await performDuties(id, device, record, remote, unknown))) continue;
       return record;
     }
     throw new E2eeError('INVALID_COMMIT', 'The group changes too often, or its state cannot be reached.', {
@@ -333,6 +339,8 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     } catch (error) {
       if (!isRejection(error)) throw error;
       await write(id, record, rest);
+      // The group can contain somebody who is no member.
+      comparedAt.delete(id);
       const isOfOthers = /^input\.(sealedKeys|addedDeviceIds|removedDeviceIds)/.test(String(fieldOf(error)));
       if (isAbsent(error) && !isOfOthers) {
         throw new E2eeError('NOT_A_MEMBER', 'This device cannot change the group.', { cause: error });
@@ -436,31 +444,69 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     if (!belongs(view.groupId, id, remote.generation) || view.epoch !== remote.epoch) {
       throw new E2eeError('INVALID_COMMIT', 'The server has sent another group.');
     }
-    const accounts = await recipientsOf(id, device, view, remote);
+    const unknown = await unknownOf(device, view, remote);
+    const accounts = await recipientsOf(id, device, view, remote, unknown);
     return { view, accounts, made: await mls.joinExternally(groupInfo, device.mls, noteFor(accounts)) };
   }
 
   const belongs = (groupId: Uint8Array, id: string, generation: number) => equal(groupId, groupIdOf(id, generation));
 
-  /** Whether this device has another history of the group than the server. */
-  async function hasForked(id: string, device: OwnDevice, { generation, epoch, state }: GroupRecord): Promise<boolean> {
+  /**
+   * Compares the group with that of the server.
+   * @returns whether it has another history, and the signature keys of unknown members: see `unknownOf`.
+   */
+  async function compare(
+    id: string,
+    device: OwnDevice,
+    { generation, epoch, state }: GroupRecord,
+  ): Promise<{ hasForked: boolean; unknown: Bytes[] }> {
     const remote = await whole(id, device);
     // It has changed in the meantime, and is compared after the next commit.
-    if (remote.generation !== generation || remote.epoch !== epoch || remote.groupInfo == null) return false;
+    if (remote.generation !== generation || remote.epoch !== epoch || remote.groupInfo == null) {
+      return { hasForked: false, unknown: [] };
+    }
     const [own, other] = [mls.view(state as Bytes), mls.viewOfGroupInfo(fromBase64Url(remote.groupInfo))];
-    return !equal(own.transcriptHash, other.transcriptHash) || other.epoch !== own.epoch;
+    return {
+      hasForked: !equal(own.transcriptHash, other.transcriptHash) || other.epoch !== own.epoch,
+      unknown: await unknownOf(device, own, remote),
+    };
+  }
+
+  /**
+   * The signature keys of members of the group that are not devices of the same user for the server. A member could add such a key, which
+   * nobody would remove together with the devices of its user, or in the name of somebody who is no member.
+   */
+  async function unknownOf(device: OwnDevice, { members }: MlsView, { devices = [] }: ApiGroup): Promise<Bytes[]> {
+    const owners = new Map(devices.map(({ signatureKey, user }) => [signatureKey, user.id]));
+    const unknown: Bytes[] = [];
+    for (const { identity, signatureKey } of members) {
+      if (equal(signatureKey, device.mls.signatureKey)) continue;
+      const owner = await trust
+        .certificateOf(identity, signatureKey, owners.get(toBase64Url(signatureKey)) ?? '')
+        .catch((error) => {
+          if (!(error instanceof E2eeError)) throw error;
+        });
+      if (!owner) unknown.push(signatureKey);
+    }
+    return unknown;
   }
 
   /** Stores a commit if the group needs one. */
-  async function performDuties(id: string, device: OwnDevice, record: GroupRecord, remote: ApiGroup): Promise<boolean> {
+  async function performDuties(
+    id: string,
+    device: OwnDevice,
+    record: GroupRecord,
+    remote: ApiGroup,
+    unknown: readonly Bytes[],
+  ): Promise<boolean> {
     const mustRenew = record.sent >= RENEW_AFTER_MESSAGES || now() - record.renewedAt >= RENEW_AFTER;
     const { devicesToAdd = [], devicesToRemove = [] } = remote;
-    if (!mustRenew && devicesToAdd.length === 0 && devicesToRemove.length === 0) return false;
+    if (!mustRenew && devicesToAdd.length + devicesToRemove.length + unknown.length === 0) return false;
     const view = mls.view(record.state as Bytes);
     // Devices that cannot be added join by themselves. Until then, their users need the key of the epoch.
-    const waiting = waitingOf(await accountsOf(id, device, view, remote));
+    const waiting = waitingOf(await accountsOf(id, device, view, remote, unknown));
     const mustSeal = waiting.some((userId) => !record.sealedFor.includes(userId));
-    const pending = await prepare(id, device, record, remote, { mustRenew: mustRenew || mustSeal });
+    const pending = await prepare(id, device, record, remote, { mustRenew: mustRenew || mustSeal, unknown });
     if (!pending) return false;
     await write(id, record, { ...record, pending });
     return true;
@@ -472,7 +518,7 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     device: OwnDevice,
     record: Pick<GroupRecord, 'generation' | 'epoch'> & { state: Bytes | undefined },
     remote: ApiGroup,
-    { mustRenew = false }: { mustRenew?: boolean },
+    { mustRenew = false, unknown = [] }: { mustRenew?: boolean; unknown?: readonly Bytes[] },
   ): Promise<PendingCommit | undefined> {
     const state = record.state as Bytes;
     const view = mls.view(state);
@@ -483,10 +529,10 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
       (each) => each.id !== device.id && !isMember(fromBase64Url(each.signatureKey)),
     );
     const added = canAdd ? await claim(id, device, state, candidates, members.length) : [];
-    if (added.length === 0 && removing.length === 0 && !mustRenew && record.epoch > 0) return undefined;
-    const remove = removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember);
+    if (added.length + removing.length + unknown.length === 0 && !mustRenew && record.epoch > 0) return undefined;
+    const remove = [...removing.map(({ signatureKey }) => fromBase64Url(signatureKey)).filter(isMember), ...unknown];
     const addedIds = added.map((each) => each.device.user.id);
-    const accounts = (await recipientsOf(id, device, view, remote)).map((each) =>
+    const accounts = (await recipientsOf(id, device, view, remote, unknown)).map((each) =>
       addedIds.includes(each.userId) ? { ...each, isInside: true } : each,
     );
     const changes = { add: added.map(({ keyPackage }) => keyPackage), remove };
@@ -565,8 +611,9 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
     device: OwnDevice,
     { members }: MlsView,
     { devicesToRemove = [], devicesToAdd = [] }: ApiGroup,
+    unknown: readonly Bytes[],
   ): Promise<Account[]> {
-    const leaving = devicesToRemove.map(({ signatureKey }) => signatureKey);
+    const leaving = [...devicesToRemove.map(({ signatureKey }) => signatureKey), ...unknown.map(toBase64Url)];
     const leaves = [
       ...members
         .filter(({ signatureKey }) => !leaving.includes(toBase64Url(signatureKey)))
@@ -596,8 +643,14 @@ export function createGroups({ storage, api, mls, trust, keeper, now, onMemberAd
   }
 
   /** The accounts for which a commit seals its key: also those of members who are signed out on all devices. */
-  async function recipientsOf(id: string, device: OwnDevice, view: MlsView, remote: ApiGroup): Promise<Account[]> {
-    const accounts = await accountsOf(id, device, view, remote);
+  async function recipientsOf(
+    id: string,
+    device: OwnDevice,
+    view: MlsView,
+    remote: ApiGroup,
+    unknown: readonly Bytes[],
+  ): Promise<Account[]> {
+    const accounts = await accountsOf(id, device, view, remote, unknown);
     const mayTakePart = await participantsOf(id, device);
     for (const { id: userId, identityKey, historyKey, historyKeySignature } of await api.accounts(id)) {
       if (!identityKey || !historyKey || !historyKeySignature || !mayTakePart(userId)) continue;

@@ -15,6 +15,7 @@ import { type EncryptedContent as Content, findContents } from './encryption.con
 import { type CommitInfo, commitInfoOf, type GroupCommitted } from './encryption.events.js';
 import {
   commitGroup,
+  devicesInGroup,
   devicesToAdd,
   devicesToRemove,
   enableEncryption,
@@ -110,6 +111,14 @@ const EncryptionGroup = builder.objectRef<GroupRow>('EncryptionGroup').implement
       type: 'Bytes',
       description: 'With what a device joins the group by itself. It is null before the first commit.',
       resolve: ({ groupInfo }) => groupInfo,
+    }),
+    devices: t.field({
+      type: [Device],
+      nullable: { list: false, items: false },
+      extensions: atMost('encryptedDevicesMax'),
+      description:
+        'The devices that the group contains according to its commits, oldest first. Clients compare them with the members of the MLS group, and remove those that are not among them.',
+      resolve: ({ conversationId }, _args, { deps }) => devicesInGroup(deps, conversationId),
     }),
     devicesToRemove: t.field({
       type: [Device],

@@ -34,6 +34,7 @@ import { canEncrypt, isEncryptable, notEncrypted, rekeyDue, staleEpoch } from '.
 import {
   type CommitState,
   findCommits,
+  findDevicesInGroup,
   findDevicesToAdd,
   findDevicesToRemove,
   findSealedKeys,
@@ -300,6 +301,10 @@ export async function setSealedKeys(
     return conversation;
   });
 }
+
+/** The devices in the group of a conversation, also those that must leave it, oldest first. */
+export const devicesInGroup = ({ database }: Deps, conversationId: string): Promise<Device[]> =>
+  findDevicesInGroup(database.sql, conversationId);
 
 /** The devices that the next commit must remove from the group of a conversation. */
 export const devicesToRemove = ({ database }: Deps, conversationId: string): Promise<Device[]> =>

@@ -215,6 +215,15 @@ export async function findGroups(sql: Sql, userId: string, ids: readonly string[
   return ids.map((id) => byId.get(id) ?? null);
 }
 
+/** The devices in the group of a conversation, also those that must leave it. */
+export const findDevicesInGroup = (sql: Sql, conversationId: string): Promise<Device[]> =>
+  findDuties(
+    sql,
+    Prisma.sql`
+    JOIN group_devices ON group_devices.device_id = device.id
+    WHERE group_devices.conversation_id = ${conversationId}::uuid`,
+  );
+
 /** The devices that the next commit must remove from the group of a conversation. */
 export const findDevicesToRemove = (sql: Sql, conversationId: string): Promise<Device[]> =>
   findDuties(

@@ -127,6 +127,7 @@ export function createFakeServer() {
       epoch,
       groupInfo,
       welcome: conversation.devices.get(deviceId as string)?.welcome ?? null,
+      devices: [...conversation.devices.keys()].map((key) => describe(deviceOf(key))),
       devicesToRemove: [...conversation.devices]
         .filter(([, each]) => each.isLeaving)
         .map(([key]) => describe(deviceOf(key))),
@@ -147,7 +148,15 @@ export function createFakeServer() {
     E2eeGroup(userId, _input, variables) {
       const node = groupOf(userId, variables);
       if (!node?.encryptionGroup) return { node };
-      const { groupInfo, welcome, devicesToAdd, devicesToRemove, commits, ...rest } = node.encryptionGroup;
+      const {
+        groupInfo,
+        welcome,
+        devices: inGroup,
+        devicesToAdd,
+        devicesToRemove,
+        commits,
+        ...rest
+      } = node.encryptionGroup;
       const edges = commits.edges.map(({ cursor, node: { commit, ...each } }) => ({
         cursor,
         node: variables.content ? { ...each, commit } : each,
@@ -155,7 +164,7 @@ export function createFakeServer() {
       const group = {
         ...rest,
         commits: { ...commits, edges },
-        ...(variables.whole && { groupInfo, welcome }),
+        ...(variables.whole && { groupInfo, welcome, devices: inGroup }),
         ...(variables.duties && { devicesToAdd, devicesToRemove }),
       };
       const { kind, counterpart, encryption } = node;

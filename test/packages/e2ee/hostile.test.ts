@@ -236,6 +236,64 @@ describe('a member or server that breaks the group', () => {
   });
 });
 
+it('a member cannot stay in the group with a key that no device has registered', async () => {
+  const { server, alice, bob, conversation, id, messages } = await scene();
+  const eve = await setUp(server, 'eve');
+  conversation.members.add('eve');
+  await eve.e2ee.conversation(id).synchronize();
+  // The second device of Eve joins, and she states that it was the first one.
+  const first = [...conversation.devices.keys()].at(-1) as string;
+  const second = await openClient(server, 'eve', {
+    execute: (document, variables) => {
+      const input = variables['input'] as Record<string, unknown> | undefined;
+      if (!/mutation E2eeCommitGroup/.test(document)) return server.executeAs('eve')(document, variables);
+      const commit = { ...input, deviceId: first, addedDeviceIds: [first] };
+      return server.executeAs('eve')(document, { input: commit });
+    },
+  });
+  await second.e2ee.recover((await eve.e2ee.recoveryKey()) as string);
+  await second.e2ee.conversation(id).synchronize();
+  const usersOf = async ({ e2ee }: Client) =>
+    (await e2ee.conversation(id).members()).map(({ userId }) => userId).sort();
+  await bob.e2ee.conversation(id).synchronize();
+  expect(await usersOf(bob)).toEqual(['alice', 'bob', 'eve', 'eve']);
+  conversation.members.delete('eve');
+  await alice.e2ee.conversation(id).send({ text: 'without Eve' });
+  expect(await usersOf(alice)).toEqual(['alice', 'bob']);
+  const { epoch } = conversation;
+  expect((await bob.e2ee.conversation(id).open(messages.at(-1) as StoredMessage)).content.text).toBe('without Eve');
+  await bob.e2ee.conversation(id).send({ text: 'no further commit' });
+  expect(conversation.epoch).toBe(epoch);
+});
+
+it('a member cannot keep the others from writing with a certificate in the name of somebody who is no member', async () => {
+  const { server, alice, bob, conversation, id, messages } = await scene();
+  const eve = await setUp(server, 'eve');
+  conversation.members.add('eve');
+  // Her certificate is one of another user, and the server does not read certificates.
+  const account = ((await eve.storage.get('account')) as { keys: Parameters<typeof issueCertificate>[0] }).keys;
+  const record = (await eve.storage.get('device')) as {
+    signature: { publicKey: Uint8Array };
+    content: { publicKey: Uint8Array };
+  };
+  const keys = { signatureKey: record.signature.publicKey, contentKey: record.content.publicKey };
+  const certificate = await issueCertificate(account, { userId: 'nobody', ...keys });
+  await eve.storage.write({ device: { ...record, certificate } });
+  const evil = await openClient(server, 'eve', { storage: eve.storage });
+  await evil.e2ee.conversation(id).synchronize();
+  await alice.e2ee.conversation(id).send({ text: 'with Eve' });
+  conversation.members.add('carol');
+  const carol = await setUp(server, 'carol');
+  await evil.e2ee.conversation(id).synchronize();
+  await carol.e2ee.conversation(id).send({ text: 'from Carol' });
+  await bob.e2ee.conversation(id).send({ text: 'from Bob' });
+  for (const { e2ee } of [alice, bob, carol]) {
+    const opened = await e2ee.conversation(id).open(messages.at(-1) as StoredMessage);
+    expect(opened.content.text).toBe('from Bob');
+  }
+  expect((await bob.e2ee.conversation(id).members()).map(({ userId }) => userId)).not.toContain('nobody');
+});
+
 describe('what applications receive', () => {
   it('a text of the server does not replace one that cannot be decrypted, nor is one shown in another conversation', async () => {
     const { alice, id, messages } = await scene();
