@@ -12,7 +12,7 @@ import {
   registerAll,
 } from '../support/client.js';
 import { rowId } from '../support/durable-streams.js';
-import { complete, createUpload, makePicture, open, putPart, uploaded } from '../support/media.js';
+import { complete, createUpload, makePicture, makeVideo, open, putPart, uploaded } from '../support/media.js';
 import { makePlace, modes, startTwo } from '../support/place.js';
 import { befriend, postStatus, setStatusAudience, tryPostStatus } from '../support/status-posts.js';
 import { attempt, createGroup, openDirect, remove, trySend } from '../support/talk.js';
@@ -63,9 +63,22 @@ describe.each(modes)('statuses in %s mode', (mode) => {
   let node: RunningNode;
   let other: RunningNode;
   beforeAll(async () => {
-    const limits = { STATUSES_MAX: '4', STATUS_LISTED_MAX: '4', STATUS_MAX_CHARS: '200' };
+    const limits = { STATUSES_MAX: '4', STATUS_LISTED_MAX: '4', STATUS_MAX_CHARS: '200', STATUS_VIDEO_MAX: '1s' };
     [node, other] = await startTwo(await makePlace(mode), limits);
   });
+
+  /** Posts a status with a file that no node processes before `release` is called. */
+  async function postHeld(author: Person, bytes: Buffer, kind: 'IMAGE' | 'VIDEO') {
+    const { attachment, missingParts } = await createUpload(author, bytes, { kind });
+    for (const part of missingParts) await putPart(node.url, bytes, part);
+    const claimUntil = (claimedUntil: Date) =>
+      node.deps.database.db.attachment.update({ where: { id: rowId(attachment.id) }, data: { claimedUntil } });
+    await claimUntil(new Date(Date.now() + 600_000));
+    await complete(author, attachment.id);
+    return { status: await post(author, { attachmentId: attachment.id }), release: () => claimUntil(new Date(0)) };
+  }
+  const countFiles = (statusId: string) =>
+    node.deps.database.db.attachment.count({ where: { statusId: rowId(statusId) } });
 
   it('are seen by the audience and by nobody else, in every way', { timeout: 60_000 }, async () => {
     const [author, friend, listed, stranger, admirer, known, blocker, blocked] = await registerAll(
@@ -386,30 +399,61 @@ describe.each(modes)('statuses in %s mode', (mode) => {
   it('show an image to others when it is READY, and are deleted with it', async () => {
     const [author, friend] = await registerAll(node.url, 'author', 'friend');
     await befriend(author, friend);
-    const { db } = node.deps.database;
     const heard = await follow(other, friend);
-    /** Posts a status with a file that no node processes before `release` is called. */
-    async function postHeld(bytes: Buffer) {
-      const { attachment, missingParts } = await createUpload(author, bytes, { kind: 'IMAGE' });
-      for (const part of missingParts) await putPart(node.url, bytes, part);
-      const claimUntil = (claimedUntil: Date) =>
-        db.attachment.update({ where: { id: rowId(attachment.id) }, data: { claimedUntil } });
-      await claimUntil(new Date(Date.now() + 600_000));
-      await complete(author, attachment.id);
-      return { status: await post(author, { attachmentId: attachment.id }), release: () => claimUntil(new Date(0)) };
-    }
-    const good = await postHeld(await makePicture('png'));
+    const good = await postHeld(author, await makePicture('png'), 'IMAGE');
     expect(good.status.attachment.state).toBe('PROCESSING');
     expect((await ownOf(author)).map(({ id }) => id)).toEqual([good.status.id]);
     expect(await nodeOf(friend, good.status.id)).toBeNull();
     await good.release();
     const event = await heard.until(({ statusId }) => statusId === good.status.id);
     expect(event).toMatchObject({ type: 'POSTED', status: { attachment: { state: 'READY' } } });
-    const bad = await postHeld(Buffer.from('not a picture at all'));
+    const bad = await postHeld(author, Buffer.from('not a picture at all'), 'IMAGE');
     await bad.release();
     await eventually('the status is gone', async () => (await ownOf(author)).length === 1);
     expect(changesOf(heard).some(({ type, statusId }) => type === 'POSTED' && statusId === bad.status.id)).toBe(false);
-    expect(await db.attachment.count({ where: { statusId: rowId(bad.status.id) } })).toBe(0);
+    expect(await countFiles(bad.status.id)).toBe(0);
+  });
+
+  it('are deleted if their video turns out to be too long, and refused if that is known', async () => {
+    const [author, friend] = await registerAll(node.url, 'author', 'friend');
+    await befriend(author, friend);
+    const heard = await follow(other, friend);
+    const ofAuthor = await follow(other, author);
+    const [longest, tooLong] = [await makeVideo('webm', 10), await makeVideo('webm', 20)];
+    const held = await postHeld(author, tooLong, 'VIDEO');
+    expect(held.status.attachment.state).toBe('PROCESSING');
+    await held.release();
+    await ofAuthor.until(({ type, statusId }) => type === 'DELETED' && statusId === held.status.id);
+    expect(await ownOf(author)).toEqual([]);
+    expect(await countFiles(held.status.id)).toBe(0);
+    const good = await postHeld(author, longest, 'VIDEO');
+    await good.release();
+    await heard.until(({ statusId }) => statusId === good.status.id);
+    const posted = changesOf(heard).filter(({ type }) => type === 'POSTED');
+    expect(posted.map(({ statusId }) => statusId)).toEqual([good.status.id]);
+    const { id } = await uploaded(node.url, author, tooLong, { kind: 'VIDEO', filename: 'film.webm' });
+    const { errors } = await author.request(
+      'mutation ($input: PostStatusInput!) { postStatus(input: $input) { status { id } } }',
+      { input: { clientStatusId: 'too long', attachmentId: id } },
+    );
+    expect(errors?.[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.attachmentId',
+      limit: 'statusVideoMaxMs',
+    });
+  });
+
+  it('are posted at a limited rate, including retries, which limits nothing else', async () => {
+    const limits = { RATE_LIMITS: 'on', RATE_STATUS_PER_PERSON: '2/1h' };
+    const limited = await (await makePlace(mode)).start(limits);
+    const [author, friend] = await registerAll(limited.url, 'author', 'friend');
+    const input = { clientStatusId: 'first', text: 'Hello' };
+    const { status } = await tryPost(author, input);
+    expect(await tryPost(author, input)).toEqual({ status });
+    expect(await tryPost(author, input)).toBe('RATE_LIMITED');
+    expect(await tryPost(author, { text: '' })).toBe('BAD_USER_INPUT input.text');
+    expect(await attempt(author, 'deleteStatus', { statusId: status.id }, 'statusId')).toEqual({ statusId: status.id });
+    await post(friend, { text: 'Hi' });
   });
 
   it('write one row and one change, however many contacts can see them', async () => {

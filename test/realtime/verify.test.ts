@@ -1,11 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/app/schema.js';
 import { decodeGlobalId } from '../../src/core/ids.js';
 import { giveServiceRole } from '../../src/domain/moderation/moderation.service.js';
 import type { RunningNode } from '../../src/server/start.js';
 import { accept, decline, leave, setMedia, signal, start } from '../support/calls.js';
-import { ask, connect, eventually, type Json, type Person, registerAll } from '../support/client.js';
+import {
+  ask,
+  connect,
+  connectInTest,
+  eventually,
+  type Json,
+  listen,
+  type Person,
+  registerAll,
+} from '../support/client.js';
 import {
   bytes,
   claim,
@@ -20,9 +28,9 @@ import { isExhaustive } from '../support/exhaustive.js';
 import { mailInFolder, outboxOf, tokenOf } from '../support/mail.js';
 import { attachmentOf, createUpload, makePicture, sendWith, upload } from '../support/media.js';
 import { untilNotified } from '../support/notifier.js';
-import { makePlace, modes, type Place, servicesFound } from '../support/place.js';
+import { makePlace, modes, type Place, servicesFound, startTwo } from '../support/place.js';
 import { webDevice } from '../support/push-service.js';
-import { setStatusAudience } from '../support/status-posts.js';
+import { befriend, postStatus, setStatusAudience, statusesOfAuthor } from '../support/status-posts.js';
 import { createGroup, edit, openDirect, pin, react, remove, reply, send, unpin, unreact } from '../support/talk.js';
 
 // Like Zulip's `verify_action`: the state that a user fetched before an action, with the events since then applied,
@@ -350,13 +358,6 @@ const createUser = (scene: Scene, { username, id }: Person, selection?: string) 
   byService(scene, 'createUser', { username: `y${username}`, displayName: username, externalId: id }, selection);
 
 /** Posts a status. Returns its id. */
-async function postStatus(author: Person): Promise<string> {
-  const { postStatus } = await author.ask(documentOf('postStatus', 'status { id }'), {
-    input: { clientStatusId: randomUUID(), text: 'hello' },
-  });
-  return postStatus.status.id;
-}
-
 async function asAdmin(node: RunningNode, { id }: Person, act: () => Promise<unknown>): Promise<void> {
   const input = { userId: decodeGlobalId(id, 'id').id, role: 'ADMIN' as const };
   await node.deps.database.transaction((tx) => giveServiceRole(tx, undefined, input, async () => {}));
@@ -490,11 +491,12 @@ const actions: Record<string, Action> = {
       [other, owner],
     ] as const)
       await mutation(one, 'addContact', { userId: two.id });
-    await postStatus(owner);
+    await postStatus(owner, { text: 'Hello' });
   },
-  deleteStatus: async ({ owner }) => mutation(owner, 'deleteStatus', { statusId: await postStatus(owner) }),
+  deleteStatus: async ({ owner }) =>
+    mutation(owner, 'deleteStatus', { statusId: (await postStatus(owner, { text: 'Hello' })).id }),
   markStatusesViewed: async ({ owner }) =>
-    mutation(owner, 'markStatusesViewed', { statusIds: [await postStatus(owner)] }),
+    mutation(owner, 'markStatusesViewed', { statusIds: [(await postStatus(owner, { text: 'Hello' })).id] }),
   setStatusAudience: ({ owner, other }) => setStatusAudience(owner, { mode: 'ONLY', userIds: [other.id] }),
   setStatusViewsReported: ({ owner }) => mutation(owner, 'setStatusViewsReported', { reported: false }),
   muteStatuses: ({ owner, other }) => mutation(owner, 'muteStatuses', { userId: other.id, muted: true }),
@@ -736,6 +738,61 @@ describe.each(modes)('fetched state with events applied equals the state that is
         }).catch(() => expect(last, name).toEqual(state));
       }
     }
+  });
+});
+
+describe.each(modes)('the views of statuses in %s mode', (mode) => {
+  it('are counted as often as they are listed, after concurrent changes on several nodes', {
+    timeout: 60_000,
+  }, async () => {
+    const [here, there] = await startTwo(await makePlace(mode));
+    const names = ['author', 'v1', 'v2', 'v3', 'v4', 'v5', 'v6'] as const;
+    const [author, ...viewers] = await registerAll(here.url, ...names);
+    for (const viewer of viewers) await befriend(author, viewer);
+    const statuses = [await postStatus(author, { text: 'one' }), await postStatus(author, { text: 'two' })];
+    const statusIds = statuses.map(({ id }) => id as string);
+    const events = 'subscription { statuses { type statusId status { viewCount } } }';
+    const heard = listen(connectInTest(there.url, author.token), events, {}, 'statuses');
+    await heard.until(({ type }) => type === 'CAUGHT_UP');
+    const viewsOf = async () => {
+      const fetched = await statusesOfAuthor(author, 'id viewCount views(first: 100) { nodes { user { id } } }');
+      return fetched.map(({ id, viewCount, views }) => {
+        const listed = views.nodes.map(({ user }: Json) => user.id) as string[];
+        return { id, viewCount, listed: listed.sort() };
+      });
+    };
+    const idsOf = (people: Person[]) => people.map(({ id }) => id).sort();
+    // Some views are repeated on two nodes at once; some viewers change at the same time whether their views are reported; one
+    // stops being a contact.
+    const [secret, ...others] = viewers as [Person, ...Person[]];
+    const leaving = others.at(-1) as Person;
+    await mutation(secret, 'setStatusViewsReported', { reported: false });
+    await Promise.all([
+      ...viewers.flatMap((viewer) =>
+        [here, there].flatMap(({ url }) =>
+          [statusIds, [...statusIds].reverse()].map((ids) =>
+            mutation(viewer.at(url), 'markStatusesViewed', { statusIds: ids }),
+          ),
+        ),
+      ),
+      mutation(leaving.at(there.url), 'removeContact', { userId: author.id }),
+    ]);
+    await mutation(leaving, 'addContact', { userId: author.id });
+    await Promise.all(others.map((viewer) => mutation(viewer, 'markStatusesViewed', { statusIds })));
+    const listed = idsOf(others);
+    expect(await viewsOf()).toEqual(statusIds.map((id) => ({ id, viewCount: listed.length, listed })));
+    // The last event for each status has the same count.
+    await eventually('the author is notified', () =>
+      statusIds.every(
+        (id) => heard.events.findLast(({ statusId }) => statusId === id)?.status.viewCount === listed.length,
+      ),
+    );
+    // The views of deleted accounts are neither counted nor listed.
+    await leaving.ask('mutation ($input: DeleteAccountInput!) { deleteAccount(input: $input) { __typename } }', {
+      input: { password: leaving.password },
+    });
+    const left = idsOf(others.slice(0, -1));
+    expect(await viewsOf()).toEqual(statusIds.map((id) => ({ id, viewCount: left.length, listed: left })));
   });
 });
 

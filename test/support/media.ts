@@ -118,8 +118,8 @@ export async function makePicture(format: 'jpeg' | 'png' | 'webp' | 'gif' | 'avi
     .toBuffer();
 }
 
-/** A video of one second, 64 by 48 pixels, whose frames cannot be decoded. Its metadata contains a place. */
-export async function makeVideo(format: 'mp4' | 'webm'): Promise<Buffer> {
+/** A video with ten frames per second, by default of one second, 64 by 48 pixels, whose frames cannot be decoded. Its metadata contains a place. */
+export async function makeVideo(format: 'mp4' | 'webm', frames = 10): Promise<Buffer> {
   const target = new BufferTarget();
   const [outputFormat, codec, codecText] =
     format === 'mp4'
@@ -130,7 +130,7 @@ export async function makeVideo(format: 'mp4' | 'webm'): Promise<Buffer> {
   output.addVideoTrack(source, format === 'mp4' ? { rotation: 90 } : {});
   output.setMetadataTags({ comment: 'Secret Place', raw: { '©xyz': '+52.5200+013.4050/' } });
   await output.start();
-  for (let frame = 0; frame < 10; frame += 1) {
+  for (let frame = 0; frame < frames; frame += 1) {
     const packet = new EncodedPacket(new Uint8Array(500).fill(frame), frame === 0 ? 'key' : 'delta', frame / 10, 0.1);
     await source.add(packet, { decoderConfig: { codec: codecText, codedWidth: 64, codedHeight: 48 } });
   }

@@ -26,8 +26,8 @@ import type { Sync, Typing } from './sync.js';
 /** A person or a bot. */
 export type User = UserFieldsFragment & {
   presence?: { status: string; lastSeenAt: string | null } | null;
-  viewerIsContact?: boolean | null;
-  viewerHasBlocked?: boolean | null;
+  viewerIsContact?: boolean;
+  viewerHasBlocked?: boolean;
 };
 /** A file of a message. */
 export type Attachment = AttachmentFieldsFragment;

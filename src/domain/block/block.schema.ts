@@ -20,6 +20,7 @@ builder.prismaObjectField(Viewer, 'blockedUsers', (t) =>
 
 builder.prismaObjectField(User, 'viewerHasBlocked', (t) =>
   t.boolean({
+    nullable: false,
     description: 'Whether the viewer has blocked the user. Whether the user has blocked the viewer is not disclosed.',
     resolve: async ({ id: userId }, _args, context) =>
       (await relationshipLookup.of(context.deps)({ viewerId: viewerOf(context).userId, userId })).hasBlocked,

@@ -57,6 +57,7 @@ builder.prismaObjectField(Viewer, 'contacts', (t) =>
 
 builder.prismaObjectField(User, 'viewerIsContact', (t) =>
   t.boolean({
+    nullable: false,
     description: "Whether the user is one of the viewer's contacts.",
     resolve: async ({ id: userId }, _args, context) =>
       (await relationshipLookup.of(context.deps)({ viewerId: viewerOf(context).userId, userId })).isContact,

@@ -4,12 +4,12 @@ import { messageParts } from '../message/message.part.js';
 import { statusChanges, statusViews } from './status.events.js';
 import { statusFiles } from './status.media.js';
 import { statusReplyPart } from './status.part.js';
-import { statusSettings } from './status.settings.js';
+import { statusRateSettings, statusSettings } from './status.settings.js';
 import { deleteAllOf, trimStatuses } from './status.store.js';
 import { statusTracker } from './status.tracker.js';
 
 export const statusFeature = defineFeature('status', {
-  settings: [statusSettings],
+  settings: [statusSettings, statusRateSettings],
   schema: () => import('./status.schema.js'),
   changeKinds: () => [statusChanges, statusViews],
   contributes: [attachmentOwners.with(statusFiles), messageParts.with(statusReplyPart)],

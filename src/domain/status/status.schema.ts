@@ -106,18 +106,21 @@ export const Status = builder.prismaNode('Status', {
       description: 'The text, or the caption of the attachment. It is null if there is none.',
     }),
     style: t.exposeString('style', {
-      description: 'How the text is to be displayed: a name that clients agree on, such as that of a background.',
+      description:
+        'The name of a style in which to display the text, such as a background, as given to `postStatus`. Clients define these names; the server does not interpret them. It is null if none was given.',
     }),
     attachment: t.field({
       type: Attachment,
-      description: 'The image or video. It is READY for everybody except the author, who can see it earlier.',
+      description:
+        'The image or video. It is null if the status is only a text. Only the author sees the status before the attachment is READY.',
       resolve: ({ id }, _args, context) => loadFile(context, id),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', nullable: false, description: 'When it was posted.' }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: false,
-      description: 'From when on nobody can see it. Remove it from what is displayed at that time.',
+      description:
+        'When it expires. From that time, it can no longer be queried, and clients must not display it any more.',
     }),
     viewerHasViewed: t.boolean({
       nullable: false,
@@ -278,7 +281,7 @@ builder.prismaObjectFields(Viewer, (t) => ({
   statusViewsReported: t.boolean({
     nullable: false,
     description:
-      "Whether authors learn that the viewer has viewed their statuses. If not, the viewer does not learn either who has viewed the viewer's statuses.",
+      "Whether the viewer's views are reported to the authors of statuses. If not, the viewer cannot see who has viewed the viewer's own statuses.",
     extensions: asksDatabase,
     resolve: async (_viewer, _args, context) => (await loadReporting(context, viewerOf(context).userId)) === true,
   }),
@@ -313,7 +316,8 @@ addViewerMutation('postStatus', {
     }),
     text: t.string({ description: 'The text: at most `serverInfo.limits.statusMaxChars` characters after trimming.' }),
     style: t.string({
-      description: 'How the text is to be displayed: a name that clients agree on, at most 64 characters.',
+      description:
+        'The name of a style in which to display the text, at most 64 characters. Clients define these names; the server only stores them.',
     }),
     attachmentId: t.id({
       description:
@@ -328,6 +332,7 @@ addViewerMutation('postStatus', {
   payload: payloadOf((t) => ({
     status: t.field({ type: Status, nullable: false, description: 'The status.' }),
   })),
+  hasOwnRate: true,
   run: async (deps, viewer, { audience, ...input }) => ({
     status: await postStatus(deps, viewer, {
       ...input,
@@ -352,7 +357,7 @@ addViewerMutation('deleteStatus', {
 
 addViewerMutation('markStatusesViewed', {
   description:
-    'Marks statuses as viewed. Their authors learn it, unless `viewer.statusViewsReported` is false. Statuses that the viewer cannot see are skipped.',
+    'Marks statuses as viewed. The views are reported to the authors, unless `viewer.statusViewsReported` is false. Statuses that the viewer cannot see are skipped.',
   input: (t) => ({
     statusIds: t.idList({ required: true, description: 'The statuses, at most `serverInfo.limits.statusesMax`.' }),
   }),
@@ -386,7 +391,7 @@ builder.mutationField('setStatusAudience', (t) =>
 
 addViewerMutation('setStatusViewsReported', {
   description:
-    'Sets whether authors learn that the viewer has viewed their statuses. If not, the viewer does not learn either who has viewed their own. Earlier views are not affected.',
+    "Sets whether the viewer's views are reported to the authors of statuses. If not, the viewer cannot see who has viewed the viewer's own statuses. Earlier views are not changed.",
   input: (t) => ({ reported: t.boolean({ required: true, description: 'Whether views are reported.' }) }),
   payload: viewerPayload,
   run: async (deps, viewer, { reported }) => ({ viewer: await setStatusViewsReported(deps, viewer, reported) }),

@@ -7,6 +7,7 @@ import type { StatusMute, StatusView, User } from '../../generated/prisma/client
 import type { SqlTransaction, Tx } from '../../infra/database/database.js';
 import type { Deps } from '../../platform/deps.js';
 import { checkInput, hashInput } from '../../platform/input.js';
+import { definePersonRate, take } from '../../platform/rates.js';
 import type { Viewer } from '../../platform/viewer.js';
 import { requireUsable } from '../media/media.policy.js';
 import { lockUploads } from '../media/media.store.js';
@@ -40,6 +41,11 @@ import { statusTracker } from './status.tracker.js';
 /** The maximum length of the name of a style in UTF-16 code units. */
 const STYLE_MAX_CHARS = 64;
 
+const statusPerPerson = definePersonRate(
+  'You are posting statuses too quickly. Try again later.',
+  ({ rateStatusPerPerson }) => rateStatusPerPerson,
+);
+
 const posted = z.object({
   clientStatusId: clientKey('A clientStatusId', 128),
   text: z
@@ -72,7 +78,8 @@ const ATTACHMENT = 'input.attachmentId';
  * Posts a status. Its audience is fixed now, and can only become smaller. Repeating the same input with the same
  * `clientStatusId` returns the first result.
  * @throws {ChatError} BAD_USER_INPUT; NOT_FOUND of a user in the audience; NOT_FOUND, CONFLICT or BAD_USER_INPUT of
- *   `input.attachmentId`; CONFLICT of `input.clientStatusId`: it was used with another input; FORBIDDEN: too many statuses.
+ *   `input.attachmentId`; CONFLICT of `input.clientStatusId`: it was used with another input; FORBIDDEN: too many statuses;
+ *   RATE_LIMITED.
  */
 export async function postStatus(deps: Deps, viewer: Viewer, input: PostInput): Promise<Status> {
   const { clientStatusId, style, ...checked } = checkInput(posted, input);
@@ -87,6 +94,7 @@ export async function postStatus(deps: Deps, viewer: Viewer, input: PostInput): 
   const inputHash = hashInput(
     ...[text, style ?? null, attachmentId, given?.mode ?? null, ...[...(given?.listedIds ?? [])].sort()],
   );
+  take(deps, statusPerPerson, viewer);
   const { userId: authorId } = viewer;
   const wanted = { id: newId(), authorId, clientStatusId, inputHash, text, style: style ?? null };
   return deps.database.sql.transaction(async (sql) => {
@@ -261,8 +269,8 @@ export async function setStatusAudience(deps: Deps, viewer: Viewer, input: Audie
 }
 
 /**
- * Sets whether the viewer's views are reported to authors. If not, the viewer does not learn either who has viewed their
- * statuses. Views of before stay as they were reported.
+ * Sets whether the viewer's views are reported to authors. If not, the viewer cannot see who has viewed their
+ * statuses either. Earlier views are not changed.
  */
 export async function setStatusViewsReported(deps: Deps, viewer: Viewer, isReported: boolean): Promise<User> {
   const { userId } = viewer;

@@ -1,5 +1,6 @@
 import { defineSettings, type SectionValues, setting } from '../../infra/config/define-settings.js';
-import { duration, integer } from '../../infra/config/kinds.js';
+import { duration, integer, rate } from '../../infra/config/kinds.js';
+import { RATE_PER_NODE } from '../../infra/config/rates.settings.js';
 
 export const statusSettings = defineSettings('Statuses', {
   STATUS_TTL: setting(duration('1s'), {
@@ -29,6 +30,14 @@ export const statusSettings = defineSettings('Statuses', {
   }),
 });
 
+export const statusRateSettings = defineSettings('Rate limits', {
+  RATE_STATUS_PER_PERSON: setting(rate, {
+    default: '60/10m',
+    description: `Statuses that one user posts. ${RATE_PER_NODE}`,
+    rateLimit: true,
+  }),
+});
+
 declare module '../../infra/config/config.js' {
-  interface Config extends SectionValues<typeof statusSettings> {}
+  interface Config extends SectionValues<typeof statusSettings>, SectionValues<typeof statusRateSettings> {}
 }

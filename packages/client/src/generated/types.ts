@@ -443,7 +443,7 @@ export type PostStatusInput = {
   audience?: StatusAudienceInput | null | undefined;
   /** An idempotency key chosen by the client, up to 128 characters. */
   clientStatusId: string;
-  /** How the text is to be displayed: a name that clients agree on, at most 64 characters. */
+  /** The name of a style in which to display the text, at most 64 characters. Clients define these names; the server only stores them. */
   style?: string | null | undefined;
   /** The text: at most `serverInfo.limits.statusMaxChars` characters after trimming. */
   text?: string | null | undefined;
@@ -907,7 +907,7 @@ export type MuteConversationMutation = { muteConversation: { membership: { __typ
 
 export type UserFieldsFragment = { __typename: 'User', id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null };
 
-export type PersonFieldsFragment = { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null };
+export type PersonFieldsFragment = { __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null };
 
 export type NameFieldsFragment = { __typename: 'User', id: string, username: string, displayName: string };
 
@@ -1089,7 +1089,7 @@ export type ContactsSubscriptionVariables = Exact<{
 }>;
 
 
-export type ContactsSubscription = { contacts: { type: ContactEventType, cursor: string, changeSeq: number | null, replayed: boolean, user: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } };
+export type ContactsSubscription = { contacts: { type: ContactEventType, cursor: string, changeSeq: number | null, replayed: boolean, user: { __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } | null } };
 
 export type PeopleQueryVariables = Exact<{
   contacts: number;
@@ -1099,35 +1099,35 @@ export type PeopleQueryVariables = Exact<{
 }>;
 
 
-export type PeopleQuery = { viewer: { __typename: 'Viewer', id: string, syncCursor: string, contacts: { nodes: Array<{ __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null, blockedUsers: { nodes: Array<{ __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
+export type PeopleQuery = { viewer: { __typename: 'Viewer', id: string, syncCursor: string, contacts: { nodes: Array<{ __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null, blockedUsers: { nodes: Array<{ __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } | null } | null };
 
 export type AddContactMutationVariables = Exact<{
   input: AddContactInput;
 }>;
 
 
-export type AddContactMutation = { addContact: { contact: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+export type AddContactMutation = { addContact: { contact: { __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
 
 export type RemoveContactMutationVariables = Exact<{
   input: RemoveContactInput;
 }>;
 
 
-export type RemoveContactMutation = { removeContact: { contact: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+export type RemoveContactMutation = { removeContact: { contact: { __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
 
 export type BlockUserMutationVariables = Exact<{
   input: BlockUserInput;
 }>;
 
 
-export type BlockUserMutation = { blockUser: { user: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+export type BlockUserMutation = { blockUser: { user: { __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
 
 export type UnblockUserMutationVariables = Exact<{
   input: UnblockUserInput;
 }>;
 
 
-export type UnblockUserMutation = { unblockUser: { user: { __typename: 'User', viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
+export type UnblockUserMutation = { unblockUser: { user: { __typename: 'User', viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, kind: UserKind, deletedAt: string | null } } | null };
 
 export type DraftsQueryVariables = Exact<{ [key: string]: never; }>;
 

@@ -461,7 +461,7 @@ export type ProfileQueryVariables = Exact<{
 }>;
 
 
-export type ProfileQuery = { user: { bio: string | null, kind: UserKind, deletedAt: string | null, viewerIsContact: boolean | null, viewerHasBlocked: boolean | null, id: string, username: string, displayName: string, avatarUrl: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null };
+export type ProfileQuery = { user: { bio: string | null, kind: UserKind, deletedAt: string | null, viewerIsContact: boolean, viewerHasBlocked: boolean, id: string, username: string, displayName: string, avatarUrl: string | null, presence: { status: PresenceStatus, lastSeenAt: string | null } | null } | null };
 
 export type SessionsQueryVariables = Exact<{ [key: string]: never; }>;
 
