@@ -150,7 +150,11 @@ export interface E2ee {
   safetyNumber(userId: string): Promise<string>;
   /** Stores that the viewer and a user have compared the safety number, and that it was the same. */
   verifyIdentity(userId: string): Promise<void>;
-  /** Accepts a changed identity key. */
+  /**
+   * Accepts a changed identity key of another user.
+   * @throws E2eeError `IDENTITY_CHANGED` for the viewer. If the viewer has replaced the identity on another device, call `erase` and
+   *   `recover` on this one.
+   */
   acceptIdentity(userId: string): Promise<void>;
   /** Deletes all keys of this device, for example when the user signs out. */
   erase(): Promise<void>;
@@ -422,7 +426,10 @@ export async function openE2ee(options: E2eeOptions): Promise<E2ee> {
     identity: trust.state,
     safetyNumber: trust.safetyNumber,
     verifyIdentity: trust.verify,
-    acceptIdentity: trust.accept,
+    async acceptIdentity(userId) {
+      await ready();
+      await trust.accept(userId);
+    },
     erase: keeper.erase,
     close() {
       isClosed = true;

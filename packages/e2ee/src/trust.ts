@@ -171,8 +171,12 @@ export function createTrust(
       await write(userId, { ...known, isVerified: true });
     },
 
-    /** Accepts the key that was seen last. The user has to be verified again. */
+    /**
+     * Accepts the key that was seen last. The user has to be verified again.
+     * @throws E2eeError `IDENTITY_CHANGED` for the viewer, whose key is the one that this device has: a server could make others.
+     */
     async accept(userId: string): Promise<void> {
+      if (userId === ownUserId()) throw changed(userId);
       const known = await pinned(userId);
       const current = known?.others.at(-1);
       if (!known || !current) return;

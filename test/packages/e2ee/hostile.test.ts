@@ -96,6 +96,18 @@ describe('a server that has keys of its own', () => {
     expect((await alice.e2ee.conversation(id).open(given.messages[1])).content.text).toBe('from Bob');
   });
 
+  it('cannot make the viewer accept its key as their own', async () => {
+    const given = await scene();
+    const { alice, id } = given;
+    const { identityKey } = await alice.e2ee.identity('alice');
+    const forged = await forge(given, 'alice', 'alice');
+    const opening = alice.e2ee.conversation(id).open(forged);
+    await expect(opening).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
+    await expect(alice.e2ee.acceptIdentity('alice')).rejects.toMatchObject({ code: 'IDENTITY_CHANGED' });
+    expect((await alice.e2ee.identity('alice')).identityKey).toEqual(identityKey);
+    await alice.e2ee.conversation(id).send({ text: 'still possible' });
+  });
+
   it('cannot present the key of one user as that of another', async () => {
     const given = await scene();
     const { alice, id } = given;
@@ -341,11 +353,17 @@ describe('what applications receive', () => {
         view.value.rows[index]?.text !== null || view.failure(each.message.id) !== undefined;
       await eventually('all rows are known', () => rows.every(isDone));
       stop();
-      return view.value.rows.map(({ text }) => text);
+      return view.value.rows.map(({ text }, index) => {
+        expect(view.isProtected(rows[index]?.message.id as string)).toBe(text !== null && text !== 'plain');
+        return text;
+      });
     };
     expect(await rowsOf(() => [first, second])).toEqual(['from Alice', 'from Bob']);
     expect(await rowsOf(() => [second, first])).toEqual([null, null]);
     expect(await rowsOf(() => [{ ...second, id: first.id }, second])).toEqual([null, 'from Bob']);
+    // A text that the server has put in the place of the encrypted one.
+    Object.assign(rows[0] as object, { text: 'plain' });
+    expect(await rowsOf(() => [second])).toEqual(['plain', 'from Bob']);
   });
 
   it.each([

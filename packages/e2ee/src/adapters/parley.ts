@@ -31,6 +31,17 @@ export interface RowFailure {
   error: unknown;
 }
 
+/** The view of a conversation with decrypted texts. */
+export interface DecryptedConversation<View> extends Readable<View> {
+  /** Why the text of a message is not known. */
+  failure(messageId: string): RowFailure | undefined;
+  /**
+   * Whether the displayed text of a message is what its sender has encrypted. All other texts, such as those from before the
+   * encryption, can have been written by the server: show them as not protected.
+   */
+  isProtected(messageId: string): boolean;
+}
+
 const DOCUMENT = `query E2eeMessages($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { ${encryptedMessageFields} } } }`;
 /** How many messages are fetched at once. */
 const BATCH = 50;
@@ -43,10 +54,12 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
   e2ee: E2ee,
   parley: ParleyLike,
   conversation: Readable<View> & { readonly id: string },
-): Readable<View> & { failure(messageId: string): RowFailure | undefined } {
+): DecryptedConversation<View> {
   /** Texts and failures by the message and its edit. */
   const texts = new Map<string, string | null>();
   const failures = new Map<string, RowFailure>();
+  /** The messages whose displayed text was decrypted. */
+  let isDecrypted = new Set<string>();
   /** The messages to fetch, as they are displayed. */
   const wanted = new Map<string, NonNullable<Row['message']>>();
   const listeners = new Set<(value: View) => void>();
@@ -60,6 +73,7 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
     text === null && message !== undefined && !message.deletedAt && (message.kind ?? 'USER') === 'USER';
 
   function update(): void {
+    const decrypted = new Set<string>();
     const rows = view.rows.map((row) => {
       if (!isHidden(row) || !row.message) return row;
       const name = nameOf(row.message);
@@ -67,8 +81,11 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
         wanted.set(row.message.id, row.message);
         return row;
       }
-      return { ...row, text: texts.get(name) ?? null };
+      const text = texts.get(name) ?? null;
+      if (text !== null) decrypted.add(row.message.id);
+      return { ...row, text };
     });
+    isDecrypted = decrypted;
     shown = { ...view, rows };
     for (const listener of [...listeners]) listener(shown);
     if (wanted.size > 0 && !isFetching && listeners.size > 0) void fetchWanted();
@@ -130,5 +147,6 @@ export function decryptedConversation<View extends { rows: readonly Row[] }>(
       };
     },
     failure: (messageId) => failures.get(messageId),
+    isProtected: (messageId) => isDecrypted.has(messageId),
   };
 }
