@@ -55,7 +55,7 @@ const invariants = {
             WHERE (pinned_at IS NOT NULL) <> EXISTS (SELECT FROM changes x WHERE x.message_id = m.id AND type = 'MESSAGE_PINNED'))
       AS count`,
   'there is something of everything': `
-    SELECT CASE WHEN (SELECT count(*) FROM reactions) > 200 AND count(pinned_at) > 3 AND count(reply_to_seq) > 50 THEN 0 ELSE 1 END
+    SELECT CASE WHEN (SELECT count(*) FROM reactions) > 200 AND (SELECT count(*) FROM status_views) > 10 AND count(pinned_at) > 3 AND count(reply_to_seq) > 50 THEN 0 ELSE 1 END
       AS count FROM messages`,
   'senders are members': `
     SELECT count(*) FROM messages m
@@ -67,11 +67,26 @@ const invariants = {
   'texts are as sendMessage stores them': String.raw`
     SELECT count(*) FROM messages
     WHERE text IS NOT NULL AND (text <> btrim(text, E' \n\t') OR text = '' OR length(text) > 8000 OR text ~ '[{}|⏎]|undefined')`,
+  'users with a direct conversation are contacts of each other, and nobody else': `
+    SELECT (SELECT count(*) FROM contacts c WHERE NOT EXISTS (
+              SELECT FROM conversations d JOIN memberships o ON o.conversation_id = d.id AND o.user_id = c.owner_id
+              JOIN memberships u ON u.conversation_id = d.id AND u.user_id = c.user_id WHERE d.kind = 'DIRECT'))
+         + (SELECT abs((SELECT count(*) FROM contacts) - 2 * count(*)) FROM conversations WHERE kind = 'DIRECT') AS count`,
+  'statuses have been posted, have not expired, and end a day later': `
+    SELECT count(*) FROM statuses
+    WHERE created_at > now() OR expires_at <= now() OR expires_at <> created_at + interval '24 hours'
+       OR text IS NULL OR deleted_at IS NOT NULL`,
+  'statuses are viewed by contacts, after they were posted': `
+    SELECT count(*) FROM status_views v JOIN statuses s ON s.id = v.status_id
+    WHERE v.viewed_at < s.created_at OR v.viewed_at > now() OR NOT v.is_reported
+       OR NOT EXISTS (SELECT FROM contacts c WHERE c.owner_id = s.author_id AND c.user_id = v.viewer_id)`,
   'nothing is of tomorrow': `
     SELECT count(*) FROM messages WHERE greatest(created_at, edited_at, deleted_at) > now() OR edited_at < created_at OR deleted_at < created_at`,
 };
 
 const MESSAGES = 'SELECT count(*) FROM messages';
+const STATUSES = 'SELECT count(*) FROM statuses';
+const CONTACTS = 'SELECT count(*) FROM contacts';
 
 const seed = (env: Record<string, string>) => run(['dist/seed.js'], env);
 
@@ -145,10 +160,10 @@ describe.each(modes)('npm run seed in %s mode', (mode) => {
   });
 
   it('changes nothing when it is repeated, and reports that', async () => {
-    const before = await countAll(place, [MESSAGES]);
+    const before = await countAll(place, [MESSAGES, STATUSES, CONTACTS]);
     const { code, output } = await seed(place.env);
     expect([code, output]).toEqual([0, expect.stringContaining('already')]);
-    expect(await countAll(place, [MESSAGES])).toEqual(before);
+    expect(await countAll(place, [MESSAGES, STATUSES, CONTACTS])).toEqual(before);
   });
 
   it('creates accounts that can sign in', async () => {
@@ -156,10 +171,15 @@ describe.each(modes)('npm run seed in %s mode', (mode) => {
     const { login } = await ask(
       node.url,
       `mutation { login(input: { usernameOrEmail: "anna", password: "parley-demo" }) {
-        viewer { conversations { nodes { lastMessage { text } } } }
+        viewer { conversations { nodes { lastMessage { text } } } statusFeed { statuses { text } hasUnviewed } }
       } }`,
     );
     expect(login.viewer.conversations.nodes.length).toBeGreaterThan(5);
+    // She has contacts with statuses in other languages, some of which she has not viewed.
+    const { statusFeed } = login.viewer;
+    expect(statusFeed.length).toBeGreaterThan(5);
+    expect(statusFeed.some(({ hasUnviewed }: { hasUnviewed: boolean }) => hasUnviewed)).toBe(true);
+    expect(JSON.stringify(statusFeed)).toMatch(/\p{Script=Arabic}/u);
     await node.stop();
   });
 

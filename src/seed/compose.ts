@@ -4,6 +4,7 @@ import { type Place, places } from './places.js';
 import { createRandom, type Random } from './random.js';
 import { readScripts } from './read-scripts.js';
 import { render, rolesOf, type Scene, type Script, type Turn, turnsOf } from './script.js';
+import { type DemoStatus, statuses } from './statuses.js';
 
 export interface DemoMessage {
   sender: string;
@@ -24,10 +25,20 @@ export interface DemoConversation {
   messages: DemoMessage[];
 }
 
+/** A status with the contacts of its author who have viewed it. */
+export interface ComposedStatus extends DemoStatus {
+  /** `after` is the part of the time since it was posted that had passed when they viewed it, from 0 to 1. */
+  viewers: { username: string; after: number }[];
+}
+
 export interface Demo {
+  /** The time of which the demo is composed. */
+  now: Date;
   /** The time at which all accounts exist. */
   peopleSince: Date;
   conversations: DemoConversation[];
+  /** In the order of their authors. Users with a direct conversation are contacts of each other. */
+  statuses: ComposedStatus[];
 }
 
 const SECOND = 1_000;
@@ -68,7 +79,22 @@ export function composeDemo(now: Date): Demo {
     return conversation;
   });
   const first = Math.min(...conversations.map(({ createdAt }) => createdAt.getTime()));
-  return { peopleSince: new Date(first - 2 * HOUR), conversations };
+  return { now, peopleSince: new Date(first - 2 * HOUR), conversations, statuses: composeStatuses() };
+}
+
+/** The statuses with their views: about half of the contacts of an author have viewed each of them. */
+function composeStatuses(): ComposedStatus[] {
+  const random = createRandom(20_261_130);
+  return statuses.map((status) => {
+    const contacts = places.flatMap(({ group, members }) =>
+      !group && members.includes(status.author) ? members.filter((username) => username !== status.author) : [],
+    );
+    const viewers = contacts.flatMap((username) => {
+      const after = random.next();
+      return random.next() < 0.5 ? [{ username, after }] : [];
+    });
+    return { ...status, viewers };
+  });
 }
 
 /**

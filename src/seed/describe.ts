@@ -1,4 +1,5 @@
 import { caseKey } from '../domain/user/user.store.js';
+import type { Db } from '../infra/database/database.js';
 import type { Deps } from '../platform/deps.js';
 import { DEMO_PASSWORD, type Language, people } from './people.js';
 
@@ -28,10 +29,11 @@ export async function describeDemo({ database, config }: Deps, tookMs: number | 
   const where = mode === 'embedded' ? `the embedded database in ${config.dataDir}` : 'the database of DATABASE_URL';
   const ours = people.map(({ username }) => caseKey(username));
   const inDemo = { memberships: { some: { user: { usernameKey: { in: ours } } } } };
-  const [direct, groups, messages, users] = [
+  const [direct, groups, messages, statuses, users] = [
     await db.conversation.count({ where: { kind: 'DIRECT', ...inDemo } }),
     await db.conversation.count({ where: { kind: 'GROUP', ...inDemo } }),
     await db.message.count({ where: { conversation: inDemo } }),
+    await countStatuses(db, ours),
     await db.user.findMany({
       where: { usernameKey: { in: shown } },
       select: { username: true, memberships: { select: { conversation: { select: { kind: true } } } } },
@@ -49,7 +51,7 @@ export async function describeDemo({ database, config }: Deps, tookMs: number | 
     tookMs === undefined
       ? `The demo data already exists in ${where}. Nothing was changed.`
       : `Demo data written to ${where} in ${(tookMs / 1_000).toFixed(1)} s.`,
-    `${people.length} users, ${direct} direct conversations, ${groups} groups, ${messages} messages.`,
+    `${people.length} users, ${direct} direct conversations, ${groups} groups, ${messages} messages, ${statuses} statuses.`,
     '',
     ...table([['username', 'password', 'languages', 'conversations'], ...rows]),
     '',
@@ -63,6 +65,14 @@ export async function describeDemo({ database, config }: Deps, tookMs: number | 
     '  then set this in Headers: { "authorization": "Bearer <accessToken>" }',
     '    { viewer { conversations { nodes { title counterpart { displayName } lastMessage { text } } } } }',
   ].join('\n');
+}
+
+/** How many statuses of these users can be seen. */
+async function countStatuses(db: Db, usernameKeys: readonly string[]): Promise<number> {
+  const [row] = await db.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS count FROM statuses status JOIN users author ON author.id = status.author_id
+    WHERE author.username_key = ANY (${[...usernameKeys]}) AND status.deleted_at IS NULL AND status.expires_at > clock_timestamp()`;
+  return row.count;
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -12,7 +12,8 @@ import { caseKey, searchWordsOf } from '../domain/user/user.store.js';
 import type { Prisma } from '../generated/prisma/client.js';
 import { isUniqueViolation, type Tx } from '../infra/database/database.js';
 import type { Deps } from '../platform/deps.js';
-import type { Demo, DemoConversation, DemoMessage } from './compose.js';
+import { hashInput } from '../platform/input.js';
+import type { ComposedStatus, Demo, DemoConversation, DemoMessage } from './compose.js';
 import { DEMO_PASSWORD, emailOf, people } from './people.js';
 
 /**
@@ -20,6 +21,9 @@ import { DEMO_PASSWORD, emailOf, people } from './people.js';
  * statement of this size stays far below the time limit of statements (DATABASE_STATEMENT_TIMEOUT), on slow machines as well.
  */
 const BATCH = 500;
+
+/** Statuses are at most this old, in milliseconds, even if they can be seen for longer: their authors exist since then. */
+const STATUS_AGE_MAX_MS = 86_400_000;
 
 /** The maximum duration of storing the demo in milliseconds. It takes a few seconds, but minutes on a very slow machine. */
 const STORING_MAX_MS = 600_000;
@@ -59,7 +63,7 @@ export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
   if (await isStored(deps)) return false;
   const passwordHash = await deps.passwords.hash(DEMO_PASSWORD);
   try {
-    const rows = rowsOf(demo, passwordHash);
+    const rows = rowsOf(demo, passwordHash, deps.config.statusTtlMs);
     await deps.database.transaction((tx) => insertAll(tx, rows), { timeoutMs: STORING_MAX_MS });
   } catch (error) {
     // The demo was seeded, or a user registered, at the same time.
@@ -69,7 +73,8 @@ export async function storeDemo(deps: Deps, demo: Demo): Promise<boolean> {
   await indexing.of(deps).finish();
   // Otherwise a node on the embedded database would plan queries without statistics during its first minutes.
   await deps.database.db
-    .$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes, reaction_groups, reactions`;
+    .$executeRaw`ANALYZE users, credentials, conversations, memberships, marks, messages, changes, reaction_groups, reactions,
+                contacts, statuses, status_views`;
   return true;
 }
 
@@ -83,6 +88,9 @@ interface Rows {
   reactionGroups: Prisma.ReactionGroupCreateManyInput[];
   reactions: Prisma.ReactionCreateManyInput[];
   changes: Prisma.ChangeCreateManyInput[];
+  contacts: Prisma.ContactCreateManyInput[];
+  statuses: Prisma.StatusCreateManyInput[];
+  statusViews: Prisma.StatusViewCreateManyInput[];
 }
 
 async function insertAll(tx: Tx, rows: Rows): Promise<void> {
@@ -95,13 +103,16 @@ async function insertAll(tx: Tx, rows: Rows): Promise<void> {
   for (const data of batches(rows.reactionGroups)) await tx.reactionGroup.createMany({ data });
   for (const data of batches(rows.reactions)) await tx.reaction.createMany({ data });
   for (const data of batches(rows.changes)) await tx.change.createMany({ data });
+  for (const data of batches(rows.contacts)) await tx.contact.createMany({ data });
+  for (const data of batches(rows.statuses)) await tx.status.createMany({ data });
+  for (const data of batches(rows.statusViews)) await tx.statusView.createMany({ data });
 }
 
 function* batches<Row>(rows: readonly Row[]): Generator<Row[]> {
   for (let from = 0; from < rows.length; from += BATCH) yield rows.slice(from, from + BATCH);
 }
 
-function rowsOf(demo: Demo, passwordHash: string): Rows {
+function rowsOf(demo: Demo, passwordHash: string, statusTtlMs: number): Rows {
   const rows: Rows = {
     users: [],
     credentials: [],
@@ -112,6 +123,9 @@ function rowsOf(demo: Demo, passwordHash: string): Rows {
     reactionGroups: [],
     reactions: [],
     changes: [],
+    contacts: [],
+    statuses: [],
+    statusViews: [],
   };
   const ids = new Map<string, string>();
   for (const [index, person] of people.entries()) {
@@ -135,7 +149,34 @@ function rowsOf(demo: Demo, passwordHash: string): Rows {
     return id;
   };
   for (const conversation of demo.conversations) addConversation(rows, conversation, idOf);
+  for (const status of demo.statuses) addStatus(rows, status, { idOf, now: demo.now, ttlMs: statusTtlMs });
   return rows;
+}
+
+/** Adds a status of a user, and its views by a part of the contacts. */
+function addStatus(
+  rows: Rows,
+  { author, text, style, age, viewers }: ComposedStatus,
+  { idOf, now, ttlMs }: { idOf: (username: string) => string; now: Date; ttlMs: number },
+): void {
+  const [id, authorId] = [newId(), idOf(author)];
+  const passedMs = Math.round(age * Math.min(ttlMs, STATUS_AGE_MAX_MS));
+  const createdAt = new Date(now.getTime() - passedMs);
+  rows.statuses.push({
+    id,
+    authorId,
+    clientStatusId: id,
+    inputHash: hashInput(text, style, null, null),
+    text,
+    style,
+    audience: 'CONTACTS',
+    createdAt,
+    expiresAt: new Date(createdAt.getTime() + ttlMs),
+  });
+  for (const { username, after } of viewers) {
+    const viewedAt = new Date(createdAt.getTime() + Math.round(after * passedMs));
+    rows.statusViews.push({ statusId: id, viewerId: idOf(username), viewedAt, isReported: true });
+  }
 }
 
 interface DemoEvent {
@@ -213,6 +254,13 @@ function addConversation(rows: Rows, conversation: DemoConversation, idOf: (user
     const role = place.group && userId === createdById ? 'OWNER' : 'MEMBER';
     rows.memberships.push({ id: newId(), conversationId: id, userId, role, joinedAt: createdAt });
     rows.marks.push(markRow(conversation, id, userId, idOf));
+  }
+  if (!place.group) {
+    const [otherId = ''] = others;
+    rows.contacts.push(
+      { ownerId: createdById, userId: otherId, addedAt: createdAt },
+      { ownerId: otherId, userId: createdById, addedAt: createdAt },
+    );
   }
   rows.changes.push(...changes);
 }
