@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 
 /** The section with the statuses above the conversations. */
 export const strip = (page: Page) => page.getByRole('region', { name: 'Statuses' });
@@ -9,9 +9,16 @@ export const viewer = (page: Page, name: string) => page.getByRole('dialog', { n
 /** Where a status is written. */
 const statusComposer = (page: Page) => page.getByRole('dialog', { name: 'New status' });
 
+/** Opens the dialog in which a status is written. */
+export async function openComposer(page: Page): Promise<Locator> {
+  await strip(page).getByRole('button', { name: 'New status' }).click();
+  await statusComposer(page).waitFor();
+  return statusComposer(page);
+}
+
 /** Posts a text, and waits until the server has it. */
 export async function postText(page: Page, text: string): Promise<void> {
-  await strip(page).getByRole('button', { name: 'New status' }).click();
+  await openComposer(page);
   await statusComposer(page).getByRole('textbox', { name: 'Text of the status' }).fill(text);
   await statusComposer(page).getByRole('button', { name: 'Post' }).click();
   await statusComposer(page).waitFor({ state: 'detached' });

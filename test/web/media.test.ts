@@ -13,6 +13,7 @@ import { makePlace, modes } from '../support/place.js';
 import { startProxy } from '../support/proxy.js';
 import { createGroup, openDirect, send } from '../support/talk.js';
 import { act, composer, openApp, rows, rowWith, write } from '../support/web-app.js';
+import { recordVideo } from '../support/web-videos.js';
 
 // One mode is enough: the app sees no difference between them.
 const mode = modes.at(-1) ?? 'embedded';
@@ -104,38 +105,12 @@ describe.skipIf(!browserFound)('files in the web app', () => {
     expect(adas.errors.concat(bobs.errors)).toEqual([]);
   });
 
-  /** A film whose color changes, as this browser records it. */
-  async function film(page: Page, mimeType: string): Promise<Buffer> {
-    const bytes = await page.evaluate(async (type) => {
-      const canvas = Object.assign(document.createElement('canvas'), { width: 160, height: 120 });
-      const context = canvas.getContext('2d');
-      const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: type });
-      const chunks: Blob[] = [];
-      recorder.ondataavailable = ({ data }) => chunks.push(data);
-      const stopped = new Promise((resolve) => {
-        recorder.onstop = resolve;
-      });
-      recorder.start();
-      let frame = 0;
-      const timer = setInterval(() => {
-        frame += 1;
-        if (context) context.fillStyle = `hsl(${frame * 9} 100% 50%)`;
-        context?.fillRect(0, 0, 160, 120);
-        if (frame === 50) recorder.stop();
-      }, 40);
-      await stopped;
-      clearInterval(timer);
-      return [...new Uint8Array(await new Blob(chunks).arrayBuffer())];
-    }, mimeType);
-    return Buffer.from(bytes);
-  }
-
   it('lets two people exchange videos and documents, which play and open', { timeout: 120_000 }, async () => {
     const { ada, bob, id } = await pair();
     const [adas, bobs] = await Promise.all([openApp(browser, url, ada, id), openApp(browser, url, bob, id)]);
     const videos: [string, Buffer][] = [
-      ['film.webm', await film(adas.page, 'video/webm;codecs=vp8')],
-      ['film.mp4', await film(adas.page, 'video/mp4;codecs=vp9')],
+      ['film.webm', await recordVideo(adas.page, 'video/webm;codecs=vp8')],
+      ['film.mp4', await recordVideo(adas.page, 'video/mp4;codecs=vp9')],
     ];
     for (const [name, buffer] of videos) {
       await pick(adas.page, { name, mimeType: name.replace('film.', 'video/'), buffer });

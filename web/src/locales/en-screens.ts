@@ -386,7 +386,7 @@ export const enScreens = {
     text: 'Text of the status',
     placeholder: 'What is new?',
     caption: 'Add a caption',
-    altText: 'Description for people who cannot see the photo',
+    altText: 'Description for people who cannot see it',
     background: 'Background',
     styles: { violet: 'Violet', dusk: 'Dusk', forest: 'Forest', ocean: 'Ocean', ember: 'Ember', night: 'Night' },
     photo: 'Photo or video',

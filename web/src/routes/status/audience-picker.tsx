@@ -131,9 +131,9 @@ function Preview({ audience }: { audience: StatusAudienceInput }) {
   const count = shown?.page.totalCount ?? 0;
   return (
     <section className={styles.preview} aria-busy={!isCurrent}>
-      <h3 role="status">
+      <p role="status">
         {failed ?? (isCurrent ? (count === 0 ? text.previewNone : text.preview(count)) : app.loading)}
-      </h3>
+      </p>
       {shown && shown.users.length > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls is scrolled with the keyboard
         <ul tabIndex={0} aria-label={text.preview(count)}>
